@@ -1,0 +1,53 @@
+# Everything a newcomer needs: `make demo` runs the main job, `make test` the tests.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEV_READY := $(VENV)/.dev-ready
+GRPC_TOOLS := .cache/grpc-tools
+WIRE := src/fusepath/execute/wire
+
+.PHONY: demo test check slow proto clean
+
+demo: $(READY)  ## an edge server, a slow link and a weak device on this machine
+	$(BIN)/fusepath demo
+
+test: $(DEV_READY) check  ## lint, types, import contract, generated code, tests
+	$(BIN)/pytest -n 2
+
+slow: $(DEV_READY)  ## every network, grid and fused layer; takes long
+	$(BIN)/pytest -n 2 -m slow
+
+check: $(DEV_READY) $(GRPC_TOOLS)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	PROTOC=$(abspath $(GRPC_TOOLS))/bin/python $(BIN)/python tools/generate_wire.py --check
+
+proto: $(DEV_READY) $(GRPC_TOOLS)/.ready  ## regenerate the messages from fusepath.proto
+	PROTOC=$(abspath $(GRPC_TOOLS))/bin/python $(BIN)/python tools/generate_wire.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "fusepath needs Python 3.11 or newer; set PYTHON=..." >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(READY): $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(DEV_READY): $(READY) constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		-c constraints.txt -e . $$($(BIN)/python tools/dev_requirements.py)
+	touch $@
+
+# The generator lives apart: code made by 1.71 runs on protobuf 5 to 7, and 1.71 itself needs 5.
+$(GRPC_TOOLS)/.ready:
+	$(PYTHON) -m venv $(GRPC_TOOLS)
+	$(GRPC_TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check \
+		grpcio-tools==1.71.2 'setuptools<81'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .cache build dist

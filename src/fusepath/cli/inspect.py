@@ -1,0 +1,82 @@
+"""``fusepath inspect``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fusepath.cli.options import input_shape_option, json_option, model_argument, open_model
+from fusepath.cli.options import print_json as _print_json
+
+if TYPE_CHECKING:
+    from fusepath.graph import ModelGraph
+
+
+@click.command("inspect")
+@model_argument
+@input_shape_option
+@json_option
+def command(model: str, input_shape: str | None, as_json: bool) -> None:
+    """Show the layers of MODEL, their MACs and bytes, and how far it can be tiled.
+
+    MODEL is an ONNX file or zoo:NAME.
+    """
+    from fusepath.report import layers_table, render
+    from fusepath.units import format_count
+
+    graph = open_model(model, input_shape).graph
+    if as_json:
+        _print_json(describe(graph))
+        return
+    click.echo(render(layers_table(graph)))
+    total = describe(graph)["macs"]
+    shape = "x".join(str(size) for size in graph.input.shape)
+    click.echo(f"\n{graph.name}: input {shape}, {graph.depth} layers, {format_count(total)} MAC")
+    click.echo(f"SHA-256 {graph.sha256}")
+    barrier = graph.barrier
+    if barrier is None:
+        click.echo("every layer can be tiled")
+    else:
+        reason = barrier.barrier_reason or "behind an operator that needs whole maps"
+        click.echo(
+            f"layers 1 to {graph.tileable_layers} can be tiled; '{barrier.name}' "
+            f"({barrier.op_type}) ends the prefix: {reason}"
+        )
+
+
+def describe(graph: ModelGraph) -> dict[str, Any]:
+    """The JSON form of a network."""
+    from fusepath.cost import RUNTIME, cut_bytes, layer_macs
+
+    layers = []
+    for layer in graph.layers:
+        last = layer.operators[-1].outputs[0]
+        layers.append(
+            {
+                "index": layer.index,
+                "name": layer.name,
+                "op_type": layer.op_type,
+                "macs": layer_macs(graph, layer.index),
+                "input_bytes": cut_bytes(graph, layer.index, RUNTIME),
+                "output_shape": list(graph.tensors[last].shape),
+                "tileable": layer.tileable,
+            }
+        )
+    barrier = graph.barrier
+    return {
+        "name": graph.name,
+        "sha256": graph.sha256,
+        "input_shape": list(graph.input.shape),
+        "outputs": {name: list(graph.tensors[name].shape) for name in graph.outputs},
+        "macs": sum(layer["macs"] for layer in layers),
+        "tileable_layers": graph.tileable_layers,
+        "barrier": None
+        if barrier is None
+        else {
+            "node": barrier.name,
+            "op_type": barrier.op_type,
+            "reason": barrier.barrier_reason,
+        },
+        "layers": layers,
+    }

@@ -1,0 +1,113 @@
+"""The ``fusepath`` command: parses, calls one library function, prints, returns an exit code.
+
+Exit codes: 0 done, 1 a check failed, 2 bad input or usage, 3 the edge server could not be reached
+or refused, 4 no feasible plan, 70 a defect in fusepath, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+
+import click
+
+from fusepath.errors import FusepathError
+
+_COMMANDS = {
+    "compare": "Every algorithm in one table, with the lower bound and the gap.",
+    "demo": "All of it on this machine: no network, no root.",
+    "inspect": "Layers, MACs, bytes, and how far a model can be tiled.",
+    "plan": "Find a plan and write it to a file.",
+    "run": "Run a model split between this machine and an edge server.",
+    "serve": "Be an edge server.",
+    "simulate": "Predict a plan's timeline, also on other machines or links.",
+    "zoo": "List the built-in networks, or write one to an ONNX file.",
+}
+
+
+class _LazyGroup(click.Group):
+    """Imports a command only when it runs, so that ``--help`` is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"fusepath.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from fusepath.version import VERSION
+
+        click.echo(f"fusepath {VERSION}")
+        ctx.exit()
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 a check failed, 2 bad input or usage, 3 the edge server could "
+    "not be reached or refused, 4 no feasible plan.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
+def cli() -> None:
+    """One CNN inference as fast as a weak device, a slow link and an edge server allow.
+
+    The first layers are cut into tiles that run partly here and partly on the edge server, with
+    device, link and server at work at the same time. The result is that of the unsplit model.
+    """
+
+
+def entry(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit; errors are one line on standard error."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line; the exit code."""
+    try:
+        result = cli.main(args=arguments, prog_name="fusepath", standalone_mode=False)
+    except click.ClickException as error:
+        return _complain(_one_line(error.format_message()), 2)
+    except (click.Abort, KeyboardInterrupt):
+        return _complain("interrupted", 130)
+    except FusepathError as error:
+        return _complain(_one_line(str(error)), error.exit_code)
+    except BrokenPipeError:
+        # Whoever read our output has stopped; that is no error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - the last line of defence
+        if os.environ.get("FUSEPATH_DEBUG"):
+            traceback.print_exc()
+        return _complain(
+            f"this is a defect in fusepath: {type(error).__name__}: {_one_line(str(error))}; "
+            f"set FUSEPATH_DEBUG=1 for details and report it",
+            70,
+        )
+    return result if isinstance(result, int) else 0
+
+
+def _complain(message: str, code: int) -> int:
+    click.echo(f"fusepath: {message}", err=True)
+    return code
+
+
+def _one_line(message: str) -> str:
+    return " ".join(message.split())

@@ -1,0 +1,110 @@
+"""Options that several commands share, and what they mean as values."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fusepath.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fusepath.onnx_io import Model
+    from fusepath.plan import Plan
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
+)
+model_argument = click.argument("model")
+input_shape_option = click.option(
+    "--input-shape",
+    metavar="N,C,H,W",
+    help="Shape of the input, for models that leave it open.",
+)
+grid_option = click.option(
+    "--grid", metavar="RxC", default="auto", help="Tiles in rows x columns; auto searches k x k."
+)
+tau_option = click.option("--tau", type=int, help="Fused layer (1-based); all are searched without.")
+mean_option = click.option(
+    "--mean", default="0", metavar="M[,M,M]", help="Subtracted from the pixels of an image."
+)
+std_option = click.option(
+    "--std", default="255", metavar="S[,S,S]", help="Divides the pixels after that."
+)
+
+
+def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--device``, ``--edge``, ``--link`` and ``--convention`` of the planning commands."""
+    for option in reversed(
+        [
+            click.option(
+                "--device",
+                required=True,
+                metavar="RATE|FILE",
+                help="The end device: 10GFLOPS, or a profile file.",
+            ),
+            click.option(
+                "--edge",
+                required=True,
+                metavar="RATE|FILE",
+                help="The edge server: 500GFLOPS, or a profile file.",
+            ),
+            click.option(
+                "--link",
+                required=True,
+                metavar="RATE|FILE",
+                help="1.8MB/s, 14.4Mbit/s, shannon:B=,Q=,G=,N= or a link file.",
+            ),
+            click.option(
+                "--convention", default="runtime", show_default=True, help="Timing convention."
+            ),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def open_model(source: str, input_shape: str | None) -> Model:
+    """Load MODEL of a command line."""
+    from fusepath.onnx_io import load_model
+
+    shape = None
+    if input_shape is not None:
+        try:
+            shape = tuple(int(part) for part in input_shape.split(","))
+        except ValueError:
+            raise InputError(
+                f"--input-shape '{input_shape}' is not N,C,H,W; write it like 1,3,224,224"
+            ) from None
+        if len(shape) != 4 or min(shape) < 1:
+            raise InputError(
+                f"--input-shape '{input_shape}' needs four positive sizes, like 1,3,224,224"
+            )
+    return load_model(source, input_shape=shape)
+
+
+def parse_channels(text: str, option: str, *, nonzero: bool = False) -> tuple[float, ...]:
+    """One number for all channels, or one per channel."""
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"{option} '{text}' is not a number or a list like 1,2,3") from None
+    if nonzero and 0.0 in values:
+        raise InputError(f"{option} '{text}' must not hold zero")
+    return values
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """The one object of ``--json``."""
+    click.echo(json.dumps(document, indent=2, allow_nan=False, default=str))
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """A plan as ``--json`` shows it: the file's keys and what is derived from them."""
+    import msgspec
+
+    document: dict[str, Any] = msgspec.to_builtins(plan)
+    return document | {"gap": plan.gap, "grid": str(plan.tiles), "plans": plan.plans_evaluated}

@@ -1,0 +1,82 @@
+"""``fusepath plan``."""
+
+from __future__ import annotations
+
+import click
+
+from fusepath.cli.options import (
+    grid_option,
+    input_shape_option,
+    json_option,
+    machine_options,
+    mean_option,
+    model_argument,
+    open_model,
+    parse_channels,
+    plan_json,
+    print_json,
+    std_option,
+    tau_option,
+)
+
+
+@click.command("plan")
+@model_argument
+@machine_options
+@click.option("--algorithm", default="mw", show_default=True, help="nfl, mw, bf, device-only …")
+@grid_option
+@tau_option
+@mean_option
+@std_option
+@input_shape_option
+@click.option("-o", "--output", metavar="FILE", help="Write the plan here.")
+@json_option
+def command(
+    model: str,
+    device: str,
+    edge: str,
+    link: str,
+    convention: str,
+    algorithm: str,
+    grid: str,
+    tau: int | None,
+    mean: str,
+    std: str,
+    input_shape: str | None,
+    output: str | None,
+    as_json: bool,
+) -> None:
+    """Find a plan for MODEL on a device, an edge server and a link."""
+    from fusepath.cost import named_convention, parse_link, parse_machine
+    from fusepath.plan import Setting, make_plan, save_plan
+    from fusepath.report import gantt, plan_text
+    from fusepath.tiling import Grid
+
+    tiles = None if grid == "auto" else Grid.parse(grid)
+    machines = (parse_machine(device), parse_machine(edge), parse_link(link))
+    rules = named_convention(convention)
+    channels = parse_channels(mean, "--mean"), parse_channels(std, "--std", nonzero=True)
+    loaded = open_model(model, input_shape)
+    plan = make_plan(
+        Setting(
+            graph=loaded.graph,
+            device=machines[0],
+            edge=machines[1],
+            link=machines[2],
+            convention=rules,
+        ),
+        algorithm,
+        grid=tiles,
+        tau=tau,
+        source=loaded.source,
+        mean=channels[0],
+        std=channels[1],
+    )
+    if output is not None:
+        save_plan(output, plan)
+    if as_json:
+        print_json(plan_json(plan))
+    else:
+        click.echo(plan_text(plan))
+        click.echo()
+        click.echo(gantt(plan.timeline))

@@ -1,0 +1,229 @@
+"""``fusepath run``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fusepath.cli.options import (
+    grid_option,
+    input_shape_option,
+    json_option,
+    mean_option,
+    model_argument,
+    open_model,
+    parse_channels,
+    print_json,
+    std_option,
+    tau_option,
+)
+
+if TYPE_CHECKING:
+    from fusepath.execute.run import Report
+
+
+@click.command("run")
+@model_argument
+@click.argument("input_file", metavar="INPUT")
+@click.option("--edge", metavar="HOST:PORT", help="The edge server.")
+@click.option("--plan", "plan_file", metavar="FILE", help="Carry out this plan.")
+@click.option("--algorithm", default="mw", show_default=True, help="Plan with this otherwise.")
+@grid_option
+@tau_option
+@click.option("--device", metavar="RATE|FILE", help="Plan for this device; measured without.")
+@click.option(
+    "--edge-machine", metavar="RATE|FILE", help="Plan for this edge server; measured without."
+)
+@click.option("--link", metavar="RATE|FILE", help="Plan for this link; measured without.")
+@click.option("--pace", metavar="RATE", help="Play a link of this rate, like 1.8MB/s.")
+@click.option(
+    "--slowdown",
+    type=click.FloatRange(1, 10_000),
+    default=1.0,
+    metavar="FACTOR",
+    help="Play a device slower by this factor.",
+)
+@click.option(
+    "--repeat",
+    type=click.IntRange(1, 10_000),
+    default=1,
+    show_default=True,
+    help="Inferences; the median is reported.",
+)
+@click.option("--verify", is_flag=True, help="Compare with the unsplit model; exit 1 if it differs.")
+@click.option("--resize", is_flag=True, help="Scale a picture to the model's size.")
+@mean_option
+@std_option
+@input_shape_option
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0.1, 3600),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Deadline of one inference.",
+)
+@click.option("-o", "--output", metavar="FILE.npz", help="Write the outputs here.")
+@json_option
+def command(  # noqa: PLR0914 - one local per option
+    model: str,
+    input_file: str,
+    edge: str | None,
+    plan_file: str | None,
+    algorithm: str,
+    grid: str,
+    tau: int | None,
+    device: str | None,
+    edge_machine: str | None,
+    link: str | None,
+    pace: str | None,
+    slowdown: float,
+    repeat: int,
+    verify: bool,
+    resize: bool,
+    mean: str,
+    std: str,
+    input_shape: str | None,
+    timeout: float,
+    output: str | None,
+    as_json: bool,
+) -> int:
+    """Run MODEL on INPUT, split between this machine and an edge server.
+
+    INPUT is a picture or a .npy array. Without --plan, device, edge server and link are measured
+    unless given, and --algorithm plans for them.
+    """
+    from fusepath.cost import parse_link, parse_machine
+    from fusepath.execute.image import load_input
+    from fusepath.execute.run import Given, run
+    from fusepath.plan import load_plan
+    from fusepath.tiling import Grid
+    from fusepath.units import parse_bytes_per_s
+
+    given = Given(
+        device=parse_machine(device) if device else None,
+        edge=parse_machine(edge_machine) if edge_machine else None,
+        link=parse_link(link) if link else None,
+    )
+    pace_bytes_per_s = parse_bytes_per_s(pace) if pace else None
+    tiles = None if grid == "auto" else Grid.parse(grid)
+    channels = parse_channels(mean, "--mean"), parse_channels(std, "--std", nonzero=True)
+    plan = load_plan(plan_file) if plan_file else None
+    loaded = open_model(model, input_shape)
+    report = run(
+        loaded,
+        load_input(input_file, loaded.graph.input, resize=resize),
+        edge=edge,
+        plan=plan,
+        algorithm=algorithm,
+        grid=tiles,
+        tau=tau,
+        given=given,
+        pace_bytes_per_s=pace_bytes_per_s,
+        slowdown=slowdown,
+        repeats=repeat,
+        verify=verify,
+        mean=channels[0],
+        std=channels[1],
+        timeout_s=timeout,
+        say=lambda text: click.echo(f"{text} …", err=True),
+    )
+    if output is not None:
+        _save_outputs(report, output)
+    if as_json:
+        print_json(_document(report))
+    else:
+        _print(report)
+    failed = report.comparison is not None and not report.comparison.passed
+    if failed:
+        click.echo("fusepath: the split result differs from the unsplit one", err=True)
+    return 1 if failed else 0
+
+
+def _document(report: Report) -> dict[str, Any]:
+    import math
+
+    import msgspec
+
+    plan, median, comparison = report.plan, report.median, report.comparison
+    latencies = sorted(run.latency_s for run in report.runs)
+    document: dict[str, Any] = {
+        "model": plan.model.name,
+        "algorithm": plan.algorithm,
+        "tau": plan.tau,
+        "grid": str(plan.tiles),
+        "order": plan.order,
+        "cuts": plan.cuts,
+        "makespan_s": plan.makespan_s,
+        "lower_bound_s": plan.lower_bound_s,
+        "latency_s": median.latency_s,
+        "latency_min_s": latencies[0],
+        "latency_max_s": latencies[-1],
+        "runs": len(latencies),
+        "up_bytes": median.up_bytes,
+        "device_macs": median.device_macs,
+        "edge_macs": median.edge_macs,
+        "planned_up_bytes": plan.up_bytes,
+        "planned_device_macs": plan.device_macs,
+        "planned_edge_macs": plan.edge_macs,
+        "max_abs_error": None,
+        "max_rel_error": None,
+        "bit_equal": None,
+        "verified": None,
+        "outputs": {name: list(value.shape) for name, value in median.outputs.items()},
+        "timeline": msgspec.to_builtins(median.timeline),
+        "predicted_timeline": msgspec.to_builtins(plan.timeline),
+    }
+    if comparison is not None:
+        finite = math.isfinite(comparison.max_abs_error)
+        document |= {
+            "max_abs_error": comparison.max_abs_error if finite else None,
+            "max_rel_error": comparison.max_rel_error if finite else None,
+            "bit_equal": comparison.bit_equal,
+            "verified": comparison.passed,
+        }
+    return document
+
+
+def _print(report: Report) -> None:
+    from fusepath.report import gantt, lanes_table, milliseconds, plan_text, render
+
+    plan, median = report.plan, report.median
+    click.echo(plan_text(plan))
+    spread = ""
+    if len(report.runs) > 1:
+        latencies = sorted(run.latency_s for run in report.runs)
+        spread = (
+            f" (median of {len(latencies)}, {milliseconds(latencies[0])} to "
+            f"{milliseconds(latencies[-1])})"
+        )
+    click.echo(f"latency      {milliseconds(median.latency_s)}{spread}")
+    if report.comparison is not None:
+        comparison = report.comparison
+        verdict = (
+            "bit-equal to"
+            if comparison.bit_equal
+            else f"{'matches' if comparison.passed else 'DIFFERS from'}"
+        )
+        click.echo(
+            f"result       {verdict} the unsplit model "
+            f"(largest error {comparison.max_abs_error:.3g})"
+        )
+    click.echo()
+    click.echo(render(lanes_table(plan.timeline, median.timeline)))
+    until_s = max(plan.timeline.end_s, median.timeline.end_s)
+    click.echo(f"\npredicted\n{gantt(plan.timeline, until_s=until_s)}")
+    click.echo(f"\nmeasured\n{gantt(median.timeline, until_s=until_s)}")
+
+
+def _save_outputs(report: Report, path: str) -> None:
+    import numpy as np
+
+    from fusepath.errors import InputError
+
+    try:
+        with open(path, "wb") as stream:  # noqa: PTH123 - savez would append .npz to a name
+            np.savez(stream, **report.median.outputs)  # type: ignore[arg-type]
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error

@@ -1,0 +1,50 @@
+"""``fusepath serve``."""
+
+from __future__ import annotations
+
+import click
+
+from fusepath.cli.options import json_option, print_json
+
+
+@click.command("serve")
+@click.option(
+    "--listen", default="127.0.0.1:7070", show_default=True, metavar="HOST:PORT", help="Address."
+)
+@click.option("--models", metavar="DIR", help="Folder of ONNX files that devices may use.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Paths computed at the same time.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Threads of one operator.",
+)
+@json_option
+def command(listen: str, models: str | None, workers: int, threads: int, as_json: bool) -> None:
+    """Be an edge server until stopped by SIGINT or SIGTERM.
+
+    Devices name models by SHA-256; the server runs those of --models and the zoo, nothing else.
+    Connections are neither encrypted nor authenticated: listen on a network you trust.
+    """
+    import asyncio
+    import sys
+
+    from fusepath.execute.edge import EdgeServer, serve
+    from fusepath.execute.store import ModelStore
+
+    def ready(address: str) -> None:
+        if as_json:
+            print_json({"listen": address, "models": len(store)})
+        else:
+            click.echo(f"listening on {address}, {len(store)} model files and the zoo")
+        sys.stdout.flush()
+
+    store = ModelStore(models)
+    asyncio.run(serve(EdgeServer(listen, store, workers=workers, threads=threads), ready=ready))

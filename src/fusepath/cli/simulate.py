@@ -1,0 +1,50 @@
+"""``fusepath simulate``."""
+
+from __future__ import annotations
+
+import click
+
+from fusepath.cli.options import json_option, open_model, print_json
+
+
+@click.command("simulate")
+@click.argument("plan_file", metavar="PLAN")
+@click.option("--model", help="Where the model is, if not where the planner found it.")
+@click.option("--device", metavar="RATE|FILE", help="Another device than the plan's.")
+@click.option("--edge", metavar="RATE|FILE", help="Another edge server.")
+@click.option("--link", metavar="RATE|FILE", help="Another link.")
+@json_option
+def command(
+    plan_file: str,
+    model: str | None,
+    device: str | None,
+    edge: str | None,
+    link: str | None,
+    as_json: bool,
+) -> None:
+    """Play PLAN event by event and show its timeline, on its own or on other machines."""
+    import msgspec
+
+    from fusepath.cost import parse_link, parse_machine
+    from fusepath.plan import Setting, load_plan
+    from fusepath.report import gantt, plan_text
+    from fusepath.simulate import simulate
+
+    plan = load_plan(plan_file)
+    shape = ",".join(str(size) for size in plan.model.input_shape)
+    source = model or plan.model.source
+    graph = open_model(source, None if source.startswith("zoo:") else shape).graph
+    setting = Setting(
+        graph=graph,
+        device=plan.device if device is None else parse_machine(device),
+        edge=plan.edge if edge is None else parse_machine(edge),
+        link=plan.link if link is None else parse_link(link),
+        convention=plan.convention,
+    )
+    timeline = simulate(plan, setting)
+    if as_json:
+        print_json({"makespan_s": timeline.end_s, "timeline": msgspec.to_builtins(timeline)})
+        return
+    click.echo(plan_text(plan))
+    click.echo(f"simulated    {timeline.end_s * 1e3:.1f} ms\n")
+    click.echo(gantt(timeline))

@@ -1,0 +1,140 @@
+"""How fast a machine computes: a rate, or the measured time of every layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+
+from fusepath import jsonfile
+from fusepath.cost.work import layer_ops, ops_per_position, positions
+from fusepath.errors import FileFormatError
+from fusepath.units import parse_flop_per_s
+
+if TYPE_CHECKING:
+    from fusepath.cost.convention import Convention
+    from fusepath.graph import ModelGraph
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Seconds per position of one map: what a layer costs wherever a tile computes that map."""
+
+    layer: int
+    tensor: str
+    seconds: float
+
+
+class ComputeRate(msgspec.Struct, frozen=True, tag="rate", forbid_unknown_fields=True):
+    """A machine known by its operations per second alone (paper Eq. 1 and 3)."""
+
+    ops_per_s: float
+
+    def charges(self, graph: ModelGraph, convention: Convention) -> tuple[Charge, ...]:
+        """Costs per position of the maps of the tileable prefix."""
+        return tuple(
+            Charge(layer.index, op.outputs[0], ops / self.ops_per_s)
+            for layer in graph.layers[: graph.tileable_layers]
+            for op in layer.operators
+            if (ops := ops_per_position(op, convention)) > 0
+        )
+
+    def layer_s(self, graph: ModelGraph, index: int, convention: Convention) -> float:
+        """Seconds of a whole layer (1-based)."""
+        return layer_ops(graph, index, convention) / self.ops_per_s
+
+    def describe(self) -> str:
+        """For people."""
+        return f"{self.ops_per_s:.4g} op/s"
+
+
+class LayerTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Measured seconds of one whole layer within the network."""
+
+    name: str
+    seconds: float
+
+
+class MachineProfile(
+    msgspec.Struct, frozen=True, kw_only=True, tag="profile", forbid_unknown_fields=True
+):
+    """A machine known by the measured time of each layer of one model.
+
+    A tile of a layer is charged in proportion to the positions it computes.
+    """
+
+    KIND: ClassVar[str] = "machine profile"
+
+    version: int = 1
+    model_sha256: str
+    layers: tuple[LayerTime, ...]
+    threads: int = 1
+    call_overhead_s: float = 0.0
+    """Seconds every call of a session takes, whatever it computes."""
+    machine: str = ""
+    software: str = ""
+
+    def charges(self, graph: ModelGraph, convention: Convention) -> tuple[Charge, ...]:
+        """Costs per position of the maps of the tileable prefix."""
+        self.check(graph)
+        charges = []
+        for layer in graph.layers[: graph.tileable_layers]:
+            main = max(layer.operators, key=lambda op: ops_per_position(op, convention))
+            seconds = self.layers[layer.index - 1].seconds / positions(graph, main)
+            charges.append(Charge(layer.index, main.outputs[0], seconds))
+        return tuple(charges)
+
+    def layer_s(self, graph: ModelGraph, index: int, convention: Convention) -> float:  # noqa: ARG002 - measured, whatever the convention counts
+        """Seconds of a whole layer (1-based)."""
+        self.check(graph)
+        return self.layers[index - 1].seconds
+
+    def check(self, graph: ModelGraph) -> None:
+        """Raise if this profile is of another model.
+
+        Raises:
+            FileFormatError: digest or number of layers differ.
+        """
+        if self.model_sha256 != graph.sha256 or len(self.layers) != graph.depth:
+            raise FileFormatError(
+                f"the profile was measured on model {self.model_sha256[:12]}, "
+                f"not on '{graph.name}' ({graph.sha256[:12]}); profile this model"
+            )
+
+    def slowed(self, factor: float) -> MachineProfile:
+        """The profile of a machine ``factor`` times slower."""
+        return msgspec.structs.replace(
+            self,
+            layers=tuple(
+                LayerTime(name=item.name, seconds=item.seconds * factor) for item in self.layers
+            ),
+            call_overhead_s=self.call_overhead_s * factor,
+        )
+
+    def describe(self) -> str:
+        """For people."""
+        total_s = sum(item.seconds for item in self.layers)
+        return f"profile, {total_s * 1e3:.3g} ms for the whole network"
+
+
+Machine = ComputeRate | MachineProfile
+
+
+def overhead_s(machine: Machine) -> float:
+    """Fixed seconds per session call."""
+    return machine.call_overhead_s if isinstance(machine, MachineProfile) else 0.0
+
+
+def parse_machine(text: str) -> Machine:
+    """Read a rate (``10GFLOPS``) or the name of a profile file.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if text.endswith(".json"):
+        profile = jsonfile.load(text, MachineProfile)
+        if profile.version != 1:
+            raise FileFormatError(f"{text}: profile version {profile.version}; this reads 1")
+        return profile
+    return ComputeRate(parse_flop_per_s(text))

@@ -1,0 +1,176 @@
+"""What every path of a grid costs at every cut: device seconds, bytes, edge seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from fusepath.cost.convention import Convention, Regions
+from fusepath.cost.machine import overhead_s
+from fusepath.cost.work import bytes_per_element
+from fusepath.tiling import Grid, Intervals, aligned_regions, check_tileable, needed_regions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from fusepath.cost.machine import Charge, Machine
+    from fusepath.graph import ModelGraph
+
+    FloatArray = NDArray[np.float64]
+    IntArray = NDArray[np.int64]
+
+Number = TypeVar("Number", np.float64, np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathCosts:
+    """Costs of the paths of one grid, kept once per class of equal paths.
+
+    Arrays are indexed [class, cut − 1] with cuts ``1 … tau + 1``; the last cut runs the whole
+    path on the device and sends its piece of the fused layer.
+    """
+
+    tau: int
+    grid: Grid
+    class_of: IntArray
+    """Class of each path, row by row; shape (paths,)."""
+    device_s: FloatArray
+    up_bytes: IntArray
+    edge_s: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class _AxisLengths:
+    """Lengths along one axis of what each grid row (or column) computes and sends.
+
+    Shapes: device and edge (intervals, cuts, charges), sent (intervals, cuts, maps); 0 where a
+    cut does not compute or send that map.
+    """
+
+    device: IntArray
+    edge: IntArray
+    sent: IntArray
+
+    def take(self, chosen: slice | IntArray) -> _AxisLengths:
+        return _AxisLengths(self.device[chosen], self.edge[chosen], self.sent[chosen])
+
+    def classes(self) -> tuple[_AxisLengths, IntArray]:
+        """Distinct rows, and which of them each row is."""
+        count = len(self.device)
+        flat = np.concatenate(
+            [part.reshape(count, -1) for part in (self.device, self.edge, self.sent)], axis=1
+        )
+        _, first, inverse = np.unique(flat, axis=0, return_index=True, return_inverse=True)
+        return self.take(first), inverse.reshape(count).astype(np.int64)
+
+
+def path_costs(
+    graph: ModelGraph,
+    tau: int,
+    grids: Sequence[Grid],
+    *,
+    device: Machine,
+    edge: Machine,
+    convention: Convention,
+) -> Iterator[PathCosts]:
+    """Costs of several grids over the same fused layer; the geometry of all is done at once.
+
+    Raises:
+        GeometryError: ``tau`` is no layer.
+        UnsupportedOperatorError: ``tau`` lies behind the tileable prefix.
+    """
+    check_tileable(graph, tau)
+    device_charges = [c for c in device.charges(graph, convention) if c.layer <= tau]
+    edge_charges = [c for c in edge.charges(graph, convention) if c.layer <= tau]
+    maps = sorted({name for cut in range(1, tau + 2) for name in graph.frontier(cut - 1)})
+    bytes_per_position = np.array(
+        [graph.tensors[m].channels * bytes_per_element(graph, m, convention) for m in maps]
+    )
+    device_weights = np.array([c.seconds for c in device_charges])
+    edge_weights = np.array([c.seconds for c in edge_charges])
+
+    axes = []
+    for axis in (0, 1):
+        parts = [grid.rows if axis == 0 else grid.cols for grid in grids]
+        distinct = sorted(set(parts))
+        lengths = _axis_lengths(
+            graph, tau, distinct, axis, device_charges, edge_charges, maps, convention.regions
+        )
+        starts = dict(zip(distinct, np.cumsum([0, *distinct[:-1]]).tolist(), strict=True))
+        axes.append((lengths, starts))
+
+    device_call = np.array([0.0] + [overhead_s(device)] * tau)
+    edge_call = np.array([overhead_s(edge)] * tau + [0.0])
+    for grid in grids:
+        (row_lengths, row_starts), (col_lengths, col_starts) = axes
+        row_start, col_start = row_starts[grid.rows], col_starts[grid.cols]
+        rows, row_class = row_lengths.take(slice(row_start, row_start + grid.rows)).classes()
+        cols, col_class = col_lengths.take(slice(col_start, col_start + grid.cols)).classes()
+        cut_count = tau + 1
+        class_of = row_class[:, None] * len(cols.device) + col_class[None, :]
+        yield PathCosts(
+            tau=tau,
+            grid=grid,
+            class_of=class_of.reshape(-1),
+            device_s=_areas(rows.device, cols.device, device_weights).reshape(-1, cut_count)
+            + device_call,
+            up_bytes=_areas(rows.sent, cols.sent, bytes_per_position).reshape(-1, cut_count),
+            edge_s=_areas(rows.edge, cols.edge, edge_weights).reshape(-1, cut_count) + edge_call,
+        )
+
+
+def _areas(rows: IntArray, cols: IntArray, weights: NDArray[Number]) -> NDArray[Number]:
+    """Σ over maps of weight · height · width, for every row class, column class and cut."""
+    areas: NDArray[Number] = np.einsum("rom,com,m->rco", rows, cols, weights)
+    return areas
+
+
+def _axis_lengths(
+    graph: ModelGraph,
+    tau: int,
+    parts: Sequence[int],
+    axis: int,
+    device_charges: Sequence[Charge],
+    edge_charges: Sequence[Charge],
+    maps: Sequence[str],
+    regions: Regions,
+) -> _AxisLengths:
+    fused = {
+        name: _split_all(graph.tensors[name].size(axis), parts) for name in graph.frontier(tau)
+    }
+    needed = needed_regions(graph, tau, fused, axis=axis)
+    count, cuts = sum(parts), tau + 1
+    device = np.zeros((count, cuts, len(device_charges)), dtype=np.int64)
+    edge = np.zeros((count, cuts, len(edge_charges)), dtype=np.int64)
+    sent = np.zeros((count, cuts, len(maps)), dtype=np.int64)
+    for cut in range(1, tau + 2):
+        for j, name in enumerate(maps):
+            if name in graph.frontier(cut - 1):
+                sent[:, cut - 1, j] = needed[name].length
+        for lengths, charges, first, last in (
+            (device, device_charges, 1, cut - 1),
+            (edge, edge_charges, cut, tau),
+        ):
+            if first > last:
+                continue
+            computed = needed
+            if regions is Regions.ALIGNED:
+                computed = aligned_regions(graph, first, last, needed, axis=axis)
+            for j, charge in enumerate(charges):
+                if first <= charge.layer <= last:
+                    lengths[:, cut - 1, j] = computed[charge.tensor].length
+    return _AxisLengths(device, edge, sent)
+
+
+def _split_all(size: int, parts: Sequence[int]) -> Intervals:
+    """`split_evenly` for several numbers of parts, one after the other."""
+    starts, stops = [], []
+    for count in parts:
+        edges = np.arange(count + 1, dtype=np.int64) * size // count
+        starts.append(edges[:-1])
+        stops.append(edges[1:])
+    return Intervals(np.concatenate(starts), np.concatenate(stops))

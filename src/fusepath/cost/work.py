@@ -1,0 +1,67 @@
+"""How much a layer computes and how many bytes a cut sends, for whole maps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fusepath.graph import Kind
+
+if TYPE_CHECKING:
+    from fusepath.cost.convention import Convention
+    from fusepath.graph import ModelGraph, Operator
+
+
+def positions(graph: ModelGraph, op: Operator) -> int:
+    """How many times an operator's `Work` is done: once per output position of a map."""
+    if op.kind is Kind.BARRIER:
+        return 1
+    shape = graph.tensors[op.outputs[0]].shape
+    return shape[2] * shape[3] if len(shape) == 4 else 1
+
+
+def layer_macs(graph: ModelGraph, index: int) -> int:
+    """Multiply-accumulates of layer ``index`` (1-based) on whole maps."""
+    layer = graph.layers[index - 1]
+    return sum(op.work.macs * positions(graph, op) for op in layer.operators)
+
+
+def ops_per_position(op: Operator, convention: Convention) -> int:
+    """Operations of one output position (of the whole operator, for a barrier)."""
+    return (
+        op.work.macs * convention.ops_per_mac
+        + op.work.pool_taps * convention.ops_per_pool_tap
+        + op.work.elements * convention.ops_per_element
+    )
+
+
+def layer_ops(graph: ModelGraph, index: int, convention: Convention) -> int:
+    """Operations of layer ``index`` (1-based) on whole maps."""
+    layer = graph.layers[index - 1]
+    return sum(ops_per_position(op, convention) * positions(graph, op) for op in layer.operators)
+
+
+def bytes_per_element(graph: ModelGraph, tensor: str, convention: Convention) -> int:
+    """Bytes an element of a tensor takes on the link."""
+    if tensor == graph.input.name:
+        return convention.input_bytes_per_element
+    return convention.activation_bytes_per_element
+
+
+def tensor_bytes(graph: ModelGraph, tensor: str, convention: Convention) -> int:
+    """Bytes a whole tensor takes on the link."""
+    return graph.tensors[tensor].elements * bytes_per_element(graph, tensor, convention)
+
+
+def cut_bytes(graph: ModelGraph, cut: int, convention: Convention) -> int:
+    """Bytes sent when layer ``cut`` (1-based) is the first on the edge, on whole maps.
+
+    0 for ``cut = depth + 1``: the device has computed everything.
+    """
+    if cut == graph.depth + 1:
+        return 0
+    return sum(tensor_bytes(graph, name, convention) for name in graph.frontier(cut - 1))
+
+
+def result_bytes(graph: ModelGraph, convention: Convention) -> int:
+    """Bytes of all outputs, as they return to the device."""
+    return sum(tensor_bytes(graph, name, convention) for name in graph.outputs)

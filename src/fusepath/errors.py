@@ -1,0 +1,95 @@
+"""Every exception fusepath raises, and the exit code each one ends the command line with.
+
+::
+
+    FusepathError
+    ├── VerificationError          1   a check failed: the split result differs
+    ├── InputError                 2   what the user gave cannot be used
+    │   ├── ModelError                 an ONNX file that is missing, broken or dynamic
+    │   │   └── UnsupportedOperatorError   names the node, the reason and what to do
+    │   ├── GeometryError              a grid or a range that does not fit the map
+    │   ├── ImageError                 an input that does not fit the model
+    │   └── FileFormatError            a plan, profile or link file that is not one
+    ├── PeerError                  3   the other side
+    │   ├── PeerUnreachableError       nobody answers there
+    │   ├── PeerRefusedError           it answered no
+    │   └── PeerTimeoutError           it did not answer in time
+    └── InfeasibleError            4   no plan satisfies the constraints
+
+A message is one line: what, where, the value, what to do.
+"""
+
+from __future__ import annotations
+
+
+class FusepathError(Exception):
+    """Base of all errors raised on purpose."""
+
+    exit_code = 2
+
+
+class VerificationError(FusepathError):
+    """The split result differs from the unsplit one by more than the tolerance."""
+
+    exit_code = 1
+
+
+class InputError(FusepathError):
+    """Something the user gave cannot be used."""
+
+    exit_code = 2
+
+
+class ModelError(InputError):
+    """An ONNX model is missing, damaged, dynamic or outside what fusepath can run."""
+
+
+class UnsupportedOperatorError(ModelError):
+    """An operator stands where only tileable operators may stand."""
+
+    def __init__(self, *, node: str, op_type: str, reason: str, hint: str) -> None:
+        self.node = node
+        self.op_type = op_type
+        self.reason = reason
+        self.hint = hint
+        super().__init__(f"cannot tile node '{node}' ({op_type}): {reason}; {hint}")
+
+
+class GeometryError(InputError):
+    """A grid, a tile or a layer range does not fit the network."""
+
+
+class ImageError(InputError):
+    """An input image or array does not fit the model's input."""
+
+
+class FileFormatError(InputError):
+    """A plan, profile or link file is damaged, of another version or of another model."""
+
+
+class PeerError(FusepathError):
+    """The edge server could not be used."""
+
+    exit_code = 3
+
+    def __init__(self, peer: str, message: str) -> None:
+        self.peer = peer
+        super().__init__(f"edge {peer}: {message}")
+
+
+class PeerUnreachableError(PeerError):
+    """Nobody answers at the address."""
+
+
+class PeerRefusedError(PeerError):
+    """The edge server answered, and said no."""
+
+
+class PeerTimeoutError(PeerError):
+    """The edge server did not answer before the deadline."""
+
+
+class InfeasibleError(FusepathError):
+    """No plan satisfies what was asked for."""
+
+    exit_code = 4

@@ -1,0 +1,1 @@
+"""The two machines for real: sessions in ONNX Runtime, tensors over gRPC."""

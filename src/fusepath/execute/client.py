@@ -1,0 +1,192 @@
+"""The device's connection to an edge server; every call has a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from fusepath import jsonfile
+from fusepath.cost import MachineProfile
+from fusepath.errors import (
+    InputError,
+    PeerError,
+    PeerRefusedError,
+    PeerTimeoutError,
+    PeerUnreachableError,
+)
+from fusepath.execute.limits import (
+    CHANNEL_OPTIONS,
+    CONNECT_TIMEOUT_S,
+    PREPARE_TIMEOUT_S,
+)
+from fusepath.execute.session import ProtocolError
+from fusepath.execute.wire import fusepath_pb2 as pb
+from fusepath.execute.wire import fusepath_pb2_grpc as pb_grpc
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from fusepath.onnx_io import Model
+    from fusepath.plan import Plan
+
+_CLOCK_CALLS = 8
+_REFUSALS = {
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.UNIMPLEMENTED,
+    grpc.StatusCode.NOT_FOUND,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClockOffset:
+    """Edge clock minus device clock, and how far that may be off, in seconds."""
+
+    seconds: float
+    error_s: float
+
+
+class EdgeClient:
+    """Calls of one edge server; open it with `connect`."""
+
+    def __init__(self, address: str, channel: Any) -> None:
+        self.address = address
+        self._stub = pb_grpc.EdgeStub(channel)
+
+    async def clock_offset(self) -> ClockOffset:
+        """Compare clocks over a few round trips; the quickest one counts.
+
+        Raises:
+            PeerError: the server does not answer.
+        """
+        best: ClockOffset | None = None
+        with peer_errors(self.address):
+            for _ in range(_CLOCK_CALLS):
+                before_s = time.perf_counter()
+                reply = await self._stub.Clock(pb.ClockRequest(), timeout=CONNECT_TIMEOUT_S)
+                after_s = time.perf_counter()
+                half_s = (after_s - before_s) / 2
+                if best is None or half_s < best.error_s:
+                    best = ClockOffset(reply.edge_ns * 1e-9 - before_s - half_s, half_s)
+        assert best is not None
+        return best
+
+    async def goodput_bytes_per_s(self, *, size_bytes: int = 1 << 20) -> float:
+        """Measured rate of sending up, from one large message and several empty ones.
+
+        Raises:
+            PeerError: the server does not answer.
+        """
+        round_trip_s = 2 * (await self.clock_offset()).error_s
+        request = pb.ClockRequest(padding=bytes(size_bytes))
+        least_s = float("inf")
+        with peer_errors(self.address):
+            for _ in range(3):
+                before_s = time.perf_counter()
+                await self._stub.Clock(request, timeout=PREPARE_TIMEOUT_S)
+                least_s = min(least_s, time.perf_counter() - before_s)
+        return size_bytes / max(least_s - round_trip_s, 1e-6)
+
+    async def profile(self, model: Model) -> MachineProfile:
+        """Time of every layer of a model on the edge server.
+
+        Raises:
+            PeerError: the server refuses or does not answer.
+        """
+        request = pb.ModelRequest(
+            name=model.graph.name,
+            sha256=model.graph.sha256,
+            source=model.source,
+            input_shape=model.graph.input.shape,
+        )
+        with peer_errors(self.address):
+            reply = await self._stub.Profile(request, timeout=PREPARE_TIMEOUT_S)
+            profile = jsonfile.decode(
+                reply.profile_json, MachineProfile, where=f"edge {self.address}"
+            )
+            profile.check(model.graph)
+        return profile
+
+    async def prepare(self, plan: Plan) -> str:
+        """Have the server check a plan and build its sessions; the plan's digest.
+
+        Raises:
+            PeerError: the server refuses or does not answer.
+        """
+        data = jsonfile.encode(plan)
+        with peer_errors(self.address):
+            reply = await self._stub.Prepare(
+                pb.PrepareRequest(plan_json=data), timeout=PREPARE_TIMEOUT_S
+            )
+            digest = hashlib.sha256(data).hexdigest()
+            if reply.plan_sha256 != digest:
+                raise ProtocolError("the server prepared another plan")
+        return digest
+
+    def infer(self, *, timeout_s: float) -> Any:
+        """Open the stream of one inference."""
+        return self._stub.Infer(timeout=timeout_s)
+
+
+@asynccontextmanager
+async def connect(address: str) -> AsyncIterator[EdgeClient]:
+    """Connect to ``HOST:PORT``.
+
+    Raises:
+        InputError: the address is malformed.
+        PeerUnreachableError: nobody answers there.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) <= 65535:
+        raise InputError(f"--edge '{address}' is not HOST:PORT, like 192.168.1.20:7070")
+    async with grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await channel.channel_ready()
+        except TimeoutError:
+            raise PeerUnreachableError(
+                address,
+                f"nobody answered within {CONNECT_TIMEOUT_S:g} s; "
+                f"start one there with `fusepath serve --listen {address}`",
+            ) from None
+        yield EdgeClient(address, channel)
+
+
+class peer_errors:  # noqa: N801 - used like a keyword
+    """Turns what gRPC raises into errors that say what the edge server did."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def __enter__(self) -> None:
+        """Nothing to set up."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Translate.
+
+        Raises:
+            PeerError: in place of the gRPC error.
+        """
+        if isinstance(error, grpc.aio.AioRpcError):
+            raise _translate(self._address, error) from error
+        if isinstance(error, ProtocolError):
+            raise PeerRefusedError(self._address, str(error)) from error
+
+
+def _translate(address: str, error: grpc.aio.AioRpcError) -> PeerError:
+    code = error.code()
+    details = (error.details() or "").strip().splitlines()
+    text = details[0][:500] if details else code.name
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return PeerTimeoutError(address, "no answer before the deadline")
+    if code in _REFUSALS:
+        return PeerRefusedError(address, f"refused: {text}")
+    # Whatever else went wrong, the server is of no use now: a killed one even says INTERNAL.
+    return PeerUnreachableError(address, f"the connection was lost ({text})")

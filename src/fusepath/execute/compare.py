@@ -1,0 +1,59 @@
+"""Is a split result the unsplit one?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+TOLERANCE = 1e-5
+"""Largest difference allowed, relative to the largest value of the output."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """How far results are from a reference, over all outputs."""
+
+    max_abs_error: float
+    max_rel_error: float
+    """Of each output, relative to its own largest value; the worst output counts."""
+    bit_equal: bool
+
+    @property
+    def passed(self) -> bool:
+        """Whether the difference is within `TOLERANCE`."""
+        return self.bit_equal or self.max_rel_error <= TOLERANCE
+
+
+def compare(results: Mapping[str, Array], reference: Mapping[str, Array]) -> Comparison:
+    """Compare outputs with those of the unsplit model.
+
+    NaN equals NaN; a missing output or one of another shape is infinitely wrong.
+    """
+    worst_abs = worst_rel = 0.0
+    equal = set(results) == set(reference)
+    if not equal:
+        worst_abs = worst_rel = float("inf")
+    for name in set(results) & set(reference):
+        value, expected = results[name], reference[name]
+        if value.shape != expected.shape:
+            return Comparison(
+                max_abs_error=float("inf"), max_rel_error=float("inf"), bit_equal=False
+            )
+        if np.array_equal(value, expected, equal_nan=value.dtype.kind == "f"):
+            continue
+        equal = False
+        difference = np.abs(value.astype(np.float64) - expected.astype(np.float64))
+        error = float(difference.max()) if np.isfinite(difference).all() else float("inf")
+        largest = float(np.abs(expected.astype(np.float64)).max())
+        worst_abs = max(worst_abs, error)
+        worst_rel = max(worst_rel, error / largest if largest > 0 else float("inf"))
+    return Comparison(max_abs_error=worst_abs, max_rel_error=worst_rel, bit_equal=equal)

@@ -1,0 +1,318 @@
+"""The end device: computes its layers of path p while path p − 1 is on the wire."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from fusepath.errors import ImageError
+from fusepath.execute import codec
+from fusepath.execute.client import peer_errors
+from fusepath.execute.limits import RUN_TIMEOUT_S
+from fusepath.execute.pacing import PacedLink, wait_until
+from fusepath.execute.prepared import DeviceWork
+from fusepath.execute.session import (
+    Compute,
+    DeviceSession,
+    FinishSending,
+    ProtocolError,
+    Send,
+)
+from fusepath.execute.wire import fusepath_pb2 as pb
+from fusepath.timeline import Lane, Span, Timeline
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from fusepath.execute.client import ClockOffset, EdgeClient
+    from fusepath.execute.session import Command
+    from fusepath.onnx_io import Model
+    from fusepath.plan import Plan
+
+    Array = NDArray[Any]
+
+_STRETCH_REPEATS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inference:
+    """One measured inference."""
+
+    outputs: dict[str, Array]
+    timeline: Timeline
+    up_bytes: int
+    device_macs: int
+    edge_macs: int
+
+    @property
+    def latency_s(self) -> float:
+        """From the image to the result on the device."""
+        return self.timeline.end_s
+
+
+def median_of(runs: list[Inference]) -> Inference:
+    """The run of median latency (the lower of two in the middle)."""
+    middle = statistics.median_low(run.latency_s for run in runs)
+    return next(run for run in runs if run.latency_s == middle)
+
+
+@dataclass(kw_only=True)
+class Device:
+    """This machine as the end device of one plan.
+
+    Args:
+        model: the network.
+        plan: a plan that has been checked against the model.
+        slowdown: factor by which every call of a session is stretched. The target is the factor
+            times the call's own quickest time, fixed when the device is made ready, so a stretched
+            device is steady.
+        pace_bytes_per_s: rate of a slow link to play, both ways; None uses the link as it is.
+        threads: threads of one operator.
+    """
+
+    model: Model
+    plan: Plan
+    slowdown: float = 1.0
+    pace_bytes_per_s: float | None = None
+    threads: int = 1
+    _targets_s: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._work = DeviceWork(self.model, self.plan, threads=self.threads)
+
+    def make_ready(self, image: Array) -> None:
+        """Warm all sessions up and, for a stretched device, fix the targets.
+
+        Raises:
+            ImageError: the image is not the plan's input.
+        """
+        check_image(image, self.model, self.plan)
+        stretched = self.slowdown > 1
+        least_s = self._work.quickest_s(image, repeats=_STRETCH_REPEATS if stretched else 1)
+        self._targets_s = [
+            time_s * self.slowdown if stretched and self._work.computes(path) else 0.0
+            for path, time_s in enumerate(least_s)
+        ]
+
+    def compute(self, path: int, image: Array) -> tuple[dict[str, Array], float, float]:
+        """A path's pieces, and when their computing started and ended."""
+        start_s = time.perf_counter()
+        pieces = self._work.compute(path, image)
+        if self._targets_s[path] > 0:
+            wait_until(start_s + self._targets_s[path])
+        return pieces, start_s, time.perf_counter()
+
+    def run_alone(self, image: Array) -> Inference:
+        """Run a plan that keeps everything on the device."""
+        pieces, start_s, end_s = self.compute(0, image)
+        span = Span(lane=Lane.DEVICE, start_s=0.0, end_s=end_s - start_s, path=1)
+        return Inference(
+            outputs={name: pieces[name] for name in self.model.graph.outputs},
+            timeline=Timeline(spans=(span,), measured=True),
+            up_bytes=0,
+            device_macs=self._work.macs(),
+            edge_macs=0,
+        )
+
+    async def run(
+        self,
+        image: Array,
+        client: EdgeClient,
+        *,
+        plan_sha256: str,
+        offset: ClockOffset,
+        timeout_s: float = RUN_TIMEOUT_S,
+    ) -> Inference:
+        """Run one inference with an edge server that has prepared the plan.
+
+        Raises:
+            PeerError: the server refused, vanished or took too long.
+        """
+        stream = client.infer(timeout_s=timeout_s)
+        try:
+            with peer_errors(client.address):
+                return await _Upload(self, image, stream, plan_sha256, offset).run()
+        finally:
+            stream.cancel()
+
+    def device_macs(self) -> int:
+        """Multiply-accumulates of one inference on this machine."""
+        return self._work.macs()
+
+
+def stays_local(plan: Plan, model: Model) -> bool:
+    """Whether the plan needs no edge server."""
+    return plan.is_whole and plan.tau == model.graph.depth and plan.cuts[0] == plan.tau + 1
+
+
+def check_image(image: Array, model: Model, plan: Plan) -> None:
+    """Raise unless an image is the input that a plan was made for.
+
+    Raises:
+        ImageError: another shape or element type.
+    """
+    shape = model.graph.input.shape
+    if tuple(image.shape) != shape:
+        raise ImageError(
+            f"the input is {list(image.shape)}, but '{model.graph.name}' takes {list(shape)} "
+            f"(N, C, H, W); resize it, or use --resize"
+        )
+    if image.dtype.name != plan.input.dtype:
+        raise ImageError(
+            f"the input is {image.dtype.name}, but the plan sends {plan.input.dtype}; "
+            f"plan again for this input"
+        )
+
+
+class _Upload:
+    """Carries out a `DeviceSession`'s commands for one inference."""
+
+    def __init__(
+        self, device: Device, image: Array, stream: Any, plan_sha256: str, offset: ClockOffset
+    ) -> None:
+        self._device = device
+        self._image = image
+        self._stream = stream
+        self._plan_sha256 = plan_sha256
+        self._offset = offset
+        self._session = DeviceSession([path - 1 for path in device.plan.order])
+        self._link = PacedLink(device.pace_bytes_per_s)
+        self._to_send: asyncio.Queue[tuple[int, dict[str, Array]]] = asyncio.Queue()
+        self._spans: list[Span] = []
+        self._written_s: dict[int, float] = {}
+        self._received_s: dict[int, float] = {}
+        self._up_bytes = 0
+        self._zero_s = 0.0
+
+    async def run(self) -> Inference:
+        await self._stream.write(pb.Upload(start=pb.Start(plan_sha256=self._plan_sha256)))
+        self._zero_s = time.perf_counter()
+        jobs = [
+            asyncio.create_task(job) for job in (self._compute(), self._send(), self._receive())
+        ]
+        try:
+            results = await asyncio.gather(*jobs)
+        finally:
+            for job in jobs:
+                job.cancel()
+        result: pb.Result = results[2]
+        return await self._finish(result)
+
+    async def _compute(self) -> None:
+        loop = asyncio.get_running_loop()
+        commands: list[Command] = self._session.start()
+        with ThreadPoolExecutor(1, thread_name_prefix="device") as pool:
+            while commands:
+                upcoming: list[Command] = []
+                for command in commands:
+                    match command:
+                        case Compute(path):
+                            pieces, start_s, end_s = await loop.run_in_executor(
+                                pool, self._device.compute, path, self._image
+                            )
+                            if self._device.plan.cuts[path] > 1:
+                                self._record(Lane.DEVICE, start_s, end_s, path=path + 1)
+                            for following in self._session.computed(path):
+                                if isinstance(following, Send):
+                                    self._to_send.put_nowait((path, pieces))
+                                else:
+                                    upcoming.append(following)
+                        case _:
+                            raise AssertionError(f"the device was told to {command}")
+                commands = upcoming
+
+    async def _send(self) -> None:
+        while True:
+            path, pieces = await self._to_send.get()
+            tensors = codec.encode_all(pieces)
+            size_bytes = sum(len(tensor.data) for tensor in tensors)
+            self._up_bytes += size_bytes
+            self._written_s[path] = time.perf_counter()
+            paced = await self._link.transfer(size_bytes)
+            if paced is not None:
+                self._record(Lane.UPLINK, *paced, path=path + 1)
+            try:
+                await self._stream.write(pb.Upload(piece=pb.Piece(path=path + 1, tensors=tensors)))
+            except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
+                return  # the server has ended the stream; `_receive` is told why
+            if FinishSending() in self._session.sent(path):
+                await self._stream.done_writing()
+                return
+
+    async def _receive(self) -> pb.Result:
+        while True:
+            message = await self._stream.read()
+            if message is grpc.aio.EOF:
+                # The reason is in the status, which this raises.
+                await self._stream.code()
+                raise ProtocolError(
+                    (await self._stream.details()) or "the stream ended without a result"
+                )
+            match message.WhichOneof("message"):
+                case "ack":
+                    at_s = message.ack.received_ns * 1e-9 - self._offset.seconds
+                    self._received_s[message.ack.path - 1] = at_s
+                case "result":
+                    return message.result
+                case _:
+                    raise ProtocolError("the server sent an empty message")
+
+    async def _finish(self, result: pb.Result) -> Inference:
+        arrived_s = time.perf_counter()
+        graph = self._device.model.graph
+        expected = {
+            name: (graph.tensors[name].dtype, graph.tensors[name].shape) for name in graph.outputs
+        }
+        outputs = codec.decode(result.tensors, expected)
+        size_bytes = sum(value.nbytes for value in outputs.values())
+        down_start_s = arrived_s
+        for span in result.spans:
+            start_s = span.start_ns * 1e-9 - self._offset.seconds
+            end_s = span.end_ns * 1e-9 - self._offset.seconds
+            down_start_s = min(arrived_s, end_s) if span.path == 0 else down_start_s
+            self._record(
+                Lane.EDGE, start_s, end_s, path=span.path or None, worker=span.worker
+            )
+        await self._link.transfer(size_bytes)
+        self._record(Lane.DOWNLINK, down_start_s, time.perf_counter())
+        if self._link.bytes_per_s is None:
+            self._record_uplink()
+        return Inference(
+            outputs=outputs,
+            timeline=Timeline(
+                spans=tuple(sorted(self._spans, key=lambda span: span.start_s)),
+                measured=True,
+                clock_error_s=self._offset.error_s,
+            ),
+            up_bytes=self._up_bytes,
+            device_macs=self._device.device_macs(),
+            edge_macs=result.macs,
+        )
+
+    def _record_uplink(self) -> None:
+        """On a real link a message occupies it from when it may start to when it has arrived."""
+        free_s = 0.0
+        for path in self._device.plan.order:
+            end_s = self._received_s[path - 1]
+            start_s = min(max(free_s, self._written_s[path - 1]), end_s)
+            self._record(Lane.UPLINK, start_s, end_s, path=path)
+            free_s = end_s
+
+    def _record(
+        self, lane: Lane, start_s: float, end_s: float, *, path: int | None = None, worker: int = 0
+    ) -> None:
+        self._spans.append(
+            Span(
+                lane=lane,
+                start_s=start_s - self._zero_s,
+                end_s=end_s - self._zero_s,
+                path=path,
+                worker=worker,
+            )
+        )

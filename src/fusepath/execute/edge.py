@@ -1,0 +1,295 @@
+"""The edge server: holds models, prepares plans, finishes what devices have begun."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import itertools
+import logging
+import signal
+import threading
+import time
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from fusepath import jsonfile
+from fusepath.errors import FusepathError, InputError
+from fusepath.execute import codec
+from fusepath.execute.limits import IDLE_TIMEOUT_S, SERVER_OPTIONS
+from fusepath.execute.measure import measure_layers
+from fusepath.execute.prepared import EdgeWork
+from fusepath.execute.session import Compute, ComputeTail, EdgeSession, ProtocolError
+from fusepath.execute.wire import fusepath_pb2 as pb
+from fusepath.execute.wire import fusepath_pb2_grpc as pb_grpc
+from fusepath.plan import ModelReference, Plan
+from fusepath.version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from fusepath.execute.session import Command
+    from fusepath.execute.store import ModelStore
+
+    Array = NDArray[Any]
+
+logger = logging.getLogger(__name__)
+
+MAX_PREPARED = 16
+MAX_STREAMS = 32
+
+
+class EdgeService(pb_grpc.EdgeServicer):
+    """Answers devices; see ``fusepath.proto`` for the calls and their order.
+
+    Args:
+        store: the models that may be run.
+        workers: paths computed at the same time.
+        threads: threads of one operator.
+    """
+
+    def __init__(self, store: ModelStore, *, workers: int = 1, threads: int = 1) -> None:
+        self._store = store
+        self._threads = threads
+        self._prepared: OrderedDict[str, EdgeWork] = OrderedDict()
+        self._profiles: dict[tuple[str, tuple[int, ...]], bytes] = {}
+        self._workers = ThreadPoolExecutor(workers, thread_name_prefix="edge-worker")
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="edge-loader")
+        self._numbers = itertools.count()
+        self._local = threading.local()
+
+    async def Clock(self, request: pb.ClockRequest, context: Any) -> pb.ClockReply:  # noqa: N802, ARG002 - gRPC's names
+        """The time here."""
+        return pb.ClockReply(edge_ns=time.monotonic_ns())
+
+    async def Profile(self, request: pb.ModelRequest, context: Any) -> pb.ProfileReply:  # noqa: N802
+        """Time every layer of a model; measured once, then remembered."""
+        reference = ModelReference(
+            name=request.name[:200],
+            sha256=request.sha256,
+            source=request.source,
+            input_shape=tuple(request.input_shape),
+        )
+        profile = await self._load(context, self._profile, reference)
+        return pb.ProfileReply(profile_json=profile)
+
+    async def Prepare(self, request: pb.PrepareRequest, context: Any) -> pb.PrepareReply:  # noqa: N802
+        """Check a plan and build its sessions."""
+        digest = hashlib.sha256(request.plan_json).hexdigest()
+        if digest not in self._prepared:
+            work = await self._load(context, self._prepare, request.plan_json)
+            self._prepared[digest] = work
+            while len(self._prepared) > MAX_PREPARED:
+                self._prepared.popitem(last=False)
+        self._prepared.move_to_end(digest)
+        return pb.PrepareReply(plan_sha256=digest, fusepath_version=VERSION)
+
+    async def Infer(self, request_iterator: Any, context: Any) -> None:  # noqa: N802, ARG002
+        """Run one inference of a prepared plan."""
+        try:
+            message = await self._read(context)
+            if message is None or message.WhichOneof("message") != "start":
+                raise ProtocolError("the first message must be Start")
+            work = self._prepared.get(message.start.plan_sha256)
+            if work is None:
+                await context.abort(
+                    grpc.StatusCode.FAILED_PRECONDITION,
+                    "this plan has not been prepared here; call Prepare first",
+                )
+            await _Inference(self, work, context).run()
+        except ProtocolError as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        except TimeoutError:
+            await context.abort(
+                grpc.StatusCode.DEADLINE_EXCEEDED, f"no piece came for {IDLE_TIMEOUT_S:g} s"
+            )
+        except FusepathError as error:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+
+    async def _read(self, context: Any) -> pb.Upload | None:
+        async with asyncio.timeout(IDLE_TIMEOUT_S):
+            message = await context.read()
+        return None if message is grpc.aio.EOF else message
+
+    async def _load(self, context: Any, work: Callable[[Any], Any], argument: object) -> Any:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._loader, work, argument)
+        except FusepathError as error:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+        except MemoryError:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "not enough memory here")
+
+    def _profile(self, reference: ModelReference) -> bytes:
+        key = (reference.sha256, reference.input_shape)
+        if key not in self._profiles:
+            model = self._store.get(reference)
+            # On a worker's thread, so that no inference disturbs the measurement.
+            job = self._workers.submit(measure_layers, model, threads=self._threads)
+            self._profiles[key] = jsonfile.encode(job.result())
+        return self._profiles[key]
+
+    def _prepare(self, plan_json: bytes) -> EdgeWork:
+        plan = jsonfile.decode(plan_json, Plan, where="the plan sent")
+        model = self._store.get(plan.model)
+        plan.check(model.graph)
+        work = EdgeWork(model, plan, threads=self._threads)
+        work.warm_up()
+        logger.info("prepared %s: %s, tau %d, grid %s", plan.model.name, plan.algorithm, plan.tau, plan.tiles)
+        return work
+
+    async def compute(self, run: Callable[[], Any]) -> tuple[Any, pb.EdgeSpan]:
+        """Do something on a worker; its result, and when and where it ran."""
+
+        def timed() -> tuple[Any, pb.EdgeSpan]:
+            if not hasattr(self._local, "number"):
+                self._local.number = next(self._numbers)
+            start_ns = time.monotonic_ns()
+            result = run()
+            span = pb.EdgeSpan(
+                worker=self._local.number, start_ns=start_ns, end_ns=time.monotonic_ns()
+            )
+            return result, span
+
+        return await asyncio.get_running_loop().run_in_executor(self._workers, timed)
+
+    async def read(self, context: Any) -> pb.Upload | None:
+        """The next message of a device, None at the end of its stream."""
+        return await self._read(context)
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._workers.shutdown(wait=False, cancel_futures=True)
+        self._loader.shutdown(wait=False, cancel_futures=True)
+
+
+class _Inference:
+    """Carries out an `EdgeSession`'s commands for one stream."""
+
+    def __init__(self, service: EdgeService, work: EdgeWork, context: Any) -> None:
+        self._service = service
+        self._work = work
+        self._context = context
+        self._session = EdgeSession(len(work.plan.cuts))
+        self._fused = work.new_fused()
+        self._spans: list[pb.EdgeSpan] = []
+
+    async def run(self) -> None:
+        # A task group would wrap a single failure in a group; one queue keeps errors as they are.
+        running: set[asyncio.Task[None]] = set()
+        try:
+            for _ in self._work.plan.cuts:
+                message = await self._service.read(self._context)
+                received_ns = time.monotonic_ns()
+                if message is None:
+                    self._session.ended()
+                    break
+                if message.WhichOneof("message") != "piece":
+                    raise ProtocolError("expected a Piece")
+                path = message.piece.path - 1
+                commands = self._session.arrived(path)
+                pieces = codec.decode(message.piece.tensors, self._work.expected(path))
+                await self._context.write(
+                    pb.Download(ack=pb.Ack(path=path + 1, received_ns=received_ns))
+                )
+                running.add(asyncio.create_task(self._do(commands, pieces)))
+            await asyncio.gather(*running)
+        finally:
+            for task in running:
+                task.cancel()
+
+    async def _do(self, commands: list[Command], pieces: dict[str, Array]) -> None:
+        for command in commands:
+            match command:
+                case Compute(path):
+                    _, span = await self._service.compute(
+                        lambda path=path: self._work.compute(path, pieces, self._fused)  # type: ignore[misc]
+                    )
+                    span.path = path + 1
+                    self._spans.append(span)
+                    await self._do(self._session.computed(path), {})
+                case ComputeTail():
+                    outputs, span = await self._service.compute(
+                        lambda: self._work.compute_tail(self._fused)
+                    )
+                    self._spans.append(span)
+                    self._session.tail_computed()
+                    await self._context.write(
+                        pb.Download(
+                            result=pb.Result(
+                                tensors=codec.encode_all(outputs),
+                                spans=self._spans,
+                                macs=self._work.macs(),
+                            )
+                        )
+                    )
+                case _:
+                    raise AssertionError(f"the edge server was told to {command}")
+
+
+class EdgeServer:
+    """A listening edge server.
+
+    Args:
+        listen: ``HOST:PORT``; port 0 picks a free one.
+        store: the models that may be run.
+        workers: paths computed at the same time.
+        threads: threads of one operator.
+    """
+
+    def __init__(
+        self, listen: str, store: ModelStore, *, workers: int = 1, threads: int = 1
+    ) -> None:
+        self._listen = listen
+        self._service = EdgeService(store, workers=workers, threads=threads)
+        self._server: Any = None
+        self.address = ""
+
+    async def start(self) -> str:
+        """Listen; the address with the port that was taken.
+
+        Raises:
+            InputError: the address is malformed or taken.
+        """
+        host, _, port = self._listen.rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65535:
+            raise InputError(f"--listen '{self._listen}' is not HOST:PORT, like 127.0.0.1:7070")
+        self._server = grpc.aio.server(
+            options=SERVER_OPTIONS, maximum_concurrent_rpcs=MAX_STREAMS
+        )
+        pb_grpc.add_EdgeServicer_to_server(self._service, self._server)
+        try:
+            bound = self._server.add_insecure_port(self._listen)
+        except RuntimeError as error:
+            raise InputError(
+                f"cannot listen on {self._listen}: the address is taken or not of this machine"
+            ) from error
+        await self._server.start()
+        self.address = f"{host}:{bound}"
+        return self.address
+
+    async def stop(self, grace_s: float = 10.0) -> None:
+        """Finish what is running, then close."""
+        await self._server.stop(grace_s)
+        self._service.close()
+
+
+async def serve(server: EdgeServer, *, ready: Callable[[str], None], grace_s: float = 10.0) -> None:
+    """Serve until SIGINT or SIGTERM, then let running inferences end.
+
+    Args:
+        server: not yet started.
+        ready: called with the address once devices can connect.
+        grace_s: seconds that running inferences are given.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    ready(await server.start())
+    await stop.wait()
+    await server.stop(grace_s)

@@ -1,0 +1,33 @@
+"""Limits and settings that both ends of a connection share."""
+
+from __future__ import annotations
+
+MAX_MESSAGE_BYTES = 64 * 2**20
+"""Largest message either side accepts: a float32 map of 16 M elements."""
+CONNECT_TIMEOUT_S = 5.0
+PREPARE_TIMEOUT_S = 300.0
+RUN_TIMEOUT_S = 60.0
+IDLE_TIMEOUT_S = 60.0
+"""How long the edge server waits for the next piece of an inference."""
+
+_KEEPALIVE = [
+    # A peer that stopped or a link that went down shows within two seconds; without these it
+    # would not show at all.
+    ("grpc.keepalive_time_ms", 1000),
+    ("grpc.keepalive_timeout_ms", 1000),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.keepalive_permit_without_calls", 1),
+]
+_MESSAGES = [
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+]
+
+CHANNEL_OPTIONS = [*_KEEPALIVE, *_MESSAGES, ("grpc.enable_http_proxy", 0)]
+SERVER_OPTIONS = [
+    *_KEEPALIVE,
+    *_MESSAGES,
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 500),
+    ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.so_reuseport", 0),  # a second server on the same port must fail, not share it
+]

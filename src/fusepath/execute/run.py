@@ -1,0 +1,317 @@
+"""One model, one input, one edge server: plan, run, compare with the unsplit model."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from fusepath.cost import RUNTIME, Link
+from fusepath.errors import InputError
+from fusepath.execute.client import connect
+from fusepath.execute.compare import Comparison, compare
+from fusepath.execute.device import Device, Inference, check_image, median_of, stays_local
+from fusepath.execute.limits import RUN_TIMEOUT_S
+from fusepath.execute.measure import measure_layers
+from fusepath.execute.pixels import to_model_input
+from fusepath.execute.runner import Runner
+from fusepath.onnx_io import original_with_shape
+from fusepath.plan import Setting, make_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from fusepath.cost import Convention, Machine
+    from fusepath.execute.client import EdgeClient
+    from fusepath.onnx_io import Model
+    from fusepath.plan import InputFormat, Plan
+    from fusepath.tiling import Grid
+
+    Array = NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What the caller knows already; what is None is measured."""
+
+    device: Machine | None = None
+    edge: Machine | None = None
+    link: Link | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """A plan and what it did."""
+
+    plan: Plan
+    runs: list[Inference]
+    comparison: Comparison | None
+
+    @property
+    def median(self) -> Inference:
+        """The run of median latency."""
+        return median_of(self.runs)
+
+
+def runtime_convention(image: Array) -> Convention:
+    """The runtime's convention for an input: a uint8 image travels as uint8."""
+    return msgspec.structs.replace(RUNTIME, input_bytes_per_element=image.dtype.itemsize)
+
+
+def run_unsplit(model: Model, image: Array, form: InputFormat) -> dict[str, Array]:
+    """Outputs of the original, untouched model on this machine."""
+    runner = Runner(original_with_shape(model), outputs=model.graph.outputs)
+    return runner.run({model.graph.input.name: to_model_input(image, form)})
+
+
+def run(
+    model: Model,
+    image: Array,
+    *,
+    edge: str | None,
+    plan: Plan | None = None,
+    algorithm: str = "mw",
+    grid: Grid | None = None,
+    tau: int | None = None,
+    given: Given = Given(),  # noqa: B008 - frozen
+    pace_bytes_per_s: float | None = None,
+    slowdown: float = 1.0,
+    repeats: int = 1,
+    verify: bool = False,
+    threads: int = 1,
+    mean: tuple[float, ...] = (0.0,),
+    std: tuple[float, ...] = (255.0,),
+    timeout_s: float = RUN_TIMEOUT_S,
+    say: Callable[[str], None] = lambda text: None,
+) -> Report:
+    """Run a model split between this machine and an edge server.
+
+    Without a plan, device, edge server and link are measured unless given, and the algorithm plans
+    for them.
+
+    Args:
+        model: the network.
+        image: its input, (1, C, H, W), uint8 or float32.
+        edge: ``HOST:PORT`` of the edge server; None for a plan that keeps everything here.
+        plan: a plan made before.
+        algorithm: how to plan otherwise.
+        grid: fixed grid for the algorithm.
+        tau: fixed fused layer for the algorithm.
+        given: machines and link that need not be measured.
+        pace_bytes_per_s: play a link of this rate.
+        slowdown: play a device slower by this factor.
+        repeats: inferences.
+        verify: compare with the unsplit model on this machine.
+        threads: threads of one operator on this machine.
+        mean: of a uint8 image's pixels, subtracted.
+        std: divides them.
+        timeout_s: deadline of one inference.
+        say: told what is going on.
+
+    Raises:
+        ImageError: the image does not fit.
+        PeerError: the edge server cannot be used.
+        InputError: an edge server is needed and not given, or the plan does not fit.
+    """
+    return asyncio.run(
+        _run(
+            model,
+            image,
+            edge=edge,
+            plan=plan,
+            planning=_Planning(
+                algorithm=algorithm, grid=grid, tau=tau, given=given, mean=mean, std=std
+            ),
+            playing=Playing(
+                pace_bytes_per_s=pace_bytes_per_s, slowdown=slowdown, threads=threads
+            ),
+            repeats=repeats,
+            verify=verify,
+            timeout_s=timeout_s,
+            say=say,
+        )
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Planning:
+    algorithm: str
+    grid: Grid | None
+    tau: int | None
+    given: Given
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Playing:
+    """How slow this machine and its link play to be."""
+
+    pace_bytes_per_s: float | None
+    slowdown: float
+    threads: int
+
+
+async def _run(
+    model: Model,
+    image: Array,
+    *,
+    edge: str | None,
+    plan: Plan | None,
+    planning: _Planning,
+    playing: Playing,
+    repeats: int,
+    verify: bool,
+    timeout_s: float,
+    say: Callable[[str], None],
+) -> Report:
+    if plan is not None:
+        plan.check(model.graph)
+        check_image(image, model, plan)
+    needs_edge = (
+        not stays_local(plan, model) if plan is not None else planning.algorithm != "device-only"
+    )
+    async with AsyncExitStack() as stack:
+        client = None
+        if needs_edge:
+            if edge is None:
+                raise InputError("this plan needs an edge server; give --edge HOST:PORT")
+            client = await stack.enter_async_context(connect(edge))
+        if plan is None:
+            setting = await measured_setting(
+                model,
+                image,
+                client,
+                given=planning.given,
+                pace_bytes_per_s=playing.pace_bytes_per_s,
+                slowdown=playing.slowdown,
+                threads=playing.threads,
+                say=say,
+            )
+            plan = make_plan(
+                setting,
+                planning.algorithm,
+                grid=planning.grid,
+                tau=planning.tau,
+                source=model.source,
+                mean=planning.mean,
+                std=planning.std,
+            )
+        prepared = await Prepared.make(model, plan, image, client, playing=playing, say=say)
+        runs = [await prepared.run(timeout_s=timeout_s) for _ in range(repeats)]
+    comparison = None
+    if verify:
+        reference = run_unsplit(model, image, plan.input)
+        comparisons = [compare(item.outputs, reference) for item in runs]
+        comparison = max(comparisons, key=lambda item: (not item.bit_equal, item.max_rel_error))
+    return Report(plan=plan, runs=runs, comparison=comparison)
+
+
+async def measured_setting(
+    model: Model,
+    image: Array,
+    client: EdgeClient | None,
+    *,
+    given: Given = Given(),  # noqa: B008 - frozen
+    pace_bytes_per_s: float | None = None,
+    slowdown: float = 1.0,
+    threads: int = 1,
+    say: Callable[[str], None] = lambda text: None,
+) -> Setting:
+    """Machines and link as they are, or as they are played; what is given is not measured.
+
+    Raises:
+        PeerError: the edge server refuses or does not answer.
+    """
+    device = given.device
+    if device is None:
+        say("measuring every layer on this machine")
+        device = measure_layers(model, threads=threads).slowed(slowdown)
+    machine = given.edge
+    if machine is None and client is not None:
+        say(f"measuring every layer on {client.address}")
+        machine = await client.profile(model)
+    link = given.link
+    if link is None:
+        rate = pace_bytes_per_s
+        if rate is None and client is not None:
+            say("measuring the link")
+            rate = await client.goodput_bytes_per_s()
+        rate = rate or 1e9
+        link = Link(up_bytes_per_s=rate, down_bytes_per_s=rate)
+    return Setting(
+        graph=model.graph,
+        device=device,
+        edge=machine if machine is not None else device,
+        link=link,
+        convention=runtime_convention(image),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A plan whose sessions are built and warm on both machines."""
+
+    device: Device
+    image: Array
+    client: EdgeClient | None
+    plan_sha256: str
+
+    @classmethod
+    async def make(
+        cls,
+        model: Model,
+        plan: Plan,
+        image: Array,
+        client: EdgeClient | None,
+        *,
+        playing: Playing,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> Prepared:
+        """Build and warm the sessions.
+
+        Raises:
+            PeerError: the edge server refuses the plan or does not answer.
+            InputError: the plan needs an edge server.
+        """
+        device = Device(
+            model=model,
+            plan=plan,
+            slowdown=playing.slowdown,
+            pace_bytes_per_s=playing.pace_bytes_per_s,
+            threads=playing.threads,
+        )
+        say("preparing the sessions")
+        digest = ""
+        if stays_local(plan, model):
+            client = None
+        else:
+            if client is None:
+                raise InputError("this plan needs an edge server; give --edge HOST:PORT")
+            digest = await client.prepare(plan)
+        device.make_ready(image)
+        return cls(device=device, image=image, client=client, plan_sha256=digest)
+
+    async def run(self, *, timeout_s: float = RUN_TIMEOUT_S) -> Inference:
+        """One inference.
+
+        Raises:
+            PeerError: the edge server refused, vanished or took too long.
+        """
+        if self.client is None:
+            return self.device.run_alone(self.image)
+        offset = await self.client.clock_offset()
+        return await self.device.run(
+            self.image,
+            self.client,
+            plan_sha256=self.plan_sha256,
+            offset=offset,
+            timeout_s=timeout_s,
+        )
+
+

@@ -1,0 +1,126 @@
+"""What device and edge server decide, without sockets, threads or clocks.
+
+Events come in as method calls, commands go out as values; the loops in `device` and `edge` carry
+them out. So every decision can be tested without a network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """Compute a path (0-based) on this machine."""
+
+    path: int
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send the pieces of a path."""
+
+    path: int
+
+
+@dataclass(frozen=True, slots=True)
+class FinishSending:
+    """Every path has been sent; tell the other side."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeTail:
+    """Join the paths and compute the layers behind them."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendResult:
+    """Return the outputs."""
+
+
+Command = Compute | Send | FinishSending | ComputeTail | SendResult
+
+
+class ProtocolError(Exception):
+    """The other side sent something that the plan does not call for."""
+
+
+@dataclass(slots=True)
+class DeviceSession:
+    """One inference seen from the device: paths are computed and sent in the plan's order.
+
+    The device computes path p while path p − 1 is on the wire.
+    """
+
+    order: Sequence[int]
+    _computed: int = 0
+    _sent: int = 0
+
+    def start(self) -> list[Command]:
+        """Begin with the first path."""
+        return [Compute(self.order[0])]
+
+    def computed(self, path: int) -> list[Command]:
+        """A path has left the device's layers."""
+        if path != self.order[self._computed]:
+            raise ProtocolError(f"path {path + 1} was computed out of order")
+        self._computed += 1
+        commands: list[Command] = [Send(path)]
+        if self._computed < len(self.order):
+            commands.append(Compute(self.order[self._computed]))
+        return commands
+
+    def sent(self, path: int) -> list[Command]:
+        """A path has gone out."""
+        if path != self.order[self._sent] or self._sent >= self._computed:
+            raise ProtocolError(f"path {path + 1} was sent out of order")
+        self._sent += 1
+        return [FinishSending()] if self._sent == len(self.order) else []
+
+
+@dataclass(slots=True)
+class EdgeSession:
+    """One inference seen from the edge server: a path starts when it arrives."""
+
+    paths: int
+    _arrived: set[int] = field(default_factory=set)
+    _done: set[int] = field(default_factory=set)
+
+    def arrived(self, path: int) -> list[Command]:
+        """Pieces of a path (0-based) have come in and are what the plan calls for.
+
+        Raises:
+            ProtocolError: there is no such path, or it came before.
+        """
+        if not 0 <= path < self.paths:
+            raise ProtocolError(f"there is no path {path + 1}; the plan has {self.paths}")
+        if path in self._arrived:
+            raise ProtocolError(f"path {path + 1} was sent twice")
+        self._arrived.add(path)
+        return [Compute(path)]
+
+    def computed(self, path: int) -> list[Command]:
+        """A path has reached the fused layer."""
+        if path not in self._arrived or path in self._done:
+            raise ProtocolError(f"path {path + 1} was computed without being sent")
+        self._done.add(path)
+        return [ComputeTail()] if len(self._done) == self.paths else []
+
+    def tail_computed(self) -> list[Command]:
+        """The outputs are there."""
+        return [SendResult()]
+
+    def ended(self) -> None:
+        """The device sends no more.
+
+        Raises:
+            ProtocolError: paths are missing.
+        """
+        missing = sorted(set(range(self.paths)) - self._arrived)
+        if missing:
+            names = ", ".join(str(path + 1) for path in missing)
+            raise ProtocolError(f"the stream ended without path {names}")

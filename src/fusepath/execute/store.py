@@ -1,0 +1,93 @@
+"""The models an edge server may run: files of one folder, and the zoo."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fusepath.errors import ModelError
+from fusepath.onnx_io import load_model
+
+if TYPE_CHECKING:
+    from fusepath.onnx_io import Model
+    from fusepath.plan import ModelReference
+
+MAX_INPUT_ELEMENTS = 3 * 2048 * 2048
+MAX_LOADED = 4
+
+
+class ModelStore:
+    """Finds models by the SHA-256 of their file; keeps the last few loaded.
+
+    Args:
+        folder: where ``*.onnx`` files lie; None knows the zoo alone.
+
+    Raises:
+        ModelError: the folder cannot be read.
+    """
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self._files: dict[str, Path] = {}
+        self._loaded: OrderedDict[tuple[str, tuple[int, ...]], Model] = OrderedDict()
+        if folder is not None:
+            directory = Path(folder)
+            if not directory.is_dir():
+                raise ModelError(f"models folder '{folder}' is not a folder")
+            for file in sorted(directory.glob("*.onnx")):
+                self._files[_digest(file)] = file
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def get(self, reference: ModelReference) -> Model:
+        """The model of a digest.
+
+        Raises:
+            ModelError: no file has this digest, and it is not the zoo's model either.
+        """
+        key = (reference.sha256, reference.input_shape)
+        if key in self._loaded:
+            self._loaded.move_to_end(key)
+            return self._loaded[key]
+        if _elements(reference.input_shape) > MAX_INPUT_ELEMENTS:
+            raise ModelError(f"an input of {list(reference.input_shape)} is too large to serve")
+        model = self._load(reference)
+        self._loaded[key] = model
+        while len(self._loaded) > MAX_LOADED:
+            self._loaded.popitem(last=False)
+        return model
+
+    def _load(self, reference: ModelReference) -> Model:
+        if reference.sha256 in self._files:
+            file = self._files[reference.sha256]
+            model = load_model(file, input_shape=reference.input_shape)
+        elif reference.source.startswith("zoo:"):
+            model = load_model(reference.source)
+        else:
+            raise ModelError(
+                f"no model with SHA-256 {reference.sha256[:12]} ('{reference.name}') here; "
+                f"start the server with --models FOLDER that holds this very file"
+            )
+        if model.graph.sha256 != reference.sha256:
+            raise ModelError(
+                f"'{reference.source}' has SHA-256 {model.graph.sha256[:12]} here, the device has "
+                f"{reference.sha256[:12]}; use the same file and the same fusepath on both sides"
+            )
+        return model
+
+
+def _digest(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"cannot read {file}: {error.strerror or error}") from error
+
+
+def _elements(shape: tuple[int, ...]) -> int:
+    count = 1
+    for size in shape:
+        count *= max(size, 1)
+    return count

@@ -1,0 +1,124 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ClockRequest(_message.Message):
+    __slots__ = ("padding",)
+    PADDING_FIELD_NUMBER: _ClassVar[int]
+    padding: bytes
+    def __init__(self, padding: _Optional[bytes] = ...) -> None: ...
+
+class ClockReply(_message.Message):
+    __slots__ = ("edge_ns",)
+    EDGE_NS_FIELD_NUMBER: _ClassVar[int]
+    edge_ns: int
+    def __init__(self, edge_ns: _Optional[int] = ...) -> None: ...
+
+class ModelRequest(_message.Message):
+    __slots__ = ("name", "sha256", "source", "input_shape")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    INPUT_SHAPE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    sha256: str
+    source: str
+    input_shape: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, name: _Optional[str] = ..., sha256: _Optional[str] = ..., source: _Optional[str] = ..., input_shape: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class ProfileReply(_message.Message):
+    __slots__ = ("profile_json",)
+    PROFILE_JSON_FIELD_NUMBER: _ClassVar[int]
+    profile_json: bytes
+    def __init__(self, profile_json: _Optional[bytes] = ...) -> None: ...
+
+class PrepareRequest(_message.Message):
+    __slots__ = ("plan_json",)
+    PLAN_JSON_FIELD_NUMBER: _ClassVar[int]
+    plan_json: bytes
+    def __init__(self, plan_json: _Optional[bytes] = ...) -> None: ...
+
+class PrepareReply(_message.Message):
+    __slots__ = ("plan_sha256", "fusepath_version")
+    PLAN_SHA256_FIELD_NUMBER: _ClassVar[int]
+    FUSEPATH_VERSION_FIELD_NUMBER: _ClassVar[int]
+    plan_sha256: str
+    fusepath_version: str
+    def __init__(self, plan_sha256: _Optional[str] = ..., fusepath_version: _Optional[str] = ...) -> None: ...
+
+class Tensor(_message.Message):
+    __slots__ = ("name", "dtype", "shape", "data", "crc32")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DTYPE_FIELD_NUMBER: _ClassVar[int]
+    SHAPE_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    CRC32_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    dtype: str
+    shape: _containers.RepeatedScalarFieldContainer[int]
+    data: bytes
+    crc32: int
+    def __init__(self, name: _Optional[str] = ..., dtype: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., data: _Optional[bytes] = ..., crc32: _Optional[int] = ...) -> None: ...
+
+class Start(_message.Message):
+    __slots__ = ("plan_sha256",)
+    PLAN_SHA256_FIELD_NUMBER: _ClassVar[int]
+    plan_sha256: str
+    def __init__(self, plan_sha256: _Optional[str] = ...) -> None: ...
+
+class Piece(_message.Message):
+    __slots__ = ("path", "tensors")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    TENSORS_FIELD_NUMBER: _ClassVar[int]
+    path: int
+    tensors: _containers.RepeatedCompositeFieldContainer[Tensor]
+    def __init__(self, path: _Optional[int] = ..., tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ...) -> None: ...
+
+class Upload(_message.Message):
+    __slots__ = ("start", "piece")
+    START_FIELD_NUMBER: _ClassVar[int]
+    PIECE_FIELD_NUMBER: _ClassVar[int]
+    start: Start
+    piece: Piece
+    def __init__(self, start: _Optional[_Union[Start, _Mapping]] = ..., piece: _Optional[_Union[Piece, _Mapping]] = ...) -> None: ...
+
+class Ack(_message.Message):
+    __slots__ = ("path", "received_ns")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_NS_FIELD_NUMBER: _ClassVar[int]
+    path: int
+    received_ns: int
+    def __init__(self, path: _Optional[int] = ..., received_ns: _Optional[int] = ...) -> None: ...
+
+class EdgeSpan(_message.Message):
+    __slots__ = ("path", "worker", "start_ns", "end_ns")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    START_NS_FIELD_NUMBER: _ClassVar[int]
+    END_NS_FIELD_NUMBER: _ClassVar[int]
+    path: int
+    worker: int
+    start_ns: int
+    end_ns: int
+    def __init__(self, path: _Optional[int] = ..., worker: _Optional[int] = ..., start_ns: _Optional[int] = ..., end_ns: _Optional[int] = ...) -> None: ...
+
+class Result(_message.Message):
+    __slots__ = ("tensors", "spans", "macs")
+    TENSORS_FIELD_NUMBER: _ClassVar[int]
+    SPANS_FIELD_NUMBER: _ClassVar[int]
+    MACS_FIELD_NUMBER: _ClassVar[int]
+    tensors: _containers.RepeatedCompositeFieldContainer[Tensor]
+    spans: _containers.RepeatedCompositeFieldContainer[EdgeSpan]
+    macs: int
+    def __init__(self, tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., spans: _Optional[_Iterable[_Union[EdgeSpan, _Mapping]]] = ..., macs: _Optional[int] = ...) -> None: ...
+
+class Download(_message.Message):
+    __slots__ = ("ack", "result")
+    ACK_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    ack: Ack
+    result: Result
+    def __init__(self, ack: _Optional[_Union[Ack, _Mapping]] = ..., result: _Optional[_Union[Result, _Mapping]] = ...) -> None: ...

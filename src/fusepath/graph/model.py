@@ -1,0 +1,203 @@
+"""A network as a list of layers, and what crosses from one layer to the next."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from fusepath.errors import ModelError
+from fusepath.graph.operators import Kind, Operator, Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Strides = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """A computation layer of the paper: one Conv, pool or other main operator.
+
+    The pointwise operators that follow it belong to it, so no cut separates a convolution from
+    its BatchNormalization or activation.
+    """
+
+    index: int
+    """1-based position; a cut ``o`` means layers ``1 … o−1`` run on the device."""
+    name: str
+    op_type: str
+    operators: tuple[Operator, ...]
+    tileable: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelGraph:
+    """A network: tensors, operators grouped into layers, and the stride of every tileable map.
+
+    Layers are in an order in which they can run, tileable ones first.
+    """
+
+    name: str
+    sha256: str
+    """Digest of the model file; both machines must hold the same."""
+    input: Tensor
+    outputs: tuple[str, ...]
+    tensors: Mapping[str, Tensor]
+    layers: tuple[Layer, ...]
+    strides: Mapping[str, Strides] = field(default_factory=dict)
+    """Input pixels per element along (rows, cols), for every map a tile can hold."""
+
+    @property
+    def depth(self) -> int:
+        """Number of layers."""
+        return len(self.layers)
+
+    @cached_property
+    def tileable_layers(self) -> int:
+        """How many leading layers can be cut into tiles; the largest admissible τ."""
+        return sum(layer.tileable for layer in self.layers)
+
+    @cached_property
+    def barrier(self) -> Operator | None:
+        """The operator that ends the tileable prefix; None when everything can be tiled."""
+        if self.tileable_layers == self.depth:
+            return None
+        return self.layers[self.tileable_layers].operators[0]
+
+    @cached_property
+    def _frontiers(self) -> tuple[tuple[str, ...], ...]:
+        born = {self.input.name: 0}
+        last_use = dict.fromkeys(self.outputs, self.depth + 1)
+        for layer in self.layers:
+            for operator in layer.operators:
+                born.update(dict.fromkeys(operator.outputs, layer.index))
+                for name in operator.inputs:
+                    last_use[name] = max(last_use.get(name, 0), layer.index)
+        return tuple(
+            tuple(name for name, at in born.items() if at <= v < last_use.get(name, 0))
+            for v in range(self.depth + 1)
+        )
+
+    def frontier(self, after: int) -> tuple[str, ...]:
+        """Tensors that exist once layers ``1 … after`` have run and that later layers need.
+
+        ``frontier(0)`` is the input, ``frontier(depth)`` the outputs. On a branch there is more
+        than one; a cut there sends them all.
+        """
+        return self._frontiers[after]
+
+    def operators(self, first: int, last: int) -> tuple[Operator, ...]:
+        """Operators of layers ``first … last`` (1-based, both included), in running order."""
+        return tuple(op for layer in self.layers[first - 1 : last] for op in layer.operators)
+
+    def layer_strides(self, first: int, last: int) -> Strides:
+        """Least common stride of every map that layers ``first … last`` read or write."""
+        names = {name for op in self.operators(first, last) for name in (*op.inputs, *op.outputs)}
+        names |= set(self.frontier(first - 1))
+        return (
+            math.lcm(*(self.strides[name][0] for name in names)),
+            math.lcm(*(self.strides[name][1] for name in names)),
+        )
+
+    def fused_size(self, tau: int, axis: int) -> int:
+        """Most tiles the fused layer can be cut into along rows (0) or columns (1)."""
+        return min(self.tensors[name].size(axis) for name in self.frontier(tau))
+
+
+def build_graph(
+    *,
+    name: str,
+    sha256: str,
+    input: Tensor,  # noqa: A002 - the network's word
+    outputs: tuple[str, ...],
+    tensors: Mapping[str, Tensor],
+    operators: Iterable[Operator],
+) -> ModelGraph:
+    """Group operators (in an order in which they can run) into layers.
+
+    A window operator opens a layer; pointwise operators join the layer of their latest producer.
+    Tileable operators come first, everything behind a barrier after them: a head that branches
+    off in mid-net does not end the prefix of the backbone.
+
+    Raises:
+        ModelError: there is no operator at all.
+    """
+    ordered = tuple(operators)
+    if not ordered:
+        raise ModelError(f"model '{name}': the graph has no operators")
+    strides = _strides(input, tensors, ordered)
+    tileable = [op for op in ordered if all(out in strides for out in op.outputs)]
+    tileable_names = {op.name for op in tileable}
+    rest = [op for op in ordered if op.name not in tileable_names]
+
+    groups: list[list[Operator]] = []
+    layer_of: dict[str, int] = {input.name: -1}
+    prefix = 0
+    for stage, members in (("tile", tileable), ("rest", rest)):
+        if stage == "rest":
+            prefix = len(groups)
+        for op in members:
+            at = max((layer_of[tensor] for tensor in op.inputs), default=-1)
+            leading = at < 0 and op.kind is Kind.POINTWISE
+            if op.kind is Kind.WINDOW or op.work.macs > 0 or (at < prefix and stage == "rest"):
+                at = len(groups)
+                groups.append([])
+            elif leading:
+                # Preparing the input (scaling, say) belongs to the first layer.
+                at = 0
+                if not groups:
+                    groups.append([])
+            groups[at].append(op)
+            layer_of.update(dict.fromkeys(op.outputs, at))
+
+    return ModelGraph(
+        name=name,
+        sha256=sha256,
+        input=input,
+        outputs=outputs,
+        tensors=tensors,
+        layers=_layers(_merge_leading(groups, prefix), tileable_names),
+        strides=strides,
+    )
+
+
+def _merge_leading(groups: list[list[Operator]], prefix: int) -> list[list[Operator]]:
+    """Join a first layer made of pointwise operators alone to the layer after it."""
+    if prefix > 1 and all(op.kind is Kind.POINTWISE for op in groups[0]):
+        return [groups[0] + groups[1], *groups[2:]]
+    return groups
+
+
+def _layers(groups: list[list[Operator]], tileable_names: set[str]) -> tuple[Layer, ...]:
+    layers = []
+    for index, group in enumerate(groups, start=1):
+        main = max(group, key=lambda op: (op.kind is Kind.WINDOW, op.work.macs))
+        layers.append(
+            Layer(
+                index=index,
+                name=main.name,
+                op_type=main.op_type,
+                operators=tuple(group),
+                tileable=all(op.name in tileable_names for op in group),
+            )
+        )
+    return tuple(layers)
+
+
+def _strides(
+    source: Tensor, tensors: Mapping[str, Tensor], operators: tuple[Operator, ...]
+) -> dict[str, Strides]:
+    """Strides of every map that can be tiled: all that no barrier comes before."""
+    strides: dict[str, Strides] = {source.name: (1, 1)} if source.is_map else {}
+    for op in operators:
+        if op.kind is Kind.BARRIER or not op.inputs or any(t not in strides for t in op.inputs):
+            continue
+        incoming = {(strides[t], tensors[t].shape[2:]) for t in op.inputs}
+        if len(incoming) != 1 or not all(tensors[t].is_map for t in op.outputs):
+            continue  # branches of different strides cannot be aligned with each other
+        rows, cols = strides[op.inputs[0]]
+        for out in op.outputs:
+            strides[out] = (rows * op.rows.stride, cols * op.cols.stride)
+    return strides

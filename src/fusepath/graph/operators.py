@@ -1,0 +1,119 @@
+"""What one operator does to space, without knowing any file format.
+
+A feature map is ``(N, C, H, W)``; index 0 of an axis is its first row or column.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Kind(StrEnum):
+    """How an output element depends on positions of the input maps."""
+
+    WINDOW = "window"
+    """A sliding window: convolution, pooling, space-to-depth."""
+    POINTWISE = "pointwise"
+    """The same position in every input; channels may mix (Concat, LRN, BatchNormalization)."""
+    BARRIER = "barrier"
+    """Anything else: it needs whole maps, and a tile cannot pass it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A sliding window along one axis.
+
+    Output ``j`` covers input ``[j·stride − pad_begin, j·stride − pad_begin + extent)``, of which
+    every ``dilation``-th element is read. ``ceil_mode`` and ``auto_pad`` are already resolved:
+    the output size is stated by the tensor, never computed from the window.
+    """
+
+    kernel: int = 1
+    stride: int = 1
+    dilation: int = 1
+    pad_begin: int = 0
+    pad_end: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.kernel, self.stride, self.dilation) < 1:
+            raise ValueError(f"kernel, stride and dilation must be at least 1: {self}")
+        if min(self.pad_begin, self.pad_end) < 0:
+            raise ValueError(f"negative pads are not a window: {self}")
+
+    @property
+    def extent(self) -> int:
+        """Input elements from the first to the last tap, both counted."""
+        return (self.kernel - 1) * self.dilation + 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What computing costs, counted, before any convention turns it into operations.
+
+    For an operator over space the counts are per output position (one ``(h, w)``, all channels);
+    for a barrier they are for the whole operator.
+    """
+
+    macs: int = 0
+    pool_taps: int = 0
+    elements: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """One node of the network; ``inputs`` are activations only, weights are not listed."""
+
+    name: str
+    op_type: str
+    kind: Kind
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    work: Work = Work()
+    rows: Window = Window()
+    cols: Window = Window()
+    barrier_reason: str = ""
+
+    def windows(self) -> tuple[Window, Window]:
+        """The windows along (rows, cols)."""
+        return self.rows, self.cols
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tensor:
+    """An activation: its name, its static shape and its element type (a numpy type name)."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+    @property
+    def is_map(self) -> bool:
+        """True for a batch-1 feature map (1, C, H, W)."""
+        return len(self.shape) == 4 and self.shape[0] == 1
+
+    @property
+    def elements(self) -> int:
+        """Number of elements."""
+        return product(self.shape)
+
+    @property
+    def channels(self) -> int:
+        """C of a feature map."""
+        return self.shape[1]
+
+    def size(self, axis: int) -> int:
+        """Extent along rows (axis 0) or columns (axis 1) of a feature map."""
+        return self.shape[2 + axis]
+
+
+def product(values: Sequence[int]) -> int:
+    """Product of integers; 1 for none."""
+    result = 1
+    for value in values:
+        result *= value
+    return result

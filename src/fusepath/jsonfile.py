@@ -1,0 +1,68 @@
+"""Versioned JSON files: one way to write them, one way to refuse a bad one."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from fusepath.errors import FileFormatError
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+_MAX_BYTES = 64 * 2**20
+
+
+def encode(document: msgspec.Struct) -> bytes:
+    """The document as indented JSON, keys in declaration order, newline at the end."""
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+
+
+def decode(data: bytes, kind: type[T], *, where: str) -> T:
+    """Read a document of one kind.
+
+    Raises:
+        FileFormatError: not JSON, an unknown or missing key, a value of the wrong type.
+    """
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        name = getattr(kind, "KIND", kind.__name__.lower())
+        raise FileFormatError(f"{where}: not a fusepath {name} file: {error}") from error
+
+
+def load(path: str | Path, kind: type[T]) -> T:
+    """Read a document from a file.
+
+    Raises:
+        FileFormatError: the file is missing, unreadable, too large or not such a document.
+    """
+    file = Path(path)
+    try:
+        if file.stat().st_size > _MAX_BYTES:
+            raise FileFormatError(f"{file}: larger than {_MAX_BYTES} bytes, not a fusepath file")
+        data = file.read_bytes()
+    except OSError as error:
+        raise FileFormatError(f"cannot read {file}: {error.strerror or error}") from error
+    return decode(data, kind, where=str(file))
+
+
+def save(path: str | Path, document: msgspec.Struct) -> None:
+    """Write a document in one step: the file is either the old one or the whole new one.
+
+    Raises:
+        FileFormatError: the file cannot be written.
+    """
+    file = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(encode(document))
+        temporary = Path(name)
+        temporary.chmod(0o644)
+        temporary.replace(file)
+    except OSError as error:
+        raise FileFormatError(f"cannot write {file}: {error.strerror or error}") from error

@@ -1,0 +1,53 @@
+"""How this package words a refusal: one line that names the model, the node and the reason."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from fusepath.errors import FusepathError, ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from onnx import NodeProto
+
+LONGEST = 300
+"""Characters of a foreign text that a message repeats at most."""
+
+
+def one_line(text: object) -> str:
+    """The text on one line, with unprintable characters masked, cut at ``LONGEST`` characters."""
+    line = " ".join(str(text).split())
+    line = "".join(char if char.isprintable() else "?" for char in line)
+    return line if len(line) <= LONGEST else line[:LONGEST] + "…"
+
+
+def bad_model(model: str, reason: str) -> ModelError:
+    """The error for a model as a whole."""
+    return ModelError(f"model '{one_line(model)}': {reason}")
+
+
+def bad_node(model: str, node: NodeProto, reason: str) -> ModelError:
+    """The error for one node: its name, its type and what is wrong with it."""
+    name = one_line(node.name)
+    return bad_model(model, f"node '{name}' ({one_line(node.op_type)}): {reason}")
+
+
+@contextmanager
+def translated(model: str, what: str) -> Iterator[None]:
+    """Turn whatever a foreign library raises into a ModelError.
+
+    The checker and the parser raise more than they document (UnicodeDecodeError, RuntimeError,
+    …), so the seam catches all of it.
+
+    Raises:
+        ModelError: something below failed; ``what`` says during which step.
+    """
+    try:
+        yield
+    except FusepathError:
+        raise
+    except Exception as error:
+        detail = one_line(error) or type(error).__name__
+        raise bad_model(model, f"{what}: {detail}") from error

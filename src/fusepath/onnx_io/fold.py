@@ -1,0 +1,203 @@
+"""Computing at import what does not depend on the image.
+
+Exporters write the target of a Reshape as a little program of Shape, Gather and Concat nodes;
+with a static input all of it is constant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, helper, numpy_helper
+
+from fusepath.graph import product
+from fusepath.onnx_io.complaint import bad_node, one_line, translated
+from fusepath.onnx_io.draft import Draft, TensorType, Types, constant_elements
+from fusepath.onnx_io.nodes import copied, integer, present
+
+LARGEST_FOLDED = 2**26
+"""Elements; a node that makes a larger constant stays in the graph."""
+MOST_FOLDED = 2**27
+"""Elements that one pass makes at most."""
+
+_SHAPE_READERS = frozenset({"Shape", "Size"})
+_DATA_DEPENDENT = frozenset({"NonZero"})
+"""Their output's size depends on values, but is bounded by the input's."""
+_FOLDABLE = _DATA_DEPENDENT | frozenset(
+    [
+        "Abs",
+        "Add",
+        "And",
+        "Cast",
+        "CastLike",
+        "Ceil",
+        "Clip",
+        "Concat",
+        "ConstantOfShape",
+        "CumSum",
+        "Div",
+        "Equal",
+        "Exp",
+        "Expand",
+        "Flatten",
+        "Floor",
+        "Gather",
+        "GatherElements",
+        "GatherND",
+        "Greater",
+        "GreaterOrEqual",
+        "Identity",
+        "Less",
+        "LessOrEqual",
+        "Log",
+        "Max",
+        "Mean",
+        "Min",
+        "Mod",
+        "Mul",
+        "Neg",
+        "Not",
+        "OneHot",
+        "Or",
+        "Pad",
+        "Pow",
+        "Range",
+        "Reciprocal",
+        "ReduceMax",
+        "ReduceMean",
+        "ReduceMin",
+        "ReduceProd",
+        "ReduceSum",
+        "Reshape",
+        "Round",
+        "ScatterElements",
+        "ScatterND",
+        "Sign",
+        "Slice",
+        "Split",
+        "Sqrt",
+        "Squeeze",
+        "Sub",
+        "Sum",
+        "Tile",
+        "Transpose",
+        "Trilu",
+        "Unsqueeze",
+        "Where",
+        "Xor",
+    ]
+)
+
+
+def lift_constants(draft: Draft) -> Draft:
+    """The draft with every Constant node turned into a constant.
+
+    Raises:
+        ModelError: a Constant node states no value, or one of a kind that is not supported.
+    """
+    constants = dict(draft.constants)
+    nodes = []
+    for node in draft.nodes:
+        if node.op_type == "Constant":
+            with translated(draft.model, f"node '{one_line(node.name)}' (Constant)"):
+                constants[node.output[0]] = _constant_value(node, draft.model)
+        else:
+            nodes.append(node)
+    return replace(draft, nodes=tuple(nodes), constants=constants)
+
+
+def fold(draft: Draft, types: Types) -> Draft:
+    """The draft without the nodes that can be computed from constants and static shapes.
+
+    Only operators that rearrange or compute element by element are folded; what quantises or
+    draws random numbers is left alone.
+    """
+    constants = dict(draft.constants)
+    budget = MOST_FOLDED
+    nodes = []
+    for node in draft.nodes:
+        values = _values(node, constants, types, draft.opset) if budget > 0 else None
+        if values is None:
+            nodes.append(node)
+            continue
+        for name, value in values.items():
+            constants[name] = numpy_helper.from_array(value, name)
+            budget -= value.size
+    return replace(draft, nodes=tuple(nodes), constants=constants)
+
+
+def _constant_value(node: NodeProto, model: str) -> TensorProto:
+    name = node.output[0]
+    for attribute in node.attribute:
+        value = helper.get_attribute_value(attribute)
+        match attribute.type, attribute.name:
+            case AttributeProto.TENSOR, "value":
+                tensor = TensorProto()
+                tensor.CopyFrom(value)
+                tensor.name = name
+                return tensor
+            case AttributeProto.FLOAT | AttributeProto.FLOATS, _:
+                return numpy_helper.from_array(np.asarray(value, dtype=np.float32), name)
+            case AttributeProto.INT | AttributeProto.INTS, _:
+                return numpy_helper.from_array(np.asarray(value, dtype=np.int64), name)
+            case AttributeProto.STRING, _:
+                return helper.make_tensor(name, TensorProto.STRING, (), [value])
+            case AttributeProto.STRINGS, _:
+                return helper.make_tensor(name, TensorProto.STRING, (len(value),), value)
+    raise bad_node(model, node, "states no value")
+
+
+def _values(
+    node: NodeProto, constants: dict[str, TensorProto], types: Types, opset: int
+) -> dict[str, np.ndarray] | None:
+    """Values of a node's outputs; None when they are not known, too large or not for folding."""
+    if node.op_type in _SHAPE_READERS:
+        return _shape_values(node, types)
+    inputs = present(node.input)
+    if node.op_type not in _FOLDABLE or any(name not in constants for name in inputs):
+        return None
+    if sum(constant_elements(constants[name]) for name in inputs) > LARGEST_FOLDED:
+        return None
+    if node.op_type not in _DATA_DEPENDENT and not _small(node, types):
+        return None
+    return _evaluated(node, {name: constants[name] for name in inputs}, opset)
+
+
+def _small(node: NodeProto, types: Types) -> bool:
+    """True when all outputs are known to be small enough."""
+    known = [types.get(name, TensorType(None, "")).shape for name in present(node.output)]
+    return all(shape is not None and 0 <= product(shape) <= LARGEST_FOLDED for shape in known)
+
+
+def _shape_values(node: NodeProto, types: Types) -> dict[str, np.ndarray] | None:
+    source = types.get(node.input[0])
+    if source is None or source.shape is None:
+        return None
+    if node.op_type == "Size":
+        return {node.output[0]: np.asarray(product(source.shape), dtype=np.int64)}
+    rank = len(source.shape)
+    start, end, _ = slice(integer(node, "start", 0), integer(node, "end", rank)).indices(rank)
+    return {node.output[0]: np.asarray(source.shape[start:end], dtype=np.int64)}
+
+
+def _evaluated(
+    node: NodeProto, inputs: dict[str, TensorProto], opset: int
+) -> dict[str, np.ndarray] | None:
+    """Outputs of one node by ONNX's reference implementation; None where that has no answer."""
+    from onnx.reference import ReferenceEvaluator  # noqa: PLC0415 - few models need it
+
+    outputs = present(node.output)
+    alone = copied(node)
+    graph = GraphProto(name="node", node=[alone])
+    graph.input.extend(helper.make_empty_tensor_value_info(name) for name in inputs)
+    graph.output.extend(helper.make_empty_tensor_value_info(name) for name in outputs)
+    feeds = {name: numpy_helper.to_array(tensor) for name, tensor in inputs.items()}
+    try:
+        with np.errstate(all="ignore"):
+            values = ReferenceEvaluator(graph, opsets={"": opset}).run(None, feeds)
+    except Exception:
+        return None
+    if not all(isinstance(value, (np.ndarray, np.generic)) for value in values):
+        return None
+    return {name: np.asarray(value) for name, value in zip(outputs, values, strict=True)}

@@ -1,0 +1,62 @@
+"""Reading and making ONNX nodes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from onnx import NodeProto, helper
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def integer(node: NodeProto, name: str, default: int) -> int:
+    """An integer attribute; ``default`` where the node does not state it."""
+    for attribute in node.attribute:
+        if attribute.name == name:
+            return int(helper.get_attribute_value(attribute))
+    return default
+
+
+def integers(node: NodeProto, name: str) -> tuple[int, ...] | None:
+    """A list of integers; None where the node does not state it."""
+    for attribute in node.attribute:
+        if attribute.name == name:
+            return tuple(int(value) for value in helper.get_attribute_value(attribute))
+    return None
+
+
+def text(node: NodeProto, name: str, default: str) -> str:
+    """A string attribute; ``default`` where the node does not state it."""
+    for attribute in node.attribute:
+        if attribute.name == name:
+            value: bytes = helper.get_attribute_value(attribute)
+            return value.decode()
+    return default
+
+
+def present(names: Iterable[str]) -> tuple[str, ...]:
+    """The names that are stated: ONNX writes an optional value left out as an empty name."""
+    return tuple(name for name in names if name)
+
+
+def input_at(node: NodeProto, index: int) -> str:
+    """The name of an input; empty where it is left out."""
+    return str(node.input[index]) if index < len(node.input) else ""
+
+
+def copied(node: NodeProto) -> NodeProto:
+    """A node of its own, safe to change."""
+    twin = NodeProto()
+    twin.CopyFrom(node)
+    return twin
+
+
+def without_attributes(node: NodeProto, names: Iterable[str]) -> NodeProto:
+    """The node less some attributes."""
+    unwanted = set(names)
+    twin = copied(node)
+    kept = [attribute for attribute in node.attribute if attribute.name not in unwanted]
+    del twin.attribute[:]
+    twin.attribute.extend(kept)
+    return twin

@@ -1,0 +1,386 @@
+"""From ONNX nodes to operators over space: which can be tiled, and why the others cannot.
+
+A node is tiled only if a rule here says so. Everything else is a barrier, with the reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fusepath.graph import Kind, Operator, Window, Work, product
+from fusepath.onnx_io.nodes import input_at, integer, integers, present
+from fusepath.onnx_io.operand import BROADCASTING
+from fusepath.onnx_io.padding import kernel_of, windows_of
+from fusepath.onnx_io.work import barrier_work, shape_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from onnx import NodeProto
+
+    from fusepath.onnx_io.draft import Draft, Types
+
+CHANNELS = 1
+"""The channel axis of (N, C, H, W)."""
+_RANK = 4
+_SOFTMAX_BY_AXIS = 13
+"""From this opset on Softmax works along one axis; before, over all behind it."""
+_ENDLESS = 2**31 - 1
+"""A Slice that ends here or later ends at the border of any map."""
+
+
+_POINT = Window()
+"""The window of an operator that looks at one position."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tiled:
+    """How a tileable node acts on space."""
+
+    kind: Kind
+    work: Work
+    rows: Window = _POINT
+    cols: Window = _POINT
+
+
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """A node with what its rule needs to know."""
+
+    node: NodeProto
+    draft: Draft
+    types: Types
+
+    @property
+    def source(self) -> str:
+        return input_at(self.node, 0)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return shape_of(name, self.types)
+
+    def is_constant(self, index: int) -> bool:
+        """True when an input is a constant or left out."""
+        name = input_at(self.node, index)
+        return not name or name in self.draft.constants
+
+    def output_channels(self) -> int:
+        return sum(self.shape(name)[CHANNELS] for name in present(self.node.output))
+
+    def axis(self, default: int) -> int:
+        """The attribute ``axis``, counted from the front."""
+        value = integer(self.node, "axis", default)
+        return value + _RANK if value < 0 else value
+
+
+_Verdict = _Tiled | str
+"""How a node is tiled, or the reason why it is not."""
+
+
+def operators(draft: Draft, types: Types) -> tuple[Operator, ...]:
+    """One operator per node of a normalised draft, in the same order."""
+    return tuple(_operator(_Site(node, draft, types)) for node in draft.nodes)
+
+
+def _operator(site: _Site) -> Operator:
+    node = site.node
+    verdict = _verdict(site)
+    if isinstance(verdict, str):
+        tiled = _Tiled(kind=Kind.BARRIER, work=barrier_work(node, site.types))
+        reason = verdict
+    else:
+        tiled, reason = verdict, ""
+    return Operator(
+        name=node.name,
+        op_type=node.op_type,
+        kind=tiled.kind,
+        inputs=site.draft.activations(node),
+        outputs=present(node.output),
+        work=tiled.work,
+        rows=tiled.rows,
+        cols=tiled.cols,
+        barrier_reason=reason,
+    )
+
+
+def _verdict(site: _Site) -> _Verdict:
+    if site.node.op_type in _BARRIERS:
+        return _BARRIERS[site.node.op_type]
+    rule = _RULES.get(site.node.op_type)
+    if rule is None:
+        return "there is no rule for computing it tile by tile"
+    return _not_maps(site) or rule(site)
+
+
+def _not_maps(site: _Site) -> str:
+    """Why what the node reads or writes are not maps that can be cut; empty when they are."""
+    activations = site.draft.activations(site.node)
+    if not activations:
+        return "reads constants only, which are not folded"
+    for name in (*activations, *present(site.node.output)):
+        known = site.types[name]
+        if known.dtype != "float32":
+            return f"works on {known.dtype}; only float32 maps are tiled"
+        if not known.is_map:
+            return f"'{name}' of shape {known.shape} is not a batch-1 map (1, C, H, W)"
+    return ""
+
+
+def _per_position(site: _Site) -> _Tiled:
+    return _Tiled(kind=Kind.POINTWISE, work=Work(elements=site.output_channels()))
+
+
+def _convolution(site: _Site) -> _Verdict:
+    if site.source in site.draft.constants:
+        return "its input is constant"
+    if not site.is_constant(1):
+        return "its weights are not constant"
+    if not site.is_constant(2):
+        return "its bias is not constant"
+    kernel = kernel_of(site.node, site.types) or ()
+    rows, cols = windows_of(site.node, kernel, site.draft.model)
+    macs = product(site.shape(input_at(site.node, 1)))
+    return _Tiled(kind=Kind.WINDOW, work=Work(macs=macs), rows=rows, cols=cols)
+
+
+def _pool(site: _Site) -> _Verdict:
+    if len(present(site.node.output)) > 1:
+        return "its indices count positions of the whole map"
+    kernel = kernel_of(site.node, site.types) or ()
+    rows, cols = windows_of(site.node, kernel, site.draft.model)
+    taps = site.output_channels() * product(kernel)
+    return _Tiled(kind=Kind.WINDOW, work=Work(pool_taps=taps), rows=rows, cols=cols)
+
+
+def _space_to_depth(site: _Site) -> _Verdict:
+    block = integer(site.node, "blocksize", 1)
+    window = Window(kernel=block, stride=block)
+    return _Tiled(kind=Kind.WINDOW, work=Work(), rows=window, cols=window)
+
+
+def _elementwise(site: _Site) -> _Verdict:
+    """One map in; every further input a constant scalar (the bounds of Clip)."""
+    for index in range(1, len(site.node.input)):
+        name = input_at(site.node, index)
+        if not site.is_constant(index):
+            return f"its parameter '{name}' is not constant"
+        if product(site.shape(name)) != 1:
+            return f"its parameter '{name}' is not a single number"
+    return _per_position(site)
+
+
+def _broadcast(site: _Site) -> _Verdict:
+    """Maps of one height and width, and constants without any."""
+    _, _, *target = site.shape(site.node.output[0])
+    for name in present(site.node.input):
+        shape = site.shape(name)
+        if name in site.draft.constants:
+            if any(size != 1 for size in shape[-2:]):
+                return f"its constant operand '{name}' varies over rows or columns"
+        elif list(shape[2:]) != target:
+            return f"its operand '{name}' of shape {shape} is stretched over rows or columns"
+    return _per_position(site)
+
+
+def _normalisation(site: _Site) -> _Verdict:
+    if not all(site.is_constant(index) for index in range(1, 5)):
+        return "its statistics are not constant"
+    if integer(site.node, "spatial", 1) != 1:
+        return "its statistics vary over rows or columns"
+    return _per_position(site)
+
+
+def _concatenation(site: _Site) -> _Verdict:
+    if site.axis(CHANNELS) != CHANNELS:
+        return "joins maps along rows or columns"
+    for name in present(site.node.input):
+        if name in site.draft.constants:
+            return f"its constant operand '{name}' covers the whole map"
+    return _per_position(site)
+
+
+def _softmax(site: _Site) -> _Verdict:
+    by_axis = site.draft.opset >= _SOFTMAX_BY_AXIS
+    if not by_axis or site.axis(-1) != CHANNELS:
+        return "normalises over rows or columns"
+    return _per_position(site)
+
+
+def _gather(site: _Site) -> _Verdict:
+    if site.axis(0) != CHANNELS:
+        return "picks rows or columns"
+    if not site.is_constant(1):
+        return "its indices are not constant"
+    return _per_position(site)
+
+
+def _split(site: _Site) -> _Verdict:
+    if site.axis(0) != CHANNELS:
+        return "splits rows or columns"
+    if not site.is_constant(1):
+        return "the sizes of its parts are not constant"
+    return _per_position(site)
+
+
+def _slice(site: _Site) -> _Verdict:
+    bounds = _slice_bounds(site)
+    if bounds is None:
+        return "its bounds are not constant"
+    for axis, start, end, step in bounds:
+        if axis != CHANNELS and not (start == 0 and end >= _ENDLESS and step == 1):
+            return "cuts rows or columns"
+    return _per_position(site)
+
+
+def _slice_bounds(site: _Site) -> list[tuple[int, int, int, int]] | None:
+    """(axis, start, end, step) of every axis a Slice names; None when not constant."""
+    node = site.node
+    starts = integers(node, "starts")
+    if starts is not None:  # before opset 10
+        ends = integers(node, "ends") or ()
+        axes = integers(node, "axes") or tuple(range(len(starts)))
+        steps = (1,) * len(starts)
+    else:
+        if not all(site.is_constant(index) for index in range(1, 5)):
+            return None
+        values = [site.draft.array(input_at(node, index)) for index in range(1, 5)]
+        starts, ends = _numbers(values[0], ()), _numbers(values[1], ())
+        axes = _numbers(values[2], tuple(range(len(starts))))
+        steps = _numbers(values[3], (1,) * len(starts))
+    counted = (axis + _RANK if axis < 0 else axis for axis in axes)
+    return list(zip(counted, starts, ends, steps, strict=True))
+
+
+def _numbers(value: np.ndarray | None, default: tuple[int, ...]) -> tuple[int, ...]:
+    return default if value is None else tuple(int(number) for number in np.ravel(value))
+
+
+_ELEMENTWISE = [
+    "Abs",
+    "Ceil",
+    "Celu",
+    "Clip",
+    "Cos",
+    "Elu",
+    "Erf",
+    "Exp",
+    "Floor",
+    "Gelu",
+    "HardSigmoid",
+    "HardSwish",
+    "Identity",
+    "LeakyRelu",
+    "Log",
+    "Mish",
+    "Neg",
+    "Reciprocal",
+    "Relu",
+    "Round",
+    "Selu",
+    "Sigmoid",
+    "Sign",
+    "Sin",
+    "Softplus",
+    "Softsign",
+    "Sqrt",
+    "Swish",
+    "Tanh",
+    "ThresholdedRelu",
+]
+
+_RULES: Mapping[str, Callable[[_Site], _Verdict]] = {
+    **dict.fromkeys(_ELEMENTWISE, _elementwise),
+    **dict.fromkeys(BROADCASTING, _broadcast),
+    "Conv": _convolution,
+    "MaxPool": _pool,
+    "AveragePool": _pool,
+    "SpaceToDepth": _space_to_depth,
+    "BatchNormalization": _normalisation,
+    "LRN": _per_position,
+    "Concat": _concatenation,
+    "Softmax": _softmax,
+    "LogSoftmax": _softmax,
+    "Gather": _gather,
+    "Split": _split,
+    "Slice": _slice,
+}
+
+_WHOLE_MAP = "needs the whole feature map"
+_REARRANGES = "rearranges the whole feature map"
+_ALL_AT_ONCE = "each output reads every position of its input"
+_NOT_YET = "is not supported in tiles yet"
+_QUANTISED = "works on quantised values; only float32 maps are tiled"
+_DYNAMIC = "its result depends on the data of the whole map"
+
+_BARRIERS: Mapping[str, str] = {
+    **dict.fromkeys(
+        [
+            "ArgMax",
+            "ArgMin",
+            "CumSum",
+            "GlobalAveragePool",
+            "GlobalLpPool",
+            "GlobalMaxPool",
+            "GroupNormalization",
+            "InstanceNormalization",
+            "LayerNormalization",
+            "LpNormalization",
+            "MeanVarianceNormalization",
+            "RMSNormalization",
+            "ReduceL1",
+            "ReduceL2",
+            "ReduceLogSum",
+            "ReduceLogSumExp",
+            "ReduceMax",
+            "ReduceMean",
+            "ReduceMin",
+            "ReduceProd",
+            "ReduceSum",
+            "ReduceSumSquare",
+        ],
+        _WHOLE_MAP,
+    ),
+    **dict.fromkeys(["Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze"], _REARRANGES),
+    **dict.fromkeys(
+        ["Attention", "Einsum", "GRU", "Gemm", "LSTM", "MatMul", "RNN"],
+        _ALL_AT_ONCE,
+    ),
+    **dict.fromkeys(
+        [
+            "ConvTranspose",
+            "DeformConv",
+            "DepthToSpace",
+            "Dropout",
+            "Expand",
+            "GatherElements",
+            "GatherND",
+            "GridSample",
+            "LpPool",
+            "MaxRoiPool",
+            "MaxUnpool",
+            "Pad",
+            "Resize",
+            "RoiAlign",
+            "Tile",
+            "Upsample",
+            "Where",
+        ],
+        _NOT_YET,
+    ),
+    **dict.fromkeys(
+        [
+            "ConvInteger",
+            "DequantizeLinear",
+            "DynamicQuantizeLinear",
+            "MatMulInteger",
+            "QLinearConv",
+            "QLinearMatMul",
+            "QuantizeLinear",
+        ],
+        _QUANTISED,
+    ),
+    **dict.fromkeys(["NonMaxSuppression", "NonZero", "TopK", "Unique"], _DYNAMIC),
+    "Cast": "changes the element type; only float32 maps are tiled",
+}

@@ -1,0 +1,179 @@
+"""Windows of Conv and pooling nodes, with ``auto_pad`` and ``ceil_mode`` resolved.
+
+Where runtimes and the ONNX specification differ, the rule here is what ONNX Runtime computes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from onnx import helper
+
+from fusepath.graph import Window
+from fusepath.onnx_io.complaint import bad_node, one_line
+from fusepath.onnx_io.nodes import input_at, integer, integers, text, without_attributes
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
+
+    from fusepath.onnx_io.draft import Draft, Types
+
+CONVOLUTIONS = frozenset({"Conv"})
+POOLS = frozenset({"MaxPool", "AveragePool", "LpPool"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """One spatial axis of a node: its input size and its window before resolution."""
+
+    size: int
+    window: Window
+
+    def padded(self, begin: int, end: int) -> _Axis:
+        """The axis with other pads."""
+        return replace(self, window=replace(self.window, pad_begin=begin, pad_end=end))
+
+    def same(self, *, upper: bool) -> _Axis:
+        """The axis with the pads of SAME: the odd element at the end for SAME_UPPER."""
+        window = self.window
+        outputs = -(-self.size // window.stride)
+        total = max((outputs - 1) * window.stride + window.extent - self.size, 0)
+        small, large = total // 2, total - total // 2
+        return self.padded(small, large) if upper else self.padded(large, small)
+
+    @property
+    def remainder(self) -> int:
+        """Elements at the end that no window of floor mode reaches."""
+        window = self.window
+        slack = self.size + window.pad_begin + window.pad_end - window.extent
+        return slack % window.stride
+
+    def drops_last(self) -> bool:
+        """True when ceil mode's extra window would begin behind the map: it is dropped."""
+        window = self.window
+        slack = self.size + window.pad_begin + window.pad_end - window.extent
+        outputs = -(-slack // window.stride) + 1
+        return (outputs - 1) * window.stride >= self.size + window.pad_begin
+
+
+def windows_of(node: NodeProto, kernel: tuple[int, ...], model: str) -> tuple[Window, ...]:
+    """The window of a Conv or pooling node along each spatial axis, as its attributes state it.
+
+    Args:
+        node: The node; its ``auto_pad`` is not looked at.
+        kernel: Sizes of its kernel.
+        model: The model's name, for messages.
+
+    Raises:
+        ModelError: an attribute has the wrong length, or a value no window can have.
+    """
+    rank = len(kernel)
+    strides = integers(node, "strides") or (1,) * rank
+    dilations = integers(node, "dilations") or (1,) * rank
+    pads = integers(node, "pads") or (0,) * (2 * rank)
+    if not len(strides) == len(dilations) == rank or len(pads) != 2 * rank:
+        raise bad_node(
+            model, node, f"kernel {kernel}, strides {strides}, pads {pads} disagree in length"
+        )
+    try:
+        return tuple(
+            Window(
+                kernel=kernel[axis],
+                stride=strides[axis],
+                dilation=dilations[axis],
+                pad_begin=pads[axis],
+                pad_end=pads[rank + axis],
+            )
+            for axis in range(rank)
+        )
+    except ValueError:
+        raise bad_node(
+            model,
+            node,
+            f"kernel {kernel}, strides {strides}, dilations {dilations}, pads {pads}: kernels, "
+            "strides and dilations must be at least 1 and pads at least 0",
+        ) from None
+
+
+def kernel_of(node: NodeProto, types: Types) -> tuple[int, ...] | None:
+    """The kernel sizes of a Conv or pooling node; None while the weights' shape is unknown."""
+    stated = integers(node, "kernel_shape")
+    if stated is not None or node.op_type not in CONVOLUTIONS:
+        return stated
+    weights = types.get(input_at(node, 1))
+    return weights.shape[2:] if weights is not None and weights.shape is not None else None
+
+
+def resolve_pads(draft: Draft, types: Types) -> Draft:
+    """The draft with explicit pads wherever the input's size is known.
+
+    Raises:
+        ModelError: a window is impossible, or ``auto_pad`` has no agreed meaning there.
+    """
+    return replace(draft, nodes=tuple(_resolved(node, draft, types) for node in draft.nodes))
+
+
+def _resolved(node: NodeProto, draft: Draft, types: Types) -> NodeProto:
+    """The node with explicit pads; itself where it has them or its input is not known yet."""
+    if node.op_type not in CONVOLUTIONS and node.op_type not in POOLS:
+        return node
+    kernel = kernel_of(node, types)
+    source = types.get(input_at(node, 0))
+    if kernel is None or source is None or source.shape is None:
+        return node
+    if len(source.shape) != len(kernel) + 2:
+        reason = f"kernel {kernel} does not fit an input of shape {source.shape}"
+        raise bad_node(draft.model, node, reason)
+    axes = tuple(map(_Axis, source.shape[2:], windows_of(node, kernel, draft.model)))
+    auto_pad = text(node, "auto_pad", "NOTSET")
+    ceil_mode = bool(integer(node, "ceil_mode", 0))
+    match auto_pad:
+        case "SAME_UPPER" | "SAME_LOWER":
+            return _with_pads(node, _same(node, axes, auto_pad, draft.model), ceil_mode=False)
+        case "VALID":
+            axes = tuple(axis.padded(0, 0) for axis in axes)
+        case "NOTSET":
+            pass
+        case unknown:
+            raise bad_node(draft.model, node, f"unknown auto_pad '{one_line(unknown)}'")
+    if ceil_mode and any(axis.drops_last() for axis in axes):
+        ceil_mode = any(axis.remainder for axis in axes if not axis.drops_last())
+        if ceil_mode:
+            axes = tuple(_trimmed(axis, node, draft.model) for axis in axes)
+    elif auto_pad == "NOTSET":
+        return node
+    return _with_pads(node, axes, ceil_mode=ceil_mode)
+
+
+def _same(node: NodeProto, axes: tuple[_Axis, ...], auto_pad: str, model: str) -> tuple[_Axis, ...]:
+    if node.op_type in POOLS and any(axis.window.dilation > 1 for axis in axes):
+        raise bad_node(
+            model,
+            node,
+            f"auto_pad {auto_pad} of a dilated pool has no agreed meaning; "
+            "export it with explicit pads",
+        )
+    return tuple(axis.same(upper=auto_pad == "SAME_UPPER") for axis in axes)
+
+
+def _trimmed(axis: _Axis, node: NodeProto, model: str) -> _Axis:
+    """The axis with pads that make ceil mode equal to floor mode where its window is dropped."""
+    if not axis.drops_last():
+        return axis
+    left = axis.window.pad_end - axis.remainder
+    if left < 0:
+        raise bad_node(
+            model, node, "ceil_mode with a stride above the kernel; export it with floor mode"
+        )
+    return axis.padded(axis.window.pad_begin, left)
+
+
+def _with_pads(node: NodeProto, axes: tuple[_Axis, ...], *, ceil_mode: bool) -> NodeProto:
+    twin = without_attributes(node, ("auto_pad", "pads", "ceil_mode"))
+    begins = [axis.window.pad_begin for axis in axes]
+    ends = [axis.window.pad_end for axis in axes]
+    twin.attribute.append(helper.make_attribute("pads", begins + ends))
+    if ceil_mode:
+        twin.attribute.append(helper.make_attribute("ceil_mode", 1))
+    return twin

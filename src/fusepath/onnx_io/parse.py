@@ -1,0 +1,142 @@
+"""From bytes to an ONNX model that is safe to look at, or a refusal."""
+
+from __future__ import annotations
+
+import onnx
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, defs, helper
+
+from fusepath.graph import product
+from fusepath.onnx_io.complaint import bad_model, bad_node, one_line, translated
+
+MOST_NODES = 50_000
+MOST_BYTES = 2**31 - 1
+"""Protobuf cannot hold more in one message."""
+OLDEST_OPSET = 7
+"""Before opset 7 operators broadcast by other rules."""
+STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
+
+_NOT_ONNX = "not an ONNX model, or a damaged or truncated one"
+_LFS_POINTER = b"version https://git-lfs"
+_GRAPH_ATTRIBUTES = frozenset({AttributeProto.GRAPH, AttributeProto.GRAPHS})
+_SPARSE_ATTRIBUTES = frozenset({AttributeProto.SPARSE_TENSOR, AttributeProto.SPARSE_TENSORS})
+_PACKED_TYPES = frozenset(
+    {"int4", "uint4", "int2", "uint2", "float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn"}
+)
+_COMPLEX_TYPES = frozenset({"complex64", "complex128"})
+
+
+def parse(data: bytes, *, name: str) -> ModelProto:
+    """The model in these bytes, found to be within the limits of what this package reads.
+
+    Raises:
+        ModelError: empty, not ONNX, damaged, too large, of an unknown version, or with external
+            data, sub-graphs, local functions, sparse tensors or custom operators.
+    """
+    if not data:
+        raise bad_model(name, "is empty; export it again")
+    if len(data) > MOST_BYTES:
+        raise bad_model(name, f"{len(data)} bytes; ONNX files end at 2 GiB, use a smaller model")
+    if data.startswith(_LFS_POINTER):
+        raise bad_model(name, "is a Git LFS pointer, not the model; run 'git lfs pull'")
+    with translated(name, _NOT_ONNX):
+        model = ModelProto.FromString(data)
+        _check_header(model, name)
+        _check_graph(model.graph, name)
+    return model
+
+
+def standard_opset(model: ModelProto) -> int:
+    """The version of the ONNX operators that the model uses; 0 when it states none."""
+    versions = [entry.version for entry in model.opset_import if entry.domain in STANDARD_DOMAINS]
+    return max(versions, default=0)
+
+
+def _check_header(model: ModelProto, name: str) -> None:
+    if not model.HasField("graph") or model.ir_version < 1:
+        raise bad_model(name, _NOT_ONNX)
+    if model.ir_version > onnx.IR_VERSION:
+        raise bad_model(
+            name,
+            f"IR version {model.ir_version} is newer than {onnx.IR_VERSION}; "
+            "update the onnx package or export an older version",
+        )
+    opset = standard_opset(model)
+    newest = defs.onnx_opset_version()
+    if not OLDEST_OPSET <= opset <= newest:
+        raise bad_model(
+            name, f"opset {opset} is outside {OLDEST_OPSET} … {newest}; export with one of those"
+        )
+    if model.functions:
+        function = one_line(model.functions[0].name)
+        raise bad_model(name, f"has a model-local function '{function}'; inline it before")
+
+
+def _check_graph(graph: GraphProto, name: str) -> None:
+    if not graph.node:
+        raise bad_model(name, "the graph has no operators")
+    if len(graph.node) > MOST_NODES:
+        raise bad_model(
+            name, f"{len(graph.node)} nodes are more than {MOST_NODES}; simplify the model"
+        )
+    if graph.sparse_initializer:
+        raise bad_model(name, "sparse initialisers are not supported; store them dense")
+    seen: set[str] = set()
+    for tensor in graph.initializer:
+        if tensor.name in seen:
+            raise bad_model(name, f"initialiser '{one_line(tensor.name)}' is defined twice")
+        seen.add(tensor.name)
+        _check_tensor(tensor, name)
+    for node in graph.node:
+        _check_node(node, name)
+
+
+def _check_node(node: NodeProto, name: str) -> None:
+    if node.domain not in STANDARD_DOMAINS:
+        raise bad_node(
+            name,
+            node,
+            f"custom operator of domain '{one_line(node.domain)}'; "
+            "export with standard ONNX operators",
+        )
+    for attribute in node.attribute:
+        if attribute.type in _GRAPH_ATTRIBUTES or attribute.HasField("g") or attribute.graphs:
+            raise bad_node(
+                name, node, "control flow and sub-graphs are not supported; export without them"
+            )
+        if attribute.type in _SPARSE_ATTRIBUTES:
+            raise bad_node(name, node, "sparse tensors are not supported; store them dense")
+        if attribute.ref_attr_name:
+            raise bad_node(name, node, "refers to an attribute of a function that is not there")
+        if attribute.HasField("t"):
+            _check_tensor(attribute.t, name)
+        for tensor in attribute.tensors:
+            _check_tensor(tensor, name)
+
+
+def _check_tensor(tensor: TensorProto, name: str) -> None:
+    """Refuse a tensor whose data is elsewhere or does not fit its stated shape."""
+    label = f"tensor '{one_line(tensor.name)}'"
+    if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
+        raise bad_model(
+            name, f"{label} is kept in another file (external data); save the model as one file"
+        )
+    dims = tuple(tensor.dims)
+    if any(dim < 0 for dim in dims):
+        raise bad_model(name, f"{label} has a negative dimension {dims}")
+    try:
+        dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    except KeyError:
+        raise bad_model(name, f"{label} has unknown element type {tensor.data_type}") from None
+    if dtype.name in _PACKED_TYPES:
+        return  # packed; its length is checked when it is read
+    count = product(dims)
+    if tensor.HasField("raw_data"):
+        stated, given, unit = count * dtype.itemsize, len(tensor.raw_data), "bytes"
+    else:
+        parts = 2 if dtype.name in _COMPLEX_TYPES else 1
+        values = getattr(tensor, helper.tensor_dtype_to_field(tensor.data_type))
+        stated, given, unit = count * parts, len(values), "values"
+    if stated != given:
+        raise bad_model(
+            name, f"{label} of shape {dims} should hold {stated} {unit}, but holds {given}"
+        )

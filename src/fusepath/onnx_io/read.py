@@ -1,0 +1,116 @@
+"""Reading a model: from the bytes of an ONNX file to a graph that can be planned."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from onnx import GraphProto, ModelProto, helper
+
+from fusepath.graph import build_graph
+from fusepath.onnx_io.complaint import bad_model, one_line, translated
+from fusepath.onnx_io.declare import declare_tensor
+from fusepath.onnx_io.draft import Draft
+from fusepath.onnx_io.entry import entry_tensor, entry_value
+from fusepath.onnx_io.infer import check, static_tensors
+from fusepath.onnx_io.model import Model
+from fusepath.onnx_io.naming import named
+from fusepath.onnx_io.normalise import normalise
+from fusepath.onnx_io.operators import operators
+from fusepath.onnx_io.parse import parse, standard_opset
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fusepath.graph import Tensor
+
+OLDEST_IR = 4
+"""From here on a constant need not be declared as an input as well."""
+
+
+def read_model(
+    data: bytes, *, name: str, source: str, input_shape: tuple[int, ...] | None = None
+) -> Model:
+    """The model in these bytes, normalised and grouped into layers.
+
+    Args:
+        data: A whole ONNX file.
+        name: What messages and reports call the model.
+        source: Where it came from: a path or ``zoo:NAME``.
+        input_shape: (1, C, H, W); needed where the file leaves C, H or W open.
+
+    Raises:
+        ModelError: damaged, dynamic or outside what can be run; one line that names the node,
+            tensor or dimension, and what to do.
+    """
+    with translated(name, "cannot be read"):
+        proto = parse(data, name=name)
+        draft = _opened(proto, name=name, input_shape=input_shape)
+        check(draft)
+        draft, types = normalise(draft)
+        tensors = static_tensors(draft, types)
+        graph = build_graph(
+            name=name,
+            sha256=hashlib.sha256(data).hexdigest(),
+            input=draft.input,
+            outputs=draft.outputs,
+            tensors=tensors,
+            operators=operators(draft, types),
+        )
+        return Model(
+            graph=graph, proto=_closed(proto, draft, tensors), original=data, source=source
+        )
+
+
+def _opened(proto: ModelProto, *, name: str, input_shape: tuple[int, ...] | None) -> Draft:
+    """The draft of a parsed model; nodes are copied, weights are not."""
+    graph = proto.graph
+    value = entry_value(graph, name=name)
+    outputs = _outputs(graph, name)
+    nodes = named(graph.node)
+    for node in nodes:
+        node.domain = ""
+    return Draft(
+        model=name,
+        opset=standard_opset(proto),
+        ir_version=max(proto.ir_version, OLDEST_IR),
+        input=entry_tensor(value, name=name, input_shape=input_shape),
+        outputs=tuple(outputs),
+        output_types=tuple(outputs.values()),
+        nodes=nodes,
+        constants={tensor.name: tensor for tensor in graph.initializer},
+    )
+
+
+def _outputs(graph: GraphProto, name: str) -> dict[str, int]:
+    """Names and ONNX element types of the outputs."""
+    if not graph.output:
+        raise bad_model(name, "has no output; name one when exporting")
+    outputs: dict[str, int] = {}
+    for output in graph.output:
+        label = f"output '{one_line(output.name)}'"
+        if output.name in outputs:
+            raise bad_model(name, f"{label} is named twice; name it once")
+        if not output.type.HasField("tensor_type"):
+            raise bad_model(name, f"{label} is not a tensor; end the model before it")
+        outputs[output.name] = output.type.tensor_type.elem_type
+    return outputs
+
+
+def _closed(proto: ModelProto, draft: Draft, tensors: Mapping[str, Tensor]) -> ModelProto:
+    """The parsed model, turned into what the draft says; large weights stay where they are."""
+    graph = proto.graph
+    stored = [tensor.name for tensor in graph.initializer]
+    for index in reversed(range(len(stored))):
+        if stored[index] not in draft.constants:
+            del graph.initializer[index]
+    kept = set(stored)
+    graph.initializer.extend(tensor for name, tensor in draft.constants.items() if name not in kept)
+    del graph.node[:], graph.input[:], graph.output[:], graph.value_info[:]
+    graph.node.extend(draft.nodes)
+    graph.input.append(declare_tensor(draft.input))
+    graph.output.extend(declare_tensor(tensors[name]) for name in draft.outputs)
+    del proto.opset_import[:], proto.metadata_props[:], proto.training_info[:]
+    proto.opset_import.append(helper.make_opsetid("", draft.opset))
+    proto.ir_version = draft.ir_version
+    return proto

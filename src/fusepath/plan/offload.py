@@ -1,0 +1,154 @@
+"""An offload plan: who computes what, in which order. A file that both machines read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+
+from fusepath import jsonfile
+from fusepath.cost import Convention, Link, Machine
+from fusepath.errors import FileFormatError, FusepathError
+from fusepath.tiling import Grid, Tiling, check_tileable
+from fusepath.timeline import Timeline
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fusepath.graph import ModelGraph
+
+PLAN_VERSION = 1
+MAX_PATHS = 4096
+
+
+class ModelReference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which model a plan is for; ``source`` is where the planner found it."""
+
+    name: str
+    sha256: str
+    source: str
+    input_shape: tuple[int, ...]
+    """(N, C, H, W); matters for models that leave it open."""
+
+
+class InputFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the input travels, and how a uint8 image becomes the model's float32 input.
+
+    Both machines compute ``(pixel − mean) / std`` per channel in float32, the device before its
+    own layers, the edge server for tiles that were sent raw. One value serves all channels.
+    """
+
+    dtype: str = "uint8"
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (255.0,)
+
+    def __post_init__(self) -> None:
+        if self.dtype not in {"uint8", "float32"}:
+            raise ValueError(f"input dtype '{self.dtype}' is neither uint8 nor float32")
+        if not self.mean or not self.std or 0.0 in self.std:
+            raise ValueError("mean and std need at least one value, and std none of zero")
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fused layer, grid, order and cuts, with the prediction they were chosen by.
+
+    ``order`` lists paths (1-based, row by row in the grid) as the device computes them; ``cuts``
+    gives, by path, the first layer (1-based) that runs on the edge server; ``tau + 1`` keeps the
+    whole path on the device. One path with ``tau`` equal to the number of layers is the unsplit
+    network, which may be cut anywhere.
+    """
+
+    KIND: ClassVar[str] = "plan"
+
+    format: str = "fusepath-plan"
+    version: int = PLAN_VERSION
+    fusepath_version: str
+    model: ModelReference
+    algorithm: str
+    convention: Convention
+    device: Machine
+    edge: Machine
+    link: Link
+    input: InputFormat
+    tau: int
+    grid: tuple[int, int]
+    order: tuple[int, ...]
+    cuts: tuple[int, ...]
+    makespan_s: float
+    lower_bound_s: float
+    device_macs: int
+    edge_macs: int
+    up_bytes: int
+    plans_evaluated: int
+    search_s: float
+    timeline: Timeline
+
+    @property
+    def gap(self) -> float:
+        """(makespan − lower bound) / makespan."""
+        return (self.makespan_s - self.lower_bound_s) / self.makespan_s if self.makespan_s else 0.0
+
+    @property
+    def tiles(self) -> Grid:
+        """The grid as a value of its own."""
+        return Grid(*self.grid)
+
+    @property
+    def is_whole(self) -> bool:
+        """True for a single path, whose maps are never cut spatially."""
+        return self.grid == (1, 1)
+
+    def check(self, graph: ModelGraph) -> None:
+        """Raise unless this plan can be carried out on a model.
+
+        Raises:
+            FileFormatError: another version, another model, or numbers that do not fit.
+        """
+        if self.format != "fusepath-plan" or self.version != PLAN_VERSION:
+            raise FileFormatError(
+                f"plan: {self.format} version {self.version}; this fusepath reads {PLAN_VERSION}"
+            )
+        if self.model.sha256 != graph.sha256:
+            raise FileFormatError(
+                f"the plan is for model '{self.model.name}' ({self.model.sha256[:12]}), not for "
+                f"'{graph.name}' ({graph.sha256[:12]}); plan this model"
+            )
+        self._check_numbers(graph)
+
+    def _check_numbers(self, graph: ModelGraph) -> None:
+        paths = self.grid[0] * self.grid[1]
+        if not (1 <= self.tau <= graph.depth and min(self.grid) >= 1 and paths <= MAX_PATHS):
+            raise FileFormatError(
+                f"plan: tau={self.tau} and grid {self.grid[0]}x{self.grid[1]} do not fit a network "
+                f"of {graph.depth} layers (at most {MAX_PATHS} paths)"
+            )
+        if sorted(self.order) != list(range(1, paths + 1)):
+            raise FileFormatError(f"plan: 'order' must list each of the {paths} paths once")
+        if len(self.cuts) != paths or not all(1 <= cut <= self.tau + 1 for cut in self.cuts):
+            raise FileFormatError(
+                f"plan: 'cuts' must give each of the {paths} paths a layer from 1 to {self.tau + 1}"
+            )
+        if paths > 1:
+            try:
+                check_tileable(graph, self.tau)
+                Tiling(graph, self.tau, self.tiles)
+            except FusepathError as error:
+                raise FileFormatError(f"plan: {error}") from error
+
+
+def load_plan(path: str | Path) -> Plan:
+    """Read a plan file.
+
+    Raises:
+        FileFormatError: it is missing, damaged or no plan.
+    """
+    return jsonfile.load(path, Plan)
+
+
+def save_plan(path: str | Path, plan: Plan) -> None:
+    """Write a plan file.
+
+    Raises:
+        FileFormatError: the file cannot be written.
+    """
+    jsonfile.save(path, plan)

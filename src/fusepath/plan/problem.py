@@ -1,0 +1,114 @@
+"""The scheduling problem alone: paths, cuts and integer times. No network, no clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    IntArray = NDArray[np.int64]
+
+NS_PER_S = 1_000_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Choose an order and a cut for every path so that the last result comes early.
+
+    A permutation flow shop whose processing times depend on the chosen cut: every path visits
+    device, link and edge server in this order (paper Eq. 4–6). Times are integer nanoseconds, so
+    that ties are ties and bounds compare exactly. Equal paths share a class; arrays are indexed
+    [class, cut − 1].
+    """
+
+    class_of: tuple[int, ...]
+    """Class of each path (0-based)."""
+    device_ns: IntArray
+    link_ns: IntArray
+    edge_ns: IntArray
+    tail_ns: int = 0
+    """What the edge server computes once all paths have come together."""
+    down_ns: int = 0
+    """Sending the result back; not paid when nothing was sent up."""
+    delay_ns: int = 0
+    """From the end of a transmission to the start of work at the edge server."""
+    edge_workers: int = 1
+    """0: as many as there are paths."""
+    shared_link: bool = True
+
+    @property
+    def paths(self) -> int:
+        """Number of paths."""
+        return len(self.class_of)
+
+    @property
+    def cuts(self) -> int:
+        """Number of cuts a path can choose from, ``1 … cuts``."""
+        return int(self.device_ns.shape[1])
+
+    @cached_property
+    def members(self) -> tuple[tuple[int, ...], ...]:
+        """Paths (0-based) of each class, ascending."""
+        groups: list[list[int]] = [[] for _ in range(len(self.device_ns))]
+        for path, kind in enumerate(self.class_of):
+            groups[kind].append(path)
+        return tuple(tuple(group) for group in groups)
+
+    def restricted(self, cuts: int) -> Problem:
+        """The same problem with only the first ``cuts`` cuts allowed."""
+        return Problem(
+            class_of=self.class_of,
+            device_ns=self.device_ns[:, :cuts],
+            link_ns=self.link_ns[:, :cuts],
+            edge_ns=self.edge_ns[:, :cuts],
+            tail_ns=self.tail_ns,
+            down_ns=self.down_ns,
+            delay_ns=self.delay_ns,
+            edge_workers=self.edge_workers,
+            shared_link=self.shared_link,
+        )
+
+
+def problem_of_paths(
+    paths: Sequence[Sequence[tuple[float, float]]],
+    *,
+    device_per_s: float,
+    edge_per_s: float,
+    bytes_per_s: float,
+    tail: Sequence[float] = (),
+) -> Problem:
+    """A problem written by hand, as the paper writes its examples.
+
+    Args:
+        paths: for every path, for every layer, (amount of computation d, size c of the layer's
+            input), as in the paper's Fig. 2; all paths have the same number of layers.
+        device_per_s: d per second on the device.
+        edge_per_s: d per second on the edge server.
+        bytes_per_s: c per second on the link.
+        tail: d of the layers after the paths.
+    """
+    device, link, edge = [], [], []
+    for layers in paths:
+        work = [d for d, _ in layers]
+        device.append([ns(sum(work[:cut]) / device_per_s) for cut in range(len(layers))])
+        link.append([ns(size / bytes_per_s) for _, size in layers])
+        edge.append([ns(sum(work[cut:]) / edge_per_s) for cut in range(len(layers))])
+    return Problem(
+        class_of=tuple(range(len(device))),
+        device_ns=np.array(device, dtype=np.int64),
+        link_ns=np.array(link, dtype=np.int64),
+        edge_ns=np.array(edge, dtype=np.int64),
+        tail_ns=ns(sum(tail) / edge_per_s),
+    )
+
+
+def ns(seconds: float) -> int:
+    """Seconds as whole nanoseconds."""
+    return round(seconds * NS_PER_S)

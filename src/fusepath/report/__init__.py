@@ -1,0 +1,21 @@
+"""Timelines and plans as tables and charts. Takes data, computes nothing."""
+
+from fusepath.report.gantt import gantt
+from fusepath.report.tables import (
+    lanes_table,
+    layers_table,
+    milliseconds,
+    plan_text,
+    plans_table,
+    render,
+)
+
+__all__ = [
+    "gantt",
+    "lanes_table",
+    "layers_table",
+    "milliseconds",
+    "plan_text",
+    "plans_table",
+    "render",
+]

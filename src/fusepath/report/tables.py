@@ -1,0 +1,126 @@
+"""Output that people compare, as tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from fusepath.cost import RUNTIME, cut_bytes, layer_macs
+from fusepath.timeline import Lane
+from fusepath.units import format_bytes, format_count
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fusepath.cost import Convention
+    from fusepath.graph import ModelGraph
+    from fusepath.plan import Plan
+    from fusepath.timeline import Timeline
+
+
+def layers_table(graph: ModelGraph, convention: Convention = RUNTIME) -> Table:
+    """Every layer with its MACs, output, and what a cut before it would send."""
+    table = _table("layer", "name", "type", "output", "MACs", "sent if cut here", "tiles")
+    for layer in graph.layers:
+        shapes = ", ".join(
+            "x".join(str(size) for size in graph.tensors[name].shape[1:])
+            for name in layer.operators[-1].outputs
+        )
+        table.add_row(
+            str(layer.index),
+            layer.name,
+            layer.op_type,
+            shapes,
+            format_count(layer_macs(graph, layer.index)),
+            format_bytes(cut_bytes(graph, layer.index, convention)),
+            "yes" if layer.tileable else "no",
+        )
+    return table
+
+
+def plans_table(plans: Sequence[Plan]) -> Table:
+    """Plans of several algorithms side by side, with bound and gap."""
+    table = _table(
+        "algorithm", "tau", "grid", "makespan", "bound", "gap", "device", "edge", "sent", "search"
+    )
+    for plan in plans:
+        table.add_row(
+            plan.algorithm,
+            str(plan.tau),
+            str(plan.tiles),
+            milliseconds(plan.makespan_s),
+            milliseconds(plan.lower_bound_s),
+            f"{plan.gap:.1%}",
+            f"{format_count(plan.device_macs)} MAC",
+            f"{format_count(plan.edge_macs)} MAC",
+            format_bytes(plan.up_bytes),
+            milliseconds(plan.search_s),
+        )
+    return table
+
+
+def lanes_table(predicted: Timeline, measured: Timeline) -> Table:
+    """Busy time per lane, predicted beside measured."""
+    table = _table("lane", "predicted", "measured", "difference")
+    for lane in Lane:
+        expected_s, actual_s = predicted.busy_s(lane), measured.busy_s(lane)
+        if expected_s or actual_s:
+            table.add_row(
+                str(lane),
+                milliseconds(expected_s),
+                milliseconds(actual_s),
+                f"{(actual_s - expected_s) * 1e3:+.1f} ms",
+            )
+    table.add_row(
+        "in all",
+        milliseconds(predicted.end_s),
+        milliseconds(measured.end_s),
+        f"{(measured.end_s - predicted.end_s) * 1e3:+.1f} ms",
+    )
+    return table
+
+
+def plan_text(plan: Plan) -> str:
+    """A plan in a few lines, for people."""
+    cuts = ", ".join(str(cut) for cut in plan.cuts[:32]) + (", …" if len(plan.cuts) > 32 else "")
+    order = ", ".join(str(path) for path in plan.order[:32])
+    order += ", …" if len(plan.order) > 32 else ""
+    return "\n".join(
+        [
+            f"model        {plan.model.name} ({plan.model.sha256[:12]})",
+            f"algorithm    {plan.algorithm}, convention {plan.convention.name}, "
+            f"{plan.plans_evaluated} plans in {milliseconds(plan.search_s)}",
+            f"device       {plan.device.describe()}",
+            f"edge         {plan.edge.describe()}",
+            f"link         {plan.link.describe()} up",
+            f"fused layer  {plan.tau}, grid {plan.tiles}",
+            f"order        {order}",
+            f"cuts         {cuts}",
+            f"makespan     {milliseconds(plan.makespan_s)} "
+            f"(lower bound {milliseconds(plan.lower_bound_s)}, gap {plan.gap:.1%})",
+            f"work         {format_count(plan.device_macs)} MAC on the device, "
+            f"{format_count(plan.edge_macs)} MAC on the edge, {format_bytes(plan.up_bytes)} sent",
+        ]
+    )
+
+
+def milliseconds(seconds: float) -> str:
+    """A time for people."""
+    return f"{seconds * 1e3:.1f} ms"
+
+
+def render(table: Table, *, width: int = 120) -> str:
+    """A table as plain text."""
+    console = Console(width=width, color_system=None, force_terminal=False, highlight=False)
+    with console.capture() as capture:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
+    return table

@@ -1,0 +1,22 @@
+"""Where the numbers come from: which part of each map a tile needs, in integers. Pure."""
+
+from fusepath.tiling.aligned import aligned_regions
+from fusepath.tiling.check import violations
+from fusepath.tiling.interval import Box, Interval, Intervals, split_evenly
+from fusepath.tiling.reach import needed_regions, reach
+from fusepath.tiling.tiling import Grid, Tiling, check_tileable, whole
+
+__all__ = [
+    "Box",
+    "Grid",
+    "Interval",
+    "Intervals",
+    "Tiling",
+    "aligned_regions",
+    "check_tileable",
+    "needed_regions",
+    "reach",
+    "split_evenly",
+    "violations",
+    "whole",
+]

@@ -1,0 +1,73 @@
+"""Could a timeline have happened?"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from fusepath.timeline.span import Lane
+
+if TYPE_CHECKING:
+    from fusepath.timeline.span import Span, Timeline
+
+_ORDER = (Lane.DEVICE, Lane.UPLINK, Lane.EDGE)
+
+
+def violations(
+    timeline: Timeline, *, tolerance_s: float = 1e-9, shared_link: bool = True
+) -> list[str]:
+    """Everything impossible in a timeline; empty when it is possible.
+
+    No span ends before it starts; a lane does one thing at a time (each edge worker is a lane of
+    its own); a path is computed on the device, then sent, then computed at the edge; the tail
+    starts when all paths are done; the result returns last. A measured timeline is held to
+    ``tolerance_s`` plus its own clock error between the two machines.
+
+    Args:
+        timeline: what to check.
+        tolerance_s: slack for rounding (predicted) or for clock reading (measured).
+        shared_link: False where a convention gives each path a link of its own.
+    """
+    slack = tolerance_s + timeline.clock_error_s
+    problems = [
+        f"{_name(span)} ends at {span.end_s} before it starts at {span.start_s}"
+        for span in timeline.spans
+        if span.end_s < span.start_s - tolerance_s
+    ]
+    lanes: dict[tuple[Lane, int], list[Span]] = {}
+    for span in timeline.spans:
+        if span.lane is not Lane.UPLINK or shared_link:
+            lanes.setdefault((span.lane, span.worker), []).append(span)
+    for spans in lanes.values():
+        spans.sort(key=lambda s: (s.start_s, s.end_s))
+        problems += [
+            f"{_name(after)} starts at {after.start_s} while {_name(before)} runs to {before.end_s}"
+            for before, after in itertools.pairwise(spans)
+            if after.start_s < before.end_s - tolerance_s
+        ]
+    problems += _causes(timeline, slack)
+    return problems
+
+
+def _causes(timeline: Timeline, slack: float) -> list[str]:
+    return [
+        f"{_name(span)} starts at {span.start_s} before {_name(other)} ends at {other.end_s}"
+        for span in timeline.spans
+        for other in timeline.spans
+        if _must_precede(other, span) and span.start_s < other.end_s - slack
+    ]
+
+
+def _must_precede(earlier: Span, later: Span) -> bool:
+    if later.lane is Lane.DOWNLINK:
+        return earlier.lane is not Lane.DOWNLINK
+    if later.path is None:
+        return earlier.path is not None
+    if earlier.path != later.path:
+        return False
+    return _ORDER.index(earlier.lane) < _ORDER.index(later.lane)
+
+
+def _name(span: Span) -> str:
+    what = "the tail" if span.path is None else f"path {span.path}"
+    return f"{what} on {span.lane}"

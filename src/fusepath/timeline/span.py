@@ -1,0 +1,59 @@
+"""What happened when, predicted or measured, in one form."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Lane(StrEnum):
+    """A machine or a direction of the link; each does one thing at a time."""
+
+    DEVICE = "device"
+    UPLINK = "uplink"
+    EDGE = "edge"
+    DOWNLINK = "downlink"
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One piece of work on one lane.
+
+    ``path`` is the 1-based path, or None for the tail and the result. Times are seconds since the
+    start of the inference. ``worker`` tells the edge server's workers apart (0-based).
+    """
+
+    lane: Lane
+    start_s: float
+    end_s: float
+    path: int | None = None
+    worker: int = 0
+
+    @property
+    def duration_s(self) -> float:
+        """How long it took."""
+        return self.end_s - self.start_s
+
+
+class Timeline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All spans of one inference, predicted by a simulation or measured in a run."""
+
+    spans: tuple[Span, ...]
+    measured: bool = False
+    clock_error_s: float = 0.0
+    """How far the edge server's times may be off against the device's (half a round trip)."""
+
+    @property
+    def end_s(self) -> float:
+        """When the last piece of work ended: the makespan, or the measured latency."""
+        return max((span.end_s for span in self.spans), default=0.0)
+
+    def on(self, lane: Lane) -> tuple[Span, ...]:
+        """Spans of a lane by start."""
+        return tuple(
+            sorted((s for s in self.spans if s.lane is lane), key=lambda s: (s.start_s, s.end_s))
+        )
+
+    def busy_s(self, lane: Lane) -> float:
+        """Total work on a lane."""
+        return sum(span.duration_s for span in self.on(lane))

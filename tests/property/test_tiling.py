@@ -1,0 +1,222 @@
+"""Geometry against brute force: every tap of every output, on random chains and branches."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fusepath.errors import GeometryError
+from fusepath.graph import Kind, ModelGraph, Operator, Tensor, Window, build_graph
+from fusepath.tiling import (
+    Grid,
+    Intervals,
+    Tiling,
+    aligned_regions,
+    needed_regions,
+    split_evenly,
+    violations,
+)
+from tests.networks import networks
+
+COMMON = settings(max_examples=150, deadline=None)
+
+
+@given(st.integers(1, 500), st.data())
+def test_even_parts_cover_an_axis_and_differ_by_at_most_one(size, data):
+    parts = data.draw(st.integers(1, size))
+
+    pieces = split_evenly(size, parts)
+
+    assert [i for piece in pieces for i in range(piece.start, piece.stop)] == list(range(size))
+    assert max(map(len, pieces)) - min(map(len, pieces)) <= 1
+
+
+def test_more_parts_than_elements_are_refused():
+    with pytest.raises(GeometryError, match="cannot cut 3 elements into 4"):
+        split_evenly(3, 4)
+
+
+@COMMON
+@given(networks(), st.data())
+def test_tiles_hold_every_tap_that_their_outputs_read(graph: ModelGraph, data):
+    tau = data.draw(st.integers(1, graph.tileable_layers))
+    grid = Grid(
+        data.draw(st.integers(1, min(4, graph.fused_size(tau, 0)))),
+        data.draw(st.integers(1, min(4, graph.fused_size(tau, 1)))),
+    )
+
+    assert violations(Tiling(graph, tau, grid)) == []
+
+
+@COMMON
+@given(networks(), st.data())
+def test_needed_regions_are_not_larger_than_the_hull_of_the_taps(graph: ModelGraph, data):
+    tau = data.draw(st.integers(1, graph.tileable_layers))
+    axis = data.draw(st.sampled_from([0, 1]))
+    size = {name: graph.tensors[name].size(axis) for name in graph.frontier(tau)}
+    parts = data.draw(st.integers(1, min(size.values())))
+    fused = {name: Intervals.of(split_evenly(size[name], parts)) for name in size}
+
+    needed = needed_regions(graph, tau, fused, axis=axis)
+
+    for tile in range(parts):
+        taps = {name: set(range(*_ends(fused[name], tile))) for name in fused}
+        for op in reversed(graph.operators(1, tau)):
+            outputs = set().union(*(taps.get(out, set()) for out in op.outputs))
+            for name in op.inputs:
+                taps.setdefault(name, set()).update(_taps(graph, op, name, outputs, axis))
+        for name, wanted in taps.items():
+            if wanted:
+                start, stop = _ends(needed[name], tile)
+                assert (start, stop) == (min(wanted), max(wanted) + 1)
+
+
+@COMMON
+@given(networks(), st.data())
+def test_a_session_over_an_aligned_piece_sees_the_network_shifted(graph: ModelGraph, data):
+    """Simulates the session's own size arithmetic, operator by operator, on the fed piece."""
+    tau = data.draw(st.integers(1, graph.tileable_layers))
+    first = data.draw(st.integers(1, tau))
+    axis = data.draw(st.sampled_from([0, 1]))
+    parts = data.draw(st.integers(1, min(3, graph.fused_size(tau, axis))))
+    fused = {
+        name: Intervals.of(split_evenly(graph.tensors[name].size(axis), parts))
+        for name in graph.frontier(tau)
+    }
+    needed = needed_regions(graph, tau, fused, axis=axis)
+
+    regions = aligned_regions(graph, first, tau, needed, axis=axis)
+
+    for tile in range(parts):
+        for name, region in regions.items():
+            start, stop = _ends(region, tile)
+            inner_start, inner_stop = _ends(needed[name], tile)
+            assert start <= inner_start
+            assert inner_stop <= stop
+        for op in graph.operators(first, tau):
+            produced = [_length(regions[out], tile) for out in op.outputs]
+            for name in op.inputs:
+                assert produced == [_session_output(graph, op, regions[name], tile, axis)] * len(
+                    produced
+                )
+
+
+def _session_output(graph, op, region, tile, axis):
+    length = _length(region, tile)
+    if op.kind is not Kind.WINDOW:
+        return length
+    window = op.windows()[axis]
+    full_in = graph.tensors[op.inputs[0]].size(axis)
+    full_out = graph.tensors[op.outputs[0]].size(axis)
+    padded = window.pad_begin + window.pad_end - window.extent
+    floor = (full_in + padded) // window.stride + 1
+    ceil_extra = full_out - floor  # 0, or 1 with ceil_mode
+    rest = (length + padded) % window.stride
+    assert rest == (full_in + padded) % window.stride  # so rounding goes the same way
+    return (length + padded) // window.stride + 1 + ceil_extra
+
+
+def _taps(graph, op, name, outputs, axis):
+    if op.kind is not Kind.WINDOW:
+        return outputs
+    window, size = op.windows()[axis], graph.tensors[name].size(axis)
+    first = [j * window.stride - window.pad_begin for j in outputs]
+    # The hull of the window, clipped: holes of a dilation lie inside it.
+    spans = [(max(f, 0), min(f + window.extent, size)) for f in first]
+    spans = [(a, b) if a < b else _nearest(a, size) for a, b in spans]
+    return {i for a, b in spans for i in range(a, b)}
+
+
+def _nearest(start, size):
+    at = min(max(start, 0), size - 1)
+    return at, at + 1
+
+
+def _ends(intervals, tile):
+    return int(intervals.start[tile]), int(intervals.stop[tile])
+
+
+def _length(intervals, tile):
+    start, stop = _ends(intervals, tile)
+    return stop - start
+
+
+def test_the_checker_finds_a_tile_that_is_one_row_short():
+    graph = _two_convolutions()
+    tiling = Tiling(graph, 2, Grid(2, 1))
+    rows, cols = tiling.needed
+    short = Intervals(rows["image"].start, rows["image"].stop - 1)
+    tiling.__dict__["needed"] = ({**rows, "image": short}, cols)
+
+    problems = violations(tiling)
+
+    assert any("reads 'image'" in problem for problem in problems)
+
+
+def test_the_checker_finds_shares_that_overlap():
+    graph = _two_convolutions()
+    tiling = Tiling(graph, 2, Grid(2, 1))
+    rows, cols = tiling.needed
+    wide = Intervals(rows["y2"].start, rows["y2"].stop.clip(max=7) + 1)
+    tiling.__dict__["needed"] = ({**rows, "y2": wide}, cols)
+
+    assert any("do not cover" in problem for problem in violations(tiling))
+
+
+def test_an_output_that_reads_padding_alone_gets_a_row_all_the_same():
+    """SqueezeNet's first edition pads a 1×1 convolution by 1."""
+    window = Window(kernel=1, pad_begin=1, pad_end=1)
+    graph = build_graph(
+        name="padded",
+        sha256="0",
+        input=Tensor(name="image", shape=(1, 1, 4, 4)),
+        outputs=("y",),
+        tensors={
+            "image": Tensor(name="image", shape=(1, 1, 4, 4)),
+            "y": Tensor(name="y", shape=(1, 1, 6, 6)),
+        },
+        operators=[
+            Operator(
+                name="conv",
+                op_type="Conv",
+                kind=Kind.WINDOW,
+                inputs=("image",),
+                outputs=("y",),
+                rows=window,
+                cols=window,
+            )
+        ],
+    )
+    tiling = Tiling(graph, 1, Grid(6, 6))
+
+    assert violations(tiling) == []
+    assert tiling.region(0, "image").area == 1
+    assert tiling.region(35, "image").area == 1
+
+
+def _two_convolutions() -> ModelGraph:
+    """Two 3×3 convolutions with padding 1 on an 8×8 image."""
+    window = Window(kernel=3, pad_begin=1, pad_end=1)
+    names = ["image", "y1", "y2"]
+    return build_graph(
+        name="two",
+        sha256="0",
+        input=Tensor(name="image", shape=(1, 1, 8, 8)),
+        outputs=("y2",),
+        tensors={name: Tensor(name=name, shape=(1, 1, 8, 8)) for name in names},
+        operators=[
+            Operator(
+                name=f"conv{i}",
+                op_type="Conv",
+                kind=Kind.WINDOW,
+                inputs=(names[i - 1],),
+                outputs=(names[i],),
+                rows=window,
+                cols=window,
+            )
+            for i in (1, 2)
+        ],
+    )
+
+

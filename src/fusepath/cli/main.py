@@ -93,7 +93,7 @@ def run(arguments: list[str] | None = None) -> int:
         # Whoever read our output has stopped; that is no error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as error:  # noqa: BLE001 - the last line of defence
+    except Exception as error:
         if os.environ.get("FUSEPATH_DEBUG"):
             traceback.print_exc()
         return _complain(

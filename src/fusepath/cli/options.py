@@ -27,7 +27,9 @@ input_shape_option = click.option(
 grid_option = click.option(
     "--grid", metavar="RxC", default="auto", help="Tiles in rows x columns; auto searches k x k."
 )
-tau_option = click.option("--tau", type=int, help="Fused layer (1-based); all are searched without.")
+tau_option = click.option(
+    "--tau", type=int, help="Fused layer (1-based); all are searched without."
+)
 mean_option = click.option(
     "--mean", default="0", metavar="M[,M,M]", help="Subtracted from the pixels of an image."
 )

@@ -51,7 +51,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="Inferences; the median is reported.",
 )
-@click.option("--verify", is_flag=True, help="Compare with the unsplit model; exit 1 if it differs.")
+@click.option(
+    "--verify", is_flag=True, help="Compare with the unsplit model; exit 1 if it differs."
+)
 @click.option("--resize", is_flag=True, help="Scale a picture to the model's size.")
 @mean_option
 @std_option
@@ -66,7 +68,7 @@ if TYPE_CHECKING:
 )
 @click.option("-o", "--output", metavar="FILE.npz", help="Write the outputs here.")
 @json_option
-def command(  # noqa: PLR0914 - one local per option
+def command(
     model: str,
     input_file: str,
     edge: str | None,

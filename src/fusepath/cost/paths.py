@@ -55,17 +55,38 @@ class _AxisLengths:
     edge: IntArray
     sent: IntArray
 
-    def take(self, chosen: slice | IntArray) -> _AxisLengths:
+    def take(self, chosen: IntArray) -> _AxisLengths:
         return _AxisLengths(self.device[chosen], self.edge[chosen], self.sent[chosen])
 
-    def classes(self) -> tuple[_AxisLengths, IntArray]:
-        """Distinct rows, and which of them each row is."""
-        count = len(self.device)
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """Lengths of the rows (columns) of several grids, one after the other, by class."""
+
+    lengths: _AxisLengths
+    """Once per class of equal rows."""
+    class_of: IntArray
+    starts: dict[int, int]
+    """Where the rows of a grid with so many parts begin in ``class_of``."""
+
+    @classmethod
+    def of(cls, lengths: _AxisLengths, parts: Sequence[int]) -> _Axis:
+        count = len(lengths.device)
         flat = np.concatenate(
-            [part.reshape(count, -1) for part in (self.device, self.edge, self.sent)], axis=1
+            [part.reshape(count, -1) for part in (lengths.device, lengths.edge, lengths.sent)],
+            axis=1,
         )
-        _, first, inverse = np.unique(flat, axis=0, return_index=True, return_inverse=True)
-        return self.take(first), inverse.reshape(count).astype(np.int64)
+        first: dict[bytes, int] = {}
+        class_of = np.array([first.setdefault(row.tobytes(), len(first)) for row in flat])
+        _, examples = np.unique(class_of, return_index=True)
+        starts = dict(zip(parts, np.cumsum([0, *parts[:-1]]).tolist(), strict=True))
+        return cls(lengths.take(examples), class_of, starts)
+
+    def grid(self, parts: int) -> tuple[_AxisLengths, IntArray]:
+        """Classes that occur with this many parts, and which of them each part is."""
+        start = self.starts[parts]
+        present, inverse = np.unique(self.class_of[start : start + parts], return_inverse=True)
+        return self.lengths.take(present), inverse
 
 
 def path_costs(
@@ -93,39 +114,53 @@ def path_costs(
     device_weights = np.array([c.seconds for c in device_charges])
     edge_weights = np.array([c.seconds for c in edge_charges])
 
-    axes = []
+    axes: list[_Axis] = []
     for axis in (0, 1):
-        parts = [grid.rows if axis == 0 else grid.cols for grid in grids]
-        distinct = sorted(set(parts))
+        parts = sorted({grid.rows if axis == 0 else grid.cols for grid in grids})
+        if axis == 1 and list(axes[0].starts) == parts and _is_symmetric(graph, tau):
+            axes.append(axes[0])
+            continue
         lengths = _axis_lengths(
-            graph, tau, distinct, axis, device_charges, edge_charges, maps, convention.regions
+            graph,
+            tau,
+            parts,
+            axis,
+            device_charges=device_charges,
+            edge_charges=edge_charges,
+            maps=maps,
+            regions=convention.regions,
         )
-        starts = dict(zip(distinct, np.cumsum([0, *distinct[:-1]]).tolist(), strict=True))
-        axes.append((lengths, starts))
+        axes.append(_Axis.of(lengths, parts))
 
     device_call = np.array([0.0] + [overhead_s(device)] * tau)
     edge_call = np.array([overhead_s(edge)] * tau + [0.0])
     for grid in grids:
-        (row_lengths, row_starts), (col_lengths, col_starts) = axes
-        row_start, col_start = row_starts[grid.rows], col_starts[grid.cols]
-        rows, row_class = row_lengths.take(slice(row_start, row_start + grid.rows)).classes()
-        cols, col_class = col_lengths.take(slice(col_start, col_start + grid.cols)).classes()
-        cut_count = tau + 1
+        rows, row_class = axes[0].grid(grid.rows)
+        cols, col_class = axes[1].grid(grid.cols)
         class_of = row_class[:, None] * len(cols.device) + col_class[None, :]
         yield PathCosts(
             tau=tau,
             grid=grid,
             class_of=class_of.reshape(-1),
-            device_s=_areas(rows.device, cols.device, device_weights).reshape(-1, cut_count)
-            + device_call,
-            up_bytes=_areas(rows.sent, cols.sent, bytes_per_position).reshape(-1, cut_count),
-            edge_s=_areas(rows.edge, cols.edge, edge_weights).reshape(-1, cut_count) + edge_call,
+            device_s=_areas(rows.device, cols.device, device_weights) + device_call,
+            up_bytes=_areas(rows.sent, cols.sent, bytes_per_position),
+            edge_s=_areas(rows.edge, cols.edge, edge_weights) + edge_call,
         )
 
 
+def _is_symmetric(graph: ModelGraph, tau: int) -> bool:
+    """Whether rows and columns of layers ``1 … tau`` are alike, so that one axis tells both."""
+    operators = graph.operators(1, tau)
+    names = {name for op in operators for name in (*op.inputs, *op.outputs)}
+    return all(op.rows == op.cols for op in operators) and all(
+        graph.tensors[name].size(0) == graph.tensors[name].size(1) for name in names
+    )
+
+
 def _areas(rows: IntArray, cols: IntArray, weights: NDArray[Number]) -> NDArray[Number]:
-    """Σ over maps of weight · height · width, for every row class, column class and cut."""
-    areas: NDArray[Number] = np.einsum("rom,com,m->rco", rows, cols, weights)
+    """Σ over maps of weight · height · width, by class of path (rows × columns) and cut."""
+    by_cut = (rows * weights).swapaxes(0, 1) @ cols.transpose(1, 2, 0)  # (cuts, rows, columns)
+    areas: NDArray[Number] = by_cut.transpose(1, 2, 0).reshape(-1, rows.shape[1])
     return areas
 
 
@@ -134,6 +169,7 @@ def _axis_lengths(
     tau: int,
     parts: Sequence[int],
     axis: int,
+    *,
     device_charges: Sequence[Charge],
     edge_charges: Sequence[Charge],
     maps: Sequence[str],

@@ -58,7 +58,7 @@ class EdgeClient:
 
     def __init__(self, address: str, channel: Any) -> None:
         self.address = address
-        self._stub = pb_grpc.EdgeStub(channel)
+        self._stub: Any = pb_grpc.EdgeStub(channel)  # type: ignore[no-untyped-call] # generated
 
     async def clock_offset(self) -> ClockOffset:
         """Compare clocks over a few round trips; the quickest one counts.

@@ -193,15 +193,14 @@ class _Upload:
     async def run(self) -> Inference:
         await self._stream.write(pb.Upload(start=pb.Start(plan_sha256=self._plan_sha256)))
         self._zero_s = time.perf_counter()
-        jobs = [
-            asyncio.create_task(job) for job in (self._compute(), self._send(), self._receive())
-        ]
+        computing = asyncio.create_task(self._compute())
+        sending = asyncio.create_task(self._send())
+        receiving = asyncio.create_task(self._receive())
         try:
-            results = await asyncio.gather(*jobs)
+            _, _, result = await asyncio.gather(computing, sending, receiving)
         finally:
-            for job in jobs:
+            for job in (computing, sending, receiving):
                 job.cancel()
-        result: pb.Result = results[2]
         return await self._finish(result)
 
     async def _compute(self) -> None:
@@ -259,7 +258,8 @@ class _Upload:
                     at_s = message.ack.received_ns * 1e-9 - self._offset.seconds
                     self._received_s[message.ack.path - 1] = at_s
                 case "result":
-                    return message.result
+                    result: pb.Result = message.result
+                    return result
                 case _:
                     raise ProtocolError("the server sent an empty message")
 
@@ -276,9 +276,7 @@ class _Upload:
             start_s = span.start_ns * 1e-9 - self._offset.seconds
             end_s = span.end_ns * 1e-9 - self._offset.seconds
             down_start_s = min(arrived_s, end_s) if span.path == 0 else down_start_s
-            self._record(
-                Lane.EDGE, start_s, end_s, path=span.path or None, worker=span.worker
-            )
+            self._record(Lane.EDGE, start_s, end_s, path=span.path or None, worker=span.worker)
         await self._link.transfer(size_bytes)
         self._record(Lane.DOWNLINK, down_start_s, time.perf_counter())
         if self._link.bytes_per_s is None:

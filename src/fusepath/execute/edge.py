@@ -91,15 +91,7 @@ class EdgeService(pb_grpc.EdgeServicer):
     async def Infer(self, request_iterator: Any, context: Any) -> None:  # noqa: N802, ARG002
         """Run one inference of a prepared plan."""
         try:
-            message = await self._read(context)
-            if message is None or message.WhichOneof("message") != "start":
-                raise ProtocolError("the first message must be Start")
-            work = self._prepared.get(message.start.plan_sha256)
-            if work is None:
-                await context.abort(
-                    grpc.StatusCode.FAILED_PRECONDITION,
-                    "this plan has not been prepared here; call Prepare first",
-                )
+            work = self._find(await self._read(context))
             await _Inference(self, work, context).run()
         except ProtocolError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
@@ -109,6 +101,14 @@ class EdgeService(pb_grpc.EdgeServicer):
             )
         except FusepathError as error:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+
+    def _find(self, message: pb.Upload | None) -> EdgeWork:
+        if message is None or message.WhichOneof("message") != "start":
+            raise ProtocolError("the first message must be Start")
+        work = self._prepared.get(message.start.plan_sha256)
+        if work is None:
+            raise ProtocolError("this plan has not been prepared here; call Prepare first")
+        return work
 
     async def _read(self, context: Any) -> pb.Upload | None:
         async with asyncio.timeout(IDLE_TIMEOUT_S):
@@ -139,7 +139,13 @@ class EdgeService(pb_grpc.EdgeServicer):
         plan.check(model.graph)
         work = EdgeWork(model, plan, threads=self._threads)
         work.warm_up()
-        logger.info("prepared %s: %s, tau %d, grid %s", plan.model.name, plan.algorithm, plan.tau, plan.tiles)
+        logger.info(
+            "prepared %s: %s, tau %d, grid %s",
+            plan.model.name,
+            plan.algorithm,
+            plan.tau,
+            plan.tiles,
+        )
         return work
 
     async def compute(self, run: Callable[[], Any]) -> tuple[Any, pb.EdgeSpan]:
@@ -258,10 +264,8 @@ class EdgeServer:
         host, _, port = self._listen.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65535:
             raise InputError(f"--listen '{self._listen}' is not HOST:PORT, like 127.0.0.1:7070")
-        self._server = grpc.aio.server(
-            options=SERVER_OPTIONS, maximum_concurrent_rpcs=MAX_STREAMS
-        )
-        pb_grpc.add_EdgeServicer_to_server(self._service, self._server)
+        self._server = grpc.aio.server(options=SERVER_OPTIONS, maximum_concurrent_rpcs=MAX_STREAMS)
+        pb_grpc.add_EdgeServicer_to_server(self._service, self._server)  # type: ignore[no-untyped-call] # generated
         try:
             bound = self._server.add_insecure_port(self._listen)
         except RuntimeError as error:

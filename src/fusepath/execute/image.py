@@ -64,10 +64,10 @@ def _load_picture(file: Path, target: Tensor, resize: bool) -> NDArray[Any]:
     if mode is None:
         raise ImageError(f"the model takes {target.channels} channels; give a .npy array")
     try:
-        with Image.open(file) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
+        with Image.open(file) as opened:
+            if opened.width * opened.height > MAX_PIXELS:
                 raise ImageError(f"input '{file}' has more than {MAX_PIXELS} pixels")
-            picture = picture.convert(mode)  # noqa: PLW2901 - same picture, other mode
+            picture = opened.convert(mode)
             size = (target.size(1), target.size(0))
             if picture.size != size:
                 if not resize:
@@ -75,7 +75,7 @@ def _load_picture(file: Path, target: Tensor, resize: bool) -> NDArray[Any]:
                         f"input '{file}' is {picture.width}x{picture.height} pixels, but the model "
                         f"takes {size[0]}x{size[1]}; resize it, or use --resize"
                     )
-                picture = picture.resize(size, Image.Resampling.BILINEAR)  # noqa: PLW2901
+                picture = picture.resize(size, Image.Resampling.BILINEAR)
             pixels = np.asarray(picture, dtype=np.uint8)
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ImageError(f"input '{file}' is not a picture that can be read") from error

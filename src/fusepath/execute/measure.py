@@ -30,7 +30,7 @@ def measure_layers(
     *,
     threads: int = 1,
     repeats: int = 5,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> MachineProfile:
     """Time every layer by itself and scale the times so that they add up to the whole network.
 
@@ -77,5 +77,3 @@ def _times(run: Callable[[], object], repeats: int) -> Iterator[float]:
         started_s = time.perf_counter()
         run()
         yield time.perf_counter() - started_s
-
-

@@ -78,7 +78,7 @@ def run(
     algorithm: str = "mw",
     grid: Grid | None = None,
     tau: int | None = None,
-    given: Given = Given(),  # noqa: B008 - frozen
+    given: Given = Given(),
     pace_bytes_per_s: float | None = None,
     slowdown: float = 1.0,
     repeats: int = 1,
@@ -87,7 +87,7 @@ def run(
     mean: tuple[float, ...] = (0.0,),
     std: tuple[float, ...] = (255.0,),
     timeout_s: float = RUN_TIMEOUT_S,
-    say: Callable[[str], None] = lambda text: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Run a model split between this machine and an edge server.
 
@@ -127,9 +127,7 @@ def run(
             planning=_Planning(
                 algorithm=algorithm, grid=grid, tau=tau, given=given, mean=mean, std=std
             ),
-            playing=Playing(
-                pace_bytes_per_s=pace_bytes_per_s, slowdown=slowdown, threads=threads
-            ),
+            playing=Playing(pace_bytes_per_s=pace_bytes_per_s, slowdown=slowdown, threads=threads),
             repeats=repeats,
             verify=verify,
             timeout_s=timeout_s,
@@ -217,11 +215,11 @@ async def measured_setting(
     image: Array,
     client: EdgeClient | None,
     *,
-    given: Given = Given(),  # noqa: B008 - frozen
+    given: Given = Given(),
     pace_bytes_per_s: float | None = None,
     slowdown: float = 1.0,
     threads: int = 1,
-    say: Callable[[str], None] = lambda text: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Setting:
     """Machines and link as they are, or as they are played; what is given is not measured.
 
@@ -271,7 +269,7 @@ class Prepared:
         client: EdgeClient | None,
         *,
         playing: Playing,
-        say: Callable[[str], None] = lambda text: None,
+        say: Callable[[str], None] = lambda _: None,
     ) -> Prepared:
         """Build and warm the sessions.
 
@@ -313,5 +311,3 @@ class Prepared:
             offset=offset,
             timeout_s=timeout_s,
         )
-
-

@@ -60,9 +60,7 @@ class Runner:
             values = self._session.run(list(self.outputs), dict(inputs))
         except Exception as error:
             raise ModelError(f"ONNX Runtime cannot run the model: {_first_line(error)}") from error
-        return {
-            name: np.asarray(value) for name, value in zip(self.outputs, values, strict=True)
-        }
+        return {name: np.asarray(value) for name, value in zip(self.outputs, values, strict=True)}
 
 
 def runtime_version() -> str:

@@ -108,9 +108,7 @@ class Stage:
         graph = self._model.graph
         paths = Paths(self._tiling)
         return {
-            name: np.zeros(
-                paths.piece_shape(self._model, path, name), dtype=self._dtype(name)
-            )
+            name: np.zeros(paths.piece_shape(self._model, path, name), dtype=self._dtype(name))
             for name in graph.frontier(self.first - 1)
         }
 
@@ -134,5 +132,3 @@ class Stage:
         feed = np.zeros((*value.shape[:2], *region.shape), dtype=value.dtype)
         feed[:, :, rows, cols] = value
         return feed
-
-

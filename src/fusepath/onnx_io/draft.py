@@ -35,6 +35,8 @@ class TensorType:
 
 Types = dict[str, TensorType]
 
+_ELEMENT_TYPES = frozenset(helper.get_all_tensor_dtypes())
+
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
@@ -93,7 +95,7 @@ def constant_elements(tensor: TensorProto) -> int:
 
 
 def dtype_name(element_type: int) -> str:
-    """The numpy name of an ONNX element type; empty for 'undefined'."""
-    if element_type == TensorProto.UNDEFINED:
+    """The numpy name of an ONNX element type; empty for one that is undefined or unknown."""
+    if element_type not in _ELEMENT_TYPES:
         return ""
     return str(helper.tensor_dtype_to_np_dtype(element_type).name)

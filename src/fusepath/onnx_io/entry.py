@@ -59,7 +59,7 @@ def entry_tensor(
     if not value.type.HasField("tensor_type"):
         raise bad_model(name, f"{label} is not a tensor")
     if value.type.tensor_type.elem_type != TensorProto.FLOAT:
-        given = dtype_name(value.type.tensor_type.elem_type) or "undefined"
+        given = dtype_name(value.type.tensor_type.elem_type) or "of an unknown type"
         raise bad_model(name, f"{label} is {given}; export the model with a float32 input")
     declared = entry_dims(value)
     if declared is None:

@@ -6,6 +6,7 @@ import numpy as np
 from onnx import (
     GraphProto,
     ModelProto,
+    NodeProto,
     TensorProto,
     ValueInfoProto,
     checker,
@@ -13,7 +14,7 @@ from onnx import (
     shape_inference,
 )
 
-from fusepath.graph import Tensor
+from fusepath.graph import Tensor, product
 from fusepath.onnx_io.complaint import bad_model, bad_node, one_line, translated
 from fusepath.onnx_io.declare import declare
 from fusepath.onnx_io.draft import (
@@ -84,7 +85,7 @@ def static_tensors(draft: Draft, types: Types) -> dict[str, Tensor]:
                     f"the shape of {label} depends on the data; end the model before this node",
                 )
             tensor = Tensor(name=name, shape=known.shape, dtype=known.dtype)
-            if reason := _oversized(tensor):
+            if reason := _oversized(tensor) or _misfit(node, types):
                 raise bad_node(draft.model, node, f"output {reason}")
             tensors[name] = tensor
     return tensors
@@ -98,6 +99,17 @@ def _oversized(tensor: Tensor) -> str:
     if tensor.elements * np.dtype(tensor.dtype).itemsize > LARGEST_TENSOR_BYTES:
         return f"{label} is larger than 2 GiB"
     return ""
+
+
+def _misfit(node: NodeProto, types: Types) -> str:
+    """Why a Reshape cannot give what it states, which shape inference lets pass; or empty."""
+    source = types.get(node.input[0]) if node.op_type == "Reshape" else None
+    target = types.get(node.output[0])
+    if source is None or source.shape is None or target is None or target.shape is None:
+        return ""
+    if product(source.shape) == product(target.shape):
+        return ""
+    return f"of shape {target.shape} cannot hold an input of shape {source.shape}"
 
 
 def _without_weights(draft: Draft, *, output_dims: tuple[int, ...] | None) -> ModelProto:

@@ -13,7 +13,7 @@ import numpy as np
 from fusepath.graph import Kind, Operator, Window, Work, product
 from fusepath.onnx_io.nodes import input_at, integer, integers, present
 from fusepath.onnx_io.operand import BROADCASTING
-from fusepath.onnx_io.padding import kernel_of, windows_of
+from fusepath.onnx_io.padding import crops_its_input, kernel_of, windows_of
 from fusepath.onnx_io.work import barrier_work, shape_of
 
 if TYPE_CHECKING:
@@ -139,6 +139,8 @@ def _convolution(site: _Site) -> _Verdict:
         return "its weights are not constant"
     if not site.is_constant(2):
         return "its bias is not constant"
+    if crops_its_input(site.node):
+        return _CROPS
     kernel = kernel_of(site.node, site.types) or ()
     rows, cols = windows_of(site.node, kernel, site.draft.model)
     macs = product(site.shape(input_at(site.node, 1)))
@@ -148,6 +150,8 @@ def _convolution(site: _Site) -> _Verdict:
 def _pool(site: _Site) -> _Verdict:
     if len(present(site.node.output)) > 1:
         return "its indices count positions of the whole map"
+    if crops_its_input(site.node):
+        return _CROPS
     kernel = kernel_of(site.node, site.types) or ()
     rows, cols = windows_of(site.node, kernel, site.draft.model)
     taps = site.output_channels() * product(kernel)
@@ -307,6 +311,7 @@ _RULES: Mapping[str, Callable[[_Site], _Verdict]] = {
     "Slice": _slice,
 }
 
+_CROPS = "its auto_pad crops the map, as its stride is above its kernel"
 _WHOLE_MAP = "needs the whole feature map"
 _REARRANGES = "rearranges the whole feature map"
 _ALL_AT_ONCE = "each output reads every position of its input"

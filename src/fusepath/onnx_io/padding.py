@@ -34,13 +34,19 @@ class _Axis:
         """The axis with other pads."""
         return replace(self, window=replace(self.window, pad_begin=begin, pad_end=end))
 
-    def same(self, *, upper: bool) -> _Axis:
-        """The axis with the pads of SAME: the odd element at the end for SAME_UPPER."""
+    def same(self, *, upper: bool) -> _Axis | None:
+        """The axis with the pads of SAME: the odd element at the end for SAME_UPPER.
+
+        None where a stride above the kernel makes the runtime crop the map's begin instead.
+        """
         window = self.window
         outputs = -(-self.size // window.stride)
-        total = max((outputs - 1) * window.stride + window.extent - self.size, 0)
-        small, large = total // 2, total - total // 2
-        return self.padded(small, large) if upper else self.padded(large, small)
+        total = (outputs - 1) * window.stride + window.extent - self.size
+        if total < 0:
+            cropped = (-total if upper else -total - 1) // 2
+            return self.padded(0, 0) if cropped == 0 else None
+        begin = (total if upper else total + 1) // 2
+        return self.padded(begin, total - begin)
 
     @property
     def remainder(self) -> int:
@@ -105,6 +111,11 @@ def kernel_of(node: NodeProto, types: Types) -> tuple[int, ...] | None:
     return weights.shape[2:] if weights is not None and weights.shape is not None else None
 
 
+def crops_its_input(node: NodeProto) -> bool:
+    """True for a node whose ``auto_pad`` could not be written as pads of at least 0."""
+    return text(node, "auto_pad", "NOTSET") != "NOTSET"
+
+
 def resolve_pads(draft: Draft, types: Types) -> Draft:
     """The draft with explicit pads wherever the input's size is known.
 
@@ -130,7 +141,10 @@ def _resolved(node: NodeProto, draft: Draft, types: Types) -> NodeProto:
     ceil_mode = bool(integer(node, "ceil_mode", 0))
     match auto_pad:
         case "SAME_UPPER" | "SAME_LOWER":
-            return _with_pads(node, _same(node, axes, auto_pad, draft.model), ceil_mode=False)
+            same = _same(node, axes, auto_pad, draft.model)
+            if same is None:  # the size is that of SAME, whatever ceil_mode says
+                return without_attributes(node, ("ceil_mode",)) if ceil_mode else node
+            return _with_pads(node, same, ceil_mode=False)
         case "VALID":
             axes = tuple(axis.padded(0, 0) for axis in axes)
         case "NOTSET":
@@ -146,7 +160,10 @@ def _resolved(node: NodeProto, draft: Draft, types: Types) -> NodeProto:
     return _with_pads(node, axes, ceil_mode=ceil_mode)
 
 
-def _same(node: NodeProto, axes: tuple[_Axis, ...], auto_pad: str, model: str) -> tuple[_Axis, ...]:
+def _same(
+    node: NodeProto, axes: tuple[_Axis, ...], auto_pad: str, model: str
+) -> tuple[_Axis, ...] | None:
+    """The axes padded by SAME; None where that would crop one."""
     if node.op_type in POOLS and any(axis.window.dilation > 1 for axis in axes):
         raise bad_node(
             model,
@@ -154,7 +171,9 @@ def _same(node: NodeProto, axes: tuple[_Axis, ...], auto_pad: str, model: str) -
             f"auto_pad {auto_pad} of a dilated pool has no agreed meaning; "
             "export it with explicit pads",
         )
-    return tuple(axis.same(upper=auto_pad == "SAME_UPPER") for axis in axes)
+    padded = [axis.same(upper=auto_pad == "SAME_UPPER") for axis in axes]
+    known = tuple(axis for axis in padded if axis is not None)
+    return known if len(known) == len(axes) else None
 
 
 def _trimmed(axis: _Axis, node: NodeProto, model: str) -> _Axis:

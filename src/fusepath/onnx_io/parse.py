@@ -72,6 +72,7 @@ def _check_header(model: ModelProto, name: str) -> None:
 
 
 def _check_graph(graph: GraphProto, name: str) -> None:
+    _check_names(graph, name)
     if not graph.node:
         raise bad_model(name, "the graph has no operators")
     if len(graph.node) > MOST_NODES:
@@ -88,6 +89,21 @@ def _check_graph(graph: GraphProto, name: str) -> None:
         _check_tensor(tensor, name)
     for node in graph.node:
         _check_node(node, name)
+
+
+def _check_names(graph: GraphProto, name: str) -> None:
+    """Refuse names that are not text: protobuf hands out bytes where they are not UTF-8."""
+    names = [graph.name]
+    for node in graph.node:
+        names += (node.name, node.op_type, node.domain, *node.input, *node.output)
+        names += (attribute.name for attribute in node.attribute)
+    for value in (*graph.input, *graph.output):
+        names.append(value.name)
+        names += (dim.dim_param for dim in value.type.tensor_type.shape.dim)
+    names += (tensor.name for tensor in graph.initializer)
+    for text in names:
+        if not isinstance(text, str):
+            raise bad_model(name, f"{_NOT_ONNX}: the name {one_line(text)} is not UTF-8")
 
 
 def _check_node(node: NodeProto, name: str) -> None:

@@ -104,7 +104,12 @@ def _longest_shuffle(chain: list[NodeProto], types: Types) -> tuple[int, _Shuffl
         if target is None or target.shape is None:
             break
         if node.op_type == "Transpose":
-            moved = moved.transpose(integers(node, "perm") or range(moved.ndim)[::-1])
+            perm = integers(node, "perm") or tuple(reversed(range(moved.ndim)))
+            if sorted(perm) != list(range(moved.ndim)):
+                break
+            moved = moved.transpose(perm)
+        elif product(target.shape) != moved.size:
+            break
         else:
             moved = moved.reshape(target.shape)
         shuffle = _recognised(numbers, moved) if target.is_map else None

@@ -37,7 +37,7 @@ def machine_bound_ns(problem: Problem) -> int:
         ]
     else:
         weights = _SIMPLEX
-    count = np.array([len(group) for group in problem.members], dtype=np.int64)
+    count = np.bincount(problem.class_of, minlength=len(problem.device_ns))
     edge = problem.edge_ns / max(problem.edge_workers, 1)
     costs = np.stack([problem.device_ns, problem.link_ns, edge])
     mean = np.tensordot(weights / _STEPS, costs, axes=1)  # (weights, classes, cuts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,8 +46,7 @@ class Setting:
         Cut 1 offloads everything, cut ``depth + 1`` keeps everything on the device.
         """
         depth = self.graph.depth
-        device = self._layer_seconds(self.device)
-        edge = self._layer_seconds(self.edge)
+        device, edge = self._device_layers_s, self._edge_layers_s
         cuts = range(1, depth + 2)
         device_s = [
             sum(device[: cut - 1]) + (overhead_s(self.device) if cut > 1 else 0) for cut in cuts
@@ -76,8 +76,7 @@ class Setting:
 
     def tiled_problem(self, costs: PathCosts) -> Problem:
         """The scheduling problem of one grid: cuts ``1 … tau + 1``."""
-        edge = self._layer_seconds(self.edge)
-        tail_s = sum(edge[costs.tau :])
+        tail_s = sum(self._edge_layers_s[costs.tau :])
         if costs.tau < self.graph.depth:
             tail_s += overhead_s(self.edge)
         return self._problem(
@@ -93,6 +92,14 @@ class Setting:
         if grid.paths == 1 and tau == self.graph.depth:
             return self.whole_problem()
         return self.tiled_problem(next(iter(self.path_costs(tau, [grid]))))
+
+    @cached_property
+    def _device_layers_s(self) -> list[float]:
+        return self._layer_seconds(self.device)
+
+    @cached_property
+    def _edge_layers_s(self) -> list[float]:
+        return self._layer_seconds(self.edge)
 
     def _layer_seconds(self, machine: Machine) -> list[float]:
         return [

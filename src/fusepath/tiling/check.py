@@ -15,9 +15,9 @@ def violations(tiling: Tiling) -> list[str]:
     """Everything wrong with a tiling; empty when it is right.
 
     Checks, element by element and axis by axis: the shares of the fused maps cover them without
-    overlap (a map that inner layers read too may overlap by its halo); every tap of every needed output is in the needed part of the map it reads, or is
-    padding; and nothing is claimed outside a map. O(tiles × rows × taps): for tests and for
-    `--verify`, not for searching.
+    overlap (a map that inner layers read too may overlap by its halo); every tap of every needed
+    output is in the needed part of the map it reads, or is padding; and nothing is claimed outside
+    a map. O(tiles × rows × taps): for tests, not for searching.
     """
     graph = tiling.graph
     problems: list[str] = []

@@ -1,0 +1,243 @@
+"""``fusepath demo``: every plan side by side, with a real edge server in another process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fusepath.cli.options import json_option, open_model, print_json
+from fusepath.errors import PeerUnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from fusepath.execute.compare import Comparison
+    from fusepath.execute.device import Inference
+    from fusepath.execute.run import Playing
+    from fusepath.onnx_io import Model
+    from fusepath.plan import Plan
+
+
+@click.command("demo")
+@click.option("--model", default="zoo:squeezenet", show_default=True, help="What to run.")
+@click.option("--image", metavar="FILE", help="A picture of your own; scaled to fit.")
+@click.option(
+    "--pace", default="1.8MB/s", show_default=True, help="Rate of the link that is played."
+)
+@click.option(
+    "--slowdown",
+    type=click.FloatRange(1, 10_000),
+    default=8.0,
+    show_default=True,
+    help="How much slower than this machine the device is.",
+)
+@click.option(
+    "--repeat", type=click.IntRange(1, 1000), default=7, show_default=True, help="Runs per plan."
+)
+@json_option
+def command(
+    model: str, image: str | None, pace: str, slowdown: float, repeat: int, as_json: bool
+) -> int:
+    """Run a network with every kind of plan over a slow link, and compare.
+
+    Starts an edge server as a process of its own, plays a weak device and a slow link in user
+    space, measures what planning needs, and runs all plans in turn on the same picture. Every
+    result is checked against the unsplit model.
+    """
+    from fusepath.execute.image import load_input
+    from fusepath.execute.run import Playing
+    from fusepath.units import parse_bytes_per_s
+
+    def say(text: str) -> None:
+        click.echo(f"{text} …", err=True)
+
+    playing = Playing(pace_bytes_per_s=parse_bytes_per_s(pace), slowdown=slowdown, threads=1)
+    loaded = open_model(model, None)
+    picture = image or str(resources.files("fusepath") / "assets" / "demo.png")
+    pixels = load_input(picture, loaded.graph.input, resize=True)
+    say("starting an edge server")
+    with _edge_server() as address:
+        rows = asyncio.run(
+            _all_plans(loaded, pixels, address, playing=playing, repeats=repeat, say=say)
+        )
+    if as_json:
+        print_json({"rows": [row.document(rows[2]) for row in rows]})
+    else:
+        _print(rows, loaded, pace=pace, slowdown=slowdown, repeats=repeat)
+    return 0 if all(row.comparison.passed for row in rows) else 1
+
+
+@contextmanager
+def _edge_server() -> Iterator[str]:
+    """A server of its own process on a free port of this machine; its address."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fusepath", "serve", "--listen", "127.0.0.1:0", "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        text = ""
+        while not text.rstrip().endswith("}"):
+            line = process.stdout.readline()
+            if not line:
+                raise PeerUnreachableError("127.0.0.1", "the edge server did not start")
+            text += line
+        yield json.loads(text)["listen"]
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """One plan and what it did."""
+
+    name: str
+    plan: Plan
+    runs: list[Inference]
+    comparison: Comparison
+
+    @property
+    def latency_s(self) -> float:
+        return statistics.median(run.latency_s for run in self.runs)
+
+    def document(self, baseline: _Row) -> dict[str, Any]:
+        latencies = sorted(run.latency_s for run in self.runs)
+        return {
+            "name": self.name,
+            "tau": self.plan.tau,
+            "grid": str(self.plan.tiles),
+            "order": self.plan.order,
+            "cuts": self.plan.cuts,
+            "makespan_s": self.plan.makespan_s,
+            "lower_bound_s": self.plan.lower_bound_s,
+            "latency_s": self.latency_s,
+            "latency_min_s": latencies[0],
+            "latency_max_s": latencies[-1],
+            "speedup_over_nfl": baseline.latency_s / self.latency_s,
+            "max_abs_error": self.comparison.max_abs_error,
+            "bit_equal": self.comparison.bit_equal,
+        }
+
+
+async def _all_plans(
+    model: Model,
+    image: NDArray[Any],
+    address: str,
+    *,
+    playing: Playing,
+    repeats: int,
+    say: Callable[[str], None],
+) -> list[_Row]:
+    from fusepath.execute.client import connect
+    from fusepath.execute.compare import compare
+    from fusepath.execute.run import Prepared, measured_setting, run_unsplit
+    from fusepath.plan import make_plan
+    from fusepath.tiling import Grid
+
+    async with connect(address) as client:
+        setting = await measured_setting(
+            model,
+            image,
+            client,
+            pace_bytes_per_s=playing.pace_bytes_per_s,
+            slowdown=playing.slowdown,
+            threads=playing.threads,
+            say=say,
+        )
+        plans = {
+            name: make_plan(setting, algorithm, grid=grid, source=model.source)
+            for name, algorithm, grid in (
+                ("device only", "device-only", None),
+                ("full offload", "full-offload", None),
+                ("NFL", "nfl", None),
+                ("MW 2x2", "mw", Grid(2, 2)),
+                ("MW k x k", "mw", None),
+            )
+        }
+        say("preparing the sessions of all plans on both sides")
+        prepared = {
+            name: await Prepared.make(model, plan, image, client, playing=playing)
+            for name, plan in plans.items()
+        }
+        runs: dict[str, list[Inference]] = {name: [] for name in plans}
+        for turn in range(repeats):
+            say(f"running all plans in turn, {turn + 1} of {repeats}")
+            for name, ready in prepared.items():
+                runs[name].append(await ready.run())
+    reference = run_unsplit(model, image, next(iter(plans.values())).input)
+    return [
+        _Row(
+            name=name,
+            plan=plan,
+            runs=runs[name],
+            comparison=max(
+                (compare(run.outputs, reference) for run in runs[name]),
+                key=lambda item: item.max_rel_error,
+            ),
+        )
+        for name, plan in plans.items()
+    ]
+
+
+def _print(rows: list[_Row], model: Model, *, pace: str, slowdown: float, repeats: int) -> None:
+    from rich.table import Table
+
+    from fusepath.execute.device import median_of
+    from fusepath.report import gantt, milliseconds, render
+
+    baseline = next(row for row in rows if row.name == "NFL")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("plan", "tau", "grid", "cuts"):
+        table.add_column(column, justify="left", no_wrap=True)
+    for column in ("predicted", "measured", "spread", "vs NFL", "max abs error"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in rows:
+        latencies = sorted(run.latency_s for run in row.runs)
+        cuts = ",".join(str(cut) for cut in row.plan.cuts[:9])
+        table.add_row(
+            row.name,
+            str(row.plan.tau) if not row.plan.is_whole else "–",
+            str(row.plan.tiles),
+            cuts + (",…" if len(row.plan.cuts) > 9 else ""),
+            milliseconds(row.plan.makespan_s),
+            milliseconds(row.latency_s),
+            f"{latencies[0] * 1e3:.1f}–{latencies[-1] * 1e3:.1f}",
+            f"{baseline.latency_s / row.latency_s:.2f}x",
+            f"{row.comparison.max_abs_error:.1e}" if not row.comparison.bit_equal else "0",
+        )
+    click.echo(
+        f"\n{model.graph.name} on a device {slowdown:g} times slower than this machine, "
+        f"link {pace}, uint8 picture; medians of {repeats} interleaved runs\n"
+    )
+    click.echo(render(table))
+    tiled = [row for row in rows if not row.plan.is_whole] or rows
+    best = min(tiled, key=lambda row: row.latency_s)
+    shown = [baseline] if best is baseline else [baseline, best]
+    until_s = max(
+        timeline.end_s
+        for row in shown
+        for timeline in (row.plan.timeline, median_of(row.runs).timeline)
+    )
+    for row in shown:
+        click.echo(
+            f"\n{row.name}, measured\n{gantt(median_of(row.runs).timeline, until_s=until_s)}"
+        )
+    click.echo(f"\n{best.name}, predicted\n{gantt(best.plan.timeline, until_s=until_s)}")
+    click.echo("\nnumbers are paths, T the layers behind them, R the result on its way back")

@@ -1,0 +1,143 @@
+"""Whatever the tiling, the cuts and the order: the result is that of the unsplit original.
+
+With integer weights every sum is exact in any order, so results are compared bit for bit.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from fusepath.execute.run import run_unsplit
+from fusepath.onnx_io import load_model, zoo
+from tests.plans import AS_THEY_ARE, assert_close, carry_out, pixels, plan_of
+
+if TYPE_CHECKING:
+    from fusepath.onnx_io import Model
+
+SIZES = {
+    "alexnet": 131,
+    "squeezenet": 64,
+    "squeezenet1_1": 61,
+    "yolov2": 64,
+    "tiny-yolov2": 96,
+    "vgg16": 64,
+    "resnet18": 97,
+    "resnet50": 65,
+    "mobilenetv2": 81,
+}
+"""Small, and mostly odd so that strides leave rests."""
+GRIDS = [(1, 1), (2, 1), (2, 2), (2, 3), (1, 4), (3, 3), (4, 4)]
+every_network = pytest.mark.parametrize("name", zoo.NAMES)
+
+
+@cache
+def model_of(name: str, weights: str) -> Model:
+    return load_model(f"zoo:{name}?size={SIZES[name]}&weights={weights}")
+
+
+@cache
+def image_of(name: str) -> np.ndarray:
+    return pixels(model_of(name, "integer"))
+
+
+@cache
+def unsplit(name: str, weights: str) -> dict[str, np.ndarray]:
+    return run_unsplit(model_of(name, weights), image_of(name), AS_THEY_ARE)
+
+
+def fits(model: Model, tau: int, grid: tuple[int, int]) -> bool:
+    return all(parts <= model.graph.fused_size(tau, axis) for axis, parts in enumerate(grid))
+
+
+def mixed_cuts(tau: int, *, shift: int = 0) -> list[int]:
+    """Both ends, the middle and one more, so that neighbours are cut in different layers."""
+    cuts = sorted({1, tau + 1, tau // 2 + 1, max(tau - 1, 1)}, reverse=True)
+    at = shift % len(cuts)
+    return cuts[at:] + cuts[:at]
+
+
+def assert_bit_equal(name: str, tau: int, grid: tuple[int, int], cuts: list[int]) -> None:
+    model = model_of(name, "integer")
+    paths = grid[0] * grid[1]
+    order = np.random.default_rng(tau).permutation(paths) + 1
+    plan = plan_of(model, tau=tau, grid=grid, cuts=cuts, order=order.tolist())
+
+    outputs = carry_out(model, plan, image_of(name))
+
+    expected = unsplit(name, "integer")
+    assert outputs.keys() == expected.keys()
+    for output, want in expected.items():
+        np.testing.assert_array_equal(outputs[output], want)
+
+
+@every_network
+def test_tiles_of_integer_networks_are_bit_equal_to_the_whole(name):
+    """A shallow, a middle and a deep fused layer, each with a grid that fits and mixed cuts."""
+    graph = model_of(name, "integer").graph
+    last = graph.tileable_layers
+    samples = [(1, (2, 3)), (last // 3, (4, 4)), (last // 2, (3, 3)), (last * 3 // 4, (1, 4))]
+    samples += [(last - 1, (2, 2)), (last, (1, 1))]
+    for tau, wanted in samples:
+        sizes = (graph.fused_size(tau, 0), graph.fused_size(tau, 1))
+        grid = (min(wanted[0], sizes[0]), min(wanted[1], sizes[1]))
+        assert_bit_equal(name, tau, grid, mixed_cuts(tau, shift=tau))
+
+
+@every_network
+def test_the_unsplit_network_can_be_cut_before_every_layer(name):
+    """What NFL chooses from, full offload and device-only included; both sides untiled."""
+    depth = model_of(name, "integer").graph.depth
+    heavy = name in {"alexnet", "vgg16", "yolov2", "resnet50", "mobilenetv2"}
+    for cut in range(1, depth + 2, 7 if heavy else 3):
+        assert_bit_equal(name, depth, (1, 1), [cut])
+    assert_bit_equal(name, depth, (1, 1), [depth + 1])
+
+
+@every_network
+def test_tiles_of_real_networks_are_within_1e_5_of_the_largest_value(name):
+    model = model_of(name, "he")
+    tau = model.graph.tileable_layers * 2 // 3
+    grid = (2, 3) if fits(model, tau, (2, 3)) else (2, 2)
+    plan = plan_of(model, tau=tau, grid=grid, cuts=mixed_cuts(tau))
+
+    assert_close(carry_out(model, plan, image_of(name)), unsplit(name, "he"))
+
+
+def test_the_unsplit_integer_networks_say_something():
+    """Guards the tests above: an output of zeros would equal anything."""
+    for name in zoo.NAMES:
+        for value in unsplit(name, "integer").values():
+            assert len(np.unique(value)) > 5, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("grid", GRIDS, ids=lambda grid: f"{grid[0]}x{grid[1]}")
+@every_network
+def test_every_fused_layer_of_every_network_in_every_grid_is_bit_equal(name, grid):
+    model = model_of(name, "integer")
+    for tau in range(1, model.graph.tileable_layers + 1):
+        if fits(model, tau, grid):
+            assert_bit_equal(name, tau, grid, mixed_cuts(tau, shift=tau))
+
+
+@pytest.mark.slow
+@every_network
+def test_every_cut_of_every_unsplit_network_is_bit_equal(name):
+    depth = model_of(name, "integer").graph.depth
+    for cut in range(1, depth + 2):
+        assert_bit_equal(name, depth, (1, 1), [cut])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("grid", [(2, 2), (2, 3), (4, 4)], ids=lambda grid: f"{grid[0]}x{grid[1]}")
+@every_network
+def test_every_fused_layer_of_real_networks_is_within_1e_5(name, grid):
+    model = model_of(name, "he")
+    for tau in range(1, model.graph.tileable_layers + 1, 2):
+        if fits(model, tau, grid):
+            plan = plan_of(model, tau=tau, grid=grid, cuts=mixed_cuts(tau))
+            assert_close(carry_out(model, plan, image_of(name)), unsplit(name, "he"))

@@ -1,0 +1,101 @@
+"""Plans made by hand, and carrying them out without a network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fusepath.cost import RUNTIME, ComputeRate, Link
+from fusepath.execute import codec
+from fusepath.execute.prepared import DeviceWork, EdgeWork
+from fusepath.plan import InputFormat, ModelReference, Plan
+from fusepath.timeline import Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from fusepath.onnx_io import Model
+
+AS_THEY_ARE = InputFormat(mean=(0.0,), std=(1.0,))
+"""Pixels become floats and stay the integers they are."""
+
+
+def plan_of(
+    model: Model,
+    *,
+    tau: int | None = None,
+    grid: tuple[int, int] = (1, 1),
+    cuts: Sequence[int] = (1,),
+    order: Sequence[int] | None = None,
+    form: InputFormat = AS_THEY_ARE,
+    **others: Any,
+) -> Plan:
+    """A plan that states what is to be done and predicts nothing.
+
+    Args:
+        model: what it is for.
+        tau: fused layer; the whole depth if not given.
+        grid: rows and columns.
+        cuts: repeated over the paths as often as needed.
+        order: 1-based; row by row if not given.
+        form: how the image travels.
+        others: further fields of the plan.
+    """
+    paths = grid[0] * grid[1]
+    graph = model.graph
+    fields = {
+        "fusepath_version": "test",
+        "model": ModelReference(
+            name=graph.name,
+            sha256=graph.sha256,
+            source=model.source,
+            input_shape=graph.input.shape,
+        ),
+        "algorithm": "by hand",
+        "convention": RUNTIME,
+        "device": ComputeRate(1e9),
+        "edge": ComputeRate(1e9),
+        "link": Link(up_bytes_per_s=1e6, down_bytes_per_s=1e6),
+        "input": form,
+        "tau": graph.depth if tau is None else tau,
+        "grid": grid,
+        "order": tuple(order) if order is not None else tuple(range(1, paths + 1)),
+        "cuts": tuple(cuts[path % len(cuts)] for path in range(paths)),
+        "makespan_s": 0.0,
+        "lower_bound_s": 0.0,
+        "device_macs": 0,
+        "edge_macs": 0,
+        "up_bytes": 0,
+        "plans_evaluated": 0,
+        "search_s": 0.0,
+        "timeline": Timeline(spans=()),
+    }
+    return Plan(**(fields | others))
+
+
+def carry_out(model: Model, plan: Plan, image: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """The outputs of a plan; every piece is encoded, checked and decoded as on the wire."""
+    plan.check(model.graph)
+    device, edge = DeviceWork(model, plan), EdgeWork(model, plan)
+    fused = edge.new_fused()
+    for number in plan.order:
+        sent = codec.encode_all(device.compute(number - 1, image))
+        edge.compute(number - 1, codec.decode(sent, edge.expected(number - 1)), fused)
+    return edge.compute_tail(fused)
+
+
+def pixels(model: Model, *, seed: int = 0) -> NDArray[np.uint8]:
+    """A random uint8 image of the model's size."""
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, model.graph.input.shape, dtype=np.uint8)
+
+
+def assert_close(actual: dict[str, NDArray[Any]], expected: dict[str, NDArray[Any]]) -> None:
+    """Every output within 1e-5 of its largest value."""
+    assert actual.keys() == expected.keys()
+    for name, want in expected.items():
+        largest = float(np.abs(want).max())
+        np.testing.assert_allclose(actual[name], want, rtol=0, atol=1e-5 * largest)

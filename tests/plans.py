@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -76,15 +76,28 @@ def plan_of(
     return Plan(**(fields | others))
 
 
-def carry_out(model: Model, plan: Plan, image: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """The outputs of a plan; every piece is encoded, checked and decoded as on the wire."""
+class Carried(NamedTuple):
+    """What came of a plan."""
+
+    outputs: dict[str, NDArray[Any]]
+    fused: dict[str, NDArray[Any]]
+    """The maps of the fused layer, put together from the paths."""
+
+
+def carry_out(model: Model, plan: Plan, image: NDArray[Any]) -> Carried:
+    """Run a plan in this process; every piece is encoded, checked and decoded as on the wire."""
     plan.check(model.graph)
     device, edge = DeviceWork(model, plan), EdgeWork(model, plan)
     fused = edge.new_fused()
+    kept = {}
     for number in plan.order:
-        sent = codec.encode_all(device.compute(number - 1, image))
+        pieces = device.compute(number - 1, image)
+        if device.keeps(number - 1):
+            kept[number - 1], pieces = pieces, {}
+        sent = codec.encode_all(pieces)
         edge.compute(number - 1, codec.decode(sent, edge.expected(number - 1)), fused)
-    return edge.compute_tail(fused)
+    outputs = device.put_together(edge.compute_tail(fused), kept)
+    return Carried(outputs, outputs if plan.tau == model.graph.depth else fused.maps)
 
 
 def pixels(model: Model, *, seed: int = 0) -> NDArray[np.uint8]:

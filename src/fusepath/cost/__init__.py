@@ -5,8 +5,17 @@ from fusepath.cost.convention import (
     RUNTIME,
     TABLE1,
     Convention,
+    DescribedConvention,
     Regions,
+    described_convention,
     named_convention,
+)
+from fusepath.cost.layer_table import (
+    LayerTable,
+    TableLayer,
+    TableLink,
+    layer_table,
+    load_layer_table,
 )
 from fusepath.cost.link import Link, parse_link
 from fusepath.cost.machine import (
@@ -18,6 +27,7 @@ from fusepath.cost.machine import (
     parse_machine,
 )
 from fusepath.cost.paths import PathCosts, path_costs
+from fusepath.cost.strips import Cumulative, StripCosts, strip_costs
 from fusepath.cost.work import (
     bytes_per_element,
     cut_bytes,
@@ -35,16 +45,25 @@ __all__ = [
     "TABLE1",
     "ComputeRate",
     "Convention",
+    "Cumulative",
+    "DescribedConvention",
+    "LayerTable",
     "LayerTime",
     "Link",
     "Machine",
     "MachineProfile",
     "PathCosts",
     "Regions",
+    "StripCosts",
+    "TableLayer",
+    "TableLink",
     "bytes_per_element",
     "cut_bytes",
+    "described_convention",
     "layer_macs",
     "layer_ops",
+    "layer_table",
+    "load_layer_table",
     "named_convention",
     "ops_per_position",
     "overhead_s",
@@ -53,5 +72,6 @@ __all__ = [
     "path_costs",
     "positions",
     "result_bytes",
+    "strip_costs",
     "tensor_bytes",
 ]

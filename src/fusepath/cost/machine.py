@@ -85,9 +85,11 @@ class MachineProfile(
             charges.append(Charge(layer.index, main.outputs[0], seconds))
         return tuple(charges)
 
-    def layer_s(self, graph: ModelGraph, index: int, convention: Convention) -> float:  # noqa: ARG002 - measured, whatever the convention counts
+    def layer_s(self, graph: ModelGraph, index: int, convention: Convention) -> float:
         """Seconds of a whole layer (1-based)."""
         self.check(graph)
+        if index > graph.tileable_layers and not convention.counts_untileable:
+            return 0.0
         return self.layers[index - 1].seconds
 
     def check(self, graph: ModelGraph) -> None:

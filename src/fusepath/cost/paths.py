@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from fusepath.cost.work import bytes_per_element
 from fusepath.tiling import Grid, Intervals, aligned_regions, check_tileable, needed_regions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[np.float64]
     IntArray = NDArray[np.int64]
-
-Number = TypeVar("Number", np.float64, np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +34,24 @@ class PathCosts:
 
     tau: int
     grid: Grid
-    class_of: IntArray
-    """Class of each path, row by row; shape (paths,)."""
+    row_class: IntArray
+    """Class of each row of tiles; shape (rows,)."""
+    col_class: IntArray
+    """Class of each column of tiles; shape (columns,)."""
     device_s: FloatArray
     up_bytes: IntArray
     edge_s: FloatArray
+
+    @property
+    def class_of(self) -> IntArray:
+        """Class of each path, row by row; shape (paths,)."""
+        columns = int(self.col_class.max()) + 1
+        return (self.row_class[:, None] * columns + self.col_class[None, :]).reshape(-1)
+
+    @property
+    def counts(self) -> IntArray:
+        """Number of paths of each class."""
+        return np.outer(np.bincount(self.row_class), np.bincount(self.col_class)).reshape(-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +59,13 @@ class _AxisLengths:
     """Lengths along one axis of what each grid row (or column) computes and sends.
 
     Shapes: device and edge (intervals, cuts, charges), sent (intervals, cuts, maps); 0 where a
-    cut does not compute or send that map.
+    cut does not compute or send that map. Whole numbers, but for `Regions.SHARE`; floats all the
+    same, for those multiply fast and are exact far beyond the size of any map.
     """
 
-    device: IntArray
-    edge: IntArray
-    sent: IntArray
+    device: FloatArray
+    edge: FloatArray
+    sent: FloatArray
 
     def take(self, chosen: IntArray) -> _AxisLengths:
         return _AxisLengths(self.device[chosen], self.edge[chosen], self.sent[chosen])
@@ -137,15 +149,55 @@ def path_costs(
     for grid in grids:
         rows, row_class = axes[0].grid(grid.rows)
         cols, col_class = axes[1].grid(grid.cols)
-        class_of = row_class[:, None] * len(cols.device) + col_class[None, :]
         yield PathCosts(
             tau=tau,
             grid=grid,
-            class_of=class_of.reshape(-1),
+            row_class=row_class,
+            col_class=col_class,
             device_s=_areas(rows.device, cols.device, device_weights) + device_call,
-            up_bytes=_areas(rows.sent, cols.sent, bytes_per_position),
+            up_bytes=_whole(_areas(rows.sent, cols.sent, bytes_per_position)),
             edge_s=_areas(rows.edge, cols.edge, edge_weights) + edge_call,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Lengths:
+    """How much of each map the tiles of one axis need and compute."""
+
+    graph: ModelGraph
+    axis: int
+    regions: Regions
+    walked: Mapping[str, Intervals]
+    """What the tiles need, halos included."""
+    share: FloatArray
+    """Of the fused map, by tile."""
+
+    @classmethod
+    def of(
+        cls,
+        graph: ModelGraph,
+        tau: int,
+        fused: Mapping[str, Intervals],
+        *,
+        axis: int,
+        regions: Regions,
+    ) -> _Lengths:
+        coarsest = min(fused, key=lambda name: graph.tensors[name].size(axis))
+        share = fused[coarsest].length / graph.tensors[coarsest].size(axis)
+        walked = {} if regions is Regions.SHARE else needed_regions(graph, tau, fused, axis=axis)
+        return cls(graph, axis, regions, walked, share)
+
+    def needed(self, name: str) -> FloatArray | IntArray:
+        if self.regions is Regions.SHARE:
+            return self.graph.tensors[name].size(self.axis) * self.share
+        return self.walked[name].length
+
+    def computed(self, first: int, last: int) -> Callable[[str], FloatArray | IntArray]:
+        """Lengths that a session over layers ``first … last`` computes, by map."""
+        if self.regions is not Regions.ALIGNED:
+            return self.needed
+        aligned = aligned_regions(self.graph, first, last, self.walked, axis=self.axis)
+        return lambda name: aligned[name].length
 
 
 def _is_symmetric(graph: ModelGraph, tau: int) -> bool:
@@ -157,11 +209,16 @@ def _is_symmetric(graph: ModelGraph, tau: int) -> bool:
     )
 
 
-def _areas(rows: IntArray, cols: IntArray, weights: NDArray[Number]) -> NDArray[Number]:
+def _areas(rows: FloatArray, cols: FloatArray, weights: NDArray[Any]) -> FloatArray:
     """Σ over maps of weight · height · width, by class of path (rows × columns) and cut."""
     by_cut = (rows * weights).swapaxes(0, 1) @ cols.transpose(1, 2, 0)  # (cuts, rows, columns)
-    areas: NDArray[Number] = by_cut.transpose(1, 2, 0).reshape(-1, rows.shape[1])
+    areas: FloatArray = by_cut.transpose(1, 2, 0).reshape(-1, rows.shape[1])
     return areas
+
+
+def _whole(sizes: FloatArray) -> IntArray:
+    """Bytes are whole, also where shares are not."""
+    return np.rint(sizes).astype(np.int64)
 
 
 def _axis_lengths(
@@ -178,27 +235,25 @@ def _axis_lengths(
     fused = {
         name: _split_all(graph.tensors[name].size(axis), parts) for name in graph.frontier(tau)
     }
-    needed = needed_regions(graph, tau, fused, axis=axis)
+    lengths = _Lengths.of(graph, tau, fused, axis=axis, regions=regions)
     count, cuts = sum(parts), tau + 1
-    device = np.zeros((count, cuts, len(device_charges)), dtype=np.int64)
-    edge = np.zeros((count, cuts, len(edge_charges)), dtype=np.int64)
-    sent = np.zeros((count, cuts, len(maps)), dtype=np.int64)
+    device = np.zeros((count, cuts, len(device_charges)))
+    edge = np.zeros((count, cuts, len(edge_charges)))
+    sent = np.zeros((count, cuts, len(maps)))
     for cut in range(1, tau + 2):
         for j, name in enumerate(maps):
-            if name in graph.frontier(cut - 1):
-                sent[:, cut - 1, j] = needed[name].length
-        for lengths, charges, first, last in (
+            if name in graph.sent(cut):
+                sent[:, cut - 1, j] = lengths.needed(name)
+        for table, charges, first, last in (
             (device, device_charges, 1, cut - 1),
             (edge, edge_charges, cut, tau),
         ):
             if first > last:
                 continue
-            computed = needed
-            if regions is Regions.ALIGNED:
-                computed = aligned_regions(graph, first, last, needed, axis=axis)
+            computed = lengths.computed(first, last)
             for j, charge in enumerate(charges):
                 if first <= charge.layer <= last:
-                    lengths[:, cut - 1, j] = computed[charge.tensor].length
+                    table[:, cut - 1, j] = computed(charge.tensor)
     return _AxisLengths(device, edge, sent)
 
 

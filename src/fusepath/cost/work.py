@@ -36,6 +36,8 @@ def ops_per_position(op: Operator, convention: Convention) -> int:
 
 def layer_ops(graph: ModelGraph, index: int, convention: Convention) -> int:
     """Operations of layer ``index`` (1-based) on whole maps."""
+    if index > graph.tileable_layers and not convention.counts_untileable:
+        return 0
     layer = graph.layers[index - 1]
     return sum(ops_per_position(op, convention) * positions(graph, op) for op in layer.operators)
 
@@ -57,9 +59,7 @@ def cut_bytes(graph: ModelGraph, cut: int, convention: Convention) -> int:
 
     0 for ``cut = depth + 1``: the device has computed everything.
     """
-    if cut == graph.depth + 1:
-        return 0
-    return sum(tensor_bytes(graph, name, convention) for name in graph.frontier(cut - 1))
+    return sum(tensor_bytes(graph, name, convention) for name in graph.sent(cut))
 
 
 def result_bytes(graph: ModelGraph, convention: Convention) -> int:

@@ -14,6 +14,7 @@ import grpc
 from fusepath import jsonfile
 from fusepath.cost import MachineProfile
 from fusepath.errors import (
+    FileFormatError,
     InputError,
     PeerError,
     PeerRefusedError,
@@ -108,10 +109,11 @@ class EdgeClient:
         )
         with peer_errors(self.address):
             reply = await self._stub.Profile(request, timeout=PREPARE_TIMEOUT_S)
-            profile = jsonfile.decode(
-                reply.profile_json, MachineProfile, where=f"edge {self.address}"
-            )
-            profile.check(model.graph)
+            try:
+                profile = jsonfile.decode(reply.profile_json, MachineProfile, where="its answer")
+                profile.check(model.graph)
+            except FileFormatError as error:
+                raise ProtocolError(str(error)) from error
         return profile
 
     async def prepare(self, plan: Plan) -> str:

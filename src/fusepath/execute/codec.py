@@ -55,7 +55,7 @@ def decode(
     values: dict[str, Array] = {}
     for tensor in tensors:
         if tensor.name not in expected or tensor.name in values:
-            raise ProtocolError(f"tensor '{tensor.name[:80]}' is not expected here")
+            raise ProtocolError(f"tensor {tensor.name[:80]!r} is not expected here")
         dtype, shape = expected[tensor.name]
         if tensor.dtype != dtype or tuple(tensor.shape) != shape:
             got = f"{tensor.dtype[:16]}{list(tensor.shape)[:8]}"

@@ -116,7 +116,7 @@ class Device:
             outputs={name: pieces[name] for name in self.model.graph.outputs},
             timeline=Timeline(spans=(span,), measured=True),
             up_bytes=0,
-            device_macs=self._work.macs(),
+            device_macs=self._work.macs,
             edge_macs=0,
         )
 
@@ -141,9 +141,19 @@ class Device:
         finally:
             stream.cancel()
 
+    def keeps(self, path: int) -> bool:
+        """Whether a path (0-based) ends here, with nothing to send."""
+        return self._work.keeps(path)
+
+    def put_together(
+        self, outputs: dict[str, Array], kept: dict[int, dict[str, Array]]
+    ) -> dict[str, Array]:
+        """The server's outputs with the parts that were kept here."""
+        return self._work.put_together(outputs, kept)
+
     def device_macs(self) -> int:
         """Multiply-accumulates of one inference on this machine."""
-        return self._work.macs()
+        return self._work.macs
 
 
 def stays_local(plan: Plan, model: Model) -> bool:
@@ -187,11 +197,12 @@ class _Upload:
         self._spans: list[Span] = []
         self._written_s: dict[int, float] = {}
         self._received_s: dict[int, float] = {}
+        self._kept: dict[int, dict[str, Array]] = {}
         self._up_bytes = 0
         self._zero_s = 0.0
 
     async def run(self) -> Inference:
-        await self._stream.write(pb.Upload(start=pb.Start(plan_sha256=self._plan_sha256)))
+        await self._write(pb.Upload(start=pb.Start(plan_sha256=self._plan_sha256)))
         self._zero_s = time.perf_counter()
         computing = asyncio.create_task(self._compute())
         sending = asyncio.create_task(self._send())
@@ -217,6 +228,8 @@ class _Upload:
                             )
                             if self._device.plan.cuts[path] > 1:
                                 self._record(Lane.DEVICE, start_s, end_s, path=path + 1)
+                            if self._device.keeps(path):
+                                self._kept[path], pieces = pieces, {}
                             for following in self._session.computed(path):
                                 if isinstance(following, Send):
                                     self._to_send.put_nowait((path, pieces))
@@ -234,15 +247,27 @@ class _Upload:
             self._up_bytes += size_bytes
             self._written_s[path] = time.perf_counter()
             paced = await self._link.transfer(size_bytes)
-            if paced is not None:
+            if paced is not None and size_bytes > 0:
                 self._record(Lane.UPLINK, *paced, path=path + 1)
-            try:
-                await self._stream.write(pb.Upload(piece=pb.Piece(path=path + 1, tensors=tensors)))
-            except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
-                return  # the server has ended the stream; `_receive` is told why
-            if FinishSending() in self._session.sent(path):
-                await self._stream.done_writing()
+            if not await self._write(pb.Upload(piece=pb.Piece(path=path + 1, tensors=tensors))):
                 return
+            if FinishSending() in self._session.sent(path):
+                await self._write(None)
+                return
+
+    async def _write(self, message: pb.Upload | None) -> bool:
+        """Send a message, or that none follows; False once the server has ended the stream.
+
+        Why it ended it, `_receive` is told.
+        """
+        try:
+            if message is None:
+                await self._stream.done_writing()
+            else:
+                await self._stream.write(message)
+        except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
+            return False
+        return True
 
     async def _receive(self) -> pb.Result:
         while True:
@@ -259,9 +284,17 @@ class _Upload:
                     self._received_s[message.ack.path - 1] = at_s
                 case "result":
                     result: pb.Result = message.result
+                    self._check(result)
                     return result
                 case _:
                     raise ProtocolError("the server sent an empty message")
+
+    def _check(self, result: pb.Result) -> None:
+        paths = set(range(len(self._device.plan.order)))
+        if set(self._received_s) != paths or set(self._written_s) != paths:
+            raise ProtocolError("the server sent a result without having had every path")
+        if any(span.path > len(paths) for span in result.spans):
+            raise ProtocolError("the server computed a path that the plan does not have")
 
     async def _finish(self, result: pb.Result) -> Inference:
         arrived_s = time.perf_counter()
@@ -282,7 +315,7 @@ class _Upload:
         if self._link.bytes_per_s is None:
             self._record_uplink()
         return Inference(
-            outputs=outputs,
+            outputs=self._device.put_together(outputs, self._kept),
             timeline=Timeline(
                 spans=tuple(sorted(self._spans, key=lambda span: span.start_s)),
                 measured=True,

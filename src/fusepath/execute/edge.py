@@ -11,6 +11,7 @@ import threading
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -180,9 +181,10 @@ class _Inference:
         self._service = service
         self._work = work
         self._context = context
-        self._session = EdgeSession(len(work.plan.cuts))
+        self._session = EdgeSession(len(work.plan.cuts), work.predecessors())
         self._fused = work.new_fused()
         self._spans: list[pb.EdgeSpan] = []
+        self._waiting: dict[int, dict[str, Array]] = {}
 
     async def run(self) -> None:
         # A task group would wrap a single failure in a group; one queue keeps errors as they are.
@@ -198,29 +200,31 @@ class _Inference:
                     raise ProtocolError("expected a Piece")
                 path = message.piece.path - 1
                 commands = self._session.arrived(path)
-                pieces = codec.decode(message.piece.tensors, self._work.expected(path))
+                expected = self._work.expected(path)
+                self._waiting[path] = codec.decode(message.piece.tensors, expected)
                 await self._context.write(
                     pb.Download(ack=pb.Ack(path=path + 1, received_ns=received_ns))
                 )
-                running.add(asyncio.create_task(self._do(commands, pieces)))
+                running.add(asyncio.create_task(self._do(commands)))
             await asyncio.gather(*running)
         finally:
             for task in running:
                 task.cancel()
 
-    async def _do(self, commands: list[Command], pieces: dict[str, Array]) -> None:
+    async def _do(self, commands: list[Command]) -> None:
         for command in commands:
             match command:
                 case Compute(path):
+                    pieces = self._waiting.pop(path)
                     _, span = await self._service.compute(
-                        lambda path=path: self._work.compute(path, pieces, self._fused)  # type: ignore[misc]
+                        partial(self._work.compute, path, pieces, self._fused)
                     )
                     span.path = path + 1
                     self._spans.append(span)
-                    await self._do(self._session.computed(path), {})
+                    await self._do(self._session.computed(path))
                 case ComputeTail():
                     outputs, span = await self._service.compute(
-                        lambda: self._work.compute_tail(self._fused)
+                        partial(self._work.compute_tail, self._fused)
                     )
                     self._spans.append(span)
                     self._session.tail_computed()
@@ -229,7 +233,7 @@ class _Inference:
                             result=pb.Result(
                                 tensors=codec.encode_all(outputs),
                                 spans=self._spans,
-                                macs=self._work.macs(),
+                                macs=self._work.macs,
                             )
                         )
                     )

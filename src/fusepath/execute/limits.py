@@ -11,10 +11,13 @@ IDLE_TIMEOUT_S = 60.0
 """How long the edge server waits for the next piece of an inference."""
 
 _KEEPALIVE = [
-    # A peer that stopped or a link that went down shows within two seconds; without these it
-    # would not show at all.
+    # A link that went down shows within two seconds; without these it would not show at all.
     ("grpc.keepalive_time_ms", 1000),
     ("grpc.keepalive_timeout_ms", 1000),
+    # A process that stands still, behind a kernel that goes on acknowledging, shows by a ping that
+    # is not answered. The ping waits behind what is already in the socket's buffer, so on a slow
+    # link it may take seconds while all is well.
+    ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.keepalive_permit_without_calls", 1),
 ]

@@ -11,7 +11,7 @@ import numpy as np
 
 from fusepath.cost import LayerTime, MachineProfile
 from fusepath.execute.runner import Runner, runtime_version
-from fusepath.execute.stage import Paths, Stage
+from fusepath.execute.stage import WholeStage
 from fusepath.onnx_io import original_with_shape
 from fusepath.plan import InputFormat
 
@@ -51,10 +51,10 @@ def measure_layers(
     pieces: dict[str, Array] = {graph.input.name: image}
     least: list[float] = []
     for index in range(1, graph.depth + 1):
-        stage = Stage(model, Paths(None), form, index, index, threads=threads)
+        stage = WholeStage(model, form, index, index, threads=threads)
         given = pieces
-        pieces = stage.run(0, given)
-        least.append(min(_times(lambda stage=stage, given=given: stage.run(0, given), repeats)))  # type: ignore[misc]
+        pieces = stage.run(0, given, {})
+        least.append(min(_times(lambda stage=stage, given=given: stage.run(0, given, {}), repeats)))  # type: ignore[misc]
         progress(index, graph.depth)
     whole = Runner(original_with_shape(model), threads=threads)
     whole.run({graph.input.name: image})

@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fusepath.errors import ImageError
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
+    from fusepath.onnx_io import Model
     from fusepath.plan import InputFormat
 
 
@@ -26,3 +31,28 @@ def to_model_input(pixels: NDArray[Any], form: InputFormat) -> NDArray[np.float3
     mean = np.asarray(form.mean, dtype=np.float32).reshape(1, -1, 1, 1)
     std = np.asarray(form.std, dtype=np.float32).reshape(1, -1, 1, 1)
     return (pixels.astype(np.float32) - mean) / std
+
+
+def check_form(form: InputFormat, model: Model) -> None:
+    """Raise unless mean and std have one value, or one per channel.
+
+    Raises:
+        ImageError: another number of values.
+    """
+    channels = model.graph.input.shape[1]
+    for name, values in (("mean", form.mean), ("std", form.std)):
+        if len(values) not in {1, channels}:
+            raise ImageError(
+                f"{name} has {len(values)} values, but '{model.graph.name}' takes {channels} "
+                f"channels; give one value, or one per channel"
+            )
+
+
+def model_value(
+    model: Model, form: InputFormat, name: str, pieces: Mapping[str, NDArray[Any]]
+) -> NDArray[Any]:
+    """A piece as a session takes it: contiguous, and pixels turned into the model's input."""
+    value = pieces[name]
+    if name == model.graph.input.name:
+        value = to_model_input(value, form)
+    return np.ascontiguousarray(value)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fusepath.execute.stage import Paths, Stage
+from fusepath.execute.pieces import Paths
+from fusepath.execute.pixels import check_form
+from fusepath.execute.stage import WholeStage, make_stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
+    from fusepath.execute.stage import Memory, Pieces, Stage
     from fusepath.onnx_io import Model
     from fusepath.plan import Plan
 
@@ -21,40 +26,64 @@ if TYPE_CHECKING:
 
 
 class DeviceWork:
-    """The device's share of a plan: layers before each path's cut."""
+    """The device's share of a plan: layers before each path's cut.
+
+    It serves one inference at a time, in the plan's order.
+    """
 
     def __init__(self, model: Model, plan: Plan, *, threads: int = 1) -> None:
+        check_form(plan.input, model)
         self._model = model
         self._plan = plan
         self._paths = Paths.of(model, plan)
-        self._stages = {
-            cut: Stage(model, self._paths, plan.input, 1, cut - 1, threads=threads)
+        self._stages: dict[int, Stage] = {
+            cut: make_stage(model, self._paths, plan.input, 1, cut - 1, threads=threads)
             for cut in sorted(set(plan.cuts))
             if cut > 1
         }
+        _prepare(self._stages, plan)
+        self._memory: Memory = {}
 
-    def compute(self, path: int, image: Array) -> dict[str, Array]:
-        """What path (0-based) sends: its tile of the image, taken as far as its cut.
+    def compute(self, path: int, image: Array) -> Pieces:
+        """What path (0-based) sends: its part of the image, taken as far as its cut.
 
         Args:
             path: 0-based.
             image: the whole input, (1, C, H, W), of the plan's input dtype.
         """
         name = self._model.graph.input.name
-        tile = image
+        pieces = {name: image}
         if self._paths.tiling is not None:
-            box = self._paths.tiling.region(path, name)
-            tile = image[:, :, box.rows.slice(), box.cols.slice()]
+            box = self._paths.box(path, name)
+            pieces = {}
+            if box is not None:
+                pieces = {name: image[:, :, box.rows.slice(), box.cols.slice()]}
         stage = self._stages.get(self._plan.cuts[path])
-        return stage.run(path, {name: tile}) if stage is not None else {name: tile}
+        return stage.run(path, pieces, self._memory) if stage is not None else pieces
 
+    @cached_property
     def macs(self) -> int:
         """Multiply-accumulates of one inference on the device."""
-        return sum(
-            self._stages[cut].macs(path)
-            for path, cut in enumerate(self._plan.cuts)
-            if cut in self._stages
-        )
+        return _macs(self._stages, self._plan)
+
+    def keeps(self, path: int) -> bool:
+        """Whether the device takes a path to the very end, so that nothing of it is sent."""
+        return self._plan.cuts[path] == self._model.graph.depth + 1
+
+    def put_together(self, outputs: Pieces, kept: Mapping[int, Pieces]) -> Pieces:
+        """The outputs, with the parts that the device has kept (by path, 0-based)."""
+        whole = dict(outputs)
+        for path, pieces in kept.items():
+            if self._paths.tiling is None:
+                whole.update(pieces)
+                continue
+            for name, share in pieces.items():
+                box = self._paths.box(path, name)
+                assert box is not None  # a share is never empty
+                if not whole[name].flags.writeable:
+                    whole[name] = whole[name].copy()
+                whole[name][:, :, box.rows.slice(), box.cols.slice()] = share
+        return whole
 
     def computes(self, path: int) -> bool:
         """Whether the device does anything for a path but cut it out of the image."""
@@ -64,81 +93,115 @@ class DeviceWork:
         """Warm every session up; the least time of each path over some repeats, in seconds."""
         least = [float("inf")] * len(self._plan.cuts)
         for _ in range(repeats):
-            for path in range(len(least)):
+            for number in self._plan.order:
                 started_s = time.perf_counter()
-                self.compute(path, image)
-                least[path] = min(least[path], time.perf_counter() - started_s)
+                self.compute(number - 1, image)
+                least[number - 1] = min(least[number - 1], time.perf_counter() - started_s)
         return least
+
+
+@dataclass(frozen=True, slots=True)
+class FusedLayer:
+    """One inference on the edge server: maps that paths fill, and what strips remember."""
+
+    maps: Pieces
+    memory: Memory = field(default_factory=dict)
 
 
 class EdgeWork:
     """The edge server's share of a plan: every path from its cut on, and the tail."""
 
     def __init__(self, model: Model, plan: Plan, *, threads: int = 1) -> None:
+        check_form(plan.input, model)
         self._model = model
         self.plan = plan
         self._paths = Paths.of(model, plan)
-        self._stages = {
-            cut: Stage(model, self._paths, plan.input, cut, plan.tau, threads=threads)
+        self._stages: dict[int, Stage] = {
+            cut: make_stage(model, self._paths, plan.input, cut, plan.tau, threads=threads)
             for cut in sorted(set(plan.cuts))
             if cut <= plan.tau
         }
+        _prepare(self._stages, plan)
         depth = model.graph.depth
         self._tail = (
-            Stage(model, Paths(None), plan.input, plan.tau + 1, depth, threads=threads)
+            WholeStage(model, plan.input, plan.tau + 1, depth, threads=threads)
             if plan.tau < depth
             else None
         )
 
+    def predecessors(self) -> dict[int, int]:
+        """Paths (0-based) that wait for another path, and that other."""
+        return self._paths.predecessors()
+
     def expected(self, path: int) -> dict[str, tuple[str, tuple[int, ...]]]:
         """(dtype, shape) of every tensor that path (0-based) arrives with."""
         graph = self._model.graph
+        shapes = {
+            name: self._paths.piece_shape(self._model, path, name)
+            for name in graph.sent(self.plan.cuts[path])
+        }
         return {
             name: (
                 self.plan.input.dtype if name == graph.input.name else graph.tensors[name].dtype,
-                self._paths.piece_shape(self._model, path, name),
+                shape,
             )
-            for name in graph.frontier(self.plan.cuts[path] - 1)
+            for name, shape in shapes.items()
+            if shape is not None
         }
 
-    def new_fused(self) -> dict[str, Array]:
+    def new_fused(self) -> FusedLayer:
         """Room for the fused layer of one inference."""
         graph = self._model.graph
-        return {
-            name: np.empty(graph.tensors[name].shape, dtype=graph.tensors[name].dtype)
-            for name in graph.frontier(self.plan.tau)
-        }
+        return FusedLayer(
+            {
+                name: np.zeros(graph.tensors[name].shape, dtype=graph.tensors[name].dtype)
+                for name in graph.frontier(self.plan.tau)
+            }
+        )
 
-    def compute(self, path: int, pieces: Mapping[str, Array], fused: dict[str, Array]) -> None:
+    def compute(self, path: int, pieces: Mapping[str, Array], fused: FusedLayer) -> None:
         """Take a path from its cut to the fused layer and put its share in place."""
         stage = self._stages.get(self.plan.cuts[path])
-        shares = stage.run(path, pieces) if stage is not None else pieces
+        shares = stage.run(path, pieces, fused.memory) if stage is not None else pieces
         for name, share in shares.items():
             if self._paths.tiling is None:
-                fused[name] = np.asarray(share)
-            else:
-                box = self._paths.tiling.region(path, name)
-                fused[name][:, :, box.rows.slice(), box.cols.slice()] = share
+                fused.maps[name] = np.asarray(share)
+                continue
+            box = self._paths.box(path, name)
+            assert box is not None  # a share is never empty
+            fused.maps[name][:, :, box.rows.slice(), box.cols.slice()] = share
 
-    def compute_tail(self, fused: Mapping[str, Array]) -> dict[str, Array]:
+    def compute_tail(self, fused: FusedLayer) -> Pieces:
         """The outputs, once all paths are in place."""
-        values = self._tail.run(0, fused) if self._tail is not None else fused
+        values = fused.maps
+        if self._tail is not None:
+            values = self._tail.run(0, values, fused.memory)
         return {name: np.asarray(values[name]) for name in self._model.graph.outputs}
 
+    @cached_property
     def macs(self) -> int:
         """Multiply-accumulates of one inference on the edge server."""
-        of_paths = sum(
-            self._stages[cut].macs(path)
-            for path, cut in enumerate(self.plan.cuts)
-            if cut in self._stages
-        )
-        return of_paths + (self._tail.macs(0) if self._tail is not None else 0)
+        return _macs(self._stages, self.plan) + (self._tail.macs(0) if self._tail else 0)
 
     def warm_up(self) -> None:
         """Run every session once on zeros, so that the first image does not pay for it."""
         fused = self.new_fused()
-        for path, cut in enumerate(self.plan.cuts):
-            if cut in self._stages:
-                self.compute(path, self._stages[cut].blank(path), fused)
-        if self._tail is not None:
-            self.compute_tail({name: np.zeros_like(value) for name, value in fused.items()})
+        for number in self.plan.order:
+            blank = {
+                name: np.zeros(shape, dtype=dtype)
+                for name, (dtype, shape) in self.expected(number - 1).items()
+            }
+            self.compute(number - 1, blank, fused)
+        self.compute_tail(fused)
+        assert self.macs >= 0  # counted now, not while a device waits
+
+
+def _prepare(stages: Mapping[int, Stage], plan: Plan) -> None:
+    """Build all sessions that paths need, before the first of them runs."""
+    for path, cut in enumerate(plan.cuts):
+        if cut in stages:
+            stages[cut].prepare(path)
+
+
+def _macs(stages: Mapping[int, Stage], plan: Plan) -> int:
+    return sum(stages[cut].macs(path) for path, cut in enumerate(plan.cuts) if cut in stages)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,13 @@ class DeviceSession:
 
 @dataclass(slots=True)
 class EdgeSession:
-    """One inference seen from the edge server: a path starts when it arrives."""
+    """One inference seen from the edge server: a path starts when it arrives.
+
+    A strip also waits for the strip before it, whose rows it reads; ``predecessors`` says which.
+    """
 
     paths: int
+    predecessors: Mapping[int, int] = field(default_factory=dict)
     _arrived: set[int] = field(default_factory=set)
     _done: set[int] = field(default_factory=set)
 
@@ -101,14 +105,23 @@ class EdgeSession:
         if path in self._arrived:
             raise ProtocolError(f"path {path + 1} was sent twice")
         self._arrived.add(path)
-        return [Compute(path)]
+        return [Compute(path)] if self._may_start(path) else []
 
     def computed(self, path: int) -> list[Command]:
         """A path has reached the fused layer."""
         if path not in self._arrived or path in self._done:
             raise ProtocolError(f"path {path + 1} was computed without being sent")
         self._done.add(path)
-        return [ComputeTail()] if len(self._done) == self.paths else []
+        if len(self._done) == self.paths:
+            return [ComputeTail()]
+        return [
+            Compute(waiting)
+            for waiting, before in self.predecessors.items()
+            if before == path and waiting in self._arrived
+        ]
+
+    def _may_start(self, path: int) -> bool:
+        return path not in self.predecessors or self.predecessors[path] in self._done
 
     def tail_computed(self) -> list[Command]:
         """The outputs are there."""

@@ -52,7 +52,8 @@ class ModelStore:
             self._loaded.move_to_end(key)
             return self._loaded[key]
         if _elements(reference.input_shape) > MAX_INPUT_ELEMENTS:
-            raise ModelError(f"an input of {list(reference.input_shape)} is too large to serve")
+            shape = list(reference.input_shape)[:8]
+            raise ModelError(f"an input of {shape} is too large to serve")
         model = self._load(reference)
         self._loaded[key] = model
         while len(self._loaded) > MAX_LOADED:
@@ -74,6 +75,12 @@ class ModelStore:
             raise ModelError(
                 f"'{reference.source}' has SHA-256 {model.graph.sha256[:12]} here, the device has "
                 f"{reference.sha256[:12]}; use the same file and the same fusepath on both sides"
+            )
+        if model.graph.input.shape != reference.input_shape:
+            # What was held against the limit is not what would be run.
+            raise ModelError(
+                f"'{model.graph.name}' takes an input of {list(model.graph.input.shape)}, but the "
+                f"plan says {list(reference.input_shape)[:8]}; plan this model"
             )
         return model
 

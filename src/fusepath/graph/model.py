@@ -88,6 +88,13 @@ class ModelGraph:
         """
         return self._frontiers[after]
 
+    def sent(self, cut: int) -> tuple[str, ...]:
+        """Tensors that cross the link when layer ``cut`` (1-based) is the first on the edge.
+
+        None for ``cut = depth + 1``: what the device has computed to the end stays there.
+        """
+        return () if cut == self.depth + 1 else self.frontier(cut - 1)
+
     def operators(self, first: int, last: int) -> tuple[Operator, ...]:
         """Operators of layers ``first … last`` (1-based, both included), in running order."""
         return tuple(op for layer in self.layers[first - 1 : last] for op in layer.operators)

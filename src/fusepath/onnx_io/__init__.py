@@ -3,13 +3,27 @@
 from fusepath.onnx_io.load import load_model
 from fusepath.onnx_io.model import Model
 from fusepath.onnx_io.read import read_model
+from fusepath.onnx_io.strip_model import (
+    StripModel,
+    build_strip_model,
+    cached_name,
+    kept_name,
+    new_name,
+    strip_signature,
+)
 from fusepath.onnx_io.submodel import SubModel, build_submodel, original_with_shape
 
 __all__ = [
     "Model",
+    "StripModel",
     "SubModel",
+    "build_strip_model",
     "build_submodel",
+    "cached_name",
+    "kept_name",
     "load_model",
+    "new_name",
     "original_with_shape",
     "read_model",
+    "strip_signature",
 ]

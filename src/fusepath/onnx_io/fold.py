@@ -13,13 +13,15 @@ from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, helper, num
 
 from fusepath.graph import product
 from fusepath.onnx_io.complaint import bad_node, one_line, translated
-from fusepath.onnx_io.draft import Draft, TensorType, Types, constant_elements
+from fusepath.onnx_io.draft import Draft, TensorType, Types, constant_elements, constant_type
 from fusepath.onnx_io.nodes import copied, integer, present
 
-LARGEST_FOLDED = 2**26
-"""Elements; a node that makes a larger constant stays in the graph."""
-MOST_FOLDED = 2**27
-"""Elements that one pass makes at most."""
+LARGEST_FOLDED = 2**27
+"""Bytes; a node that reads or makes a larger constant stays in the graph."""
+MOST_FOLDED = 2**28
+"""Bytes that folding makes at most."""
+MOST_COUNTED = 2**20
+"""Elements that an operator with a data-dependent result may read."""
 
 _SHAPE_READERS = frozenset({"Shape", "Size"})
 _DATA_DEPENDENT = frozenset({"NonZero"})
@@ -107,14 +109,18 @@ def lift_constants(draft: Draft) -> Draft:
     return replace(draft, nodes=tuple(nodes), constants=constants)
 
 
-def fold(draft: Draft, types: Types) -> Draft:
+def fold(draft: Draft, types: Types, *, budget: int) -> Draft:
     """The draft without the nodes that can be computed from constants and static shapes.
 
     Only operators that rearrange or compute element by element are folded; what quantises or
     draws random numbers is left alone.
+
+    Args:
+        draft: The graph.
+        types: What is known of its tensors.
+        budget: Bytes of constants after which it stops.
     """
     constants = dict(draft.constants)
-    budget = MOST_FOLDED
     nodes = []
     for node in draft.nodes:
         values = _values(node, constants, types, draft.opset) if budget > 0 else None
@@ -123,8 +129,14 @@ def fold(draft: Draft, types: Types) -> Draft:
             continue
         for name, value in values.items():
             constants[name] = numpy_helper.from_array(value, name)
-            budget -= value.size
+            budget -= value.nbytes
     return replace(draft, nodes=tuple(nodes), constants=constants)
+
+
+def constant_bytes(draft: Draft) -> int:
+    """Size of all constants of a draft."""
+    known = [constant_type(tensor) for tensor in draft.constants.values()]
+    return sum(product(each.shape or ()) * np.dtype(each.dtype).itemsize for each in known)
 
 
 def _constant_value(node: NodeProto, model: str) -> TensorProto:
@@ -157,17 +169,20 @@ def _values(
     inputs = present(node.input)
     if node.op_type not in _FOLDABLE or any(name not in constants for name in inputs):
         return None
-    if sum(constant_elements(constants[name]) for name in inputs) > LARGEST_FOLDED:
-        return None
-    if node.op_type not in _DATA_DEPENDENT and not _small(node, types):
+    if node.op_type in _DATA_DEPENDENT:
+        small = all(constant_elements(constants[name]) <= MOST_COUNTED for name in inputs)
+    else:
+        small = all(_small(types.get(name)) for name in (*inputs, *present(node.output)))
+    if not small:
         return None
     return _evaluated(node, {name: constants[name] for name in inputs}, opset)
 
 
-def _small(node: NodeProto, types: Types) -> bool:
-    """True when all outputs are known to be small enough."""
-    known = [types.get(name, TensorType(None, "")).shape for name in present(node.output)]
-    return all(shape is not None and 0 <= product(shape) <= LARGEST_FOLDED for shape in known)
+def _small(known: TensorType | None) -> bool:
+    """True for a tensor whose size is known and within the limit."""
+    if known is None or known.shape is None or not known.dtype:
+        return False
+    return 0 <= product(known.shape) * np.dtype(known.dtype).itemsize <= LARGEST_FOLDED
 
 
 def _shape_values(node: NodeProto, types: Types) -> dict[str, np.ndarray] | None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 from onnx import (
     GraphProto,
     ModelProto,
-    NodeProto,
     TensorProto,
     ValueInfoProto,
     checker,
@@ -14,8 +12,8 @@ from onnx import (
     shape_inference,
 )
 
-from fusepath.graph import Tensor, product
-from fusepath.onnx_io.complaint import bad_model, bad_node, one_line, translated
+from fusepath.graph import Tensor
+from fusepath.onnx_io.complaint import bad_node, one_line, translated
 from fusepath.onnx_io.declare import declare
 from fusepath.onnx_io.draft import (
     Draft,
@@ -27,7 +25,6 @@ from fusepath.onnx_io.draft import (
 )
 from fusepath.onnx_io.nodes import present
 
-LARGEST_TENSOR_BYTES = 2**31 - 1
 _VALUES_SHOWN = 4096
 """Constants up to this many elements are shown to shape inference; it needs the values of shapes
 and axes, never those of weights."""
@@ -44,16 +41,21 @@ def check(draft: Draft) -> None:
         checker.check_model(_without_weights(draft, output_dims=()))
 
 
-def infer(draft: Draft) -> Types:
+def infer(draft: Draft, *, strict: bool) -> Types:
     """What is known of every tensor of the draft.
+
+    Args:
+        draft: The graph.
+        strict: Whether contradictions are an error; otherwise what they concern stays unknown.
 
     Raises:
         ModelError: shapes or element types contradict each other.
     """
     with translated(draft.model, "shapes do not fit together"):
-        skeleton = _without_weights(draft, output_dims=None)
+        # No data_prop: it computes tensors of any size, gigabytes for a file of 200 bytes. What
+        # it would find out is found by folding, which knows limits.
         graph = shape_inference.infer_shapes(
-            skeleton, check_type=True, strict_mode=True, data_prop=True
+            _without_weights(draft, output_dims=None), check_type=strict, strict_mode=strict
         ).graph
         types = {name: constant_type(tensor) for name, tensor in draft.constants.items()}
         for value in (*graph.value_info, *graph.output, *graph.input):
@@ -66,12 +68,10 @@ def static_tensors(draft: Draft, types: Types) -> dict[str, Tensor]:
     """Every activation, with its static shape.
 
     Raises:
-        ModelError: one is not a tensor, depends on the data, is empty or too large; the message
-            names the node that makes it.
+        ModelError: one is not a tensor or its shape depends on the data; the message names the
+            node that makes it.
     """
     tensors = {draft.input.name: draft.input}
-    if reason := _oversized(draft.input):
-        raise bad_model(draft.model, f"input {reason}; give a smaller input shape")
     for node in draft.nodes:
         for name in present(node.output):
             known = types.get(name)
@@ -84,32 +84,8 @@ def static_tensors(draft: Draft, types: Types) -> dict[str, Tensor]:
                     node,
                     f"the shape of {label} depends on the data; end the model before this node",
                 )
-            tensor = Tensor(name=name, shape=known.shape, dtype=known.dtype)
-            if reason := _oversized(tensor) or _misfit(node, types):
-                raise bad_node(draft.model, node, f"output {reason}")
-            tensors[name] = tensor
+            tensors[name] = Tensor(name=name, shape=known.shape, dtype=known.dtype)
     return tensors
-
-
-def _oversized(tensor: Tensor) -> str:
-    """Why a tensor of this size cannot be handled; empty when it can."""
-    label = f"'{one_line(tensor.name)}' of shape {tensor.shape}"
-    if any(size < 1 for size in tensor.shape):
-        return f"{label} is empty: the map is too small for this layer"
-    if tensor.elements * np.dtype(tensor.dtype).itemsize > LARGEST_TENSOR_BYTES:
-        return f"{label} is larger than 2 GiB"
-    return ""
-
-
-def _misfit(node: NodeProto, types: Types) -> str:
-    """Why a Reshape cannot give what it states, which shape inference lets pass; or empty."""
-    source = types.get(node.input[0]) if node.op_type == "Reshape" else None
-    target = types.get(node.output[0])
-    if source is None or source.shape is None or target is None or target.shape is None:
-        return ""
-    if product(source.shape) == product(target.shape):
-        return ""
-    return f"of shape {target.shape} cannot hold an input of shape {source.shape}"
 
 
 def _without_weights(draft: Draft, *, output_dims: tuple[int, ...] | None) -> ModelProto:

@@ -22,6 +22,9 @@ _MASK_OPSET = 12
 _TRAINING_MODE_OPSET = 14
 """From here on BatchNormalization says by an attribute whether it trains."""
 
+_OPTIONAL_OUTPUTS = frozenset({"MaxPool", "Dropout"})
+"""Operators of which only the first output matters unless a second one is read."""
+
 
 def check_inference_mode(draft: Draft) -> None:
     """Refuse a model exported for training.
@@ -65,6 +68,22 @@ def drop_noops(draft: Draft, types: Types) -> Draft:
         nodes.append(_rewired(node, stands_for))
         produced.update(present(node.output))
     return replace(draft, nodes=tuple(_rewired(node, renamed) for node in nodes))
+
+
+def drop_unused_outputs(draft: Draft) -> Draft:
+    """The draft without the indices of a MaxPool or the mask of a Dropout that nobody reads."""
+    uses = draft.uses()
+    return replace(draft, nodes=tuple(_with_one_output(node, uses) for node in draft.nodes))
+
+
+def _with_one_output(node: NodeProto, uses: Mapping[str, int]) -> NodeProto:
+    if node.op_type not in _OPTIONAL_OUTPUTS or len(node.output) < 2:
+        return node
+    if any(name in uses for name in present(node.output[1:])):
+        return node
+    twin = copied(node)
+    del twin.output[1:]
+    return twin
 
 
 def drop_dead(draft: Draft) -> Draft:

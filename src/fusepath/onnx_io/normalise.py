@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fusepath.onnx_io.complaint import bad_model, one_line
-from fusepath.onnx_io.fold import fold, lift_constants
+from fusepath.onnx_io.fold import MOST_FOLDED, constant_bytes, fold, lift_constants
 from fusepath.onnx_io.infer import infer
-from fusepath.onnx_io.noop import check_inference_mode, drop_dead, drop_noops
+from fusepath.onnx_io.noop import check_inference_mode, drop_dead, drop_noops, drop_unused_outputs
 from fusepath.onnx_io.operand import shrink_operands
-from fusepath.onnx_io.padding import resolve_pads
+from fusepath.onnx_io.padding import check_windows, resolve_pads
+from fusepath.onnx_io.plausible import check_plausible
 from fusepath.onnx_io.shuffle import rewrite_shuffles
 
 if TYPE_CHECKING:
     from fusepath.onnx_io.draft import Draft, Types
 
-MOST_ROUNDS = 64
-"""Each round of folding may make more shapes known; models need two or three."""
+MOST_VISITS = 500_000
+"""Nodes that folding may look at, all its rounds together; models need two or three rounds."""
 
 
 def normalise(draft: Draft) -> tuple[Draft, Types]:
@@ -27,9 +28,12 @@ def normalise(draft: Draft) -> tuple[Draft, Types]:
     Raises:
         ModelError: shapes contradict each other, an operator trains, or an output is constant.
     """
+    check_windows(draft)
     draft, types = _settle(lift_constants(draft))
     check_inference_mode(draft)
-    draft = drop_noops(draft, types)
+    check_plausible(draft, types)
+    types = infer(draft, strict=True)
+    draft = drop_noops(drop_unused_outputs(draft), types)
     draft = drop_noops(rewrite_shuffles(draft, types), types)
     draft = drop_dead(shrink_operands(draft, types))
     for name in draft.outputs:
@@ -38,19 +42,24 @@ def normalise(draft: Draft) -> tuple[Draft, Types]:
                 draft.model,
                 f"output '{one_line(name)}' is constant: no input changes it; remove it",
             )
-    return draft, infer(draft)
+    types = infer(draft, strict=True)
+    check_plausible(draft, types)
+    return draft, types
 
 
 def _settle(draft: Draft) -> tuple[Draft, Types]:
-    """Resolve pads and fold constants until nothing changes."""
-    types = infer(draft)
-    for _ in range(MOST_ROUNDS):
-        padded = resolve_pads(draft, types)
-        if padded.nodes != draft.nodes:
-            draft, types = padded, infer(padded)
-            continue
-        folded = fold(draft, types)
-        if len(folded.nodes) == len(draft.nodes):
-            break
-        draft, types = folded, infer(folded)
+    """Resolve pads and fold constants until nothing changes.
+
+    Inference is lenient here: before pads are resolved it may find sizes that contradict others.
+    """
+    types = infer(draft, strict=False)
+    stored = constant_bytes(draft)
+    for _ in range(max(1, MOST_VISITS // max(1, len(draft.nodes)))):
+        settled = resolve_pads(draft, types)
+        if settled.nodes == draft.nodes:
+            made = constant_bytes(draft) - stored
+            settled = fold(draft, types, budget=MOST_FOLDED - made)
+            if len(settled.nodes) == len(draft.nodes):
+                break
+        draft, types = settled, infer(settled, strict=False)
     return draft, types

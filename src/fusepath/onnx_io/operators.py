@@ -111,15 +111,20 @@ def _verdict(site: _Site) -> _Verdict:
     rule = _RULES.get(site.node.op_type)
     if rule is None:
         return "there is no rule for computing it tile by tile"
-    return _not_maps(site) or rule(site)
-
-
-def _not_maps(site: _Site) -> str:
-    """Why what the node reads or writes are not maps that can be cut; empty when they are."""
     activations = site.draft.activations(site.node)
     if not activations:
         return "reads constants only, which are not folded"
-    for name in (*activations, *present(site.node.output)):
+    outputs = present(site.node.output)
+    reason = _not_maps((activations[0], outputs[0]), site)
+    verdict = reason or rule(site)
+    if isinstance(verdict, str):
+        return verdict
+    return _not_maps((*activations, *outputs), site) or verdict
+
+
+def _not_maps(names: tuple[str, ...], site: _Site) -> str:
+    """Why these tensors are not maps that can be cut; empty when they are."""
+    for name in names:
         known = site.types[name]
         if known.dtype != "float32":
             return f"works on {known.dtype}; only float32 maps are tiled"

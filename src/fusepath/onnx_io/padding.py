@@ -111,6 +111,20 @@ def kernel_of(node: NodeProto, types: Types) -> tuple[int, ...] | None:
     return weights.shape[2:] if weights is not None and weights.shape is not None else None
 
 
+def check_windows(draft: Draft) -> None:
+    """Refuse windows that are impossible whatever their input.
+
+    Raises:
+        ModelError: an attribute of a Conv or pooling node has a value no window can have.
+    """
+    for node in draft.nodes:
+        stated = integers(node, "kernel_shape")
+        if node.op_type in CONVOLUTIONS and input_at(node, 1) in draft.constants:
+            stated = tuple(draft.constants[input_at(node, 1)].dims)[2:]
+        if stated is not None and (node.op_type in CONVOLUTIONS or node.op_type in POOLS):
+            windows_of(node, stated, draft.model)
+
+
 def crops_its_input(node: NodeProto) -> bool:
     """True for a node whose ``auto_pad`` could not be written as pads of at least 0."""
     return text(node, "auto_pad", "NOTSET") != "NOTSET"
@@ -151,6 +165,7 @@ def _resolved(node: NodeProto, draft: Draft, types: Types) -> NodeProto:
             pass
         case unknown:
             raise bad_node(draft.model, node, f"unknown auto_pad '{one_line(unknown)}'")
+    _check_fits(node, axes, draft.model)
     if ceil_mode and any(axis.drops_last() for axis in axes):
         ceil_mode = any(axis.remainder for axis in axes if not axis.drops_last())
         if ceil_mode:
@@ -158,6 +173,20 @@ def _resolved(node: NodeProto, draft: Draft, types: Types) -> NodeProto:
     elif auto_pad == "NOTSET":
         return node
     return _with_pads(node, axes, ceil_mode=ceil_mode)
+
+
+def _check_fits(node: NodeProto, axes: tuple[_Axis, ...], model: str) -> None:
+    """Refuse a kernel larger than the padded map, for which shape inference finds a size."""
+    for axis in axes:
+        window = axis.window
+        padded = axis.size + window.pad_begin + window.pad_end
+        if window.extent > padded:
+            raise bad_node(
+                model,
+                node,
+                f"its kernel spans {window.extent} elements, but its padded input has {padded}; "
+                "give a larger input shape",
+            )
 
 
 def _same(

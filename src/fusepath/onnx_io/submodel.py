@@ -58,20 +58,25 @@ def build_submodel(model: Model, first: int, last: int) -> SubModel:
     small.node.extend(nodes)
     small.input.extend(declare_tensor(graph.tensors[name], symbolic=symbolic) for name in inputs)
     small.output.extend(declare_tensor(graph.tensors[name], symbolic=symbolic) for name in outputs)
+    weights = {name for node in nodes for name in present(node.input)} - made - read
+    return SubModel(data=encode_model(model, small, weights), inputs=inputs, outputs=outputs)
+
+
+def encode_model(model: Model, graph: GraphProto, weights: set[str]) -> bytes:
+    """An encoded model of some nodes, with those constants of the network that they read."""
     header = ModelProto(
         ir_version=model.proto.ir_version,
         opset_import=model.proto.opset_import,
         producer_name="fusepath",
     )
-    weights = {name for node in nodes for name in present(node.input)} - made - read
     chunks = [
         header.SerializeToString(deterministic=True),
         *field_of(
             MODEL_GRAPH,
-            [small.SerializeToString(deterministic=True), *_initialisers(model, weights)],
+            [graph.SerializeToString(deterministic=True), *_initialisers(model, weights)],
         ),
     ]
-    return SubModel(data=b"".join(chunks), inputs=inputs, outputs=outputs)
+    return b"".join(chunks)
 
 
 def original_with_shape(model: Model) -> bytes:

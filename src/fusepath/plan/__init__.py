@@ -4,15 +4,27 @@ from fusepath.plan.bounds import lower_bound_ns, machine_bound_ns, path_bound_ns
 from fusepath.plan.brute_force import brute_force
 from fusepath.plan.check import violations
 from fusepath.plan.minimizing_waiting import minimizing_waiting
-from fusepath.plan.offload import InputFormat, ModelReference, Plan, load_plan, save_plan
-from fusepath.plan.planner import ALGORITHMS, PlanWork, make_plan, work_of
+from fusepath.plan.offload import InputFormat, ModelReference, Plan, Segment, load_plan, save_plan
+from fusepath.plan.planner import (
+    ALGORITHMS,
+    Found,
+    Search,
+    make_plan,
+    search_plainly,
+)
 from fusepath.plan.problem import NS_PER_S, Problem, problem_of_paths
+from fusepath.plan.pruned import faster_schedule, pruned_brute_force
+from fusepath.plan.realize import problem_of_plan
 from fusepath.plan.schedule import PathTimes, Schedule, evaluate
-from fusepath.plan.setting import Setting
+from fusepath.plan.setting import Setting, Tiled
+from fusepath.plan.single_cut import best_single_cut, problem_of_table
+from fusepath.plan.stream import strip_problem
+from fusepath.plan.work import PlanWork, work_of
 
 __all__ = [
     "ALGORITHMS",
     "NS_PER_S",
+    "Found",
     "InputFormat",
     "ModelReference",
     "PathTimes",
@@ -20,9 +32,14 @@ __all__ = [
     "PlanWork",
     "Problem",
     "Schedule",
+    "Search",
+    "Segment",
     "Setting",
+    "Tiled",
+    "best_single_cut",
     "brute_force",
     "evaluate",
+    "faster_schedule",
     "load_plan",
     "lower_bound_ns",
     "machine_bound_ns",
@@ -30,7 +47,12 @@ __all__ = [
     "minimizing_waiting",
     "path_bound_ns",
     "problem_of_paths",
+    "problem_of_plan",
+    "problem_of_table",
+    "pruned_brute_force",
     "save_plan",
+    "search_plainly",
+    "strip_problem",
     "violations",
     "work_of",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -60,8 +61,10 @@ def _path(problem: Problem, item: PathTimes) -> list[str]:
 
 def _at_most(limit: int, spans: list[tuple[int, int]], where: str) -> list[str]:
     """More spans than ``limit`` open at one moment? Counted at every start."""
-    for start, end in spans:
-        running = sum(1 for a, b in spans if a <= start < b)
-        if end > start and running > limit:
+    working = [(start, end) for start, end in spans if end > start]
+    starts, ends = sorted(start for start, _ in working), sorted(end for _, end in working)
+    for start in starts:
+        running = bisect_right(starts, start) - bisect_right(ends, start)
+        if running > limit:
             return [f"{where}: {running} paths at {start}, at most {limit} can run"]
     return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
@@ -20,25 +21,36 @@ def minimizing_waiting(problem: Problem) -> Schedule:
     of the previous transmission (Eq. 8; ties: most layers before the cut). Ties that the paper
     leaves open go to the lower path. O(P log(classes · cuts)).
     """
+    schedule = minimizing_waiting_within(problem, None)
+    assert schedule is not None  # without a limit nothing is given up
+    return schedule
+
+
+def minimizing_waiting_within(problem: Problem, limit_ns: int | None) -> Schedule | None:
+    """The schedule of `minimizing_waiting`, or None as soon as it must exceed ``limit_ns``."""
     device, link = problem.device_ns.tolist(), problem.link_ns.tolist()
+    after = (problem.edge_ns + problem.delay_ns).tolist()
     waiting = [list(reversed(group)) for group in problem.members]
     cuts = [0] * problem.paths
     order = []
 
     kind, cut = _first(problem, device, link)
-    targets = _targets(device, waiting)
+    targets = _Targets(device, waiting)
     device_free = link_free = 0
+    latest = sys.maxsize if limit_ns is None else limit_ns - problem.tail_ns
     for step in range(problem.paths):
         if step > 0:
-            kind, cut = _closest(targets, waiting, link_free - device_free)
+            kind, cut = targets.closest(link_free - device_free)
         path = waiting[kind].pop()
         cuts[path] = cut
         order.append(path)
         device_free += device[kind][cut - 1]
-        start = max(link_free, device_free) if problem.shared_link else device_free
+        start = link_free if link_free > device_free and problem.shared_link else device_free
         link_free = start + link[kind][cut - 1]
+        if link_free + after[kind][cut - 1] > latest and limit_ns is not None:
+            return None
         if not waiting[kind]:
-            targets = _targets(device, waiting)
+            targets = _Targets(device, waiting)
     return evaluate(problem, order, cuts)
 
 
@@ -46,6 +58,7 @@ def _first(problem: Problem, device: list[list[int]], link: list[list[int]]) -> 
     best = min(
         (device[kind][c] + link[kind][c], device[kind][c], group[0], kind, c + 1)
         for kind, group in enumerate(problem.members)
+        if group
         for c in range(problem.cuts)
     )
     return best[3], best[4]
@@ -54,30 +67,40 @@ def _first(problem: Problem, device: list[list[int]], link: list[list[int]]) -> 
 class _Targets:
     """Local times that a waiting path can choose, ascending, and who can choose each."""
 
-    def __init__(self, local: dict[int, list[tuple[int, int]]]) -> None:
+    def __init__(self, device: list[list[int]], waiting: list[list[int]]) -> None:
+        local: dict[int, list[tuple[int, int]]] = {}
+        for kind, group in enumerate(waiting):
+            if group:
+                for c, time in enumerate(device[kind]):
+                    local.setdefault(time, []).append((kind, c + 1))
+        self.waiting = waiting
         self.times = sorted(local)
         self.choices = [local[time] for time in self.times]
+        self.asked: dict[int, list[tuple[int, int]]] = {}
 
+    def closest(self, wanted: int) -> tuple[int, int]:
+        """The pair (class, cut) whose local time is closest to the wanted one."""
+        tied = self.asked.get(wanted)
+        if tied is None:
+            tied = self.asked[wanted] = self._tied(wanted)
+        best = tied[0]
+        if len(tied) > 1:
+            lowest = self.waiting[best[0]][-1]
+            for pair in tied:
+                path = self.waiting[pair[0]][-1]
+                if path < lowest:
+                    best, lowest = pair, path
+        return best
 
-def _targets(device: list[list[int]], waiting: list[list[int]]) -> _Targets:
-    local: dict[int, list[tuple[int, int]]] = {}
-    for kind, group in enumerate(waiting):
-        if group:
-            for c, time in enumerate(device[kind]):
-                local.setdefault(time, []).append((kind, c + 1))
-    return _Targets(local)
-
-
-def _closest(targets: _Targets, waiting: list[list[int]], wanted: int) -> tuple[int, int]:
-    """The pair (class, cut) whose local time is closest to the wanted one."""
-    at = bisect_left(targets.times, wanted)
-    near = [i for i in (at - 1, at) if 0 <= i < len(targets.times)]
-    distance = min(abs(targets.times[i] - wanted) for i in near)
-    tied = [
-        (-cut, waiting[kind][-1], kind, cut)
-        for i in near
-        if abs(targets.times[i] - wanted) == distance
-        for kind, cut in targets.choices[i]
-    ]
-    best = min(tied)
-    return best[2], best[3]
+    def _tied(self, wanted: int) -> list[tuple[int, int]]:
+        at = bisect_left(self.times, wanted)
+        near = [i for i in (at - 1, at) if 0 <= i < len(self.times)]
+        distance = min(abs(self.times[i] - wanted) for i in near)
+        pairs = [
+            pair
+            for i in near
+            if abs(self.times[i] - wanted) == distance
+            for pair in self.choices[i]
+        ]
+        most = max(cut for _, cut in pairs)
+        return [pair for pair in pairs if pair[1] == most]

@@ -9,7 +9,7 @@ import msgspec
 from fusepath import jsonfile
 from fusepath.cost import Convention, Link, Machine
 from fusepath.errors import FileFormatError, FusepathError
-from fusepath.tiling import Grid, Tiling, check_tileable
+from fusepath.tiling import Band, Grid, StripTiling, Tiling, check_tileable
 from fusepath.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -49,6 +49,23 @@ class InputFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError("mean and std need at least one value, and std none of zero")
 
 
+class Segment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A band of rows of the fused layer that is worked through strip by strip.
+
+    Within a segment nothing is computed or sent twice. ``strips`` are the rows (0-based, absolute)
+    that the strips reach, ascending; the last is ``stop``. ``cut`` holds for all of them.
+    """
+
+    start: int
+    stop: int
+    cut: int
+    strips: tuple[int, ...]
+
+    def band(self) -> Band:
+        """The rows alone."""
+        return Band(start=self.start, stop=self.stop, ends=self.strips)
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Fused layer, grid, order and cuts, with the prediction they were chosen by.
 
@@ -56,6 +73,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     gives, by path, the first layer (1-based) that runs on the edge server; ``tau + 1`` keeps the
     whole path on the device. One path with ``tau`` equal to the number of layers is the unsplit
     network, which may be cut anywhere.
+
+    A plan with ``segments`` streams: its paths are strips of rows, numbered segment by segment, and
+    its grid is one column of them.
     """
 
     KIND: ClassVar[str] = "plan"
@@ -74,6 +94,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     grid: tuple[int, int]
     order: tuple[int, ...]
     cuts: tuple[int, ...]
+    segments: tuple[Segment, ...] = ()
     makespan_s: float
     lower_bound_s: float
     device_macs: int
@@ -96,7 +117,20 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def is_whole(self) -> bool:
         """True for a single path, whose maps are never cut spatially."""
-        return self.grid == (1, 1)
+        return self.grid == (1, 1) and not self.segments
+
+    def strip_tiling(self, graph: ModelGraph) -> StripTiling:
+        """The strips of a plan with segments.
+
+        Raises:
+            GeometryError: the segments do not fit the fused layer.
+        """
+        return StripTiling(
+            graph,
+            self.tau,
+            bands=tuple(item.band() for item in self.segments),
+            cuts=tuple(item.cut for item in self.segments),
+        )
 
     def check(self, graph: ModelGraph) -> None:
         """Raise unless this plan can be carried out on a model.
@@ -128,12 +162,25 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise FileFormatError(
                 f"plan: 'cuts' must give each of the {paths} paths a layer from 1 to {self.tau + 1}"
             )
-        if paths > 1:
-            try:
+        try:
+            if self.segments:
+                self._check_segments(graph)
+            elif paths > 1:
                 check_tileable(graph, self.tau)
                 Tiling(graph, self.tau, self.tiles)
-            except FusepathError as error:
-                raise FileFormatError(f"plan: {error}") from error
+        except FusepathError as error:
+            raise FileFormatError(f"plan: {error}") from error
+
+    def _check_segments(self, graph: ModelGraph) -> None:
+        strips = self.strip_tiling(graph)
+        cuts = tuple(item.cut for item in self.segments for _ in item.strips)
+        if self.grid != (strips.paths, 1) or self.cuts != cuts:
+            raise FileFormatError(
+                f"plan: {strips.paths} strips in segments, but the grid is {self.tiles} and the "
+                f"cuts are not those of the segments"
+            )
+        if self.order != tuple(range(1, strips.paths + 1)):
+            raise FileFormatError("plan: strips must come in the order of their segments")
 
 
 def load_plan(path: str | Path) -> Plan:

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 
-from fusepath.cost import ComputeRate, cut_bytes, layer_macs, path_costs
-from fusepath.errors import InfeasibleError, InputError
-from fusepath.plan.bounds import lower_bound_ns
+from fusepath.errors import InfeasibleError, InputError, UnsupportedOperatorError
+from fusepath.plan.bounds import lower_bound_ns, machine_bound_ns
 from fusepath.plan.brute_force import brute_force
-from fusepath.plan.minimizing_waiting import minimizing_waiting
+from fusepath.plan.minimizing_waiting import minimizing_waiting_within
 from fusepath.plan.offload import InputFormat, ModelReference, Plan
-from fusepath.plan.problem import NS_PER_S, Problem
-from fusepath.plan.schedule import Schedule, evaluate
-from fusepath.tiling import Grid, check_tileable
+from fusepath.plan.problem import NS_PER_S
+from fusepath.plan.promise import quick_bounds_ns
+from fusepath.plan.pruned import faster_schedule, pruned_brute_force
+from fusepath.plan.schedule import evaluate
+from fusepath.plan.single_cut import best_single_cut
+from fusepath.plan.stream import search_segments, strip_problem
+from fusepath.plan.work import work_of
+from fusepath.tiling import Grid
 from fusepath.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from fusepath.plan.setting import Setting
+    from fusepath.plan.offload import Segment
+    from fusepath.plan.problem import Problem
+    from fusepath.plan.schedule import Schedule
+    from fusepath.plan.setting import Setting, Tiled
 
 WHOLE = Grid(1, 1)
 
@@ -34,6 +41,8 @@ class Search:
 
     grid: Grid | None = None
     tau: int | None = None
+    first: tuple[int, Grid] | None = None
+    """A fused layer and grid to try first: saves time if it is good, and changes nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +55,15 @@ class Found:
     lower_bound_ns: int
     """No schedule of any tiling that the algorithm may choose is faster."""
     evaluated: int
+    segments: tuple[Segment, ...] = ()
+    """Of a stream plan; its schedule's paths are the strips, which have one cut each."""
+
+    @property
+    def cuts(self) -> tuple[int, ...]:
+        """First layer on the edge server, by path."""
+        if self.segments:
+            return tuple(item.cut for item in self.segments for _ in item.strips)
+        return self.schedule.cuts
 
 
 def device_only(setting: Setting, search: Search) -> Found:
@@ -67,73 +85,164 @@ def _whole(setting: Setting, search: Search, cuts: Callable[[int], range]) -> Fo
     if search.grid not in (None, WHOLE) or search.tau not in (None, setting.graph.depth):
         raise InputError("this algorithm does not tile: leave out --grid and --tau")
     problem = setting.whole_problem()
-    schedules = [evaluate(problem, (0,), (cut,)) for cut in cuts(problem.cuts)]
-    best = min(schedules, key=lambda schedule: schedule.makespan_ns)
+    allowed = cuts(problem.cuts)
+    best = best_single_cut(problem, allowed)
     return Found(
         tau=setting.graph.depth,
         grid=WHOLE,
         schedule=best,
         lower_bound_ns=best.makespan_ns,
-        evaluated=len(schedules),
+        evaluated=len(allowed),
     )
 
 
 def search_minimizing_waiting(setting: Setting, search: Search) -> Found:
     """MW(r×c) for a given grid, MW(k×k) without one (Algorithm 1, with its outer loops).
 
-    A tiling whose lower bound exceeds the best makespan so far is not scheduled: MW on it could
-    not be better.
+    Tilings are taken by their lower bounds; one whose bound exceeds the best makespan so far is
+    not scheduled, for MW on it could not be better.
     """
     best: Found | None = None
+    best_key: tuple[int, int] | None = None
     bound_ns: int | None = None
     evaluated = 0
-    for tau, grid, problem in _tilings(setting, search):
+    seen: set[int] = set()
+    for at, quick_ns, tiled in _by_promise(setting, search, scouts=True):
+        limit_ns = None if best is None else best.schedule.makespan_ns
+        if at in seen or (limit_ns is not None and quick_ns > limit_ns):
+            continue
+        seen.add(at)
         # The paper offloads every path before its fused layer at the latest.
-        problem = problem.restricted(tau)  # noqa: PLW2901
+        problem = setting.tiled_problem(tiled).restricted(tiled.tau)
         lower_ns = lower_bound_ns(problem)
         bound_ns = lower_ns if bound_ns is None else min(bound_ns, lower_ns)
-        if best is not None and lower_ns > best.schedule.makespan_ns:
+        if limit_ns is not None and lower_ns > limit_ns:
             continue
-        schedule = minimizing_waiting(problem)
         evaluated += 1
-        # On a tie the later one wins (Algorithm 1, line 20).
-        if best is None or schedule.makespan_ns <= best.schedule.makespan_ns:
+        schedule = minimizing_waiting_within(problem, limit_ns)
+        if schedule is None:
+            continue
+        # On a tie the later tiling wins (Algorithm 1, line 20).
+        key = (schedule.makespan_ns, -at)
+        if best_key is None or key < best_key:
+            best_key = key
             best = Found(
-                tau=tau, grid=grid, schedule=schedule, lower_bound_ns=0, evaluated=evaluated
+                tau=tiled.tau,
+                grid=tiled.grid,
+                schedule=schedule,
+                lower_bound_ns=0,
+                evaluated=evaluated,
             )
     return _finish(best, bound_ns, evaluated)
 
 
 def search_brute_force(setting: Setting, search: Search) -> Found:
-    """BF: all orders and cuts for every fused layer; 2×2 unless a grid is given.
+    """BF: the best of all orders and cuts for every fused layer; 2×2 unless a grid is given.
+
+    Nothing is tried that is known to be no better (`faster_schedule`); `search_plainly` is the
+    same search as the paper defines it.
+
+    Raises:
+        InfeasibleError: the grid has too many different paths for an exact search.
+    """
+    best: Found | None = None
+    evaluated = 0
+    for _, quick_ns, tiled in _by_promise(setting, _two_by_two(search)):
+        limit_ns = best.schedule.makespan_ns if best is not None else None
+        if limit_ns is not None and quick_ns >= limit_ns:
+            break
+        problem = setting.tiled_problem(tiled).restricted(tiled.tau)
+        if limit_ns is None:
+            schedule: Schedule | None = pruned_brute_force(problem)
+        elif lower_bound_ns(problem) < limit_ns:
+            schedule = faster_schedule(problem, limit_ns)
+        else:
+            continue
+        evaluated += 1
+        if schedule is not None:
+            best = _optimum(tiled, schedule, evaluated)
+    return _finish(best, None if best is None else best.lower_bound_ns, evaluated)
+
+
+def search_plainly(setting: Setting, search: Search) -> Found:
+    """BF as the paper defines it: every fused layer, every order, every cut, one by one.
 
     Raises:
         InfeasibleError: there are more schedules than anybody would wait for.
     """
     best: Found | None = None
-    bound_ns: int | None = None
     evaluated = 0
-    for tau, grid, problem in _tilings(
-        setting, Search(grid=search.grid or Grid(2, 2), tau=search.tau)
-    ):
-        problem = problem.restricted(tau)  # noqa: PLW2901
-        lower_ns = lower_bound_ns(problem)
-        bound_ns = lower_ns if bound_ns is None else min(bound_ns, lower_ns)
-        if best is not None and lower_ns >= best.schedule.makespan_ns:
-            continue
-        schedule = brute_force(problem)
+    for tau, grid, problem in _tilings(setting, _two_by_two(search)):
+        schedule = brute_force(problem.restricted(tau))
         evaluated += 1
         if best is None or schedule.makespan_ns < best.schedule.makespan_ns:
             best = Found(
-                tau=tau, grid=grid, schedule=schedule, lower_bound_ns=0, evaluated=evaluated
+                tau=tau,
+                grid=grid,
+                schedule=schedule,
+                lower_bound_ns=schedule.makespan_ns,
+                evaluated=evaluated,
             )
-    found = _finish(best, bound_ns, evaluated)
-    # Everything was tried or shown to be no better: the best is the optimum.
+    return _finish(best, None if best is None else best.lower_bound_ns, evaluated)
+
+
+def search_stream(setting: Setting, search: Search) -> Found:
+    """Strips of rows that reuse their halos, in one to three segments.
+
+    Raises:
+        InputError: a grid was asked for.
+        InfeasibleError: no fused layer can be cut into strips.
+    """
+    if search.grid is not None:
+        raise InputError("stream chooses its own strips: leave out --grid")
+    found = search_segments(setting, tau=search.tau)
+    if found is None:
+        raise InfeasibleError("no fused layer can be cut into strips")
+    problem = strip_problem(setting, found.tau, found.segments)
+    schedule = evaluate(problem, range(problem.paths), [1] * problem.paths)
     return Found(
         tau=found.tau,
-        grid=found.grid,
-        schedule=found.schedule,
-        lower_bound_ns=found.schedule.makespan_ns,
+        grid=Grid(problem.paths, 1),
+        schedule=schedule,
+        lower_bound_ns=min(machine_bound_ns(setting.whole_problem()), schedule.makespan_ns),
+        evaluated=found.evaluated,
+        segments=found.segments,
+    )
+
+
+def search_auto(setting: Setting, search: Search) -> Found:
+    """The best of all families: never worse than NFL, device-only or full offload.
+
+    Raises:
+        InputError: a grid or a fused layer was asked for.
+    """
+    if search != Search():
+        raise InputError("auto chooses for itself: leave out --grid and --tau")
+    found = [no_fused_layers(setting, search)]
+    for family in (search_stream, search_minimizing_waiting):
+        # A network that cannot be tiled at all still has its single cut.
+        with suppress(InfeasibleError, UnsupportedOperatorError):
+            found.append(family(setting, search))
+    best = min(found, key=lambda item: item.schedule.makespan_ns)
+    bound_ns = machine_bound_ns(setting.whole_problem())
+    return replace(
+        best,
+        lower_bound_ns=min(bound_ns, best.schedule.makespan_ns),
+        evaluated=sum(item.evaluated for item in found),
+    )
+
+
+def _two_by_two(search: Search) -> Search:
+    return search if search.grid is not None else replace(search, grid=Grid(2, 2))
+
+
+def _optimum(tiled: Tiled, schedule: Schedule, evaluated: int) -> Found:
+    """Everything else was tried or shown to be no better: makespan and bound are one."""
+    return Found(
+        tau=tiled.tau,
+        grid=tiled.grid,
+        schedule=schedule,
+        lower_bound_ns=schedule.makespan_ns,
         evaluated=evaluated,
     )
 
@@ -152,22 +261,39 @@ def _finish(best: Found | None, bound_ns: int | None, evaluated: int) -> Found:
 
 def _tilings(setting: Setting, search: Search) -> Iterator[tuple[int, Grid, Problem]]:
     """Every admissible (τ, grid) with its problem, small grids first."""
-    graph = setting.graph
-    if search.tau is not None:
-        check_tileable(graph, search.tau)
-    elif graph.tileable_layers == 0:
-        check_tileable(graph, 1)  # says which operator is in the way
-    taus = [search.tau] if search.tau is not None else range(1, graph.tileable_layers + 1)
-    for tau in taus:
-        rows, cols = graph.fused_size(tau, 0), graph.fused_size(tau, 1)
-        if search.grid is None:
-            grids = [Grid(k, k) for k in range(1, min(rows, cols) + 1)]
-        else:
-            fits = search.grid.rows <= rows and search.grid.cols <= cols
-            grids = [search.grid] if fits else []
-        if grids:
-            for costs in setting.path_costs(tau, grids):
-                yield tau, costs.grid, setting.tiled_problem(costs)
+    for tiled in setting.tilings(search.grid, search.tau):
+        yield tiled.tau, tiled.grid, setting.tiled_problem(tiled)
+
+
+def _by_promise(
+    setting: Setting, search: Search, *, scouts: bool = False
+) -> Iterator[tuple[int, int, Tiled]]:
+    """Every admissible tiling with its place among all and a lower bound, least bound first.
+
+    With ``scouts``, a few of every fused layer come before all others (and once more in their
+    place), so that there is something good to compare with from early on.
+    """
+    tilings = setting.tilings(search.grid, search.tau)
+    bounds = quick_bounds_ns(setting, tilings)
+    ahead = [
+        at
+        for at, tiled in enumerate(tilings)
+        if scouts and (_is_scout(tilings, at) or (tiled.tau, tiled.grid) == search.first)
+    ]
+    ahead.sort(
+        key=lambda at: (
+            (tilings[at].tau, tilings[at].grid) != search.first,
+            tilings[at].grid.paths,
+        )
+    )
+    for at in [*ahead, *np.argsort(bounds, kind="stable").tolist()]:
+        yield at, int(bounds[at]), tilings[at]
+
+
+def _is_scout(tilings: Sequence[Tiled], at: int) -> bool:
+    """Two by two, or the largest grid over its fused layer."""
+    last = at + 1 == len(tilings) or tilings[at + 1].tau != tilings[at].tau
+    return last or tilings[at].grid == Grid(2, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +310,8 @@ ALGORITHMS = {
     "nfl": Algorithm(no_fused_layers, tiles=False),
     "mw": Algorithm(search_minimizing_waiting, tiles=True),
     "bf": Algorithm(search_brute_force, tiles=True),
+    "stream": Algorithm(search_stream, tiles=False),
+    "auto": Algorithm(search_auto, tiles=False),
 }
 
 
@@ -222,7 +350,7 @@ def make_plan(
     found = ALGORITHMS[algorithm].search(setting, Search(grid=grid, tau=tau))
     search_s = time.perf_counter() - started_s
     graph = setting.graph
-    macs = work_of(setting, found.tau, found.grid, found.schedule.cuts)
+    macs = work_of(setting, found.tau, found.grid, found.cuts, found.segments)
     return Plan(
         fusepath_version=VERSION,
         model=ModelReference(
@@ -241,7 +369,8 @@ def make_plan(
         tau=found.tau,
         grid=(found.grid.rows, found.grid.cols),
         order=tuple(path + 1 for path in found.schedule.order),
-        cuts=found.schedule.cuts,
+        cuts=found.cuts,
+        segments=found.segments,
         makespan_s=found.schedule.makespan_ns / NS_PER_S,
         lower_bound_s=found.lower_bound_ns / NS_PER_S,
         device_macs=macs.device_macs,
@@ -250,44 +379,4 @@ def make_plan(
         plans_evaluated=found.evaluated,
         search_s=search_s,
         timeline=found.schedule.timeline(),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanWork:
-    """What a plan computes and sends in all, halos counted."""
-
-    device_macs: int
-    edge_macs: int
-    up_bytes: int
-
-
-def work_of(setting: Setting, tau: int, grid: Grid, cuts: tuple[int, ...]) -> PlanWork:
-    """Count the MACs on both machines and the bytes sent up."""
-    graph = setting.graph
-    if grid == WHOLE and tau == graph.depth:
-        (cut,) = cuts
-        macs = [layer_macs(graph, index) for index in range(1, graph.depth + 1)]
-        return PlanWork(
-            device_macs=sum(macs[: cut - 1]),
-            edge_macs=sum(macs[cut - 1 :]),
-            up_bytes=cut_bytes(graph, cut, setting.convention),
-        )
-    one_mac_per_s = ComputeRate(1.0)
-    (costs,) = path_costs(
-        graph,
-        tau,
-        [grid],
-        device=one_mac_per_s,
-        edge=one_mac_per_s,
-        convention=msgspec.structs.replace(
-            setting.convention, ops_per_mac=1, ops_per_pool_tap=0, ops_per_element=0
-        ),
-    )
-    chosen = (costs.class_of, np.array(cuts) - 1)
-    tail = sum(layer_macs(graph, index) for index in range(tau + 1, graph.depth + 1))
-    return PlanWork(
-        device_macs=round(costs.device_s[chosen].sum()),
-        edge_macs=round(costs.edge_s[chosen].sum()) + tail,
-        up_bytes=int(costs.up_bytes[chosen].sum()),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from fusepath.cost import (
     result_bytes,
 )
 from fusepath.plan.problem import NS_PER_S, Problem, ns
+from fusepath.tiling import Grid, check_tileable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,18 +28,52 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fusepath.graph import ModelGraph
-    from fusepath.tiling import Grid
+
+    IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tiled:
+    """One grid over one fused layer: all that its scheduling problem needs but the link."""
+
+    costs: PathCosts
+    device_ns: IntArray
+    edge_ns: IntArray
+    counts: IntArray
+    """Number of paths of each class."""
+    tail_ns: int
+
+    @property
+    def tau(self) -> int:
+        """The fused layer."""
+        return self.costs.tau
+
+    @property
+    def grid(self) -> Grid:
+        """Rows and columns of tiles."""
+        return self.costs.grid
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """All that a plan depends on besides the planner's own choices."""
+    """All that a plan depends on besides the planner's own choices.
+
+    What tilings cost on the two machines is worked out once and kept, also for the settings that
+    `at` makes for other links.
+    """
 
     graph: ModelGraph
     device: Machine
     edge: Machine
     link: Link
     convention: Convention = RUNTIME
+
+    def at(self, link: Link) -> Setting:
+        """The same machines joined by another link."""
+        other = replace(self, link=link)
+        for name in ("_tiled", "_device_layers_s", "_edge_layers_s"):
+            other.__dict__[name] = getattr(self, name)
+        return other
 
     def whole_problem(self) -> Problem:
         """The unsplit network as one path: cut ``o`` in ``1 … depth + 1``, no tail.
@@ -55,12 +90,12 @@ class Setting:
             sum(edge[cut - 1 :]) + (overhead_s(self.edge) if cut <= depth else 0) for cut in cuts
         ]
         sent = [cut_bytes(self.graph, cut, self.convention) for cut in cuts]
-        return self._problem(
+        return self.assemble(
             class_of=(0,),
-            device_s=np.array([device_s]),
-            up_bytes=np.array([sent], dtype=np.int64),
-            edge_s=np.array([edge_s]),
-            tail_s=0.0,
+            device_ns=_ns(np.array([device_s])),
+            link_ns=_ns(np.array([sent]) / self.link.up_bytes_per_s),
+            edge_ns=_ns(np.array([edge_s])),
+            tail_ns=0,
         )
 
     def path_costs(self, tau: int, grids: Sequence[Grid]) -> Iterator[PathCosts]:
@@ -74,17 +109,65 @@ class Setting:
             convention=self.convention,
         )
 
-    def tiled_problem(self, costs: PathCosts) -> Problem:
+    def tilings(self, grid: Grid | None = None, tau: int | None = None) -> tuple[Tiled, ...]:
+        """Every admissible tiling, small fused layers and small grids first.
+
+        Args:
+            grid: only this one, where it fits; k×k for all k without.
+            tau: only this fused layer; all that can be tiled without.
+
+        Raises:
+            UnsupportedOperatorError: ``tau``, or the very first layer, cannot be tiled.
+            GeometryError: ``tau`` is no layer.
+        """
+        graph = self.graph
+        if tau is not None or graph.tileable_layers == 0:
+            check_tileable(graph, tau or 1)  # says which operator is in the way
+        taus = range(1, graph.tileable_layers + 1) if tau is None else (tau,)
+        return tuple(tiled for at in taus for tiled in self._tilings_at(at, grid))
+
+    def _tilings_at(self, tau: int, grid: Grid | None) -> tuple[Tiled, ...]:
+        if (tau, grid) not in self._tiled:
+            rows, cols = self.graph.fused_size(tau, 0), self.graph.fused_size(tau, 1)
+            grids = [Grid(k, k) for k in range(1, min(rows, cols) + 1)]
+            if grid is not None:
+                grids = [grid] if grid.rows <= rows and grid.cols <= cols else []
+            costs = self.path_costs(tau, grids) if grids else ()
+            self._tiled[tau, grid] = tuple(self.tiled(item) for item in costs)
+        return self._tiled[tau, grid]
+
+    @cached_property
+    def _tiled(self) -> dict[tuple[int, Grid | None], tuple[Tiled, ...]]:
+        return {}
+
+    def tiled(self, costs: PathCosts) -> Tiled:
+        """Costs of paths in nanoseconds, with the tail behind them."""
+        return Tiled(
+            costs=costs,
+            device_ns=_ns(costs.device_s),
+            edge_ns=_ns(costs.edge_s),
+            counts=costs.counts,
+            tail_ns=ns(self.tail_s(costs.tau)),
+        )
+
+    def tail_s(self, tau: int) -> float:
+        """Seconds of the layers behind ``tau`` on the edge server."""
+        call_s = overhead_s(self.edge) if tau < self.graph.depth else 0.0
+        return sum(self._edge_layers_s[tau:]) + call_s
+
+    def link_ns(self, tiled: Tiled) -> IntArray:
+        """Transmission times of a tiling on this setting's link, by class and cut."""
+        return _ns(tiled.costs.up_bytes / self.link.up_bytes_per_s)
+
+    def tiled_problem(self, tiling: Tiled | PathCosts) -> Problem:
         """The scheduling problem of one grid: cuts ``1 … tau + 1``."""
-        tail_s = sum(self._edge_layers_s[costs.tau :])
-        if costs.tau < self.graph.depth:
-            tail_s += overhead_s(self.edge)
-        return self._problem(
-            class_of=tuple(costs.class_of.tolist()),
-            device_s=costs.device_s,
-            up_bytes=costs.up_bytes,
-            edge_s=costs.edge_s,
-            tail_s=tail_s,
+        tiled = tiling if isinstance(tiling, Tiled) else self.tiled(tiling)
+        return self.assemble(
+            class_of=tuple(tiled.costs.class_of.tolist()),
+            device_ns=tiled.device_ns,
+            link_ns=self.link_ns(tiled),
+            edge_ns=tiled.edge_ns,
+            tail_ns=tiled.tail_ns,
         )
 
     def problem(self, tau: int, grid: Grid) -> Problem:
@@ -107,25 +190,26 @@ class Setting:
             for index in range(1, self.graph.depth + 1)
         ]
 
-    def _problem(
+    def assemble(
         self,
         *,
         class_of: tuple[int, ...],
-        device_s: NDArray[np.float64],
-        up_bytes: NDArray[np.int64],
-        edge_s: NDArray[np.float64],
-        tail_s: float,
+        device_ns: IntArray,
+        link_ns: IntArray,
+        edge_ns: IntArray,
+        tail_ns: int,
     ) -> Problem:
+        """A problem of these times, with what link and convention add to it."""
         down_s = 0.0
         if self.convention.counts_result:
             size = result_bytes(self.graph, self.convention)
             down_s = size / self.link.down_bytes_per_s + self.link.delay_s
         return Problem(
             class_of=class_of,
-            device_ns=_ns(device_s),
-            link_ns=_ns(up_bytes / self.link.up_bytes_per_s),
-            edge_ns=_ns(edge_s),
-            tail_ns=ns(tail_s),
+            device_ns=device_ns,
+            link_ns=link_ns,
+            edge_ns=edge_ns,
+            tail_ns=tail_ns,
             down_ns=ns(down_s),
             delay_ns=ns(self.link.delay_s),
             edge_workers=self.convention.edge_workers,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fusepath.plan import NS_PER_S
+from fusepath.plan import NS_PER_S, problem_of_plan
 from fusepath.timeline import Lane, Span, Timeline
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def simulate(plan: Plan, setting: Setting) -> Timeline:
         FileFormatError: the plan is for another model.
     """
     plan.check(setting.graph)
-    problem = setting.problem(plan.tau, plan.tiles)
-    return play(problem, [path - 1 for path in plan.order], plan.cuts)
+    problem, cuts = problem_of_plan(setting, plan)
+    return play(problem, [path - 1 for path in plan.order], cuts)
 
 
 def play(problem: Problem, order: Sequence[int], cuts: Sequence[int]) -> Timeline:

@@ -4,13 +4,29 @@ from fusepath.tiling.aligned import aligned_regions
 from fusepath.tiling.check import violations
 from fusepath.tiling.interval import Box, Interval, Intervals, split_evenly
 from fusepath.tiling.reach import needed_regions, reach
+from fusepath.tiling.strips import (
+    Band,
+    MapRows,
+    Reading,
+    StripOperation,
+    StripRows,
+    StripStep,
+    StripTiling,
+)
 from fusepath.tiling.tiling import Grid, Tiling, check_tileable, whole
 
 __all__ = [
+    "Band",
     "Box",
     "Grid",
     "Interval",
     "Intervals",
+    "MapRows",
+    "Reading",
+    "StripOperation",
+    "StripRows",
+    "StripStep",
+    "StripTiling",
     "Tiling",
     "aligned_regions",
     "check_tileable",

@@ -1,0 +1,221 @@
+"""The stateful sub-model of a strip: cached rows go in, and come out for the next strip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+
+from fusepath.onnx_io.declare import declare
+from fusepath.onnx_io.nodes import copied, present, without_attributes
+from fusepath.onnx_io.submodel import encode_model
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fusepath.onnx_io.model import Model
+    from fusepath.tiling import MapRows, StripOperation, StripStep
+
+_PADDED = frozenset({"Conv", "MaxPool", "AveragePool"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StripModel:
+    """An encoded ONNX model of one strip of some layers.
+
+    Its inputs are ``new_name(t)`` for maps in ``new_inputs`` and ``cached_name(t)`` for maps in
+    ``cached_inputs``; its outputs ``new_name(t)`` and ``kept_name(t)`` likewise.
+    """
+
+    data: bytes = field(repr=False)
+    new_inputs: tuple[str, ...]
+    cached_inputs: tuple[str, ...]
+    cached_rows: tuple[int, ...]
+    """How many rows of each are taken; more may have been kept."""
+    new_outputs: tuple[str, ...]
+    kept_outputs: tuple[str, ...]
+
+
+def new_name(tensor: str) -> str:
+    """Name, in a strip's model, of the rows of a map that the strip adds."""
+    return f"{tensor}:new"
+
+
+def cached_name(tensor: str) -> str:
+    """Name of the rows that the strip before has kept."""
+    return f"{tensor}:cached"
+
+
+def kept_name(tensor: str) -> str:
+    """Name of the rows kept for the strip after."""
+    return f"{tensor}:kept"
+
+
+def strip_signature(step: StripStep, wanted: Sequence[str]) -> tuple[object, ...]:
+    """What a strip's model depends on: strips of equal signature share one session."""
+    maps = tuple(
+        (name, rows.known - rows.cached, rows.reached - rows.known, rows.kept - rows.cached)
+        for name, rows in step.maps.items()
+    )
+    operations = tuple(
+        (
+            item.operator.name,
+            item.rows[1] - item.rows[0],
+            item.pad_begin,
+            item.pad_end,
+            tuple(
+                (r.start - step.maps[r.tensor].cached, r.stop - step.maps[r.tensor].cached)
+                for r in item.readings
+            ),
+        )
+        for item in step.operations
+    )
+    return maps, operations, tuple(wanted)
+
+
+def build_strip_model(model: Model, step: StripStep, wanted: Sequence[str]) -> StripModel:
+    """The model that does one strip of a layer range, and every strip of the same signature.
+
+    Rows are static, columns are the whole width. Every window operator gets the padding that is
+    left at this strip; where two branches have come down to different rows, each reads its own
+    part of what is cached and new.
+
+    Args:
+        model: the network.
+        step: rows of every map and operator (`StripTiling.step`).
+        wanted: maps made in the range whose new rows are to come out.
+    """
+    builder = _Builder(model, step)
+    for item in step.operations:
+        builder.operation(item)
+    made = {out for item in step.operations for out in item.operator.outputs}
+    new_outputs = tuple(name for name in wanted if name in made)
+    kept_outputs = tuple(name for name in step.maps if builder.keep(name))
+    return builder.finish(new_outputs, kept_outputs)
+
+
+class _Builder:
+    """Collects nodes over maps whose rows arrive in two pieces, cached and new."""
+
+    def __init__(self, model: Model, step: StripStep) -> None:
+        self._model = model
+        self._step = step
+        self._proto = {node.name: node for node in model.proto.graph.node}
+        self._nodes: list[NodeProto] = []
+        self._constants: dict[str, TensorProto] = {}
+        self._slices: dict[tuple[str, int, int], str] = {}
+        self._buffers: dict[str, str] = {}
+        self._weights: set[str] = set()
+        self._made: set[str] = set()
+        self._used: set[str] = set()
+
+    def operation(self, item: StripOperation) -> None:
+        """The operator, reading its own rows and padded as is left to it."""
+        op = item.operator
+        node = copied(self._proto[op.name])
+        if op.op_type in _PADDED:
+            pads = [item.pad_begin, op.cols.pad_begin, item.pad_end, op.cols.pad_end]
+            node = without_attributes(node, ["pads"])
+            node.attribute.append(helper.make_attribute("pads", pads))
+        readings = {r.tensor: self._rows(r.tensor, r.start, r.stop) for r in item.readings}
+        self._weights.update(name for name in present(node.input) if name not in readings)
+        inputs = [readings.get(name, name) for name in node.input]
+        outputs = [new_name(name) if name else "" for name in node.output]
+        node.ClearField("input")
+        node.ClearField("output")
+        node.input.extend(inputs)
+        node.output.extend(outputs)
+        self._nodes.append(node)
+        self._made.update(op.outputs)
+
+    def keep(self, tensor: str) -> bool:
+        """Put out what the next strip needs of a map; False if it needs nothing."""
+        rows = self._step.maps[tensor]
+        if rows.kept >= rows.reached:
+            return False
+        source = self._rows(tensor, rows.kept, rows.reached)
+        self._nodes.append(
+            helper.make_node("Identity", [source], [kept_name(tensor)], name=kept_name(tensor))
+        )
+        return True
+
+    def finish(self, new_outputs: tuple[str, ...], kept_outputs: tuple[str, ...]) -> StripModel:
+        """Everything as one encoded model."""
+        maps = self._step.maps
+        new_inputs = tuple(
+            name
+            for name, rows in maps.items()
+            if name in self._used and name not in self._made and rows.known < rows.reached
+        )
+        cached_inputs = tuple(
+            name for name, rows in maps.items() if name in self._used and rows.cached < rows.known
+        )
+        graph = GraphProto(name=f"{self._model.graph.name}_strip")
+        graph.node.extend(self._nodes)
+        graph.initializer.extend(self._constants.values())
+        graph.input.extend(self._declare(new_name(n), n, *_new(maps[n])) for n in new_inputs)
+        graph.input.extend(
+            self._declare(cached_name(n), n, maps[n].cached, maps[n].known) for n in cached_inputs
+        )
+        graph.output.extend(self._declare(new_name(n), n, *_new(maps[n])) for n in new_outputs)
+        graph.output.extend(
+            self._declare(kept_name(n), n, maps[n].kept, maps[n].reached) for n in kept_outputs
+        )
+        return StripModel(
+            data=encode_model(self._model, graph, self._weights),
+            new_inputs=new_inputs,
+            cached_inputs=cached_inputs,
+            cached_rows=tuple(maps[name].known - maps[name].cached for name in cached_inputs),
+            new_outputs=new_outputs,
+            kept_outputs=kept_outputs,
+        )
+
+    def _rows(self, tensor: str, start: int, stop: int) -> str:
+        """Name of absolute rows ``[start, stop)`` of a map, cut out of cached and new rows."""
+        rows = self._step.maps[tensor]
+        whole = self._buffer(tensor)
+        if (start, stop) == (rows.cached, rows.reached):
+            return whole
+        key = (tensor, start, stop)
+        if key not in self._slices:
+            name = f"{tensor}:{start - rows.cached}:{stop - rows.cached}"
+            bounds = [
+                self._integer(start - rows.cached),
+                self._integer(stop - rows.cached),
+                self._integer(2),
+            ]
+            self._nodes.append(helper.make_node("Slice", [whole, *bounds], [name], name=name))
+            self._slices[key] = name
+        return self._slices[key]
+
+    def _buffer(self, tensor: str) -> str:
+        if tensor not in self._buffers:
+            self._used.add(tensor)
+            rows = self._step.maps[tensor]
+            pieces = []
+            if rows.cached < rows.known:
+                pieces.append(cached_name(tensor))
+            if rows.known < rows.reached:
+                pieces.append(new_name(tensor))
+            name = pieces[0]
+            if len(pieces) == 2:
+                name = f"{tensor}:rows"
+                self._nodes.append(helper.make_node("Concat", pieces, [name], name=name, axis=2))
+            self._buffers[tensor] = name
+        return self._buffers[tensor]
+
+    def _integer(self, value: int) -> str:
+        name = f"fusepath:{value}"
+        if name not in self._constants:
+            self._constants[name] = numpy_helper.from_array(np.array([value], np.int64), name)
+        return name
+
+    def _declare(self, name: str, tensor: str, start: int, stop: int) -> ValueInfoProto:
+        _, channels, _, width = self._model.graph.tensors[tensor].shape
+        return declare(name, TensorProto.FLOAT, (1, channels, stop - start, width))
+
+
+def _new(rows: MapRows) -> tuple[int, int]:
+    return rows.known, rows.reached

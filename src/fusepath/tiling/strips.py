@@ -1,0 +1,354 @@
+"""Row strips that keep what the strip before has computed: halo reuse along the rows.
+
+A *segment* is a band of rows of the fused layer. It is worked through from top to bottom in
+*strips*; on each machine a strip computes only the rows that the strips before it in the segment
+have not computed, and sends only the rows that they have not sent. So nothing is done twice within
+a segment.
+
+A segment right below the one before it *resumes* where the edge server stands: from the layer that
+both segments run there (the later of their two cuts) nothing is done twice either. Below that layer
+it has the halo of an ordinary path, for those layers alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fusepath.errors import GeometryError
+from fusepath.graph import Kind
+from fusepath.tiling.interval import Box, Interval, Intervals
+from fusepath.tiling.reach import needed_regions
+from fusepath.tiling.tiling import check_tileable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from fusepath.graph import ModelGraph, Operator
+
+    IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class StripRows:
+    """How far up and down every map is needed for any band of the fused layer.
+
+    The rows that fused rows ``[a, b)`` need of a map end at ``stops[b]`` whatever ``a`` is, and
+    begin at a row that depends on ``a`` alone; that is what makes reuse simple.
+    """
+
+    graph: ModelGraph
+    tau: int
+
+    def __post_init__(self) -> None:
+        check_tileable(self.graph, self.tau)
+        heights = {self.graph.tensors[name].size(0) for name in self.graph.frontier(self.tau)}
+        if len(heights) != 1:
+            raise GeometryError(
+                f"the fused layer at tau={self.tau} has maps of different heights "
+                f"{sorted(heights)}, which have no common strips; use another tau"
+            )
+        for op in self.graph.operators(1, self.tau):
+            if op.kind is Kind.WINDOW:
+                _check_window(self.graph, op)
+
+    @property
+    def height(self) -> int:
+        """Rows of the fused layer."""
+        return self.graph.tensors[self.graph.frontier(self.tau)[0]].size(0)
+
+    @cached_property
+    def stops(self) -> Mapping[str, IntArray]:
+        """Row after the last one needed, by fused rows done ``0 … height`` (0 for none)."""
+        done = np.arange(1, self.height + 1, dtype=np.int64)
+        regions = self._needed(Intervals(np.zeros_like(done), done))
+        return {
+            name: np.concatenate([np.zeros(1, dtype=np.int64), part.stop])
+            for name, part in regions.items()
+        }
+
+    def begins(self, resume: int) -> Mapping[str, IntArray]:
+        """First new row of each map for a segment that begins at fused row ``0 … height − 1``.
+
+        Args:
+            resume: layer (1-based) from which the edge server goes on where it stands, with all
+                rows that the fused rows above have needed; ``tau + 1`` begins afresh.
+        """
+        if resume not in self._begins:
+            self._begins[resume] = self._begin_at(resume)
+        return self._begins[resume]
+
+    @cached_property
+    def _begins(self) -> dict[int, Mapping[str, IntArray]]:
+        return {}
+
+    def _begin_at(self, resume: int) -> Mapping[str, IntArray]:
+        """Layers from ``resume`` on begin at their next row; walk back from there below it."""
+        graph, stops = self.graph, self.stops
+        fresh = resume == self.tau + 1
+        begins: dict[str, IntArray] = {}
+        for name in graph.frontier(resume - 1):
+            known = np.arange(self.height, dtype=np.int64) if fresh else stops[name][:-1]
+            begins[name] = known
+        for op in reversed(graph.operators(1, resume - 1)):
+            made = [begins[out] for out in op.outputs if out in begins]
+            if not made:
+                continue
+            begin = np.minimum.reduce(made)
+            for out in op.outputs:
+                begins[out] = begin
+            through = begin >= stops[op.outputs[0]][-1]
+            for name in op.inputs:
+                row = begin
+                if op.kind is Kind.WINDOW:
+                    row = np.maximum(begin * op.rows.stride - op.rows.pad_begin, 0)
+                row = np.where(through, stops[name][-1], np.minimum(row, stops[name][-1]))
+                begins[name] = np.minimum(row, begins[name]) if name in begins else row
+        for op in graph.operators(resume, self.tau):
+            for name in op.outputs:
+                begins[name] = stops[name][:-1]
+        return begins
+
+    def _needed(self, fused: Intervals) -> dict[str, Intervals]:
+        return needed_regions(
+            self.graph,
+            self.tau,
+            dict.fromkeys(self.graph.frontier(self.tau), fused),
+            axis=0,
+        )
+
+
+def _check_window(graph: ModelGraph, op: Operator) -> None:
+    """Raise where a strip could not state an operator's padding of its own."""
+    window, size = op.rows, graph.tensors[op.inputs[0]].size(0)
+    last = (graph.tensors[op.outputs[0]].size(0) - 1) * window.stride - window.pad_begin
+    if window.pad_begin >= window.extent or last >= size:
+        raise GeometryError(f"'{op.name}' makes rows from padding alone, which strips cannot")
+    if op.op_type == "AveragePool" and last + window.extent - size > window.pad_end:
+        raise GeometryError(
+            f"'{op.name}' averages over a part of a window that ceil_mode adds, which strips cannot"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A segment: fused rows ``[start, stop)``, worked through in strips.
+
+    ``ends`` are the fused rows (absolute) that the strips reach, ascending; the last is ``stop``.
+    """
+
+    start: int
+    stop: int
+    ends: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        reached = (self.start, *self.ends)
+        if not self.ends or self.ends[-1] != self.stop or self.start < 0:
+            raise GeometryError(f"strips of rows {self.start} to {self.stop} must end at the last")
+        if any(after <= before for before, after in itertools.pairwise(reached)):
+            raise GeometryError(f"strips {list(self.ends)} from row {self.start} are not ascending")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What an operator reads of one input map in one strip: absolute rows ``[start, stop)``."""
+
+    tensor: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StripOperation:
+    """One operator in one strip: which rows it makes, from which rows, with which padding."""
+
+    operator: Operator
+    rows: tuple[int, int]
+    readings: tuple[Reading, ...]
+    pad_begin: int
+    pad_end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapRows:
+    """A map in one strip, in absolute rows.
+
+    ``[cached, known)`` is kept from the strip before, ``[known, reached)`` is new, and
+    ``[kept, reached)`` is kept for the strip after.
+    """
+
+    cached: int
+    known: int
+    reached: int
+    kept: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StripStep:
+    """A strip on one machine: all that a stateful sub-model of its layers needs to know."""
+
+    maps: Mapping[str, MapRows]
+    operations: tuple[StripOperation, ...]
+
+
+@dataclass(frozen=True)
+class StripTiling:
+    """Bands of strips over the first ``tau`` layers.
+
+    Strips are numbered from 0, band after band in the given order, which is also the order in time.
+    Bands must cover the fused rows exactly once.
+    """
+
+    graph: ModelGraph
+    tau: int
+    bands: tuple[Band, ...]
+    cuts: tuple[int, ...]
+    """First layer on the edge server (1-based), by band."""
+
+    def __post_init__(self) -> None:
+        covered = sorted((band.start, band.stop) for band in self.bands)
+        edges = [0, *(stop for _, stop in covered)]
+        if [start for start, _ in covered] != edges[:-1] or edges[-1] != self.rows.height:
+            raise GeometryError(
+                f"segments {covered} do not cover the {self.rows.height} rows of the fused layer "
+                f"at tau={self.tau} exactly once"
+            )
+
+    @cached_property
+    def rows(self) -> StripRows:
+        """Where every map is needed."""
+        return StripRows(self.graph, self.tau)
+
+    @cached_property
+    def strips(self) -> tuple[tuple[int, int, int], ...]:
+        """For each strip: its band, and the fused rows reached before and after it."""
+        return tuple(
+            (index, before, after)
+            for index, band in enumerate(self.bands)
+            for before, after in itertools.pairwise((band.start, *band.ends))
+        )
+
+    @property
+    def paths(self) -> int:
+        """Number of strips."""
+        return len(self.strips)
+
+    @cached_property
+    def resumes(self) -> tuple[int, ...]:
+        """For each band, the layer from which it resumes; ``tau + 1`` where it begins afresh."""
+        return tuple(
+            max(self.cuts[index - 1], self.cuts[index]) if self._follows(index) else self.tau + 1
+            for index in range(len(self.bands))
+        )
+
+    def _follows(self, index: int) -> bool:
+        return index > 0 and self.bands[index - 1].stop == self.bands[index].start
+
+    def is_first(self, strip: int) -> bool:
+        """Whether the strip opens its band."""
+        index, before, _ = self.strips[strip]
+        return before == self.bands[index].start
+
+    def new_rows(self, strip: int, tensor: str) -> tuple[int, int]:
+        """Rows of a map that the strip adds, ``[start, stop)``; may be empty."""
+        index, before, after = self.strips[strip]
+        begin = int(self.rows.begins(self.resumes[index])[tensor][self.bands[index].start])
+        if not self.is_first(strip):
+            begin = max(begin, int(self.rows.stops[tensor][before]))
+        return begin, max(begin, int(self.rows.stops[tensor][after]))
+
+    def region(self, strip: int, tensor: str) -> Box | None:
+        """What the strip adds of a map, over the whole width; None for nothing."""
+        begin, end = self.new_rows(strip, tensor)
+        if begin == end:
+            return None
+        return Box(Interval(begin, end), Interval(0, self.graph.tensors[tensor].size(1)))
+
+    def step(self, strip: int, first: int, last: int) -> StripStep:
+        """What a machine that runs layers ``first … last`` (1-based) does in a strip."""
+        operators = self.graph.operators(first, last)
+        operations = []
+        for op in operators:
+            # All outputs of an operator are asked for the same rows.
+            begin, end = self.new_rows(strip, op.outputs[0])
+            if begin < end:
+                operations.append(self._operation(op, begin, end))
+        names = {name for op in operators for name in (*op.inputs, *op.outputs)}
+        return StripStep(
+            maps={name: self._map_rows(strip, name, operators) for name in sorted(names)},
+            operations=tuple(operations),
+        )
+
+    def _operation(self, op: Operator, begin: int, end: int) -> StripOperation:
+        if op.kind is not Kind.WINDOW:
+            readings = tuple(Reading(tensor=name, start=begin, stop=end) for name in op.inputs)
+            return StripOperation(
+                operator=op, rows=(begin, end), readings=readings, pad_begin=0, pad_end=0
+            )
+        (name,) = op.inputs
+        size = self.graph.tensors[name].size(0)
+        start = begin * op.rows.stride - op.rows.pad_begin
+        stop = (end - 1) * op.rows.stride - op.rows.pad_begin + op.rows.extent
+        reading = Reading(tensor=name, start=max(start, 0), stop=min(stop, size))
+        return StripOperation(
+            operator=op,
+            rows=(begin, end),
+            readings=(reading,),
+            pad_begin=max(-start, 0),
+            pad_end=max(stop - size, 0),
+        )
+
+    def _map_rows(self, strip: int, tensor: str, operators: tuple[Operator, ...]) -> MapRows:
+        known, reached = self.new_rows(strip, tensor)
+        cached = known
+        if not self.is_first(strip) or self._goes_on(self.strips[strip][0], tensor):
+            # Where a fresh halo reaches further up than what is kept, nothing of that is read.
+            cached = min(self._kept(strip - 1, tensor, operators), known)
+        return MapRows(
+            cached=cached, known=known, reached=reached, kept=self._kept(strip, tensor, operators)
+        )
+
+    def _goes_on(self, index: int, tensor: str) -> bool:
+        """Whether a band takes over rows of a map from the band before it."""
+        resume = self.resumes[index]
+        return any(tensor in op.inputs and at >= resume for op, at in self._layers.values())
+
+    @cached_property
+    def _layers(self) -> dict[str, tuple[Operator, int]]:
+        """Every operator of the prefix and its layer, by name."""
+        return {
+            op.name: (op, layer.index)
+            for layer in self.graph.layers[: self.tau]
+            for op in layer.operators
+        }
+
+    def _kept(self, strip: int, tensor: str, operators: tuple[Operator, ...]) -> int:
+        """First row that a later strip still reads; all rows reached if none does."""
+        index = self.strips[strip][0]
+        reached = self.new_rows(strip, tensor)[1]
+        wanted = [reached]
+        for op in operators:
+            if tensor not in op.inputs:
+                continue
+            out = op.outputs[0]
+            made = self.new_rows(strip, out)[1]
+            if made >= int(self.rows.stops[out][self._last_row(index, op)]):
+                continue  # the operator is through with this band and those that resume from it
+            row = made
+            if op.kind is Kind.WINDOW:
+                row = max(made * op.rows.stride - op.rows.pad_begin, 0)
+            wanted.append(row)
+        return min(wanted)
+
+    def _last_row(self, index: int, op: Operator) -> int:
+        """Fused row at which an operator ends that goes on from band to band."""
+        layer = self._layers[op.name][1]
+        while index + 1 < len(self.bands) and layer >= self.resumes[index + 1]:
+            index += 1
+        return self.bands[index].stop

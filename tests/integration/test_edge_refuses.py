@@ -1,0 +1,581 @@
+"""Wrong and hostile clients: each is refused with a reason, and the server serves the next one.
+
+And the other way round: servers that die, fall silent or answer nonsense end a run in a PeerError.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import numpy as np
+import pytest
+
+from fusepath import jsonfile
+from fusepath.errors import PeerError, PeerRefusedError, PeerTimeoutError, PeerUnreachableError
+from fusepath.execute import client as client_module
+from fusepath.execute import codec
+from fusepath.execute import device as device_module
+from fusepath.execute.limits import MAX_MESSAGE_BYTES
+from fusepath.execute.prepared import DeviceWork
+from fusepath.execute.run import run
+from fusepath.execute.wire import fusepath_pb2 as pb
+from fusepath.execute.wire import fusepath_pb2_grpc as pb_grpc
+from fusepath.onnx_io import load_model
+from tests.edges import Edge, edge_server
+from tests.plans import pixels, plan_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from fusepath.onnx_io import Model
+    from fusepath.plan import Plan
+
+pytestmark = pytest.mark.system
+
+SOURCE = "zoo:squeezenet?size=64&weights=integer"
+TIMEOUT_S = 30.0
+Refused = grpc.StatusCode.FAILED_PRECONDITION
+Invalid = grpc.StatusCode.INVALID_ARGUMENT
+Exhausted = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+@cache
+def model() -> Model:
+    return load_model(SOURCE)
+
+
+@cache
+def good_plan() -> Plan:
+    return plan_of(model(), tau=4, grid=(2, 2), cuts=[1, 3, 5, 2])
+
+
+def assert_still_serves(edge: Edge) -> None:
+    report = run(
+        model(), pixels(model()), edge=edge.address, plan=good_plan(), verify=True, timeout_s=20
+    )
+    assert report.comparison is not None
+    assert report.comparison.bit_equal
+
+
+@pytest.fixture
+def stub(edge: Edge) -> Iterator[Any]:
+    """The raw calls; afterwards the server must still do its work."""
+    options = [("grpc.max_send_message_length", -1), ("grpc.enable_http_proxy", 0)]
+    with grpc.insecure_channel(edge.address, options=options) as channel:
+        yield pb_grpc.EdgeStub(channel)
+    assert_still_serves(edge)
+
+
+def assert_refused(call: Callable[[], Any], code: grpc.StatusCode, words: str) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        call()
+    details = caught.value.details()
+    assert caught.value.code() is code, details
+    assert words in details
+    assert "\n" not in details
+    assert len(details) < 2000
+
+
+# ---------------------------------------------------------------------------- plans
+
+
+def prepare(stub: Any, plan_json: bytes) -> Any:
+    return stub.Prepare(pb.PrepareRequest(plan_json=plan_json), timeout=TIMEOUT_S)
+
+
+def changed(**changes: Any) -> bytes:
+    """The good plan with other values; ``a__b`` means the key b within a."""
+    document = json.loads(jsonfile.encode(good_plan()))
+    for name, value in changes.items():
+        *parents, key = name.split("__")
+        target = document
+        for parent in parents:
+            target = target[parent]
+        target[key] = value
+    return json.dumps(document).encode()
+
+
+NOT_PLANS = {
+    "nothing": b"",
+    "no JSON": b"this is no plan",
+    "half a plan": jsonfile.encode(good_plan())[:200],
+    "another JSON": b"[]",
+    "null": b"null",
+    "not UTF-8": b'{"format": "\xff\xfe"}',
+    "deeply nested": b"[" * 100_000,
+    "deeply nested within a plan": changed(model__name=1).replace(b": 1", b": " + b"[" * 100_000, 1),
+    "an unknown key": changed(surprise=1),
+    "a wrong type": changed(tau="four"),
+    "a fraction": changed(tau=1.5),
+    "another machine": changed(device={"type": "abacus"}),
+    "an unknown dtype": changed(input__dtype="float64"),
+    "a division by zero": changed(input__std=[0.0]),
+    "no mean": changed(input__mean=[]),
+    "three grid axes": changed(grid=[1, 1, 1]),
+    "no grid": changed(grid=[]),
+    "a number too long to print": changed().replace(b'"tau": 4', b'"tau": 1' + b"0" * 10_000),
+}
+
+
+@pytest.mark.parametrize("data", NOT_PLANS.values(), ids=NOT_PLANS)
+def test_what_is_no_plan_is_not_prepared(stub, data):
+    assert_refused(lambda: prepare(stub, data), Refused, "not a fusepath plan file")
+
+
+IMPOSSIBLE = {
+    "another format": ({"format": "nonsense"}, "plan"),
+    "a later version": ({"version": 99}, "version 99"),
+    "a huge grid": ({"grid": [4096, 4096]}, "grid 4096x4096"),
+    "an endless grid": ({"grid": [2**62, 2**62]}, "do not fit"),
+    "more paths than are served": ({"grid": [64, 65]}, "do not fit"),
+    "an empty grid": ({"grid": [0, 0]}, "do not fit"),
+    "a grid turned inside out": ({"grid": [-2, -2]}, "do not fit"),
+    "more tiles than rows": ({"grid": [1, 60], "order": list(range(1, 61)), "cuts": [1] * 60}, ""),
+    "a layer beyond 64 bits": ({"tau": 10**30}, "do not fit"),
+    "a layer too deep": ({"tau": 10**9}, "tau=1000000000"),
+    "no layer": ({"tau": 0}, "tau=0"),
+    "a negative layer": ({"tau": -1}, "tau=-1"),
+    "a layer behind a barrier": ({"tau": 30}, "GlobalAveragePool"),
+    "a cut before the first layer": ({"cuts": [0, 1, 1, 1]}, "'cuts'"),
+    "a cut behind the path": ({"cuts": [1, 1, 1, 6]}, "'cuts'"),
+    "too few cuts": ({"cuts": [1, 1, 1]}, "'cuts'"),
+    "a path twice": ({"order": [1, 2, 3, 3]}, "'order'"),
+    "path 0": ({"order": [0, 1, 2, 3]}, "'order'"),
+    "a long order": ({"order": list(range(1, 100_001))}, "'order'"),
+    "mean of too few channels": ({"input__mean": [1.0, 2.0]}, "mean"),
+    "std of too many channels": ({"input__std": [1.0] * 4}, "std"),
+    "a file of the server": ({"model__source": "/etc/passwd", "model__sha256": "0" * 64}, "SHA-256"),
+    "another model": ({"model__sha256": "0" * 64}, "SHA-256"),
+    "a model that does not exist": ({"model__source": "zoo:hal9000", "model__sha256": "0" * 64}, "hal9000"),
+    "a zoo model of absurd size": ({"model__source": "zoo:alexnet?size=100000", "model__sha256": "0" * 64}, ""),
+    "another of absurd size": ({"model__source": "zoo:squeezenet?size=100000", "model__sha256": "0" * 64}, ""),
+    "a zoo model with an unknown key": ({"model__source": "zoo:vgg16?colour=red", "model__sha256": "0" * 64}, "colour"),
+    "another seed": ({"model__source": f"{SOURCE}&seed=3", "model__sha256": "1" * 64}, "SHA-256"),
+    "a huge input": ({"model__input_shape": [1, 3, 10**9, 10**9]}, "too large"),
+    "an endless input": ({"model__input_shape": [1, 3, 2**62, 2**62]}, "too large"),
+    "a negative input": ({"model__input_shape": [1, 3, -64, -64]}, "takes an input of"),
+    "an input without size": ({"model__input_shape": []}, "takes an input of"),
+    "another input than the model's": ({"model__input_shape": [1, 3, 65, 65]}, "takes an input of"),
+}
+
+
+@pytest.mark.parametrize(("changes", "words"), IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+def test_a_plan_that_cannot_be_carried_out_is_not_prepared(stub, changes, words):
+    assert_refused(lambda: prepare(stub, changed(**changes)), Refused, words)
+
+
+def test_a_large_model_behind_a_small_stated_input_is_not_prepared(stub):
+    """The stated shape is held against the limit; the real one must be that."""
+    large = load_model("zoo:squeezenet?size=2600&weights=integer")
+    plan = jsonfile.encode(plan_of(large, tau=1, grid=(2, 2), cuts=[1]))
+    document = json.loads(plan)
+    document["model"]["input_shape"] = [1, 3, 64, 64]
+
+    assert_refused(lambda: prepare(stub, json.dumps(document).encode()), Refused, "takes an input")
+
+
+def test_profiles_of_unknown_models_are_refused(stub):
+    request = pb.ModelRequest(name="x", sha256="0" * 64, source="x.onnx", input_shape=[1, 3, 8, 8])
+    huge = pb.ModelRequest(name="x", sha256="0" * 64, source=SOURCE, input_shape=[1, 3, 10**9, 8])
+
+    assert_refused(lambda: stub.Profile(request, timeout=TIMEOUT_S), Refused, "SHA-256")
+    assert_refused(lambda: stub.Profile(huge, timeout=TIMEOUT_S), Refused, "too large")
+
+
+# ---------------------------------------------------------------------------- streams
+
+
+def infer(stub: Any, *messages: pb.Upload) -> list[pb.Download]:
+    return list(stub.Infer(iter(messages), timeout=TIMEOUT_S))
+
+
+def start() -> pb.Upload:
+    digest = sha256(jsonfile.encode(good_plan())).hexdigest()
+    return pb.Upload(start=pb.Start(plan_sha256=digest))
+
+
+@cache
+def _pieces() -> dict[int, tuple[pb.Tensor, ...]]:
+    device = DeviceWork(model(), good_plan())
+    image = pixels(model())
+    return {
+        number: tuple(codec.encode_all(device.compute(number - 1, image)))
+        for number in good_plan().order
+    }
+
+
+def piece(number: int, *, named: int | None = None) -> pb.Upload:
+    """The right piece of a path, perhaps under another number."""
+    tensors = list(_pieces()[number])
+    return pb.Upload(piece=pb.Piece(path=number if named is None else named, tensors=tensors))
+
+
+def with_tensor(**changes: Any) -> pb.Upload:
+    """The piece of path 1 with something wrong about its tensor."""
+    message = piece(1)
+    tensor = message.piece.tensors[0]
+    for name, value in changes.items():
+        if name == "shape":
+            del tensor.shape[:]
+            tensor.shape.extend(value)
+        else:
+            setattr(tensor, name, value)
+    return message
+
+
+@pytest.fixture
+def prepared(stub: Any) -> Any:
+    """The raw calls of a server that has prepared the good plan."""
+    prepare(stub, jsonfile.encode(good_plan()))
+    return stub
+
+
+def test_right_messages_by_hand_are_answered_with_acks_and_the_result(prepared):
+    """Guards the tests below: it is not the hand-made messages that are refused."""
+    answers = infer(prepared, start(), *(piece(number) for number in (1, 2, 3, 4)))
+
+    kinds = [answer.WhichOneof("message") for answer in answers]
+    assert sorted(kinds) == ["ack"] * 4 + ["result"]
+    assert kinds[-1] == "result"
+    assert {span.path for span in answers[-1].result.spans} == {0, 1, 2, 3, 4}
+
+
+def no_tensors() -> pb.Upload:
+    return pb.Upload(piece=pb.Piece(path=1))
+
+
+def a_tensor_twice() -> pb.Upload:
+    message = piece(1)
+    message.piece.tensors.extend(list(message.piece.tensors))
+    return message
+
+
+def damaged() -> pb.Upload:
+    message = piece(1)
+    data = bytearray(message.piece.tensors[0].data)
+    data[len(data) // 2] ^= 1
+    message.piece.tensors[0].data = bytes(data)
+    return message
+
+
+STREAMS: dict[str, tuple[Callable[[], list[pb.Upload]], str]] = {
+    "nothing": (list, "the first message must be Start"),
+    "an empty message first": (lambda: [pb.Upload()], "the first message must be Start"),
+    "a piece first": (lambda: [piece(1)], "the first message must be Start"),
+    "an unknown plan": (
+        lambda: [pb.Upload(start=pb.Start(plan_sha256="f" * 64)), piece(1)],
+        "has not been prepared",
+    ),
+    "a second start": (lambda: [start(), start()], "expected a Piece"),
+    "an empty message": (lambda: [start(), pb.Upload()], "expected a Piece"),
+    "path 0": (lambda: [start(), piece(1, named=0)], "there is no path 0"),
+    "an unknown path": (lambda: [start(), piece(1, named=5)], "there is no path 5"),
+    "a path beyond all": (lambda: [start(), piece(1, named=2**32 - 1)], "there is no path"),
+    "a path twice": (lambda: [start(), piece(1), piece(1)], "path 1 was sent twice"),
+    "the piece of another path": (lambda: [start(), piece(2, named=1)], "is not expected here"),
+    "another type": (lambda: [start(), with_tensor(dtype="float32")], "expected uint8"),
+    "an unknown type": (lambda: [start(), with_tensor(dtype="object")], "expected uint8"),
+    "another shape": (lambda: [start(), with_tensor(shape=[1, 3, 1, 1])], "expected uint8"),
+    "a negative shape": (lambda: [start(), with_tensor(shape=[-1, 3, 9, 9])], "expected uint8"),
+    "no shape": (lambda: [start(), with_tensor(shape=[])], "expected uint8"),
+    "too few bytes": (lambda: [start(), with_tensor(data=b"123")], "has 3 bytes"),
+    "no bytes": (lambda: [start(), with_tensor(data=b"")], "has 0 bytes"),
+    "another checksum": (lambda: [start(), with_tensor(crc32=1)], "damaged on the way"),
+    "a flipped bit": (lambda: [start(), damaged()], "damaged on the way"),
+    "another tensor": (lambda: [start(), with_tensor(name="secrets")], "is not expected here"),
+    "a long name": (lambda: [start(), with_tensor(name="x" * 100_000)], "is not expected here"),
+    "a name with line breaks": (lambda: [start(), with_tensor(name="a\nb")], "is not expected"),
+    "no tensors": (lambda: [start(), no_tensors()], "is missing"),
+    "a tensor twice": (lambda: [start(), a_tensor_twice()], "is not expected here"),
+    "no pieces": (lambda: [start()], "the stream ended without path 1, 2, 3, 4"),
+    "a missing path": (lambda: [start(), piece(1), piece(4)], "ended without path 2, 3"),
+}
+
+
+@pytest.mark.parametrize(("messages", "words"), STREAMS.values(), ids=STREAMS)
+def test_a_stream_that_the_plan_does_not_call_for_is_refused(prepared, messages, words):
+    assert_refused(lambda: infer(prepared, *messages()), Invalid, words)
+
+
+def test_a_message_larger_than_any_map_is_refused(prepared):
+    message = with_tensor(data=bytes(MAX_MESSAGE_BYTES + 1))
+
+    assert_refused(lambda: infer(prepared, start(), message), Exhausted, "larger than max")
+
+
+def test_a_client_that_leaves_in_the_middle_leaves_nothing_behind(prepared):
+    gate = threading.Event()
+
+    def messages() -> Iterator[pb.Upload]:
+        yield start()
+        yield piece(1)
+        gate.wait(TIMEOUT_S)
+
+    for _ in range(5):
+        call = prepared.Infer(messages(), timeout=TIMEOUT_S)
+        assert next(call).ack.path == 1
+        call.cancel()
+    gate.set()
+
+
+def test_devices_at_the_same_time_each_get_their_own_result(prepared):
+    """Two streams of one plan, piece by piece in turn: nothing of one gets into the other."""
+    images = [pixels(model(), seed=seed) for seed in (1, 2)]
+    device = DeviceWork(model(), good_plan())
+    turns = threading.Barrier(2, timeout=TIMEOUT_S)
+
+    def messages(image: np.ndarray) -> Iterator[pb.Upload]:
+        sent = {n: codec.encode_all(device.compute(n - 1, image)) for n in good_plan().order}
+        yield start()
+        for number, tensors in sent.items():
+            turns.wait()
+            yield pb.Upload(piece=pb.Piece(path=number, tensors=tensors))
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(
+            pool.map(lambda image: list(prepared.Infer(messages(image), timeout=TIMEOUT_S)), images)
+        )
+
+    expected = {"output": ("float32", (1, 1000))}
+    results = [codec.decode(answer[-1].result.tensors, expected)["output"] for answer in answers]
+    alone = [
+        run(model(), image, edge=None, plan=plan_of(model(), cuts=[31])).median.outputs["output"]
+        for image in images
+    ]
+    np.testing.assert_array_equal(results, alone)
+    assert not np.array_equal(*alone)
+
+
+# ---------------------------------------------------------------------------- below gRPC
+
+NOISE = {
+    "noise": bytes(np.random.default_rng(0).integers(0, 256, 4096, dtype=np.uint8)),
+    "HTTP/1": b"GET / HTTP/1.1\r\nHost: edge\r\n\r\n",
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200),
+    "a broken HTTP/2 frame": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 64,
+    "an endless header": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+    + b"\xff\xff\xff\x01\x04\x00\x00\x00\x01" * 100,
+    "zeros": bytes(100_000),
+}
+
+
+@pytest.mark.parametrize("data", NOISE.values(), ids=NOISE)
+def test_noise_on_the_port_disturbs_nobody(edge, data):
+    host, port = edge.address.split(":")
+    with socket.create_connection((host, int(port)), timeout=TIMEOUT_S) as connection:
+        try:
+            connection.sendall(data)
+            while connection.recv(65536):
+                pass  # until the server has had enough of it
+        except OSError:
+            pass  # it hung up on us
+
+    assert_still_serves(edge)
+
+
+def test_silent_connections_disturb_nobody(edge):
+    host, port = edge.address.split(":")
+    connections = [socket.create_connection((host, int(port))) for _ in range(20)]
+    try:
+        assert_still_serves(edge)
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+# ---------------------------------------------------------------------------- bad servers
+
+
+def doing_before_piece(
+    monkeypatch: pytest.MonkeyPatch, number: int, act: Callable[[], None]
+) -> None:
+    """Have something happen right before the so-many-th piece of a run is sent."""
+    original, sent = codec.encode_all, iter(range(1, 1000))
+
+    def encode_all(values: Any) -> Any:
+        if next(sent) == number:
+            act()
+        return original(values)
+
+    monkeypatch.setattr(device_module.codec, "encode_all", encode_all)
+
+
+def assert_run_fails(address: str, kind: type[PeerError], words: str | None, timeout_s: float) -> None:
+    started_s = time.monotonic()
+    with pytest.raises(kind, match=words) as caught:
+        run(model(), pixels(model()), edge=address, plan=good_plan(), timeout_s=timeout_s)
+    assert time.monotonic() - started_s < timeout_s + 10
+    assert caught.value.exit_code == 3
+    assert caught.value.peer == address
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_server_killed_in_the_middle_of_a_run_is_noticed_at_once(monkeypatch, number):
+    with edge_server() as own:
+        doing_before_piece(monkeypatch, number, own.kill)
+
+        assert_run_fails(own.address, PeerError, None, timeout_s=20)
+
+
+def test_a_server_that_stands_still_in_the_middle_of_a_run_ends_it_at_the_deadline(monkeypatch):
+    """The kernel of a stopped process goes on acknowledging what is sent to it."""
+    with edge_server() as own:
+        doing_before_piece(monkeypatch, 2, lambda: own.process.send_signal(signal.SIGSTOP))
+        try:
+            assert_run_fails(own.address, PeerError, None, timeout_s=2)
+        finally:
+            own.process.send_signal(signal.SIGCONT)
+
+
+def test_a_port_where_nobody_listens_is_unreachable(monkeypatch):
+    monkeypatch.setattr(client_module, "CONNECT_TIMEOUT_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = "127.0.0.1:{}".format(taken.getsockname()[1])
+
+    assert_run_fails(address, PeerUnreachableError, "nobody answered within 0.3 s", timeout_s=5)
+
+
+def test_a_listener_that_never_answers_is_unreachable(monkeypatch):
+    monkeypatch.setattr(client_module, "CONNECT_TIMEOUT_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = "127.0.0.1:{}".format(silent.getsockname()[1])
+
+        assert_run_fails(address, PeerUnreachableError, "nobody answered", timeout_s=5)
+
+
+def test_a_listener_that_talks_nonsense_is_unreachable(monkeypatch):
+    monkeypatch.setattr(client_module, "CONNECT_TIMEOUT_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = "127.0.0.1:{}".format(listener.getsockname()[1])
+
+        def talk() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 404 Not Found\r\n\r\n")
+
+        talking = threading.Thread(target=talk)
+        talking.start()
+        assert_run_fails(address, PeerUnreachableError, "nobody answered", timeout_s=5)
+        talking.join()
+
+
+@dataclass
+class Strange(pb_grpc.EdgeServicer):
+    """A server that answers as it is told."""
+
+    answers: list[pb.Download] = field(default_factory=list)
+    digest: str = ""
+    profile: bytes = b""
+    stays_open: bool = False
+    hangs_up: bool = False
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def Clock(self, request, context):  # noqa: N802
+        return pb.ClockReply(edge_ns=time.monotonic_ns())
+
+    def Profile(self, request, context):  # noqa: N802
+        return pb.ProfileReply(profile_json=self.profile)
+
+    def Prepare(self, request, context):  # noqa: N802
+        digest = self.digest or sha256(request.plan_json).hexdigest()
+        return pb.PrepareReply(plan_sha256=digest)
+
+    def Infer(self, request_iterator, context):  # noqa: N802
+        if self.hangs_up:
+            return
+        for _ in request_iterator:
+            pass  # a stream that ends too early would hide the answers behind an error of gRPC's
+        yield from self.answers
+        if self.stays_open:
+            self.released.wait(TIMEOUT_S)
+
+
+@contextmanager
+def serving(servicer: Strange) -> Iterator[str]:
+    server = grpc.server(ThreadPoolExecutor(4))
+    pb_grpc.add_EdgeServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        servicer.released.set()
+        server.stop(None).wait()
+
+
+def result(*, tensors: list[pb.Tensor], spans: list[pb.EdgeSpan] | None = None) -> pb.Download:
+    return pb.Download(result=pb.Result(tensors=tensors, spans=spans or []))
+
+
+def right_output() -> pb.Tensor:
+    return codec.encode("output", np.zeros((1, 1000), dtype=np.float32))
+
+
+def acks(*paths: int) -> list[pb.Download]:
+    now = time.monotonic_ns()
+    return [pb.Download(ack=pb.Ack(path=path, received_ns=now)) for path in paths]
+
+
+def test_a_server_that_never_finishes_runs_into_the_deadline():
+    with serving(Strange(stays_open=True)) as address:
+        assert_run_fails(address, PeerTimeoutError, "before the deadline", timeout_s=0.5)
+
+
+def test_a_server_that_prepares_another_plan_is_not_used():
+    with serving(Strange(digest="0" * 64)) as address:
+        assert_run_fails(address, PeerRefusedError, "prepared another plan", timeout_s=5)
+
+
+def an_output(value: np.ndarray, name: str = "output") -> list[pb.Download]:
+    return [*acks(1, 2, 3, 4), result(tensors=[codec.encode(name, value)])]
+
+
+ZEROS = np.zeros((1, 1000), dtype=np.float32)
+NONSENSE: dict[str, tuple[list[pb.Download], str]] = {
+    "nothing": ([], "ended without a result"),
+    "acks alone": (acks(1, 2, 3, 4), "ended without a result"),
+    "an empty message": ([pb.Download()], "an empty message"),
+    "no outputs": ([*acks(1, 2, 3, 4), result(tensors=[])], "is missing"),
+    "another output": (an_output(ZEROS, "secrets"), "is not expected"),
+    "an output of another shape": (an_output(ZEROS[:, :10]), "expected float32"),
+    "an output of another type": (an_output(ZEROS.astype(np.float64)), "expected float32"),
+    "a result without acks": ([result(tensors=[right_output()])], "without having had every path"),
+    "acks of unknown paths": (
+        [*acks(0, 77), result(tensors=[right_output()])],
+        "without having had every path",
+    ),
+    "work on an unknown path": (
+        [*acks(1, 2, 3, 4), result(tensors=[right_output()], spans=[pb.EdgeSpan(path=9)])],
+        "a path that the plan does not have",
+    ),
+}
+
+
+@pytest.mark.parametrize(("answers", "words"), NONSENSE.values(), ids=NONSENSE)
+def test_a_server_that_answers_nonsense_is_a_peer_error(answers, words):
+    with serving(Strange(answers=answers)) as address:
+        assert_run_fails(address, PeerRefusedError, words, timeout_s=5)
+
+
+def test_a_server_that_hangs_up_without_reading_is_a_peer_error():
+    with serving(Strange(hangs_up=True)) as address:
+        assert_run_fails(address, PeerError, None, timeout_s=5)
+
+
+@pytest.mark.parametrize("profile", [b"", b"{}", b"[1, 2", b'{"type": "profile"}'], ids=repr)
+def test_a_server_whose_profile_is_none_is_a_peer_error(profile):
+    with serving(Strange(profile=profile)) as address, pytest.raises(PeerError) as caught:
+        run(model(), pixels(model()), edge=address, algorithm="nfl", timeout_s=5)
+    assert caught.value.exit_code == 3

@@ -7,7 +7,7 @@ DEV_READY := $(VENV)/.dev-ready
 GRPC_TOOLS := .cache/grpc-tools
 WIRE := src/fusepath/execute/wire
 
-.PHONY: demo test check slow proto clean
+.PHONY: demo test check slow proto bench-plan clean
 
 demo: $(READY)  ## an edge server, a slow link and a weak device on this machine
 	$(BIN)/fusepath demo
@@ -24,6 +24,9 @@ check: $(DEV_READY) $(GRPC_TOOLS)/.ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	PROTOC=$(abspath $(GRPC_TOOLS))/bin/python $(BIN)/python tools/generate_wire.py --check
+
+bench-plan: $(READY)  ## gains and gaps of the planners over networks, machines and links
+	$(BIN)/python benchmarks/plan.py
 
 proto: $(DEV_READY) $(GRPC_TOOLS)/.ready  ## regenerate the messages from fusepath.proto
 	PROTOC=$(abspath $(GRPC_TOOLS))/bin/python $(BIN)/python tools/generate_wire.py

@@ -87,7 +87,8 @@ def networks(draw, max_blocks: int = 5) -> ModelGraph:
         elif block == "branch":
             left = slide(current, same=True)
             right = slide(current, same=True)
-            assert left is not None and right is not None
+            assert left is not None
+            assert right is not None
             current = add(Kind.POINTWISE, (left, right), size)  # type: ignore[arg-type]
         elif block == "skip" and operators:
             deep = slide(current, same=True)
@@ -104,4 +105,29 @@ def networks(draw, max_blocks: int = 5) -> ModelGraph:
         outputs=(current,),
         tensors=tensors,
         operators=operators,
+    )
+
+
+def untileable() -> ModelGraph:
+    """One operator that needs the whole map: nothing can be tiled."""
+    tensors = {
+        "image": Tensor(name="image", shape=(1, 3, 8, 8)),
+        "y": Tensor(name="y", shape=(1, 10)),
+    }
+    flatten = Operator(
+        name="dense",
+        op_type="Gemm",
+        kind=Kind.BARRIER,
+        inputs=("image",),
+        outputs=("y",),
+        work=Work(macs=1920),
+        barrier_reason="needs the whole feature map",
+    )
+    return build_graph(
+        name="untileable",
+        sha256="1" * 64,
+        input=tensors["image"],
+        outputs=("y",),
+        tensors=tensors,
+        operators=[flatten],
     )

@@ -278,7 +278,9 @@ class Net:
         size = self.shapes[left][1:]
         most = max(self.shapes[left][0], self.shapes[right][0])
         alike = self.shapes[left] == self.shapes[right]
-        op = self.draw(st.sampled_from(["Concat", "Add", "Mul", "Max", "Sum"] if alike else ["Concat"]))
+        op = self.draw(
+            st.sampled_from(["Concat", "Add", "Mul", "Max", "Sum"] if alike else ["Concat"])
+        )
         match op:
             case "Concat":
                 channels = self.shapes[left][0] + self.shapes[right][0]

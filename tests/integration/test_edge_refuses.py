@@ -114,7 +114,9 @@ NOT_PLANS = {
     "null": b"null",
     "not UTF-8": b'{"format": "\xff\xfe"}',
     "deeply nested": b"[" * 100_000,
-    "deeply nested within a plan": changed(model__name=1).replace(b": 1", b": " + b"[" * 100_000, 1),
+    "deeply nested within a plan": changed(model__name=1).replace(
+        b": 1", b": " + b"[" * 100_000, 1
+    ),
     "an unknown key": changed(surprise=1),
     "a wrong type": changed(tau="four"),
     "a fraction": changed(tau=1.5),
@@ -155,12 +157,27 @@ IMPOSSIBLE = {
     "a long order": ({"order": list(range(1, 100_001))}, "'order'"),
     "mean of too few channels": ({"input__mean": [1.0, 2.0]}, "mean"),
     "std of too many channels": ({"input__std": [1.0] * 4}, "std"),
-    "a file of the server": ({"model__source": "/etc/passwd", "model__sha256": "0" * 64}, "SHA-256"),
+    "a file of the server": (
+        {"model__source": "/etc/passwd", "model__sha256": "0" * 64},
+        "SHA-256",
+    ),
     "another model": ({"model__sha256": "0" * 64}, "SHA-256"),
-    "a model that does not exist": ({"model__source": "zoo:hal9000", "model__sha256": "0" * 64}, "hal9000"),
-    "a zoo model of absurd size": ({"model__source": "zoo:alexnet?size=100000", "model__sha256": "0" * 64}, ""),
-    "another of absurd size": ({"model__source": "zoo:squeezenet?size=100000", "model__sha256": "0" * 64}, ""),
-    "a zoo model with an unknown key": ({"model__source": "zoo:vgg16?colour=red", "model__sha256": "0" * 64}, "colour"),
+    "a model that does not exist": (
+        {"model__source": "zoo:hal9000", "model__sha256": "0" * 64},
+        "hal9000",
+    ),
+    "a zoo model of absurd size": (
+        {"model__source": "zoo:alexnet?size=100000", "model__sha256": "0" * 64},
+        "",
+    ),
+    "another of absurd size": (
+        {"model__source": "zoo:squeezenet?size=100000", "model__sha256": "0" * 64},
+        "",
+    ),
+    "a zoo model with an unknown key": (
+        {"model__source": "zoo:vgg16?colour=red", "model__sha256": "0" * 64},
+        "colour",
+    ),
     "another seed": ({"model__source": f"{SOURCE}&seed=3", "model__sha256": "1" * 64}, "SHA-256"),
     "a huge input": ({"model__input_shape": [1, 3, 10**9, 10**9]}, "too large"),
     "an endless input": ({"model__input_shape": [1, 3, 2**62, 2**62]}, "too large"),
@@ -411,7 +428,9 @@ def doing_before_piece(
     monkeypatch.setattr(device_module.codec, "encode_all", encode_all)
 
 
-def assert_run_fails(address: str, kind: type[PeerError], words: str | None, timeout_s: float) -> None:
+def assert_run_fails(
+    address: str, kind: type[PeerError], words: str | None, timeout_s: float
+) -> None:
     started_s = time.monotonic()
     with pytest.raises(kind, match=words) as caught:
         run(model(), pixels(model()), edge=address, plan=good_plan(), timeout_s=timeout_s)

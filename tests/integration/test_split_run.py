@@ -171,8 +171,9 @@ def test_a_uint8_image_and_its_float32_form_give_the_same_outputs(edge):
         raw = fusepath.plan.InputFormat(mean=mean, std=std)
         ready = fusepath.plan.InputFormat(dtype="float32")
         outputs = [
-            run(model, value, edge=edge.address, plan=plan_of(model, form=form, **wanted))
-            .median.outputs["output"]
+            run(
+                model, value, edge=edge.address, plan=plan_of(model, form=form, **wanted)
+            ).median.outputs["output"]
             for value, form in ((image, raw), (prepared.astype(np.float32), ready))
         ]
         np.testing.assert_array_equal(*outputs)

@@ -218,5 +218,3 @@ def _two_convolutions() -> ModelGraph:
             for i in (1, 2)
         ],
     )
-
-

@@ -20,6 +20,7 @@ _COMMANDS = {
     "demo": "All of it on this machine: no network, no root.",
     "inspect": "Layers, MACs, bytes, and how far a model can be tiled.",
     "plan": "Find a plan and write it to a file.",
+    "reproduce": "The paper's figures, computed again beside what it published.",
     "run": "Run a model split between this machine and an edge server.",
     "serve": "Be an edge server.",
     "simulate": "Predict a plan's timeline, also on other machines or links.",
@@ -54,6 +55,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 @click.group(
     cls=_LazyGroup,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 a check failed, 2 bad input or usage, 3 the edge server could "
     "not be reached or refused, 4 no feasible plan.",
@@ -66,12 +68,15 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     callback=_print_version,
     help="Show the version and exit.",
 )
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """One CNN inference as fast as a weak device, a slow link and an edge server allow.
 
     The first layers are cut into tiles that run partly here and partly on the edge server, with
     device, link and server at work at the same time. The result is that of the unsplit model.
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 def entry(arguments: list[str] | None = None) -> None:
@@ -81,6 +86,8 @@ def entry(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit code."""
+    # What gRPC would print comes back as an exception as well, and as one line of ours.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         result = cli.main(args=arguments, prog_name="fusepath", standalone_mode=False)
     except click.ClickException as error:

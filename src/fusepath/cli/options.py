@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -94,9 +95,22 @@ def parse_channels(text: str, option: str, *, nonzero: bool = False) -> tuple[fl
         values = tuple(float(part) for part in text.split(","))
     except ValueError:
         raise InputError(f"{option} '{text}' is not a number or a list like 1,2,3") from None
+    if not all(math.isfinite(value) for value in values):
+        raise InputError(f"{option} '{text}' must hold finite numbers")
     if nonzero and 0.0 in values:
         raise InputError(f"{option} '{text}' must not hold zero")
     return values
+
+
+def check_channels(model: Model, **options: tuple[float, ...]) -> None:
+    """Hold the values of ``--mean`` and ``--std`` against the model's channels."""
+    channels = model.graph.input.shape[1]
+    for name, values in options.items():
+        if len(values) not in {1, channels}:
+            raise InputError(
+                f"--{name} has {len(values)} values, but '{model.graph.name}' takes {channels} "
+                f"channels; give one value, or one per channel"
+            )
 
 
 def print_json(document: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from fusepath.cli.options import (
+    check_channels,
     grid_option,
     input_shape_option,
     json_option,
@@ -57,6 +58,7 @@ def command(
     rules = named_convention(convention)
     channels = parse_channels(mean, "--mean"), parse_channels(std, "--std", nonzero=True)
     loaded = open_model(model, input_shape)
+    check_channels(loaded, mean=channels[0], std=channels[1])
     plan = make_plan(
         Setting(
             graph=loaded.graph,

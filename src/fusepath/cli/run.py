@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fusepath.cli.options import (
+    check_channels,
     grid_option,
     input_shape_option,
     json_option,
@@ -113,6 +114,7 @@ def command(
     channels = parse_channels(mean, "--mean"), parse_channels(std, "--std", nonzero=True)
     plan = load_plan(plan_file) if plan_file else None
     loaded = open_model(model, input_shape)
+    check_channels(loaded, mean=channels[0], std=channels[1])
     report = run(
         loaded,
         load_input(input_file, loaded.graph.input, resize=resize),

@@ -25,6 +25,7 @@ from fusepath.cost.machine import (
     MachineProfile,
     overhead_s,
     parse_machine,
+    piece_s,
 )
 from fusepath.cost.paths import PathCosts, path_costs
 from fusepath.cost.strips import Cumulative, StripCosts, strip_costs
@@ -70,6 +71,7 @@ __all__ = [
     "parse_link",
     "parse_machine",
     "path_costs",
+    "piece_s",
     "positions",
     "result_bytes",
     "strip_costs",

@@ -54,6 +54,8 @@ class LayerTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     name: str
     seconds: float
+    fixed_s: float = 0.0
+    """The part of ``seconds`` that is paid for every piece of the layer, however small."""
 
 
 class MachineProfile(
@@ -61,7 +63,7 @@ class MachineProfile(
 ):
     """A machine known by the measured time of each layer of one model.
 
-    A tile of a layer is charged in proportion to the positions it computes.
+    A tile of a layer is charged its fixed part, and the rest by the positions it computes.
     """
 
     KIND: ClassVar[str] = "machine profile"
@@ -81,8 +83,9 @@ class MachineProfile(
         charges = []
         for layer in graph.layers[: graph.tileable_layers]:
             main = max(layer.operators, key=lambda op: ops_per_position(op, convention))
-            seconds = self.layers[layer.index - 1].seconds / positions(graph, main)
-            charges.append(Charge(layer.index, main.outputs[0], seconds))
+            time = self.layers[layer.index - 1]
+            per_position_s = (time.seconds - time.fixed_s) / positions(graph, main)
+            charges.append(Charge(layer.index, main.outputs[0], per_position_s))
         return tuple(charges)
 
     def layer_s(self, graph: ModelGraph, index: int, convention: Convention) -> float:
@@ -109,7 +112,10 @@ class MachineProfile(
         return msgspec.structs.replace(
             self,
             layers=tuple(
-                LayerTime(name=item.name, seconds=item.seconds * factor) for item in self.layers
+                LayerTime(
+                    name=item.name, seconds=item.seconds * factor, fixed_s=item.fixed_s * factor
+                )
+                for item in self.layers
             ),
             call_overhead_s=self.call_overhead_s * factor,
         )
@@ -126,6 +132,14 @@ Machine = ComputeRate | MachineProfile
 def overhead_s(machine: Machine) -> float:
     """Fixed seconds per session call."""
     return machine.call_overhead_s if isinstance(machine, MachineProfile) else 0.0
+
+
+def piece_s(machine: Machine, first: int, last: int) -> float:
+    """Seconds that a piece of layers ``first … last`` takes however small it is; 0 for none."""
+    if first > last or not isinstance(machine, MachineProfile):
+        return 0.0
+    fixed_s = sum(item.fixed_s for item in machine.layers[first - 1 : last])
+    return machine.call_overhead_s + fixed_s
 
 
 def parse_machine(text: str) -> Machine:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fusepath.cost.convention import Convention, Regions
-from fusepath.cost.machine import overhead_s
+from fusepath.cost.machine import piece_s
 from fusepath.cost.work import bytes_per_element
 from fusepath.tiling import Grid, Intervals, aligned_regions, check_tileable, needed_regions
 
@@ -144,8 +144,8 @@ def path_costs(
         )
         axes.append(_Axis.of(lengths, parts))
 
-    device_call = np.array([0.0] + [overhead_s(device)] * tau)
-    edge_call = np.array([overhead_s(edge)] * tau + [0.0])
+    device_call = np.array([piece_s(device, 1, cut - 1) for cut in range(1, tau + 2)])
+    edge_call = np.array([piece_s(edge, cut, tau) for cut in range(1, tau + 2)])
     for grid in grids:
         rows, row_class = axes[0].grid(grid.rows)
         cols, col_class = axes[1].grid(grid.cols)

@@ -52,8 +52,11 @@ def load_input(path: str | Path, target: Tensor, *, resize: bool = False) -> NDA
 def _load_array(file: Path) -> NDArray[Any]:
     try:
         array: NDArray[Any] = np.load(file, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, MemoryError) as error:
         raise ImageError(f"input '{file}' is not a .npy array of numbers: {error}") from error
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise ImageError(f"input '{file}' is not a .npy array but an archive; save one array")
     if array.dtype not in (np.uint8, np.float32):
         raise ImageError(f"input '{file}' is {array.dtype}; give uint8 pixels or float32 values")
     return array

@@ -85,6 +85,11 @@ class DeviceWork:
                 whole[name][:, :, box.rows.slice(), box.cols.slice()] = share
         return whole
 
+    @property
+    def sessions(self) -> int:
+        """Number of sessions in memory."""
+        return sum(stage.sessions for stage in self._stages.values())
+
     def computes(self, path: int) -> bool:
         """Whether the device does anything for a path but cut it out of the image."""
         return self._plan.cuts[path] in self._stages
@@ -182,6 +187,11 @@ class EdgeWork:
     def macs(self) -> int:
         """Multiply-accumulates of one inference on the edge server."""
         return _macs(self._stages, self.plan) + (self._tail.macs(0) if self._tail else 0)
+
+    @property
+    def sessions(self) -> int:
+        """Number of sessions in memory."""
+        return sum(stage.sessions for stage in self._stages.values()) + (self._tail is not None)
 
     def warm_up(self) -> None:
         """Run every session once on zeros, so that the first image does not pay for it."""

@@ -19,7 +19,7 @@ from fusepath.execute.measure import measure_layers
 from fusepath.execute.pixels import to_model_input
 from fusepath.execute.runner import Runner
 from fusepath.onnx_io import original_with_shape
-from fusepath.plan import Setting, make_plan
+from fusepath.plan import ALGORITHMS, Setting, make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,6 +171,10 @@ async def _run(
     if plan is not None:
         plan.check(model.graph)
         check_image(image, model, plan)
+    elif planning.algorithm not in ALGORITHMS:
+        raise InputError(
+            f"there is no algorithm '{planning.algorithm}'; known ones are {', '.join(ALGORITHMS)}"
+        )
     needs_edge = (
         not stays_local(plan, model) if plan is not None else planning.algorithm != "device-only"
     )

@@ -36,6 +36,10 @@ class Stage(Protocol):
     the path holds of the tensor (`Paths`).
     """
 
+    @property
+    def sessions(self) -> int:
+        """Number of sessions in memory."""
+
     def prepare(self, path: int) -> None:
         """Build what a path (0-based) needs, if it is not there yet."""
 
@@ -71,6 +75,8 @@ class WholeStage:
         self._model, self._form = model, form
         self._inputs = sub.inputs
         self._runner = Runner(sub.data, outputs=sub.outputs, threads=threads)
+
+    sessions = 1
 
     def prepare(self, path: int) -> None:
         """Nothing is left to build."""
@@ -114,6 +120,8 @@ class TileStage:
         self._model, self._tiling, self._form = model, tiling, form
         self._inputs = sub.inputs
         self._runner = Runner(sub.data, outputs=sub.outputs, threads=threads)
+
+    sessions = 1
 
     def prepare(self, path: int) -> None:
         """All tiles share the one session."""

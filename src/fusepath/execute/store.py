@@ -36,7 +36,8 @@ class ModelStore:
             if not directory.is_dir():
                 raise ModelError(f"models folder '{folder}' is not a folder")
             for file in sorted(directory.glob("*.onnx")):
-                self._files[_digest(file)] = file
+                if file.is_file():
+                    self._files[_digest(file)] = file
 
     def __len__(self) -> int:
         return len(self._files)

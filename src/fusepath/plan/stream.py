@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.cost import Cumulative, StripCosts, overhead_s, strip_costs
+from fusepath.cost import Cumulative, StripCosts, piece_s, strip_costs
 from fusepath.errors import GeometryError
 from fusepath.plan.offload import Segment
 from fusepath.plan.problem import NS_PER_S, Problem
@@ -288,7 +288,6 @@ def _makespan_of(layer: _Layer, segments: Sequence[Segment]) -> float:
 def _durations(layer: _Layer, segments: Sequence[Segment]) -> tuple[FloatArray, FloatArray]:
     """Seconds of every strip (device, 0, edge) with fixed costs, and bytes of every strip."""
     costs, setting = layer.costs, layer.setting
-    device_call_s, edge_call_s = overhead_s(setting.device), overhead_s(setting.edge)
     device: list[FloatArray] = []
     edge: list[FloatArray] = []
     sent: list[FloatArray] = []
@@ -296,9 +295,11 @@ def _durations(layer: _Layer, segments: Sequence[Segment]) -> tuple[FloatArray, 
     for segment, following in itertools.zip_longest(segments, segments[1:]):
         cut, ends = segment.cut - 1, list(segment.strips)
         reached, begun = costs.reached, costs.begun(resume)
+        device_call_s = piece_s(setting.device, 1, segment.cut - 1)
+        edge_call_s = piece_s(setting.edge, segment.cut, layer.rows.tau)
         for upto, begin, call_s, into in (
-            (reached.device_s, begun.device_s, device_call_s * (cut > 0), device),
-            (reached.edge_s, begun.edge_s, edge_call_s * (cut < layer.rows.tau), edge),
+            (reached.device_s, begun.device_s, device_call_s, device),
+            (reached.edge_s, begun.edge_s, edge_call_s, edge),
             (reached.up_bytes, begun.up_bytes, 0.0, sent),
         ):
             before = np.concatenate([[begin[cut, segment.start]], upto[cut, ends[:-1]]])

@@ -8,6 +8,7 @@ from fusepath.report.tables import (
     plan_text,
     plans_table,
     render,
+    speed_ups_table,
 )
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "plan_text",
     "plans_table",
     "render",
+    "speed_ups_table",
 ]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fusepath.cost import Convention
     from fusepath.graph import ModelGraph
     from fusepath.plan import Plan
+    from fusepath.study import Fig4
     from fusepath.timeline import Timeline
 
 
@@ -104,6 +105,22 @@ def plan_text(plan: Plan) -> str:
             f"{format_count(plan.edge_macs)} MAC on the edge, {format_bytes(plan.up_bytes)} sent",
         ]
     )
+
+
+def speed_ups_table(figure: Fig4) -> Table:
+    """Fig. 4 in short: how much faster than NFL, by network and convention."""
+    networks = list(dict.fromkeys(curves.network for curves in figure.curves))
+    table = _table("convention", *networks)
+    for granted in (False, True):
+        for item in figure.conventions:
+            name = item.convention.name
+            found = [figure.one(network, name, granted=granted) for network in networks]
+            if any(curves is not None for curves in found):
+                table.add_row(
+                    f"{name}{', granted' if granted else ''}",
+                    *("" if curves is None else f"{curves.speed_up():.2f}" for curves in found),
+                )
+    return table
 
 
 def milliseconds(seconds: float) -> str:

@@ -65,7 +65,7 @@ class Example:
         """The figure for ``--json``: times in the paper's units."""
         return {
             "inference_time": units(self.schedule.makespan_ns),
-            "layer10": units(self.schedule.tail[0]) + TAIL[0] / EDGE,
+            "layer10": layer_10(self.schedule),
             "order": [path + 1 for path in self.schedule.order],
             "cuts": list(self.schedule.cuts),
             "statements": [
@@ -94,6 +94,11 @@ def units(time_ns: int) -> float:
     """Nanoseconds as the paper's units of time (one second here)."""
     value = time_ns / NS_PER_S
     return int(value) if value.is_integer() else value
+
+
+def layer_10(schedule: Schedule) -> float:
+    """When the first layer behind the paths is done."""
+    return units(schedule.tail[0] + TAIL[0] * NS_PER_S // EDGE)
 
 
 def five_layers() -> Problem:
@@ -189,7 +194,7 @@ def _figure_3() -> Example:
             Statement(
                 name="layer10",
                 published=11,
-                ours=units(schedule.tail[0]) + TAIL[0] / EDGE,
+                ours=layer_10(schedule),
                 sentence="the task completion time of layer 10 is 8 + 3 = 11",
             ),
         ),

@@ -9,7 +9,7 @@ import msgspec
 from fusepath import jsonfile
 from fusepath.cost import DescribedConvention, described_convention
 from fusepath.errors import FileFormatError
-from fusepath.study.spec import ALGORITHMS, LABELS
+from fusepath.study.spec import LABELS
 from fusepath.study.store import versions
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def collect(spec: Fig4Spec, records: Sequence[Record]) -> Fig4:
                 ops=first.ops,
                 input_bytes=first.input_bytes,
                 shared_link_bound_ns=tuple(record.shared_link_bound_ns for record in chosen),
-                algorithms={name: _curve(chosen, name) for name in ALGORITHMS},
+                algorithms={name: _curve(chosen, name) for name in LABELS},
             )
         )
     return Fig4(
@@ -199,7 +199,7 @@ def differences(expected: Fig4, ours: Fig4, *, everything: bool) -> list[str]:
         if other is None:
             found.append(f"{curves.name}: not in the expected figure")
             continue
-        for name in ALGORITHMS:
+        for name in LABELS:
             for rate in ours.rates_mb_per_s:
                 is_ms = ours.at_ms(curves, name, rate)
                 was_ms = expected.at_ms(other, name, rate)

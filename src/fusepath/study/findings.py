@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fusepath.study.published import published
-from fusepath.study.spec import ALGORITHMS
+from fusepath.study.spec import LABELS, LAST_TAU
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,6 +35,9 @@ class Match:
     network: str
     """The paper's name."""
     algorithm: str
+    """Of the published curve."""
+    ours: str
+    """Of our curve: the same, or another reading of it."""
     curves: Curves
     comparisons: tuple[Comparison, ...]
 
@@ -53,13 +56,15 @@ def matches(figure: Fig4) -> list[Match]:
     """Every published curve beside every one of ours that could be it."""
     found = []
     for curves in figure.curves:
-        for algorithm in ALGORITHMS:
-            comparisons = tuple(compare(figure, curves, algorithm))
+        for ours in LABELS:
+            algorithm = "mw-kxk" if ours == LAST_TAU else ours
+            comparisons = tuple(compare(figure, curves, algorithm, ours))
             if comparisons:
                 found.append(
                     Match(
                         network=curves.published,
                         algorithm=algorithm,
+                        ours=ours,
                         curves=curves,
                         comparisons=comparisons,
                     )
@@ -67,12 +72,12 @@ def matches(figure: Fig4) -> list[Match]:
     return found
 
 
-def compare(figure: Fig4, curves: Curves, algorithm: str) -> Iterable[Comparison]:
+def compare(figure: Fig4, curves: Curves, algorithm: str, ours: str) -> Iterable[Comparison]:
     """The published points of a curve, each with ours. Means need all rates of the paper."""
     for point in published().curve(curves.published, algorithm):
         if point.rate_mb_per_s is None and not has_all_rates(figure):
             continue
-        ours_ms = figure.at_ms(curves, algorithm, point.rate_mb_per_s)
+        ours_ms = figure.at_ms(curves, ours, point.rate_mb_per_s)
         if ours_ms is not None:
             yield Comparison(point=point, ours_ms=ours_ms)
 

@@ -19,8 +19,7 @@ from fusepath.plan import ALGORITHMS, Search, Setting, violations
 from fusepath.simulate import play
 from fusepath.study.link_bound import shared_link_bound_ns
 from fusepath.study.published import published
-from fusepath.study.spec import ALGORITHMS as CURVES
-from fusepath.study.spec import RATES_MB_PER_S, Fig4Spec, Network
+from fusepath.study.spec import LAST_TAU, RATES_MB_PER_S, Fig4Spec, Network
 from fusepath.study.store import Record, Result, Store, versions
 from fusepath.tiling import Grid
 
@@ -35,6 +34,7 @@ _SEARCHES = {
     "bf-2x2": ("bf", Search(grid=Grid(2, 2))),
     "mw-2x2": ("mw", Search(grid=Grid(2, 2))),
     "mw-kxk": ("mw", Search()),
+    LAST_TAU: ("mw", Search()),
 }
 _REPLAYED_PATHS = 4096
 """Larger plans are checked by the rules, but not played out event by event."""
@@ -67,7 +67,7 @@ def tasks(spec: Fig4Spec, done: Sequence[Record] = ()) -> list[Task]:
         (network, name, True)
         for name in spec.granted_conventions
         for network in spec.networks
-        if network.primary
+        if network.name in spec.granted_networks
     ]
     left = []
     for network, name, granted in wanted:
@@ -131,7 +131,7 @@ def compute(
     left = tasks(spec, list(kept.values()))
     todo = sum(len(task.rates_mb_per_s) for task in left)
     done = 0
-    for task, records in _computed(left, workers or _cores()):
+    for task, records in _computed(left, workers or cores()):
         store.append(records)
         kept |= {record.key: record for record in records}
         done += len(records)
@@ -160,7 +160,8 @@ def _computed(left: Sequence[Task], workers: int) -> Iterator[tuple[Task, list[R
         pool.shutdown(cancel_futures=True)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many processes can run at the same time."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -188,7 +189,7 @@ def run_task(task: Task) -> list[Record]:
     for rate in task.rates_mb_per_s:
         started_s = time.perf_counter()
         setting = base.at(_link(rate))
-        results = tuple(_result(name, setting, last.get(name)) for name in CURVES)
+        results = tuple(_result(name, setting, last.get(name)) for name in _SEARCHES)
         last = {result.algorithm: result for result in results}
         _check_order(task, rate, last)
         records.append(
@@ -257,6 +258,8 @@ def _link(rate_mb_per_s: float) -> Link:
 def _result(name: str, setting: Setting, last: Result | None) -> Result:
     """Plan with one algorithm; what was best at the last rate is tried first."""
     algorithm, search = _SEARCHES[name]
+    if name == LAST_TAU:
+        search = replace(search, tau=setting.graph.tileable_layers)
     if last is not None and ALGORITHMS[algorithm].tiles:
         search = replace(search, first=(last.tau, Grid(*last.grid)))
     found = ALGORITHMS[algorithm].search(setting, search)

@@ -1,0 +1,340 @@
+"""``fusepath reproduce``."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fusepath.cli.options import json_option, print_json
+from fusepath.errors import FileFormatError, InputError, VerificationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fusepath.study import Example, Fig4, Fig4Spec
+
+FIGURES = ("fig2", "fig3", "fig4")
+
+
+@click.command("reproduce")
+@click.argument("figures", nargs=-1, metavar="[fig2|fig3|fig4|nfl]...")
+@click.option("-o", "--output", metavar="DIR", help="Write CSV, JSON, PNG, SVG and the page here.")
+@click.option("--quick", is_flag=True, help="Three rates and three networks: under a minute.")
+@click.option("--spec", metavar="FILE", help="What Fig. 4 is to compute (TOML).")
+@click.option("--check", metavar="DIR", help="Compare with the expected figures in this folder.")
+@click.option("--layers", metavar="FILE", multiple=True, help="Layer tables for nfl (JSON).")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes; one per core without.")
+@click.option("--no-figures", is_flag=True, help="Leave the plots out (and matplotlib).")
+@json_option
+def command(
+    figures: tuple[str, ...],
+    output: str | None,
+    quick: bool,
+    spec: str | None,
+    check: str | None,
+    layers: tuple[str, ...],
+    workers: int | None,
+    no_figures: bool,
+    as_json: bool,
+) -> None:
+    """Compute the paper's figures again, beside what it published.
+
+    Interrupted, the command goes on where it stopped when it is given the same DIR. nfl plans the
+    best single cut from per-layer measurements, of anybody, that --layers names.
+    """
+    wanted = tuple(dict.fromkeys(figures or FIGURES))
+    _refuse(wanted, layers=layers, quick=quick, spec=spec)
+    folder = _folder(output)
+    plots = folder is not None and not no_figures
+    if plots:
+        from fusepath.report.figures import require_matplotlib
+
+        require_matplotlib()
+    job = _Job(
+        folder=folder,
+        plots=plots,
+        spec=_spec(spec, quick=quick),
+        is_whole=not quick and spec is None,
+        expected=None if check is None else Path(check),
+        workers=workers,
+        as_json=as_json,
+    )
+    document: dict[str, Any] = {}
+    for name in wanted:
+        if name == "nfl":
+            document[name] = _nfl(layers, as_json=as_json)
+        else:
+            document[name] = job.fig4() if name == "fig4" else job.example(name)
+    if as_json:
+        print_json(document)
+    elif folder is not None:
+        click.echo(f"written to {folder}")
+    job.verdict()
+
+
+def _refuse(
+    wanted: tuple[str, ...], *, layers: tuple[str, ...], quick: bool, spec: str | None
+) -> None:
+    for name in wanted:
+        if name not in (*FIGURES, "nfl"):
+            raise InputError(f"there is no figure '{name}'; known ones are fig2, fig3, fig4, nfl")
+    if ("nfl" in wanted) != bool(layers):
+        raise InputError("nfl and --layers FILE belong together")
+    if quick and spec is not None:
+        raise InputError("--quick has a specification of its own: leave out --spec")
+
+
+@dataclass(kw_only=True)
+class _Job:
+    """What was asked for, and what was found to differ."""
+
+    folder: Path | None
+    plots: bool
+    spec: Fig4Spec
+    is_whole: bool
+    expected: Path | None
+    workers: int | None
+    as_json: bool
+    differs: list[str] = field(default_factory=list)
+
+    def example(self, name: str) -> dict[str, Any]:
+        """Fig. 2 or 3: computed, written, shown, compared."""
+        from fusepath.study import example
+
+        figure = example(name)
+        if self.folder is not None:
+            from fusepath.report.study_files import write_example
+
+            write_example(figure, self.folder, plots=self.plots)
+        document = figure.document()
+        if not self.as_json:
+            _say_example(figure)
+        if self.expected is not None:
+            self.differs += _check_example(name, document, self.expected)
+        return document
+
+    def fig4(self) -> dict[str, Any]:
+        """Fig. 4: computed, written, shown, compared."""
+        figure = _fig4(self.spec, self.folder, self.workers)
+        if self.folder is not None:
+            _write_fig4(figure, self.folder, plots=self.plots, workers=self.workers)
+        if not self.as_json:
+            _say_fig4(figure)
+        if self.expected is not None:
+            self.differs += _check_fig4(figure, self.expected, everything=self.is_whole)
+        return _fig4_document(figure)
+
+    def verdict(self) -> None:
+        """Raise if anything differs from what was expected.
+
+        Raises:
+            VerificationError: it does; says what and by how much.
+        """
+        if self.expected is None:
+            return
+        for line in self.differs[:50]:
+            click.echo(line, err=True)
+        if self.differs:
+            raise VerificationError(
+                f"{len(self.differs)} values differ from those in {self.expected}; "
+                f"the first: {self.differs[0]}"
+            )
+        if not self.as_json:
+            click.echo(f"everything agrees with {self.expected}")
+
+
+def _folder(output: str | None) -> Path | None:
+    if output is None:
+        return None
+    folder = Path(output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {folder}: {error.strerror or error}") from error
+    return folder
+
+
+def _spec(path: str | None, *, quick: bool) -> Fig4Spec:
+    from fusepath.study import QUICK, Fig4Spec, load_spec
+
+    if path is not None:
+        return load_spec(path)
+    return QUICK if quick else Fig4Spec()
+
+
+def _say_example(figure: Example) -> None:
+    from fusepath.report import gantt
+    from fusepath.study.examples import units
+
+    click.echo(figure.title)
+    for item in figure.statements:
+        verdict = "as published" if item.holds else f"published {item.published}"
+        click.echo(f"  {item.name}: {item.ours} ({verdict})")
+    click.echo(f"  inference time: {units(figure.schedule.makespan_ns)}")
+    *lanes, _ = gantt(figure.schedule.timeline()).splitlines()
+    click.echo("\n".join(lanes) + "\n")
+
+
+def _fig4(spec: Fig4Spec, folder: Path | None, workers: int | None) -> Fig4:
+    from fusepath.study import Store, collect, compute
+
+    progress = _progress()
+    if folder is not None:
+        store = Store(folder / "results.jsonl")
+        return collect(spec, compute(spec, store, workers=workers, progress=progress))
+    with tempfile.TemporaryDirectory() as scratch:
+        store = Store(Path(scratch) / "results.jsonl")
+        return collect(spec, compute(spec, store, workers=workers, progress=progress))
+
+
+def _progress() -> Callable[[int, int, str], None]:
+    """A line that counts on a terminal; a line every five seconds elsewhere."""
+    started_s = time.monotonic()
+    on_terminal = sys.stderr.isatty()
+    last_s = [started_s]
+
+    def show(done: int, todo: int, what: str) -> None:
+        now_s = time.monotonic()
+        text = f"fig4: {done} of {todo} points, {now_s - started_s:.0f} s: {what}"
+        if on_terminal:
+            click.echo(f"\r\x1b[K{text}", nl=done == todo, err=True)
+        elif now_s - last_s[0] > 5 or done == todo:
+            last_s[0] = now_s
+            click.echo(text, err=True)
+
+    return show
+
+
+def _write_fig4(figure: Fig4, folder: Path, *, plots: bool, workers: int | None) -> None:
+    from fusepath.report.study_files import write_fig4
+    from fusepath.study.grid import cores
+
+    if plots:
+        click.echo("fig4: drawing", err=True)
+    write_fig4(figure, folder, plots=plots, workers=workers or cores())
+
+
+def _fig4_document(figure: Fig4) -> dict[str, Any]:
+    """The figure in short; all points are in the files."""
+    from fusepath.study import LABELS, best_match, matches, published, reaches
+
+    paper = published()
+    found = matches(figure)
+    best = [
+        match
+        for network in paper.networks
+        for algorithm in LABELS
+        for granted in (False, True)
+        if (match := best_match(found, network, algorithm, granted=granted)) is not None
+    ]
+    return {
+        "published_headline": paper.headline,
+        "rates_mb_per_s": figure.rates_mb_per_s,
+        "speed_ups": [
+            {
+                "network": curves.network,
+                "convention": curves.convention,
+                "granted": curves.granted,
+                "mean_ms": {name: curves.mean_ms(name) for name in LABELS},
+                "speed_up": curves.speed_up(),
+                "published_speed_up": paper.speed_up(curves.published),
+            }
+            for curves in figure.curves
+        ],
+        "best_matches": [
+            {
+                "published": f"{match.network} {match.algorithm}",
+                "granted": match.curves.granted,
+                "network": match.curves.network,
+                "convention": match.curves.convention,
+                "algorithm": match.ours,
+                "mean_relative_error": match.error,
+            }
+            for match in best
+        ],
+        "out_of_reach_of_a_shared_link": [
+            {
+                "network": item.point.network,
+                "algorithm": item.point.algorithm,
+                "at": item.point.where,
+                "published_ms": item.point.time_ms,
+                "bound_ms": min(item.bound_ms, item.granted_bound_ms),
+            }
+            for item in reaches(figure)
+            if not item.reachable
+        ],
+        "spec_sha256": figure.spec_sha256,
+        "versions": figure.versions,
+    }
+
+
+def _say_fig4(figure: Fig4) -> None:
+    from fusepath.report import render, speed_ups_table
+    from fusepath.study import published
+
+    click.echo("Fig. 4: mean of NFL over mean of MW (k×k); published average ", nl=False)
+    click.echo(f"{published().headline}")
+    click.echo(render(speed_ups_table(figure)))
+    click.echo()
+
+
+def _check_example(name: str, ours: dict[str, Any], folder: Path) -> list[str]:
+    path = folder / f"{name}.expected.json"
+    try:
+        expected = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise FileFormatError(f"cannot read {path}: {error}") from error
+    current = json.loads(json.dumps(ours))
+    lines = []
+    for key in sorted(set(expected) | set(current)):
+        was, now = expected.get(key), current.get(key)
+        if was != now:
+            both = isinstance(was, int | float) and isinstance(now, int | float)
+            amount = f" by {now - was:+g}" if both else ""
+            lines.append(f"{name}: {key} differs{amount}: {now}, expected {was}")
+    return lines
+
+
+def _check_fig4(figure: Fig4, folder: Path, *, everything: bool) -> list[str]:
+    from fusepath.study import differences, load_fig4
+
+    expected = load_fig4(folder / "fig4.expected.json")
+    return [f"fig4: {line}" for line in differences(expected, figure, everything=everything)]
+
+
+def _nfl(paths: tuple[str, ...], *, as_json: bool) -> list[dict[str, Any]]:
+    from fusepath.cost import load_layer_table
+    from fusepath.plan import NS_PER_S, best_single_cut, problem_of_table
+
+    found = []
+    for path in paths:
+        table = load_layer_table(path)
+        for link in table.links:
+            schedule = best_single_cut(problem_of_table(table, link))
+            (cut,) = schedule.cuts
+            first = table.layers[cut - 1].name if cut <= len(table.layers) else None
+            found.append(
+                {
+                    "table": table.name,
+                    "source": table.source,
+                    "link": link.name,
+                    "bytes_per_s": link.bytes_per_s,
+                    "cut": cut,
+                    "first_edge_layer": first,
+                    "makespan_s": schedule.makespan_ns / NS_PER_S,
+                }
+            )
+            if not as_json:
+                where = f"from layer {cut} ({first}) on" if first else "not at all"
+                click.echo(
+                    f"{table.name}, {link.name}: offload {where}, "
+                    f"{schedule.makespan_ns / 1e6:.3f} ms"
+                )
+    return found

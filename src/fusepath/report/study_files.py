@@ -1,0 +1,205 @@
+"""The files of a reproduction: CSV, JSON, plots and the page."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Any
+
+from fusepath import jsonfile
+from fusepath.errors import InputError
+from fusepath.report.figures import (
+    curves_figure,
+    example_figure,
+    overview_figure,
+    require_matplotlib,
+    save_figure,
+)
+from fusepath.report.study_page import overviews, study_page
+from fusepath.study import LABELS, example, matches, versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from fusepath.study import Curves, Example, Fig4
+
+FIGURES = "figures"
+
+
+def write_example(figure: Example, folder: Path, *, plots: bool) -> list[Path]:
+    """JSON, CSV (one line per span) and the plot of Fig. 2 or 3."""
+    files = [
+        _write(folder / f"{figure.name}.json", _json(figure.document() | {"versions": versions()})),
+        _write(
+            folder / f"{figure.name}.csv",
+            _csv(
+                ("lane", "path", "start", "end"),
+                (
+                    (str(span.lane), span.path or "", span.start_s, span.end_s)
+                    for span in figure.schedule.timeline().spans
+                ),
+            ),
+        ),
+    ]
+    if plots:
+        require_matplotlib()
+        files += save_figure(example_figure(figure), _folder(folder / FIGURES) / figure.name)
+    return files
+
+
+def write_fig4(figure: Fig4, folder: Path, *, plots: bool, workers: int = 1) -> list[Path]:
+    """JSON, CSV, all plots and the page of Fig. 4."""
+    jsonfile.save(folder / "fig4.json", figure)
+    files = [
+        folder / "fig4.json",
+        _write(folder / "fig4.csv", _csv(_POINT_COLUMNS, _points(figure))),
+        _write(folder / "fig4-speedups.csv", _csv(_SPEED_COLUMNS, _speed_ups(figure))),
+        _write(folder / "fig4-published.csv", _csv(_PUBLISHED_COLUMNS, _published(figure))),
+        _write(folder / "reproduction.md", study_page(figure, figures=FIGURES)),
+    ]
+    if plots:
+        require_matplotlib()
+        target = _folder(folder / FIGURES)
+        for name in ("fig2", "fig3"):
+            files += save_figure(example_figure(example(name)), target / name)
+        files += _plots(figure, target, workers)
+    return files
+
+
+def _plots(figure: Fig4, folder: Path, workers: int) -> list[Path]:
+    jobs: list[tuple[str, Sequence[Curves]]] = [(c.name, (c,)) for c in figure.curves]
+    jobs += overviews(figure)
+    shares = [jobs[at::workers] for at in range(workers)]
+    if workers == 1:
+        return _draw(figure, folder, jobs)
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        done = pool.map(_draw, [figure] * workers, [folder] * workers, shares)
+        return [file for files in done for file in files]
+
+
+def _draw(figure: Fig4, folder: Path, jobs: Sequence[tuple[str, Sequence[Curves]]]) -> list[Path]:
+    files = []
+    for stem, several in jobs:
+        is_overview = stem.startswith("overview-")
+        drawn = (
+            overview_figure(figure, several) if is_overview else curves_figure(figure, several[0])
+        )
+        files += save_figure(drawn, folder / (stem if is_overview else f"fig4-{stem}"))
+    return files
+
+
+_POINT_COLUMNS = (
+    "network",
+    "convention",
+    "granted",
+    "ops_scale",
+    "algorithm",
+    "rate_mb_per_s",
+    "makespan_ms",
+    "lower_bound_ms",
+    "shared_link_bound_ms",
+    "tau",
+    "grid",
+)
+
+
+def _points(figure: Fig4) -> Iterator[tuple[object, ...]]:
+    for curves in figure.curves:
+        for name, curve in curves.algorithms.items():
+            for at, rate in enumerate(figure.rates_mb_per_s):
+                yield (
+                    curves.network,
+                    curves.convention,
+                    curves.granted,
+                    curves.ops_scale,
+                    name,
+                    rate,
+                    curve.makespan_ns[at] / 1e6,
+                    curve.lower_bound_ns[at] / 1e6,
+                    curves.shared_link_bound_ns[at] / 1e6,
+                    curve.tau[at],
+                    curve.grid[at],
+                )
+
+
+_SPEED_COLUMNS = ("network", "convention", "granted", "algorithm", "mean_ms", "speed_up_over_nfl")
+
+
+def _speed_ups(figure: Fig4) -> Iterator[tuple[object, ...]]:
+    for curves in figure.curves:
+        for name in LABELS:
+            yield (
+                curves.network,
+                curves.convention,
+                curves.granted,
+                name,
+                curves.mean_ms(name),
+                curves.speed_up(name),
+            )
+
+
+_PUBLISHED_COLUMNS = (
+    "published_network",
+    "algorithm",
+    "at",
+    "published_ms",
+    "network",
+    "convention",
+    "granted",
+    "our_algorithm",
+    "ours_ms",
+    "relative_error",
+)
+
+
+def _published(figure: Fig4) -> Iterator[tuple[object, ...]]:
+    for match in matches(figure):
+        for item in match.comparisons:
+            yield (
+                match.network,
+                match.algorithm,
+                item.point.where,
+                item.point.time_ms,
+                match.curves.network,
+                match.curves.convention,
+                match.curves.granted,
+                match.ours,
+                item.ours_ms,
+                item.error,
+            )
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([f"{value:.9g}" if isinstance(value, float) else value for value in row])
+    return text.getvalue()
+
+
+def _json(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _folder(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {path}: {error.strerror or error}") from error
+    return path
+
+
+def _write(path: Path, text: str) -> Path:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    return path

@@ -1,0 +1,835 @@
+"""The command line from outside: JSON, exit codes, and one line for everything that is wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from PIL import Image
+
+from fusepath.cli.main import run as run_command_line
+from fusepath.execute import client as client_module
+from fusepath.execute import run as run_module
+from fusepath.execute.stage import WholeStage
+from fusepath.onnx_io import zoo
+from fusepath.timeline import Timeline, violations
+from tests.edges import edge_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.edges import Edge
+
+MODEL = "zoo:squeezenet?size=32"
+SIZE = 32
+MACHINES = ["--device", "10GFLOPS", "--edge", "500GFLOPS", "--link", "1.1MB/s"]
+COMMANDS = ["compare", "demo", "inspect", "plan", "run", "serve", "simulate", "zoo"]
+
+
+@dataclass(frozen=True)
+class Called:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    complaints: list[str]
+    """Lines of standard error that do not merely tell what is going on."""
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """Standard output, which must be one JSON object and nothing else."""
+        document = json.loads(self.out)
+        assert isinstance(document, dict)
+        return document
+
+
+@pytest.fixture
+def fusepath(capfd: pytest.CaptureFixture[str]) -> Callable[..., Called]:
+    """Runs a command line in this process; sees what C code prints, too."""
+
+    def call(*arguments: object) -> Called:
+        capfd.readouterr()
+        code = run_command_line([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        assert "Traceback" not in out + err
+        complaints = [line for line in err.splitlines() if not line.endswith(" …")]
+        return Called(code, out, complaints)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Good and bad files of every kind that a command reads."""
+    folder = tmp_path_factory.mktemp("files")
+    data = zoo.serialize(zoo.build("squeezenet", input_size=SIZE))
+    (folder / "good.onnx").write_bytes(data)
+    own = zoo.build("squeezenet", input_size=SIZE, seed=77)
+    (folder / "own.onnx").write_bytes(zoo.serialize(own))
+    (folder / "half.onnx").write_bytes(data[: len(data) // 2])
+    (folder / "empty.onnx").write_bytes(b"")
+    (folder / "text.onnx").write_text("this is no model\n")
+    (folder / "folder.onnx").mkdir()
+    _write_strange_models(folder, data)
+
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(folder / "good.png")
+    Image.fromarray(pixels[:20]).save(folder / "low.png")
+    Image.fromarray(pixels).save(folder / "good.jpg")
+    (folder / "half.png").write_bytes((folder / "good.png").read_bytes()[:500])
+    (folder / "text.png").write_text("this is no picture\n")
+    (folder / "empty.png").write_bytes(b"")
+    np.save(folder / "good.npy", pixels.transpose(2, 0, 1)[None])
+    np.save(folder / "floats.npy", pixels.transpose(2, 0, 1)[None].astype(np.float32) / 255)
+    np.save(folder / "doubles.npy", pixels.astype(np.float64))
+    np.save(folder / "flat.npy", pixels.reshape(-1))
+    np.save(folder / "scalar.npy", np.uint8(7))
+    np.save(folder / "nothing.npy", np.zeros((0, 3, 2), np.uint8))
+    np.save(folder / "objects.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    (folder / "half.npy").write_bytes((folder / "good.npy").read_bytes()[:200])
+    (folder / "text.npy").write_text("this is no array\n")
+    (folder / "empty.npy").write_bytes(b"")
+    header = b"\x93NUMPY\x01\x00\x76\x00{'descr': '|u1', 'fortran_order': False, 'shape': "
+    huge = header + b"(99999999999999, 3), }"
+    (folder / "huge.npy").write_bytes(huge + b" " * (127 - len(huge)) + b"\n" + bytes(64))
+    with (folder / "archive.npy").open("wb") as stream:
+        np.savez(stream, image=pixels)
+    return folder
+
+
+def _write_strange_models(folder: Path, data: bytes) -> None:
+    model = onnx.ModelProto.FromString(data)
+    model.graph.node[3].op_type, model.graph.node[3].domain = "Magic", "my.domain"
+    model.opset_import.append(helper.make_opsetid("my.domain", 1))
+    (folder / "custom.onnx").write_bytes(model.SerializeToString())
+    model = onnx.ModelProto.FromString(data)
+    for axis in (2, 3):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = f"side{axis}"
+    (folder / "dynamic.onnx").write_bytes(model.SerializeToString())
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, (1, 3, SIZE, SIZE))
+    output = helper.make_tensor_value_info("output", TensorProto.FLOAT, (1, 3, 1, 1))
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["image"], ["mean"], "average"),
+        helper.make_node("Relu", ["mean"], ["output"], "relu"),
+    ]
+    graph = helper.make_graph(nodes, "untileable", [image], [output])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (folder / "untileable.onnx").write_bytes(model.SerializeToString())
+
+
+@pytest.fixture(scope="module")
+def plans(files: Path) -> Path:
+    """Good and bad plan files, beside the others."""
+    arguments = [*MACHINES, "--grid", "2x2", "--tau", "4"]
+    good = files / "good.json"
+    assert run_command_line(["plan", MODEL, *arguments, "-o", str(good)]) == 0
+    other = files / "other.json"
+    assert run_command_line(["plan", f"{MODEL}&seed=1", *arguments, "-o", str(other)]) == 0
+    document = json.loads(good.read_text())
+    strange = {
+        "future": document | {"version": 2},
+        "further": document | {"version": 2, "novelty": [1]},
+        "unknown": document | {"surprise": 1},
+        "absurd": document | {"cuts": [99] * 4},
+        "typed": document | {"tau": "four"},
+        "short": {key: value for key, value in document.items() if key != "tau"},
+        "listed": [document],
+    }
+    for name, value in strange.items():
+        (files / f"{name}.json").write_text(json.dumps(value))
+    (files / "half.json").write_bytes(good.read_bytes()[:300])
+    (files / "empty.json").write_bytes(b"")
+    (files / "binary.json").write_bytes(bytes(range(256)))
+    link = {"version": 1, "up_bytes_per_s": 1e6, "down_bytes_per_s": 1e6}
+    (files / "link.json").write_text(json.dumps(link))
+    (files / "dead-link.json").write_text(json.dumps(link | {"up_bytes_per_s": 0}))
+    (files / "next-link.json").write_text(json.dumps(link | {"version": 2}))
+    return files
+
+
+def in_a_process(*arguments: object, script: str = "", wait_s: float = 60) -> Called:
+    """Runs a command line as a user would, or a script around it."""
+    program = ["-c", script] if script else ["-m", "fusepath"]
+    done = subprocess.run(
+        [sys.executable, *program, *(str(argument) for argument in arguments)],
+        capture_output=True,
+        text=True,
+        timeout=wait_s,
+        check=False,
+    )
+    complaints = [line for line in done.stderr.splitlines() if not line.endswith(" …")]
+    return Called(done.returncode, done.stdout, complaints)
+
+
+def assert_complains(called: Called, code: int, words: str) -> None:
+    assert called.out == ""
+    assert called.complaints, called
+    assert len(called.complaints) == 1, called.complaints
+    assert called.complaints[0].startswith("fusepath: ")
+    assert re.search(words, called.complaints[0]), called.complaints[0]
+    assert called.code == code
+
+
+# ---------------------------------------------------------------------------- what is right
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(fusepath, command):
+    called = fusepath(command, "--help")
+
+    assert called.code == 0
+    assert called.out.startswith(f"Usage: fusepath {command}")
+    assert "--json" in called.out
+    assert called.complaints == []
+
+
+def test_help_lists_every_command(fusepath):
+    called = fusepath("--help")
+
+    assert called.code == 0
+    assert set(COMMANDS) <= set(called.out.split())
+    assert called.complaints == []
+
+
+def test_no_command_at_all_shows_the_help(fusepath):
+    assert fusepath().out == fusepath("--help").out
+
+
+def test_the_version_is_told(fusepath):
+    assert re.fullmatch(r"fusepath \d+\.\d+\S*\n", fusepath("--version").out)
+
+
+def test_inspect_tells_layers_and_how_far_they_can_be_tiled(fusepath):
+    document = fusepath("inspect", MODEL, "--json").json
+
+    assert document["name"] == "squeezenet"
+    assert document["input_shape"] == [1, 3, SIZE, SIZE]
+    assert document["tileable_layers"] == len(document["layers"]) - 1
+    assert document["barrier"]["op_type"] == "GlobalAveragePool"
+    assert document["macs"] == sum(layer["macs"] for layer in document["layers"])
+    for index, layer in enumerate(document["layers"], start=1):
+        assert layer["index"] == index
+        assert layer.keys() >= {"name", "op_type", "macs", "input_bytes", "output_shape"}
+    first = document["layers"][0]
+    assert first["input_bytes"] == 3 * SIZE * SIZE
+    assert first["macs"] == 7 * 7 * 3 * np.prod(first["output_shape"])
+
+
+def test_inspect_shows_the_same_to_people(fusepath):
+    called = fusepath("inspect", MODEL)
+
+    assert called.code == 0
+    assert "GlobalAveragePool" in called.out
+    assert "layers 1 to 29 can be tiled" in called.out
+
+
+def test_inspect_takes_a_shape_that_the_file_leaves_open(fusepath, files):
+    called = fusepath("inspect", files / "dynamic.onnx", "--input-shape", "1,3,48,40", "--json")
+
+    assert called.json["input_shape"] == [1, 3, 48, 40]
+
+
+PLAN_KEYS = {
+    "makespan_s",
+    "lower_bound_s",
+    "gap",
+    "tau",
+    "grid",
+    "order",
+    "cuts",
+    "plans",
+    "algorithm",
+    "up_bytes",
+    "device_macs",
+    "edge_macs",
+}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--algorithm", "device-only"],
+        ["--algorithm", "full-offload"],
+        ["--algorithm", "nfl"],
+        ["--algorithm", "mw"],
+        ["--algorithm", "mw", "--grid", "2x2"],
+        ["--algorithm", "mw", "--grid", "1x3", "--tau", "3"],
+        ["--algorithm", "bf", "--grid", "1x2", "--tau", "3"],
+    ],
+    ids=" ".join,
+)
+def test_plan_tells_order_cuts_makespan_and_bound(fusepath, options):
+    called = fusepath("plan", MODEL, *MACHINES, *options, "--json")
+
+    document = called.json
+    assert called.code == 0
+    assert called.complaints == []
+    assert document.keys() >= PLAN_KEYS
+    rows, cols = map(int, document["grid"].split("x"))
+    assert sorted(document["order"]) == list(range(1, rows * cols + 1))
+    assert len(document["cuts"]) == rows * cols
+    assert 0 <= document["lower_bound_s"] <= document["makespan_s"]
+    assert 0 <= document["gap"] <= 1
+    assert document["plans"] >= 1
+
+
+def test_plan_shows_the_same_to_people(fusepath):
+    called = fusepath("plan", MODEL, *MACHINES, "--grid", "2x2", "--tau", "4")
+
+    assert called.code == 0
+    assert "fused layer  4, grid 2x2" in called.out
+    assert "uplink" in called.out
+
+
+def test_the_plan_in_the_file_is_the_plan_that_is_shown(fusepath, tmp_path):
+    called = fusepath("plan", MODEL, *MACHINES, "--json", "-o", tmp_path / "plan.json")
+
+    written = json.loads((tmp_path / "plan.json").read_text())
+    shown = called.json
+    assert {**shown, "grid": None} == {
+        **written,
+        "grid": None,
+        "gap": shown["gap"],
+        "plans": written["plans_evaluated"],
+    }
+
+
+def test_the_same_question_gets_the_same_plan(fusepath):
+    documents = [fusepath("plan", MODEL, *MACHINES, "--json").json for _ in range(2)]
+
+    for document in documents:
+        del document["search_s"]
+    assert documents[0] == documents[1]
+
+
+def test_compare_tells_every_algorithm(fusepath):
+    called = fusepath("compare", MODEL, *MACHINES, "--grid", "1x2", "--json")
+
+    plans = called.json["plans"]
+    assert {plan["algorithm"] for plan in plans} >= {
+        "device-only",
+        "full-offload",
+        "nfl",
+        "mw",
+        "bf",
+    }
+    for plan in plans:
+        assert plan.keys() >= PLAN_KEYS
+
+
+def test_compare_shows_one_line_for_each(fusepath):
+    called = fusepath("compare", MODEL, *MACHINES, "--grid", "1x2")
+
+    for algorithm in ("device-only", "full-offload", "nfl", "mw", "bf"):
+        assert re.search(rf"^{algorithm} ", called.out, re.MULTILINE)
+
+
+def test_simulate_predicts_what_the_plan_predicts(fusepath, plans):
+    called = fusepath("simulate", plans / "good.json", "--json")
+
+    planned = json.loads((plans / "good.json").read_text())
+    assert called.json["makespan_s"] == pytest.approx(planned["makespan_s"])
+    assert called.json["timeline"]["spans"]
+
+
+def test_simulate_predicts_more_on_a_slower_link(fusepath, plans):
+    called = fusepath("simulate", plans / "good.json", "--link", "0.1MB/s", "--json")
+
+    planned = json.loads((plans / "good.json").read_text())
+    assert called.json["makespan_s"] > planned["makespan_s"]
+
+
+def test_simulate_draws_a_chart_for_people(fusepath, plans):
+    called = fusepath("simulate", plans / "good.json")
+
+    assert called.code == 0
+    assert "simulated" in called.out
+
+
+def test_zoo_lists_its_networks(fusepath):
+    assert fusepath("zoo", "--json").json["names"] == list(zoo.NAMES)
+    for name in zoo.NAMES:
+        assert name in fusepath("zoo").out
+
+
+def test_zoo_writes_a_network_that_can_be_inspected(fusepath, tmp_path):
+    path = tmp_path / "net.onnx"
+    called = fusepath("zoo", "squeezenet", path, "--input-size", SIZE, "--seed", 3, "--json")
+
+    assert called.json["bytes"] == path.stat().st_size
+    assert fusepath("inspect", path, "--json").json["input_shape"] == [1, 3, SIZE, SIZE]
+
+
+RUN_KEYS = {
+    "latency_s",
+    "makespan_s",
+    "max_abs_error",
+    "max_rel_error",
+    "bit_equal",
+    "verified",
+    "tau",
+    "grid",
+    "order",
+    "cuts",
+    "runs",
+    "up_bytes",
+    "device_macs",
+    "edge_macs",
+    "outputs",
+    "timeline",
+}
+GIVEN = ["--device", "10GFLOPS", "--edge-machine", "500GFLOPS", "--link", "1.1MB/s"]
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("image", ["good.png", "good.jpg", "good.npy", "floats.npy"])
+def test_run_tells_latency_and_error_of_a_verified_run(fusepath, files, edge, image):
+    options = ["--edge", edge.address, *GIVEN, "--grid", "2x2", "--verify", "--repeat", 3, "--json"]
+    called = fusepath("run", MODEL, files / image, *options)
+
+    document = called.json
+    assert called.code == 0
+    assert called.complaints == []
+    assert document.keys() >= RUN_KEYS
+    assert document["verified"] is True
+    assert document["max_abs_error"] <= 1e-5
+    assert document["runs"] == 3
+    assert 0 < document["latency_min_s"] <= document["latency_s"] <= document["latency_max_s"]
+    assert document["up_bytes"] == document["planned_up_bytes"]
+    assert document["device_macs"] == document["planned_device_macs"]
+    assert document["edge_macs"] == document["planned_edge_macs"]
+    assert document["outputs"] == {"output": [1, 1000]}
+    timeline = msgspec.convert(document["timeline"], Timeline)
+    assert violations(timeline, tolerance_s=0.005) == []
+
+
+@pytest.mark.system
+def test_run_carries_out_a_plan_file_and_writes_the_outputs(fusepath, plans, edge, tmp_path):
+    options = ["--edge", edge.address, "--plan", plans / "good.json", "--verify"]
+    called = fusepath("run", MODEL, plans / "good.png", *options, "-o", tmp_path / "out.npz")
+
+    assert called.code == 0
+    assert called.complaints == []
+    assert "fused layer  4, grid 2x2" in called.out
+    assert re.search(r"result +(bit-equal to|matches) the unsplit model", called.out)
+    assert "measured" in called.out
+    with np.load(tmp_path / "out.npz") as outputs:
+        assert outputs["output"].shape == (1, 1000)
+
+
+def test_run_needs_no_server_for_a_plan_that_stays_here(fusepath, files):
+    options = ["--algorithm", "device-only", "--verify", "--json"]
+    called = fusepath("run", MODEL, files / "good.png", *options)
+
+    assert called.code == 0
+    assert called.json["bit_equal"] is True
+    assert called.json["up_bytes"] == 0
+
+
+def test_run_scales_a_picture_when_told_to(fusepath, files):
+    called = fusepath(
+        "run", MODEL, files / "low.png", "--resize", "--algorithm", "device-only", "--json"
+    )
+
+    assert called.code == 0
+    assert called.json["max_abs_error"] is None  # not asked for
+
+
+@pytest.mark.system
+def test_serve_tells_its_address_and_ends_when_told(files):
+    options = ["--listen", "127.0.0.1:0", "--models", str(files), "--json"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "fusepath", "serve", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        lines = []
+        while lines[-1:] != ["}\n"]:
+            lines.append(process.stdout.readline())
+            assert lines[-1], "it ended before it was ready"
+        document = json.loads("".join(lines))
+        process.terminate()
+        out, err = process.communicate(timeout=30)
+
+    assert document["listen"].startswith("127.0.0.1:")
+    assert document["models"] == len([p for p in files.glob("*.onnx") if p.is_file()])
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+# ---------------------------------------------------------------------------- what is wrong
+
+BAD_MODELS = {
+    "missing": ("missing.onnx", "does not exist"),
+    "a folder": ("folder.onnx", "is a directory"),
+    "no ONNX": ("text.onnx", "not an ONNX model"),
+    "half a file": ("half.onnx", "damaged or truncated"),
+    "an empty file": ("empty.onnx", "is empty"),
+    "a picture": ("good.png", "not an ONNX model"),
+    "a custom operator": ("custom.onnx", r"'fire2/?.*|custom operator of domain 'my.domain'"),
+    "a dynamic shape": ("dynamic.onnx", "--input-shape 1,3,224,224"),
+    "not in the zoo": ("zoo:nonsense", "unknown network 'nonsense'; known networks are alexnet"),
+    "too small for the zoo": ("zoo:squeezenet?size=1", "too small"),
+    "too large for the zoo": ("zoo:squeezenet?size=100000", "larger than 2 GiB"),
+    "an absurd size": ("zoo:squeezenet?size=1e9", "no whole number"),
+    "a zoo option that is none": ("zoo:squeezenet?colour=red", "unknown key 'colour'"),
+}
+
+
+@pytest.mark.parametrize(("model", "words"), BAD_MODELS.values(), ids=BAD_MODELS)
+def test_a_model_that_cannot_be_used_is_one_line_and_exit_code_2(fusepath, files, model, words):
+    source = model if model.startswith("zoo:") else files / model
+
+    assert_complains(fusepath("inspect", source, "--json"), 2, words)
+    assert_complains(fusepath("plan", source, *MACHINES, "--json"), 2, words)
+    assert_complains(fusepath("run", source, files / "good.png", "--edge", "127.0.0.1:1"), 2, words)
+
+
+BAD_SHAPES = {
+    "no numbers": ("large", "is not N,C,H,W"),
+    "three numbers": ("3,32,32", "four positive sizes"),
+    "a negative number": ("1,3,-32,32", "four positive sizes"),
+    "another size": ("1,3,64,64", "has height 32 in the file"),
+    "a batch": ("2,3,32,32", "batch"),
+}
+
+
+@pytest.mark.parametrize(("shape", "words"), BAD_SHAPES.values(), ids=BAD_SHAPES)
+def test_an_input_shape_that_does_not_fit_is_exit_code_2(fusepath, files, shape, words):
+    called = fusepath("inspect", files / "good.onnx", "--input-shape", shape)
+
+    assert_complains(called, 2, words)
+
+
+BAD_QUESTIONS = {
+    "no link": (["--link", "0"], "not a rate with a unit"),
+    "a link of zero": (["--link", "0MB/s"], "above zero"),
+    "a negative link": (["--link", "-1MB/s"], "not a rate"),
+    "a link of nonsense": (["--link", "nonsense"], "write it like 1.8MB/s"),
+    "a link without unit": (["--link", "1.8"], "not a rate with a unit"),
+    "a link in other units": (["--link", "1.8parsec"], "unknown unit 'parsec'"),
+    "an endless link": (["--link", "1e999MB/s"], "above zero"),
+    "a Shannon link of nothing": (["--link", "shannon:B=0,Q=1,G=1,N=1"], "above zero"),
+    "half a Shannon link": (["--link", "shannon:B=1"], "needs B, Q, G and N"),
+    "a Shannon link of words": (["--link", "shannon:B=wide"], "not KEY=NUMBER"),
+    "a Shannon link of NaN": (["--link", "shannon:B=nan,Q=1,G=1,N=1"], "above zero"),
+    "a link file that is missing": (["--link", "missing.json"], "cannot read missing.json"),
+    "a device of zero": (["--device", "0GFLOPS"], "above zero"),
+    "a device of nonsense": (["--device", "fast"], "write it like 10GFLOPS"),
+    "a device file that is missing": (["--device", "missing.json"], "cannot read missing.json"),
+    "an edge of nonsense": (["--edge", "1.8MB/s"], "write it like 10GFLOPS"),
+    "a device that takes for ever": (["--device", "1e-6FLOPS"], "1e-6FLOPS"),
+    "a link that takes for ever": (["--link", "1e-9B/s"], "1e-9B/s"),
+    "an unknown convention": (["--convention", "mine"], "there is no convention 'mine'"),
+    "an unknown algorithm": (["--algorithm", "magic"], "known ones are device-only"),
+    "no rows": (["--grid", "0x9"], "at least 1"),
+    "a grid of nonsense": (["--grid", "many"], "not ROWSxCOLUMNS"),
+    "a negative grid": (["--grid", "-2x2"], "not ROWSxCOLUMNS"),
+    "a grid for what does not tile": (["--algorithm", "nfl", "--grid", "2x2"], "does not tile"),
+    "a layer for what does not tile": (["--algorithm", "nfl", "--tau", "3"], "does not tile"),
+    "layer 0": (["--tau", "0"], "layers 1 to 30"),
+    "a layer too deep": (["--tau", "99"], "layers 1 to 30"),
+    "a layer behind a barrier": (["--tau", "30"], r"GlobalAveragePool.*tau at most 29"),
+    "a layer that is no number": (["--tau", "four"], "four"),
+    "a mean that is no number": (["--mean", "grey"], "--mean 'grey'"),
+    "a mean of NaN": (["--mean", "nan"], "--mean 'nan'"),
+    "a mean of two channels": (["--mean", "1,2"], "mean"),
+    "a standard deviation of zero": (["--std", "0"], "must not hold zero"),
+    "a standard deviation that is endless": (["--std", "inf"], "--std 'inf'"),
+    "an unknown option": (["--colour"], "--colour"),
+    "an argument too many": (["surplus"], "surplus"),
+}
+
+
+@pytest.mark.parametrize(("options", "words"), BAD_QUESTIONS.values(), ids=BAD_QUESTIONS)
+def test_a_question_that_makes_no_sense_is_one_line_and_exit_code_2(fusepath, options, words):
+    assert_complains(fusepath("plan", MODEL, *MACHINES, *options, "--json"), 2, words)
+
+
+def test_a_link_file_that_makes_no_sense_is_exit_code_2(fusepath, plans):
+    rest = [*MACHINES[:4], "--link"]
+    for name, words in (
+        ("dead-link.json", "above zero"),
+        ("next-link.json", "link version 2"),
+        ("good.json", "not a fusepath link file"),
+        ("empty.json", "not a fusepath link file"),
+    ):
+        assert_complains(fusepath("plan", MODEL, *rest, plans / name), 2, words)
+    assert fusepath("plan", MODEL, *rest, plans / "link.json").code == 0
+
+
+@pytest.mark.parametrize("missing", ["--device", "--edge", "--link"])
+def test_a_required_option_that_is_missing_is_named(fusepath, missing):
+    at = MACHINES.index(missing)
+
+    assert_complains(fusepath("plan", MODEL, *MACHINES[:at], *MACHINES[at + 2 :]), 2, missing)
+
+
+def test_an_option_without_its_value_is_named(fusepath):
+    assert_complains(fusepath("plan", MODEL, *MACHINES, "--grid"), 2, "--grid")
+
+
+def test_an_unknown_command_is_named(fusepath):
+    assert_complains(fusepath("paln", MODEL), 2, "'paln'")
+
+
+def test_a_network_that_cannot_be_tiled_at_all_says_why(fusepath, files):
+    model = files / "untileable.onnx"
+
+    assert_complains(fusepath("plan", model, *MACHINES), 2, r"'average' \(GlobalAveragePool\)")
+    assert fusepath("plan", model, *MACHINES, "--algorithm", "nfl").code == 0
+    assert fusepath("compare", model, *MACHINES, "--json").code == 0
+
+
+def test_a_grid_that_no_layer_can_have_has_no_plan(fusepath):
+    assert_complains(fusepath("plan", MODEL, *MACHINES, "--grid", "99x99"), 4, "smaller grid")
+    assert_complains(
+        fusepath("plan", MODEL, *MACHINES, "--grid", "9x9", "--tau", "29"), 4, "smaller grid"
+    )
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_a_plan_that_the_machines_would_refuse_is_not_made(fusepath, options):
+    """More paths than a plan may have."""
+    called = fusepath(
+        "plan", "zoo:vgg16?size=80", *MACHINES, "--grid", "80x80", "--tau", "1", *options
+    )
+
+    assert called.code in {2, 4}
+    assert len(called.complaints) == 1
+
+
+BAD_IMAGES = {
+    "missing": ("missing.png", "does not exist"),
+    "a folder": ("folder.onnx", "does not exist"),
+    "of another size": ("low.png", r"32x20 pixels.*32x32.*--resize"),
+    "no picture": ("text.png", "not a picture"),
+    "half a picture": ("half.png", "not a picture"),
+    "an empty picture": ("empty.png", "not a picture"),
+    "a model": ("good.onnx", "not a picture"),
+    "no array": ("text.npy", "not a .npy array"),
+    "half an array": ("half.npy", "not a .npy array"),
+    "an empty array file": ("empty.npy", "not a .npy array"),
+    "a huge array": ("huge.npy", "not a .npy array"),
+    "an archive of arrays": ("archive.npy", "not a .npy array"),
+    "an array of objects": ("objects.npy", "not a .npy array"),
+    "an array of doubles": ("doubles.npy", "float64; give uint8 pixels or float32"),
+    "a flat array": ("flat.npy", "the model takes 1x3x32x32"),
+    "a number": ("scalar.npy", "the model takes 1x3x32x32"),
+    "an array without elements": ("nothing.npy", "the model takes 1x3x32x32"),
+}
+
+
+@pytest.mark.parametrize(("image", "words"), BAD_IMAGES.values(), ids=BAD_IMAGES)
+def test_an_input_that_does_not_fit_is_one_line_and_exit_code_2(fusepath, files, image, words):
+    called = fusepath("run", MODEL, files / image, "--algorithm", "device-only", "--json")
+
+    assert_complains(called, 2, words)
+
+
+BAD_RUNS = {
+    "no server named": ([], "--edge HOST:PORT"),
+    "an address without port": (["--edge", "localhost"], "is not HOST:PORT"),
+    "an address with a wrong port": (["--edge", "localhost:99999"], "is not HOST:PORT"),
+    "a pace of zero": (["--pace", "0MB/s"], "above zero"),
+    "a slowdown below 1": (["--slowdown", "0.5"], "--slowdown"),
+    "no repeats": (["--repeat", "0"], "--repeat"),
+    "no time": (["--timeout", "0"], "--timeout"),
+    "an unknown algorithm": (["--algorithm", "magic", "--edge", "127.0.0.1:1"], "magic"),
+    "a grid of nonsense": (["--grid", "many", "--edge", "127.0.0.1:1"], "not ROWSxCOLUMNS"),
+}
+
+
+@pytest.mark.parametrize(("options", "words"), BAD_RUNS.values(), ids=BAD_RUNS)
+def test_a_run_that_makes_no_sense_is_one_line_and_exit_code_2(
+    fusepath, files, options, words, monkeypatch
+):
+    monkeypatch.setattr(client_module, "CONNECT_TIMEOUT_S", 0.2)
+
+    assert_complains(fusepath("run", MODEL, files / "good.png", *GIVEN, *options), 2, words)
+
+
+BAD_PLANS = {
+    "missing": ("missing.json", "cannot read .*missing.json: No such file"),
+    "a folder": ("folder.onnx", "cannot read .*folder.onnx"),
+    "half a file": ("half.json", "not a fusepath plan file"),
+    "an empty file": ("empty.json", "not a fusepath plan file"),
+    "bytes": ("binary.json", "not a fusepath plan file"),
+    "a list": ("listed.json", "not a fusepath plan file"),
+    "a link": ("link.json", "not a fusepath plan file"),
+    "an unknown key": ("unknown.json", "surprise"),
+    "a wrong type": ("typed.json", "tau"),
+    "without tau": ("short.json", "tau"),
+    "a future version": ("future.json", "version 2; this fusepath reads 1"),
+    "a future version with new keys": ("further.json", "version 2|novelty"),
+    "absurd cuts": ("absurd.json", "'cuts'"),
+}
+
+
+@pytest.mark.parametrize(("plan", "words"), BAD_PLANS.values(), ids=BAD_PLANS)
+def test_a_plan_file_that_is_none_is_one_line_and_exit_code_2(fusepath, plans, plan, words):
+    run = fusepath(
+        "run", MODEL, plans / "good.png", "--plan", plans / plan, "--edge", "127.0.0.1:1"
+    )
+
+    assert_complains(run, 2, words)
+    assert_complains(fusepath("simulate", plans / plan), 2, words)
+
+
+def test_a_plan_of_another_model_is_one_line_and_exit_code_2(fusepath, plans):
+    image, plan = plans / "good.png", plans / "other.json"
+
+    run = fusepath("run", MODEL, image, "--plan", plan, "--edge", "127.0.0.1:1")
+    assert_complains(run, 2, "the plan is for model 'squeezenet'")
+    simulated = fusepath("simulate", plan, "--model", MODEL)
+    assert_complains(simulated, 2, "the plan is for model 'squeezenet'")
+
+
+def test_a_plan_for_pixels_does_not_take_floats(fusepath, plans):
+    options = ["--plan", plans / "good.json", "--edge", "127.0.0.1:1"]
+
+    assert_complains(fusepath("run", MODEL, plans / "floats.npy", *options), 2, "plan again")
+
+
+@pytest.mark.parametrize("where", ["missing/out", "folder.onnx"])
+def test_an_output_that_cannot_be_written_is_one_line_and_exit_code_2(fusepath, files, where):
+    path = files / where
+    before = sorted(files.iterdir())
+
+    planned = fusepath("plan", MODEL, *MACHINES, "-o", path)
+    assert_complains(planned, 2, f"cannot write {path}")
+    assert_complains(fusepath("zoo", "squeezenet", path), 2, f"cannot write {path}")
+    ran = fusepath("run", MODEL, files / "good.png", "--algorithm", "device-only", "-o", path)
+    assert_complains(ran, 2, f"cannot write {path}")
+    assert sorted(files.iterdir()) == before  # nothing half-written stays behind
+
+
+def test_a_network_of_the_zoo_needs_a_place_to_be_written_to(fusepath):
+    assert_complains(fusepath("zoo", "squeezenet"), 2, "OUT.onnx")
+    assert_complains(fusepath("zoo", "nonsense", "out.onnx"), 2, "known networks are")
+
+
+BAD_SERVERS = {
+    "an address without port": (["--listen", "localhost"], "is not HOST:PORT"),
+    "an address with a wrong port": (["--listen", "127.0.0.1:99999"], "is not HOST:PORT"),
+    "a models folder that is missing": (["--models", "/nonexistent"], "is not a folder"),
+    "no workers": (["--workers", "0"], "--workers"),
+}
+
+
+@pytest.mark.parametrize(("options", "words"), BAD_SERVERS.values(), ids=BAD_SERVERS)
+def test_a_server_that_cannot_be_is_one_line_and_exit_code_2(fusepath, options, words):
+    assert_complains(fusepath("serve", *options, "--json"), 2, words)
+
+
+@pytest.mark.system
+def test_a_server_where_it_cannot_listen_is_one_line_and_exit_code_2(edge):
+    """In a process of its own, so that nothing gRPC may print goes unseen."""
+    for address in (edge.address, "192.0.2.1:7070"):
+        done = in_a_process("serve", "--listen", address)
+
+        assert_complains(done, 2, f"cannot listen on {address}")
+
+
+# ---------------------------------------------------------------------------- the other side
+
+
+def test_a_server_that_is_not_there_is_one_line_and_exit_code_3(fusepath, files, monkeypatch):
+    monkeypatch.setattr(client_module, "CONNECT_TIMEOUT_S", 0.3)
+    called = fusepath("run", MODEL, files / "good.png", "--edge", "127.0.0.1:9", *GIVEN)
+
+    assert_complains(called, 3, "edge 127.0.0.1:9: nobody answered within")
+
+
+@pytest.mark.system
+def test_a_server_that_has_another_model_is_one_line_and_exit_code_3(fusepath, files, edge):
+    options = ["--edge", edge.address, "--algorithm", "full-offload"]
+
+    given = fusepath("run", files / "own.onnx", files / "good.png", *options, *GIVEN)
+    assert_complains(given, 3, "start the server with --models FOLDER")
+    measured = fusepath("run", files / "own.onnx", files / "good.png", *options)
+    assert_complains(measured, 3, "start the server with --models FOLDER")
+
+
+@pytest.mark.system
+def test_a_server_killed_in_the_middle_leaves_one_line_and_exit_code_3(files):
+    """In a process of its own, so that nothing gRPC may print goes unseen."""
+    script = """
+import os, signal, sys
+from fusepath.cli.main import run
+from fusepath.execute import codec, device
+original = codec.encode_all
+def encode_all(values):
+    os.kill(int(sys.argv[1]), signal.SIGKILL)
+    return original(values)
+device.codec.encode_all = encode_all
+sys.exit(run(sys.argv[2:]))
+"""
+    with edge_server() as own:
+        options = ["--edge", own.address, *GIVEN, "--algorithm", "full-offload"]
+        command = ["run", MODEL, files / "good.png", *options]
+        done = in_a_process(own.process.pid, *command, script=script)
+        own.process.wait(timeout=30)
+
+    assert_complains(done, 3, f"edge {own.address}: ")
+
+
+# ---------------------------------------------------------------------------- a wrong result
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("json_option", [[], ["--json"]], ids=["text", "json"])
+def test_verify_exits_1_when_the_result_differs(fusepath, files, edge, monkeypatch, json_option):
+    """The reference is changed by a little more than the tolerance."""
+    original = run_module.run_unsplit
+
+    def changed(*arguments: Any) -> dict[str, np.ndarray]:
+        return {name: value * 1.00003 for name, value in original(*arguments).items()}
+
+    monkeypatch.setattr(run_module, "run_unsplit", changed)
+    options = ["--edge", edge.address, *GIVEN, "--grid", "2x2", "--verify", *json_option]
+    called = fusepath("run", MODEL, files / "good.png", *options)
+
+    assert called.code == 1
+    assert called.complaints == ["fusepath: the split result differs from the unsplit one"]
+    if json_option:
+        assert called.json["verified"] is False
+        assert called.json["max_rel_error"] == pytest.approx(3e-5, rel=0.1)
+        assert called.json["bit_equal"] is False
+    else:
+        assert "DIFFERS from the unsplit model" in called.out
+
+
+@pytest.mark.parametrize("json_option", [[], ["--json"]], ids=["text", "json"])
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, 1e6])
+def test_verify_exits_1_when_a_stage_computes_nonsense(
+    fusepath, files, monkeypatch, wrong, json_option
+):
+    original = WholeStage.run
+
+    def corrupted(self: WholeStage, *arguments: Any) -> dict[str, np.ndarray]:
+        results = {name: value.copy() for name, value in original(self, *arguments).items()}
+        for value in results.values():
+            value.flat[0] = wrong
+        return results
+
+    options = [*GIVEN, "--algorithm", "device-only", "--verify", *json_option]
+    monkeypatch.setattr(WholeStage, "run", corrupted)
+    called = fusepath("run", MODEL, files / "good.png", *options)
+
+    assert called.code == 1
+    assert called.complaints == ["fusepath: the split result differs from the unsplit one"]
+    if json_option:
+        assert called.json["verified"] is False

@@ -1,0 +1,157 @@
+"""Streamed strips against the unsplit model, in ONNX Runtime, without a network."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fusepath.errors import GeometryError
+from fusepath.execute.prepared import DeviceWork, EdgeWork
+from fusepath.execute.run import run_unsplit
+from fusepath.onnx_io import Model, load_model
+from fusepath.plan import Plan, Segment
+from fusepath.tiling import StripRows
+from tests.plans import assert_close, carry_out, pixels, plan_of
+
+SMALL = {
+    "alexnet": 131,
+    "squeezenet": 96,
+    "squeezenet1_1": 96,
+    "yolov2": 96,
+    "tiny-yolov2": 160,
+    "resnet18": 96,
+    "mobilenetv2": 96,
+}
+
+
+@pytest.fixture(scope="module")
+def models():
+    """Loads each network once."""
+    loaded: dict[str, Model] = {}
+
+    def get(source: str) -> Model:
+        if source not in loaded:
+            loaded[source] = load_model(source)
+        return loaded[source]
+
+    return get
+
+
+def stream_plan(model: Model, tau: int, segments: list[tuple[int, int, int, int]]) -> Plan:
+    """A plan from (start, stop, cut, strips), strips of even size."""
+    made = []
+    for start, stop, cut, count in segments:
+        ends = {start + (stop - start) * (i + 1) // count for i in range(count)} - {start}
+        made.append(Segment(start=start, stop=stop, cut=cut, strips=tuple(sorted(ends))))
+    strips = sum(len(item.strips) for item in made)
+    return plan_of(
+        model,
+        tau=tau,
+        grid=(strips, 1),
+        cuts=[item.cut for item in made for _ in item.strips],
+        segments=tuple(made),
+    )
+
+
+def streamable(model: Model) -> list[int]:
+    """Fused layers that can be cut into strips."""
+    taus = []
+    for tau in range(1, model.graph.tileable_layers + 1):
+        try:
+            StripRows(model.graph, tau)
+        except GeometryError:
+            continue
+        taus.append(tau)
+    return taus
+
+
+@st.composite
+def arrangements(draw, model: Model):
+    """Any fused layer, one to three segments in any order, any cuts, any number of strips."""
+    tau = draw(st.sampled_from(streamable(model)))
+    height = StripRows(model.graph, tau).height
+    edges = sorted(draw(st.sets(st.integers(1, height - 1), max_size=2)) if height > 1 else [])
+    bounds = [0, *edges, height]
+    segments = [
+        (start, stop, draw(st.integers(1, tau + 1)), draw(st.integers(1, 4)))
+        for start, stop in itertools.pairwise(bounds)
+    ]
+    return tau, draw(st.permutations(segments))
+
+
+@pytest.mark.parametrize("net", SMALL)
+def test_integer_weights_come_out_bit_equal(net, models):
+    model = models(f"zoo:{net}?weights=integer&size={SMALL[net]}")
+    image = pixels(model)
+
+    @settings(
+        max_examples=6,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+        database=None,
+    )
+    @given(arrangements(model))
+    def check(arrangement):
+        tau, segments = arrangement
+        plan = stream_plan(model, tau, segments)
+        outputs = carry_out(model, plan, image).outputs
+        for name, expected in run_unsplit(model, image, plan.input).items():
+            np.testing.assert_array_equal(outputs[name], expected)
+
+    check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("net", SMALL)
+def test_every_fused_layer_and_many_arrangements_are_bit_equal(net, models):
+    model = models(f"zoo:{net}?weights=integer&size={SMALL[net]}")
+    image = pixels(model)
+    reference = None
+    for tau in streamable(model):
+        height = StripRows(model.graph, tau).height
+        middle = height // 2
+        for cut in range(1, tau + 2):
+            for other in {1, (tau + 2) // 2, tau + 1}:
+                segments = [(0, height, cut, 3)]
+                if middle:
+                    segments = [(0, middle, cut, 3), (middle, height, other, 4)]
+                plan = stream_plan(model, tau, segments)
+                outputs = carry_out(model, plan, image).outputs
+                reference = reference or run_unsplit(model, image, plan.input)
+                for name, expected in reference.items():
+                    np.testing.assert_array_equal(outputs[name], expected, str((tau, segments)))
+
+
+@pytest.mark.parametrize(
+    ("net", "tau", "segments"),
+    [
+        ("squeezenet", 14, [(0, 4, 1, 2), (4, 11, 14, 3)]),
+        ("resnet18", 9, [(0, 5, 6, 2), (5, 12, 1, 2)]),
+        ("tiny-yolov2", 15, [(0, 3, 16, 3), (3, 5, 1, 1)]),
+        ("yolov2", 17, [(0, 2, 11, 2), (2, 4, 18, 1), (4, 6, 1, 2)]),
+    ],
+)
+def test_real_weights_come_out_within_the_tolerance(net, tau, segments, models):
+    model = models(f"zoo:{net}?size={SMALL[net]}")
+    image = pixels(model)
+    plan = stream_plan(model, tau, segments)
+
+    outputs = carry_out(model, plan, image).outputs
+
+    assert_close(outputs, run_unsplit(model, image, plan.input))
+
+
+def test_equal_strips_share_a_session(models):
+    """All strips in the middle of a segment do the same, so they need one session together."""
+    model = models("zoo:tiny-yolov2?weights=integer&size=160")
+    plan = stream_plan(model, 6, [(0, 20, 5, 10)])
+
+    device, edge = DeviceWork(model, plan), EdgeWork(model, plan)
+
+    assert device.sessions <= 4
+    assert edge.sessions <= 4

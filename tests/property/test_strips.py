@@ -1,0 +1,127 @@
+"""Strips against brute force: who holds which rows, strip after strip, on random networks."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from fusepath.errors import GeometryError
+from fusepath.graph import Kind, ModelGraph
+from fusepath.tiling import Band, StripRows, StripTiling
+from tests.networks import networks
+
+COMMON = settings(max_examples=200, deadline=None)
+
+
+@st.composite
+def strip_tilings(draw) -> StripTiling:
+    """One to three bands over a random network, in any order, with random strips and cuts."""
+    graph: ModelGraph = draw(networks())
+    tau = draw(st.integers(1, graph.tileable_layers))
+    try:
+        height = StripRows(graph, tau).height
+    except GeometryError:
+        assume(False)  # windows over padding alone, or maps of different heights
+        raise
+    edges = sorted(draw(st.sets(st.integers(1, height - 1), max_size=2)) if height > 1 else [])
+    bands = []
+    for start, stop in itertools.pairwise([0, *edges, height]):
+        inner = (
+            draw(st.sets(st.integers(start + 1, stop - 1), max_size=4))
+            if stop > start + 1
+            else set()
+        )
+        bands.append(Band(start, stop, (*sorted(inner), stop)))
+    bands = draw(st.permutations(bands))
+    cuts = tuple(draw(st.integers(1, tau + 1)) for _ in bands)
+    return StripTiling(graph, tau, tuple(bands), cuts)
+
+
+@COMMON
+@given(strip_tilings())
+def test_every_row_that_an_operator_reads_is_at_hand(tiling: StripTiling):
+    """Plays both machines with sets of rows, tap by tap."""
+    graph = tiling.graph
+    fused: dict[str, set[int]] = {name: set() for name in graph.frontier(tiling.tau)}
+    kept_on_edge: dict[str, set[int]] = {}
+    kept_on_device: dict[str, set[int]] = {}
+    for strip, (index, _, _) in enumerate(tiling.strips):
+        cut = tiling.cuts[index]
+        rows = {graph.input.name: set(range(*tiling.new_rows(strip, graph.input.name)))}
+        kept_on_device = _play(tiling, strip, 1, cut - 1, rows, kept_on_device)
+        sent = {name: rows.get(name, set()) for name in graph.frontier(cut - 1)}
+        kept_on_edge = _play(tiling, strip, cut, tiling.tau, sent, kept_on_edge)
+        for name in fused:
+            fused[name] |= sent.get(name, set())
+    for name, done in fused.items():
+        assert done == set(range(graph.tensors[name].size(0)))
+
+
+def _play(tiling, strip, first, last, new, kept):
+    """One machine, one strip: adds what it makes to ``new``, returns what it keeps."""
+    if first > last:
+        return kept
+    graph = tiling.graph
+    step = tiling.step(strip, first, last)
+    at_hand = {}
+    for name, rows in step.maps.items():
+        cached = set(range(rows.cached, rows.known))
+        assert cached <= kept.get(name, set()), f"{name}: rows are taken that nobody kept"
+        at_hand[name] = cached | set(range(rows.known, rows.reached))
+    for item in step.operations:
+        op = item.operator
+        for reading in item.readings:
+            size = graph.tensors[reading.tensor].size(0)
+            wanted = set(range(*item.rows))
+            if op.kind is Kind.WINDOW:
+                window = op.rows
+                wanted = {
+                    j * window.stride - window.pad_begin + tap * window.dilation
+                    for j in range(*item.rows)
+                    for tap in range(window.kernel)
+                }
+                wanted = {row for row in wanted if 0 <= row < size}
+            assert wanted <= set(range(reading.start, reading.stop))
+            assert set(range(reading.start, reading.stop)) <= at_hand[reading.tensor]
+        for out in op.outputs:
+            new[out] = set(range(*item.rows))
+    for name, rows in step.maps.items():
+        made_here = any(name in op.outputs for op in graph.operators(first, last))
+        arrived = set(range(rows.known, rows.reached))
+        assert arrived <= new.get(name, set()) or not made_here
+    return {name: set(range(rows.kept, rows.reached)) for name, rows in step.maps.items()}
+
+
+@COMMON
+@given(strip_tilings())
+def test_nothing_is_computed_or_sent_twice_within_a_band(tiling: StripTiling):
+    names = {name for op in tiling.graph.operators(1, tiling.tau) for name in op.outputs}
+    for name in names | {tiling.graph.input.name}:
+        for band in range(len(tiling.bands)):
+            rows = [
+                row
+                for strip, (index, _, _) in enumerate(tiling.strips)
+                if index == band
+                for row in range(*tiling.new_rows(strip, name))
+            ]
+            assert len(rows) == len(set(rows))
+
+
+@pytest.mark.parametrize(("ends", "stop"), [((3, 2, 8), 8), ((2, 4), 8), ((), 8), ((0, 8), 8)])
+def test_strips_that_do_not_ascend_to_the_end_are_refused(ends, stop):
+    with pytest.raises(GeometryError):
+        Band(0, stop, ends)
+
+
+@COMMON
+@given(strip_tilings(), st.data())
+def test_bands_that_leave_rows_out_are_refused(tiling: StripTiling, data):
+    assume(len(tiling.bands) > 1)
+    lost = data.draw(st.integers(0, len(tiling.bands) - 1))
+    bands = tuple(band for at, band in enumerate(tiling.bands) if at != lost)
+
+    with pytest.raises(GeometryError, match="do not cover"):
+        StripTiling(tiling.graph, tiling.tau, bands, tiling.cuts[: len(bands)])

@@ -1,0 +1,162 @@
+"""The stream planner: what it finds is real, checked, and never worse than what it starts from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from fusepath.cost import RUNTIME, ComputeRate, LayerTime, MachineProfile, parse_link
+from fusepath.errors import FileFormatError, InfeasibleError, InputError
+from fusepath.execute.prepared import DeviceWork, EdgeWork
+from fusepath.onnx_io import Model, load_model
+from fusepath.plan import (
+    Plan,
+    Setting,
+    evaluate,
+    make_plan,
+    problem_of_plan,
+    violations,
+)
+from fusepath.simulate import simulate
+from fusepath.tiling import Grid
+from fusepath.timeline import violations as timeline_violations
+from tests.networks import untileable
+
+
+@pytest.fixture(scope="module")
+def squeezenet() -> Model:
+    return load_model("zoo:squeezenet")
+
+
+@pytest.fixture(scope="module")
+def tiny_yolo() -> Model:
+    return load_model("zoo:tiny-yolov2?size=224")
+
+
+def setting_of(model: Model, *, device="10GFLOPS", edge="500GFLOPS", link="1.1MB/s") -> Setting:
+    return Setting(
+        graph=model.graph,
+        device=ComputeRate(float(device.removesuffix("GFLOPS")) * 1e9),
+        edge=ComputeRate(float(edge.removesuffix("GFLOPS")) * 1e9),
+        link=parse_link(link),
+        convention=RUNTIME,
+    )
+
+
+def test_a_stream_plan_is_a_schedule_that_obeys_the_rules(squeezenet):
+    setting = setting_of(squeezenet)
+
+    plan = make_plan(setting, "stream")
+
+    problem, cuts = problem_of_plan(setting, plan)
+    schedule = evaluate(problem, [path - 1 for path in plan.order], cuts)
+    assert violations(problem, schedule) == []
+    assert schedule.makespan_ns / 1e9 == plan.makespan_s
+    assert timeline_violations(plan.timeline) == []
+    assert plan.lower_bound_s <= plan.makespan_s
+
+
+def test_the_event_engine_agrees_with_the_planner(squeezenet):
+    setting = setting_of(squeezenet)
+    plan = make_plan(setting, "stream")
+
+    assert set(simulate(plan, setting).spans) == set(plan.timeline.spans)
+
+
+def test_reusing_halos_beats_one_cut_and_tiles_on_squeezenet(squeezenet):
+    setting = setting_of(squeezenet)
+
+    stream, nfl, mw = (make_plan(setting, name).makespan_s for name in ("stream", "nfl", "mw"))
+
+    assert nfl / stream > 1.4
+    assert stream < mw
+
+
+@pytest.mark.parametrize("device", ["2GFLOPS", "10GFLOPS", "50GFLOPS"])
+@pytest.mark.parametrize("link", ["1.1MB/s", "12MB/s"])
+def test_auto_is_never_worse_than_any_family(squeezenet, device, link):
+    setting = setting_of(squeezenet, device=device, link=link)
+
+    auto = make_plan(setting, "auto").makespan_s
+
+    for name in ("device-only", "full-offload", "nfl", "mw", "stream"):
+        assert auto <= make_plan(setting, name).makespan_s
+
+
+def test_what_the_sessions_do_is_what_the_plan_says(tiny_yolo):
+    plan = make_plan(setting_of(tiny_yolo), "stream")
+
+    device, edge = DeviceWork(tiny_yolo, plan), EdgeWork(tiny_yolo, plan)
+
+    sent = 0
+    for path in range(len(plan.cuts)):
+        for dtype, shape in edge.expected(path).values():
+            size = 1
+            for length in shape:
+                size *= length
+            sent += size * (1 if dtype == "uint8" else 4)
+    assert device.macs == plan.device_macs
+    assert edge.macs == plan.edge_macs
+    assert sent == plan.up_bytes
+
+
+def test_what_the_device_has_finished_is_not_sent(tiny_yolo):
+    """Tiny YOLO can be tiled to its end, so rows that the device has finished stay there."""
+    setting = setting_of(tiny_yolo, device="50GFLOPS", edge="50GFLOPS", link="1.1MB/s")
+
+    plan = make_plan(setting, "stream", tau=tiny_yolo.graph.depth)
+
+    assert tiny_yolo.graph.sent(tiny_yolo.graph.depth + 1) == ()
+    assert plan.makespan_s <= make_plan(setting, "device-only").makespan_s * 1.01
+
+
+def test_fixed_costs_make_strips_fewer(squeezenet):
+    cheap = make_plan(setting_of(squeezenet), "stream")
+    graph = squeezenet.graph
+    profile = MachineProfile(
+        model_sha256=graph.sha256,
+        layers=tuple(
+            LayerTime(name=layer.name, seconds=5e-3, fixed_s=1e-3) for layer in graph.layers
+        ),
+    )
+    dear = make_plan(replace(setting_of(squeezenet), device=profile, edge=profile), "stream")
+
+    assert len(dear.cuts) < len(cheap.cuts)
+
+
+def test_stream_and_auto_choose_their_own_grid(squeezenet):
+    with pytest.raises(InputError, match="leave out --grid"):
+        make_plan(setting_of(squeezenet), "stream", grid=Grid(2, 2))
+    with pytest.raises(InputError, match="leave out --grid"):
+        make_plan(setting_of(squeezenet), "auto", grid=Grid(2, 2))
+
+
+def test_a_network_that_cannot_be_tiled_has_no_stream_but_an_auto_plan():
+    setting = Setting(
+        graph=untileable(),
+        device=ComputeRate(1e9),
+        edge=ComputeRate(1e10),
+        link=parse_link("1MB/s"),
+    )
+
+    with pytest.raises(InfeasibleError, match="strips"):
+        make_plan(setting, "stream")
+    assert make_plan(setting, "auto").is_whole
+
+
+@pytest.mark.parametrize("field", ["order", "cuts", "grid"])
+def test_a_stream_plan_that_contradicts_its_segments_is_refused(tiny_yolo, field):
+    plan = make_plan(setting_of(tiny_yolo), "stream")
+    assert len(plan.cuts) > 2
+    wrong = {
+        "order": tuple(reversed(plan.order)),
+        "cuts": tuple(1 if cut > 1 else 2 for cut in plan.cuts),
+        "grid": (1, len(plan.cuts)),
+    }
+
+    broken: Plan = msgspec.structs.replace(plan, **{field: wrong[field]})
+
+    with pytest.raises(FileFormatError):
+        broken.check(tiny_yolo.graph)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -131,7 +132,9 @@ class _Row:
             "latency_min_s": latencies[0],
             "latency_max_s": latencies[-1],
             "speedup_over_nfl": baseline.latency_s / self.latency_s,
-            "max_abs_error": self.comparison.max_abs_error,
+            "max_abs_error": self.comparison.max_abs_error
+            if math.isfinite(self.comparison.max_abs_error)
+            else None,
             "bit_equal": self.comparison.bit_equal,
         }
 

@@ -36,7 +36,8 @@ class Comparison:
 def compare(results: Mapping[str, Array], reference: Mapping[str, Array]) -> Comparison:
     """Compare outputs with those of the unsplit model.
 
-    NaN equals NaN; a missing output or one of another shape is infinitely wrong.
+    NaN equals NaN and infinity equals infinity of the same sign; a missing output, one of another
+    shape and a value that is not finite where it should be are infinitely wrong.
     """
     worst_abs = worst_rel = 0.0
     equal = set(results) == set(reference)
@@ -51,9 +52,19 @@ def compare(results: Mapping[str, Array], reference: Mapping[str, Array]) -> Com
         if np.array_equal(value, expected, equal_nan=value.dtype.kind == "f"):
             continue
         equal = False
-        difference = np.abs(value.astype(np.float64) - expected.astype(np.float64))
-        error = float(difference.max()) if np.isfinite(difference).all() else float("inf")
-        largest = float(np.abs(expected.astype(np.float64)).max())
+        error, largest = _error_and_largest(value, expected)
         worst_abs = max(worst_abs, error)
-        worst_rel = max(worst_rel, error / largest if largest > 0 else float("inf"))
+        # No scale makes an infinite error small.
+        scaled = error < float("inf") and largest > 0
+        worst_rel = max(worst_rel, error / largest if scaled else float("inf"))
     return Comparison(max_abs_error=worst_abs, max_rel_error=worst_rel, bit_equal=equal)
+
+
+def _error_and_largest(value: Array, expected: Array) -> tuple[float, float]:
+    """The largest difference, and the largest finite value that was expected."""
+    result, wanted = value.astype(np.float64), expected.astype(np.float64)
+    differs = ~((result == wanted) | (np.isnan(result) & np.isnan(wanted)))
+    result, wrong = result[differs], wanted[differs]
+    finite = bool(np.isfinite(result).all() and np.isfinite(wrong).all())
+    error = float(np.abs(result - wrong).max(initial=0.0)) if finite else float("inf")
+    return error, float(np.abs(wanted[np.isfinite(wanted)]).max(initial=0.0))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fusepath.tiling import MapRows, StripOperation, StripStep
 
 _PADDED = frozenset({"Conv", "MaxPool", "AveragePool"})
+_SLICE_TAKES_INPUTS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +103,14 @@ class _Builder:
     def __init__(self, model: Model, step: StripStep) -> None:
         self._model = model
         self._step = step
+        self._opset = max(
+            (
+                entry.version
+                for entry in model.proto.opset_import
+                if entry.domain in ("", "ai.onnx")
+            ),
+            default=1,
+        )
         self._proto = {node.name: node for node in model.proto.graph.node}
         self._nodes: list[NodeProto] = []
         self._constants: dict[str, TensorProto] = {}
@@ -181,12 +190,7 @@ class _Builder:
         key = (tensor, start, stop)
         if key not in self._slices:
             name = f"{tensor}:{start - rows.cached}:{stop - rows.cached}"
-            bounds = [
-                self._integer(start - rows.cached),
-                self._integer(stop - rows.cached),
-                self._integer(2),
-            ]
-            self._nodes.append(helper.make_node("Slice", [whole, *bounds], [name], name=name))
+            self._nodes.append(self._slice(whole, name, start - rows.cached, stop - rows.cached))
             self._slices[key] = name
         return self._slices[key]
 
@@ -205,6 +209,15 @@ class _Builder:
                 self._nodes.append(helper.make_node("Concat", pieces, [name], name=name, axis=2))
             self._buffers[tensor] = name
         return self._buffers[tensor]
+
+    def _slice(self, whole: str, name: str, start: int, stop: int) -> NodeProto:
+        """Rows ``[start, stop)``; bounds were attributes before opset 10 and are inputs since."""
+        if self._opset < _SLICE_TAKES_INPUTS:
+            return helper.make_node(
+                "Slice", [whole], [name], name=name, starts=[start], ends=[stop], axes=[2]
+            )
+        bounds = [self._integer(value) for value in (start, stop, 2)]
+        return helper.make_node("Slice", [whole, *bounds], [name], name=name)
 
     def _integer(self, value: int) -> str:
         name = f"fusepath:{value}"

@@ -77,7 +77,10 @@ def shares_of(setting: Setting) -> Shares:
             ):
                 readers[name].append(layer.index)
     born = {graph.input.name: 0} | {
-        out: layer.index for layer in graph.layers[:last] for op in layer.operators for out in op.outputs
+        out: layer.index
+        for layer in graph.layers[:last]
+        for op in layer.operators
+        for out in op.outputs
     }
     joined = set(graph.frontier(last))
     flows = []
@@ -94,9 +97,16 @@ def shares_of(setting: Setting) -> Shares:
                 joins=name in joined,
             )
         )
+    charged = {
+        out: count[out]
+        for layer in graph.layers[:last]
+        if all(sizes[axis][layer.index] is not None for axis in (0, 1))
+        for op in _after_window(layer)
+        for out in op.outputs
+    }
     return Shares(
-        device_s=_seconds(setting, setting.device, count),
-        edge_s=_seconds(setting, setting.edge, count),
+        device_s=_seconds(setting, setting.device, charged),
+        edge_s=_seconds(setting, setting.edge, charged),
         flows=tuple(flows),
     )
 
@@ -104,7 +114,7 @@ def shares_of(setting: Setting) -> Shares:
 def _seconds(setting: Setting, machine: Machine, count: Mapping[str, int]) -> tuple[float, ...]:
     seconds = [0.0] * setting.graph.tileable_layers
     for charge in machine.charges(setting.graph, setting.convention):
-        seconds[charge.layer - 1] += charge.seconds * count[charge.tensor]
+        seconds[charge.layer - 1] += charge.seconds * count.get(charge.tensor, 0)
     return tuple(seconds)
 
 
@@ -168,10 +178,8 @@ def _spans(graph: ModelGraph, layer: Layer, axis: int) -> dict[str, Spans]:
                 high = (stop - 1) * window.stride - window.pad_begin + window.extent
                 if window.dilation > 1 and window.kernel > 1:
                     high = low  # a window with holes: nothing is claimed for it
-            if name in spans and name not in made:
-                low, high = np.minimum(low, spans[name][0]), np.maximum(high, spans[name][1])
-            if name not in spans or name not in made:
-                spans[name] = (low, high)
+            if name not in spans or (spans[name][1] - spans[name][0] < high - low).all():
+                spans[name] = (low, high)  # of two readings either is needed for certain
     return {name: span for name, span in spans.items() if name not in made}
 
 

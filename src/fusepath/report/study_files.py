@@ -10,7 +10,6 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
-from fusepath import jsonfile
 from fusepath.errors import InputError
 from fusepath.report.figures import (
     curves_figure,
@@ -20,7 +19,7 @@ from fusepath.report.figures import (
     save_figure,
 )
 from fusepath.report.study_page import overviews, study_page
-from fusepath.study import LABELS, example, matches, versions
+from fusepath.study import LABELS, example, matches, save_fig4, versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -54,7 +53,7 @@ def write_example(figure: Example, folder: Path, *, plots: bool) -> list[Path]:
 
 def write_fig4(figure: Fig4, folder: Path, *, plots: bool, workers: int = 1) -> list[Path]:
     """JSON, CSV, all plots and the page of Fig. 4."""
-    jsonfile.save(folder / "fig4.json", figure)
+    save_fig4(folder / "fig4.json", figure)
     files = [
         folder / "fig4.json",
         _write(folder / "fig4.csv", _csv(_POINT_COLUMNS, _points(figure))),

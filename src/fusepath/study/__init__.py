@@ -1,7 +1,7 @@
 """The paper's figures computed anew, and held against what it published."""
 
 from fusepath.study.examples import Example, Statement, example
-from fusepath.study.fig4 import Curves, Fig4, collect, differences, load_fig4
+from fusepath.study.fig4 import Curves, Fig4, collect, differences, load_fig4, save_fig4
 from fusepath.study.findings import Match, Reach, best_match, has_all_rates, matches, reaches
 from fusepath.study.grid import compute
 from fusepath.study.published import Published, PublishedPoint, line_through, published
@@ -38,5 +38,6 @@ __all__ = [
     "matches",
     "published",
     "reaches",
+    "save_fig4",
     "versions",
 ]

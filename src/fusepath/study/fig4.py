@@ -124,9 +124,12 @@ def collect(spec: Fig4Spec, records: Sequence[Record]) -> Fig4:
         key = (record.network, record.convention.name, record.granted)
         groups.setdefault(key, []).append(record)
     order = list(networks)
+    conventions = tuple(described_convention(name) for name in spec.conventions)
+    rank = [item.convention.name for item in conventions]
     curves = []
     for (name, convention, granted), group in sorted(
-        groups.items(), key=lambda item: (item[0][2], order.index(item[0][0]))
+        groups.items(),
+        key=lambda item: (item[0][2], order.index(item[0][0]), rank.index(item[0][1])),
     ):
         by_rate = {record.rate_mb_per_s: record for record in group}
         chosen = [by_rate[rate] for rate in spec.rates_mb_per_s]
@@ -152,7 +155,7 @@ def collect(spec: Fig4Spec, records: Sequence[Record]) -> Fig4:
         device_ops_per_s=spec.device_ops_per_s,
         edge_ops_per_s=spec.edge_ops_per_s,
         rates_mb_per_s=spec.rates_mb_per_s,
-        conventions=tuple(described_convention(name) for name in spec.conventions),
+        conventions=conventions,
         curves=tuple(curves),
         versions={name: text for name, text in versions().items() if name != "code"},
     )
@@ -169,6 +172,22 @@ def _curve(records: Sequence[Record], algorithm: str) -> AlgorithmCurve:
         tau=tuple(result.tau for result in results),
         grid=tuple(f"{result.grid[0]}x{result.grid[1]}" for result in results),
     )
+
+
+def save_fig4(path: Path, figure: Fig4) -> None:
+    """Write a figure as JSON, a line for each of its curves.
+
+    Raises:
+        FileFormatError: the file cannot be written.
+    """
+    document = msgspec.to_builtins(figure)
+    curves = document.pop("curves")
+    head = msgspec.json.format(msgspec.json.encode(document), indent=2).decode().rstrip("}\n")
+    lines = ",\n".join("    " + msgspec.json.encode(item).decode() for item in curves)
+    try:
+        path.write_text(f'{head},\n  "curves": [\n{lines}\n  ]\n}}\n', encoding="utf-8")
+    except OSError as error:
+        raise FileFormatError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def load_fig4(path: str | Path) -> Fig4:

@@ -109,6 +109,8 @@ class Fig4Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             )
         if len({network.name for network in self.networks}) < len(self.networks):
             raise ValueError("two networks have the same name")
+        if unknown := set(self.granted_conventions) - set(self.conventions):
+            raise ValueError(f"granted_conventions: '{min(unknown)}' is not among the conventions")
         names = {network.name for network in self.networks}
         if unknown := set(self.granted_networks) - names:
             raise ValueError(f"granted_networks: there is no network '{min(unknown)}'")

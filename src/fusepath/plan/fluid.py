@@ -1,0 +1,275 @@
+"""The fluid bound: no plan of any family is faster, whatever its tiles, halos and order.
+
+**What is bounded.** A plan divides the work of the tileable layers between device and edge server
+by positions: each needed position of each layer's map is computed at least once, on either; data
+crosses only upwards; the layers behind the tileable ones run whole on the edge server, once all
+has arrived, unless the network is not divided at all. That covers one cut for the whole network,
+grids of tiles with any cuts and any fused layer, and strips in any number of segments, with halos
+computed twice, sent, or kept.
+
+**The argument.** For layer ``i`` let ``a_i`` and ``b_i`` be the shares of its needed positions
+that device and edge server compute, and for tensor ``t`` let ``c_t`` be the share that is sent.
+
+* ``a_i + b_i ≥ 1``: somebody computes each needed position.
+* ``a_t ≥ a_k`` when layer ``k`` reads tensor ``t`` proportionally (see `fluid_shares`): the device
+  has what it reads only by computing it, and any set of positions of ``k`` needs at least its
+  share of ``t``.
+* ``c_t ≥ b_k − b_t`` for the same pairs: the edge server has what it reads by computing it or by
+  receiving it. For the input ``a = 1`` and ``b = 0``; the layers behind read everything, ``b = 1``.
+* The makespan is at least ``Σ a_i·device_i``, ``Σ c_t·link_t`` and ``Σ b_i·edge_i / workers``,
+  because each machine does one thing at a time (a machine that does not limit, as unlimited
+  workers and links of their own, counts for nothing).
+
+Windows that leave positions unread, or have holes, only take terms out of this, never put any in.
+Minimising the makespan under these constraints is a linear programme, so its optimum is a bound.
+All constraints are differences of two unknowns, so for fixed weights of the three machines the
+weighted mean of their loads is smallest at zeros and ones: a minimum cut. Any weights that sum to
+one bound the makespan; the best ones are found by collecting cuts until they stop improving.
+
+What comes before and after: when layers follow the tileable ones, they start after all else and
+one link delay, and the result (where it counts) is sent after them. When everything can be tiled,
+the device may finish its part itself and results may return in parts, so nothing is added unless
+the caller says that the result comes back in one piece.
+
+**Assumptions.** Costs are those of `MachineProfile` or `ComputeRate`: proportional to positions,
+plus fixed times that only add. Tiles are charged for all they need (`Regions.NEEDED` or
+``ALIGNED``); shares without halos that are rounded per layer (``SHARE``) can undercut the bound by
+the rounding. Schedules in whole nanoseconds can undercut it by rounding, under 1 ns per transfer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fusepath.cost import result_bytes
+from fusepath.plan.fluid_shares import Shares, shares_of
+from fusepath.plan.min_cut import INFINITE, FlowNetwork
+from fusepath.plan.problem import NS_PER_S
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from fusepath.plan.setting import Setting
+
+    FloatArray = NDArray[np.float64]
+
+_TOLERANCE = 1e-9
+_MOST_ROUNDS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FluidBound:
+    """A time that no plan beats, and where it comes from."""
+
+    bound_s: float
+    device_weight: float
+    """Weights of the machines in the bound; a machine with weight 0 does not limit."""
+    link_weight: float
+    edge_weight: float
+    shared_s: float
+    """What device, link and edge server need at least while all three work."""
+    before_and_after_s: float
+    """Delay, layers behind the tileable ones, result."""
+    undivided_s: float
+    """The fastest plan among those that divide nothing but the layers behind; such a plan may be
+    faster than all others, and then it is the bound."""
+
+    @property
+    def binding(self) -> str:
+        """The machine with the largest weight, or ``undivided``."""
+        if self.undivided_s <= self.shared_s + self.before_and_after_s:
+            return "undivided"
+        weights = {
+            "device": self.device_weight,
+            "link": self.link_weight,
+            "edge": self.edge_weight,
+        }
+        return max(weights, key=lambda machine: weights[machine])
+
+
+def fluid_bound_s(setting: Setting, *, whole_result: bool = False) -> float:
+    """Seconds that no plan beats; see `fluid_bound`."""
+    return fluid_bound(setting, whole_result=whole_result).bound_s
+
+
+def fluid_bound(setting: Setting, *, whole_result: bool = False) -> FluidBound:
+    """The fluid bound of a network as a whole, over all fused layers, tilings, orders and cuts.
+
+    Args:
+        setting: network, machines and link.
+        whole_result: also count the way back when everything can be tiled. Right for plans that
+            return the result in one piece, as tilings do; not for plans whose device finishes a
+            part of the result by itself.
+    """
+    graph, convention = setting.graph, setting.convention
+    loads, weights, shared_s = _best_mean(setting)
+    down_s = 0.0
+    if convention.counts_result:
+        size = result_bytes(graph, convention)
+        down_s = size / setting.link.down_bytes_per_s + setting.link.delay_s
+    undivided_s = _undivided_s(setting)
+    around_s = 0.0
+    if graph.tileable_layers < graph.depth:
+        around_s = setting.link.delay_s + setting.tail_s(graph.tileable_layers) + down_s
+    elif whole_result:
+        around_s = down_s
+    del loads
+    return FluidBound(
+        bound_s=min(shared_s + around_s, undivided_s),
+        device_weight=float(weights[0]),
+        link_weight=float(weights[1]),
+        edge_weight=float(weights[2]),
+        shared_s=shared_s,
+        before_and_after_s=around_s,
+        undivided_s=undivided_s,
+    )
+
+
+def _undivided_s(setting: Setting) -> float:
+    """The fastest plan that computes all tileable layers on the device: one cut behind them."""
+    problem = setting.whole_problem()
+    cuts = slice(setting.graph.tileable_layers, None)
+    device, link, edge = (
+        table[0, cuts] for table in (problem.device_ns, problem.link_ns, problem.edge_ns)
+    )
+    ends = device + link + edge
+    ends[:-1] += problem.delay_ns + problem.down_ns  # the last cut sends nothing
+    return int(ends.min()) / NS_PER_S
+
+
+def _best_mean(setting: Setting) -> tuple[FloatArray, FloatArray, float]:
+    """Loads of the collected cuts, the best weights, and the bound of those weights.
+
+    Column generation: the best weights for the cuts known so far, then the cut that is smallest
+    for these weights, until that cut is not smaller than the known ones.
+    """
+    shares = shares_of(setting)
+    limits = np.array(
+        [
+            1.0,
+            1.0 if setting.convention.shared_link else 0.0,
+            1 / setting.convention.edge_workers if setting.convention.edge_workers else 0.0,
+        ]
+    )
+    joined = setting.graph.tileable_layers < setting.graph.depth
+    layers = len(shares.device_s)
+    loads = np.array([_loads_of_cut(shares, cut, joined) for cut in range(layers + 1)]) * limits
+    best_s, best_weights = 0.0, np.array([1.0, 0.0, 0.0])
+    for _ in range(_MOST_ROUNDS):
+        weights, known_s = best_weights_for(loads)
+        value_s, load = _smallest(shares, weights * limits, joined)
+        if value_s > best_s:
+            best_s, best_weights = value_s, weights
+        if value_s >= known_s * (1 - _TOLERANCE):
+            break
+        loads = np.vstack([loads, load * limits])
+    return loads, best_weights, best_s
+
+
+def _loads_of_cut(shares: Shares, cut: int, joined: bool) -> tuple[float, float, float]:
+    """Loads when layers ``1 … cut`` run on the device and the others on the edge server."""
+    edge = tuple(index > cut for index in range(1, len(shares.device_s) + 1))
+    return _loads(shares, tuple(not at for at in edge), edge, joined)
+
+
+def _loads(
+    shares: Shares, on_device: tuple[bool, ...], on_edge: tuple[bool, ...], joined: bool
+) -> tuple[float, float, float]:
+    link = 0.0
+    for flow in shares.flows:
+        if flow.born and on_edge[flow.born - 1]:
+            continue
+        if (flow.joins and joined) or any(on_edge[reader - 1] for reader in flow.readers):
+            link += flow.seconds
+    return (
+        sum(t for t, there in zip(shares.device_s, on_device, strict=True) if there),
+        link,
+        sum(t for t, there in zip(shares.edge_s, on_edge, strict=True) if there),
+    )
+
+
+def _smallest(shares: Shares, weights: FloatArray, joined: bool) -> tuple[float, FloatArray]:
+    """The smallest weighted mean of the loads of any division, and loads that attain it.
+
+    Source side of a node: for ``device(i)`` that the device computes layer ``i``, for ``edge(i)``
+    that the edge server does not, for a flow that it is not needed there.
+    """
+    on_device, on_link, on_edge = weights.tolist()
+    layers = len(shares.device_s)
+    source, sink = 0, 1
+    network = FlowNetwork(2 + 2 * layers + len(shares.flows))
+    for index in range(1, layers + 1):
+        device, edge = 2 * index, 2 * index + 1
+        network.add(device, sink, on_device * shares.device_s[index - 1])
+        network.add(source, edge, on_edge * shares.edge_s[index - 1])
+        network.add(edge, device, INFINITE)  # somebody computes it
+    for at, flow in enumerate(shares.flows):
+        node = 2 + 2 * layers + at
+        born_on_device = 2 * flow.born if flow.born else source
+        born_on_edge = 2 * flow.born + 1 if flow.born else source
+        network.add(born_on_edge, node, on_link * flow.seconds)
+        for reader in flow.readers:
+            network.add(node, 2 * reader + 1, INFINITE)
+            if flow.born:
+                network.add(2 * reader, born_on_device, INFINITE)
+        if flow.joins and joined:
+            network.add(node, sink, INFINITE)
+    value = network.send(source, sink)
+    side = network.reachable(source)
+    return value, np.array(
+        _loads(
+            shares,
+            tuple(side[2 * index] for index in range(1, layers + 1)),
+            tuple(not side[2 * index + 1] for index in range(1, layers + 1)),
+            joined,
+        )
+    )
+
+
+def best_weights_for(loads: FloatArray) -> tuple[FloatArray, float]:
+    """Weights of three machines, summing to 1, whose least weighted load is largest; its value.
+
+    The least of linear functions is concave and largest where one, two or three of them meet on
+    a face of the simplex with as many machines; all such points are tried.
+
+    Args:
+        loads: rows (device, link, edge); at least one.
+    """
+    lower = (loads[:, None, :] <= loads[None, :, :]).all(axis=2)
+    equal = lower & lower.T
+    rows = loads[~((lower & ~equal) | np.triu(equal, k=1)).any(axis=0)]
+    candidates = [np.eye(3)]
+    first, second = np.triu_indices(len(rows), k=1)
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        slope = (rows[:, one] - rows[:, other])[first] - (rows[:, one] - rows[:, other])[second]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            weight = (rows[second, other] - rows[first, other]) / slope
+        weights = np.zeros((len(first), 3))
+        weights[:, one], weights[:, other] = weight, 1 - weight
+        candidates.append(weights[np.isfinite(weight) & (weight >= 0) & (weight <= 1)])
+    candidates.append(_meeting_points(rows))
+    points = np.concatenate(candidates)
+    values = np.concatenate(
+        [(part @ rows.T).min(axis=1) for part in np.array_split(points, len(points) // 4096 + 1)]
+    )
+    best = int(np.argmax(values))
+    return points[best], float(values[best])
+
+
+def _meeting_points(rows: FloatArray) -> FloatArray:
+    """Weights at which three rows have the same weighted load."""
+    count = len(rows)
+    triples = np.array(
+        [(a, b, c) for a in range(count) for b in range(a + 1, count) for c in range(b + 1, count)]
+    ).reshape(-1, 3)
+    one, other = (rows[triples[:, 0]] - rows[triples[:, at]] for at in (1, 2))
+    direction = np.cross(one, other)
+    total = direction.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weights = direction / total[:, None]
+    inside = np.isfinite(weights).all(axis=1) & (weights >= 0).all(axis=1)
+    points: FloatArray = weights[inside]
+    return points

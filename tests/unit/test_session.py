@@ -1,0 +1,153 @@
+"""What device and edge server decide: events in, commands out, nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from fusepath.execute.session import (
+    Compute,
+    ComputeTail,
+    DeviceSession,
+    EdgeSession,
+    FinishSending,
+    ProtocolError,
+    Send,
+    SendResult,
+)
+
+# ---------------------------------------------------------------------------- device
+
+
+def test_the_device_computes_the_next_path_while_one_is_sent():
+    session = DeviceSession((2, 0, 1))
+
+    assert session.start() == [Compute(2)]
+    assert session.computed(2) == [Send(2), Compute(0)]
+    assert session.sent(2) == []
+    assert session.computed(0) == [Send(0), Compute(1)]
+    assert session.computed(1) == [Send(1)]
+    assert session.sent(0) == []
+    assert session.sent(1) == [FinishSending()]
+
+
+def test_the_device_may_be_far_ahead_of_the_link():
+    session = DeviceSession((0, 1))
+    session.start()
+    session.computed(0)
+    session.computed(1)
+
+    assert session.sent(0) == []
+    assert session.sent(1) == [FinishSending()]
+
+
+def test_a_single_path_is_computed_sent_and_that_is_all():
+    session = DeviceSession((0,))
+
+    assert session.start() == [Compute(0)]
+    assert session.computed(0) == [Send(0)]
+    assert session.sent(0) == [FinishSending()]
+
+
+def test_paths_are_computed_in_the_order_of_the_plan_alone():
+    session = DeviceSession((1, 0))
+    session.start()
+
+    with pytest.raises(ProtocolError, match="path 1 was computed out of order"):
+        session.computed(0)
+
+
+def test_paths_are_sent_in_the_order_of_the_plan_alone():
+    session = DeviceSession((1, 0))
+    session.start()
+    session.computed(1)
+    session.computed(0)
+
+    with pytest.raises(ProtocolError, match="path 1 was sent out of order"):
+        session.sent(0)
+
+
+def test_a_path_is_not_sent_before_it_is_computed():
+    session = DeviceSession((0, 1))
+    session.start()
+
+    with pytest.raises(ProtocolError, match="path 1 was sent out of order"):
+        session.sent(0)
+
+
+# ---------------------------------------------------------------------------- edge server
+
+
+def test_the_edge_server_takes_up_a_path_as_soon_as_it_arrives():
+    session = EdgeSession(2)
+
+    assert session.arrived(1) == [Compute(1)]
+    assert session.computed(1) == []
+    assert session.arrived(0) == [Compute(0)]
+    assert session.computed(0) == [ComputeTail()]
+    assert session.tail_computed() == [SendResult()]
+
+
+def test_the_tail_waits_for_the_last_path_whichever_it_is():
+    session = EdgeSession(3)
+    for path in (2, 0, 1):
+        session.arrived(path)
+
+    assert session.computed(1) == []
+    assert session.computed(2) == []
+    assert session.computed(0) == [ComputeTail()]
+
+
+@pytest.mark.parametrize("path", [-1, 2, 10**9])
+def test_a_path_that_the_plan_does_not_have_is_refused(path):
+    with pytest.raises(ProtocolError, match=f"there is no path {path + 1}; the plan has 2"):
+        EdgeSession(2).arrived(path)
+
+
+def test_a_path_does_not_come_twice():
+    session = EdgeSession(2)
+    session.arrived(0)
+
+    with pytest.raises(ProtocolError, match="path 1 was sent twice"):
+        session.arrived(0)
+    session.computed(0)
+    with pytest.raises(ProtocolError, match="path 1 was sent twice"):
+        session.arrived(0)
+
+
+def test_a_path_is_not_done_twice_nor_before_it_came():
+    session = EdgeSession(2)
+
+    with pytest.raises(ProtocolError, match="path 1 was computed without being sent"):
+        session.computed(0)
+    session.arrived(0)
+    session.computed(0)
+    with pytest.raises(ProtocolError, match="path 1"):
+        session.computed(0)
+
+
+def test_an_early_end_names_the_paths_that_are_missing():
+    session = EdgeSession(4)
+    session.arrived(2)
+
+    with pytest.raises(ProtocolError, match="the stream ended without path 1, 2, 4"):
+        session.ended()
+
+
+def test_an_end_after_all_paths_is_fine():
+    session = EdgeSession(2)
+    session.arrived(1)
+    session.arrived(0)
+
+    session.ended()
+
+
+def test_a_refused_event_changes_nothing():
+    session = EdgeSession(2)
+    session.arrived(0)
+    for refused in (0, 2, -1):
+        with pytest.raises(ProtocolError):
+            session.arrived(refused)
+
+    assert session.arrived(1) == [Compute(1)]
+    assert session.computed(0) == []
+    assert session.computed(1) == [ComputeTail()]

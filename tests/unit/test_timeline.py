@@ -1,0 +1,109 @@
+"""Timelines: what they say, and the checker that finds everything impossible."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from fusepath.timeline import Lane, Span, Timeline, violations
+
+
+def span(
+    lane: Lane, start_s: float, end_s: float, path: int | None = None, worker: int = 0
+) -> Span:
+    return Span(lane=lane, start_s=start_s, end_s=end_s, path=path, worker=worker)
+
+
+POSSIBLE = (
+    span(Lane.DEVICE, 0, 2, 1),
+    span(Lane.DEVICE, 2, 3, 2),
+    span(Lane.UPLINK, 2, 4, 1),
+    span(Lane.UPLINK, 4, 5, 2),
+    span(Lane.EDGE, 4, 6, 1),
+    span(Lane.EDGE, 6, 7, 2),
+    span(Lane.EDGE, 7, 9),
+    span(Lane.DOWNLINK, 9, 10),
+)
+
+
+def changed(index: int, **changes: object) -> Timeline:
+    spans = list(POSSIBLE)
+    spans[index] = msgspec.structs.replace(spans[index], **changes)
+    return Timeline(spans=tuple(spans))
+
+
+def test_a_possible_timeline_has_no_violations():
+    assert violations(Timeline(spans=POSSIBLE)) == []
+    assert violations(Timeline(spans=tuple(reversed(POSSIBLE)))) == []
+    assert violations(Timeline(spans=())) == []
+
+
+def test_a_timeline_knows_its_end_its_lanes_and_their_load():
+    timeline = Timeline(spans=tuple(reversed(POSSIBLE)))
+
+    assert timeline.end_s == 10
+    assert [item.path for item in timeline.on(Lane.EDGE)] == [1, 2, None]
+    assert timeline.busy_s(Lane.EDGE) == 5
+    assert timeline.busy_s(Lane.DEVICE) == 3
+    assert Timeline(spans=()).end_s == 0
+
+
+IMPOSSIBLE = {
+    "time runs backwards": (0, {"start_s": 1.0, "end_s": 0.5}, "ends at 0.5 before it starts"),
+    "two paths on the device": (1, {"start_s": 1.5}, "path 2 on device starts at 1.5 while path 1"),
+    "two paths on the link": (3, {"start_s": 3.5}, "path 2 on uplink starts at 3.5 while path 1"),
+    "two paths on a worker": (5, {"start_s": 5.5}, "path 2 on edge starts at 5.5 while path 1"),
+    "sent before it is computed": (2, {"start_s": 1.0}, "starts at 1.0 before path 1 on device"),
+    "taken up before it arrives": (4, {"start_s": 3.0}, "starts at 3.0 before path 1 on uplink"),
+    "a tail that does not wait": (6, {"start_s": 6.5}, "the tail on edge starts at 6.5 before"),
+    "a result before the tail ends": (7, {"start_s": 8.0}, "on downlink starts at 8.0 before"),
+}
+
+
+@pytest.mark.parametrize(("index", "changes", "words"), IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+def test_everything_impossible_is_found(index, changes, words):
+    problems = violations(changed(index, **changes))
+
+    assert any(words in problem for problem in problems), problems
+
+
+def test_slack_forgives_as_much_as_it_says():
+    late = changed(2, start_s=1.9)
+
+    assert violations(late, tolerance_s=0.2) == []
+    assert violations(late, tolerance_s=0.05) != []
+
+
+def test_the_clock_error_forgives_between_machines_but_not_on_one():
+    between = msgspec.structs.replace(changed(4, start_s=3.9), clock_error_s=0.2)
+    within = msgspec.structs.replace(changed(1, start_s=1.9), clock_error_s=0.2)
+
+    assert violations(between) == []
+    assert violations(within) != []
+
+
+def test_workers_of_the_edge_server_work_at_the_same_time():
+    both = changed(5, start_s=5.0, end_s=6.0, worker=1)
+
+    assert violations(both) == []
+
+
+def test_links_of_their_own_may_carry_at_the_same_time():
+    together = changed(3, start_s=3.0)
+
+    assert violations(together) != []
+    assert violations(together, shared_link=False) == []
+
+
+def test_a_path_that_is_kept_or_sent_raw_has_fewer_spans():
+    spans = (
+        span(Lane.UPLINK, 0, 1, 1),
+        span(Lane.DEVICE, 0, 2, 2),
+        span(Lane.UPLINK, 2, 3, 2),
+        span(Lane.EDGE, 1, 2, 1),
+        span(Lane.EDGE, 3, 4),
+    )
+
+    assert violations(Timeline(spans=spans)) == []
+    early = (*spans[:-1], span(Lane.EDGE, 2.5, 4))
+    assert any("the tail" in problem for problem in violations(Timeline(spans=early)))

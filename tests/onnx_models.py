@@ -31,6 +31,17 @@ Shape = tuple[int, int, int]
 """Channels, height, width."""
 
 
+def outputs_of(padded: int, extent: int, stride: int, ceil_below: int | None) -> int:
+    """How many windows fit; with ``ceil_below`` one more that begins below it."""
+    slack = padded - extent
+    if slack < 0:
+        return 0
+    count = slack // stride + 1
+    if ceil_below is not None and slack % stride and count * stride < ceil_below:
+        count += 1
+    return count
+
+
 @dataclass
 class Net:
     """A model being drawn; ``bounds`` holds the largest absolute value of each tensor."""
@@ -174,18 +185,11 @@ class Net:
         ceil = pool and not same and not skips and draw(st.booleans())
         if ceil:
             attributes["ceil_mode"] = 1
-        out = []
-        for n, e, s, b, a in zip(size, extent, strides, begins, ends, strict=True):
-            slack = n + b + a - e
-            if slack < 0:
-                return attributes, None
-            count = slack // s + 1
-            if ceil and slack % s:
-                count = -(-slack // s) + 1
-                if (count - 1) * s >= n + b:
-                    count -= 1
-            out.append(count)
-        return attributes, tuple(out)
+        out = [
+            outputs_of(n + b + a, e, s, n + b if ceil else None)
+            for n, e, s, b, a in zip(size, extent, strides, begins, ends, strict=True)
+        ]
+        return attributes, tuple(out) if min(out) > 0 else None
 
     # ------------------------------------------------------------------ pointwise
 
@@ -329,7 +333,7 @@ class Net:
 
 
 class Drawn:
-    """A model file and an image for it; no dataclass, since hypothesis shows those field by field."""
+    """A model file and an image for it. No dataclass: hypothesis shows those field by field."""
 
     def __init__(self, data: bytes, image: NDArray[Any]) -> None:
         self.data = data

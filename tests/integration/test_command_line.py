@@ -28,7 +28,6 @@ from tests.edges import edge_server
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.edges import Edge
 
 MODEL = "zoo:squeezenet?size=32"
 SIZE = 32

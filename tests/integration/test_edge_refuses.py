@@ -461,7 +461,7 @@ def test_a_server_that_stands_still_in_the_middle_of_a_run_ends_it_at_the_deadli
 def test_a_port_where_nobody_listens_is_unreachable(monkeypatch):
     monkeypatch.setattr(client_module, "CONNECT_TIMEOUT_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = "127.0.0.1:{}".format(taken.getsockname()[1])
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
 
     assert_run_fails(address, PeerUnreachableError, "nobody answered within 0.3 s", timeout_s=5)
 
@@ -469,7 +469,7 @@ def test_a_port_where_nobody_listens_is_unreachable(monkeypatch):
 def test_a_listener_that_never_answers_is_unreachable(monkeypatch):
     monkeypatch.setattr(client_module, "CONNECT_TIMEOUT_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        address = "127.0.0.1:{}".format(silent.getsockname()[1])
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
 
         assert_run_fails(address, PeerUnreachableError, "nobody answered", timeout_s=5)
 
@@ -477,7 +477,7 @@ def test_a_listener_that_never_answers_is_unreachable(monkeypatch):
 def test_a_listener_that_talks_nonsense_is_unreachable(monkeypatch):
     monkeypatch.setattr(client_module, "CONNECT_TIMEOUT_S", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        address = "127.0.0.1:{}".format(listener.getsockname()[1])
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
 
         def talk() -> None:
             connection, _ = listener.accept()

@@ -26,7 +26,6 @@ from tests.plans import pixels, plan_of
 
 if TYPE_CHECKING:
     from fusepath.onnx_io import Model
-    from tests.edges import Edge
 
 pytestmark = pytest.mark.system
 

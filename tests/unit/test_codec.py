@@ -55,7 +55,7 @@ def test_nan_and_infinity_travel_bit_by_bit():
 
 def test_several_tensors_keep_their_order_and_come_in_any():
     values = {name: np.full((2,), at, dtype=np.float32) for at, name in enumerate("cab")}
-    expected = {name: ("float32", (2,)) for name in values}
+    expected = dict.fromkeys(values, ("float32", (2,)))
 
     sent = codec.encode_all(values)
 

@@ -172,6 +172,7 @@ async def _all_plans(
                 ("NFL", "nfl", None),
                 ("MW 2x2", "mw", Grid(2, 2)),
                 ("MW k x k", "mw", None),
+                ("stream", "stream", None),
             )
         }
         say("preparing the sessions of all plans on both sides")

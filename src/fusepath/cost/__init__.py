@@ -26,6 +26,7 @@ from fusepath.cost.machine import (
     overhead_s,
     parse_machine,
     piece_s,
+    strip_s,
 )
 from fusepath.cost.paths import PathCosts, path_costs
 from fusepath.cost.strips import Cumulative, StripCosts, strip_costs
@@ -75,5 +76,6 @@ __all__ = [
     "positions",
     "result_bytes",
     "strip_costs",
+    "strip_s",
     "tensor_bytes",
 ]

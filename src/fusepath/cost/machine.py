@@ -74,6 +74,9 @@ class MachineProfile(
     threads: int = 1
     call_overhead_s: float = 0.0
     """Seconds every call of a session takes, whatever it computes."""
+    strip_layer_s: float = 0.0
+    """Seconds that a strip costs in every layer beyond a piece: keeping, cutting and joining rows,
+    and the poorer use of the machine by few rows."""
     machine: str = ""
     software: str = ""
 
@@ -118,6 +121,7 @@ class MachineProfile(
                 for item in self.layers
             ),
             call_overhead_s=self.call_overhead_s * factor,
+            strip_layer_s=self.strip_layer_s * factor,
         )
 
     def describe(self) -> str:
@@ -140,6 +144,13 @@ def piece_s(machine: Machine, first: int, last: int) -> float:
         return 0.0
     fixed_s = sum(item.fixed_s for item in machine.layers[first - 1 : last])
     return machine.call_overhead_s + fixed_s
+
+
+def strip_s(machine: Machine, first: int, last: int) -> float:
+    """Seconds that a strip of layers ``first … last`` takes however thin it is; 0 for none."""
+    if first > last or not isinstance(machine, MachineProfile):
+        return 0.0
+    return piece_s(machine, first, last) + machine.strip_layer_s * (last - first + 1)
 
 
 def parse_machine(text: str) -> Machine:

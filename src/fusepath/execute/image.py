@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
 
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 MAX_PIXELS = 100_000_000
+_UNREADABLE = (
+    UnidentifiedImageError,
+    OSError,
+    EOFError,
+    SyntaxError,
+    ValueError,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+"""What Pillow raises for files that are damaged or not what they seem."""
 
 
 def load_input(path: str | Path, target: Tensor, *, resize: bool = False) -> NDArray[Any]:
@@ -67,7 +78,10 @@ def _load_picture(file: Path, target: Tensor, resize: bool) -> NDArray[Any]:
     if mode is None:
         raise ImageError(f"the model takes {target.channels} channels; give a .npy array")
     try:
-        with Image.open(file) as opened:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            opened = Image.open(file)
+        with opened:
             if opened.width * opened.height > MAX_PIXELS:
                 raise ImageError(f"input '{file}' has more than {MAX_PIXELS} pixels")
             picture = opened.convert(mode)
@@ -80,6 +94,6 @@ def _load_picture(file: Path, target: Tensor, resize: bool) -> NDArray[Any]:
                     )
                 picture = picture.resize(size, Image.Resampling.BILINEAR)
             pixels = np.asarray(picture, dtype=np.uint8)
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except _UNREADABLE as error:
         raise ImageError(f"input '{file}' is not a picture that can be read") from error
     return pixels.reshape(size[1], size[0], target.channels).transpose(2, 0, 1)[None]

@@ -5,15 +5,20 @@ from __future__ import annotations
 import os
 import platform
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
-from fusepath.cost import LayerTime, MachineProfile
+from fusepath.cost import RUNTIME, LayerTime, MachineProfile, piece_s, strip_costs
+from fusepath.errors import GeometryError
 from fusepath.execute.runner import Runner, runtime_version
+from fusepath.execute.strip_stage import StripStage
 from fusepath.onnx_io import build_submodel
-from fusepath.tiling import Grid, Tiling
+from fusepath.plan import InputFormat
+from fusepath.tiling import Band, Grid, StripRows, StripTiling, Tiling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +29,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
+_STRIPS_TOGETHER = 12
+"""Strips in which a deep range of layers is run, to see what they cost together."""
 _STRIPS = 16
 """A layer's fixed part shows when a thin strip of its rows is timed beside the whole."""
 
@@ -66,7 +73,7 @@ def measure_layers(
     whole_s = min(_times(lambda: whole.run({graph.input.name: image}), repeats))
     scale = whole_s / sum(item.whole_s for item in times)
     call_s = min((item.fixed_s for item in times if item.fixed_s > 0), default=0.0)
-    return MachineProfile(
+    profile = MachineProfile(
         model_sha256=graph.sha256,
         layers=tuple(
             LayerTime(
@@ -81,6 +88,48 @@ def measure_layers(
         machine=f"{platform.machine()}, {os.cpu_count()} cores",
         software=runtime_version(),
     )
+    return msgspec.structs.replace(
+        profile, strip_layer_s=_strip_layer_s(model, profile, image, threads, repeats)
+    )
+
+
+def _strip_layer_s(
+    model: Model, profile: MachineProfile, image: Array, threads: int, repeats: int
+) -> float:
+    """What strips cost beyond the sum of their layers, per strip and layer.
+
+    Runs a deep range of layers in strips as a stream plan would, and compares with the profile.
+    """
+    graph = model.graph
+    rows = _deepest_strips(model)
+    if rows is None:
+        return 0.0
+    height, tau = rows.height, rows.tau
+    ends = tuple(sorted({height * (i + 1) // _STRIPS_TOGETHER for i in range(_STRIPS_TOGETHER)}))
+    tiling = StripTiling(graph, tau, (Band(0, height, ends),), (tau + 1,))
+    stage = StripStage(model, tiling, InputFormat(dtype="float32"), 1, tau, threads=threads)
+    taken_s = 0.0
+    memory: dict[object, dict[str, Array]] = {}
+    for strip in range(tiling.paths):
+        stage.prepare(strip)
+        begin, end = tiling.new_rows(strip, graph.input.name)
+        pieces = {graph.input.name: image[:, :, begin:end]} if begin < end else {}
+        before = dict(memory)
+        taken_s += min(_times(lambda: stage.run(strip, pieces, dict(before)), repeats))  # noqa: B023 - run at once
+        stage.run(strip, pieces, memory)
+    costs = strip_costs(rows, device=profile, edge=profile, convention=RUNTIME)
+    expected_s = float(costs.reached.device_s[tau, height]) + piece_s(profile, 1, tau) * len(ends)
+    return max(taken_s - expected_s, 0.0) / (len(ends) * tau)
+
+
+def _deepest_strips(model: Model) -> StripRows | None:
+    """The deepest fused layer that is high enough for strips; None if there is none."""
+    for tau in range(model.graph.tileable_layers, 0, -1):
+        with suppress(GeometryError):
+            rows = StripRows(model.graph, tau)
+            if rows.height >= _STRIPS_TOGETHER:
+                return rows
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def edge_bound_ns(problem: Problem) -> int:
 def path_bound_ns(problem: Problem) -> int:
     """No schedule ends before its slowest path alone could, at the path's best cut."""
     alone = problem.device_ns + problem.link_ns + problem.delay_ns + problem.edge_ns
-    return _makespan_ns(problem, int(alone.min(axis=1).max()))
+    return _makespan_ns(problem, int(alone.min(axis=1)[_counts(problem) > 0].max()))
 
 
 def _counts(problem: Problem) -> FloatArray:
@@ -85,9 +85,10 @@ def _weighted_end_ns(problem: Problem, costs: FloatArray, weights: FloatArray) -
     workers = max(problem.edge_workers, 1)
     mean = np.tensordot(weights, costs, axes=1)
     least = mean.min(axis=1)
-    end = float(least @ _counts(problem))
+    counts = _counts(problem)
+    end = float(least @ counts)
     if problem.paths > 1:
-        present = np.unique(problem.class_of)
+        present = counts > 0
         on_device, on_link, on_edge = weights * workers
         # After the device: the last path is sent and computed. After the link: it is computed.
         after = on_device * (problem.link_ns + problem.delay_ns + problem.edge_ns)
@@ -109,8 +110,7 @@ def _makespan_ns(problem: Problem, end_ns: int) -> int:
     if problem.tail_ns > 0:
         return sent
     idle = (problem.link_ns == 0) & (problem.edge_ns == 0)
-    present = np.unique(problem.class_of)
-    if not idle[present].any(axis=1).all():
+    if not idle[_counts(problem) > 0].any(axis=1).all():
         return sent
     stay = np.where(idle, problem.device_ns, np.iinfo(np.int64).max).min(axis=1)
     return min(sent, int(stay[list(problem.class_of)].sum()))

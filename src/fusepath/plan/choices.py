@@ -101,5 +101,4 @@ def _unbeaten(table: IntArray) -> NDArray[np.bool_]:
     no_more = (table[:, None, :] <= table[None, :, :]).all(axis=2)
     equal = no_more & no_more.T
     beats = (no_more & ~equal) | np.triu(equal, k=1)
-    kept: NDArray[np.bool_] = ~beats.any(axis=0)
-    return kept
+    return np.logical_not(beats.any(axis=0))

@@ -105,18 +105,27 @@ def fluid_bound(setting: Setting, *, whole_result: bool = False) -> FluidBound:
             part of the result by itself.
     """
     graph, convention = setting.graph, setting.convention
-    loads, weights, shared_s = _best_mean(setting)
+    undivided_s = _undivided_s(setting)
+    if graph.tileable_layers == 0:
+        return FluidBound(
+            bound_s=undivided_s,
+            device_weight=0.0,
+            link_weight=0.0,
+            edge_weight=0.0,
+            shared_s=undivided_s,
+            before_and_after_s=0.0,
+            undivided_s=undivided_s,
+        )
+    weights, shared_s = _best_mean(setting)
     down_s = 0.0
     if convention.counts_result:
         size = result_bytes(graph, convention)
         down_s = size / setting.link.down_bytes_per_s + setting.link.delay_s
-    undivided_s = _undivided_s(setting)
     around_s = 0.0
     if graph.tileable_layers < graph.depth:
         around_s = setting.link.delay_s + setting.tail_s(graph.tileable_layers) + down_s
     elif whole_result:
         around_s = down_s
-    del loads
     return FluidBound(
         bound_s=min(shared_s + around_s, undivided_s),
         device_weight=float(weights[0]),
@@ -140,8 +149,8 @@ def _undivided_s(setting: Setting) -> float:
     return int(ends.min()) / NS_PER_S
 
 
-def _best_mean(setting: Setting) -> tuple[FloatArray, FloatArray, float]:
-    """Loads of the collected cuts, the best weights, and the bound of those weights.
+def _best_mean(setting: Setting) -> tuple[FloatArray, float]:
+    """The best weights found, and the bound of those weights.
 
     Column generation: the best weights for the cuts known so far, then the cut that is smallest
     for these weights, until that cut is not smaller than the known ones.
@@ -166,7 +175,7 @@ def _best_mean(setting: Setting) -> tuple[FloatArray, FloatArray, float]:
         if value_s >= known_s * (1 - _TOLERANCE):
             break
         loads = np.vstack([loads, load * limits])
-    return loads, best_weights, best_s
+    return best_weights, best_s
 
 
 def _loads_of_cut(shares: Shares, cut: int, joined: bool) -> tuple[float, float, float]:

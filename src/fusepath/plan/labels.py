@@ -53,7 +53,8 @@ class States:
     def placed(self, states: IntArray) -> IntArray:
         """Paths placed by class; (states, classes)."""
         sizes = np.array(self.choices.counts) + 1
-        return states[:, None] // np.array(self.radix) % sizes[None, :]
+        placed: IntArray = states[:, None] // np.array(self.radix) % sizes[None, :]
+        return placed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,7 +238,7 @@ class LabelSetting:
         present, index = np.unique(states, return_inverse=True)
         counts = np.array(self.shares.choices.counts)
         waiting = counts - self.states.placed(present)
-        least = self.shares.least(self.weights)
+        least = self.shares.leasts
         to_come = waiting @ np.stack([load for load, _, _ in least])
         last = np.full_like(to_come, _NEVER)
         for kind, (_, _, extra) in enumerate(least):

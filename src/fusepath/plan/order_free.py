@@ -69,14 +69,20 @@ class Shares:
             dtype=np.int64,
         )
         least = self.least(some)
-        counts = self.choices.counts
-        whole = sum(n * row[0] for n, row in zip(counts, least, strict=True))
+        loads = np.stack([load for load, _, _ in least])
+        whole = np.array(self.choices.counts) @ loads
         best = np.argsort(-whole, kind="stable")[:: max(1, _STEPS // 16)][: _BEST_WEIGHTS // 2]
         near = np.argsort(-whole, kind="stable")[: _BEST_WEIGHTS // 2]
         alone = np.flatnonzero((some == _STEPS).any(axis=1))
         rim = np.flatnonzero((some == 0).any(axis=1))
         rim = rim[np.argsort(-whole[rim], kind="stable")][:2]
-        return some[np.unique(np.concatenate([best, near, alone, rim]))]
+        chosen: IntArray = some[np.unique(np.concatenate([best, near, alone, rim]))]
+        return chosen
+
+    @cached_property
+    def leasts(self) -> list[tuple[IntArray, IntArray, IntArray]]:
+        """`least` for `weights`."""
+        return self.least(self.weights)
 
     def least(self, weights: IntArray) -> list[tuple[IntArray, IntArray, IntArray]]:
         """By class: least weighted share of a path in between, and what first and last add."""
@@ -155,7 +161,7 @@ def relax(
     counts = shares.choices.counts
     limit = limit_ns * shares.servers * _STEPS
     kinds = [kind for kind, count in enumerate(counts) for _ in range(count)]
-    least = shares.least(shares.weights)
+    least = shares.leasts
     to_come = _to_come(kinds, least)
     edge_most = [int(tables[0][:, 2].max()) for tables in shares.tables]
     head_most = max(int(tables[1][:, 2].max()) for tables in shares.tables)
@@ -240,7 +246,7 @@ def can_end(shares: Shares, waiting: IntArray, loads: IntArray, limit_ns: int) -
     limit = limit_ns * shares.servers
     kinds = [kind for kind, count in enumerate(waiting.tolist()) for _ in range(count)]
     weights = shares.weights
-    least = shares.least(weights)
+    least = shares.leasts
     used = (loads @ weights.T).min(axis=0)
     load, last = used, np.full_like(used, _NEVER)
     steps = [np.stack([np.full_like(used, _NEVER), used])]
@@ -265,13 +271,13 @@ def can_end(shares: Shares, waiting: IntArray, loads: IntArray, limit_ns: int) -
         flags = np.concatenate(
             [np.repeat(flags, len(base)), np.ones(len(free) * len(base), dtype=np.int64)]
         )
-        kept = weighted(grown, weights, steps[step + 1], flags) < limit * _STEPS
-        flags, sums = flags[kept], grown[kept]
+        able = weighted(grown, weights, steps[step + 1], flags) < limit * _STEPS
+        flags, sums = flags[able], grown[able]
         kept = unbeaten(flags, np.maximum(sums, room))
         flags, sums = flags[kept], sums[kept]
     result = np.zeros(len(loads), dtype=bool)
-    for label, used in enumerate(loads):
-        result[label] = bool(((used + sums).max(axis=1) < limit).any())
+    for label, load_so_far in enumerate(loads):
+        result[label] = bool(((load_so_far + sums).max(axis=1) < limit).any())
     return result
 
 
@@ -295,12 +301,13 @@ def _result(
 ) -> Relaxed:
     reached = len(labels.history) == len(kinds) and len(labels.flags) > 0
     lowest = aside
-    solutions = []
+    solutions: list[tuple[Pick, ...]] = []
     if reached:
         ends = labels.sums.max(axis=1)
         lowest = min(lowest, int(ends.min()) * _STEPS)
-        for label in np.argsort(ends, kind="stable")[:most]:
-            solutions.append(_picks(kinds, labels, int(label)))
+        solutions = [
+            _picks(kinds, labels, int(label)) for label in np.argsort(ends, kind="stable")[:most]
+        ]
     unit = shares.servers * _STEPS
     return Relaxed(
         lower_bound=-(-lowest // unit), complete=aside >= limit, solutions=tuple(solutions)

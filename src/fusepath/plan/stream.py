@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.cost import Cumulative, StripCosts, piece_s, strip_costs
+from fusepath.cost import Cumulative, StripCosts, strip_costs, strip_s
 from fusepath.errors import GeometryError
 from fusepath.plan.offload import Segment
 from fusepath.plan.problem import NS_PER_S, Problem
@@ -295,8 +295,8 @@ def _durations(layer: _Layer, segments: Sequence[Segment]) -> tuple[FloatArray, 
     for segment, following in itertools.zip_longest(segments, segments[1:]):
         cut, ends = segment.cut - 1, list(segment.strips)
         reached, begun = costs.reached, costs.begun(resume)
-        device_call_s = piece_s(setting.device, 1, segment.cut - 1)
-        edge_call_s = piece_s(setting.edge, segment.cut, layer.rows.tau)
+        device_call_s = strip_s(setting.device, 1, segment.cut - 1)
+        edge_call_s = strip_s(setting.edge, segment.cut, layer.rows.tau)
         for upto, begin, call_s, into in (
             (reached.device_s, begun.device_s, device_call_s, device),
             (reached.edge_s, begun.edge_s, edge_call_s, edge),

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 import onnxruntime as ort
+from hypothesis import reject
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn
@@ -401,7 +403,13 @@ def run_original(data: bytes, image: NDArray[Any]) -> dict[str, NDArray[Any]]:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
-    session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    try:
+        session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Fail as error:
+        # It infers another size for some pools with ceil_mode than it computes.
+        if "ShapeInferenceError" not in str(error):
+            raise
+        reject()
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, {"image": image.astype(np.float32)}), strict=True))
 

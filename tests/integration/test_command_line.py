@@ -265,6 +265,8 @@ PLAN_KEYS = {
         ["--algorithm", "mw", "--grid", "2x2"],
         ["--algorithm", "mw", "--grid", "1x3", "--tau", "3"],
         ["--algorithm", "bf", "--grid", "1x2", "--tau", "3"],
+        ["--algorithm", "stream"],
+        ["--algorithm", "auto"],
     ],
     ids=" ".join,
 )
@@ -332,6 +334,15 @@ def test_compare_shows_one_line_for_each(fusepath):
 
     for algorithm in ("device-only", "full-offload", "nfl", "mw", "bf"):
         assert re.search(rf"^{algorithm} ", called.out, re.MULTILINE)
+
+
+def test_compare_leaves_out_what_has_no_plan_and_says_so(fusepath):
+    called = fusepath("compare", MODEL, *MACHINES, "--grid", "99x99", "--json")
+
+    assert called.code == 0
+    algorithms = {plan["algorithm"] for plan in called.json["plans"]}
+    assert {"device-only", "full-offload", "nfl"} <= algorithms
+    assert algorithms.isdisjoint({"mw", "bf"})
 
 
 def test_simulate_predicts_what_the_plan_predicts(fusepath, plans):

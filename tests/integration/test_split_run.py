@@ -64,6 +64,8 @@ ALGORITHMS = {
     "nfl": {"algorithm": "nfl"},
     "mw 2x2": {"algorithm": "mw", "grid": Grid(2, 2)},
     "mw auto": {"algorithm": "mw"},
+    "stream": {"algorithm": "stream"},
+    "auto": {"algorithm": "auto"},
     "mw 1x1": {"algorithm": "mw", "grid": Grid(1, 1)},
     "mw 2x3 at a fixed layer": {"algorithm": "mw", "grid": Grid(2, 3), "tau": 6},
 }

@@ -112,7 +112,7 @@ def test_tiles_of_integer_networks_are_bit_equal_to_the_whole(name):
 def test_the_unsplit_network_can_be_cut_before_its_layers(name):
     """What NFL chooses from, full offload and device-only included; both sides untiled."""
     depth = model_of(name, "integer").graph.depth
-    for cut in {*range(1, depth + 2, 9 if name in HEAVY else 5), depth + 1}:
+    for cut in {*range(1, depth + 2, 13 if name in HEAVY else 5), depth + 1}:
         assert_bit_equal(name, depth, (1, 1), [cut])
 
 

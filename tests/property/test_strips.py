@@ -17,6 +17,15 @@ COMMON = settings(max_examples=200, deadline=None)
 
 
 @st.composite
+def marks(draw, released: int, stop: int) -> tuple[tuple[int, int], ...]:
+    """Any marks that never fall and end with all rows done."""
+    first = sorted(draw(st.lists(st.integers(0, released), min_size=1, max_size=5)))
+    second = sorted(draw(st.lists(st.integers(0, stop), min_size=len(first), max_size=len(first))))
+    pairs = [*zip(first, second, strict=True), (first[-1], stop)]
+    return tuple(dict.fromkeys(pair for pair in pairs if pair != (0, 0)))
+
+
+@st.composite
 def strip_tilings(draw) -> StripTiling:
     """One to three bands over a random network, in any order, with random strips and cuts."""
     graph: ModelGraph = draw(networks())
@@ -29,12 +38,7 @@ def strip_tilings(draw) -> StripTiling:
     edges = sorted(draw(st.sets(st.integers(1, height - 1), max_size=2)) if height > 1 else [])
     bands = []
     for start, stop in itertools.pairwise([0, *edges, height]):
-        inner = (
-            draw(st.sets(st.integers(start + 1, stop - 1), max_size=4))
-            if stop > start + 1
-            else set()
-        )
-        bands.append(Band(start, stop, (*sorted(inner), stop)))
+        bands.append(Band(start, stop, draw(marks(graph.input.size(0), stop))))
     bands = draw(st.permutations(bands))
     cuts = tuple(draw(st.integers(1, tau + 1)) for _ in bands)
     return StripTiling(graph, tau, tuple(bands), cuts)
@@ -110,10 +114,20 @@ def test_nothing_is_computed_or_sent_twice_within_a_band(tiling: StripTiling):
             assert len(rows) == len(set(rows))
 
 
-@pytest.mark.parametrize(("ends", "stop"), [((3, 2, 8), 8), ((2, 4), 8), ((), 8), ((0, 8), 8)])
-def test_strips_that_do_not_ascend_to_the_end_are_refused(ends, stop):
+@pytest.mark.parametrize(
+    "given_marks",
+    [
+        ((9, 3), (9, 2), (9, 8)),  # rows become undone
+        ((9, 0), (5, 8)),  # rows are taken back
+        ((2, 0), (4, 4)),  # not all rows are done
+        ((0, 0), (9, 8)),  # a strip that does nothing
+        ((9, 8), (9, 8)),
+        (),
+    ],
+)
+def test_marks_that_do_not_ascend_to_the_end_are_refused(given_marks):
     with pytest.raises(GeometryError):
-        Band(0, stop, ends)
+        Band(0, 8, given_marks)
 
 
 @COMMON

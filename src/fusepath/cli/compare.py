@@ -34,6 +34,7 @@ def command(
 ) -> None:
     """Plan MODEL with every algorithm and show them side by side."""
     from fusepath.cost import named_convention, parse_link, parse_machine
+    from fusepath.errors import InfeasibleError
     from fusepath.plan import ALGORITHMS, Setting, make_plan
     from fusepath.report import plans_table, render
     from fusepath.tiling import Grid
@@ -50,16 +51,18 @@ def command(
         convention=rules,
     )
     tileable = loaded.graph.tileable_layers > 0
-    plans = [
-        make_plan(
-            setting,
-            name,
-            grid=tiles if algorithm.tiles else None,
-            source=loaded.source,
-        )
-        for name, algorithm in ALGORITHMS.items()
-        if tileable or not algorithm.tiles
-    ]
+    plans = []
+    for name, algorithm in ALGORITHMS.items():
+        if algorithm.tiles and not tileable:
+            continue
+        try:
+            plan = make_plan(
+                setting, name, grid=tiles if algorithm.tiles else None, source=loaded.source
+            )
+        except InfeasibleError as error:
+            click.echo(f"{name} is left out: {error} …", err=True)
+            continue
+        plans.append(plan)
     if as_json:
         print_json({"plans": [plan_json(plan) for plan in plans]})
     else:

@@ -103,6 +103,8 @@ def _edge_server() -> Iterator[str]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ FIGURES = ("fig2", "fig3", "fig4")
 @click.command("reproduce")
 @click.argument("figures", nargs=-1, metavar="[fig2|fig3|fig4|nfl]...")
 @click.option("-o", "--output", metavar="DIR", help="Write CSV, JSON, PNG, SVG and the page here.")
-@click.option("--quick", is_flag=True, help="Three rates and three networks: under a minute.")
+@click.option("--quick", is_flag=True, help="Two rates and three networks: under a minute.")
 @click.option("--spec", metavar="FILE", help="What Fig. 4 is to compute (TOML).")
 @click.option("--check", metavar="DIR", help="Compare with the expected figures in this folder.")
 @click.option("--layers", metavar="FILE", multiple=True, help="Layer tables for nfl (JSON).")
@@ -216,7 +216,7 @@ def _progress() -> Callable[[int, int, str], None]:
 
 def _write_fig4(figure: Fig4, folder: Path, *, plots: bool, workers: int | None) -> None:
     from fusepath.report.study_files import write_fig4
-    from fusepath.study.grid import cores
+    from fusepath.study import cores
 
     if plots:
         click.echo("fig4: drawing", err=True)

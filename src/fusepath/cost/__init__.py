@@ -29,7 +29,7 @@ from fusepath.cost.machine import (
     strip_s,
 )
 from fusepath.cost.paths import PathCosts, path_costs
-from fusepath.cost.strips import Cumulative, StripCosts, strip_costs
+from fusepath.cost.strips import StripCosts, strip_costs
 from fusepath.cost.work import (
     bytes_per_element,
     cut_bytes,
@@ -47,7 +47,6 @@ __all__ = [
     "TABLE1",
     "ComputeRate",
     "Convention",
-    "Cumulative",
     "DescribedConvention",
     "LayerTable",
     "LayerTime",

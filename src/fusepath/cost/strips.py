@@ -1,4 +1,4 @@
-"""What strips of rows cost, for every segment and cut at once."""
+"""What strips of rows cost: weights per row of every map, times the rows that a strip adds."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from fusepath.cost.work import bytes_per_element
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from fusepath.cost.convention import Convention
     from fusepath.cost.machine import Charge, Machine
-    from fusepath.tiling import StripRows
+    from fusepath.tiling import Mark, StripRows
 
     FloatArray = NDArray[np.float64]
     IntArray = NDArray[np.int64]
@@ -25,101 +25,92 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class StripCosts:
-    """Cumulative costs; a strip's own is a difference of two of them.
+    """Costs of strips over one fused layer.
 
-    For cut ``o`` (1-based), a strip that takes a segment from fused row ``b`` to ``c`` costs
-    ``reached[o − 1, c] − reached[o − 1, b]``; the first strip of a segment that begins at row ``a``
-    and reaches ``b`` costs ``reached[o − 1, b] − begun(resume)[o − 1, a]``.
+    Rows of all maps are kept as one array, so that costs are a product: for cut ``o`` (1-based),
+    ``per_row[:, o − 1] @ rows`` gives device seconds, bytes sent and edge seconds of some rows of
+    every map. Strips have the full width.
     """
 
     rows: StripRows
-    reached: Cumulative
-    """Shape (cuts, height + 1)."""
-    device_charges: tuple[Charge, ...]
-    edge_charges: tuple[Charge, ...]
-    convention: Convention
-
-    def begun(self, resume: int) -> Cumulative:
-        """What has been done before a segment begins; shape (cuts, height).
-
-        Args:
-            resume: layer from which the segment resumes (`StripRows.begins`).
-        """
-        if resume not in self._begun:
-            self._begun[resume] = _cumulative(
-                self.rows,
-                self.rows.begins(resume),
-                self.device_charges,
-                self.edge_charges,
-                self.convention,
-            )
-        return self._begun[resume]
+    maps: tuple[str, ...]
+    per_row: FloatArray
+    """Shape (3, cuts, maps): device seconds, bytes, edge seconds of a row, by cut."""
 
     @cached_property
-    def _begun(self) -> dict[int, Cumulative]:
+    def ready(self) -> IntArray:
+        """Rows that can be made, by input rows released; shape (maps, input height + 1)."""
+        return self._array(self.rows.ready)
+
+    @cached_property
+    def stops(self) -> IntArray:
+        """Rows needed, by fused rows done; shape (maps, height + 1)."""
+        return self._array(self.rows.stops)
+
+    def begins(self, resume: int) -> IntArray:
+        """First new row of a segment, by its first fused row; shape (maps, height)."""
+        if resume not in self._begins:
+            self._begins[resume] = self._array(self.rows.begins(resume))
+        return self._begins[resume]
+
+    @cached_property
+    def _begins(self) -> dict[int, IntArray]:
         return {}
 
+    def segment(
+        self, cut: int, start: int, stop: int, resume: int, marks: Sequence[Mark]
+    ) -> FloatArray:
+        """Device seconds, bytes and edge seconds of every strip of a segment; shape (3, strips).
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cumulative:
-    """Work up to some rows of every map, by cut and fused row."""
+        Args:
+            cut: first layer on the edge server, 1-based.
+            start: first fused row.
+            stop: fused row behind the last.
+            resume: layer from which the segment goes on where the one before has ended.
+            marks: input rows released and fused rows done by each strip.
+        """
+        begin = self.begins(resume)[:, start, None]
+        released, done = (list(column) for column in zip(*marks, strict=True))
+        upto = np.maximum(self.ready[:, released], self.stops[:, done])
+        upto = np.minimum(upto, self.stops[:, stop, None])
+        upto = np.concatenate([begin, np.maximum(upto, begin)], axis=1)
+        costs: FloatArray = self.per_row[:, cut - 1] @ np.diff(upto, axis=1)
+        return costs
 
-    device_s: FloatArray
-    up_bytes: FloatArray
-    edge_s: FloatArray
+    def _array(self, by_map: Mapping[str, IntArray]) -> IntArray:
+        return np.stack([by_map[name] for name in self.maps])
 
 
 def strip_costs(
     rows: StripRows, *, device: Machine, edge: Machine, convention: Convention
 ) -> StripCosts:
-    """Costs of all strips over one fused layer; strips have the full width of every map."""
-    graph = rows.graph
-    device_charges, edge_charges = (
-        tuple(c for c in machine.charges(graph, convention) if c.layer <= rows.tau)
-        for machine in (device, edge)
-    )
-    return StripCosts(
-        rows=rows,
-        reached=_cumulative(rows, rows.stops, device_charges, edge_charges, convention),
-        device_charges=device_charges,
-        edge_charges=edge_charges,
-        convention=convention,
-    )
-
-
-def _cumulative(
-    rows: StripRows,
-    upto: Mapping[str, IntArray],
-    device_charges: tuple[Charge, ...],
-    edge_charges: tuple[Charge, ...],
-    convention: Convention,
-) -> Cumulative:
-    """Work of the rows of every map up to ``upto`` (exclusive)."""
+    """Costs of strips over the fused layer of ``rows``."""
     graph, tau = rows.graph, rows.tau
-    width = len(upto[graph.input.name])
-    up = np.zeros((tau + 1, width))
+    maps = tuple(name for name in rows.ready if name in rows.stops)
+    place = {name: at for at, name in enumerate(maps)}
+    per_row = np.zeros((3, tau + 1, len(maps)))
     for cut in range(1, tau + 2):
         for name in graph.sent(cut):
             tensor = graph.tensors[name]
-            row_bytes = (
-                tensor.channels * tensor.size(1) * bytes_per_element(graph, name, convention)
-            )
-            up[cut - 1] += row_bytes * upto[name]
-    edge = _below_cuts(rows, upto, edge_charges)
-    return Cumulative(
-        device_s=_below_cuts(rows, upto, device_charges),
-        up_bytes=up,
-        # What runs on the edge server is all that does not run on the device.
-        edge_s=edge[-1] - edge,
-    )
+            element_bytes = bytes_per_element(graph, name, convention)
+            per_row[1, cut - 1, place[name]] = tensor.channels * tensor.size(1) * element_bytes
+    _charge(per_row[0], rows, place, device.charges(graph, convention), on_device=True)
+    _charge(per_row[2], rows, place, edge.charges(graph, convention), on_device=False)
+    return StripCosts(rows=rows, maps=maps, per_row=per_row)
 
 
-def _below_cuts(
-    rows: StripRows, upto: Mapping[str, IntArray], charges: tuple[Charge, ...]
-) -> FloatArray:
-    """Seconds of the layers before each cut."""
-    below = np.zeros((rows.tau + 1, len(upto[rows.graph.input.name])))
+def _charge(
+    per_row_s: FloatArray,
+    rows: StripRows,
+    place: Mapping[str, int],
+    charges: Sequence[Charge],
+    *,
+    on_device: bool,
+) -> None:
+    """Add seconds per row: layers before the cut run on the device, the others on the edge."""
     for charge in charges:
-        per_row_s = charge.seconds * rows.graph.tensors[charge.tensor].size(1)
-        below[charge.layer :] += per_row_s * upto[charge.tensor]
-    return below
+        if charge.layer > rows.tau:
+            continue
+        seconds = charge.seconds * rows.graph.tensors[charge.tensor].size(1)
+        cuts = slice(charge.layer, None) if on_device else slice(None, charge.layer)
+        per_row_s[cuts, place[charge.tensor]] += seconds

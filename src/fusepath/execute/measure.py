@@ -105,8 +105,9 @@ def _strip_layer_s(
     if rows is None:
         return 0.0
     height, tau = rows.height, rows.tau
-    ends = tuple(sorted({height * (i + 1) // _STRIPS_TOGETHER for i in range(_STRIPS_TOGETHER)}))
-    tiling = StripTiling(graph, tau, (Band(0, height, ends),), (tau + 1,))
+    ends = sorted({height * (i + 1) // _STRIPS_TOGETHER for i in range(_STRIPS_TOGETHER)})
+    band = Band(0, height, tuple((0, end) for end in ends))
+    tiling = StripTiling(graph, tau, (band,), (tau + 1,))
     stage = StripStage(model, tiling, InputFormat(dtype="float32"), 1, tau, threads=threads)
     taken_s = 0.0
     memory: dict[object, dict[str, Array]] = {}
@@ -118,7 +119,8 @@ def _strip_layer_s(
         taken_s += min(_times(lambda: stage.run(strip, pieces, dict(before)), repeats))  # noqa: B023 - run at once
         stage.run(strip, pieces, memory)
     costs = strip_costs(rows, device=profile, edge=profile, convention=RUNTIME)
-    expected_s = float(costs.reached.device_s[tau, height]) + piece_s(profile, 1, tau) * len(ends)
+    rows_s = float(costs.per_row[0, tau] @ costs.stops[:, height])
+    expected_s = rows_s + piece_s(profile, 1, tau) * len(ends)
     return max(taken_s - expected_s, 0.0) / (len(ends) * tau)
 
 

@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import time
 from itertools import product
+from math import factorial
 from typing import TYPE_CHECKING
 
+from fusepath.plan.bounds import lower_bound_ns
 from fusepath.plan.choices import choices_of
 from fusepath.plan.labels import LabelSetting
 from fusepath.plan.minimizing_waiting import minimizing_waiting
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 _BEAM = 150
 _SEARCH_BEAM = 400
+_MOST_SEQUENCES = 200_000
 
 
 def exact(
@@ -75,7 +78,7 @@ class _Solve:
         self.deadline_s = deadline_s
         self.choices = choices_of(problem)
         self.best: Schedule | None = None
-        self.bound_ns = 0
+        self.bound_ns = lower_bound_ns(problem)
         """No schedule has a smaller makespan."""
 
     def offer(self, schedule: Schedule) -> None:
@@ -93,9 +96,9 @@ class _Solve:
     def settled(self) -> bool:
         return self.best is not None and self.bound_ns >= self.best.makespan_ns
 
-    def learn(self, lower_bound_ns: int) -> None:
-        """Take note that no last path ends earlier than this (before the limit of the day)."""
-        self.bound_ns = max(self.bound_ns, lower_bound_ns + self.choices.ending_ns)
+    def learn(self, end_ns: int) -> None:
+        """Take note that whatever sends something ends its last path no earlier than this."""
+        self.bound_ns = max(self.bound_ns, end_ns + self.choices.ending_ns)
 
     def run(self) -> None:
         if self.problem.paths == 1:
@@ -134,8 +137,9 @@ class _Solve:
             self.offer(self.choices.schedule(good_order(self.choices, solution)))
 
     def _enumerate(self) -> None:
-        """Depth first over all sequences, equal paths once; for the case without labels."""
-        # Not written for size: it ends for a handful of paths.
+        """Every order of classes with every choice of cuts, where there are few enough."""
+        if _sequence_count(self.choices) > _MOST_SEQUENCES:
+            return
         for sequence in _sequences(self.choices):
             if time.perf_counter() > self.deadline_s:
                 return
@@ -156,6 +160,15 @@ def _simple_schedules(problem: Problem, choices: Choices) -> Iterator[Schedule]:
             for _ in range(count)
         )
         yield choices.schedule(good_order(choices, picks, moves=False))
+
+
+def _sequence_count(choices: Choices) -> int:
+    orders = factorial(choices.problem.paths)
+    picks = 1
+    for table, count in zip(choices.tables, choices.counts, strict=True):
+        orders //= factorial(count)
+        picks *= len(table) ** count
+    return orders * picks
 
 
 def _sequences(choices: Choices) -> Iterator[tuple[Pick, ...]]:

@@ -40,6 +40,7 @@ the rounding. Schedules in whole nanoseconds can undercut it by rounding, under 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -270,10 +271,7 @@ def best_weights_for(loads: FloatArray) -> tuple[FloatArray, float]:
 
 def _meeting_points(rows: FloatArray) -> FloatArray:
     """Weights at which three rows have the same weighted load."""
-    count = len(rows)
-    triples = np.array(
-        [(a, b, c) for a in range(count) for b in range(a + 1, count) for c in range(b + 1, count)]
-    ).reshape(-1, 3)
+    triples = np.array(list(combinations(range(len(rows)), 3)), dtype=np.int64).reshape(-1, 3)
     one, other = (rows[triples[:, 0]] - rows[triples[:, at]] for at in (1, 2))
     direction = np.cross(one, other)
     total = direction.sum(axis=1)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.plan.order_free import Shares, can_end, weighted
+from fusepath.plan.order_free import MOST_LABELS, Shares, can_end, weighted
 from fusepath.plan.pareto import unbeaten
 
 if TYPE_CHECKING:
@@ -120,11 +120,20 @@ class LabelSetting:
         columns = 2 + (problem.edge_workers or 1)
         unit = self.shares.servers * int(self.weights[0].sum())
         limit = aside = limit_ns * unit
+        reached = 0
         states = np.zeros(1, dtype=np.int64)
         labels = np.zeros((1, columns), dtype=np.int64)
         history: list[tuple[IntArray, IntArray]] = []
         for step in range(problem.paths):
-            states, labels, parents, options, bounds = self._grow(states, labels, limit)
+            grown = self._grow(states, labels, limit, deadline_s)
+            if grown is None:
+                return Search(
+                    lower_bound_ns=-(-min(aside, reached) // unit),
+                    complete=False,
+                    end_ns=None,
+                    sequence=(),
+                )
+            states, labels, parents, options, bounds = grown
             more = step < problem.paths - 1
             useful = self._as_early_as_useful(labels) if more else labels
             kept = unbeaten(states, useful)
@@ -143,11 +152,7 @@ class LabelSetting:
                     end_ns=None,
                     sequence=(),
                 )
-            if time.perf_counter() > deadline_s:
-                lowest = min(aside, int(bounds[kept].min()))
-                return Search(
-                    lower_bound_ns=-(-lowest // unit), complete=False, end_ns=None, sequence=()
-                )
+            reached = int(bounds[kept].min())
             states, labels = states[kept], labels[kept]
             history.append((parents[kept], options[kept]))
         ends = labels[:, 2:].max(axis=1)
@@ -161,11 +166,15 @@ class LabelSetting:
         )
 
     def _grow(
-        self, states: IntArray, labels: IntArray, limit: int
-    ) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray]:
-        """Place one more path after every label; what cannot beat the limit is left out."""
+        self, states: IntArray, labels: IntArray, limit: int, deadline_s: float
+    ) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray] | None:
+        """Place one more path after every label; what cannot beat the limit is left out.
+
+        None when time or memory does not suffice.
+        """
         placed = self.states.placed(states)
         parts = []
+        total = 0
         for kind, table in enumerate(self.shares.choices.tables):
             free = np.flatnonzero(placed[:, kind] < self.shares.choices.counts[kind])
             first_option = int(np.flatnonzero(self.kinds == kind)[0])
@@ -178,6 +187,9 @@ class LabelSetting:
                 to_come, index = self._to_come(state)
                 bounds = weighted(self._loads(after), self.weights, to_come, index)
                 kept = bounds < limit
+                total += int(kept.sum())
+                if total > MOST_LABELS or time.perf_counter() > deadline_s:
+                    return None
                 parts.append(
                     (
                         state[kept],

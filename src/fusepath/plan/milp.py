@@ -85,10 +85,7 @@ def _solve(
             "milp needs highspy, which is not installed; install fusepath[exact]"
         ) from error
     model = _Model(choices, scale)
-    create: Any = highspy.Highs  # highspy has no types of its own
-    solver = create()
-    solver.setOptionValue("output_flag", False)
-    solver.setOptionValue("log_to_console", False)
+    solver = _quiet(highspy)
     solver.setOptionValue("time_limit", time_limit_s)
     solver.setOptionValue("threads", 1)
     solver.setOptionValue("random_seed", 0)
@@ -102,6 +99,20 @@ def _solve(
     if len(values) == 0 or not math.isfinite(info.objective_function_value):
         return None, bound
     return model.sequence(values), bound
+
+
+def _quiet(highspy: Any) -> Any:
+    """A solver that writes nothing to standard output, not even HiGHS's banner.
+
+    The banner comes with the callbacks, which the constructor enables before anybody can set an
+    option.
+    """
+
+    def enable_quietly(solver: Any) -> None:
+        solver.setOptionValue("output_flag", False)
+        highspy.Highs.enableCallbacks(solver)
+
+    return type("Quiet", (highspy.Highs,), {"enableCallbacks": enable_quietly})()
 
 
 class _Model:

@@ -52,18 +52,19 @@ class InputFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class Segment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A band of rows of the fused layer that is worked through strip by strip.
 
-    Within a segment nothing is computed or sent twice. ``strips`` are the rows (0-based, absolute)
-    that the strips reach, ascending; the last is ``stop``. ``cut`` holds for all of them.
+    ``start`` and ``stop`` are fused rows (0-based, half-open). ``strips`` says for each strip how
+    many rows of the input are then released and how many fused rows are done (absolute). Within a
+    segment nothing is computed or sent twice. ``cut`` holds for all of its strips.
     """
 
     start: int
     stop: int
     cut: int
-    strips: tuple[int, ...]
+    strips: tuple[tuple[int, int], ...]
 
     def band(self) -> Band:
         """The rows alone."""
-        return Band(start=self.start, stop=self.stop, ends=self.strips)
+        return Band(start=self.start, stop=self.stop, marks=self.strips)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

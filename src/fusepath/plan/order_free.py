@@ -38,6 +38,8 @@ _STEPS = 64
 _BEST_WEIGHTS = 12
 _NEVER = 1 << 60
 _BLOCK = 1 << 16
+MOST_LABELS = 6_000_000
+"""More at once would not fit into the memory of a small machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,11 +169,17 @@ def relax(
     head_most = max(int(tables[1][:, 2].max()) for tables in shares.tables)
     floor = min(int(to_come[0][0].max()) // _STEPS, limit_ns * shares.servers)
     aside = limit
+    reached = 0
     labels = _Labels(flags=np.zeros(1, dtype=np.int64), sums=np.zeros((1, 3), dtype=np.int64))
     for step, kind in enumerate(kinds):
-        bounds = _grow(labels, shares.tables[kind], shares.weights, to_come[step + 1], limit)
+        bounds = _grow(
+            labels, shares.tables[kind], shares.weights, to_come[step + 1], limit, deadline_s
+        )
+        if bounds is None:
+            return _stopped(shares, min(aside, reached))
         if len(bounds) == 0:
             break
+        reached = int(bounds.min())
         # Edge load that cannot become the largest of the three is as good as none.
         idle = floor - sum(edge_most[later] for later in kinds[step + 1 :])
         compared = labels.sums.copy()
@@ -185,8 +193,6 @@ def relax(
             kept = kept[np.argsort(bounds[kept], kind="stable")]
             aside = min(aside, int(bounds[kept[width]]))
             kept = kept[:width]
-        if time.perf_counter() > deadline_s:
-            return _stopped(shares, min(aside, int(bounds.min())))
         labels.flags, labels.sums = labels.flags[kept], labels.sums[kept]
         parent, row, bit = labels.history[-1]
         labels.history[-1] = (parent[kept], row[kept], bit[kept])
@@ -199,9 +205,14 @@ def _grow(
     weights: IntArray,
     to_come: IntArray,
     limit: int,
-) -> IntArray:
-    """Extend every label by every choice of one more path; bounds of those within the limit."""
+    deadline_s: float,
+) -> IntArray | None:
+    """Extend every label by every choice of one more path; bounds of those within the limit.
+
+    None when time or memory does not suffice.
+    """
     flags, sums, parents, rows, bits, bounds = [], [], [], [], [], []
+    total = 0
     for bit, table in zip((0, FIRST, LAST), tables, strict=True):
         free = np.flatnonzero((labels.flags & bit) == 0)
         for start in range(0, len(free), max(1, _BLOCK // len(table))):
@@ -210,6 +221,9 @@ def _grow(
             flag = np.repeat(labels.flags[some] | bit, len(table))
             bound = weighted(new, weights, to_come, flag)
             kept = bound < limit
+            total += int(kept.sum())
+            if total > MOST_LABELS or time.perf_counter() > deadline_s:
+                return None
             flags.append(flag[kept])
             sums.append(new[kept])
             bounds.append(bound[kept])

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.cost import Cumulative, StripCosts, strip_costs, strip_s
+from fusepath.cost import StripCosts, strip_costs, strip_s
 from fusepath.errors import GeometryError
 from fusepath.plan.offload import Segment
 from fusepath.plan.problem import NS_PER_S, Problem
@@ -30,11 +31,15 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float64]
     IntArray = NDArray[np.int64]
 
-_COARSE_ROWS = 48
-"""Rows of the fused layer are gathered into at most so many for the first search."""
-_COARSE_ROWS_OF_THREE = 20
+_EDGES = 24
+"""Places where the first search may end a segment."""
+_MARKS = 32
+"""Strips into which the first search cuts the input."""
+_LAST_ROWS = 6
+"""Steps in which the first search does the last fused rows of a segment."""
+_EDGES_OF_THREE = 12
 _SHORT_LIST = 6
-_STRIP_COUNTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128)
+_STRIP_COUNTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +63,7 @@ class _Candidate:
 
 @dataclass(frozen=True)
 class _Layer:
-    """One fused layer: what strips of it cost, as cumulative times by cut (0-based) and row."""
+    """One fused layer: what strips of it cost."""
 
     setting: Setting
     rows: StripRows
@@ -69,17 +74,51 @@ class _Layer:
     def height(self) -> int:
         return self.rows.height
 
-    def reached(self, marks: IntArray) -> FloatArray:
-        """Device, link and edge seconds up to some rows; shape (3, cuts, marks)."""
-        return self._stack(self.costs.reached, marks)
+    @cached_property
+    def per_row_s(self) -> FloatArray:
+        """Seconds per row of every map; shape (device, link, edge; cuts; maps)."""
+        seconds = self.costs.per_row.copy()
+        seconds[1] /= self.setting.link.up_bytes_per_s
+        return seconds
 
-    def begun(self, resume: int, marks: IntArray) -> FloatArray:
-        """The same where a segment begins that resumes from a layer (1-based)."""
-        return self._stack(self.costs.begun(resume), marks)
+    @cached_property
+    def loads_s(self) -> FloatArray:
+        """Seconds of the whole prefix on device, link and edge server, by cut; shape (3, cuts)."""
+        return self.per_row_s @ self.costs.stops[:, -1]
 
-    def _stack(self, work: Cumulative, marks: IntArray) -> FloatArray:
-        link_s = work.up_bytes[:, marks] / self.setting.link.up_bytes_per_s
-        return np.stack([work.device_s[:, marks], link_s, work.edge_s[:, marks]])
+    def strips_of(
+        self, cut: int, begin: IntArray | None, stop: IntArray, resume: int | None
+    ) -> FloatArray:
+        """Seconds of every strip of a segment, for many choices of its ends at once.
+
+        Strips release the input evenly, all but the last row, and then do fused rows one by one.
+
+        Args:
+            cut: 1-based.
+            begin: first fused rows, one per choice; None begins at the top.
+            stop: fused rows behind the last, one per choice.
+            resume: layer from which the segment goes on; None for the first one.
+
+        Returns:
+            Shape (3, choices, strips).
+        """
+        ready, stops = self.costs.ready, self.costs.stops
+        source = self.rows.stops[self.rows.graph.input.name]
+        releases = _spread(self.rows.graph.input.size(0), _MARKS)
+        released = np.minimum(releases[None, :], np.maximum(source[stop] - 1, 0)[:, None])
+        step = -(-self.height // _MARKS)
+        done = np.maximum(stop[:, None] - step * np.arange(_LAST_ROWS, -1, -1), 0)
+        last = ready[:, released[:, -1]][:, :, None]
+        upto = np.concatenate([ready[:, released], np.maximum(stops[:, done], last)], axis=-1)
+        upto = np.minimum(upto, stops[:, stop][:, :, None])
+        if begin is not None and resume is not None:
+            inside = np.minimum(begin, self.height - 1)
+            first = np.where(
+                begin < self.height, self.costs.begins(resume)[:, inside], stops[:, -1:]
+            )
+            upto = np.maximum(upto, first[:, :, None])
+        work: FloatArray = np.tensordot(self.per_row_s[:, cut - 1], upto, axes=1)
+        return np.diff(work, axis=-1)
 
 
 def search_segments(
@@ -140,12 +179,12 @@ def strip_problem(setting: Setting, tau: int, segments: Sequence[Segment]) -> Pr
         GeometryError: the fused layer cannot be cut into strips.
     """
     layer = _layer(setting, tau)
-    durations, sent = _durations(layer, segments)
+    device_s, sent_bytes, edge_s = _durations(layer, segments)
     return setting.assemble(
-        class_of=tuple(range(durations.shape[1])),
-        device_ns=_ns(durations[0])[:, None],
-        link_ns=_ns(sent / setting.link.up_bytes_per_s)[:, None],
-        edge_ns=_ns(durations[2])[:, None],
+        class_of=tuple(range(len(device_s))),
+        device_ns=_ns(device_s)[:, None],
+        link_ns=_ns(sent_bytes / setting.link.up_bytes_per_s)[:, None],
+        edge_ns=_ns(edge_s)[:, None],
         tail_ns=round(layer.tail_s * NS_PER_S),
     )
 
@@ -170,41 +209,44 @@ def _layer(setting: Setting, tau: int) -> _Layer:
 
 def _pairs(layer: _Layer, best_s: Callable[[], float]) -> Iterator[_Candidate]:
     """Two segments (one, where the other is empty): the best sizes of every pair of cuts."""
-    marks = _marks(layer.height, _COARSE_ROWS)
-    reached = layer.reached(marks)
-    bounds_s = _pair_bounds(reached[:, :, -1]) + layer.tail_s
-    count = len(marks) - 1
-    sizes = np.arange(count + 1)  # marks that belong to the first segment
-    segment = (np.arange(count)[None, :] >= sizes[:, None]).astype(np.int64)
-    order = np.argsort(bounds_s, axis=None)
-    for flat in order:
-        first, second = divmod(int(flat), bounds_s.shape[1])
-        if bounds_s[first, second] >= best_s():
+    edges = _spread(layer.height, _EDGES)
+    bounds_s = _pair_bounds(layer.loads_s) + layer.tail_s
+    first: dict[int, FloatArray] = {}
+    second: dict[tuple[int, int], FloatArray] = {}
+    bottom = np.full_like(edges, layer.height)
+    for flat in np.argsort(bounds_s, axis=None):
+        above, below = (int(at) + 1 for at in divmod(int(flat), bounds_s.shape[1]))
+        if bounds_s[above - 1, below - 1] >= best_s():
             return
-        begun = layer.begun(max(first, second) + 1, marks[:-1])
-        times = _makespans(reached, [begun], np.array([first, second])[segment], segment)
+        resume = max(above, below)
+        if above not in first:
+            first[above] = layer.strips_of(above, None, edges, None)
+        if (below, resume) not in second:
+            second[below, resume] = layer.strips_of(below, edges, bottom, resume)
+        times = _chain(np.concatenate([first[above], second[below, resume]], axis=-1))
         at = int(times.argmin())
-        edges = (int(marks[at]), layer.height)
-        yield _candidate(layer, float(times[at]), (first + 1, second + 1), edges)
+        yield _candidate(layer, float(times[at]), (above, below), (int(edges[at]), layer.height))
 
 
 def _with_third(layer: _Layer, best: _Candidate) -> Iterator[_Candidate]:
     """A third segment with any cut, put anywhere into the order of two."""
-    marks = _marks(layer.height, _COARSE_ROWS_OF_THREE)
-    reached = layer.reached(marks)
-    count = len(marks) - 1
-    sizes = np.array(list(itertools.combinations_with_replacement(range(count + 1), 2)))
-    rows = np.arange(count)[None, :]
-    segment = (rows >= sizes[:, :1]).astype(np.int64) + (rows >= sizes[:, 1:])
+    edges = _spread(layer.height, _EDGES_OF_THREE)
+    pairs = np.array(list(itertools.combinations_with_replacement(edges, 2)))
+    bottom = np.full(len(pairs), layer.height)
     two = best.cuts if len(best.cuts) == 2 else (best.cuts[0], best.cuts[0])
     for cut in range(1, layer.rows.tau + 2):
         for at in range(3):
             cuts = (*two[:at], cut, *two[at:])
-            begun = [layer.begun(max(pair), marks[:-1]) for pair in itertools.pairwise(cuts)]
-            times = _makespans(reached, begun, (np.array(cuts) - 1)[segment], segment)
+            strips = [layer.strips_of(cuts[0], None, pairs[:, 0], None)]
+            for index, (begin, stop) in enumerate(
+                ((pairs[:, 0], pairs[:, 1]), (pairs[:, 1], bottom)), start=1
+            ):
+                resume = max(cuts[index - 1], cuts[index])
+                strips.append(layer.strips_of(cuts[index], begin, stop, resume))
+            times = _chain(np.concatenate(strips, axis=-1))
             least = int(times.argmin())
-            edges = (int(marks[sizes[least, 0]]), int(marks[sizes[least, 1]]), layer.height)
-            yield _candidate(layer, float(times[least]), cuts, edges)
+            first, second = (int(edge) for edge in pairs[least])
+            yield _candidate(layer, float(times[least]), cuts, (first, second, layer.height))
 
 
 def _candidate(
@@ -235,106 +277,90 @@ def _refine(layer: _Layer, candidate: _Candidate) -> tuple[tuple[float, tuple[Se
     """Numbers of strips and exact sizes, by improving one at a time, fixed costs included."""
     cuts = candidate.cuts
     edges = list(candidate.edges)
-    counts = [min(8, size) for size in np.diff([0, *edges]).tolist()]
+    counts = [(8, 2)] * len(edges)
     tried = 0
 
-    def value(edges: Sequence[int], counts: Sequence[int]) -> float:
+    def value(edges: Sequence[int], counts: Sequence[tuple[int, int]]) -> float:
         nonlocal tried
         tried += 1
-        return _makespan_of(layer, _segments(cuts, edges, counts))
+        return _makespan_of(layer, _segments(layer, cuts, edges, counts))
 
     best_s = value(edges, counts)
     improved = True
     while improved:
         improved = False
         for index in range(len(counts)):
-            size = edges[index] - ([0, *edges][index])
-            for count in _STRIP_COUNTS:
-                if count > size:
-                    break
-                other = [*counts[:index], count, *counts[index + 1 :]]
-                if (time_s := value(edges, other)) < best_s * (1 - 1e-9):
+            releases, rows = counts[index]
+            others = [(count, rows) for count in (0, *_STRIP_COUNTS)]
+            others += [(releases, count) for count in _STRIP_COUNTS]
+            for pair in others:
+                other = [*counts[:index], pair, *counts[index + 1 :]]
+                if (time_s := value(edges, other)) < best_s * (1 - 1e-6):
                     best_s, counts, improved = time_s, other, True
         for index in range(len(edges) - 1):
             for step in (-8, -4, -2, -1, 1, 2, 4, 8):
                 moved = [*edges[:index], edges[index] + step, *edges[index + 1 :]]
-                sizes = np.diff([0, *moved])
-                if sizes.min() < 1:
+                if np.diff([0, *moved]).min() < 1:
                     continue
-                fitting = [min(c, int(s)) for c, s in zip(counts, sizes, strict=True)]
-                if (time_s := value(moved, fitting)) < best_s * (1 - 1e-9):
-                    best_s, edges, counts, improved = time_s, moved, fitting, True
-    return (best_s, _segments(cuts, edges, counts)), tried
+                if (time_s := value(moved, counts)) < best_s * (1 - 1e-6):
+                    best_s, edges, improved = time_s, moved, True
+    return (best_s, _segments(layer, cuts, edges, counts)), tried
 
 
 def _segments(
-    cuts: Sequence[int], edges: Sequence[int], counts: Sequence[int]
+    layer: _Layer,
+    cuts: Sequence[int],
+    edges: Sequence[int],
+    counts: Sequence[tuple[int, int]],
 ) -> tuple[Segment, ...]:
-    segments = []
-    for cut, (start, stop), count in zip(
+    """Segments from their ends and, for each, numbers of releases and of steps to the last row."""
+    source, fused = layer.rows.graph.input.name, layer.rows.graph.frontier(layer.rows.tau)[0]
+    segments: list[Segment] = []
+    for cut, (start, stop), (releases, steps) in zip(
         cuts, itertools.pairwise([0, *edges]), counts, strict=True
     ):
-        ends = tuple(start + (stop - start) * (i + 1) // count for i in range(count))
-        segments.append(Segment(start=start, stop=stop, cut=cut, strips=ends))
+        resume = layer.rows.tau + 1
+        if segments:
+            resume = max(segments[-1].cut, cut)
+        first = int(layer.rows.begins(resume)[source][start])
+        last = int(layer.rows.stops[source][stop]) - 1
+        evenly = {first + (last - first) * (i + 1) // releases for i in range(releases)}
+        released = sorted(rows for rows in evenly if first < rows)
+        most = released[-1] if released else 0
+        done = min(max(int(layer.rows.ready[fused][most]), start), stop - 1)
+        rows = sorted({done + (stop - done) * (i + 1) // steps for i in range(steps)} - {done})
+        marks = [(item, 0) for item in released] + [(most, item) for item in rows]
+        segments.append(Segment(start=start, stop=stop, cut=cut, strips=tuple(marks)))
     return tuple(segments)
 
 
 def _makespan_of(layer: _Layer, segments: Sequence[Segment]) -> float:
-    durations, sent = _durations(layer, segments)
-    durations[1] = sent / layer.setting.link.up_bytes_per_s
-    return float(_chain(durations)) + layer.tail_s
+    device_s, sent_bytes, edge_s = _durations(layer, segments)
+    link_s = sent_bytes / layer.setting.link.up_bytes_per_s
+    return float(_chain(np.stack([device_s, link_s, edge_s]))) + layer.tail_s
 
 
-def _durations(layer: _Layer, segments: Sequence[Segment]) -> tuple[FloatArray, FloatArray]:
-    """Seconds of every strip (device, 0, edge) with fixed costs, and bytes of every strip."""
-    costs, setting = layer.costs, layer.setting
-    device: list[FloatArray] = []
-    edge: list[FloatArray] = []
-    sent: list[FloatArray] = []
-    resume = layer.rows.tau + 1
+def _durations(layer: _Layer, segments: Sequence[Segment]) -> FloatArray:
+    """Device seconds, bytes and edge seconds of every strip, fixed costs included."""
+    setting, tau = layer.setting, layer.rows.tau
+    parts = []
+    resume = tau + 1
     for segment, following in itertools.zip_longest(segments, segments[1:]):
-        cut, ends = segment.cut - 1, list(segment.strips)
-        reached, begun = costs.reached, costs.begun(resume)
-        device_call_s = strip_s(setting.device, 1, segment.cut - 1)
-        edge_call_s = strip_s(setting.edge, segment.cut, layer.rows.tau)
-        for upto, begin, call_s, into in (
-            (reached.device_s, begun.device_s, device_call_s, device),
-            (reached.edge_s, begun.edge_s, edge_call_s, edge),
-            (reached.up_bytes, begun.up_bytes, 0.0, sent),
-        ):
-            before = np.concatenate([[begin[cut, segment.start]], upto[cut, ends[:-1]]])
-            into.append(np.maximum(upto[cut, ends] - before, 0.0) + call_s)
+        costs = layer.costs.segment(
+            segment.cut, segment.start, segment.stop, resume, segment.strips
+        )
+        # A strip that adds nothing on a machine costs nothing there.
+        costs[0] += strip_s(setting.device, 1, segment.cut - 1) * (costs[0] > 0)
+        costs[2] += strip_s(setting.edge, segment.cut, tau) * (costs[2] > 0)
+        parts.append(costs)
         if following is not None:
-            resume = _resume(layer.rows.tau, segment, following)
-    device_s, edge_s = np.concatenate(device), np.concatenate(edge)
-    return np.stack([device_s, np.zeros_like(device_s), edge_s]), np.concatenate(sent)
+            resume = _resume(tau, segment, following)
+    return np.concatenate(parts, axis=1)
 
 
 def _resume(tau: int, above: Segment, below: Segment) -> int:
     """Layer from which a segment goes on where the one before it has ended."""
     return max(above.cut, below.cut) if above.stop == below.start else tau + 1
-
-
-def _makespans(
-    reached: FloatArray, begun: Sequence[FloatArray], cut: IntArray, segment: IntArray
-) -> FloatArray:
-    """Ends of many arrangements at once, a strip per mark, without fixed costs.
-
-    Args:
-        reached: (3, cuts, marks).
-        begun: for every segment but the first, (3, cuts, marks − 1).
-        cut: (arrangements, marks − 1), 0-based cut of every strip.
-        segment: (arrangements, marks − 1), which segment each strip belongs to.
-    """
-    strip = np.arange(cut.shape[1])[None, :]
-    before = reached[:, cut, strip]
-    before[:, :, 0] = 0.0
-    for index, begin in enumerate(begun, start=1):
-        opens = segment == index
-        opens[:, 1:] &= segment[:, :-1] != index
-        opens[:, 0] = False  # nothing has been done before the first row
-        before = np.where(opens, begin[:, cut, strip], before)
-    return _chain(np.maximum(reached[:, cut, strip + 1] - before, 0.0))
 
 
 def _chain(durations: FloatArray) -> FloatArray:
@@ -369,9 +395,10 @@ def _pair_bounds(loads: FloatArray) -> FloatArray:
     return least
 
 
-def _marks(height: int, most: int) -> IntArray:
-    step = -(-height // most)
-    return np.append(np.arange(0, height, step, dtype=np.int64), height)
+def _spread(size: int, most: int) -> IntArray:
+    """0, size and at most ``most − 1`` rows evenly between them."""
+    step = -(-size // most)
+    return np.append(np.arange(0, size, step, dtype=np.int64), size)
 
 
 def _ns(seconds: FloatArray) -> IntArray:

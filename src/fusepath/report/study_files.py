@@ -6,8 +6,6 @@ import csv
 import io
 import json
 import os
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
 from fusepath.errors import InputError
@@ -19,7 +17,7 @@ from fusepath.report.figures import (
     save_figure,
 )
 from fusepath.report.study_page import overviews, study_page
-from fusepath.study import LABELS, example, matches, save_fig4, versions
+from fusepath.study import LABELS, example, matches, process_pool, save_fig4, versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -76,7 +74,7 @@ def _plots(figure: Fig4, folder: Path, workers: int) -> list[Path]:
     shares = [jobs[at::workers] for at in range(workers)]
     if workers == 1:
         return _draw(figure, folder, jobs)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with process_pool(workers) as pool:
         done = pool.map(_draw, [figure] * workers, [folder] * workers, shares)
         return [file for files in done for file in files]
 

@@ -182,7 +182,7 @@ def save_fig4(path: Path, figure: Fig4) -> None:
     """
     document = msgspec.to_builtins(figure)
     curves = document.pop("curves")
-    head = msgspec.json.format(msgspec.json.encode(document), indent=2).decode().rstrip("}\n")
+    head = msgspec.json.format(msgspec.json.encode(document), indent=2).decode().removesuffix("\n}")
     lines = ",\n".join("    " + msgspec.json.encode(item).decode() for item in curves)
     try:
         path.write_text(f'{head},\n  "curves": [\n{lines}\n  ]\n}}\n', encoding="utf-8")

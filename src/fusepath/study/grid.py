@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -66,8 +67,9 @@ def tasks(spec: Fig4Spec, done: Sequence[Record] = ()) -> list[Task]:
     wanted += [
         (network, name, True)
         for name in spec.granted_conventions
+        if name in spec.conventions
         for network in spec.networks
-        if network.name in spec.granted_networks
+        if network.granted
     ]
     left = []
     for network, name, granted in wanted:
@@ -151,13 +153,23 @@ def _computed(left: Sequence[Task], workers: int) -> Iterator[tuple[Task, list[R
         for task in left:
             yield task, run_task(task)
         return
-    pool = ProcessPoolExecutor(min(workers, len(left)), mp_context=get_context("spawn"))
+    pool = process_pool(min(workers, len(left)))
     try:
         futures = {pool.submit(run_task, task): task for task in left}
         for future in as_completed(futures):
             yield futures[future], future.result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def process_pool(workers: int) -> ProcessPoolExecutor:
+    """Processes that end at once, and without a word, when the user interrupts."""
+    return ProcessPoolExecutor(
+        workers,
+        mp_context=get_context("spawn"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def cores() -> int:

@@ -7,6 +7,7 @@ from fusepath.tiling.reach import needed_regions, reach
 from fusepath.tiling.strips import (
     Band,
     MapRows,
+    Mark,
     Reading,
     StripOperation,
     StripRows,
@@ -22,6 +23,7 @@ __all__ = [
     "Interval",
     "Intervals",
     "MapRows",
+    "Mark",
     "Reading",
     "StripOperation",
     "StripRows",

@@ -1,9 +1,12 @@
 """Row strips that keep what the strip before has computed: halo reuse along the rows.
 
 A *segment* is a band of rows of the fused layer. It is worked through from top to bottom in
-*strips*; on each machine a strip computes only the rows that the strips before it in the segment
-have not computed, and sends only the rows that they have not sent. So nothing is done twice within
-a segment.
+*strips*. A strip goes on to a *mark* of two numbers: input rows released, and fused rows done. In
+every layer it makes all rows that can be made of the released ones, and all rows that the done ones
+need, less those that the strips before it have made; the device before the cut, the edge server
+behind it. So nothing is computed or sent twice within a segment. Releasing input rows sets shallow
+layers to work long before a fused row can be done; doing fused rows one by one ends a segment
+gently, where the last input rows would set everything free at once.
 
 A segment right below the one before it *resumes* where the edge server stands: from the layer that
 both segments run there (the later of their two cuts) nothing is done twice either. Below that layer
@@ -35,6 +38,10 @@ if TYPE_CHECKING:
     IntArray = NDArray[np.int64]
 
 
+Mark = tuple[int, int]
+"""Input rows released, fused rows done."""
+
+
 @dataclass(frozen=True)
 class StripRows:
     """How far up and down every map is needed for any band of the fused layer.
@@ -62,6 +69,24 @@ class StripRows:
     def height(self) -> int:
         """Rows of the fused layer."""
         return self.graph.tensors[self.graph.frontier(self.tau)[0]].size(0)
+
+    @cached_property
+    def ready(self) -> Mapping[str, IntArray]:
+        """Rows of each map that can be made, by rows of the input released ``0 … input height``."""
+        graph = self.graph
+        released = np.arange(graph.input.size(0) + 1, dtype=np.int64)
+        ready: dict[str, IntArray] = {graph.input.name: released}
+        for op in graph.operators(1, self.tau):
+            rows = np.minimum.reduce([ready[name] for name in op.inputs])
+            if op.kind is Kind.WINDOW:
+                window, size = op.rows, graph.tensors[op.inputs[0]].size(0)
+                height = graph.tensors[op.outputs[0]].size(0)
+                made = (rows + window.pad_begin - window.extent) // window.stride + 1
+                rows = np.where(rows == size, height, np.clip(made, 0, height))
+                rows[0] = 0  # with no row at all there is nothing to pad
+            for out in op.outputs:
+                ready[out] = rows
+        return ready
 
     @cached_property
     def stops(self) -> Mapping[str, IntArray]:
@@ -140,19 +165,22 @@ def _check_window(graph: ModelGraph, op: Operator) -> None:
 class Band:
     """A segment: fused rows ``[start, stop)``, worked through in strips.
 
-    ``ends`` are the fused rows (absolute) that the strips reach, ascending; the last is ``stop``.
+    ``marks`` are what the strips go on to: (input rows released, fused rows done), both absolute,
+    neither ever falling; the last has all fused rows done.
     """
 
     start: int
     stop: int
-    ends: tuple[int, ...]
+    marks: tuple[Mark, ...]
 
     def __post_init__(self) -> None:
-        reached = (self.start, *self.ends)
-        if not self.ends or self.ends[-1] != self.stop or self.start < 0:
-            raise GeometryError(f"strips of rows {self.start} to {self.stop} must end at the last")
-        if any(after <= before for before, after in itertools.pairwise(reached)):
-            raise GeometryError(f"strips {list(self.ends)} from row {self.start} are not ascending")
+        if not 0 <= self.start < self.stop:
+            raise GeometryError(f"rows {self.start} to {self.stop} are no segment")
+        steps = list(itertools.pairwise(((0, 0), *self.marks)))
+        if any(b == a or b[0] < a[0] or b[1] < a[1] for a, b in steps):
+            raise GeometryError(f"marks {list(self.marks)} of a segment are not ascending")
+        if not self.marks or self.marks[-1][1] != self.stop:
+            raise GeometryError(f"the last strip of a segment must do all rows to {self.stop}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +247,9 @@ class StripTiling:
                 f"segments {covered} do not cover the {self.rows.height} rows of the fused layer "
                 f"at tau={self.tau} exactly once"
             )
+        height = self.graph.input.size(0)
+        if any(mark[0] > height for band in self.bands for mark in band.marks):
+            raise GeometryError(f"strips release more than the {height} rows of the input")
 
     @cached_property
     def rows(self) -> StripRows:
@@ -226,12 +257,12 @@ class StripTiling:
         return StripRows(self.graph, self.tau)
 
     @cached_property
-    def strips(self) -> tuple[tuple[int, int, int], ...]:
-        """For each strip: its band, and the fused rows reached before and after it."""
+    def strips(self) -> tuple[tuple[int, Mark, Mark], ...]:
+        """For each strip: its band, and the marks before and after it."""
         return tuple(
             (index, before, after)
             for index, band in enumerate(self.bands)
-            for before, after in itertools.pairwise((band.start, *band.ends))
+            for before, after in itertools.pairwise(((0, 0), *band.marks))
         )
 
     @property
@@ -252,16 +283,20 @@ class StripTiling:
 
     def is_first(self, strip: int) -> bool:
         """Whether the strip opens its band."""
-        index, before, _ = self.strips[strip]
-        return before == self.bands[index].start
+        return self.strips[strip][1] == (0, 0)
 
     def new_rows(self, strip: int, tensor: str) -> tuple[int, int]:
         """Rows of a map that the strip adds, ``[start, stop)``; may be empty."""
         index, before, after = self.strips[strip]
-        begin = int(self.rows.begins(self.resumes[index])[tensor][self.bands[index].start])
-        if not self.is_first(strip):
-            begin = max(begin, int(self.rows.stops[tensor][before]))
-        return begin, max(begin, int(self.rows.stops[tensor][after]))
+        band = self.bands[index]
+        begin = int(self.rows.begins(self.resumes[index])[tensor][band.start])
+        begin = max(begin, self._reached(tensor, before, band))
+        return begin, max(begin, self._reached(tensor, after, band))
+
+    def _reached(self, tensor: str, mark: Mark, band: Band) -> int:
+        released, done = mark
+        ready, stops = self.rows.ready[tensor], self.rows.stops[tensor]
+        return int(min(max(ready[released], stops[done]), stops[band.stop]))
 
     def region(self, strip: int, tensor: str) -> Box | None:
         """What the strip adds of a map, over the whole width; None for nothing."""

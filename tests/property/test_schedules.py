@@ -1,0 +1,129 @@
+"""Every solver against the plain one, every schedule against the rules, on random problems."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fusepath.plan import (
+    Problem,
+    Schedule,
+    brute_force,
+    evaluate,
+    lower_bound_ns,
+    machine_bound_ns,
+    minimizing_waiting,
+    path_bound_ns,
+    violations,
+)
+from fusepath.plan.bounds import device_bound_ns, edge_bound_ns, link_bound_ns
+from fusepath.plan.exact import exact
+from fusepath.plan.jps import johnson_partition
+from fusepath.plan.result import Status
+from fusepath.simulate import play
+from tests.problems import problems
+
+BOUNDS = {
+    "machines": machine_bound_ns,
+    "device": device_bound_ns,
+    "link": link_bound_ns,
+    "edge": edge_bound_ns,
+    "path": path_bound_ns,
+    "all": lower_bound_ns,
+}
+
+
+@st.composite
+def choices(draw, problem: Problem) -> tuple[list[int], list[int]]:
+    """An order (0-based) and cuts (1-based, by path) for a problem."""
+    order = draw(st.permutations(range(problem.paths)))
+    cuts = draw(
+        st.lists(st.integers(1, problem.cuts), min_size=problem.paths, max_size=problem.paths)
+    )
+    return list(order), cuts
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_the_evaluator_obeys_the_rules(data):
+    problem = data.draw(problems(max_paths=6))
+    order, cuts = data.draw(choices(problem))
+
+    schedule = evaluate(problem, order, cuts)
+
+    assert violations(problem, schedule) == []
+    assert list(schedule.order) == order
+    assert list(schedule.cuts) == cuts
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_the_event_engine_sees_what_the_evaluator_computes(data):
+    problem = data.draw(problems(max_paths=6))
+    order, cuts = data.draw(choices(problem))
+
+    played = play(problem, order, cuts)
+
+    expected = evaluate(problem, order, cuts).timeline()
+    assert _without_workers(played) == _without_workers(expected)
+
+
+def _without_workers(timeline):
+    return sorted((span.lane, span.start_s, span.end_s, span.path or 0) for span in timeline.spans)
+
+
+@settings(max_examples=300, deadline=None)
+@given(problems())
+def test_bounds_optimum_and_heuristics_are_in_this_order(problem: Problem):
+    optimum_ns = brute_force(problem).makespan_ns
+
+    assert {
+        name: bound(problem) for name, bound in BOUNDS.items() if bound(problem) > optimum_ns
+    } == {}
+    assert optimum_ns <= minimizing_waiting(problem).makespan_ns
+    assert optimum_ns <= johnson_partition(problem).makespan_ns
+
+
+@settings(max_examples=500, deadline=None)
+@given(problems())
+def test_exact_is_the_optimum_and_says_so(problem: Problem):
+    result = exact(problem)
+
+    assert result.status is Status.OPTIMAL
+    assert _schedule(result.schedule).makespan_ns == brute_force(problem).makespan_ns
+    assert result.lower_bound_ns == _schedule(result.schedule).makespan_ns
+    assert violations(problem, _schedule(result.schedule)) == []
+
+
+@settings(max_examples=100, deadline=None)
+@given(problems(max_paths=7, max_cuts=5, largest=1000))
+def test_without_time_exact_still_gives_a_bound_and_a_schedule(problem: Problem):
+    hurried = exact(problem, time_limit_s=0)
+    patient = exact(problem)
+
+    if problem.shared_link or problem.edge_workers == 0 or problem.paths < 5:
+        assert patient.status is Status.OPTIMAL
+    assert hurried.lower_bound_ns <= _schedule(patient.schedule).makespan_ns
+    assert patient.lower_bound_ns <= _schedule(hurried.schedule).makespan_ns
+    assert violations(problem, _schedule(hurried.schedule)) == []
+
+
+@settings(max_examples=40, deadline=None)
+@given(problems(max_paths=6, max_cuts=4, largest=50))
+def test_the_general_solver_agrees(problem: Problem):
+    pytest.importorskip("highspy")
+    from fusepath.plan.milp import milp  # noqa: PLC0415
+
+    if problem.edge_workers > 1 or (problem.edge_workers == 1 and not problem.shared_link):
+        return
+    general = milp(problem)
+
+    assert general.status is Status.OPTIMAL
+    assert violations(problem, _schedule(general.schedule)) == []
+    assert _schedule(general.schedule).makespan_ns == _schedule(exact(problem).schedule).makespan_ns
+
+
+def _schedule(schedule: Schedule | None) -> Schedule:
+    assert schedule is not None
+    return schedule

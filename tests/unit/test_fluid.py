@@ -1,0 +1,213 @@
+"""The fluid bound: below every plan, and as high as its linear programme allows."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fusepath.cost import RUNTIME, ComputeRate, Link, Regions
+from fusepath.errors import InfeasibleError, UnsupportedOperatorError
+from fusepath.onnx_io import load_model
+from fusepath.plan import NS_PER_S, Search, Setting, evaluate
+from fusepath.plan.exact import exact
+from fusepath.plan.fluid import best_weights_for, fluid_bound, fluid_bound_s
+from fusepath.plan.fluid_shares import shares_of
+from fusepath.plan.min_cut import INFINITE, FlowNetwork
+from fusepath.plan.planner import ALGORITHMS
+from fusepath.tiling import Grid
+from tests.networks import networks
+
+ROUNDING_S = 1e-6
+"""Schedules are in whole nanoseconds, the bound is not."""
+
+
+@st.composite
+def small_settings(draw) -> Setting:
+    """Random networks with machines and links of comparable speed."""
+    graph = draw(networks())
+    regions = draw(st.sampled_from([Regions.NEEDED, Regions.ALIGNED]))
+    convention = RUNTIME.__class__(
+        name="test",
+        input_bytes_per_element=draw(st.sampled_from([1, 4])),
+        edge_workers=draw(st.sampled_from([1, 1, 2, 0])),
+        shared_link=draw(st.sampled_from([True, True, False])),
+        counts_result=draw(st.booleans()),
+        regions=regions,
+    )
+    return Setting(
+        graph=graph,
+        device=ComputeRate(draw(st.sampled_from([1e4, 1e5, 1e6]))),
+        edge=ComputeRate(draw(st.sampled_from([1e5, 1e6, 1e7]))),
+        link=Link(
+            up_bytes_per_s=draw(st.sampled_from([1e3, 1e4, 1e5])),
+            down_bytes_per_s=1e5,
+            delay_s=draw(st.sampled_from([0.0, 0.01])),
+        ),
+        convention=convention,
+    )
+
+
+def slack(bound_s: float) -> float:
+    return bound_s * (1 - 1e-9) - ROUNDING_S
+
+
+@settings(max_examples=80, deadline=None)
+@given(small_settings(), st.data())
+def test_no_tiling_and_no_single_cut_beats_the_bound(setting: Setting, data):
+    graph = setting.graph
+    tau = data.draw(st.integers(1, graph.tileable_layers)) if graph.tileable_layers else None
+
+    bound_s = fluid_bound_s(setting)
+    whole_s = fluid_bound_s(setting, whole_result=True)
+
+    whole = setting.whole_problem()
+    for cut in range(1, whole.cuts + 1):
+        makespan_s = evaluate(whole, (0,), (cut,)).makespan_ns / NS_PER_S
+        assert slack(bound_s) <= slack(whole_s) <= makespan_s
+    if tau is None:
+        return
+    rows, cols = graph.fused_size(tau, 0), graph.fused_size(tau, 1)
+    for grid in {Grid(1, 1), Grid(min(2, rows), min(2, cols)), Grid(min(rows, 5), 1)}:
+        result = exact(setting.problem(tau, grid), time_limit_s=2)
+        assert result.schedule is not None
+        assert slack(whole_s) <= result.schedule.makespan_ns / NS_PER_S
+
+
+@settings(max_examples=25, deadline=None)
+@given(small_settings())
+def test_no_stream_of_strips_beats_the_bound(setting: Setting):
+    try:
+        found = ALGORITHMS["stream"].search(setting, Search())
+    except (InfeasibleError, UnsupportedOperatorError):
+        return  # nothing can be cut into strips
+
+    assert slack(fluid_bound_s(setting)) <= found.schedule.makespan_ns / NS_PER_S
+
+
+@settings(max_examples=60, deadline=None)
+@given(small_settings())
+def test_the_bound_solves_its_linear_programme(setting: Setting):
+    highspy = pytest.importorskip("highspy")
+    if not setting.graph.tileable_layers:
+        return
+
+    bound = fluid_bound(setting)
+
+    assert bound.shared_s == pytest.approx(_programme(highspy, setting), rel=1e-6, abs=1e-9)
+    weights = (bound.device_weight, bound.link_weight, bound.edge_weight)
+    assert sum(weights) == pytest.approx(1)
+    assert min(weights) >= 0
+
+
+def _programme(highspy, setting: Setting) -> float:
+    """The linear programme of the docstring, written down again for a general solver."""
+    shares = shares_of(setting)
+    layers = len(shares.device_s)
+    joined = setting.graph.tileable_layers < setting.graph.depth
+    solver = highspy.Highs()
+    solver.setOptionValue("output_flag", False)
+    makespan = solver.addVariable(lb=0, ub=highspy.kHighsInf, obj=1)
+    a = [1.0] + [solver.addVariable(lb=0, ub=1) for _ in range(layers)]
+    b = [0.0] + [solver.addVariable(lb=0, ub=1) for _ in range(layers)]
+    for layer in range(1, layers + 1):
+        solver.addConstr(a[layer] + b[layer] >= 1)
+    device = makespan * 1.0
+    link, edge = makespan * 1.0, makespan * max(setting.convention.edge_workers, 1)
+    for layer in range(1, layers + 1):
+        device = device - a[layer] * shares.device_s[layer - 1]
+        edge = edge - b[layer] * shares.edge_s[layer - 1]
+    for flow in shares.flows:
+        sent = solver.addVariable(lb=0, ub=1)
+        link = link - sent * flow.seconds
+        for reader in flow.readers:
+            solver.addConstr(sent - b[reader] + b[flow.born] >= 0)
+            if flow.born:
+                solver.addConstr(a[flow.born] - a[reader] >= 0)
+        if flow.joins and joined:
+            solver.addConstr(sent + b[flow.born] >= 1)
+    solver.addConstr(device >= 0)
+    if setting.convention.shared_link:
+        solver.addConstr(link >= 0)
+    if setting.convention.edge_workers:
+        solver.addConstr(edge >= 0)
+    solver.run()
+    return solver.getInfo().objective_function_value
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(*[st.integers(0, 20)] * 3), min_size=1, max_size=8))
+def test_best_weights_are_no_worse_than_any_on_a_fine_mesh(rows):
+    loads = np.array(rows, dtype=np.float64)
+
+    weights, value = best_weights_for(loads)
+
+    assert weights.sum() == pytest.approx(1)
+    assert value == pytest.approx((loads @ weights).min())
+    mesh = [(i / 40, j / 40, (40 - i - j) / 40) for i in range(41) for j in range(41 - i)]
+    assert value >= (np.array(mesh) @ loads.T).min(axis=1).max() - 1e-9
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 9)), max_size=12))
+def test_the_flow_is_the_smallest_cut(edges):
+    network = FlowNetwork(5)
+    for start, end, capacity in edges:
+        network.add(start, end, float(capacity))
+
+    flow = network.send(0, 4)
+
+    def cut(inside):
+        return sum(c for a, b, c in edges if a in inside and b not in inside)
+
+    cuts = [
+        cut({0, *middle}) for size in range(4) for middle in itertools.combinations((1, 2, 3), size)
+    ]
+    assert flow == pytest.approx(min(cuts))
+    side = {node for node, there in enumerate(network.reachable(0)) if there}
+    assert cut(side) == pytest.approx(flow)
+
+
+def test_an_infinite_edge_is_never_cut():
+    network = FlowNetwork(3)
+    network.add(0, 1, INFINITE)
+    network.add(1, 2, 4.0)
+
+    assert network.send(0, 2) == 4
+
+
+@pytest.mark.parametrize("name", ["alexnet", "squeezenet", "tiny-yolov2", "mobilenetv2"])
+@pytest.mark.parametrize("rates", [(10e9, 500e9, 1.1e6), (50e9, 2000e9, 12e6)])
+def test_zoo_plans_stay_above_the_bound(name, rates):
+    device, edge, link = rates
+    setting = Setting(
+        graph=load_model(f"zoo:{name}").graph,
+        device=ComputeRate(device),
+        edge=ComputeRate(edge),
+        link=Link(up_bytes_per_s=link, down_bytes_per_s=link),
+    )
+
+    bound_s = fluid_bound_s(setting)
+
+    nfl_ns = ALGORITHMS["nfl"].search(setting, Search()).schedule.makespan_ns
+    stream_ns = ALGORITHMS["stream"].search(setting, Search()).schedule.makespan_ns
+    assert bound_s <= stream_ns / NS_PER_S
+    assert 0.3 * nfl_ns / NS_PER_S < bound_s <= nfl_ns / NS_PER_S
+
+
+def test_every_layer_of_the_zoo_reads_proportionally():
+    for name in ("squeezenet", "resnet18", "mobilenetv2", "yolov2"):
+        graph = load_model(f"zoo:{name}").graph
+        setting = Setting(
+            graph=graph,
+            device=ComputeRate(1e9),
+            edge=ComputeRate(1e10),
+            link=Link(up_bytes_per_s=1e6, down_bytes_per_s=1e6),
+        )
+
+        read = {reader for flow in shares_of(setting).flows for reader in flow.readers}
+
+        assert read == set(range(1, graph.tileable_layers + 1))

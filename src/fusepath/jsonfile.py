@@ -57,12 +57,15 @@ def save(path: str | Path, document: msgspec.Struct) -> None:
         FileFormatError: the file cannot be written.
     """
     file = Path(path)
+    temporary: Path | None = None
     try:
         handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+        temporary = Path(name)
         with os.fdopen(handle, "wb") as stream:
             stream.write(encode(document))
-        temporary = Path(name)
         temporary.chmod(0o644)
         temporary.replace(file)
     except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
         raise FileFormatError(f"cannot write {file}: {error.strerror or error}") from error

@@ -133,10 +133,18 @@ def crops_its_input(node: NodeProto) -> bool:
 def resolve_pads(draft: Draft, types: Types) -> Draft:
     """The draft with explicit pads wherever the input's size is known.
 
+    Stops behind a window whose ``ceil_mode`` has changed: its output may be smaller than inference
+    has it, and all sizes behind it must be inferred again before they are relied on.
+
     Raises:
         ModelError: a window is impossible, or ``auto_pad`` has no agreed meaning there.
     """
-    return replace(draft, nodes=tuple(_resolved(node, draft, types) for node in draft.nodes))
+    nodes = list(draft.nodes)
+    for at, node in enumerate(nodes):
+        nodes[at] = _resolved(node, draft, types)
+        if nodes[at] is not node and integer(node, "ceil_mode", 0):
+            break
+    return replace(draft, nodes=tuple(nodes))
 
 
 def _resolved(node: NodeProto, draft: Draft, types: Types) -> NodeProto:

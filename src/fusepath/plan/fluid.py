@@ -75,8 +75,8 @@ class FluidBound:
     before_and_after_s: float
     """Delay, layers behind the tileable ones, result."""
     undivided_s: float
-    """The fastest plan among those that divide nothing but the layers behind; such a plan may be
-    faster than all others, and then it is the bound."""
+    """The fastest of the plans that keep all tileable layers on the device. They send at most one
+    tensor behind them, so they may be faster than all others, and then they are the bound."""
 
     @property
     def binding(self) -> str:
@@ -106,7 +106,8 @@ def fluid_bound(setting: Setting, *, whole_result: bool = False) -> FluidBound:
             part of the result by itself.
     """
     graph, convention = setting.graph, setting.convention
-    undivided_s = _undivided_s(setting)
+    shares = shares_of(setting)
+    undivided_s = _undivided_s(setting, shares)
     if graph.tileable_layers == 0:
         return FluidBound(
             bound_s=undivided_s,
@@ -117,7 +118,7 @@ def fluid_bound(setting: Setting, *, whole_result: bool = False) -> FluidBound:
             before_and_after_s=0.0,
             undivided_s=undivided_s,
         )
-    weights, shared_s = _best_mean(setting)
+    weights, shared_s = _best_mean(setting, shares)
     down_s = 0.0
     if convention.counts_result:
         size = result_bytes(graph, convention)
@@ -138,25 +139,25 @@ def fluid_bound(setting: Setting, *, whole_result: bool = False) -> FluidBound:
     )
 
 
-def _undivided_s(setting: Setting) -> float:
+def _undivided_s(setting: Setting, shares: Shares) -> float:
     """The fastest plan that computes all tileable layers on the device: one cut behind them."""
     problem = setting.whole_problem()
-    cuts = slice(setting.graph.tileable_layers, None)
+    last = setting.graph.tileable_layers
     device, link, edge = (
-        table[0, cuts] for table in (problem.device_ns, problem.link_ns, problem.edge_ns)
+        table[0, last:] for table in (problem.device_ns, problem.link_ns, problem.edge_ns)
     )
     ends = device + link + edge
     ends[:-1] += problem.delay_ns + problem.down_ns  # the last cut sends nothing
-    return int(ends.min()) / NS_PER_S
+    # In tiles the device can leave out positions that nothing reads.
+    return sum(shares.device_s) + int(ends.min() - device[0]) / NS_PER_S
 
 
-def _best_mean(setting: Setting) -> tuple[FloatArray, float]:
+def _best_mean(setting: Setting, shares: Shares) -> tuple[FloatArray, float]:
     """The best weights found, and the bound of those weights.
 
     Column generation: the best weights for the cuts known so far, then the cut that is smallest
     for these weights, until that cut is not smaller than the known ones.
     """
-    shares = shares_of(setting)
     limits = np.array(
         [
             1.0,

@@ -63,6 +63,8 @@ def shares_of(setting: Setting) -> Shares:
     """Needed work and bytes of the layers that can be tiled."""
     graph = setting.graph
     last = graph.tileable_layers
+    if last == 0:
+        return Shares(device_s=(), edge_s=(), flows=())
     masks = [_needed(graph, axis) for axis in (0, 1)]
     count = {name: int(masks[0][name].sum()) * int(masks[1][name].sum()) for name in masks[0]}
     sizes = [{layer.index: _mask(layer, masks[a]) for layer in graph.layers[:last]} for a in (0, 1)]

@@ -13,7 +13,7 @@ from fusepath.errors import InfeasibleError, InputError, UnsupportedOperatorErro
 from fusepath.plan.bounds import lower_bound_ns, machine_bound_ns
 from fusepath.plan.brute_force import brute_force
 from fusepath.plan.minimizing_waiting import minimizing_waiting_within
-from fusepath.plan.offload import InputFormat, ModelReference, Plan
+from fusepath.plan.offload import MAX_PATHS, InputFormat, ModelReference, Plan
 from fusepath.plan.problem import NS_PER_S
 from fusepath.plan.promise import quick_bounds_ns
 from fusepath.plan.pruned import faster_schedule, pruned_brute_force
@@ -349,6 +349,11 @@ def make_plan(
     started_s = time.perf_counter()
     found = ALGORITHMS[algorithm].search(setting, Search(grid=grid, tau=tau))
     search_s = time.perf_counter() - started_s
+    if found.grid.paths > MAX_PATHS:
+        raise InfeasibleError(
+            f"the best plan has {found.grid.paths} paths, but machines take at most {MAX_PATHS}; "
+            f"use a smaller grid"
+        )
     graph = setting.graph
     macs = work_of(setting, found.tau, found.grid, found.cuts, found.segments)
     return Plan(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fusepath.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     IntArray = NDArray[np.int64]
 
 NS_PER_S = 1_000_000_000
+LONGEST_S = 1e5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,5 +113,24 @@ def problem_of_paths(
 
 
 def ns(seconds: float) -> int:
-    """Seconds as whole nanoseconds."""
-    return round(seconds * NS_PER_S)
+    """Seconds as whole nanoseconds.
+
+    Raises:
+        InputError: longer than anybody would plan for.
+    """
+    return int(nanoseconds(np.array(seconds)))
+
+
+def nanoseconds(seconds: NDArray[np.float64]) -> IntArray:
+    """Seconds as whole nanoseconds, small enough that sums over many paths stay exact.
+
+    Raises:
+        InputError: longer than anybody would plan for.
+    """
+    longest_s = float(np.max(seconds, initial=0.0))
+    if not longest_s <= LONGEST_S:
+        raise InputError(
+            f"one step would take {longest_s:.3g} s; at most {LONGEST_S:g} s are planned: check "
+            f"the rates of device, edge server and link"
+        )
+    return np.rint(seconds * NS_PER_S).astype(np.int64)

@@ -19,7 +19,7 @@ from fusepath.cost import (
     path_costs,
     result_bytes,
 )
-from fusepath.plan.problem import NS_PER_S, Problem, ns
+from fusepath.plan.problem import Problem, nanoseconds, ns
 from fusepath.tiling import Grid, check_tileable
 
 if TYPE_CHECKING:
@@ -92,9 +92,9 @@ class Setting:
         sent = [cut_bytes(self.graph, cut, self.convention) for cut in cuts]
         return self.assemble(
             class_of=(0,),
-            device_ns=_ns(np.array([device_s])),
-            link_ns=_ns(np.array([sent]) / self.link.up_bytes_per_s),
-            edge_ns=_ns(np.array([edge_s])),
+            device_ns=nanoseconds(np.array([device_s])),
+            link_ns=nanoseconds(np.array([sent]) / self.link.up_bytes_per_s),
+            edge_ns=nanoseconds(np.array([edge_s])),
             tail_ns=0,
         )
 
@@ -144,8 +144,8 @@ class Setting:
         """Costs of paths in nanoseconds, with the tail behind them."""
         return Tiled(
             costs=costs,
-            device_ns=_ns(costs.device_s),
-            edge_ns=_ns(costs.edge_s),
+            device_ns=nanoseconds(costs.device_s),
+            edge_ns=nanoseconds(costs.edge_s),
             counts=costs.counts,
             tail_ns=ns(self.tail_s(costs.tau)),
         )
@@ -157,7 +157,7 @@ class Setting:
 
     def link_ns(self, tiled: Tiled) -> IntArray:
         """Transmission times of a tiling on this setting's link, by class and cut."""
-        return _ns(tiled.costs.up_bytes / self.link.up_bytes_per_s)
+        return nanoseconds(tiled.costs.up_bytes / self.link.up_bytes_per_s)
 
     def tiled_problem(self, tiling: Tiled | PathCosts) -> Problem:
         """The scheduling problem of one grid: cuts ``1 … tau + 1``."""
@@ -215,7 +215,3 @@ class Setting:
             edge_workers=self.convention.edge_workers,
             shared_link=self.convention.shared_link,
         )
-
-
-def _ns(seconds: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.rint(seconds * NS_PER_S).astype(np.int64)

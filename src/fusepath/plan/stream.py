@@ -18,7 +18,7 @@ import numpy as np
 from fusepath.cost import StripCosts, strip_costs, strip_s
 from fusepath.errors import GeometryError
 from fusepath.plan.offload import Segment
-from fusepath.plan.problem import NS_PER_S, Problem
+from fusepath.plan.problem import Problem, nanoseconds, ns
 from fusepath.tiling import StripRows
 
 if TYPE_CHECKING:
@@ -182,10 +182,10 @@ def strip_problem(setting: Setting, tau: int, segments: Sequence[Segment]) -> Pr
     device_s, sent_bytes, edge_s = _durations(layer, segments)
     return setting.assemble(
         class_of=tuple(range(len(device_s))),
-        device_ns=_ns(device_s)[:, None],
-        link_ns=_ns(sent_bytes / setting.link.up_bytes_per_s)[:, None],
-        edge_ns=_ns(edge_s)[:, None],
-        tail_ns=round(layer.tail_s * NS_PER_S),
+        device_ns=nanoseconds(device_s)[:, None],
+        link_ns=nanoseconds(sent_bytes / setting.link.up_bytes_per_s)[:, None],
+        edge_ns=nanoseconds(edge_s)[:, None],
+        tail_ns=ns(layer.tail_s),
     )
 
 
@@ -399,7 +399,3 @@ def _spread(size: int, most: int) -> IntArray:
     """0, size and at most ``most − 1`` rows evenly between them."""
     step = -(-size // most)
     return np.append(np.arange(0, size, step, dtype=np.int64), size)
-
-
-def _ns(seconds: FloatArray) -> IntArray:
-    return np.rint(seconds * NS_PER_S).astype(np.int64)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fusepath.plan import (
     Problem,
@@ -13,6 +15,7 @@ from fusepath.plan import (
     pruned_brute_force,
     violations,
 )
+from fusepath.plan.minimizing_waiting import must_exceed
 from tests.problems import problems
 
 
@@ -44,3 +47,16 @@ def test_nothing_is_faster_than_the_optimum(problem: Problem):
     found = faster_schedule(problem, optimum + 1)
     assert found is not None
     assert found.makespan_ns == optimum
+
+
+@settings(max_examples=300, deadline=None)
+@given(problems(max_paths=8, max_cuts=4, largest=4), st.integers(0, 40))
+def test_what_is_dismissed_unseen_really_takes_longer(problem: Problem, limit: int):
+    times = (problem.device_ns, problem.link_ns, problem.edge_ns + problem.delay_ns)
+    counts = np.bincount(problem.class_of)
+
+    dismissed = must_exceed(times, counts, limit, shared_link=problem.shared_link)
+
+    schedule = minimizing_waiting(problem)
+    last = max(item.edge[1] for item in schedule.paths)
+    assert not dismissed or last > limit

@@ -112,6 +112,18 @@ def test_what_the_device_has_finished_is_not_sent(tiny_yolo):
     assert plan.makespan_s <= make_plan(setting, "device-only").makespan_s * 1.01
 
 
+@pytest.mark.parametrize("link", ["1.1MB/s", "12MB/s"])
+def test_bounds_optimum_and_heuristics_are_in_their_order(squeezenet, link):
+    setting = setting_of(squeezenet, link=link)
+    plans = {name: make_plan(setting, name) for name in ("exact", "bf", "mw", "jps", "auto")}
+
+    assert plans["exact"].status == "optimal"
+    for name in ("bf", "mw", "jps"):
+        assert plans["exact"].makespan_s <= plans[name].makespan_s
+    for plan in plans.values():
+        assert plans["auto"].lower_bound_s <= plan.makespan_s  # the fluid bound holds for all
+
+
 def test_fixed_costs_make_strips_fewer(squeezenet):
     cheap = make_plan(setting_of(squeezenet), "stream")
     graph = squeezenet.graph

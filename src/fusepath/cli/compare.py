@@ -10,7 +10,7 @@ from fusepath.cli.options import (
     json_option,
     machine_options,
     model_argument,
-    open_model,
+    open_setting,
     plan_json,
     print_json,
 )
@@ -33,22 +33,14 @@ def command(
     as_json: bool,
 ) -> None:
     """Plan MODEL with every algorithm and show them side by side."""
-    from fusepath.cost import named_convention, parse_link, parse_machine
     from fusepath.errors import InfeasibleError
-    from fusepath.plan import ALGORITHMS, Setting, make_plan
+    from fusepath.plan import ALGORITHMS, make_plan
     from fusepath.report import plans_table, render
     from fusepath.tiling import Grid
 
     tiles = None if grid == "auto" else Grid.parse(grid)
-    machines = (parse_machine(device), parse_machine(edge), parse_link(link))
-    rules = named_convention(convention)
-    loaded = open_model(model, input_shape)
-    setting = Setting(
-        graph=loaded.graph,
-        device=machines[0],
-        edge=machines[1],
-        link=machines[2],
-        convention=rules,
+    loaded, setting = open_setting(
+        model, input_shape, device=device, edge=edge, link=link, convention=convention
     )
     tileable = loaded.graph.tileable_layers > 0
     plans = []

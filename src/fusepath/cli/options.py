@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fusepath.onnx_io import Model
-    from fusepath.plan import Plan
+    from fusepath.plan import Plan, Setting
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
@@ -24,6 +24,11 @@ input_shape_option = click.option(
     "--input-shape",
     metavar="N,C,H,W",
     help="Shape of the input, for models that leave it open.",
+)
+algorithm_option = click.option(
+    "--algorithm",
+    help="auto, stream, exact, mw, jps, bf, nfl, device-only or full-offload; auto without, mw "
+    "with --grid or --tau.",
 )
 grid_option = click.option(
     "--grid", metavar="RxC", default="auto", help="Tiles in rows x columns; auto searches k x k."
@@ -89,6 +94,35 @@ def open_model(source: str, input_shape: str | None) -> Model:
     return load_model(source, input_shape=shape)
 
 
+def open_setting(
+    model: str,
+    input_shape: str | None,
+    *,
+    device: str,
+    edge: str,
+    link: str,
+    convention: str,
+) -> tuple[Model, Setting]:
+    """MODEL and the machines of `machine_options`; what is quick to refuse is refused first."""
+    from fusepath.cost import named_convention, parse_link, parse_machine
+    from fusepath.plan import Setting
+
+    machines = parse_machine(device), parse_machine(edge)
+    joined, rules = parse_link(link), named_convention(convention)
+    loaded = open_model(model, input_shape)
+    setting = Setting(
+        graph=loaded.graph, device=machines[0], edge=machines[1], link=joined, convention=rules
+    )
+    return loaded, setting
+
+
+def choose_algorithm(named: str | None, *, grid: str, tau: int | None) -> str:
+    """What plans where nobody says: auto, which chooses grid and fused layer itself, or MW."""
+    if named is not None:
+        return named
+    return "auto" if grid == "auto" and tau is None else "mw"
+
+
 def parse_channels(text: str, option: str, *, nonzero: bool = False) -> tuple[float, ...]:
     """One number for all channels, or one per channel."""
     try:
@@ -123,4 +157,9 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     import msgspec
 
     document: dict[str, Any] = msgspec.to_builtins(plan)
-    return document | {"gap": plan.gap, "grid": str(plan.tiles), "plans": plan.plans_evaluated}
+    return document | {
+        "gap": plan.gap,
+        "status": plan.status,
+        "grid": str(plan.tiles),
+        "plans": plan.plans_evaluated,
+    }

@@ -5,14 +5,16 @@ from __future__ import annotations
 import click
 
 from fusepath.cli.options import (
+    algorithm_option,
     check_channels,
+    choose_algorithm,
     grid_option,
     input_shape_option,
     json_option,
     machine_options,
     mean_option,
     model_argument,
-    open_model,
+    open_setting,
     parse_channels,
     plan_json,
     print_json,
@@ -24,7 +26,7 @@ from fusepath.cli.options import (
 @click.command("plan")
 @model_argument
 @machine_options
-@click.option("--algorithm", default="mw", show_default=True, help="nfl, mw, bf, device-only …")
+@algorithm_option
 @grid_option
 @tau_option
 @mean_option
@@ -38,7 +40,7 @@ def command(
     edge: str,
     link: str,
     convention: str,
-    algorithm: str,
+    algorithm: str | None,
     grid: str,
     tau: int | None,
     mean: str,
@@ -48,26 +50,19 @@ def command(
     as_json: bool,
 ) -> None:
     """Find a plan for MODEL on a device, an edge server and a link."""
-    from fusepath.cost import named_convention, parse_link, parse_machine
-    from fusepath.plan import Setting, make_plan, save_plan
+    from fusepath.plan import make_plan, save_plan
     from fusepath.report import gantt, plan_text
     from fusepath.tiling import Grid
 
     tiles = None if grid == "auto" else Grid.parse(grid)
-    machines = (parse_machine(device), parse_machine(edge), parse_link(link))
-    rules = named_convention(convention)
     channels = parse_channels(mean, "--mean"), parse_channels(std, "--std", nonzero=True)
-    loaded = open_model(model, input_shape)
+    loaded, setting = open_setting(
+        model, input_shape, device=device, edge=edge, link=link, convention=convention
+    )
     check_channels(loaded, mean=channels[0], std=channels[1])
     plan = make_plan(
-        Setting(
-            graph=loaded.graph,
-            device=machines[0],
-            edge=machines[1],
-            link=machines[2],
-            convention=rules,
-        ),
-        algorithm,
+        setting,
+        choose_algorithm(algorithm, grid=grid, tau=tau),
         grid=tiles,
         tau=tau,
         source=loaded.source,

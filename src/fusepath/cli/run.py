@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fusepath.cli.options import (
+    algorithm_option,
     check_channels,
+    choose_algorithm,
     grid_option,
     input_shape_option,
     json_option,
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 @click.argument("input_file", metavar="INPUT")
 @click.option("--edge", metavar="HOST:PORT", help="The edge server.")
 @click.option("--plan", "plan_file", metavar="FILE", help="Carry out this plan.")
-@click.option("--algorithm", default="mw", show_default=True, help="Plan with this otherwise.")
+@algorithm_option
 @grid_option
 @tau_option
 @click.option("--device", metavar="RATE|FILE", help="Plan for this device; measured without.")
@@ -74,7 +76,7 @@ def command(
     input_file: str,
     edge: str | None,
     plan_file: str | None,
-    algorithm: str,
+    algorithm: str | None,
     grid: str,
     tau: int | None,
     device: str | None,
@@ -120,7 +122,7 @@ def command(
         load_input(input_file, loaded.graph.input, resize=resize),
         edge=edge,
         plan=plan,
-        algorithm=algorithm,
+        algorithm=choose_algorithm(algorithm, grid=grid, tau=tau),
         grid=tiles,
         tau=tau,
         given=given,

@@ -3,6 +3,10 @@
 from fusepath.plan.bounds import lower_bound_ns, machine_bound_ns, path_bound_ns
 from fusepath.plan.brute_force import brute_force
 from fusepath.plan.check import violations
+from fusepath.plan.exact import exact
+from fusepath.plan.fluid import FluidBound, fluid_bound, fluid_bound_s
+from fusepath.plan.jps import johnson_partition
+from fusepath.plan.milp import milp
 from fusepath.plan.minimizing_waiting import minimizing_waiting
 from fusepath.plan.offload import InputFormat, ModelReference, Plan, Segment, load_plan, save_plan
 from fusepath.plan.planner import (
@@ -15,6 +19,7 @@ from fusepath.plan.planner import (
 from fusepath.plan.problem import NS_PER_S, Problem, problem_of_paths
 from fusepath.plan.pruned import faster_schedule, pruned_brute_force
 from fusepath.plan.realize import problem_of_plan
+from fusepath.plan.result import SolveResult, Status
 from fusepath.plan.schedule import PathTimes, Schedule, evaluate
 from fusepath.plan.setting import Setting, Tiled
 from fusepath.plan.single_cut import best_single_cut, problem_of_table
@@ -24,6 +29,7 @@ from fusepath.plan.work import PlanWork, work_of
 __all__ = [
     "ALGORITHMS",
     "NS_PER_S",
+    "FluidBound",
     "Found",
     "InputFormat",
     "ModelReference",
@@ -35,15 +41,22 @@ __all__ = [
     "Search",
     "Segment",
     "Setting",
+    "SolveResult",
+    "Status",
     "Tiled",
     "best_single_cut",
     "brute_force",
     "evaluate",
+    "exact",
     "faster_schedule",
+    "fluid_bound",
+    "fluid_bound_s",
+    "johnson_partition",
     "load_plan",
     "lower_bound_ns",
     "machine_bound_ns",
     "make_plan",
+    "milp",
     "minimizing_waiting",
     "path_bound_ns",
     "problem_of_paths",

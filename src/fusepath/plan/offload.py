@@ -111,6 +111,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return (self.makespan_s - self.lower_bound_s) / self.makespan_s if self.makespan_s else 0.0
 
     @property
+    def status(self) -> str:
+        """``optimal`` where the bound proves it for all that the algorithm may choose."""
+        return "optimal" if self.lower_bound_s == self.makespan_s else "feasible"
+
+    @property
     def tiles(self) -> Grid:
         """The grid as a value of its own."""
         return Grid(*self.grid)

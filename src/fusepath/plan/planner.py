@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusepath.errors import InfeasibleError, InputError, UnsupportedOperatorError
-from fusepath.plan.bounds import lower_bound_ns, machine_bound_ns
+from fusepath.plan.bounds import lower_bound_ns
 from fusepath.plan.brute_force import brute_force
-from fusepath.plan.minimizing_waiting import minimizing_waiting_within
+from fusepath.plan.exact import exact
+from fusepath.plan.fluid import fluid_bound_s
+from fusepath.plan.jps import johnson_partition
+from fusepath.plan.minimizing_waiting import minimizing_waiting_within, must_exceed
 from fusepath.plan.offload import MAX_PATHS, InputFormat, ModelReference, Plan
-from fusepath.plan.problem import NS_PER_S
+from fusepath.plan.problem import NS_PER_S, ns
 from fusepath.plan.promise import quick_bounds_ns
 from fusepath.plan.pruned import faster_schedule, pruned_brute_force
 from fusepath.plan.schedule import evaluate
@@ -33,6 +36,11 @@ if TYPE_CHECKING:
     from fusepath.plan.setting import Setting, Tiled
 
 WHOLE = Grid(1, 1)
+EXACT_LIMIT_S = 60.0
+"""Seconds for one tiling; what is not proven then is reported with its gap."""
+MOST_EXACT = 32
+MOST_JOHNSON = 8
+MANY_PATHS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +120,10 @@ def search_minimizing_waiting(setting: Setting, search: Search) -> Found:
         if at in seen or (limit_ns is not None and quick_ns > limit_ns):
             continue
         seen.add(at)
+        if limit_ns is not None and _is_hopeless(setting, tiled, limit_ns):
+            bound_ns = quick_ns if bound_ns is None else min(bound_ns, quick_ns)
+            evaluated += 1
+            continue
         # The paper offloads every path before its fused layer at the latest.
         problem = setting.tiled_problem(tiled).restricted(tiled.tau)
         lower_ns = lower_bound_ns(problem)
@@ -134,6 +146,24 @@ def search_minimizing_waiting(setting: Setting, search: Search) -> Found:
                 evaluated=evaluated,
             )
     return _finish(best, bound_ns, evaluated)
+
+
+def _is_hopeless(setting: Setting, tiled: Tiled, limit_ns: int) -> bool:
+    """Whether MW on a large grid must take longer, found out without spelling out its paths."""
+    if tiled.grid.paths <= MANY_PATHS:
+        return False
+    cuts = tiled.tau
+    times = (
+        tiled.device_ns[:, :cuts],
+        setting.link_ns(tiled)[:, :cuts],
+        tiled.edge_ns[:, :cuts] + ns(setting.link.delay_s),
+    )
+    return must_exceed(
+        times,
+        tiled.counts,
+        limit_ns - tiled.tail_ns,
+        shared_link=setting.convention.shared_link,
+    )
 
 
 def search_brute_force(setting: Setting, search: Search) -> Found:
@@ -186,6 +216,64 @@ def search_plainly(setting: Setting, search: Search) -> Found:
     return _finish(best, None if best is None else best.lower_bound_ns, evaluated)
 
 
+def search_exact(setting: Setting, search: Search) -> Found:
+    """The optimum over all tilings, orders and cuts, the last one (``tau + 1``) included.
+
+    Without a grid, all k×k for k up to 32: finer ones consist of halos.
+    Tilings are solved in the order of their lower bounds, until the next bound is no better than
+    the best schedule: then that is the optimum of them all.
+    """
+    tilings = [
+        (lower_bound_ns(setting.tiled_problem(tiled)), tiled)
+        for tiled in setting.tilings(search.grid, search.tau)
+        if search.grid is not None or tiled.grid.rows <= MOST_EXACT
+    ]
+    tilings.sort(key=lambda item: item[0])
+    best: Found | None = None
+    bound_ns: int | None = None
+    for count, (lower_ns, tiled) in enumerate(tilings, start=1):
+        if best is not None and lower_ns >= best.schedule.makespan_ns:
+            break
+        result = exact(setting.tiled_problem(tiled), time_limit_s=EXACT_LIMIT_S)
+        assert result.schedule is not None  # there is always one
+        known_ns = max(result.lower_bound_ns, lower_ns)
+        bound_ns = known_ns if bound_ns is None else min(bound_ns, known_ns)
+        if best is None or result.schedule.makespan_ns < best.schedule.makespan_ns:
+            best = Found(
+                tau=tiled.tau,
+                grid=tiled.grid,
+                schedule=result.schedule,
+                lower_bound_ns=0,
+                evaluated=count,
+            )
+    # Tilings that were not solved have bounds at or above the best makespan.
+    return _finish(best, bound_ns, len(tilings))
+
+
+def search_johnson(setting: Setting, search: Search) -> Found:
+    """JPS (Duan and Wu): a cut per path around a crossing, ordered by Johnson's rule.
+
+    Without a grid, k×k for k up to 8: the rule tries as many schedules as there are paths.
+    """
+    best: Found | None = None
+    bound_ns: int | None = None
+    evaluated = 0
+    for tau, grid, problem in _tilings(setting, search):
+        if search.grid is None and grid.rows > MOST_JOHNSON:
+            continue
+        lower_ns = lower_bound_ns(problem)
+        bound_ns = lower_ns if bound_ns is None else min(bound_ns, lower_ns)
+        if best is not None and lower_ns >= best.schedule.makespan_ns:
+            continue
+        evaluated += 1
+        schedule = johnson_partition(problem)
+        if best is None or schedule.makespan_ns < best.schedule.makespan_ns:
+            best = Found(
+                tau=tau, grid=grid, schedule=schedule, lower_bound_ns=0, evaluated=evaluated
+            )
+    return _finish(best, bound_ns, evaluated)
+
+
 def search_stream(setting: Setting, search: Search) -> Found:
     """Strips of rows that reuse their halos, in one to three segments.
 
@@ -204,7 +292,7 @@ def search_stream(setting: Setting, search: Search) -> Found:
         tau=found.tau,
         grid=Grid(problem.paths, 1),
         schedule=schedule,
-        lower_bound_ns=min(machine_bound_ns(setting.whole_problem()), schedule.makespan_ns),
+        lower_bound_ns=min(int(fluid_bound_s(setting) * NS_PER_S), schedule.makespan_ns),
         evaluated=found.evaluated,
         segments=found.segments,
     )
@@ -224,7 +312,7 @@ def search_auto(setting: Setting, search: Search) -> Found:
         with suppress(InfeasibleError, UnsupportedOperatorError):
             found.append(family(setting, search))
     best = min(found, key=lambda item: item.schedule.makespan_ns)
-    bound_ns = machine_bound_ns(setting.whole_problem())
+    bound_ns = int(fluid_bound_s(setting) * NS_PER_S)
     return replace(
         best,
         lower_bound_ns=min(bound_ns, best.schedule.makespan_ns),
@@ -310,6 +398,8 @@ ALGORITHMS = {
     "nfl": Algorithm(no_fused_layers, tiles=False),
     "mw": Algorithm(search_minimizing_waiting, tiles=True),
     "bf": Algorithm(search_brute_force, tiles=True),
+    "jps": Algorithm(search_johnson, tiles=True),
+    "exact": Algorithm(search_exact, tiles=True),
     "stream": Algorithm(search_stream, tiles=False),
     "auto": Algorithm(search_auto, tiles=False),
 }

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     IntArray = NDArray[np.int64]
+    Table = list[list[int]]
 
 NS_PER_S = 1_000_000_000
 LONGEST_S = 1e5
@@ -63,6 +64,11 @@ class Problem:
         for path, kind in enumerate(self.class_of):
             groups[kind].append(path)
         return tuple(tuple(group) for group in groups)
+
+    @cached_property
+    def times(self) -> tuple[Table, Table, Table]:
+        """Device, link and edge server by class and cut, as lists: quick to look things up in."""
+        return self.device_ns.tolist(), self.link_ns.tolist(), self.edge_ns.tolist()
 
     def restricted(self, cuts: int) -> Problem:
         """The same problem with only the first ``cuts`` cuts allowed."""

@@ -78,13 +78,14 @@ def evaluate(problem: Problem, order: Sequence[int], cuts: Sequence[int]) -> Sch
         order: every path (0-based) once.
         cuts: first layer on the edge server (1-based), by path.
     """
+    device_ns, link_ns, edge_ns = problem.times
     device_free = link_free = 0
     sent = []
     for path in order:
         kind, cut = problem.class_of[path], cuts[path]
-        device_end = device_free + int(problem.device_ns[kind, cut - 1])
+        device_end = device_free + device_ns[kind][cut - 1]
         link_start = max(link_free, device_end) if problem.shared_link else device_end
-        link_end = link_start + int(problem.link_ns[kind, cut - 1])
+        link_end = link_start + link_ns[kind][cut - 1]
         sent.append((link_end, path, cut, (device_free, device_end), (link_start, link_end)))
         device_free, link_free = device_end, link_end
 
@@ -93,7 +94,7 @@ def evaluate(problem: Problem, order: Sequence[int], cuts: Sequence[int]) -> Sch
     for link_end, path, cut, device, link in sorted(sent, key=lambda item: item[0]):
         free, worker = heapq.heappop(workers)
         start = max(free, link_end + problem.delay_ns)
-        end = start + int(problem.edge_ns[problem.class_of[path], cut - 1])
+        end = start + edge_ns[problem.class_of[path]][cut - 1]
         heapq.heappush(workers, (end, worker))
         times[path] = PathTimes(
             path=path, cut=cut, device=device, link=link, edge=(start, end), worker=worker

@@ -74,6 +74,9 @@ class MachineProfile(
     threads: int = 1
     call_overhead_s: float = 0.0
     """Seconds every call of a session takes, whatever it computes."""
+    strip_factor: float = 1.0
+    """By what a row costs more in a strip than in a whole map: caching breaks up what the engine
+    would fuse."""
     strip_layer_s: float = 0.0
     """Seconds that a strip costs in every layer beyond a piece: keeping, cutting and joining rows,
     and the poorer use of the machine by few rows."""
@@ -136,6 +139,11 @@ Machine = ComputeRate | MachineProfile
 def overhead_s(machine: Machine) -> float:
     """Fixed seconds per session call."""
     return machine.call_overhead_s if isinstance(machine, MachineProfile) else 0.0
+
+
+def strip_factor(machine: Machine) -> float:
+    """By what a row costs more in a strip than in a whole map."""
+    return machine.strip_factor if isinstance(machine, MachineProfile) else 1.0
 
 
 def piece_s(machine: Machine, first: int, last: int) -> float:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fusepath.cost.machine import strip_factor
 from fusepath.cost.work import bytes_per_element
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ def strip_costs(
             per_row[1, cut - 1, place[name]] = tensor.channels * tensor.size(1) * element_bytes
     _charge(per_row[0], rows, place, device.charges(graph, convention), on_device=True)
     _charge(per_row[2], rows, place, edge.charges(graph, convention), on_device=False)
+    per_row[0] *= strip_factor(device)
+    per_row[2] *= strip_factor(edge)
     return StripCosts(rows=rows, maps=maps, per_row=per_row)
 
 

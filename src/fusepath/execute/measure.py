@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-_STRIPS_TOGETHER = 12
+_FEW_STRIPS, _MANY_STRIPS = 3, 12
 """Strips in which a deep range of layers is run, to see what they cost together."""
 _STRIPS = 16
 """A layer's fixed part shows when a thin strip of its rows is timed beside the whole."""
@@ -88,40 +88,57 @@ def measure_layers(
         machine=f"{platform.machine()}, {os.cpu_count()} cores",
         software=runtime_version(),
     )
+    return _with_strips(model, profile, image, threads, repeats)
+
+
+def _with_strips(
+    model: Model, profile: MachineProfile, image: Array, threads: int, repeats: int
+) -> MachineProfile:
+    """The profile with what strips cost beyond pieces, from few and many strips of a deep range.
+
+    Few thick strips show by what factor rows cost more; many thin ones what a strip itself costs.
+    """
+    rows = _deepest_strips(model)
+    if rows is None:
+        return profile
+    costs = strip_costs(rows, device=profile, edge=profile, convention=RUNTIME)
+    rows_s = float(costs.per_row[0, rows.tau] @ costs.stops[:, rows.height])
+    few, many = (
+        _strips_s(model, rows, image, count, threads, repeats)
+        - count * piece_s(profile, 1, rows.tau)
+        for count in (_FEW_STRIPS, _MANY_STRIPS)
+    )
+    strip_layer_s = max(many - few, 0.0) / ((_MANY_STRIPS - _FEW_STRIPS) * rows.tau)
+    factor = (few - strip_layer_s * _FEW_STRIPS * rows.tau) / rows_s
     return msgspec.structs.replace(
-        profile, strip_layer_s=_strip_layer_s(model, profile, image, threads, repeats)
+        profile, strip_layer_s=strip_layer_s, strip_factor=max(factor, 1.0)
     )
 
 
-def _strip_layer_s(
-    model: Model, profile: MachineProfile, image: Array, threads: int, repeats: int
+def _strips_s(
+    model: Model, rows: StripRows, image: Array, count: int, threads: int, repeats: int
 ) -> float:
-    """What strips cost beyond the sum of their layers, per strip and layer.
-
-    Runs a deep range of layers in strips as a stream plan would, and compares with the profile.
-    """
-    graph = model.graph
-    rows = _deepest_strips(model)
-    if rows is None:
-        return 0.0
-    height, tau = rows.height, rows.tau
-    ends = sorted({height * (i + 1) // _STRIPS_TOGETHER for i in range(_STRIPS_TOGETHER)})
-    band = Band(0, height, tuple((0, end) for end in ends))
-    tiling = StripTiling(graph, tau, (band,), (tau + 1,))
-    stage = StripStage(model, tiling, InputFormat(dtype="float32"), 1, tau, threads=threads)
-    taken_s = 0.0
-    memory: dict[object, dict[str, Array]] = {}
+    """Seconds of layers ``1 … tau`` in so many strips, one after the other as a plan has them."""
+    source = model.graph.input.name
+    needed = int(rows.stops[source][-1])
+    marks = [(needed * i // count, 0) for i in range(1, count)]
+    band = Band(0, rows.height, (*marks, (marks[-1][0], rows.height)))
+    tiling = StripTiling(model.graph, rows.tau, (band,), (rows.tau + 1,))
+    form = InputFormat(dtype="float32")
+    stage = StripStage(model, tiling, form, 1, rows.tau, threads=threads)
+    pieces = []
     for strip in range(tiling.paths):
         stage.prepare(strip)
-        begin, end = tiling.new_rows(strip, graph.input.name)
-        pieces = {graph.input.name: image[:, :, begin:end]} if begin < end else {}
-        before = dict(memory)
-        taken_s += min(_times(lambda: stage.run(strip, pieces, dict(before)), repeats))  # noqa: B023 - run at once
-        stage.run(strip, pieces, memory)
-    costs = strip_costs(rows, device=profile, edge=profile, convention=RUNTIME)
-    rows_s = float(costs.per_row[0, tau] @ costs.stops[:, height])
-    expected_s = rows_s + piece_s(profile, 1, tau) * len(ends)
-    return max(taken_s - expected_s, 0.0) / (len(ends) * tau)
+        begin, end = tiling.new_rows(strip, source)
+        pieces.append({source: image[:, :, begin:end]} if begin < end else {})
+
+    def run_all() -> None:
+        memory: dict[object, dict[str, Array]] = {}
+        for strip, piece in enumerate(pieces):
+            stage.run(strip, piece, memory)
+
+    run_all()
+    return min(_times(run_all, repeats))
 
 
 def _deepest_strips(model: Model) -> StripRows | None:
@@ -129,7 +146,7 @@ def _deepest_strips(model: Model) -> StripRows | None:
     for tau in range(model.graph.tileable_layers, 0, -1):
         with suppress(GeometryError):
             rows = StripRows(model.graph, tau)
-            if rows.height >= _STRIPS_TOGETHER:
+            if rows.height >= _MANY_STRIPS:
                 return rows
     return None
 

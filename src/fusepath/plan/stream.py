@@ -38,7 +38,9 @@ _MARKS = 32
 _LAST_ROWS = 6
 """Steps in which the first search does the last fused rows of a segment."""
 _EDGES_OF_THREE = 12
-_SHORT_LIST = 6
+_SHORT_LIST = 8
+_USUAL_STRIPS = 8
+"""Strips whose fixed costs the first search reckons with; how many there are comes later."""
 _STRIP_COUNTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96)
 
 
@@ -85,6 +87,13 @@ class _Layer:
     def loads_s(self) -> FloatArray:
         """Seconds of the whole prefix on device, link and edge server, by cut; shape (3, cuts)."""
         return self.per_row_s @ self.costs.stops[:, -1]
+
+    def fixed_s(self, cuts: Sequence[int]) -> float:
+        """What a usual number of strips costs on the machine where it costs most."""
+        tau = self.rows.tau
+        device_s = sum(strip_s(self.setting.device, 1, cut - 1) for cut in cuts)
+        edge_s = sum(strip_s(self.setting.edge, cut, tau) for cut in cuts)
+        return _USUAL_STRIPS * max(device_s, edge_s) / len(cuts)
 
     def strips_of(
         self, cut: int, begin: IntArray | None, stop: IntArray, resume: int | None
@@ -266,7 +275,7 @@ def _candidate(
             kept_edges.append(edge)
         start = edge
     return _Candidate(
-        makespan_s=time_s + layer.tail_s,
+        makespan_s=time_s + layer.tail_s + layer.fixed_s(kept_cuts),
         tau=layer.rows.tau,
         cuts=tuple(kept_cuts),
         edges=tuple(kept_edges),

@@ -38,7 +38,8 @@ _MARKS = 32
 _LAST_ROWS = 6
 """Steps in which the first search does the last fused rows of a segment."""
 _EDGES_OF_THREE = 12
-_SHORT_LIST = 8
+_SHORT_LIST = 16
+_WORTH_REFINING = 1.15
 _USUAL_STRIPS = 8
 """Strips whose fixed costs the first search reckons with; how many there are comes later."""
 _STRIP_COUNTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96)
@@ -151,16 +152,16 @@ def search_segments(
     for layer in layers:
         for candidate in _pairs(layer, lambda: best_s):  # noqa: B023 - read at once
             evaluated += 1
-            if candidate.makespan_s < best_s * 1.05:
+            if candidate.makespan_s < best_s * _WORTH_REFINING:
                 short.append(candidate)
                 best_s = min(best_s, candidate.makespan_s)
-    short = sorted(short, key=lambda item: item.makespan_s)[:_SHORT_LIST]
+    short = _diverse(short)
     by_tau = {layer.rows.tau: layer for layer in layers}
-    for candidate in tuple(short[:3]):
+    for candidate in tuple(short[:2]):
         triples = list(_with_third(by_tau[candidate.tau], candidate))
         evaluated += len(triples)
-        short += [item for item in triples if item.makespan_s < candidate.makespan_s]
-    short = sorted(short, key=lambda item: item.makespan_s)[:_SHORT_LIST]
+        better = [item for item in triples if item.makespan_s < candidate.makespan_s]
+        short += sorted(better, key=lambda item: item.makespan_s)[:2]
     found = None
     for candidate in short:
         refined, tried = _refine(by_tau[candidate.tau], candidate)
@@ -177,6 +178,17 @@ def search_segments(
         makespan_s=found.makespan_s,
         evaluated=evaluated,
     )
+
+
+def _diverse(candidates: Sequence[_Candidate]) -> list[_Candidate]:
+    """The best ones, but for every fused layer and number of segments only one.
+
+    Fixed costs can turn the order of what the first search found; neighbours would all turn alike.
+    """
+    best: dict[tuple[int, int], _Candidate] = {}
+    for candidate in sorted(candidates, key=lambda item: item.makespan_s):
+        best.setdefault((candidate.tau, len(candidate.cuts)), candidate)
+    return list(best.values())[:_SHORT_LIST]
 
 
 def strip_problem(setting: Setting, tau: int, segments: Sequence[Segment]) -> Problem:

@@ -73,7 +73,8 @@ def command(
             _all_plans(loaded, pixels, address, playing=playing, repeats=repeat, say=say)
         )
     if as_json:
-        print_json({"rows": [row.document(rows[2]) for row in rows]})
+        baseline = _baseline(rows)
+        print_json({"rows": [row.document(baseline) for row in rows]})
     else:
         _print(rows, loaded, pace=pace, slowdown=slowdown, repeats=repeat)
     return 0 if all(row.comparison.passed for row in rows) else 1
@@ -139,6 +140,11 @@ class _Row:
             else None,
             "bit_equal": self.comparison.bit_equal,
         }
+
+
+def _baseline(rows: list[_Row]) -> _Row:
+    """What all others are compared with: the best single cut."""
+    return next(row for row in rows if row.name == "NFL")
 
 
 async def _all_plans(
@@ -208,7 +214,7 @@ def _print(rows: list[_Row], model: Model, *, pace: str, slowdown: float, repeat
     from fusepath.execute.device import median_of
     from fusepath.report import gantt, milliseconds, render
 
-    baseline = next(row for row in rows if row.name == "NFL")
+    baseline = _baseline(rows)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("plan", "tau", "grid", "cuts"):
         table.add_column(column, justify="left", no_wrap=True)

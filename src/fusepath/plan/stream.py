@@ -9,7 +9,7 @@ costs allow.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -172,12 +172,7 @@ def search_segments(
             )
     if found is None:
         return None
-    return StreamFound(
-        tau=found.tau,
-        segments=found.segments,
-        makespan_s=found.makespan_s,
-        evaluated=evaluated,
-    )
+    return replace(found, evaluated=evaluated)
 
 
 def _diverse(candidates: Sequence[_Candidate]) -> list[_Candidate]:

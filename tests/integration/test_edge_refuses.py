@@ -497,6 +497,7 @@ class Strange(pb_grpc.EdgeServicer):
     answers: list[pb.Download] = field(default_factory=list)
     digest: str = ""
     profile: bytes = b""
+    path_ns: tuple[int, ...] | None = None
     stays_open: bool = False
     hangs_up: bool = False
     released: threading.Event = field(default_factory=threading.Event)
@@ -509,7 +510,9 @@ class Strange(pb_grpc.EdgeServicer):
 
     def Prepare(self, request, context):  # noqa: N802
         digest = self.digest or sha256(request.plan_json).hexdigest()
-        return pb.PrepareReply(plan_sha256=digest)
+        paths = len(json.loads(request.plan_json)["cuts"])
+        path_ns = (0,) * paths if self.path_ns is None else self.path_ns
+        return pb.PrepareReply(plan_sha256=digest, path_ns=path_ns)
 
     def Infer(self, request_iterator, context):  # noqa: N802
         if self.hangs_up:
@@ -555,6 +558,12 @@ def test_a_server_that_never_finishes_runs_into_the_deadline():
 def test_a_server_that_prepares_another_plan_is_not_used():
     with serving(Strange(digest="0" * 64)) as address:
         assert_run_fails(address, PeerRefusedError, "prepared another plan", timeout_s=5)
+
+
+@pytest.mark.parametrize("path_ns", [(), (1, 2), (1, 2, 3, -4), (1, 2, 3, 4, 5)])
+def test_a_server_that_times_other_paths_than_the_plan_has_is_not_used(path_ns):
+    with serving(Strange(path_ns=path_ns)) as address:
+        assert_run_fails(address, PeerRefusedError, "did not time every path", timeout_s=5)
 
 
 def an_output(value: np.ndarray, name: str = "output") -> list[pb.Download]:

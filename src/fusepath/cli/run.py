@@ -170,6 +170,7 @@ def _document(report: Report) -> dict[str, Any]:
         "order": plan.order,
         "cuts": plan.cuts,
         "makespan_s": plan.makespan_s,
+        "predicted_s": report.predicted.end_s,
         "lower_bound_s": plan.lower_bound_s,
         "latency_s": median.latency_s,
         "latency_min_s": latencies[0],
@@ -187,7 +188,7 @@ def _document(report: Report) -> dict[str, Any]:
         "verified": None,
         "outputs": {name: list(value.shape) for name, value in median.outputs.items()},
         "timeline": msgspec.to_builtins(median.timeline),
-        "predicted_timeline": msgspec.to_builtins(plan.timeline),
+        "predicted_timeline": msgspec.to_builtins(report.predicted),
     }
     if comparison is not None:
         finite = math.isfinite(comparison.max_abs_error)
@@ -225,9 +226,10 @@ def _print(report: Report) -> None:
             f"(largest error {comparison.max_abs_error:.3g})"
         )
     click.echo()
-    click.echo(render(lanes_table(plan.timeline, median.timeline)))
-    until_s = max(plan.timeline.end_s, median.timeline.end_s)
-    click.echo(f"\npredicted\n{gantt(plan.timeline, until_s=until_s)}")
+    predicted = report.predicted
+    click.echo(render(lanes_table(predicted, median.timeline)))
+    until_s = max(predicted.end_s, median.timeline.end_s)
+    click.echo(f"\npredicted\n{gantt(predicted, until_s=until_s)}")
     click.echo(f"\nmeasured\n{gantt(median.timeline, until_s=until_s)}")
 
 

@@ -26,6 +26,7 @@ from fusepath.execute.limits import (
     CONNECT_TIMEOUT_S,
     PREPARE_TIMEOUT_S,
 )
+from fusepath.execute.prepared import EdgeTimes
 from fusepath.execute.session import ProtocolError
 from fusepath.execute.wire import fusepath_pb2 as pb
 from fusepath.execute.wire import fusepath_pb2_grpc as pb_grpc
@@ -52,6 +53,14 @@ class ClockOffset:
 
     seconds: float
     error_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgePlan:
+    """A plan that an edge server is ready for."""
+
+    sha256: str
+    times: EdgeTimes
 
 
 class EdgeClient:
@@ -116,8 +125,8 @@ class EdgeClient:
                 raise ProtocolError(str(error)) from error
         return profile
 
-    async def prepare(self, plan: Plan) -> str:
-        """Have the server check a plan and build its sessions; the plan's digest.
+    async def prepare(self, plan: Plan) -> EdgePlan:
+        """Have the server check a plan, build its sessions and time them.
 
         Raises:
             PeerError: the server refuses or does not answer.
@@ -130,7 +139,10 @@ class EdgeClient:
             digest = hashlib.sha256(data).hexdigest()
             if reply.plan_sha256 != digest:
                 raise ProtocolError("the server prepared another plan")
-        return digest
+            if len(reply.path_ns) != len(plan.cuts) or min(*reply.path_ns, reply.tail_ns) < 0:
+                raise ProtocolError("the server did not time every path of the plan")
+        times = EdgeTimes(tuple(ns * 1e-9 for ns in reply.path_ns), reply.tail_ns * 1e-9)
+        return EdgePlan(sha256=digest, times=times)
 
     def infer(self, *, timeout_s: float) -> Any:
         """Open the stream of one inference."""

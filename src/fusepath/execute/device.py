@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-_STRETCH_REPEATS = 5
+_REHEARSALS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,24 +81,35 @@ class Device:
     slowdown: float = 1.0
     pace_bytes_per_s: float | None = None
     threads: int = 1
-    _targets_s: list[float] = field(default_factory=list)
+    expected_s: list[float] = field(init=False)
+    """How long each path will take, known once the device is ready."""
+    _targets_s: list[float] = field(init=False)
 
     def __post_init__(self) -> None:
         self._work = DeviceWork(self.model, self.plan, threads=self.threads)
+        self.expected_s = [0.0] * len(self.plan.cuts)
+        self._targets_s = [0.0] * len(self.plan.cuts)
 
     def make_ready(self, image: Array) -> None:
-        """Warm all sessions up and, for a stretched device, fix the targets.
+        """Warm all sessions up, and find out how long each path takes.
 
         Raises:
             ImageError: the image is not the plan's input.
         """
         check_image(image, self.model, self.plan)
-        stretched = self.slowdown > 1
-        least_s = self._work.quickest_s(image, repeats=_STRETCH_REPEATS if stretched else 1)
-        self._targets_s = [
-            time_s * self.slowdown if stretched and self._work.computes(path) else 0.0
-            for path, time_s in enumerate(least_s)
-        ]
+        for path, times_s in enumerate(self._work.rehearse(image, repeats=_REHEARSALS)):
+            computes = self._work.computes(path)
+            if self.slowdown > 1:
+                # A fixed target: as steady as the machine itself is not.
+                time_s = min(times_s) * self.slowdown if computes else 0.0
+                self._targets_s[path] = time_s
+            else:
+                time_s = statistics.median(times_s) if computes else 0.0
+            self.expected_s[path] = time_s
+
+    def sent_bytes(self, path: int) -> int:
+        """Bytes of what a path (0-based) sends."""
+        return self._work.sent_bytes(path)
 
     def compute(self, path: int, image: Array) -> tuple[dict[str, Array], float, float]:
         """A path's pieces, and when their computing started and ended."""

@@ -21,11 +21,12 @@ from fusepath.errors import FusepathError, InputError
 from fusepath.execute import codec
 from fusepath.execute.limits import IDLE_TIMEOUT_S, SERVER_OPTIONS
 from fusepath.execute.measure import measure_layers
-from fusepath.execute.prepared import EdgeWork
+from fusepath.execute.prepared import EdgeTimes, EdgeWork
 from fusepath.execute.session import Compute, ComputeTail, EdgeSession, ProtocolError
 from fusepath.execute.wire import fusepath_pb2 as pb
 from fusepath.execute.wire import fusepath_pb2_grpc as pb_grpc
 from fusepath.plan import ModelReference, Plan
+from fusepath.timeline import Lane
 from fusepath.version import VERSION
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ logger = logging.getLogger(__name__)
 
 MAX_PREPARED = 16
 MAX_STREAMS = 32
+_LONGEST_WAIT_S = 0.003
+"""Longer idle times make a machine no slower, and preparing would take its time."""
 
 
 class EdgeService(pb_grpc.EdgeServicer):
@@ -56,7 +59,7 @@ class EdgeService(pb_grpc.EdgeServicer):
     def __init__(self, store: ModelStore, *, workers: int = 1, threads: int = 1) -> None:
         self._store = store
         self._threads = threads
-        self._prepared: OrderedDict[str, EdgeWork] = OrderedDict()
+        self._prepared: OrderedDict[str, tuple[EdgeWork, EdgeTimes]] = OrderedDict()
         self._profiles: dict[tuple[str, tuple[int, ...]], bytes] = {}
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="edge-worker")
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="edge-loader")
@@ -82,12 +85,17 @@ class EdgeService(pb_grpc.EdgeServicer):
         """Check a plan and build its sessions."""
         digest = hashlib.sha256(request.plan_json).hexdigest()
         if digest not in self._prepared:
-            work = await self._load(context, self._prepare, request.plan_json)
-            self._prepared[digest] = work
+            self._prepared[digest] = await self._load(context, self._prepare, request.plan_json)
             while len(self._prepared) > MAX_PREPARED:
                 self._prepared.popitem(last=False)
         self._prepared.move_to_end(digest)
-        return pb.PrepareReply(plan_sha256=digest, fusepath_version=VERSION)
+        _, times = self._prepared[digest]
+        return pb.PrepareReply(
+            plan_sha256=digest,
+            fusepath_version=VERSION,
+            path_ns=[round(time_s * 1e9) for time_s in times.paths_s],
+            tail_ns=round(times.tail_s * 1e9),
+        )
 
     async def Infer(self, request_iterator: Any, context: Any) -> None:  # noqa: N802, ARG002
         """Run one inference of a prepared plan."""
@@ -106,10 +114,10 @@ class EdgeService(pb_grpc.EdgeServicer):
     def _find(self, message: pb.Upload | None) -> EdgeWork:
         if message is None or message.WhichOneof("message") != "start":
             raise ProtocolError("the first message must be Start")
-        work = self._prepared.get(message.start.plan_sha256)
-        if work is None:
+        prepared = self._prepared.get(message.start.plan_sha256)
+        if prepared is None:
             raise ProtocolError("this plan has not been prepared here; call Prepare first")
-        return work
+        return prepared[0]
 
     async def _read(self, context: Any) -> pb.Upload | None:
         async with asyncio.timeout(IDLE_TIMEOUT_S):
@@ -134,12 +142,14 @@ class EdgeService(pb_grpc.EdgeServicer):
             self._profiles[key] = jsonfile.encode(job.result())
         return self._profiles[key]
 
-    def _prepare(self, plan_json: bytes) -> EdgeWork:
+    def _prepare(self, plan_json: bytes) -> tuple[EdgeWork, EdgeTimes]:
         plan = jsonfile.decode(plan_json, Plan, where="the plan sent")
         model = self._store.get(plan.model)
         plan.check(model.graph)
         work = EdgeWork(model, plan, threads=self._threads)
-        work.warm_up()
+        # On a worker's thread, where it will run and so that no inference disturbs the times.
+        job = self._workers.submit(work.rehearse, wait_s=min(idle_s(plan), _LONGEST_WAIT_S))
+        times = job.result()
         logger.info(
             "prepared %s: %s, tau %d, grid %s",
             plan.model.name,
@@ -147,7 +157,7 @@ class EdgeService(pb_grpc.EdgeServicer):
             plan.tau,
             plan.tiles,
         )
-        return work
+        return work, times
 
     async def compute(self, run: Callable[[], Any]) -> tuple[Any, pb.EdgeSpan]:
         """Do something on a worker; its result, and when and where it ran."""
@@ -239,6 +249,12 @@ class _Inference:
                     )
                 case _:
                     raise AssertionError(f"the edge server was told to {command}")
+
+
+def idle_s(plan: Plan) -> float:
+    """How long the edge server waits for a path, on average, if all goes as the plan predicts."""
+    busy_s = plan.timeline.busy_s(Lane.EDGE)
+    return max(plan.timeline.end_s - busy_s, 0.0) / len(plan.cuts)
 
 
 class EdgeServer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
     from fusepath.plan import Plan
 
     Array = NDArray[Any]
+
+
+_LEAST_ROUNDS, _MOST_ROUNDS = 3, 8
+_REHEARSAL_S = 0.5
+"""Seconds after which a rehearsal begins no further round."""
 
 
 class DeviceWork:
@@ -70,6 +77,19 @@ class DeviceWork:
         """Whether the device takes a path to the very end, so that nothing of it is sent."""
         return self._plan.cuts[path] == self._model.graph.depth + 1
 
+    def sent_bytes(self, path: int) -> int:
+        """Bytes of what a path (0-based) sends."""
+        if self.keeps(path):
+            return 0
+        graph, size = self._model.graph, 0
+        for name in graph.sent(self._plan.cuts[path]):
+            shape = self._paths.piece_shape(self._model, path, name)
+            if shape is not None:
+                is_input = name == graph.input.name
+                dtype = self._plan.input.dtype if is_input else graph.tensors[name].dtype
+                size += math.prod(shape) * np.dtype(dtype).itemsize
+        return size
+
     def put_together(self, outputs: Pieces, kept: Mapping[int, Pieces]) -> Pieces:
         """The outputs, with the parts that the device has kept (by path, 0-based)."""
         whole = dict(outputs)
@@ -94,15 +114,16 @@ class DeviceWork:
         """Whether the device does anything for a path but cut it out of the image."""
         return self._plan.cuts[path] in self._stages
 
-    def quickest_s(self, image: Array, *, repeats: int) -> list[float]:
-        """Warm every session up; the least time of each path over some repeats, in seconds."""
-        least = [float("inf")] * len(self._plan.cuts)
-        for _ in range(repeats):
+    def rehearse(self, image: Array, *, repeats: int) -> list[list[float]]:
+        """Warm every session up; seconds of each path (0-based), ``repeats`` times."""
+        times: list[list[float]] = [[] for _ in self._plan.cuts]
+        for turn in range(repeats + 1):
             for number in self._plan.order:
                 started_s = time.perf_counter()
                 self.compute(number - 1, image)
-                least[number - 1] = min(least[number - 1], time.perf_counter() - started_s)
-        return least
+                if turn > 0:  # the first one warms up
+                    times[number - 1].append(time.perf_counter() - started_s)
+        return times
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +132,14 @@ class FusedLayer:
 
     maps: Pieces
     memory: Memory = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeTimes:
+    """Seconds of every path (0-based) and of the layers behind them, measured on this machine."""
+
+    paths_s: tuple[float, ...]
+    tail_s: float
 
 
 class EdgeWork:
@@ -193,17 +222,43 @@ class EdgeWork:
         """Number of sessions in memory."""
         return sum(stage.sessions for stage in self._stages.values()) + (self._tail is not None)
 
-    def warm_up(self) -> None:
-        """Run every session once on zeros, so that the first image does not pay for it."""
-        fused = self.new_fused()
-        for number in self.plan.order:
-            blank = {
+    def rehearse(self, *, wait_s: float = 0.0) -> EdgeTimes:
+        """Run everything on zeros a few times: the first image pays for no warming up.
+
+        Args:
+            wait_s: idle time before each path, as there will be while the link is busy; a machine
+                that has just been idle is slower.
+
+        Returns:
+            The median time of every path and of the tail.
+        """
+        blanks = {
+            number: {
                 name: np.zeros(shape, dtype=dtype)
                 for name, (dtype, shape) in self.expected(number - 1).items()
             }
-            self.compute(number - 1, blank, fused)
-        self.compute_tail(fused)
+            for number in self.plan.order
+        }
+        begun_s = time.perf_counter()
+        rounds: list[list[float]] = []
+        while len(rounds) < _LEAST_ROUNDS or (
+            len(rounds) < _MOST_ROUNDS and time.perf_counter() - begun_s < _REHEARSAL_S
+        ):
+            fused = self.new_fused()
+            times = [0.0] * (len(self.plan.cuts) + 1)
+            for number in self.plan.order:
+                time.sleep(wait_s)
+                started_s = time.perf_counter()
+                self.compute(number - 1, blanks[number], fused)
+                times[number - 1] = time.perf_counter() - started_s
+            started_s = time.perf_counter()
+            self.compute_tail(fused)
+            times[-1] = time.perf_counter() - started_s
+            rounds.append(times)
         assert self.macs >= 0  # counted now, not while a device waits
+        # The first round warms up.
+        *paths_s, tail_s = (statistics.median(times) for times in zip(*rounds[1:], strict=True))
+        return EdgeTimes(tuple(paths_s), tail_s)
 
 
 def _prepare(stages: Mapping[int, Stage], plan: Plan) -> None:

@@ -17,12 +17,13 @@ from fusepath.execute.device import Device, Inference, check_image, median_of, s
 from fusepath.execute.limits import RUN_TIMEOUT_S
 from fusepath.execute.measure import measure_layers
 from fusepath.execute.pixels import to_model_input
+from fusepath.execute.prepared import EdgeTimes
 from fusepath.execute.runner import Runner
 from fusepath.onnx_io import original_with_shape
-from fusepath.plan import ALGORITHMS, Setting, make_plan
+from fusepath.plan import ALGORITHMS, Setting, make_plan, predict, shortlist
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from fusepath.onnx_io import Model
     from fusepath.plan import InputFormat, Plan
     from fusepath.tiling import Grid
+    from fusepath.timeline import Timeline
 
     Array = NDArray[Any]
 
@@ -49,6 +51,8 @@ class Report:
     """A plan and what it did."""
 
     plan: Plan
+    predicted: Timeline
+    """From the times of the plan's very paths, measured when it was prepared."""
     runs: list[Inference]
     comparison: Comparison | None
 
@@ -197,6 +201,7 @@ async def _run(
             if edge is None:
                 raise InputError("this plan needs an edge server; give --edge HOST:PORT")
             client = await stack.enter_async_context(connect(edge))
+        plans = [plan] if plan is not None else []
         if plan is None:
             setting = await measured_setting(
                 model,
@@ -208,25 +213,33 @@ async def _run(
                 threads=playing.threads,
                 say=say,
             )
-            plan = make_plan(
-                setting,
-                planning.algorithm,
-                grid=planning.grid,
-                tau=planning.tau,
-                unequal=planning.unequal,
-                time_limit_s=planning.time_limit_s,
-                source=model.source,
-                mean=planning.mean,
-                std=planning.std,
-            )
-        prepared = await Prepared.make(model, plan, image, client, playing=playing, say=say)
+            plans = _plans(setting, model, planning)
+        prepared = await prepare_best(model, plans, image, client, playing=playing, say=say)
+        plan = prepared.plan
         runs = [await prepared.run(timeout_s=timeout_s) for _ in range(repeats)]
     comparison = None
     if verify:
         reference = run_unsplit(model, image, plan.input)
         comparisons = [compare(item.outputs, reference) for item in runs]
         comparison = max(comparisons, key=lambda item: (not item.bit_equal, item.max_rel_error))
-    return Report(plan=plan, runs=runs, comparison=comparison)
+    return Report(plan=plan, predicted=prepared.predicted, runs=runs, comparison=comparison)
+
+
+def _plans(setting: Setting, model: Model, planning: _Planning) -> list[Plan]:
+    """What to choose from once it is measured; only ``auto`` leaves a choice."""
+    options: dict[str, Any] = {"source": model.source, "mean": planning.mean, "std": planning.std}
+    if planning.algorithm == "auto" and planning.grid is None and planning.tau is None:
+        return shortlist(setting, time_limit_s=planning.time_limit_s, **options)
+    plan = make_plan(
+        setting,
+        planning.algorithm,
+        grid=planning.grid,
+        tau=planning.tau,
+        unequal=planning.unequal,
+        time_limit_s=planning.time_limit_s,
+        **options,
+    )
+    return [plan]
 
 
 async def measured_setting(
@@ -272,12 +285,19 @@ async def measured_setting(
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A plan whose sessions are built and warm on both machines."""
+    """A plan whose sessions are built, warm and timed on both machines."""
 
     device: Device
     image: Array
     client: EdgeClient | None
     plan_sha256: str
+    predicted: Timeline
+    """What the plan will do by the times of its paths, where planning knew only those of layers."""
+
+    @property
+    def plan(self) -> Plan:
+        """The plan."""
+        return self.device.plan
 
     @classmethod
     async def make(
@@ -304,15 +324,26 @@ class Prepared:
             threads=playing.threads,
         )
         say("preparing the sessions")
-        digest = ""
+        digest, times = "", EdgeTimes((0.0,) * len(plan.cuts), 0.0)
         if stays_local(plan, model):
             client = None
         else:
             if client is None:
                 raise InputError("this plan needs an edge server; give --edge HOST:PORT")
-            digest = await client.prepare(plan)
+            ready = await client.prepare(plan)
+            digest, times = ready.sha256, ready.times
         device.make_ready(image)
-        return cls(device=device, image=image, client=client, plan_sha256=digest)
+        predicted = predict(
+            model.graph,
+            plan,
+            device_s=device.expected_s,
+            sent_bytes=[device.sent_bytes(path) for path in range(len(plan.cuts))],
+            edge_s=times.paths_s,
+            tail_s=times.tail_s,
+        )
+        return cls(
+            device=device, image=image, client=client, plan_sha256=digest, predicted=predicted
+        )
 
     async def run(self, *, timeout_s: float = RUN_TIMEOUT_S) -> Inference:
         """One inference.
@@ -330,3 +361,26 @@ class Prepared:
             offset=offset,
             timeout_s=timeout_s,
         )
+
+
+async def prepare_best(
+    model: Model,
+    plans: Sequence[Plan],
+    image: Array,
+    client: EdgeClient | None,
+    *,
+    playing: Playing,
+    say: Callable[[str], None] = lambda _: None,
+) -> Prepared:
+    """Prepare plans, and keep the one that is predicted best from its measured times.
+
+    Raises:
+        PeerError: the edge server refuses a plan or does not answer.
+        InputError: a plan needs an edge server.
+    """
+    if len(plans) > 1:
+        say(f"rehearsing the {len(plans)} most promising plans")
+    prepared = [
+        await Prepared.make(model, plan, image, client, playing=playing, say=say) for plan in plans
+    ]
+    return min(prepared, key=lambda item: item.predicted.end_s)

@@ -10,10 +10,10 @@ from fusepath.plan.jps import johnson_partition
 from fusepath.plan.milp import milp
 from fusepath.plan.minimizing_waiting import minimizing_waiting
 from fusepath.plan.offload import InputFormat, ModelReference, Plan, Segment, load_plan, save_plan
-from fusepath.plan.planner import ALGORITHMS, make_plan
+from fusepath.plan.planner import ALGORITHMS, make_plan, shortlist
 from fusepath.plan.problem import NS_PER_S, Problem, problem_of_paths
 from fusepath.plan.pruned import faster_schedule, pruned_brute_force
-from fusepath.plan.realize import problem_of_plan
+from fusepath.plan.realize import predict, problem_of_plan
 from fusepath.plan.result import SolveResult, Status
 from fusepath.plan.schedule import PathTimes, Schedule, evaluate
 from fusepath.plan.setting import Setting, Tiled
@@ -55,12 +55,14 @@ __all__ = [
     "milp",
     "minimizing_waiting",
     "path_bound_ns",
+    "predict",
     "problem_of_paths",
     "problem_of_plan",
     "problem_of_table",
     "pruned_brute_force",
     "save_plan",
     "search_plainly",
+    "shortlist",
     "strip_problem",
     "violations",
     "work_of",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from fusepath.errors import InfeasibleError, InputError, UnsupportedOperatorError
 from fusepath.plan.fluid import fluid_bound_s
@@ -228,3 +230,28 @@ def make_plan(
         search_s=search_s,
         timeline=found.schedule.timeline(),
     )
+
+
+SHORTLISTED = ("auto", "nfl", "device-only", "full-offload", "mw")
+_WORTH_A_REHEARSAL = 1.3
+
+
+def shortlist(setting: Setting, **options: Any) -> list[Plan]:
+    """``auto``'s plan and what could turn out better once measured, most promising first.
+
+    Costs of layers add up only nearly to those of sub-models, so plans of other kinds that are
+    predicted to take not much longer are worth rehearsing beside it (`execute.run.prepare_best`).
+
+    Args:
+        setting: network, machines, link and convention.
+        options: of `make_plan`; grid and fused layer are left to the algorithms.
+    """
+    plans: dict[object, Plan] = {}
+    for name in SHORTLISTED:
+        with suppress(InfeasibleError, UnsupportedOperatorError):
+            plan = make_plan(setting, name, **options)
+            key = (plan.tau, plan.grid, plan.sizes, plan.order, plan.cuts, plan.segments)
+            plans.setdefault(key, msgspec.structs.replace(plan, algorithm="auto"))
+    found = sorted(plans.values(), key=lambda plan: plan.makespan_s)
+    limit_s = found[0].makespan_s * _WORTH_A_REHEARSAL
+    return [plan for plan in found if plan.makespan_s <= limit_s]

@@ -1,15 +1,23 @@
-"""The scheduling problem that a plan answers, on any machines."""
+"""The scheduling problem that a plan answers, on any machines or with measured times."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from fusepath.plan.problem import nanoseconds, ns
+from fusepath.plan.schedule import evaluate
+from fusepath.plan.setting import Setting
 from fusepath.plan.stream import strip_problem
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fusepath.graph import ModelGraph
     from fusepath.plan.offload import Plan
     from fusepath.plan.problem import Problem
-    from fusepath.plan.setting import Setting
+    from fusepath.timeline import Timeline
 
 
 def problem_of_plan(setting: Setting, plan: Plan) -> tuple[Problem, tuple[int, ...]]:
@@ -24,3 +32,40 @@ def problem_of_plan(setting: Setting, plan: Plan) -> tuple[Problem, tuple[int, .
     if plan.segments:
         return strip_problem(setting, plan.tau, plan.segments), (1,) * len(plan.cuts)
     return setting.problem(plan.tau, plan.tiles, plan.sizes), plan.cuts
+
+
+def predict(
+    graph: ModelGraph,
+    plan: Plan,
+    *,
+    device_s: Sequence[float],
+    sent_bytes: Sequence[int],
+    edge_s: Sequence[float],
+    tail_s: float,
+) -> Timeline:
+    """What a plan will do, from measured times of its very paths in place of a cost model.
+
+    Args:
+        graph: the plan's network.
+        plan: a plan that has been checked against it; its link is taken as it is.
+        device_s: seconds of each path (0-based) on the device.
+        sent_bytes: what each path sends.
+        edge_s: seconds of each path on the edge server.
+        tail_s: seconds of the layers behind the paths.
+    """
+    setting = Setting(
+        graph=graph,
+        device=plan.device,
+        edge=plan.edge,
+        link=plan.link,
+        convention=plan.convention,
+    )
+    paths = len(plan.cuts)
+    problem = setting.assemble(
+        class_of=tuple(range(paths)),
+        device_ns=nanoseconds(np.array(device_s, dtype=np.float64))[:, None],
+        link_ns=nanoseconds(np.array(sent_bytes) / plan.link.up_bytes_per_s)[:, None],
+        edge_ns=nanoseconds(np.array(edge_s, dtype=np.float64))[:, None],
+        tail_ns=ns(tail_s),
+    )
+    return evaluate(problem, [number - 1 for number in plan.order], [1] * paths).timeline()

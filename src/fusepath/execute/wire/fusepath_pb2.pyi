@@ -42,12 +42,16 @@ class PrepareRequest(_message.Message):
     def __init__(self, plan_json: _Optional[bytes] = ...) -> None: ...
 
 class PrepareReply(_message.Message):
-    __slots__ = ("plan_sha256", "fusepath_version")
+    __slots__ = ("plan_sha256", "fusepath_version", "path_ns", "tail_ns")
     PLAN_SHA256_FIELD_NUMBER: _ClassVar[int]
     FUSEPATH_VERSION_FIELD_NUMBER: _ClassVar[int]
+    PATH_NS_FIELD_NUMBER: _ClassVar[int]
+    TAIL_NS_FIELD_NUMBER: _ClassVar[int]
     plan_sha256: str
     fusepath_version: str
-    def __init__(self, plan_sha256: _Optional[str] = ..., fusepath_version: _Optional[str] = ...) -> None: ...
+    path_ns: _containers.RepeatedScalarFieldContainer[int]
+    tail_ns: int
+    def __init__(self, plan_sha256: _Optional[str] = ..., fusepath_version: _Optional[str] = ..., path_ns: _Optional[_Iterable[int]] = ..., tail_ns: _Optional[int] = ...) -> None: ...
 
 class Tensor(_message.Message):
     __slots__ = ("name", "dtype", "shape", "data", "crc32")

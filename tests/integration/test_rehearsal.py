@@ -1,0 +1,129 @@
+"""Plans are predicted anew from the times of their very paths, and the best of them is run."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+import msgspec
+import pytest
+
+from fusepath.cost import RUNTIME, ComputeRate, Link
+from fusepath.execute import run as run_module
+from fusepath.execute.client import connect
+from fusepath.execute.prepared import DeviceWork, EdgeWork
+from fusepath.execute.run import Playing, prepare_best, run
+from fusepath.onnx_io import load_model
+from fusepath.plan import Setting, make_plan, predict, shortlist
+from fusepath.timeline import Lane, violations
+from tests.edges import Edge
+from tests.plans import pixels, plan_of
+
+PLAYING = Playing(pace_bytes_per_s=None, slowdown=1.0, threads=1)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_model("zoo:squeezenet?size=64&weights=integer")
+
+
+@pytest.fixture(scope="module")
+def setting(model) -> Setting:
+    return Setting(
+        graph=model.graph,
+        device=ComputeRate(1e9),
+        edge=ComputeRate(5e10),
+        link=Link(up_bytes_per_s=1e6, down_bytes_per_s=2e6),
+        convention=RUNTIME,
+    )
+
+
+def test_a_prediction_is_made_of_the_measured_times(model):
+    plan = plan_of(model, tau=5, grid=(2, 1), cuts=[3, 1], order=[2, 1])
+
+    timeline = predict(
+        model.graph,
+        plan,
+        device_s=[0.010, 0.0],
+        sent_bytes=[4_000, 9_000],
+        edge_s=[0.002, 0.005],
+        tail_s=0.007,
+    )
+
+    spans = {(span.lane, span.path): (span.start_s, span.end_s) for span in timeline.spans}
+    assert spans[Lane.DEVICE, 1] == (0.0, 0.010)
+    assert spans[Lane.UPLINK, 2] == (0.0, 0.009)
+    assert spans[Lane.UPLINK, 1] == (0.010, 0.014)
+    assert spans[Lane.EDGE, 2] == (0.009, 0.014)
+    assert spans[Lane.EDGE, 1] == (0.014, 0.016)
+    assert spans[Lane.EDGE, None] == pytest.approx((0.016, 0.023))
+    assert violations(timeline) == []
+
+
+def test_both_machines_time_every_path_of_a_plan(model, setting):
+    plan = make_plan(setting, "stream")
+    image = pixels(model)
+
+    device, edge = DeviceWork(model, plan), EdgeWork(model, plan)
+    on_device = device.rehearse(image, repeats=2)
+    on_edge = edge.rehearse()
+
+    assert [len(times) for times in on_device] == [2] * len(plan.cuts)
+    assert len(on_edge.paths_s) == len(plan.cuts)
+    assert min(on_edge.paths_s) >= 0
+    assert (on_edge.tail_s > 0) == (plan.tau < model.graph.depth)
+    sent = sum(device.sent_bytes(path) for path in range(len(plan.cuts)))
+    assert sent == plan.up_bytes
+
+
+def test_the_shortlist_starts_with_the_best_and_repeats_nothing(setting):
+    plans = shortlist(setting, time_limit_s=60)
+
+    assert plans[0].makespan_s == make_plan(setting, "auto", time_limit_s=60).makespan_s
+    assert len(plans) > 1
+    for earlier, later in itertools.pairwise(plans):
+        assert earlier.makespan_s <= later.makespan_s
+        assert (earlier.tau, earlier.cuts) != (later.tau, later.cuts)
+    assert {plan.algorithm for plan in plans} == {"auto"}
+
+
+def test_the_plan_that_is_run_is_the_one_that_measures_best(model, edge: Edge):
+    """The first plan claims to be quick; a link of 20 kB/s shows that it is not."""
+    slow = plan_of(model, cuts=[1])
+    quick = plan_of(model, cuts=[model.graph.depth + 1])
+    link = Link(up_bytes_per_s=2e4, down_bytes_per_s=2e4)
+    slow, quick = (msgspec.structs.replace(plan, link=link) for plan in (slow, quick))
+
+    async def choose():
+        async with connect(edge.address) as client:
+            return await prepare_best(model, [slow, quick], pixels(model), client, playing=PLAYING)
+
+    assert asyncio.run(choose()).plan == quick
+
+
+def test_auto_runs_what_it_rehearsed_and_reports_that_prediction(model, edge: Edge, monkeypatch):
+    listed = []
+
+    def listing(*args, **options):
+        listed.extend(shortlist(*args, **options))
+        return listed
+
+    monkeypatch.setattr(run_module, "shortlist", listing)
+
+    report = run(
+        model,
+        pixels(model),
+        edge=edge.address,
+        algorithm="auto",
+        pace_bytes_per_s=1e6,
+        slowdown=20,
+        verify=True,
+        mean=(0.0,),
+        std=(1.0,),
+    )
+
+    assert report.plan in listed
+    assert report.comparison is not None
+    assert report.comparison.bit_equal
+    assert not report.predicted.measured
+    assert violations(report.predicted) == []

@@ -10,6 +10,7 @@ from fusepath.cost.convention import (
     described_convention,
     named_convention,
 )
+from fusepath.cost.latency import Charge, LatencyModel
 from fusepath.cost.layer_table import (
     LayerTable,
     TableLayer,
@@ -23,10 +24,7 @@ from fusepath.cost.machine import (
     LayerTime,
     Machine,
     MachineProfile,
-    overhead_s,
     parse_machine,
-    piece_s,
-    strip_s,
 )
 from fusepath.cost.paths import PathCosts, path_costs
 from fusepath.cost.strips import StripCosts, strip_costs
@@ -45,9 +43,11 @@ __all__ = [
     "CONVENTIONS",
     "RUNTIME",
     "TABLE1",
+    "Charge",
     "ComputeRate",
     "Convention",
     "DescribedConvention",
+    "LatencyModel",
     "LayerTable",
     "LayerTime",
     "Link",
@@ -67,14 +67,11 @@ __all__ = [
     "load_layer_table",
     "named_convention",
     "ops_per_position",
-    "overhead_s",
     "parse_link",
     "parse_machine",
     "path_costs",
-    "piece_s",
     "positions",
     "result_bytes",
     "strip_costs",
-    "strip_s",
     "tensor_bytes",
 ]

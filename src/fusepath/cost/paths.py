@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fusepath.cost.convention import Convention, Regions
-from fusepath.cost.machine import piece_s
 from fusepath.cost.work import bytes_per_element
 from fusepath.tiling import Grid, Intervals, aligned_regions, check_tileable, needed_regions
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fusepath.cost.machine import Charge, Machine
+    from fusepath.cost.latency import Charge, LatencyModel
     from fusepath.graph import ModelGraph
 
     FloatArray = NDArray[np.float64]
@@ -106,8 +105,8 @@ def path_costs(
     tau: int,
     grids: Sequence[Grid],
     *,
-    device: Machine,
-    edge: Machine,
+    device: LatencyModel,
+    edge: LatencyModel,
     convention: Convention,
 ) -> Iterator[PathCosts]:
     """Costs of several grids over the same fused layer; the geometry of all is done at once.
@@ -144,8 +143,8 @@ def path_costs(
         )
         axes.append(_Axis.of(lengths, parts))
 
-    device_call = np.array([piece_s(device, 1, cut - 1) for cut in range(1, tau + 2)])
-    edge_call = np.array([piece_s(edge, cut, tau) for cut in range(1, tau + 2)])
+    device_call = np.array([device.piece_s(1, cut - 1) for cut in range(1, tau + 2)])
+    edge_call = np.array([edge.piece_s(cut, tau) for cut in range(1, tau + 2)])
     for grid in grids:
         rows, row_class = axes[0].grid(grid.rows)
         cols, col_class = axes[1].grid(grid.cols)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from fusepath.cost import RUNTIME, LayerTime, MachineProfile, piece_s, strip_costs
+from fusepath.cost import RUNTIME, LayerTime, MachineProfile, strip_costs
 from fusepath.errors import GeometryError
 from fusepath.execute.runner import Runner, runtime_version
 from fusepath.execute.strip_stage import StripStage
@@ -106,7 +106,7 @@ def _with_strips(
     rows_s = float(costs.per_row[0, rows.tau] @ costs.stops[:, rows.height])
     few, many = (
         _strips_s(model, rows, image, count, threads, repeats)
-        - count * piece_s(profile, 1, rows.tau)
+        - count * profile.piece_s(1, rows.tau)
         for count in (_FEW_STRIPS, _MANY_STRIPS)
     )
     strip_layer_s = max(many - few, 0.0) / ((_MANY_STRIPS - _FEW_STRIPS) * rows.tau)

@@ -10,6 +10,7 @@ from fusepath.cost.convention import (
     described_convention,
     named_convention,
 )
+from fusepath.cost.fit import FitError, fit_error, fixed_part_s
 from fusepath.cost.latency import Charge, LatencyModel
 from fusepath.cost.layer_table import (
     LayerTable,
@@ -47,6 +48,7 @@ __all__ = [
     "ComputeRate",
     "Convention",
     "DescribedConvention",
+    "FitError",
     "LatencyModel",
     "LayerTable",
     "LayerTime",
@@ -61,6 +63,8 @@ __all__ = [
     "bytes_per_element",
     "cut_bytes",
     "described_convention",
+    "fit_error",
+    "fixed_part_s",
     "layer_macs",
     "layer_ops",
     "layer_table",

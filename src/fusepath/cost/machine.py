@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from fusepath import jsonfile
+from fusepath.cost.fit import FitError
 from fusepath.cost.latency import Charge
 from fusepath.cost.work import layer_ops, ops_per_position, positions
 from fusepath.errors import FileFormatError
@@ -65,6 +66,8 @@ class LayerTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     seconds: float
     fixed_s: float = 0.0
     """The part of ``seconds`` that is paid for every piece of the layer, however small."""
+    spread: float = 0.0
+    """By what part of itself the time differed between repeats (20th to 80th percentile)."""
 
 
 class MachineProfile(
@@ -82,7 +85,7 @@ class MachineProfile(
     layers: tuple[LayerTime, ...]
     threads: int = 1
     call_overhead_s: float = 0.0
-    """Seconds every call of a session takes, whatever it computes."""
+    """Seconds every call of a session takes, whatever it computes, after a wait as in a run."""
     strip_factor: float = 1.0
     """By what a row costs more in a strip than in a whole map: caching breaks up what the engine
     would fuse."""
@@ -91,6 +94,12 @@ class MachineProfile(
     and the poorer use of the machine by few rows."""
     machine: str = ""
     software: str = ""
+    provider: str = ""
+    """Execution provider that computed."""
+    disturbed: bool = False
+    """Whether something else was at work while measuring, so that times may be too long."""
+    held_out: FitError | None = None
+    """How well the profile predicts tiles and strips that it was not made from."""
 
     def charges(self, graph: ModelGraph, convention: Convention) -> tuple[Charge, ...]:
         """Costs per position of the maps of the tileable prefix."""
@@ -140,8 +149,8 @@ class MachineProfile(
         return msgspec.structs.replace(
             self,
             layers=tuple(
-                LayerTime(
-                    name=item.name, seconds=item.seconds * factor, fixed_s=item.fixed_s * factor
+                msgspec.structs.replace(
+                    item, seconds=item.seconds * factor, fixed_s=item.fixed_s * factor
                 )
                 for item in self.layers
             ),

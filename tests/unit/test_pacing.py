@@ -58,6 +58,16 @@ def test_an_idle_link_starts_at_once(clock):
     assert asyncio.run(link.transfer(100_000)) == (200.0, 200.1)
 
 
+def test_a_wire_takes_a_message_up_when_it_is_there_however_late_it_is_asked(clock):
+    link = PacedLink(1_000_000)
+    asyncio.run(link.transfer(500_000))  # until 100.5
+    clock.now_s = 101.0
+
+    assert asyncio.run(link.transfer(250_000, ready_s=100.25)) == (100.5, 100.75)
+    assert asyncio.run(link.transfer(125_000, ready_s=100.875)) == (100.875, 101.0)
+    assert clock.now_s == 101.0
+
+
 def test_nothing_takes_no_time(clock):
     assert asyncio.run(PacedLink(1_000).transfer(0)) == (100.0, 100.0)
 

@@ -20,6 +20,8 @@ _COMMANDS = {
     "demo": "All of it on this machine: no network, no root.",
     "inspect": "Layers, MACs, bytes, and how far a model can be tiled.",
     "plan": "Find a plan and write it to a file.",
+    "probe": "Measure the link to an edge server.",
+    "profile": "Measure this machine for a model.",
     "reproduce": "The paper's figures, computed again beside what it published.",
     "run": "Run a model split between this machine and an edge server.",
     "serve": "Be an edge server.",

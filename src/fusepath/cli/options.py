@@ -25,6 +25,12 @@ input_shape_option = click.option(
     metavar="N,C,H,W",
     help="Shape of the input, for models that leave it open.",
 )
+no_cache_option = click.option(
+    "--no-cache",
+    is_flag=True,
+    envvar="FUSEPATH_NO_CACHE",
+    help="Measure this machine anew and do not remember it.",
+)
 algorithm_option = click.option(
     "--algorithm",
     help="auto, stream, exact, mw, psomw, jps, bf, nfl, device-only or full-offload; auto without, "

@@ -15,6 +15,7 @@ from fusepath.cli.options import (
     json_option,
     mean_option,
     model_argument,
+    no_cache_option,
     open_model,
     parse_channels,
     print_json,
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     help="Deadline of one inference.",
 )
 @click.option("-o", "--output", metavar="FILE.npz", help="Write the outputs here.")
+@no_cache_option
 @json_option
 def command(
     model: str,
@@ -98,17 +100,20 @@ def command(
     input_shape: str | None,
     timeout: float,
     output: str | None,
+    no_cache: bool,
     as_json: bool,
 ) -> int:
     """Run MODEL on INPUT, split between this machine and an edge server.
 
     INPUT is a picture or a .npy array. Without --plan, device, edge server and link are measured
-    unless given, and --algorithm plans for them.
+    unless given, and --algorithm plans for them. What was measured of this machine is remembered.
     """
     from fusepath.cost import parse_link, parse_machine
     from fusepath.execute.image import load_input
+    from fusepath.execute.measure import measure_layers
     from fusepath.execute.run import Given, run
     from fusepath.plan import load_plan
+    from fusepath.profiling import remembered_profile
     from fusepath.tiling import Grid
     from fusepath.units import parse_bytes_per_s
 
@@ -116,6 +121,7 @@ def command(
         device=parse_machine(device) if device else None,
         edge=parse_machine(edge_machine) if edge_machine else None,
         link=parse_link(link) if link else None,
+        profiler=measure_layers if no_cache else remembered_profile,
     )
     pace_bytes_per_s = parse_bytes_per_s(pace) if pace else None
     fixed = None if grid == "auto" else Grid.parse(grid)

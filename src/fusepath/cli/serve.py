@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from fusepath.cli.options import json_option, print_json
+from fusepath.cli.options import json_option, no_cache_option, print_json
 
 
 @click.command("serve")
@@ -26,8 +26,11 @@ from fusepath.cli.options import json_option, print_json
     show_default=True,
     help="Threads of one operator.",
 )
+@no_cache_option
 @json_option
-def command(listen: str, models: str | None, workers: int, threads: int, as_json: bool) -> None:
+def command(
+    listen: str, models: str | None, workers: int, threads: int, no_cache: bool, as_json: bool
+) -> None:
     """Be an edge server until stopped by SIGINT or SIGTERM.
 
     Devices name models by SHA-256; the server runs those of --models and the zoo, nothing else.
@@ -37,7 +40,9 @@ def command(listen: str, models: str | None, workers: int, threads: int, as_json
     import sys
 
     from fusepath.execute.edge import EdgeServer, serve
+    from fusepath.execute.measure import measure_layers
     from fusepath.execute.store import ModelStore
+    from fusepath.profiling import remembered_profile
 
     def ready(address: str) -> None:
         if as_json:
@@ -47,4 +52,11 @@ def command(listen: str, models: str | None, workers: int, threads: int, as_json
         sys.stdout.flush()
 
     store = ModelStore(models)
-    asyncio.run(serve(EdgeServer(listen, store, workers=workers, threads=threads), ready=ready))
+    server = EdgeServer(
+        listen,
+        store,
+        workers=workers,
+        threads=threads,
+        profiler=measure_layers if no_cache else remembered_profile,
+    )
+    asyncio.run(serve(server, ready=ready))

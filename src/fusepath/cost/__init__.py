@@ -10,6 +10,8 @@ from fusepath.cost.convention import (
     described_convention,
     named_convention,
 )
+from fusepath.cost.fit import FitError, fit_error, fixed_part_s
+from fusepath.cost.latency import Charge, LatencyModel
 from fusepath.cost.layer_table import (
     LayerTable,
     TableLayer,
@@ -23,10 +25,7 @@ from fusepath.cost.machine import (
     LayerTime,
     Machine,
     MachineProfile,
-    overhead_s,
     parse_machine,
-    piece_s,
-    strip_s,
 )
 from fusepath.cost.paths import PathCosts, TileCosts, path_costs
 from fusepath.cost.strips import StripCosts, strip_costs
@@ -45,9 +44,12 @@ __all__ = [
     "CONVENTIONS",
     "RUNTIME",
     "TABLE1",
+    "Charge",
     "ComputeRate",
     "Convention",
     "DescribedConvention",
+    "FitError",
+    "LatencyModel",
     "LayerTable",
     "LayerTime",
     "Link",
@@ -62,20 +64,19 @@ __all__ = [
     "bytes_per_element",
     "cut_bytes",
     "described_convention",
+    "fit_error",
+    "fixed_part_s",
     "layer_macs",
     "layer_ops",
     "layer_table",
     "load_layer_table",
     "named_convention",
     "ops_per_position",
-    "overhead_s",
     "parse_link",
     "parse_machine",
     "path_costs",
-    "piece_s",
     "positions",
     "result_bytes",
     "strip_costs",
-    "strip_s",
     "tensor_bytes",
 ]

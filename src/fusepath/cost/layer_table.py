@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fusepath.cost.convention import Convention
-    from fusepath.cost.machine import Machine
+    from fusepath.cost.latency import LatencyModel
     from fusepath.graph import ModelGraph
 
 FORMAT = "fusepath-layers"
@@ -85,8 +85,8 @@ def load_layer_table(path: str | Path) -> LayerTable:
 def layer_table(
     graph: ModelGraph,
     *,
-    device: Machine,
-    edge: Machine,
+    device: LatencyModel,
+    edge: LatencyModel,
     convention: Convention,
     links: tuple[TableLink, ...],
 ) -> LayerTable:

@@ -24,10 +24,14 @@ class Link(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     up_bytes_per_s: float
     down_bytes_per_s: float
     delay_s: float = 0.0
+    up_spread: float = 0.0
+    """By what part of itself the time of large messages differed when it was measured."""
+    down_spread: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (self.up_bytes_per_s > 0 and self.down_bytes_per_s > 0 and self.delay_s >= 0):
-            raise ValueError("link rates must be above zero and the delay not below it")
+        rates = self.up_bytes_per_s, self.down_bytes_per_s
+        if not (min(rates) > 0 and min(self.delay_s, self.up_spread, self.down_spread) >= 0):
+            raise ValueError("link rates must be above zero, delay and spreads not below it")
 
     def describe(self) -> str:
         """For people."""

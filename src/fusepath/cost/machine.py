@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
 from fusepath import jsonfile
+from fusepath.cost.fit import FitError
+from fusepath.cost.latency import Charge
 from fusepath.cost.work import layer_ops, ops_per_position, positions
 from fusepath.errors import FileFormatError
 from fusepath.units import parse_flop_per_s
@@ -15,15 +16,6 @@ from fusepath.units import parse_flop_per_s
 if TYPE_CHECKING:
     from fusepath.cost.convention import Convention
     from fusepath.graph import ModelGraph
-
-
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """Seconds per position of one map: what a layer costs wherever a tile computes that map."""
-
-    layer: int
-    tensor: str
-    seconds: float
 
 
 class ComputeRate(msgspec.Struct, frozen=True, tag="rate", forbid_unknown_fields=True):
@@ -44,6 +36,24 @@ class ComputeRate(msgspec.Struct, frozen=True, tag="rate", forbid_unknown_fields
         """Seconds of a whole layer (1-based)."""
         return layer_ops(graph, index, convention) / self.ops_per_s
 
+    @property
+    def call_overhead_s(self) -> float:
+        """A rate knows of no calls."""
+        return 0.0
+
+    @property
+    def strip_factor(self) -> float:
+        """A rate knows of no strips."""
+        return 1.0
+
+    def piece_s(self, first: int, last: int) -> float:  # noqa: ARG002 - a rate has no fixed part
+        """A piece costs its operations alone."""
+        return 0.0
+
+    def strip_s(self, first: int, last: int) -> float:  # noqa: ARG002 - a rate has no fixed part
+        """A strip costs its operations alone."""
+        return 0.0
+
     def describe(self) -> str:
         """For people."""
         return f"{self.ops_per_s:.4g} op/s"
@@ -56,6 +66,8 @@ class LayerTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     seconds: float
     fixed_s: float = 0.0
     """The part of ``seconds`` that is paid for every piece of the layer, however small."""
+    spread: float = 0.0
+    """By what part of itself the time differed between repeats (20th to 80th percentile)."""
 
 
 class MachineProfile(
@@ -73,7 +85,7 @@ class MachineProfile(
     layers: tuple[LayerTime, ...]
     threads: int = 1
     call_overhead_s: float = 0.0
-    """Seconds every call of a session takes, whatever it computes."""
+    """Seconds every call of a session takes, whatever it computes, after a wait as in a run."""
     strip_factor: float = 1.0
     """By what a row costs more in a strip than in a whole map: caching breaks up what the engine
     would fuse."""
@@ -82,6 +94,12 @@ class MachineProfile(
     and the poorer use of the machine by few rows."""
     machine: str = ""
     software: str = ""
+    provider: str = ""
+    """Execution provider that computed."""
+    disturbed: bool = False
+    """Whether something else was at work while measuring, so that times may be too long."""
+    held_out: FitError | None = None
+    """How well the profile predicts tiles and strips that it was not made from."""
 
     def charges(self, graph: ModelGraph, convention: Convention) -> tuple[Charge, ...]:
         """Costs per position of the maps of the tileable prefix."""
@@ -101,6 +119,19 @@ class MachineProfile(
             return 0.0
         return self.layers[index - 1].seconds
 
+    def piece_s(self, first: int, last: int) -> float:
+        """Seconds that a piece of layers ``first … last`` takes however small it is; 0 for none."""
+        if first > last:
+            return 0.0
+        fixed_s = sum(item.fixed_s for item in self.layers[first - 1 : last])
+        return self.call_overhead_s + fixed_s
+
+    def strip_s(self, first: int, last: int) -> float:
+        """Seconds that a strip of layers ``first … last`` takes however thin it is; 0 for none."""
+        if first > last:
+            return 0.0
+        return self.piece_s(first, last) + self.strip_layer_s * (last - first + 1)
+
     def check(self, graph: ModelGraph) -> None:
         """Raise if this profile is of another model.
 
@@ -118,8 +149,8 @@ class MachineProfile(
         return msgspec.structs.replace(
             self,
             layers=tuple(
-                LayerTime(
-                    name=item.name, seconds=item.seconds * factor, fixed_s=item.fixed_s * factor
+                msgspec.structs.replace(
+                    item, seconds=item.seconds * factor, fixed_s=item.fixed_s * factor
                 )
                 for item in self.layers
             ),
@@ -134,31 +165,7 @@ class MachineProfile(
 
 
 Machine = ComputeRate | MachineProfile
-
-
-def overhead_s(machine: Machine) -> float:
-    """Fixed seconds per session call."""
-    return machine.call_overhead_s if isinstance(machine, MachineProfile) else 0.0
-
-
-def strip_factor(machine: Machine) -> float:
-    """By what a row costs more in a strip than in a whole map."""
-    return machine.strip_factor if isinstance(machine, MachineProfile) else 1.0
-
-
-def piece_s(machine: Machine, first: int, last: int) -> float:
-    """Seconds that a piece of layers ``first … last`` takes however small it is; 0 for none."""
-    if first > last or not isinstance(machine, MachineProfile):
-        return 0.0
-    fixed_s = sum(item.fixed_s for item in machine.layers[first - 1 : last])
-    return machine.call_overhead_s + fixed_s
-
-
-def strip_s(machine: Machine, first: int, last: int) -> float:
-    """Seconds that a strip of layers ``first … last`` takes however thin it is; 0 for none."""
-    if first > last or not isinstance(machine, MachineProfile):
-        return 0.0
-    return piece_s(machine, first, last) + machine.strip_layer_s * (last - first + 1)
+"""The latency models that plan files hold."""
 
 
 def parse_machine(text: str) -> Machine:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fusepath.cost.convention import Convention, Regions
-from fusepath.cost.machine import piece_s
 from fusepath.cost.work import bytes_per_element
 from fusepath.tiling import (
     Grid,
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fusepath.cost.machine import Charge, Machine
+    from fusepath.cost.latency import Charge, LatencyModel
     from fusepath.graph import ModelGraph
 
     FloatArray = NDArray[np.float64]
@@ -144,7 +143,12 @@ class _Prices:
 
     @classmethod
     def of(
-        cls, graph: ModelGraph, tau: int, device: Machine, edge: Machine, convention: Convention
+        cls,
+        graph: ModelGraph,
+        tau: int,
+        device: LatencyModel,
+        edge: LatencyModel,
+        convention: Convention,
     ) -> _Prices:
         check_tileable(graph, tau)
         cuts = range(1, tau + 2)
@@ -159,8 +163,8 @@ class _Prices:
             bytes_per_position=np.array(
                 [graph.tensors[m].channels * bytes_per_element(graph, m, convention) for m in maps]
             ),
-            device_call_s=np.array([piece_s(device, 1, cut - 1) for cut in cuts]),
-            edge_call_s=np.array([piece_s(edge, cut, tau) for cut in cuts]),
+            device_call_s=np.array([device.piece_s(1, cut - 1) for cut in cuts]),
+            edge_call_s=np.array([edge.piece_s(cut, tau) for cut in cuts]),
         )
 
     def costs(
@@ -215,8 +219,8 @@ def path_costs(
     tau: int,
     grids: Sequence[Grid],
     *,
-    device: Machine,
-    edge: Machine,
+    device: LatencyModel,
+    edge: LatencyModel,
     convention: Convention,
 ) -> Iterator[PathCosts]:
     """Costs of several grids over the same fused layer; the geometry of all is done at once.
@@ -260,8 +264,8 @@ class TileCosts:
         graph: ModelGraph,
         tau: int,
         *,
-        device: Machine,
-        edge: Machine,
+        device: LatencyModel,
+        edge: LatencyModel,
         convention: Convention,
     ) -> None:
         self._prices = _Prices.of(graph, tau, device, edge, convention)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.cost.machine import strip_factor
 from fusepath.cost.work import bytes_per_element
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fusepath.cost.convention import Convention
-    from fusepath.cost.machine import Charge, Machine
+    from fusepath.cost.latency import Charge, LatencyModel
     from fusepath.tiling import Mark, StripRows
 
     FloatArray = NDArray[np.float64]
@@ -83,7 +82,7 @@ class StripCosts:
 
 
 def strip_costs(
-    rows: StripRows, *, device: Machine, edge: Machine, convention: Convention
+    rows: StripRows, *, device: LatencyModel, edge: LatencyModel, convention: Convention
 ) -> StripCosts:
     """Costs of strips over the fused layer of ``rows``."""
     graph, tau = rows.graph, rows.tau
@@ -97,8 +96,8 @@ def strip_costs(
             per_row[1, cut - 1, place[name]] = tensor.channels * tensor.size(1) * element_bytes
     _charge(per_row[0], rows, place, device.charges(graph, convention), on_device=True)
     _charge(per_row[2], rows, place, edge.charges(graph, convention), on_device=False)
-    per_row[0] *= strip_factor(device)
-    per_row[2] *= strip_factor(edge)
+    per_row[0] *= device.strip_factor
+    per_row[2] *= edge.strip_factor
     return StripCosts(rows=rows, maps=maps, per_row=per_row)
 
 

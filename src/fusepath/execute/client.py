@@ -104,6 +104,24 @@ class EdgeClient:
                 least_s = min(least_s, time.perf_counter() - before_s)
         return size_bytes / max(least_s - round_trip_s, 1e-6)
 
+    async def exchange_s(self, *, up_bytes: int, down_bytes: int, timeout_s: float) -> float:
+        """Seconds of sending so many bytes and getting so many back, with nothing computed between.
+
+        Raises:
+            PeerError: the server does not answer in time, or sends something else.
+        """
+        request = pb.ClockRequest(padding=bytes(up_bytes), reply_bytes=down_bytes)
+        with peer_errors(self.address):
+            started_s = time.perf_counter()
+            reply = await self._stub.Clock(request, timeout=timeout_s)
+            taken_s = time.perf_counter() - started_s
+            if len(reply.padding) != down_bytes:
+                raise ProtocolError(
+                    f"asked for {down_bytes} bytes, the server sent {len(reply.padding)}; "
+                    f"is it an older fusepath?"
+                )
+        return taken_s
+
     async def profile(self, model: Model) -> MachineProfile:
         """Time of every layer of a model on the edge server.
 

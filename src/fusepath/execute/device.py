@@ -204,7 +204,7 @@ class _Upload:
         self._offset = offset
         self._session = DeviceSession([path - 1 for path in device.plan.order])
         self._link = PacedLink(device.pace_bytes_per_s)
-        self._to_send: asyncio.Queue[tuple[int, dict[str, Array]]] = asyncio.Queue()
+        self._to_send: asyncio.Queue[tuple[int, dict[str, Array], float]] = asyncio.Queue()
         self._spans: list[Span] = []
         self._written_s: dict[int, float] = {}
         self._received_s: dict[int, float] = {}
@@ -243,7 +243,7 @@ class _Upload:
                                 self._kept[path], pieces = pieces, {}
                             for following in self._session.computed(path):
                                 if isinstance(following, Send):
-                                    self._to_send.put_nowait((path, pieces))
+                                    self._to_send.put_nowait((path, pieces, end_s))
                                 else:
                                     upcoming.append(following)
                         case _:
@@ -252,12 +252,12 @@ class _Upload:
 
     async def _send(self) -> None:
         while True:
-            path, pieces = await self._to_send.get()
+            path, pieces, ready_s = await self._to_send.get()
             tensors = codec.encode_all(pieces)
             size_bytes = sum(len(tensor.data) for tensor in tensors)
             self._up_bytes += size_bytes
             self._written_s[path] = time.perf_counter()
-            paced = await self._link.transfer(size_bytes)
+            paced = await self._link.transfer(size_bytes, ready_s=ready_s)
             if paced is not None and size_bytes > 0:
                 self._record(Lane.UPLINK, *paced, path=path + 1)
             if not await self._write(pb.Upload(piece=pb.Piece(path=path + 1, tensors=tensors))):

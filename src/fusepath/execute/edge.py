@@ -19,7 +19,7 @@ import grpc
 from fusepath import jsonfile
 from fusepath.errors import FusepathError, InputError
 from fusepath.execute import codec
-from fusepath.execute.limits import IDLE_TIMEOUT_S, SERVER_OPTIONS
+from fusepath.execute.limits import IDLE_TIMEOUT_S, MAX_PROBE_BYTES, SERVER_OPTIONS
 from fusepath.execute.measure import measure_layers
 from fusepath.execute.prepared import EdgeTimes, EdgeWork
 from fusepath.execute.session import Compute, ComputeTail, EdgeSession, ProtocolError
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from fusepath.execute.measure import Profiler
     from fusepath.execute.session import Command
     from fusepath.execute.store import ModelStore
 
@@ -54,10 +55,19 @@ class EdgeService(pb_grpc.EdgeServicer):
         store: the models that may be run.
         workers: paths computed at the same time.
         threads: threads of one operator.
+        profiler: measures this machine for a device that asks.
     """
 
-    def __init__(self, store: ModelStore, *, workers: int = 1, threads: int = 1) -> None:
+    def __init__(
+        self,
+        store: ModelStore,
+        *,
+        workers: int = 1,
+        threads: int = 1,
+        profiler: Profiler = measure_layers,
+    ) -> None:
         self._store = store
+        self._profiler = profiler
         self._threads = threads
         self._prepared: OrderedDict[str, tuple[EdgeWork, EdgeTimes]] = OrderedDict()
         self._profiles: dict[tuple[str, tuple[int, ...]], bytes] = {}
@@ -66,9 +76,16 @@ class EdgeService(pb_grpc.EdgeServicer):
         self._numbers = itertools.count()
         self._local = threading.local()
 
-    async def Clock(self, request: pb.ClockRequest, context: Any) -> pb.ClockReply:  # noqa: N802, ARG002 - gRPC's names
-        """The time here."""
-        return pb.ClockReply(edge_ns=time.monotonic_ns())
+    async def Clock(self, request: pb.ClockRequest, context: Any) -> pb.ClockReply:  # noqa: N802 - gRPC's names
+        """The time here, with as much padding as was asked for."""
+        edge_ns = time.monotonic_ns()
+        if request.reply_bytes > MAX_PROBE_BYTES:
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"{request.reply_bytes} bytes of padding were asked for; "
+                f"at most {MAX_PROBE_BYTES} are sent",
+            )
+        return pb.ClockReply(edge_ns=edge_ns, padding=bytes(request.reply_bytes))
 
     async def Profile(self, request: pb.ModelRequest, context: Any) -> pb.ProfileReply:  # noqa: N802
         """Time every layer of a model; measured once, then remembered."""
@@ -138,7 +155,7 @@ class EdgeService(pb_grpc.EdgeServicer):
         if key not in self._profiles:
             model = self._store.get(reference)
             # On a worker's thread, so that no inference disturbs the measurement.
-            job = self._workers.submit(measure_layers, model, threads=self._threads)
+            job = self._workers.submit(self._profiler, model, threads=self._threads)
             self._profiles[key] = jsonfile.encode(job.result())
         return self._profiles[key]
 
@@ -265,13 +282,20 @@ class EdgeServer:
         store: the models that may be run.
         workers: paths computed at the same time.
         threads: threads of one operator.
+        profiler: measures this machine for a device that asks.
     """
 
     def __init__(
-        self, listen: str, store: ModelStore, *, workers: int = 1, threads: int = 1
+        self,
+        listen: str,
+        store: ModelStore,
+        *,
+        workers: int = 1,
+        threads: int = 1,
+        profiler: Profiler = measure_layers,
     ) -> None:
         self._listen = listen
-        self._service = EdgeService(store, workers=workers, threads=threads)
+        self._service = EdgeService(store, workers=workers, threads=threads, profiler=profiler)
         self._server: Any = None
         self.address = ""
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from fusepath.cost import Convention, Machine
     from fusepath.execute.client import EdgeClient
+    from fusepath.execute.measure import Profiler
     from fusepath.onnx_io import Model
     from fusepath.plan import InputFormat, Plan
     from fusepath.tiling import Grid
@@ -44,6 +45,8 @@ class Given:
     device: Machine | None = None
     edge: Machine | None = None
     link: Link | None = None
+    profiler: Profiler = measure_layers
+    """Measures the device."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,7 +264,7 @@ async def measured_setting(
     device = given.device
     if device is None:
         say("measuring every layer on this machine")
-        device = measure_layers(model, threads=threads).slowed(slowdown)
+        device = given.profiler(model, threads=threads).slowed(slowdown)
     machine = given.edge
     if machine is None and client is not None:
         say(f"measuring every layer on {client.address}")

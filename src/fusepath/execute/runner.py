@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 
+PROVIDER = "CPUExecutionProvider"
+
+
 class Runner:
     """One ONNX Runtime session on the CPU.
 
@@ -39,9 +42,7 @@ class Runner:
         # Spinning threads would steal the core from whoever shares it.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = ort.InferenceSession(
-                data, sess_options=options, providers=["CPUExecutionProvider"]
-            )
+            self._session = ort.InferenceSession(data, sess_options=options, providers=[PROVIDER])
         except Exception as error:
             raise ModelError(f"ONNX Runtime cannot load the model: {_first_line(error)}") from error
         self.outputs = (

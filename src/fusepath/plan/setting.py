@@ -16,7 +16,6 @@ from fusepath.cost import (
     PathCosts,
     TileCosts,
     cut_bytes,
-    overhead_s,
     path_costs,
     result_bytes,
 )
@@ -86,10 +85,11 @@ class Setting:
         device, edge = self._device_layers_s, self._edge_layers_s
         cuts = range(1, depth + 2)
         device_s = [
-            sum(device[: cut - 1]) + (overhead_s(self.device) if cut > 1 else 0) for cut in cuts
+            sum(device[: cut - 1]) + (self.device.call_overhead_s if cut > 1 else 0) for cut in cuts
         ]
         edge_s = [
-            sum(edge[cut - 1 :]) + (overhead_s(self.edge) if cut <= depth else 0) for cut in cuts
+            sum(edge[cut - 1 :]) + (self.edge.call_overhead_s if cut <= depth else 0)
+            for cut in cuts
         ]
         sent = [cut_bytes(self.graph, cut, self.convention) for cut in cuts]
         return self.assemble(
@@ -154,7 +154,7 @@ class Setting:
 
     def tail_s(self, tau: int) -> float:
         """Seconds of the layers behind ``tau`` on the edge server."""
-        call_s = overhead_s(self.edge) if tau < self.graph.depth else 0.0
+        call_s = self.edge.call_overhead_s if tau < self.graph.depth else 0.0
         return sum(self._edge_layers_s[tau:]) + call_s
 
     def link_ns(self, tiled: Tiled) -> IntArray:

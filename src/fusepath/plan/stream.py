@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.cost import StripCosts, strip_costs, strip_s
+from fusepath.cost import StripCosts, strip_costs
 from fusepath.errors import GeometryError
 from fusepath.plan.offload import Segment
 from fusepath.plan.problem import Problem, nanoseconds, ns
@@ -98,8 +98,8 @@ class _Layer:
     def fixed_s(self, cuts: Sequence[int]) -> float:
         """What a usual number of strips costs on the machine where it costs most."""
         tau = self.rows.tau
-        device_s = sum(strip_s(self.setting.device, 1, cut - 1) for cut in cuts)
-        edge_s = sum(strip_s(self.setting.edge, cut, tau) for cut in cuts)
+        device_s = sum(self.setting.device.strip_s(1, cut - 1) for cut in cuts)
+        edge_s = sum(self.setting.edge.strip_s(cut, tau) for cut in cuts)
         return _USUAL_STRIPS * max(device_s, edge_s) / len(cuts)
 
     def strips_of(
@@ -384,8 +384,8 @@ def _durations(layer: _Layer, segments: Sequence[Segment]) -> FloatArray:
             segment.cut, segment.start, segment.stop, resume, segment.strips
         )
         # A strip that adds nothing on a machine costs nothing there.
-        costs[0] += strip_s(setting.device, 1, segment.cut - 1) * (costs[0] > 0)
-        costs[2] += strip_s(setting.edge, segment.cut, tau) * (costs[2] > 0)
+        costs[0] += setting.device.strip_s(1, segment.cut - 1) * (costs[0] > 0)
+        costs[2] += setting.edge.strip_s(segment.cut, tau) * (costs[2] > 0)
         parts.append(costs)
         if following is not None:
             resume = _resume(tau, segment, following)

@@ -1,6 +1,7 @@
 """Timelines and plans as tables and charts. Takes data, computes nothing."""
 
 from fusepath.report.gantt import gantt
+from fusepath.report.measured import layer_costs_table, link_text, profile_text
 from fusepath.report.tables import (
     lanes_table,
     layers_table,
@@ -14,10 +15,13 @@ from fusepath.report.tables import (
 __all__ = [
     "gantt",
     "lanes_table",
+    "layer_costs_table",
     "layers_table",
+    "link_text",
     "milliseconds",
     "plan_text",
     "plans_table",
+    "profile_text",
     "render",
     "speed_ups_table",
 ]

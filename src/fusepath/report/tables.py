@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def layers_table(graph: ModelGraph, convention: Convention = RUNTIME) -> Table:
     """Every layer with its MACs, output, and what a cut before it would send."""
-    table = _table("layer", "name", "type", "output", "MACs", "sent if cut here", "tiles")
+    table = empty_table("layer", "name", "type", "output", "MACs", "sent if cut here", "tiles")
     for layer in graph.layers:
         shapes = ", ".join(
             "x".join(str(size) for size in graph.tensors[name].shape[1:])
@@ -43,7 +43,7 @@ def layers_table(graph: ModelGraph, convention: Convention = RUNTIME) -> Table:
 
 def plans_table(plans: Sequence[Plan]) -> Table:
     """Plans of several algorithms side by side, with bound and gap."""
-    table = _table(
+    table = empty_table(
         "algorithm", "tau", "grid", "makespan", "bound", "gap", "device", "edge", "sent", "search"
     )
     for plan in plans:
@@ -64,7 +64,7 @@ def plans_table(plans: Sequence[Plan]) -> Table:
 
 def lanes_table(predicted: Timeline, measured: Timeline) -> Table:
     """Busy time per lane, predicted beside measured."""
-    table = _table("lane", "predicted", "measured", "difference")
+    table = empty_table("lane", "predicted", "measured", "difference")
     for lane in Lane:
         expected_s, actual_s = predicted.busy_s(lane), measured.busy_s(lane)
         if expected_s or actual_s:
@@ -111,7 +111,7 @@ def plan_text(plan: Plan) -> str:
 def speed_ups_table(figure: Fig4) -> Table:
     """Fig. 4 in short: how much faster than NFL, by network and convention."""
     networks = list(dict.fromkeys(curves.network for curves in figure.curves))
-    table = _table("convention", *networks)
+    table = empty_table("convention", *networks)
     for granted in (False, True):
         for item in figure.conventions:
             name = item.convention.name
@@ -137,7 +137,8 @@ def render(table: Table, *, width: int = 120) -> str:
     return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
 
 
-def _table(*columns: str) -> Table:
+def empty_table(*columns: str) -> Table:
+    """A table without rows: its first column is text, the others are numbers."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)

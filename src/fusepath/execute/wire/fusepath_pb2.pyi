@@ -6,16 +6,20 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ClockRequest(_message.Message):
-    __slots__ = ("padding",)
+    __slots__ = ("padding", "reply_bytes")
     PADDING_FIELD_NUMBER: _ClassVar[int]
+    REPLY_BYTES_FIELD_NUMBER: _ClassVar[int]
     padding: bytes
-    def __init__(self, padding: _Optional[bytes] = ...) -> None: ...
+    reply_bytes: int
+    def __init__(self, padding: _Optional[bytes] = ..., reply_bytes: _Optional[int] = ...) -> None: ...
 
 class ClockReply(_message.Message):
-    __slots__ = ("edge_ns",)
+    __slots__ = ("edge_ns", "padding")
     EDGE_NS_FIELD_NUMBER: _ClassVar[int]
+    PADDING_FIELD_NUMBER: _ClassVar[int]
     edge_ns: int
-    def __init__(self, edge_ns: _Optional[int] = ...) -> None: ...
+    padding: bytes
+    def __init__(self, edge_ns: _Optional[int] = ..., padding: _Optional[bytes] = ...) -> None: ...
 
 class ModelRequest(_message.Message):
     __slots__ = ("name", "sha256", "source", "input_shape")

@@ -1,0 +1,62 @@
+"""``fusepath probe``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from fusepath.cli.options import json_option, print_json
+
+if TYPE_CHECKING:
+    from fusepath.profiling import LinkReport
+
+
+@click.command("probe")
+@click.argument("edge", metavar="HOST:PORT")
+@click.option("-o", "--output", metavar="FILE.json", help="Write the link here.")
+@click.option(
+    "--budget",
+    type=click.FloatRange(1, 600),
+    default=20.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="About how long to probe.",
+)
+@json_option
+def command(edge: str, output: str | None, budget: float, as_json: bool) -> None:
+    """Measure the link to the edge server at HOST:PORT: what `plan` takes for --link.
+
+    Sends and fetches messages of several sizes, as `run` sends pieces, and draws a line through
+    their times. A slow link is spared the large ones.
+    """
+    import asyncio
+
+    import msgspec
+
+    from fusepath import jsonfile
+    from fusepath.report import link_text
+
+    report = asyncio.run(_probe(edge, budget_s=budget))
+    if output is not None:
+        jsonfile.save(output, report.link)
+    if as_json:
+        print_json({**msgspec.to_builtins(report), "asymmetry": report.asymmetry})
+    else:
+        click.echo(link_text(report))
+
+
+async def _probe(edge: str, *, budget_s: float) -> LinkReport:
+    import sys
+
+    from fusepath.execute.client import connect
+    from fusepath.profiling import probe
+
+    steps = 100
+    async with connect(edge) as client:
+        with click.progressbar(length=steps, label="probing the link …", file=sys.stderr) as bar:
+            return await probe(
+                client.exchange_s,
+                budget_s=budget_s,
+                progress=lambda part: bar.update(round(part * steps) - bar.pos),
+            )

@@ -1,0 +1,114 @@
+"""Profiles measured before on this machine, kept in the user's cache directory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from fusepath import jsonfile
+from fusepath.errors import FileFormatError
+from fusepath.execute.runner import runtime_version
+from fusepath.profiling.profile import SETTINGS_VERSION, ProfileReport, Settings, profile_machine
+from fusepath.version import VERSION
+
+if TYPE_CHECKING:
+    from fusepath.cost import MachineProfile
+    from fusepath.onnx_io import Model
+
+logger = logging.getLogger(__name__)
+
+_CPU_INFO = Path("/proc/cpuinfo")
+_CPU_KEYS = ("model name", "Model", "Hardware", "CPU part")
+"""What the kernel calls the processor, the most telling first: PCs, Raspberry Pi, other ARM."""
+
+
+def machine_identity() -> dict[str, str]:
+    """What a profile depends on besides the model: processor, its cores, and software."""
+    return {
+        "cpu": _cpu_name(),
+        "cores": str(os.cpu_count()),
+        "python": platform.python_version(),
+        "runtime": runtime_version(),
+        "fusepath": VERSION,
+    }
+
+
+@dataclass(frozen=True)
+class ProfileCache:
+    """Profile reports by model, machine, software and settings.
+
+    A damaged entry counts as none and is written anew; a folder that cannot be written to costs
+    nothing but the measuring. Profiles from a disturbed machine are not kept.
+    """
+
+    folder: Path
+
+    @classmethod
+    def of_user(cls) -> ProfileCache:
+        """In ``$XDG_CACHE_HOME/fusepath``, or ``~/.cache/fusepath`` without that variable."""
+        home = os.environ.get("XDG_CACHE_HOME")
+        base = Path(home) if home else Path.home() / ".cache"
+        return cls(base / "fusepath" / "profiles")
+
+    def path(self, model: Model, settings: Settings) -> Path:
+        """Where the profile of a model is kept."""
+        key = {
+            "model": model.graph.sha256,
+            "input_shape": model.graph.input.shape,
+            "machine": machine_identity(),
+            "settings": msgspec.to_builtins(settings),
+            "version": SETTINGS_VERSION,
+        }
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+        return self.folder / f"{digest}.json"
+
+    def load(self, model: Model, settings: Settings) -> ProfileReport | None:
+        """What was measured before; None if nothing was."""
+        try:
+            report = jsonfile.load(self.path(model, settings), ProfileReport)
+            report.profile.check(model.graph)
+        except FileFormatError:
+            return None
+        return report
+
+    def keep(self, model: Model, report: ProfileReport) -> None:
+        """Remember a report, unless something else was at work when it was made."""
+        if report.profile.disturbed:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            jsonfile.save(self.path(model, report.settings), report)
+        except (OSError, FileFormatError) as error:
+            logger.info("the profile was not kept: %s", error)
+
+
+def remembered_profile(model: Model, *, threads: int = 1) -> MachineProfile:
+    """This machine's profile for a model: as measured before, or else measured quickly and kept."""
+    cache = ProfileCache.of_user()
+    quick = Settings.quick(threads)
+    for settings in (Settings(threads=threads), quick):
+        report = cache.load(model, settings)
+        if report is not None:
+            return report.profile
+    report = profile_machine(model, quick)
+    cache.keep(model, report)
+    return report.profile
+
+
+def _cpu_name() -> str:
+    try:
+        lines = _CPU_INFO.read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    fields = dict(line.partition(":")[::2] for line in lines)
+    values = {key.strip(): value.strip() for key, value in fields.items()}
+    named = next((values[key] for key in _CPU_KEYS if values.get(key)), "")
+    return named or platform.processor() or platform.machine()

@@ -1,0 +1,258 @@
+"""A machine's profile for a model, and how well it predicts what it was not made from."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+
+from fusepath.cost import RUNTIME, FitError, MachineProfile, fit_error, strip_costs
+from fusepath.execute.measure import (
+    WAIT_S,
+    Measurement,
+    deepest_strips,
+    each_layer,
+    measure,
+    range_tiles,
+    strips_s,
+    whole_time,
+)
+from fusepath.execute.timing import time_call
+from fusepath.tiling import Grid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from fusepath.graph import ModelGraph
+    from fusepath.onnx_io import Model
+
+SETTINGS_VERSION = 1
+"""Changes with what is measured and how, so that older profiles are not taken for new ones."""
+HELD_OUT_GRIDS = (Grid(2, 1), Grid(8, 1), Grid(3, 3), Grid(6, 6))
+"""Grids of which no tile was timed to make the profile."""
+_HELD_OUT_STRIPS = (6, 24)
+_DIFFERENCE = 0.1
+"""The network, and the sum of its layers, may differ so much between two measurements."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to measure."""
+
+    threads: int = 1
+    """Threads of one operator."""
+    repeats: int = 9
+    """Runs of every layer and piece."""
+    attempts: int = 3
+    """How often all is measured anew on a machine that is not quiet."""
+
+    @classmethod
+    def quick(cls, threads: int = 1) -> Settings:
+        """For when somebody waits."""
+        return cls(threads=threads, repeats=5, attempts=2)
+
+
+class Prediction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something the profile was not made from, predicted and measured."""
+
+    what: str
+    """``2x2`` is a middle tile of that grid, ``6 strips`` are all of them together."""
+    first: int
+    """First layer, 1-based."""
+    last: int
+    predicted_s: float
+    measured_s: float
+
+
+class LayerReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One layer by itself; a piece with a share of it costs ``fixed_s + share · moving_s``."""
+
+    name: str
+    fixed_s: float
+    moving_s: float
+    """Seconds of all its positions."""
+    spread: float
+    error: FitError | None
+    """On held-out tiles of this layer alone; None where it cannot be cut into tiles."""
+    predictions: tuple[Prediction, ...]
+
+
+class ProfileReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A profile and its evidence."""
+
+    KIND: ClassVar[str] = "profile report"
+
+    version: int = 1
+    settings: Settings
+    profile: MachineProfile
+    layers: tuple[LayerReport, ...]
+    layer_error: FitError | None
+    """On held-out tiles of single layers, repeated without a wait."""
+    tile_error: FitError | None
+    """On held-out tiles of ranges of layers, after a wait: what runs in a plan of tiles."""
+    strip_error: FitError | None
+    """On held-out numbers of strips, after waits: what runs in a plan of strips."""
+    predictions: tuple[Prediction, ...]
+    """Of ranges of layers and of strips."""
+    drift: float
+    """By how much the network's time, or that of its layers, differed between two measurements."""
+    attempts: int
+    """How often all was measured."""
+
+
+def profile_machine(
+    model: Model,
+    settings: Settings,
+    *,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> ProfileReport:
+    """Measure this machine for a model.
+
+    The whole network is timed before and after the layers, and the layers are timed again for the
+    held-out tiles. Where these differ by more than a tenth, all is measured anew; when it still
+    differs the profile is marked as disturbed.
+
+    Args:
+        model: what to measure.
+        settings: how.
+        progress: called with (layers done, layers in all), from the start again where all is
+            measured anew.
+    """
+    attempts = [_Attempt.make(model, settings, progress)]
+    while attempts[-1].disturbed and len(attempts) < settings.attempts:
+        attempts.append(_Attempt.make(model, settings, progress))
+    best = min(attempts, key=lambda item: (item.disturbed, item.drift))
+    return best.report(settings, len(attempts))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Attempt:
+    """One measurement of everything."""
+
+    measurement: Measurement
+    layers: tuple[LayerReport, ...]
+    tiles: tuple[Prediction, ...]
+    strips: tuple[Prediction, ...]
+    drift: float
+
+    @property
+    def disturbed(self) -> bool:
+        return self.measurement.disturbed or self.drift > _DIFFERENCE
+
+    @classmethod
+    def make(
+        cls, model: Model, settings: Settings, progress: Callable[[int, int], None]
+    ) -> _Attempt:
+        threads, repeats, graph = settings.threads, settings.repeats, model.graph
+        before_s = whole_time(model, threads=threads, repeats=repeats).seconds
+        found = measure(
+            model,
+            threads=threads,
+            repeats=repeats,
+            progress=lambda done, depth: progress(done, 2 * depth),
+        )
+        layers = []
+        layers_s = 0.0
+        for index, again in enumerate(each_layer(model, HELD_OUT_GRIDS, threads, repeats), 1):
+            layers_s += again.whole.seconds
+            first = found.layers[index - 1]
+            fixed_s, moving_s = first.fixed_s, first.whole.seconds - first.fixed_s
+            predictions = tuple(
+                Prediction(
+                    what=str(piece.grid),
+                    first=index,
+                    last=index,
+                    predicted_s=fixed_s + moving_s * piece.share,
+                    measured_s=piece.seconds,
+                )
+                for piece in again.pieces
+            )
+            layers.append(
+                LayerReport(
+                    name=graph.layers[index - 1].name,
+                    fixed_s=fixed_s,
+                    moving_s=moving_s,
+                    spread=first.whole.spread,
+                    error=_error(predictions),
+                    predictions=predictions,
+                )
+            )
+            progress(graph.depth + index, 2 * graph.depth)
+        tiles = tuple(_tiles(model, found.profile, settings))
+        strips = tuple(_strips(model, found.profile, settings))
+        after_s = whole_time(model, threads=threads, repeats=repeats).seconds
+        pairs = ((before_s, after_s), (found.layers_s, layers_s))
+        drift = max(max(pair) / min(pair) - 1 for pair in pairs)
+        return cls(measurement=found, layers=tuple(layers), tiles=tiles, strips=strips, drift=drift)
+
+    def report(self, settings: Settings, attempts: int) -> ProfileReport:
+        profile = msgspec.structs.replace(
+            self.measurement.profile,
+            disturbed=self.disturbed,
+            held_out=_error(self.tiles + self.strips),
+        )
+        return ProfileReport(
+            settings=settings,
+            profile=profile,
+            layers=self.layers,
+            layer_error=_error(tuple(item for layer in self.layers for item in layer.predictions)),
+            tile_error=_error(self.tiles),
+            strip_error=_error(self.strips),
+            predictions=self.tiles + self.strips,
+            drift=self.drift,
+            attempts=attempts,
+        )
+
+
+def _error(predictions: tuple[Prediction, ...]) -> FitError | None:
+    return fit_error([(item.predicted_s, item.measured_s) for item in predictions])
+
+
+def _ranges(graph: ModelGraph) -> Iterator[tuple[int, int]]:
+    """Ranges as plans have them: from the image on, and from a cut to a fused layer."""
+    depth = graph.tileable_layers
+    for last in sorted({depth // 2, depth} - {0}):
+        yield 1, last
+        if last > 1:
+            yield last // 2 + 1, last
+
+
+def _tiles(model: Model, profile: MachineProfile, settings: Settings) -> Iterator[Prediction]:
+    charges = profile.charges(model.graph, RUNTIME)
+    for first, last in _ranges(model.graph):
+        for grid, regions, run in range_tiles(
+            model, HELD_OUT_GRIDS, first, last, threads=settings.threads
+        ):
+            moving_s = sum(
+                charge.seconds * regions[charge.tensor].area
+                for charge in charges
+                if first <= charge.layer <= last
+            )
+            timing = time_call(run, settings.repeats, wait_s=WAIT_S, threads=settings.threads)
+            yield Prediction(
+                what=str(grid),
+                first=first,
+                last=last,
+                predicted_s=profile.piece_s(first, last) + moving_s,
+                measured_s=timing.seconds,
+            )
+
+
+def _strips(model: Model, profile: MachineProfile, settings: Settings) -> Iterator[Prediction]:
+    depth = model.graph.tileable_layers
+    for upto, count in itertools.product((depth // 2, depth), _HELD_OUT_STRIPS):
+        rows = deepest_strips(upto, model, count)
+        if rows is None:
+            continue
+        costs = strip_costs(rows, device=profile, edge=profile, convention=RUNTIME)
+        moving_s = float(costs.per_row[0, rows.tau] @ costs.stops[:, rows.height])
+        yield Prediction(
+            what=f"{count} strips",
+            first=1,
+            last=rows.tau,
+            predicted_s=moving_s + count * profile.strip_s(1, rows.tau),
+            measured_s=strips_s(
+                model, rows, count, threads=settings.threads, repeats=settings.repeats
+            ),
+        )

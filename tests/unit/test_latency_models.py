@@ -1,0 +1,87 @@
+"""One protocol of latency models: what planning asks, whoever answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from fusepath.cost import (
+    RUNTIME,
+    Charge,
+    ComputeRate,
+    LatencyModel,
+    LayerTime,
+    MachineProfile,
+    path_costs,
+    strip_costs,
+)
+from fusepath.onnx_io import Model, load_model
+from fusepath.tiling import Grid, StripRows
+
+
+@pytest.fixture(scope="module")
+def squeezenet() -> Model:
+    return load_model("zoo:squeezenet?size=64")
+
+
+@dataclass(frozen=True)
+class TickPerPosition:
+    """A model of nobody's machine: one second per position, ten per call, two per strip's row."""
+
+    call_overhead_s: float = 10.0
+    strip_factor: float = 2.0
+
+    def charges(self, graph, convention) -> tuple[Charge, ...]:
+        return tuple(
+            Charge(layer.index, layer.operators[0].outputs[0], 1.0)
+            for layer in graph.layers[: graph.tileable_layers]
+        )
+
+    def layer_s(self, graph, index, convention) -> float:
+        return 1.0
+
+    def piece_s(self, first, last) -> float:
+        return self.call_overhead_s if first <= last else 0.0
+
+    def strip_s(self, first, last) -> float:
+        return self.piece_s(first, last)
+
+    def describe(self) -> str:
+        return "ticks"
+
+
+def test_costs_ask_only_what_the_protocol_says(squeezenet):
+    graph = squeezenet.graph
+    ticks: LatencyModel = TickPerPosition()
+    first = graph.tensors[graph.layers[0].operators[0].outputs[0]]
+
+    (costs,) = path_costs(graph, 1, [Grid(1, 1)], device=ticks, edge=ticks, convention=RUNTIME)
+    strips = strip_costs(StripRows(graph, 1), device=ticks, edge=ticks, convention=RUNTIME)
+
+    # Cut 1 leaves the device nothing, cut 2 the edge server: a machine without work is not called.
+    assert costs.device_s.tolist() == [[0.0, first.size(0) * first.size(1) + 10.0]]
+    assert costs.edge_s.tolist() == [[first.size(0) * first.size(1) + 10.0, 0.0]]
+    assert strips.per_row[0, 1].sum() == 2.0 * first.size(1)
+
+
+def test_a_profile_made_of_a_rate_costs_what_the_rate_costs(squeezenet):
+    graph = squeezenet.graph
+    rate = ComputeRate(1e9)
+    profile = MachineProfile(
+        model_sha256=graph.sha256,
+        layers=tuple(
+            LayerTime(name=layer.name, seconds=rate.layer_s(graph, layer.index, RUNTIME))
+            for layer in graph.layers
+        ),
+    )
+
+    for machine in (rate, profile):
+        assert machine.piece_s(1, 0) == machine.strip_s(3, 2) == 0.0
+    by_rate, by_profile = (
+        {c.tensor: c.seconds for c in machine.charges(graph, RUNTIME) if c.seconds > 0}
+        for machine in (rate, profile)
+    )
+    assert by_rate.keys() == by_profile.keys()
+    for tensor, seconds in by_rate.items():
+        assert by_profile[tensor] == pytest.approx(seconds)

@@ -20,7 +20,7 @@ from fusepath.cost import StripCosts, strip_costs
 from fusepath.errors import GeometryError
 from fusepath.plan.offload import Segment
 from fusepath.plan.problem import Problem, nanoseconds, ns
-from fusepath.tiling import StripRows
+from fusepath.tiling import StripRows, resume_layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -350,12 +350,11 @@ def _segments(
     """Segments from their ends and, for each, numbers of releases and of steps to the last row."""
     source, fused = layer.rows.graph.input.name, layer.rows.graph.frontier(layer.rows.tau)[0]
     segments: list[Segment] = []
-    for cut, (start, stop), (releases, steps) in zip(
-        cuts, itertools.pairwise([0, *edges]), counts, strict=True
+    ranges = list(itertools.pairwise([0, *edges]))
+    resumes = resume_layers(layer.rows.tau, cuts, ranges)
+    for cut, (start, stop), (releases, steps), resume in zip(
+        cuts, ranges, counts, resumes, strict=True
     ):
-        resume = layer.rows.tau + 1
-        if segments:
-            resume = max(segments[-1].cut, cut)
         first = int(layer.rows.begins(resume)[source][start])
         last = int(layer.rows.stops[source][stop]) - 1
         evenly = {first + (last - first) * (i + 1) // releases for i in range(releases)}
@@ -378,8 +377,10 @@ def _durations(layer: _Layer, segments: Sequence[Segment]) -> FloatArray:
     """Device seconds, bytes and edge seconds of every strip, fixed costs included."""
     setting, tau = layer.setting, layer.rows.tau
     parts = []
-    resume = tau + 1
-    for segment, following in itertools.zip_longest(segments, segments[1:]):
+    resumes = resume_layers(
+        tau, [item.cut for item in segments], [(item.start, item.stop) for item in segments]
+    )
+    for segment, resume in zip(segments, resumes, strict=True):
         costs = layer.costs.segment(
             segment.cut, segment.start, segment.stop, resume, segment.strips
         )
@@ -387,14 +388,7 @@ def _durations(layer: _Layer, segments: Sequence[Segment]) -> FloatArray:
         costs[0] += setting.device.strip_s(1, segment.cut - 1) * (costs[0] > 0)
         costs[2] += setting.edge.strip_s(segment.cut, tau) * (costs[2] > 0)
         parts.append(costs)
-        if following is not None:
-            resume = _resume(tau, segment, following)
     return np.concatenate(parts, axis=1)
-
-
-def _resume(tau: int, above: Segment, below: Segment) -> int:
-    """Layer from which a segment goes on where the one before it has ended."""
-    return max(above.cut, below.cut) if above.stop == below.start else tau + 1
 
 
 def _chain(durations: FloatArray) -> FloatArray:

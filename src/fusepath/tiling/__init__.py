@@ -14,6 +14,7 @@ from fusepath.tiling.strips import (
     StripRows,
     StripStep,
     StripTiling,
+    resume_layers,
 )
 from fusepath.tiling.tiling import Grid, Tiling, check_tileable, whole
 
@@ -39,6 +40,7 @@ __all__ = [
     "even_sizes",
     "needed_regions",
     "reach",
+    "resume_layers",
     "scaled_intervals",
     "split_evenly",
     "violations",

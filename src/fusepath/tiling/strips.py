@@ -29,7 +29,7 @@ from fusepath.tiling.reach import needed_regions
 from fusepath.tiling.tiling import check_tileable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -273,13 +273,7 @@ class StripTiling:
     @cached_property
     def resumes(self) -> tuple[int, ...]:
         """For each band, the layer from which it resumes; ``tau + 1`` where it begins afresh."""
-        return tuple(
-            max(self.cuts[index - 1], self.cuts[index]) if self._follows(index) else self.tau + 1
-            for index in range(len(self.bands))
-        )
-
-    def _follows(self, index: int) -> bool:
-        return index > 0 and self.bands[index - 1].stop == self.bands[index].start
+        return resume_layers(self.tau, self.cuts, [(band.start, band.stop) for band in self.bands])
 
     def is_first(self, strip: int) -> bool:
         """Whether the strip opens its band."""
@@ -387,3 +381,24 @@ class StripTiling:
         while index + 1 < len(self.bands) and layer >= self.resumes[index + 1]:
             index += 1
         return self.bands[index].stop
+
+
+def resume_layers(
+    tau: int, cuts: Sequence[int], ranges: Sequence[tuple[int, int]]
+) -> tuple[int, ...]:
+    """For each segment, the layer (1-based) from which the edge server goes on where it stands.
+
+    Right below a segment that is all layers that the edge server computes for both of them;
+    anywhere else there is nothing to go on from, and that is ``tau + 1``.
+
+    Args:
+        tau: the fused layer.
+        cuts: of the segments.
+        ranges: fused rows of the segments, half-open.
+    """
+    resumes = [tau + 1]
+    for (cut, (_, stop)), (next_cut, (start, _)) in itertools.pairwise(
+        zip(cuts, ranges, strict=True)
+    ):
+        resumes.append(max(cut, next_cut) if stop == start else tau + 1)
+    return tuple(resumes)

@@ -51,9 +51,13 @@ class EdgeService(pb_grpc.EdgeServicer):
         store: the models that may be run.
         workers: paths computed at the same time.
         threads: threads of one operator.
+        overlaps: False computes nothing before everything has arrived.
     """
 
-    def __init__(self, store: ModelStore, *, workers: int = 1, threads: int = 1) -> None:
+    def __init__(
+        self, store: ModelStore, *, workers: int = 1, threads: int = 1, overlaps: bool = True
+    ) -> None:
+        self.overlaps = overlaps
         self._store = store
         self._threads = threads
         self._prepared: OrderedDict[str, EdgeWork] = OrderedDict()
@@ -181,7 +185,9 @@ class _Inference:
         self._service = service
         self._work = work
         self._context = context
-        self._session = EdgeSession(len(work.plan.cuts), work.predecessors())
+        self._session = EdgeSession(
+            len(work.plan.cuts), work.predecessors(), overlaps=service.overlaps
+        )
         self._fused = work.new_fused()
         self._spans: list[pb.EdgeSpan] = []
         self._waiting: dict[int, dict[str, Array]] = {}
@@ -249,13 +255,20 @@ class EdgeServer:
         store: the models that may be run.
         workers: paths computed at the same time.
         threads: threads of one operator.
+        overlaps: False computes nothing before everything has arrived, to see what overlap gains.
     """
 
     def __init__(
-        self, listen: str, store: ModelStore, *, workers: int = 1, threads: int = 1
+        self,
+        listen: str,
+        store: ModelStore,
+        *,
+        workers: int = 1,
+        threads: int = 1,
+        overlaps: bool = True,
     ) -> None:
         self._listen = listen
-        self._service = EdgeService(store, workers=workers, threads=threads)
+        self._service = EdgeService(store, workers=workers, threads=threads, overlaps=overlaps)
         self._server: Any = None
         self.address = ""
 

@@ -153,6 +153,8 @@ class Playing:
     pace_bytes_per_s: float | None
     slowdown: float
     threads: int
+    overlaps: bool = True
+    """False: the device sends nothing before it has computed everything."""
 
 
 async def _run(
@@ -287,6 +289,7 @@ class Prepared:
             slowdown=playing.slowdown,
             pace_bytes_per_s=playing.pace_bytes_per_s,
             threads=playing.threads,
+            overlaps=playing.overlaps,
         )
         say("preparing the sessions")
         digest = ""

@@ -21,7 +21,7 @@ BASELINES = {DEVICE_ONLY, FLOATS, RAW, NFL}
 KINDS = {
     "no tiles": BASELINE,
     "tiles or strips": TILED,
-    "auto": BEST,
+    "auto (its line: measured)": BEST,
     "best tiles without overlap": UNOVERLAPPED,
     "peers": PEER,
 }

@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -38,18 +39,26 @@ WIRE_TRIES = 3
 BUSY = 0.7
 
 
-def comma_separated(kind: Callable[[str], object]) -> Callable[..., tuple[object, ...] | None]:
-    def parse(context: click.Context, parameter: click.Parameter, text: str | None):  # noqa: ARG001
+def numbers(least: float) -> Callable[..., tuple[float, ...] | None]:
+    """Reads numbers above ``least``, or equal to it, separated by commas."""
+
+    def parse(_: click.Context, __: click.Parameter, text: str | None) -> tuple[float, ...] | None:
+        if text is None:
+            return None
         try:
-            return None if text is None else tuple(kind(part) for part in text.split(","))
+            values = tuple(float(part) for part in text.split(","))
         except ValueError:
             raise click.BadParameter(f"'{text}' is not a list like 1.1,1.8") from None
+        if not all(least <= value < float("inf") for value in values):
+            raise click.BadParameter(f"'{text}': every value must be {least:g} or more")
+        return values
 
     return parse
 
 
-def check_names(context: click.Context, parameter: click.Parameter, text: str | None):
-    names = comma_separated(str)(context, parameter, text)
+def check_names(_: click.Context, __: click.Parameter, text: str | None) -> tuple[str, ...] | None:
+    """Names of zoo networks, separated by commas."""
+    names = None if text is None else tuple(text.split(","))
     from fusepath.onnx_io import zoo  # noqa: PLC0415 - heavy
 
     for name in names or ():
@@ -60,8 +69,8 @@ def check_names(context: click.Context, parameter: click.Parameter, text: str | 
 
 @click.command()
 @click.option("--networks", callback=check_names, help=f"Default: {','.join(NETWORKS)}.")
-@click.option("--rates", callback=comma_separated(float), help="Goodput of the link in MB/s.")
-@click.option("--slowdowns", callback=comma_separated(float), help="How much slower the device is.")
+@click.option("--rates", callback=numbers(0.01), help="Goodput of the link in MB/s.")
+@click.option("--slowdowns", callback=numbers(1.0), help="How much slower the device is.")
 @click.option("--repeats", type=click.IntRange(1, 1000), help=f"Default: {REPEATS}.")
 @click.option("--quick", is_flag=True, help="One cell, three repeats.")
 @click.option("--fresh", is_flag=True, help="Measure everything again.")
@@ -94,16 +103,18 @@ def main(
         for item in itertools.product(options["networks"], options["slowdowns"], options["rates"])
     ]
     signal.signal(signal.SIGTERM, _stop)
-    try:
-        with two_hosts() as network:
+    with ExitStack() as stack:
+        try:
+            network = stack.enter_context(two_hosts())
+        except NetworkUnavailableError as error:
+            click.echo(f"skipped: {error}", err=True)
+            return
+        try:
             verified = bench(
                 cells, network, repeats=options["repeats"], peers=peers, fresh=fresh, folder=folder
             )
-    except NetworkUnavailableError as error:
-        click.echo(f"skipped: {error}", err=True)
-        return
-    except (FusepathError, ProgramFailedError) as error:
-        raise click.ClickException(str(error)) from error
+        except (FusepathError, NetworkUnavailableError, ProgramFailedError) as error:
+            raise click.ClickException(str(error)) from error
     sys.exit(0 if verified else 1)
 
 
@@ -119,13 +130,13 @@ def bench(
     """Measure what is missing and show it all; whether every output was right."""
     cores = sorted(os.sched_getaffinity(0))
     hosts = Hosts(network=network, device_core=cores[0], edge_core=cores[-1])
-    os.sched_setaffinity(0, {hosts.device_core})  # before any library starts a thread
+    os.sched_setaffinity(0, {hosts.device_core})  # threads started from here on inherit it
 
     from rich.console import Console  # noqa: PLC0415
 
     from benchmarks.system.results import Results  # noqa: PLC0415
 
-    console = Console(width=max(Console().width, 150), highlight=False)
+    console = Console(width=max(Console().width, 120), highlight=False)
     load = os.getloadavg()[0]
     if load > BUSY:
         console.print(f"this machine is busy (load {load:.1f}): times will mean little")
@@ -188,15 +199,16 @@ def _measure(
 
 def _show(rows: Sequence, folder: Path, console: Console) -> None:
     from benchmarks.system.figure import draw  # noqa: PLC0415
-    from benchmarks.system.table import network_table, print_summary  # noqa: PLC0415
+    from benchmarks.system.table import cells_table, print_summary  # noqa: PLC0415
 
     for name in dict.fromkeys(row.network for row in rows):
         own = [row for row in rows if row.network == name]
-        console.print()
-        console.print(
-            f"{name}: measured ± half the interquartile range / predicted, ms", style="bold"
-        )
-        console.print(network_table(own))
+        for slowdown in dict.fromkeys(row.slowdown for row in own):
+            console.print(
+                f"\n{name} on a device {slowdown:g}x slower: median ± half the interquartile range "
+                f"/ predicted, ms"
+            )
+            console.print(cells_table([row for row in own if row.slowdown == slowdown]))
         draw(own, folder)
     console.print()
     print_summary(rows, console)

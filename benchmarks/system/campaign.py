@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 FORM = InputFormat()
 NETWORK_S, CELL_S = 25.0, 15.0
 """Roughly: profiling a network and starting its peers; planning and preparing a cell."""
-SHORT_ENTRIES = 10
+SHORT_ENTRIES = 12
 """Plans of a cell that take about as long as the better of staying and sending."""
 
 

@@ -30,6 +30,9 @@ QUEUE_BYTES = 4_000_000
 CLONE_NEWNET = 0x40000000
 
 
+START_BYTES_PER_S = 1e6
+
+
 class NetworkUnavailableError(Exception):
     """The two hosts cannot be set up on this machine."""
 
@@ -55,7 +58,7 @@ class Network:
 
 @contextmanager
 def two_hosts() -> Iterator[Network]:
-    """Two namespaces and the wire between them, not shaped yet.
+    """Two namespaces and the wire between them, at `START_BYTES_PER_S`.
 
     Raises:
         NetworkUnavailableError: not Linux, not root, a tool is missing, or the kernel refuses.
@@ -83,6 +86,7 @@ def two_hosts() -> Iterator[Network]:
                 *("ip", "-n", namespace, "route", "change", SUBNET, "dev", WIRE),
                 *("src", address, "proto", "kernel", "scope", "link", "congctl", "cubic"),
             )
+        network.set_rate(START_BYTES_PER_S)
         yield network
     finally:
         for namespace in (network.device, network.edge):

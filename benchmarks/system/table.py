@@ -18,15 +18,13 @@ if TYPE_CHECKING:
     from benchmarks.system.results import Row
 
 
-def network_table(rows: Sequence[Row]) -> Table:
-    """One network: plans down, cells across."""
+def cells_table(rows: Sequence[Row]) -> Table:
+    """Plans down, cells across."""
     cells = summary.by_cell(rows)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("plan", no_wrap=True)
     for cell in cells:
-        table.add_column(
-            f"{cell.slowdown:g}x\n{cell.rate_mb_per_s:g} MB/s", justify="right", no_wrap=True
-        )
+        table.add_column(f"{cell.rate_mb_per_s:g} MB/s", justify="right", no_wrap=True)
     for name in ORDER:
         if any(name in plans for plans in cells.values()):
             table.add_row(name, *(_times(plans.get(name)) for plans in cells.values()))

@@ -54,13 +54,18 @@ def benchmark(*arguments: str, **options: object) -> subprocess.Popen[str]:
 
 @needs_root
 def test_namespaces_are_gone_after_an_error():
-    with pytest.raises(ValueError, match="on purpose"), two_hosts() as network:
-        assert network.device in namespaces()
-        assert network.edge in namespaces()
-        raise ValueError("on purpose")
+    def fail() -> None:
+        with two_hosts() as network:
+            names.extend((network.device, network.edge))
+            assert all(name in namespaces() for name in names)
+            raise ValueError("on purpose")
 
-    assert network.device not in namespaces()
-    assert network.edge not in namespaces()
+    names: list[str] = []
+    with pytest.raises(ValueError, match="on purpose"):
+        fail()
+
+    assert len(names) == 2
+    assert not any(name in namespaces() for name in names)
 
 
 @needs_root

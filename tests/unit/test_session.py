@@ -74,6 +74,16 @@ def test_a_path_is_not_sent_before_it_is_computed():
         session.sent(0)
 
 
+def test_without_overlap_nothing_is_sent_before_everything_is_computed():
+    session = DeviceSession((2, 0, 1), overlaps=False)
+
+    assert session.start() == [Compute(2)]
+    assert session.computed(2) == [Compute(0)]
+    assert session.computed(0) == [Compute(1)]
+    assert session.computed(1) == [Send(2), Send(0), Send(1)]
+    assert [session.sent(path) for path in (2, 0, 1)] == [[], [], [FinishSending()]]
+
+
 # ---------------------------------------------------------------------------- edge server
 
 
@@ -150,4 +160,26 @@ def test_a_refused_event_changes_nothing():
 
     assert session.arrived(1) == [Compute(1)]
     assert session.computed(0) == []
+    assert session.computed(1) == [ComputeTail()]
+
+
+def test_without_overlap_no_path_starts_before_all_have_arrived():
+    session = EdgeSession(3, overlaps=False)
+
+    assert session.arrived(2) == []
+    assert session.arrived(0) == []
+    assert session.arrived(1) == [Compute(0), Compute(1), Compute(2)]
+    assert session.computed(0) == []
+    assert session.computed(1) == []
+    assert session.computed(2) == [ComputeTail()]
+
+
+def test_without_overlap_a_strip_still_waits_for_the_strip_before_it():
+    session = EdgeSession(3, {1: 0}, overlaps=False)
+    session.arrived(0)
+    session.arrived(1)
+
+    assert session.arrived(2) == [Compute(0), Compute(2)]
+    assert session.computed(0) == [Compute(1)]
+    assert session.computed(2) == []
     assert session.computed(1) == [ComputeTail()]

@@ -74,6 +74,7 @@ class Device:
             device is steady.
         pace_bytes_per_s: rate of a slow link to play, both ways; None uses the link as it is.
         threads: threads of one operator.
+        overlaps: False sends nothing before everything is computed, to see what overlap gains.
     """
 
     model: Model
@@ -81,6 +82,7 @@ class Device:
     slowdown: float = 1.0
     pace_bytes_per_s: float | None = None
     threads: int = 1
+    overlaps: bool = True
     expected_s: list[float] = field(init=False)
     """How long each path will take, known once the device is ready."""
     _targets_s: list[float] = field(init=False)
@@ -202,12 +204,15 @@ class _Upload:
         self._stream = stream
         self._plan_sha256 = plan_sha256
         self._offset = offset
-        self._session = DeviceSession([path - 1 for path in device.plan.order])
+        self._session = DeviceSession(
+            [path - 1 for path in device.plan.order], overlaps=device.overlaps
+        )
         self._link = PacedLink(device.pace_bytes_per_s)
         self._to_send: asyncio.Queue[tuple[int, dict[str, Array], float]] = asyncio.Queue()
         self._spans: list[Span] = []
         self._written_s: dict[int, float] = {}
         self._received_s: dict[int, float] = {}
+        self._computed: dict[int, dict[str, Array]] = {}
         self._kept: dict[int, dict[str, Array]] = {}
         self._up_bytes = 0
         self._zero_s = 0.0
@@ -241,9 +246,13 @@ class _Upload:
                                 self._record(Lane.DEVICE, start_s, end_s, path=path + 1)
                             if self._device.keeps(path):
                                 self._kept[path], pieces = pieces, {}
+                            self._computed[path] = pieces
                             for following in self._session.computed(path):
                                 if isinstance(following, Send):
-                                    self._to_send.put_nowait((path, pieces, end_s))
+                                    ready = following.path
+                                    self._to_send.put_nowait(
+                                        (ready, self._computed.pop(ready), end_s)
+                                    )
                                 else:
                                     upcoming.append(following)
                         case _:

@@ -56,6 +56,7 @@ class EdgeService(pb_grpc.EdgeServicer):
         workers: paths computed at the same time.
         threads: threads of one operator.
         profiler: measures this machine for a device that asks.
+        overlaps: False computes nothing before everything has arrived.
     """
 
     def __init__(
@@ -65,7 +66,9 @@ class EdgeService(pb_grpc.EdgeServicer):
         workers: int = 1,
         threads: int = 1,
         profiler: Profiler = measure_layers,
+        overlaps: bool = True,
     ) -> None:
+        self.overlaps = overlaps
         self._store = store
         self._profiler = profiler
         self._threads = threads
@@ -208,7 +211,9 @@ class _Inference:
         self._service = service
         self._work = work
         self._context = context
-        self._session = EdgeSession(len(work.plan.cuts), work.predecessors())
+        self._session = EdgeSession(
+            len(work.plan.cuts), work.predecessors(), overlaps=service.overlaps
+        )
         self._fused = work.new_fused()
         self._spans: list[pb.EdgeSpan] = []
         self._waiting: dict[int, dict[str, Array]] = {}
@@ -283,6 +288,7 @@ class EdgeServer:
         workers: paths computed at the same time.
         threads: threads of one operator.
         profiler: measures this machine for a device that asks.
+        overlaps: False computes nothing before everything has arrived, to see what overlap gains.
     """
 
     def __init__(
@@ -293,9 +299,12 @@ class EdgeServer:
         workers: int = 1,
         threads: int = 1,
         profiler: Profiler = measure_layers,
+        overlaps: bool = True,
     ) -> None:
         self._listen = listen
-        self._service = EdgeService(store, workers=workers, threads=threads, profiler=profiler)
+        self._service = EdgeService(
+            store, workers=workers, threads=threads, profiler=profiler, overlaps=overlaps
+        )
         self._server: Any = None
         self.address = ""
 

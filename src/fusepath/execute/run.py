@@ -173,6 +173,8 @@ class Playing:
     pace_bytes_per_s: float | None
     slowdown: float
     threads: int
+    overlaps: bool = True
+    """False: the device sends nothing before it has computed everything."""
 
 
 async def _run(
@@ -325,6 +327,7 @@ class Prepared:
             slowdown=playing.slowdown,
             pace_bytes_per_s=playing.pace_bytes_per_s,
             threads=playing.threads,
+            overlaps=playing.overlaps,
         )
         say("preparing the sessions")
         digest, times = "", EdgeTimes((0.0,) * len(plan.cuts), 0.0)

@@ -53,10 +53,12 @@ class ProtocolError(Exception):
 class DeviceSession:
     """One inference seen from the device: paths are computed and sent in the plan's order.
 
-    The device computes path p while path p − 1 is on the wire.
+    The device computes path p while path p − 1 is on the wire; without ``overlaps`` it sends
+    nothing before all paths are computed.
     """
 
     order: Sequence[int]
+    overlaps: bool = True
     _computed: int = 0
     _sent: int = 0
 
@@ -69,10 +71,12 @@ class DeviceSession:
         if path != self.order[self._computed]:
             raise ProtocolError(f"path {path + 1} was computed out of order")
         self._computed += 1
-        commands: list[Command] = [Send(path)]
+        following: list[Command] = []
         if self._computed < len(self.order):
-            commands.append(Compute(self.order[self._computed]))
-        return commands
+            following = [Compute(self.order[self._computed])]
+        if self.overlaps:
+            return [Send(path), *following]
+        return following or [Send(computed) for computed in self.order]
 
     def sent(self, path: int) -> list[Command]:
         """A path has gone out."""
@@ -87,10 +91,12 @@ class EdgeSession:
     """One inference seen from the edge server: a path starts when it arrives.
 
     A strip also waits for the strip before it, whose rows it reads; ``predecessors`` says which.
+    Without ``overlaps`` no path starts before all have arrived.
     """
 
     paths: int
     predecessors: Mapping[int, int] = field(default_factory=dict)
+    overlaps: bool = True
     _arrived: set[int] = field(default_factory=set)
     _done: set[int] = field(default_factory=set)
 
@@ -105,7 +111,11 @@ class EdgeSession:
         if path in self._arrived:
             raise ProtocolError(f"path {path + 1} was sent twice")
         self._arrived.add(path)
-        return [Compute(path)] if self._may_start(path) else []
+        if self.overlaps:
+            return [Compute(path)] if self._may_start(path) else []
+        if len(self._arrived) < self.paths:
+            return []
+        return [Compute(ready) for ready in range(self.paths) if self._may_start(ready)]
 
     def computed(self, path: int) -> list[Command]:
         """A path has reached the fused layer."""

@@ -1,0 +1,1 @@
+"""Two hosts on one machine: every plan and three peers, over a real link of a known rate."""

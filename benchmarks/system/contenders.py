@@ -1,0 +1,157 @@
+"""Whatever can be run on a cell's picture and timed from picture to result."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from benchmarks.system.cells import PEER_LABELS
+from benchmarks.system.machines import predicted_s
+from fusepath.execute.limits import RUN_TIMEOUT_S
+from fusepath.execute.run import Playing, Prepared
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from benchmarks.system.cells import Cell, Entry
+    from benchmarks.system.processes import PeerDevice
+    from fusepath.execute.client import EdgeClient
+    from fusepath.onnx_io import Model
+
+    Array = NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """One run."""
+
+    latency_s: float
+    output: Array
+    up_bytes: int
+    device_macs: int | None
+
+
+class Contender(Protocol):
+    """Ready to run."""
+
+    name: str
+    choice: str
+    predicted_s: float | None
+    prepare_s: float
+
+    async def run(self) -> Outcome:
+        """From the picture to the result on the device."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """A fusepath plan."""
+
+    name: str
+    choice: str
+    predicted_s: float | None
+    prepare_s: float
+    prepared: Prepared
+
+    @classmethod
+    async def make(
+        cls, entry: Entry, cell: Cell, model: Model, image: Array, client: EdgeClient
+    ) -> Planned:
+        """Build the sessions on both sides; the time that takes is kept."""
+        playing = Playing(
+            pace_bytes_per_s=None, slowdown=cell.slowdown, threads=1, overlaps=entry.overlaps
+        )
+        started_s = time.perf_counter()
+        prepared = await Prepared.make(model, entry.plan, image, client, playing=playing)
+        return cls(
+            name=entry.name,
+            choice=describe(entry),
+            predicted_s=predicted_s(entry),
+            prepare_s=time.perf_counter() - started_s,
+            prepared=prepared,
+        )
+
+    async def run(self) -> Outcome:
+        """Timed around all that an inference needs; comparing clocks is for the chart alone."""
+        ready = self.prepared
+        if ready.client is None:
+            started_s = time.perf_counter()
+            inference = ready.device.run_alone(ready.image)
+        else:
+            offset = await ready.client.clock_offset()
+            started_s = time.perf_counter()
+            inference = await ready.device.run(
+                ready.image,
+                ready.client,
+                plan_sha256=ready.plan_sha256,
+                offset=offset,
+                timeout_s=RUN_TIMEOUT_S,
+            )
+        latency_s = time.perf_counter() - started_s
+        (output,) = inference.outputs.values()
+        return Outcome(
+            latency_s=latency_s,
+            output=output,
+            up_bytes=inference.up_bytes,
+            device_macs=inference.device_macs,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peer:
+    """A program that knows nothing of fusepath."""
+
+    name: str
+    choice: str
+    predicted_s: float | None
+    prepare_s: float
+    device: PeerDevice
+    output_file: Path
+
+    @classmethod
+    async def make(cls, device: PeerDevice, cell: Cell, folder: Path) -> Peer:
+        """Let it choose and build what it needs for a cell."""
+        started_s = time.perf_counter()
+        answer = await asyncio.to_thread(
+            device.ask,
+            do="prepare",
+            slowdown=cell.slowdown,
+            rate_bytes_per_s=cell.rate_bytes_per_s,
+        )
+        return cls(
+            name=PEER_LABELS[device.name],
+            choice=answer["choice"],
+            predicted_s=answer.get("predicted_s"),
+            prepare_s=time.perf_counter() - started_s,
+            device=device,
+            output_file=folder / f"{device.name}.npy",
+        )
+
+    async def run(self) -> Outcome:
+        """It times itself, from the picture to the result."""
+        # In a thread, so that fusepath's connections are kept alive meanwhile.
+        answer = await asyncio.to_thread(self.device.ask, do="run", output=str(self.output_file))
+        return Outcome(
+            latency_s=answer["latency_s"],
+            output=np.load(self.output_file),
+            up_bytes=answer["up_bytes"],
+            device_macs=None,
+        )
+
+
+def describe(entry: Entry) -> str:
+    """A plan in a few characters; without overlap, the name of the one that has it."""
+    plan = entry.plan
+    if entry.serial_of:
+        return entry.serial_of
+    cuts = sorted(set(plan.cuts))
+    if plan.is_whole:
+        return f"cut {cuts[0]} of {plan.tau}"
+    shape = f"{len(plan.cuts)} strips" if plan.segments else str(plan.tiles)
+    return f"{shape} to layer {plan.tau}, cuts {'/'.join(map(str, cuts))}"

@@ -1,0 +1,81 @@
+"""One cell: everything made ready, run in turn, checked against the unsplit model."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.system.results import Row
+from fusepath.execute.compare import compare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from benchmarks.system.cells import Cell
+    from benchmarks.system.contenders import Contender, Outcome
+
+    Array = NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A contender and its runs."""
+
+    contender: Contender
+    outcomes: list[Outcome]
+
+    def row(self, cell: Cell, reference: Array, *, lower_bound_s: float) -> Row:
+        """Medians and quartiles; of the errors, the worst."""
+        latencies = [outcome.latency_s for outcome in self.outcomes]
+        q1_s, median_s, q3_s = _quartiles(latencies)
+        comparisons = [
+            compare({"output": outcome.output}, {"output": reference}) for outcome in self.outcomes
+        ]
+        last = self.outcomes[-1]
+        return Row(
+            network=cell.network,
+            slowdown=cell.slowdown,
+            rate_mb_per_s=cell.rate_mb_per_s,
+            plan=self.contender.name,
+            same_as="",
+            choice=self.contender.choice,
+            predicted_s=self.contender.predicted_s,
+            measured_s=median_s,
+            q1_s=q1_s,
+            q3_s=q3_s,
+            n=len(latencies),
+            up_bytes=last.up_bytes,
+            device_macs=last.device_macs,
+            verified=all(item.passed for item in comparisons),
+            max_abs_error=max(item.max_abs_error for item in comparisons),
+            max_rel_error=max(item.max_rel_error for item in comparisons),
+            lower_bound_s=lower_bound_s,
+            prepare_s=self.contender.prepare_s,
+        )
+
+
+async def measure(
+    contenders: Sequence[Contender], *, repeats: int, progress: Callable[[int], None]
+) -> list[Measured]:
+    """Run all in turn, as often as asked, after a round that does not count."""
+    runs: list[list[Outcome]] = [[] for _ in contenders]
+    for turn in range(repeats + 1):
+        progress(turn)
+        for outcomes, contender in zip(runs, contenders, strict=True):
+            outcome = await contender.run()
+            if turn > 0:
+                outcomes.append(outcome)
+    return [
+        Measured(contender=contender, outcomes=outcomes)
+        for contender, outcomes in zip(contenders, runs, strict=True)
+    ]
+
+
+def _quartiles(values: list[float]) -> tuple[float, float, float]:
+    if len(values) == 1:
+        return values[0], values[0], values[0]
+    q1, median, q3 = statistics.quantiles(values, n=4, method="inclusive")
+    return q1, median, q3

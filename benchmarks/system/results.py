@@ -1,0 +1,101 @@
+"""One row per cell and plan, in a file that only grows while a run lasts."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.system.cells import Cell
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A plan in a cell; where plans do the same, one was run and the others refer to it."""
+
+    network: str
+    slowdown: float
+    rate_mb_per_s: float
+    plan: str
+    same_as: str
+    choice: str
+    predicted_s: float | None
+    measured_s: float
+    q1_s: float
+    q3_s: float
+    n: int
+    up_bytes: int
+    device_macs: int | None
+    verified: bool
+    max_abs_error: float
+    max_rel_error: float
+    lower_bound_s: float
+    prepare_s: float
+
+    @property
+    def cell(self) -> Cell:
+        """Where it was run."""
+        return Cell(self.network, self.slowdown, self.rate_mb_per_s)
+
+    @property
+    def error(self) -> float | None:
+        """Of the prediction, relative to what was measured."""
+        return None if self.predicted_s is None else self.predicted_s / self.measured_s - 1
+
+
+class Results:
+    """The rows of a file; adding a cell's rows writes them at once."""
+
+    def __init__(self, path: Path, *, fresh: bool) -> None:
+        self.path = path
+        self._rows: list[Row] = []
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if fresh:
+            path.unlink(missing_ok=True)
+        if path.exists():
+            self._rows = _read(path)
+
+    def rows(self, cell: Cell, repeats: int) -> list[Row]:
+        """Of one cell, run so many times."""
+        return [row for row in self._rows if row.cell == cell and row.n == repeats]
+
+    def add(self, rows: list[Row]) -> None:
+        """Append a cell."""
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, [item.name for item in fields(Row)])
+        if not self.path.exists():
+            writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+        with self.path.open("a", newline="") as stream:
+            stream.write(text.getvalue())  # at once: a cell is there or not
+        self._rows += rows
+
+
+def _read(path: Path) -> list[Row]:
+    kinds = {item.name: str(item.type) for item in fields(Row)}
+    with path.open(newline="") as stream:
+        reader = csv.DictReader(stream)
+        if reader.fieldnames != list(kinds):
+            raise SystemExit(f"{path} has other columns than this benchmark; use --fresh")
+        return [
+            Row(**{name: _value(text, kinds[name]) for name, text in line.items()})
+            for line in reader
+        ]
+
+
+def _value(text: str, kind: str) -> Any:
+    if kind.endswith("| None") and not text:
+        return None
+    match kind.removesuffix(" | None"):
+        case "int":
+            return int(text)
+        case "float":
+            return float(text)
+        case "bool":
+            return text == "True"
+        case _:
+            return text

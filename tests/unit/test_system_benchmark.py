@@ -1,0 +1,138 @@
+"""What the system benchmark makes of its measurements."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.system import summary
+from benchmarks.system.cells import AUTO, DEVICE_ONLY, NFL, PEER_LABELS, RAW, SERIAL, Cell, entries
+from benchmarks.system.results import Results, Row
+from fusepath.cost import ComputeRate, Link
+from fusepath.onnx_io import load_model
+from fusepath.plan import Setting
+
+CELL = Cell("squeezenet", 5.0, 1.8)
+
+
+def row(plan: str, measured_s: float, **others: object) -> Row:
+    fields = {
+        "network": CELL.network,
+        "slowdown": CELL.slowdown,
+        "rate_mb_per_s": CELL.rate_mb_per_s,
+        "plan": plan,
+        "same_as": "",
+        "choice": "cut 1 of 3, and more",
+        "predicted_s": measured_s,
+        "measured_s": measured_s,
+        "q1_s": measured_s,
+        "q3_s": measured_s,
+        "n": 7,
+        "up_bytes": 10,
+        "device_macs": None,
+        "verified": True,
+        "max_abs_error": 0.0,
+        "max_rel_error": 1e-7,
+        "lower_bound_s": 0.05,
+        "prepare_s": 0.1,
+    }
+    return Row(**(fields | others))
+
+
+def cell_of(*, rate: float, auto_s: float) -> list[Row]:
+    rows = [row(DEVICE_ONLY, 0.3), row(RAW, 0.1), row(NFL, 0.09), row(AUTO, auto_s)]
+    return [replace(item, rate_mb_per_s=rate) for item in rows]
+
+
+def test_rows_come_back_from_the_file_as_they_were(tmp_path):
+    path = tmp_path / "new" / "system.csv"
+    rows = [row(NFL, 0.1), row(AUTO, 0.08, predicted_s=None, same_as="stream", verified=False)]
+    results = Results(path, fresh=False)
+    results.add(rows[:1])
+    results.add(rows[1:])
+
+    again = Results(path, fresh=False)
+
+    assert again.rows(CELL, repeats=7) == rows == results.rows(CELL, repeats=7)
+
+
+def test_a_cell_counts_as_measured_only_with_the_same_repeats_and_unless_all_is_new(tmp_path):
+    path = tmp_path / "system.csv"
+    Results(path, fresh=False).add([row(NFL, 0.1)])
+
+    assert Results(path, fresh=False).rows(CELL, repeats=3) == []
+    assert Results(path, fresh=False).rows(replace(CELL, slowdown=6.0), repeats=7) == []
+    assert Results(path, fresh=True).rows(CELL, repeats=7) == []
+
+
+def test_a_file_of_other_columns_is_not_added_to(tmp_path):
+    path = tmp_path / "system.csv"
+    path.write_text("network,plan\nalexnet,NFL\n")
+
+    with pytest.raises(SystemExit, match="use --fresh"):
+        Results(path, fresh=False)
+
+
+def test_the_gain_is_over_the_best_baseline_of_each_cell():
+    cells = summary.by_cell([*cell_of(rate=1.0, auto_s=0.045), *cell_of(rate=2.0, auto_s=0.09)])
+
+    gain = summary.gain(summary.over_baselines(cells))
+
+    assert gain is not None
+    assert (gain.least, gain.good, gain.cells) == (1.0, 1, 2)
+    assert gain.mean == pytest.approx(2**0.5)
+    assert summary.gain([]) is None
+
+
+def test_cells_without_room_are_left_out_by_the_measured_single_cut():
+    rows = [*cell_of(rate=1.0, auto_s=0.08), *cell_of(rate=2.0, auto_s=0.08)]
+    rows = [replace(item, lower_bound_s=0.08) if item.rate_mb_per_s == 1 else item for item in rows]
+
+    left = summary.with_room(summary.by_cell(rows))
+
+    assert [cell.rate_mb_per_s for cell in left] == [2.0]
+
+
+def test_predictions_count_once_for_every_plan_that_was_run_and_never_for_peers():
+    rows = [
+        row(NFL, 0.1, predicted_s=0.11),
+        row("MW 2x2", 0.1, predicted_s=0.2, same_as=NFL),
+        row(PEER_LABELS["neurosurgeon"], 0.1, predicted_s=0.3),
+    ]
+
+    assert summary.prediction_errors(rows) == [pytest.approx(0.1)]
+
+
+def test_overlap_is_compared_within_one_plan():
+    cells = summary.by_cell(
+        [row("stream", 0.05), row("JPS", 0.04), row(SERIAL, 0.1, choice="stream")]
+    )
+
+    assert summary.over_serial(cells) == [(0.1, 0.05)]
+
+
+def test_runtime_overhead_is_full_offload_minus_plain_grpc():
+    cells = summary.by_cell([row(RAW, 0.103), row(PEER_LABELS["plain_offload"], 0.1)])
+
+    assert summary.runtime_overhead_s(cells) == {"squeezenet": [pytest.approx(0.003)]}
+
+
+def test_a_cell_has_all_plans_and_the_most_promising_tiles_without_overlap():
+    model = load_model("zoo:squeezenet?size=64")
+    raw = Setting(
+        graph=model.graph,
+        device=ComputeRate(2e9),
+        edge=ComputeRate(2e11),
+        link=Link(up_bytes_per_s=2e5, down_bytes_per_s=2e5),
+    )
+
+    found = {entry.name: entry for entry in entries(raw, raw, source=model.source)}
+
+    assert {DEVICE_ONLY, RAW, NFL, "MW 2x2", "stream", AUTO, SERIAL} <= set(found)
+    tiled = [item for item in found.values() if not item.plan.is_whole and item.overlaps]
+    best = min(tiled, key=lambda item: item.plan.makespan_s)
+    assert found[SERIAL].plan is best.plan
+    assert found[SERIAL].serial_of == best.name
+    assert found[SERIAL].does != best.does
+    assert found[AUTO].does in {item.does for item in found.values() if item.name != AUTO}

@@ -48,6 +48,10 @@ class BookEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         """When everything starts and ends on a link, whatever its rate."""
         return self.steps.schedule(self.plan.order, link, self.plan.convention)
 
+    def makespan_s(self, link: Link) -> float:
+        """What the plan takes on a link, whatever its rate."""
+        return self.schedule(link).makespan_ns / NS_PER_S
+
 
 class PlannedRate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A setting that was planned while the book was made."""
@@ -115,6 +119,10 @@ class PlanBook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Upper end of the range."""
         return self.entries[-1].to_bytes_per_s
 
+    def link_at(self, rate: float) -> Link:
+        """The link of the book at a rate up, bytes per second."""
+        return scaled(self.link, rate)
+
     def at(self, rate: float) -> BookEntry:
         """The entry of a link rate (bytes per second, up), the upper end included; O(log n).
 
@@ -156,7 +164,7 @@ class PlanBook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Raises:
             InputError: the rate is outside the range.
         """
-        return self.at(rate).schedule(scaled(self.link, rate)).makespan_ns / NS_PER_S
+        return self.at(rate).makespan_s(self.link_at(rate))
 
     def nfl_s(self, rate: float) -> float:
         """What the best single cut takes at a link rate."""

@@ -2,6 +2,11 @@
 
 from fusepath.report.gantt import gantt
 from fusepath.report.tables import (
+    book_table,
+    book_text,
+    ends_s,
+    family,
+    gains,
     lanes_table,
     layers_table,
     milliseconds,
@@ -12,6 +17,11 @@ from fusepath.report.tables import (
 )
 
 __all__ = [
+    "book_table",
+    "book_text",
+    "ends_s",
+    "family",
+    "gains",
     "gantt",
     "lanes_table",
     "layers_table",

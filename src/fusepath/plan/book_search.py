@@ -47,7 +47,7 @@ def make_book(
     algorithm: str = "auto",
     *,
     tolerance: float = 0.005,
-    budget: int = 48,
+    budget: int = 64,
     probes: int = 8,
     source: str = "",
     mean: tuple[float, ...] = (0.0,),

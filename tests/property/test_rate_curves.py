@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import msgspec
 import numpy as np
 import pytest
@@ -111,13 +113,24 @@ def test_the_envelope_is_the_least_of_all_curves_everywhere(curves, shares):
     starts = [start for start, _ in pieces]
     assert starts[0] == FASTEST
     assert starts == sorted(starts)
-    assert all(left[1] != right[1] for left, right in zip(pieces, pieces[1:], strict=False))
+    assert {type(start) for start in starts} == {float}  # they go into a file
+    assert all(left[1] != right[1] for left, right in pairwise(pieces))
     paces = FASTEST + np.array(shares) * (SLOWEST - FASTEST)
     numbers = np.searchsorted(starts, paces, side="right") - 1
     chosen = [pieces[number][1] for number in numbers]
     actual = [curves[index].at(pace) for index, pace in zip(chosen, paces, strict=True)]
     least = np.min([curve.at(paces) for curve in curves], axis=0)
     np.testing.assert_allclose(actual, least, rtol=1e-7)
+
+
+def test_a_curve_that_is_the_least_at_one_point_only_has_no_piece():
+    pace = 1e-6
+    lines = [Line(sent_bytes=sent, seconds=0.1 - sent * pace) for sent in (3e4, 2e4, 1e4)]
+
+    pieces = lower_envelope([RateCurve((line,)) for line in lines], FASTEST, SLOWEST)
+
+    assert [at for _, at in pieces] == [0, 2]
+    assert pieces[1][0] == pytest.approx(pace)
 
 
 @given(

@@ -1,10 +1,9 @@
-"""The plan book: what it says at a rate is the best of its plans there, and never worse than NFL."""
+"""The plan book: at every rate it has the best of its plans, and never worse than NFL."""
 
 from __future__ import annotations
 
-import random
-
 import msgspec
+import numpy as np
 import pytest
 
 from fusepath.cost import RUNTIME, ComputeRate, Link, parse_link
@@ -47,8 +46,8 @@ def book(setting) -> PlanBook:
 
 
 def random_rates(count: int) -> list[float]:
-    rng = random.Random(7)
-    return [LOW * (HIGH / LOW) ** rng.random() for _ in range(count)]
+    shares = np.random.default_rng(7).random(count).tolist()
+    return [LOW * (HIGH / LOW) ** share for share in shares]
 
 
 def link_at(rate: float) -> Link:

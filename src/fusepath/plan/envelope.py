@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,20 +36,29 @@ def lower_envelope(
     paces = _straight_between(curves, fastest, slowest)
     lines = [curve.lines_at((paces[:-1] + paces[1:]) / 2) for curve in curves]
     all_seconds, all_slopes = np.stack(lines, axis=1)
-    for left, right, seconds, slopes in zip(
-        paces[:-1], paces[1:], all_seconds.T, all_slopes.T, strict=True
+    for (left, right), seconds, slopes in zip(
+        pairwise(paces.tolist()), all_seconds.T, all_slopes.T, strict=True
     ):
         at = _lowest(seconds + slopes * left, slopes, pieces[-1][1] if pieces else None)
         here = left
         while True:
-            if not pieces or pieces[-1][1] != at:
-                pieces.append((here, at))
+            _begin(pieces, here, at)
             flatter = np.flatnonzero(slopes < slopes[at])
             crossings = (seconds[flatter] - seconds[at]) / (slopes[at] - slopes[flatter])
             if not len(flatter) or crossings.min() >= right:
                 break
             here, at = max(here, float(crossings.min())), int(flatter[crossings.argmin()])
+    if len(pieces) > 1 and pieces[-1][0] * (1 + _ROUNDING) >= slowest:
+        pieces.pop()
     return pieces
+
+
+def _begin(pieces: list[tuple[float, int]], start: float, at: int) -> None:
+    """Begin a piece, unless it goes on; one that was too short to count gives way to it."""
+    if pieces and start <= pieces[-1][0] * (1 + _ROUNDING):
+        start, _ = pieces.pop()
+    if not pieces or pieces[-1][1] != at:
+        pieces.append((start, at))
 
 
 def _lowest(values: FloatArray, slopes: FloatArray, present: int | None) -> int:

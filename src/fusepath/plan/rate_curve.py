@@ -120,7 +120,17 @@ def rate_curve(
     lines[first.sent_bytes] = first
     lines.setdefault(last.sent_bytes, last)
     between(fastest, first, slowest, last)
-    return RateCurve(tuple(sorted(lines.values())))
+    return RateCurve(_needed(sorted(lines.values())))
+
+
+def _needed(lines: list[Line]) -> tuple[Line, ...]:
+    """Those that are the largest somewhere; rounding can leave tangents just below the others."""
+    kept: list[Line] = []
+    for line in lines:
+        while len(kept) > 1 and crossing(kept[-2], line) <= crossing(kept[-2], kept[-1]):
+            kept.pop()
+        kept.append(line)
+    return tuple(kept)
 
 
 def _longest_chain(schedule: Schedule, steps: Steps, link: Link) -> Line:

@@ -28,7 +28,7 @@ _POINTS = 24
 _ROOM_FOR_LABEL = 0.035
 """Share of the axis that a number needs."""
 
-_NARROW = 3.0
+_NARROW = 5.0
 """Up to this ratio of its ends, an axis has evenly spaced ticks."""
 
 
@@ -45,6 +45,8 @@ def book_figure(book: PlanBook) -> Any:
     _draw_plans(book, upper, lower)
     _draw_references(book, upper, lower)
     upper.set_yscale("log")
+    low, high = upper.get_ylim()
+    upper.set_ylim(low, high * (high / low) ** 0.06)  # room for the numbers on top
     upper.set_ylabel("makespan (ms)")
     lower.set_ylabel("faster than NFL (x)")
     lower.set_xlabel("link rate up (MB/s)")
@@ -95,7 +97,8 @@ def _draw_plans(book: PlanBook, upper: Any, lower: Any) -> None:
                 linewidth=0,
                 zorder=0,
             )
-        if np.log(rates[-1] / rates[0]) / width > _ROOM_FOR_LABEL:
+        wide = np.log(rates[-1] / rates[0]) / width > _ROOM_FOR_LABEL
+        if wide and not entry.plan.is_whole:
             upper.text(
                 np.sqrt(rates[0] * rates[-1]) / 1e6,
                 0.985,
@@ -138,11 +141,13 @@ def _plain_ticks(axis: Any) -> None:
         LogLocator,
         MaxNLocator,
         NullFormatter,
+        NullLocator,
     )
 
     low, high = axis.get_view_interval()
     if high / low < _NARROW:
-        axis.set_major_locator(MaxNLocator(6))
+        axis.set_major_locator(MaxNLocator(6, steps=(1, 2, 5, 10)))
+        axis.set_minor_locator(NullLocator())
     else:
         axis.set_major_locator(LogLocator(base=10, subs=(1, 1.5, 2, 3, 5, 7)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

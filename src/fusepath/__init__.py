@@ -21,9 +21,13 @@ if TYPE_CHECKING:
     from fusepath.onnx_io import Model as Model
     from fusepath.onnx_io import load_model as load_model
     from fusepath.plan import Plan as Plan
+    from fusepath.plan import PlanBook as PlanBook
     from fusepath.plan import Setting as Setting
+    from fusepath.plan import load_book as load_book
     from fusepath.plan import load_plan as load_plan
+    from fusepath.plan import make_book as make_book
     from fusepath.plan import make_plan as make_plan
+    from fusepath.plan import save_book as save_book
     from fusepath.plan import save_plan as save_plan
     from fusepath.report.gantt import gantt as gantt
     from fusepath.simulate import simulate as simulate
@@ -37,17 +41,21 @@ _HOMES = {
     "Link": "fusepath.cost",
     "Model": "fusepath.onnx_io",
     "Plan": "fusepath.plan",
+    "PlanBook": "fusepath.plan",
     "Setting": "fusepath.plan",
     "Timeline": "fusepath.timeline",
     "gantt": "fusepath.report",
+    "load_book": "fusepath.plan",
     "load_input": "fusepath.execute.image",
     "load_model": "fusepath.onnx_io",
     "load_plan": "fusepath.plan",
+    "make_book": "fusepath.plan",
     "make_plan": "fusepath.plan",
     "measure_layers": "fusepath.execute.measure",
     "parse_link": "fusepath.cost",
     "parse_machine": "fusepath.cost",
     "run": "fusepath.execute.run",
+    "save_book": "fusepath.plan",
     "save_plan": "fusepath.plan",
     "simulate": "fusepath.simulate",
 }

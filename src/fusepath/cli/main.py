@@ -16,6 +16,7 @@ import click
 from fusepath.errors import FusepathError
 
 _COMMANDS = {
+    "book": "Plans for a range of link rates, and the one for a rate.",
     "compare": "Every algorithm in one table, with the lower bound and the gap.",
     "demo": "All of it on this machine: no network, no root.",
     "inspect": "Layers, MACs, bytes, and how far a model can be tiled.",

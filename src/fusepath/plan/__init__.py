@@ -1,5 +1,7 @@
 """Who does what when: problems, algorithms, bounds, checks and plan files. Pure."""
 
+from fusepath.plan.book import BookEntry, PlanBook, PlannedRate, load_book, save_book
+from fusepath.plan.book_search import make_book
 from fusepath.plan.bounds import lower_bound_ns, machine_bound_ns, path_bound_ns
 from fusepath.plan.brute_force import brute_force
 from fusepath.plan.check import violations
@@ -25,13 +27,16 @@ from fusepath.plan.work import PlanWork, work_of
 __all__ = [
     "ALGORITHMS",
     "NS_PER_S",
+    "BookEntry",
     "FluidBound",
     "Found",
     "InputFormat",
     "ModelReference",
     "PathTimes",
     "Plan",
+    "PlanBook",
     "PlanWork",
+    "PlannedRate",
     "Problem",
     "Schedule",
     "Search",
@@ -48,9 +53,11 @@ __all__ = [
     "fluid_bound",
     "fluid_bound_s",
     "johnson_partition",
+    "load_book",
     "load_plan",
     "lower_bound_ns",
     "machine_bound_ns",
+    "make_book",
     "make_plan",
     "milp",
     "minimizing_waiting",
@@ -60,6 +67,7 @@ __all__ = [
     "problem_of_plan",
     "problem_of_table",
     "pruned_brute_force",
+    "save_book",
     "save_plan",
     "search_plainly",
     "shortlist",

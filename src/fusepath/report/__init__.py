@@ -3,6 +3,11 @@
 from fusepath.report.gantt import gantt
 from fusepath.report.measured import layer_costs_table, link_text, profile_text
 from fusepath.report.tables import (
+    book_table,
+    book_text,
+    ends_s,
+    family,
+    gains,
     lanes_table,
     layers_table,
     milliseconds,
@@ -13,6 +18,11 @@ from fusepath.report.tables import (
 )
 
 __all__ = [
+    "book_table",
+    "book_text",
+    "ends_s",
+    "family",
+    "gains",
     "gantt",
     "lanes_table",
     "layer_costs_table",

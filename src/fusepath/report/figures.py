@@ -28,8 +28,11 @@ TAIL_COLOUR = "#BBBBBB"
 INK = "#333333"
 
 
-def require_matplotlib() -> None:
+def require_matplotlib(leave_out: str = "leave them out with --no-figures") -> None:
     """Raise unless figures can be drawn.
+
+    Args:
+        leave_out: what else to do.
 
     Raises:
         InputError: matplotlib is not installed.
@@ -38,8 +41,7 @@ def require_matplotlib() -> None:
         import matplotlib as mpl  # noqa: F401, PLC0415
     except ImportError:
         raise InputError(
-            "figures need matplotlib: pip install 'fusepath[plot]', or leave them out with "
-            "--no-figures"
+            f"figures need matplotlib: pip install 'fusepath[plot]', or {leave_out}"
         ) from None
 
 

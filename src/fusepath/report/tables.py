@@ -9,14 +9,14 @@ from rich.table import Table
 
 from fusepath.cost import RUNTIME, cut_bytes, layer_macs
 from fusepath.timeline import Lane
-from fusepath.units import format_bytes, format_count
+from fusepath.units import format_bytes, format_bytes_per_s, format_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fusepath.cost import Convention
     from fusepath.graph import ModelGraph
-    from fusepath.plan import Plan
+    from fusepath.plan import BookEntry, Plan, PlanBook
     from fusepath.study import Fig4
     from fusepath.timeline import Timeline
 
@@ -104,6 +104,80 @@ def plan_text(plan: Plan) -> str:
             f"(lower bound {milliseconds(plan.lower_bound_s)}, gap {plan.gap:.1%})",
             f"work         {format_count(plan.device_macs)} MAC on the device, "
             f"{format_count(plan.edge_macs)} MAC on the edge, {format_bytes(plan.up_bytes)} sent",
+        ]
+    )
+
+
+def family(plan: Plan) -> str:
+    """What kind of plan it is, in words."""
+    if plan.segments:
+        count = len(plan.segments)
+        return f"stream, {count} segment{'s' if count > 1 else ''}"
+    if not plan.is_whole:
+        return "tiles"
+    (cut,) = plan.cuts
+    if cut == plan.tau + 1:
+        return "device only"
+    return "full offload" if cut == 1 else "one cut"
+
+
+def ends_s(book: PlanBook, entry: BookEntry) -> tuple[float, float]:
+    """What the plan of an entry takes at the slow and at the fast end."""
+    return (
+        entry.makespan_s(book.link_at(entry.from_bytes_per_s)),
+        entry.makespan_s(book.link_at(entry.to_bytes_per_s)),
+    )
+
+
+def gains(book: PlanBook, entry: BookEntry) -> tuple[float, float]:
+    """NFL's time over that of the plan, at the slow and at the fast end."""
+    slow_s, fast_s = ends_s(book, entry)
+    return (
+        book.nfl_s(entry.from_bytes_per_s) / slow_s,
+        book.nfl_s(entry.to_bytes_per_s) / fast_s,
+    )
+
+
+def book_table(book: PlanBook) -> Table:
+    """Every entry with its plan, and its makespan and gain at both ends."""
+    table = _table("link up", "plan", "tau", "grid", "cuts", "makespan", "vs NFL")
+    for entry in book.entries:
+        plan = entry.plan
+        cuts = [item.cut for item in plan.segments] or sorted(set(plan.cuts))
+        slow_s, fast_s = ends_s(book, entry)
+        slow, fast = gains(book, entry)
+        table.add_row(
+            f"{format_bytes_per_s(entry.from_bytes_per_s)} … "
+            f"{format_bytes_per_s(entry.to_bytes_per_s)}",
+            family(plan),
+            str(plan.tau),
+            str(plan.tiles),
+            ", ".join(str(cut) for cut in cuts),
+            f"{milliseconds(slow_s)} … {milliseconds(fast_s)}",
+            f"{slow:.2f}x … {fast:.2f}x",
+        )
+    return table
+
+
+def book_text(book: PlanBook) -> str:
+    """A book in a few lines, for people."""
+    plan = book.entries[0].plan
+    probes = sum(item.probe for item in book.planned)
+    searched = len(book.planned) - probes
+    state = "settled" if book.settled else "not settled: a larger budget may find better plans"
+    regret = f"at most {max(book.regret, 0):.2%} slower than a fresh plan at {probes} other rates"
+    return "\n".join(
+        [
+            f"model        {plan.model.name} ({plan.model.sha256[:12]})",
+            f"algorithm    {book.algorithm}, convention {plan.convention.name}",
+            f"device       {plan.device.describe()}",
+            f"edge         {plan.edge.describe()}",
+            f"link         {format_bytes_per_s(book.from_bytes_per_s)} to "
+            f"{format_bytes_per_s(book.to_bytes_per_s)} up, "
+            f"{book.link.down_bytes_per_s / book.link.up_bytes_per_s:.3g} times that down, "
+            f"delay {milliseconds(book.link.delay_s)}",
+            f"planned      {searched} rates, {book.search_s:.1f} s; {state}",
+            f"regret       {regret if probes else 'not probed'}",
         ]
     )
 

@@ -1,0 +1,236 @@
+"""A plan book: for every link rate of a range, the plan to use. Looked up, not planned."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from itertools import pairwise
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+
+from fusepath import jsonfile
+from fusepath.cost import Link
+from fusepath.errors import InputError
+from fusepath.plan.offload import Plan
+from fusepath.plan.problem import NS_PER_S
+from fusepath.plan.steps import Steps
+from fusepath.timeline import Timeline
+from fusepath.units import format_bytes_per_s
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fusepath.graph import ModelGraph
+    from fusepath.plan.schedule import Schedule
+
+BOOK_VERSION = 1
+
+
+class BookEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A plan, and the link rates up at which it is the one to use: half open.
+
+    The plan's link is the slowest of them; its timeline is left out, for `PlanBook.plan_for` works
+    it out from the steps.
+    """
+
+    from_bytes_per_s: float
+    to_bytes_per_s: float
+    plan: Plan
+    steps: Steps
+
+    def __post_init__(self) -> None:
+        if not 0 < self.from_bytes_per_s < self.to_bytes_per_s:
+            raise ValueError("an entry needs a rate above zero, and a larger one to go up to")
+        if sorted(self.plan.order) != list(range(1, len(self.steps.device_ns) + 1)):
+            raise ValueError("an entry needs steps for every path in the order of its plan")
+
+    def schedule(self, link: Link) -> Schedule:
+        """When everything starts and ends on a link, whatever its rate."""
+        return self.steps.schedule(self.plan.order, link, self.plan.convention)
+
+    def makespan_s(self, link: Link) -> float:
+        """What the plan takes on a link, whatever its rate."""
+        return self.schedule(link).makespan_ns / NS_PER_S
+
+
+class PlannedRate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A setting that was planned while the book was made."""
+
+    up_bytes_per_s: float
+    makespan_s: float
+    probe: bool
+    """Planned only to see what the book misses; the plan is not in the book."""
+
+
+class PlanBook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The lower envelope of the makespans of plans over a range of link rates.
+
+    At every rate the link is ``link`` with both rates scaled and the same delay.
+    """
+
+    KIND: ClassVar[str] = "book"
+
+    format: str = "fusepath-book"
+    version: int = BOOK_VERSION
+    fusepath_version: str
+    algorithm: str
+    tolerance: float
+    """Above the best plan known, relative; half for what was not looked for, half for plans that
+    were left out because others are nearly as good."""
+    settled: bool
+    """Whether looking for more plans stopped because it yielded none that matter."""
+    search_s: float
+    link: Link
+    """At the lowest rate of the range."""
+    planned: tuple[PlannedRate, ...]
+    nfl: tuple[tuple[float, float], ...]
+    """(seconds, bytes): the best single cut takes the least of ``seconds + bytes / rate``."""
+    bounds: tuple[tuple[float, float], ...]
+    """(rate up, seconds that no plan beats there), ascending."""
+    entries: tuple[BookEntry, ...]
+
+    def __post_init__(self) -> None:
+        if self.format != "fusepath-book" or self.version != BOOK_VERSION:
+            raise ValueError(
+                f"{self.format} version {self.version}; this fusepath reads {BOOK_VERSION}"
+            )
+        if not (self.entries and self.nfl and self.bounds):
+            raise ValueError("a book needs entries, nfl and bounds")
+        for below, above in pairwise(self.entries):
+            if below.to_bytes_per_s != above.from_bytes_per_s:
+                raise ValueError(
+                    f"entries leave a gap at {format_bytes_per_s(below.to_bytes_per_s)}"
+                )
+        if self.link.up_bytes_per_s != self.from_bytes_per_s:
+            raise ValueError("the link is not that of the lowest rate")
+        first = self.entries[0].plan
+        for entry in self.entries[1:]:
+            for name in ("model", "convention", "device", "edge", "input"):
+                if getattr(entry.plan, name) != getattr(first, name):
+                    raise ValueError(f"plans of one book must have the same {name}")
+
+    @property
+    def from_bytes_per_s(self) -> float:
+        """Lower end of the range."""
+        return self.entries[0].from_bytes_per_s
+
+    @property
+    def to_bytes_per_s(self) -> float:
+        """Upper end of the range."""
+        return self.entries[-1].to_bytes_per_s
+
+    def link_at(self, rate: float) -> Link:
+        """The link of the book at a rate up, bytes per second."""
+        return scaled(self.link, rate)
+
+    def at(self, rate: float) -> BookEntry:
+        """The entry of a link rate (bytes per second, up), the upper end included; O(log n).
+
+        Raises:
+            InputError: the rate is outside the range.
+        """
+        if not self.from_bytes_per_s <= rate <= self.to_bytes_per_s:
+            raise InputError(
+                f"the book is for {format_bytes_per_s(self.from_bytes_per_s)} to "
+                f"{format_bytes_per_s(self.to_bytes_per_s)}, not for {format_bytes_per_s(rate)}; "
+                f"make one for a range that holds it"
+            )
+        number = bisect_right(self.entries, rate, key=lambda entry: entry.from_bytes_per_s)
+        return self.entries[number - 1]
+
+    def plan_for(self, link: Link) -> Plan:
+        """The plan of a link, with the prediction for just this link.
+
+        Its delay and its rate down need not be those of the book: the prediction is as good, but
+        for another link another plan may be better.
+
+        Raises:
+            InputError: the rate up is outside the range.
+        """
+        entry = self.at(link.up_bytes_per_s)
+        schedule = entry.schedule(link)
+        makespan_s = schedule.makespan_ns / NS_PER_S
+        return msgspec.structs.replace(
+            entry.plan,
+            link=link,
+            makespan_s=makespan_s,
+            lower_bound_s=min(self._bound_for(link), makespan_s),
+            timeline=schedule.timeline(),
+        )
+
+    def makespan_s(self, rate: float) -> float:
+        """What the book's plan takes at a link rate.
+
+        Raises:
+            InputError: the rate is outside the range.
+        """
+        return self.at(rate).makespan_s(self.link_at(rate))
+
+    def nfl_s(self, rate: float) -> float:
+        """What the best single cut takes at a link rate."""
+        return min(seconds + sent / rate for seconds, sent in self.nfl)
+
+    def bound_s(self, rate: float) -> float:
+        """A time that no plan beats at a link rate.
+
+        From the bounds at other rates: a faster link is never worse, and a link ``x`` times slower
+        makes no plan more than ``x`` times slower.
+        """
+        return max(seconds * min(known / rate, 1.0) for known, seconds in self.bounds)
+
+    def _bound_for(self, link: Link) -> float:
+        """A time that no plan beats: the bound of a link of the book that is at least as good."""
+        scale = link.down_bytes_per_s / self.link.down_bytes_per_s
+        rate = max(link.up_bytes_per_s, self.link.up_bytes_per_s * scale)
+        saved_s = max(self.link.delay_s - link.delay_s, 0.0)  # once there, once back
+        return max(self.bound_s(rate) - 2 * saved_s, 0.0)
+
+    @property
+    def regret(self) -> float:
+        """How much slower than a fresh plan the book's was at the worst probe, relative."""
+        return max(
+            (
+                self.makespan_s(item.up_bytes_per_s) / item.makespan_s - 1
+                for item in self.planned
+                if item.probe
+            ),
+            default=0.0,
+        )
+
+    def check(self, graph: ModelGraph) -> None:
+        """Raise unless every plan can be carried out on a model.
+
+        Raises:
+            FileFormatError: the book is for another model, or a plan does not fit it.
+        """
+        for entry in self.entries:
+            entry.plan.check(graph)
+
+
+def scaled(link: Link, rate: float) -> Link:
+    """The link at another rate up (bytes per second): its rate down goes with it."""
+    down = link.down_bytes_per_s * (rate / link.up_bytes_per_s)
+    return Link(up_bytes_per_s=rate, down_bytes_per_s=down, delay_s=link.delay_s)
+
+
+def without_timeline(plan: Plan) -> Plan:
+    """A plan as a book keeps it."""
+    return msgspec.structs.replace(plan, timeline=Timeline(spans=()))
+
+
+def load_book(path: str | Path) -> PlanBook:
+    """Read a book file.
+
+    Raises:
+        FileFormatError: it is missing, damaged or no book.
+    """
+    return jsonfile.load(path, PlanBook)
+
+
+def save_book(path: str | Path, book: PlanBook) -> None:
+    """Write a book file.
+
+    Raises:
+        FileFormatError: the file cannot be written.
+    """
+    jsonfile.save(path, book)

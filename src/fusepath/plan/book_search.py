@@ -1,0 +1,296 @@
+"""Making a plan book: plans at some rates, exact makespans of all of them at every rate."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import time
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, TypedDict
+
+import msgspec
+import numpy as np
+
+from fusepath.errors import InputError
+from fusepath.plan.book import BookEntry, PlanBook, PlannedRate, scaled, without_timeline
+from fusepath.plan.envelope import fewest, lower_envelope
+from fusepath.plan.fluid import fluid_bound_s
+from fusepath.plan.planner import make_plan
+from fusepath.plan.problem import NS_PER_S
+from fusepath.plan.rate_curve import crossing, follows_lines, rate_curve
+from fusepath.plan.steps import steps_of
+from fusepath.units import format_bytes_per_s
+from fusepath.version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fusepath.cost import Link
+    from fusepath.plan.offload import Plan
+    from fusepath.plan.rate_curve import Line, RateCurve
+    from fusepath.plan.setting import Setting
+    from fusepath.plan.steps import Steps
+
+    Progress = Callable[[int, int, str], None]
+
+_FIRST_STEP = 1.35
+"""Rates planned first grow by this factor; whoever needs more of them gets them between these."""
+_LEAST_STEP = 1.02
+_BOUND_STEP = 1.04
+_GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+def make_book(
+    setting: Setting,
+    rates: tuple[float, float],
+    algorithm: str = "auto",
+    *,
+    tolerance: float = 0.005,
+    budget: int = 64,
+    probes: int = 8,
+    source: str = "",
+    mean: tuple[float, ...] = (0.0,),
+    std: tuple[float, ...] = (255.0,),
+    progress: Progress | None = None,
+) -> PlanBook:
+    """A book of the best plans found for a range of link rates.
+
+    The range is planned at some rates, growing by a factor. Every plan's makespan is known at every
+    rate (`rate_curve`), and the book is the least of all. Where one plan takes over from another,
+    or halfway between two planned rates, it is planned again; where that gains more than half the
+    tolerance, between these rates once more. Of the plans found, the fewest are kept whose best is
+    within the other half of the best of all. The best single cut (NFL) of every rate is known
+    exactly and is never beaten by what the book says.
+
+    Both rates of the setting's link scale together; its delay stays. So the rate up is the only
+    thing to look up, and how a radio link gets worse is met better than by a fixed rate down.
+
+    Args:
+        setting: network, machines, and a link for the ratio of its rates and its delay.
+        rates: lowest and highest rate up, bytes per second.
+        algorithm: a key of `ALGORITHMS`.
+        tolerance: how much slower than the best plan known the book may be, relative.
+        budget: most settings to plan, but for the probes.
+        probes: settings to plan afterwards, only to report how far the book is from them.
+        source: where the model came from, kept in the plans.
+        mean: subtracted from the pixels of a uint8 image.
+        std: divides them.
+        progress: called with settings planned, at most to plan, and the rate at hand.
+
+    Raises:
+        InputError: the range is empty, or the convention lets paths overtake each other.
+        InfeasibleError: the algorithm finds no plan.
+    """
+    low, high = rates
+    if not (0 < low < high < math.inf):
+        raise InputError(
+            f"a book needs a lowest rate above zero and a higher one, not {low:g} and {high:g}"
+        )
+    if not (tolerance >= 0 and budget >= 2 and probes >= 0):
+        raise InputError(
+            f"tolerance {tolerance:g}, budget {budget} and probes {probes}: a book needs at least "
+            f"0, 2 and 0"
+        )
+    if not follows_lines(setting.convention):
+        raise InputError(
+            f"convention '{setting.convention.name}' lets paths overtake each other at the edge "
+            f"server, so makespans over the rate are not known as a whole; use one with "
+            f"edge_workers = 1 on a shared link, or edge_workers = 0"
+        )
+    started_s = time.perf_counter()
+    shelf = _Shelf(
+        setting=setting.at(scaled(setting.link, low)),
+        fastest=1 / high,
+        slowest=1 / low,
+        algorithm=algorithm,
+        described=Described(source=source, mean=mean, std=std),
+        most=budget + probes,
+        progress=progress,
+    )
+    shelf.add_single_cuts()
+    settled = _search(shelf, low, high, tolerance / 2, budget)
+    for rate in _probe_rates(low, high, probes):
+        shelf.plan(rate, probe=True)
+    return PlanBook(
+        fusepath_version=VERSION,
+        algorithm=algorithm,
+        tolerance=tolerance,
+        settled=settled,
+        search_s=time.perf_counter() - started_s,
+        link=shelf.setting.link,
+        planned=tuple(sorted(shelf.planned, key=lambda item: item.up_bytes_per_s)),
+        nfl=tuple((line.seconds, line.sent_bytes) for line in shelf.single_cut_lines()),
+        bounds=tuple(
+            (rate, fluid_bound_s(setting.at(shelf.link_at(rate))))
+            for rate in _geometric(low, high, _BOUND_STEP)
+        ),
+        entries=shelf.entries(low, high, tolerance / 2),
+    )
+
+
+class Described(TypedDict):
+    """What `make_plan` writes into a plan and does not plan by."""
+
+    source: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A plan with all that its makespan depends on."""
+
+    plan: Plan
+    steps: Steps
+    curve: RateCurve
+
+    @property
+    def choices(self) -> tuple[object, ...]:
+        """Two plans that agree in these are one."""
+        plan = self.plan
+        return plan.tau, plan.grid, plan.order, plan.cuts, plan.segments
+
+
+@dataclass(kw_only=True)
+class _Shelf:
+    """The plans found so far, and the settings that were planned to find them."""
+
+    setting: Setting
+    fastest: float
+    """Seconds per byte at the highest rate."""
+    slowest: float
+    algorithm: str
+    described: Described
+    most: int
+    progress: Progress | None
+    kept: list[_Kept] = field(default_factory=list)
+    planned: list[PlannedRate] = field(default_factory=list)
+    single_cuts: list[int] = field(default_factory=list)
+    """Places of the plans of NFL."""
+
+    def link_at(self, rate: float) -> Link:
+        """The link at a rate up, bytes per second."""
+        return scaled(self.setting.link, rate)
+
+    def plan(self, rate: float, *, probe: bool = False) -> float:
+        """Plan a rate, and keep the plan unless it is a probe; what it gains, relative."""
+        if self.progress is not None:
+            self.progress(len(self.planned), self.most, format_bytes_per_s(rate))
+        plan = make_plan(self.setting.at(self.link_at(rate)), self.algorithm, **self.described)
+        known_s = min(float(item.curve.at(np.array(1 / rate))) for item in self.kept)
+        self.planned.append(
+            PlannedRate(up_bytes_per_s=rate, makespan_s=plan.makespan_s, probe=probe)
+        )
+        if not probe:
+            self._keep(plan)
+        return known_s / plan.makespan_s - 1
+
+    def _keep(self, plan: Plan) -> int:
+        """The place of a plan, which is a new one unless it is known."""
+        steps = steps_of(self.setting, plan)
+        curve = rate_curve(
+            lambda rate: steps.schedule(plan.order, self.link_at(rate), plan.convention),
+            steps,
+            self.link_at,
+            fastest=self.fastest,
+            slowest=self.slowest,
+        )
+        new = _Kept(without_timeline(plan), steps, curve)
+        for place, item in enumerate(self.kept):
+            if item.choices == new.choices:
+                return place
+        self.kept.append(new)
+        return len(self.kept) - 1
+
+    def add_single_cuts(self) -> None:
+        """Keep the best single cut of every rate: one line each, so their crossings show all."""
+
+        def between(fast: int, slow: int) -> None:
+            if fast == slow:
+                return
+            pace = crossing(self._line(fast), self._line(slow))
+            middle = self._single_cut(1 / pace)
+            if middle not in {fast, slow}:
+                between(fast, middle)
+                between(middle, slow)
+
+        between(self._single_cut(1 / self.fastest), self._single_cut(1 / self.slowest))
+        self.single_cuts = list(range(len(self.kept)))
+
+    def _single_cut(self, rate: float) -> int:
+        return self._keep(make_plan(self.setting.at(self.link_at(rate)), "nfl", **self.described))
+
+    def _line(self, place: int) -> Line:
+        (line,) = self.kept[place].curve.lines
+        return line
+
+    def single_cut_lines(self) -> list[Line]:
+        """What NFL is the least of."""
+        return [self._line(place) for place in self.single_cuts]
+
+    def takeover(self, below: float, above: float) -> float | None:
+        """The rate nearest to the middle of two at which one plan takes over from another."""
+        pieces = lower_envelope([item.curve for item in self.kept], 1 / above, 1 / below)
+        middle = math.sqrt(below * above)
+        rates = [1 / pace for pace, _ in pieces[1:]]
+        inside = [rate for rate in rates if below * _LEAST_STEP < rate < above / _LEAST_STEP]
+        return min(inside, key=lambda rate: abs(math.log(rate / middle)), default=None)
+
+    def entries(self, low: float, high: float, slack: float) -> tuple[BookEntry, ...]:
+        """The lower envelope of the plans that are needed, by rising rate."""
+        curves = [item.curve for item in self.kept]
+        needed = fewest(curves, self.single_cuts, self.fastest, self.slowest, slack)
+        pieces = lower_envelope([curves[place] for place in needed], self.fastest, self.slowest)
+        rates = [low, *(1 / pace for pace, _ in reversed(pieces[1:])), high]
+        return tuple(
+            self._entry(self.kept[needed[piece]], start, stop)
+            for (start, stop), (_, piece) in zip(pairwise(rates), reversed(pieces), strict=True)
+        )
+
+    def _entry(self, kept: _Kept, start: float, stop: float) -> BookEntry:
+        link = self.link_at(start)
+        plan = kept.plan
+        makespan_ns = kept.steps.schedule(plan.order, link, plan.convention).makespan_ns
+        makespan_s = makespan_ns / NS_PER_S
+        bound_s = min(fluid_bound_s(self.setting.at(link)), makespan_s)
+        return BookEntry(
+            from_bytes_per_s=start,
+            to_bytes_per_s=stop,
+            plan=msgspec.structs.replace(
+                plan, link=link, makespan_s=makespan_s, lower_bound_s=bound_s
+            ),
+            steps=kept.steps,
+        )
+
+
+def _search(shelf: _Shelf, low: float, high: float, slack: float, budget: int) -> bool:
+    """Plan rates until more of them would gain nothing; False if the budget ends it before."""
+    rates = _geometric(low, high, _FIRST_STEP)
+    if len(rates) > budget:
+        rates = np.geomspace(low, high, budget).tolist()
+    for rate in rates:
+        shelf.plan(rate)
+    gaps = [(below / above, below, above) for below, above in pairwise(rates)]
+    heapq.heapify(gaps)
+    while gaps and len(shelf.planned) < budget:
+        _, below, above = heapq.heappop(gaps)  # the widest
+        if above / below < _LEAST_STEP**2:
+            continue
+        rate = shelf.takeover(below, above) or math.sqrt(below * above)
+        if shelf.plan(rate) > slack:
+            heapq.heappush(gaps, (below / rate, below, rate))
+            heapq.heappush(gaps, (rate / above, rate, above))
+    return not gaps
+
+
+def _geometric(low: float, high: float, step: float) -> list[float]:
+    """Rates from one to the other, both included, at most a factor apart."""
+    count = max(2, math.ceil(math.log(high / low) / math.log(step)) + 1)
+    inner: list[float] = np.geomspace(low, high, count)[1:-1].tolist()
+    return [low, *inner, high]
+
+
+def _probe_rates(low: float, high: float, count: int) -> list[float]:
+    """Rates spread over the range that have nothing to do with those planned before."""
+    return [low * (high / low) ** (number * _GOLDEN % 1) for number in range(1, count + 1)]

@@ -1,0 +1,80 @@
+"""What the paths of a plan compute and send: all that its schedule needs besides the link."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from fusepath.cost import Convention, Link
+from fusepath.plan.problem import NS_PER_S, Problem, ns
+from fusepath.plan.realize import problem_of_plan
+from fusepath.plan.schedule import evaluate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fusepath.plan.offload import Plan
+    from fusepath.plan.schedule import Schedule
+    from fusepath.plan.setting import Setting
+
+_BYTE_PER_NS = Link(up_bytes_per_s=float(NS_PER_S), down_bytes_per_s=float(NS_PER_S))
+"""On this link a transmission takes as many nanoseconds as it has bytes."""
+
+
+class Steps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Times and sizes of a plan's paths, in the order of their numbers."""
+
+    device_ns: tuple[int, ...]
+    sent_bytes: tuple[int, ...]
+    edge_ns: tuple[int, ...]
+    tail_ns: int
+    result_bytes: int
+    """0 where the convention does not count the way back."""
+
+    def __post_init__(self) -> None:
+        times = (self.device_ns, self.sent_bytes, self.edge_ns)
+        if not self.device_ns or len({len(item) for item in times}) != 1:
+            raise ValueError("steps need device_ns, sent_bytes and edge_ns of every path")
+        if min(map(min, (*times, (self.tail_ns, self.result_bytes)))) < 0:
+            raise ValueError("steps hold a time or a size below zero")
+
+    @property
+    def offloads(self) -> bool:
+        """Whether the edge server has any part in it."""
+        return self.tail_ns > 0 or any(self.sent_bytes) or any(self.edge_ns)
+
+    def problem(self, link: Link, convention: Convention) -> Problem:
+        """The scheduling problem on a link: a class per path, which has one cut."""
+        sent_s = np.array(self.sent_bytes) / link.up_bytes_per_s
+        down_s = self.result_bytes / link.down_bytes_per_s + link.delay_s
+        return Problem(
+            class_of=tuple(range(len(self.device_ns))),
+            device_ns=np.array(self.device_ns)[:, None],
+            link_ns=np.rint(sent_s * NS_PER_S).astype(np.int64)[:, None],
+            edge_ns=np.array(self.edge_ns)[:, None],
+            tail_ns=self.tail_ns,
+            down_ns=ns(down_s) if convention.counts_result else 0,
+            delay_ns=ns(link.delay_s),
+            edge_workers=convention.edge_workers,
+            shared_link=convention.shared_link,
+        )
+
+    def schedule(self, order: Sequence[int], link: Link, convention: Convention) -> Schedule:
+        """When everything starts and ends on a link; ``order`` is a plan's, 1-based."""
+        cuts = [1] * len(self.device_ns)
+        return evaluate(self.problem(link, convention), [path - 1 for path in order], cuts)
+
+
+def steps_of(setting: Setting, plan: Plan) -> Steps:
+    """What the paths of a plan take on the machines of a setting, whatever its link."""
+    problem, cuts = problem_of_plan(setting.at(_BYTE_PER_NS), plan)
+    chosen = (np.array(problem.class_of), np.array(cuts) - 1)
+    return Steps(
+        device_ns=tuple(problem.device_ns[chosen].tolist()),
+        sent_bytes=tuple(problem.link_ns[chosen].tolist()),
+        edge_ns=tuple(problem.edge_ns[chosen].tolist()),
+        tail_ns=problem.tail_ns,
+        result_bytes=problem.down_ns,
+    )

@@ -1,0 +1,254 @@
+"""The plan book: at every rate it has the best of its plans, and never worse than NFL."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pytest
+
+from fusepath.cost import RUNTIME, ComputeRate, Link, parse_link
+from fusepath.errors import FileFormatError, InputError
+from fusepath.onnx_io import load_model
+from fusepath.plan import (
+    PlanBook,
+    Setting,
+    evaluate,
+    fluid_bound_s,
+    load_book,
+    make_book,
+    make_plan,
+    problem_of_plan,
+    save_book,
+)
+from fusepath.report import family
+from fusepath.simulate import simulate
+from tests.networks import untileable
+
+LOW, HIGH = 5e5, 2e7
+ROUNDING_S = 1e-7
+"""In schedules every transmission is a whole number of nanoseconds, in lines it is not."""
+LINK = Link(up_bytes_per_s=1e6, down_bytes_per_s=4e6, delay_s=0.002)
+
+
+@pytest.fixture(scope="module")
+def setting() -> Setting:
+    return Setting(
+        graph=load_model("zoo:tiny-yolov2?size=64").graph,
+        device=ComputeRate(1e10),
+        edge=ComputeRate(2e11),
+        link=LINK,
+    )
+
+
+@pytest.fixture(scope="module")
+def book(setting) -> PlanBook:
+    return make_book(setting, (LOW, HIGH), budget=12, probes=3)
+
+
+def random_rates(count: int) -> list[float]:
+    shares = np.random.default_rng(7).random(count).tolist()
+    return [LOW * (HIGH / LOW) ** share for share in shares]
+
+
+def link_at(rate: float) -> Link:
+    return Link(up_bytes_per_s=rate, down_bytes_per_s=4 * rate, delay_s=0.002)
+
+
+def makespan_s(setting: Setting, plan) -> float:
+    problem, cuts = problem_of_plan(setting, plan)
+    return evaluate(problem, [path - 1 for path in plan.order], cuts).makespan_ns / 1e9
+
+
+def test_the_book_is_the_least_of_its_plans_at_any_rate(setting, book):
+    assert len(book.entries) > 2
+    for rate in random_rates(40):
+        at_rate = setting.at(link_at(rate))
+        least = min(makespan_s(at_rate, entry.plan) for entry in book.entries)
+
+        assert book.makespan_s(rate) == pytest.approx(least, abs=ROUNDING_S)
+
+
+def test_the_book_is_never_worse_than_the_best_single_cut(setting, book):
+    for rate in [LOW, *random_rates(40), HIGH]:
+        nfl = make_plan(setting.at(link_at(rate)), "nfl").makespan_s
+
+        assert book.nfl_s(rate) == pytest.approx(nfl, abs=ROUNDING_S)
+        assert book.makespan_s(rate) <= nfl + ROUNDING_S
+
+
+def test_where_rates_were_planned_the_book_is_within_its_tolerance(book):
+    searched = [item for item in book.planned if not item.probe]
+
+    assert len(searched) <= 12
+    for item in searched:
+        least_s = item.makespan_s * (1 + book.tolerance)
+        assert book.makespan_s(item.up_bytes_per_s) <= least_s + ROUNDING_S
+
+
+def test_regret_is_what_the_worst_probe_says(setting, book):
+    probes = [item for item in book.planned if item.probe]
+    fresh = [make_plan(setting.at(link_at(item.up_bytes_per_s)), "auto") for item in probes]
+
+    assert len(probes) == 3
+    assert [item.makespan_s for item in probes] == [plan.makespan_s for plan in fresh]
+    worst = max(book.makespan_s(plan.link.up_bytes_per_s) / plan.makespan_s for plan in fresh)
+    assert book.regret == pytest.approx(worst - 1)
+
+
+def test_a_plan_from_the_book_is_an_ordinary_plan_for_the_link_asked_for(setting, book):
+    for rate in random_rates(8):
+        plan = book.plan_for(link_at(rate))
+
+        here = setting.at(link_at(rate))
+        plan.check(setting.graph)
+        assert plan.link == link_at(rate)
+        assert plan.makespan_s == makespan_s(here, plan) == book.makespan_s(rate)
+        assert set(plan.timeline.spans) == set(simulate(plan, here).spans)
+        assert plan.lower_bound_s <= fluid_bound_s(here) * (1 + 1e-9)
+        assert plan.lower_bound_s >= 0.97 * fluid_bound_s(here)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        Link(up_bytes_per_s=2e6, down_bytes_per_s=1e5, delay_s=0.1),
+        Link(up_bytes_per_s=2e6, down_bytes_per_s=1e9, delay_s=0.0),
+    ],
+    ids=["worse", "better"],
+)
+def test_the_prediction_is_for_the_link_itself_its_delay_and_its_way_down(setting, book, link):
+    plan = book.plan_for(link)
+
+    assert plan.makespan_s == makespan_s(setting.at(link), plan)
+    assert plan.lower_bound_s <= fluid_bound_s(setting.at(link)) * (1 + 1e-9)
+
+
+def test_entries_are_half_open_and_both_ends_of_the_range_are_in_it(book):
+    for below, above in zip(book.entries, book.entries[1:], strict=False):
+        border = above.from_bytes_per_s
+        assert book.at(border) is above
+        assert book.at(border * (1 - 1e-9)) is below
+        assert below.makespan_s(book.link_at(border)) == pytest.approx(
+            above.makespan_s(book.link_at(border)), abs=ROUNDING_S
+        )
+    assert book.at(LOW) is book.entries[0]
+    assert book.at(HIGH) is book.entries[-1]
+
+
+@pytest.mark.parametrize("rate", [LOW * 0.999, HIGH * 1.001, float("nan")])
+def test_outside_its_range_a_book_says_so(book, rate):
+    with pytest.raises(InputError, match=r"the book is for 500 kB/s to 20 MB/s, not for"):
+        book.at(rate)
+
+
+def test_a_book_comes_back_from_its_file_as_it_was(book, tmp_path):
+    save_book(tmp_path / "book.json", book)
+
+    assert load_book(tmp_path / "book.json") == book
+
+
+def broken(book: PlanBook, what: str) -> dict:
+    document = msgspec.to_builtins(book)
+    entries = document["entries"]
+    if what == "version":
+        document["version"] = 99
+    elif what == "gap":
+        entries[1]["from_bytes_per_s"] *= 1.01
+    elif what == "empty":
+        document["entries"] = []
+    elif what == "steps":
+        entries[0]["steps"]["edge_ns"] = entries[0]["steps"]["edge_ns"][1:]
+    elif what == "paths":
+        for name in ("device_ns", "sent_bytes", "edge_ns"):
+            entries[0]["steps"][name] += (1,)
+    elif what == "negative":
+        entries[0]["steps"]["tail_ns"] = -1
+    elif what == "model":
+        entries[-1]["plan"]["model"]["sha256"] = "0" * 64
+    elif what == "key":
+        document["colour"] = "red"
+    return document
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("version", "version 99"),
+        ("gap", "gap"),
+        ("empty", "needs entries"),
+        ("steps", "every path"),
+        ("paths", "every path"),
+        ("negative", "below zero"),
+        ("model", "the same model"),
+        ("key", "colour"),
+    ],
+)
+def test_a_damaged_book_is_refused(book, tmp_path, what, message):
+    file = tmp_path / "book.json"
+    file.write_bytes(msgspec.json.encode(broken(book, what)))
+
+    with pytest.raises(FileFormatError, match=message):
+        load_book(file)
+
+
+def test_a_book_for_another_model_is_refused(book):
+    with pytest.raises(FileFormatError, match="plan this model"):
+        book.check(untileable())
+
+
+def test_without_tolerance_every_plan_that_is_somewhere_the_best_is_kept(setting):
+    exact = make_book(setting, (1e6, 4e6), tolerance=0.0, budget=6, probes=0)
+
+    for item in exact.planned:
+        assert exact.makespan_s(item.up_bytes_per_s) <= item.makespan_s + ROUNDING_S
+
+
+def test_a_budget_that_is_too_small_is_reported(setting):
+    small = make_book(setting, (LOW, HIGH), budget=3, probes=0)
+
+    assert len(small.planned) == 3
+    assert not small.settled
+    assert small.regret == 0.0
+
+
+def test_progress_is_told_before_every_rate(setting):
+    told = []
+
+    make_book(
+        setting, (1e6, 2e6), "nfl", budget=3, probes=2, progress=lambda *args: told.append(args)
+    )
+
+    assert [done for done, _, _ in told] == list(range(len(told)))
+    assert {most for _, most, _ in told} == {5}
+
+
+def test_a_network_that_cannot_be_tiled_has_a_book_of_single_cuts():
+    setting = Setting(
+        graph=untileable(), device=ComputeRate(1e5), edge=ComputeRate(1e9), link=parse_link("1MB/s")
+    )
+
+    book = make_book(setting, (1e3, 1e7), probes=2)
+
+    assert [family(entry.plan) for entry in book.entries] == ["device only", "full offload"]
+    assert book.settled
+    assert book.regret == 0.0
+
+
+@pytest.mark.parametrize("rates", [(2e6, 1e6), (0.0, 1e6), (1e6, 1e6), (1e6, float("inf"))])
+def test_an_empty_range_is_refused(setting, rates):
+    with pytest.raises(InputError, match="lowest rate above zero"):
+        make_book(setting, rates)
+
+
+def test_a_convention_under_which_paths_overtake_is_refused(setting):
+    two = msgspec.structs.replace(RUNTIME, name="two-workers", edge_workers=2)
+    crowded = Setting(
+        graph=setting.graph,
+        device=setting.device,
+        edge=setting.edge,
+        link=setting.link,
+        convention=two,
+    )
+
+    with pytest.raises(InputError, match="two-workers"):
+        make_book(crowded, (1e6, 2e6))

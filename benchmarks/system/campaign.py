@@ -10,16 +10,16 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.system.cells import PEERS, SERIAL, Cell, Entry, entries
-from benchmarks.system.contenders import Peer, Planned
-from benchmarks.system.machines import Machines, predicted_s, profile
+from benchmarks.system.cells import AUTO, PEERS, SERIAL, Cell, Entry, entries
+from benchmarks.system.contenders import Peer, Planned, planned_s, rehearsed
+from benchmarks.system.machines import Machines, profile
 from benchmarks.system.measure import measure
 from fusepath.execute.client import connect
 from fusepath.execute.image import load_input
 from fusepath.execute.pixels import to_model_input
 from fusepath.execute.runner import Runner
 from fusepath.onnx_io import load_model, original_with_shape
-from fusepath.plan import InputFormat, fluid_bound_s
+from fusepath.plan import InputFormat, fluid_bound_s, shortlist
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -151,6 +151,10 @@ class Campaign:
                 for size in (1, 4)
             )
             planned = entries(raw, floats, source=subject.model.source)
+            status.update(f"{cell}: rehearsing what auto chooses from")
+            listed = shortlist(raw, source=subject.model.source)
+            chosen = await rehearsed(listed, cell, subject.model, subject.image, edge)
+            planned.append(Entry(name=AUTO, plan=chosen))
             distinct: dict[tuple[object, ...], Entry] = {}
             for entry in planned:
                 distinct.setdefault(entry.does, entry)
@@ -188,7 +192,7 @@ def _with_the_same(
                 rows[ran.name],
                 plan=entry.name,
                 same_as=ran.name,
-                predicted_s=predicted_s(entry),
+                planned_s=planned_s(entry),
             )
 
 

@@ -35,10 +35,10 @@ ALGORITHMS: dict[str, tuple[str, Grid | None]] = {
     "BF 2x2": ("bf", Grid(2, 2)),
     "exact 2x2": ("exact", Grid(2, 2)),
     "JPS": ("jps", None),
+    "PSO-MW": ("psomw", None),
     "stream": ("stream", None),
-    AUTO: ("auto", None),
 }
-ORDER = (DEVICE_ONLY, FLOATS, *list(ALGORITHMS)[1:], SERIAL, *PEER_LABELS.values())
+ORDER = (DEVICE_ONLY, FLOATS, *list(ALGORITHMS)[1:], AUTO, SERIAL, *PEER_LABELS.values())
 """In which order tables and figures name what was run."""
 
 
@@ -78,13 +78,14 @@ class Entry:
         """Entries of which this is equal do the same."""
         plan = self.plan
         return (
-            *(plan.input.dtype, plan.tau, plan.grid, plan.order, plan.cuts, plan.segments),
+            *(plan.input.dtype, plan.tau, plan.grid, plan.sizes),
+            *(plan.order, plan.cuts, plan.segments),
             self.overlaps,
         )
 
 
 def entries(raw: Setting, floats: Setting, *, source: str) -> list[Entry]:
-    """All plans of a cell, in the order in which they are run.
+    """All plans of a cell but that of auto, in the order in which they are run.
 
     Args:
         raw: machines, link and network for a picture that travels as uint8.

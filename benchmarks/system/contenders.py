@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from benchmarks.system.cells import PEER_LABELS
-from benchmarks.system.machines import predicted_s
 from fusepath.execute.limits import RUN_TIMEOUT_S
-from fusepath.execute.run import Playing, Prepared
+from fusepath.execute.run import Playing, Prepared, prepare_best
+from fusepath.timeline import Lane
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from benchmarks.system.processes import PeerDevice
     from fusepath.execute.client import EdgeClient
     from fusepath.onnx_io import Model
+    from fusepath.plan import Plan
+    from fusepath.timeline import Timeline
 
     Array = NDArray[Any]
 
@@ -42,6 +45,7 @@ class Contender(Protocol):
 
     name: str
     choice: str
+    planned_s: float | None
     predicted_s: float | None
     prepare_s: float
 
@@ -55,6 +59,7 @@ class Planned:
 
     name: str
     choice: str
+    planned_s: float | None
     predicted_s: float | None
     prepare_s: float
     prepared: Prepared
@@ -64,15 +69,14 @@ class Planned:
         cls, entry: Entry, cell: Cell, model: Model, image: Array, client: EdgeClient
     ) -> Planned:
         """Build the sessions on both sides; the time that takes is kept."""
-        playing = Playing(
-            pace_bytes_per_s=None, slowdown=cell.slowdown, threads=1, overlaps=entry.overlaps
-        )
+        playing = _playing(cell, overlaps=entry.overlaps)
         started_s = time.perf_counter()
         prepared = await Prepared.make(model, entry.plan, image, client, playing=playing)
         return cls(
             name=entry.name,
             choice=describe(entry),
-            predicted_s=predicted_s(entry),
+            planned_s=planned_s(entry),
+            predicted_s=_latency_s(entry, prepared.predicted),
             prepare_s=time.perf_counter() - started_s,
             prepared=prepared,
         )
@@ -109,6 +113,7 @@ class Peer:
 
     name: str
     choice: str
+    planned_s: float | None
     predicted_s: float | None
     prepare_s: float
     device: PeerDevice
@@ -127,6 +132,7 @@ class Peer:
         return cls(
             name=PEER_LABELS[device.name],
             choice=answer["choice"],
+            planned_s=answer.get("predicted_s"),
             predicted_s=answer.get("predicted_s"),
             prepare_s=time.perf_counter() - started_s,
             device=device,
@@ -143,6 +149,30 @@ class Peer:
             up_bytes=answer["up_bytes"],
             device_macs=None,
         )
+
+
+async def rehearsed(
+    plans: Sequence[Plan], cell: Cell, model: Model, image: Array, client: EdgeClient
+) -> Plan:
+    """What ``fusepath run`` would carry out: the best of the shortlist by its own times."""
+    playing = _playing(cell, overlaps=True)
+    best = await prepare_best(model, plans, image, client, playing=playing)
+    return best.plan
+
+
+def _playing(cell: Cell, *, overlaps: bool) -> Playing:
+    return Playing(pace_bytes_per_s=None, slowdown=cell.slowdown, threads=1, overlaps=overlaps)
+
+
+def planned_s(entry: Entry) -> float:
+    """What an entry is planned to take."""
+    return _latency_s(entry, entry.plan.timeline)
+
+
+def _latency_s(entry: Entry, timeline: Timeline) -> float:
+    if entry.overlaps:
+        return timeline.end_s
+    return sum(timeline.busy_s(lane) for lane in Lane)
 
 
 def describe(entry: Entry) -> str:

@@ -1,4 +1,4 @@
-"""Profiling and prediction: the two places where the benchmark asks fusepath for numbers."""
+"""Profiles of both machines, and what a planner sees of a cell."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import msgspec
 from fusepath.cost import RUNTIME, Link, MachineProfile
 from fusepath.execute.measure import measure_layers
 from fusepath.plan import Setting
-from fusepath.timeline import Lane
 
 if TYPE_CHECKING:
-    from benchmarks.system.cells import Cell, Entry
+    from benchmarks.system.cells import Cell
     from fusepath.execute.client import EdgeClient
     from fusepath.onnx_io import Model
 
@@ -42,10 +41,3 @@ class Machines:
 async def profile(model: Model, client: EdgeClient) -> Machines:
     """Measure both machines, one after the other."""
     return Machines(device=measure_layers(model), edge=await client.profile(model))
-
-
-def predicted_s(entry: Entry) -> float:
-    """What an entry is expected to take."""
-    if entry.overlaps:
-        return entry.plan.makespan_s
-    return sum(entry.plan.timeline.busy_s(lane) for lane in Lane)

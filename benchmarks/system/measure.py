@@ -42,6 +42,7 @@ class Measured:
             plan=self.contender.name,
             same_as="",
             choice=self.contender.choice,
+            planned_s=self.contender.planned_s,
             predicted_s=self.contender.predicted_s,
             measured_s=median_s,
             q1_s=q1_s,

@@ -23,7 +23,10 @@ class Row:
     plan: str
     same_as: str
     choice: str
+    planned_s: float | None
+    """By the planner, from times of layers."""
     predicted_s: float | None
+    """When the plan was prepared, from times of its own sub-models."""
     measured_s: float
     q1_s: float
     q3_s: float

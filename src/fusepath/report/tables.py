@@ -140,7 +140,7 @@ def gains(book: PlanBook, entry: BookEntry) -> tuple[float, float]:
 
 def book_table(book: PlanBook) -> Table:
     """Every entry with its plan, and its makespan and gain at both ends."""
-    table = _table("link up", "plan", "tau", "grid", "cuts", "makespan", "vs NFL")
+    table = empty_table("link up", "plan", "tau", "grid", "cuts", "makespan", "vs NFL")
     for entry in book.entries:
         plan = entry.plan
         cuts = [item.cut for item in plan.segments] or sorted(set(plan.cuts))

@@ -89,8 +89,8 @@ async def probe(
     """Measure a link by transfers up and down.
 
     Sizes are tried in turn, small ones first, so that a passing disturbance does not hit one size
-    alone. A slow link is spared the large ones: a size is used if a few rounds with it fit into what
-    is left of the time.
+    alone. A slow link is spared the large ones: a size is used if a few rounds with it fit into
+    what is left of the time.
 
     Args:
         exchange: does one transfer; `EdgeClient.exchange_s`.

@@ -32,7 +32,19 @@ if TYPE_CHECKING:
 MODEL = "zoo:squeezenet?size=32"
 SIZE = 32
 MACHINES = ["--device", "10GFLOPS", "--edge", "500GFLOPS", "--link", "1.1MB/s"]
-COMMANDS = ["book", "compare", "demo", "inspect", "plan", "run", "serve", "simulate", "zoo"]
+COMMANDS = [
+    "book",
+    "compare",
+    "demo",
+    "inspect",
+    "plan",
+    "probe",
+    "profile",
+    "run",
+    "serve",
+    "simulate",
+    "zoo",
+]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SIZES_BYTES = (1_000, 4_000, 16_000, 64_000, 256_000, 1_000_000, 4_000_000)
 _ROUNDS = 9
+_LEAST_ROUNDS = 4
 _LOW, _HIGH = 0.2, 0.8
 _LEAST_SIZES = 3
 """Sizes that are measured however slow the link is: a line needs some points."""
@@ -55,7 +56,7 @@ class Direction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     round_trip_s: float
     """What a transfer takes whatever its size, the empty message in return included."""
     spread: float
-    """Between 20th and 80th percentile of the largest size, as a part of the median."""
+    """Between 20th and 80th percentile as a part of the median, of the larger half of the sizes."""
     sizes: tuple[SizeTime, ...]
 
 
@@ -88,8 +89,8 @@ async def probe(
     """Measure a link by transfers up and down.
 
     Sizes are tried in turn, small ones first, so that a passing disturbance does not hit one size
-    alone. A slow link is spared the large ones: a size is used if all its transfers so far would
-    fit into what is left of the time.
+    alone. A slow link is spared the large ones: a size is used if a few rounds with it fit into
+    what is left of the time.
 
     Args:
         exchange: does one transfer; `EdgeClient.exchange_s`.
@@ -147,13 +148,15 @@ async def _sample(
             # The next one takes about as much longer as it is larger, and so do its repeats.
             largest = max(first_s)
             expected_s = first_s[largest] * size_bytes / largest
-            if expected_s * 3 + sum(first_s.values()) > deadline_s - clock():
+            round_s = expected_s + sum(first_s.values())
+            if expected_s + _LEAST_ROUNDS * round_s > deadline_s - clock():
                 break
         first_s[size_bytes] = await transfer_s(size_bytes)
     samples: dict[int, list[float]] = {size_bytes: [] for size_bytes in first_s}
     for turn in range(_ROUNDS):
         if turn > 0 and clock() + sum(first_s.values()) > deadline_s:
             break
+        await transfer_s(0)  # what the largest size has left behind is not the smallest one's
         for size_bytes, taken_s in samples.items():
             taken_s.append(await transfer_s(size_bytes))
         progress((turn + 1) / _ROUNDS)
@@ -166,8 +169,8 @@ def fit_direction(samples: dict[int, list[float]]) -> Direction:
 
     The line is fitted to low percentiles, which show the link alone. Its slope is the median of
     the slopes between all pairs of sizes, weighted by how far apart these are: a pair of small
-    sizes says little about the rate. Its start is the median of what is left, over the smaller half
-    of the sizes.
+    sizes says little about the rate. Its start is the lower median of what is left, over the
+    smaller half of the sizes: a disturbance only ever adds time.
 
     Args:
         samples: at least two sizes, each with at least one time.
@@ -184,7 +187,7 @@ def fit_direction(samples: dict[int, list[float]]) -> Direction:
     if per_byte_s <= 0:
         per_byte_s = low_s[-1] / sizes[-1]
     smaller = range((len(sizes) + 1) // 2)
-    start_s = max(statistics.median(low_s[i] - sizes[i] * per_byte_s for i in smaller), 0.0)
+    start_s = max(statistics.median_low(low_s[i] - sizes[i] * per_byte_s for i in smaller), 0.0)
     times = tuple(
         SizeTime(
             size_bytes=size,
@@ -196,11 +199,12 @@ def fit_direction(samples: dict[int, list[float]]) -> Direction:
         )
         for size, low in zip(sizes, low_s, strict=True)
     )
-    largest = times[-1]
     return Direction(
         bytes_per_s=1 / per_byte_s,
         round_trip_s=start_s,
-        spread=(largest.high_s - largest.low_s) / largest.median_s,
+        spread=statistics.median(
+            (item.high_s - item.low_s) / item.median_s for item in times[len(times) // 2 :]
+        ),
         sizes=times,
     )
 

@@ -79,7 +79,7 @@ def test_reusing_halos_beats_one_cut_and_tiles_on_squeezenet(squeezenet):
 def test_auto_is_never_worse_than_any_family(squeezenet, device, link):
     setting = setting_of(squeezenet, device=device, link=link)
 
-    auto = make_plan(setting, "auto").makespan_s
+    auto = make_plan(setting, "auto", time_limit_s=60).makespan_s
 
     for name in ("device-only", "full-offload", "nfl", "mw", "stream"):
         assert auto <= make_plan(setting, name).makespan_s

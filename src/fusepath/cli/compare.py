@@ -33,7 +33,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Plan MODEL with every algorithm and show them side by side."""
-    from fusepath.errors import InfeasibleError
+    from fusepath.errors import InfeasibleError, UnsupportedOperatorError
     from fusepath.plan import ALGORITHMS, make_plan
     from fusepath.report import plans_table, render
     from fusepath.tiling import Grid
@@ -51,7 +51,7 @@ def command(
             plan = make_plan(
                 setting, name, grid=tiles if algorithm.tiles else None, source=loaded.source
             )
-        except InfeasibleError as error:
+        except (InfeasibleError, UnsupportedOperatorError) as error:
             click.echo(f"{name} is left out: {error} …", err=True)
             continue
         plans.append(plan)

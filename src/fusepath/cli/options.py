@@ -27,14 +27,27 @@ input_shape_option = click.option(
 )
 algorithm_option = click.option(
     "--algorithm",
-    help="auto, stream, exact, mw, jps, bf, nfl, device-only or full-offload; auto without, mw "
-    "with --grid or --tau.",
+    help="auto, stream, exact, mw, psomw, jps, bf, nfl, device-only or full-offload; auto without, "
+    "mw with --grid, --tau or --tiles auto.",
 )
 grid_option = click.option(
     "--grid", metavar="RxC", default="auto", help="Tiles in rows x columns; auto searches k x k."
 )
 tau_option = click.option(
     "--tau", type=int, help="Fused layer (1-based); all are searched without."
+)
+tiles_option = click.option(
+    "--tiles",
+    type=click.Choice(["equal", "auto"]),
+    default="equal",
+    show_default=True,
+    help="Sizes of tiles: as equal as can be, or chosen by the algorithm.",
+)
+time_limit_option = click.option(
+    "--time-limit",
+    type=click.FloatRange(0.0, 3600),
+    metavar="SECONDS",
+    help="For auto (1 without) and for the sizes of tiles (10 without).",
 )
 mean_option = click.option(
     "--mean", default="0", metavar="M[,M,M]", help="Subtracted from the pixels of an image."
@@ -116,11 +129,11 @@ def open_setting(
     return loaded, setting
 
 
-def choose_algorithm(named: str | None, *, grid: str, tau: int | None) -> str:
-    """What plans where nobody says: auto, which chooses grid and fused layer itself, or MW."""
+def choose_algorithm(named: str | None, *, grid: str, tau: int | None, tiles: str = "equal") -> str:
+    """What plans where nobody says: auto, which chooses all of a tiling itself, or MW."""
     if named is not None:
         return named
-    return "auto" if grid == "auto" and tau is None else "mw"
+    return "auto" if grid == "auto" and tau is None and tiles == "equal" else "mw"
 
 
 def parse_channels(text: str, option: str, *, nonzero: bool = False) -> tuple[float, ...]:

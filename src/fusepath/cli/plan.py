@@ -20,6 +20,8 @@ from fusepath.cli.options import (
     print_json,
     std_option,
     tau_option,
+    tiles_option,
+    time_limit_option,
 )
 
 
@@ -29,6 +31,8 @@ from fusepath.cli.options import (
 @algorithm_option
 @grid_option
 @tau_option
+@tiles_option
+@time_limit_option
 @mean_option
 @std_option
 @input_shape_option
@@ -43,6 +47,8 @@ def command(
     algorithm: str | None,
     grid: str,
     tau: int | None,
+    tiles: str,
+    time_limit: float | None,
     mean: str,
     std: str,
     input_shape: str | None,
@@ -54,7 +60,7 @@ def command(
     from fusepath.report import gantt, plan_text
     from fusepath.tiling import Grid
 
-    tiles = None if grid == "auto" else Grid.parse(grid)
+    fixed = None if grid == "auto" else Grid.parse(grid)
     channels = parse_channels(mean, "--mean"), parse_channels(std, "--std", nonzero=True)
     loaded, setting = open_setting(
         model, input_shape, device=device, edge=edge, link=link, convention=convention
@@ -62,9 +68,11 @@ def command(
     check_channels(loaded, mean=channels[0], std=channels[1])
     plan = make_plan(
         setting,
-        choose_algorithm(algorithm, grid=grid, tau=tau),
-        grid=tiles,
+        choose_algorithm(algorithm, grid=grid, tau=tau, tiles=tiles),
+        grid=fixed,
         tau=tau,
+        unequal=tiles == "auto",
+        time_limit_s=time_limit,
         source=loaded.source,
         mean=channels[0],
         std=channels[1],

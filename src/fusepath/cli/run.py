@@ -20,6 +20,8 @@ from fusepath.cli.options import (
     print_json,
     std_option,
     tau_option,
+    tiles_option,
+    time_limit_option,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 @algorithm_option
 @grid_option
 @tau_option
+@tiles_option
+@time_limit_option
 @click.option("--device", metavar="RATE|FILE", help="Plan for this device; measured without.")
 @click.option(
     "--edge-machine", metavar="RATE|FILE", help="Plan for this edge server; measured without."
@@ -79,6 +83,8 @@ def command(
     algorithm: str | None,
     grid: str,
     tau: int | None,
+    tiles: str,
+    time_limit: float | None,
     device: str | None,
     edge_machine: str | None,
     link: str | None,
@@ -112,7 +118,7 @@ def command(
         link=parse_link(link) if link else None,
     )
     pace_bytes_per_s = parse_bytes_per_s(pace) if pace else None
-    tiles = None if grid == "auto" else Grid.parse(grid)
+    fixed = None if grid == "auto" else Grid.parse(grid)
     channels = parse_channels(mean, "--mean"), parse_channels(std, "--std", nonzero=True)
     plan = load_plan(plan_file) if plan_file else None
     loaded = open_model(model, input_shape)
@@ -122,9 +128,11 @@ def command(
         load_input(input_file, loaded.graph.input, resize=resize),
         edge=edge,
         plan=plan,
-        algorithm=choose_algorithm(algorithm, grid=grid, tau=tau),
-        grid=tiles,
+        algorithm=choose_algorithm(algorithm, grid=grid, tau=tau, tiles=tiles),
+        grid=fixed,
         tau=tau,
+        unequal=tiles == "auto",
+        time_limit_s=time_limit,
         given=given,
         pace_bytes_per_s=pace_bytes_per_s,
         slowdown=slowdown,

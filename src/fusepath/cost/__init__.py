@@ -28,7 +28,7 @@ from fusepath.cost.machine import (
     piece_s,
     strip_s,
 )
-from fusepath.cost.paths import PathCosts, path_costs
+from fusepath.cost.paths import PathCosts, TileCosts, path_costs
 from fusepath.cost.strips import StripCosts, strip_costs
 from fusepath.cost.work import (
     bytes_per_element,
@@ -58,6 +58,7 @@ __all__ = [
     "StripCosts",
     "TableLayer",
     "TableLink",
+    "TileCosts",
     "bytes_per_element",
     "cut_bytes",
     "described_convention",

@@ -10,10 +10,20 @@ import numpy as np
 from fusepath.cost.convention import Convention, Regions
 from fusepath.cost.machine import piece_s
 from fusepath.cost.work import bytes_per_element
-from fusepath.tiling import Grid, Intervals, aligned_regions, check_tileable, needed_regions
+from fusepath.tiling import (
+    Grid,
+    Intervals,
+    Sizes,
+    TileSizes,
+    aligned_regions,
+    check_tileable,
+    ends_of,
+    needed_regions,
+    scaled_intervals,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,6 +44,8 @@ class PathCosts:
 
     tau: int
     grid: Grid
+    sizes: TileSizes | None = None
+    """Of unequal tiles."""
     row_class: IntArray
     """Class of each row of tiles; shape (rows,)."""
     col_class: IntArray
@@ -70,6 +82,19 @@ class _AxisLengths:
     def take(self, chosen: IntArray) -> _AxisLengths:
         return _AxisLengths(self.device[chosen], self.edge[chosen], self.sent[chosen])
 
+    @classmethod
+    def joined(cls, parts: Sequence[_AxisLengths]) -> _AxisLengths:
+        return cls(
+            np.concatenate([part.device for part in parts]),
+            np.concatenate([part.edge for part in parts]),
+            np.concatenate([part.sent for part in parts]),
+        )
+
+    @property
+    def key(self) -> bytes:
+        """Equal for equal lengths."""
+        return self.device.tobytes() + self.edge.tobytes() + self.sent.tobytes()
+
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
@@ -101,6 +126,90 @@ class _Axis:
         return self.lengths.take(present), inverse
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Prices:
+    """What a position of each map of layers ``1 … tau`` costs."""
+
+    graph: ModelGraph
+    tau: int
+    regions: Regions
+    device: tuple[Charge, ...]
+    edge: tuple[Charge, ...]
+    maps: tuple[str, ...]
+    """All maps that a cut may send."""
+    bytes_per_position: FloatArray
+    device_call_s: FloatArray
+    """Fixed seconds of a piece, by cut; shape (cuts,)."""
+    edge_call_s: FloatArray
+
+    @classmethod
+    def of(
+        cls, graph: ModelGraph, tau: int, device: Machine, edge: Machine, convention: Convention
+    ) -> _Prices:
+        check_tileable(graph, tau)
+        cuts = range(1, tau + 2)
+        maps = sorted({name for cut in cuts for name in graph.frontier(cut - 1)})
+        return cls(
+            graph=graph,
+            tau=tau,
+            regions=convention.regions,
+            device=tuple(c for c in device.charges(graph, convention) if c.layer <= tau),
+            edge=tuple(c for c in edge.charges(graph, convention) if c.layer <= tau),
+            maps=tuple(maps),
+            bytes_per_position=np.array(
+                [graph.tensors[m].channels * bytes_per_element(graph, m, convention) for m in maps]
+            ),
+            device_call_s=np.array([piece_s(device, 1, cut - 1) for cut in cuts]),
+            edge_call_s=np.array([piece_s(edge, cut, tau) for cut in cuts]),
+        )
+
+    def costs(
+        self,
+        grid: Grid,
+        rows: tuple[_AxisLengths, IntArray],
+        cols: tuple[_AxisLengths, IntArray],
+        sizes: TileSizes | None = None,
+    ) -> PathCosts:
+        """Costs from the lengths of rows and columns by class, and the class of each of them."""
+        (tall, row_class), (wide, col_class) = rows, cols
+        device_weights = np.array([charge.seconds for charge in self.device])
+        edge_weights = np.array([charge.seconds for charge in self.edge])
+        return PathCosts(
+            tau=self.tau,
+            grid=grid,
+            sizes=sizes,
+            row_class=row_class,
+            col_class=col_class,
+            device_s=_areas(tall.device, wide.device, device_weights) + self.device_call_s,
+            up_bytes=_whole(_areas(tall.sent, wide.sent, self.bytes_per_position)),
+            edge_s=_areas(tall.edge, wide.edge, edge_weights) + self.edge_call_s,
+        )
+
+    def lengths(self, fused: Mapping[str, Intervals], axis: int) -> _AxisLengths:
+        """Lengths along an axis for parts of the maps of the fused layer."""
+        graph, cuts = self.graph, self.tau + 1
+        lengths = _Lengths.of(graph, self.tau, fused, axis=axis, regions=self.regions)
+        count = len(next(iter(fused.values())))
+        device = np.zeros((count, cuts, len(self.device)))
+        edge = np.zeros((count, cuts, len(self.edge)))
+        sent = np.zeros((count, cuts, len(self.maps)))
+        for cut in range(1, cuts + 1):
+            for j, name in enumerate(self.maps):
+                if name in graph.sent(cut):
+                    sent[:, cut - 1, j] = lengths.needed(name)
+            for table, charges, first, last in (
+                (device, self.device, 1, cut - 1),
+                (edge, self.edge, cut, self.tau),
+            ):
+                if first > last:
+                    continue
+                computed = lengths.computed(first, last)
+                for j, charge in enumerate(charges):
+                    if first <= charge.layer <= last:
+                        table[:, cut - 1, j] = computed(charge.tensor)
+        return _AxisLengths(device, edge, sent)
+
+
 def path_costs(
     graph: ModelGraph,
     tau: int,
@@ -116,48 +225,80 @@ def path_costs(
         GeometryError: ``tau`` is no layer.
         UnsupportedOperatorError: ``tau`` lies behind the tileable prefix.
     """
-    check_tileable(graph, tau)
-    device_charges = [c for c in device.charges(graph, convention) if c.layer <= tau]
-    edge_charges = [c for c in edge.charges(graph, convention) if c.layer <= tau]
-    maps = sorted({name for cut in range(1, tau + 2) for name in graph.frontier(cut - 1)})
-    bytes_per_position = np.array(
-        [graph.tensors[m].channels * bytes_per_element(graph, m, convention) for m in maps]
-    )
-    device_weights = np.array([c.seconds for c in device_charges])
-    edge_weights = np.array([c.seconds for c in edge_charges])
-
+    prices = _Prices.of(graph, tau, device, edge, convention)
     axes: list[_Axis] = []
     for axis in (0, 1):
         parts = sorted({grid.rows if axis == 0 else grid.cols for grid in grids})
         if axis == 1 and list(axes[0].starts) == parts and _is_symmetric(graph, tau):
             axes.append(axes[0])
             continue
-        lengths = _axis_lengths(
-            graph,
-            tau,
-            parts,
-            axis,
-            device_charges=device_charges,
-            edge_charges=edge_charges,
-            maps=maps,
-            regions=convention.regions,
-        )
-        axes.append(_Axis.of(lengths, parts))
-
-    device_call = np.array([piece_s(device, 1, cut - 1) for cut in range(1, tau + 2)])
-    edge_call = np.array([piece_s(edge, cut, tau) for cut in range(1, tau + 2)])
+        fused = {
+            name: _split_all(graph.tensors[name].size(axis), parts) for name in graph.frontier(tau)
+        }
+        axes.append(_Axis.of(prices.lengths(fused, axis), parts))
     for grid in grids:
-        rows, row_class = axes[0].grid(grid.rows)
-        cols, col_class = axes[1].grid(grid.cols)
-        yield PathCosts(
-            tau=tau,
-            grid=grid,
-            row_class=row_class,
-            col_class=col_class,
-            device_s=_areas(rows.device, cols.device, device_weights) + device_call,
-            up_bytes=_whole(_areas(rows.sent, cols.sent, bytes_per_position)),
-            edge_s=_areas(rows.edge, cols.edge, edge_weights) + edge_call,
-        )
+        yield prices.costs(grid, axes[0].grid(grid.rows), axes[1].grid(grid.cols))
+
+
+_Ends = dict[tuple[int, int], _AxisLengths]
+"""Lengths of one row (column) of tiles, by its ends in the fused layer."""
+
+
+class TileCosts:
+    """Costs of tiles of one fused layer, whatever their sizes.
+
+    What a row (column) of tiles computes and sends depends on its two ends alone, so every pair of
+    ends is walked back only once.
+
+    Raises:
+        GeometryError: ``tau`` is no layer.
+        UnsupportedOperatorError: ``tau`` lies behind the tileable prefix.
+    """
+
+    def __init__(
+        self,
+        graph: ModelGraph,
+        tau: int,
+        *,
+        device: Machine,
+        edge: Machine,
+        convention: Convention,
+    ) -> None:
+        self._prices = _Prices.of(graph, tau, device, edge, convention)
+        self._met: tuple[_Ends, _Ends] = ({}, {})
+
+    def meet(self, several: Iterable[TileSizes]) -> None:
+        """Walk back all new pairs of ends at once, which is quicker than one by one."""
+        prices = self._prices
+        graph = prices.graph
+        wanted = list(several)
+        for axis, met in enumerate(self._met):
+            new = sorted({e for sizes in wanted for e in ends_of(sizes.along(axis))} - met.keys())
+            if not new:
+                continue
+            fused = graph.fused_size(prices.tau, axis)
+            shares = {
+                name: scaled_intervals(new, fused, graph.tensors[name].size(axis))
+                for name in graph.frontier(prices.tau)
+            }
+            lengths = prices.lengths(shares, axis)
+            same = {part.key: part for part in met.values()}
+            for at, ends in enumerate(new):
+                part = lengths.take(np.array([at]))
+                met[ends] = same.setdefault(part.key, part)
+
+    def of(self, sizes: TileSizes) -> PathCosts:
+        """Costs of one grid of tiles."""
+        self.meet([sizes])
+        rows, cols = (self._classes(sizes.along(axis), axis) for axis in (0, 1))
+        return self._prices.costs(Grid(*sizes.grid), rows, cols, sizes)
+
+    def _classes(self, sizes: Sizes, axis: int) -> tuple[_AxisLengths, IntArray]:
+        parts = [self._met[axis][ends] for ends in ends_of(sizes)]
+        kinds = {id(part): part for part in parts}  # equal lengths are one object, see `meet`
+        places = {kind: place for place, kind in enumerate(kinds)}
+        class_of = np.array([places[id(part)] for part in parts])
+        return _AxisLengths.joined(list(kinds.values())), class_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,42 +360,6 @@ def _areas(rows: FloatArray, cols: FloatArray, weights: NDArray[Any]) -> FloatAr
 def _whole(sizes: FloatArray) -> IntArray:
     """Bytes are whole, also where shares are not."""
     return np.rint(sizes).astype(np.int64)
-
-
-def _axis_lengths(
-    graph: ModelGraph,
-    tau: int,
-    parts: Sequence[int],
-    axis: int,
-    *,
-    device_charges: Sequence[Charge],
-    edge_charges: Sequence[Charge],
-    maps: Sequence[str],
-    regions: Regions,
-) -> _AxisLengths:
-    fused = {
-        name: _split_all(graph.tensors[name].size(axis), parts) for name in graph.frontier(tau)
-    }
-    lengths = _Lengths.of(graph, tau, fused, axis=axis, regions=regions)
-    count, cuts = sum(parts), tau + 1
-    device = np.zeros((count, cuts, len(device_charges)))
-    edge = np.zeros((count, cuts, len(edge_charges)))
-    sent = np.zeros((count, cuts, len(maps)))
-    for cut in range(1, tau + 2):
-        for j, name in enumerate(maps):
-            if name in graph.sent(cut):
-                sent[:, cut - 1, j] = lengths.needed(name)
-        for table, charges, first, last in (
-            (device, device_charges, 1, cut - 1),
-            (edge, edge_charges, cut, tau),
-        ):
-            if first > last:
-                continue
-            computed = lengths.computed(first, last)
-            for j, charge in enumerate(charges):
-                if first <= charge.layer <= last:
-                    table[:, cut - 1, j] = computed(charge.tensor)
-    return _AxisLengths(device, edge, sent)
 
 
 def _split_all(size: int, parts: Sequence[int]) -> Intervals:

@@ -30,7 +30,7 @@ class Paths:
         if plan.segments:
             return cls(plan.strip_tiling(graph))
         unsplit = plan.is_whole and (plan.tau == graph.depth or plan.tau > graph.tileable_layers)
-        return cls(None if unsplit else Tiling(graph, plan.tau, plan.tiles))
+        return cls(None if unsplit else Tiling(graph, plan.tau, plan.tiles, plan.sizes))
 
     def box(self, path: int, tensor: str) -> Box | None:
         """The part of a map that path ``path`` (0-based) holds; None where a strip adds nothing."""

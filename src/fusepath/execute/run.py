@@ -78,6 +78,8 @@ def run(
     algorithm: str = "mw",
     grid: Grid | None = None,
     tau: int | None = None,
+    unequal: bool = False,
+    time_limit_s: float | None = None,
     given: Given = Given(),
     pace_bytes_per_s: float | None = None,
     slowdown: float = 1.0,
@@ -102,6 +104,8 @@ def run(
         algorithm: how to plan otherwise.
         grid: fixed grid for the algorithm.
         tau: fixed fused layer for the algorithm.
+        unequal: let the algorithm choose the sizes of tiles.
+        time_limit_s: of a planner that can be cut short.
         given: machines and link that need not be measured.
         pace_bytes_per_s: play a link of this rate.
         slowdown: play a device slower by this factor.
@@ -125,7 +129,14 @@ def run(
             edge=edge,
             plan=plan,
             planning=_Planning(
-                algorithm=algorithm, grid=grid, tau=tau, given=given, mean=mean, std=std
+                algorithm=algorithm,
+                grid=grid,
+                tau=tau,
+                unequal=unequal,
+                time_limit_s=time_limit_s,
+                given=given,
+                mean=mean,
+                std=std,
             ),
             playing=Playing(pace_bytes_per_s=pace_bytes_per_s, slowdown=slowdown, threads=threads),
             repeats=repeats,
@@ -141,6 +152,8 @@ class _Planning:
     algorithm: str
     grid: Grid | None
     tau: int | None
+    unequal: bool
+    time_limit_s: float | None
     given: Given
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -200,6 +213,8 @@ async def _run(
                 planning.algorithm,
                 grid=planning.grid,
                 tau=planning.tau,
+                unequal=planning.unequal,
+                time_limit_s=planning.time_limit_s,
                 source=model.source,
                 mean=planning.mean,
                 std=planning.std,

@@ -5,17 +5,12 @@ from fusepath.plan.brute_force import brute_force
 from fusepath.plan.check import violations
 from fusepath.plan.exact import exact
 from fusepath.plan.fluid import FluidBound, fluid_bound, fluid_bound_s
+from fusepath.plan.found import Found, Search
 from fusepath.plan.jps import johnson_partition
 from fusepath.plan.milp import milp
 from fusepath.plan.minimizing_waiting import minimizing_waiting
 from fusepath.plan.offload import InputFormat, ModelReference, Plan, Segment, load_plan, save_plan
-from fusepath.plan.planner import (
-    ALGORITHMS,
-    Found,
-    Search,
-    make_plan,
-    search_plainly,
-)
+from fusepath.plan.planner import ALGORITHMS, make_plan
 from fusepath.plan.problem import NS_PER_S, Problem, problem_of_paths
 from fusepath.plan.pruned import faster_schedule, pruned_brute_force
 from fusepath.plan.realize import problem_of_plan
@@ -24,6 +19,7 @@ from fusepath.plan.schedule import PathTimes, Schedule, evaluate
 from fusepath.plan.setting import Setting, Tiled
 from fusepath.plan.single_cut import best_single_cut, problem_of_table
 from fusepath.plan.stream import strip_problem
+from fusepath.plan.tilings import search_plainly
 from fusepath.plan.work import PlanWork, work_of
 
 __all__ = [

@@ -9,7 +9,7 @@ import msgspec
 from fusepath import jsonfile
 from fusepath.cost import Convention, Link, Machine
 from fusepath.errors import FileFormatError, FusepathError
-from fusepath.tiling import Band, Grid, StripTiling, Tiling, check_tileable
+from fusepath.tiling import Band, Grid, StripTiling, TileSizes, Tiling, check_tileable
 from fusepath.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -75,6 +75,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     whole path on the device. One path with ``tau`` equal to the number of layers is the unsplit
     network, which may be cut anywhere.
 
+    ``tile_rows`` and ``tile_cols`` give the rows (columns) of the fused layer that each grid row
+    (column) takes; tiles are as equal as can be where they are left out.
+
     A plan with ``segments`` streams: its paths are strips of rows, numbered segment by segment, and
     its grid is one column of them.
     """
@@ -93,6 +96,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     input: InputFormat
     tau: int
     grid: tuple[int, int]
+    tile_rows: tuple[int, ...] = ()
+    tile_cols: tuple[int, ...] = ()
     order: tuple[int, ...]
     cuts: tuple[int, ...]
     segments: tuple[Segment, ...] = ()
@@ -119,6 +124,17 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def tiles(self) -> Grid:
         """The grid as a value of its own."""
         return Grid(*self.grid)
+
+    @property
+    def sizes(self) -> TileSizes | None:
+        """Sizes of unequal tiles; None where they are equal.
+
+        Raises:
+            GeometryError: a size is missing or below 1.
+        """
+        if not self.tile_rows and not self.tile_cols:
+            return None
+        return TileSizes(self.tile_rows, self.tile_cols)
 
     @property
     def is_whole(self) -> bool:
@@ -171,9 +187,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         try:
             if self.segments:
                 self._check_segments(graph)
-            elif paths > 1:
+            elif paths > 1 or self.sizes is not None:
                 check_tileable(graph, self.tau)
-                Tiling(graph, self.tau, self.tiles)
+                Tiling(graph, self.tau, self.tiles, self.sizes)
         except FusepathError as error:
             raise FileFormatError(f"plan: {error}") from error
 
@@ -185,6 +201,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 f"plan: {strips.paths} strips in segments, but the grid is {self.tiles} and the "
                 f"cuts are not those of the segments"
             )
+        if self.sizes is not None:
+            raise FileFormatError("plan: strips have no tile sizes")
         if self.order != tuple(range(1, strips.paths + 1)):
             raise FileFormatError("plan: strips must come in the order of their segments")
 

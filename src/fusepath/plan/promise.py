@@ -30,11 +30,14 @@ _WEIGHTS = np.array(
 """Weights of (device, link, edge); any set is valid, more of them bound better."""
 
 
-def quick_bounds_ns(setting: Setting, tilings: Sequence[Tiled]) -> IntArray:
+def quick_bounds_ns(
+    setting: Setting, tilings: Sequence[Tiled], *, last_cut: bool = False
+) -> IntArray:
     """For each tiling, a time that no schedule with cuts ``1 … tau`` can beat.
 
-    The arguments are those of `lower_bound_ns`, with fewer weights and before the paths of the
-    problem are spelt out. The way back is not counted.
+    With ``last_cut``, cut ``tau + 1`` may be chosen as well. The arguments are those of
+    `lower_bound_ns`, with fewer weights and before the paths of the problem are spelt out. The way
+    back is not counted.
     """
     convention = setting.convention
     weights = _WEIGHTS
@@ -46,7 +49,7 @@ def quick_bounds_ns(setting: Setting, tilings: Sequence[Tiled]) -> IntArray:
     weights = weights * per_worker
     bounds = np.empty(len(tilings), dtype=np.int64)
     for at, tiled in enumerate(tilings):
-        cuts = tiled.tau
+        cuts = tiled.tau + last_cut
         times = np.stack(
             [
                 tiled.device_ns[:, :cuts],

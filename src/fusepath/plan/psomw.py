@@ -26,19 +26,23 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from fusepath.errors import InfeasibleError
+from fusepath.errors import InfeasibleError, InputError
+from fusepath.plan.fluid import fluid_bound_s
+from fusepath.plan.found import Found
 from fusepath.plan.minimizing_waiting import minimizing_waiting
+from fusepath.plan.problem import NS_PER_S
+from fusepath.tiling import Grid, TileSizes, check_tileable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from fusepath.plan.found import Search
     from fusepath.plan.problem import Problem
     from fusepath.plan.schedule import Schedule
+    from fusepath.plan.setting import Setting
+    from fusepath.tiling import Sizes
 
     FloatArray = NDArray[np.float64]
-
-Sizes = tuple[int, ...]
-"""Rows (columns) of the fused layer that each grid row (column) takes; they add up to all."""
 
 
 class FusedLayers(Protocol):
@@ -83,6 +87,51 @@ class SwarmFound:
     schedule: Schedule
     evaluated: int
     """Different strategies that MW was run on."""
+
+
+_SEED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Layers:
+    """The fused layers of a setting; like MW's, their paths are offloaded before they end."""
+
+    setting: Setting
+
+    @property
+    def last(self) -> int:
+        return self.setting.graph.tileable_layers
+
+    def size(self, tau: int) -> tuple[int, int]:
+        graph = self.setting.graph
+        return graph.fused_size(tau, 0), graph.fused_size(tau, 1)
+
+    def problem(self, tau: int, rows: Sizes, cols: Sizes) -> Problem:
+        sizes = TileSizes(rows, cols)
+        return self.setting.problem(tau, Grid(*sizes.grid), sizes).restricted(tau)
+
+
+def search_swarm(setting: Setting, search: Search) -> Found:
+    """PSO-MW with its default swarm and a fixed seed.
+
+    Raises:
+        InputError: a grid or a fused layer was asked for.
+        UnsupportedOperatorError: the very first layer cannot be tiled.
+    """
+    if search.grid is not None or search.tau is not None:
+        raise InputError("psomw chooses tiles and fused layer itself: leave out --grid and --tau")
+    check_tileable(setting.graph, 1)
+    swarm = particle_swarm(_Layers(setting), np.random.default_rng(_SEED))
+    makespan_ns = swarm.schedule.makespan_ns
+    sizes = TileSizes(swarm.rows, swarm.cols)
+    return Found(
+        tau=swarm.tau,
+        grid=Grid(*sizes.grid),
+        sizes=sizes,
+        schedule=swarm.schedule,
+        lower_bound_ns=min(int(fluid_bound_s(setting) * NS_PER_S), makespan_ns),
+        evaluated=swarm.evaluated,
+    )
 
 
 def particle_swarm(

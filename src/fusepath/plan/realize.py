@@ -23,4 +23,4 @@ def problem_of_plan(setting: Setting, plan: Plan) -> tuple[Problem, tuple[int, .
     """
     if plan.segments:
         return strip_problem(setting, plan.tau, plan.segments), (1,) * len(plan.cuts)
-    return setting.problem(plan.tau, plan.tiles), plan.cuts
+    return setting.problem(plan.tau, plan.tiles, plan.sizes), plan.cuts

@@ -14,6 +14,7 @@ from fusepath.cost import (
     Link,
     Machine,
     PathCosts,
+    TileCosts,
     cut_bytes,
     overhead_s,
     path_costs,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fusepath.graph import ModelGraph
+    from fusepath.tiling import TileSizes
 
     IntArray = NDArray[np.int64]
 
@@ -71,7 +73,7 @@ class Setting:
     def at(self, link: Link) -> Setting:
         """The same machines joined by another link."""
         other = replace(self, link=link)
-        for name in ("_tiled", "_device_layers_s", "_edge_layers_s"):
+        for name in ("_tiled", "_tile_costs", "_device_layers_s", "_edge_layers_s"):
             other.__dict__[name] = getattr(self, name)
         return other
 
@@ -170,11 +172,34 @@ class Setting:
             tail_ns=tiled.tail_ns,
         )
 
-    def problem(self, tau: int, grid: Grid) -> Problem:
+    def tile_costs(self, tau: int) -> TileCosts:
+        """Costs of tiles of any sizes over fused layer ``tau``.
+
+        Raises:
+            GeometryError: ``tau`` is no layer.
+            UnsupportedOperatorError: ``tau`` cannot be tiled.
+        """
+        if tau not in self._tile_costs:
+            self._tile_costs[tau] = TileCosts(
+                self.graph, tau, device=self.device, edge=self.edge, convention=self.convention
+            )
+        return self._tile_costs[tau]
+
+    @cached_property
+    def _tile_costs(self) -> dict[int, TileCosts]:
+        return {}
+
+    def problem(self, tau: int, grid: Grid, sizes: TileSizes | None = None) -> Problem:
         """The problem of a plan: of the whole network for one path with ``tau = depth``."""
-        if grid.paths == 1 and tau == self.graph.depth:
+        if grid.paths == 1 and tau == self.graph.depth and sizes is None:
             return self.whole_problem()
-        return self.tiled_problem(next(iter(self.path_costs(tau, [grid]))))
+        return self.tiled_problem(self.costs(tau, grid, sizes))
+
+    def costs(self, tau: int, grid: Grid, sizes: TileSizes | None = None) -> PathCosts:
+        """Costs of the paths of one grid, of unequal tiles where sizes are given."""
+        if sizes is not None:
+            return self.tile_costs(tau).of(sizes)
+        return next(iter(self.path_costs(tau, [grid])))
 
     @cached_property
     def _device_layers_s(self) -> list[float]:

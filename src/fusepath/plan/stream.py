@@ -9,6 +9,7 @@ costs allow.
 from __future__ import annotations
 
 import itertools
+import time
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -89,6 +90,11 @@ class _Layer:
         """Seconds of the whole prefix on device, link and edge server, by cut; shape (3, cuts)."""
         return self.per_row_s @ self.costs.stops[:, -1]
 
+    @cached_property
+    def pair_bounds_s(self) -> FloatArray:
+        """What two segments with these cuts cannot beat; shape (cuts, cuts)."""
+        return _pair_bounds(self.loads_s) + self.tail_s
+
     def fixed_s(self, cuts: Sequence[int]) -> float:
         """What a usual number of strips costs on the machine where it costs most."""
         tau = self.rows.tau
@@ -132,7 +138,11 @@ class _Layer:
 
 
 def search_segments(
-    setting: Setting, *, tau: int | None = None, beat_s: float = float("inf")
+    setting: Setting,
+    *,
+    tau: int | None = None,
+    beat_s: float = float("inf"),
+    time_limit_s: float | None = None,
 ) -> StreamFound | None:
     """The best stream plan found; None if none beats ``beat_s``.
 
@@ -144,12 +154,16 @@ def search_segments(
         setting: network, machines, link.
         tau: only this fused layer.
         beat_s: a makespan that is known to be possible without streaming.
+        time_limit_s: when it is over, the best of what has been tried is refined, and no more.
     """
-    layers = list(_layers(setting, tau))
+    until_s = float("inf") if time_limit_s is None else time.perf_counter() + time_limit_s
+    layers = sorted(_layers(setting, tau), key=lambda layer: float(layer.pair_bounds_s.min()))
     short: list[_Candidate] = []
     evaluated = 0
     best_s = beat_s
     for layer in layers:
+        if short and time.perf_counter() >= until_s:
+            break
         for candidate in _pairs(layer, lambda: best_s):  # noqa: B023 - read at once
             evaluated += 1
             if candidate.makespan_s < best_s * _WORTH_REFINING:
@@ -158,12 +172,16 @@ def search_segments(
     short = _diverse(short)
     by_tau = {layer.rows.tau: layer for layer in layers}
     for candidate in tuple(short[:2]):
+        if time.perf_counter() >= until_s:
+            break
         triples = list(_with_third(by_tau[candidate.tau], candidate))
         evaluated += len(triples)
         better = [item for item in triples if item.makespan_s < candidate.makespan_s]
         short += sorted(better, key=lambda item: item.makespan_s)[:2]
     found = None
     for candidate in short:
+        if found is not None and time.perf_counter() >= until_s:
+            break
         refined, tried = _refine(by_tau[candidate.tau], candidate)
         evaluated += tried
         if refined[0] < beat_s and (found is None or refined[0] < found.makespan_s):
@@ -226,7 +244,7 @@ def _layer(setting: Setting, tau: int) -> _Layer:
 def _pairs(layer: _Layer, best_s: Callable[[], float]) -> Iterator[_Candidate]:
     """Two segments (one, where the other is empty): the best sizes of every pair of cuts."""
     edges = _spread(layer.height, _EDGES)
-    bounds_s = _pair_bounds(layer.loads_s) + layer.tail_s
+    bounds_s = layer.pair_bounds_s
     first: dict[int, FloatArray] = {}
     second: dict[tuple[int, int], FloatArray] = {}
     bottom = np.full_like(edges, layer.height)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
-from fusepath.cost import ComputeRate, bytes_per_element, cut_bytes, layer_macs, path_costs
+from fusepath.cost import ComputeRate, bytes_per_element, cut_bytes, layer_macs
 from fusepath.tiling import StripTiling
 
 if TYPE_CHECKING:
     from fusepath.cost import Convention
     from fusepath.graph import ModelGraph
+    from fusepath.plan.found import Found
     from fusepath.plan.offload import Segment
     from fusepath.plan.setting import Setting
-    from fusepath.tiling import Grid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,18 +28,12 @@ class PlanWork:
     up_bytes: int
 
 
-def work_of(
-    setting: Setting,
-    tau: int,
-    grid: Grid,
-    cuts: tuple[int, ...],
-    segments: tuple[Segment, ...] = (),
-) -> PlanWork:
+def work_of(setting: Setting, found: Found) -> PlanWork:
     """Count the MACs on both machines and the bytes sent up."""
-    graph = setting.graph
-    if segments:
-        return strip_work(graph, tau, segments, setting.convention)
-    if grid.paths == 1 and tau == graph.depth:
+    graph, tau, cuts = setting.graph, found.tau, found.cuts
+    if found.segments:
+        return strip_work(graph, tau, found.segments, setting.convention)
+    if found.grid.paths == 1 and tau == graph.depth and found.sizes is None:
         (cut,) = cuts
         macs = [layer_macs(graph, index) for index in range(1, graph.depth + 1)]
         return PlanWork(
@@ -48,15 +42,11 @@ def work_of(
             up_bytes=cut_bytes(graph, cut, setting.convention),
         )
     one_mac_per_s = ComputeRate(1.0)
-    (costs,) = path_costs(
-        graph,
-        tau,
-        [grid],
-        device=one_mac_per_s,
-        edge=one_mac_per_s,
-        convention=msgspec.structs.replace(
-            setting.convention, ops_per_mac=1, ops_per_pool_tap=0, ops_per_element=0
-        ),
+    counting = msgspec.structs.replace(
+        setting.convention, ops_per_mac=1, ops_per_pool_tap=0, ops_per_element=0
+    )
+    costs = replace(setting, device=one_mac_per_s, edge=one_mac_per_s, convention=counting).costs(
+        tau, found.grid, found.sizes
     )
     chosen = (costs.class_of, np.array(cuts) - 1)
     tail = sum(layer_macs(graph, index) for index in range(tau + 1, graph.depth + 1))

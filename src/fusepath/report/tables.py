@@ -96,7 +96,8 @@ def plan_text(plan: Plan) -> str:
             f"device       {plan.device.describe()}",
             f"edge         {plan.edge.describe()}",
             f"link         {plan.link.describe()} up",
-            f"fused layer  {plan.tau}, grid {plan.tiles}",
+            f"fused layer  {plan.tau}, grid {plan.tiles}"
+            + (f", rows x columns of {plan.sizes}" if plan.sizes is not None else ""),
             f"order        {order}",
             f"cuts         {cuts}",
             f"makespan     {milliseconds(plan.makespan_s)} "

@@ -4,6 +4,7 @@ from fusepath.tiling.aligned import aligned_regions
 from fusepath.tiling.check import violations
 from fusepath.tiling.interval import Box, Interval, Intervals, split_evenly
 from fusepath.tiling.reach import needed_regions, reach
+from fusepath.tiling.sizes import Sizes, TileSizes, ends_of, even_sizes, scaled_intervals
 from fusepath.tiling.strips import (
     Band,
     MapRows,
@@ -25,15 +26,20 @@ __all__ = [
     "MapRows",
     "Mark",
     "Reading",
+    "Sizes",
     "StripOperation",
     "StripRows",
     "StripStep",
     "StripTiling",
+    "TileSizes",
     "Tiling",
     "aligned_regions",
     "check_tileable",
+    "ends_of",
+    "even_sizes",
     "needed_regions",
     "reach",
+    "scaled_intervals",
     "split_evenly",
     "violations",
     "whole",

@@ -11,6 +11,7 @@ from fusepath.errors import GeometryError, UnsupportedOperatorError
 from fusepath.tiling.aligned import aligned_regions
 from fusepath.tiling.interval import Box, Interval, Intervals, split_evenly
 from fusepath.tiling.reach import needed_regions
+from fusepath.tiling.sizes import TileSizes, ends_of, scaled_intervals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,9 +62,13 @@ class Tiling:
     graph: ModelGraph
     tau: int
     grid: Grid
+    sizes: TileSizes | None = None
+    """Rows and columns of the fused layer by grid row and column; as equal as can be without."""
 
     def __post_init__(self) -> None:
         check_tileable(self.graph, self.tau)
+        if self.sizes is not None:
+            self._check_sizes(self.sizes)
         for axis, parts in enumerate((self.grid.rows, self.grid.cols)):
             size = self.graph.fused_size(self.tau, axis)
             if parts > size:
@@ -71,6 +76,17 @@ class Tiling:
                 raise GeometryError(
                     f"grid {self.grid}: the fused layer at tau={self.tau} has only {size} {what}; "
                     f"use a smaller grid or a smaller tau"
+                )
+
+    def _check_sizes(self, sizes: TileSizes) -> None:
+        if sizes.grid != (self.grid.rows, self.grid.cols):
+            raise GeometryError(f"tile sizes {sizes} do not make a grid of {self.grid}")
+        for axis, what in enumerate(("rows", "columns")):
+            size = self.graph.fused_size(self.tau, axis)
+            if sum(sizes.along(axis)) != size:
+                raise GeometryError(
+                    f"tile sizes {sizes}: they add up to {sum(sizes.along(axis))} {what}, but the "
+                    f"fused layer at tau={self.tau} has {size}"
                 )
 
     @property
@@ -85,15 +101,20 @@ class Tiling:
             needed_regions(
                 self.graph,
                 self.tau,
-                {
-                    name: Intervals.of(split_evenly(self.graph.tensors[name].size(axis), parts))
-                    for name in self.graph.frontier(self.tau)
-                },
+                {name: self._shares(name, axis) for name in self.graph.frontier(self.tau)},
                 axis=axis,
             )
-            for axis, parts in enumerate((self.grid.rows, self.grid.cols))
+            for axis in (0, 1)
         )
         return rows, cols
+
+    def _shares(self, name: str, axis: int) -> Intervals:
+        """Parts of a map of the fused layer, one per grid row (column)."""
+        size = self.graph.tensors[name].size(axis)
+        if self.sizes is None:
+            return Intervals.of(split_evenly(size, (self.grid.rows, self.grid.cols)[axis]))
+        fused = self.graph.fused_size(self.tau, axis)
+        return scaled_intervals(ends_of(self.sizes.along(axis)), fused, size)
 
     def region(self, path: int, tensor: str) -> Box:
         """What the path needs of a map.

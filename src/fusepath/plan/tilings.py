@@ -1,0 +1,268 @@
+"""The best tiling for an algorithm that schedules one: MW, BF, JPS, exact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fusepath.errors import InfeasibleError
+from fusepath.plan.bounds import lower_bound_ns
+from fusepath.plan.brute_force import brute_force
+from fusepath.plan.exact import exact
+from fusepath.plan.fluid import fluid_bound_s
+from fusepath.plan.found import Found, Search
+from fusepath.plan.jps import johnson_partition
+from fusepath.plan.minimizing_waiting import minimizing_waiting_within, must_exceed
+from fusepath.plan.problem import NS_PER_S, ns
+from fusepath.plan.promise import quick_bounds_ns
+from fusepath.plan.pruned import faster_schedule, pruned_brute_force
+from fusepath.plan.unequal import improve_sizes
+from fusepath.tiling import Grid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from fusepath.plan.problem import Problem
+    from fusepath.plan.schedule import Schedule
+    from fusepath.plan.setting import Setting, Tiled
+
+EXACT_LIMIT_S = 60.0
+"""Seconds for one tiling; what is not proven then is reported with its gap."""
+MOST_EXACT = 32
+MOST_JOHNSON = 8
+MANY_PATHS = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solver:
+    """How an algorithm schedules the paths of one tiling, and which tilings it looks at.
+
+    ``solve`` takes a problem and a makespan that must not be exceeded (None for any). It returns a
+    schedule, or None if it finds none within, and a time that no schedule of the problem beats.
+    """
+
+    solve: Callable[[Problem, int | None], tuple[Schedule | None, int]]
+    last_cut: bool
+    """Whether a path may stay on the device up to and with the fused layer, cut ``tau + 1``."""
+    most_parts: int | None = None
+    """Without a grid, k×k for k up to this."""
+    later_wins: bool = False
+    """On a tie, the later tiling wins (Algorithm 1, line 20)."""
+    shortcut: bool = False
+    """Large grids can be dismissed as those of MW can."""
+
+
+def search_minimizing_waiting(setting: Setting, search: Search) -> Found:
+    """MW(r×c) for a given grid, MW(k×k) without one (Algorithm 1, with its outer loops).
+
+    The paper offloads every path before its fused layer at the latest.
+    """
+    return best_tiling(setting, search, _MW)
+
+
+def search_brute_force(setting: Setting, search: Search) -> Found:
+    """BF: the best of all orders and cuts for every fused layer; 2×2 unless a grid is given.
+
+    Nothing is tried that is known to be no better (`faster_schedule`); `search_plainly` is the
+    same search as the paper defines it.
+
+    Raises:
+        InfeasibleError: the grid has too many different paths for an exact search.
+    """
+    return best_tiling(setting, _two_by_two(search), _BF)
+
+
+def search_plainly(setting: Setting, search: Search) -> Found:
+    """BF as the paper defines it: every fused layer, every order, every cut, one by one.
+
+    Raises:
+        InfeasibleError: there are more schedules than anybody would wait for.
+    """
+    search = _two_by_two(search)
+    found = []
+    for tiled in setting.tilings(search.grid, search.tau):
+        schedule = brute_force(setting.tiled_problem(tiled).restricted(tiled.tau))
+        found.append((tiled, schedule))
+    if not found:
+        raise _nothing_fits()
+    tiled, schedule = min(found, key=lambda item: item[1].makespan_ns)
+    return _found(tiled, schedule, schedule.makespan_ns, len(found))
+
+
+def search_exact(setting: Setting, search: Search) -> Found:
+    """The optimum over all tilings, orders and cuts, the last one (``tau + 1``) included.
+
+    Without a grid, all k×k for k up to 32: finer ones consist of halos. Tilings are solved in the
+    order of their lower bounds; what has a bound no better than the best schedule is not solved.
+    """
+    return best_tiling(setting, search, _EXACT)
+
+
+def search_johnson(setting: Setting, search: Search) -> Found:
+    """JPS (Duan and Wu): a cut per path around a crossing, ordered by Johnson's rule.
+
+    Without a grid, k×k for k up to 8: the rule tries as many schedules as there are paths.
+    """
+    return best_tiling(setting, search, _JPS)
+
+
+def best_tiling(setting: Setting, search: Search, solver: Solver) -> Found:
+    """The tiling whose schedule is best, least lower bound first.
+
+    A tiling whose bound exceeds the best makespan so far is not scheduled.
+
+    Raises:
+        InfeasibleError: no fused layer is large enough for the grid.
+    """
+    best: tuple[int, int, Tiled, Schedule] | None = None
+    bound_ns: int | None = None
+    evaluated = 0
+    seen: set[int] = set()
+    for at, quick_ns, tiled in _by_promise(setting, search, solver):
+        allowed_ns = None if best is None else best[0] - (not solver.later_wins)
+        if at in seen or (allowed_ns is not None and quick_ns > allowed_ns):
+            continue
+        seen.add(at)
+        known_ns, schedule = _scheduled(setting, tiled, solver, quick_ns, allowed_ns)
+        if known_ns is None:
+            continue
+        evaluated += 1
+        bound_ns = known_ns if bound_ns is None else min(bound_ns, known_ns)
+        if schedule is None:
+            continue
+        place = -at if solver.later_wins else at
+        if best is None or (schedule.makespan_ns, place) < best[:2]:
+            best = (schedule.makespan_ns, place, tiled, schedule)
+    if best is None or bound_ns is None:
+        raise _nothing_fits()
+    # Tilings that were not scheduled have bounds at or above the best makespan.
+    found = _found(best[2], best[3], min(bound_ns, best[0]), evaluated)
+    if not search.unequal:
+        return found
+    better = improve_sizes(setting, search, found, solver.solve, last_cut=solver.last_cut)
+    # Of unequal tiles there is no other bound than that of all plans.
+    any_ns = int(fluid_bound_s(setting) * NS_PER_S)
+    return replace(better, lower_bound_ns=min(any_ns, better.schedule.makespan_ns))
+
+
+def _scheduled(
+    setting: Setting, tiled: Tiled, solver: Solver, quick_ns: int, allowed_ns: int | None
+) -> tuple[int | None, Schedule | None]:
+    """A bound and a schedule of one tiling; no bound where it is dismissed by its bound."""
+    if allowed_ns is not None and solver.shortcut and _is_hopeless(setting, tiled, allowed_ns):
+        return quick_ns, None
+    problem = setting.tiled_problem(tiled)
+    if not solver.last_cut:
+        problem = problem.restricted(tiled.tau)
+    lower_ns = lower_bound_ns(problem)
+    if allowed_ns is not None and lower_ns > allowed_ns:
+        return None, None
+    schedule, solved_ns = solver.solve(problem, allowed_ns)
+    return max(lower_ns, solved_ns), schedule
+
+
+def _is_hopeless(setting: Setting, tiled: Tiled, limit_ns: int) -> bool:
+    """Whether MW on a large grid must take longer, found out without spelling out its paths."""
+    if tiled.grid.paths <= MANY_PATHS:
+        return False
+    cuts = tiled.tau
+    times = (
+        tiled.device_ns[:, :cuts],
+        setting.link_ns(tiled)[:, :cuts],
+        tiled.edge_ns[:, :cuts] + ns(setting.link.delay_s),
+    )
+    return must_exceed(
+        times,
+        tiled.counts,
+        limit_ns - tiled.tail_ns,
+        shared_link=setting.convention.shared_link,
+    )
+
+
+def _solve_minimizing_waiting(
+    problem: Problem, allowed_ns: int | None
+) -> tuple[Schedule | None, int]:
+    return minimizing_waiting_within(problem, allowed_ns), 0
+
+
+def _solve_brute_force(problem: Problem, allowed_ns: int | None) -> tuple[Schedule | None, int]:
+    if allowed_ns is None:
+        schedule: Schedule | None = pruned_brute_force(problem)
+    else:
+        schedule = faster_schedule(problem, allowed_ns + 1)
+    if schedule is None:
+        assert allowed_ns is not None  # without a limit there is always one
+        return None, allowed_ns + 1
+    return schedule, schedule.makespan_ns
+
+
+def _solve_exact(problem: Problem, _: int | None) -> tuple[Schedule | None, int]:
+    result = exact(problem, time_limit_s=EXACT_LIMIT_S)
+    return result.schedule, result.lower_bound_ns
+
+
+def _solve_johnson(problem: Problem, _: int | None) -> tuple[Schedule | None, int]:
+    return johnson_partition(problem), 0
+
+
+_MW = Solver(solve=_solve_minimizing_waiting, last_cut=False, later_wins=True, shortcut=True)
+_BF = Solver(solve=_solve_brute_force, last_cut=False)
+_EXACT = Solver(solve=_solve_exact, last_cut=True, most_parts=MOST_EXACT)
+_JPS = Solver(solve=_solve_johnson, last_cut=True, most_parts=MOST_JOHNSON)
+
+
+def _two_by_two(search: Search) -> Search:
+    return search if search.grid is not None else replace(search, grid=Grid(2, 2))
+
+
+def _found(tiled: Tiled, schedule: Schedule, lower_bound_ns: int, evaluated: int) -> Found:
+    return Found(
+        tau=tiled.tau,
+        grid=tiled.grid,
+        schedule=schedule,
+        lower_bound_ns=lower_bound_ns,
+        evaluated=evaluated,
+    )
+
+
+def _nothing_fits() -> InfeasibleError:
+    return InfeasibleError("no fused layer is large enough for this grid; use a smaller grid")
+
+
+def _by_promise(
+    setting: Setting, search: Search, solver: Solver
+) -> Iterator[tuple[int, int, Tiled]]:
+    """Every admissible tiling with its place among all and a lower bound, least bound first.
+
+    For MW, a few of every fused layer come before all others (and once more in their place), so
+    that there is something good to compare with from early on.
+    """
+    tilings = [
+        tiled
+        for tiled in setting.tilings(search.grid, search.tau)
+        if search.grid is not None
+        or solver.most_parts is None
+        or tiled.grid.rows <= solver.most_parts
+    ]
+    bounds = quick_bounds_ns(setting, tilings, last_cut=solver.last_cut)
+    ahead = [
+        at
+        for at, tiled in enumerate(tilings)
+        if solver.shortcut and (_is_scout(tilings, at) or (tiled.tau, tiled.grid) == search.first)
+    ]
+    ahead.sort(
+        key=lambda at: (
+            (tilings[at].tau, tilings[at].grid) != search.first,
+            tilings[at].grid.paths,
+        )
+    )
+    for at in [*ahead, *np.argsort(bounds, kind="stable").tolist()]:
+        yield at, int(bounds[at]), tilings[at]
+
+
+def _is_scout(tilings: Sequence[Tiled], at: int) -> bool:
+    """Two by two, or the largest grid over its fused layer."""
+    last = at + 1 == len(tilings) or tilings[at + 1].tau != tilings[at].tau
+    return last or tilings[at].grid == Grid(2, 2)

@@ -3,6 +3,8 @@
 from fusepath.plan.bounds import lower_bound_ns, machine_bound_ns, path_bound_ns
 from fusepath.plan.brute_force import brute_force
 from fusepath.plan.check import violations
+from fusepath.plan.check_limits import limit_violations
+from fusepath.plan.constraints import Constraints
 from fusepath.plan.exact import exact
 from fusepath.plan.fluid import FluidBound, fluid_bound, fluid_bound_s
 from fusepath.plan.found import Found, Search
@@ -10,7 +12,7 @@ from fusepath.plan.jps import johnson_partition
 from fusepath.plan.milp import milp
 from fusepath.plan.minimizing_waiting import minimizing_waiting
 from fusepath.plan.offload import InputFormat, ModelReference, Plan, Segment, load_plan, save_plan
-from fusepath.plan.planner import ALGORITHMS, make_plan
+from fusepath.plan.planner import ALGORITHMS, make_plan, make_plans
 from fusepath.plan.problem import NS_PER_S, Problem, problem_of_paths
 from fusepath.plan.pruned import faster_schedule, pruned_brute_force
 from fusepath.plan.realize import problem_of_plan
@@ -25,6 +27,7 @@ from fusepath.plan.work import PlanWork, work_of
 __all__ = [
     "ALGORITHMS",
     "NS_PER_S",
+    "Constraints",
     "FluidBound",
     "Found",
     "InputFormat",
@@ -48,10 +51,12 @@ __all__ = [
     "fluid_bound",
     "fluid_bound_s",
     "johnson_partition",
+    "limit_violations",
     "load_plan",
     "lower_bound_ns",
     "machine_bound_ns",
     "make_plan",
+    "make_plans",
     "milp",
     "minimizing_waiting",
     "path_bound_ns",

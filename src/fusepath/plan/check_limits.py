@@ -64,8 +64,8 @@ class _Tiles:
 
     def __init__(self, plan: Plan, graph: ModelGraph) -> None:
         self.plan, self.graph = plan, graph
-        unsplit = plan.is_whole and plan.tau == graph.depth
-        self.tiling = None if unsplit else Tiling(graph, plan.tau, plan.tiles)
+        unsplit = plan.is_whole and (plan.tau == graph.depth or plan.tau > graph.tileable_layers)
+        self.tiling = None if unsplit else Tiling(graph, plan.tau, plan.tiles, plan.sizes)
 
     def macs(self) -> int:
         total = 0.0

@@ -68,7 +68,9 @@ _WORDS: dict[str, tuple[str, Callable[[float], str]]] = {
 }
 
 
-class Constraints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Constraints(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """Limits that a plan keeps to; None (0 for ``keep_on_device``) limits nothing.
 
     Device memory is counted as the runtime holds it: the weights of every sub-model (one for each

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 
-from fusepath.cost import ComputeRate, cut_bytes, layer_macs, path_costs
+from fusepath.cost import cut_bytes, layer_macs
 from fusepath.plan.memory import strip_bytes, tile_bytes, weight_bytes, whole_bytes
 from fusepath.plan.work import strip_work
 from fusepath.tiling import StripTiling, Tiling
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from fusepath.plan.offload import Segment
     from fusepath.plan.setting import Setting
     from fusepath.plan.work import PlanWork
-    from fusepath.tiling import Grid
+    from fusepath.tiling import Grid, TileSizes
 
     IntArray = NDArray[np.int64]
     BoolArray = NDArray[np.bool_]
@@ -66,22 +65,12 @@ class TilesDemand:
     setting: Setting
     tau: int
     grid: Grid
+    sizes: TileSizes | None = None
 
     @cached_property
     def _counted(self) -> PathCosts:
         """Costs whose seconds are multiply-accumulates."""
-        one_mac_per_s = ComputeRate(1.0)
-        (costs,) = path_costs(
-            self.setting.graph,
-            self.tau,
-            [self.grid],
-            device=one_mac_per_s,
-            edge=one_mac_per_s,
-            convention=msgspec.structs.replace(
-                self.setting.convention, ops_per_mac=1, ops_per_pool_tap=0, ops_per_element=0
-            ),
-        )
-        return costs
+        return self.setting.counting.costs(self.tau, self.grid, self.sizes)
 
     @cached_property
     def device_macs(self) -> FloatArray:
@@ -99,7 +88,7 @@ class TilesDemand:
     def maps_bytes(self) -> IntArray:
         """Memory for maps while the device computes the path."""
         graph = self.setting.graph
-        tiling = Tiling(graph, self.tau, self.grid)
+        tiling = Tiling(graph, self.tau, self.grid, self.sizes)
         return np.stack([tile_bytes(graph, tiling, cut) for cut in self._cuts], axis=1)
 
     @cached_property
@@ -112,14 +101,23 @@ class TilesDemand:
     def _cuts(self) -> range:
         return range(1, self.tau + 2)
 
-    def forbidden(self, constraints: Constraints) -> BoolArray:
-        """Which cuts no plan may choose for a path, whatever it chooses for the others."""
+    @property
+    def alone_bytes(self) -> IntArray:
+        """Memory if the path were the only one: maps, and the weights of its sub-model."""
+        return self.maps_bytes + self.weight_bytes
+
+    def private(self, constraints: Constraints) -> BoolArray:
+        """Which cuts send what has to stay on the device."""
         graph = self.setting.graph
         never = np.array([not constraints.allows_cut(graph, cut) for cut in self._cuts])
-        forbidden = np.tile(never, (self.grid.paths, 1))
-        if constraints.device_memory_bytes is not None:
-            forbidden |= self.maps_bytes + self.weight_bytes > constraints.device_memory_bytes
-        return forbidden
+        return np.tile(never, (self.grid.paths, 1))
+
+    def too_large(self, constraints: Constraints) -> BoolArray:
+        """Which cuts need too much memory, whatever the other paths do."""
+        limit = constraints.device_memory_bytes
+        if limit is None:
+            return np.zeros((self.grid.paths, self.tau + 1), dtype=bool)
+        return self.alone_bytes > limit
 
     def choose(self, cuts: Sequence[int]) -> ChosenDemand:
         """What these cuts (1-based, by path) take together."""
@@ -135,7 +133,7 @@ class ChosenDemand:
     """Cut − 1 of every path."""
 
     def _sum(self, table: IntArray | FloatArray) -> int:
-        return round(table[np.arange(len(self.chosen)), self.chosen].sum())
+        return round(float(table[np.arange(len(self.chosen)), self.chosen].sum()))
 
     @property
     def device_macs(self) -> int:
@@ -151,7 +149,8 @@ class ChosenDemand:
     def memory_bytes(self) -> int:
         """Weights of one sub-model for every cut there is, and maps of the largest path."""
         maps = self.tiles.maps_bytes[np.arange(len(self.chosen)), self.chosen]
-        return int(self.tiles.weight_bytes[np.unique(self.chosen)].sum() + maps.max())
+        weights = self.tiles.weight_bytes[np.unique(self.chosen)]
+        return int(weights.sum()) + int(maps.max())
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.plan.bounds import lower_bound_ns
 from fusepath.plan.constraints import MACS, MEMORY
 
 if TYPE_CHECKING:
@@ -66,7 +65,8 @@ class Within:
     lower_bound_ns: int
     """No schedule of the tiling that keeps to the constraints beats it."""
     shortfalls: tuple[Shortfall, ...] = ()
-    """Where there is no schedule: by how much the last one tried exceeds limits."""
+    """By how much limits are exceeded at least, or by the last schedule tried; where that is why
+    there is none."""
 
 
 def schedule_within(
@@ -74,8 +74,8 @@ def schedule_within(
     demand: TilesDemand,
     constraints: Constraints,
     solve: Callable[[Problem], tuple[Schedule | None, int]],
-) -> Within | None:
-    """A schedule that keeps to the constraints; None if some path has no cut that does.
+) -> Within:
+    """A schedule that keeps to the constraints, if one is found.
 
     What holds for each path alone (privacy, memory for one path) forbids cuts, and an exact
     algorithm stays exact. Totals are a heuristic: while a schedule exceeds one, the paths that can
@@ -88,16 +88,19 @@ def schedule_within(
         constraints: limits.
         solve: the algorithm: a schedule, or None if it gives up, and a bound.
     """
-    forbidden = demand.forbidden(constraints)[:, : problem.cuts]
-    if forbidden.all(axis=1).any():
-        return None
-    bound_ns = lower_bound_ns(without(problem, forbidden))
-    if short := constraints.shortfalls(_Least(demand, forbidden)):
-        return Within(None, bound_ns, short)
+    if not constraints.limits_choices:
+        return Within(*solve(problem))
+    private = demand.private(constraints)[:, : problem.cuts]
+    if private.all(axis=1).any():
+        return Within(None, 0)
+    if short := constraints.shortfalls(_Least(demand, private)):
+        return Within(None, 0, short)
+    forbidden = private | demand.too_large(constraints)[:, : problem.cuts]
+    bound_ns = 0
     while True:
         schedule, solved_ns = solve(without(problem, forbidden))
         if not short:
-            bound_ns = max(bound_ns, solved_ns)
+            bound_ns = solved_ns
         if schedule is None:
             return Within(None, bound_ns, short)
         short = constraints.shortfalls(demand.choose(schedule.cuts))
@@ -111,31 +114,28 @@ def schedule_within(
 
 @dataclass(frozen=True, slots=True)
 class _Least:
-    """The least that any choice of cuts takes, each total for itself."""
+    """The least that any choice of cuts takes, each quantity for itself."""
 
     demand: TilesDemand
     forbidden: BoolArray
 
-    def _sum(self, table: IntArray | FloatArray) -> int:
+    def _least(self, table: IntArray | FloatArray) -> FloatArray:
         allowed = np.where(self.forbidden, np.inf, table[:, : self.forbidden.shape[1]])
-        return round(allowed.min(axis=1).sum())
+        least: FloatArray = allowed.min(axis=1)
+        return least
 
     @property
     def device_macs(self) -> int:
-        return self._sum(self.demand.device_macs)
+        return round(float(self._least(self.demand.device_macs).sum()))
 
     @property
     def up_bytes(self) -> int:
-        return self._sum(self.demand.up_bytes)
+        return round(float(self._least(self.demand.up_bytes).sum()))
 
     @property
     def memory_bytes(self) -> int:
-        """What the most demanding path takes at least."""
-        return self._most(self.demand.maps_bytes + self.demand.weight_bytes)
-
-    def _most(self, table: IntArray) -> int:
-        allowed = np.where(self.forbidden, np.inf, table[:, : self.forbidden.shape[1]])
-        return int(allowed.min(axis=1).max())
+        """What the most demanding path takes alone."""
+        return round(float(self._least(self.demand.alone_bytes).max()))
 
 
 def _given_up(

@@ -10,6 +10,7 @@ from fusepath.cli.options import (
     algorithm_option,
     check_channels,
     choose_algorithm,
+    constraint_options,
     grid_option,
     input_shape_option,
     json_option,
@@ -26,6 +27,7 @@ from fusepath.cli.options import (
 
 if TYPE_CHECKING:
     from fusepath.execute.run import Report
+    from fusepath.plan import Constraints
 
 
 @click.command("run")
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 @tau_option
 @tiles_option
 @time_limit_option
+@constraint_options
 @click.option("--device", metavar="RATE|FILE", help="Plan for this device; measured without.")
 @click.option(
     "--edge-machine", metavar="RATE|FILE", help="Plan for this edge server; measured without."
@@ -99,6 +102,7 @@ def command(
     timeout: float,
     output: str | None,
     as_json: bool,
+    constraints: Constraints,
 ) -> int:
     """Run MODEL on INPUT, split between this machine and an edge server.
 
@@ -132,6 +136,7 @@ def command(
         grid=fixed,
         tau=tau,
         unequal=tiles == "auto",
+        constraints=constraints,
         time_limit_s=time_limit,
         given=given,
         pace_bytes_per_s=pace_bytes_per_s,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fusepath.cost import RUNTIME, Link
-from fusepath.errors import InputError
+from fusepath.errors import InfeasibleError, InputError
 from fusepath.execute.client import connect
 from fusepath.execute.compare import Comparison, compare
 from fusepath.execute.device import Device, Inference, check_image, median_of, stays_local
@@ -19,7 +19,7 @@ from fusepath.execute.measure import measure_layers
 from fusepath.execute.pixels import to_model_input
 from fusepath.execute.runner import Runner
 from fusepath.onnx_io import original_with_shape
-from fusepath.plan import ALGORITHMS, Setting, make_plan
+from fusepath.plan import ALGORITHMS, Constraints, Setting, limit_violations, make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +79,7 @@ def run(
     grid: Grid | None = None,
     tau: int | None = None,
     unequal: bool = False,
+    constraints: Constraints = Constraints(),
     time_limit_s: float | None = None,
     given: Given = Given(),
     pace_bytes_per_s: float | None = None,
@@ -105,6 +106,7 @@ def run(
         grid: fixed grid for the algorithm.
         tau: fixed fused layer for the algorithm.
         unequal: let the algorithm choose the sizes of tiles.
+        constraints: what the plan must keep to, also one that was made before.
         time_limit_s: of a planner that can be cut short.
         given: machines and link that need not be measured.
         pace_bytes_per_s: play a link of this rate.
@@ -120,6 +122,7 @@ def run(
     Raises:
         ImageError: the image does not fit.
         PeerError: the edge server cannot be used.
+        InfeasibleError: no plan keeps to the constraints.
         InputError: an edge server is needed and not given, or the plan does not fit.
     """
     return asyncio.run(
@@ -133,6 +136,7 @@ def run(
                 grid=grid,
                 tau=tau,
                 unequal=unequal,
+                constraints=constraints,
                 time_limit_s=time_limit_s,
                 given=given,
                 mean=mean,
@@ -153,6 +157,7 @@ class _Planning:
     grid: Grid | None
     tau: int | None
     unequal: bool
+    constraints: Constraints
     time_limit_s: float | None
     given: Given
     mean: tuple[float, ...]
@@ -184,6 +189,8 @@ async def _run(
     if plan is not None:
         plan.check(model.graph)
         check_image(image, model, plan)
+        if wrong := limit_violations(plan, model.graph, planning.constraints):
+            raise InfeasibleError(f"the plan breaks the constraints: {'; '.join(wrong)}")
     elif planning.algorithm not in ALGORITHMS:
         raise InputError(
             f"there is no algorithm '{planning.algorithm}'; known ones are {', '.join(ALGORITHMS)}"
@@ -214,6 +221,7 @@ async def _run(
                 grid=planning.grid,
                 tau=planning.tau,
                 unequal=planning.unequal,
+                constraints=planning.constraints,
                 time_limit_s=planning.time_limit_s,
                 source=model.source,
                 mean=planning.mean,

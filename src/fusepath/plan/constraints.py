@@ -105,6 +105,21 @@ class Constraints(
         """Whether anything but the number of paths is limited."""
         return self != Constraints(max_paths=self.max_paths)
 
+    def describe(self) -> str:
+        """For people, as the options that set them."""
+        parts = []
+        if self.device_memory_bytes is not None:
+            parts.append(f"{MEMORY} {format_bytes(self.device_memory_bytes)}")
+        if self.device_macs is not None:
+            parts.append(f"{MACS} {format_count(self.device_macs)}")
+        if self.upload_bytes is not None:
+            parts.append(f"{UPLOAD} {format_bytes(self.upload_bytes)}")
+        if self.keep_on_device:
+            parts.append(f"--keep-on-device {self.keep_on_device}")
+        if self.max_paths is not None:
+            parts.append(f"--max-paths {self.max_paths}")
+        return ", ".join(parts)
+
     def check(self, graph: ModelGraph) -> None:
         """Raise if the constraints make no sense for a network.
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import sys
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +19,7 @@ from fusepath.plan.fluid import fluid_bound_s
 from fusepath.plan.found import Found, Search, ranked
 from fusepath.plan.jps import johnson_partition
 from fusepath.plan.minimizing_waiting import minimizing_waiting_within, must_exceed
+from fusepath.plan.offload import MAX_PATHS
 from fusepath.plan.problem import NS_PER_S, ns
 from fusepath.plan.promise import quick_bounds_ns
 from fusepath.plan.pruned import faster_schedule, pruned_brute_force
@@ -125,21 +129,28 @@ def best_tiling(setting: Setting, search: Search, solver: Solver) -> Found:
     bound_ns: int | None = None
     evaluated = 0
     seen: set[int] = set()
+    # Nothing takes as long as finding out that nothing keeps to constraints.
+    cut_short = search.constraints.limits_choices and search.time_limit_s is not None
+    until_s = time.perf_counter() + (search.time_limit_s or 0.0) if cut_short else math.inf
+    open_ns = sys.maxsize
     closest: tuple[float, Tiled, tuple[Shortfall, ...]] | None = None
     for at, quick_ns, tiled in _by_promise(setting, search, solver):
+        if time.perf_counter() > until_s:
+            open_ns = min(open_ns, quick_ns)
+            continue
         full = len(kept) == search.top
         allowed_ns = kept[-1][0] - (not solver.later_wins) if full else None
         if at in seen or (allowed_ns is not None and quick_ns > allowed_ns):
             continue
         seen.add(at)
         known_ns, within = _scheduled(setting, search, tiled, solver, quick_ns, allowed_ns)
-        if known_ns is None:
-            continue
-        evaluated += 1
         if within.shortfalls:
             excess = sum(item.excess for item in within.shortfalls)
             if closest is None or excess < closest[0]:
                 closest = (excess, tiled, within.shortfalls)
+        if known_ns is None:
+            continue
+        evaluated += 1
         bound_ns = known_ns if bound_ns is None else min(bound_ns, known_ns)
         if within.schedule is None:
             continue
@@ -148,8 +159,8 @@ def best_tiling(setting: Setting, search: Search, solver: Solver) -> Found:
         kept = kept[: search.top]
     if not kept or bound_ns is None:
         raise _nothing_fits(setting, search, closest)
-    # Tilings that were not scheduled have bounds at or above the best makespan.
-    lower_ns = min(bound_ns, kept[0][0])
+    # Other tilings that were not scheduled have bounds at or above the best makespan.
+    lower_ns = min(bound_ns, open_ns, kept[0][0])
     found = ranked(
         (_found(tiled, schedule, lower_ns, evaluated) for _, _, tiled, schedule in kept),
         search.top,
@@ -202,6 +213,8 @@ def _scheduled(
         search.constraints,
         lambda problem: solver.solve(problem, allowed_ns),
     )
+    if within.impossible:
+        return None, within
     return max(lower_ns, within.lower_bound_ns), within
 
 
@@ -306,6 +319,7 @@ def _by_promise(
             or tiled.grid.rows <= solver.most_parts
         )
         and search.constraints.allows_paths(tiled.grid.paths)
+        and not (search.constraints.limits_choices and tiled.grid.paths > MAX_PATHS)
         and tiled.tau + solver.last_cut > search.constraints.keep_on_device
     ]
     bounds = quick_bounds_ns(setting, tilings, last_cut=solver.last_cut)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.plan.constraints import MACS, MEMORY
+from fusepath.plan.constraints import MACS, MEMORY, Shortfall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from fusepath.plan.constraints import Constraints, Shortfall
+    from fusepath.plan.constraints import Constraints
     from fusepath.plan.demand import TilesDemand
     from fusepath.plan.problem import Problem
     from fusepath.plan.schedule import Schedule
@@ -57,6 +57,10 @@ def without(problem: Problem, forbidden: BoolArray) -> Problem:
     )
 
 
+_WEIGHTS = (1.0, 0.0, 0.5, 0.25, 0.75)
+"""Of the device's MACs against the bytes sent; any set is valid, more of them prove more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Within:
     """What came of scheduling a tiling within constraints."""
@@ -93,7 +97,7 @@ def schedule_within(
     private = demand.private(constraints)[:, : problem.cuts]
     if private.all(axis=1).any():
         return Within(None, 0)
-    if short := constraints.shortfalls(_Least(demand, private)):
+    if short := _least_shortfalls(demand, constraints, private):
         return Within(None, 0, short)
     forbidden = private | demand.too_large(constraints)[:, : problem.cuts]
     bound_ns = 0
@@ -112,30 +116,35 @@ def schedule_within(
             return Within(None, bound_ns, short)
 
 
-@dataclass(frozen=True, slots=True)
-class _Least:
-    """The least that any choice of cuts takes, each quantity for itself."""
+def _least_shortfalls(
+    demand: TilesDemand, constraints: Constraints, forbidden: BoolArray
+) -> tuple[Shortfall, ...]:
+    """Shortfalls of a choice that proves that no choice has none; empty where that is open.
 
-    demand: TilesDemand
-    forbidden: BoolArray
-
-    def _least(self, table: IntArray | FloatArray) -> FloatArray:
-        allowed = np.where(self.forbidden, np.inf, table[:, : self.forbidden.shape[1]])
-        least: FloatArray = allowed.min(axis=1)
-        return least
-
-    @property
-    def device_macs(self) -> int:
-        return round(float(self._least(self.demand.device_macs).sum()))
-
-    @property
-    def up_bytes(self) -> int:
-        return round(float(self._least(self.demand.up_bytes).sum()))
-
-    @property
-    def memory_bytes(self) -> int:
-        """What the most demanding path takes alone."""
-        return round(float(self._least(self.demand.alone_bytes).max()))
+    MACs and bytes may not exceed their limits, so no weighted mean of the two, in parts of the
+    limits, may exceed 1; with the weights fixed, each path can choose for itself (a Lagrangian
+    bound).
+    """
+    paths, cuts = forbidden.shape
+    limit = constraints.device_memory_bytes
+    if limit is not None:
+        alone = np.where(forbidden, np.iinfo(np.int64).max, demand.alone_bytes[:, :cuts])
+        if (most := int(alone.min(axis=1).max())) > limit:
+            return (Shortfall(MEMORY, most, limit),)
+    limits = (constraints.device_macs, constraints.upload_bytes)
+    parts = np.zeros((2, paths, cuts))
+    for at, (most_allowed, name) in enumerate(
+        zip(limits, ("device_macs", "up_bytes"), strict=True)
+    ):
+        if most_allowed is not None:
+            parts[at] = getattr(demand, name)[:, :cuts] / max(most_allowed, 1)
+    for weight in _WEIGHTS:
+        mean = np.where(forbidden, np.inf, weight * parts[0] + (1 - weight) * parts[1])
+        # A hair's breadth off: sums of parts are not exact.
+        if mean.min(axis=1).sum() > 1 + 1e-9:
+            chosen = demand.choose((mean.argmin(axis=1) + 1).tolist())
+            return tuple(item for item in constraints.shortfalls(chosen) if item.option != MEMORY)
+    return ()
 
 
 def _given_up(

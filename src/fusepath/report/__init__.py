@@ -9,6 +9,7 @@ from fusepath.report.tables import (
     plans_table,
     render,
     speed_ups_table,
+    top_table,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "plans_table",
     "render",
     "speed_ups_table",
+    "top_table",
 ]

@@ -19,7 +19,7 @@ from fusepath.execute.measure import measure_layers
 from fusepath.execute.pixels import to_model_input
 from fusepath.execute.runner import Runner
 from fusepath.onnx_io import original_with_shape
-from fusepath.plan import ALGORITHMS, Constraints, Setting, limit_violations, make_plan
+from fusepath.plan import ALGORITHMS, NO_CONSTRAINTS, Setting, limit_violations, make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fusepath.cost import Convention, Machine
     from fusepath.execute.client import EdgeClient
     from fusepath.onnx_io import Model
-    from fusepath.plan import InputFormat, Plan
+    from fusepath.plan import Constraints, InputFormat, Plan
     from fusepath.tiling import Grid
 
     Array = NDArray[Any]
@@ -79,7 +79,7 @@ def run(
     grid: Grid | None = None,
     tau: int | None = None,
     unequal: bool = False,
-    constraints: Constraints = Constraints(),
+    constraints: Constraints = NO_CONSTRAINTS,
     time_limit_s: float | None = None,
     given: Given = Given(),
     pace_bytes_per_s: float | None = None,

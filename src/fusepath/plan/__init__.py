@@ -4,7 +4,7 @@ from fusepath.plan.bounds import lower_bound_ns, machine_bound_ns, path_bound_ns
 from fusepath.plan.brute_force import brute_force
 from fusepath.plan.check import violations
 from fusepath.plan.check_limits import limit_violations
-from fusepath.plan.constraints import Constraints
+from fusepath.plan.constraints import NO_CONSTRAINTS, Constraints
 from fusepath.plan.exact import exact
 from fusepath.plan.fluid import FluidBound, fluid_bound, fluid_bound_s
 from fusepath.plan.found import Found, Search
@@ -26,6 +26,7 @@ from fusepath.plan.work import PlanWork, work_of
 
 __all__ = [
     "ALGORITHMS",
+    "NO_CONSTRAINTS",
     "NS_PER_S",
     "Constraints",
     "FluidBound",

@@ -11,7 +11,7 @@ from fusepath.errors import InputError
 from fusepath.units import format_bytes, format_count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from fusepath.graph import ModelGraph
 
@@ -157,6 +157,4 @@ class Constraints(
         return tuple(found)
 
 
-def excess(shortfalls: Iterable[Shortfall]) -> float:
-    """How far limits are exceeded in all; 0 when none is."""
-    return sum(item.excess for item in shortfalls)
+NO_CONSTRAINTS = Constraints()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from fusepath.plan.constraints import Constraints
+from fusepath.plan.constraints import NO_CONSTRAINTS, Constraints
 from fusepath.tiling import Grid
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from fusepath.tiling import TileSizes
 
 WHOLE = Grid(1, 1)
-NO_CONSTRAINTS = Constraints()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fusepath.errors import InfeasibleError, InputError, UnsupportedOperatorError
-from fusepath.plan.constraints import MACS, MEMORY
+from fusepath.plan.constraints import MACS, MEMORY, NO_CONSTRAINTS
 from fusepath.plan.demand import WholeDemand
 from fusepath.plan.fluid import fluid_bound_s
-from fusepath.plan.found import NO_CONSTRAINTS, WHOLE, Found, Search, ranked
+from fusepath.plan.found import WHOLE, Found, Search, ranked
 from fusepath.plan.offload import MAX_PATHS, InputFormat, ModelReference, Plan
 from fusepath.plan.problem import NS_PER_S
 from fusepath.plan.psomw import search_swarm
@@ -162,7 +162,7 @@ def search_auto(setting: Setting, search: Search) -> Found:
     found: list[Found] = []
     reason: InfeasibleError | None = None
     for family in (no_fused_layers, search_stream, search_minimizing_waiting, _search_unequal):
-        left_s = until_s - time.perf_counter()
+        left_s = until_s - time.perf_counter() if found else limit_s
         proven = any(item.schedule.makespan_ns <= bound_ns for item in found)
         if found and (left_s <= 0 or (proven and search.top == 1)):
             break

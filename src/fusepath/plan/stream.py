@@ -18,8 +18,8 @@ import numpy as np
 
 from fusepath.cost import StripCosts, strip_costs, strip_s
 from fusepath.errors import GeometryError, InfeasibleError
+from fusepath.plan.constraints import NO_CONSTRAINTS
 from fusepath.plan.demand import StripsDemand
-from fusepath.plan.found import NO_CONSTRAINTS
 from fusepath.plan.memory import weight_bytes
 from fusepath.plan.offload import Segment
 from fusepath.plan.problem import Problem, nanoseconds, ns

@@ -129,12 +129,12 @@ def best_tiling(setting: Setting, search: Search, solver: Solver) -> Found:
     bound_ns: int | None = None
     evaluated = 0
     seen: set[int] = set()
-    # Nothing takes as long as finding out that nothing keeps to constraints.
-    cut_short = search.constraints.limits_choices and search.time_limit_s is not None
-    until_s = time.perf_counter() + (search.time_limit_s or 0.0) if cut_short else math.inf
+    until_s: float | None = None
     open_ns = sys.maxsize
     closest: tuple[float, Tiled, tuple[Shortfall, ...]] | None = None
     for at, quick_ns, tiled in _by_promise(setting, search, solver):
+        if until_s is None:
+            until_s = _deadline_s(search)
         if time.perf_counter() > until_s:
             open_ns = min(open_ns, quick_ns)
             continue
@@ -172,6 +172,13 @@ def best_tiling(setting: Setting, search: Search, solver: Solver) -> Found:
     any_ns = min(int(fluid_bound_s(setting) * NS_PER_S), better.schedule.makespan_ns)
     every = (replace(item, lower_bound_ns=any_ns) for item in (better, *found.all))
     return replace(ranked(every, search.top), evaluated=better.evaluated)
+
+
+def _deadline_s(search: Search) -> float:
+    """Never but for constraints: nothing takes as long as to find that nothing keeps to them."""
+    if search.time_limit_s is None or not search.constraints.limits_choices:
+        return math.inf
+    return time.perf_counter() + search.time_limit_s
 
 
 def _inserted(

@@ -69,8 +69,9 @@ class Within:
     lower_bound_ns: int
     """No schedule of the tiling that keeps to the constraints beats it."""
     shortfalls: tuple[Shortfall, ...] = ()
-    """By how much limits are exceeded at least, or by the last schedule tried; where that is why
-    there is none."""
+    """Why there is none: by how much the closest choice, or the last one tried, exceeds limits."""
+    impossible: bool = False
+    """Whether it is proven that nothing keeps to the constraints."""
 
 
 def schedule_within(
@@ -96,9 +97,9 @@ def schedule_within(
         return Within(*solve(problem))
     private = demand.private(constraints)[:, : problem.cuts]
     if private.all(axis=1).any():
-        return Within(None, 0)
+        return Within(None, 0, impossible=True)
     if short := _least_shortfalls(demand, constraints, private):
-        return Within(None, 0, short)
+        return Within(None, 0, short, impossible=True)
     forbidden = private | demand.too_large(constraints)[:, : problem.cuts]
     bound_ns = 0
     while True:
@@ -131,13 +132,11 @@ def _least_shortfalls(
         alone = np.where(forbidden, np.iinfo(np.int64).max, demand.alone_bytes[:, :cuts])
         if (most := int(alone.min(axis=1).max())) > limit:
             return (Shortfall(MEMORY, most, limit),)
-    limits = (constraints.device_macs, constraints.upload_bytes)
     parts = np.zeros((2, paths, cuts))
-    for at, (most_allowed, name) in enumerate(
-        zip(limits, ("device_macs", "up_bytes"), strict=True)
-    ):
-        if most_allowed is not None:
-            parts[at] = getattr(demand, name)[:, :cuts] / max(most_allowed, 1)
+    if constraints.device_macs is not None:
+        parts[0] = demand.device_macs[:, :cuts] / max(constraints.device_macs, 1)
+    if constraints.upload_bytes is not None:
+        parts[1] = demand.up_bytes[:, :cuts] / max(constraints.upload_bytes, 1)
     for weight in _WEIGHTS:
         mean = np.where(forbidden, np.inf, weight * parts[0] + (1 - weight) * parts[1])
         # A hair's breadth off: sums of parts are not exact.

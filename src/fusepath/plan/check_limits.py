@@ -8,7 +8,7 @@ import numpy as np
 
 from fusepath.cost import Regions
 from fusepath.graph import Kind
-from fusepath.tiling import Tiling, whole
+from fusepath.tiling import Tiling, split_evenly, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -136,18 +136,16 @@ class _Tiles:
 
     def _share(self, path: int) -> float:
         """A path's part of the fused layer."""
-        assert self.tiling is not None
-        rows, cols = (
-            min(
-                self.graph.frontier(self.plan.tau),
-                key=lambda name, axis=axis: self.graph.tensors[name].size(axis),  # type: ignore[misc]
-            )
-            for axis in (0, 1)
-        )
-        height = len(self.tiling.needed[0][rows][path // self.plan.grid[1]])
-        width = len(self.tiling.needed[1][cols][path % self.plan.grid[1]])
-        tensors = self.graph.tensors
-        return height / tensors[rows].size(0) * width / tensors[cols].size(1)
+        share = 1.0
+        places = divmod(path, self.plan.grid[1])
+        for axis, place in enumerate(places):
+            size = self.graph.fused_size(self.plan.tau, axis)
+            if self.plan.sizes is not None:
+                length = self.plan.sizes.along(axis)[place]
+            else:
+                length = len(split_evenly(size, self.plan.grid[axis])[place])
+            share *= length / size
+        return share
 
 
 class _Strips:

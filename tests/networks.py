@@ -60,6 +60,7 @@ def networks(draw, max_blocks: int = 5) -> ModelGraph:
                 inputs=inputs,
                 outputs=(name,),
                 work=Work(macs=draw(st.integers(1, 50))) if kind is Kind.WINDOW else Work(),
+                weight_bytes=100 + len(operators) if kind is Kind.WINDOW else 0,
                 **fields,  # type: ignore[arg-type]
             )
         )
@@ -130,4 +131,28 @@ def untileable() -> ModelGraph:
         outputs=("y",),
         tensors=tensors,
         operators=[flatten],
+    )
+
+
+def skipped_input() -> ModelGraph:
+    """The sum of the input and two 1x1 convolutions of it: a branch leads past layer 1."""
+    names = ["image", "y1", "y2", "sum"]
+    reads = {"y1": ("image",), "y2": ("y1",), "sum": ("y2", "image")}
+    return build_graph(
+        name="skipped",
+        sha256="2" * 64,
+        input=Tensor(name="image", shape=(1, 3, 8, 8)),
+        outputs=("sum",),
+        tensors={name: Tensor(name=name, shape=(1, 3, 8, 8)) for name in names},
+        operators=[
+            Operator(
+                name=f"make {name}",
+                op_type="Add" if name == "sum" else "Conv",
+                kind=Kind.POINTWISE if name == "sum" else Kind.WINDOW,
+                inputs=reads[name],
+                outputs=(name,),
+                work=Work(macs=0 if name == "sum" else 9),
+            )
+            for name in names[1:]
+        ],
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from fusepath.graph import ModelGraph
     from fusepath.onnx_io import Model
 
 AS_THEY_ARE = InputFormat(mean=(0.0,), std=(1.0,))
@@ -44,23 +45,42 @@ def plan_of(
         form: how the image travels.
         others: further fields of the plan.
     """
+    return hand_made(
+        model.graph,
+        source=model.source,
+        tau=model.graph.depth if tau is None else tau,
+        grid=grid,
+        cuts=cuts,
+        order=order,
+        input=form,
+        **others,
+    )
+
+
+def hand_made(
+    graph: ModelGraph,
+    *,
+    tau: int,
+    grid: tuple[int, int],
+    cuts: Sequence[int],
+    order: Sequence[int] | None = None,
+    source: str = "",
+    **others: Any,
+) -> Plan:
+    """`plan_of` for a network without a model file."""
     paths = grid[0] * grid[1]
-    graph = model.graph
     fields = {
         "fusepath_version": "test",
         "model": ModelReference(
-            name=graph.name,
-            sha256=graph.sha256,
-            source=model.source,
-            input_shape=graph.input.shape,
+            name=graph.name, sha256=graph.sha256, source=source, input_shape=graph.input.shape
         ),
         "algorithm": "by hand",
         "convention": RUNTIME,
         "device": ComputeRate(1e9),
         "edge": ComputeRate(1e9),
         "link": Link(up_bytes_per_s=1e6, down_bytes_per_s=1e6),
-        "input": form,
-        "tau": graph.depth if tau is None else tau,
+        "input": AS_THEY_ARE,
+        "tau": tau,
         "grid": grid,
         "order": tuple(order) if order is not None else tuple(range(1, paths + 1)),
         "cuts": tuple(cuts[path % len(cuts)] for path in range(paths)),

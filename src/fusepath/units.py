@@ -12,6 +12,7 @@ from fusepath.errors import InputError
 
 _PREFIX = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 _QUANTITY = re.compile(r"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*([kKMGT]?)([A-Za-z/]+)\s*")
+_COUNT = re.compile(r"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*([kKMGT]?)\s*")
 _COMPUTE_UNITS = {"flops", "flop/s"}
 _BYTE_UNITS = {"B/s", "Bps"}
 _BIT_UNITS = {"bit/s", "bps", "b/s"}
@@ -49,6 +50,30 @@ def parse_bytes_per_s(text: str) -> float:
     )
 
 
+def parse_bytes(text: str) -> int:
+    """Whole bytes from ``300kB`` or ``200 MB``.
+
+    Raises:
+        InputError: the text is not such a quantity, or below zero.
+    """
+    value, unit = _split(text, example="300kB", what="size")
+    if unit != "B":
+        raise InputError(f"size '{text}': unknown unit '{unit}'; write it like 300kB")
+    return _whole(value, text)
+
+
+def parse_count(text: str) -> int:
+    """A whole number from ``0.5G`` or ``500000000``.
+
+    Raises:
+        InputError: the text is not such a number, or below zero.
+    """
+    match = _COUNT.fullmatch(text)
+    if match is None:
+        raise InputError(f"'{text}' is not a number; write it like 0.5G or 500000000")
+    return _whole(_number(match[1], text) * _PREFIX[match[2]], text)
+
+
 def format_bytes_per_s(rate: float) -> str:
     """The rate with three digits and a decimal prefix, for people."""
     return f"{_scaled(rate)}B/s"
@@ -71,15 +96,25 @@ def _scaled(value: float) -> str:
     return f"{value:.3g} "
 
 
-def _split(text: str, *, example: str) -> tuple[float, str]:
+def _split(text: str, *, example: str, what: str = "rate") -> tuple[float, str]:
     match = _QUANTITY.fullmatch(text)
     if match is None:
-        raise InputError(f"'{text}' is not a rate with a unit; write it like {example}")
+        raise InputError(f"'{text}' is not a {what} with a unit; write it like {example}")
     number, prefix, unit = match.groups()
+    return _number(number, text) * _PREFIX[prefix], unit
+
+
+def _number(number: str, text: str) -> float:
     try:
-        return float(number) * _PREFIX[prefix], unit
+        return float(number)
     except ValueError:
         raise InputError(f"'{number}' in '{text}' is not a number") from None
+
+
+def _whole(value: float, text: str) -> int:
+    if not math.isfinite(value):
+        raise InputError(f"'{text}' is not finite")
+    return round(value)
 
 
 def _positive(value: float, text: str, what: str) -> float:

@@ -319,6 +319,53 @@ def test_the_plan_in_the_file_is_the_plan_that_is_shown(fusepath, tmp_path):
     }
 
 
+def test_plan_keeps_to_what_it_is_told(fusepath):
+    limits = ["--upload", "2.5kB", "--device-macs", "20M", "--keep-on-device", 2]
+    called = fusepath("plan", MODEL, *MACHINES, *limits, "--max-paths", 9, "--json")
+
+    assert called.code == 0
+    plan = called.json
+    assert plan["constraints"] == {
+        "device_macs": 20_000_000,
+        "upload_bytes": 2500,
+        "keep_on_device": 2,
+        "max_paths": 9,
+    }
+    assert plan["up_bytes"] <= 2500
+    assert plan["device_macs"] <= 20_000_000
+    assert min(plan["cuts"]) > 2
+    assert len(plan["cuts"]) <= 9
+
+
+def test_plan_lists_the_best_ones(fusepath):
+    called = fusepath("plan", MODEL, *MACHINES, "--top", 4, "--algorithm", "nfl", "--json")
+
+    plans = called.json["plans"]
+    assert len(plans) == 4
+    assert [plan["makespan_s"] for plan in plans] == sorted(plan["makespan_s"] for plan in plans)
+
+    shown = fusepath("plan", MODEL, *MACHINES, "--top", 4, "--algorithm", "nfl")
+    assert shown.code == 0
+    assert len(shown.out.splitlines()) == 5
+
+
+@pytest.mark.parametrize("command", ["plan", "compare"])
+def test_constraints_that_nothing_keeps_to_are_exit_code_4(fusepath, command):
+    called = fusepath(command, MODEL, *MACHINES, "--keep-on-device", 3, "--device-macs", 0)
+
+    assert called.code == 4
+    assert called.out == ""
+    assert "keep" in called.complaints[-1] or "must stay" in called.complaints[-1]
+
+
+def test_run_refuses_a_plan_file_that_breaks_the_constraints(fusepath, files, plans):
+    called = fusepath(
+        "run", MODEL, files / "good.npy", "--plan", plans / "good.json", "--upload", "1B"
+    )
+
+    assert_complains(called, 4, "bytes sent up, but at most 1 are allowed")
+
+
 def test_the_same_question_gets_the_same_plan(fusepath):
     documents = [fusepath("plan", MODEL, *MACHINES, "--json").json for _ in range(2)]
 

@@ -33,6 +33,9 @@ class Ramp:
             tail_ns=100 * (4 - tau),
         )
 
+    def schedule(self, tau, rows, cols):
+        return minimizing_waiting(self.problem(tau, rows, cols))
+
 
 def test_sizes_follow_the_weights_and_fill_the_map():
     assert in_proportion(10, np.array([1.0, 1.0, 2.0])) == (3, 3, 4)
@@ -66,7 +69,7 @@ def test_equal_seeds_give_equal_plans():
 
 
 def test_the_swarm_is_no_worse_than_equal_tiles():
-    found = particle_swarm(Ramp(), np.random.default_rng(0))
+    found, *others = particle_swarm(Ramp(), np.random.default_rng(0))
 
     equal = min(
         minimizing_waiting(Ramp().problem(tau, (size // k,) * k, (size // k,) * k)).makespan_ns
@@ -76,6 +79,7 @@ def test_the_swarm_is_no_worse_than_equal_tiles():
         if size % k == 0
     )
     assert found.schedule.makespan_ns <= equal
+    assert all(found.schedule.makespan_ns <= other.schedule.makespan_ns for other in others)
     problem = Ramp().problem(found.tau, found.rows, found.cols)
     assert minimizing_waiting(problem) == found.schedule
 

@@ -7,7 +7,9 @@ from fusepath.units import (
     format_bytes,
     format_bytes_per_s,
     format_count,
+    parse_bytes,
     parse_bytes_per_s,
+    parse_count,
     parse_flop_per_s,
 )
 
@@ -124,3 +126,29 @@ def test_sizes_and_rates_are_written_with_three_digits_and_a_prefix():
 
 def test_what_is_written_can_be_read_again():
     assert parse_bytes_per_s(format_bytes_per_s(1.8e6)) == 1.8e6
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("300kB", 300_000), ("0.2 GB", 200_000_000), ("1e3B", 1000), ("0B", 0)]
+)
+def test_sizes_are_decimal_and_whole(text, expected):
+    assert parse_bytes(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("0.5G", 500_000_000), ("12", 12), ("1.5e6", 1_500_000), (" 2 k ", 2000)]
+)
+def test_counts_take_a_prefix(text, expected):
+    assert parse_count(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "300", "300kb", "300kbit", "-1B", "1..2B", "1e999B", "MB"])
+def test_what_is_no_size_is_refused(text):
+    with pytest.raises(InputError):
+        parse_bytes(text)
+
+
+@pytest.mark.parametrize("text", ["", "5GMAC", "-1", "1..2", "G", "1e999", "nan"])
+def test_what_is_no_count_is_refused(text):
+    with pytest.raises(InputError):
+        parse_count(text)

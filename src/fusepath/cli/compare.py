@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from fusepath.cli.options import (
+    constraint_options,
     grid_option,
     input_shape_option,
     json_option,
@@ -15,11 +18,15 @@ from fusepath.cli.options import (
     print_json,
 )
 
+if TYPE_CHECKING:
+    from fusepath.plan import Constraints
+
 
 @click.command("compare")
 @model_argument
 @machine_options
 @grid_option
+@constraint_options
 @input_shape_option
 @json_option
 def command(
@@ -31,6 +38,7 @@ def command(
     grid: str,
     input_shape: str | None,
     as_json: bool,
+    constraints: Constraints,
 ) -> None:
     """Plan MODEL with every algorithm and show them side by side."""
     from fusepath.errors import InfeasibleError, UnsupportedOperatorError
@@ -49,12 +57,18 @@ def command(
             continue
         try:
             plan = make_plan(
-                setting, name, grid=tiles if algorithm.tiles else None, source=loaded.source
+                setting,
+                name,
+                grid=tiles if algorithm.tiles else None,
+                constraints=constraints,
+                source=loaded.source,
             )
         except (InfeasibleError, UnsupportedOperatorError) as error:
             click.echo(f"{name} is left out: {error} …", err=True)
             continue
         plans.append(plan)
+    if not plans:
+        raise InfeasibleError("no algorithm found a plan that keeps to the constraints")
     if as_json:
         print_json({"plans": [plan_json(plan) for plan in plans]})
     else:

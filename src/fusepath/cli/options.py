@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from typing import TYPE_CHECKING, Any
@@ -92,6 +93,64 @@ def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+def constraint_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What a plan must keep to; the command gets it as ``constraints``."""
+
+    @functools.wraps(command)
+    def with_constraints(
+        *args: Any,
+        device_memory: str | None,
+        device_macs: str | None,
+        upload: str | None,
+        keep_on_device: int,
+        max_paths: int | None,
+        **others: Any,
+    ) -> Any:
+        from fusepath.plan import Constraints
+        from fusepath.units import parse_bytes, parse_count
+
+        constraints = Constraints(
+            device_memory_bytes=parse_bytes(device_memory) if device_memory else None,
+            device_macs=parse_count(device_macs) if device_macs else None,
+            upload_bytes=parse_bytes(upload) if upload else None,
+            keep_on_device=keep_on_device,
+            max_paths=max_paths,
+        )
+        return command(*args, constraints=constraints, **others)
+
+    wrapped: Callable[..., Any] = with_constraints
+    for option in reversed(
+        [
+            click.option(
+                "--device-memory", metavar="SIZE", help="Most memory on the device, like 200MB."
+            ),
+            click.option(
+                "--device-macs",
+                metavar="COUNT",
+                help="Most multiply-accumulates on the device per inference, like 0.5G.",
+            ),
+            click.option(
+                "--upload", metavar="SIZE", help="Most bytes sent up per inference, like 300kB."
+            ),
+            click.option(
+                "--keep-on-device",
+                type=click.IntRange(min=0),
+                default=0,
+                metavar="N",
+                help="Layers 1 to N run on the device, and the input does not leave it.",
+            ),
+            click.option(
+                "--max-paths",
+                type=click.IntRange(min=1),
+                metavar="K",
+                help="Most tiles or strips of a plan.",
+            ),
+        ]
+    ):
+        wrapped = option(wrapped)
+    return wrapped
 
 
 def open_model(source: str, input_shape: str | None) -> Model:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from fusepath.cli.options import (
     algorithm_option,
     check_channels,
     choose_algorithm,
+    constraint_options,
     grid_option,
     input_shape_option,
     json_option,
@@ -24,6 +27,9 @@ from fusepath.cli.options import (
     time_limit_option,
 )
 
+if TYPE_CHECKING:
+    from fusepath.plan import Constraints
+
 
 @click.command("plan")
 @model_argument
@@ -33,9 +39,16 @@ from fusepath.cli.options import (
 @tau_option
 @tiles_option
 @time_limit_option
+@constraint_options
 @mean_option
 @std_option
 @input_shape_option
+@click.option(
+    "--top",
+    type=click.IntRange(1, 1000),
+    metavar="K",
+    help="List the K best plans that were met; -o writes the best.",
+)
 @click.option("-o", "--output", metavar="FILE", help="Write the plan here.")
 @json_option
 def command(
@@ -52,12 +65,14 @@ def command(
     mean: str,
     std: str,
     input_shape: str | None,
+    top: int | None,
     output: str | None,
     as_json: bool,
+    constraints: Constraints,
 ) -> None:
     """Find a plan for MODEL on a device, an edge server and a link."""
-    from fusepath.plan import make_plan, save_plan
-    from fusepath.report import gantt, plan_text
+    from fusepath.plan import make_plans, save_plan
+    from fusepath.report import gantt, plan_text, render, top_table
     from fusepath.tiling import Grid
 
     fixed = None if grid == "auto" else Grid.parse(grid)
@@ -66,22 +81,29 @@ def command(
         model, input_shape, device=device, edge=edge, link=link, convention=convention
     )
     check_channels(loaded, mean=channels[0], std=channels[1])
-    plan = make_plan(
+    plans = make_plans(
         setting,
         choose_algorithm(algorithm, grid=grid, tau=tau, tiles=tiles),
         grid=fixed,
         tau=tau,
+        top=top or 1,
         unequal=tiles == "auto",
+        constraints=constraints,
         time_limit_s=time_limit,
         source=loaded.source,
         mean=channels[0],
         std=channels[1],
     )
     if output is not None:
-        save_plan(output, plan)
-    if as_json:
-        print_json(plan_json(plan))
+        save_plan(output, plans[0])
+    if top is not None:
+        if as_json:
+            print_json({"plans": [plan_json(plan) for plan in plans]})
+        else:
+            click.echo(render(top_table(plans)))
+    elif as_json:
+        print_json(plan_json(plans[0]))
     else:
-        click.echo(plan_text(plan))
+        click.echo(plan_text(plans[0]))
         click.echo()
-        click.echo(gantt(plan.timeline))
+        click.echo(gantt(plans[0].timeline))

@@ -10,6 +10,7 @@ from fusepath.cli.options import (
     algorithm_option,
     check_channels,
     choose_algorithm,
+    constraint_options,
     grid_option,
     input_shape_option,
     json_option,
@@ -27,6 +28,7 @@ from fusepath.cli.options import (
 
 if TYPE_CHECKING:
     from fusepath.execute.run import Report
+    from fusepath.plan import Constraints
 
 
 @click.command("run")
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 @tau_option
 @tiles_option
 @time_limit_option
+@constraint_options
 @click.option("--device", metavar="RATE|FILE", help="Plan for this device; measured without.")
 @click.option(
     "--edge-machine", metavar="RATE|FILE", help="Plan for this edge server; measured without."
@@ -102,6 +105,7 @@ def command(
     output: str | None,
     no_cache: bool,
     as_json: bool,
+    constraints: Constraints,
 ) -> int:
     """Run MODEL on INPUT, split between this machine and an edge server.
 
@@ -138,6 +142,7 @@ def command(
         grid=fixed,
         tau=tau,
         unequal=tiles == "auto",
+        constraints=constraints,
         time_limit_s=time_limit,
         given=given,
         pace_bytes_per_s=pace_bytes_per_s,

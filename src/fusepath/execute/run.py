@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fusepath.cost import RUNTIME, Link
-from fusepath.errors import InputError
+from fusepath.errors import InfeasibleError, InputError
 from fusepath.execute.client import connect
 from fusepath.execute.compare import Comparison, compare
 from fusepath.execute.device import Device, Inference, check_image, median_of, stays_local
@@ -20,7 +20,15 @@ from fusepath.execute.pixels import to_model_input
 from fusepath.execute.prepared import EdgeTimes
 from fusepath.execute.runner import Runner
 from fusepath.onnx_io import original_with_shape
-from fusepath.plan import ALGORITHMS, Setting, make_plan, predict, shortlist
+from fusepath.plan import (
+    ALGORITHMS,
+    NO_CONSTRAINTS,
+    Setting,
+    limit_violations,
+    make_plan,
+    predict,
+    shortlist,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,7 +39,7 @@ if TYPE_CHECKING:
     from fusepath.execute.client import EdgeClient
     from fusepath.execute.measure import Profiler
     from fusepath.onnx_io import Model
-    from fusepath.plan import InputFormat, Plan
+    from fusepath.plan import Constraints, InputFormat, Plan
     from fusepath.tiling import Grid
     from fusepath.timeline import Timeline
 
@@ -86,6 +94,7 @@ def run(
     grid: Grid | None = None,
     tau: int | None = None,
     unequal: bool = False,
+    constraints: Constraints = NO_CONSTRAINTS,
     time_limit_s: float | None = None,
     given: Given = Given(),
     pace_bytes_per_s: float | None = None,
@@ -112,6 +121,7 @@ def run(
         grid: fixed grid for the algorithm.
         tau: fixed fused layer for the algorithm.
         unequal: let the algorithm choose the sizes of tiles.
+        constraints: what the plan must keep to, also one that was made before.
         time_limit_s: of a planner that can be cut short.
         given: machines and link that need not be measured.
         pace_bytes_per_s: play a link of this rate.
@@ -127,6 +137,7 @@ def run(
     Raises:
         ImageError: the image does not fit.
         PeerError: the edge server cannot be used.
+        InfeasibleError: no plan keeps to the constraints.
         InputError: an edge server is needed and not given, or the plan does not fit.
     """
     return asyncio.run(
@@ -140,6 +151,7 @@ def run(
                 grid=grid,
                 tau=tau,
                 unequal=unequal,
+                constraints=constraints,
                 time_limit_s=time_limit_s,
                 given=given,
                 mean=mean,
@@ -160,6 +172,7 @@ class _Planning:
     grid: Grid | None
     tau: int | None
     unequal: bool
+    constraints: Constraints
     time_limit_s: float | None
     given: Given
     mean: tuple[float, ...]
@@ -193,6 +206,8 @@ async def _run(
     if plan is not None:
         plan.check(model.graph)
         check_image(image, model, plan)
+        if wrong := limit_violations(plan, model.graph, planning.constraints):
+            raise InfeasibleError(f"the plan breaks the constraints: {'; '.join(wrong)}")
     elif planning.algorithm not in ALGORITHMS:
         raise InputError(
             f"there is no algorithm '{planning.algorithm}'; known ones are {', '.join(ALGORITHMS)}"
@@ -232,16 +247,21 @@ async def _run(
 
 def _plans(setting: Setting, model: Model, planning: _Planning) -> list[Plan]:
     """What to choose from once it is measured; only ``auto`` leaves a choice."""
-    options: dict[str, Any] = {"source": model.source, "mean": planning.mean, "std": planning.std}
+    options: dict[str, Any] = {
+        "constraints": planning.constraints,
+        "time_limit_s": planning.time_limit_s,
+        "source": model.source,
+        "mean": planning.mean,
+        "std": planning.std,
+    }
     if planning.algorithm == "auto" and planning.grid is None and planning.tau is None:
-        return shortlist(setting, time_limit_s=planning.time_limit_s, **options)
+        return shortlist(setting, **options)
     plan = make_plan(
         setting,
         planning.algorithm,
         grid=planning.grid,
         tau=planning.tau,
         unequal=planning.unequal,
-        time_limit_s=planning.time_limit_s,
         **options,
     )
     return [plan]

@@ -76,6 +76,8 @@ class Operator:
     work: Work = Work()
     rows: Window = Window()
     cols: Window = Window()
+    weight_bytes: int = 0
+    """Constants that it reads; one that several operators read is counted for each."""
     barrier_reason: str = ""
 
     def windows(self) -> tuple[Window, Window]:

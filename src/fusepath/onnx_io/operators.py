@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from onnx import helper
 
 from fusepath.graph import Kind, Operator, Window, Work, product
 from fusepath.onnx_io.nodes import input_at, integer, integers, present
@@ -101,7 +102,17 @@ def _operator(site: _Site) -> Operator:
         work=tiled.work,
         rows=tiled.rows,
         cols=tiled.cols,
+        weight_bytes=_weight_bytes(site),
         barrier_reason=reason,
+    )
+
+
+def _weight_bytes(site: _Site) -> int:
+    constants = site.draft.constants
+    weights = [constants[name] for name in {*site.node.input} if name in constants]
+    return sum(
+        product(weight.dims) * helper.tensor_dtype_to_np_dtype(weight.data_type).itemsize
+        for weight in weights
     )
 
 

@@ -56,24 +56,7 @@ def kept_name(tensor: str) -> str:
 
 def strip_signature(step: StripStep, wanted: Sequence[str]) -> tuple[object, ...]:
     """What a strip's model depends on: strips of equal signature share one session."""
-    maps = tuple(
-        (name, rows.known - rows.cached, rows.reached - rows.known, rows.kept - rows.cached)
-        for name, rows in step.maps.items()
-    )
-    operations = tuple(
-        (
-            item.operator.name,
-            item.rows[1] - item.rows[0],
-            item.pad_begin,
-            item.pad_end,
-            tuple(
-                (r.start - step.maps[r.tensor].cached, r.stop - step.maps[r.tensor].cached)
-                for r in item.readings
-            ),
-        )
-        for item in step.operations
-    )
-    return maps, operations, tuple(wanted)
+    return *step.likeness, tuple(wanted)
 
 
 def build_strip_model(model: Model, step: StripStep, wanted: Sequence[str]) -> StripModel:

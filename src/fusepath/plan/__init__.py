@@ -5,6 +5,8 @@ from fusepath.plan.book_search import make_book
 from fusepath.plan.bounds import lower_bound_ns, machine_bound_ns, path_bound_ns
 from fusepath.plan.brute_force import brute_force
 from fusepath.plan.check import violations
+from fusepath.plan.check_limits import limit_violations
+from fusepath.plan.constraints import NO_CONSTRAINTS, Constraints
 from fusepath.plan.exact import exact
 from fusepath.plan.fluid import FluidBound, fluid_bound, fluid_bound_s
 from fusepath.plan.found import Found, Search
@@ -12,7 +14,7 @@ from fusepath.plan.jps import johnson_partition
 from fusepath.plan.milp import milp
 from fusepath.plan.minimizing_waiting import minimizing_waiting
 from fusepath.plan.offload import InputFormat, ModelReference, Plan, Segment, load_plan, save_plan
-from fusepath.plan.planner import ALGORITHMS, make_plan, shortlist
+from fusepath.plan.planner import ALGORITHMS, make_plan, make_plans, shortlist
 from fusepath.plan.problem import NS_PER_S, Problem, problem_of_paths
 from fusepath.plan.pruned import faster_schedule, pruned_brute_force
 from fusepath.plan.realize import predict, problem_of_plan
@@ -26,8 +28,10 @@ from fusepath.plan.work import PlanWork, work_of
 
 __all__ = [
     "ALGORITHMS",
+    "NO_CONSTRAINTS",
     "NS_PER_S",
     "BookEntry",
+    "Constraints",
     "FluidBound",
     "Found",
     "InputFormat",
@@ -53,12 +57,14 @@ __all__ = [
     "fluid_bound",
     "fluid_bound_s",
     "johnson_partition",
+    "limit_violations",
     "load_book",
     "load_plan",
     "lower_bound_ns",
     "machine_bound_ns",
     "make_book",
     "make_plan",
+    "make_plans",
     "milp",
     "minimizing_waiting",
     "path_bound_ns",

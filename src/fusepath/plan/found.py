@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from fusepath.plan.constraints import NO_CONSTRAINTS, Constraints
 from fusepath.tiling import Grid
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from fusepath.plan.offload import Segment
     from fusepath.plan.schedule import Schedule
     from fusepath.tiling import TileSizes
@@ -25,6 +28,9 @@ class Search:
     """Choose the sizes of tiles as well."""
     first: tuple[int, Grid] | None = None
     """A fused layer and grid to try first: saves time if it is good, and changes nothing else."""
+    constraints: Constraints = NO_CONSTRAINTS
+    top: int = 1
+    """How many plans are wanted; `Found.others` are those behind the best."""
     time_limit_s: float | None = None
     """For searches that can be cut short: ``auto``, and the search of tile sizes."""
 
@@ -43,6 +49,19 @@ class Found:
     """Of unequal tiles."""
     segments: tuple[Segment, ...] = ()
     """Of a stream plan; its schedule's paths are the strips, which have one cut each."""
+    others: tuple[Found, ...] = ()
+    """The next best of other tilings or segments, best first; as many as were asked for."""
+
+    @property
+    def all(self) -> tuple[Found, ...]:
+        """This one and the others, best first."""
+        return (replace(self, others=()), *self.others)
+
+    @property
+    def arrangement(self) -> tuple[object, ...]:
+        """Equal for plans that do the same; of one path, its fused layer makes no difference."""
+        tau = self.tau if self.grid.paths > 1 else 0
+        return tau, self.grid, self.sizes, self.cuts, self.segments
 
     @property
     def cuts(self) -> tuple[int, ...]:
@@ -50,3 +69,18 @@ class Found:
         if self.segments:
             return tuple(item.cut for item in self.segments for _ in item.strips)
         return self.schedule.cuts
+
+
+def ranked(found: Iterable[Found], top: int) -> Found:
+    """The best of several, with the next best as its others; the first one wins ties.
+
+    Args:
+        found: at least one.
+        top: how many are kept; of equal arrangements the best.
+    """
+    best: dict[tuple[object, ...], Found] = {}
+    every = [one for item in found for one in item.all]
+    for one in sorted(every, key=lambda one: one.schedule.makespan_ns):
+        best.setdefault(one.arrangement, one)
+    first, *others = list(best.values())[:top]
+    return replace(first, others=tuple(others))

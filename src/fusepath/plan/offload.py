@@ -9,6 +9,8 @@ import msgspec
 from fusepath import jsonfile
 from fusepath.cost import Convention, Link, Machine
 from fusepath.errors import FileFormatError, FusepathError
+from fusepath.plan.check_limits import limit_violations
+from fusepath.plan.constraints import Constraints
 from fusepath.tiling import Band, Grid, StripTiling, TileSizes, Tiling, check_tileable
 from fusepath.timeline import Timeline
 
@@ -78,6 +80,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ``tile_rows`` and ``tile_cols`` give the rows (columns) of the fused layer that each grid row
     (column) takes; tiles are as equal as can be where they are left out.
 
+    ``constraints`` are those that it was planned under, and keeps to.
+
     A plan with ``segments`` streams: its paths are strips of rows, numbered segment by segment, and
     its grid is one column of them.
     """
@@ -98,6 +102,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     grid: tuple[int, int]
     tile_rows: tuple[int, ...] = ()
     tile_cols: tuple[int, ...] = ()
+    constraints: Constraints = Constraints()
     order: tuple[int, ...]
     cuts: tuple[int, ...]
     segments: tuple[Segment, ...] = ()
@@ -170,6 +175,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 f"'{graph.name}' ({graph.sha256[:12]}); plan this model"
             )
         self._check_numbers(graph)
+        if self.constraints and (wrong := limit_violations(self, graph, self.constraints)):
+            raise FileFormatError(f"plan: breaks its own constraints: {wrong[0]}")
 
     def _check_numbers(self, graph: ModelGraph) -> None:
         paths = self.grid[0] * self.grid[1]

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fusepath.errors import InfeasibleError, InputError, UnsupportedOperatorError
+from fusepath.plan.constraints import MACS, MEMORY, NO_CONSTRAINTS
+from fusepath.plan.demand import WholeDemand
 from fusepath.plan.fluid import fluid_bound_s
-from fusepath.plan.found import WHOLE, Found, Search
+from fusepath.plan.found import WHOLE, Found, Search, ranked
 from fusepath.plan.offload import MAX_PATHS, InputFormat, ModelReference, Plan
 from fusepath.plan.problem import NS_PER_S
 from fusepath.plan.psomw import search_swarm
@@ -29,9 +31,11 @@ from fusepath.tiling import Grid
 from fusepath.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+    from fusepath.plan.constraints import Constraints
     from fusepath.plan.setting import Setting
+    from fusepath.plan.stream import StreamFound
 
 AUTO_LIMIT_S = 1.0
 """Seconds that ``auto`` looks for better plans; the single cuts are always looked at."""
@@ -56,14 +60,53 @@ def _whole(setting: Setting, search: Search, cuts: Callable[[int], range]) -> Fo
     if search.grid not in (None, WHOLE) or search.tau not in (None, setting.graph.depth):
         raise InputError("this algorithm does not tile: leave out --grid and --tau")
     problem = setting.whole_problem()
-    allowed = cuts(problem.cuts)
-    best = best_single_cut(problem, allowed)
-    return Found(
-        tau=setting.graph.depth,
-        grid=WHOLE,
-        schedule=best,
-        lower_bound_ns=best.makespan_ns,
-        evaluated=len(allowed),
+    allowed = [cut for cut in cuts(problem.cuts) if not _short(setting, search, cut)]
+    if not allowed:
+        raise _no_cut(setting, search, cuts(problem.cuts))
+    schedules = [best_single_cut(problem, [cut]) for cut in allowed]
+    bound_ns = min(schedule.makespan_ns for schedule in schedules)
+    found = (
+        Found(
+            tau=setting.graph.depth,
+            grid=WHOLE,
+            schedule=schedule,
+            lower_bound_ns=bound_ns,
+            evaluated=len(allowed),
+        )
+        for schedule in schedules
+    )
+    return ranked(found, search.top)
+
+
+def _short(setting: Setting, search: Search, cut: int) -> bool:
+    constraints = search.constraints
+    if not constraints.allows_cut(setting.graph, cut):
+        return True
+    return bool(constraints.shortfalls(WholeDemand(setting.graph, setting.convention, cut)))
+
+
+def _no_cut(setting: Setting, search: Search, cuts: Iterable[int]) -> InfeasibleError:
+    """Why no cut of the unsplit network keeps to the constraints."""
+    graph, constraints = setting.graph, search.constraints
+    kept = constraints.keep_on_device
+    stay = f"layers 1 to {kept} must stay on the device"
+    private = [cut for cut in cuts if constraints.allows_cut(graph, cut)]
+    if not private:
+        return InfeasibleError(f"{stay} (--keep-on-device), but this algorithm sends the input")
+    shortfalls = {
+        cut: constraints.shortfalls(WholeDemand(graph, setting.convention, cut)) for cut in private
+    }
+    least = min(private)
+    needs = [item for item in shortfalls[least] if item.option in (MACS, MEMORY)]
+    if kept > 0 and needs:
+        # Later cuts need no less of the device.
+        return InfeasibleError(f"{stay}, which needs {' and '.join(map(str, needs))}")
+    cut = min(private, key=lambda cut: sum(item.excess for item in shortfalls[cut]))
+    where = f"layers 1 to {cut - 1}" if cut > 1 else "nothing"
+    return InfeasibleError(
+        f"{f'{stay}, and ' if kept else ''}no cut of the unsplit network keeps to the constraints; "
+        f"the closest leaves {where} to the device and needs "
+        f"{' and '.join(map(str, shortfalls[cut]))}"
     )
 
 
@@ -72,20 +115,32 @@ def search_stream(setting: Setting, search: Search) -> Found:
 
     Raises:
         InputError: a grid was asked for.
-        InfeasibleError: no fused layer can be cut into strips.
+        InfeasibleError: no fused layer can be cut into strips, or none of them was found to keep
+            to the constraints.
     """
     if search.grid is not None:
         raise InputError("stream chooses its own strips: leave out --grid")
-    found = search_segments(setting, tau=search.tau, time_limit_s=search.time_limit_s)
-    if found is None:
+    bound_ns = int(fluid_bound_s(setting) * NS_PER_S)
+    found = search_segments(
+        setting,
+        tau=search.tau,
+        time_limit_s=search.time_limit_s,
+        constraints=search.constraints,
+        top=search.top,
+    )
+    if not found:
         raise InfeasibleError("no fused layer can be cut into strips")
+    return ranked((_streamed(setting, item, bound_ns) for item in found), search.top)
+
+
+def _streamed(setting: Setting, found: StreamFound, bound_ns: int) -> Found:
     problem = strip_problem(setting, found.tau, found.segments)
     schedule = evaluate(problem, range(problem.paths), [1] * problem.paths)
     return Found(
         tau=found.tau,
         grid=Grid(problem.paths, 1),
         schedule=schedule,
-        lower_bound_ns=min(int(fluid_bound_s(setting) * NS_PER_S), schedule.makespan_ns),
+        lower_bound_ns=min(bound_ns, schedule.makespan_ns),
         evaluated=found.evaluated,
         segments=found.segments,
     )
@@ -94,30 +149,46 @@ def search_stream(setting: Setting, search: Search) -> Found:
 def search_auto(setting: Setting, search: Search) -> Found:
     """The best of all families within a time limit: never worse than the best single cut.
 
+    Where no single cut keeps to the constraints, the others are tried until one does.
+
     Single cuts, then strips, then MW's equal tiles, then unequal ones around those.
 
     Raises:
         InputError: a grid or a fused layer was asked for.
+        InfeasibleError: nothing was found that keeps to the constraints.
     """
     if search.grid is not None or search.tau is not None:
         raise InputError("auto chooses for itself: leave out --grid and --tau")
     limit_s = AUTO_LIMIT_S if search.time_limit_s is None else search.time_limit_s
     until_s = time.perf_counter() + limit_s
     bound_ns = int(fluid_bound_s(setting) * NS_PER_S)
-    best = no_fused_layers(setting, Search())
-    evaluated = best.evaluated
-    for family in (search_stream, search_minimizing_waiting, _search_unequal):
-        left_s = until_s - time.perf_counter()
-        if left_s <= 0 or best.schedule.makespan_ns <= bound_ns:
+    found: list[Found] = []
+    reason: InfeasibleError | None = None
+    for family in (no_fused_layers, search_stream, search_minimizing_waiting, _search_unequal):
+        left_s = until_s - time.perf_counter() if found else limit_s
+        proven = any(item.schedule.makespan_ns <= bound_ns for item in found)
+        if found and (left_s <= 0 or (proven and search.top == 1)):
             break
         # A network that cannot be tiled at all still has its single cut.
-        with suppress(InfeasibleError, UnsupportedOperatorError):
-            found = family(setting, Search(time_limit_s=left_s))
-            evaluated += found.evaluated
-            best = min(best, found, key=lambda item: item.schedule.makespan_ns)
-    return replace(
-        best, lower_bound_ns=min(bound_ns, best.schedule.makespan_ns), evaluated=evaluated
-    )
+        try:
+            found.append(family(setting, replace(search, time_limit_s=max(left_s, 0.0))))
+        except UnsupportedOperatorError:
+            continue
+        except InfeasibleError as error:
+            reason = reason or error
+    if not found:
+        assert reason is not None  # single cuts can always be tried
+        raise InfeasibleError(f"{reason}; neither tiles nor strips were found that do")
+    best = ranked(found, search.top)
+    every = [
+        replace(
+            item,
+            lower_bound_ns=min(bound_ns, best.schedule.makespan_ns),
+            evaluated=sum(family.evaluated for family in found),
+        )
+        for item in best.all
+    ]
+    return ranked(every, search.top)
 
 
 def _search_unequal(setting: Setting, search: Search) -> Found:
@@ -155,6 +226,7 @@ def make_plan(
     grid: Grid | None = None,
     tau: int | None = None,
     unequal: bool = False,
+    constraints: Constraints = NO_CONSTRAINTS,
     time_limit_s: float | None = None,
     source: str = "",
     mean: tuple[float, ...] = (0.0,),
@@ -168,6 +240,7 @@ def make_plan(
         grid: fixed grid; None leaves it to the algorithm.
         tau: fixed fused layer (1-based); None searches all.
         unequal: let the algorithm choose the sizes of tiles.
+        constraints: what the plan must keep to.
         time_limit_s: of ``auto`` and of the search of tile sizes; their own without.
         source: where the model came from, kept in the plan.
         mean: subtracted from the pixels of a uint8 image, per channel or once for all.
@@ -177,7 +250,40 @@ def make_plan(
         InputError: no such algorithm, or it does not tile.
         GeometryError: ``tau`` or ``grid`` do not fit the network.
         UnsupportedOperatorError: ``tau`` lies behind an operator that needs whole maps.
-        InfeasibleError: no tiling fits.
+        InfeasibleError: no tiling fits, or none keeps to the constraints.
+    """
+    return make_plans(
+        setting,
+        algorithm,
+        grid=grid,
+        tau=tau,
+        unequal=unequal,
+        constraints=constraints,
+        time_limit_s=time_limit_s,
+        source=source,
+        mean=mean,
+        std=std,
+    )[0]
+
+
+def make_plans(
+    setting: Setting,
+    algorithm: str,
+    *,
+    top: int = 1,
+    grid: Grid | None = None,
+    tau: int | None = None,
+    unequal: bool = False,
+    constraints: Constraints = NO_CONSTRAINTS,
+    time_limit_s: float | None = None,
+    source: str = "",
+    mean: tuple[float, ...] = (0.0,),
+    std: tuple[float, ...] = (255.0,),
+) -> tuple[Plan, ...]:
+    """The best plans that an algorithm meets, best first; fewer than ``top`` where it meets fewer.
+
+    An algorithm keeps one plan per single cut, tiling or, of strips, fused layer and number of
+    segments. Arguments and errors are those of `make_plan`.
     """
     if algorithm not in ALGORITHMS:
         raise InputError(
@@ -189,9 +295,38 @@ def make_plan(
             f"algorithm '{algorithm}' does not choose the sizes of tiles; these do: {able}"
         )
     started_s = time.perf_counter()
-    search = Search(grid=grid, tau=tau, unequal=unequal, time_limit_s=time_limit_s)
+    search = Search(
+        grid=grid,
+        tau=tau,
+        unequal=unequal,
+        constraints=constraints,
+        top=top,
+        time_limit_s=time_limit_s,
+    )
+    constraints.check(setting.graph)
     found = ALGORITHMS[algorithm].search(setting, search)
     search_s = time.perf_counter() - started_s
+    form = InputFormat(
+        dtype="uint8" if setting.convention.input_bytes_per_element == 1 else "float32",
+        mean=mean,
+        std=std,
+    )
+    return tuple(
+        _plan(setting, algorithm, item, search, source=source, form=form, search_s=search_s)
+        for item in found.all
+    )
+
+
+def _plan(
+    setting: Setting,
+    algorithm: str,
+    found: Found,
+    search: Search,
+    *,
+    source: str,
+    form: InputFormat,
+    search_s: float,
+) -> Plan:
     if found.grid.paths > MAX_PATHS:
         raise InfeasibleError(
             f"the best plan has {found.grid.paths} paths, but machines take at most {MAX_PATHS}; "
@@ -209,11 +344,8 @@ def make_plan(
         device=setting.device,
         edge=setting.edge,
         link=setting.link,
-        input=InputFormat(
-            dtype="uint8" if setting.convention.input_bytes_per_element == 1 else "float32",
-            mean=mean,
-            std=std,
-        ),
+        input=form,
+        constraints=search.constraints,
         tau=found.tau,
         grid=(found.grid.rows, found.grid.cols),
         tile_rows=found.sizes.rows if found.sizes is not None else (),
@@ -232,7 +364,7 @@ def make_plan(
     )
 
 
-SHORTLISTED = ("auto", "nfl", "device-only", "full-offload", "mw")
+_BESIDE_AUTO = ("nfl", "device-only", "full-offload", "mw")
 _WORTH_A_REHEARSAL = 1.3
 
 
@@ -245,13 +377,21 @@ def shortlist(setting: Setting, **options: Any) -> list[Plan]:
     Args:
         setting: network, machines, link and convention.
         options: of `make_plan`; grid and fused layer are left to the algorithms.
+
+    Raises:
+        InfeasibleError: nothing was found that keeps to the constraints.
     """
-    plans: dict[object, Plan] = {}
-    for name in SHORTLISTED:
+    plans = [make_plan(setting, "auto", **options)]
+    for name in _BESIDE_AUTO:
         with suppress(InfeasibleError, UnsupportedOperatorError):
-            plan = make_plan(setting, name, **options)
-            key = (plan.tau, plan.grid, plan.sizes, plan.order, plan.cuts, plan.segments)
-            plans.setdefault(key, msgspec.structs.replace(plan, algorithm="auto"))
-    found = sorted(plans.values(), key=lambda plan: plan.makespan_s)
+            plans.append(make_plan(setting, name, **options))
+    different = {
+        (plan.tau, plan.grid, plan.sizes, plan.order, plan.cuts, plan.segments): plan
+        for plan in reversed(plans)  # of equal ones, the first
+    }
+    found = sorted(
+        (msgspec.structs.replace(plan, algorithm="auto") for plan in different.values()),
+        key=lambda plan: plan.makespan_s,
+    )
     limit_s = found[0].makespan_s * _WORTH_A_REHEARSAL
     return [plan for plan in found if plan.makespan_s <= limit_s]

@@ -27,17 +27,19 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from fusepath.errors import InfeasibleError, InputError
+from fusepath.plan.demand import TilesDemand
 from fusepath.plan.fluid import fluid_bound_s
-from fusepath.plan.found import Found
+from fusepath.plan.found import Found, ranked
 from fusepath.plan.minimizing_waiting import minimizing_waiting
 from fusepath.plan.problem import NS_PER_S
+from fusepath.plan.within import schedule_within
 from fusepath.tiling import Grid, TileSizes, check_tileable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from fusepath.plan.constraints import Constraints
     from fusepath.plan.found import Search
-    from fusepath.plan.problem import Problem
     from fusepath.plan.schedule import Schedule
     from fusepath.plan.setting import Setting
     from fusepath.tiling import Sizes
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
 
 
 class FusedLayers(Protocol):
-    """What the swarm asks of a network."""
+    """What the swarm asks of a network and of the algorithm that schedules its tiles."""
 
     @property
     def last(self) -> int:
@@ -55,8 +57,8 @@ class FusedLayers(Protocol):
     def size(self, tau: int) -> tuple[int, int]:
         """Rows and columns of fused layer ``tau``."""
 
-    def problem(self, tau: int, rows: Sizes, cols: Sizes) -> Problem:
-        """The scheduling problem of a grid with these sizes, with the cuts that may be chosen."""
+    def schedule(self, tau: int, rows: Sizes, cols: Sizes) -> Schedule | None:
+        """MW's schedule of a grid with these sizes; None if it may not be chosen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +81,7 @@ DEFAULT_SWARM = Swarm()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwarmFound:
-    """The best strategy that the swarm met, with MW's schedule for it."""
+    """A strategy that the swarm met, with MW's schedule for it."""
 
     tau: int
     rows: Sizes
@@ -90,6 +92,7 @@ class SwarmFound:
 
 
 _SEED = 0
+_NEVER_NS = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class _Layers:
     """The fused layers of a setting; like MW's, their paths are offloaded before they end."""
 
     setting: Setting
+    constraints: Constraints
 
     @property
     def last(self) -> int:
@@ -106,9 +110,17 @@ class _Layers:
         graph = self.setting.graph
         return graph.fused_size(tau, 0), graph.fused_size(tau, 1)
 
-    def problem(self, tau: int, rows: Sizes, cols: Sizes) -> Problem:
+    def schedule(self, tau: int, rows: Sizes, cols: Sizes) -> Schedule | None:
         sizes = TileSizes(rows, cols)
-        return self.setting.problem(tau, Grid(*sizes.grid), sizes).restricted(tau)
+        grid = Grid(*sizes.grid)
+        if not self.constraints.allows_paths(grid.paths):
+            return None
+        return schedule_within(
+            self.setting.problem(tau, grid, sizes).restricted(tau),
+            TilesDemand(self.setting, tau, grid, sizes),
+            self.constraints,
+            lambda problem: (minimizing_waiting(problem), 0),
+        ).schedule
 
 
 def search_swarm(setting: Setting, search: Search) -> Found:
@@ -121,23 +133,27 @@ def search_swarm(setting: Setting, search: Search) -> Found:
     if search.grid is not None or search.tau is not None:
         raise InputError("psomw chooses tiles and fused layer itself: leave out --grid and --tau")
     check_tileable(setting.graph, 1)
-    swarm = particle_swarm(_Layers(setting), np.random.default_rng(_SEED))
-    makespan_ns = swarm.schedule.makespan_ns
+    met = particle_swarm(_Layers(setting, search.constraints), np.random.default_rng(_SEED))
+    any_ns = int(fluid_bound_s(setting) * NS_PER_S)
+    return ranked((_found(swarm, any_ns) for swarm in met), search.top)
+
+
+def _found(swarm: SwarmFound, bound_ns: int) -> Found:
     sizes = TileSizes(swarm.rows, swarm.cols)
     return Found(
         tau=swarm.tau,
         grid=Grid(*sizes.grid),
         sizes=sizes,
         schedule=swarm.schedule,
-        lower_bound_ns=min(int(fluid_bound_s(setting) * NS_PER_S), makespan_ns),
+        lower_bound_ns=min(bound_ns, swarm.schedule.makespan_ns),
         evaluated=swarm.evaluated,
     )
 
 
 def particle_swarm(
     layers: FusedLayers, rng: np.random.Generator, swarm: Swarm = DEFAULT_SWARM
-) -> SwarmFound:
-    """Search fused layers and tile sizes; the first best strategy wins ties.
+) -> list[SwarmFound]:
+    """Search fused layers and tile sizes: all that was met, best first, on ties the first met.
 
     Args:
         layers: the network's fused layers and their costs.
@@ -145,17 +161,18 @@ def particle_swarm(
         swarm: parameters.
 
     Raises:
-        InfeasibleError: no layer can be tiled.
+        InfeasibleError: no layer can be tiled, or nothing that was met may be chosen.
     """
     if layers.last < 1:
         raise InfeasibleError("psomw: no layer of this network can be tiled")
-    met: dict[tuple[int, Sizes, Sizes], Schedule] = {}
+    met: dict[tuple[int, Sizes, Sizes], Schedule | None] = {}
 
     def makespan_ns(position: FloatArray) -> int:
         strategy = read_position(position, layers, swarm.most_parts)
         if strategy not in met:
-            met[strategy] = minimizing_waiting(layers.problem(*strategy))
-        return met[strategy].makespan_ns
+            met[strategy] = layers.schedule(*strategy)
+        schedule = met[strategy]
+        return _NEVER_NS if schedule is None else schedule.makespan_ns
 
     shape = (swarm.particles, 3 + 2 * swarm.most_parts)
     position = rng.random(shape)
@@ -173,10 +190,14 @@ def particle_swarm(
         reached_ns = np.array([makespan_ns(row) for row in position])
         better = reached_ns < own_ns
         own[better], own_ns[better] = position[better], reached_ns[better]
-    tau, rows, cols = min(met, key=lambda strategy: met[strategy].makespan_ns)
-    return SwarmFound(
-        tau=tau, rows=rows, cols=cols, schedule=met[tau, rows, cols], evaluated=len(met)
-    )
+    found = [
+        SwarmFound(tau=tau, rows=rows, cols=cols, schedule=schedule, evaluated=len(met))
+        for (tau, rows, cols), schedule in met.items()
+        if schedule is not None
+    ]
+    if not found:
+        raise InfeasibleError("psomw: the swarm met no tiles that keep to the constraints")
+    return sorted(found, key=lambda item: item.schedule.makespan_ns)
 
 
 def read_position(

@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from fusepath.cost import (
     RUNTIME,
+    ComputeRate,
     Convention,
     Link,
     Machine,
@@ -72,9 +74,21 @@ class Setting:
     def at(self, link: Link) -> Setting:
         """The same machines joined by another link."""
         other = replace(self, link=link)
-        for name in ("_tiled", "_tile_costs", "_device_layers_s", "_edge_layers_s"):
+        for name in ("counting", "_tiled", "_tile_costs", "_device_layers_s", "_edge_layers_s"):
             other.__dict__[name] = getattr(self, name)
         return other
+
+    @cached_property
+    def counting(self) -> Setting:
+        """The same network on machines of one MAC per second, where nothing but MACs counts."""
+        return replace(
+            self,
+            device=ComputeRate(1.0),
+            edge=ComputeRate(1.0),
+            convention=msgspec.structs.replace(
+                self.convention, ops_per_mac=1, ops_per_pool_tap=0, ops_per_element=0
+            ),
+        )
 
     def whole_problem(self) -> Problem:
         """The unsplit network as one path: cut ``o`` in ``1 … depth + 1``, no tail.

@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusepath.cost import StripCosts, strip_costs
-from fusepath.errors import GeometryError
+from fusepath.errors import GeometryError, InfeasibleError
+from fusepath.plan.constraints import NO_CONSTRAINTS
+from fusepath.plan.demand import StripsDemand
+from fusepath.plan.memory import weight_bytes
 from fusepath.plan.offload import Segment
 from fusepath.plan.problem import Problem, nanoseconds, ns
 from fusepath.tiling import StripRows, resume_layers
@@ -27,8 +30,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from fusepath.plan.constraints import Constraints
     from fusepath.plan.setting import Setting
 
+    BoolArray = NDArray[np.bool_]
     FloatArray = NDArray[np.float64]
     IntArray = NDArray[np.int64]
 
@@ -70,6 +75,7 @@ class _Layer:
     """One fused layer: what strips of it cost."""
 
     setting: Setting
+    constraints: Constraints
     rows: StripRows
     costs: StripCosts
     tail_s: float
@@ -136,6 +142,67 @@ class _Layer:
         work: FloatArray = np.tensordot(self.per_row_s[:, cut - 1], upto, axes=1)
         return np.diff(work, axis=-1)
 
+    @cached_property
+    def counts_per_row(self) -> FloatArray:
+        """Device MACs and bytes per row of every map; shape (2; cuts; maps)."""
+        counting = self.setting.counting
+        costs = strip_costs(
+            self.rows,
+            device=counting.device,
+            edge=counting.edge,
+            convention=counting.convention,
+        )
+        return costs.per_row[:2]
+
+    @cached_property
+    def allowed_cuts(self) -> frozenset[int]:
+        """Cuts that a segment may have as far as it alone is concerned."""
+        graph, limit = self.rows.graph, self.constraints.device_memory_bytes
+        return frozenset(
+            cut
+            for cut in range(1, self.rows.tau + 2)
+            if self.constraints.allows_cut(graph, cut)
+            and (limit is None or weight_bytes(graph, cut) <= limit)
+        )
+
+    def keep_to_totals(
+        self, segments: Sequence[tuple[int, IntArray | None, IntArray, int | None]]
+    ) -> BoolArray:
+        """Which choices compute and send no more than the constraints allow.
+
+        However many strips a segment is cut into, they add up to the same rows.
+
+        Args:
+            segments: cut, begin, stop and resume as of `strips_of`, for each segment.
+        """
+        macs, sent_bytes = np.zeros((2, len(segments[0][2])))
+        stops = self.costs.stops
+        for cut, begin, stop, resume in segments:
+            rows = stops[:, stop]
+            if begin is not None and resume is not None:
+                inside = np.minimum(begin, self.height - 1)
+                first = self.costs.begins(resume)[:, inside]
+                rows = np.where(begin < self.height, np.maximum(rows - first, 0), 0)
+            more = self.counts_per_row[:, cut - 1] @ rows
+            macs, sent_bytes = macs + more[0], sent_bytes + more[1]
+        limits = self.constraints
+        keeps = np.ones(len(macs), dtype=bool)
+        if limits.device_macs is not None:
+            keeps &= macs <= limits.device_macs
+        if limits.upload_bytes is not None:
+            keeps &= sent_bytes <= limits.upload_bytes
+        return keeps
+
+    def excess(self, segments: tuple[Segment, ...]) -> float:
+        """By how much segments exceed the constraints, relative to these; 0 if they do not."""
+        if not self.constraints:
+            return 0.0
+        demand = StripsDemand(self.rows.graph, self.setting.convention, self.rows.tau, segments)
+        over = sum(item.excess for item in self.constraints.shortfalls(demand))
+        most = self.constraints.max_paths
+        strips = sum(len(item.strips) for item in segments)
+        return over + (0.0 if most is None else max(strips / most - 1, 0.0))
+
 
 def search_segments(
     setting: Setting,
@@ -143,21 +210,31 @@ def search_segments(
     tau: int | None = None,
     beat_s: float = float("inf"),
     time_limit_s: float | None = None,
-) -> StreamFound | None:
-    """The best stream plan found; None if none beats ``beat_s``.
+    constraints: Constraints = NO_CONSTRAINTS,
+    top: int = 1,
+) -> tuple[StreamFound, ...]:
+    """The best stream plans found, best first; none if none beats ``beat_s``.
 
     Two cuts are searched for every fused layer, best bound first, and dropped when their bound
     cannot win: the larger of the machines' loads when rows are shared out freely between the two,
-    without halos. Around the best few, a third segment is tried, then the numbers of strips.
+    without halos. Around the best few, a third segment is tried, then the numbers of strips. Of
+    constraints, the first search knows what does not depend on the numbers of strips.
 
     Args:
         setting: network, machines, link.
         tau: only this fused layer.
         beat_s: a makespan that is known to be possible without streaming.
         time_limit_s: when it is over, the best of what has been tried is refined, and no more.
+        constraints: what every plan keeps to.
+        top: how many plans are wanted.
+
+    Raises:
+        InfeasibleError: nothing was found that keeps to the constraints.
     """
     until_s = float("inf") if time_limit_s is None else time.perf_counter() + time_limit_s
-    layers = sorted(_layers(setting, tau), key=lambda layer: float(layer.pair_bounds_s.min()))
+    layers = sorted(
+        _layers(setting, tau, constraints), key=lambda layer: float(layer.pair_bounds_s.min())
+    )
     short: list[_Candidate] = []
     evaluated = 0
     best_s = beat_s
@@ -178,19 +255,44 @@ def search_segments(
         evaluated += len(triples)
         better = [item for item in triples if item.makespan_s < candidate.makespan_s]
         short += sorted(better, key=lambda item: item.makespan_s)[:2]
-    found = None
+    found: list[StreamFound] = []
+    refined: list[_Refined] = []
     for candidate in short:
-        if found is not None and time.perf_counter() >= until_s:
+        if len(found) >= top and time.perf_counter() >= until_s:
             break
-        refined, tried = _refine(by_tau[candidate.tau], candidate)
-        evaluated += tried
-        if refined[0] < beat_s and (found is None or refined[0] < found.makespan_s):
-            found = StreamFound(
-                tau=candidate.tau, segments=refined[1], makespan_s=refined[0], evaluated=0
+        result = _refine(by_tau[candidate.tau], candidate)
+        refined.append(result)
+        evaluated += result.tried
+        if result.excess == 0 and result.makespan_s < beat_s:
+            found.append(
+                StreamFound(
+                    tau=candidate.tau,
+                    segments=result.segments,
+                    makespan_s=result.makespan_s,
+                    evaluated=0,
+                )
             )
-    if found is None:
-        return None
-    return replace(found, evaluated=evaluated)
+    if constraints and not any(result.excess == 0 for result in refined):
+        raise _nothing_keeps(setting, constraints, refined)
+    found.sort(key=lambda item: item.makespan_s)
+    return tuple(replace(item, evaluated=evaluated) for item in found[:top])
+
+
+def _nothing_keeps(
+    setting: Setting, constraints: Constraints, refined: Sequence[_Refined]
+) -> InfeasibleError:
+    message = "no strips were found that keep to the constraints"
+    if not refined:
+        return InfeasibleError(f"{message}; a single cut (nfl) may")
+    closest = min(refined, key=lambda item: item.excess)
+    demand = StripsDemand(setting.graph, setting.convention, closest.tau, closest.segments)
+    needs = [str(item) for item in constraints.shortfalls(demand)]
+    strips = sum(len(item.strips) for item in closest.segments)
+    if not constraints.allows_paths(strips):
+        needs.append(f"{strips} strips, but --max-paths allows {constraints.max_paths}")
+    return InfeasibleError(
+        f"{message}; the closest (tau {closest.tau}) needs {' and '.join(needs)}"
+    )
 
 
 def _diverse(candidates: Sequence[_Candidate]) -> list[_Candidate]:
@@ -212,7 +314,7 @@ def strip_problem(setting: Setting, tau: int, segments: Sequence[Segment]) -> Pr
     Raises:
         GeometryError: the fused layer cannot be cut into strips.
     """
-    layer = _layer(setting, tau)
+    layer = _layer(setting, tau, NO_CONSTRAINTS)
     device_s, sent_bytes, edge_s = _durations(layer, segments)
     return setting.assemble(
         class_of=tuple(range(len(device_s))),
@@ -223,22 +325,23 @@ def strip_problem(setting: Setting, tau: int, segments: Sequence[Segment]) -> Pr
     )
 
 
-def _layers(setting: Setting, tau: int | None) -> Iterator[_Layer]:
-    taus = [tau] if tau is not None else range(1, setting.graph.tileable_layers + 1)
+def _layers(setting: Setting, tau: int | None, constraints: Constraints) -> Iterator[_Layer]:
+    first = max(constraints.keep_on_device, 1)  # what follows the fused layer runs on the edge
+    taus = [tau] if tau is not None else range(first, setting.graph.tileable_layers + 1)
     for at in taus:
         try:
-            yield _layer(setting, at)
+            yield _layer(setting, at, constraints)
         except GeometryError:
             if tau is not None:
                 raise
 
 
-def _layer(setting: Setting, tau: int) -> _Layer:
+def _layer(setting: Setting, tau: int, constraints: Constraints) -> _Layer:
     rows = StripRows(setting.graph, tau)
     costs = strip_costs(
         rows, device=setting.device, edge=setting.edge, convention=setting.convention
     )
-    return _Layer(setting, rows, costs, setting.tail_s(tau))
+    return _Layer(setting, constraints, rows, costs, setting.tail_s(tau))
 
 
 def _pairs(layer: _Layer, best_s: Callable[[], float]) -> Iterator[_Candidate]:
@@ -252,13 +355,20 @@ def _pairs(layer: _Layer, best_s: Callable[[], float]) -> Iterator[_Candidate]:
         above, below = (int(at) + 1 for at in divmod(int(flat), bounds_s.shape[1]))
         if bounds_s[above - 1, below - 1] >= best_s():
             return
+        if not {above, below} <= layer.allowed_cuts:
+            continue
         resume = max(above, below)
         if above not in first:
             first[above] = layer.strips_of(above, None, edges, None)
         if (below, resume) not in second:
             second[below, resume] = layer.strips_of(below, edges, bottom, resume)
         times = _chain(np.concatenate([first[above], second[below, resume]], axis=-1))
+        if layer.constraints:
+            segments = ((above, None, edges, None), (below, edges, bottom, resume))
+            times = np.where(layer.keep_to_totals(segments), times, np.inf)
         at = int(times.argmin())
+        if np.isinf(times[at]):
+            continue
         yield _candidate(layer, float(times[at]), (above, below), (int(edges[at]), layer.height))
 
 
@@ -268,17 +378,21 @@ def _with_third(layer: _Layer, best: _Candidate) -> Iterator[_Candidate]:
     pairs = np.array(list(itertools.combinations_with_replacement(edges, 2)))
     bottom = np.full(len(pairs), layer.height)
     two = best.cuts if len(best.cuts) == 2 else (best.cuts[0], best.cuts[0])
-    for cut in range(1, layer.rows.tau + 2):
+    for cut in sorted(layer.allowed_cuts):
         for at in range(3):
             cuts = (*two[:at], cut, *two[at:])
-            strips = [layer.strips_of(cuts[0], None, pairs[:, 0], None)]
-            for index, (begin, stop) in enumerate(
-                ((pairs[:, 0], pairs[:, 1]), (pairs[:, 1], bottom)), start=1
-            ):
-                resume = max(cuts[index - 1], cuts[index])
-                strips.append(layer.strips_of(cuts[index], begin, stop, resume))
+            segments = (
+                (cuts[0], None, pairs[:, 0], None),
+                (cuts[1], pairs[:, 0], pairs[:, 1], max(cuts[0], cuts[1])),
+                (cuts[2], pairs[:, 1], bottom, max(cuts[1], cuts[2])),
+            )
+            strips = [layer.strips_of(*segment) for segment in segments]
             times = _chain(np.concatenate(strips, axis=-1))
+            if layer.constraints:
+                times = np.where(layer.keep_to_totals(segments), times, np.inf)
             least = int(times.argmin())
+            if np.isinf(times[least]):
+                continue
             first, second = (int(edge) for edge in pairs[least])
             yield _candidate(layer, float(times[least]), cuts, (first, second, layer.height))
 
@@ -307,20 +421,40 @@ def _candidate(
     )
 
 
-def _refine(layer: _Layer, candidate: _Candidate) -> tuple[tuple[float, tuple[Segment, ...]], int]:
-    """Numbers of strips and exact sizes, by improving one at a time, fixed costs included."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Refined:
+    tau: int
+    segments: tuple[Segment, ...]
+    excess: float
+    makespan_s: float
+    tried: int
+
+
+def _refine(layer: _Layer, candidate: _Candidate) -> _Refined:
+    """Numbers of strips and exact sizes, by improving one at a time, fixed costs included.
+
+    To exceed the constraints less is better than anything else.
+    """
     cuts = candidate.cuts
     edges = list(candidate.edges)
     counts = [(8, 2)] * len(edges)
     tried = 0
+    best: tuple[float, float] | None = None
 
-    def value(edges: Sequence[int], counts: Sequence[tuple[int, int]]) -> float:
-        nonlocal tried
+    def improves(edges: Sequence[int], counts: Sequence[tuple[int, int]]) -> bool:
+        nonlocal tried, best
         tried += 1
-        return _makespan_of(layer, _segments(layer, cuts, edges, counts))
+        segments = _segments(layer, cuts, edges, counts)
+        time_s = _makespan_of(layer, segments)
+        if best is not None and best[0] == 0 and not time_s < best[1] * (1 - 1e-6):
+            return False
+        excess = layer.excess(segments)
+        if best is not None and (excess, time_s) >= (best[0], best[1] * (1 - 1e-6)):
+            return False
+        best = excess, time_s
+        return True
 
-    best_s = value(edges, counts)
-    improved = True
+    improved = improves(edges, counts)
     while improved:
         improved = False
         for index in range(len(counts)):
@@ -329,16 +463,23 @@ def _refine(layer: _Layer, candidate: _Candidate) -> tuple[tuple[float, tuple[Se
             others += [(releases, count) for count in _STRIP_COUNTS]
             for pair in others:
                 other = [*counts[:index], pair, *counts[index + 1 :]]
-                if (time_s := value(edges, other)) < best_s * (1 - 1e-6):
-                    best_s, counts, improved = time_s, other, True
+                if improves(edges, other):
+                    counts, improved = other, True
         for index in range(len(edges) - 1):
             for step in (-8, -4, -2, -1, 1, 2, 4, 8):
                 moved = [*edges[:index], edges[index] + step, *edges[index + 1 :]]
                 if np.diff([0, *moved]).min() < 1:
                     continue
-                if (time_s := value(moved, counts)) < best_s * (1 - 1e-6):
-                    best_s, edges, improved = time_s, moved, True
-    return (best_s, _segments(layer, cuts, edges, counts)), tried
+                if improves(moved, counts):
+                    edges, improved = moved, True
+    assert best is not None  # the first try improves on nothing
+    return _Refined(
+        tau=candidate.tau,
+        segments=_segments(layer, cuts, edges, counts),
+        excess=best[0],
+        makespan_s=best[1],
+        tried=tried,
+    )
 
 
 def _segments(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import sys
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,20 +13,24 @@ import numpy as np
 from fusepath.errors import InfeasibleError
 from fusepath.plan.bounds import lower_bound_ns
 from fusepath.plan.brute_force import brute_force
+from fusepath.plan.demand import TilesDemand
 from fusepath.plan.exact import exact
 from fusepath.plan.fluid import fluid_bound_s
-from fusepath.plan.found import Found, Search
+from fusepath.plan.found import Found, Search, ranked
 from fusepath.plan.jps import johnson_partition
 from fusepath.plan.minimizing_waiting import minimizing_waiting_within, must_exceed
+from fusepath.plan.offload import MAX_PATHS
 from fusepath.plan.problem import NS_PER_S, ns
 from fusepath.plan.promise import quick_bounds_ns
 from fusepath.plan.pruned import faster_schedule, pruned_brute_force
 from fusepath.plan.unequal import improve_sizes
+from fusepath.plan.within import Within, schedule_within
 from fusepath.tiling import Grid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from fusepath.plan.constraints import Shortfall
     from fusepath.plan.problem import Problem
     from fusepath.plan.schedule import Schedule
     from fusepath.plan.setting import Setting, Tiled
@@ -86,7 +93,7 @@ def search_plainly(setting: Setting, search: Search) -> Found:
         schedule = brute_force(setting.tiled_problem(tiled).restricted(tiled.tau))
         found.append((tiled, schedule))
     if not found:
-        raise _nothing_fits()
+        raise _nothing_fits(setting, search)
     tiled, schedule = min(found, key=lambda item: item[1].makespan_ns)
     return _found(tiled, schedule, schedule.makespan_ns, len(found))
 
@@ -111,56 +118,111 @@ def search_johnson(setting: Setting, search: Search) -> Found:
 def best_tiling(setting: Setting, search: Search, solver: Solver) -> Found:
     """The tiling whose schedule is best, least lower bound first.
 
-    A tiling whose bound exceeds the best makespan so far is not scheduled.
+    A tiling whose bound exceeds the best makespan so far (the last one of those that are wanted) is
+    not scheduled.
 
     Raises:
-        InfeasibleError: no fused layer is large enough for the grid.
+        InfeasibleError: no fused layer is large enough for the grid, or nothing was found that
+            keeps to the constraints.
     """
-    best: tuple[int, int, Tiled, Schedule] | None = None
+    kept: list[tuple[int, int, Tiled, Schedule]] = []
     bound_ns: int | None = None
     evaluated = 0
     seen: set[int] = set()
+    until_s: float | None = None
+    open_ns = sys.maxsize
+    closest: tuple[float, Tiled, tuple[Shortfall, ...]] | None = None
     for at, quick_ns, tiled in _by_promise(setting, search, solver):
-        allowed_ns = None if best is None else best[0] - (not solver.later_wins)
+        if until_s is None:
+            until_s = _deadline_s(search)
+        if time.perf_counter() > until_s:
+            open_ns = min(open_ns, quick_ns)
+            continue
+        full = len(kept) == search.top
+        allowed_ns = kept[-1][0] - (not solver.later_wins) if full else None
         if at in seen or (allowed_ns is not None and quick_ns > allowed_ns):
             continue
         seen.add(at)
-        known_ns, schedule = _scheduled(setting, tiled, solver, quick_ns, allowed_ns)
+        known_ns, within = _scheduled(setting, search, tiled, solver, quick_ns, allowed_ns)
+        if within.shortfalls:
+            excess = sum(item.excess for item in within.shortfalls)
+            if closest is None or excess < closest[0]:
+                closest = (excess, tiled, within.shortfalls)
         if known_ns is None:
             continue
         evaluated += 1
         bound_ns = known_ns if bound_ns is None else min(bound_ns, known_ns)
-        if schedule is None:
+        if within.schedule is None:
             continue
         place = -at if solver.later_wins else at
-        if best is None or (schedule.makespan_ns, place) < best[:2]:
-            best = (schedule.makespan_ns, place, tiled, schedule)
-    if best is None or bound_ns is None:
-        raise _nothing_fits()
-    # Tilings that were not scheduled have bounds at or above the best makespan.
-    found = _found(best[2], best[3], min(bound_ns, best[0]), evaluated)
+        kept = _inserted(kept, (within.schedule.makespan_ns, place, tiled, within.schedule))
+        kept = kept[: search.top]
+    if not kept or bound_ns is None:
+        raise _nothing_fits(setting, search, closest)
+    # Other tilings that were not scheduled have bounds at or above the best makespan.
+    lower_ns = min(bound_ns, open_ns, kept[0][0])
+    found = ranked(
+        (_found(tiled, schedule, lower_ns, evaluated) for _, _, tiled, schedule in kept),
+        search.top,
+    )
     if not search.unequal:
         return found
     better = improve_sizes(setting, search, found, solver.solve, last_cut=solver.last_cut)
     # Of unequal tiles there is no other bound than that of all plans.
-    any_ns = int(fluid_bound_s(setting) * NS_PER_S)
-    return replace(better, lower_bound_ns=min(any_ns, better.schedule.makespan_ns))
+    any_ns = min(int(fluid_bound_s(setting) * NS_PER_S), better.schedule.makespan_ns)
+    every = (replace(item, lower_bound_ns=any_ns) for item in (better, *found.all))
+    return replace(ranked(every, search.top), evaluated=better.evaluated)
+
+
+def _deadline_s(search: Search) -> float:
+    """Never but for constraints: nothing takes as long as to find that nothing keeps to them."""
+    if search.time_limit_s is None or not search.constraints.limits_choices:
+        return math.inf
+    return time.perf_counter() + search.time_limit_s
+
+
+def _inserted(
+    kept: list[tuple[int, int, Tiled, Schedule]], new: tuple[int, int, Tiled, Schedule]
+) -> list[tuple[int, int, Tiled, Schedule]]:
+    """In the order of makespans; of one path cut at one layer, only one fused layer."""
+    alike = [item for item in kept if _is_one_path(item, new)]
+    if alike and alike[0][:2] < new[:2]:
+        return kept
+    return sorted([*(item for item in kept if item not in alike), new], key=lambda item: item[:2])
+
+
+def _is_one_path(
+    one: tuple[int, int, Tiled, Schedule], other: tuple[int, int, Tiled, Schedule]
+) -> bool:
+    return one[2].grid.paths == other[2].grid.paths == 1 and one[3].cuts == other[3].cuts
 
 
 def _scheduled(
-    setting: Setting, tiled: Tiled, solver: Solver, quick_ns: int, allowed_ns: int | None
-) -> tuple[int | None, Schedule | None]:
+    setting: Setting,
+    search: Search,
+    tiled: Tiled,
+    solver: Solver,
+    quick_ns: int,
+    allowed_ns: int | None,
+) -> tuple[int | None, Within]:
     """A bound and a schedule of one tiling; no bound where it is dismissed by its bound."""
     if allowed_ns is not None and solver.shortcut and _is_hopeless(setting, tiled, allowed_ns):
-        return quick_ns, None
+        return quick_ns, Within(None, 0)
     problem = setting.tiled_problem(tiled)
     if not solver.last_cut:
         problem = problem.restricted(tiled.tau)
     lower_ns = lower_bound_ns(problem)
     if allowed_ns is not None and lower_ns > allowed_ns:
-        return None, None
-    schedule, solved_ns = solver.solve(problem, allowed_ns)
-    return max(lower_ns, solved_ns), schedule
+        return None, Within(None, 0)
+    within = schedule_within(
+        problem,
+        TilesDemand(setting, tiled.tau, tiled.grid),
+        search.constraints,
+        lambda problem: solver.solve(problem, allowed_ns),
+    )
+    if within.impossible:
+        return None, within
+    return max(lower_ns, within.lower_bound_ns), within
 
 
 def _is_hopeless(setting: Setting, tiled: Tiled, limit_ns: int) -> bool:
@@ -227,7 +289,23 @@ def _found(tiled: Tiled, schedule: Schedule, lower_bound_ns: int, evaluated: int
     )
 
 
-def _nothing_fits() -> InfeasibleError:
+def _nothing_fits(
+    setting: Setting,
+    search: Search,
+    closest: tuple[float, Tiled, tuple[Shortfall, ...]] | None = None,
+) -> InfeasibleError:
+    kept = search.constraints.keep_on_device
+    if closest is not None:
+        _, tiled, shortfalls = closest
+        return InfeasibleError(
+            f"no tiling was found that keeps to the constraints; the closest (tau {tiled.tau}, "
+            f"grid {tiled.grid}) needs {' and '.join(map(str, shortfalls))}"
+        )
+    if kept > 0:
+        return InfeasibleError(
+            f"layers 1 to {kept} must stay on the device, and no tiling that this algorithm may "
+            f"choose keeps them there: layers 1 to {setting.graph.tileable_layers} can be tiled"
+        )
     return InfeasibleError("no fused layer is large enough for this grid; use a smaller grid")
 
 
@@ -242,9 +320,14 @@ def _by_promise(
     tilings = [
         tiled
         for tiled in setting.tilings(search.grid, search.tau)
-        if search.grid is not None
-        or solver.most_parts is None
-        or tiled.grid.rows <= solver.most_parts
+        if (
+            search.grid is not None
+            or solver.most_parts is None
+            or tiled.grid.rows <= solver.most_parts
+        )
+        and search.constraints.allows_paths(tiled.grid.paths)
+        and not (search.constraints.limits_choices and tiled.grid.paths > MAX_PATHS)
+        and tiled.tau + solver.last_cut > search.constraints.keep_on_device
     ]
     bounds = quick_bounds_ns(setting, tilings, last_cut=solver.last_cut)
     ahead = [

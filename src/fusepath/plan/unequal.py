@@ -13,11 +13,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fusepath.cost import cut_bytes
+from fusepath.plan.demand import TilesDemand
+from fusepath.plan.within import schedule_within
 from fusepath.tiling import Grid, TileSizes, even_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from fusepath.plan.constraints import Constraints
     from fusepath.plan.found import Found, Search
     from fusepath.plan.problem import Problem
     from fusepath.plan.schedule import Schedule
@@ -39,6 +42,7 @@ class _Descent:
     """The best sizes so far, and how many were tried."""
 
     setting: Setting
+    constraints: Constraints
     solve: Solve
     last_cut: bool
     until_s: float
@@ -51,12 +55,17 @@ class _Descent:
         return time.perf_counter() >= self.until_s
 
     def try_sizes(self, tau: int, sizes: TileSizes, limit_ns: int | None) -> int | None:
-        """Makespan of the schedule of these sizes; None if it would exceed the limit."""
+        """Makespan of the schedule of these sizes; None if it would exceed a limit."""
         problem = self.setting.problem(tau, Grid(*sizes.grid), sizes)
         if not self.last_cut:
             problem = problem.restricted(tau)
         self.tried += 1
-        schedule, _ = self.solve(problem, limit_ns)
+        schedule = schedule_within(
+            problem,
+            TilesDemand(self.setting, tau, Grid(*sizes.grid), sizes),
+            self.constraints,
+            lambda problem: self.solve(problem, limit_ns),
+        ).schedule
         if schedule is None:
             return None
         if schedule.makespan_ns < self.best.schedule.makespan_ns:
@@ -68,9 +77,12 @@ class _Descent:
     def descend(self, tau: int, start: TileSizes) -> None:
         """Change one row or column at a time for as long as that is better."""
         here, here_ns = start, self.try_sizes(tau, start, None)
-        assert here_ns is not None  # without a limit there is always one
-        while True:
-            moves = list(_neighbours(here, keeps_grid=self.keeps_grid))
+        while here_ns is not None:
+            moves = [
+                sizes
+                for sizes in _neighbours(here, keeps_grid=self.keeps_grid)
+                if self.constraints.allows_paths(Grid(*sizes.grid).paths)
+            ]
             self.setting.tile_costs(tau).meet(moves)
             best = None
             for sizes in moves:
@@ -101,6 +113,7 @@ def improve_sizes(
     limit_s = TIME_LIMIT_S if search.time_limit_s is None else search.time_limit_s
     descent = _Descent(
         setting=setting,
+        constraints=search.constraints,
         solve=solve,
         last_cut=last_cut,
         until_s=time.perf_counter() + limit_s,
@@ -111,7 +124,8 @@ def improve_sizes(
         height, width = setting.graph.fused_size(tau, 0), setting.graph.fused_size(tau, 1)
         shapes = {equal.grid, *_SHAPES} if search.grid is None else {search.grid}
         for grid in sorted(shapes):
-            if grid.rows <= height and grid.cols <= width and not descent.is_over:
+            fits = grid.rows <= height and grid.cols <= width
+            if fits and search.constraints.allows_paths(grid.paths) and not descent.is_over:
                 sizes = TileSizes(even_sizes(height, grid.rows), even_sizes(width, grid.cols))
                 descent.descend(tau, sizes)
     return replace(descent.best, evaluated=equal.evaluated + descent.tried)
@@ -122,7 +136,7 @@ def _worthwhile(setting: Setting, search: Search, equal: Found) -> list[int]:
     if search.tau is not None:
         return [search.tau]
     graph = setting.graph
-    taus = range(1, graph.tileable_layers + 1)
+    taus = range(max(search.constraints.keep_on_device, 1), graph.tileable_layers + 1)
     others = sorted(taus, key=lambda tau: (cut_bytes(graph, tau + 1, setting.convention), tau))
     return [equal.tau, *(tau for tau in others if tau != equal.tau)][:_MOST_TAUS]
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 
-from fusepath.cost import ComputeRate, bytes_per_element, cut_bytes, layer_macs
+from fusepath.cost import bytes_per_element, cut_bytes, layer_macs
 from fusepath.tiling import StripTiling
 
 if TYPE_CHECKING:
@@ -41,13 +40,7 @@ def work_of(setting: Setting, found: Found) -> PlanWork:
             edge_macs=sum(macs[cut - 1 :]),
             up_bytes=cut_bytes(graph, cut, setting.convention),
         )
-    one_mac_per_s = ComputeRate(1.0)
-    counting = msgspec.structs.replace(
-        setting.convention, ops_per_mac=1, ops_per_pool_tap=0, ops_per_element=0
-    )
-    costs = replace(setting, device=one_mac_per_s, edge=one_mac_per_s, convention=counting).costs(
-        tau, found.grid, found.sizes
-    )
+    costs = setting.counting.costs(tau, found.grid, found.sizes)
     chosen = (costs.class_of, np.array(cuts) - 1)
     tail = sum(layer_macs(graph, index) for index in range(tau + 1, graph.depth + 1))
     return PlanWork(

@@ -15,6 +15,7 @@ from fusepath.report.tables import (
     plans_table,
     render,
     speed_ups_table,
+    top_table,
 )
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "profile_text",
     "render",
     "speed_ups_table",
+    "top_table",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from fusepath.plan import BookEntry, Plan, PlanBook
     from fusepath.study import Fig4
     from fusepath.timeline import Timeline
+
+
+_MOST_RUNS = 6
 
 
 def layers_table(graph: ModelGraph, convention: Convention = RUNTIME) -> Table:
@@ -60,6 +64,31 @@ def plans_table(plans: Sequence[Plan]) -> Table:
             milliseconds(plan.search_s),
         )
     return table
+
+
+def top_table(plans: Sequence[Plan]) -> Table:
+    """Plans of one algorithm, best first."""
+    table = empty_table("plan", "tau", "grid", "makespan", "vs best", "device", "sent", "cuts")
+    for rank, plan in enumerate(plans, start=1):
+        best_s = plans[0].makespan_s
+        table.add_row(
+            str(rank),
+            str(plan.tau),
+            str(plan.tiles) if plan.sizes is None else str(plan.sizes),
+            milliseconds(plan.makespan_s),
+            f"{plan.makespan_s / best_s - 1:+.1%}" if best_s else "",
+            f"{format_count(plan.device_macs)} MAC",
+            format_bytes(plan.up_bytes),
+            _cuts(plan),
+        )
+    return table
+
+
+def _cuts(plan: Plan) -> str:
+    """Cuts in the order of paths, runs of equal ones as one: ``1 (4x), 14``."""
+    runs = [(cut, len(list(run))) for cut, run in itertools.groupby(plan.cuts)]
+    shown = [str(cut) if length == 1 else f"{cut} ({length}x)" for cut, length in runs]
+    return ", ".join(shown[:_MOST_RUNS]) + (", …" if len(shown) > _MOST_RUNS else "")
 
 
 def lanes_table(predicted: Timeline, measured: Timeline) -> Table:
@@ -104,6 +133,7 @@ def plan_text(plan: Plan) -> str:
             f"(lower bound {milliseconds(plan.lower_bound_s)}, gap {plan.gap:.1%})",
             f"work         {format_count(plan.device_macs)} MAC on the device, "
             f"{format_count(plan.edge_macs)} MAC on the edge, {format_bytes(plan.up_bytes)} sent",
+            *([f"keeps to     {plan.constraints.describe()}"] if plan.constraints else []),
         ]
     )
 

@@ -224,6 +224,28 @@ class StripStep:
     maps: Mapping[str, MapRows]
     operations: tuple[StripOperation, ...]
 
+    @property
+    def likeness(self) -> tuple[object, ...]:
+        """Equal for steps that do the same, further down: one sub-model serves them all."""
+        maps = tuple(
+            (name, rows.known - rows.cached, rows.reached - rows.known, rows.kept - rows.cached)
+            for name, rows in self.maps.items()
+        )
+        operations = tuple(
+            (
+                item.operator.name,
+                item.rows[1] - item.rows[0],
+                item.pad_begin,
+                item.pad_end,
+                tuple(
+                    (r.start - self.maps[r.tensor].cached, r.stop - self.maps[r.tensor].cached)
+                    for r in item.readings
+                ),
+            )
+            for item in self.operations
+        )
+        return maps, operations
+
 
 @dataclass(frozen=True)
 class StripTiling:

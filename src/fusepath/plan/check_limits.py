@@ -1,0 +1,240 @@
+"""Does a plan keep to its constraints? Counted from the tiling, sharing no code with the search."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fusepath.cost import Regions
+from fusepath.graph import Kind
+from fusepath.tiling import Tiling, split_evenly, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from fusepath.graph import ModelGraph, Operator
+    from fusepath.plan.constraints import Constraints
+    from fusepath.plan.offload import Plan
+    from fusepath.tiling import Box, StripTiling
+
+    Area = Callable[[str], float]
+    """Positions of a map."""
+
+
+def limit_violations(plan: Plan, graph: ModelGraph, constraints: Constraints) -> list[str]:
+    """Everything in which a plan exceeds constraints; empty when it keeps to them.
+
+    The rules: kept layers run on the device and the input is not sent; what tiles or strips compute
+    on the device and send up adds up to no more than allowed; and so do the weights of the device's
+    sub-models together with the largest set of maps that it holds for a path.
+    """
+    problems = []
+    paths = plan.grid[0] * plan.grid[1]
+    if constraints.max_paths is not None and paths > constraints.max_paths:
+        problems.append(f"{paths} paths, but at most {constraints.max_paths} are allowed")
+    problems += _sends_too_early(plan, graph, constraints.keep_on_device)
+    counted = _Strips(plan, graph) if plan.segments else _Tiles(plan, graph)
+    limits = (
+        ("MACs on the device", constraints.device_macs, counted.macs),
+        ("bytes sent up", constraints.upload_bytes, counted.sent_bytes),
+        ("bytes of device memory", constraints.device_memory_bytes, counted.memory_bytes),
+    )
+    for what, limit, count in limits:
+        if limit is not None and (needed := count()) > limit:
+            problems.append(f"{needed} {what}, but at most {limit} are allowed")
+    return problems
+
+
+def _sends_too_early(plan: Plan, graph: ModelGraph, kept: int) -> list[str]:
+    problems = []
+    for cut in sorted(set(plan.cuts)) if kept > 0 else ():
+        if cut <= kept:
+            problems.append(f"cut {cut} leaves layers {cut} to {kept} to the edge server")
+        sent = () if cut > graph.depth else graph.frontier(cut - 1)
+        if graph.input.name in sent:
+            problems.append(f"cut {cut} sends the input")
+    if kept > plan.tau:
+        problems.append(f"the tail begins at layer {plan.tau + 1}, and layer {kept} is kept")
+    return problems
+
+
+class _Tiles:
+    """Tiles, or the unsplit network."""
+
+    def __init__(self, plan: Plan, graph: ModelGraph) -> None:
+        self.plan, self.graph = plan, graph
+        unsplit = plan.is_whole and (plan.tau == graph.depth or plan.tau > graph.tileable_layers)
+        self.tiling = None if unsplit else Tiling(graph, plan.tau, plan.tiles, plan.sizes)
+
+    def macs(self) -> int:
+        total = 0.0
+        for path, cut in enumerate(self.plan.cuts):
+            computed = self._computed(path, cut)
+            for op in self.graph.operators(1, cut - 1):
+                times = 1.0 if op.kind is Kind.BARRIER else computed(op.outputs[0])
+                total += op.work.macs * times
+        return round(total)
+
+    def sent_bytes(self) -> int:
+        convention = self.plan.convention
+        total = 0
+        for path, cut in enumerate(self.plan.cuts):
+            sent = 0.0
+            for name in self.graph.sent(cut):
+                size = convention.activation_bytes_per_element
+                if name == self.graph.input.name:
+                    size = convention.input_bytes_per_element
+                if self.tiling is None:
+                    sent += size * self.graph.tensors[name].elements
+                    continue
+                positions = float(self.tiling.region(path, name).area)
+                if convention.regions is Regions.SHARE:
+                    positions = whole(self.graph, name).area * self._share(path)
+                sent += size * self.graph.tensors[name].channels * positions
+            total += round(sent)
+        return total
+
+    def memory_bytes(self) -> int:
+        weights = sum(
+            op.weight_bytes
+            for cut in set(self.plan.cuts)
+            for op in self.graph.operators(1, cut - 1)
+        )
+        largest = 0
+        for path, cut in enumerate(self.plan.cuts):
+            operators = self.graph.operators(1, cut - 1)
+            if operators:
+                sizes = self._map_bytes(path, cut)
+                largest = max(largest, _most_alive(self.graph, operators, cut, sizes))
+        return weights + largest
+
+    def _map_bytes(self, path: int, cut: int) -> dict[str, int]:
+        tensors = self.graph.tensors
+        if self.tiling is None:
+            return {
+                name: item.elements * np.dtype(item.dtype).itemsize
+                for name, item in tensors.items()
+            }
+        return {
+            name: box.area * tensors[name].channels * np.dtype(tensors[name].dtype).itemsize
+            for name, box in self.tiling.session_regions(path, 1, cut - 1).items()
+        }
+
+    def _computed(self, path: int, cut: int) -> Area:
+        """Positions of each map that the convention charges a path's device share for."""
+        if self.tiling is None:
+            return lambda name: _area(self.graph, name)
+        tiling, regions = self.tiling, self.plan.convention.regions
+        if regions is Regions.SHARE:
+            share = self._share(path)
+            return lambda name: whole(self.graph, name).area * share
+        if regions is Regions.NEEDED or cut == 1:
+            return lambda name: tiling.region(path, name).area
+        boxes: Mapping[str, Box] = tiling.session_regions(path, 1, cut - 1)
+        return lambda name: boxes[name].area
+
+    def _share(self, path: int) -> float:
+        """A path's part of the fused layer."""
+        share = 1.0
+        places = divmod(path, self.plan.grid[1])
+        for axis, place in enumerate(places):
+            size = self.graph.fused_size(self.plan.tau, axis)
+            if self.plan.sizes is not None:
+                length = self.plan.sizes.along(axis)[place]
+            else:
+                length = len(split_evenly(size, self.plan.grid[axis])[place])
+            share *= length / size
+        return share
+
+
+class _Strips:
+    """Segments of strips."""
+
+    def __init__(self, plan: Plan, graph: ModelGraph) -> None:
+        self.plan, self.graph = plan, graph
+        self.strips: StripTiling = plan.strip_tiling(graph)
+
+    def macs(self) -> int:
+        return sum(
+            item.operator.work.macs * (item.rows[1] - item.rows[0]) * self._width(item.operator)
+            for strip, cut in enumerate(self.plan.cuts)
+            for item in self.strips.step(strip, 1, cut - 1).operations
+        )
+
+    def sent_bytes(self) -> int:
+        convention = self.plan.convention
+        total = 0
+        for strip, cut in enumerate(self.plan.cuts):
+            for name in self.graph.sent(cut):
+                box = self.strips.region(strip, name)
+                size = convention.activation_bytes_per_element
+                if name == self.graph.input.name:
+                    size = convention.input_bytes_per_element
+                if box is not None:
+                    total += box.area * self.graph.tensors[name].channels * size
+        return total
+
+    def memory_bytes(self) -> int:
+        sub_models: dict[object, int] = {}
+        largest = held = 0
+        for strip, cut in enumerate(self.plan.cuts):
+            if cut == 1:
+                continue
+            step = self.strips.step(strip, 1, cut - 1)
+            operators = [item.operator for item in step.operations]
+            sub_models[cut, step.likeness] = sum(op.weight_bytes for op in operators)
+            row = {name: self._row_bytes(name) for name in step.maps}
+            sizes = {n: row[n] * (rows.reached - rows.cached) for n, rows in step.maps.items()}
+            keeps = sum(row[n] * (rows.reached - rows.kept) for n, rows in step.maps.items())
+            alive = _most_alive(self.graph, operators, cut, sizes) if operators else 0
+            largest = max(largest, held + alive + keeps)
+            held = keeps
+        return sum(sub_models.values()) + largest
+
+    def _row_bytes(self, name: str) -> int:
+        tensor = self.graph.tensors[name]
+        return tensor.channels * tensor.size(1) * np.dtype(tensor.dtype).itemsize
+
+    def _width(self, op: Operator) -> int:
+        return self.graph.tensors[op.outputs[0]].size(1)
+
+
+def _area(graph: ModelGraph, name: str) -> int:
+    """Rows times columns of a map, 1 of anything else."""
+    shape = graph.tensors[name].shape
+    return shape[2] * shape[3] if len(shape) == 4 else 1
+
+
+def _most_alive(
+    graph: ModelGraph, operators: Sequence[Operator], cut: int, sizes: Mapping[str, int]
+) -> int:
+    """The largest sum of maps that exist while one operator runs.
+
+    A map exists from the operator that makes it to the last one that reads it; what comes from
+    outside exists from the beginning, and that and what is handed on exist to the end. A pointwise
+    operator writes over an input of its shape that nobody reads any more.
+    """
+    begin: dict[str, int] = {}
+    end: dict[str, int] = {}
+    made = {name for op in operators for name in op.outputs}
+    for at, op in enumerate(operators):
+        for name in op.outputs:
+            begin[name] = end[name] = at
+        for name in op.inputs:
+            begin.setdefault(name, 0)
+            end[name] = at
+    for name in end:
+        if name not in made or name in graph.frontier(cut - 1):
+            end[name] = len(operators)
+
+    def alive(at: int) -> int:
+        op = operators[at]
+        total = sum(sizes[name] for name in end if begin[name] <= at <= end[name])
+        if op.kind is Kind.POINTWISE:
+            shape = graph.tensors[op.outputs[0]].shape
+            over = [n for n in op.inputs if end[n] == at and graph.tensors[n].shape == shape]
+            total -= sizes[over[0]] if over else 0
+        return total
+
+    return max(alive(at) for at in range(len(operators)))

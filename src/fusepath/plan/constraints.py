@@ -1,0 +1,160 @@
+"""What a user does not let a plan do: limits on the device, on the link and on what may be sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from fusepath.errors import InputError
+from fusepath.units import format_bytes, format_count
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fusepath.graph import ModelGraph
+
+
+MACS, UPLOAD, MEMORY = "--device-macs", "--upload", "--device-memory"
+"""Limits by the options that set them."""
+
+
+class Demand(Protocol):
+    """What an arrangement takes; `fusepath.plan.demand` works it out, and only what is asked."""
+
+    @property
+    def device_macs(self) -> int:
+        """Multiply-accumulates on the device, halos counted."""
+
+    @property
+    def up_bytes(self) -> int:
+        """Bytes sent up per inference."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """Peak memory on the device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """A limit that is exceeded, and by how much."""
+
+    option: str
+    needs: int
+    allows: int
+
+    @property
+    def excess(self) -> float:
+        """Relative to the limit."""
+        return (self.needs - self.allows) / max(self.allows, 1)
+
+    def __str__(self) -> str:
+        where, quantity = _WORDS[self.option]
+        return (
+            f"{quantity(self.needs)} {where}, but {self.option} allows {quantity(self.allows)}: "
+            f"{quantity(self.needs - self.allows)} short"
+        )
+
+
+def _macs(count: float) -> str:
+    return f"{format_count(count)} MAC"
+
+
+_WORDS: dict[str, tuple[str, Callable[[float], str]]] = {
+    MACS: ("on the device", _macs),
+    UPLOAD: ("sent up", format_bytes),
+    MEMORY: ("of memory on the device", format_bytes),
+}
+
+
+class Constraints(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """Limits that a plan keeps to; None (0 for ``keep_on_device``) limits nothing.
+
+    Device memory is counted as the runtime holds it: the weights of every sub-model (one for each
+    cut behind which the device computes anything; for strips one for each that differs), and the
+    largest set of maps that are alive at once while one path is computed, in the model's element
+    type, with the rows that strips keep for the next. Not counted are the image itself, what waits
+    for the link, and the runtime.
+    """
+
+    device_memory_bytes: int | None = None
+    device_macs: int | None = None
+    """Multiply-accumulates on the device per inference, halos counted."""
+    upload_bytes: int | None = None
+    """Bytes sent up per inference."""
+    keep_on_device: int = 0
+    """Layers ``1 … keep_on_device`` run on the device, and the input does not leave it."""
+    max_paths: int | None = None
+
+    def __post_init__(self) -> None:
+        limits = (self.device_memory_bytes, self.device_macs, self.upload_bytes)
+        if any(limit is not None and limit < 0 for limit in (*limits, self.keep_on_device)):
+            raise ValueError("limits of a plan must not be below zero")
+        if self.max_paths is not None and self.max_paths < 1:
+            raise ValueError("a plan has at least one path")
+
+    def __bool__(self) -> bool:
+        """Whether anything is limited."""
+        return self != Constraints()
+
+    @property
+    def limits_choices(self) -> bool:
+        """Whether anything but the number of paths is limited."""
+        return self != Constraints(max_paths=self.max_paths)
+
+    def describe(self) -> str:
+        """For people, as the options that set them."""
+        parts = []
+        if self.device_memory_bytes is not None:
+            parts.append(f"{MEMORY} {format_bytes(self.device_memory_bytes)}")
+        if self.device_macs is not None:
+            parts.append(f"{MACS} {format_count(self.device_macs)}")
+        if self.upload_bytes is not None:
+            parts.append(f"{UPLOAD} {format_bytes(self.upload_bytes)}")
+        if self.keep_on_device:
+            parts.append(f"--keep-on-device {self.keep_on_device}")
+        if self.max_paths is not None:
+            parts.append(f"--max-paths {self.max_paths}")
+        return ", ".join(parts)
+
+    def check(self, graph: ModelGraph) -> None:
+        """Raise if the constraints make no sense for a network.
+
+        Raises:
+            InputError: more layers are to be kept than there are.
+        """
+        if self.keep_on_device > graph.depth:
+            raise InputError(
+                f"--keep-on-device {self.keep_on_device}: '{graph.name}' has {graph.depth} layers"
+            )
+
+    def allows_cut(self, graph: ModelGraph, cut: int) -> bool:
+        """Whether a path may be cut before layer ``cut`` (1-based) as far as privacy goes.
+
+        On a branch that leads past the kept layers, a later cut can send the input all the same.
+        """
+        if self.keep_on_device == 0:
+            return True
+        return cut > self.keep_on_device and graph.input.name not in graph.sent(cut)
+
+    def allows_paths(self, paths: int) -> bool:
+        """Whether a plan may have so many paths."""
+        return self.max_paths is None or paths <= self.max_paths
+
+    def shortfalls(self, demand: Demand) -> tuple[Shortfall, ...]:
+        """The limits that a demand exceeds."""
+        found = []
+        if self.device_macs is not None and demand.device_macs > self.device_macs:
+            found.append(Shortfall(MACS, demand.device_macs, self.device_macs))
+        if self.upload_bytes is not None and demand.up_bytes > self.upload_bytes:
+            found.append(Shortfall(UPLOAD, demand.up_bytes, self.upload_bytes))
+        limit = self.device_memory_bytes
+        if limit is not None and demand.memory_bytes > limit:
+            found.append(Shortfall(MEMORY, demand.memory_bytes, limit))
+        return tuple(found)
+
+
+NO_CONSTRAINTS = Constraints()

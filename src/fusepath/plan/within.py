@@ -1,0 +1,185 @@
+"""Scheduling a tiling within constraints, with any algorithm that schedules one without."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fusepath.plan.constraints import MACS, MEMORY, Shortfall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from fusepath.plan.constraints import Constraints
+    from fusepath.plan.demand import TilesDemand
+    from fusepath.plan.problem import Problem
+    from fusepath.plan.schedule import Schedule
+
+    BoolArray = NDArray[np.bool_]
+    FloatArray = NDArray[np.float64]
+    IntArray = NDArray[np.int64]
+
+
+def without(problem: Problem, forbidden: BoolArray) -> Problem:
+    """The problem with forbidden cuts made so slow that no algorithm here takes one of them.
+
+    They take more than twice as long as all paths together at their slowest: a bound, a greedy
+    rule and a proof of optimality all pass them over while each path has another cut. Paths of one
+    class that may not do the same come into classes of their own.
+
+    Args:
+        problem: the times.
+        forbidden: [path, cut − 1]; at least one cut of each path is allowed.
+    """
+    cuts = problem.cuts
+    rows = np.concatenate(
+        [np.array(problem.class_of)[:, None], forbidden[:, :cuts].astype(np.int64)], axis=1
+    )
+    kinds, class_of = np.unique(rows, axis=0, return_inverse=True)
+    kind, slow = kinds[:, 0], kinds[:, 1:].astype(bool)
+    times = problem.device_ns + problem.link_ns + problem.edge_ns
+    counts = np.bincount(class_of.reshape(-1), minlength=len(kinds))
+    never = 2 * int(np.where(slow, 0, times[kind]).max(axis=1) @ counts) + 1
+
+    def slowed(table: IntArray) -> IntArray:
+        return np.where(slow, never, table[kind])
+
+    return replace(
+        problem,
+        class_of=tuple(class_of.reshape(-1).tolist()),
+        device_ns=slowed(problem.device_ns),
+        link_ns=slowed(problem.link_ns),
+        edge_ns=slowed(problem.edge_ns),
+    )
+
+
+_WEIGHTS = (1.0, 0.0, 0.5, 0.25, 0.75)
+"""Of the device's MACs against the bytes sent; any set is valid, more of them prove more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """What came of scheduling a tiling within constraints."""
+
+    schedule: Schedule | None
+    lower_bound_ns: int
+    """No schedule of the tiling that keeps to the constraints beats it."""
+    shortfalls: tuple[Shortfall, ...] = ()
+    """Why there is none: by how much the closest choice, or the last one tried, exceeds limits."""
+    impossible: bool = False
+    """Whether it is proven that nothing keeps to the constraints."""
+
+
+def schedule_within(
+    problem: Problem,
+    demand: TilesDemand,
+    constraints: Constraints,
+    solve: Callable[[Problem], tuple[Schedule | None, int]],
+) -> Within:
+    """A schedule that keeps to the constraints, if one is found.
+
+    What holds for each path alone (privacy, memory for one path) forbids cuts, and an exact
+    algorithm stays exact. Totals are a heuristic: while a schedule exceeds one, the paths that can
+    save most are forbidden what they do now, and the algorithm is asked again. So it can miss a
+    schedule that exists, and the best one.
+
+    Args:
+        problem: the times; it may leave out the last cut.
+        demand: of the same tiling.
+        constraints: limits.
+        solve: the algorithm: a schedule, or None if it gives up, and a bound.
+    """
+    if not constraints.limits_choices:
+        return Within(*solve(problem))
+    private = demand.private(constraints)[:, : problem.cuts]
+    if private.all(axis=1).any():
+        return Within(None, 0, impossible=True)
+    if short := _least_shortfalls(demand, constraints, private):
+        return Within(None, 0, short, impossible=True)
+    forbidden = private | demand.too_large(constraints)[:, : problem.cuts]
+    bound_ns = 0
+    while True:
+        schedule, solved_ns = solve(without(problem, forbidden))
+        if not short:
+            bound_ns = solved_ns
+        if schedule is None:
+            return Within(None, bound_ns, short)
+        short = constraints.shortfalls(demand.choose(schedule.cuts))
+        if not short:
+            return Within(schedule, bound_ns)
+        worst = max(short, key=lambda item: item.excess)
+        forbidden = forbidden | _given_up(demand, schedule, forbidden, worst)
+        if forbidden.all(axis=1).any():
+            return Within(None, bound_ns, short)
+
+
+def _least_shortfalls(
+    demand: TilesDemand, constraints: Constraints, forbidden: BoolArray
+) -> tuple[Shortfall, ...]:
+    """Shortfalls of a choice that proves that no choice has none; empty where that is open.
+
+    MACs and bytes may not exceed their limits, so no weighted mean of the two, in parts of the
+    limits, may exceed 1; with the weights fixed, each path can choose for itself (a Lagrangian
+    bound).
+    """
+    paths, cuts = forbidden.shape
+    limit = constraints.device_memory_bytes
+    if limit is not None:
+        alone = np.where(forbidden, np.iinfo(np.int64).max, demand.alone_bytes[:, :cuts])
+        if (most := int(alone.min(axis=1).max())) > limit:
+            return (Shortfall(MEMORY, most, limit),)
+    parts = np.zeros((2, paths, cuts))
+    if constraints.device_macs is not None:
+        parts[0] = demand.device_macs[:, :cuts] / max(constraints.device_macs, 1)
+    if constraints.upload_bytes is not None:
+        parts[1] = demand.up_bytes[:, :cuts] / max(constraints.upload_bytes, 1)
+    for weight in _WEIGHTS:
+        mean = np.where(forbidden, np.inf, weight * parts[0] + (1 - weight) * parts[1])
+        # A hair's breadth off: sums of parts are not exact.
+        if mean.min(axis=1).sum() > 1 + 1e-9:
+            chosen = demand.choose((mean.argmin(axis=1) + 1).tolist())
+            return tuple(item for item in constraints.shortfalls(chosen) if item.option != MEMORY)
+    return ()
+
+
+def _given_up(
+    demand: TilesDemand, schedule: Schedule, forbidden: BoolArray, short: Shortfall
+) -> BoolArray:
+    """What is forbidden next, [path, cut − 1]: at least one cut that the schedule uses."""
+    chosen = np.array(schedule.cuts) - 1
+    if short.option == MEMORY:
+        return _sub_model_given_up(demand, chosen, forbidden)
+    table = (demand.device_macs if short.option == MACS else demand.up_bytes)[
+        :, : forbidden.shape[1]
+    ]
+    now = table[np.arange(len(chosen)), chosen]
+    less = ~forbidden & (table < now[:, None])
+    least = np.where(less, table, np.inf).min(axis=1)
+    next_less = np.where(less, table, -np.inf).max(axis=1)
+    # Of paths that can save as much, those sent last: the first ones set the link to work.
+    able = [path for path in reversed(schedule.order) if less[path].any()]
+    able.sort(key=lambda path: now[path] - least[path], reverse=True)
+    saved = np.cumsum([now[path] - next_less[path] for path in able])
+    several = able[: int(np.searchsorted(saved, short.needs - short.allows)) + 1]
+    given_up = np.zeros_like(forbidden)
+    given_up[several] = table[several] >= now[several, None]
+    if not able:
+        given_up[:] = True  # nobody can do with less
+    return given_up
+
+
+def _sub_model_given_up(demand: TilesDemand, chosen: IntArray, forbidden: BoolArray) -> BoolArray:
+    """The sub-model that fewest paths use; of several, the one with the most weights.
+
+    Where there is but one, its paths would have been forbidden it.
+    """
+    cuts, users = np.unique(chosen[chosen > 0], return_counts=True)
+    weights = demand.weight_bytes[cuts]
+    _, _, cut = min(zip(users.tolist(), (-weights).tolist(), cuts.tolist(), strict=True))
+    given_up = np.zeros_like(forbidden)
+    given_up[:, cut] = True
+    return given_up

@@ -1,0 +1,219 @@
+"""Constraints on a real network: kept to by every algorithm, and explained when they cannot be."""
+
+from __future__ import annotations
+
+import json
+
+import onnx
+import pytest
+
+from fusepath.cost import ComputeRate, parse_link
+from fusepath.errors import FileFormatError, InfeasibleError, InputError
+from fusepath.execute.prepared import DeviceWork
+from fusepath.onnx_io import Model, build_submodel, load_model
+from fusepath.plan import (
+    Constraints,
+    Setting,
+    limit_violations,
+    load_plan,
+    make_plan,
+    make_plans,
+    save_plan,
+)
+from fusepath.plan.demand import StripsDemand, TilesDemand, WholeDemand
+from fusepath.plan.memory import weight_bytes
+from fusepath.tiling import Grid
+from tests.networks import skipped_input
+from tests.plans import plan_of
+
+BINDING = {
+    "memory": Constraints(device_memory_bytes=2_000_000),
+    "macs": Constraints(device_macs=100_000_000),
+    "upload": Constraints(upload_bytes=100_000),
+    "privacy": Constraints(keep_on_device=5),
+    "macs and privacy": Constraints(device_macs=270_000_000, keep_on_device=4),
+    "paths": Constraints(max_paths=3),
+}
+
+
+@pytest.fixture(scope="module")
+def squeezenet() -> Model:
+    return load_model("zoo:squeezenet")
+
+
+@pytest.fixture(scope="module")
+def setting(squeezenet: Model) -> Setting:
+    return Setting(
+        graph=squeezenet.graph,
+        device=ComputeRate(1e10),
+        edge=ComputeRate(5e11),
+        link=parse_link("1.8MB/s"),
+    )
+
+
+@pytest.mark.parametrize("limit", BINDING)
+@pytest.mark.parametrize("algorithm", ["nfl", "mw", "jps", "stream", "auto"])
+def test_plans_keep_to_constraints(setting, algorithm, limit):
+    constraints = BINDING[limit]
+    grid = Grid(2, 1) if algorithm in {"mw", "jps"} else None
+    plan = make_plan(setting, algorithm, grid=grid, constraints=constraints)
+
+    assert limit_violations(plan, setting.graph, constraints) == []
+    assert plan.lower_bound_s <= plan.makespan_s
+    plan.check(setting.graph)
+
+
+def test_a_plan_without_limits_breaks_them(setting):
+    """Otherwise the limits above would prove nothing."""
+    plan = make_plan(setting, "auto")
+
+    broken = [
+        name for name, limit in BINDING.items() if limit_violations(plan, setting.graph, limit)
+    ]
+    assert set(broken) >= {"macs", "upload", "privacy", "macs and privacy", "paths"}
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "constraints", "words"),
+    [
+        (
+            "auto",
+            Constraints(keep_on_device=8, device_macs=100_000_000),
+            "layers 1 to 8 must stay on the device, which needs 238 M MAC on the device, but "
+            "--device-macs allows 100 M MAC: 138 M MAC short",
+        ),
+        (
+            "nfl",
+            Constraints(upload_bytes=100_000, device_macs=0),
+            "the closest leaves nothing to the device and needs 151 kB sent up, but --upload "
+            "allows 100 kB: 50.5 kB short",
+        ),
+        (
+            "full-offload",
+            Constraints(keep_on_device=1),
+            "layers 1 to 1 must stay on the device (--keep-on-device), but this algorithm sends",
+        ),
+        (
+            "device-only",
+            Constraints(device_memory_bytes=1_000_000),
+            "of memory on the device, but --device-memory allows 1 MB",
+        ),
+        ("mw", Constraints(upload_bytes=10_000, device_macs=1_000_000), "no tiling was found"),
+        ("mw", Constraints(keep_on_device=30), "layers 1 to 29 can be tiled"),
+        ("stream", Constraints(device_memory_bytes=1_000, keep_on_device=1), "no strips"),
+    ],
+)
+def test_what_cannot_be_kept_to_says_what_is_short(setting, algorithm, constraints, words):
+    with pytest.raises(InfeasibleError) as caught:
+        make_plan(
+            setting,
+            algorithm,
+            grid=Grid(2, 2) if algorithm == "mw" else None,
+            constraints=constraints,
+            time_limit_s=0.5,
+        )
+
+    assert words in str(caught.value)
+
+
+def test_the_input_is_not_sent_past_the_kept_layers_either():
+    """A branch that leads from the input past layer 1 carries it over a later cut."""
+    graph = skipped_input()
+
+    assert graph.input.name in graph.sent(2)
+    assert not Constraints(keep_on_device=1).allows_cut(graph, 2)
+    assert Constraints(keep_on_device=1).allows_cut(graph, 3)
+    assert Constraints().allows_cut(graph, 1)
+
+
+def test_more_kept_layers_than_there_are_make_no_sense(setting):
+    with pytest.raises(InputError, match="has 30 layers"):
+        make_plan(setting, "nfl", constraints=Constraints(keep_on_device=31))
+
+
+def test_the_best_plans_come_in_order_and_differ(setting):
+    for algorithm in ("nfl", "mw", "stream", "psomw", "auto"):
+        plans = make_plans(setting, algorithm, top=5, constraints=Constraints(max_paths=40))
+
+        assert len(plans) == 5
+        makespans = [plan.makespan_s for plan in plans]
+        assert makespans == sorted(makespans)
+        assert (
+            len({(plan.tau, plan.sizes, plan.grid, plan.cuts, plan.segments) for plan in plans})
+            == 5
+        )
+        assert all(plan.lower_bound_s <= makespans[0] for plan in plans)
+        for plan in plans:
+            plan.check(setting.graph)
+
+
+def test_the_best_of_several_is_the_best_alone(setting):
+    for algorithm in ("nfl", "mw", "stream"):
+        alone = make_plan(setting, algorithm)
+        first, second = make_plans(setting, algorithm, top=2)
+
+        assert (first.tau, first.grid, first.cuts) == (alone.tau, alone.grid, alone.cuts)
+        assert first.makespan_s == alone.makespan_s <= second.makespan_s
+
+
+def test_a_plan_file_carries_its_constraints_and_old_files_have_none(setting, tmp_path):
+    limits = Constraints(upload_bytes=100_000)
+    plan = make_plan(setting, "nfl", constraints=limits)
+    save_plan(tmp_path / "new.json", plan)
+
+    assert load_plan(tmp_path / "new.json").constraints == limits
+
+    document = json.loads((tmp_path / "new.json").read_text())
+    del document["constraints"]
+    (tmp_path / "old.json").write_text(json.dumps(document))
+    loaded = load_plan(tmp_path / "old.json")
+    assert loaded.constraints == Constraints()
+    loaded.check(setting.graph)
+
+
+def test_a_plan_that_breaks_its_own_constraints_is_refused(squeezenet):
+    plan = plan_of(squeezenet, cuts=(1,), constraints=Constraints(keep_on_device=1))
+
+    with pytest.raises(FileFormatError, match="breaks its own constraints: cut 1 leaves layers"):
+        plan.check(squeezenet.graph)
+
+
+@pytest.mark.parametrize(
+    ("tau", "grid", "cuts"), [(30, (1, 1), (9,)), (14, (2, 2), (1, 14, 8, 15)), (6, (3, 1), (4,))]
+)
+def test_what_is_counted_is_what_the_device_does(squeezenet, setting, tau, grid, cuts):
+    plan = plan_of(squeezenet, tau=tau, grid=grid, cuts=cuts)
+    work = DeviceWork(squeezenet, plan)
+    demand = (
+        WholeDemand(squeezenet.graph, setting.convention, cuts[0])
+        if grid == (1, 1)
+        else TilesDemand(setting, tau, Grid(*grid)).choose(plan.cuts)
+    )
+
+    assert work.macs == demand.device_macs
+    assert work.sessions == len({cut for cut in plan.cuts if cut > 1})
+
+
+def test_strips_are_counted_with_as_many_sub_models_as_the_device_has(squeezenet, setting):
+    plan = make_plan(setting, "stream")
+    work = DeviceWork(squeezenet, plan)
+    demand = StripsDemand(squeezenet.graph, setting.convention, plan.tau, plan.segments)
+    strips = plan.strip_tiling(squeezenet.graph)
+    steps = {
+        (cut, strips.step(strip, 1, cut - 1).likeness): strips.step(strip, 1, cut - 1)
+        for strip, cut in enumerate(plan.cuts)
+        if cut > 1
+    }
+
+    assert work.macs == demand.device_macs
+    assert work.sessions == sum(bool(step.operations) for step in steps.values())
+    weights = sum(item.operator.weight_bytes for step in steps.values() for item in step.operations)
+    assert weights < demand.memory_bytes
+
+
+@pytest.mark.parametrize("cut", [2, 9, 30, 31])
+def test_weights_are_those_of_the_sub_model(squeezenet, cut):
+    sub = onnx.load_from_string(build_submodel(squeezenet, 1, cut - 1).data)
+
+    stored = sum(onnx.numpy_helper.to_array(item).nbytes for item in sub.graph.initializer)
+    assert weight_bytes(squeezenet.graph, cut) == stored

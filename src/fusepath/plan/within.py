@@ -59,6 +59,7 @@ def without(problem: Problem, forbidden: BoolArray) -> Problem:
 
 _WEIGHTS = (1.0, 0.0, 0.5, 0.25, 0.75)
 """Of the device's MACs against the bytes sent; any set is valid, more of them prove more."""
+_STEPS = 33
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,8 @@ def schedule_within(
 
     What holds for each path alone (privacy, memory for one path) forbids cuts, and an exact
     algorithm stays exact. Totals are a heuristic: while a schedule exceeds one, the paths that can
-    save most are forbidden what they do now, and the algorithm is asked again. So it can miss a
+    save most are forbidden what they do now, and the algorithm is asked again; where that leads
+    nowhere, cuts are chosen for the totals alone, and only the order is left. So it can miss a
     schedule that exists, and the best one.
 
     Args:
@@ -100,9 +102,21 @@ def schedule_within(
         return Within(None, 0, impossible=True)
     if short := _least_shortfalls(demand, constraints, private):
         return Within(None, 0, short, impossible=True)
-    forbidden = private | demand.too_large(constraints)[:, : problem.cuts]
+    never = private | demand.too_large(constraints)[:, : problem.cuts]
+    return _keep_to_totals(problem, demand, constraints, solve, never)
+
+
+def _keep_to_totals(
+    problem: Problem,
+    demand: TilesDemand,
+    constraints: Constraints,
+    solve: Callable[[Problem], tuple[Schedule | None, int]],
+    never: BoolArray,
+) -> Within:
+    forbidden = never
+    short: tuple[Shortfall, ...] = ()
     bound_ns = 0
-    while True:
+    while not forbidden.all(axis=1).any():
         schedule, solved_ns = solve(without(problem, forbidden))
         if not short:
             bound_ns = solved_ns
@@ -113,8 +127,41 @@ def schedule_within(
             return Within(schedule, bound_ns)
         worst = max(short, key=lambda item: item.excess)
         forbidden = forbidden | _given_up(demand, schedule, forbidden, worst)
-        if forbidden.all(axis=1).any():
-            return Within(None, bound_ns, short)
+    compromise = _compromise(demand, constraints, never)
+    if compromise is None:
+        return Within(None, bound_ns, short)
+    schedule, _ = solve(without(problem, np.arange(problem.cuts) != compromise[:, None]))
+    return Within(schedule, bound_ns, () if schedule is not None else short)
+
+
+def _compromise(
+    demand: TilesDemand, constraints: Constraints, forbidden: BoolArray
+) -> IntArray | None:
+    """Cuts − 1 by path that keep to all limits, whatever time they take; None if none are found.
+
+    From the cuts of least MACs to those of fewest bytes by way of weighted means, path by path.
+    """
+    parts = _parts(demand, constraints, forbidden.shape[1])
+    chosen: IntArray | None = None
+    for weight in np.linspace(1, 0, _STEPS):
+        mean = np.where(forbidden, np.inf, weight * parts[0] + (1 - weight) * parts[1])
+        wanted = mean.argmin(axis=1)
+        chosen = wanted.copy() if chosen is None else chosen
+        for path in (0, *np.flatnonzero(chosen != wanted)):
+            chosen[path] = wanted[path]
+            if not constraints.shortfalls(demand.choose((chosen + 1).tolist())):
+                return chosen
+    return None
+
+
+def _parts(demand: TilesDemand, constraints: Constraints, cuts: int) -> FloatArray:
+    """MACs and bytes of every path and cut, in parts of their limits; (2, paths, cuts)."""
+    parts = np.zeros((2, demand.grid.paths, cuts))
+    if constraints.device_macs is not None:
+        parts[0] = demand.device_macs[:, :cuts] / max(constraints.device_macs, 1)
+    if constraints.upload_bytes is not None:
+        parts[1] = demand.up_bytes[:, :cuts] / max(constraints.upload_bytes, 1)
+    return parts
 
 
 def _least_shortfalls(
@@ -126,17 +173,13 @@ def _least_shortfalls(
     limits, may exceed 1; with the weights fixed, each path can choose for itself (a Lagrangian
     bound).
     """
-    paths, cuts = forbidden.shape
+    cuts = forbidden.shape[1]
     limit = constraints.device_memory_bytes
     if limit is not None:
         alone = np.where(forbidden, np.iinfo(np.int64).max, demand.alone_bytes[:, :cuts])
         if (most := int(alone.min(axis=1).max())) > limit:
             return (Shortfall(MEMORY, most, limit),)
-    parts = np.zeros((2, paths, cuts))
-    if constraints.device_macs is not None:
-        parts[0] = demand.device_macs[:, :cuts] / max(constraints.device_macs, 1)
-    if constraints.upload_bytes is not None:
-        parts[1] = demand.up_bytes[:, :cuts] / max(constraints.upload_bytes, 1)
+    parts = _parts(demand, constraints, cuts)
     for weight in _WEIGHTS:
         mean = np.where(forbidden, np.inf, weight * parts[0] + (1 - weight) * parts[1])
         # A hair's breadth off: sums of parts are not exact.

@@ -46,7 +46,9 @@ def test_help_imports_nothing_heavy(arguments):
     assert imported_by(script).isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize("command", ["compare", "demo", "inspect", "plan", "run", "serve", "zoo"])
+@pytest.mark.parametrize(
+    "command", ["compare", "demo", "inspect", "map", "plan", "run", "serve", "zoo"]
+)
 def test_help_of_a_command_imports_neither_models_nor_network(command):
     script = f"from fusepath.cli.main import run\nassert run([{command!r}, '--help']) == 0"
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MODEL = "zoo:squeezenet?size=32"
 SIZE = 32
 MACHINES = ["--device", "10GFLOPS", "--edge", "500GFLOPS", "--link", "1.1MB/s"]
-COMMANDS = ["compare", "demo", "inspect", "plan", "run", "serve", "simulate", "zoo"]
+COMMANDS = ["compare", "demo", "inspect", "map", "plan", "run", "serve", "simulate", "zoo"]
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ _COMMANDS = {
     "compare": "Every algorithm in one table, with the lower bound and the gap.",
     "demo": "All of it on this machine: no network, no root.",
     "inspect": "Layers, MACs, bytes, and how far a model can be tiled.",
+    "map": "What planning gains over a range of devices and links, as a picture.",
     "plan": "Find a plan and write it to a file.",
     "reproduce": "The paper's figures, computed again beside what it published.",
     "run": "Run a model split between this machine and an edge server.",

@@ -28,8 +28,11 @@ TAIL_COLOUR = "#BBBBBB"
 INK = "#333333"
 
 
-def require_matplotlib() -> None:
+def require_matplotlib(otherwise: str = "leave them out with --no-figures") -> None:
     """Raise unless figures can be drawn.
+
+    Args:
+        otherwise: what the user can do without matplotlib.
 
     Raises:
         InputError: matplotlib is not installed.
@@ -38,8 +41,7 @@ def require_matplotlib() -> None:
         import matplotlib as mpl  # noqa: F401, PLC0415
     except ImportError:
         raise InputError(
-            "figures need matplotlib: pip install 'fusepath[plot]', or leave them out with "
-            "--no-figures"
+            f"figures need matplotlib: pip install 'fusepath[plot]', or {otherwise}"
         ) from None
 
 

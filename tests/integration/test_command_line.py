@@ -37,6 +37,7 @@ COMMANDS = [
     "compare",
     "demo",
     "inspect",
+    "map",
     "plan",
     "probe",
     "profile",

@@ -368,7 +368,8 @@ def test_run_refuses_a_plan_file_that_breaks_the_constraints(fusepath, files, pl
 
 
 def test_the_same_question_gets_the_same_plan(fusepath):
-    documents = [fusepath("plan", MODEL, *MACHINES, "--json").json for _ in range(2)]
+    asked = ["plan", MODEL, *MACHINES, "--time-limit", "60", "--json"]
+    documents = [fusepath(*asked).json for _ in range(2)]
 
     for document in documents:
         del document["search_s"]

@@ -115,9 +115,9 @@ def test_a_cell_is_what_planning_alone_finds_there(spec, gain_map):
             edge=spec.edge,
             link=Link(up_bytes_per_s=rate, down_bytes_per_s=rate),
         )
-        assert cell.auto_s == make_plan(setting, "auto").makespan_s
+        assert cell.auto_s == make_plan(setting, "auto", time_limit_s=60).makespan_s
         assert cell.nfl_s == make_plan(setting, "nfl").makespan_s
-        assert cell.lower_bound_s == make_plan(setting, "auto").lower_bound_s
+        assert cell.lower_bound_s == make_plan(setting, "auto", time_limit_s=60).lower_bound_s
 
 
 def test_the_winner_is_the_family_that_takes_that_long(gain_map):

@@ -115,7 +115,10 @@ def test_what_the_device_has_finished_is_not_sent(tiny_yolo):
 @pytest.mark.parametrize("link", ["1.1MB/s", "12MB/s"])
 def test_bounds_optimum_and_heuristics_are_in_their_order(squeezenet, link):
     setting = setting_of(squeezenet, link=link)
-    plans = {name: make_plan(setting, name) for name in ("exact", "bf", "mw", "jps", "auto")}
+    plans = {
+        name: make_plan(setting, name, time_limit_s=60)
+        for name in ("exact", "bf", "mw", "jps", "auto")
+    }
 
     assert plans["exact"].status == "optimal"
     for name in ("bf", "mw", "jps"):

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int, str], None]
 
+PATIENCE_S = 60.0
+"""What ``auto`` finds shall not depend on how busy the machine is."""
 _FIRST_STEP = 1.35
 """Rates planned first grow by this factor; whoever needs more of them gets them between these."""
 _LEAST_STEP = 1.02
@@ -149,7 +151,7 @@ class _Kept:
     def choices(self) -> tuple[object, ...]:
         """Two plans that agree in these are one."""
         plan = self.plan
-        return plan.tau, plan.grid, plan.order, plan.cuts, plan.segments
+        return plan.tau, plan.grid, plan.sizes, plan.order, plan.cuts, plan.segments
 
 
 @dataclass(kw_only=True)
@@ -177,7 +179,12 @@ class _Shelf:
         """Plan a rate, and keep the plan unless it is a probe; what it gains, relative."""
         if self.progress is not None:
             self.progress(len(self.planned), self.most, format_bytes_per_s(rate))
-        plan = make_plan(self.setting.at(self.link_at(rate)), self.algorithm, **self.described)
+        plan = make_plan(
+            self.setting.at(self.link_at(rate)),
+            self.algorithm,
+            time_limit_s=PATIENCE_S,
+            **self.described,
+        )
         known_s = min(float(item.curve.at(np.array(1 / rate))) for item in self.kept)
         self.planned.append(
             PlannedRate(up_bytes_per_s=rate, makespan_s=plan.makespan_s, probe=probe)

@@ -31,6 +31,8 @@ class Search:
     constraints: Constraints = NO_CONSTRAINTS
     top: int = 1
     """How many plans are wanted; `Found.others` are those behind the best."""
+    most_sizes: int | None = None
+    """How many sizes of tiles may be tried."""
     time_limit_s: float | None = None
     """For searches that can be cut short: ``auto``, and the search of tile sizes."""
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from fusepath.plan.setting import Setting
     from fusepath.plan.stream import StreamFound
 
+_AUTO_SIZES = 400
+"""Strips are mostly better than tiles of any sizes, so ``auto`` does not look long for those."""
 AUTO_LIMIT_S = 1.0
 """Seconds that ``auto`` looks for better plans; the single cuts are always looked at."""
 
@@ -192,7 +194,7 @@ def search_auto(setting: Setting, search: Search) -> Found:
 
 
 def _search_unequal(setting: Setting, search: Search) -> Found:
-    return search_minimizing_waiting(setting, replace(search, unequal=True))
+    return search_minimizing_waiting(setting, replace(search, unequal=True, most_sizes=_AUTO_SIZES))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ best change.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -46,13 +47,15 @@ class _Descent:
     solve: Solve
     last_cut: bool
     until_s: float
+    most: float
+    """Sizes that may be tried."""
     keeps_grid: bool
     best: Found
     tried: int = 0
 
     @property
     def is_over(self) -> bool:
-        return time.perf_counter() >= self.until_s
+        return self.tried >= self.most or time.perf_counter() >= self.until_s
 
     def try_sizes(self, tau: int, sizes: TileSizes, limit_ns: int | None) -> int | None:
         """Makespan of the schedule of these sizes; None if it would exceed a limit."""
@@ -117,6 +120,7 @@ def improve_sizes(
         solve=solve,
         last_cut=last_cut,
         until_s=time.perf_counter() + limit_s,
+        most=math.inf if search.most_sizes is None else search.most_sizes,
         keeps_grid=search.grid is not None,
         best=equal,
     )

@@ -66,6 +66,10 @@ class KeptCell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cell: Cell
 
 
+PATIENCE_S = 60.0
+"""What ``auto`` finds shall not depend on how busy the machine is."""
+
+
 def kept_cells(path: Path) -> Lines[KeptCell]:
     """Where cells are kept until their map is done."""
     return Lines(path, KeptCell)
@@ -131,7 +135,8 @@ def map_cells(task: MapSpec) -> list[Cell]:
 def map_cell(setting: Setting, device_ops_per_s: float) -> Cell:
     """One device on one link."""
     plans = {
-        name: make_plan(setting, name) for name in ("device-only", "full-offload", "nfl", "auto")
+        name: make_plan(setting, name, time_limit_s=PATIENCE_S)
+        for name in ("device-only", "full-offload", "nfl", "auto")
     }
     times = {name: plan.makespan_s for name, plan in plans.items()}
     best = plans["auto"]

@@ -37,6 +37,8 @@ from tests.networks import untileable
 MODEL = "zoo:squeezenet?size=48"
 ARGUMENTS = ["map", MODEL, "--edge", "500GFLOPS", "--points", "2", "--workers", "1"]
 
+NAMES = {"device only": "device-only", "full offload": "full-offload", "stream": "stream"}
+
 
 @pytest.fixture(scope="module")
 def spec() -> MapSpec:
@@ -143,6 +145,21 @@ def test_a_gain_of_next_to_nothing_is_no_choice(gain_map):
 
     assert tiny.choice is cell.baseline
     assert small.choice is Family.STREAM
+
+
+def test_only_ratios_of_the_three_rates_count(spec, gain_map):
+    faster = MapSpec(
+        graph=spec.graph,
+        source=spec.source,
+        edge=ComputeRate(1000e9),
+        device_ops_per_s=(2e9, 200e9),
+        link_bytes_per_s=(0.1e6, 40e6),
+    )
+    corners = [gain_map.cells[at] for at in (0, 4, 15, 19)]
+
+    for cell, corner in zip(compute_map(faster, workers=1).cells, corners, strict=True):
+        assert cell.gain == pytest.approx(corner.gain, rel=1e-3)
+        assert cell.limit == pytest.approx(corner.limit, rel=1e-3)
 
 
 def test_a_network_that_cannot_be_tiled_gains_nothing():
@@ -275,6 +292,19 @@ def test_a_narrow_terminal_gets_fewer_columns(gain_map):
 
     assert [len(line) <= 32 for line in render(table).splitlines()] == [True] * 5
     assert len(table.columns) == 1 + 3
+
+
+def test_names_lie_on_their_regions(gain_map):
+    left, right, _ = map_figure(gain_map).axes
+    rows = {(cell.link_bytes_per_s, cell.device_ops_per_s): cell for cell in gain_map.cells}
+
+    for ax, kind in ((left, "choice"), (right, "baseline")):
+        names = [text for text in ax.texts if text.get_text().removeprefix("NFL: ") in NAMES]
+        assert len(names) >= 2
+        for name in names:
+            place = np.array(name.get_position())
+            near = min(rows, key=lambda at, place=place: np.hypot(*np.log(np.array(at) / place)))
+            assert getattr(rows[near], kind) == NAMES[name.get_text().removeprefix("NFL: ")]
 
 
 def test_both_panels_share_one_scale_that_starts_at_one(gain_map):

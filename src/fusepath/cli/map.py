@@ -6,7 +6,7 @@ import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -206,8 +206,10 @@ def _show(gain_map: GainMap) -> None:
 
     from fusepath.report import map_notes, map_table
 
-    console: Any = Console(highlight=False)
+    console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=1000)
+    elif console.color_system == "standard":  # sixteen colours make no scale
+        console = Console(highlight=False, color_system=None)
     console.print(map_table(gain_map, width=console.width))
     click.echo(map_notes(gain_map))

@@ -102,6 +102,8 @@ class Carried(NamedTuple):
     outputs: dict[str, NDArray[Any]]
     fused: dict[str, NDArray[Any]]
     """The maps of the fused layer, put together from the paths."""
+    up_bytes: int
+    """Of all pieces, as they were sent."""
 
 
 def carry_out(model: Model, plan: Plan, image: NDArray[Any]) -> Carried:
@@ -110,14 +112,17 @@ def carry_out(model: Model, plan: Plan, image: NDArray[Any]) -> Carried:
     device, edge = DeviceWork(model, plan), EdgeWork(model, plan)
     fused = edge.new_fused()
     kept = {}
+    up_bytes = 0
     for number in plan.order:
         pieces = device.compute(number - 1, image)
         if device.keeps(number - 1):
-            kept[number - 1], pieces = pieces, {}
-        sent = codec.encode_all(pieces)
-        edge.compute(number - 1, codec.decode(sent, edge.expected(number - 1)), fused)
+            kept[number - 1] = pieces
+        sent = codec.encode_all(device.pack(number - 1, pieces))
+        up_bytes += sum(len(tensor.data) for tensor in sent)
+        arrived = codec.decode(sent, edge.expected(number - 1), edge.codecs)
+        edge.compute(number - 1, arrived, fused)
     outputs = device.put_together(edge.compute_tail(fused), kept)
-    return Carried(outputs, outputs if plan.tau == model.graph.depth else fused.maps)
+    return Carried(outputs, outputs if plan.tau == model.graph.depth else fused.maps, up_bytes)
 
 
 def pixels(model: Model, *, seed: int = 0) -> NDArray[np.uint8]:

@@ -79,6 +79,11 @@ def format_bytes_per_s(rate: float) -> str:
     return f"{_scaled(rate)}B/s"
 
 
+def format_flop_per_s(rate: float) -> str:
+    """The rate with three digits and a decimal prefix, for people."""
+    return f"{_scaled(rate)}FLOP/s"
+
+
 def format_bytes(count: float) -> str:
     """The size with three digits and a decimal prefix, for people."""
     return f"{_scaled(count)}B"

@@ -48,7 +48,19 @@ def test_help_imports_nothing_heavy(arguments):
 
 @pytest.mark.parametrize(
     "command",
-    ["book", "compare", "demo", "inspect", "plan", "probe", "profile", "run", "serve", "zoo"],
+    [
+        "book",
+        "compare",
+        "demo",
+        "inspect",
+        "map",
+        "plan",
+        "probe",
+        "profile",
+        "run",
+        "serve",
+        "zoo",
+    ],
 )
 def test_help_of_a_command_imports_neither_models_nor_network(command):
     script = f"from fusepath.cli.main import run\nassert run([{command!r}, '--help']) == 0"

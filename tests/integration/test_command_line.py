@@ -37,6 +37,7 @@ COMMANDS = [
     "compare",
     "demo",
     "inspect",
+    "map",
     "plan",
     "probe",
     "profile",
@@ -498,6 +499,51 @@ def test_run_carries_out_a_plan_file_and_writes_the_outputs(fusepath, plans, edg
         assert outputs["output"].shape == (1, 1000)
 
 
+@pytest.mark.system
+def test_a_dark_picture_is_planned_and_sent_in_fewer_bytes(fusepath, edge, tmp_path):
+    pixels = np.zeros((SIZE, SIZE, 3), dtype=np.uint8)
+    pixels[10:12, 10:12] = 200
+    picture, plan = tmp_path / "dark.png", tmp_path / "plan.json"
+    Image.fromarray(pixels).save(picture)
+    slow = ["--link", "20kB/s", "--algorithm", "full-offload", "--compress", "bitmask"]
+
+    planned = fusepath("plan", MODEL, *MACHINES, *slow, "--sample", picture, "-o", plan)
+    simulated = fusepath("simulate", plan, "--json")
+    ran = fusepath("run", MODEL, picture, *GIVEN, *slow, "--edge", edge.address, "--json")
+
+    assert planned.code == simulated.code == ran.code == 0
+    assert "codecs       image bitmask" in planned.out
+    document = json.loads(plan.read_text())
+    assert document["compression"]["image"]["codec"] == "bitmask"
+    assert simulated.json["makespan_s"] == pytest.approx(document["makespan_s"])
+    assert ran.json["codecs"] == {"image": "bitmask"}
+    assert ran.json["up_bytes"] == SIZE * SIZE * 3 // 8 + 12
+    assert ran.json["planned_up_bytes"] == pytest.approx(ran.json["up_bytes"], rel=0.05)
+
+
+def test_plans_are_compressed_only_when_told_to(fusepath, files):
+    plan = fusepath("plan", MODEL, *MACHINES, "--sample", files / "good.png", "--json")
+
+    assert plan.json["compression"] == {}
+
+
+BAD_CODECS = {
+    "an unknown one": (["--compress", "zip", "--sample", "good.png"], "no codec 'zip'"),
+    "no sample": (["--compress", "auto"], "--compress auto needs --sample INPUT"),
+    "no such sample": (["--compress", "auto", "--sample", "none.png"], "does not exist"),
+    "a sample of floats": (["--compress", "auto", "--sample", "floats.npy"], "sends uint8"),
+}
+
+
+@pytest.mark.parametrize(("options", "words"), BAD_CODECS.values(), ids=BAD_CODECS)
+def test_a_codec_that_cannot_be_tried_is_one_line_and_exit_code_2(
+    fusepath, files, options, words, monkeypatch
+):
+    monkeypatch.chdir(files)
+
+    assert_complains(fusepath("plan", MODEL, *MACHINES, *options), 2, words)
+
+
 def test_run_needs_no_server_for_a_plan_that_stays_here(fusepath, files):
     options = ["--algorithm", "device-only", "--verify", "--json"]
     called = fusepath("run", MODEL, files / "good.png", *options)
@@ -736,6 +782,7 @@ BAD_RUNS = {
     "no repeats": (["--repeat", "0"], "--repeat"),
     "no time": (["--timeout", "0"], "--timeout"),
     "an unknown algorithm": (["--algorithm", "magic", "--edge", "127.0.0.1:1"], "magic"),
+    "an unknown codec": (["--compress", "zip", "--edge", "127.0.0.1:1"], "no codec 'zip'"),
     "a grid of nonsense": (["--grid", "many", "--edge", "127.0.0.1:1"], "not ROWSxCOLUMNS"),
 }
 

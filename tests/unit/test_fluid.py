@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fusepath.cost import RUNTIME, ComputeRate, Link, Regions
+from fusepath.cost import RUNTIME, Compression, ComputeRate, Link, Regions
 from fusepath.errors import InfeasibleError, UnsupportedOperatorError
 from fusepath.onnx_io import load_model
 from fusepath.plan import NS_PER_S, Search, Setting, evaluate
@@ -48,7 +48,23 @@ def small_settings(draw) -> Setting:
             delay_s=draw(st.sampled_from([0.0, 0.01])),
         ),
         convention=convention,
+        compression=draw(codecs(graph)),
     )
+
+
+@st.composite
+def codecs(draw, graph) -> dict[str, Compression]:
+    """Some tensors come smaller and cost time on both machines; half of the time, none do."""
+    names = draw(st.sets(st.sampled_from(sorted(graph.tensors)))) if draw(st.booleans()) else ()
+    return {
+        name: Compression(
+            codec="bitmask",
+            ratio=draw(st.sampled_from([0.1, 0.37, 1.0])),
+            encode_s_per_byte=draw(st.sampled_from([0.0, 1e-6, 1e-4])),
+            decode_s_per_byte=draw(st.sampled_from([0.0, 1e-6, 1e-4])),
+        )
+        for name in sorted(names)
+    }
 
 
 def slack(bound_s: float) -> float:

@@ -20,6 +20,7 @@ _COMMANDS = {
     "compare": "Every algorithm in one table, with the lower bound and the gap.",
     "demo": "All of it on this machine: no network, no root.",
     "inspect": "Layers, MACs, bytes, and how far a model can be tiled.",
+    "map": "What planning gains over a range of devices and links, as a picture.",
     "plan": "Find a plan and write it to a file.",
     "probe": "Measure the link to an edge server.",
     "profile": "Measure this machine for a model.",

@@ -56,6 +56,13 @@ time_limit_option = click.option(
     metavar="SECONDS",
     help="For auto (1 without) and for the sizes of tiles (10 without).",
 )
+compress_option = click.option(
+    "--compress",
+    metavar="auto|off|CODEC",
+    default="off",
+    show_default=True,
+    help="Encode what is sent, losslessly, where that is quicker: with any codec, or this one.",
+)
 mean_option = click.option(
     "--mean", default="0", metavar="M[,M,M]", help="Subtracted from the pixels of an image."
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,7 @@ from fusepath.cli.options import (
     algorithm_option,
     check_channels,
     choose_algorithm,
+    compress_option,
     constraint_options,
     grid_option,
     input_shape_option,
@@ -28,7 +30,9 @@ from fusepath.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from fusepath.plan import Constraints
+    from fusepath.cost import Compression
+    from fusepath.onnx_io import Model
+    from fusepath.plan import Constraints, Setting
 
 
 @click.command("plan")
@@ -40,6 +44,12 @@ if TYPE_CHECKING:
 @tiles_option
 @time_limit_option
 @constraint_options
+@compress_option
+@click.option(
+    "--sample",
+    metavar="INPUT",
+    help="A picture or .npy array on which codecs are tried; it is scaled to the model's size.",
+)
 @mean_option
 @std_option
 @input_shape_option
@@ -62,6 +72,8 @@ def command(
     tau: int | None,
     tiles: str,
     time_limit: float | None,
+    compress: str,
+    sample: str | None,
     mean: str,
     std: str,
     input_shape: str | None,
@@ -71,7 +83,7 @@ def command(
     constraints: Constraints,
 ) -> None:
     """Find a plan for MODEL on a device, an edge server and a link."""
-    from fusepath.plan import make_plans, save_plan
+    from fusepath.plan import make_plans, plans_with_and_without, save_plan
     from fusepath.report import gantt, plan_text, render, top_table
     from fusepath.tiling import Grid
 
@@ -81,19 +93,23 @@ def command(
         model, input_shape, device=device, edge=edge, link=link, convention=convention
     )
     check_channels(loaded, mean=channels[0], std=channels[1])
-    plans = make_plans(
+    plans = plans_with_and_without(
         setting,
-        choose_algorithm(algorithm, grid=grid, tau=tau, tiles=tiles),
-        grid=fixed,
-        tau=tau,
-        top=top or 1,
-        unequal=tiles == "auto",
-        constraints=constraints,
-        time_limit_s=time_limit,
-        source=loaded.source,
-        mean=channels[0],
-        std=channels[1],
-    )
+        _codecs(loaded, setting, compress, sample, mean=channels[0], std=channels[1]),
+        partial(
+            make_plans,
+            algorithm=choose_algorithm(algorithm, grid=grid, tau=tau, tiles=tiles),
+            grid=fixed,
+            tau=tau,
+            top=top or 1,
+            unequal=tiles == "auto",
+            constraints=constraints,
+            time_limit_s=time_limit,
+            source=loaded.source,
+            mean=channels[0],
+            std=channels[1],
+        ),
+    )[: top or 1]
     if output is not None:
         save_plan(output, plans[0])
     if top is not None:
@@ -107,3 +123,32 @@ def command(
         click.echo(plan_text(plans[0]))
         click.echo()
         click.echo(gantt(plans[0].timeline))
+
+
+def _codecs(
+    model: Model,
+    setting: Setting,
+    compress: str,
+    sample: str | None,
+    *,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+) -> dict[str, list[Compression]]:
+    """What codecs make of the tensors of a sample; nothing with ``--compress off``."""
+    if compress == "off":
+        return {}
+    from fusepath.errors import InputError
+    from fusepath.execute.image import load_input
+    from fusepath.execute.sample import measured_compression, named_codecs
+    from fusepath.plan import InputFormat
+
+    codecs = named_codecs(compress)
+    if sample is None:
+        raise InputError(
+            f"--compress {compress} needs --sample INPUT: how well tensors compress depends on "
+            f"what is in them"
+        )
+    image = load_input(sample, model.graph.input, resize=True)
+    dtype = "uint8" if setting.convention.input_bytes_per_element == 1 else "float32"
+    form = InputFormat(dtype=dtype, mean=mean, std=std)
+    return measured_compression(model, image, form, setting, codecs=codecs)

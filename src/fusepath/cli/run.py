@@ -10,6 +10,7 @@ from fusepath.cli.options import (
     algorithm_option,
     check_channels,
     choose_algorithm,
+    compress_option,
     constraint_options,
     grid_option,
     input_shape_option,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 @tiles_option
 @time_limit_option
 @constraint_options
+@compress_option
 @click.option("--device", metavar="RATE|FILE", help="Plan for this device; measured without.")
 @click.option(
     "--edge-machine", metavar="RATE|FILE", help="Plan for this edge server; measured without."
@@ -90,6 +92,7 @@ def command(
     tau: int | None,
     tiles: str,
     time_limit: float | None,
+    compress: str,
     device: str | None,
     edge_machine: str | None,
     link: str | None,
@@ -144,6 +147,7 @@ def command(
         unequal=tiles == "auto",
         constraints=constraints,
         time_limit_s=time_limit,
+        compress=compress,
         given=given,
         pace_bytes_per_s=pace_bytes_per_s,
         slowdown=slowdown,
@@ -180,6 +184,7 @@ def _document(report: Report) -> dict[str, Any]:
         "grid": str(plan.tiles),
         "order": plan.order,
         "cuts": plan.cuts,
+        "codecs": {name: item.codec for name, item in plan.compression.items()},
         "makespan_s": plan.makespan_s,
         "predicted_s": report.predicted.end_s,
         "lower_bound_s": plan.lower_bound_s,

@@ -40,6 +40,7 @@ def command(
         edge=plan.edge if edge is None else parse_machine(edge),
         link=plan.link if link is None else parse_link(link),
         convention=plan.convention,
+        compression=plan.compression,
     )
     timeline = simulate(plan, setting)
     if as_json:

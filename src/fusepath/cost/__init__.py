@@ -1,5 +1,6 @@
 """How much it takes: operations, bytes and seconds under a stated convention. Pure."""
 
+from fusepath.cost.compression import Compression, Crossing, crossing, cut_crossing, quickest
 from fusepath.cost.convention import (
     CONVENTIONS,
     RUNTIME,
@@ -45,8 +46,10 @@ __all__ = [
     "RUNTIME",
     "TABLE1",
     "Charge",
+    "Compression",
     "ComputeRate",
     "Convention",
+    "Crossing",
     "DescribedConvention",
     "FitError",
     "LatencyModel",
@@ -62,7 +65,9 @@ __all__ = [
     "TableLink",
     "TileCosts",
     "bytes_per_element",
+    "crossing",
     "cut_bytes",
+    "cut_crossing",
     "described_convention",
     "fit_error",
     "fixed_part_s",
@@ -76,6 +81,7 @@ __all__ = [
     "parse_machine",
     "path_costs",
     "positions",
+    "quickest",
     "result_bytes",
     "strip_costs",
     "tensor_bytes",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fusepath.cost.compression import crossing
 from fusepath.cost.convention import Convention, Regions
-from fusepath.cost.work import bytes_per_element
 from fusepath.tiling import (
     Grid,
     Intervals,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from fusepath.cost.compression import Compression
     from fusepath.cost.latency import Charge, LatencyModel
     from fusepath.graph import ModelGraph
 
@@ -136,7 +138,9 @@ class _Prices:
     edge: tuple[Charge, ...]
     maps: tuple[str, ...]
     """All maps that a cut may send."""
-    bytes_per_position: FloatArray
+    sending: FloatArray
+    """Of a position of these maps; shape (device seconds, bytes, edge seconds; maps)."""
+    compressed: bool
     device_call_s: FloatArray
     """Fixed seconds of a piece, by cut; shape (cuts,)."""
     edge_call_s: FloatArray
@@ -149,6 +153,7 @@ class _Prices:
         device: LatencyModel,
         edge: LatencyModel,
         convention: Convention,
+        compression: Mapping[str, Compression],
     ) -> _Prices:
         check_tileable(graph, tau)
         cuts = range(1, tau + 2)
@@ -160,9 +165,14 @@ class _Prices:
             device=tuple(c for c in device.charges(graph, convention) if c.layer <= tau),
             edge=tuple(c for c in edge.charges(graph, convention) if c.layer <= tau),
             maps=tuple(maps),
-            bytes_per_position=np.array(
-                [graph.tensors[m].channels * bytes_per_element(graph, m, convention) for m in maps]
-            ),
+            sending=np.array(
+                [
+                    graph.tensors[m].channels
+                    * np.array(crossing(graph, m, convention, compression))
+                    for m in maps
+                ]
+            ).T,
+            compressed=any(name in compression for name in maps),
             device_call_s=np.array([device.piece_s(1, cut - 1) for cut in cuts]),
             edge_call_s=np.array([edge.piece_s(cut, tau) for cut in cuts]),
         )
@@ -178,15 +188,23 @@ class _Prices:
         (tall, row_class), (wide, col_class) = rows, cols
         device_weights = np.array([charge.seconds for charge in self.device])
         edge_weights = np.array([charge.seconds for charge in self.edge])
+        device_s = _areas(tall.device, wide.device, device_weights) + self.device_call_s
+        edge_s = _areas(tall.edge, wide.edge, edge_weights) + self.edge_call_s
+        encode_s, bytes_sent, decode_s = self.sending
+        up_bytes = _areas(tall.sent, wide.sent, bytes_sent)
+        if self.compressed:
+            device_s += _areas(tall.sent, wide.sent, encode_s)
+            edge_s += _areas(tall.sent, wide.sent, decode_s)
+            up_bytes = np.ceil(up_bytes)  # never less than bounds reckon with
         return PathCosts(
             tau=self.tau,
             grid=grid,
             sizes=sizes,
             row_class=row_class,
             col_class=col_class,
-            device_s=_areas(tall.device, wide.device, device_weights) + self.device_call_s,
-            up_bytes=_whole(_areas(tall.sent, wide.sent, self.bytes_per_position)),
-            edge_s=_areas(tall.edge, wide.edge, edge_weights) + self.edge_call_s,
+            device_s=device_s,
+            up_bytes=_whole(up_bytes),
+            edge_s=edge_s,
         )
 
     def lengths(self, fused: Mapping[str, Intervals], axis: int) -> _AxisLengths:
@@ -222,6 +240,7 @@ def path_costs(
     device: LatencyModel,
     edge: LatencyModel,
     convention: Convention,
+    compression: Mapping[str, Compression] = MappingProxyType({}),
 ) -> Iterator[PathCosts]:
     """Costs of several grids over the same fused layer; the geometry of all is done at once.
 
@@ -229,7 +248,7 @@ def path_costs(
         GeometryError: ``tau`` is no layer.
         UnsupportedOperatorError: ``tau`` lies behind the tileable prefix.
     """
-    prices = _Prices.of(graph, tau, device, edge, convention)
+    prices = _Prices.of(graph, tau, device, edge, convention, compression)
     axes: list[_Axis] = []
     for axis in (0, 1):
         parts = sorted({grid.rows if axis == 0 else grid.cols for grid in grids})
@@ -267,8 +286,9 @@ class TileCosts:
         device: LatencyModel,
         edge: LatencyModel,
         convention: Convention,
+        compression: Mapping[str, Compression] = MappingProxyType({}),
     ) -> None:
-        self._prices = _Prices.of(graph, tau, device, edge, convention)
+        self._prices = _Prices.of(graph, tau, device, edge, convention, compression)
         self._met: tuple[_Ends, _Ends] = ({}, {})
 
     def meet(self, several: Iterable[TileSizes]) -> None:

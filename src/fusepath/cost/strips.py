@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.cost.work import bytes_per_element
+from fusepath.cost.compression import crossing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from fusepath.cost.compression import Compression
     from fusepath.cost.convention import Convention
     from fusepath.cost.latency import Charge, LatencyModel
     from fusepath.tiling import Mark, StripRows
@@ -82,22 +84,27 @@ class StripCosts:
 
 
 def strip_costs(
-    rows: StripRows, *, device: LatencyModel, edge: LatencyModel, convention: Convention
+    rows: StripRows,
+    *,
+    device: LatencyModel,
+    edge: LatencyModel,
+    convention: Convention,
+    compression: Mapping[str, Compression] = MappingProxyType({}),
 ) -> StripCosts:
     """Costs of strips over the fused layer of ``rows``."""
     graph, tau = rows.graph, rows.tau
     maps = tuple(name for name in rows.ready if name in rows.stops)
     place = {name: at for at, name in enumerate(maps)}
     per_row = np.zeros((3, tau + 1, len(maps)))
-    for cut in range(1, tau + 2):
-        for name in graph.sent(cut):
-            tensor = graph.tensors[name]
-            element_bytes = bytes_per_element(graph, name, convention)
-            per_row[1, cut - 1, place[name]] = tensor.channels * tensor.size(1) * element_bytes
     _charge(per_row[0], rows, place, device.charges(graph, convention), on_device=True)
     _charge(per_row[2], rows, place, edge.charges(graph, convention), on_device=False)
     per_row[0] *= device.strip_factor
     per_row[2] *= edge.strip_factor
+    for cut in range(1, tau + 2):
+        for name in graph.sent(cut):
+            elements = graph.tensors[name].channels * graph.tensors[name].size(1)
+            per_element = crossing(graph, name, convention, compression)
+            per_row[:, cut - 1, place[name]] += elements * np.array(per_element)
     return StripCosts(rows=rows, maps=maps, per_row=per_row)
 
 

@@ -62,6 +62,17 @@ def median_of(runs: list[Inference]) -> Inference:
     return next(run for run in runs if run.latency_s == middle)
 
 
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A path at its cut; times are those of `time.perf_counter`."""
+
+    pieces: dict[str, Array]
+    to_send: dict[str, Array | codec.Packed]
+    """The pieces as they are sent; none where the device keeps the path."""
+    start_s: float
+    end_s: float
+
+
 @dataclass(kw_only=True)
 class Device:
     """This machine as the end device of one plan.
@@ -113,20 +124,21 @@ class Device:
         """Bytes of what a path (0-based) sends."""
         return self._work.sent_bytes(path)
 
-    def compute(self, path: int, image: Array) -> tuple[dict[str, Array], float, float]:
-        """A path's pieces, and when their computing started and ended."""
+    def compute(self, path: int, image: Array) -> Computed:
+        """Take a path to its cut and make it ready to be sent."""
         start_s = time.perf_counter()
         pieces = self._work.compute(path, image)
+        to_send = self._work.pack(path, pieces)
         if self._targets_s[path] > 0:
             wait_until(start_s + self._targets_s[path])
-        return pieces, start_s, time.perf_counter()
+        return Computed(pieces, to_send, start_s, time.perf_counter())
 
     def run_alone(self, image: Array) -> Inference:
         """Run a plan that keeps everything on the device."""
-        pieces, start_s, end_s = self.compute(0, image)
-        span = Span(lane=Lane.DEVICE, start_s=0.0, end_s=end_s - start_s, path=1)
+        done = self.compute(0, image)
+        span = Span(lane=Lane.DEVICE, start_s=0.0, end_s=done.end_s - done.start_s, path=1)
         return Inference(
-            outputs={name: pieces[name] for name in self.model.graph.outputs},
+            outputs={name: done.pieces[name] for name in self.model.graph.outputs},
             timeline=Timeline(spans=(span,), measured=True),
             up_bytes=0,
             device_macs=self._work.macs,
@@ -153,6 +165,10 @@ class Device:
                 return await _Upload(self, image, stream, plan_sha256, offset).run()
         finally:
             stream.cancel()
+
+    def computes(self, path: int) -> bool:
+        """Whether a path (0-based) takes time here."""
+        return self._work.computes(path)
 
     def keeps(self, path: int) -> bool:
         """Whether a path (0-based) ends here, with nothing to send."""
@@ -208,11 +224,11 @@ class _Upload:
             [path - 1 for path in device.plan.order], overlaps=device.overlaps
         )
         self._link = PacedLink(device.pace_bytes_per_s)
-        self._to_send: asyncio.Queue[tuple[int, dict[str, Array], float]] = asyncio.Queue()
+        self._to_send: asyncio.Queue[tuple[int, Computed, float]] = asyncio.Queue()
         self._spans: list[Span] = []
         self._written_s: dict[int, float] = {}
         self._received_s: dict[int, float] = {}
-        self._computed: dict[int, dict[str, Array]] = {}
+        self._computed: dict[int, Computed] = {}
         self._kept: dict[int, dict[str, Array]] = {}
         self._up_bytes = 0
         self._zero_s = 0.0
@@ -239,19 +255,19 @@ class _Upload:
                 for command in commands:
                     match command:
                         case Compute(path):
-                            pieces, start_s, end_s = await loop.run_in_executor(
+                            done = await loop.run_in_executor(
                                 pool, self._device.compute, path, self._image
                             )
-                            if self._device.plan.cuts[path] > 1:
-                                self._record(Lane.DEVICE, start_s, end_s, path=path + 1)
+                            if self._device.computes(path):
+                                self._record(Lane.DEVICE, done.start_s, done.end_s, path=path + 1)
                             if self._device.keeps(path):
-                                self._kept[path], pieces = pieces, {}
-                            self._computed[path] = pieces
+                                self._kept[path] = done.pieces
+                            self._computed[path] = done
                             for following in self._session.computed(path):
                                 if isinstance(following, Send):
                                     ready = following.path
                                     self._to_send.put_nowait(
-                                        (ready, self._computed.pop(ready), end_s)
+                                        (ready, self._computed.pop(ready), done.end_s)
                                     )
                                 else:
                                     upcoming.append(following)
@@ -261,8 +277,8 @@ class _Upload:
 
     async def _send(self) -> None:
         while True:
-            path, pieces, ready_s = await self._to_send.get()
-            tensors = codec.encode_all(pieces)
+            path, done, ready_s = await self._to_send.get()
+            tensors = codec.encode_all(done.to_send)
             size_bytes = sum(len(tensor.data) for tensor in tensors)
             self._up_bytes += size_bytes
             self._written_s[path] = time.perf_counter()

@@ -216,7 +216,7 @@ class _Inference:
         )
         self._fused = work.new_fused()
         self._spans: list[pb.EdgeSpan] = []
-        self._waiting: dict[int, dict[str, Array]] = {}
+        self._waiting: dict[int, dict[str, codec.Received]] = {}
 
     async def run(self) -> None:
         # A task group would wrap a single failure in a group; one queue keeps errors as they are.
@@ -233,7 +233,9 @@ class _Inference:
                 path = message.piece.path - 1
                 commands = self._session.arrived(path)
                 expected = self._work.expected(path)
-                self._waiting[path] = codec.decode(message.piece.tensors, expected)
+                self._waiting[path] = codec.receive(
+                    message.piece.tensors, expected, self._work.codecs
+                )
                 await self._context.write(
                     pb.Download(ack=pb.Ack(path=path + 1, received_ns=received_ns))
                 )
@@ -247,9 +249,9 @@ class _Inference:
         for command in commands:
             match command:
                 case Compute(path):
-                    pieces = self._waiting.pop(path)
+                    received = self._waiting.pop(path)
                     _, span = await self._service.compute(
-                        partial(self._work.compute, path, pieces, self._fused)
+                        partial(self._work.finish, path, received, self._fused)
                     )
                     span.path = path + 1
                     self._spans.append(span)

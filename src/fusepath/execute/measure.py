@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -43,8 +43,10 @@ FITTED_GRIDS = (Grid(4, 1), Grid(16, 1), Grid(2, 2), Grid(4, 4))
 WAIT_S = 0.003
 """In a run a machine waits for its next piece. What it computed with has left the caches by then,
 which costs the piece some time whatever its size."""
-_FEW_STRIPS, _MANY_STRIPS = 3, 12
-"""Strips in which a deep range of layers is run, to see what they cost together."""
+_RANGES = 10
+"""Ranges of layers that show what a wait costs."""
+FITTED_STRIPS = 3, 12
+"""Strips in which a shallow and a deep range of layers are run, to see what they cost together."""
 _LARGEST_SHARE = 0.8
 """A piece that is nearly all of the layer tells nothing about pieces."""
 
@@ -76,12 +78,10 @@ class LayerMeasurement:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A profile, and what tells whether the machine was quiet."""
+    """A profile, and the layers that it was made from."""
 
     profile: MachineProfile
     layers: tuple[LayerMeasurement, ...]
-    disturbed: bool
-    """Whether the whole network, or most layers, could not be timed undisturbed."""
 
     @property
     def layers_s(self) -> float:
@@ -152,11 +152,8 @@ def measure(
         software=runtime_version(),
         provider=PROVIDER,
     )
-    lost = sum(item.whole.disturbed for item in measured)
     return Measurement(
-        profile=_with_strips(model, profile, threads, repeats),
-        layers=tuple(measured),
-        disturbed=whole.disturbed or 2 * lost > graph.depth,
+        profile=_with_strips(model, profile, threads, repeats), layers=tuple(measured)
     )
 
 
@@ -208,9 +205,9 @@ def each_layer(
 def _waking_s(model: Model, threads: int, repeats: int) -> float:
     """How much longer a call takes after a wait than right after the same call."""
     depth = model.graph.tileable_layers
-    thirds = [depth * part // 3 for part in range(4)]
+    bounds = [depth * part // _RANGES for part in range(_RANGES + 1)]
     differences = []
-    for begin, last in pairwise(thirds):
+    for begin, last in itertools.pairwise(bounds):
         for _, _, run in range_tiles(model, (Grid(4, 4),), begin + 1, last, threads=threads):
             again = time_call(run, repeats, threads=threads)
             waited = time_call(run, repeats, wait_s=WAIT_S, threads=threads)
@@ -256,24 +253,27 @@ def _tiles(
 def _with_strips(
     model: Model, profile: MachineProfile, threads: int, repeats: int
 ) -> MachineProfile:
-    """The profile with what strips cost beyond pieces, from few and many strips of a deep range.
+    """The profile with what strips cost beyond pieces.
 
     Few thick strips show by what factor rows cost more; many thin ones what a strip itself costs.
+    Both come from the least relative errors over all.
     """
-    rows = deepest_strips(model.graph.tileable_layers, model, _MANY_STRIPS)
-    if rows is None:
+    depth = model.graph.tileable_layers
+    equations, measured_s = [], []
+    for upto, count in itertools.product((depth // 2, depth), FITTED_STRIPS):
+        rows = deepest_strips(upto, model, max(FITTED_STRIPS))
+        if rows is None:
+            continue
+        taken_s = strips_s(model, rows, count, threads=threads, repeats=repeats)
+        costs = strip_costs(rows, device=profile, edge=profile, convention=RUNTIME)
+        rows_s = float(costs.per_row[0, rows.tau] @ costs.stops[:, rows.height])
+        equations.append((rows_s / taken_s, count * rows.tau / taken_s))
+        measured_s.append(1 - count * profile.piece_s(1, rows.tau) / taken_s)
+    if not equations:
         return profile
-    costs = strip_costs(rows, device=profile, edge=profile, convention=RUNTIME)
-    rows_s = float(costs.per_row[0, rows.tau] @ costs.stops[:, rows.height])
-    few, many = (
-        strips_s(model, rows, count, threads=threads, repeats=repeats)
-        - count * profile.piece_s(1, rows.tau)
-        for count in (_FEW_STRIPS, _MANY_STRIPS)
-    )
-    strip_layer_s = max(many - few, 0.0) / ((_MANY_STRIPS - _FEW_STRIPS) * rows.tau)
-    factor = (few - strip_layer_s * _FEW_STRIPS * rows.tau) / rows_s
+    factor, strip_layer_s = np.linalg.lstsq(np.array(equations), np.array(measured_s))[0]
     return msgspec.structs.replace(
-        profile, strip_layer_s=strip_layer_s, strip_factor=max(factor, 1.0)
+        profile, strip_layer_s=max(float(strip_layer_s), 0.0), strip_factor=max(float(factor), 1.0)
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 import time
 from dataclasses import dataclass, field
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fusepath.execute.codec import encode_all, pack, receive
+from fusepath.execute.lossless import find_codec
 from fusepath.execute.pieces import Paths
 from fusepath.execute.pixels import check_form
 from fusepath.execute.stage import WholeStage, make_stage
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from fusepath.execute.codec import Packed, Received
     from fusepath.execute.stage import Memory, Pieces, Stage
     from fusepath.onnx_io import Model
     from fusepath.plan import Plan
@@ -42,6 +44,7 @@ class DeviceWork:
         check_form(plan.input, model)
         self._model = model
         self._plan = plan
+        self._codecs = usable_codecs(plan)
         self._paths = Paths.of(model, plan)
         self._stages: dict[int, Stage] = {
             cut: make_stage(model, self._paths, plan.input, 1, cut - 1, threads=threads)
@@ -50,6 +53,7 @@ class DeviceWork:
         }
         _prepare(self._stages, plan)
         self._memory: Memory = {}
+        self._sent_bytes = [0] * len(plan.cuts)
 
     def compute(self, path: int, image: Array) -> Pieces:
         """What path (0-based) sends: its part of the image, taken as far as its cut.
@@ -68,6 +72,10 @@ class DeviceWork:
         stage = self._stages.get(self._plan.cuts[path])
         return stage.run(path, pieces, self._memory) if stage is not None else pieces
 
+    def pack(self, path: int, pieces: Pieces) -> dict[str, Array | Packed]:
+        """The pieces of a path as they are sent: encoded, where the plan says so."""
+        return {} if self.keeps(path) else pack(pieces, self._codecs)
+
     @cached_property
     def macs(self) -> int:
         """Multiply-accumulates of one inference on the device."""
@@ -78,17 +86,8 @@ class DeviceWork:
         return self._plan.cuts[path] == self._model.graph.depth + 1
 
     def sent_bytes(self, path: int) -> int:
-        """Bytes of what a path (0-based) sends."""
-        if self.keeps(path):
-            return 0
-        graph, size = self._model.graph, 0
-        for name in graph.sent(self._plan.cuts[path]):
-            shape = self._paths.piece_shape(self._model, path, name)
-            if shape is not None:
-                is_input = name == graph.input.name
-                dtype = self._plan.input.dtype if is_input else graph.tensors[name].dtype
-                size += math.prod(shape) * np.dtype(dtype).itemsize
-        return size
+        """Bytes of what a path (0-based) has sent of the image of the rehearsal."""
+        return self._sent_bytes[path]
 
     def put_together(self, outputs: Pieces, kept: Mapping[int, Pieces]) -> Pieces:
         """The outputs, with the parts that the device has kept (by path, 0-based)."""
@@ -112,7 +111,10 @@ class DeviceWork:
 
     def computes(self, path: int) -> bool:
         """Whether the device does anything for a path but cut it out of the image."""
-        return self._plan.cuts[path] in self._stages
+        cut = self._plan.cuts[path]
+        return cut in self._stages or any(
+            name in self._codecs for name in self._model.graph.sent(cut)
+        )
 
     def rehearse(self, image: Array, *, repeats: int) -> list[list[float]]:
         """Warm every session up; seconds of each path (0-based), ``repeats`` times."""
@@ -120,7 +122,8 @@ class DeviceWork:
         for turn in range(repeats + 1):
             for number in self._plan.order:
                 started_s = time.perf_counter()
-                self.compute(number - 1, image)
+                to_send = self.pack(number - 1, self.compute(number - 1, image))
+                self._sent_bytes[number - 1] = sum(item.nbytes for item in to_send.values())
                 if turn > 0:  # the first one warms up
                     times[number - 1].append(time.perf_counter() - started_s)
         return times
@@ -149,6 +152,7 @@ class EdgeWork:
         check_form(plan.input, model)
         self._model = model
         self.plan = plan
+        self.codecs = usable_codecs(plan)
         self._paths = Paths.of(model, plan)
         self._stages: dict[int, Stage] = {
             cut: make_stage(model, self._paths, plan.input, cut, plan.tau, threads=threads)
@@ -222,8 +226,26 @@ class EdgeWork:
         """Number of sessions in memory."""
         return sum(stage.sessions for stage in self._stages.values()) + (self._tail is not None)
 
+    def finish(self, path: int, received: Mapping[str, Received], fused: FusedLayer) -> None:
+        """Decode what a path (0-based) has arrived with, and compute it.
+
+        Raises:
+            ProtocolError: a tensor does not decode.
+        """
+        pieces = {name: item.value() for name, item in received.items()}
+        self.compute(path, pieces, fused)
+
+    def _blank(self, path: int) -> dict[str, Received]:
+        """A path as it could arrive: zeros; random in every other place of what is encoded."""
+        expected = self.expected(path)
+        values = {name: np.zeros(shape, dtype=dtype) for name, (dtype, shape) in expected.items()}
+        for name in values.keys() & self.codecs.keys():
+            flat = values[name].reshape(-1)
+            flat[::2] = 1 + 254 * np.random.default_rng(0).random(flat[::2].shape)
+        return receive(encode_all(pack(values, self.codecs)), expected, self.codecs)
+
     def rehearse(self, *, wait_s: float = 0.0) -> EdgeTimes:
-        """Run everything on zeros a few times: the first image pays for no warming up.
+        """Run everything on blank pieces a few times: the first image pays for no warming up.
 
         Args:
             wait_s: idle time before each path, as there will be while the link is busy; a machine
@@ -232,13 +254,7 @@ class EdgeWork:
         Returns:
             The median time of every path and of the tail.
         """
-        blanks = {
-            number: {
-                name: np.zeros(shape, dtype=dtype)
-                for name, (dtype, shape) in self.expected(number - 1).items()
-            }
-            for number in self.plan.order
-        }
+        blanks = {number: self._blank(number - 1) for number in self.plan.order}
         begun_s = time.perf_counter()
         rounds: list[list[float]] = []
         while len(rounds) < _LEAST_ROUNDS or (
@@ -249,7 +265,7 @@ class EdgeWork:
             for number in self.plan.order:
                 time.sleep(wait_s)
                 started_s = time.perf_counter()
-                self.compute(number - 1, blanks[number], fused)
+                self.finish(number - 1, blanks[number], fused)
                 times[number - 1] = time.perf_counter() - started_s
             started_s = time.perf_counter()
             self.compute_tail(fused)
@@ -259,6 +275,17 @@ class EdgeWork:
         # The first round warms up.
         *paths_s, tail_s = (statistics.median(times) for times in zip(*rounds[1:], strict=True))
         return EdgeTimes(tuple(paths_s), tail_s)
+
+
+def usable_codecs(plan: Plan) -> dict[str, str]:
+    """Names of the plan's codecs by tensor.
+
+    Raises:
+        InputError: one of them is unknown or not installed on this machine.
+    """
+    for item in plan.compression.values():
+        find_codec(item.codec)
+    return {name: item.codec for name, item in plan.compression.items()}
 
 
 def _prepare(stages: Mapping[int, Stage], plan: Plan) -> None:

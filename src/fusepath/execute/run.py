@@ -19,14 +19,18 @@ from fusepath.execute.measure import measure_layers
 from fusepath.execute.pixels import to_model_input
 from fusepath.execute.prepared import EdgeTimes
 from fusepath.execute.runner import Runner
+from fusepath.execute.sample import measured_compression, named_codecs
 from fusepath.onnx_io import original_with_shape
 from fusepath.plan import (
     ALGORITHMS,
     NO_CONSTRAINTS,
+    InputFormat,
     Setting,
     limit_violations,
     make_plan,
+    plans_with_and_without,
     predict,
+    promising,
     shortlist,
 )
 
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
     from fusepath.execute.client import EdgeClient
     from fusepath.execute.measure import Profiler
     from fusepath.onnx_io import Model
-    from fusepath.plan import Constraints, InputFormat, Plan
+    from fusepath.plan import Constraints, Plan
     from fusepath.tiling import Grid
     from fusepath.timeline import Timeline
 
@@ -96,6 +100,7 @@ def run(
     unequal: bool = False,
     constraints: Constraints = NO_CONSTRAINTS,
     time_limit_s: float | None = None,
+    compress: str = "off",
     given: Given = Given(),
     pace_bytes_per_s: float | None = None,
     slowdown: float = 1.0,
@@ -123,6 +128,8 @@ def run(
         unequal: let the algorithm choose the sizes of tiles.
         constraints: what the plan must keep to, also one that was made before.
         time_limit_s: of a planner that can be cut short.
+        compress: encode what is sent, where the planner finds that quicker: ``auto`` with any
+            codec that is installed, or the name of one; ``off`` for never.
         given: machines and link that need not be measured.
         pace_bytes_per_s: play a link of this rate.
         slowdown: play a device slower by this factor.
@@ -153,6 +160,7 @@ def run(
                 unequal=unequal,
                 constraints=constraints,
                 time_limit_s=time_limit_s,
+                codecs=named_codecs(compress),
                 given=given,
                 mean=mean,
                 std=std,
@@ -174,6 +182,7 @@ class _Planning:
     unequal: bool
     constraints: Constraints
     time_limit_s: float | None
+    codecs: list[str]
     given: Given
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -233,7 +242,15 @@ async def _run(
                 threads=playing.threads,
                 say=say,
             )
-            plans = _plans(setting, model, planning)
+            form = InputFormat(dtype=image.dtype.name, mean=planning.mean, std=planning.std)
+            if planning.codecs:
+                say("trying codecs on the input and on what layers make of it")
+            offered = measured_compression(model, image, form, setting, codecs=planning.codecs)
+            plans = promising(
+                plans_with_and_without(
+                    setting, offered, lambda variant: _plans(variant, model, planning)
+                )
+            )
         prepared = await prepare_best(model, plans, image, client, playing=playing, say=say)
         plan = prepared.plan
         runs = [await prepared.run(timeout_s=timeout_s) for _ in range(repeats)]

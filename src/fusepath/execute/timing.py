@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 _LOW, _HIGH = 0.2, 0.8
 """Percentiles: a low one is the time of the work alone, and steadier than the lowest."""
-_LOST = 0.05
-"""A sample is disturbed if the processor was away for more than this part of it."""
 _FINE_CLOCK_S = 1e-5
 
 
@@ -25,8 +23,6 @@ class Timing:
     seconds: float
     spread: float
     """What lies between the low and the high percentile, as a part of ``seconds``."""
-    disturbed: bool
-    """Whether the processor was taken away in most samples."""
 
 
 def time_call(
@@ -46,19 +42,13 @@ def time_call(
     """
     run()
     own = threads == 1 and time.get_clock_info("thread_time").resolution <= _FINE_CLOCK_S
-    taken = np.empty((repeats, 2))
-    for sample in taken:
+    clock = time.thread_time if own else time.perf_counter
+    taken_s = []
+    for _ in range(repeats):
         if wait_s:
             time.sleep(wait_s)
-        started_s, computed_s = time.perf_counter(), time.thread_time()
+        started_s = clock()
         run()
-        sample[1] = time.thread_time() - computed_s
-        sample[0] = time.perf_counter() - started_s
-    wall_s, own_s = taken.T
-    lost = wall_s - own_s > np.maximum(_LOST * wall_s, _FINE_CLOCK_S)
-    low_s, high_s = np.quantile(own_s if own else wall_s, (_LOW, _HIGH))
-    return Timing(
-        seconds=float(low_s),
-        spread=float((high_s - low_s) / low_s),
-        disturbed=own and 2 * int(lost.sum()) > repeats,
-    )
+        taken_s.append(clock() - started_s)
+    low_s, high_s = np.quantile(taken_s, (_LOW, _HIGH))
+    return Timing(seconds=float(low_s), spread=float((high_s - low_s) / low_s))

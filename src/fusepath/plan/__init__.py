@@ -6,6 +6,7 @@ from fusepath.plan.bounds import lower_bound_ns, machine_bound_ns, path_bound_ns
 from fusepath.plan.brute_force import brute_force
 from fusepath.plan.check import violations
 from fusepath.plan.check_limits import limit_violations
+from fusepath.plan.compressed import plans_with_and_without
 from fusepath.plan.constraints import NO_CONSTRAINTS, Constraints
 from fusepath.plan.exact import exact
 from fusepath.plan.fluid import FluidBound, fluid_bound, fluid_bound_s
@@ -14,7 +15,7 @@ from fusepath.plan.jps import johnson_partition
 from fusepath.plan.milp import milp
 from fusepath.plan.minimizing_waiting import minimizing_waiting
 from fusepath.plan.offload import InputFormat, ModelReference, Plan, Segment, load_plan, save_plan
-from fusepath.plan.planner import ALGORITHMS, make_plan, make_plans, shortlist
+from fusepath.plan.planner import ALGORITHMS, make_plan, make_plans, promising, shortlist
 from fusepath.plan.problem import NS_PER_S, Problem, problem_of_paths
 from fusepath.plan.pruned import faster_schedule, pruned_brute_force
 from fusepath.plan.realize import predict, problem_of_plan
@@ -68,10 +69,12 @@ __all__ = [
     "milp",
     "minimizing_waiting",
     "path_bound_ns",
+    "plans_with_and_without",
     "predict",
     "problem_of_paths",
     "problem_of_plan",
     "problem_of_table",
+    "promising",
     "pruned_brute_force",
     "save_book",
     "save_plan",

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.cost import bytes_per_element
+from fusepath.cost import crossing
 from fusepath.graph import Kind
 
 if TYPE_CHECKING:
@@ -90,11 +90,11 @@ def shares_of(setting: Setting) -> Shares:
         if not readers[name] and name not in joined:
             continue
         size = positions * graph.tensors[name].channels
-        size *= bytes_per_element(graph, name, setting.convention)
+        sent = crossing(graph, name, setting.convention, setting.compression)
         flows.append(
             Flow(
                 born=born[name],
-                seconds=size / setting.link.up_bytes_per_s,
+                seconds=size * sent.sent_bytes / setting.link.up_bytes_per_s,
                 readers=tuple(index for index in readers[name] if index > born[name]),
                 joins=name in joined,
             )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from fusepath import jsonfile
-from fusepath.cost import Convention, Link, Machine
+from fusepath.cost import Compression, Convention, Link, Machine
 from fusepath.errors import FileFormatError, FusepathError
 from fusepath.plan.check_limits import limit_violations
 from fusepath.plan.constraints import Constraints
@@ -106,6 +106,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     order: tuple[int, ...]
     cuts: tuple[int, ...]
     segments: tuple[Segment, ...] = ()
+    compression: dict[str, Compression] = {}
+    """By tensor: how the device encodes it. Tensors that are not here are sent as they are."""
     makespan_s: float
     lower_bound_s: float
     device_macs: int
@@ -191,6 +193,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise FileFormatError(
                 f"plan: 'cuts' must give each of the {paths} paths a layer from 1 to {self.tau + 1}"
             )
+        crossing = {name for cut in self.cuts for name in graph.sent(cut)}
+        for name in self.compression:
+            if name not in crossing:
+                raise FileFormatError(
+                    f"plan: 'compression' names {name[:80]!r}, which no cut of this plan sends"
+                )
         try:
             if self.segments:
                 self._check_segments(graph)

@@ -353,6 +353,11 @@ def _plan(
         order=tuple(path + 1 for path in found.schedule.order),
         cuts=found.cuts,
         segments=found.segments,
+        compression={
+            name: setting.compression[name]
+            for name in sorted({name for cut in found.cuts for name in graph.sent(cut)})
+            if name in setting.compression
+        },
         makespan_s=found.schedule.makespan_ns / NS_PER_S,
         lower_bound_s=found.lower_bound_ns / NS_PER_S,
         device_macs=work.device_macs,
@@ -389,9 +394,11 @@ def shortlist(setting: Setting, **options: Any) -> list[Plan]:
         (plan.tau, plan.grid, plan.sizes, plan.order, plan.cuts, plan.segments): plan
         for plan in reversed(plans)  # of equal ones, the first
     }
-    found = sorted(
-        (msgspec.structs.replace(plan, algorithm="auto") for plan in different.values()),
-        key=lambda plan: plan.makespan_s,
-    )
+    return promising(msgspec.structs.replace(plan, algorithm="auto") for plan in different.values())
+
+
+def promising(plans: Iterable[Plan]) -> list[Plan]:
+    """The best plan, and those that are predicted to take not much longer, in order."""
+    found = sorted(plans, key=lambda plan: plan.makespan_s)
     limit_s = found[0].makespan_s * _WORTH_A_REHEARSAL
     return [plan for plan in found if plan.makespan_s <= limit_s]

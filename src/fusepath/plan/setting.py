@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,13 +11,15 @@ import numpy as np
 
 from fusepath.cost import (
     RUNTIME,
+    Compression,
     ComputeRate,
     Convention,
+    Crossing,
     Link,
     Machine,
     PathCosts,
     TileCosts,
-    cut_bytes,
+    cut_crossing,
     path_costs,
     result_bytes,
 )
@@ -25,7 +27,7 @@ from fusepath.plan.problem import Problem, nanoseconds, ns
 from fusepath.tiling import Grid, check_tileable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -70,6 +72,8 @@ class Setting:
     edge: Machine
     link: Link
     convention: Convention = RUNTIME
+    compression: Mapping[str, Compression] = field(default_factory=dict)
+    """By tensor: how the device encodes it before it is sent; all others are sent as they are."""
 
     def at(self, link: Link) -> Setting:
         """The same machines joined by another link."""
@@ -88,6 +92,7 @@ class Setting:
             convention=msgspec.structs.replace(
                 self.convention, ops_per_mac=1, ops_per_pool_tap=0, ops_per_element=0
             ),
+            compression={},  # what a codec saves is no promise, and limits are
         )
 
     def whole_problem(self) -> Problem:
@@ -105,14 +110,18 @@ class Setting:
             sum(edge[cut - 1 :]) + (self.edge.call_overhead_s if cut <= depth else 0)
             for cut in cuts
         ]
-        sent = [cut_bytes(self.graph, cut, self.convention) for cut in cuts]
+        encode_s, sent, decode_s = np.array([self.crossing(cut) for cut in cuts]).T
         return self.assemble(
             class_of=(0,),
-            device_ns=nanoseconds(np.array([device_s])),
-            link_ns=nanoseconds(np.array([sent]) / self.link.up_bytes_per_s),
-            edge_ns=nanoseconds(np.array([edge_s])),
+            device_ns=nanoseconds(np.array([device_s]) + encode_s),
+            link_ns=nanoseconds(sent[None] / self.link.up_bytes_per_s),
+            edge_ns=nanoseconds(np.array([edge_s]) + decode_s),
             tail_ns=0,
         )
+
+    def crossing(self, cut: int) -> Crossing:
+        """What it takes to bring all that a cut (1-based) sends over, on whole maps."""
+        return cut_crossing(self.graph, cut, self.convention, self.compression)
 
     def path_costs(self, tau: int, grids: Sequence[Grid]) -> Iterator[PathCosts]:
         """Costs of the paths of several grids over fused layer ``tau``."""
@@ -123,6 +132,7 @@ class Setting:
             device=self.device,
             edge=self.edge,
             convention=self.convention,
+            compression=self.compression,
         )
 
     def tilings(self, grid: Grid | None = None, tau: int | None = None) -> tuple[Tiled, ...]:
@@ -195,7 +205,12 @@ class Setting:
         """
         if tau not in self._tile_costs:
             self._tile_costs[tau] = TileCosts(
-                self.graph, tau, device=self.device, edge=self.edge, convention=self.convention
+                self.graph,
+                tau,
+                device=self.device,
+                edge=self.edge,
+                convention=self.convention,
+                compression=self.compression,
             )
         return self._tile_costs[tau]
 

@@ -348,7 +348,11 @@ def _layers(setting: Setting, tau: int | None, constraints: Constraints) -> Iter
 def _layer(setting: Setting, tau: int, constraints: Constraints) -> _Layer:
     rows = StripRows(setting.graph, tau)
     costs = strip_costs(
-        rows, device=setting.device, edge=setting.edge, convention=setting.convention
+        rows,
+        device=setting.device,
+        edge=setting.edge,
+        convention=setting.convention,
+        compression=setting.compression,
     )
     return _Layer(setting, constraints, rows, costs, setting.tail_s(tau))
 

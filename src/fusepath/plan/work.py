@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.cost import bytes_per_element, cut_bytes, layer_macs
+from fusepath.cost import crossing, layer_macs
 from fusepath.tiling import StripTiling
 
 if TYPE_CHECKING:
-    from fusepath.cost import Convention
+    from collections.abc import Mapping
+
+    from fusepath.cost import Compression, Convention
     from fusepath.graph import ModelGraph
     from fusepath.plan.found import Found
     from fusepath.plan.offload import Segment
@@ -31,27 +34,35 @@ def work_of(setting: Setting, found: Found) -> PlanWork:
     """Count the MACs on both machines and the bytes sent up."""
     graph, tau, cuts = setting.graph, found.tau, found.cuts
     if found.segments:
-        return strip_work(graph, tau, found.segments, setting.convention)
+        return strip_work(
+            graph, tau, found.segments, setting.convention, compression=setting.compression
+        )
     if found.grid.paths == 1 and tau == graph.depth and found.sizes is None:
         (cut,) = cuts
         macs = [layer_macs(graph, index) for index in range(1, graph.depth + 1)]
         return PlanWork(
             device_macs=sum(macs[: cut - 1]),
             edge_macs=sum(macs[cut - 1 :]),
-            up_bytes=cut_bytes(graph, cut, setting.convention),
+            up_bytes=round(setting.crossing(cut).sent_bytes),
         )
     costs = setting.counting.costs(tau, found.grid, found.sizes)
+    sending = setting.costs(tau, found.grid, found.sizes) if setting.compression else costs
     chosen = (costs.class_of, np.array(cuts) - 1)
     tail = sum(layer_macs(graph, index) for index in range(tau + 1, graph.depth + 1))
     return PlanWork(
         device_macs=round(costs.device_s[chosen].sum()),
         edge_macs=round(costs.edge_s[chosen].sum()) + tail,
-        up_bytes=int(costs.up_bytes[chosen].sum()),
+        up_bytes=int(sending.up_bytes[sending.class_of, np.array(cuts) - 1].sum()),
     )
 
 
 def strip_work(
-    graph: ModelGraph, tau: int, segments: tuple[Segment, ...], convention: Convention
+    graph: ModelGraph,
+    tau: int,
+    segments: tuple[Segment, ...],
+    convention: Convention,
+    *,
+    compression: Mapping[str, Compression] = MappingProxyType({}),
 ) -> PlanWork:
     """Count a stream plan strip by strip, from the rows that each strip adds."""
     strips = StripTiling(
@@ -60,7 +71,8 @@ def strip_work(
         bands=tuple(item.band() for item in segments),
         cuts=tuple(item.cut for item in segments),
     )
-    device = edge = sent = 0
+    device = edge = 0
+    sent = 0.0
     for strip, (index, _, _) in enumerate(strips.strips):
         cut = segments[index].cut
         for layer in graph.layers[:tau]:
@@ -76,6 +88,7 @@ def strip_work(
             begin, end = strips.new_rows(strip, name)
             tensor = graph.tensors[name]
             elements = tensor.channels * (end - begin) * tensor.size(1)
-            sent += elements * bytes_per_element(graph, name, convention)
+            per_element = crossing(graph, name, convention, compression)
+            sent += elements * per_element.sent_bytes
     tail = sum(layer_macs(graph, index) for index in range(tau + 1, graph.depth + 1))
-    return PlanWork(device_macs=device, edge_macs=edge + tail, up_bytes=sent)
+    return PlanWork(device_macs=device, edge_macs=edge + tail, up_bytes=round(sent))

@@ -32,7 +32,7 @@ SETTINGS_VERSION = 1
 """Changes with what is measured and how, so that older profiles are not taken for new ones."""
 HELD_OUT_GRIDS = (Grid(2, 1), Grid(8, 1), Grid(3, 3), Grid(6, 6))
 """Grids of which no tile was timed to make the profile."""
-_HELD_OUT_STRIPS = (6, 24)
+HELD_OUT_STRIPS = (6, 24)
 _DIFFERENCE = 0.1
 """The network, and the sum of its layers, may differ so much between two measurements."""
 
@@ -122,7 +122,7 @@ def profile_machine(
     attempts = [_Attempt.make(model, settings, progress)]
     while attempts[-1].disturbed and len(attempts) < settings.attempts:
         attempts.append(_Attempt.make(model, settings, progress))
-    best = min(attempts, key=lambda item: (item.disturbed, item.drift))
+    best = min(attempts, key=lambda item: item.drift)
     return best.report(settings, len(attempts))
 
 
@@ -138,7 +138,7 @@ class _Attempt:
 
     @property
     def disturbed(self) -> bool:
-        return self.measurement.disturbed or self.drift > _DIFFERENCE
+        return self.drift > _DIFFERENCE
 
     @classmethod
     def make(
@@ -241,7 +241,7 @@ def _tiles(model: Model, profile: MachineProfile, settings: Settings) -> Iterato
 
 def _strips(model: Model, profile: MachineProfile, settings: Settings) -> Iterator[Prediction]:
     depth = model.graph.tileable_layers
-    for upto, count in itertools.product((depth // 2, depth), _HELD_OUT_STRIPS):
+    for upto, count in itertools.product((depth // 2, depth), HELD_OUT_STRIPS):
         rows = deepest_strips(upto, model, count)
         if rows is None:
             continue

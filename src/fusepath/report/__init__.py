@@ -1,6 +1,7 @@
 """Timelines and plans as tables and charts. Takes data, computes nothing."""
 
 from fusepath.report.gantt import gantt
+from fusepath.report.map_table import map_notes, map_table
 from fusepath.report.measured import layer_costs_table, link_text, profile_text
 from fusepath.report.tables import (
     book_table,
@@ -29,6 +30,8 @@ __all__ = [
     "layer_costs_table",
     "layers_table",
     "link_text",
+    "map_notes",
+    "map_table",
     "milliseconds",
     "plan_text",
     "plans_table",

@@ -117,6 +117,7 @@ def plan_text(plan: Plan) -> str:
     cuts = ", ".join(str(cut) for cut in plan.cuts[:32]) + (", …" if len(plan.cuts) > 32 else "")
     order = ", ".join(str(path) for path in plan.order[:32])
     order += ", …" if len(plan.order) > 32 else ""
+    codecs = ", ".join(f"{name} {item.codec}" for name, item in plan.compression.items())
     return "\n".join(
         [
             f"model        {plan.model.name} ({plan.model.sha256[:12]})",
@@ -129,6 +130,7 @@ def plan_text(plan: Plan) -> str:
             + (f", rows x columns of {plan.sizes}" if plan.sizes is not None else ""),
             f"order        {order}",
             f"cuts         {cuts}",
+            *([f"codecs       {codecs}"] if codecs else []),
             f"makespan     {milliseconds(plan.makespan_s)} "
             f"(lower bound {milliseconds(plan.lower_bound_s)}, gap {plan.gap:.1%})",
             f"work         {format_count(plan.device_macs)} MAC on the device, "

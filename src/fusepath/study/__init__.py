@@ -3,7 +3,18 @@
 from fusepath.study.examples import Example, Statement, example
 from fusepath.study.fig4 import Curves, Fig4, collect, differences, load_fig4, save_fig4
 from fusepath.study.findings import Match, Reach, best_match, has_all_rates, matches, reaches
+from fusepath.study.gain_map import (
+    WORTHWHILE_GAIN,
+    Cell,
+    Family,
+    GainMap,
+    load_gain_map,
+    parse_devices,
+    parse_links,
+    save_gain_map,
+)
 from fusepath.study.grid import compute, cores, process_pool
+from fusepath.study.map_cells import MapSpec, compute_map, kept_cells
 from fusepath.study.published import Published, PublishedPoint, line_through, published
 from fusepath.study.spec import ALGORITHMS, LABELS, LAST_TAU, QUICK, Fig4Spec, Network, load_spec
 from fusepath.study.store import Record, Result, Store, versions
@@ -13,10 +24,15 @@ __all__ = [
     "LABELS",
     "LAST_TAU",
     "QUICK",
+    "WORTHWHILE_GAIN",
+    "Cell",
     "Curves",
     "Example",
+    "Family",
     "Fig4",
     "Fig4Spec",
+    "GainMap",
+    "MapSpec",
     "Match",
     "Network",
     "Published",
@@ -29,17 +45,23 @@ __all__ = [
     "best_match",
     "collect",
     "compute",
+    "compute_map",
     "cores",
     "differences",
     "example",
     "has_all_rates",
+    "kept_cells",
     "line_through",
     "load_fig4",
+    "load_gain_map",
     "load_spec",
     "matches",
+    "parse_devices",
+    "parse_links",
     "process_pool",
     "published",
     "reaches",
     "save_fig4",
+    "save_gain_map",
     "versions",
 ]

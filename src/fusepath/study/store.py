@@ -7,7 +7,7 @@ import os
 import platform
 from functools import cache
 from importlib import metadata, resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
 
@@ -99,13 +99,17 @@ def _code_sha256() -> str:
     return digest.hexdigest()
 
 
-class Store:
-    """Records in a file; a line that an interruption cut short is ignored."""
+T = TypeVar("T", bound=msgspec.Struct)
 
-    def __init__(self, path: Path) -> None:
+
+class Lines(Generic[T]):
+    """Records of one kind in a file; a line that an interruption cut short is ignored."""
+
+    def __init__(self, path: Path, kind: type[T]) -> None:
         self.path = path
+        self.kind = kind
 
-    def load(self) -> list[Record]:
+    def load(self) -> list[T]:
         """Every whole record.
 
         Raises:
@@ -122,7 +126,7 @@ class Store:
             if not line:
                 continue
             try:
-                records.append(msgspec.json.decode(line, type=Record))
+                records.append(msgspec.json.decode(line, type=self.kind))
             except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
                 if number == len(lines):  # no newline after it: it was never finished
                     break
@@ -131,7 +135,7 @@ class Store:
                 ) from error
         return records
 
-    def append(self, records: Iterable[Record]) -> None:
+    def append(self, records: Iterable[T]) -> None:
         """Add records, and do not return before they are on the disk.
 
         Raises:
@@ -146,6 +150,13 @@ class Store:
                 os.fsync(stream.fileno())
         except OSError as error:
             raise FileFormatError(f"cannot write {self.path}: {error.strerror or error}") from error
+
+
+class Store(Lines[Record]):
+    """The records of Fig. 4."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, Record)
 
 
 def _drop_unfinished(handle: int) -> None:

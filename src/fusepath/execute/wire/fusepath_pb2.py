@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$fusepath/execute/wire/fusepath.proto\x12\x0b\x66usepath.v1\"4\n\x0c\x43lockRequest\x12\x0f\n\x07padding\x18\x01 \x01(\x0c\x12\x13\n\x0breply_bytes\x18\x02 \x01(\r\".\n\nClockReply\x12\x0f\n\x07\x65\x64ge_ns\x18\x01 \x01(\x03\x12\x0f\n\x07padding\x18\x02 \x01(\x0c\"Q\n\x0cModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x13\n\x0binput_shape\x18\x04 \x03(\x03\"$\n\x0cProfileReply\x12\x14\n\x0cprofile_json\x18\x01 \x01(\x0c\"#\n\x0ePrepareRequest\x12\x11\n\tplan_json\x18\x01 \x01(\x0c\"_\n\x0cPrepareReply\x12\x13\n\x0bplan_sha256\x18\x01 \x01(\t\x12\x18\n\x10\x66usepath_version\x18\x02 \x01(\t\x12\x0f\n\x07path_ns\x18\x03 \x03(\x03\x12\x0f\n\x07tail_ns\x18\x04 \x01(\x03\"Q\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12\r\n\x05\x63rc32\x18\x05 \x01(\x07\"\x1c\n\x05Start\x12\x13\n\x0bplan_sha256\x18\x01 \x01(\t\";\n\x05Piece\x12\x0c\n\x04path\x18\x01 \x01(\r\x12$\n\x07tensors\x18\x02 \x03(\x0b\x32\x13.fusepath.v1.Tensor\"]\n\x06Upload\x12#\n\x05start\x18\x01 \x01(\x0b\x32\x12.fusepath.v1.StartH\x00\x12#\n\x05piece\x18\x02 \x01(\x0b\x32\x12.fusepath.v1.PieceH\x00\x42\t\n\x07message\"(\n\x03\x41\x63k\x12\x0c\n\x04path\x18\x01 \x01(\r\x12\x13\n\x0breceived_ns\x18\x02 \x01(\x03\"J\n\x08\x45\x64geSpan\x12\x0c\n\x04path\x18\x01 \x01(\r\x12\x0e\n\x06worker\x18\x02 \x01(\r\x12\x10\n\x08start_ns\x18\x03 \x01(\x03\x12\x0e\n\x06\x65nd_ns\x18\x04 \x01(\x03\"b\n\x06Result\x12$\n\x07tensors\x18\x01 \x03(\x0b\x32\x13.fusepath.v1.Tensor\x12$\n\x05spans\x18\x02 \x03(\x0b\x32\x15.fusepath.v1.EdgeSpan\x12\x0c\n\x04macs\x18\x03 \x01(\x04\"]\n\x08\x44ownload\x12\x1f\n\x03\x61\x63k\x18\x01 \x01(\x0b\x32\x10.fusepath.v1.AckH\x00\x12%\n\x06result\x18\x02 \x01(\x0b\x32\x13.fusepath.v1.ResultH\x00\x42\t\n\x07message2\x80\x02\n\x04\x45\x64ge\x12;\n\x05\x43lock\x12\x19.fusepath.v1.ClockRequest\x1a\x17.fusepath.v1.ClockReply\x12?\n\x07Profile\x12\x19.fusepath.v1.ModelRequest\x1a\x19.fusepath.v1.ProfileReply\x12\x41\n\x07Prepare\x12\x1b.fusepath.v1.PrepareRequest\x1a\x19.fusepath.v1.PrepareReply\x12\x37\n\x05Infer\x12\x13.fusepath.v1.Upload\x1a\x15.fusepath.v1.Download(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$fusepath/execute/wire/fusepath.proto\x12\x0b\x66usepath.v1\"4\n\x0c\x43lockRequest\x12\x0f\n\x07padding\x18\x01 \x01(\x0c\x12\x13\n\x0breply_bytes\x18\x02 \x01(\r\".\n\nClockReply\x12\x0f\n\x07\x65\x64ge_ns\x18\x01 \x01(\x03\x12\x0f\n\x07padding\x18\x02 \x01(\x0c\"Q\n\x0cModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x13\n\x0binput_shape\x18\x04 \x03(\x03\"$\n\x0cProfileReply\x12\x14\n\x0cprofile_json\x18\x01 \x01(\x0c\"#\n\x0ePrepareRequest\x12\x11\n\tplan_json\x18\x01 \x01(\x0c\"_\n\x0cPrepareReply\x12\x13\n\x0bplan_sha256\x18\x01 \x01(\t\x12\x18\n\x10\x66usepath_version\x18\x02 \x01(\t\x12\x0f\n\x07path_ns\x18\x03 \x03(\x03\x12\x0f\n\x07tail_ns\x18\x04 \x01(\x03\"`\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12\r\n\x05\x63rc32\x18\x05 \x01(\x07\x12\r\n\x05\x63odec\x18\x06 \x01(\t\"\x1c\n\x05Start\x12\x13\n\x0bplan_sha256\x18\x01 \x01(\t\";\n\x05Piece\x12\x0c\n\x04path\x18\x01 \x01(\r\x12$\n\x07tensors\x18\x02 \x03(\x0b\x32\x13.fusepath.v1.Tensor\"]\n\x06Upload\x12#\n\x05start\x18\x01 \x01(\x0b\x32\x12.fusepath.v1.StartH\x00\x12#\n\x05piece\x18\x02 \x01(\x0b\x32\x12.fusepath.v1.PieceH\x00\x42\t\n\x07message\"(\n\x03\x41\x63k\x12\x0c\n\x04path\x18\x01 \x01(\r\x12\x13\n\x0breceived_ns\x18\x02 \x01(\x03\"J\n\x08\x45\x64geSpan\x12\x0c\n\x04path\x18\x01 \x01(\r\x12\x0e\n\x06worker\x18\x02 \x01(\r\x12\x10\n\x08start_ns\x18\x03 \x01(\x03\x12\x0e\n\x06\x65nd_ns\x18\x04 \x01(\x03\"b\n\x06Result\x12$\n\x07tensors\x18\x01 \x03(\x0b\x32\x13.fusepath.v1.Tensor\x12$\n\x05spans\x18\x02 \x03(\x0b\x32\x15.fusepath.v1.EdgeSpan\x12\x0c\n\x04macs\x18\x03 \x01(\x04\"]\n\x08\x44ownload\x12\x1f\n\x03\x61\x63k\x18\x01 \x01(\x0b\x32\x10.fusepath.v1.AckH\x00\x12%\n\x06result\x18\x02 \x01(\x0b\x32\x13.fusepath.v1.ResultH\x00\x42\t\n\x07message2\x80\x02\n\x04\x45\x64ge\x12;\n\x05\x43lock\x12\x19.fusepath.v1.ClockRequest\x1a\x17.fusepath.v1.ClockReply\x12?\n\x07Profile\x12\x19.fusepath.v1.ModelRequest\x1a\x19.fusepath.v1.ProfileReply\x12\x41\n\x07Prepare\x12\x1b.fusepath.v1.PrepareRequest\x1a\x19.fusepath.v1.PrepareReply\x12\x37\n\x05Infer\x12\x13.fusepath.v1.Upload\x1a\x15.fusepath.v1.Download(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,21 +44,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PREPAREREPLY']._serialized_start=313
   _globals['_PREPAREREPLY']._serialized_end=408
   _globals['_TENSOR']._serialized_start=410
-  _globals['_TENSOR']._serialized_end=491
-  _globals['_START']._serialized_start=493
-  _globals['_START']._serialized_end=521
-  _globals['_PIECE']._serialized_start=523
-  _globals['_PIECE']._serialized_end=582
-  _globals['_UPLOAD']._serialized_start=584
-  _globals['_UPLOAD']._serialized_end=677
-  _globals['_ACK']._serialized_start=679
-  _globals['_ACK']._serialized_end=719
-  _globals['_EDGESPAN']._serialized_start=721
-  _globals['_EDGESPAN']._serialized_end=795
-  _globals['_RESULT']._serialized_start=797
-  _globals['_RESULT']._serialized_end=895
-  _globals['_DOWNLOAD']._serialized_start=897
-  _globals['_DOWNLOAD']._serialized_end=990
-  _globals['_EDGE']._serialized_start=993
-  _globals['_EDGE']._serialized_end=1249
+  _globals['_TENSOR']._serialized_end=506
+  _globals['_START']._serialized_start=508
+  _globals['_START']._serialized_end=536
+  _globals['_PIECE']._serialized_start=538
+  _globals['_PIECE']._serialized_end=597
+  _globals['_UPLOAD']._serialized_start=599
+  _globals['_UPLOAD']._serialized_end=692
+  _globals['_ACK']._serialized_start=694
+  _globals['_ACK']._serialized_end=734
+  _globals['_EDGESPAN']._serialized_start=736
+  _globals['_EDGESPAN']._serialized_end=810
+  _globals['_RESULT']._serialized_start=812
+  _globals['_RESULT']._serialized_end=910
+  _globals['_DOWNLOAD']._serialized_start=912
+  _globals['_DOWNLOAD']._serialized_end=1005
+  _globals['_EDGE']._serialized_start=1008
+  _globals['_EDGE']._serialized_end=1264
 # @@protoc_insertion_point(module_scope)

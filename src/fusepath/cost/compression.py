@@ -1,0 +1,104 @@
+"""What a lossless codec saves on the link, and what it costs on both machines."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from fusepath.cost.work import bytes_per_element
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from fusepath.cost.convention import Convention
+    from fusepath.graph import ModelGraph
+
+
+class Compression(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a tensor is encoded, by a byte of it as it is.
+
+    The ratio is that of a sample. What another image leaves of a tensor may be more, but never more
+    than the tensor as it is: a piece that does not shrink is sent plain.
+    """
+
+    codec: str
+    ratio: float
+    """Bytes sent per byte, in (0, 1]."""
+    encode_s_per_byte: float
+    """On the device."""
+    decode_s_per_byte: float
+    """On the edge server."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.ratio <= 1:
+            raise ValueError(f"ratio {self.ratio} of codec '{self.codec}' is not in (0, 1]")
+        for seconds in (self.encode_s_per_byte, self.decode_s_per_byte):
+            if not (math.isfinite(seconds) and seconds >= 0):
+                raise ValueError(f"codec '{self.codec}' cannot take {seconds} s per byte")
+
+    def on(self, *, device: float, edge: float) -> Compression:
+        """The same on machines so many times slower than those where it was measured."""
+        return msgspec.structs.replace(
+            self,
+            encode_s_per_byte=self.encode_s_per_byte * device,
+            decode_s_per_byte=self.decode_s_per_byte * edge,
+        )
+
+    def s_per_byte(self, up_bytes_per_s: float) -> float:
+        """Seconds of encoding, sending and decoding, one after the other, per byte."""
+        return self.encode_s_per_byte + self.ratio / up_bytes_per_s + self.decode_s_per_byte
+
+
+class Crossing(NamedTuple):
+    """What it takes to bring an element of a tensor over."""
+
+    encode_s: float
+    sent_bytes: float
+    """Whole where the tensor is sent as it is."""
+    decode_s: float
+
+
+def crossing(
+    graph: ModelGraph,
+    tensor: str,
+    convention: Convention,
+    compression: Mapping[str, Compression],
+) -> Crossing:
+    """What it takes to bring an element of a tensor over: all costs of sending come from here."""
+    size = bytes_per_element(graph, tensor, convention)
+    item = compression.get(tensor)
+    if item is None:
+        return Crossing(0.0, size, 0.0)
+    return Crossing(size * item.encode_s_per_byte, size * item.ratio, size * item.decode_s_per_byte)
+
+
+def cut_crossing(
+    graph: ModelGraph,
+    cut: int,
+    convention: Convention,
+    compression: Mapping[str, Compression],
+) -> Crossing:
+    """The same for all that crosses when layer ``cut`` (1-based) is the first on the edge."""
+    parts = [
+        (graph.tensors[name].elements, crossing(graph, name, convention, compression))
+        for name in graph.sent(cut)
+    ]
+    return Crossing(
+        sum(count * item.encode_s for count, item in parts),
+        sum(count * item.sent_bytes for count, item in parts),
+        sum(count * item.decode_s for count, item in parts),
+    )
+
+
+def quickest(
+    candidates: Mapping[str, Iterable[Compression]], *, up_bytes_per_s: float
+) -> dict[str, Compression]:
+    """For each tensor the codec that brings it over soonest; none where plain is as soon."""
+    chosen = {}
+    for name, offered in candidates.items():
+        best = min(offered, key=lambda item: item.s_per_byte(up_bytes_per_s), default=None)
+        if best is not None and best.s_per_byte(up_bytes_per_s) < 1 / up_bytes_per_s:
+            chosen[name] = best
+    return chosen

@@ -1,0 +1,203 @@
+"""Plans that compress what they send: the same result from fewer bytes, and nothing is believed."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from zlib import crc32
+
+import msgspec
+import numpy as np
+import pytest
+
+from fusepath import jsonfile
+from fusepath.cost import Compression
+from fusepath.errors import FileFormatError, InputError, PeerRefusedError
+from fusepath.execute import codec
+from fusepath.execute.lossless import CODECS, find_codec
+from fusepath.execute.prepared import DeviceWork, EdgeWork
+from fusepath.execute.run import run, run_unsplit
+from fusepath.execute.session import ProtocolError
+from fusepath.onnx_io import load_model
+from fusepath.plan import Plan, Segment, load_plan, save_plan
+from tests.plans import carry_out, pixels, plan_of
+
+SOURCE = "zoo:squeezenet?size=64&weights=integer"
+STRIPS = (
+    Segment(start=0, stop=6, cut=2, strips=((16, 0), (24, 0), (24, 6))),
+    Segment(start=6, stop=14, cut=5, strips=((40, 0), (63, 14))),
+)
+SHAPES = {
+    "whole": {"cuts": [4]},
+    "tiles": {"tau": 4, "grid": (2, 2), "cuts": [1, 3, 5, 2]},
+    "strips": {
+        "tau": 4,
+        "grid": (5, 1),
+        "cuts": [2, 2, 2, 5, 5],
+        "segments": STRIPS,
+    },
+}
+every_shape = pytest.mark.parametrize("shape", SHAPES)
+
+
+@cache
+def model():
+    return load_model(SOURCE)
+
+
+def plan_with(shape: str, codec_name: str | None, **changes) -> Plan:
+    """A plan that compresses every tensor that it sends."""
+    fields = SHAPES[shape]
+    compression = {}
+    if codec_name is not None:
+        names = {name for cut in fields["cuts"] for name in model().graph.sent(cut)}
+        compression = dict.fromkeys(
+            sorted(names),
+            Compression(codec=codec_name, ratio=0.5, encode_s_per_byte=0, decode_s_per_byte=0),
+        )
+    return plan_of(model(), **(fields | {"compression": compression} | changes))
+
+
+@every_shape
+@pytest.mark.parametrize("name", CODECS)
+def test_the_result_is_bit_equal_and_fewer_bytes_are_sent(shape, name):
+    image = pixels(model())
+    plain, packed = (carry_out(model(), plan_with(shape, c), image) for c in (None, name))
+
+    for output, expected in run_unsplit(model(), image, plan_with(shape, None).input).items():
+        np.testing.assert_array_equal(packed.outputs[output], expected)
+        assert packed.outputs[output].tobytes() == plain.outputs[output].tobytes()
+    assert packed.up_bytes < 0.8 * plain.up_bytes
+
+
+def test_what_does_not_shrink_is_sent_plain():
+    """Random pixels have no zeros to leave out."""
+    plan = plan_with("whole", "bitmask", cuts=[1])
+    plan = msgspec.structs.replace(
+        plan, compression={"image": plan_with("whole", "bitmask").compression.popitem()[1]}
+    )
+    image = np.maximum(pixels(model()), 1)
+    device = DeviceWork(model(), plan)
+
+    (sent,) = codec.encode_all(device.pack(0, device.compute(0, image)))
+
+    assert sent.codec == ""
+    assert sent.data == image.tobytes()
+
+
+@pytest.mark.system
+@every_shape
+def test_a_real_edge_server_decodes(edge, shape):
+    image = pixels(model())
+    plain, packed = (
+        run(
+            model(),
+            image,
+            edge=edge.address,
+            plan=plan_with(shape, codec_name),
+            slowdown=1.5,
+            verify=True,
+        )
+        for codec_name in (None, "bitmask")
+    )
+
+    assert packed.comparison.bit_equal
+    assert packed.median.up_bytes < plain.median.up_bytes
+
+
+@pytest.mark.system
+def test_an_edge_server_refuses_a_codec_that_it_does_not_have(edge, monkeypatch):
+    """A device of a later version may know more codecs."""
+    monkeypatch.setitem(CODECS, "bitmask+magic", find_codec("bitmask"))
+    image = pixels(model())
+
+    with pytest.raises(PeerRefusedError, match=r"no codec 'bitmask\+magic'; known ones are"):
+        run(model(), image, edge=edge.address, plan=plan_with("tiles", "bitmask+magic"))
+
+    report = run(model(), image, edge=edge.address, plan=plan_with("tiles", "bitmask"), verify=True)
+    assert report.comparison.bit_equal
+
+
+def test_a_device_refuses_a_codec_that_it_does_not_have():
+    with pytest.raises(InputError, match="no codec 'rot13'"):
+        DeviceWork(model(), plan_with("tiles", "rot13"))
+
+
+def test_plan_files_keep_the_codecs_and_old_ones_have_none(tmp_path):
+    path = tmp_path / "plan.json"
+    plan = plan_with("tiles", "bitmask")
+    save_plan(path, plan)
+    document = json.loads(path.read_text())
+
+    assert load_plan(path) == plan
+    del document["compression"]
+    path.write_text(json.dumps(document))
+    assert load_plan(path).compression == {}
+
+
+WRONG = {
+    "a tensor that is not sent": ({"fire2/concat": {}}, "no cut of this plan sends"),
+    "no such tensor": ({"x\n" * 100: {}}, "no cut of this plan sends"),
+    "a ratio above one": ({"image": {"ratio": 1.5}}, "ratio"),
+    "no ratio": ({"image": {"ratio": 0}}, "ratio"),
+    "negative seconds": ({"image": {"encode_s_per_byte": -1}}, "per byte"),
+    "an unknown key": ({"image": {"surprise": 1}}, "surprise"),
+}
+
+
+@pytest.mark.parametrize(("changes", "words"), WRONG.values(), ids=WRONG)
+def test_a_plan_with_wrong_codecs_is_refused(changes, words):
+    document = json.loads(jsonfile.encode(plan_with("tiles", None)))
+    usual = {"codec": "bitmask", "ratio": 0.5, "encode_s_per_byte": 0, "decode_s_per_byte": 0}
+    document["compression"] = {name: usual | item for name, item in changes.items()}
+
+    with pytest.raises(FileFormatError, match=words) as caught:
+        jsonfile.decode(json.dumps(document).encode(), Plan, where="test").check(model().graph)
+    assert "\n" not in str(caught.value)
+
+
+def received(**changes):
+    """The image's piece of path 1, encoded and then changed."""
+    plan = plan_with("tiles", "bitmask+zstd")
+    device, edge = DeviceWork(model(), plan), EdgeWork(model(), plan)
+    image = pixels(model())
+    image[:, :, ::2] = 0
+    (message,) = codec.encode_all(device.pack(0, device.compute(0, image)))
+    assert message.codec == "bitmask+zstd"
+    for name, value in changes.items():
+        setattr(message, name, value(message) if callable(value) else value)
+    if "crc32" not in changes:
+        message.crc32 = crc32(message.data)
+    return codec.decode([message], edge.expected(0), edge.codecs)
+
+
+REFUSED = {
+    "another codec": ({"codec": "zstd"}, "comes as 'zstd', expected bitmask"),
+    "an unknown codec": ({"codec": "x\n" * 1000}, r"comes as 'x\\nx"),
+    "no codec": ({"codec": ""}, "bytes"),
+    "a byte less": ({"data": lambda m: m.data[:-1]}, "does not decode as bitmask"),
+    "a byte more": ({"data": lambda m: m.data + b"\0"}, "does not decode as bitmask"),
+    "nothing": ({"data": b""}, "does not decode as bitmask"),
+    "noise": ({"data": lambda m: bytes(len(m.data))}, "does not decode as bitmask"),
+    "more than plain": ({"data": bytes(10**6)}, "has 1000000 bytes"),
+    "a wrong checksum": ({"crc32": 1}, "damaged on the way"),
+    "another type": ({"dtype": "float32"}, "expected uint8"),
+}
+
+
+@pytest.mark.parametrize(("changes", "words"), REFUSED.values(), ids=REFUSED)
+def test_what_no_encoder_wrote_is_rejected_with_a_reason(changes, words):
+    assert received()["image"].shape[:2] == (1, 3)
+
+    with pytest.raises(ProtocolError, match=words) as caught:
+        received(**changes)
+    assert len(str(caught.value)) < 300
+    assert "\n" not in str(caught.value)
+
+
+def test_a_codec_is_refused_where_the_plan_has_none():
+    value = np.zeros((4,), dtype=np.float32)
+    sent = codec.encode_all(codec.pack({"x": value}, {"x": "bitmask"}))
+
+    with pytest.raises(ProtocolError, match="comes as 'bitmask', expected plain"):
+        codec.decode(sent, {"x": ("float32", (4,))})

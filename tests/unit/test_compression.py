@@ -1,0 +1,218 @@
+"""Codecs in the costs: what is sent shrinks, both machines pay, and only where it helps."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from fusepath.cost import (
+    RUNTIME,
+    Compression,
+    ComputeRate,
+    Link,
+    cut_bytes,
+    path_costs,
+    quickest,
+    strip_costs,
+)
+from fusepath.onnx_io import load_model
+from fusepath.plan import (
+    ALGORITHMS,
+    Search,
+    Setting,
+    evaluate,
+    make_plan,
+    plans_with_and_without,
+    problem_of_plan,
+    violations,
+    work_of,
+)
+from fusepath.simulate import simulate
+from fusepath.tiling import Grid, StripRows
+
+TAU = 6
+HALF = Compression(codec="bitmask", ratio=0.5, encode_s_per_byte=3e-9, decode_s_per_byte=2e-9)
+
+
+@cache
+def graph():
+    return load_model("zoo:squeezenet?size=96").graph
+
+
+def setting(**changes) -> Setting:
+    fields = {
+        "graph": graph(),
+        "device": ComputeRate(1e10),
+        "edge": ComputeRate(5e11),
+        "link": Link(up_bytes_per_s=1e6, down_bytes_per_s=1e6),
+    }
+    return Setting(**(fields | changes))
+
+
+def everything(item: Compression) -> dict[str, Compression]:
+    return dict.fromkeys(graph().tensors, item)
+
+
+def test_whole_maps_shrink_and_cost_both_machines_by_their_bytes():
+    plain, packed = setting(), setting(compression=everything(HALF))
+    raw = np.array([cut_bytes(graph(), cut, RUNTIME) for cut in range(1, graph().depth + 2)])
+
+    before, after = plain.whole_problem(), packed.whole_problem()
+
+    assert raw[-1] == 0
+    np.testing.assert_allclose(after.link_ns * 2, before.link_ns, atol=2)
+    np.testing.assert_allclose(after.device_ns - before.device_ns, raw[None] * 3, atol=2)
+    np.testing.assert_allclose(after.edge_ns - before.edge_ns, raw[None] * 2, atol=2)
+
+
+@pytest.mark.parametrize("grid", [Grid(1, 1), Grid(2, 2), Grid(3, 2)], ids=str)
+def test_tiles_shrink_and_cost_both_machines_by_their_bytes(grid):
+    machines = {"device": ComputeRate(1e10), "edge": ComputeRate(5e11), "convention": RUNTIME}
+
+    (plain,) = path_costs(graph(), TAU, [grid], **machines)
+    (packed,) = path_costs(graph(), TAU, [grid], **machines, compression=everything(HALF))
+
+    assert plain.up_bytes.dtype.kind == packed.up_bytes.dtype.kind == "i"
+    np.testing.assert_array_equal(packed.up_bytes, -(-plain.up_bytes // 2))
+    np.testing.assert_allclose(packed.device_s - plain.device_s, plain.up_bytes * 3e-9)
+    np.testing.assert_allclose(packed.edge_s - plain.edge_s, plain.up_bytes * 2e-9)
+
+
+def test_strips_shrink_and_cost_both_machines_by_their_bytes():
+    machines = {"device": ComputeRate(1e10), "edge": ComputeRate(5e11), "convention": RUNTIME}
+    rows = StripRows(graph(), TAU)
+    strips = [(40, 0), (80, 4), (96, rows.height)]
+
+    plain, packed = (
+        strip_costs(rows, **machines, compression=compression)
+        for compression in ({}, everything(HALF))
+    )
+
+    for cut in range(1, TAU + 2):
+        before, after = (
+            item.segment(cut, 0, rows.height, TAU + 1, strips) for item in (plain, packed)
+        )
+        assert before[1].sum() > 0
+        np.testing.assert_allclose(after[1], before[1] / 2)
+        np.testing.assert_allclose(after[0] - before[0], before[1] * 3e-9, atol=1e-15)
+        np.testing.assert_allclose(after[2] - before[2], before[1] * 2e-9, atol=1e-15)
+
+
+def test_only_the_tensors_that_are_named_are_compressed():
+    image = graph().input.name
+    before = setting().whole_problem()
+
+    after = setting(compression={image: HALF}).whole_problem()
+
+    assert after.link_ns[0, 0] * 2 == pytest.approx(before.link_ns[0, 0], abs=2)
+    for name in ("device_ns", "link_ns", "edge_ns"):
+        np.testing.assert_array_equal(getattr(after, name)[:, 1:], getattr(before, name)[:, 1:])
+
+
+@pytest.mark.parametrize("algorithm", ["nfl", "mw", "stream", "auto"])
+def test_plans_know_their_codecs_and_their_bytes_and_simulate_the_same(algorithm):
+    packed = setting(compression=everything(HALF))
+
+    plan = make_plan(packed, algorithm)
+
+    sent = {name for cut in plan.cuts for name in graph().sent(cut)}
+    assert set(plan.compression) == sent
+    problem, cuts = problem_of_plan(packed, plan)
+    schedule = evaluate(problem, [path - 1 for path in plan.order], cuts)
+    assert violations(problem, schedule) == []
+    assert schedule.makespan_ns / 1e9 == plan.makespan_s
+    from_file = setting(compression=plan.compression)
+    assert simulate(plan, from_file).end_s == pytest.approx(plan.makespan_s)
+    assert plan.lower_bound_s <= plan.makespan_s
+
+
+@pytest.mark.parametrize("algorithm", ["nfl", "mw", "stream"])
+def test_bytes_are_counted_as_they_are_sent_and_macs_as_ever(algorithm):
+    packed = setting(compression=everything(HALF))
+    found = ALGORITHMS[algorithm].search(packed, Search())
+
+    work, raw = work_of(packed, found), work_of(setting(), found)
+
+    assert raw.up_bytes > 0
+    assert work.up_bytes == pytest.approx(raw.up_bytes / 2, abs=found.grid.paths)
+    assert (work.device_macs, work.edge_macs) == (raw.device_macs, raw.edge_macs)
+
+
+def free(item: Compression, **changes) -> Compression:
+    fields = {"codec": item.codec, "ratio": item.ratio}
+    return Compression(**(fields | {"encode_s_per_byte": 0.0, "decode_s_per_byte": 0.0} | changes))
+
+
+@pytest.mark.parametrize("algorithm", ["nfl", "mw", "stream"])
+def test_a_codec_that_does_nothing_for_nothing_changes_no_plan(algorithm):
+    nothing = free(HALF, ratio=1.0)
+
+    plain, packed = (
+        make_plan(setting(compression=c), algorithm) for c in ({}, everything(nothing))
+    )
+
+    assert packed.makespan_s == plain.makespan_s
+    assert (packed.tau, packed.grid, packed.cuts) == (plain.tau, plain.grid, plain.cuts)
+    assert packed.up_bytes == plain.up_bytes
+    assert packed.device_macs == plain.device_macs
+
+
+def better_plan(chosen: Setting, offered, make):
+    return plans_with_and_without(chosen, offered, lambda variant: [make(variant)])[0]
+
+
+def plan_nfl(chosen: Setting):
+    return make_plan(chosen, "nfl")
+
+
+def test_the_better_plan_is_never_worse_than_the_plain_one():
+    for rate in (1e5, 1e6, 1e8):
+        for item in (HALF, free(HALF), HALF.on(device=1e4, edge=1.0), HALF.on(device=1, edge=1e4)):
+            link = Link(up_bytes_per_s=rate, down_bytes_per_s=rate)
+            plain = plan_nfl(setting(link=link))
+
+            plan = better_plan(
+                setting(link=link), {name: [item] for name in graph().tensors}, plan_nfl
+            )
+
+            assert plan.makespan_s <= plain.makespan_s
+            assert plan.lower_bound_s <= plan.makespan_s
+
+
+def test_a_codec_is_taken_on_a_slow_link_and_left_on_a_quick_one():
+    offered = {name: [HALF] for name in graph().tensors}
+
+    slow, quick = (
+        better_plan(
+            setting(link=Link(up_bytes_per_s=rate, down_bytes_per_s=rate)),
+            offered,
+            lambda chosen: make_plan(chosen, "full-offload"),
+        )
+        for rate in (1e6, 1e9)
+    )
+
+    assert slow.compression == {graph().input.name: HALF}
+    assert quick.compression == {}
+
+
+def test_of_several_codecs_the_one_that_brings_a_tensor_over_soonest_is_taken():
+    strong = Compression(codec="zstd", ratio=0.4, encode_s_per_byte=50e-9, decode_s_per_byte=50e-9)
+    offered = {"a": [HALF, strong], "b": [], "c": [free(HALF, ratio=1.0)]}
+
+    assert quickest(offered, up_bytes_per_s=1e5) == {"a": strong}
+    assert quickest(offered, up_bytes_per_s=1e7) == {"a": HALF}
+    assert quickest(offered, up_bytes_per_s=1e9) == {}
+
+
+def test_no_candidates_make_one_plan():
+    made = []
+
+    def make(chosen: Setting):
+        made.append(chosen)
+        return plan_nfl(chosen)
+
+    better_plan(setting(), {}, make)
+
+    assert [item.compression for item in made] == [{}]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fusepath.errors import InfeasibleError, InputError, UnsupportedOperatorError
-from fusepath.plan.constraints import MACS, MEMORY, NO_CONSTRAINTS
+from fusepath.plan.constraints import MACS, NO_CONSTRAINTS
 from fusepath.plan.demand import WholeDemand
 from fusepath.plan.fluid import fluid_bound_s
 from fusepath.plan.found import WHOLE, Found, Search, ranked
@@ -99,10 +99,10 @@ def _no_cut(setting: Setting, search: Search, cuts: Iterable[int]) -> Infeasible
         cut: constraints.shortfalls(WholeDemand(graph, setting.convention, cut)) for cut in private
     }
     least = min(private)
-    needs = [item for item in shortfalls[least] if item.option in (MACS, MEMORY)]
+    needs = [item for item in shortfalls[least] if item.option == MACS]
     if kept > 0 and needs:
-        # Later cuts need no less of the device.
-        return InfeasibleError(f"{stay}, which needs {' and '.join(map(str, needs))}")
+        # Later cuts, and tiles, need no less.
+        return InfeasibleError(f"{stay}, which needs {needs[0]}")
     cut = min(private, key=lambda cut: sum(item.excess for item in shortfalls[cut]))
     where = f"layers 1 to {cut - 1}" if cut > 1 else "nothing"
     return InfeasibleError(

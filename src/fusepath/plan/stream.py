@@ -46,6 +46,7 @@ _LAST_ROWS = 6
 _EDGES_OF_THREE = 12
 _SHORT_LIST = 16
 _WORTH_REFINING = 1.15
+_MEMORY_LIMIT_S = 5.0
 _USUAL_STRIPS = 8
 """Strips whose fixed costs the first search reckons with; how many there are comes later."""
 _STRIP_COUNTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96)
@@ -224,14 +225,21 @@ def search_segments(
         setting: network, machines, link.
         tau: only this fused layer.
         beat_s: a makespan that is known to be possible without streaming.
-        time_limit_s: when it is over, the best of what has been tried is refined, and no more.
+        time_limit_s: when it is over, the best of what has been tried is refined, and no more;
+            once more as long, until something keeps to the constraints. None for as long as it
+            takes, but for a limit on memory, which has one of its own.
         constraints: what every plan keeps to.
         top: how many plans are wanted.
 
     Raises:
         InfeasibleError: nothing was found that keeps to the constraints.
     """
-    until_s = float("inf") if time_limit_s is None else time.perf_counter() + time_limit_s
+    if time_limit_s is None:
+        # How much memory strips take is slow to count.
+        counts_memory = constraints.device_memory_bytes is not None
+        time_limit_s = _MEMORY_LIMIT_S if counts_memory else float("inf")
+    until_s = time.perf_counter() + time_limit_s
+    last_s = until_s + time_limit_s
     layers = sorted(
         _layers(setting, tau, constraints), key=lambda layer: float(layer.pair_bounds_s.min())
     )
@@ -258,9 +266,10 @@ def search_segments(
     found: list[StreamFound] = []
     refined: list[_Refined] = []
     for candidate in short:
-        if len(found) >= top and time.perf_counter() >= until_s:
+        now_s = time.perf_counter()
+        if refined and now_s >= (until_s if len(found) >= top else last_s):
             break
-        result = _refine(by_tau[candidate.tau], candidate)
+        result = _refine(by_tau[candidate.tau], candidate, until_s=last_s)
         refined.append(result)
         evaluated += result.tried
         if result.excess == 0 and result.makespan_s < beat_s:
@@ -434,7 +443,7 @@ class _Refined:
     tried: int
 
 
-def _refine(layer: _Layer, candidate: _Candidate) -> _Refined:
+def _refine(layer: _Layer, candidate: _Candidate, *, until_s: float) -> _Refined:
     """Numbers of strips and exact sizes, by improving one at a time, fixed costs included.
 
     To exceed the constraints less is better than anything else.
@@ -459,7 +468,7 @@ def _refine(layer: _Layer, candidate: _Candidate) -> _Refined:
         return True
 
     improved = improves(edges, counts)
-    while improved:
+    while improved and time.perf_counter() < until_s:
         improved = False
         for index in range(len(counts)):
             releases, rows = counts[index]

@@ -10,7 +10,16 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.system.cells import AUTO, PEERS, SERIAL, Cell, Entry, entries
+from benchmarks.system.cells import (
+    AUTO,
+    CODED_NFL,
+    NFL,
+    PEERS,
+    PLAIN_AUTO,
+    Cell,
+    Entry,
+    entries,
+)
 from benchmarks.system.contenders import Peer, Planned, planned_s, rehearsed
 from benchmarks.system.machines import Machines, profile
 from benchmarks.system.measure import measure
@@ -19,7 +28,14 @@ from fusepath.execute.image import load_input
 from fusepath.execute.pixels import to_model_input
 from fusepath.execute.runner import Runner
 from fusepath.onnx_io import load_model, original_with_shape
-from fusepath.plan import InputFormat, fluid_bound_s, shortlist
+from fusepath.plan import (
+    InputFormat,
+    fluid_bound_s,
+    make_plan,
+    plans_with_and_without,
+    promising,
+    shortlist,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -111,7 +127,7 @@ class Campaign:
             ]
             name = subject.model.graph.name
             self.console.print(f"{name}: profiling both machines")
-            machines = await profile(subject.model, edge)
+            machines = await profile(subject.model, subject.image, edge)
             self.console.print(
                 f"{name}: device {machines.device.describe()} before it is slowed; "
                 f"edge server {machines.edge.describe()}"
@@ -150,11 +166,23 @@ class Campaign:
                 machines.setting(subject.model, cell, input_bytes_per_element=size)
                 for size in (1, 4)
             )
+            offered = machines.codecs(cell)
             planned = entries(raw, floats, source=subject.model.source)
-            status.update(f"{cell}: rehearsing what auto chooses from")
-            listed = shortlist(raw, source=subject.model.source)
-            chosen = await rehearsed(listed, cell, subject.model, subject.image, edge)
-            planned.append(Entry(name=AUTO, plan=chosen))
+            source = subject.model.source
+            coded = plans_with_and_without(
+                raw, offered, lambda setting: [make_plan(setting, "nfl", source=source)]
+            )
+            planned.append(Entry(name=CODED_NFL, plan=coded[0]))
+            both = plans_with_and_without(
+                raw, offered, lambda setting: shortlist(setting, source=source)
+            )
+            for name, listed in (
+                (PLAIN_AUTO, shortlist(raw, source=source)),
+                (AUTO, promising(both)),
+            ):
+                status.update(f"{cell}: rehearsing what '{name}' chooses from")
+                chosen = await rehearsed(listed, cell, subject.model, subject.image, edge)
+                planned.append(Entry(name=name, plan=chosen))
             distinct: dict[tuple[object, ...], Entry] = {}
             for entry in planned:
                 distinct.setdefault(entry.does, entry)
@@ -198,5 +226,5 @@ def _with_the_same(
 
 def _in_short(rows: Sequence[Row]) -> str:
     own = {row.plan: row for row in rows}
-    shown = [name for name in ("NFL", "auto", SERIAL) if name in own]
+    shown = [name for name in (NFL, PLAIN_AUTO, AUTO) if name in own]
     return ", ".join(f"{name} {own[name].measured_s * 1e3:.1f} ms" for name in shown)

@@ -19,6 +19,7 @@ REPEATS = 7
 PEERS = ("plain_offload", "neurosurgeon", "deepthings")
 
 DEVICE_ONLY, RAW, FLOATS, NFL, AUTO = "device only", "full uint8", "full float32", "NFL", "auto"
+CODED_NFL, PLAIN_AUTO = "NFL, codecs", "auto, no codecs"
 SERIAL = "no overlap"
 PEER_LABELS = {
     "plain_offload": "peer: plain gRPC",
@@ -38,7 +39,16 @@ ALGORITHMS: dict[str, tuple[str, Grid | None]] = {
     "PSO-MW": ("psomw", None),
     "stream": ("stream", None),
 }
-ORDER = (DEVICE_ONLY, FLOATS, *list(ALGORITHMS)[1:], AUTO, SERIAL, *PEER_LABELS.values())
+ORDER = (
+    DEVICE_ONLY,
+    FLOATS,
+    *list(ALGORITHMS)[1:],
+    CODED_NFL,
+    PLAIN_AUTO,
+    AUTO,
+    SERIAL,
+    *PEER_LABELS.values(),
+)
 """In which order tables and figures name what was run."""
 
 
@@ -80,12 +90,13 @@ class Entry:
         return (
             *(plan.input.dtype, plan.tau, plan.grid, plan.sizes),
             *(plan.order, plan.cuts, plan.segments),
+            tuple(sorted((name, item.codec) for name, item in plan.compression.items())),
             self.overlaps,
         )
 
 
 def entries(raw: Setting, floats: Setting, *, source: str) -> list[Entry]:
-    """All plans of a cell but that of auto, in the order in which they are run.
+    """All plans of a cell that need no rehearsal to be chosen, in the order of the tables.
 
     Args:
         raw: machines, link and network for a picture that travels as uint8.

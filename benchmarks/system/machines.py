@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from fusepath.cost import RUNTIME, Link, MachineProfile
 from fusepath.execute.measure import measure_layers
-from fusepath.plan import Setting
+from fusepath.execute.sample import measured_compression, named_codecs
+from fusepath.plan import InputFormat, Setting
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from benchmarks.system.cells import Cell
+    from fusepath.cost import Compression
     from fusepath.execute.client import EdgeClient
     from fusepath.onnx_io import Model
+
+    Array = NDArray[Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +29,15 @@ class Machines:
 
     device: MachineProfile
     edge: MachineProfile
+    offered: dict[str, list[Compression]]
+    """What codecs save and cost, by tensor, on machines that are not slowed."""
+
+    def codecs(self, cell: Cell) -> dict[str, list[Compression]]:
+        """The same for the device of a cell."""
+        return {
+            name: [item.on(device=cell.slowdown, edge=1.0) for item in items]
+            for name, items in self.offered.items()
+        }
 
     def setting(self, model: Model, cell: Cell, *, input_bytes_per_element: int) -> Setting:
         """A cell as the planner sees it, for a picture of so many bytes per element."""
@@ -38,6 +53,16 @@ class Machines:
         )
 
 
-async def profile(model: Model, client: EdgeClient) -> Machines:
-    """Measure both machines, one after the other."""
-    return Machines(device=measure_layers(model), edge=await client.profile(model))
+async def profile(model: Model, image: Array, client: EdgeClient) -> Machines:
+    """Measure both machines, one after the other, and codecs on the maps of a picture."""
+    device, edge = measure_layers(model), await client.profile(model)
+    setting = Setting(
+        graph=model.graph,
+        device=device,
+        edge=edge,
+        link=Link(up_bytes_per_s=1e6, down_bytes_per_s=1e6),
+    )
+    offered = measured_compression(
+        model, image, InputFormat(), setting, codecs=named_codecs("auto")
+    )
+    return Machines(device=device, edge=edge, offered=offered)

@@ -60,11 +60,16 @@ def gain(pairs: Iterable[tuple[float, float]]) -> Gain | None:
     )
 
 
-def over_baselines(cells: Mapping[Cell, Mapping[str, Row]]) -> list[tuple[float, float]]:
-    """The best of device-only, full uint8 and NFL beside auto."""
+def over_baselines(
+    cells: Mapping[Cell, Mapping[str, Row]],
+    plan: str = AUTO,
+    baselines: Sequence[str] = (DEVICE_ONLY, RAW, NFL),
+) -> list[tuple[float, float]]:
+    """The best of some baselines beside a plan."""
     return [
-        (min(plans[name].measured_s for name in (DEVICE_ONLY, RAW, NFL)), plans[AUTO].measured_s)
+        (min(plans[name].measured_s for name in baselines), plans[plan].measured_s)
         for plans in cells.values()
+        if {plan, *baselines} <= set(plans)
     ]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from benchmarks.system import summary
-from benchmarks.system.cells import AUTO, ORDER
+from benchmarks.system.cells import AUTO, CODED_NFL, DEVICE_ONLY, ORDER, PLAIN_AUTO
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,6 +79,19 @@ def print_summary(rows: Sequence[Row], console: Console) -> None:
         f"the same where NFL is {summary.ROOM}x its bound or more",
         _gain(summary.gain(summary.over_baselines(summary.with_room(cells)))),
     )
+    roomy = summary.with_room(cells)
+    for label, pairs in (
+        ("auto without codecs over the same baselines", summary.over_baselines(cells, PLAIN_AUTO)),
+        (
+            f"the same where NFL is {summary.ROOM}x its bound or more",
+            summary.over_baselines(roomy, PLAIN_AUTO),
+        ),
+        (
+            "auto over the best single cut with codecs",
+            summary.over_baselines(cells, AUTO, (DEVICE_ONLY, CODED_NFL)),
+        ),
+    ):
+        line(label, _gain(summary.gain(pairs)))
     line("overlap, best tiled plan", _gain(summary.gain(summary.over_serial(cells))))
     for label, pairs in summary.over_peers(cells).items():
         if pairs:

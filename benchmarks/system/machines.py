@@ -9,6 +9,7 @@ import msgspec
 
 from fusepath.cost import RUNTIME, Link, MachineProfile
 from fusepath.execute.measure import measure_layers
+from fusepath.execute.run import measured_edge
 from fusepath.execute.sample import measured_compression, named_codecs
 from fusepath.plan import InputFormat, Setting
 
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Machines:
-    """What one network takes on the device, not slowed, and on the edge server."""
+    """What one network takes on the device, not slowed, and on the edge server; the way there."""
 
     device: MachineProfile
     edge: MachineProfile
+    delay_s: float
+    """One way."""
     offered: dict[str, list[Compression]]
     """What codecs save and cost, by tensor, on machines that are not slowed."""
 
@@ -46,7 +49,7 @@ class Machines:
             graph=model.graph,
             device=self.device.slowed(cell.slowdown),
             edge=self.edge,
-            link=Link(up_bytes_per_s=rate, down_bytes_per_s=rate),
+            link=Link(up_bytes_per_s=rate, down_bytes_per_s=rate, delay_s=self.delay_s),
             convention=msgspec.structs.replace(
                 RUNTIME, input_bytes_per_element=input_bytes_per_element
             ),
@@ -55,7 +58,7 @@ class Machines:
 
 async def profile(model: Model, image: Array, client: EdgeClient) -> Machines:
     """Measure both machines, one after the other, and codecs on the maps of a picture."""
-    device, edge = measure_layers(model), await client.profile(model)
+    device, edge = measure_layers(model), await measured_edge(model, client)
     setting = Setting(
         graph=model.graph,
         device=device,
@@ -65,4 +68,5 @@ async def profile(model: Model, image: Array, client: EdgeClient) -> Machines:
     offered = measured_compression(
         model, image, InputFormat(), setting, codecs=named_codecs("auto")
     )
-    return Machines(device=device, edge=edge, offered=offered)
+    delay_s = (await client.clock_offset()).error_s
+    return Machines(device=device, edge=edge, delay_s=delay_s, offered=offered)

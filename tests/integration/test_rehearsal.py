@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from dataclasses import replace
 
 import msgspec
+import numpy as np
 import pytest
 
-from fusepath.cost import RUNTIME, ComputeRate, Link
+from fusepath.cost import RUNTIME, ComputeRate, LayerTime, Link, MachineProfile
 from fusepath.execute import run as run_module
 from fusepath.execute.client import connect
 from fusepath.execute.prepared import DeviceWork, EdgeWork
 from fusepath.execute.run import Playing, prepare_best, run
 from fusepath.onnx_io import load_model
 from fusepath.plan import Setting, make_plan, predict, shortlist
+from fusepath.tiling import Grid
 from fusepath.timeline import Lane, violations
 from tests.edges import Edge
 from tests.plans import pixels, plan_of
@@ -127,3 +130,28 @@ def test_auto_runs_what_it_rehearsed_and_reports_that_prediction(model, edge: Ed
     assert report.comparison.bit_equal
     assert not report.predicted.measured
     assert violations(report.predicted) == []
+
+
+def test_messages_cost_the_edge_server_time_that_plans_count(model, setting, edge: Edge):
+    """So that no plan has a hundred strips of which each is a message of a few bytes."""
+
+    async def burst() -> float:
+        async with connect(edge.address) as client:
+            return await client.message_s()
+
+    message_s = asyncio.run(burst())
+    assert 0 < message_s < 0.1
+    profile = MachineProfile(
+        model_sha256=model.graph.sha256,
+        layers=tuple(LayerTime(name=layer.name, seconds=1e-5) for layer in model.graph.layers),
+    )
+    free = replace(setting, edge=profile)
+    dear = replace(setting, edge=msgspec.structs.replace(profile, message_s=0.001))
+
+    for algorithm, cuts in (("full-offload", 1), ("device-only", 0)):
+        added_s = make_plan(dear, algorithm).makespan_s - make_plan(free, algorithm).makespan_s
+        assert added_s == pytest.approx(0.001 * cuts)
+    few, many = (make_plan(item, "stream") for item in (dear, free))
+    assert len(few.cuts) < len(many.cuts)
+    costs = [item.problem(5, Grid(2, 2)).edge_ns for item in (free, dear)]
+    np.testing.assert_array_equal(costs[1] - costs[0], 1_000_000)

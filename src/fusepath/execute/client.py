@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from fusepath.plan import Plan
 
 _CLOCK_CALLS = 8
+_BURSTS, _BURST_MESSAGES = 6, 48
 _REFUSALS = {
     grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.INVALID_ARGUMENT,
@@ -87,6 +88,28 @@ class EdgeClient:
                     best = ClockOffset(reply.edge_ns * 1e-9 - before_s - half_s, half_s)
         assert best is not None
         return best
+
+    async def message_s(self) -> float:
+        """Seconds that the server takes per message beside computing; the quickest burst counts.
+
+        Raises:
+            PeerError: the server does not answer.
+        """
+        least_s = float("inf")
+        with peer_errors(self.address):
+            stream = self._stub.Echo(timeout=PREPARE_TIMEOUT_S)
+            try:
+                for _ in range(_BURSTS):
+                    before_s = time.perf_counter()
+                    for _ in range(_BURST_MESSAGES):
+                        await stream.write(pb.ClockRequest())
+                    for _ in range(_BURST_MESSAGES):
+                        if await stream.read() is grpc.aio.EOF:
+                            raise ProtocolError("the server ended the stream too early")
+                    least_s = min(least_s, time.perf_counter() - before_s)
+            finally:
+                stream.cancel()
+        return least_s / _BURST_MESSAGES
 
     async def goodput_bytes_per_s(self, *, size_bytes: int = 1 << 20) -> float:
         """Measured rate of sending up, from one large message and several empty ones.

@@ -44,6 +44,7 @@ logger = logging.getLogger(__name__)
 
 MAX_PREPARED = 16
 MAX_STREAMS = 32
+MAX_ECHOES = 1024
 _LONGEST_WAIT_S = 0.003
 """Longer idle times make a machine no slower, and preparing would take its time."""
 
@@ -89,6 +90,20 @@ class EdgeService(pb_grpc.EdgeServicer):
                 f"at most {MAX_PROBE_BYTES} are sent",
             )
         return pb.ClockReply(edge_ns=edge_ns, padding=bytes(request.reply_bytes))
+
+    async def Echo(self, request_iterator: Any, context: Any) -> None:  # noqa: N802, ARG002
+        """Everything that a path's message takes but the computing."""
+        try:
+            for _ in range(MAX_ECHOES):
+                async with asyncio.timeout(IDLE_TIMEOUT_S):
+                    if await context.read() is grpc.aio.EOF:
+                        return
+                _, span = await self.compute(lambda: None)
+                await context.write(pb.ClockReply(edge_ns=span.end_ns))
+        except TimeoutError:
+            await context.abort(
+                grpc.StatusCode.DEADLINE_EXCEEDED, f"no message came for {IDLE_TIMEOUT_S:g} s"
+            )
 
     async def Profile(self, request: pb.ModelRequest, context: Any) -> pb.ProfileReply:  # noqa: N802
         """Time every layer of a model; measured once, then remembered."""

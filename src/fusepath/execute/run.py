@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fusepath.cost import Convention, Machine
+    from fusepath.cost import Convention, Machine, MachineProfile
     from fusepath.execute.client import EdgeClient
     from fusepath.execute.measure import Profiler
     from fusepath.onnx_io import Model
@@ -307,7 +307,7 @@ async def measured_setting(
     machine = given.edge
     if machine is None and client is not None:
         say(f"measuring every layer on {client.address}")
-        machine = await client.profile(model)
+        machine = await measured_edge(model, client)
     link = given.link
     if link is None:
         rate = pace_bytes_per_s
@@ -315,7 +315,8 @@ async def measured_setting(
             say("measuring the link")
             rate = await client.goodput_bytes_per_s()
         rate = rate or 1e9
-        link = Link(up_bytes_per_s=rate, down_bytes_per_s=rate)
+        delay_s = (await client.clock_offset()).error_s if client is not None else 0.0
+        link = Link(up_bytes_per_s=rate, down_bytes_per_s=rate, delay_s=delay_s)
     return Setting(
         graph=model.graph,
         device=device,
@@ -323,6 +324,16 @@ async def measured_setting(
         link=link,
         convention=runtime_convention(image),
     )
+
+
+async def measured_edge(model: Model, client: EdgeClient) -> MachineProfile:
+    """The edge server: the time of every layer, and what a message costs it.
+
+    Raises:
+        PeerError: the edge server refuses or does not answer.
+    """
+    profile = await client.profile(model)
+    return msgspec.structs.replace(profile, message_s=await client.message_s())
 
 
 @dataclass(frozen=True, kw_only=True)

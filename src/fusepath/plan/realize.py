@@ -65,7 +65,7 @@ def predict(
         class_of=tuple(range(paths)),
         device_ns=nanoseconds(np.array(device_s, dtype=np.float64))[:, None],
         link_ns=nanoseconds(np.array(sent_bytes) / plan.link.up_bytes_per_s)[:, None],
-        edge_ns=nanoseconds(np.array(edge_s, dtype=np.float64))[:, None],
+        edge_ns=nanoseconds(np.array(edge_s) + setting.receiving_s(np.array(sent_bytes)))[:, None],
         tail_ns=ns(tail_s),
     )
     return evaluate(problem, [number - 1 for number in plan.order], [1] * paths).timeline()

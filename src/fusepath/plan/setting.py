@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from fusepath.graph import ModelGraph
     from fusepath.tiling import TileSizes
 
+    FloatArray = NDArray[np.float64]
     IntArray = NDArray[np.int64]
 
 
@@ -115,9 +116,13 @@ class Setting:
             class_of=(0,),
             device_ns=nanoseconds(np.array([device_s]) + encode_s),
             link_ns=nanoseconds(sent[None] / self.link.up_bytes_per_s),
-            edge_ns=nanoseconds(np.array([edge_s]) + decode_s),
+            edge_ns=nanoseconds(np.array([edge_s]) + decode_s + self.receiving_s(sent)),
             tail_ns=0,
         )
+
+    def receiving_s(self, sent_bytes: FloatArray | IntArray) -> FloatArray:
+        """What messages of so many bytes take the edge server beside their work; none for none."""
+        return np.where(sent_bytes > 0, self.edge.message_s, 0.0)
 
     def crossing(self, cut: int) -> Crossing:
         """What it takes to bring all that a cut (1-based) sends over, on whole maps."""
@@ -171,7 +176,7 @@ class Setting:
         return Tiled(
             costs=costs,
             device_ns=nanoseconds(costs.device_s),
-            edge_ns=nanoseconds(costs.edge_s),
+            edge_ns=nanoseconds(costs.edge_s + self.receiving_s(costs.up_bytes)),
             counts=costs.counts,
             tail_ns=ns(self.tail_s(costs.tau)),
         )

@@ -106,7 +106,8 @@ class _Layer:
         """What a usual number of strips costs on the machine where it costs most."""
         tau = self.rows.tau
         device_s = sum(self.setting.device.strip_s(1, cut - 1) for cut in cuts)
-        edge_s = sum(self.setting.edge.strip_s(cut, tau) for cut in cuts)
+        edge = self.setting.edge
+        edge_s = sum(edge.message_s + edge.strip_s(cut, tau) for cut in cuts)
         return _USUAL_STRIPS * max(device_s, edge_s) / len(cuts)
 
     def strips_of(
@@ -541,6 +542,7 @@ def _durations(layer: _Layer, segments: Sequence[Segment]) -> FloatArray:
         # A strip that adds nothing on a machine costs nothing there.
         costs[0] += setting.device.strip_s(1, segment.cut - 1) * (costs[0] > 0)
         costs[2] += setting.edge.strip_s(segment.cut, tau) * (costs[2] > 0)
+        costs[2] += setting.receiving_s(costs[1])
         parts.append(costs)
     return np.concatenate(parts, axis=1)
 

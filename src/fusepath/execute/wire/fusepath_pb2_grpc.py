@@ -39,6 +39,11 @@ class EdgeStub(object):
                 request_serializer=fusepath_dot_execute_dot_wire_dot_fusepath__pb2.ClockRequest.SerializeToString,
                 response_deserializer=fusepath_dot_execute_dot_wire_dot_fusepath__pb2.ClockReply.FromString,
                 _registered_method=True)
+        self.Echo = channel.stream_stream(
+                '/fusepath.v1.Edge/Echo',
+                request_serializer=fusepath_dot_execute_dot_wire_dot_fusepath__pb2.ClockRequest.SerializeToString,
+                response_deserializer=fusepath_dot_execute_dot_wire_dot_fusepath__pb2.ClockReply.FromString,
+                _registered_method=True)
         self.Profile = channel.unary_unary(
                 '/fusepath.v1.Edge/Profile',
                 request_serializer=fusepath_dot_execute_dot_wire_dot_fusepath__pb2.ModelRequest.SerializeToString,
@@ -61,6 +66,14 @@ class EdgeServicer(object):
 
     def Clock(self, request, context):
         """The edge server's monotonic clock, for putting both machines' times on one axis.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Echo(self, request_iterator, context):
+        """Answers every message as a path's is: read, handed to a worker, acknowledged. Sent without a
+        pause, they show what a message costs beside its bytes and its computing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,6 +105,11 @@ def add_EdgeServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'Clock': grpc.unary_unary_rpc_method_handler(
                     servicer.Clock,
+                    request_deserializer=fusepath_dot_execute_dot_wire_dot_fusepath__pb2.ClockRequest.FromString,
+                    response_serializer=fusepath_dot_execute_dot_wire_dot_fusepath__pb2.ClockReply.SerializeToString,
+            ),
+            'Echo': grpc.stream_stream_rpc_method_handler(
+                    servicer.Echo,
                     request_deserializer=fusepath_dot_execute_dot_wire_dot_fusepath__pb2.ClockRequest.FromString,
                     response_serializer=fusepath_dot_execute_dot_wire_dot_fusepath__pb2.ClockReply.SerializeToString,
             ),
@@ -136,6 +154,33 @@ class Edge(object):
             request,
             target,
             '/fusepath.v1.Edge/Clock',
+            fusepath_dot_execute_dot_wire_dot_fusepath__pb2.ClockRequest.SerializeToString,
+            fusepath_dot_execute_dot_wire_dot_fusepath__pb2.ClockReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Echo(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/fusepath.v1.Edge/Echo',
             fusepath_dot_execute_dot_wire_dot_fusepath__pb2.ClockRequest.SerializeToString,
             fusepath_dot_execute_dot_wire_dot_fusepath__pb2.ClockReply.FromString,
             options,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from fusepath.timeline import Lane, Span, Timeline, violations
+from fusepath.report import parting_text, paths_table, render
+from fusepath.timeline import Lane, Span, Timeline, parting, steps, violations
 
 
 def span(
@@ -107,3 +108,70 @@ def test_a_path_that_is_kept_or_sent_raw_has_fewer_spans():
     assert violations(Timeline(spans=spans)) == []
     early = (*spans[:-1], span(Lane.EDGE, 2.5, 4))
     assert any("the tail" in problem for problem in violations(Timeline(spans=early)))
+
+
+def delayed(by_s: float, *, lane: Lane, path: int | None) -> Timeline:
+    """`POSSIBLE` with one step longer and everything behind it later."""
+    first = next(i for i, s in enumerate(POSSIBLE) if (s.lane, s.path) == (lane, path))
+    end_s = POSSIBLE[first].end_s
+    spans = []
+    for item in POSSIBLE:
+        start_s = item.start_s + (by_s if item.start_s >= end_s else 0)
+        stop_s = item.end_s + (by_s if item.end_s >= end_s else 0)
+        spans.append(span(item.lane, start_s, stop_s, item.path, item.worker))
+    return Timeline(spans=tuple(spans), measured=True)
+
+
+def test_equal_timelines_do_not_part():
+    predicted = Timeline(spans=POSSIBLE)
+
+    found = steps(predicted, delayed(0.0, lane=Lane.EDGE, path=1))
+
+    assert [step.predicted for step in found] == sorted(POSSIBLE, key=lambda item: item.end_s)
+    assert {step.late_s for step in found} == {0.0}
+    assert parting(predicted, found) is None
+
+
+@pytest.mark.parametrize("at", [(Lane.EDGE, 2), (Lane.EDGE, None), (Lane.DOWNLINK, None)])
+def test_timelines_part_where_something_took_longer(at):
+    predicted = Timeline(spans=POSSIBLE)
+    lane, path = at
+
+    found = steps(predicted, delayed(0.5, lane=lane, path=path))
+
+    first = parting(predicted, found)
+    assert first is not None
+    assert (first.lane, first.path) == at
+    assert first.longer_s == pytest.approx(0.5)
+    assert first.late_s == pytest.approx(0.5)
+    assert all(step.longer_s == pytest.approx(0) for step in found if step is not first)
+
+
+def test_what_happens_in_only_one_timeline_is_no_step():
+    measured = Timeline(spans=POSSIBLE[:-1], measured=True)
+
+    assert len(steps(Timeline(spans=POSSIBLE), measured)) == len(POSSIBLE) - 1
+
+
+def test_a_lateness_that_is_made_up_for_is_no_parting():
+    predicted = Timeline(spans=POSSIBLE)
+    late = list(POSSIBLE)
+    late[1] = span(Lane.DEVICE, 2, 3.9, 2)
+
+    found = steps(predicted, Timeline(spans=tuple(late), measured=True))
+
+    assert max(step.late_s for step in found) == pytest.approx(0.9)
+    assert parting(predicted, found) is None
+
+
+def test_paths_are_shown_with_both_times_and_the_parting_in_words():
+    predicted, measured = Timeline(spans=POSSIBLE), delayed(0.5, lane=Lane.EDGE, path=2)
+
+    table = render(paths_table(predicted, measured))
+
+    assert "2000.0 / 2000.0" in table
+    assert "1000.0 / 1500.0" in table
+    assert "tail, result" in table
+    assert "they part on the edge at path 2, which took +500.0 ms" in parting_text(
+        predicted, measured
+    )

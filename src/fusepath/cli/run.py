@@ -175,6 +175,8 @@ def _document(report: Report) -> dict[str, Any]:
 
     import msgspec
 
+    from fusepath.timeline import steps
+
     plan, median, comparison = report.plan, report.median, report.comparison
     latencies = sorted(run.latency_s for run in report.runs)
     document: dict[str, Any] = {
@@ -204,6 +206,16 @@ def _document(report: Report) -> dict[str, Any]:
         "verified": None,
         "outputs": {name: list(value.shape) for name, value in median.outputs.items()},
         "timeline": msgspec.to_builtins(median.timeline),
+        "steps": [
+            {
+                "lane": step.lane,
+                "path": step.path,
+                "predicted_s": step.predicted.duration_s,
+                "measured_s": step.measured.duration_s,
+                "late_s": step.late_s,
+            }
+            for step in steps(report.predicted, median.timeline)
+        ],
         "predicted_timeline": msgspec.to_builtins(report.predicted),
     }
     if comparison is not None:
@@ -218,7 +230,15 @@ def _document(report: Report) -> dict[str, Any]:
 
 
 def _print(report: Report) -> None:
-    from fusepath.report import gantt, lanes_table, milliseconds, plan_text, render
+    from fusepath.report import (
+        gantt,
+        lanes_table,
+        milliseconds,
+        parting_text,
+        paths_table,
+        plan_text,
+        render,
+    )
 
     plan, median = report.plan, report.median
     click.echo(plan_text(plan))
@@ -244,6 +264,9 @@ def _print(report: Report) -> None:
     click.echo()
     predicted = report.predicted
     click.echo(render(lanes_table(predicted, median.timeline)))
+    click.echo("\npath by path, predicted / measured in ms")
+    click.echo(render(paths_table(predicted, median.timeline)))
+    click.echo(f"\n{parting_text(predicted, median.timeline)}")
     until_s = max(predicted.end_s, median.timeline.end_s)
     click.echo(f"\npredicted\n{gantt(predicted, until_s=until_s)}")
     click.echo(f"\nmeasured\n{gantt(median.timeline, until_s=until_s)}")

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fusepath.cost import RUNTIME, cut_bytes, layer_macs
-from fusepath.timeline import Lane
+from fusepath.timeline import Lane, parting, steps
 from fusepath.units import format_bytes, format_bytes_per_s, format_count
 
 if TYPE_CHECKING:
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from fusepath.graph import ModelGraph
     from fusepath.plan import BookEntry, Plan, PlanBook
     from fusepath.study import Fig4
-    from fusepath.timeline import Timeline
+    from fusepath.timeline import Step, Timeline
 
 
 _MOST_RUNS = 6
+_MOST_PATHS = 12
 
 
 def layers_table(graph: ModelGraph, convention: Convention = RUNTIME) -> Table:
@@ -110,6 +111,51 @@ def lanes_table(predicted: Timeline, measured: Timeline) -> Table:
         f"{(measured.end_s - predicted.end_s) * 1e3:+.1f} ms",
     )
     return table
+
+
+def paths_table(predicted: Timeline, measured: Timeline) -> Table:
+    """How long each path took on every lane, and when it ended: predicted and measured.
+
+    Of many paths, those that took most longer (or shorter) than predicted, in order.
+    """
+    table = empty_table("path", *(lane.value for lane in Lane), "late")
+    found = steps(predicted, measured)
+    by_path: dict[int | None, list[Step]] = {}
+    for step in found:
+        by_path.setdefault(step.path, []).append(step)
+    worst = sorted(by_path, key=lambda path: -sum(abs(step.longer_s) for step in by_path[path]))
+    shown = set(worst[:_MOST_PATHS])
+    for path, own in by_path.items():
+        if path not in shown:
+            continue
+        cells = {step.lane: step for step in own}
+        table.add_row(
+            "tail, result" if path is None else str(path),
+            *(_both(cells.get(lane)) for lane in Lane),
+            f"{own[-1].late_s * 1e3:+.1f} ms",
+        )
+    return table
+
+
+def _both(step: Step | None) -> str:
+    if step is None:
+        return ""
+    return f"{step.predicted.duration_s * 1e3:.1f} / {step.measured.duration_s * 1e3:.1f}"
+
+
+def parting_text(predicted: Timeline, measured: Timeline) -> str:
+    """Where prediction and measurement part, in one line."""
+    step = parting(predicted, steps(predicted, measured))
+    if step is None:
+        return "prediction and measurement do not part: the end came when it was predicted"
+    what = "the layers behind the paths" if step.path is None else f"path {step.path}"
+    if step.path is None and step.lane is Lane.DOWNLINK:
+        what = "the result"
+    longer = f"took {step.longer_s * 1e3:+.1f} ms" if step.longer_s else "began late"
+    return (
+        f"they part on the {step.lane.value} at {what}, which {longer} and ended "
+        f"{step.late_s * 1e3:+.1f} ms against the prediction"
+    )
 
 
 def plan_text(plan: Plan) -> str:

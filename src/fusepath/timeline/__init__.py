@@ -1,6 +1,7 @@
 """What happened, predicted or measured: one type for both. Pure."""
 
 from fusepath.timeline.check import violations
+from fusepath.timeline.compare import Step, parting, steps
 from fusepath.timeline.span import Lane, Span, Timeline
 
-__all__ = ["Lane", "Span", "Timeline", "violations"]
+__all__ = ["Lane", "Span", "Step", "Timeline", "parting", "steps", "violations"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from functools import cache
 from zlib import crc32
@@ -14,9 +15,10 @@ from fusepath import jsonfile
 from fusepath.cost import Compression
 from fusepath.errors import FileFormatError, InputError, PeerRefusedError
 from fusepath.execute import codec
+from fusepath.execute.client import EdgeClient, connect
 from fusepath.execute.lossless import CODECS, find_codec
 from fusepath.execute.prepared import DeviceWork, EdgeWork
-from fusepath.execute.run import run, run_unsplit
+from fusepath.execute.run import Playing, prepare_best, run, run_unsplit
 from fusepath.execute.session import ProtocolError
 from fusepath.onnx_io import load_model
 from fusepath.plan import Plan, Segment, load_plan, save_plan
@@ -201,3 +203,31 @@ def test_a_codec_is_refused_where_the_plan_has_none():
 
     with pytest.raises(ProtocolError, match="comes as 'bitmask', expected plain"):
         codec.decode(sent, {"x": ("float32", (4,))})
+
+
+def test_an_edge_server_without_the_codec_gets_the_plain_plan(edge, monkeypatch):
+    """Rehearsing passes over what the server refuses, as long as a plain plan is left."""
+    coded = plan_with("whole", "bitmask")
+    plain = msgspec.structs.replace(coded, compression={})
+    prepare = EdgeClient.prepare
+
+    async def refuses_codecs(client, plan):
+        if plan.compression:
+            raise PeerRefusedError(client.address, "codec 'bitmask' is not installed here")
+        return await prepare(client, plan)
+
+    monkeypatch.setattr(EdgeClient, "prepare", refuses_codecs)
+    playing = Playing(pace_bytes_per_s=None, slowdown=1.0, threads=1)
+    said: list[str] = []
+
+    async def choose(plans):
+        async with connect(edge.address) as client:
+            image = pixels(model())
+            return await prepare_best(
+                model(), plans, image, client, playing=playing, say=said.append
+            )
+
+    assert asyncio.run(choose([coded, plain])).plan == plain
+    assert any("codec 'bitmask' is not installed here" in line for line in said)
+    with pytest.raises(PeerRefusedError, match="not installed"):
+        asyncio.run(choose([coded]))

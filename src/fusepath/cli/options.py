@@ -59,9 +59,8 @@ time_limit_option = click.option(
 compress_option = click.option(
     "--compress",
     metavar="auto|off|CODEC",
-    default="off",
-    show_default=True,
-    help="Encode what is sent, losslessly, where that is quicker: with any codec, or this one.",
+    help="Encode what is sent, losslessly, where that is quicker: with any codec, or this one. "
+    "For run, auto where --algorithm is auto; off otherwise.",
 )
 mean_option = click.option(
     "--mean", default="0", metavar="M[,M,M]", help="Subtracted from the pixels of an image."

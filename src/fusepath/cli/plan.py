@@ -72,7 +72,7 @@ def command(
     tau: int | None,
     tiles: str,
     time_limit: float | None,
-    compress: str,
+    compress: str | None,
     sample: str | None,
     mean: str,
     std: str,
@@ -95,7 +95,7 @@ def command(
     check_channels(loaded, mean=channels[0], std=channels[1])
     plans = plans_with_and_without(
         setting,
-        _codecs(loaded, setting, compress, sample, mean=channels[0], std=channels[1]),
+        _codecs(loaded, setting, compress or "off", sample, mean=channels[0], std=channels[1]),
         partial(
             make_plans,
             algorithm=choose_algorithm(algorithm, grid=grid, tau=tau, tiles=tiles),

@@ -92,7 +92,7 @@ def command(
     tau: int | None,
     tiles: str,
     time_limit: float | None,
-    compress: str,
+    compress: str | None,
     device: str | None,
     edge_machine: str | None,
     link: str | None,
@@ -136,18 +136,19 @@ def command(
     plan = load_plan(plan_file) if plan_file else None
     loaded = open_model(model, input_shape)
     check_channels(loaded, mean=channels[0], std=channels[1])
+    chosen = choose_algorithm(algorithm, grid=grid, tau=tau, tiles=tiles)
     report = run(
         loaded,
         load_input(input_file, loaded.graph.input, resize=resize),
         edge=edge,
         plan=plan,
-        algorithm=choose_algorithm(algorithm, grid=grid, tau=tau, tiles=tiles),
+        algorithm=chosen,
         grid=fixed,
         tau=tau,
         unequal=tiles == "auto",
         constraints=constraints,
         time_limit_s=time_limit,
-        compress=compress,
+        compress=compress or ("auto" if chosen == "auto" else "off"),
         given=given,
         pace_bytes_per_s=pace_bytes_per_s,
         slowdown=slowdown,

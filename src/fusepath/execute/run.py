@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fusepath.cost import RUNTIME, Link
-from fusepath.errors import InfeasibleError, InputError
+from fusepath.errors import InfeasibleError, InputError, PeerRefusedError
 from fusepath.execute.client import connect
 from fusepath.execute.compare import Comparison, compare
 from fusepath.execute.device import Device, Inference, check_image, median_of, stays_local
@@ -246,11 +246,13 @@ async def _run(
             if planning.codecs:
                 say("trying codecs on the input and on what layers make of it")
             offered = measured_compression(model, image, form, setting, codecs=planning.codecs)
-            plans = promising(
-                plans_with_and_without(
-                    setting, offered, lambda variant: _plans(variant, model, planning)
-                )
+            every = plans_with_and_without(
+                setting, offered, lambda variant: _plans(variant, model, planning)
             )
+            plans = promising(every)
+            plain = [item for item in every if not item.compression]
+            if plain and not any(item in plans for item in plain):
+                plans.append(plain[0])  # for an edge server that lacks the codecs
         prepared = await prepare_best(model, plans, image, client, playing=playing, say=say)
         plan = prepared.plan
         runs = [await prepared.run(timeout_s=timeout_s) for _ in range(repeats)]
@@ -428,13 +430,23 @@ async def prepare_best(
 ) -> Prepared:
     """Prepare plans, and keep the one that is predicted best from its measured times.
 
+    An edge server need not have every codec: a plan with codecs that it refuses is passed over.
+
     Raises:
         PeerError: the edge server refuses a plan or does not answer.
         InputError: a plan needs an edge server.
     """
     if len(plans) > 1:
         say(f"rehearsing the {len(plans)} most promising plans")
-    prepared = [
-        await Prepared.make(model, plan, image, client, playing=playing, say=say) for plan in plans
-    ]
+    prepared: list[Prepared] = []
+    for plan in plans:
+        try:
+            ready = await Prepared.make(model, plan, image, client, playing=playing, say=say)
+        except PeerRefusedError as error:
+            others = any(not other.compression for other in plans)
+            if not (plan.compression and others):
+                raise
+            say(f"without codecs, for {error}")
+        else:
+            prepared.append(ready)
     return min(prepared, key=lambda item: item.predicted.end_s)

@@ -231,10 +231,10 @@ class _Inference:
         writing = asyncio.create_task(self._write())
         try:
             await self._take_pieces()
+        finally:
+            # Also before a refusal: gRPC loses the stream's end when a write is broken off.
             self._answers.put_nowait(None)
             await writing
-        finally:
-            writing.cancel()
 
     async def _write(self) -> None:
         """Send the answers one after the other; a long one does not hold up the next path."""

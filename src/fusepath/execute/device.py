@@ -378,7 +378,8 @@ class _Upload:
             raise ProtocolError("the server sent a result without having had every path")
         if missing := sorted((self._device.returning or frozenset()) - self._parts.keys()):
             raise ProtocolError(
-                f"the server sent a result without the part of path {missing[0] + 1}"
+                f"the server sent a result without the part of path {missing[0] + 1}; "
+                f"is it an older fusepath?"
             )
         if any(span.path > len(paths) for span in result.spans):
             raise ProtocolError("the server computed a path that the plan does not have")

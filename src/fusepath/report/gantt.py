@@ -20,7 +20,8 @@ def gantt(timeline: Timeline, *, width: int = 72, until_s: float | None = None) 
     """Draw a timeline.
 
     A path and its part of the result show as its number (letters after 9), the tail as ``T``, what
-    returns in the end as ``R``. Where two spans fall into one character, the longer one shows; a span never vanishes because it is short.
+    returns in the end as ``R``. Where two spans fall into one character, the longer one shows; a
+    span never vanishes because it is short.
 
     Args:
         timeline: predicted or measured.

@@ -111,17 +111,21 @@ def carry_out(model: Model, plan: Plan, image: NDArray[Any]) -> Carried:
     plan.check(model.graph)
     device, edge = DeviceWork(model, plan), EdgeWork(model, plan)
     fused = edge.new_fused()
-    kept = {}
+    parts = {}
     up_bytes = 0
     for number in plan.order:
         pieces = device.compute(number - 1, image)
         if device.keeps(number - 1):
-            kept[number - 1] = pieces
+            parts[number - 1] = pieces
         sent = codec.encode_all(device.pack(number - 1, pieces))
         up_bytes += sum(len(tensor.data) for tensor in sent)
         arrived = codec.decode(sent, edge.expected(number - 1), edge.codecs)
         edge.compute(number - 1, arrived, fused)
-    outputs = device.put_together(edge.compute_tail(fused), kept)
+        if number - 1 in (edge.returning or ()):
+            part = codec.encode_all(edge.part(number - 1, fused))
+            parts[number - 1] = codec.decode(part, device.expected_part(number - 1))
+    returned = edge.compute_tail(fused) if edge.returning is None else {}
+    outputs = device.put_together(returned, parts)
     return Carried(outputs, outputs if plan.tau == model.graph.depth else fused.maps, up_bytes)
 
 

@@ -9,8 +9,13 @@ from fusepath.plan import Problem
 
 
 @st.composite
-def problems(draw, *, max_paths: int = 4, max_cuts: int = 4, largest: int = 9) -> Problem:
-    """Any mix of shared or own links, workers, delays, tails, and times that may be zero."""
+def problems(
+    draw, *, max_paths: int = 4, max_cuts: int = 4, largest: int = 9, in_parts: bool = False
+) -> Problem:
+    """Any mix of shared or own links, workers, delays, tails, and times that may be zero.
+
+    With ``in_parts``, every path returns a part of the result.
+    """
     paths = draw(st.integers(1, max_paths))
     cuts = draw(st.integers(1, max_cuts))
     drawn = draw(st.lists(st.integers(0, paths - 1), min_size=paths, max_size=paths))
@@ -24,6 +29,7 @@ def problems(draw, *, max_paths: int = 4, max_cuts: int = 4, largest: int = 9) -
         device_ns=draw(times),
         link_ns=draw(times),
         edge_ns=draw(times),
+        back_ns=draw(times) if in_parts else None,
         tail_ns=draw(st.sampled_from([0, 0, 5])),
         down_ns=draw(st.sampled_from([0, 0, 3])),
         delay_ns=draw(st.sampled_from([0, 0, 2])),

@@ -32,6 +32,7 @@ from fusepath.execute.run import run
 from fusepath.execute.wire import fusepath_pb2 as pb
 from fusepath.execute.wire import fusepath_pb2_grpc as pb_grpc
 from fusepath.onnx_io import load_model
+from fusepath.plan import Segment
 from tests.edges import Edge, edge_server
 from tests.plans import pixels, plan_of
 
@@ -595,6 +596,87 @@ NONSENSE: dict[str, tuple[list[pb.Download], str]] = {
 def test_a_server_that_answers_nonsense_is_a_peer_error(answers, words):
     with serving(Strange(answers=answers)) as address:
         assert_run_fails(address, PeerRefusedError, words, timeout_s=5)
+
+
+@cache
+def detector() -> Model:
+    return load_model("zoo:tiny-yolov2?size=64&weights=integer")
+
+
+@cache
+def parts_plan() -> Plan:
+    """Strips 1 and 2 run on the edge server; the first makes no row of the result, 3 stays here."""
+    depth = detector().graph.depth
+    segments = (
+        Segment(start=0, stop=1, cut=1, strips=((30, 0), (50, 1))),
+        Segment(start=1, stop=2, cut=depth + 1, strips=((64, 2),)),
+    )
+    return plan_of(detector(), grid=(3, 1), cuts=[1, 1, depth + 1], segments=segments)
+
+
+ROW = np.zeros((1, 125, 1, 2), dtype=np.float32)
+
+
+def part(path: int, value: np.ndarray = ROW, name: str = "output", **changes: Any) -> pb.Download:
+    tensor = codec.encode(name, value)
+    for field_name, changed_to in changes.items():
+        setattr(tensor, field_name, changed_to)
+    return pb.Download(part=pb.Part(path=path, tensors=[tensor]))
+
+
+RIGHT_PARTS = [*acks(1, 2, 3), part(2), result(tensors=[])]
+WRONG_PARTS: dict[str, tuple[list[pb.Download], str]] = {
+    "no part": ([*acks(1, 2, 3), result(tensors=[])], "without the part of path 2"),
+    "a part twice": ([*acks(1, 2, 3), part(2), part(2)], "the part of path 2 twice"),
+    "path 0": ([*acks(1, 2, 3), part(0)], "a part for path 0, which returns none"),
+    "an unknown path": ([*acks(1, 2, 3), part(77)], "a part for path 77, which returns none"),
+    "a path without rows": ([*acks(1, 2, 3), part(1)], "a part for path 1, which returns none"),
+    "a path that stays": ([*acks(1, 2, 3), part(3)], "a part for path 3, which returns none"),
+    "a part of what it has not": ([*acks(1), part(2)], "without having had that path"),
+    "no tensors": ([*acks(1, 2, 3), pb.Download(part=pb.Part(path=2))], "is missing"),
+    "another tensor": ([*acks(1, 2, 3), part(2, name="secrets")], "is not expected"),
+    "another shape": (
+        [*acks(1, 2, 3), part(2, np.zeros((1, 125, 2, 2), dtype=np.float32))],
+        "expected float32",
+    ),
+    "another type": ([*acks(1, 2, 3), part(2, ROW.astype(np.float64))], "expected float32"),
+    "too few bytes": ([*acks(1, 2, 3), part(2, data=b"123")], "has 3 bytes"),
+    "another checksum": ([*acks(1, 2, 3), part(2, crc32=1)], "damaged on the way"),
+    "outputs as well": (
+        [*acks(1, 2, 3), part(2), result(tensors=[codec.encode("output", ROW)])],
+        "is not expected",
+    ),
+}
+
+
+def run_parts(address: str) -> Any:
+    return run(
+        detector(), pixels(detector()), edge=address, plan=parts_plan(), timeout_s=5
+    ).median.outputs["output"]
+
+
+def test_right_parts_by_hand_are_put_together():
+    """Guards the test below: it is not the hand-made parts that are refused."""
+    with serving(Strange(answers=RIGHT_PARTS)) as address:
+        output = run_parts(address)
+
+    assert not output[:, :, :1].any()
+    assert output[:, :, 1:].any()  # what the device has made itself
+
+
+@pytest.mark.parametrize(("answers", "words"), WRONG_PARTS.values(), ids=WRONG_PARTS)
+def test_a_server_that_returns_nonsense_in_parts_is_a_peer_error(answers, words):
+    with (
+        serving(Strange(answers=answers)) as address,
+        pytest.raises(PeerRefusedError, match=words) as caught,
+    ):
+        run_parts(address)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_part_where_one_result_is_called_for_is_a_peer_error():
+    with serving(Strange(answers=[*acks(1, 2, 3, 4), part(1)])) as address:
+        assert_run_fails(address, PeerRefusedError, "which returns none", timeout_s=5)
 
 
 def test_a_server_that_hangs_up_without_reading_is_a_peer_error():

@@ -16,7 +16,7 @@ from fusepath.execute.client import connect
 from fusepath.execute.prepared import DeviceWork, EdgeWork
 from fusepath.execute.run import Playing, prepare_best, run
 from fusepath.onnx_io import load_model
-from fusepath.plan import Setting, make_plan, predict, shortlist
+from fusepath.plan import Segment, Setting, make_plan, predict, shortlist
 from fusepath.tiling import Grid
 from fusepath.timeline import Lane, violations
 from tests.edges import Edge
@@ -60,6 +60,32 @@ def test_a_prediction_is_made_of_the_measured_times(model):
     assert spans[Lane.EDGE, 2] == (0.009, 0.014)
     assert spans[Lane.EDGE, 1] == (0.014, 0.016)
     assert spans[Lane.EDGE, None] == pytest.approx((0.016, 0.023))
+    assert violations(timeline) == []
+
+
+def test_a_prediction_has_parts_of_the_result_where_the_plan_returns_them():
+    model = load_model("zoo:tiny-yolov2?size=64&weights=integer")
+    depth = model.graph.depth
+    segments = (
+        Segment(start=0, stop=1, cut=1, strips=((30, 0), (50, 1))),
+        Segment(start=1, stop=2, cut=depth + 1, strips=((64, 2),)),
+    )
+    plan = plan_of(model, grid=(3, 1), cuts=[1, 1, depth + 1], segments=segments)
+
+    timeline = predict(
+        model.graph,
+        plan,
+        device_s=[0.0, 0.0, 0.010],
+        sent_bytes=[1_000, 2_000, 0],
+        edge_s=[0.001, 0.002, 0.0],
+        tail_s=0.0,
+    )
+
+    (part,) = timeline.on(Lane.DOWNLINK)
+    row_bytes = 4 * 125 * model.graph.fused_size(depth, 1)
+    assert part.path == 2  # the first strip ends before any row of the result, the third stays
+    assert part.start_s == pytest.approx(0.005)
+    assert part.duration_s == pytest.approx(row_bytes / 1e6)
     assert violations(timeline) == []
 
 

@@ -18,7 +18,7 @@ from fusepath.errors import InputError, PeerRefusedError
 from fusepath.execute.device import median_of
 from fusepath.execute.run import Given, Report, run
 from fusepath.onnx_io import load_model, zoo
-from fusepath.plan import InputFormat
+from fusepath.plan import InputFormat, Segment
 from fusepath.tiling import Grid
 from fusepath.timeline import Lane, violations
 from tests.edges import edge_server
@@ -211,6 +211,38 @@ def test_a_paced_link_takes_bytes_divided_by_rate(edge):
     assert timeline.busy_s(Lane.UPLINK) == pytest.approx(report.median.up_bytes / rate, rel=1e-6)
     assert report.median.latency_s >= report.median.up_bytes / rate
     assert violations(timeline, tolerance_s=CLOCK_READING_S) == []
+
+
+@pytest.mark.parametrize("rate", [None, 2e5])
+def test_parts_of_the_result_return_one_by_one(edge, rate):
+    """Rows 1 and 2 are finished by the edge server, row 3 here."""
+    model = load_model("zoo:tiny-yolov2?size=96&weights=integer")
+    depth = model.graph.depth
+    segments = (
+        Segment(start=0, stop=2, cut=1, strips=((50, 1), (60, 2))),
+        Segment(start=2, stop=3, cut=depth + 1, strips=((96, 3),)),
+    )
+    plan = plan_of(model, grid=(3, 1), cuts=[1, 1, depth + 1], segments=segments)
+
+    report = run(
+        model,
+        pixels(model),
+        edge=edge.address,
+        plan=plan,
+        pace_bytes_per_s=rate,
+        verify=True,
+    )
+
+    assert report.comparison is not None
+    assert report.comparison.bit_equal
+    timeline = report.median.timeline
+    parts = [span for span in timeline.on(Lane.DOWNLINK) if span.path is not None]
+    assert [span.path for span in parts] == [1, 2]
+    assert violations(timeline, tolerance_s=CLOCK_READING_S) == []
+    if rate is not None:
+        assert parts[0].duration_s == pytest.approx(4 * 125 * 3 / rate)
+        assert parts[1].duration_s == pytest.approx(4 * 125 * 3 / rate)
+        assert report.median.latency_s >= parts[1].end_s
 
 
 def test_a_device_played_slower_takes_its_factor_longer(edge):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
 
 from fusepath.errors import GeometryError
 from fusepath.execute.prepared import DeviceWork, EdgeWork
@@ -149,6 +150,69 @@ def test_real_weights_come_out_within_the_tolerance(net, tau, segments, models):
     outputs = carry_out(model, plan, image).outputs
 
     assert_close(outputs, run_unsplit(model, image, plan.input))
+
+
+@pytest.mark.parametrize(
+    ("net", "cuts"),
+    [
+        ("tiny-yolov2", (1, 16)),
+        ("tiny-yolov2", (16, 1)),
+        ("tiny-yolov2", (9, 16, 1)),
+        ("tiny-yolov2", (16, 15, 16)),
+        ("yolov2", (1, 30)),
+        ("yolov2", (30, 12, 1)),
+    ],
+    ids=str,
+)
+def test_parts_of_the_result_and_what_the_device_keeps_make_the_whole(net, cuts, models):
+    model = models(f"zoo:{net}?weights=integer&size=160")
+    depth = model.graph.depth
+    assert max(cuts) == depth + 1  # some rows stay on the device
+    edges = [round(5 * at / len(cuts)) for at in range(len(cuts) + 1)]
+    segments = [(*edges[at : at + 2], cut, 3) for at, cut in enumerate(cuts)]
+    plan = stream_plan(model, depth, segments)
+    image = pixels(model)
+
+    edge = EdgeWork(model, plan)
+    device = DeviceWork(model, plan)
+
+    assert device.returning == edge.returning
+    assert edge.returning
+    assert all(plan.cuts[path] <= depth for path in edge.returning)
+    outputs = carry_out(model, plan, image).outputs
+    for name, expected in run_unsplit(model, image, plan.input).items():
+        np.testing.assert_array_equal(outputs[name], expected)
+
+
+def test_several_outputs_return_in_parts(tmp_path):
+    """One output is also read by what makes the other, so its parts reach into each other."""
+    rng = np.random.default_rng(5)
+    shapes = {"w1": (8, 3, 3, 3), "w2": (6, 8, 5, 5)}
+    weights = [
+        numpy_helper.from_array(rng.integers(-1, 2, shape).astype(np.float32), name)
+        for name, shape in shapes.items()
+    ]
+    nodes = [
+        helper.make_node("Conv", ["image", "w1"], ["c1"], "conv1", pads=[1] * 4, strides=[2, 2]),
+        helper.make_node("Relu", ["c1"], ["body"], "relu1"),
+        helper.make_node("Conv", ["body", "w2"], ["boxes"], "conv2", pads=[2] * 4),
+    ]
+    values = {"image": (1, 3, 40, 30), "body": (1, 8, 20, 15), "boxes": (1, 6, 20, 15)}
+    image, *outputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in values.items()
+    ]
+    graph = helper.make_graph(nodes, "two_maps", [image], outputs, weights)
+    whole = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (tmp_path / "maps.onnx").write_bytes(whole.SerializeToString())
+    model = load_model(tmp_path / "maps.onnx")
+
+    for cuts in itertools.product((1, 2, 3), repeat=3):
+        segments = [(6 * at, (6, 12, 20)[at], cut, 3) for at, cut in enumerate(cuts)]
+        plan = stream_plan(model, 2, segments)
+        carried = carry_out(model, plan, pixels(model))
+        for name, expected in run_unsplit(model, pixels(model), plan.input).items():
+            np.testing.assert_array_equal(carried.outputs[name], expected, str(cuts))
 
 
 def test_equal_strips_share_a_session(models):

@@ -32,12 +32,14 @@ def plans(draw) -> tuple[Steps, tuple[int, ...], Link]:
     def numbers(most: int) -> tuple[int, ...]:
         return tuple(draw(st.lists(st.integers(0, most), min_size=paths, max_size=paths)))
 
+    in_parts = draw(st.booleans())
     steps = Steps(
         device_ns=numbers(40_000_000),
         sent_bytes=numbers(60_000),
         edge_ns=numbers(30_000_000),
         tail_ns=draw(st.integers(0, 10_000_000)),
-        result_bytes=draw(st.integers(0, 10_000)),
+        result_bytes=0 if in_parts else draw(st.integers(0, 10_000)),
+        back_bytes=numbers(60_000) if in_parts else None,
     )
     order = draw(st.permutations(range(1, paths + 1)))
     link = Link(
@@ -66,7 +68,9 @@ def test_a_few_lines_are_the_makespan_at_every_rate(convention, plan, share):
     steps, order, link = plan
     if not convention.counts_result:
         steps = msgspec.structs.replace(steps, result_bytes=0)
-    assert follows_lines(convention)
+    if not follows_lines(convention, in_parts=True):
+        steps = msgspec.structs.replace(steps, back_bytes=None)
+    assert follows_lines(convention, in_parts=steps.back_bytes is not None)
     curve, schedule_at = curve_of(steps, order, link, convention)
     pace = FASTEST * (SLOWEST / FASTEST) ** share
 
@@ -87,6 +91,11 @@ def test_lines_get_steeper_and_each_is_needed(plan):
 def test_where_paths_overtake_each_other_there_are_no_lines():
     assert not follows_lines(msgspec.structs.replace(RUNTIME, edge_workers=2))
     assert not follows_lines(msgspec.structs.replace(RUNTIME, shared_link=False))
+    many = msgspec.structs.replace(RUNTIME, edge_workers=0)
+    assert follows_lines(many)
+    assert not follows_lines(many, in_parts=True)  # they queue as they come from the workers
+    assert follows_lines(msgspec.structs.replace(many, shared_link=False), in_parts=True)
+    assert follows_lines(msgspec.structs.replace(many, counts_result=False), in_parts=True)
 
 
 @st.composite

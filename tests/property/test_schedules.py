@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,10 +46,11 @@ def choices(draw, problem: Problem) -> tuple[list[int], list[int]]:
     return list(order), cuts
 
 
+@pytest.mark.parametrize("in_parts", [False, True])
 @settings(max_examples=300, deadline=None)
-@given(st.data())
-def test_the_evaluator_obeys_the_rules(data):
-    problem = data.draw(problems(max_paths=6))
+@given(data=st.data())
+def test_the_evaluator_obeys_the_rules(in_parts, data):
+    problem = data.draw(problems(max_paths=6, in_parts=in_parts))
     order, cuts = data.draw(choices(problem))
 
     schedule = evaluate(problem, order, cuts)
@@ -57,10 +60,11 @@ def test_the_evaluator_obeys_the_rules(data):
     assert list(schedule.cuts) == cuts
 
 
+@pytest.mark.parametrize("in_parts", [False, True])
 @settings(max_examples=300, deadline=None)
-@given(st.data())
-def test_the_event_engine_sees_what_the_evaluator_computes(data):
-    problem = data.draw(problems(max_paths=6))
+@given(data=st.data())
+def test_the_event_engine_sees_what_the_evaluator_computes(in_parts, data):
+    problem = data.draw(problems(max_paths=6, in_parts=in_parts))
     order, cuts = data.draw(choices(problem))
 
     played = play(problem, order, cuts)
@@ -83,6 +87,28 @@ def test_bounds_optimum_and_heuristics_are_in_this_order(problem: Problem):
     } == {}
     assert optimum_ns <= minimizing_waiting(problem).makespan_ns
     assert optimum_ns <= johnson_partition(problem).makespan_ns
+
+
+@settings(max_examples=200, deadline=None)
+@given(problems(max_paths=3, max_cuts=3, in_parts=True))
+def test_bounds_hold_for_results_in_parts(problem: Problem):
+    optimum_ns = brute_force(problem).makespan_ns
+
+    assert {name: b(problem) for name, b in BOUNDS.items() if b(problem) > optimum_ns} == {}
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_parts_are_no_slower_than_one_result_of_their_size(data):
+    problem = data.draw(problems(max_paths=6, in_parts=True))
+    order, cuts = data.draw(choices(problem))
+    sizes = [problem.back_times[problem.class_of[path]][cuts[path] - 1] for path in order]
+    whole = replace(problem, back_ns=None, down_ns=problem.down_ns + sum(sizes))
+
+    in_parts = evaluate(problem, order, cuts)
+
+    if whole.tail_ns > 0 or any(t.link[1] > t.link[0] for t in in_parts.paths):
+        assert in_parts.makespan_ns <= evaluate(whole, order, cuts).makespan_ns
 
 
 @settings(max_examples=500, deadline=None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pytest
@@ -83,6 +85,24 @@ def test_where_rates_were_planned_the_book_is_within_its_tolerance(book):
     for item in searched:
         least_s = item.makespan_s * (1 + book.tolerance)
         assert book.makespan_s(item.up_bytes_per_s) <= least_s + ROUNDING_S
+
+
+def test_books_of_stream_plans_know_the_parts_of_their_results(setting):
+    book = make_book(setting, (LOW, HIGH), "stream", budget=6, probes=0)
+
+    assert any(entry.steps.back_bytes is not None for entry in book.entries)
+    for rate in random_rates(20):
+        here = setting.at(link_at(rate))
+        plan = book.plan_for(link_at(rate))
+        assert plan.makespan_s == makespan_s(here, plan) == book.makespan_s(rate)
+        assert set(plan.timeline.spans) == set(simulate(plan, here).spans)
+
+
+def test_where_parts_overtake_each_other_there_is_no_book(setting):
+    many = msgspec.structs.replace(RUNTIME, edge_workers=0)
+
+    with pytest.raises(InputError, match="overtake"):
+        make_book(replace(setting, convention=many), (LOW, HIGH), budget=2, probes=0)
 
 
 def test_regret_is_what_the_worst_probe_says(setting, book):

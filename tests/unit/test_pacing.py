@@ -50,6 +50,17 @@ def test_a_message_waits_for_the_one_before_it(clock):
     assert asyncio.run(two()) == [(100.0, 100.5), (100.5, 100.6)]
 
 
+def test_what_nobody_waits_for_occupies_the_link_all_the_same(clock):
+    link = PacedLink(1_000_000)
+
+    assert link.occupy(500_000, 99.9) == (99.9, 100.4)
+    assert clock.now_s == 100.0
+    assert link.occupy(100_000, 99.9) == pytest.approx((100.4, 100.5))
+    assert asyncio.run(link.transfer(0)) == pytest.approx((100.5, 100.5))
+    assert clock.now_s == pytest.approx(100.5)
+    assert PacedLink().occupy(500_000, 100.0) is None
+
+
 def test_an_idle_link_starts_at_once(clock):
     link = PacedLink(1_000_000)
     asyncio.run(link.transfer(100_000))

@@ -12,6 +12,7 @@ from fusepath.execute.session import (
     FinishSending,
     ProtocolError,
     Send,
+    SendPart,
     SendResult,
 )
 
@@ -105,6 +106,33 @@ def test_the_tail_waits_for_the_last_path_whichever_it_is():
     assert session.computed(1) == []
     assert session.computed(2) == []
     assert session.computed(0) == [ComputeTail()]
+
+
+def test_a_part_returns_before_the_next_strip_is_computed():
+    session = EdgeSession(3, {1: 0, 2: 1}, returning={1, 2})
+    for path in range(3):
+        session.arrived(path)
+
+    assert session.computed(0) == [Compute(1)]
+    assert session.computed(1) == [SendPart(1), Compute(2)]
+    assert session.computed(2) == [SendPart(2), SendResult()]
+
+
+def test_nothing_to_return_is_an_end_as_well():
+    session = EdgeSession(1, returning=())
+    session.arrived(0)
+
+    assert session.computed(0) == [SendResult()]
+
+
+def test_without_overlap_parts_return_when_all_paths_are_computed():
+    session = EdgeSession(3, returning={0, 2}, overlaps=False)
+    for path in range(3):
+        session.arrived(path)
+
+    assert session.computed(2) == []
+    assert session.computed(0) == []
+    assert session.computed(1) == [SendPart(0), SendPart(2), SendResult()]
 
 
 @pytest.mark.parametrize("path", [-1, 2, 10**9])

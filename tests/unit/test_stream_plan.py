@@ -13,14 +13,17 @@ from fusepath.execute.prepared import DeviceWork, EdgeWork
 from fusepath.onnx_io import Model, load_model
 from fusepath.plan import (
     Plan,
+    Segment,
     Setting,
     evaluate,
     make_plan,
     problem_of_plan,
+    strip_problem,
     violations,
 )
 from fusepath.simulate import simulate
 from fusepath.tiling import Grid
+from fusepath.timeline import Lane
 from fusepath.timeline import violations as timeline_violations
 from tests.networks import untileable
 
@@ -110,6 +113,59 @@ def test_what_the_device_has_finished_is_not_sent(tiny_yolo):
 
     assert tiny_yolo.graph.sent(tiny_yolo.graph.depth + 1) == ()
     assert plan.makespan_s <= make_plan(setting, "device-only").makespan_s * 1.01
+
+
+def test_parts_of_the_result_come_back_while_others_are_sent_and_computed():
+    """The output of a detector takes long on the way back: one at the end is waited for."""
+    model = load_model("zoo:tiny-yolov2")
+    setting = setting_of(model, link="1.8MB/s")
+    depth = model.graph.depth
+
+    plan = make_plan(setting, "stream")
+
+    problem, cuts = problem_of_plan(setting, plan)
+    assert plan.tau == depth
+    in_parts = evaluate(problem, range(problem.paths), cuts)
+    one_result = replace(problem, back_ns=None, down_ns=round(setting.down_s(in_parts=False) * 1e9))
+    assert in_parts.makespan_ns / 1e9 == plan.makespan_s
+    assert (
+        plan.makespan_s < 0.9 * evaluate(one_result, range(problem.paths), cuts).makespan_ns / 1e9
+    )
+    # Plans with a tail return one result, as all of them would.
+    others = [make_plan(setting, "stream", tau=tau).makespan_s for tau in range(9, depth)]
+    assert plan.makespan_s < 0.9 * min(others)
+    assert violations(problem, in_parts) == []
+    assert timeline_violations(plan.timeline) == []
+    assert set(simulate(plan, setting).spans) == set(plan.timeline.spans)
+    assert len([span for span in plan.timeline.on(Lane.DOWNLINK) if span.path]) > 2
+
+
+def test_what_returns_in_parts_is_what_the_edge_server_makes_of_the_result(tiny_yolo):
+    setting = setting_of(tiny_yolo, device="40GFLOPS", edge="80GFLOPS", link="1.8MB/s")
+    graph = tiny_yolo.graph
+    height = graph.fused_size(graph.depth, 0)
+    segments = (
+        Segment(start=0, stop=3, cut=1, strips=((100, 0), (150, 3))),
+        Segment(start=3, stop=height, cut=graph.depth + 1, strips=((200, 0), (224, height))),
+    )
+
+    problem = strip_problem(setting, graph.depth, segments)
+
+    assert problem.back_ns is not None
+    row_bytes = 4 * 125 * graph.fused_size(graph.depth, 1)
+    sent_s = 3 * row_bytes / setting.link.down_bytes_per_s
+    assert problem.back_ns[:2].sum() == pytest.approx(sent_s * 1e9, abs=2)
+    assert problem.back_ns[2:].tolist() == [[0], [0]]
+
+
+def test_a_result_that_is_not_counted_returns_in_no_time(tiny_yolo):
+    free = msgspec.structs.replace(RUNTIME, counts_result=False)
+    setting = replace(setting_of(tiny_yolo, link="1.8MB/s"), convention=free)
+
+    plan = make_plan(setting, "stream", tau=tiny_yolo.graph.depth)
+
+    assert plan.timeline.on(Lane.DOWNLINK) == ()
+    assert plan.makespan_s == plan.timeline.end_s
 
 
 @pytest.mark.parametrize("link", ["1.1MB/s", "12MB/s"])

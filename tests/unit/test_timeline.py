@@ -68,6 +68,37 @@ def test_everything_impossible_is_found(index, changes, words):
     assert any(words in problem for problem in problems), problems
 
 
+IN_PARTS = (
+    *POSSIBLE[:6],
+    span(Lane.DOWNLINK, 6, 8, 1),
+    span(Lane.DOWNLINK, 8, 9, 2),
+    span(Lane.DOWNLINK, 9, 10),
+)
+WRONG_PARTS = {
+    "returned before it is done": (6, {"start_s": 5.0}, "starts at 5.0 before path 1 on edge"),
+    "two parts at once": (7, {"start_s": 7.5}, "path 2 on downlink starts at 7.5 while path 1"),
+    "an end before the last part": (8, {"start_s": 8.5}, "before path 2 on downlink ends"),
+}
+
+
+@pytest.mark.parametrize(("index", "changes", "words"), WRONG_PARTS.values(), ids=WRONG_PARTS)
+def test_parts_return_after_their_paths_one_at_a_time_and_before_the_end(index, changes, words):
+    spans = list(IN_PARTS)
+    assert violations(Timeline(spans=IN_PARTS)) == []
+    spans[index] = msgspec.structs.replace(spans[index], **changes)
+
+    problems = violations(Timeline(spans=tuple(spans)))
+
+    assert any(words in problem for problem in problems), problems
+
+
+def test_parts_need_not_wait_for_each_other_on_links_of_their_own():
+    spans = list(IN_PARTS)
+    spans[7] = msgspec.structs.replace(spans[7], start_s=7.5)
+
+    assert violations(Timeline(spans=tuple(spans)), shared_link=False) == []
+
+
 def test_slack_forgives_as_much_as_it_says():
     late = changed(2, start_s=1.9)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusepath.cost.compression import crossing
+from fusepath.cost.work import bytes_per_element
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,14 +31,15 @@ class StripCosts:
     """Costs of strips over one fused layer.
 
     Rows of all maps are kept as one array, so that costs are a product: for cut ``o`` (1-based),
-    ``per_row[:, o − 1] @ rows`` gives device seconds, bytes sent and edge seconds of some rows of
-    every map. Strips have the full width.
+    ``per_row[:, o − 1] @ rows`` gives device seconds, bytes sent, edge seconds and, where the fused
+    layer makes the outputs, bytes returned of some rows of every map. Strips have the full width.
     """
 
     rows: StripRows
     maps: tuple[str, ...]
     per_row: FloatArray
-    """Shape (3, cuts, maps): device seconds, bytes, edge seconds of a row, by cut."""
+    """Device seconds, bytes, edge seconds and perhaps bytes returned of a row, by cut; shape (3 or
+    4, cuts, maps)."""
 
     @cached_property
     def ready(self) -> IntArray:
@@ -62,7 +64,7 @@ class StripCosts:
     def segment(
         self, cut: int, start: int, stop: int, resume: int, marks: Sequence[Mark]
     ) -> FloatArray:
-        """Device seconds, bytes and edge seconds of every strip of a segment; shape (3, strips).
+        """What `per_row` counts, of every strip of a segment; shape (3 or 4, strips).
 
         Args:
             cut: first layer on the edge server, 1-based.
@@ -95,7 +97,7 @@ def strip_costs(
     graph, tau = rows.graph, rows.tau
     maps = tuple(name for name in rows.ready if name in rows.stops)
     place = {name: at for at, name in enumerate(maps)}
-    per_row = np.zeros((3, tau + 1, len(maps)))
+    per_row = np.zeros((4 if rows.makes_outputs else 3, tau + 1, len(maps)))
     _charge(per_row[0], rows, place, device.charges(graph, convention), on_device=True)
     _charge(per_row[2], rows, place, edge.charges(graph, convention), on_device=False)
     per_row[0] *= device.strip_factor
@@ -104,7 +106,12 @@ def strip_costs(
         for name in graph.sent(cut):
             elements = graph.tensors[name].channels * graph.tensors[name].size(1)
             per_element = crossing(graph, name, convention, compression)
-            per_row[:, cut - 1, place[name]] += elements * np.array(per_element)
+            per_row[:3, cut - 1, place[name]] += elements * np.array(per_element)
+    if rows.makes_outputs:
+        for name in graph.outputs:
+            elements = graph.tensors[name].channels * graph.tensors[name].size(1)
+            # What the device itself has finished, the last cut, does not return.
+            per_row[3, :tau, place[name]] = elements * bytes_per_element(graph, name, convention)
     return StripCosts(rows=rows, maps=maps, per_row=per_row)
 
 

@@ -174,11 +174,20 @@ class Device:
         """Whether a path (0-based) ends here, with nothing to send."""
         return self._work.keeps(path)
 
+    @property
+    def returning(self) -> frozenset[int] | None:
+        """Paths (0-based) of which the server returns a part; None for one whole result."""
+        return self._work.returning
+
+    def expected_part(self, path: int) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """(dtype, shape) by output of the part that comes back for a path (0-based)."""
+        return self._work.expected_part(path)
+
     def put_together(
-        self, outputs: dict[str, Array], kept: dict[int, dict[str, Array]]
+        self, outputs: dict[str, Array], parts: dict[int, dict[str, Array]]
     ) -> dict[str, Array]:
-        """The server's outputs with the parts that were kept here."""
-        return self._work.put_together(outputs, kept)
+        """The server's outputs with the parts that came back before or were kept here."""
+        return self._work.put_together(outputs, parts)
 
     def device_macs(self) -> int:
         """Multiply-accumulates of one inference on this machine."""
@@ -209,6 +218,16 @@ def check_image(image: Array, model: Model, plan: Plan) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Returned:
+    """A part of the outputs that has come back; times are those of `time.perf_counter`."""
+
+    path: int
+    arrived_s: float
+    paced: tuple[float, float] | None
+    """When a slow link that is played would have been busy with it."""
+
+
 class _Upload:
     """Carries out a `DeviceSession`'s commands for one inference."""
 
@@ -224,12 +243,15 @@ class _Upload:
             [path - 1 for path in device.plan.order], overlaps=device.overlaps
         )
         self._link = PacedLink(device.pace_bytes_per_s)
+        self._way_back = PacedLink(device.pace_bytes_per_s)
         self._to_send: asyncio.Queue[tuple[int, Computed, float]] = asyncio.Queue()
         self._spans: list[Span] = []
         self._written_s: dict[int, float] = {}
         self._received_s: dict[int, float] = {}
         self._computed: dict[int, Computed] = {}
-        self._kept: dict[int, dict[str, Array]] = {}
+        self._parts: dict[int, dict[str, Array]] = {}
+        """Rows of the outputs by path: kept here, or returned by the server."""
+        self._returned: list[_Returned] = []
         self._up_bytes = 0
         self._zero_s = 0.0
 
@@ -261,7 +283,7 @@ class _Upload:
                             if self._device.computes(path):
                                 self._record(Lane.DEVICE, done.start_s, done.end_s, path=path + 1)
                             if self._device.keeps(path):
-                                self._kept[path] = done.pieces
+                                self._parts[path] = done.pieces
                             self._computed[path] = done
                             for following in self._session.computed(path):
                                 if isinstance(following, Send):
@@ -318,6 +340,8 @@ class _Upload:
                 case "ack":
                     at_s = message.ack.received_ns * 1e-9 - self._offset.seconds
                     self._received_s[message.ack.path - 1] = at_s
+                case "part":
+                    self._take(message.part)
                 case "result":
                     result: pb.Result = message.result
                     self._check(result)
@@ -325,33 +349,66 @@ class _Upload:
                 case _:
                     raise ProtocolError("the server sent an empty message")
 
+    def _take(self, part: pb.Part) -> None:
+        """Keep a part of the outputs that has come back.
+
+        Raises:
+            ProtocolError: the plan does not call for it, or not now.
+        """
+        arrived_s = time.perf_counter()
+        path = part.path - 1
+        if path not in (self._device.returning or ()):
+            raise ProtocolError(
+                f"the server returned a part for path {part.path}, which returns none"
+            )
+        if path in self._parts:
+            raise ProtocolError(f"the server returned the part of path {part.path} twice")
+        if path not in self._received_s or path not in self._written_s:
+            raise ProtocolError(
+                f"the server returned the part of path {part.path} without having had that path"
+            )
+        self._parts[path] = codec.decode(part.tensors, self._device.expected_part(path))
+        size_bytes = sum(len(tensor.data) for tensor in part.tensors)
+        paced = self._way_back.occupy(size_bytes, arrived_s)
+        self._returned.append(_Returned(path, arrived_s, paced))
+
     def _check(self, result: pb.Result) -> None:
         paths = set(range(len(self._device.plan.order)))
         if set(self._received_s) != paths or set(self._written_s) != paths:
             raise ProtocolError("the server sent a result without having had every path")
+        if missing := sorted((self._device.returning or frozenset()) - self._parts.keys()):
+            raise ProtocolError(
+                f"the server sent a result without the part of path {missing[0] + 1}; "
+                f"is it an older fusepath?"
+            )
         if any(span.path > len(paths) for span in result.spans):
             raise ProtocolError("the server computed a path that the plan does not have")
 
     async def _finish(self, result: pb.Result) -> Inference:
         arrived_s = time.perf_counter()
         graph = self._device.model.graph
+        in_parts = self._device.returning is not None
         expected = {
-            name: (graph.tensors[name].dtype, graph.tensors[name].shape) for name in graph.outputs
+            name: (graph.tensors[name].dtype, graph.tensors[name].shape)
+            for name in (() if in_parts else graph.outputs)
         }
         outputs = codec.decode(result.tensors, expected)
         size_bytes = sum(value.nbytes for value in outputs.values())
         down_start_s = arrived_s
+        done_s = {}
         for span in result.spans:
             start_s = span.start_ns * 1e-9 - self._offset.seconds
             end_s = span.end_ns * 1e-9 - self._offset.seconds
             down_start_s = min(arrived_s, end_s) if span.path == 0 else down_start_s
+            done_s[span.path - 1] = end_s
             self._record(Lane.EDGE, start_s, end_s, path=span.path or None, worker=span.worker)
-        await self._link.transfer(size_bytes)
+        down_start_s = max(down_start_s, self._record_parts(done_s))
+        await self._way_back.transfer(size_bytes)
         self._record(Lane.DOWNLINK, down_start_s, time.perf_counter())
         if self._link.bytes_per_s is None:
             self._record_uplink()
         return Inference(
-            outputs=self._device.put_together(outputs, self._kept),
+            outputs=self._device.put_together(outputs, self._parts),
             timeline=Timeline(
                 spans=tuple(sorted(self._spans, key=lambda span: span.start_s)),
                 measured=True,
@@ -361,6 +418,19 @@ class _Upload:
             device_macs=self._device.device_macs(),
             edge_macs=result.macs,
         )
+
+    def _record_parts(self, done_s: dict[int, float]) -> float:
+        """Record when parts were on their way back; the end of the last one, 0 without any.
+
+        Args:
+            done_s: when the server was through with a path (0-based).
+        """
+        free_s = 0.0
+        for item in self._returned:
+            start_s = max(free_s, min(done_s.get(item.path, item.arrived_s), item.arrived_s))
+            start_s, free_s = item.paced or (start_s, item.arrived_s)
+            self._record(Lane.DOWNLINK, start_s, free_s, path=item.path + 1)
+        return free_s
 
     def _record_uplink(self) -> None:
         """On a real link a message occupies it from when it may start to when it has arrived."""

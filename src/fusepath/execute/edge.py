@@ -22,7 +22,14 @@ from fusepath.execute import codec
 from fusepath.execute.limits import IDLE_TIMEOUT_S, MAX_PROBE_BYTES, SERVER_OPTIONS
 from fusepath.execute.measure import measure_layers
 from fusepath.execute.prepared import EdgeTimes, EdgeWork
-from fusepath.execute.session import Compute, ComputeTail, EdgeSession, ProtocolError
+from fusepath.execute.session import (
+    Compute,
+    ComputeTail,
+    EdgeSession,
+    ProtocolError,
+    SendPart,
+    SendResult,
+)
 from fusepath.execute.wire import fusepath_pb2 as pb
 from fusepath.execute.wire import fusepath_pb2_grpc as pb_grpc
 from fusepath.plan import ModelReference, Plan
@@ -227,13 +234,29 @@ class _Inference:
         self._work = work
         self._context = context
         self._session = EdgeSession(
-            len(work.plan.cuts), work.predecessors(), overlaps=service.overlaps
+            len(work.plan.cuts), work.predecessors(), work.returning, overlaps=service.overlaps
         )
         self._fused = work.new_fused()
         self._spans: list[pb.EdgeSpan] = []
         self._waiting: dict[int, dict[str, codec.Received]] = {}
+        self._outputs: dict[str, Array] = {}
+        self._answers: asyncio.Queue[pb.Download | None] = asyncio.Queue()
 
     async def run(self) -> None:
+        writing = asyncio.create_task(self._write())
+        try:
+            await self._take_pieces()
+        finally:
+            # Also before a refusal: gRPC loses the stream's end when a write is broken off.
+            self._answers.put_nowait(None)
+            await writing
+
+    async def _write(self) -> None:
+        """Send the answers one after the other; a long one does not hold up the next path."""
+        while (answer := await self._answers.get()) is not None:
+            await self._context.write(answer)
+
+    async def _take_pieces(self) -> None:
         # A task group would wrap a single failure in a group; one queue keeps errors as they are.
         running: set[asyncio.Task[None]] = set()
         try:
@@ -251,7 +274,7 @@ class _Inference:
                 self._waiting[path] = codec.receive(
                     message.piece.tensors, expected, self._work.codecs
                 )
-                await self._context.write(
+                self._answers.put_nowait(
                     pb.Download(ack=pb.Ack(path=path + 1, received_ns=received_ns))
                 )
                 running.add(asyncio.create_task(self._do(commands)))
@@ -272,15 +295,19 @@ class _Inference:
                     self._spans.append(span)
                     await self._do(self._session.computed(path))
                 case ComputeTail():
-                    outputs, span = await self._service.compute(
+                    self._outputs, span = await self._service.compute(
                         partial(self._work.compute_tail, self._fused)
                     )
                     self._spans.append(span)
-                    self._session.tail_computed()
-                    await self._context.write(
+                    await self._do(self._session.tail_computed())
+                case SendPart(path):
+                    part = codec.encode_all(self._work.part(path, self._fused))
+                    self._answers.put_nowait(pb.Download(part=pb.Part(path=path + 1, tensors=part)))
+                case SendResult():
+                    self._answers.put_nowait(
                         pb.Download(
                             result=pb.Result(
-                                tensors=codec.encode_all(outputs),
+                                tensors=codec.encode_all(self._outputs),
                                 spans=self._spans,
                                 macs=self._work.macs,
                             )

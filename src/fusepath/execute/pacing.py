@@ -32,11 +32,20 @@ class PacedLink:
             ready_s: when it was there to be sent; now without. A wire takes it up then, if it is
                 free, however late whoever plays the wire gets to it.
         """
+        span_s = self.occupy(size_bytes, time.perf_counter() if ready_s is None else ready_s)
+        if span_s is not None:
+            await _sleep_until(span_s[1])
+        return span_s
+
+    def occupy(self, size_bytes: int, ready_s: float) -> tuple[float, float] | None:
+        """When a message would be on the wire, if paced, without waiting for it.
+
+        What is transferred after it waits for its end.
+        """
         if self.bytes_per_s is None:
             return None
-        start_s = max(self._free_s, time.perf_counter() if ready_s is None else ready_s)
+        start_s = max(self._free_s, ready_s)
         self._free_s = start_s + size_bytes / self.bytes_per_s
-        await _sleep_until(self._free_s)
         return start_s, self._free_s
 
 

@@ -45,6 +45,30 @@ class Paths:
         box = self.box(path, tensor)
         return None if box is None else (*shape[:2], *box.shape)
 
+    def returning(self, plan: Plan) -> frozenset[int] | None:
+        """Paths (0-based) whose rows of the outputs the edge server returns as they are done.
+
+        None where the outputs return as a whole, because something follows the fused layer or the
+        paths are no strips.
+        """
+        if not (isinstance(self.tiling, StripTiling) and self.tiling.rows.makes_outputs):
+            return None
+        outputs = self.tiling.graph.outputs
+        return frozenset(
+            path
+            for path, cut in enumerate(plan.cuts)
+            if cut <= plan.tau and any(self.box(path, name) is not None for name in outputs)
+        )
+
+    def part_shapes(self, model: Model, path: int) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """(dtype, shape) of what a path (0-based) makes of every output of which it makes any."""
+        shapes = {name: self.piece_shape(model, path, name) for name in model.graph.outputs}
+        return {
+            name: (model.graph.tensors[name].dtype, shape)
+            for name, shape in shapes.items()
+            if shape is not None
+        }
+
     def predecessors(self) -> dict[int, int]:
         """Paths (0-based) that must not start before another one has ended, and that other."""
         if not isinstance(self.tiling, StripTiling):

@@ -89,20 +89,35 @@ class DeviceWork:
         """Bytes of what a path (0-based) has sent of the image of the rehearsal."""
         return self._sent_bytes[path]
 
-    def put_together(self, outputs: Pieces, kept: Mapping[int, Pieces]) -> Pieces:
-        """The outputs, with the parts that the device has kept (by path, 0-based)."""
+    @cached_property
+    def returning(self) -> frozenset[int] | None:
+        """Paths (0-based) of which the edge server returns a part; None for one whole result."""
+        return self._paths.returning(self._plan)
+
+    def expected_part(self, path: int) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """(dtype, shape) by output of the part that comes back for a path (0-based)."""
+        return self._paths.part_shapes(self._model, path)
+
+    def put_together(self, outputs: Pieces, parts: Mapping[int, Pieces]) -> Pieces:
+        """The outputs from what has come back as a whole, and from parts (by path, 0-based).
+
+        Parts are those that the device has kept, and those that have come back one by one.
+        """
         whole = dict(outputs)
-        for path, pieces in kept.items():
+        for path, pieces in parts.items():
             if self._paths.tiling is None:
                 whole.update(pieces)
                 continue
             for name, share in pieces.items():
                 box = self._paths.box(path, name)
                 assert box is not None  # a share is never empty
-                if not whole[name].flags.writeable:
+                if name not in whole:
+                    tensor = self._model.graph.tensors[name]
+                    whole[name] = np.empty(tensor.shape, dtype=tensor.dtype)
+                elif not whole[name].flags.writeable:
                     whole[name] = whole[name].copy()
                 whole[name][:, :, box.rows.slice(), box.cols.slice()] = share
-        return whole
+        return {name: whole[name] for name in self._model.graph.outputs}
 
     @property
     def sessions(self) -> int:
@@ -209,6 +224,20 @@ class EdgeWork:
             assert box is not None  # a share is never empty
             fused.maps[name][:, :, box.rows.slice(), box.cols.slice()] = share
 
+    @cached_property
+    def returning(self) -> frozenset[int] | None:
+        """Paths (0-based) that return a part of the outputs each; None for one whole result."""
+        return self._paths.returning(self.plan)
+
+    def part(self, path: int, fused: FusedLayer) -> Pieces:
+        """The rows of the outputs that a path (0-based) has made."""
+        boxes = {name: self._paths.box(path, name) for name in self._model.graph.outputs}
+        return {
+            name: fused.maps[name][:, :, box.rows.slice(), box.cols.slice()]
+            for name, box in boxes.items()
+            if box is not None
+        }
+
     def compute_tail(self, fused: FusedLayer) -> Pieces:
         """The outputs, once all paths are in place."""
         values = fused.maps
@@ -252,7 +281,7 @@ class EdgeWork:
                 that has just been idle is slower.
 
         Returns:
-            The median time of every path and of the tail.
+            The median time of every path and of the tail, which is none where parts return.
         """
         blanks = {number: self._blank(number - 1) for number in self.plan.order}
         begun_s = time.perf_counter()
@@ -267,9 +296,10 @@ class EdgeWork:
                 started_s = time.perf_counter()
                 self.finish(number - 1, blanks[number], fused)
                 times[number - 1] = time.perf_counter() - started_s
-            started_s = time.perf_counter()
-            self.compute_tail(fused)
-            times[-1] = time.perf_counter() - started_s
+            if self.returning is None:
+                started_s = time.perf_counter()
+                self.compute_tail(fused)
+                times[-1] = time.perf_counter() - started_s
             rounds.append(times)
         assert self.macs >= 0  # counted now, not while a device waits
         # The first round warms up.

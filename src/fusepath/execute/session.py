@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,18 @@ class ComputeTail:
 
 
 @dataclass(frozen=True, slots=True)
+class SendPart:
+    """Return a path's part of the outputs."""
+
+    path: int
+
+
+@dataclass(frozen=True, slots=True)
 class SendResult:
-    """Return the outputs."""
+    """Return the outputs, or say that all of their parts have been sent."""
 
 
-Command = Compute | Send | FinishSending | ComputeTail | SendResult
+Command = Compute | Send | FinishSending | ComputeTail | SendPart | SendResult
 
 
 class ProtocolError(Exception):
@@ -91,11 +98,14 @@ class EdgeSession:
     """One inference seen from the edge server: a path starts when it arrives.
 
     A strip also waits for the strip before it, whose rows it reads; ``predecessors`` says which.
-    Without ``overlaps`` no path starts before all have arrived.
+    ``returning`` are the paths that return a part of the outputs each as soon as they are computed;
+    None has the outputs return as a whole. Without ``overlaps`` no path starts before all have
+    arrived, and no part returns before all are computed.
     """
 
     paths: int
     predecessors: Mapping[int, int] = field(default_factory=dict)
+    returning: Collection[int] | None = None
     overlaps: bool = True
     _arrived: set[int] = field(default_factory=set)
     _done: set[int] = field(default_factory=set)
@@ -123,12 +133,21 @@ class EdgeSession:
             raise ProtocolError(f"path {path + 1} was computed without being sent")
         self._done.add(path)
         if len(self._done) == self.paths:
-            return [ComputeTail()]
-        return [
+            return self._all_computed(path)
+        following: list[Command] = [
             Compute(waiting)
             for waiting, before in self.predecessors.items()
             if before == path and waiting in self._arrived
         ]
+        return [*self._parts([path] if self.overlaps else []), *following]
+
+    def _all_computed(self, last: int) -> list[Command]:
+        if self.returning is None:
+            return [ComputeTail()]
+        return [*self._parts([last] if self.overlaps else range(self.paths)), SendResult()]
+
+    def _parts(self, paths: Iterable[int]) -> list[Command]:
+        return [SendPart(path) for path in paths if path in (self.returning or ())]
 
     def _may_start(self, path: int) -> bool:
         return path not in self.predecessors or self.predecessors[path] in self._done

@@ -94,11 +94,12 @@ def make_book(
             f"tolerance {tolerance:g}, budget {budget} and probes {probes}: a book needs at least "
             f"0, 2 and 0"
         )
-    if not follows_lines(setting.convention):
+    tiled_to_the_end = setting.graph.tileable_layers == setting.graph.depth
+    if not follows_lines(setting.convention, in_parts=tiled_to_the_end):
         raise InputError(
             f"convention '{setting.convention.name}' lets paths overtake each other at the edge "
             f"server, so makespans over the rate are not known as a whole; use one with "
-            f"edge_workers = 1 on a shared link, or edge_workers = 0"
+            f"edge_workers = 1 on a shared link"
         )
     started_s = time.perf_counter()
     shelf = _Shelf(

@@ -110,6 +110,8 @@ def _makespan_ns(problem: Problem, end_ns: int) -> int:
     if problem.tail_ns > 0:
         return sent
     idle = (problem.link_ns == 0) & (problem.edge_ns == 0)
+    if problem.back_ns is not None:
+        idle &= problem.back_ns == 0
     if not idle[_counts(problem) > 0].any(axis=1).all():
         return sent
     stay = np.where(idle, problem.device_ns, np.iinfo(np.int64).max).min(axis=1)

@@ -15,7 +15,8 @@ def violations(problem: Problem, schedule: Schedule) -> list[str]:
 
     The rules: every path once; durations are those of its cut; on device and shared link no two
     paths at the same time; at most ``edge_workers`` paths at the edge; a path is sent after it is
-    computed and taken up after it has arrived; the tail waits for all; the result returns last.
+    computed and taken up after it has arrived; a part of the result returns after its path is done,
+    one at a time on a shared link; the tail waits for all; what returns in the end returns last.
     """
     problems: list[str] = []
     if sorted(item.path for item in schedule.paths) != list(range(problem.paths)):
@@ -26,6 +27,7 @@ def violations(problem: Problem, schedule: Schedule) -> list[str]:
     problems += _at_most(1, [item.device for item in schedule.paths], "device")
     if problem.shared_link:
         problems += _at_most(1, [item.link for item in schedule.paths], "link")
+        problems += _at_most(1, [item.back for item in schedule.paths], "way back")
     workers = problem.edge_workers if problem.edge_workers > 0 else problem.paths
     problems += _at_most(workers, [item.edge for item in schedule.paths], "edge server")
 
@@ -37,6 +39,8 @@ def violations(problem: Problem, schedule: Schedule) -> list[str]:
         problems.append(f"the tail takes {schedule.tail[1] - schedule.tail[0]} ns")
     if schedule.down[0] < schedule.tail[1]:
         problems.append("the result is sent before the tail ends")
+    if sent_any and schedule.down[0] < max(item.back[1] for item in schedule.paths):
+        problems.append("the result ends before its last part has returned")
     if sent_any and schedule.down[1] - schedule.down[0] != problem.down_ns:
         problems.append(f"the result takes {schedule.down[1] - schedule.down[0]} ns")
     return problems
@@ -49,13 +53,17 @@ def _path(problem: Problem, item: PathTimes) -> list[str]:
         ("device", item.device, problem.device_ns),
         ("link", item.link, problem.link_ns),
         ("edge server", item.edge, problem.edge_ns),
+        ("way back", item.back, problem.back_ns),
     ):
-        if start < 0 or end - start != table[kind, item.cut - 1]:
+        duration = 0 if table is None else table[kind, item.cut - 1]
+        if start < 0 or end - start != duration:
             problems.append(f"path {item.path}: {name} takes {end - start} ns from {start}")
     if item.link[0] < item.device[1]:
         problems.append(f"path {item.path}: sent at {item.link[0]} before it is computed")
     if item.edge[0] < item.link[1] + problem.delay_ns:
         problems.append(f"path {item.path}: taken up at {item.edge[0]} before it has arrived")
+    if item.back[0] < item.edge[1]:
+        problems.append(f"path {item.path}: returned at {item.back[0]} before it is done")
     return problems
 
 

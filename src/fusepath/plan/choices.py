@@ -78,6 +78,7 @@ class Choices:
 
 def choices_of(problem: Problem) -> Choices:
     """Merge classes with equal times, and drop cuts that another cut beats on every machine."""
+    assert problem.back_ns is None  # only strips return parts, and they have no order to find
     times = np.stack([problem.device_ns, problem.link_ns, problem.edge_ns], axis=2)
     merged: dict[bytes, list[int]] = {}
     for path, kind in enumerate(problem.class_of):

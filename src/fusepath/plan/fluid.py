@@ -45,7 +45,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.cost import result_bytes
 from fusepath.plan.fluid_shares import Shares, shares_of
 from fusepath.plan.min_cut import INFINITE, FlowNetwork
 from fusepath.plan.problem import NS_PER_S
@@ -105,7 +104,7 @@ def fluid_bound(setting: Setting, *, whole_result: bool = False) -> FluidBound:
             return the result in one piece, as tilings do; not for plans whose device finishes a
             part of the result by itself.
     """
-    graph, convention = setting.graph, setting.convention
+    graph = setting.graph
     shares = shares_of(setting)
     undivided_s = _undivided_s(setting, shares)
     if graph.tileable_layers == 0:
@@ -119,10 +118,7 @@ def fluid_bound(setting: Setting, *, whole_result: bool = False) -> FluidBound:
             undivided_s=undivided_s,
         )
     weights, shared_s = _best_mean(setting, shares)
-    down_s = 0.0
-    if convention.counts_result:
-        size = result_bytes(graph, convention)
-        down_s = size / setting.link.down_bytes_per_s + setting.link.delay_s
+    down_s = setting.down_s(in_parts=False)
     around_s = 0.0
     if graph.tileable_layers < graph.depth:
         around_s = setting.link.delay_s + setting.tail_s(graph.tileable_layers) + down_s

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -39,8 +39,11 @@ class Problem:
     edge_ns: IntArray
     tail_ns: int = 0
     """What the edge server computes once all paths have come together."""
+    back_ns: IntArray | None = None
+    """Sending a path's part of the result back; None where the result returns in one piece."""
     down_ns: int = 0
-    """Sending the result back; not paid when nothing was sent up."""
+    """Sending what returns after all paths, the result or the last bit of its parts; not paid when
+    nothing was sent up."""
     delay_ns: int = 0
     """From the end of a transmission to the start of work at the edge server."""
     edge_workers: int = 1
@@ -70,18 +73,21 @@ class Problem:
         """Device, link and edge server by class and cut, as lists: quick to look things up in."""
         return self.device_ns.tolist(), self.link_ns.tolist(), self.edge_ns.tolist()
 
+    @cached_property
+    def back_times(self) -> Table:
+        """Times of the way back by class and cut; zeros where nothing returns in parts."""
+        back_ns = np.zeros_like(self.device_ns) if self.back_ns is None else self.back_ns
+        times: Table = back_ns.tolist()
+        return times
+
     def restricted(self, cuts: int) -> Problem:
         """The same problem with only the first ``cuts`` cuts allowed."""
-        return Problem(
-            class_of=self.class_of,
+        return replace(
+            self,
             device_ns=self.device_ns[:, :cuts],
             link_ns=self.link_ns[:, :cuts],
             edge_ns=self.edge_ns[:, :cuts],
-            tail_ns=self.tail_ns,
-            down_ns=self.down_ns,
-            delay_ns=self.delay_ns,
-            edge_workers=self.edge_workers,
-            shared_link=self.shared_link,
+            back_ns=None if self.back_ns is None else self.back_ns[:, :cuts],
         )
 
 

@@ -144,6 +144,7 @@ class _Labels:
     """Levels of labels over the lattice of how many paths of each kind have been added."""
 
     def __init__(self, problem: Problem, limit_ns: int) -> None:
+        assert problem.back_ns is None  # only strips return parts, and they have no order to find
         self.problem = problem
         self.kinds = [_Kind.of(problem, group) for group in _merged(problem)]
         self.full = tuple(len(kind.paths) for kind in self.kinds)

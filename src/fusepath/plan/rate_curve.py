@@ -6,7 +6,8 @@ steps on the machines, and what it sends. So over ``1 / rate`` the makespan is t
 straight lines: convex, piecewise linear, never falling. A few tangents give all of it.
 
 That holds while nobody overtakes: on a shared link with one edge worker, or with a worker for every
-path. Elsewhere a slower link can change which path is served first.
+path that need not queue for the way back. Elsewhere a slower link can change which path is served
+first.
 """
 
 from __future__ import annotations
@@ -74,9 +75,12 @@ class RateCurve:
         return tuple(crossing(left, right) for left, right in pairs)
 
 
-def follows_lines(convention: Convention) -> bool:
-    """Whether no path can overtake another at the edge server."""
-    return convention.edge_workers == 0 or (convention.shared_link and convention.edge_workers == 1)
+def follows_lines(convention: Convention, *, in_parts: bool = False) -> bool:
+    """Whether no path can overtake another at the edge server, nor its part on the way back."""
+    if convention.shared_link and convention.edge_workers == 1:
+        return True
+    queues_back = in_parts and convention.counts_result and convention.shared_link
+    return convention.edge_workers == 0 and not queues_back
 
 
 def rate_curve(
@@ -140,21 +144,31 @@ def _longest_chain(schedule: Schedule, steps: Steps, link: Link) -> Line:
         return Line(sent_bytes=0.0, seconds=makespan_s)
     paths = schedule.paths
     at = max(range(len(paths)), key=lambda index: paths[index].edge[1])
+    returned, transfer_ns = steps.result_bytes, 0
+    if steps.back_bytes is not None and schedule.down[0] > schedule.tail[1]:
+        # All else is done, but parts of the result are still on their way.
+        at = max(range(len(paths)), key=lambda index: paths[index].back[1])
+        returned += steps.back_bytes[paths[at].path]
+        transfer_ns += paths[at].back[1] - paths[at].back[0]
+        while paths[at].back[0] > paths[at].edge[1]:
+            at -= 1
+            returned += steps.back_bytes[paths[at].path]
+            transfer_ns += paths[at].back[1] - paths[at].back[0]
     arrival_ns = paths[at].link[1] + round(link.delay_s * NS_PER_S)
     while paths[at].edge[0] > arrival_ns:
         at -= 1
         arrival_ns = paths[at].link[1] + round(link.delay_s * NS_PER_S)
     sent = steps.sent_bytes[paths[at].path]
-    sending_ns = paths[at].link[1] - paths[at].link[0]
+    transfer_ns += paths[at].link[1] - paths[at].link[0]
     while paths[at].link[0] > paths[at].device[1]:
         at -= 1
         sent += steps.sent_bytes[paths[at].path]
-        sending_ns += paths[at].link[1] - paths[at].link[0]
-    returning_s = steps.result_bytes / link.down_bytes_per_s
+        transfer_ns += paths[at].link[1] - paths[at].link[0]
+    transfer_s = transfer_ns / NS_PER_S + steps.result_bytes / link.down_bytes_per_s
     return Line(
         # What comes down counts as if it were sent up: both rates grow together.
-        sent_bytes=sent + returning_s * link.up_bytes_per_s,
-        seconds=makespan_s - sending_ns / NS_PER_S - returning_s,
+        sent_bytes=sent + returned * link.up_bytes_per_s / link.down_bytes_per_s,
+        seconds=makespan_s - transfer_s,
     )
 
 

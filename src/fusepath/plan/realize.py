@@ -61,11 +61,15 @@ def predict(
         convention=plan.convention,
     )
     paths = len(plan.cuts)
+    back_ns = None
+    if plan.segments:  # what a strip returns is known, however long it takes to compute
+        back_ns = strip_problem(setting, plan.tau, plan.segments).back_ns
     problem = setting.assemble(
         class_of=tuple(range(paths)),
         device_ns=nanoseconds(np.array(device_s, dtype=np.float64))[:, None],
         link_ns=nanoseconds(np.array(sent_bytes) / plan.link.up_bytes_per_s)[:, None],
         edge_ns=nanoseconds(np.array(edge_s) + setting.receiving_s(np.array(sent_bytes)))[:, None],
+        back_ns=back_ns,
         tail_ns=ns(tail_s),
     )
     return evaluate(problem, [number - 1 for number in plan.order], [1] * paths).timeline()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathTimes:
-    """Start and end of one path on device, link and edge server, in nanoseconds."""
+    """Start and end of one path on device, link, edge server and way back, in nanoseconds."""
 
     path: int
     cut: int
@@ -25,6 +25,8 @@ class PathTimes:
     link: tuple[int, int]
     edge: tuple[int, int]
     worker: int
+    back: tuple[int, int]
+    """When its part of the result returns; as it leaves the edge server if there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ class Schedule:
                 (Lane.DEVICE, item.device, 0),
                 (Lane.UPLINK, item.link, 0),
                 (Lane.EDGE, item.edge, item.worker),
+                (Lane.DOWNLINK, item.back, 0),
             ):
                 if end > start:
                     spans.append(_span(lane, start, end, path=item.path + 1, worker=worker))
@@ -71,7 +74,9 @@ def evaluate(problem: Problem, order: Sequence[int], cuts: Sequence[int]) -> Sch
     """The semi-active schedule: everything as early as the order allows (paper Eq. 4–6).
 
     The device computes one path at a time in the given order; the link sends first come, first
-    served; the edge server's workers take paths as they arrive; the tail waits for all paths.
+    served; the edge server's workers take paths as they arrive; the tail waits for all paths. Parts
+    of the result return first come, first served too, and what returns in the end returns after
+    them.
 
     Args:
         problem: the times.
@@ -90,28 +95,43 @@ def evaluate(problem: Problem, order: Sequence[int], cuts: Sequence[int]) -> Sch
         device_free, link_free = device_end, link_end
 
     workers = [(0, w) for w in range(problem.edge_workers or problem.paths)]
-    times: dict[int, PathTimes] = {}
+    served = []
     for link_end, path, cut, device, link in sorted(sent, key=lambda item: item[0]):
         free, worker = heapq.heappop(workers)
         start = max(free, link_end + problem.delay_ns)
         end = start + edge_ns[problem.class_of[path]][cut - 1]
         heapq.heappush(workers, (end, worker))
+        served.append((path, cut, device, link, (start, end), worker))
+
+    times: dict[int, PathTimes] = {}
+    back_free = last_back = 0
+    for path, cut, device, link, edge, worker in sorted(served, key=lambda item: item[4][1]):
+        start = max(back_free, edge[1]) if problem.shared_link else edge[1]
+        back_free = start + problem.back_times[problem.class_of[path]][cut - 1]
+        last_back = max(last_back, back_free)
         times[path] = PathTimes(
-            path=path, cut=cut, device=device, link=link, edge=(start, end), worker=worker
+            path=path,
+            cut=cut,
+            device=device,
+            link=link,
+            edge=edge,
+            worker=worker,
+            back=(start, back_free),
         )
 
     joined = max(item.edge[1] for item in times.values())
     tail_end = joined + problem.tail_ns
     offloaded = problem.tail_ns > 0 or any(
-        item.link[1] > item.link[0] or item.edge[1] > item.edge[0] for item in times.values()
+        end > start for item in times.values() for start, end in (item.link, item.edge, item.back)
     )
-    down_end = tail_end + (problem.down_ns if offloaded else 0)
+    down_start = max(tail_end, last_back)
+    down_end = down_start + (problem.down_ns if offloaded else 0)
     if not offloaded:  # nothing was sent, so nobody waits for a transmission
-        joined = tail_end = down_end = device_free
+        joined = tail_end = down_start = down_end = device_free
     return Schedule(
         paths=tuple(times[path] for path in order),
         tail=(joined, tail_end),
-        down=(tail_end, down_end),
+        down=(down_start, down_end),
     )
 
 

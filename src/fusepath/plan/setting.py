@@ -186,6 +186,13 @@ class Setting:
         call_s = self.edge.call_overhead_s if tau < self.graph.depth else 0.0
         return sum(self._edge_layers_s[tau:]) + call_s
 
+    def down_s(self, *, in_parts: bool) -> float:
+        """Seconds of what returns after all paths: the result, or the delay of its last part."""
+        if not self.convention.counts_result:
+            return 0.0
+        size = 0 if in_parts else result_bytes(self.graph, self.convention)
+        return size / self.link.down_bytes_per_s + self.link.delay_s
+
     def link_ns(self, tiled: Tiled) -> IntArray:
         """Transmission times of a tiling on this setting's link, by class and cut."""
         return nanoseconds(tiled.costs.up_bytes / self.link.up_bytes_per_s)
@@ -257,19 +264,20 @@ class Setting:
         link_ns: IntArray,
         edge_ns: IntArray,
         tail_ns: int,
+        back_ns: IntArray | None = None,
     ) -> Problem:
-        """A problem of these times, with what link and convention add to it."""
-        down_s = 0.0
-        if self.convention.counts_result:
-            size = result_bytes(self.graph, self.convention)
-            down_s = size / self.link.down_bytes_per_s + self.link.delay_s
+        """A problem of these times, with what link and convention add to it.
+
+        The delay is paid once on the way back, by what returns last.
+        """
         return Problem(
             class_of=class_of,
             device_ns=device_ns,
             link_ns=link_ns,
             edge_ns=edge_ns,
             tail_ns=tail_ns,
-            down_ns=ns(down_s),
+            back_ns=back_ns if self.convention.counts_result else None,
+            down_ns=ns(self.down_s(in_parts=back_ns is not None)),
             delay_ns=ns(self.link.delay_s),
             edge_workers=self.convention.edge_workers,
             shared_link=self.convention.shared_link,

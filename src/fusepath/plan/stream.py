@@ -80,6 +80,8 @@ class _Layer:
     rows: StripRows
     costs: StripCosts
     tail_s: float
+    down_s: float
+    """What returns after all strips."""
 
     @property
     def height(self) -> int:
@@ -87,20 +89,31 @@ class _Layer:
 
     @cached_property
     def per_row_s(self) -> FloatArray:
-        """Seconds per row of every map; shape (device, link, edge; cuts; maps)."""
-        seconds = self.costs.per_row.copy()
+        """Seconds per row of every map, by machine; shape (machines, cuts, maps)."""
+        return self.seconds_of(self.costs.per_row)
+
+    def seconds_of(self, costs: FloatArray) -> FloatArray:
+        """Costs of `StripCosts` in seconds on device, link, edge and, for parts, the way back."""
+        machines = 4 if self.returns_parts else 3
+        seconds = costs[:machines].copy()
         seconds[1] /= self.setting.link.up_bytes_per_s
+        seconds[3:] /= self.setting.link.down_bytes_per_s
         return seconds
+
+    @property
+    def returns_parts(self) -> bool:
+        """Whether every strip returns its rows of the result, and that takes time."""
+        return self.rows.makes_outputs and self.setting.convention.counts_result
 
     @cached_property
     def loads_s(self) -> FloatArray:
-        """Seconds of the whole prefix on device, link and edge server, by cut; shape (3, cuts)."""
+        """Seconds of the whole prefix by machine and cut; shape (machines, cuts)."""
         return self.per_row_s @ self.costs.stops[:, -1]
 
     @cached_property
     def pair_bounds_s(self) -> FloatArray:
         """What two segments with these cuts cannot beat; shape (cuts, cuts)."""
-        return _pair_bounds(self.loads_s) + self.tail_s
+        return _pair_bounds(self.loads_s) + self.tail_s + self.down_s
 
     def fixed_s(self, cuts: Sequence[int]) -> float:
         """What a usual number of strips costs on the machine where it costs most."""
@@ -124,7 +137,7 @@ class _Layer:
             resume: layer from which the segment goes on; None for the first one.
 
         Returns:
-            Shape (3, choices, strips).
+            Shape (machines, choices, strips).
         """
         ready, stops = self.costs.ready, self.costs.stops
         source = self.rows.stops[self.rows.graph.input.name]
@@ -325,12 +338,13 @@ def strip_problem(setting: Setting, tau: int, segments: Sequence[Segment]) -> Pr
         GeometryError: the fused layer cannot be cut into strips.
     """
     layer = _layer(setting, tau, NO_CONSTRAINTS)
-    device_s, sent_bytes, edge_s = _durations(layer, segments)
+    times_ns = nanoseconds(_durations(layer, segments))
     return setting.assemble(
-        class_of=tuple(range(len(device_s))),
-        device_ns=nanoseconds(device_s)[:, None],
-        link_ns=nanoseconds(sent_bytes / setting.link.up_bytes_per_s)[:, None],
-        edge_ns=nanoseconds(edge_s)[:, None],
+        class_of=tuple(range(times_ns.shape[1])),
+        device_ns=times_ns[0, :, None],
+        link_ns=times_ns[1, :, None],
+        edge_ns=times_ns[2, :, None],
+        back_ns=times_ns[3, :, None] if layer.returns_parts else None,
         tail_ns=ns(layer.tail_s),
     )
 
@@ -355,7 +369,8 @@ def _layer(setting: Setting, tau: int, constraints: Constraints) -> _Layer:
         convention=setting.convention,
         compression=setting.compression,
     )
-    return _Layer(setting, constraints, rows, costs, setting.tail_s(tau))
+    down_s = setting.down_s(in_parts=rows.makes_outputs)
+    return _Layer(setting, constraints, rows, costs, setting.tail_s(tau), down_s)
 
 
 def _pairs(layer: _Layer, best_s: Callable[[], float]) -> Iterator[_Candidate]:
@@ -428,7 +443,7 @@ def _candidate(
             kept_edges.append(edge)
         start = edge
     return _Candidate(
-        makespan_s=time_s + layer.tail_s + layer.fixed_s(kept_cuts),
+        makespan_s=time_s + layer.tail_s + layer.down_s + layer.fixed_s(kept_cuts),
         tau=layer.rows.tau,
         cuts=tuple(kept_cuts),
         edges=tuple(kept_edges),
@@ -523,13 +538,11 @@ def _segments(
 
 
 def _makespan_of(layer: _Layer, segments: Sequence[Segment]) -> float:
-    device_s, sent_bytes, edge_s = _durations(layer, segments)
-    link_s = sent_bytes / layer.setting.link.up_bytes_per_s
-    return float(_chain(np.stack([device_s, link_s, edge_s]))) + layer.tail_s
+    return float(_chain(_durations(layer, segments))) + layer.tail_s + layer.down_s
 
 
 def _durations(layer: _Layer, segments: Sequence[Segment]) -> FloatArray:
-    """Device seconds, bytes and edge seconds of every strip, fixed costs included."""
+    """Seconds of every strip by machine, fixed costs included; shape (machines, strips)."""
     setting, tau = layer.setting, layer.rows.tau
     parts = []
     resumes = resume_layers(
@@ -544,16 +557,16 @@ def _durations(layer: _Layer, segments: Sequence[Segment]) -> FloatArray:
         costs[2] += setting.edge.strip_s(segment.cut, tau) * (costs[2] > 0)
         costs[2] += setting.receiving_s(costs[1])
         parts.append(costs)
-    return np.concatenate(parts, axis=1)
+    return layer.seconds_of(np.concatenate(parts, axis=1))
 
 
 def _chain(durations: FloatArray) -> FloatArray:
-    """When the edge server is through with strips that pass three machines in order.
+    """When the last machine is through with strips that pass all of them in order.
 
     ``end_i = max(end_{i−1}, arrived_i) + duration_i`` in closed form, for each machine in turn.
     """
     ends = np.cumsum(durations[0], axis=-1)
-    for machine in (1, 2):
+    for machine in range(1, len(durations)):
         work = np.cumsum(durations[machine], axis=-1)
         ends = work + np.maximum.accumulate(ends - (work - durations[machine]), axis=-1)
     return ends[..., -1]
@@ -562,13 +575,13 @@ def _chain(durations: FloatArray) -> FloatArray:
 def _pair_bounds(loads: FloatArray) -> FloatArray:
     """For every pair of cuts, the least largest load when work is shared out freely.
 
-    ``min over x of max over machines of x·a + (1 − x)·b`` is reached at an end or where two of the
-    three lines cross. Halos and the beginning and end of the pipeline come on top of it.
+    ``min over x of max over machines of x·a + (1 − x)·b`` is reached at an end or where two of
+    these lines cross. Halos and the beginning and end of the pipeline come on top of it.
     """
     first, second = loads[:, :, None], loads[:, None, :]
     slope = first - second
     shares = [np.zeros(slope.shape[1:]), np.ones(slope.shape[1:])]
-    for one, other in itertools.combinations(range(3), 2):
+    for one, other in itertools.combinations(range(len(loads)), 2):
         steepness = slope[one] - slope[other]
         gap = np.broadcast_to(second[other] - second[one], steepness.shape)
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -19,8 +19,9 @@ _LABEL_WIDTH = 9
 def gantt(timeline: Timeline, *, width: int = 72, until_s: float | None = None) -> str:
     """Draw a timeline.
 
-    A path shows as its number (letters after 9), the tail as ``T``, the result as ``R``. Where two
-    spans fall into one character, the longer one shows; a span never vanishes because it is short.
+    A path and its part of the result show as its number (letters after 9), the tail as ``T``, what
+    returns in the end as ``R``. Where two spans fall into one character, the longer one shows; a
+    span never vanishes because it is short.
 
     Args:
         timeline: predicted or measured.

@@ -57,15 +57,19 @@ class _Play:
     spans: list[Span] = field(default_factory=list)
     link_queue: deque[int] = field(default_factory=deque)
     edge_queue: deque[int] = field(default_factory=deque)
+    down_queue: deque[int] = field(default_factory=deque)
     link_busy: bool = False
+    down_busy: bool = False
     idle_workers: list[int] = field(default_factory=list)
     to_compute: deque[int] = field(default_factory=deque)
     to_finish: int = 0
+    to_return: int = 0
+    tail_done: bool = False
     offloaded: bool = False
 
     def run(self) -> Timeline:
         self.to_compute = deque(self.order)
-        self.to_finish = self.problem.paths
+        self.to_finish = self.to_return = self.problem.paths
         self.idle_workers = list(range(self.problem.edge_workers or self.problem.paths))
         self._compute_next()
         while self.events:
@@ -91,7 +95,9 @@ class _Play:
             )
         self._after(duration, act)
 
-    def _time(self, table: NDArray[np.int64], path: int) -> int:
+    def _time(self, table: NDArray[np.int64] | None, path: int) -> int:
+        if table is None:
+            return 0
         return int(table[self.problem.class_of[path], self.cuts[path] - 1])
 
     def _compute_next(self) -> None:
@@ -111,7 +117,8 @@ class _Play:
             self.link_busy = True
             duration = self._time(self.problem.link_ns, path)
             edge_ns = self._time(self.problem.edge_ns, path)
-            self.offloaded |= duration > 0 or edge_ns > 0 or self.problem.tail_ns > 0
+            back_ns = self._time(self.problem.back_ns, path)
+            self.offloaded |= max(duration, edge_ns, back_ns, self.problem.tail_ns) > 0
             self._work(Lane.UPLINK, duration, path, partial(self._sent, path))
 
     def _sent(self, path: int) -> None:
@@ -128,17 +135,36 @@ class _Play:
         while self.edge_queue and self.idle_workers:
             path, worker = self.edge_queue.popleft(), self.idle_workers.pop(0)
             duration = self._time(self.problem.edge_ns, path)
-            self._work(Lane.EDGE, duration, path, partial(self._served, worker), worker)
+            self._work(Lane.EDGE, duration, path, partial(self._served, path, worker), worker)
 
-    def _served(self, worker: int) -> None:
+    def _served(self, path: int, worker: int) -> None:
         self.idle_workers.append(worker)
         self.to_finish -= 1
         self._serve_next()
+        self.down_queue.append(path)
+        self._return_next()
         if self.to_finish == 0:
-            self._work(Lane.EDGE, self.problem.tail_ns, None, self._return_result)
+            self._work(Lane.EDGE, self.problem.tail_ns, None, self._tail_ended)
 
-    def _return_result(self) -> None:
-        if self.offloaded:
+    def _return_next(self) -> None:
+        while self.down_queue and not (self.down_busy and self.problem.shared_link):
+            path = self.down_queue.popleft()
+            self.down_busy = True
+            duration = self._time(self.problem.back_ns, path)
+            self._work(Lane.DOWNLINK, duration, path, self._returned)
+
+    def _returned(self) -> None:
+        self.down_busy = False
+        self.to_return -= 1
+        self._return_next()
+        self._end()
+
+    def _tail_ended(self) -> None:
+        self.tail_done = True
+        self._end()
+
+    def _end(self) -> None:
+        if self.offloaded and self.tail_done and self.to_return == 0:
             self._work(Lane.DOWNLINK, self.problem.down_ns, None, _nothing)
 
 

@@ -70,6 +70,11 @@ class StripRows:
         """Rows of the fused layer."""
         return self.graph.tensors[self.graph.frontier(self.tau)[0]].size(0)
 
+    @property
+    def makes_outputs(self) -> bool:
+        """Whether rows of the fused layer are rows of the result: nothing is left behind it."""
+        return self.tau == self.graph.depth
+
     @cached_property
     def ready(self) -> Mapping[str, IntArray]:
         """Rows of each map that can be made, by rows of the input released ``0 … input height``."""

@@ -10,7 +10,7 @@ from fusepath.timeline.span import Lane
 if TYPE_CHECKING:
     from fusepath.timeline.span import Span, Timeline
 
-_ORDER = (Lane.DEVICE, Lane.UPLINK, Lane.EDGE)
+_ORDER = (Lane.DEVICE, Lane.UPLINK, Lane.EDGE, Lane.DOWNLINK)
 
 
 def violations(
@@ -19,9 +19,10 @@ def violations(
     """Everything impossible in a timeline; empty when it is possible.
 
     No span ends before it starts; a lane does one thing at a time (each edge worker is a lane of
-    its own); a path is computed on the device, then sent, then computed at the edge; the tail
-    starts when all paths are done; the result returns last. A measured timeline is held to
-    ``tolerance_s`` plus its own clock error between the two machines.
+    its own); a path is computed on the device, then sent, then computed at the edge, then its part
+    of the result returns; the tail starts when all paths are done; what returns for all of them
+    returns last. A measured timeline is held to ``tolerance_s`` plus its own clock error between
+    the two machines.
 
     Args:
         timeline: what to check.
@@ -36,7 +37,7 @@ def violations(
     ]
     lanes: dict[tuple[Lane, int], list[Span]] = {}
     for span in timeline.spans:
-        if span.lane is not Lane.UPLINK or shared_link:
+        if span.lane not in {Lane.UPLINK, Lane.DOWNLINK} or shared_link:
             lanes.setdefault((span.lane, span.worker), []).append(span)
     for spans in lanes.values():
         spans.sort(key=lambda s: (s.start_s, s.end_s))
@@ -59,10 +60,10 @@ def _causes(timeline: Timeline, slack: float) -> list[str]:
 
 
 def _must_precede(earlier: Span, later: Span) -> bool:
-    if later.lane is Lane.DOWNLINK:
-        return earlier.lane is not Lane.DOWNLINK
     if later.path is None:
-        return earlier.path is not None
+        if later.lane is Lane.DOWNLINK:
+            return earlier.lane is not Lane.DOWNLINK or earlier.path is not None
+        return earlier.lane is not Lane.DOWNLINK and earlier.path is not None
     if earlier.path != later.path:
         return False
     return _ORDER.index(earlier.lane) < _ORDER.index(later.lane)

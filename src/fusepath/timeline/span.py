@@ -19,8 +19,9 @@ class Lane(StrEnum):
 class Span(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One piece of work on one lane.
 
-    ``path`` is the 1-based path, or None for the tail and the result. Times are seconds since the
-    start of the inference. ``worker`` tells the edge server's workers apart (0-based).
+    ``path`` is the 1-based path, or None for the tail and what returns for all paths. Times are
+    seconds since the start of the inference. ``worker`` tells the edge server's workers apart
+    (0-based).
     """
 
     lane: Lane

@@ -115,6 +115,14 @@ class EdgeSpan(_message.Message):
     end_ns: int
     def __init__(self, path: _Optional[int] = ..., worker: _Optional[int] = ..., start_ns: _Optional[int] = ..., end_ns: _Optional[int] = ...) -> None: ...
 
+class Part(_message.Message):
+    __slots__ = ("path", "tensors")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    TENSORS_FIELD_NUMBER: _ClassVar[int]
+    path: int
+    tensors: _containers.RepeatedCompositeFieldContainer[Tensor]
+    def __init__(self, path: _Optional[int] = ..., tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ...) -> None: ...
+
 class Result(_message.Message):
     __slots__ = ("tensors", "spans", "macs")
     TENSORS_FIELD_NUMBER: _ClassVar[int]
@@ -126,9 +134,11 @@ class Result(_message.Message):
     def __init__(self, tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., spans: _Optional[_Iterable[_Union[EdgeSpan, _Mapping]]] = ..., macs: _Optional[int] = ...) -> None: ...
 
 class Download(_message.Message):
-    __slots__ = ("ack", "result")
+    __slots__ = ("ack", "result", "part")
     ACK_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
+    PART_FIELD_NUMBER: _ClassVar[int]
     ack: Ack
     result: Result
-    def __init__(self, ack: _Optional[_Union[Ack, _Mapping]] = ..., result: _Optional[_Union[Result, _Mapping]] = ...) -> None: ...
+    part: Part
+    def __init__(self, ack: _Optional[_Union[Ack, _Mapping]] = ..., result: _Optional[_Union[Result, _Mapping]] = ..., part: _Optional[_Union[Part, _Mapping]] = ...) -> None: ...

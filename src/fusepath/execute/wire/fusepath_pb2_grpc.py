@@ -94,7 +94,8 @@ class EdgeServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Infer(self, request_iterator, context):
-        """One inference: Start, then one Piece per path; one Ack per piece, then the Result.
+        """One inference: Start, then one Piece per path; one Ack per piece, then the Result, before
+        which its parts may have come.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -25,10 +25,10 @@ from fusepath.plan import (
     pruned_brute_force,
     violations,
 )
-from fusepath.plan.demand import ChosenDemand, StripsDemand, TilesDemand, WholeDemand
 from fusepath.plan.jps import johnson_partition
+from fusepath.plan.limits.demand import ChosenDemand, StripsDemand, TilesDemand, WholeDemand
+from fusepath.plan.limits.within import schedule_within, without
 from fusepath.plan.offload import Segment
-from fusepath.plan.within import schedule_within, without
 from fusepath.tiling import Grid
 from tests.networks import networks
 from tests.plans import hand_made

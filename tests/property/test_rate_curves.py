@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusepath.cost import RUNTIME, Convention, Link
-from fusepath.plan.envelope import fewest, lower_envelope
-from fusepath.plan.rate_curve import Line, RateCurve, follows_lines, rate_curve
-from fusepath.plan.steps import Steps
+from fusepath.plan.book.envelope import fewest, lower_envelope
+from fusepath.plan.book.rate_curve import Line, RateCurve, follows_lines, rate_curve
+from fusepath.plan.book.steps import Steps
 
 FASTEST, SLOWEST = 1e-7, 1e-5  # 10 MB/s and 0.1 MB/s
 

@@ -139,7 +139,7 @@ def test_without_time_exact_still_gives_a_bound_and_a_schedule(problem: Problem)
 @given(problems(max_paths=6, max_cuts=4, largest=50))
 def test_the_general_solver_agrees(problem: Problem):
     pytest.importorskip("highspy")
-    from fusepath.plan.milp import milp  # noqa: PLC0415
+    from fusepath.plan.exact.milp import milp  # noqa: PLC0415
 
     if problem.edge_workers > 1 or (problem.edge_workers == 1 and not problem.shared_link):
         return

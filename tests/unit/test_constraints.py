@@ -20,8 +20,8 @@ from fusepath.plan import (
     make_plans,
     save_plan,
 )
-from fusepath.plan.demand import StripsDemand, TilesDemand, WholeDemand
-from fusepath.plan.memory import weight_bytes
+from fusepath.plan.limits.demand import StripsDemand, TilesDemand, WholeDemand
+from fusepath.plan.limits.memory import weight_bytes
 from fusepath.tiling import Grid
 from tests.networks import skipped_input
 from tests.plans import plan_of

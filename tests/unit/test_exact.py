@@ -20,10 +20,10 @@ from fusepath.plan import (
     pruned_brute_force,
     violations,
 )
-from fusepath.plan.choices import choices_of
 from fusepath.plan.exact import exact
-from fusepath.plan.milp import milp
-from fusepath.plan.pareto import unbeaten
+from fusepath.plan.exact.choices import choices_of
+from fusepath.plan.exact.milp import milp
+from fusepath.plan.exact.pareto import unbeaten
 from fusepath.plan.result import SolveResult, Status
 from fusepath.tiling import Grid
 

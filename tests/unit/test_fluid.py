@@ -15,8 +15,8 @@ from fusepath.onnx_io import load_model
 from fusepath.plan import NS_PER_S, Search, Setting, evaluate
 from fusepath.plan.exact import exact
 from fusepath.plan.fluid import best_weights_for, fluid_bound, fluid_bound_s
-from fusepath.plan.fluid_shares import shares_of
-from fusepath.plan.min_cut import INFINITE, FlowNetwork
+from fusepath.plan.fluid.min_cut import INFINITE, FlowNetwork
+from fusepath.plan.fluid.shares import shares_of
 from fusepath.plan.planner import ALGORITHMS
 from fusepath.tiling import Grid
 from tests.networks import networks

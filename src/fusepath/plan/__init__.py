@@ -1,18 +1,18 @@
 """Who does what when: problems, algorithms, bounds, checks and plan files. Pure."""
 
-from fusepath.plan.book import BookEntry, PlanBook, PlannedRate, load_book, save_book
-from fusepath.plan.book_search import make_book
+from fusepath.plan.book.book import BookEntry, PlanBook, PlannedRate, load_book, save_book
+from fusepath.plan.book.search import make_book
 from fusepath.plan.bounds import lower_bound_ns, machine_bound_ns, path_bound_ns
 from fusepath.plan.brute_force import brute_force
 from fusepath.plan.check import violations
-from fusepath.plan.check_limits import limit_violations
 from fusepath.plan.compressed import plans_with_and_without
-from fusepath.plan.constraints import NO_CONSTRAINTS, Constraints
 from fusepath.plan.exact import exact
+from fusepath.plan.exact.milp import milp
 from fusepath.plan.fluid import FluidBound, fluid_bound, fluid_bound_s
 from fusepath.plan.found import Found, Search
 from fusepath.plan.jps import johnson_partition
-from fusepath.plan.milp import milp
+from fusepath.plan.limits.check import limit_violations
+from fusepath.plan.limits.constraints import NO_CONSTRAINTS, Constraints
 from fusepath.plan.minimizing_waiting import minimizing_waiting
 from fusepath.plan.offload import InputFormat, ModelReference, Plan, Segment, load_plan, save_plan
 from fusepath.plan.planner import ALGORITHMS, make_plan, make_plans, promising, shortlist

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from fusepath.plan.constraints import NO_CONSTRAINTS, Constraints
+from fusepath.plan.limits.constraints import NO_CONSTRAINTS, Constraints
 from fusepath.tiling import Grid
 
 if TYPE_CHECKING:

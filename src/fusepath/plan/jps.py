@@ -19,8 +19,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fusepath.plan.exact.sequence import johnson_key
 from fusepath.plan.schedule import evaluate
-from fusepath.plan.sequence import johnson_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

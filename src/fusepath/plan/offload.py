@@ -9,8 +9,8 @@ import msgspec
 from fusepath import jsonfile
 from fusepath.cost import Compression, Convention, Link, Machine
 from fusepath.errors import FileFormatError, FusepathError
-from fusepath.plan.check_limits import limit_violations
-from fusepath.plan.constraints import Constraints
+from fusepath.plan.limits.check import limit_violations
+from fusepath.plan.limits.constraints import Constraints
 from fusepath.tiling import Band, Grid, StripTiling, TileSizes, Tiling, check_tileable
 from fusepath.timeline import Timeline
 

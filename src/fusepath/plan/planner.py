@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fusepath.errors import InfeasibleError, InputError, UnsupportedOperatorError
-from fusepath.plan.constraints import MACS, NO_CONSTRAINTS
-from fusepath.plan.demand import WholeDemand
 from fusepath.plan.fluid import fluid_bound_s
 from fusepath.plan.found import WHOLE, Found, Search, ranked
+from fusepath.plan.limits.constraints import MACS, NO_CONSTRAINTS
+from fusepath.plan.limits.demand import WholeDemand
 from fusepath.plan.offload import MAX_PATHS, InputFormat, ModelReference, Plan
 from fusepath.plan.problem import NS_PER_S
 from fusepath.plan.psomw import search_swarm
@@ -33,7 +33,7 @@ from fusepath.version import VERSION
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from fusepath.plan.constraints import Constraints
+    from fusepath.plan.limits.constraints import Constraints
     from fusepath.plan.setting import Setting
     from fusepath.plan.stream import StreamFound
 

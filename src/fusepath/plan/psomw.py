@@ -27,19 +27,19 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from fusepath.errors import InfeasibleError, InputError
-from fusepath.plan.demand import TilesDemand
 from fusepath.plan.fluid import fluid_bound_s
 from fusepath.plan.found import Found, ranked
+from fusepath.plan.limits.demand import TilesDemand
+from fusepath.plan.limits.within import schedule_within
 from fusepath.plan.minimizing_waiting import minimizing_waiting
 from fusepath.plan.problem import NS_PER_S
-from fusepath.plan.within import schedule_within
 from fusepath.tiling import Grid, TileSizes, check_tileable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from fusepath.plan.constraints import Constraints
     from fusepath.plan.found import Search
+    from fusepath.plan.limits.constraints import Constraints
     from fusepath.plan.schedule import Schedule
     from fusepath.plan.setting import Setting
     from fusepath.tiling import Sizes

@@ -18,9 +18,9 @@ import numpy as np
 
 from fusepath.cost import StripCosts, strip_costs
 from fusepath.errors import GeometryError, InfeasibleError
-from fusepath.plan.constraints import NO_CONSTRAINTS
-from fusepath.plan.demand import StripsDemand
-from fusepath.plan.memory import weight_bytes
+from fusepath.plan.limits.constraints import NO_CONSTRAINTS
+from fusepath.plan.limits.demand import StripsDemand
+from fusepath.plan.limits.memory import weight_bytes
 from fusepath.plan.offload import Segment
 from fusepath.plan.problem import Problem, nanoseconds, ns
 from fusepath.tiling import StripRows, resume_layers
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fusepath.plan.constraints import Constraints
+    from fusepath.plan.limits.constraints import Constraints
     from fusepath.plan.setting import Setting
 
     BoolArray = NDArray[np.bool_]

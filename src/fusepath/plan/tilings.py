@@ -13,24 +13,24 @@ import numpy as np
 from fusepath.errors import InfeasibleError
 from fusepath.plan.bounds import lower_bound_ns
 from fusepath.plan.brute_force import brute_force
-from fusepath.plan.demand import TilesDemand
 from fusepath.plan.exact import exact
 from fusepath.plan.fluid import fluid_bound_s
 from fusepath.plan.found import Found, Search, ranked
 from fusepath.plan.jps import johnson_partition
+from fusepath.plan.limits.demand import TilesDemand
+from fusepath.plan.limits.within import Within, schedule_within
 from fusepath.plan.minimizing_waiting import minimizing_waiting_within, must_exceed
 from fusepath.plan.offload import MAX_PATHS
 from fusepath.plan.problem import NS_PER_S, ns
 from fusepath.plan.promise import quick_bounds_ns
 from fusepath.plan.pruned import faster_schedule, pruned_brute_force
 from fusepath.plan.unequal import improve_sizes
-from fusepath.plan.within import Within, schedule_within
 from fusepath.tiling import Grid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from fusepath.plan.constraints import Shortfall
+    from fusepath.plan.limits.constraints import Shortfall
     from fusepath.plan.problem import Problem
     from fusepath.plan.schedule import Schedule
     from fusepath.plan.setting import Setting, Tiled

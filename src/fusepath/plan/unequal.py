@@ -14,15 +14,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fusepath.cost import cut_bytes
-from fusepath.plan.demand import TilesDemand
-from fusepath.plan.within import schedule_within
+from fusepath.plan.limits.demand import TilesDemand
+from fusepath.plan.limits.within import schedule_within
 from fusepath.tiling import Grid, TileSizes, even_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from fusepath.plan.constraints import Constraints
     from fusepath.plan.found import Found, Search
+    from fusepath.plan.limits.constraints import Constraints
     from fusepath.plan.problem import Problem
     from fusepath.plan.schedule import Schedule
     from fusepath.plan.setting import Setting

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.plan.order_free import MOST_LABELS, Shares, can_end, weighted
-from fusepath.plan.pareto import unbeaten
+from fusepath.plan.exact.order_free import MOST_LABELS, Shares, can_end, weighted
+from fusepath.plan.exact.pareto import unbeaten
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from fusepath.plan.choices import Choices, Pick
+    from fusepath.plan.exact.choices import Choices, Pick
 
     IntArray = NDArray[np.int64]
 

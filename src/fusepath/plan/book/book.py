@@ -11,9 +11,9 @@ import msgspec
 from fusepath import jsonfile
 from fusepath.cost import Link
 from fusepath.errors import InputError
+from fusepath.plan.book.steps import Steps
 from fusepath.plan.offload import Plan
 from fusepath.plan.problem import NS_PER_S
-from fusepath.plan.steps import Steps
 from fusepath.timeline import Timeline
 from fusepath.units import format_bytes_per_s
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusepath.cost import cut_bytes, layer_macs
-from fusepath.plan.memory import strip_bytes, tile_bytes, weight_bytes, whole_bytes
+from fusepath.plan.limits.memory import strip_bytes, tile_bytes, weight_bytes, whole_bytes
 from fusepath.plan.work import strip_work
 from fusepath.tiling import StripTiling, Tiling
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from fusepath.cost import Convention, PathCosts
     from fusepath.graph import ModelGraph
-    from fusepath.plan.constraints import Constraints
+    from fusepath.plan.limits.constraints import Constraints
     from fusepath.plan.offload import Segment
     from fusepath.plan.setting import Setting
     from fusepath.plan.work import PlanWork

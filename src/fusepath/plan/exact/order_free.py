@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.plan.pareto import unbeaten
+from fusepath.plan.exact.pareto import unbeaten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from fusepath.plan.choices import Choices, Pick
+    from fusepath.plan.exact.choices import Choices, Pick
 
     IntArray = NDArray[np.int64]
 

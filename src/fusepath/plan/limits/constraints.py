@@ -21,7 +21,7 @@ MACS, UPLOAD, MEMORY = "--device-macs", "--upload", "--device-memory"
 
 
 class Demand(Protocol):
-    """What an arrangement takes; `fusepath.plan.demand` works it out, and only what is asked."""
+    """What an arrangement takes; `limits.demand` works it out, and only what is asked."""
 
     @property
     def device_macs(self) -> int:

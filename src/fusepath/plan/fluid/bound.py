@@ -45,8 +45,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.plan.fluid_shares import Shares, shares_of
-from fusepath.plan.min_cut import INFINITE, FlowNetwork
+from fusepath.plan.fluid.min_cut import INFINITE, FlowNetwork
+from fusepath.plan.fluid.shares import Shares, shares_of
 from fusepath.plan.problem import NS_PER_S
 
 if TYPE_CHECKING:

@@ -20,18 +20,18 @@ from math import factorial
 from typing import TYPE_CHECKING
 
 from fusepath.plan.bounds import lower_bound_ns
-from fusepath.plan.choices import choices_of
-from fusepath.plan.labels import LabelSetting
+from fusepath.plan.exact.choices import choices_of
+from fusepath.plan.exact.labels import LabelSetting
+from fusepath.plan.exact.order_free import relax, shares_of
+from fusepath.plan.exact.sequence import good_order
 from fusepath.plan.minimizing_waiting import minimizing_waiting
-from fusepath.plan.order_free import relax, shares_of
 from fusepath.plan.result import SolveResult, Status
-from fusepath.plan.sequence import good_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fusepath.plan.choices import Choices, Pick
-    from fusepath.plan.order_free import Relaxed
+    from fusepath.plan.exact.choices import Choices, Pick
+    from fusepath.plan.exact.order_free import Relaxed
     from fusepath.plan.problem import Problem
     from fusepath.plan.schedule import Schedule
 

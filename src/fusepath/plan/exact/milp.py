@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fusepath.errors import InputError
-from fusepath.plan.choices import choices_of
+from fusepath.plan.exact.choices import choices_of
 from fusepath.plan.minimizing_waiting import minimizing_waiting
 from fusepath.plan.result import SolveResult, Status
 
 if TYPE_CHECKING:
-    from fusepath.plan.choices import Choices, Pick
+    from fusepath.plan.exact.choices import Choices, Pick
     from fusepath.plan.problem import Problem
     from fusepath.plan.schedule import Schedule
 

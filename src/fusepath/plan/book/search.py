@@ -13,13 +13,13 @@ import msgspec
 import numpy as np
 
 from fusepath.errors import InputError
-from fusepath.plan.book import BookEntry, PlanBook, PlannedRate, scaled, without_timeline
-from fusepath.plan.envelope import fewest, lower_envelope
+from fusepath.plan.book.book import BookEntry, PlanBook, PlannedRate, scaled, without_timeline
+from fusepath.plan.book.envelope import fewest, lower_envelope
+from fusepath.plan.book.rate_curve import crossing, follows_lines, rate_curve
+from fusepath.plan.book.steps import steps_of
 from fusepath.plan.fluid import fluid_bound_s
 from fusepath.plan.planner import make_plan
 from fusepath.plan.problem import NS_PER_S
-from fusepath.plan.rate_curve import crossing, follows_lines, rate_curve
-from fusepath.plan.steps import steps_of
 from fusepath.units import format_bytes_per_s
 from fusepath.version import VERSION
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fusepath.cost import Link
+    from fusepath.plan.book.rate_curve import Line, RateCurve
+    from fusepath.plan.book.steps import Steps
     from fusepath.plan.offload import Plan
-    from fusepath.plan.rate_curve import Line, RateCurve
     from fusepath.plan.setting import Setting
-    from fusepath.plan.steps import Steps
 
     Progress = Callable[[int, int, str], None]
 

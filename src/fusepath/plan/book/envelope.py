@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fusepath.plan.rate_curve import RateCurve
+    from fusepath.plan.book.rate_curve import RateCurve
 
     FloatArray = NDArray[np.float64]
 

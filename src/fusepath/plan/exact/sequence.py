@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from fusepath.plan.choices import Choices, Pick
+    from fusepath.plan.exact.choices import Choices, Pick
 
 _MOST_PATHS_TO_MOVE = 40
 

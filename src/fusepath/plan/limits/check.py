@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from fusepath.graph import ModelGraph, Operator
-    from fusepath.plan.constraints import Constraints
+    from fusepath.plan.limits.constraints import Constraints
     from fusepath.plan.offload import Plan
     from fusepath.tiling import Box, StripTiling
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.plan.constraints import MACS, MEMORY, Shortfall
+from fusepath.plan.limits.constraints import MACS, MEMORY, Shortfall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from fusepath.plan.constraints import Constraints
-    from fusepath.plan.demand import TilesDemand
+    from fusepath.plan.limits.constraints import Constraints
+    from fusepath.plan.limits.demand import TilesDemand
     from fusepath.plan.problem import Problem
     from fusepath.plan.schedule import Schedule
 

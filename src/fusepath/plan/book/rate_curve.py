@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fusepath.cost import Convention, Link
+    from fusepath.plan.book.steps import Steps
     from fusepath.plan.schedule import Schedule
-    from fusepath.plan.steps import Steps
 
     FloatArray = NDArray[np.float64]
     Pace = TypeVar("Pace", float, FloatArray)

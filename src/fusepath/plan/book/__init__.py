@@ -1,0 +1,1 @@
+"""The best plan for every link rate of a range."""

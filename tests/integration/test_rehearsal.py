@@ -151,7 +151,9 @@ def test_auto_runs_what_it_rehearsed_and_reports_that_prediction(model, edge: Ed
         std=(1.0,),
     )
 
-    assert report.plan in listed
+    # Only the bound is shared by all that were listed.
+    done = msgspec.structs.replace(report.plan, lower_bound_s=0.0)
+    assert done in [msgspec.structs.replace(plan, lower_bound_s=0.0) for plan in listed]
     assert report.comparison is not None
     assert report.comparison.bit_equal
     assert not report.predicted.measured

@@ -14,7 +14,8 @@ from fusepath.errors import InfeasibleError, UnsupportedOperatorError
 from fusepath.onnx_io import load_model
 from fusepath.plan import NS_PER_S, Search, Setting, evaluate
 from fusepath.plan.exact import exact
-from fusepath.plan.fluid import best_weights_for, fluid_bound, fluid_bound_s
+from fusepath.plan.fluid import fluid_bound, fluid_bound_s
+from fusepath.plan.fluid.bound import best_weights_for
 from fusepath.plan.fluid.min_cut import INFINITE, FlowNetwork
 from fusepath.plan.fluid.shares import shares_of
 from fusepath.plan.planner import ALGORITHMS

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fusepath.errors import InfeasibleError, InputError, UnsupportedOperatorError
-from fusepath.plan.fluid import fluid_bound_s
+from fusepath.plan.fluid import fluid_bound_ns
 from fusepath.plan.found import WHOLE, Found, Search, ranked
 from fusepath.plan.limits.constraints import MACS, NO_CONSTRAINTS
 from fusepath.plan.limits.demand import WholeDemand
@@ -122,7 +122,7 @@ def search_stream(setting: Setting, search: Search) -> Found:
     """
     if search.grid is not None:
         raise InputError("stream chooses its own strips: leave out --grid")
-    bound_ns = int(fluid_bound_s(setting) * NS_PER_S)
+    bound_ns = fluid_bound_ns(setting)
     found = search_segments(
         setting,
         tau=search.tau,
@@ -163,7 +163,7 @@ def search_auto(setting: Setting, search: Search) -> Found:
         raise InputError("auto chooses for itself: leave out --grid and --tau")
     limit_s = AUTO_LIMIT_S if search.time_limit_s is None else search.time_limit_s
     until_s = time.perf_counter() + limit_s
-    bound_ns = int(fluid_bound_s(setting) * NS_PER_S)
+    bound_ns = fluid_bound_ns(setting)
     found: list[Found] = []
     reason: InfeasibleError | None = None
     for family in (no_fused_layers, search_stream, search_minimizing_waiting, _search_unequal):

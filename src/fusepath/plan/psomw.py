@@ -27,12 +27,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from fusepath.errors import InfeasibleError, InputError
-from fusepath.plan.fluid import fluid_bound_s
+from fusepath.plan.fluid import fluid_bound_ns
 from fusepath.plan.found import Found, ranked
 from fusepath.plan.limits.demand import TilesDemand
 from fusepath.plan.limits.within import schedule_within
 from fusepath.plan.minimizing_waiting import minimizing_waiting
-from fusepath.plan.problem import NS_PER_S
 from fusepath.tiling import Grid, TileSizes, check_tileable
 
 if TYPE_CHECKING:
@@ -134,7 +133,7 @@ def search_swarm(setting: Setting, search: Search) -> Found:
         raise InputError("psomw chooses tiles and fused layer itself: leave out --grid and --tau")
     check_tileable(setting.graph, 1)
     met = particle_swarm(_Layers(setting, search.constraints), np.random.default_rng(_SEED))
-    any_ns = int(fluid_bound_s(setting) * NS_PER_S)
+    any_ns = fluid_bound_ns(setting)
     return ranked((_found(swarm, any_ns) for swarm in met), search.top)
 
 

@@ -14,14 +14,14 @@ from fusepath.errors import InfeasibleError
 from fusepath.plan.bounds import lower_bound_ns
 from fusepath.plan.brute_force import brute_force
 from fusepath.plan.exact import exact
-from fusepath.plan.fluid import fluid_bound_s
+from fusepath.plan.fluid import fluid_bound_ns
 from fusepath.plan.found import Found, Search, ranked
 from fusepath.plan.jps import johnson_partition
 from fusepath.plan.limits.demand import TilesDemand
 from fusepath.plan.limits.within import Within, schedule_within
 from fusepath.plan.minimizing_waiting import minimizing_waiting_within, must_exceed
 from fusepath.plan.offload import MAX_PATHS
-from fusepath.plan.problem import NS_PER_S, ns
+from fusepath.plan.problem import ns
 from fusepath.plan.promise import quick_bounds_ns
 from fusepath.plan.pruned import faster_schedule, pruned_brute_force
 from fusepath.plan.unequal import improve_sizes
@@ -169,7 +169,7 @@ def best_tiling(setting: Setting, search: Search, solver: Solver) -> Found:
         return found
     better = improve_sizes(setting, search, found, solver.solve, last_cut=solver.last_cut)
     # Of unequal tiles there is no other bound than that of all plans.
-    any_ns = min(int(fluid_bound_s(setting) * NS_PER_S), better.schedule.makespan_ns)
+    any_ns = min(fluid_bound_ns(setting), better.schedule.makespan_ns)
     every = (replace(item, lower_bound_ns=any_ns) for item in (better, *found.all))
     return replace(ranked(every, search.top), evaluated=better.evaluated)
 

@@ -1,5 +1,5 @@
 """What no plan of any family can beat: rows shared out freely, without halos."""
 
-from fusepath.plan.fluid.bound import FluidBound, fluid_bound, fluid_bound_s
+from fusepath.plan.fluid.bound import FluidBound, fluid_bound, fluid_bound_ns, fluid_bound_s
 
-__all__ = ["FluidBound", "fluid_bound", "fluid_bound_s"]
+__all__ = ["FluidBound", "fluid_bound", "fluid_bound_ns", "fluid_bound_s"]

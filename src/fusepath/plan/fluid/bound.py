@@ -95,6 +95,11 @@ def fluid_bound_s(setting: Setting, *, whole_result: bool = False) -> float:
     return fluid_bound(setting, whole_result=whole_result).bound_s
 
 
+def fluid_bound_ns(setting: Setting) -> int:
+    """`fluid_bound_s` in whole nanoseconds, rounded down so that it stays a bound."""
+    return int(fluid_bound_s(setting) * NS_PER_S)
+
+
 def fluid_bound(setting: Setting, *, whole_result: bool = False) -> FluidBound:
     """The fluid bound of a network as a whole, over all fused layers, tilings, orders and cuts.
 

@@ -20,6 +20,8 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hypothesis.strategies import DrawFn
     from numpy.typing import NDArray
 
@@ -31,6 +33,15 @@ LARGEST = 2.0**18
 
 Shape = tuple[int, int, int]
 """Channels, height, width."""
+
+
+def with_weights(data: bytes, weights: Mapping[str, NDArray[Any]]) -> onnx.ModelProto:
+    """A model that declares some constants as external data, with their values put in."""
+    model = onnx.ModelProto.FromString(data)
+    for tensor in model.graph.initializer:
+        if tensor.name in weights:
+            tensor.CopyFrom(numpy_helper.from_array(weights[tensor.name], tensor.name))
+    return model
 
 
 def outputs_of(padded: int, extent: int, stride: int, ceil_below: int | None) -> int:

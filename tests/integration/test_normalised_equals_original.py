@@ -13,9 +13,10 @@ import pytest
 from onnx import numpy_helper, parser
 
 from fusepath.onnx_io import build_submodel, load_model, original_with_shape, read_model, zoo
+from tests.onnx_models import with_weights
 
 if TYPE_CHECKING:
-    from fusepath.onnx_io import Model
+    from fusepath.onnx_io import Model, SubModel
 
 TOLERANCE = 1e-6
 """Largest difference, as a fraction of the largest value."""
@@ -45,13 +46,17 @@ def run(data: bytes, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return dict(zip(names, session.run(names, feeds), strict=True))
 
 
+def run_part(part: SubModel, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return run(with_weights(part.data, part.weights).SerializeToString(), feeds)
+
+
 def run_chain(model: Model, image: np.ndarray, cuts: list[int]) -> dict[str, np.ndarray]:
     """Outputs of the network, computed by one sub-model after the other."""
     values = {model.graph.input.name: image}
     bounds = [0, *cuts, model.graph.depth]
     for before, last in pairwise(bounds):
         part = build_submodel(model, before + 1, last)
-        values |= run(part.data, {name: values[name] for name in part.inputs})
+        values |= run_part(part, {name: values[name] for name in part.inputs})
     return {name: values[name] for name in model.graph.outputs}
 
 
@@ -68,7 +73,8 @@ def assert_all_agree(model: Model, chains: list[list[int]]) -> None:
     feeds = {model.graph.input.name: image}
     expected = run(original_with_shape(model), feeds)
 
-    assert_same(run(model.proto.SerializeToString(), feeds), expected)
+    whole = with_weights(model.proto.SerializeToString(), model.weights)
+    assert_same(run(whole.SerializeToString(), feeds), expected)
     for cuts in chains:
         assert_same(run_chain(model, image, cuts), expected)
 
@@ -418,8 +424,8 @@ def test_a_symbolic_sub_model_runs_tiles_of_any_size():
     image = image.astype(np.float32)
     rows, _ = model.graph.strides[fused]
 
-    whole = run(part.data, {"image": image})[fused]
-    upper = run(part.data, {"image": image[:, :, : 6 * rows]})[fused]
+    whole = run_part(part, {"image": image})[fused]
+    upper = run_part(part, {"image": image[:, :, : 6 * rows]})[fused]
 
     assert whole.shape == model.graph.tensors[fused].shape
     np.testing.assert_array_equal(upper[:, :, :2], whole[:, :, :2])

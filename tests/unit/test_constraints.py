@@ -24,6 +24,7 @@ from fusepath.plan.limits.demand import StripsDemand, TilesDemand, WholeDemand
 from fusepath.plan.limits.memory import weight_bytes
 from fusepath.tiling import Grid
 from tests.networks import skipped_input
+from tests.onnx_models import with_weights
 from tests.plans import plan_of
 
 BINDING = {
@@ -211,7 +212,8 @@ def test_strips_are_counted_with_as_many_sub_models_as_the_device_has(squeezenet
 
 @pytest.mark.parametrize("cut", [2, 9, 30, 31])
 def test_weights_are_those_of_the_sub_model(squeezenet, cut):
-    sub = onnx.load_from_string(build_submodel(squeezenet, 1, cut - 1).data)
+    part = build_submodel(squeezenet, 1, cut - 1)
+    sub = with_weights(part.data, part.weights)
 
     stored = sum(onnx.numpy_helper.to_array(item).nbytes for item in sub.graph.initializer)
     assert weight_bytes(squeezenet.graph, cut) == stored

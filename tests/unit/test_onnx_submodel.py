@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from onnx import ModelProto, TensorProto, checker, helper, numpy_helper, parser
+from onnx import ModelProto, TensorProto, checker, numpy_helper, parser
 
 from fusepath.errors import ModelError
 from fusepath.onnx_io import build_submodel, load_model, original_with_shape, read_model
-from fusepath.onnx_io.wire import field_of, tensor_bytes
+from tests.onnx_models import with_weights
 
 BRANCHED = """<ir_version: 8, opset_import: ["": 17]>
     g (float[N,3,H,9] x) => (float[] y, float[] side) {
@@ -32,8 +32,22 @@ def branched():
     )
 
 
+@pytest.fixture(scope="module")
+def wide():
+    """Two layers: weights of 3 kB, and of 72 bytes."""
+    proto = parser.parse_model(
+        """<ir_version: 8, opset_import: ["": 17]> g (float[1,9,4,4] x) => (float[] y) {
+            a = Conv<pads = [1, 1, 1, 1]>(x, large)  y = Conv(a, small) }"""
+    )
+    rng = np.random.default_rng(0)
+    for name, shape in {"large": (9, 9, 3, 3), "small": (2, 9, 1, 1)}.items():
+        values = rng.standard_normal(shape, dtype=np.float32)
+        proto.graph.initializer.append(numpy_helper.from_array(values, name))
+    return read_model(proto.SerializeToString(), name="wide", source="w")
+
+
 def parsed(part) -> ModelProto:
-    proto = ModelProto.FromString(part.data)
+    proto = with_weights(part.data, part.weights)
     checker.check_model(proto, full_check=True)
     return proto
 
@@ -99,12 +113,38 @@ def test_only_the_weights_in_use_travel(branched):
 
 
 def test_weights_are_the_files_bit_for_bit(branched):
-    stored = {tensor.name: tensor for tensor in branched.proto.graph.initializer}
-    (travelled,) = parsed(build_submodel(branched, 1, 1)).graph.initializer
+    given = ModelProto.FromString(branched.original).graph.initializer
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in given}
 
-    np.testing.assert_array_equal(
-        numpy_helper.to_array(travelled), numpy_helper.to_array(stored["w1"])
-    )
+    for first, last, name in ((1, 1, "w1"), (2, 3, "w2")):
+        (travelled,) = parsed(build_submodel(branched, first, last)).graph.initializer
+        np.testing.assert_array_equal(numpy_helper.to_array(travelled), stored[name])
+
+
+def test_large_weights_are_shared_by_all_sub_models_and_small_ones_travel(wide):
+    one, other = build_submodel(wide, 1, 1), build_submodel(wide, 1, 2)
+
+    assert list(one.weights) == ["large"]
+    assert one.weights["large"] is other.weights["large"] is wide.weights["large"]
+    (named,) = ModelProto.FromString(one.data).graph.initializer
+    assert named.data_location == TensorProto.EXTERNAL
+    assert (tuple(named.dims), named.raw_data) == ((9, 9, 3, 3), b"")
+    assert list(build_submodel(wide, 2, 2).weights) == []
+    (small,) = ModelProto.FromString(build_submodel(wide, 2, 2).data).graph.initializer
+    assert numpy_helper.to_array(small).shape == (2, 9, 1, 1)
+
+
+def test_weights_go_with_the_sub_models_that_read_them():
+    model = load_model("zoo:squeezenet?size=65")
+
+    for last in range(1, model.graph.depth + 1):
+        part = build_submodel(model, last, last)
+        named = {
+            tensor.name
+            for tensor in ModelProto.FromString(part.data).graph.initializer
+            if tensor.data_location == TensorProto.EXTERNAL
+        }
+        assert named == set(part.weights)
 
 
 def test_constants_made_at_import_travel_too():
@@ -162,34 +202,3 @@ def test_every_range_of_a_zoo_network_is_a_valid_model():
         part = build_submodel(model, max(1, last - 2), last)
         proto = parsed(part)
         assert len(proto.graph.node) == len(model.graph.operators(max(1, last - 2), last))
-
-
-def test_weights_are_found_in_an_encoded_model_without_decoding_it():
-    tensors = [
-        numpy_helper.from_array(np.arange(count, dtype=np.float32), f"w{count}")
-        for count in (0, 1, 40, 5000)
-    ]
-    tensors.append(helper.make_tensor("listed", TensorProto.INT64, (3,), [1, -2, 2**40]))
-    graph = helper.make_graph([], "g", [], [], tensors)
-    data = helper.make_model(graph).SerializeToString()
-
-    found = tensor_bytes(data)
-
-    assert {name: TensorProto.FromString(bytes(view)) for name, view in found.items()} == {
-        tensor.name: tensor for tensor in tensors
-    }
-
-
-@pytest.mark.parametrize("size", [0, 1, 127, 128, 16383, 16384, 2**21])
-def test_a_pasted_field_is_the_one_protobuf_writes(size):
-    tensor = TensorProto(raw_data=bytes(size))
-
-    pasted = b"".join(field_of(TensorProto.RAW_DATA_FIELD_NUMBER, [bytes(size)]))
-
-    assert pasted == tensor.SerializeToString()
-
-
-@pytest.mark.parametrize("data", [b"\x3a", b"\x3a\xff", b"\x0b\x00", b"\xff" * 12])
-def test_bytes_that_are_no_protobuf_are_refused(data):
-    with pytest.raises(ModelError, match="damaged model"):
-        tensor_bytes(data)

@@ -166,7 +166,8 @@ def whole_time(model: Model, *, threads: int = 1, repeats: int = 5) -> Timing:
 
     ONNX Runtime folds more of it than of some originals.
     """
-    whole = Runner(build_submodel(model, 1, model.graph.depth).data, threads=threads)
+    sub = build_submodel(model, 1, model.graph.depth)
+    whole = Runner(sub.data, weights=sub.weights, threads=threads)
     feeds = {model.graph.input.name: _image(model)}
     return time_call(lambda: whole.run(feeds), repeats, threads=threads)
 
@@ -179,7 +180,7 @@ def each_layer(
     values: dict[str, Array] = {graph.input.name: _image(model)}
     for index in range(1, graph.depth + 1):
         sub = build_submodel(model, index, index)
-        runner = Runner(sub.data, outputs=sub.outputs, threads=threads)
+        runner = Runner(sub.data, weights=sub.weights, outputs=sub.outputs, threads=threads)
         feeds = {name: values[name] for name in sub.inputs}
         whole = _timed(runner, feeds, threads, repeats)
         pieces = []
@@ -225,7 +226,7 @@ def range_tiles(
     if first > last:
         return
     sub = build_submodel(model, first, last)
-    runner = Runner(sub.data, outputs=sub.outputs, threads=threads)
+    runner = Runner(sub.data, weights=sub.weights, outputs=sub.outputs, threads=threads)
     rng = np.random.default_rng(0)
     for grid, regions in _tiles(model, grids, first, last):
         feeds = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,8 @@ class Runner:
     """One ONNX Runtime session on the CPU.
 
     Args:
-        data: a serialised ONNX model without external data.
+        data: a serialised ONNX model.
+        weights: values of the constants that it declares as external data; they are not copied.
         outputs: names to return, in this order; None returns all.
         threads: threads for one operator; 1 keeps a shared machine predictable.
 
@@ -33,7 +35,12 @@ class Runner:
     """
 
     def __init__(
-        self, data: bytes, *, outputs: Sequence[str] | None = None, threads: int = 1
+        self,
+        data: bytes,
+        *,
+        weights: Mapping[str, Array] = MappingProxyType({}),
+        outputs: Sequence[str] | None = None,
+        threads: int = 1,
     ) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
@@ -41,6 +48,9 @@ class Runner:
         options.log_severity_level = 4  # errors come back as exceptions
         # Spinning threads would steal the core from whoever shares it.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # The session points into these, and ONNX Runtime does not keep them alive.
+        self._weights = [ort.OrtValue.ortvalue_from_numpy(value) for value in weights.values()]
+        options.add_external_initializers(list(weights), self._weights)
         try:
             self._session = ort.InferenceSession(data, sess_options=options, providers=[PROVIDER])
         except Exception as error:

@@ -78,7 +78,7 @@ def cut_tensors(model: Model, image: Array, form: InputFormat) -> Iterator[tuple
     values: dict[str, Array] = {graph.input.name: to_model_input(image, form)}
     for index in range(1, graph.depth):
         sub = build_submodel(model, index, index)
-        runner = Runner(sub.data, outputs=sub.outputs)
+        runner = Runner(sub.data, weights=sub.weights, outputs=sub.outputs)
         values |= runner.run({name: values[name] for name in sub.inputs})
         values = {name: values[name] for name in graph.frontier(index)}
         for name in graph.sent(index + 1):
@@ -171,7 +171,8 @@ def measured_compression(
 
 def _network_s(model: Model, values: Array, repeats: int = 5) -> float:
     graph = model.graph
-    whole = Runner(build_submodel(model, 1, graph.depth).data)
+    sub = build_submodel(model, 1, graph.depth)
+    whole = Runner(sub.data, weights=sub.weights)
     feeds = {graph.input.name: values}
     whole.run(feeds)
     return max(_least_s(lambda: whole.run(feeds), repeats), _LEAST_S)

@@ -74,7 +74,7 @@ class WholeStage:
         self._first, self._last = first, last
         self._model, self._form = model, form
         self._inputs = sub.inputs
-        self._runner = Runner(sub.data, outputs=sub.outputs, threads=threads)
+        self._runner = Runner(sub.data, weights=sub.weights, outputs=sub.outputs, threads=threads)
 
     sessions = 1
 
@@ -119,7 +119,7 @@ class TileStage:
         self._first, self._last = first, last
         self._model, self._tiling, self._form = model, tiling, form
         self._inputs = sub.inputs
-        self._runner = Runner(sub.data, outputs=sub.outputs, threads=threads)
+        self._runner = Runner(sub.data, weights=sub.weights, outputs=sub.outputs, threads=threads)
 
     sessions = 1
 

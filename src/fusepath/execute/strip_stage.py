@@ -68,7 +68,8 @@ class StripStage:
             if not sub.new_outputs and not sub.kept_outputs:
                 self._of_strip[strip] = None  # a strip too thin to reach these layers
                 return
-            self._shared[signature] = _Session(sub, Runner(sub.data, threads=self._threads))
+            runner = Runner(sub.data, weights=sub.weights, threads=self._threads)
+            self._shared[signature] = _Session(sub, runner)
         self._of_strip[strip] = self._shared[signature]
 
     @property

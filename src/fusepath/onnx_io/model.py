@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING
-
-from fusepath.onnx_io.wire import tensor_bytes
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
     from onnx import ModelProto
 
     from fusepath.graph import ModelGraph
@@ -18,11 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Model:
-    """A network ready to be planned and cut. Treat ``proto`` as read-only."""
+    """A network ready to be planned and cut. Treat ``proto`` and ``weights`` as read-only."""
 
     graph: ModelGraph
     proto: ModelProto = field(repr=False)
     """Normalised: static shapes, no constants computed in the graph, explicit pads."""
+    weights: Mapping[str, NDArray[Any]] = field(repr=False)
+    """Values of the constants that ``proto`` only names."""
     original: bytes = field(repr=False)
     """The model file as it was given."""
     source: str
@@ -32,8 +32,3 @@ class Model:
     def sha256(self) -> str:
         """Hexadecimal digest of the original file."""
         return self.graph.sha256
-
-    @cached_property
-    def stored_weights(self) -> Mapping[str, memoryview]:
-        """Where in ``original`` each initialiser lies, as an encoded tensor; nothing is copied."""
-        return tensor_bytes(self.original)

@@ -18,9 +18,12 @@ from fusepath.onnx_io.naming import named
 from fusepath.onnx_io.normalise import normalise
 from fusepath.onnx_io.operators import operators
 from fusepath.onnx_io.parse import parse, standard_opset
+from fusepath.onnx_io.weights import set_apart
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from onnx import TensorProto
 
     from fusepath.graph import Tensor
 
@@ -57,9 +60,9 @@ def read_model(
             tensors=tensors,
             operators=operators(draft, types),
         )
-        return Model(
-            graph=graph, proto=_closed(proto, draft, tensors), original=data, source=source
-        )
+        constants, weights = set_apart(draft.constants.values())
+        closed = _closed(draft, constants, tensors)
+        return Model(graph=graph, proto=closed, weights=weights, original=data, source=source)
 
 
 def _opened(proto: ModelProto, *, name: str, input_shape: tuple[int, ...] | None) -> Draft:
@@ -97,20 +100,19 @@ def _outputs(graph: GraphProto, name: str) -> dict[str, int]:
     return outputs
 
 
-def _closed(proto: ModelProto, draft: Draft, tensors: Mapping[str, Tensor]) -> ModelProto:
-    """The parsed model, turned into what the draft says; large weights stay where they are."""
-    graph = proto.graph
-    stored = [tensor.name for tensor in graph.initializer]
-    for index in reversed(range(len(stored))):
-        if stored[index] not in draft.constants:
-            del graph.initializer[index]
-    kept = set(stored)
-    graph.initializer.extend(tensor for name, tensor in draft.constants.items() if name not in kept)
-    del graph.node[:], graph.input[:], graph.output[:], graph.value_info[:]
-    graph.node.extend(draft.nodes)
-    graph.input.append(declare_tensor(draft.input))
-    graph.output.extend(declare_tensor(tensors[name]) for name in draft.outputs)
-    del proto.opset_import[:], proto.metadata_props[:], proto.training_info[:]
-    proto.opset_import.append(helper.make_opsetid("", draft.opset))
-    proto.ir_version = draft.ir_version
-    return proto
+def _closed(
+    draft: Draft, constants: Iterable[TensorProto], tensors: Mapping[str, Tensor]
+) -> ModelProto:
+    """What the draft says, as a model."""
+    graph = helper.make_graph(
+        draft.nodes,
+        draft.model,
+        [declare_tensor(draft.input)],
+        [declare_tensor(tensors[name]) for name in draft.outputs],
+        constants,
+    )
+    return ModelProto(
+        ir_version=draft.ir_version,
+        opset_import=[helper.make_opsetid("", draft.opset)],
+        graph=graph,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
@@ -13,7 +13,9 @@ from fusepath.onnx_io.nodes import copied, present, without_attributes
 from fusepath.onnx_io.submodel import encode_model
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from fusepath.onnx_io.model import Model
     from fusepath.tiling import MapRows, StripOperation, StripStep
@@ -31,6 +33,8 @@ class StripModel:
     """
 
     data: bytes = field(repr=False)
+    weights: Mapping[str, NDArray[Any]] = field(repr=False)
+    """Values of the constants that ``data`` only names; the network's own, no copies."""
     new_inputs: tuple[str, ...]
     cached_inputs: tuple[str, ...]
     cached_rows: tuple[int, ...]
@@ -155,8 +159,10 @@ class _Builder:
         graph.output.extend(
             self._declare(kept_name(n), n, maps[n].kept, maps[n].reached) for n in kept_outputs
         )
+        data, weights = encode_model(self._model, graph, self._weights)
         return StripModel(
-            data=encode_model(self._model, graph, self._weights),
+            data=data,
+            weights=weights,
             new_inputs=new_inputs,
             cached_inputs=cached_inputs,
             cached_rows=tuple(maps[name].known - maps[name].cached for name in cached_inputs),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from onnx import GraphProto, ModelProto
 
@@ -11,13 +11,15 @@ from fusepath.errors import ModelError
 from fusepath.onnx_io.declare import declare, declare_tensor
 from fusepath.onnx_io.entry import entry_dims, entry_value
 from fusepath.onnx_io.nodes import present
-from fusepath.onnx_io.wire import GRAPH_INITIALIZER, MODEL_GRAPH, field_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
 
     from fusepath.onnx_io.model import Model
-    from fusepath.onnx_io.wire import Chunk
+
+    Array = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,8 @@ class SubModel:
     """An encoded ONNX model of some layers, and the tensors it reads and writes, in order."""
 
     data: bytes = field(repr=False)
+    weights: Mapping[str, Array] = field(repr=False, compare=False)
+    """Values of the constants that ``data`` only names; the network's own, no copies."""
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
@@ -58,25 +62,32 @@ def build_submodel(model: Model, first: int, last: int) -> SubModel:
     small.node.extend(nodes)
     small.input.extend(declare_tensor(graph.tensors[name], symbolic=symbolic) for name in inputs)
     small.output.extend(declare_tensor(graph.tensors[name], symbolic=symbolic) for name in outputs)
-    weights = {name for node in nodes for name in present(node.input)} - made - read
-    return SubModel(data=encode_model(model, small, weights), inputs=inputs, outputs=outputs)
+    constants = {name for node in nodes for name in present(node.input)} - made - read
+    data, weights = encode_model(model, small, constants)
+    return SubModel(data=data, weights=weights, inputs=inputs, outputs=outputs)
 
 
-def encode_model(model: Model, graph: GraphProto, weights: set[str]) -> bytes:
-    """An encoded model of some nodes, with those constants of the network that they read."""
-    header = ModelProto(
+def encode_model(
+    model: Model, graph: GraphProto, constants: set[str]
+) -> tuple[bytes, dict[str, Array]]:
+    """An encoded model of some nodes that read some constants of the network.
+
+    The graph gets these constants.
+
+    Returns:
+        The model, and the values of the constants that it only names.
+    """
+    graph.initializer.extend(
+        tensor for tensor in model.proto.graph.initializer if tensor.name in constants
+    )
+    proto = ModelProto(
         ir_version=model.proto.ir_version,
         opset_import=model.proto.opset_import,
         producer_name="fusepath",
+        graph=graph,
     )
-    chunks = [
-        header.SerializeToString(deterministic=True),
-        *field_of(
-            MODEL_GRAPH,
-            [graph.SerializeToString(deterministic=True), *_initialisers(model, weights)],
-        ),
-    ]
-    return b"".join(chunks)
+    weights = {name: model.weights[name] for name in sorted(constants & model.weights.keys())}
+    return proto.SerializeToString(deterministic=True), weights
 
 
 def original_with_shape(model: Model) -> bytes:
@@ -94,12 +105,3 @@ def original_with_shape(model: Model) -> bytes:
     value.CopyFrom(declare(value.name, value.type.tensor_type.elem_type, shape))
     data: bytes = proto.SerializeToString(deterministic=True)
     return data
-
-
-def _initialisers(model: Model, wanted: set[str]) -> Iterator[Chunk]:
-    """The encoded constants, as fields of a graph; those of the file are not copied yet."""
-    for tensor in model.proto.graph.initializer:
-        if tensor.name in wanted:
-            stored = model.stored_weights.get(tensor.name)
-            encoded = stored if stored is not None else tensor.SerializeToString(deterministic=True)
-            yield from field_of(GRAPH_INITIALIZER, [encoded])

@@ -9,7 +9,7 @@ import msgspec
 
 from fusepath.cost import RUNTIME, Link, MachineProfile
 from fusepath.execute.measure import measure_layers
-from fusepath.execute.run import measured_edge
+from fusepath.execute.run import measured_link
 from fusepath.execute.sample import measured_compression, named_codecs
 from fusepath.plan import InputFormat, Setting
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
+RATE = 1e6
+"""Bytes per second both ways, until a cell sets another."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Machines:
@@ -30,8 +33,8 @@ class Machines:
 
     device: MachineProfile
     edge: MachineProfile
-    delay_s: float
-    """One way."""
+    link: Link
+    """At any rate: what messages cost over it."""
     offered: dict[str, list[Compression]]
     """What codecs save and cost, by tensor, on machines that are not slowed."""
 
@@ -44,12 +47,11 @@ class Machines:
 
     def setting(self, model: Model, cell: Cell, *, input_bytes_per_element: int) -> Setting:
         """A cell as the planner sees it, for a picture of so many bytes per element."""
-        rate = cell.rate_bytes_per_s
         return Setting(
             graph=model.graph,
             device=self.device.slowed(cell.slowdown),
             edge=self.edge,
-            link=Link(up_bytes_per_s=rate, down_bytes_per_s=rate, delay_s=self.delay_s),
+            link=self.link.at(cell.rate_bytes_per_s),
             convention=msgspec.structs.replace(
                 RUNTIME, input_bytes_per_element=input_bytes_per_element
             ),
@@ -58,15 +60,12 @@ class Machines:
 
 async def profile(model: Model, image: Array, client: EdgeClient) -> Machines:
     """Measure both machines, one after the other, and codecs on the maps of a picture."""
-    device, edge = measure_layers(model), await measured_edge(model, client)
-    setting = Setting(
-        graph=model.graph,
-        device=device,
-        edge=edge,
-        link=Link(up_bytes_per_s=1e6, down_bytes_per_s=1e6),
+    device, edge = measure_layers(model), await client.profile(model)
+    link = msgspec.structs.replace(
+        await measured_link(client), up_bytes_per_s=RATE, down_bytes_per_s=RATE
     )
+    setting = Setting(graph=model.graph, device=device, edge=edge, link=link)
     offered = measured_compression(
         model, image, InputFormat(), setting, codecs=named_codecs("auto")
     )
-    delay_s = (await client.clock_offset()).error_s
-    return Machines(device=device, edge=edge, delay_s=delay_s, offered=offered)
+    return Machines(device=device, edge=edge, link=link, offered=offered)

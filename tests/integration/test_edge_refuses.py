@@ -24,7 +24,7 @@ import pytest
 from fusepath import jsonfile
 from fusepath.errors import PeerError, PeerRefusedError, PeerTimeoutError, PeerUnreachableError
 from fusepath.execute import client as client_module
-from fusepath.execute import codec
+from fusepath.execute import codec, drill
 from fusepath.execute import device as device_module
 from fusepath.execute.limits import MAX_MESSAGE_BYTES
 from fusepath.execute.prepared import DeviceWork
@@ -259,14 +259,15 @@ def prepared(stub: Any) -> Any:
     return stub
 
 
-def test_right_messages_by_hand_are_answered_with_acks_and_the_result(prepared):
+def test_right_messages_by_hand_are_answered_with_the_result(prepared):
     """Guards the tests below: it is not the hand-made messages that are refused."""
-    answers = infer(prepared, start(), *(piece(number) for number in (1, 2, 3, 4)))
+    (answer,) = infer(prepared, start(), *(piece(number) for number in (1, 2, 3, 4)))
 
-    kinds = [answer.WhichOneof("message") for answer in answers]
-    assert sorted(kinds) == ["ack"] * 4 + ["result"]
-    assert kinds[-1] == "result"
-    assert {span.path for span in answers[-1].result.spans} == {0, 1, 2, 3, 4}
+    assert answer.WhichOneof("message") == "result"
+    spans = answer.result.spans
+    assert sorted(span.path for span in spans) == [0, 1, 2, 3, 4]
+    for span in spans:
+        assert (0 < span.arrived_ns <= span.start_ns) == (span.path > 0)
 
 
 def no_tensors() -> pb.Upload:
@@ -326,6 +327,41 @@ def test_a_stream_that_the_plan_does_not_call_for_is_refused(prepared, messages,
     assert_refused(lambda: infer(prepared, *messages()), Invalid, words)
 
 
+def drilled(stub: Any, *pieces: pb.Piece) -> pb.DrillReply:
+    return stub.Drill(iter(pieces), timeout=TIMEOUT_S)
+
+
+def test_a_drill_says_what_a_message_costs(stub):
+    assert drilled(stub, *[drill.piece()] * (drill.WARM_UP + 20)).busy_ns > 0
+    assert drilled(stub).busy_ns >= 0
+
+
+def test_a_drill_is_for_its_own_pieces(stub):
+    large = drill.piece(drill.MOST_BYTES + 1)
+    floats = pb.Piece(tensors=codec.encode_all({"piece": np.zeros(8, dtype=np.float32)}))
+    damaged = drill.piece()
+    damaged.tensors[0].crc32 = 1
+
+    for other, words in (
+        (large, "expected uint8"),
+        (floats, "expected uint8"),
+        (damaged, "damaged on the way"),
+        (pb.Piece(path=1), "is missing"),
+    ):
+        assert_refused(lambda sent=other: drilled(stub, drill.piece(), sent), Invalid, words)
+
+
+def test_a_drill_ends_after_so_many_messages(stub):
+    gate = threading.Event()
+
+    def pieces() -> Iterator[pb.Piece]:
+        while not gate.is_set():
+            yield drill.piece()
+
+    assert stub.Drill(pieces(), timeout=TIMEOUT_S).busy_ns > 0
+    gate.set()
+
+
 def test_a_message_larger_than_any_map_is_refused(prepared):
     message = with_tensor(data=bytes(MAX_MESSAGE_BYTES + 1))
 
@@ -333,16 +369,17 @@ def test_a_message_larger_than_any_map_is_refused(prepared):
 
 
 def test_a_client_that_leaves_in_the_middle_leaves_nothing_behind(prepared):
-    gate = threading.Event()
+    gate, sent = threading.Event(), threading.Semaphore(0)
 
     def messages() -> Iterator[pb.Upload]:
         yield start()
         yield piece(1)
+        sent.release()
         gate.wait(TIMEOUT_S)
 
     for _ in range(5):
         call = prepared.Infer(messages(), timeout=TIMEOUT_S)
-        assert next(call).ack.path == 1
+        assert sent.acquire(timeout=TIMEOUT_S)
         call.cancel()
     gate.set()
 
@@ -501,6 +538,8 @@ class Strange(pb_grpc.EdgeServicer):
     path_ns: tuple[int, ...] | None = None
     stays_open: bool = False
     hangs_up: bool = False
+    hasty: bool = False
+    """Answers before it has read anything."""
     released: threading.Event = field(default_factory=threading.Event)
 
     def Clock(self, request, context):  # noqa: N802
@@ -518,7 +557,7 @@ class Strange(pb_grpc.EdgeServicer):
     def Infer(self, request_iterator, context):  # noqa: N802
         if self.hangs_up:
             return
-        for _ in request_iterator:
+        for _ in () if self.hasty else request_iterator:
             pass  # a stream that ends too early would hide the answers behind an error of gRPC's
         yield from self.answers
         if self.stays_open:
@@ -538,17 +577,15 @@ def serving(servicer: Strange) -> Iterator[str]:
         server.stop(None).wait()
 
 
-def result(*, tensors: list[pb.Tensor], spans: list[pb.EdgeSpan] | None = None) -> pb.Download:
-    return pb.Download(result=pb.Result(tensors=tensors, spans=spans or []))
+def result(*paths: int, tensors: list[pb.Tensor]) -> pb.Download:
+    """The outputs, and that these paths have been computed."""
+    now = time.monotonic_ns()
+    spans = [pb.EdgeSpan(path=path, arrived_ns=now, start_ns=now, end_ns=now) for path in paths]
+    return pb.Download(result=pb.Result(tensors=tensors, spans=spans))
 
 
 def right_output() -> pb.Tensor:
     return codec.encode("output", np.zeros((1, 1000), dtype=np.float32))
-
-
-def acks(*paths: int) -> list[pb.Download]:
-    now = time.monotonic_ns()
-    return [pb.Download(ack=pb.Ack(path=path, received_ns=now)) for path in paths]
 
 
 def test_a_server_that_never_finishes_runs_into_the_deadline():
@@ -568,26 +605,29 @@ def test_a_server_that_times_other_paths_than_the_plan_has_is_not_used(path_ns):
 
 
 def an_output(value: np.ndarray, name: str = "output") -> list[pb.Download]:
-    return [*acks(1, 2, 3, 4), result(tensors=[codec.encode(name, value)])]
+    return [result(1, 2, 3, 4, tensors=[codec.encode(name, value)])]
 
 
 ZEROS = np.zeros((1, 1000), dtype=np.float32)
 NONSENSE: dict[str, tuple[list[pb.Download], str]] = {
     "nothing": ([], "ended without a result"),
-    "acks alone": (acks(1, 2, 3, 4), "ended without a result"),
     "an empty message": ([pb.Download()], "an empty message"),
-    "no outputs": ([*acks(1, 2, 3, 4), result(tensors=[])], "is missing"),
+    "no outputs": ([result(1, 2, 3, 4, tensors=[])], "is missing"),
     "another output": (an_output(ZEROS, "secrets"), "is not expected"),
     "an output of another shape": (an_output(ZEROS[:, :10]), "expected float32"),
     "an output of another type": (an_output(ZEROS.astype(np.float64)), "expected float32"),
-    "a result without acks": ([result(tensors=[right_output()])], "without having had every path"),
-    "acks of unknown paths": (
-        [*acks(0, 77), result(tensors=[right_output()])],
+    "a result of no path": ([result(tensors=[right_output()])], "without having had every path"),
+    "a result of some paths": (
+        [result(1, 2, 4, tensors=[right_output()])],
+        "without having had every path",
+    ),
+    "a path twice": (
+        [result(1, 2, 3, 4, 4, tensors=[right_output()])],
         "without having had every path",
     ),
     "work on an unknown path": (
-        [*acks(1, 2, 3, 4), result(tensors=[right_output()], spans=[pb.EdgeSpan(path=9)])],
-        "a path that the plan does not have",
+        [result(1, 2, 3, 4, 9, tensors=[right_output()])],
+        "path 9, a path that the plan does not have",
     ),
 }
 
@@ -624,26 +664,22 @@ def part(path: int, value: np.ndarray = ROW, name: str = "output", **changes: An
     return pb.Download(part=pb.Part(path=path, tensors=[tensor]))
 
 
-RIGHT_PARTS = [*acks(1, 2, 3), part(2), result(tensors=[])]
+RIGHT_PARTS = [part(2), result(1, 2, 3, tensors=[])]
 WRONG_PARTS: dict[str, tuple[list[pb.Download], str]] = {
-    "no part": ([*acks(1, 2, 3), result(tensors=[])], "without the part of path 2"),
-    "a part twice": ([*acks(1, 2, 3), part(2), part(2)], "the part of path 2 twice"),
-    "path 0": ([*acks(1, 2, 3), part(0)], "a part for path 0, which returns none"),
-    "an unknown path": ([*acks(1, 2, 3), part(77)], "a part for path 77, which returns none"),
-    "a path without rows": ([*acks(1, 2, 3), part(1)], "a part for path 1, which returns none"),
-    "a path that stays": ([*acks(1, 2, 3), part(3)], "a part for path 3, which returns none"),
-    "a part of what it has not": ([*acks(1), part(2)], "without having had that path"),
-    "no tensors": ([*acks(1, 2, 3), pb.Download(part=pb.Part(path=2))], "is missing"),
-    "another tensor": ([*acks(1, 2, 3), part(2, name="secrets")], "is not expected"),
-    "another shape": (
-        [*acks(1, 2, 3), part(2, np.zeros((1, 125, 2, 2), dtype=np.float32))],
-        "expected float32",
-    ),
-    "another type": ([*acks(1, 2, 3), part(2, ROW.astype(np.float64))], "expected float32"),
-    "too few bytes": ([*acks(1, 2, 3), part(2, data=b"123")], "has 3 bytes"),
-    "another checksum": ([*acks(1, 2, 3), part(2, crc32=1)], "damaged on the way"),
+    "no part": ([result(1, 2, 3, tensors=[])], "without the part of path 2"),
+    "a part twice": ([part(2), part(2)], "the part of path 2 twice"),
+    "path 0": ([part(0)], "a part for path 0, which returns none"),
+    "an unknown path": ([part(77)], "a part for path 77, which returns none"),
+    "a path without rows": ([part(1)], "a part for path 1, which returns none"),
+    "a path that stays": ([part(3)], "a part for path 3, which returns none"),
+    "no tensors": ([pb.Download(part=pb.Part(path=2))], "is missing"),
+    "another tensor": ([part(2, name="secrets")], "is not expected"),
+    "another shape": ([part(2, np.zeros((1, 125, 2, 2), dtype=np.float32))], "expected float32"),
+    "another type": ([part(2, ROW.astype(np.float64))], "expected float32"),
+    "too few bytes": ([part(2, data=b"123")], "has 3 bytes"),
+    "another checksum": ([part(2, crc32=1)], "damaged on the way"),
     "outputs as well": (
-        [*acks(1, 2, 3), part(2), result(tensors=[codec.encode("output", ROW)])],
+        [part(2), result(1, 2, 3, tensors=[codec.encode("output", ROW)])],
         "is not expected",
     ),
 }
@@ -674,8 +710,24 @@ def test_a_server_that_returns_nonsense_in_parts_is_a_peer_error(answers, words)
     assert "\n" not in str(caught.value)
 
 
+def test_a_part_of_a_path_that_has_not_been_sent_is_a_peer_error():
+    """The device is held up before its second piece, so that the part comes first."""
+    with (
+        serving(Strange(answers=[part(2)], hasty=True)) as address,
+        pytest.raises(PeerRefusedError, match="without having had that path"),
+    ):
+        run(
+            detector(),
+            pixels(detector()),
+            edge=address,
+            plan=parts_plan(),
+            pace_bytes_per_s=2e3,
+            timeout_s=20,
+        )
+
+
 def test_a_part_where_one_result_is_called_for_is_a_peer_error():
-    with serving(Strange(answers=[*acks(1, 2, 3, 4), part(1)])) as address:
+    with serving(Strange(answers=[part(1)])) as address:
         assert_run_fails(address, PeerRefusedError, "which returns none", timeout_s=5)
 
 

@@ -7,17 +7,15 @@ import itertools
 from dataclasses import replace
 
 import msgspec
-import numpy as np
 import pytest
 
-from fusepath.cost import RUNTIME, ComputeRate, LayerTime, Link, MachineProfile
+from fusepath.cost import RUNTIME, ComputeRate, Link
 from fusepath.execute import run as run_module
 from fusepath.execute.client import connect
 from fusepath.execute.prepared import DeviceWork, EdgeWork
-from fusepath.execute.run import Playing, prepare_best, run
+from fusepath.execute.run import Playing, Prepared, measured_link, prepare_best, run
 from fusepath.onnx_io import load_model
 from fusepath.plan import Segment, Setting, make_plan, predict, shortlist
-from fusepath.tiling import Grid
 from fusepath.timeline import Lane, violations
 from tests.edges import Edge
 from tests.plans import pixels, plan_of
@@ -116,18 +114,53 @@ def test_the_shortlist_starts_with_the_best_and_repeats_nothing(setting):
     assert {plan.algorithm for plan in plans} == {"auto"}
 
 
-def test_the_plan_that_is_run_is_the_one_that_measures_best(model, edge: Edge):
-    """The first plan claims to be quick; a link of 20 kB/s shows that it is not."""
-    slow = plan_of(model, cuts=[1])
-    quick = plan_of(model, cuts=[model.graph.depth + 1])
-    link = Link(up_bytes_per_s=2e4, down_bytes_per_s=2e4)
-    slow, quick = (msgspec.structs.replace(plan, link=link) for plan in (slow, quick))
+def chosen(model, edge: Edge, plans, *, pace_bytes_per_s=None):
+    """Which of some plans is run, and how often plans are tried before."""
+    playing = replace(PLAYING, pace_bytes_per_s=pace_bytes_per_s)
+    tried = []
+
+    class Watched(Prepared):
+        async def run(self, **options):
+            tried.append(self.plan)
+            return await super().run(**options)
 
     async def choose():
         async with connect(edge.address) as client:
-            return await prepare_best(model, [slow, quick], pixels(model), client, playing=PLAYING)
+            return await prepare_best(model, plans, pixels(model), client, playing=playing)
 
-    assert asyncio.run(choose()).plan == quick
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "Prepared", Watched)
+        return asyncio.run(choose()).plan, len(tried)
+
+
+def offloaded_and_kept(model, claimed_bytes_per_s):
+    link = Link(up_bytes_per_s=claimed_bytes_per_s, down_bytes_per_s=claimed_bytes_per_s)
+    return [
+        msgspec.structs.replace(plan_of(model, cuts=[cut]), link=link)
+        for cut in (1, model.graph.depth + 1)
+    ]
+
+
+def test_the_plan_that_is_run_is_the_one_that_turns_out_quickest(model, edge: Edge):
+    """Both times the link is not what the plans were made for; 12 kB are sent over it."""
+    offloaded, kept = offloaded_and_kept(model, 1e9)
+
+    plan, trials = chosen(model, edge, [offloaded, kept], pace_bytes_per_s=1e5)
+
+    assert plan == kept
+    assert trials == 3  # what is kept need not be tried
+
+
+def test_where_trials_would_take_long_predictions_decide(model, edge: Edge):
+    offloaded, kept = offloaded_and_kept(model, 2e3)
+
+    assert chosen(model, edge, [offloaded, kept]) == (kept, 0)
+
+
+def test_a_single_plan_is_not_tried(model, edge: Edge):
+    offloaded, _ = offloaded_and_kept(model, 1e9)
+
+    assert chosen(model, edge, [offloaded]) == (offloaded, 0)
 
 
 def test_auto_runs_what_it_rehearsed_and_reports_that_prediction(model, edge: Edge, monkeypatch):
@@ -160,26 +193,45 @@ def test_auto_runs_what_it_rehearsed_and_reports_that_prediction(model, edge: Ed
     assert violations(report.predicted) == []
 
 
-def test_messages_cost_the_edge_server_time_that_plans_count(model, setting, edge: Edge):
-    """So that no plan has a hundred strips of which each is a message of a few bytes."""
-
-    async def burst() -> float:
+def test_what_messages_cost_is_measured_on_both_machines(edge: Edge):
+    async def measure() -> tuple[Link, Link]:
         async with connect(edge.address) as client:
-            return await client.message_s()
+            return await measured_link(client), await measured_link(client, pace_bytes_per_s=1e6)
 
-    message_s = asyncio.run(burst())
-    assert 0 < message_s < 0.1
-    profile = MachineProfile(
-        model_sha256=model.graph.sha256,
-        layers=tuple(LayerTime(name=layer.name, seconds=1e-5) for layer in model.graph.layers),
+    real, played = asyncio.run(measure())
+
+    for link in (real, played):
+        assert 0 < link.message_device_s < 0.05
+        assert 0 < link.message_edge_s < 0.05
+        assert 0 < link.delay_s < 0.5
+    assert played.up_bytes_per_s == played.down_bytes_per_s == 1e6
+    assert played.message_bytes == 0
+    assert real.message_bytes > 0
+
+
+def test_a_prediction_counts_what_messages_cost(model):
+    link = Link(
+        up_bytes_per_s=1e6,
+        down_bytes_per_s=1e6,
+        message_bytes=500,
+        message_device_s=0.001,
+        message_edge_s=0.002,
     )
-    free = replace(setting, edge=profile)
-    dear = replace(setting, edge=msgspec.structs.replace(profile, message_s=0.001))
+    plan = plan_of(model, tau=5, grid=(2, 1), cuts=[3, 1], order=[2, 1])
+    timeline = predict(
+        model.graph,
+        msgspec.structs.replace(plan, link=link),
+        device_s=[0.010, 0.0],
+        sent_bytes=[4_000, 9_000],
+        edge_s=[0.002, 0.005],
+        tail_s=0.007,
+    )
 
-    for algorithm, cuts in (("full-offload", 1), ("device-only", 0)):
-        added_s = make_plan(dear, algorithm).makespan_s - make_plan(free, algorithm).makespan_s
-        assert added_s == pytest.approx(0.001 * cuts)
-    few, many = (make_plan(item, "stream") for item in (dear, free))
-    assert len(few.cuts) < len(many.cuts)
-    costs = [item.problem(5, Grid(2, 2)).edge_ns for item in (free, dear)]
-    np.testing.assert_array_equal(costs[1] - costs[0], 1_000_000)
+    spans = {(span.lane, span.path): (span.start_s, span.end_s) for span in timeline.spans}
+    assert spans[Lane.DEVICE, 2] == (0.0, 0.001)
+    assert spans[Lane.UPLINK, 2] == pytest.approx((0.001, 0.0105))
+    assert spans[Lane.EDGE, 2] == pytest.approx((0.0105, 0.0175))
+    assert spans[Lane.DEVICE, 1] == pytest.approx((0.001, 0.012))
+    assert spans[Lane.UPLINK, 1] == pytest.approx((0.012, 0.0165))
+    assert spans[Lane.EDGE, 1] == pytest.approx((0.0175, 0.0215))
+    assert spans[Lane.EDGE, None] == pytest.approx((0.0215, 0.0285))

@@ -29,7 +29,14 @@ from tests.networks import untileable
 LOW, HIGH = 5e5, 2e7
 ROUNDING_S = 1e-7
 """In schedules every transmission is a whole number of nanoseconds, in lines it is not."""
-LINK = Link(up_bytes_per_s=1e6, down_bytes_per_s=4e6, delay_s=0.002)
+LINK = Link(
+    up_bytes_per_s=1e6,
+    down_bytes_per_s=4e6,
+    delay_s=0.002,
+    message_bytes=90,
+    message_device_s=1e-4,
+    message_edge_s=2e-4,
+)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +60,7 @@ def random_rates(count: int) -> list[float]:
 
 
 def link_at(rate: float) -> Link:
-    return Link(up_bytes_per_s=rate, down_bytes_per_s=4 * rate, delay_s=0.002)
+    return LINK.at(rate)
 
 
 def makespan_s(setting: Setting, plan) -> float:
@@ -142,7 +149,9 @@ def test_a_plan_from_the_book_is_an_ordinary_plan_for_the_link_asked_for(setting
 def test_the_prediction_is_for_the_link_itself_its_delay_and_its_way_down(setting, book, link):
     plan = book.plan_for(link)
 
-    assert plan.makespan_s == makespan_s(setting.at(link), plan)
+    own = {name: getattr(LINK, name) for name in LINK.__struct_fields__ if "message" in name}
+    assert plan.link == msgspec.structs.replace(link, **own)
+    assert plan.makespan_s == makespan_s(setting.at(plan.link), plan)
     assert plan.lower_bound_s <= fluid_bound_s(setting.at(link)) * (1 + 1e-9)
 
 

@@ -19,13 +19,13 @@ from fusepath.execute.session import (
 # ---------------------------------------------------------------------------- device
 
 
-def test_the_device_computes_the_next_path_while_one_is_sent():
+def test_the_device_computes_on_while_paths_are_sent():
     session = DeviceSession((2, 0, 1))
 
-    assert session.start() == [Compute(2)]
-    assert session.computed(2) == [Send(2), Compute(0)]
+    assert session.start() == [Compute(2), Compute(0), Compute(1)]
+    assert session.computed(2) == [Send(2)]
     assert session.sent(2) == []
-    assert session.computed(0) == [Send(0), Compute(1)]
+    assert session.computed(0) == [Send(0)]
     assert session.computed(1) == [Send(1)]
     assert session.sent(0) == []
     assert session.sent(1) == [FinishSending()]
@@ -78,9 +78,9 @@ def test_a_path_is_not_sent_before_it_is_computed():
 def test_without_overlap_nothing_is_sent_before_everything_is_computed():
     session = DeviceSession((2, 0, 1), overlaps=False)
 
-    assert session.start() == [Compute(2)]
-    assert session.computed(2) == [Compute(0)]
-    assert session.computed(0) == [Compute(1)]
+    assert session.start() == [Compute(2), Compute(0), Compute(1)]
+    assert session.computed(2) == []
+    assert session.computed(0) == []
     assert session.computed(1) == [Send(2), Send(0), Send(1)]
     assert [session.sent(path) for path in (2, 0, 1)] == [[], [], [FinishSending()]]
 
@@ -108,14 +108,31 @@ def test_the_tail_waits_for_the_last_path_whichever_it_is():
     assert session.computed(0) == [ComputeTail()]
 
 
-def test_a_part_returns_before_the_next_strip_is_computed():
+def test_a_part_returns_as_soon_as_its_strip_is_computed():
     session = EdgeSession(3, {1: 0, 2: 1}, returning={1, 2})
     for path in range(3):
-        session.arrived(path)
+        assert session.arrived(path) == [Compute(path)]
 
-    assert session.computed(0) == [Compute(1)]
-    assert session.computed(1) == [SendPart(1), Compute(2)]
+    assert session.computed(0) == []
+    assert session.computed(1) == [SendPart(1)]
     assert session.computed(2) == [SendPart(2), SendResult()]
+
+
+def test_strips_are_started_in_their_order_however_they_arrive():
+    session = EdgeSession(4, {1: 0, 2: 1, 3: 2})
+
+    assert session.arrived(1) == []
+    assert session.arrived(3) == []
+    assert session.arrived(0) == [Compute(0), Compute(1)]
+    assert session.arrived(2) == [Compute(2), Compute(3)]
+
+
+def test_a_strip_that_waits_for_another_cannot_have_been_computed():
+    session = EdgeSession(2, {1: 0})
+    session.arrived(1)
+
+    with pytest.raises(ProtocolError, match="path 2 was computed without being sent"):
+        session.computed(1)
 
 
 def test_nothing_to_return_is_an_end_as_well():
@@ -202,12 +219,12 @@ def test_without_overlap_no_path_starts_before_all_have_arrived():
     assert session.computed(2) == [ComputeTail()]
 
 
-def test_without_overlap_a_strip_still_waits_for_the_strip_before_it():
+def test_without_overlap_a_strip_still_starts_after_the_strip_before_it():
     session = EdgeSession(3, {1: 0}, overlaps=False)
     session.arrived(0)
     session.arrived(1)
 
-    assert session.arrived(2) == [Compute(0), Compute(2)]
-    assert session.computed(0) == [Compute(1)]
+    assert session.arrived(2) == [Compute(0), Compute(1), Compute(2)]
+    assert session.computed(0) == []
     assert session.computed(2) == []
     assert session.computed(1) == [ComputeTail()]

@@ -28,7 +28,8 @@ def command(edge: str, output: str | None, budget: float, as_json: bool) -> None
     """Measure the link to the edge server at HOST:PORT: what `plan` takes for --link.
 
     Sends and fetches messages of several sizes, as `run` sends pieces, and draws a line through
-    their times. A slow link is spared the large ones.
+    their times. A slow link is spared the large ones. What a message costs whatever its size is
+    measured as well.
     """
     import asyncio
 
@@ -54,9 +55,11 @@ async def _probe(edge: str, *, budget_s: float) -> LinkReport:
 
     steps = 100
     async with connect(edge) as client:
+        messages = await client.message_costs()
         with click.progressbar(length=steps, label="probing the link …", file=sys.stderr) as bar:
             return await probe(
                 client.exchange_s,
                 budget_s=budget_s,
+                messages=messages,
                 progress=lambda part: bar.update(round(part * steps) - bar.pos),
             )

@@ -31,10 +31,6 @@ class LatencyModel(Protocol):
         """Seconds every call of a session takes, whatever it computes."""
 
     @property
-    def message_s(self) -> float:
-        """Seconds that receiving the message of a path takes, beside its bytes and its work."""
-
-    @property
     def strip_factor(self) -> float:
         """By what a row costs more in a strip than in a whole map."""
 

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import msgspec
+import numpy as np
 
 from fusepath import jsonfile
 from fusepath.errors import FileFormatError
 from fusepath.units import format_bytes_per_s, parse_bytes_per_s
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.float64]
+    IntArray = NDArray[np.int64]
+
+
+class MessageTimes(NamedTuple):
+    """Seconds that messages take, each on its own."""
+
+    device_s: FloatArray
+    link_s: FloatArray
+    edge_s: FloatArray
+
 
 class Link(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Goodput up (device to edge) and down; a message of n bytes takes ``n / rate`` seconds.
+    """Goodput up (device to edge) and down; n bytes take ``n / rate`` seconds.
 
-    ``delay_s`` is the one-way delay. It is paid once, by the message that ends a phase, not by
-    every message of a stream.
+    ``delay_s`` is the one-way delay, through the software at both ends. It is paid once, by the
+    message that ends a phase, not by every message of a stream. Whatever is sent in a message of
+    its own costs ``message_…`` besides.
     """
 
     KIND: ClassVar[str] = "link"
@@ -24,14 +40,67 @@ class Link(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     up_bytes_per_s: float
     down_bytes_per_s: float
     delay_s: float = 0.0
+    message_bytes: int = 0
+    """What a message takes up beside its tensors: names, shapes, frames, packets not full."""
+    message_device_s: float = 0.0
+    """Seconds that the device has to do with a message, beside computing what is in it."""
+    message_edge_s: float = 0.0
+    """Seconds that the edge server has to do with a message, be it a piece or a part that it
+    returns."""
+    receive_s_per_byte: float = 0.0
+    """Seconds that it has to do with every byte that arrives. While it waits for a piece they cost
+    nothing; what they cost is taken from the path that it computes meanwhile."""
     up_spread: float = 0.0
     """By what part of itself the time of large messages differed when it was measured."""
     down_spread: float = 0.0
 
     def __post_init__(self) -> None:
         rates = self.up_bytes_per_s, self.down_bytes_per_s
-        if not (min(rates) > 0 and min(self.delay_s, self.up_spread, self.down_spread) >= 0):
-            raise ValueError("link rates must be above zero, delay and spreads not below it")
+        others = (
+            *(self.delay_s, self.up_spread, self.down_spread),
+            *(self.message_bytes, self.message_device_s, self.message_edge_s),
+            self.receive_s_per_byte,
+        )
+        if not (min(rates) > 0 and min(others) >= 0):
+            raise ValueError("link rates must be above zero, all else of a link not below it")
+
+    def messages(
+        self,
+        sent_bytes: FloatArray | IntArray,
+        returned_bytes: FloatArray | IntArray | float = 0.0,
+    ) -> MessageTimes:
+        """What it takes to send so much in a message each, computing aside; nothing for nothing.
+
+        Args:
+            sent_bytes: by path.
+            returned_bytes: what the edge server returns for each path in a message of its own.
+        """
+        sends = np.asarray(sent_bytes) > 0
+        messages = sends + (np.asarray(returned_bytes) > 0)
+        return MessageTimes(
+            device_s=np.where(sends, self.message_device_s, 0.0),
+            link_s=(sent_bytes + np.where(sends, self.message_bytes, 0)) / self.up_bytes_per_s,
+            edge_s=np.where(messages > 0, messages * self.message_edge_s, 0.0),
+        )
+
+    def receiving_s(self, sent_bytes: FloatArray | IntArray) -> FloatArray:
+        """What receiving takes from every path while the edge server computes it.
+
+        Args:
+            sent_bytes: of all paths in the order in which they are sent: while one is computed, the
+                next one arrives.
+        """
+        following = np.append(sent_bytes[1:], 0)
+        return following * self.receive_s_per_byte
+
+    def at(self, up_bytes_per_s: float) -> Link:
+        """The link at another rate up; its rate down goes with it, all else stays."""
+        scale = up_bytes_per_s / self.up_bytes_per_s
+        return msgspec.structs.replace(
+            self,
+            up_bytes_per_s=up_bytes_per_s,
+            down_bytes_per_s=self.down_bytes_per_s * scale,
+        )
 
     def describe(self) -> str:
         """For people."""

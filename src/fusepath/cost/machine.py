@@ -42,11 +42,6 @@ class ComputeRate(msgspec.Struct, frozen=True, tag="rate", forbid_unknown_fields
         return 0.0
 
     @property
-    def message_s(self) -> float:
-        """A rate knows of no messages."""
-        return 0.0
-
-    @property
     def strip_factor(self) -> float:
         """A rate knows of no strips."""
         return 1.0
@@ -91,8 +86,6 @@ class MachineProfile(
     threads: int = 1
     call_overhead_s: float = 0.0
     """Seconds every call of a session takes, whatever it computes, after a wait as in a run."""
-    message_s: float = 0.0
-    """Seconds that receiving the message of a path takes, beside its bytes and its work."""
     strip_factor: float = 1.0
     """By what a row costs more in a strip than in a whole map: caching breaks up what the engine
     would fuse."""

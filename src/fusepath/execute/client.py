@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import statistics
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import grpc
+import msgspec
 
 from fusepath import jsonfile
-from fusepath.cost import MachineProfile
+from fusepath.cost import Link, MachineProfile
 from fusepath.errors import (
     FileFormatError,
     InputError,
@@ -21,6 +23,7 @@ from fusepath.errors import (
     PeerTimeoutError,
     PeerUnreachableError,
 )
+from fusepath.execute import drill
 from fusepath.execute.limits import (
     CHANNEL_OPTIONS,
     CONNECT_TIMEOUT_S,
@@ -38,7 +41,8 @@ if TYPE_CHECKING:
     from fusepath.plan import Plan
 
 _CLOCK_CALLS = 8
-_BURSTS, _BURST_MESSAGES = 6, 48
+_DRILLS = 3
+_ROUND_TRIPS = 9
 _REFUSALS = {
     grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.INVALID_ARGUMENT,
@@ -54,6 +58,29 @@ class ClockOffset:
 
     seconds: float
     error_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageCosts:
+    """What a message costs beside what is computed, in seconds; see `drill`."""
+
+    device_s: float
+    edge_s: float
+    """That of a few kB."""
+    edge_s_per_byte: float
+    delay_s: float
+    """From handing a message over on one machine to its being taken up on the other."""
+
+    def on(self, link: Link) -> Link:
+        """The link with these costs, and with what a message takes up on a wire."""
+        return msgspec.structs.replace(
+            link,
+            delay_s=self.delay_s,
+            message_bytes=drill.MESSAGE_BYTES,
+            message_device_s=self.device_s,
+            message_edge_s=self.edge_s,
+            receive_s_per_byte=self.edge_s_per_byte,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,27 +116,51 @@ class EdgeClient:
         assert best is not None
         return best
 
-    async def message_s(self) -> float:
-        """Seconds that the server takes per message beside computing; the quickest burst counts.
+    async def message_costs(self) -> MessageCosts:
+        """Send pieces for which nothing is computed, one by one, and see what that takes.
 
         Raises:
             PeerError: the server does not answer.
         """
-        least_s = float("inf")
         with peer_errors(self.address):
-            stream = self._stub.Echo(timeout=PREPARE_TIMEOUT_S)
-            try:
-                for _ in range(_BURSTS):
-                    before_s = time.perf_counter()
-                    for _ in range(_BURST_MESSAGES):
-                        await stream.write(pb.ClockRequest())
-                    for _ in range(_BURST_MESSAGES):
-                        if await stream.read() is grpc.aio.EOF:
-                            raise ProtocolError("the server ended the stream too early")
-                    least_s = min(least_s, time.perf_counter() - before_s)
-            finally:
-                stream.cancel()
-        return least_s / _BURST_MESSAGES
+            costs = [await self._drill(drill.MESSAGES, drill.PIECE_BYTES) for _ in range(_DRILLS)]
+            _, large_s = await self._drill(drill.LARGE_MESSAGES, drill.LARGE_BYTES)
+            round_trips_s = []
+            for _ in range(_ROUND_TRIPS):
+                before_s = time.perf_counter()
+                await self._drill(1, 1)
+                round_trips_s.append(time.perf_counter() - before_s)
+        # Whatever else goes on only ever adds processor time.
+        device_s, edge_s = (min(values) for values in zip(*costs, strict=True))
+        more_bytes = drill.LARGE_BYTES - drill.PIECE_BYTES
+        return MessageCosts(
+            device_s=device_s,
+            edge_s=edge_s,
+            edge_s_per_byte=max(large_s - edge_s, 0.0) / more_bytes,
+            delay_s=statistics.median(round_trips_s) / 2,
+        )
+
+    async def _drill(self, messages: int, size_bytes: int) -> tuple[float, float]:
+        """Send so many pieces; seconds that one of them took this machine and the server."""
+        loop = asyncio.get_running_loop()
+        stream = self._stub.Drill(timeout=PREPARE_TIMEOUT_S)
+        try:
+            begun_s = drill.busy_s()
+            for sent in range(messages):
+                if sent == drill.WARM_UP:
+                    begun_s = drill.busy_s()
+                if sent > 0:
+                    await asyncio.sleep(drill.PAUSE_S)
+                # A thread of its own, as paths are computed on.
+                await stream.write(await loop.run_in_executor(None, drill.piece, size_bytes))
+            sent_s = (drill.busy_s() - begun_s) / max(messages - drill.WARM_UP, 1)
+            await stream.done_writing()
+            reply: pb.DrillReply = await stream
+        finally:
+            stream.cancel()
+        if reply.busy_ns < 0:
+            raise ProtocolError("the server says that a message takes it no time at all")
+        return sent_s, reply.busy_ns * 1e-9
 
     async def goodput_bytes_per_s(self, *, size_bytes: int = 1 << 20) -> float:
         """Measured rate of sending up, from one large message and several empty ones.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,13 +18,7 @@ from fusepath.execute.client import peer_errors
 from fusepath.execute.limits import RUN_TIMEOUT_S
 from fusepath.execute.pacing import PacedLink, wait_until
 from fusepath.execute.prepared import DeviceWork
-from fusepath.execute.session import (
-    Compute,
-    DeviceSession,
-    FinishSending,
-    ProtocolError,
-    Send,
-)
+from fusepath.execute.session import DeviceSession, ProtocolError
 from fusepath.execute.wire import fusepath_pb2 as pb
 from fusepath.timeline import Lane, Span, Timeline
 
@@ -31,7 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fusepath.execute.client import ClockOffset, EdgeClient
-    from fusepath.execute.session import Command
     from fusepath.onnx_io import Model
     from fusepath.plan import Plan
 
@@ -99,6 +93,7 @@ class Device:
     _targets_s: list[float] = field(init=False)
 
     def __post_init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="device")
         self._work = DeviceWork(self.model, self.plan, threads=self.threads)
         self.expected_s = [0.0] * len(self.plan.cuts)
         self._targets_s = [0.0] * len(self.plan.cuts)
@@ -110,7 +105,9 @@ class Device:
             ImageError: the image is not the plan's input.
         """
         check_image(image, self.model, self.plan)
-        for path, times_s in enumerate(self._work.rehearse(image, repeats=_REHEARSALS)):
+        # On the thread that will compute.
+        rehearsal = self._thread.submit(self._work.rehearse, image, repeats=_REHEARSALS)
+        for path, times_s in enumerate(rehearsal.result()):
             computes = self._work.computes(path)
             if self.slowdown > 1:
                 # A fixed target: as steady as the machine itself is not.
@@ -125,13 +122,18 @@ class Device:
         return self._work.sent_bytes(path)
 
     def compute(self, path: int, image: Array) -> Computed:
-        """Take a path to its cut and make it ready to be sent."""
+        """Take a path (0-based) to its cut and make it ready to be sent."""
         start_s = time.perf_counter()
         pieces = self._work.compute(path, image)
         to_send = self._work.pack(path, pieces)
         if self._targets_s[path] > 0:
             wait_until(start_s + self._targets_s[path])
         return Computed(pieces, to_send, start_s, time.perf_counter())
+
+    def start_computing(self, path: int, image: Array) -> asyncio.Future[Computed]:
+        """Compute a path once all that were started before it are done."""
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._thread, self.compute, path, image)
 
     def run_alone(self, image: Array) -> Inference:
         """Run a plan that keeps everything on the device."""
@@ -239,15 +241,16 @@ class _Upload:
         self._stream = stream
         self._plan_sha256 = plan_sha256
         self._offset = offset
-        self._session = DeviceSession(
-            [path - 1 for path in device.plan.order], overlaps=device.overlaps
-        )
+        self._order = [path - 1 for path in device.plan.order]
+        self._session = DeviceSession(self._order, overlaps=device.overlaps)
         self._link = PacedLink(device.pace_bytes_per_s)
         self._way_back = PacedLink(device.pace_bytes_per_s)
         self._to_send: asyncio.Queue[tuple[int, Computed, float]] = asyncio.Queue()
+        self._first_written = asyncio.Event()
         self._spans: list[Span] = []
         self._written_s: dict[int, float] = {}
-        self._received_s: dict[int, float] = {}
+        self._arrived_s: dict[int, float] = {}
+        """When the server had the piece of a path; it says so with the result."""
         self._computed: dict[int, Computed] = {}
         self._parts: dict[int, dict[str, Array]] = {}
         """Rows of the outputs by path: kept here, or returned by the server."""
@@ -256,7 +259,6 @@ class _Upload:
         self._zero_s = 0.0
 
     async def run(self) -> Inference:
-        await self._write(pb.Upload(start=pb.Start(plan_sha256=self._plan_sha256)))
         self._zero_s = time.perf_counter()
         computing = asyncio.create_task(self._compute())
         sending = asyncio.create_task(self._send())
@@ -269,35 +271,34 @@ class _Upload:
         return await self._finish(result)
 
     async def _compute(self) -> None:
-        loop = asyncio.get_running_loop()
-        commands: list[Command] = self._session.start()
-        with ThreadPoolExecutor(1, thread_name_prefix="device") as pool:
-            while commands:
-                upcoming: list[Command] = []
-                for command in commands:
-                    match command:
-                        case Compute(path):
-                            done = await loop.run_in_executor(
-                                pool, self._device.compute, path, self._image
-                            )
-                            if self._device.computes(path):
-                                self._record(Lane.DEVICE, done.start_s, done.end_s, path=path + 1)
-                            if self._device.keeps(path):
-                                self._parts[path] = done.pieces
-                            self._computed[path] = done
-                            for following in self._session.computed(path):
-                                if isinstance(following, Send):
-                                    ready = following.path
-                                    self._to_send.put_nowait(
-                                        (ready, self._computed.pop(ready), done.end_s)
-                                    )
-                                else:
-                                    upcoming.append(following)
-                        case _:
-                            raise AssertionError(f"the device was told to {command}")
-                commands = upcoming
+        """Have all paths computed; the thread goes from one to the next by itself."""
+        paths = deque(command.path for command in self._session.start())
+        while paths and not self._device.computes(paths[0]):
+            path = paths.popleft()
+            self._take_computed(path, self._device.compute(path, self._image))
+        if len(paths) < len(self._order):
+            # Where there is one processor, computing would hold up the first message.
+            await self._first_written.wait()
+        jobs = [(path, self._device.start_computing(path, self._image)) for path in paths]
+        try:
+            for path, job in jobs:
+                self._take_computed(path, await job)
+        finally:
+            for _, job in jobs:
+                job.cancel()
+
+    def _take_computed(self, path: int, done: Computed) -> None:
+        if self._device.computes(path):
+            self._record(Lane.DEVICE, done.start_s, done.end_s, path=path + 1)
+        if self._device.keeps(path):
+            self._parts[path] = done.pieces
+        self._computed[path] = done
+        for command in self._session.computed(path):
+            ready = command.path
+            self._to_send.put_nowait((ready, self._computed.pop(ready), done.end_s))
 
     async def _send(self) -> None:
+        await self._write(pb.Upload(start=pb.Start(plan_sha256=self._plan_sha256)))
         while True:
             path, done, ready_s = await self._to_send.get()
             tensors = codec.encode_all(done.to_send)
@@ -309,7 +310,8 @@ class _Upload:
                 self._record(Lane.UPLINK, *paced, path=path + 1)
             if not await self._write(pb.Upload(piece=pb.Piece(path=path + 1, tensors=tensors))):
                 return
-            if FinishSending() in self._session.sent(path):
+            self._first_written.set()
+            if self._session.sent(path):  # that was the last one
                 await self._write(None)
                 return
 
@@ -337,9 +339,6 @@ class _Upload:
                     (await self._stream.details()) or "the stream ended without a result"
                 )
             match message.WhichOneof("message"):
-                case "ack":
-                    at_s = message.ack.received_ns * 1e-9 - self._offset.seconds
-                    self._received_s[message.ack.path - 1] = at_s
                 case "part":
                     self._take(message.part)
                 case "result":
@@ -363,7 +362,7 @@ class _Upload:
             )
         if path in self._parts:
             raise ProtocolError(f"the server returned the part of path {part.path} twice")
-        if path not in self._received_s or path not in self._written_s:
+        if path not in self._written_s:
             raise ProtocolError(
                 f"the server returned the part of path {part.path} without having had that path"
             )
@@ -373,16 +372,19 @@ class _Upload:
         self._returned.append(_Returned(path, arrived_s, paced))
 
     def _check(self, result: pb.Result) -> None:
-        paths = set(range(len(self._device.plan.order)))
-        if set(self._received_s) != paths or set(self._written_s) != paths:
+        paths = range(1, len(self._order) + 1)
+        served = sorted(span.path for span in result.spans if span.path > 0)
+        if unknown := [path for path in served if path not in paths]:
+            raise ProtocolError(
+                f"the server computed path {unknown[0]}, a path that the plan does not have"
+            )
+        if served != list(paths) or len(self._written_s) < len(paths):
             raise ProtocolError("the server sent a result without having had every path")
         if missing := sorted((self._device.returning or frozenset()) - self._parts.keys()):
             raise ProtocolError(
                 f"the server sent a result without the part of path {missing[0] + 1}; "
                 f"is it an older fusepath?"
             )
-        if any(span.path > len(paths) for span in result.spans):
-            raise ProtocolError("the server computed a path that the plan does not have")
 
     async def _finish(self, result: pb.Result) -> Inference:
         arrived_s = time.perf_counter()
@@ -394,14 +396,15 @@ class _Upload:
         }
         outputs = codec.decode(result.tensors, expected)
         size_bytes = sum(value.nbytes for value in outputs.values())
-        down_start_s = arrived_s
         done_s = {}
         for span in result.spans:
             start_s = span.start_ns * 1e-9 - self._offset.seconds
             end_s = span.end_ns * 1e-9 - self._offset.seconds
-            down_start_s = min(arrived_s, end_s) if span.path == 0 else down_start_s
+            if span.path > 0:
+                self._arrived_s[span.path - 1] = span.arrived_ns * 1e-9 - self._offset.seconds
             done_s[span.path - 1] = end_s
             self._record(Lane.EDGE, start_s, end_s, path=span.path or None, worker=span.worker)
+        down_start_s = min(arrived_s, max(done_s.values()))
         down_start_s = max(down_start_s, self._record_parts(done_s))
         await self._way_back.transfer(size_bytes)
         self._record(Lane.DOWNLINK, down_start_s, time.perf_counter())
@@ -436,7 +439,7 @@ class _Upload:
         """On a real link a message occupies it from when it may start to when it has arrived."""
         free_s = 0.0
         for path in self._device.plan.order:
-            end_s = self._received_s[path - 1]
+            end_s = self._arrived_s[path - 1]
             start_s = min(max(free_s, self._written_s[path - 1]), end_s)
             self._record(Lane.UPLINK, start_s, end_s, path=path)
             free_s = end_s

@@ -18,7 +18,7 @@ import grpc
 
 from fusepath import jsonfile
 from fusepath.errors import FusepathError, InputError
-from fusepath.execute import codec
+from fusepath.execute import codec, drill
 from fusepath.execute.limits import IDLE_TIMEOUT_S, MAX_PROBE_BYTES, SERVER_OPTIONS
 from fusepath.execute.measure import measure_layers
 from fusepath.execute.prepared import EdgeTimes, EdgeWork
@@ -30,6 +30,7 @@ from fusepath.execute.session import (
     SendPart,
     SendResult,
 )
+from fusepath.execute.strand import Strand
 from fusepath.execute.wire import fusepath_pb2 as pb
 from fusepath.execute.wire import fusepath_pb2_grpc as pb_grpc
 from fusepath.plan import ModelReference, Plan
@@ -51,9 +52,9 @@ logger = logging.getLogger(__name__)
 
 MAX_PREPARED = 16
 MAX_STREAMS = 32
-MAX_ECHOES = 1024
 _LONGEST_WAIT_S = 0.003
 """Longer idle times make a machine no slower, and preparing would take its time."""
+_NOTHING_CAME = f"no message came for {IDLE_TIMEOUT_S:g} s"
 
 
 class EdgeService(pb_grpc.EdgeServicer):
@@ -98,19 +99,26 @@ class EdgeService(pb_grpc.EdgeServicer):
             )
         return pb.ClockReply(edge_ns=edge_ns, padding=bytes(request.reply_bytes))
 
-    async def Echo(self, request_iterator: Any, context: Any) -> None:  # noqa: N802, ARG002
+    async def Drill(self, request_iterator: Any, context: Any) -> pb.DrillReply:  # noqa: N802, ARG002
         """Everything that a path's message takes but the computing."""
+        begun_s = drill.busy_s()
+        taken = 0
         try:
-            for _ in range(MAX_ECHOES):
-                async with asyncio.timeout(IDLE_TIMEOUT_S):
-                    if await context.read() is grpc.aio.EOF:
-                        return
-                _, span = await self.compute(lambda: None)
-                await context.write(pb.ClockReply(edge_ns=span.end_ns))
+            while taken < drill.MOST_MESSAGES:
+                message = await self.read(context)
+                if message is None:
+                    break
+                received = codec.receive(message.tensors, drill.expected(message), {})
+                await asyncio.create_task(self.compute(received["piece"].value))
+                taken += 1
+                if taken == drill.WARM_UP:
+                    begun_s = drill.busy_s()
+        except ProtocolError as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         except TimeoutError:
-            await context.abort(
-                grpc.StatusCode.DEADLINE_EXCEEDED, f"no message came for {IDLE_TIMEOUT_S:g} s"
-            )
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, _NOTHING_CAME)
+        busy_s = (drill.busy_s() - begun_s) / max(taken - drill.WARM_UP, 1)
+        return pb.DrillReply(busy_ns=round(busy_s * 1e9))
 
     async def Profile(self, request: pb.ModelRequest, context: Any) -> pb.ProfileReply:  # noqa: N802
         """Time every layer of a model; measured once, then remembered."""
@@ -142,14 +150,12 @@ class EdgeService(pb_grpc.EdgeServicer):
     async def Infer(self, request_iterator: Any, context: Any) -> None:  # noqa: N802, ARG002
         """Run one inference of a prepared plan."""
         try:
-            work = self._find(await self._read(context))
+            work = self._find(await self.read(context))
             await _Inference(self, work, context).run()
         except ProtocolError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         except TimeoutError:
-            await context.abort(
-                grpc.StatusCode.DEADLINE_EXCEEDED, f"no piece came for {IDLE_TIMEOUT_S:g} s"
-            )
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, _NOTHING_CAME)
         except FusepathError as error:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
 
@@ -161,7 +167,12 @@ class EdgeService(pb_grpc.EdgeServicer):
             raise ProtocolError("this plan has not been prepared here; call Prepare first")
         return prepared[0]
 
-    async def _read(self, context: Any) -> pb.Upload | None:
+    async def read(self, context: Any) -> Any:
+        """The next message of a device, None at the end of its stream.
+
+        Raises:
+            TimeoutError: none came for long.
+        """
         async with asyncio.timeout(IDLE_TIMEOUT_S):
             message = await context.read()
         return None if message is grpc.aio.EOF else message
@@ -201,8 +212,14 @@ class EdgeService(pb_grpc.EdgeServicer):
         )
         return work, times
 
-    async def compute(self, run: Callable[[], Any]) -> tuple[Any, pb.EdgeSpan]:
-        """Do something on a worker; its result, and when and where it ran."""
+    def strand(self) -> Strand:
+        """Where one thing after the other is done, by whichever worker is free."""
+        return Strand(self._workers)
+
+    async def compute(
+        self, run: Callable[[], Any], strand: Strand | None = None
+    ) -> tuple[Any, pb.EdgeSpan]:
+        """Do something on a worker, perhaps on a strand; its result, and when and where it ran."""
 
         def timed() -> tuple[Any, pb.EdgeSpan]:
             if not hasattr(self._local, "number"):
@@ -214,11 +231,8 @@ class EdgeService(pb_grpc.EdgeServicer):
             )
             return result, span
 
-        return await asyncio.get_running_loop().run_in_executor(self._workers, timed)
-
-    async def read(self, context: Any) -> pb.Upload | None:
-        """The next message of a device, None at the end of its stream."""
-        return await self._read(context)
+        job = self._workers.submit(timed) if strand is None else strand.submit(timed)
+        return await asyncio.wrap_future(job)
 
     def close(self) -> None:
         """Let the threads go."""
@@ -236,8 +250,10 @@ class _Inference:
         self._session = EdgeSession(
             len(work.plan.cuts), work.predecessors(), work.returning, overlaps=service.overlaps
         )
+        self._strips = service.strand() if work.predecessors() else None
         self._fused = work.new_fused()
         self._spans: list[pb.EdgeSpan] = []
+        self._arrived_ns: dict[int, int] = {}
         self._waiting: dict[int, dict[str, codec.Received]] = {}
         self._outputs: dict[str, Array] = {}
         self._answers: asyncio.Queue[pb.Download | None] = asyncio.Queue()
@@ -261,8 +277,8 @@ class _Inference:
         running: set[asyncio.Task[None]] = set()
         try:
             for _ in self._work.plan.cuts:
-                message = await self._service.read(self._context)
-                received_ns = time.monotonic_ns()
+                message: pb.Upload | None = await self._service.read(self._context)
+                arrived_ns = time.monotonic_ns()
                 if message is None:
                     self._session.ended()
                     break
@@ -274,9 +290,7 @@ class _Inference:
                 self._waiting[path] = codec.receive(
                     message.piece.tensors, expected, self._work.codecs
                 )
-                self._answers.put_nowait(
-                    pb.Download(ack=pb.Ack(path=path + 1, received_ns=received_ns))
-                )
+                self._arrived_ns[path] = arrived_ns
                 running.add(asyncio.create_task(self._do(commands)))
             await asyncio.gather(*running)
         finally:
@@ -289,16 +303,19 @@ class _Inference:
                 case Compute(path):
                     received = self._waiting.pop(path)
                     _, span = await self._service.compute(
-                        partial(self._work.finish, path, received, self._fused)
+                        partial(self._work.finish, path, received, self._fused), self._strips
                     )
                     span.path = path + 1
+                    span.arrived_ns = self._arrived_ns[path]
                     self._spans.append(span)
                     await self._do(self._session.computed(path))
                 case ComputeTail():
-                    self._outputs, span = await self._service.compute(
-                        partial(self._work.compute_tail, self._fused)
-                    )
-                    self._spans.append(span)
+                    compute = partial(self._work.compute_tail, self._fused)
+                    if self._work.has_tail:
+                        self._outputs, span = await self._service.compute(compute)
+                        self._spans.append(span)
+                    else:
+                        self._outputs = compute()  # not worth the way to a worker
                     await self._do(self._session.tail_computed())
                 case SendPart(path):
                     part = codec.encode_all(self._work.part(path, self._fused))

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 
-_LEAST_ROUNDS, _MOST_ROUNDS = 3, 8
-_REHEARSAL_S = 0.5
+_LEAST_ROUNDS, _MOST_ROUNDS = 2, 7
+_REHEARSAL_S = 0.25
 """Seconds after which a rehearsal begins no further round."""
 
 
@@ -175,6 +175,7 @@ class EdgeWork:
             if cut <= plan.tau
         }
         _prepare(self._stages, plan)
+        self._expected = [self._arrives(path) for path in range(len(plan.cuts))]
         depth = model.graph.depth
         self._tail = (
             WholeStage(model, plan.input, plan.tau + 1, depth, threads=threads)
@@ -182,12 +183,20 @@ class EdgeWork:
             else None
         )
 
+    @property
+    def has_tail(self) -> bool:
+        """Whether layers are left behind the fused layer."""
+        return self._tail is not None
+
     def predecessors(self) -> dict[int, int]:
         """Paths (0-based) that wait for another path, and that other."""
         return self._paths.predecessors()
 
     def expected(self, path: int) -> dict[str, tuple[str, tuple[int, ...]]]:
         """(dtype, shape) of every tensor that path (0-based) arrives with."""
+        return self._expected[path]
+
+    def _arrives(self, path: int) -> dict[str, tuple[str, tuple[int, ...]]]:
         graph = self._model.graph
         shapes = {
             name: self._paths.piece_shape(self._model, path, name)
@@ -276,6 +285,8 @@ class EdgeWork:
     def rehearse(self, *, wait_s: float = 0.0) -> EdgeTimes:
         """Run everything on blank pieces a few times: the first image pays for no warming up.
 
+        Of tiles that are alike, one is timed for all.
+
         Args:
             wait_s: idle time before each path, as there will be while the link is busy; a machine
                 that has just been idle is slower.
@@ -283,28 +294,48 @@ class EdgeWork:
         Returns:
             The median time of every path and of the tail, which is none where parts return.
         """
-        blanks = {number: self._blank(number - 1) for number in self.plan.order}
+        alike = self._alike()
+        blanks = {path - 1: self._blank(path - 1) for path in self.plan.order if path - 1 in alike}
+        assert self.macs >= 0  # counted now, not while a device waits
+        self._round(blanks, wait_s=0.0)
         begun_s = time.perf_counter()
-        rounds: list[list[float]] = []
+        rounds: list[dict[int | None, float]] = []
         while len(rounds) < _LEAST_ROUNDS or (
             len(rounds) < _MOST_ROUNDS and time.perf_counter() - begun_s < _REHEARSAL_S
         ):
-            fused = self.new_fused()
-            times = [0.0] * (len(self.plan.cuts) + 1)
-            for number in self.plan.order:
-                time.sleep(wait_s)
-                started_s = time.perf_counter()
-                self.finish(number - 1, blanks[number], fused)
-                times[number - 1] = time.perf_counter() - started_s
-            if self.returning is None:
-                started_s = time.perf_counter()
-                self.compute_tail(fused)
-                times[-1] = time.perf_counter() - started_s
-            rounds.append(times)
-        assert self.macs >= 0  # counted now, not while a device waits
-        # The first round warms up.
-        *paths_s, tail_s = (statistics.median(times) for times in zip(*rounds[1:], strict=True))
-        return EdgeTimes(tuple(paths_s), tail_s)
+            rounds.append(self._round(blanks, wait_s=wait_s))
+        median_s = {key: statistics.median(times[key] for times in rounds) for key in rounds[0]}
+        return EdgeTimes(tuple(median_s[path] for path in alike), median_s[None])
+
+    def _round(
+        self, blanks: Mapping[int, Mapping[str, Received]], *, wait_s: float
+    ) -> dict[int | None, float]:
+        """Seconds of every path that there is a blank piece for, and, under None, of the tail."""
+        fused = self.new_fused()
+        times: dict[int | None, float] = {}
+        for path, blank in blanks.items():
+            time.sleep(wait_s)
+            started_s = time.perf_counter()
+            self.finish(path, blank, fused)
+            times[path] = time.perf_counter() - started_s
+        started_s = time.perf_counter()
+        if self.returning is None:
+            self.compute_tail(fused)
+        times[None] = time.perf_counter() - started_s
+        return times
+
+    def _alike(self) -> list[int]:
+        """For every path (0-based), the first one that takes as long."""
+        paths = range(len(self.plan.cuts))
+        if self.predecessors():
+            return list(paths)  # no strip is like another
+        first: dict[object, int] = {}
+        return [first.setdefault(self._likeness(path), path) for path in paths]
+
+    def _likeness(self, path: int) -> object:
+        stage = self._stages.get(self.plan.cuts[path])
+        macs = stage.macs(path) if stage is not None else 0
+        return self.plan.cuts[path], tuple(sorted(self.expected(path).items())), macs
 
 
 def usable_codecs(plan: Plan) -> dict[str, str]:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fusepath.cost import Convention, Machine, MachineProfile
+    from fusepath.cost import Convention, Machine
     from fusepath.execute.client import EdgeClient
     from fusepath.execute.measure import Profiler
     from fusepath.onnx_io import Model
@@ -50,8 +50,14 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 
-_CAUTION = 1.05
-"""A plan of several paths must be predicted to be better by so much than the unsplit network."""
+_CAUTION, _CAUTION_MEASURED = 1.05, 1.02
+"""A plan of several paths must be better by so much than the unsplit network, by prediction or as
+measured: of many paths more can be late than of one."""
+_TRIALS = 3
+_TRIALS_S = 3.0
+"""Where trials of all plans would take longer, there are fewer or none."""
+_LOCAL_BYTES_PER_S = 1e9
+"""What a link may be taken for that nothing will be sent over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -313,33 +319,32 @@ async def measured_setting(
     machine = given.edge
     if machine is None and client is not None:
         say(f"measuring every layer on {client.address}")
-        machine = await measured_edge(model, client)
+        machine = await client.profile(model)
     link = given.link
-    if link is None:
-        rate = pace_bytes_per_s
-        if rate is None and client is not None:
-            say("measuring the link")
-            rate = await client.goodput_bytes_per_s()
-        rate = rate or 1e9
-        delay_s = (await client.clock_offset()).error_s if client is not None else 0.0
-        link = Link(up_bytes_per_s=rate, down_bytes_per_s=rate, delay_s=delay_s)
+    if link is None and client is not None:
+        say("measuring the link")
+        link = await measured_link(client, pace_bytes_per_s=pace_bytes_per_s)
     return Setting(
         graph=model.graph,
         device=device,
         edge=machine if machine is not None else device,
-        link=link,
+        link=link or Link(up_bytes_per_s=_LOCAL_BYTES_PER_S, down_bytes_per_s=_LOCAL_BYTES_PER_S),
         convention=runtime_convention(image),
     )
 
 
-async def measured_edge(model: Model, client: EdgeClient) -> MachineProfile:
-    """The edge server: the time of every layer, and what a message costs it.
+async def measured_link(client: EdgeClient, *, pace_bytes_per_s: float | None = None) -> Link:
+    """The link to an edge server: its rate, unless one is played, and what messages cost.
 
     Raises:
-        PeerError: the edge server refuses or does not answer.
+        PeerError: the edge server does not answer.
     """
-    profile = await client.profile(model)
-    return msgspec.structs.replace(profile, message_s=await client.message_s())
+    rate = pace_bytes_per_s or await client.goodput_bytes_per_s()
+    costs = await client.message_costs()
+    link = costs.on(Link(up_bytes_per_s=rate, down_bytes_per_s=rate))
+    if pace_bytes_per_s is not None:  # what is played carries tensors and nothing else
+        link = msgspec.structs.replace(link, message_bytes=0)
+    return link
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -375,24 +380,20 @@ class Prepared:
             PeerError: the edge server refuses the plan or does not answer.
             InputError: the plan needs an edge server.
         """
-        device = Device(
-            model=model,
-            plan=plan,
-            slowdown=playing.slowdown,
-            pace_bytes_per_s=playing.pace_bytes_per_s,
-            threads=playing.threads,
-            overlaps=playing.overlaps,
-        )
         say("preparing the sessions")
         digest, times = "", EdgeTimes((0.0,) * len(plan.cuts), 0.0)
         if stays_local(plan, model):
             client = None
-        else:
-            if client is None:
-                raise InputError("this plan needs an edge server; give --edge HOST:PORT")
-            ready = await client.prepare(plan)
-            digest, times = ready.sha256, ready.times
-        device.make_ready(image)
+        elif client is None:
+            raise InputError("this plan needs an edge server; give --edge HOST:PORT")
+        here = asyncio.create_task(asyncio.to_thread(_ready_device, model, plan, image, playing))
+        try:
+            if client is not None:
+                ready = await client.prepare(plan)  # at the same time
+                digest, times = ready.sha256, ready.times
+        finally:
+            await asyncio.wait([here])
+        device = here.result()
         predicted = predict(
             model.graph,
             plan,
@@ -423,6 +424,19 @@ class Prepared:
         )
 
 
+def _ready_device(model: Model, plan: Plan, image: Array, playing: Playing) -> Device:
+    device = Device(
+        model=model,
+        plan=plan,
+        slowdown=playing.slowdown,
+        pace_bytes_per_s=playing.pace_bytes_per_s,
+        threads=playing.threads,
+        overlaps=playing.overlaps,
+    )
+    device.make_ready(image)
+    return device
+
+
 async def prepare_best(
     model: Model,
     plans: Sequence[Plan],
@@ -432,9 +446,10 @@ async def prepare_best(
     playing: Playing,
     say: Callable[[str], None] = lambda _: None,
 ) -> Prepared:
-    """Prepare plans, and keep the one that is predicted best from its measured times.
+    """Prepare plans, and keep the one that turns out quickest in a few trials.
 
-    One of several paths must be a little better than the unsplit network to be chosen.
+    On a link so slow that trials would take long, predictions from the times of the plans' very
+    paths decide. One of several paths must be a little better than the unsplit network.
 
     An edge server need not have every codec: a plan with codecs that it refuses is passed over.
 
@@ -455,9 +470,25 @@ async def prepare_best(
             say(f"without codecs, for {error}")
         else:
             prepared.append(ready)
-    return min(prepared, key=_cautious_s)
+    if len(prepared) == 1:
+        return prepared[0]
+    trials = min(int(_TRIALS_S / sum(item.predicted.end_s for item in prepared)), _TRIALS)
+    if trials == 0:
+        latencies_s, caution = [item.predicted.end_s for item in prepared], _CAUTION
+    else:
+        latencies_s, caution = await _tried(prepared, trials), _CAUTION_MEASURED
+    cautious_s = [
+        latency_s * (1.0 if item.plan.is_whole else caution)
+        for item, latency_s in zip(prepared, latencies_s, strict=True)
+    ]
+    return prepared[cautious_s.index(min(cautious_s))]
 
 
-def _cautious_s(prepared: Prepared) -> float:
-    """The predicted latency; of many paths more can be late than of one."""
-    return prepared.predicted.end_s * (1.0 if prepared.plan.is_whole else _CAUTION)
+async def _tried(prepared: Sequence[Prepared], trials: int) -> list[float]:
+    """The least latency of each over some trials, in turn; what stays here is predicted exactly."""
+    least_s = [float("inf") if item.client else item.predicted.end_s for item in prepared]
+    for _ in range(trials):
+        for place, item in enumerate(prepared):
+            if item.client is not None:
+                least_s[place] = min(least_s[place], (await item.run()).latency_s)
+    return least_s

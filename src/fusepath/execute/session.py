@@ -49,7 +49,8 @@ class SendResult:
     """Return the outputs, or say that all of their parts have been sent."""
 
 
-Command = Compute | Send | FinishSending | ComputeTail | SendPart | SendResult
+Command = Compute | ComputeTail | SendPart | SendResult
+"""What the edge server is told to do."""
 
 
 class ProtocolError(Exception):
@@ -60,8 +61,8 @@ class ProtocolError(Exception):
 class DeviceSession:
     """One inference seen from the device: paths are computed and sent in the plan's order.
 
-    The device computes path p while path p − 1 is on the wire; without ``overlaps`` it sends
-    nothing before all paths are computed.
+    They are computed one after the other without waiting for anything; without ``overlaps`` nothing
+    is sent before all are computed.
     """
 
     order: Sequence[int]
@@ -69,23 +70,21 @@ class DeviceSession:
     _computed: int = 0
     _sent: int = 0
 
-    def start(self) -> list[Command]:
-        """Begin with the first path."""
-        return [Compute(self.order[0])]
+    def start(self) -> list[Compute]:
+        """All paths are to be computed, in this order."""
+        return [Compute(path) for path in self.order]
 
-    def computed(self, path: int) -> list[Command]:
+    def computed(self, path: int) -> list[Send]:
         """A path has left the device's layers."""
         if path != self.order[self._computed]:
             raise ProtocolError(f"path {path + 1} was computed out of order")
         self._computed += 1
-        following: list[Command] = []
-        if self._computed < len(self.order):
-            following = [Compute(self.order[self._computed])]
         if self.overlaps:
-            return [Send(path), *following]
-        return following or [Send(computed) for computed in self.order]
+            return [Send(path)]
+        done = self._computed == len(self.order)
+        return [Send(computed) for computed in self.order] if done else []
 
-    def sent(self, path: int) -> list[Command]:
+    def sent(self, path: int) -> list[FinishSending]:
         """A path has gone out."""
         if path != self.order[self._sent] or self._sent >= self._computed:
             raise ProtocolError(f"path {path + 1} was sent out of order")
@@ -97,18 +96,24 @@ class DeviceSession:
 class EdgeSession:
     """One inference seen from the edge server: a path starts when it arrives.
 
-    A strip also waits for the strip before it, whose rows it reads; ``predecessors`` says which.
-    ``returning`` are the paths that return a part of the outputs each as soon as they are computed;
-    None has the outputs return as a whole. Without ``overlaps`` no path starts before all have
-    arrived, and no part returns before all are computed.
+    A strip reads rows of the strip before it, its predecessor. It is told to start after that one,
+    and whoever carries the commands out ends that one first. ``returning`` are the paths that
+    return a part of the outputs each as soon as they are computed; None has the outputs return as a
+    whole. Without ``overlaps`` no path starts before all have arrived, and no part returns before
+    all are computed.
     """
 
     paths: int
     predecessors: Mapping[int, int] = field(default_factory=dict)
     returning: Collection[int] | None = None
     overlaps: bool = True
+    _successors: dict[int, int] = field(init=False)
     _arrived: set[int] = field(default_factory=set)
+    _started: set[int] = field(default_factory=set)
     _done: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._successors = {before: path for path, before in self.predecessors.items()}
 
     def arrived(self, path: int) -> list[Command]:
         """Pieces of a path (0-based) have come in and are what the plan calls for.
@@ -122,24 +127,32 @@ class EdgeSession:
             raise ProtocolError(f"path {path + 1} was sent twice")
         self._arrived.add(path)
         if self.overlaps:
-            return [Compute(path)] if self._may_start(path) else []
+            return self._start(path)
         if len(self._arrived) < self.paths:
             return []
-        return [Compute(ready) for ready in range(self.paths) if self._may_start(ready)]
+        return [command for ready in range(self.paths) for command in self._start(ready)]
+
+    def _start(self, path: int | None) -> list[Command]:
+        """Start a path, if it may and has not, and whatever has waited for that."""
+        commands: list[Command] = []
+        while path is not None and self._may_start(path):
+            self._started.add(path)
+            commands.append(Compute(path))
+            path = self._successors.get(path)
+        return commands
+
+    def _may_start(self, path: int) -> bool:
+        waits = path in self.predecessors and self.predecessors[path] not in self._started
+        return path in self._arrived and path not in self._started and not waits
 
     def computed(self, path: int) -> list[Command]:
         """A path has reached the fused layer."""
-        if path not in self._arrived or path in self._done:
+        if path not in self._started or path in self._done:
             raise ProtocolError(f"path {path + 1} was computed without being sent")
         self._done.add(path)
         if len(self._done) == self.paths:
             return self._all_computed(path)
-        following: list[Command] = [
-            Compute(waiting)
-            for waiting, before in self.predecessors.items()
-            if before == path and waiting in self._arrived
-        ]
-        return [*self._parts([path] if self.overlaps else []), *following]
+        return self._parts([path] if self.overlaps else [])
 
     def _all_computed(self, last: int) -> list[Command]:
         if self.returning is None:
@@ -148,9 +161,6 @@ class EdgeSession:
 
     def _parts(self, paths: Iterable[int]) -> list[Command]:
         return [SendPart(path) for path in paths if path in (self.returning or ())]
-
-    def _may_start(self, path: int) -> bool:
-        return path not in self.predecessors or self.predecessors[path] in self._done
 
     def tail_computed(self) -> list[Command]:
         """The outputs are there."""

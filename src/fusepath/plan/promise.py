@@ -50,13 +50,7 @@ def quick_bounds_ns(
     bounds = np.empty(len(tilings), dtype=np.int64)
     for at, tiled in enumerate(tilings):
         cuts = tiled.tau + last_cut
-        times = np.stack(
-            [
-                tiled.device_ns[:, :cuts],
-                setting.link_ns(tiled)[:, :cuts],
-                tiled.edge_ns[:, :cuts],
-            ]
-        )
+        times = np.stack(setting.times_ns(tiled))[:, :, :cuts]
         load = float((np.tensordot(weights, times, axes=1).min(axis=2) @ tiled.counts).max())
         alone = int(times.sum(axis=0).min(axis=1).max())
         # Times are whole and weights are not: a hair's breadth off keeps the bound on its side.

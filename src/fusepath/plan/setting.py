@@ -40,7 +40,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Tiled:
-    """One grid over one fused layer: all that its scheduling problem needs but the link."""
+    """One grid over one fused layer: all that its scheduling problem needs but the link.
+
+    Times are of computing alone; what sending costs besides, `Setting.times_ns` adds.
+    """
 
     costs: PathCosts
     device_ns: IntArray
@@ -112,17 +115,14 @@ class Setting:
             for cut in cuts
         ]
         encode_s, sent, decode_s = np.array([self.crossing(cut) for cut in cuts]).T
+        messages = self.link.messages(sent[None])
         return self.assemble(
             class_of=(0,),
-            device_ns=nanoseconds(np.array([device_s]) + encode_s),
-            link_ns=nanoseconds(sent[None] / self.link.up_bytes_per_s),
-            edge_ns=nanoseconds(np.array([edge_s]) + decode_s + self.receiving_s(sent)),
+            device_ns=nanoseconds(np.array([device_s]) + encode_s + messages.device_s),
+            link_ns=nanoseconds(messages.link_s),
+            edge_ns=nanoseconds(np.array([edge_s]) + decode_s + messages.edge_s),
             tail_ns=0,
         )
-
-    def receiving_s(self, sent_bytes: FloatArray | IntArray) -> FloatArray:
-        """What messages of so many bytes take the edge server beside their work; none for none."""
-        return np.where(sent_bytes > 0, self.edge.message_s, 0.0)
 
     def crossing(self, cut: int) -> Crossing:
         """What it takes to bring all that a cut (1-based) sends over, on whole maps."""
@@ -176,7 +176,7 @@ class Setting:
         return Tiled(
             costs=costs,
             device_ns=nanoseconds(costs.device_s),
-            edge_ns=nanoseconds(costs.edge_s + self.receiving_s(costs.up_bytes)),
+            edge_ns=nanoseconds(costs.edge_s),
             counts=costs.counts,
             tail_ns=ns(self.tail_s(costs.tau)),
         )
@@ -193,18 +193,24 @@ class Setting:
         size = 0 if in_parts else result_bytes(self.graph, self.convention)
         return size / self.link.down_bytes_per_s + self.link.delay_s
 
-    def link_ns(self, tiled: Tiled) -> IntArray:
-        """Transmission times of a tiling on this setting's link, by class and cut."""
-        return nanoseconds(tiled.costs.up_bytes / self.link.up_bytes_per_s)
+    def times_ns(self, tiled: Tiled) -> tuple[IntArray, IntArray, IntArray]:
+        """Times of a tiling on device, link and edge server, by class and cut."""
+        messages = self.link.messages(tiled.costs.up_bytes)
+        return (
+            tiled.device_ns + nanoseconds(messages.device_s),
+            nanoseconds(messages.link_s),
+            tiled.edge_ns + nanoseconds(messages.edge_s),
+        )
 
     def tiled_problem(self, tiling: Tiled | PathCosts) -> Problem:
         """The scheduling problem of one grid: cuts ``1 … tau + 1``."""
         tiled = tiling if isinstance(tiling, Tiled) else self.tiled(tiling)
+        device_ns, link_ns, edge_ns = self.times_ns(tiled)
         return self.assemble(
             class_of=tuple(tiled.costs.class_of.tolist()),
-            device_ns=tiled.device_ns,
-            link_ns=self.link_ns(tiled),
-            edge_ns=tiled.edge_ns,
+            device_ns=device_ns,
+            link_ns=link_ns,
+            edge_ns=edge_ns,
             tail_ns=tiled.tail_ns,
         )
 

@@ -117,11 +117,12 @@ class _Layer:
 
     def fixed_s(self, cuts: Sequence[int]) -> float:
         """What a usual number of strips costs on the machine where it costs most."""
-        tau = self.rows.tau
-        device_s = sum(self.setting.device.strip_s(1, cut - 1) for cut in cuts)
-        edge = self.setting.edge
-        edge_s = sum(edge.message_s + edge.strip_s(cut, tau) for cut in cuts)
-        return _USUAL_STRIPS * max(device_s, edge_s) / len(cuts)
+        setting, tau = self.setting, self.rows.tau
+        link = setting.link
+        device_s = sum(link.message_device_s + setting.device.strip_s(1, cut - 1) for cut in cuts)
+        link_s = len(cuts) * link.message_bytes / link.up_bytes_per_s
+        edge_s = sum(link.message_edge_s + setting.edge.strip_s(cut, tau) for cut in cuts)
+        return _USUAL_STRIPS * max(device_s, link_s, edge_s) / len(cuts)
 
     def strips_of(
         self, cut: int, begin: IntArray | None, stop: IntArray, resume: int | None
@@ -555,9 +556,14 @@ def _durations(layer: _Layer, segments: Sequence[Segment]) -> FloatArray:
         # A strip that adds nothing on a machine costs nothing there.
         costs[0] += setting.device.strip_s(1, segment.cut - 1) * (costs[0] > 0)
         costs[2] += setting.edge.strip_s(segment.cut, tau) * (costs[2] > 0)
-        costs[2] += setting.receiving_s(costs[1])
         parts.append(costs)
-    return layer.seconds_of(np.concatenate(parts, axis=1))
+    costs = np.concatenate(parts, axis=1)
+    seconds = layer.seconds_of(costs)
+    messages = setting.link.messages(costs[1], costs[3] if layer.returns_parts else 0.0)
+    seconds[0] += messages.device_s
+    seconds[1] = messages.link_s
+    seconds[2] += messages.edge_s + setting.link.receiving_s(costs[1])
+    return seconds
 
 
 def _chain(durations: FloatArray) -> FloatArray:

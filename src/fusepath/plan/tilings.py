@@ -230,11 +230,8 @@ def _is_hopeless(setting: Setting, tiled: Tiled, limit_ns: int) -> bool:
     if tiled.grid.paths <= MANY_PATHS:
         return False
     cuts = tiled.tau
-    times = (
-        tiled.device_ns[:, :cuts],
-        setting.link_ns(tiled)[:, :cuts],
-        tiled.edge_ns[:, :cuts] + ns(setting.link.delay_s),
-    )
+    device_ns, link_ns, edge_ns = (table[:, :cuts] for table in setting.times_ns(tiled))
+    times = (device_ns, link_ns, edge_ns + ns(setting.link.delay_s))
     return must_exceed(
         times,
         tiled.counts,

@@ -16,6 +16,8 @@ from fusepath.cost import Link
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from fusepath.execute.client import MessageCosts
+
 SIZES_BYTES = (1_000, 4_000, 16_000, 64_000, 256_000, 1_000_000, 4_000_000)
 _ROUNDS = 9
 _LEAST_ROUNDS = 4
@@ -83,6 +85,7 @@ async def probe(
     budget_s: float = 20.0,
     timeout_s: float = 30.0,
     sizes_bytes: Sequence[int] = SIZES_BYTES,
+    messages: MessageCosts | None = None,
     clock: Callable[[], float] = time.perf_counter,
     progress: Callable[[float], None] = lambda _part: None,
 ) -> LinkReport:
@@ -97,6 +100,8 @@ async def probe(
         budget_s: about how long to probe.
         timeout_s: deadline of one transfer.
         sizes_bytes: ascending.
+        messages: what a message costs beside its bytes (`EdgeClient.message_costs`), and how long
+            it is on its way; without, messages cost nothing and the delay is that of transfers.
         clock: for the budget.
         progress: called with the part that is done, 0 to 1.
     """
@@ -123,6 +128,8 @@ async def probe(
         up_spread=up.spread,
         down_spread=down.spread,
     )
+    if messages is not None:
+        link = messages.on(link)
     return LinkReport(link=link, up=up, down=down, probed_s=clock() - started_s)
 
 

@@ -72,6 +72,8 @@ def link_text(report: LinkReport) -> str:
         f"down         {format_bytes_per_s(link.down_bytes_per_s)}, "
         f"spread {link.down_spread:.0%}, {report.asymmetry:.2f} times up",
         f"delay        {link.delay_s * 1e3:.2f} ms one way",
+        f"a message    {link.message_device_s * 1e6:.0f} us on the device, "
+        f"{link.message_edge_s * 1e6:.0f} us on the edge server, {link.message_bytes} B",
         "",
         render(_sizes_table(("up", report.up), ("down", report.down))),
     ]

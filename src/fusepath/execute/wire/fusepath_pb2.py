@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$fusepath/execute/wire/fusepath.proto\x12\x0b\x66usepath.v1\"4\n\x0c\x43lockRequest\x12\x0f\n\x07padding\x18\x01 \x01(\x0c\x12\x13\n\x0breply_bytes\x18\x02 \x01(\r\".\n\nClockReply\x12\x0f\n\x07\x65\x64ge_ns\x18\x01 \x01(\x03\x12\x0f\n\x07padding\x18\x02 \x01(\x0c\"Q\n\x0cModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x13\n\x0binput_shape\x18\x04 \x03(\x03\"$\n\x0cProfileReply\x12\x14\n\x0cprofile_json\x18\x01 \x01(\x0c\"#\n\x0ePrepareRequest\x12\x11\n\tplan_json\x18\x01 \x01(\x0c\"_\n\x0cPrepareReply\x12\x13\n\x0bplan_sha256\x18\x01 \x01(\t\x12\x18\n\x10\x66usepath_version\x18\x02 \x01(\t\x12\x0f\n\x07path_ns\x18\x03 \x03(\x03\x12\x0f\n\x07tail_ns\x18\x04 \x01(\x03\"`\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12\r\n\x05\x63rc32\x18\x05 \x01(\x07\x12\r\n\x05\x63odec\x18\x06 \x01(\t\"\x1c\n\x05Start\x12\x13\n\x0bplan_sha256\x18\x01 \x01(\t\";\n\x05Piece\x12\x0c\n\x04path\x18\x01 \x01(\r\x12$\n\x07tensors\x18\x02 \x03(\x0b\x32\x13.fusepath.v1.Tensor\"]\n\x06Upload\x12#\n\x05start\x18\x01 \x01(\x0b\x32\x12.fusepath.v1.StartH\x00\x12#\n\x05piece\x18\x02 \x01(\x0b\x32\x12.fusepath.v1.PieceH\x00\x42\t\n\x07message\"(\n\x03\x41\x63k\x12\x0c\n\x04path\x18\x01 \x01(\r\x12\x13\n\x0breceived_ns\x18\x02 \x01(\x03\"J\n\x08\x45\x64geSpan\x12\x0c\n\x04path\x18\x01 \x01(\r\x12\x0e\n\x06worker\x18\x02 \x01(\r\x12\x10\n\x08start_ns\x18\x03 \x01(\x03\x12\x0e\n\x06\x65nd_ns\x18\x04 \x01(\x03\":\n\x04Part\x12\x0c\n\x04path\x18\x01 \x01(\r\x12$\n\x07tensors\x18\x02 \x03(\x0b\x32\x13.fusepath.v1.Tensor\"b\n\x06Result\x12$\n\x07tensors\x18\x01 \x03(\x0b\x32\x13.fusepath.v1.Tensor\x12$\n\x05spans\x18\x02 \x03(\x0b\x32\x15.fusepath.v1.EdgeSpan\x12\x0c\n\x04macs\x18\x03 \x01(\x04\"\x80\x01\n\x08\x44ownload\x12\x1f\n\x03\x61\x63k\x18\x01 \x01(\x0b\x32\x10.fusepath.v1.AckH\x00\x12%\n\x06result\x18\x02 \x01(\x0b\x32\x13.fusepath.v1.ResultH\x00\x12!\n\x04part\x18\x03 \x01(\x0b\x32\x11.fusepath.v1.PartH\x00\x42\t\n\x07message2\xc0\x02\n\x04\x45\x64ge\x12;\n\x05\x43lock\x12\x19.fusepath.v1.ClockRequest\x1a\x17.fusepath.v1.ClockReply\x12>\n\x04\x45\x63ho\x12\x19.fusepath.v1.ClockRequest\x1a\x17.fusepath.v1.ClockReply(\x01\x30\x01\x12?\n\x07Profile\x12\x19.fusepath.v1.ModelRequest\x1a\x19.fusepath.v1.ProfileReply\x12\x41\n\x07Prepare\x12\x1b.fusepath.v1.PrepareRequest\x1a\x19.fusepath.v1.PrepareReply\x12\x37\n\x05Infer\x12\x13.fusepath.v1.Upload\x1a\x15.fusepath.v1.Download(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$fusepath/execute/wire/fusepath.proto\x12\x0b\x66usepath.v1\"4\n\x0c\x43lockRequest\x12\x0f\n\x07padding\x18\x01 \x01(\x0c\x12\x13\n\x0breply_bytes\x18\x02 \x01(\r\".\n\nClockReply\x12\x0f\n\x07\x65\x64ge_ns\x18\x01 \x01(\x03\x12\x0f\n\x07padding\x18\x02 \x01(\x0c\"\x1d\n\nDrillReply\x12\x0f\n\x07\x62usy_ns\x18\x01 \x01(\x03\"Q\n\x0cModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x13\n\x0binput_shape\x18\x04 \x03(\x03\"$\n\x0cProfileReply\x12\x14\n\x0cprofile_json\x18\x01 \x01(\x0c\"#\n\x0ePrepareRequest\x12\x11\n\tplan_json\x18\x01 \x01(\x0c\"_\n\x0cPrepareReply\x12\x13\n\x0bplan_sha256\x18\x01 \x01(\t\x12\x18\n\x10\x66usepath_version\x18\x02 \x01(\t\x12\x0f\n\x07path_ns\x18\x03 \x03(\x03\x12\x0f\n\x07tail_ns\x18\x04 \x01(\x03\"`\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12\r\n\x05\x63rc32\x18\x05 \x01(\x07\x12\r\n\x05\x63odec\x18\x06 \x01(\t\"\x1c\n\x05Start\x12\x13\n\x0bplan_sha256\x18\x01 \x01(\t\";\n\x05Piece\x12\x0c\n\x04path\x18\x01 \x01(\r\x12$\n\x07tensors\x18\x02 \x03(\x0b\x32\x13.fusepath.v1.Tensor\"]\n\x06Upload\x12#\n\x05start\x18\x01 \x01(\x0b\x32\x12.fusepath.v1.StartH\x00\x12#\n\x05piece\x18\x02 \x01(\x0b\x32\x12.fusepath.v1.PieceH\x00\x42\t\n\x07message\"^\n\x08\x45\x64geSpan\x12\x0c\n\x04path\x18\x01 \x01(\r\x12\x0e\n\x06worker\x18\x02 \x01(\r\x12\x10\n\x08start_ns\x18\x03 \x01(\x03\x12\x0e\n\x06\x65nd_ns\x18\x04 \x01(\x03\x12\x12\n\narrived_ns\x18\x05 \x01(\x03\":\n\x04Part\x12\x0c\n\x04path\x18\x01 \x01(\r\x12$\n\x07tensors\x18\x02 \x03(\x0b\x32\x13.fusepath.v1.Tensor\"b\n\x06Result\x12$\n\x07tensors\x18\x01 \x03(\x0b\x32\x13.fusepath.v1.Tensor\x12$\n\x05spans\x18\x02 \x03(\x0b\x32\x15.fusepath.v1.EdgeSpan\x12\x0c\n\x04macs\x18\x03 \x01(\x04\"_\n\x08\x44ownload\x12%\n\x06result\x18\x01 \x01(\x0b\x32\x13.fusepath.v1.ResultH\x00\x12!\n\x04part\x18\x02 \x01(\x0b\x32\x11.fusepath.v1.PartH\x00\x42\t\n\x07message2\xb8\x02\n\x04\x45\x64ge\x12;\n\x05\x43lock\x12\x19.fusepath.v1.ClockRequest\x1a\x17.fusepath.v1.ClockReply\x12\x36\n\x05\x44rill\x12\x12.fusepath.v1.Piece\x1a\x17.fusepath.v1.DrillReply(\x01\x12?\n\x07Profile\x12\x19.fusepath.v1.ModelRequest\x1a\x19.fusepath.v1.ProfileReply\x12\x41\n\x07Prepare\x12\x1b.fusepath.v1.PrepareRequest\x1a\x19.fusepath.v1.PrepareReply\x12\x37\n\x05Infer\x12\x13.fusepath.v1.Upload\x1a\x15.fusepath.v1.Download(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,32 +35,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLOCKREQUEST']._serialized_end=105
   _globals['_CLOCKREPLY']._serialized_start=107
   _globals['_CLOCKREPLY']._serialized_end=153
-  _globals['_MODELREQUEST']._serialized_start=155
-  _globals['_MODELREQUEST']._serialized_end=236
-  _globals['_PROFILEREPLY']._serialized_start=238
-  _globals['_PROFILEREPLY']._serialized_end=274
-  _globals['_PREPAREREQUEST']._serialized_start=276
-  _globals['_PREPAREREQUEST']._serialized_end=311
-  _globals['_PREPAREREPLY']._serialized_start=313
-  _globals['_PREPAREREPLY']._serialized_end=408
-  _globals['_TENSOR']._serialized_start=410
-  _globals['_TENSOR']._serialized_end=506
-  _globals['_START']._serialized_start=508
-  _globals['_START']._serialized_end=536
-  _globals['_PIECE']._serialized_start=538
-  _globals['_PIECE']._serialized_end=597
-  _globals['_UPLOAD']._serialized_start=599
-  _globals['_UPLOAD']._serialized_end=692
-  _globals['_ACK']._serialized_start=694
-  _globals['_ACK']._serialized_end=734
-  _globals['_EDGESPAN']._serialized_start=736
-  _globals['_EDGESPAN']._serialized_end=810
-  _globals['_PART']._serialized_start=812
-  _globals['_PART']._serialized_end=870
-  _globals['_RESULT']._serialized_start=872
-  _globals['_RESULT']._serialized_end=970
-  _globals['_DOWNLOAD']._serialized_start=973
-  _globals['_DOWNLOAD']._serialized_end=1101
-  _globals['_EDGE']._serialized_start=1104
-  _globals['_EDGE']._serialized_end=1424
+  _globals['_DRILLREPLY']._serialized_start=155
+  _globals['_DRILLREPLY']._serialized_end=184
+  _globals['_MODELREQUEST']._serialized_start=186
+  _globals['_MODELREQUEST']._serialized_end=267
+  _globals['_PROFILEREPLY']._serialized_start=269
+  _globals['_PROFILEREPLY']._serialized_end=305
+  _globals['_PREPAREREQUEST']._serialized_start=307
+  _globals['_PREPAREREQUEST']._serialized_end=342
+  _globals['_PREPAREREPLY']._serialized_start=344
+  _globals['_PREPAREREPLY']._serialized_end=439
+  _globals['_TENSOR']._serialized_start=441
+  _globals['_TENSOR']._serialized_end=537
+  _globals['_START']._serialized_start=539
+  _globals['_START']._serialized_end=567
+  _globals['_PIECE']._serialized_start=569
+  _globals['_PIECE']._serialized_end=628
+  _globals['_UPLOAD']._serialized_start=630
+  _globals['_UPLOAD']._serialized_end=723
+  _globals['_EDGESPAN']._serialized_start=725
+  _globals['_EDGESPAN']._serialized_end=819
+  _globals['_PART']._serialized_start=821
+  _globals['_PART']._serialized_end=879
+  _globals['_RESULT']._serialized_start=881
+  _globals['_RESULT']._serialized_end=979
+  _globals['_DOWNLOAD']._serialized_start=981
+  _globals['_DOWNLOAD']._serialized_end=1076
+  _globals['_EDGE']._serialized_start=1079
+  _globals['_EDGE']._serialized_end=1391
 # @@protoc_insertion_point(module_scope)

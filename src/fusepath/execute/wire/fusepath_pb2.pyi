@@ -21,6 +21,12 @@ class ClockReply(_message.Message):
     padding: bytes
     def __init__(self, edge_ns: _Optional[int] = ..., padding: _Optional[bytes] = ...) -> None: ...
 
+class DrillReply(_message.Message):
+    __slots__ = ("busy_ns",)
+    BUSY_NS_FIELD_NUMBER: _ClassVar[int]
+    busy_ns: int
+    def __init__(self, busy_ns: _Optional[int] = ...) -> None: ...
+
 class ModelRequest(_message.Message):
     __slots__ = ("name", "sha256", "source", "input_shape")
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -95,25 +101,19 @@ class Upload(_message.Message):
     piece: Piece
     def __init__(self, start: _Optional[_Union[Start, _Mapping]] = ..., piece: _Optional[_Union[Piece, _Mapping]] = ...) -> None: ...
 
-class Ack(_message.Message):
-    __slots__ = ("path", "received_ns")
-    PATH_FIELD_NUMBER: _ClassVar[int]
-    RECEIVED_NS_FIELD_NUMBER: _ClassVar[int]
-    path: int
-    received_ns: int
-    def __init__(self, path: _Optional[int] = ..., received_ns: _Optional[int] = ...) -> None: ...
-
 class EdgeSpan(_message.Message):
-    __slots__ = ("path", "worker", "start_ns", "end_ns")
+    __slots__ = ("path", "worker", "start_ns", "end_ns", "arrived_ns")
     PATH_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
     START_NS_FIELD_NUMBER: _ClassVar[int]
     END_NS_FIELD_NUMBER: _ClassVar[int]
+    ARRIVED_NS_FIELD_NUMBER: _ClassVar[int]
     path: int
     worker: int
     start_ns: int
     end_ns: int
-    def __init__(self, path: _Optional[int] = ..., worker: _Optional[int] = ..., start_ns: _Optional[int] = ..., end_ns: _Optional[int] = ...) -> None: ...
+    arrived_ns: int
+    def __init__(self, path: _Optional[int] = ..., worker: _Optional[int] = ..., start_ns: _Optional[int] = ..., end_ns: _Optional[int] = ..., arrived_ns: _Optional[int] = ...) -> None: ...
 
 class Part(_message.Message):
     __slots__ = ("path", "tensors")
@@ -134,11 +134,9 @@ class Result(_message.Message):
     def __init__(self, tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., spans: _Optional[_Iterable[_Union[EdgeSpan, _Mapping]]] = ..., macs: _Optional[int] = ...) -> None: ...
 
 class Download(_message.Message):
-    __slots__ = ("ack", "result", "part")
-    ACK_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("result", "part")
     RESULT_FIELD_NUMBER: _ClassVar[int]
     PART_FIELD_NUMBER: _ClassVar[int]
-    ack: Ack
     result: Result
     part: Part
-    def __init__(self, ack: _Optional[_Union[Ack, _Mapping]] = ..., result: _Optional[_Union[Result, _Mapping]] = ..., part: _Optional[_Union[Part, _Mapping]] = ...) -> None: ...
+    def __init__(self, result: _Optional[_Union[Result, _Mapping]] = ..., part: _Optional[_Union[Part, _Mapping]] = ...) -> None: ...

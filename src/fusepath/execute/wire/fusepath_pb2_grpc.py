@@ -39,10 +39,10 @@ class EdgeStub(object):
                 request_serializer=fusepath_dot_execute_dot_wire_dot_fusepath__pb2.ClockRequest.SerializeToString,
                 response_deserializer=fusepath_dot_execute_dot_wire_dot_fusepath__pb2.ClockReply.FromString,
                 _registered_method=True)
-        self.Echo = channel.stream_stream(
-                '/fusepath.v1.Edge/Echo',
-                request_serializer=fusepath_dot_execute_dot_wire_dot_fusepath__pb2.ClockRequest.SerializeToString,
-                response_deserializer=fusepath_dot_execute_dot_wire_dot_fusepath__pb2.ClockReply.FromString,
+        self.Drill = channel.stream_unary(
+                '/fusepath.v1.Edge/Drill',
+                request_serializer=fusepath_dot_execute_dot_wire_dot_fusepath__pb2.Piece.SerializeToString,
+                response_deserializer=fusepath_dot_execute_dot_wire_dot_fusepath__pb2.DrillReply.FromString,
                 _registered_method=True)
         self.Profile = channel.unary_unary(
                 '/fusepath.v1.Edge/Profile',
@@ -71,9 +71,9 @@ class EdgeServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def Echo(self, request_iterator, context):
-        """Answers every message as a path's is: read, handed to a worker, acknowledged. Sent without a
-        pause, they show what a message costs beside its bytes and its computing.
+    def Drill(self, request_iterator, context):
+        """Takes pieces as Infer does, all of the one tensor that is agreed on for it, and computes
+        nothing: shows what a message costs beside its bytes and its computing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -94,8 +94,8 @@ class EdgeServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Infer(self, request_iterator, context):
-        """One inference: Start, then one Piece per path; one Ack per piece, then the Result, before
-        which its parts may have come.
+        """One inference: Start, then one Piece per path; then the Result, before which its parts may have
+        come.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -109,10 +109,10 @@ def add_EdgeServicer_to_server(servicer, server):
                     request_deserializer=fusepath_dot_execute_dot_wire_dot_fusepath__pb2.ClockRequest.FromString,
                     response_serializer=fusepath_dot_execute_dot_wire_dot_fusepath__pb2.ClockReply.SerializeToString,
             ),
-            'Echo': grpc.stream_stream_rpc_method_handler(
-                    servicer.Echo,
-                    request_deserializer=fusepath_dot_execute_dot_wire_dot_fusepath__pb2.ClockRequest.FromString,
-                    response_serializer=fusepath_dot_execute_dot_wire_dot_fusepath__pb2.ClockReply.SerializeToString,
+            'Drill': grpc.stream_unary_rpc_method_handler(
+                    servicer.Drill,
+                    request_deserializer=fusepath_dot_execute_dot_wire_dot_fusepath__pb2.Piece.FromString,
+                    response_serializer=fusepath_dot_execute_dot_wire_dot_fusepath__pb2.DrillReply.SerializeToString,
             ),
             'Profile': grpc.unary_unary_rpc_method_handler(
                     servicer.Profile,
@@ -168,7 +168,7 @@ class Edge(object):
             _registered_method=True)
 
     @staticmethod
-    def Echo(request_iterator,
+    def Drill(request_iterator,
             target,
             options=(),
             channel_credentials=None,
@@ -178,12 +178,12 @@ class Edge(object):
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.stream_stream(
+        return grpc.experimental.stream_unary(
             request_iterator,
             target,
-            '/fusepath.v1.Edge/Echo',
-            fusepath_dot_execute_dot_wire_dot_fusepath__pb2.ClockRequest.SerializeToString,
-            fusepath_dot_execute_dot_wire_dot_fusepath__pb2.ClockReply.FromString,
+            '/fusepath.v1.Edge/Drill',
+            fusepath_dot_execute_dot_wire_dot_fusepath__pb2.Piece.SerializeToString,
+            fusepath_dot_execute_dot_wire_dot_fusepath__pb2.DrillReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -121,7 +121,7 @@ class PlanBook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def link_at(self, rate: float) -> Link:
         """The link of the book at a rate up, bytes per second."""
-        return scaled(self.link, rate)
+        return self.link.at(rate)
 
     def at(self, rate: float) -> BookEntry:
         """The entry of a link rate (bytes per second, up), the upper end included; O(log n).
@@ -142,12 +142,18 @@ class PlanBook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """The plan of a link, with the prediction for just this link.
 
         Its delay and its rate down need not be those of the book: the prediction is as good, but
-        for another link another plan may be better.
+        for another link another plan may be better. What messages cost, the book knows.
 
         Raises:
             InputError: the rate up is outside the range.
         """
         entry = self.at(link.up_bytes_per_s)
+        link = msgspec.structs.replace(
+            link,
+            message_bytes=self.link.message_bytes,
+            message_device_s=self.link.message_device_s,
+            message_edge_s=self.link.message_edge_s,
+        )
         schedule = entry.schedule(link)
         makespan_s = schedule.makespan_ns / NS_PER_S
         return msgspec.structs.replace(
@@ -205,12 +211,6 @@ class PlanBook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """
         for entry in self.entries:
             entry.plan.check(graph)
-
-
-def scaled(link: Link, rate: float) -> Link:
-    """The link at another rate up (bytes per second): its rate down goes with it."""
-    down = link.down_bytes_per_s * (rate / link.up_bytes_per_s)
-    return Link(up_bytes_per_s=rate, down_bytes_per_s=down, delay_s=link.delay_s)
 
 
 def without_timeline(plan: Plan) -> Plan:

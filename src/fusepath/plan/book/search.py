@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from fusepath.errors import InputError
-from fusepath.plan.book.book import BookEntry, PlanBook, PlannedRate, scaled, without_timeline
+from fusepath.plan.book.book import BookEntry, PlanBook, PlannedRate, without_timeline
 from fusepath.plan.book.envelope import fewest, lower_envelope
 from fusepath.plan.book.rate_curve import crossing, follows_lines, rate_curve
 from fusepath.plan.book.steps import steps_of
@@ -103,7 +103,7 @@ def make_book(
         )
     started_s = time.perf_counter()
     shelf = _Shelf(
-        setting=setting.at(scaled(setting.link, low)),
+        setting=setting.at(setting.link.at(low)),
         fastest=1 / high,
         slowest=1 / low,
         algorithm=algorithm,
@@ -174,7 +174,7 @@ class _Shelf:
 
     def link_at(self, rate: float) -> Link:
         """The link at a rate up, bytes per second."""
-        return scaled(self.setting.link, rate)
+        return self.setting.link.at(rate)
 
     def plan(self, rate: float, *, probe: bool = False) -> float:
         """Plan a rate, and keep the plan unless it is a probe; what it gains, relative."""

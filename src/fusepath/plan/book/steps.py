@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from fusepath.cost import Convention, Link
 from fusepath.plan.problem import NS_PER_S, Problem, nanoseconds, ns
 from fusepath.plan.realize import problem_of_plan
 from fusepath.plan.schedule import evaluate
@@ -15,12 +14,10 @@ from fusepath.plan.schedule import evaluate
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fusepath.cost import Convention, Link
     from fusepath.plan.offload import Plan
     from fusepath.plan.schedule import Schedule
     from fusepath.plan.setting import Setting
-
-_BYTE_PER_NS = Link(up_bytes_per_s=float(NS_PER_S), down_bytes_per_s=float(NS_PER_S))
-"""On this link a transmission takes as many nanoseconds as it has bytes."""
 
 
 class Steps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,7 +78,14 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 def steps_of(setting: Setting, plan: Plan) -> Steps:
     """What the paths of a plan take on the machines of a setting, whatever its link."""
-    problem, cuts = problem_of_plan(setting.at(_BYTE_PER_NS), plan)
+    # On this link a transmission takes as many nanoseconds as it has bytes.
+    byte_per_ns = msgspec.structs.replace(
+        setting.link,
+        up_bytes_per_s=float(NS_PER_S),
+        down_bytes_per_s=float(NS_PER_S),
+        delay_s=0.0,
+    )
+    problem, cuts = problem_of_plan(setting.at(byte_per_ns), plan)
     chosen = (np.array(problem.class_of), np.array(cuts) - 1)
     return Steps(
         device_ns=tuple(problem.device_ns[chosen].tolist()),

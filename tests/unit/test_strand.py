@@ -1,0 +1,87 @@
+"""Strands: jobs in order, whatever becomes of them, on threads that others use as well."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from fusepath.execute.strand import Strand
+
+TIMEOUT_S = 30
+
+
+@pytest.fixture(params=[1, 3])
+def pool(request):
+    with ThreadPoolExecutor(request.param) as threads:
+        yield threads
+
+
+def test_jobs_run_one_at_a_time_and_in_order(pool):
+    strand = Strand(pool)
+    done: list[int] = []
+    running = threading.Lock()
+
+    def job(number: int) -> int:
+        assert running.acquire(blocking=False)
+        time.sleep(0.0005 * (number % 3))
+        done.append(number)
+        running.release()
+        return number * number
+
+    futures = [strand.submit(lambda number=number: job(number)) for number in range(50)]
+
+    assert [future.result(TIMEOUT_S) for future in futures] == [n * n for n in range(50)]
+    assert done == list(range(50))
+
+
+def test_a_job_that_fails_says_so_and_the_next_one_runs(pool):
+    strand = Strand(pool)
+
+    failing = strand.submit(lambda: {}["nothing"])
+    following = strand.submit(lambda: "done")
+
+    with pytest.raises(KeyError):
+        failing.result(TIMEOUT_S)
+    assert following.result(TIMEOUT_S) == "done"
+
+
+def test_a_job_that_is_cancelled_while_it_waits_does_not_run(pool):
+    strand = Strand(pool)
+    gate = threading.Event()
+    ran: list[str] = []
+
+    first = strand.submit(lambda: gate.wait(TIMEOUT_S))
+    second = strand.submit(lambda: ran.append("second"))
+    third = strand.submit(lambda: ran.append("third"))
+    assert second.cancel()
+    gate.set()
+
+    assert first.result(TIMEOUT_S)
+    third.result(TIMEOUT_S)
+    assert ran == ["third"]
+
+
+def test_a_strand_that_has_been_idle_goes_on(pool):
+    strand = Strand(pool)
+
+    for number in range(5):
+        assert strand.submit(lambda number=number: number).result(TIMEOUT_S) == number
+
+
+def test_others_have_their_turn_between_two_jobs_of_a_strand():
+    done: list[str] = []
+    gate = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        strand = Strand(pool)
+        first = strand.submit(lambda: gate.wait(TIMEOUT_S))
+        last = [strand.submit(lambda n=n: done.append(f"strand {n}")) for n in range(3)][-1]
+        other = pool.submit(lambda: done.append("other"))
+        gate.set()
+        for future in (first, last, other):
+            future.result(TIMEOUT_S)
+
+    assert done[0] == "other"
+    assert done[1:] == ["strand 0", "strand 1", "strand 2"]

@@ -11,14 +11,13 @@ import msgspec
 
 from fusepath.errors import InfeasibleError, InputError, UnsupportedOperatorError
 from fusepath.plan.fluid import fluid_bound_ns
-from fusepath.plan.found import WHOLE, Found, Search, ranked
-from fusepath.plan.limits.constraints import MACS, NO_CONSTRAINTS
-from fusepath.plan.limits.demand import WholeDemand
+from fusepath.plan.found import Found, Search, ranked
+from fusepath.plan.limits.constraints import NO_CONSTRAINTS
 from fusepath.plan.offload import MAX_PATHS, InputFormat, ModelReference, Plan
 from fusepath.plan.problem import NS_PER_S
 from fusepath.plan.psomw import search_swarm
 from fusepath.plan.schedule import evaluate
-from fusepath.plan.single_cut import best_single_cut
+from fusepath.plan.single_cut import device_only, full_offload, no_fused_layers
 from fusepath.plan.stream import search_segments, strip_problem
 from fusepath.plan.tilings import (
     search_brute_force,
@@ -41,75 +40,6 @@ _AUTO_SIZES = 400
 """Strips are mostly better than tiles of any sizes, so ``auto`` does not look long for those."""
 AUTO_LIMIT_S = 1.0
 """Seconds that ``auto`` looks for better plans; the single cuts are always looked at."""
-
-
-def device_only(setting: Setting, search: Search) -> Found:
-    """Everything on the device."""
-    return _whole(setting, search, lambda cuts: range(cuts, cuts + 1))
-
-
-def full_offload(setting: Setting, search: Search) -> Found:
-    """The input is sent, everything runs on the edge server."""
-    return _whole(setting, search, lambda _: range(1, 2))
-
-
-def no_fused_layers(setting: Setting, search: Search) -> Found:
-    """NFL: the best single cut of the unsplit network (Neurosurgeon's split)."""
-    return _whole(setting, search, lambda cuts: range(1, cuts + 1))
-
-
-def _whole(setting: Setting, search: Search, cuts: Callable[[int], range]) -> Found:
-    if search.grid not in (None, WHOLE) or search.tau not in (None, setting.graph.depth):
-        raise InputError("this algorithm does not tile: leave out --grid and --tau")
-    problem = setting.whole_problem()
-    allowed = [cut for cut in cuts(problem.cuts) if not _short(setting, search, cut)]
-    if not allowed:
-        raise _no_cut(setting, search, cuts(problem.cuts))
-    schedules = [best_single_cut(problem, [cut]) for cut in allowed]
-    bound_ns = min(schedule.makespan_ns for schedule in schedules)
-    found = (
-        Found(
-            tau=setting.graph.depth,
-            grid=WHOLE,
-            schedule=schedule,
-            lower_bound_ns=bound_ns,
-            evaluated=len(allowed),
-        )
-        for schedule in schedules
-    )
-    return ranked(found, search.top)
-
-
-def _short(setting: Setting, search: Search, cut: int) -> bool:
-    constraints = search.constraints
-    if not constraints.allows_cut(setting.graph, cut):
-        return True
-    return bool(constraints.shortfalls(WholeDemand(setting.graph, setting.convention, cut)))
-
-
-def _no_cut(setting: Setting, search: Search, cuts: Iterable[int]) -> InfeasibleError:
-    """Why no cut of the unsplit network keeps to the constraints."""
-    graph, constraints = setting.graph, search.constraints
-    kept = constraints.keep_on_device
-    stay = f"layers 1 to {kept} must stay on the device"
-    private = [cut for cut in cuts if constraints.allows_cut(graph, cut)]
-    if not private:
-        return InfeasibleError(f"{stay} (--keep-on-device), but this algorithm sends the input")
-    shortfalls = {
-        cut: constraints.shortfalls(WholeDemand(graph, setting.convention, cut)) for cut in private
-    }
-    least = min(private)
-    needs = [item for item in shortfalls[least] if item.option == MACS]
-    if kept > 0 and needs:
-        # Later cuts, and tiles, need no less.
-        return InfeasibleError(f"{stay}, which needs {needs[0]}")
-    cut = min(private, key=lambda cut: sum(item.excess for item in shortfalls[cut]))
-    where = f"layers 1 to {cut - 1}" if cut > 1 else "nothing"
-    return InfeasibleError(
-        f"{f'{stay}, and ' if kept else ''}no cut of the unsplit network keeps to the constraints; "
-        f"the closest leaves {where} to the device and needs "
-        f"{' and '.join(map(str, shortfalls[cut]))}"
-    )
 
 
 def search_stream(setting: Setting, search: Search) -> Found:

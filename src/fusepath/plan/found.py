@@ -45,7 +45,7 @@ class Found:
     grid: Grid
     schedule: Schedule
     lower_bound_ns: int
-    """No schedule of any tiling that the algorithm may choose is faster."""
+    """No schedule of any tiling that the algorithm may choose is faster; 0 where it knows none."""
     evaluated: int
     sizes: TileSizes | None = None
     """Of unequal tiles."""
@@ -58,6 +58,19 @@ class Found:
     def all(self) -> tuple[Found, ...]:
         """This one and the others, best first."""
         return (replace(self, others=()), *self.others)
+
+    def rated(self, bound_ns: int, evaluated: int) -> Found:
+        """This one and the others as the outcome of one search.
+
+        Args:
+            bound_ns: a time that no plan beats, but by rounding.
+            evaluated: how many plans were looked at in all.
+        """
+        least_ns = min(bound_ns, *(item.schedule.makespan_ns for item in self.all))
+        first, *others = (
+            replace(item, lower_bound_ns=least_ns, evaluated=evaluated) for item in self.all
+        )
+        return replace(first, others=tuple(others))
 
     @property
     def arrangement(self) -> tuple[object, ...]:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from fusepath.errors import InfeasibleError, InputError, UnsupportedOperatorError
+from fusepath.plan.auto import search_auto
 from fusepath.plan.fluid import fluid_bound_ns
-from fusepath.plan.found import Found, Search, ranked
+from fusepath.plan.found import Found, Search
 from fusepath.plan.limits.constraints import NO_CONSTRAINTS
 from fusepath.plan.offload import MAX_PATHS, InputFormat, ModelReference, Plan
 from fusepath.plan.problem import NS_PER_S
 from fusepath.plan.psomw import search_swarm
-from fusepath.plan.schedule import evaluate
 from fusepath.plan.single_cut import device_only, full_offload, no_fused_layers
-from fusepath.plan.stream import search_segments, strip_problem
+from fusepath.plan.stream import search_stream
 from fusepath.plan.tilings import (
     search_brute_force,
     search_exact,
@@ -26,7 +26,6 @@ from fusepath.plan.tilings import (
     search_minimizing_waiting,
 )
 from fusepath.plan.work import work_of
-from fusepath.tiling import Grid
 from fusepath.version import VERSION
 
 if TYPE_CHECKING:
@@ -34,97 +33,7 @@ if TYPE_CHECKING:
 
     from fusepath.plan.limits.constraints import Constraints
     from fusepath.plan.setting import Setting
-    from fusepath.plan.stream import StreamFound
-
-_AUTO_SIZES = 400
-"""Strips are mostly better than tiles of any sizes, so ``auto`` does not look long for those."""
-AUTO_LIMIT_S = 1.0
-"""Seconds that ``auto`` looks for better plans; the single cuts are always looked at."""
-
-
-def search_stream(setting: Setting, search: Search) -> Found:
-    """Strips of rows that reuse their halos, in one to three segments.
-
-    Raises:
-        InputError: a grid was asked for.
-        InfeasibleError: no fused layer can be cut into strips, or none of them was found to keep
-            to the constraints.
-    """
-    if search.grid is not None:
-        raise InputError("stream chooses its own strips: leave out --grid")
-    bound_ns = fluid_bound_ns(setting)
-    found = search_segments(
-        setting,
-        tau=search.tau,
-        time_limit_s=search.time_limit_s,
-        constraints=search.constraints,
-        top=search.top,
-    )
-    if not found:
-        raise InfeasibleError("no fused layer can be cut into strips")
-    return ranked((_streamed(setting, item, bound_ns) for item in found), search.top)
-
-
-def _streamed(setting: Setting, found: StreamFound, bound_ns: int) -> Found:
-    problem = strip_problem(setting, found.tau, found.segments)
-    schedule = evaluate(problem, range(problem.paths), [1] * problem.paths)
-    return Found(
-        tau=found.tau,
-        grid=Grid(problem.paths, 1),
-        schedule=schedule,
-        lower_bound_ns=min(bound_ns, schedule.makespan_ns),
-        evaluated=found.evaluated,
-        segments=found.segments,
-    )
-
-
-def search_auto(setting: Setting, search: Search) -> Found:
-    """The best of all families within a time limit: never worse than the best single cut.
-
-    Where no single cut keeps to the constraints, the others are tried until one does.
-
-    Single cuts, then strips, then MW's equal tiles, then unequal ones around those.
-
-    Raises:
-        InputError: a grid or a fused layer was asked for.
-        InfeasibleError: nothing was found that keeps to the constraints.
-    """
-    if search.grid is not None or search.tau is not None:
-        raise InputError("auto chooses for itself: leave out --grid and --tau")
-    limit_s = AUTO_LIMIT_S if search.time_limit_s is None else search.time_limit_s
-    until_s = time.perf_counter() + limit_s
-    bound_ns = fluid_bound_ns(setting)
-    found: list[Found] = []
-    reason: InfeasibleError | None = None
-    for family in (no_fused_layers, search_stream, search_minimizing_waiting, _search_unequal):
-        left_s = until_s - time.perf_counter() if found else limit_s
-        proven = any(item.schedule.makespan_ns <= bound_ns for item in found)
-        if found and (left_s <= 0 or (proven and search.top == 1)):
-            break
-        # A network that cannot be tiled at all still has its single cut.
-        try:
-            found.append(family(setting, replace(search, time_limit_s=max(left_s, 0.0))))
-        except UnsupportedOperatorError:
-            continue
-        except InfeasibleError as error:
-            reason = reason or error
-    if not found:
-        assert reason is not None  # single cuts can always be tried
-        raise InfeasibleError(f"{reason}; neither tiles nor strips were found that do")
-    best = ranked(found, search.top)
-    every = [
-        replace(
-            item,
-            lower_bound_ns=min(bound_ns, best.schedule.makespan_ns),
-            evaluated=sum(family.evaluated for family in found),
-        )
-        for item in best.all
-    ]
-    return ranked(every, search.top)
-
-
-def _search_unequal(setting: Setting, search: Search) -> Found:
-    return search_minimizing_waiting(setting, replace(search, unequal=True, most_sizes=_AUTO_SIZES))
+    from fusepath.tiling import Grid
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +146,8 @@ def make_plans(
     )
     constraints.check(setting.graph)
     found = ALGORITHMS[algorithm].search(setting, search)
+    if found.lower_bound_ns == 0:
+        found = found.rated(fluid_bound_ns(setting), found.evaluated)
     search_s = time.perf_counter() - started_s
     form = InputFormat(
         dtype="uint8" if setting.convention.input_bytes_per_element == 1 else "float32",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from fusepath.plan.limits.constraints import NO_CONSTRAINTS, Constraints
 from fusepath.tiling import Grid
@@ -35,6 +35,21 @@ class Search:
     """How many sizes of tiles may be tried."""
     time_limit_s: float | None = None
     """For searches that can be cut short: ``auto``, and the search of tile sizes."""
+
+
+class SearchOptions(TypedDict, total=False):
+    """What a caller may ask of `Search`, by keyword."""
+
+    grid: Grid | None
+    """A fixed grid; None leaves it to the algorithm."""
+    tau: int | None
+    """A fixed fused layer (1-based); None searches all."""
+    unequal: bool
+    """Let the algorithm choose the sizes of tiles."""
+    constraints: Constraints
+    """What the plan must keep to."""
+    time_limit_s: float | None
+    """Of ``auto`` and of the search of tile sizes; their own without."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

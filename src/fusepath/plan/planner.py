@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import msgspec
 
 from fusepath.errors import InfeasibleError, InputError, UnsupportedOperatorError
 from fusepath.plan.auto import search_auto
 from fusepath.plan.fluid import fluid_bound_ns
-from fusepath.plan.found import Found, Search
-from fusepath.plan.limits.constraints import NO_CONSTRAINTS
+from fusepath.plan.found import Found, Search, SearchOptions
 from fusepath.plan.offload import MAX_PATHS, InputFormat, ModelReference, Plan
 from fusepath.plan.problem import NS_PER_S
 from fusepath.plan.psomw import search_swarm
@@ -31,9 +30,7 @@ from fusepath.version import VERSION
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from fusepath.plan.limits.constraints import Constraints
     from fusepath.plan.setting import Setting
-    from fusepath.tiling import Grid
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,32 +57,28 @@ ALGORITHMS = {
 }
 
 
-def make_plan(
-    setting: Setting,
-    algorithm: str,
-    *,
-    grid: Grid | None = None,
-    tau: int | None = None,
-    unequal: bool = False,
-    constraints: Constraints = NO_CONSTRAINTS,
-    time_limit_s: float | None = None,
-    source: str = "",
-    mean: tuple[float, ...] = (0.0,),
-    std: tuple[float, ...] = (255.0,),
-) -> Plan:
+class Described(TypedDict, total=False):
+    """What is written into a plan and not planned by."""
+
+    source: str
+    """Where the model came from."""
+    mean: tuple[float, ...]
+    """Subtracted from the pixels of a uint8 image, per channel or once for all; 0 without."""
+    std: tuple[float, ...]
+    """Divides them; 255 without."""
+
+
+class PlanOptions(SearchOptions, Described, total=False):
+    """What can be asked of the planner beside setting and algorithm."""
+
+
+def make_plan(setting: Setting, algorithm: str, **options: Unpack[PlanOptions]) -> Plan:
     """The best plan that an algorithm finds.
 
     Args:
         setting: network, machines, link and convention.
         algorithm: a key of `ALGORITHMS`.
-        grid: fixed grid; None leaves it to the algorithm.
-        tau: fixed fused layer (1-based); None searches all.
-        unequal: let the algorithm choose the sizes of tiles.
-        constraints: what the plan must keep to.
-        time_limit_s: of ``auto`` and of the search of tile sizes; their own without.
-        source: where the model came from, kept in the plan.
-        mean: subtracted from the pixels of a uint8 image, per channel or once for all.
-        std: divides them.
+        options: `PlanOptions`, by keyword; all of them can be left out.
 
     Raises:
         InputError: no such algorithm, or it does not tile.
@@ -93,58 +86,43 @@ def make_plan(
         UnsupportedOperatorError: ``tau`` lies behind an operator that needs whole maps.
         InfeasibleError: no tiling fits, or none keeps to the constraints.
     """
-    return make_plans(
-        setting,
-        algorithm,
-        grid=grid,
-        tau=tau,
-        unequal=unequal,
-        constraints=constraints,
-        time_limit_s=time_limit_s,
-        source=source,
-        mean=mean,
-        std=std,
-    )[0]
+    return make_plans(setting, algorithm, **options)[0]
 
 
 def make_plans(
-    setting: Setting,
-    algorithm: str,
-    *,
-    top: int = 1,
-    grid: Grid | None = None,
-    tau: int | None = None,
-    unequal: bool = False,
-    constraints: Constraints = NO_CONSTRAINTS,
-    time_limit_s: float | None = None,
-    source: str = "",
-    mean: tuple[float, ...] = (0.0,),
-    std: tuple[float, ...] = (255.0,),
+    setting: Setting, algorithm: str, *, top: int = 1, **options: Unpack[PlanOptions]
 ) -> tuple[Plan, ...]:
     """The best plans that an algorithm meets, best first; fewer than ``top`` where it meets fewer.
 
     An algorithm keeps one plan per single cut, tiling or, of strips, fused layer and number of
-    segments. Arguments and errors are those of `make_plan`.
+    segments. Options and errors are those of `make_plan`.
     """
     if algorithm not in ALGORITHMS:
         raise InputError(
             f"there is no algorithm '{algorithm}'; known ones are {', '.join(ALGORITHMS)}"
         )
-    if unequal and not ALGORITHMS[algorithm].unequal:
+    return _plans(setting, algorithm, top=top, **options)
+
+
+def _plans(
+    setting: Setting,
+    algorithm: str,
+    *,
+    top: int,
+    source: str = "",
+    mean: tuple[float, ...] = (0.0,),
+    std: tuple[float, ...] = (255.0,),
+    **choices: Unpack[SearchOptions],
+) -> tuple[Plan, ...]:
+    """`make_plans` with what plans are described by apart from what they are searched by."""
+    search = Search(top=top, **choices)
+    if search.unequal and not ALGORITHMS[algorithm].unequal:
         able = ", ".join(name for name, item in ALGORITHMS.items() if item.unequal)
         raise InputError(
             f"algorithm '{algorithm}' does not choose the sizes of tiles; these do: {able}"
         )
+    search.constraints.check(setting.graph)
     started_s = time.perf_counter()
-    search = Search(
-        grid=grid,
-        tau=tau,
-        unequal=unequal,
-        constraints=constraints,
-        top=top,
-        time_limit_s=time_limit_s,
-    )
-    constraints.check(setting.graph)
     found = ALGORITHMS[algorithm].search(setting, search)
     if found.lower_bound_ns == 0:
         found = found.rated(fluid_bound_ns(setting), found.evaluated)
@@ -216,7 +194,7 @@ _BESIDE_AUTO = ("nfl", "device-only", "full-offload", "mw")
 _WORTH_A_REHEARSAL = 1.3
 
 
-def shortlist(setting: Setting, **options: Any) -> list[Plan]:
+def shortlist(setting: Setting, **options: Unpack[PlanOptions]) -> list[Plan]:
     """``auto``'s plan and what could turn out better once measured, most promising first.
 
     Costs of layers add up only nearly to those of sub-models, so plans of other kinds that are

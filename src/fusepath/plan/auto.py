@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from fusepath.errors import InfeasibleError, InputError, UnsupportedOperatorError
 from fusepath.plan.fluid import fluid_bound_ns
 from fusepath.plan.found import Found, ranked
+from fusepath.plan.offload import MAX_PATHS
 from fusepath.plan.single_cut import no_fused_layers
 from fusepath.plan.stream import search_stream
 from fusepath.plan.tilings import improve_minimizing_waiting, search_minimizing_waiting
@@ -38,6 +39,27 @@ def search_auto(setting: Setting, search: Search) -> Found:
         InfeasibleError: nothing was found that keeps to the constraints.
     """
     return _Families(setting, search).best
+
+
+def search_shortlist(setting: Setting, search: Search) -> Found:
+    """What `search_auto` finds, then the best single cut, both ends and MW's equal tiles.
+
+    These others need not be the next best.
+
+    Raises:
+        InputError: a grid or a fused layer was asked for.
+        InfeasibleError: nothing was found that keeps to the constraints.
+    """
+    families = _Families(setting, search)
+    best = families.best
+    beside: list[Found] = []
+    if families.single_cuts is not None:
+        nfl, *later = families.single_cuts.all
+        ends = ((setting.graph.depth + 1,), (1,))
+        beside += [nfl, *(item for item in later if item.cuts in ends)]
+    if families.equal_tiles is not None and families.equal_tiles.grid.paths <= MAX_PATHS:
+        beside.append(replace(families.equal_tiles, others=()))
+    return replace(best, others=tuple(beside)).rated(best.lower_bound_ns, families.evaluated)
 
 
 class _Families:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-import msgspec
-
-from fusepath.errors import InfeasibleError, InputError, UnsupportedOperatorError
-from fusepath.plan.auto import search_auto
+from fusepath.errors import InfeasibleError, InputError
+from fusepath.plan.auto import search_auto, search_shortlist
 from fusepath.plan.fluid import fluid_bound_ns
 from fusepath.plan.found import Found, Search, SearchOptions
 from fusepath.plan.offload import MAX_PATHS, InputFormat, ModelReference, Plan
@@ -101,20 +98,21 @@ def make_plans(
         raise InputError(
             f"there is no algorithm '{algorithm}'; known ones are {', '.join(ALGORITHMS)}"
         )
-    return _plans(setting, algorithm, top=top, **options)
+    return _plans(setting, algorithm, ALGORITHMS[algorithm].search, top=top, **options)
 
 
 def _plans(
     setting: Setting,
     algorithm: str,
+    find: Callable[[Setting, Search], Found],
     *,
-    top: int,
+    top: int = 1,
     source: str = "",
     mean: tuple[float, ...] = (0.0,),
     std: tuple[float, ...] = (255.0,),
     **choices: Unpack[SearchOptions],
 ) -> tuple[Plan, ...]:
-    """`make_plans` with what plans are described by apart from what they are searched by."""
+    """All that a search finds, as plans of an algorithm."""
     search = Search(top=top, **choices)
     if search.unequal and not ALGORITHMS[algorithm].unequal:
         able = ", ".join(name for name, item in ALGORITHMS.items() if item.unequal)
@@ -123,8 +121,8 @@ def _plans(
         )
     search.constraints.check(setting.graph)
     started_s = time.perf_counter()
-    found = ALGORITHMS[algorithm].search(setting, search)
-    if found.lower_bound_ns == 0:
+    found = find(setting, search)
+    if found.lower_bound_ns == 0:  # where nothing else is known, what holds for all plans does
         found = found.rated(fluid_bound_ns(setting), found.evaluated)
     search_s = time.perf_counter() - started_s
     form = InputFormat(
@@ -190,7 +188,6 @@ def _plan(
     )
 
 
-_BESIDE_AUTO = ("nfl", "device-only", "full-offload", "mw")
 _WORTH_A_REHEARSAL = 1.3
 
 
@@ -207,15 +204,11 @@ def shortlist(setting: Setting, **options: Unpack[PlanOptions]) -> list[Plan]:
     Raises:
         InfeasibleError: nothing was found that keeps to the constraints.
     """
-    plans = [make_plan(setting, "auto", **options)]
-    for name in _BESIDE_AUTO:
-        with suppress(InfeasibleError, UnsupportedOperatorError):
-            plans.append(make_plan(setting, name, **options))
-    different = {
-        (plan.tau, plan.grid, plan.sizes, plan.order, plan.cuts, plan.segments): plan
-        for plan in reversed(plans)  # of equal ones, the first
-    }
-    return promising(msgspec.structs.replace(plan, algorithm="auto") for plan in different.values())
+    different: dict[tuple[object, ...], Plan] = {}
+    for plan in _plans(setting, "auto", search_shortlist, **options):
+        does = plan.tau, plan.grid, plan.sizes, plan.order, plan.cuts, plan.segments
+        different.setdefault(does, plan)
+    return promising(different.values())
 
 
 def promising(plans: Iterable[Plan]) -> list[Plan]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from fusepath.errors import InfeasibleError, InputError, UnsupportedOperatorError
@@ -121,13 +121,10 @@ class _Families:
     @cached_property
     def unequal_tiles(self) -> Found | None:
         """Found from equal ones."""
-        equal = self.equal_tiles
-        if equal is None:
+        if self.equal_tiles is None:
             return None
-        return self._searched(
-            lambda setting, search: improve_minimizing_waiting(setting, search, equal),
-            replace(self._search, most_sizes=_MOST_SIZES),
-        )
+        improve = partial(improve_minimizing_waiting, equal=self.equal_tiles)
+        return self._searched(improve, replace(self._search, most_sizes=_MOST_SIZES))
 
     def _searched(self, family: Callable[[Setting, Search], Found], search: Search) -> Found | None:
         left_s = self._until_s - time.perf_counter()

@@ -15,8 +15,11 @@ from fusepath.plan.problem import Problem, ns
 from fusepath.plan.schedule import evaluate
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fusepath.cost import LayerTable, TableLink
     from fusepath.plan.found import Search
+    from fusepath.plan.limits.constraints import Shortfall
     from fusepath.plan.schedule import Schedule
     from fusepath.plan.setting import Setting
 
@@ -50,10 +53,14 @@ def no_fused_layers(setting: Setting, search: Search) -> Found:
 def _best_of(setting: Setting, search: Search, cuts: range) -> Found:
     if search.grid not in (None, WHOLE) or search.tau not in (None, setting.graph.depth):
         raise InputError("this algorithm does not tile: leave out --grid and --tau")
-    problem = setting.whole_problem()
-    allowed = [cut for cut in cuts if not _short(setting, search, cut)]
+    constraints = search.constraints
+    private = [cut for cut in cuts if constraints.allows_cut(setting.graph, cut)]
+    demands = {cut: WholeDemand(setting.graph, setting.convention, cut) for cut in private}
+    shortfalls = {cut: constraints.shortfalls(demand) for cut, demand in demands.items()}
+    allowed = [cut for cut in private if not shortfalls[cut]]
     if not allowed:
-        raise _no_cut(setting, search, cuts)
+        raise _no_cut(constraints.keep_on_device, shortfalls)
+    problem = setting.whole_problem()
     schedules = [evaluate(problem, (0,), (cut,)) for cut in allowed]
     bound_ns = min(schedule.makespan_ns for schedule in schedules)
     found = (
@@ -69,30 +76,21 @@ def _best_of(setting: Setting, search: Search, cuts: range) -> Found:
     return ranked(found, search.top)
 
 
-def _short(setting: Setting, search: Search, cut: int) -> bool:
-    constraints = search.constraints
-    if not constraints.allows_cut(setting.graph, cut):
-        return True
-    return bool(constraints.shortfalls(WholeDemand(setting.graph, setting.convention, cut)))
+def _no_cut(kept: int, shortfalls: Mapping[int, tuple[Shortfall, ...]]) -> InfeasibleError:
+    """Why no cut of the unsplit network keeps to the constraints.
 
-
-def _no_cut(setting: Setting, search: Search, cuts: range) -> InfeasibleError:
-    """Why no cut of the unsplit network keeps to the constraints."""
-    graph, constraints = setting.graph, search.constraints
-    kept = constraints.keep_on_device
+    Args:
+        kept: layers that must stay on the device.
+        shortfalls: of the cuts (1-based) that keep them there.
+    """
     stay = f"layers 1 to {kept} must stay on the device"
-    private = [cut for cut in cuts if constraints.allows_cut(graph, cut)]
-    if not private:
+    if not shortfalls:
         return InfeasibleError(f"{stay} (--keep-on-device), but this algorithm sends the input")
-    shortfalls = {
-        cut: constraints.shortfalls(WholeDemand(graph, setting.convention, cut)) for cut in private
-    }
-    least = min(private)
-    needs = [item for item in shortfalls[least] if item.option == MACS]
+    needs = [item for item in shortfalls[min(shortfalls)] if item.option == MACS]
     if kept > 0 and needs:
         # Later cuts, and tiles, need no less.
         return InfeasibleError(f"{stay}, which needs {needs[0]}")
-    cut = min(private, key=lambda cut: sum(item.excess for item in shortfalls[cut]))
+    cut = min(shortfalls, key=lambda cut: sum(item.excess for item in shortfalls[cut]))
     where = f"layers 1 to {cut - 1}" if cut > 1 else "nothing"
     return InfeasibleError(
         f"{f'{stay}, and ' if kept else ''}no cut of the unsplit network keeps to the constraints; "

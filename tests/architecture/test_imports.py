@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import fusepath
+from tests.commands import COMMANDS
 
 SOURCES = Path(fusepath.__file__).parent
 HEAVY = ["PIL", "grpc", "google.protobuf", "msgspec", "numpy", "onnx", "onnxruntime", "rich"]
@@ -46,22 +47,7 @@ def test_help_imports_nothing_heavy(arguments):
     assert imported_by(script).isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "book",
-        "compare",
-        "demo",
-        "inspect",
-        "map",
-        "plan",
-        "probe",
-        "profile",
-        "run",
-        "serve",
-        "zoo",
-    ],
-)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command_imports_neither_models_nor_network(command):
     script = f"from fusepath.cli.main import run\nassert run([{command!r}, '--help']) == 0"
 

@@ -23,6 +23,7 @@ from fusepath.execute import run as run_module
 from fusepath.execute.stage import WholeStage
 from fusepath.onnx_io import zoo
 from fusepath.timeline import Timeline, violations
+from tests.commands import COMMANDS
 from tests.edges import edge_server
 
 if TYPE_CHECKING:
@@ -32,20 +33,6 @@ if TYPE_CHECKING:
 MODEL = "zoo:squeezenet?size=32"
 SIZE = 32
 MACHINES = ["--device", "10GFLOPS", "--edge", "500GFLOPS", "--link", "1.1MB/s"]
-COMMANDS = [
-    "book",
-    "compare",
-    "demo",
-    "inspect",
-    "map",
-    "plan",
-    "probe",
-    "profile",
-    "run",
-    "serve",
-    "simulate",
-    "zoo",
-]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,14 @@ from fusepath.plan.limits.check import limit_violations
 from fusepath.plan.limits.constraints import NO_CONSTRAINTS, Constraints
 from fusepath.plan.minimizing_waiting import minimizing_waiting
 from fusepath.plan.offload import InputFormat, ModelReference, Plan, Segment, load_plan, save_plan
-from fusepath.plan.planner import ALGORITHMS, make_plan, make_plans, promising, shortlist
+from fusepath.plan.planner import (
+    ALGORITHMS,
+    PlanOptions,
+    make_plan,
+    make_plans,
+    promising,
+    shortlist,
+)
 from fusepath.plan.problem import NS_PER_S, Problem, problem_of_paths
 from fusepath.plan.pruned import faster_schedule, pruned_brute_force
 from fusepath.plan.realize import predict, problem_of_plan
@@ -40,6 +47,7 @@ __all__ = [
     "PathTimes",
     "Plan",
     "PlanBook",
+    "PlanOptions",
     "PlanWork",
     "PlannedRate",
     "Problem",

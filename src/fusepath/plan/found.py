@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from fusepath.plan.limits.constraints import NO_CONSTRAINTS, Constraints
 from fusepath.tiling import Grid
@@ -37,6 +37,21 @@ class Search:
     """For searches that can be cut short: ``auto``, and the search of tile sizes."""
 
 
+class SearchOptions(TypedDict, total=False):
+    """What a caller may ask of `Search`, by keyword."""
+
+    grid: Grid | None
+    """A fixed grid; None leaves it to the algorithm."""
+    tau: int | None
+    """A fixed fused layer (1-based); None searches all."""
+    unequal: bool
+    """Let the algorithm choose the sizes of tiles."""
+    constraints: Constraints
+    """What the plan must keep to."""
+    time_limit_s: float | None
+    """Of ``auto`` and of the search of tile sizes; their own without."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """The best schedule of an algorithm, and what it is known to be worth."""
@@ -45,7 +60,7 @@ class Found:
     grid: Grid
     schedule: Schedule
     lower_bound_ns: int
-    """No schedule of any tiling that the algorithm may choose is faster."""
+    """No schedule of any tiling that the algorithm may choose is faster; 0 where it knows none."""
     evaluated: int
     sizes: TileSizes | None = None
     """Of unequal tiles."""
@@ -58,6 +73,19 @@ class Found:
     def all(self) -> tuple[Found, ...]:
         """This one and the others, best first."""
         return (replace(self, others=()), *self.others)
+
+    def rated(self, bound_ns: int, evaluated: int) -> Found:
+        """This one and the others as the outcome of one search.
+
+        Args:
+            bound_ns: a time that no plan beats, but by rounding.
+            evaluated: how many plans were looked at in all.
+        """
+        least_ns = min(bound_ns, *(item.schedule.makespan_ns for item in self.all))
+        first, *others = (
+            replace(item, lower_bound_ns=least_ns, evaluated=evaluated) for item in self.all
+        )
+        return replace(first, others=tuple(others))
 
     @property
     def arrangement(self) -> tuple[object, ...]:

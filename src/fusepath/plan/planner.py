@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
-import msgspec
-
-from fusepath.errors import InfeasibleError, InputError, UnsupportedOperatorError
+from fusepath.errors import InfeasibleError, InputError
+from fusepath.plan.auto import search_auto, search_shortlist
 from fusepath.plan.fluid import fluid_bound_ns
-from fusepath.plan.found import WHOLE, Found, Search, ranked
-from fusepath.plan.limits.constraints import MACS, NO_CONSTRAINTS
-from fusepath.plan.limits.demand import WholeDemand
+from fusepath.plan.found import Found, Search, SearchOptions
 from fusepath.plan.offload import MAX_PATHS, InputFormat, ModelReference, Plan
 from fusepath.plan.problem import NS_PER_S
 from fusepath.plan.psomw import search_swarm
-from fusepath.plan.schedule import evaluate
-from fusepath.plan.single_cut import best_single_cut
-from fusepath.plan.stream import search_segments, strip_problem
+from fusepath.plan.single_cut import device_only, full_offload, no_fused_layers
+from fusepath.plan.stream import search_stream
 from fusepath.plan.tilings import (
     search_brute_force,
     search_exact,
@@ -27,174 +22,12 @@ from fusepath.plan.tilings import (
     search_minimizing_waiting,
 )
 from fusepath.plan.work import work_of
-from fusepath.tiling import Grid
 from fusepath.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from fusepath.plan.limits.constraints import Constraints
     from fusepath.plan.setting import Setting
-    from fusepath.plan.stream import StreamFound
-
-_AUTO_SIZES = 400
-"""Strips are mostly better than tiles of any sizes, so ``auto`` does not look long for those."""
-AUTO_LIMIT_S = 1.0
-"""Seconds that ``auto`` looks for better plans; the single cuts are always looked at."""
-
-
-def device_only(setting: Setting, search: Search) -> Found:
-    """Everything on the device."""
-    return _whole(setting, search, lambda cuts: range(cuts, cuts + 1))
-
-
-def full_offload(setting: Setting, search: Search) -> Found:
-    """The input is sent, everything runs on the edge server."""
-    return _whole(setting, search, lambda _: range(1, 2))
-
-
-def no_fused_layers(setting: Setting, search: Search) -> Found:
-    """NFL: the best single cut of the unsplit network (Neurosurgeon's split)."""
-    return _whole(setting, search, lambda cuts: range(1, cuts + 1))
-
-
-def _whole(setting: Setting, search: Search, cuts: Callable[[int], range]) -> Found:
-    if search.grid not in (None, WHOLE) or search.tau not in (None, setting.graph.depth):
-        raise InputError("this algorithm does not tile: leave out --grid and --tau")
-    problem = setting.whole_problem()
-    allowed = [cut for cut in cuts(problem.cuts) if not _short(setting, search, cut)]
-    if not allowed:
-        raise _no_cut(setting, search, cuts(problem.cuts))
-    schedules = [best_single_cut(problem, [cut]) for cut in allowed]
-    bound_ns = min(schedule.makespan_ns for schedule in schedules)
-    found = (
-        Found(
-            tau=setting.graph.depth,
-            grid=WHOLE,
-            schedule=schedule,
-            lower_bound_ns=bound_ns,
-            evaluated=len(allowed),
-        )
-        for schedule in schedules
-    )
-    return ranked(found, search.top)
-
-
-def _short(setting: Setting, search: Search, cut: int) -> bool:
-    constraints = search.constraints
-    if not constraints.allows_cut(setting.graph, cut):
-        return True
-    return bool(constraints.shortfalls(WholeDemand(setting.graph, setting.convention, cut)))
-
-
-def _no_cut(setting: Setting, search: Search, cuts: Iterable[int]) -> InfeasibleError:
-    """Why no cut of the unsplit network keeps to the constraints."""
-    graph, constraints = setting.graph, search.constraints
-    kept = constraints.keep_on_device
-    stay = f"layers 1 to {kept} must stay on the device"
-    private = [cut for cut in cuts if constraints.allows_cut(graph, cut)]
-    if not private:
-        return InfeasibleError(f"{stay} (--keep-on-device), but this algorithm sends the input")
-    shortfalls = {
-        cut: constraints.shortfalls(WholeDemand(graph, setting.convention, cut)) for cut in private
-    }
-    least = min(private)
-    needs = [item for item in shortfalls[least] if item.option == MACS]
-    if kept > 0 and needs:
-        # Later cuts, and tiles, need no less.
-        return InfeasibleError(f"{stay}, which needs {needs[0]}")
-    cut = min(private, key=lambda cut: sum(item.excess for item in shortfalls[cut]))
-    where = f"layers 1 to {cut - 1}" if cut > 1 else "nothing"
-    return InfeasibleError(
-        f"{f'{stay}, and ' if kept else ''}no cut of the unsplit network keeps to the constraints; "
-        f"the closest leaves {where} to the device and needs "
-        f"{' and '.join(map(str, shortfalls[cut]))}"
-    )
-
-
-def search_stream(setting: Setting, search: Search) -> Found:
-    """Strips of rows that reuse their halos, in one to three segments.
-
-    Raises:
-        InputError: a grid was asked for.
-        InfeasibleError: no fused layer can be cut into strips, or none of them was found to keep
-            to the constraints.
-    """
-    if search.grid is not None:
-        raise InputError("stream chooses its own strips: leave out --grid")
-    bound_ns = fluid_bound_ns(setting)
-    found = search_segments(
-        setting,
-        tau=search.tau,
-        time_limit_s=search.time_limit_s,
-        constraints=search.constraints,
-        top=search.top,
-    )
-    if not found:
-        raise InfeasibleError("no fused layer can be cut into strips")
-    return ranked((_streamed(setting, item, bound_ns) for item in found), search.top)
-
-
-def _streamed(setting: Setting, found: StreamFound, bound_ns: int) -> Found:
-    problem = strip_problem(setting, found.tau, found.segments)
-    schedule = evaluate(problem, range(problem.paths), [1] * problem.paths)
-    return Found(
-        tau=found.tau,
-        grid=Grid(problem.paths, 1),
-        schedule=schedule,
-        lower_bound_ns=min(bound_ns, schedule.makespan_ns),
-        evaluated=found.evaluated,
-        segments=found.segments,
-    )
-
-
-def search_auto(setting: Setting, search: Search) -> Found:
-    """The best of all families within a time limit: never worse than the best single cut.
-
-    Where no single cut keeps to the constraints, the others are tried until one does.
-
-    Single cuts, then strips, then MW's equal tiles, then unequal ones around those.
-
-    Raises:
-        InputError: a grid or a fused layer was asked for.
-        InfeasibleError: nothing was found that keeps to the constraints.
-    """
-    if search.grid is not None or search.tau is not None:
-        raise InputError("auto chooses for itself: leave out --grid and --tau")
-    limit_s = AUTO_LIMIT_S if search.time_limit_s is None else search.time_limit_s
-    until_s = time.perf_counter() + limit_s
-    bound_ns = fluid_bound_ns(setting)
-    found: list[Found] = []
-    reason: InfeasibleError | None = None
-    for family in (no_fused_layers, search_stream, search_minimizing_waiting, _search_unequal):
-        left_s = until_s - time.perf_counter() if found else limit_s
-        proven = any(item.schedule.makespan_ns <= bound_ns for item in found)
-        if found and (left_s <= 0 or (proven and search.top == 1)):
-            break
-        # A network that cannot be tiled at all still has its single cut.
-        try:
-            found.append(family(setting, replace(search, time_limit_s=max(left_s, 0.0))))
-        except UnsupportedOperatorError:
-            continue
-        except InfeasibleError as error:
-            reason = reason or error
-    if not found:
-        assert reason is not None  # single cuts can always be tried
-        raise InfeasibleError(f"{reason}; neither tiles nor strips were found that do")
-    best = ranked(found, search.top)
-    every = [
-        replace(
-            item,
-            lower_bound_ns=min(bound_ns, best.schedule.makespan_ns),
-            evaluated=sum(family.evaluated for family in found),
-        )
-        for item in best.all
-    ]
-    return ranked(every, search.top)
-
-
-def _search_unequal(setting: Setting, search: Search) -> Found:
-    return search_minimizing_waiting(setting, replace(search, unequal=True, most_sizes=_AUTO_SIZES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,32 +54,28 @@ ALGORITHMS = {
 }
 
 
-def make_plan(
-    setting: Setting,
-    algorithm: str,
-    *,
-    grid: Grid | None = None,
-    tau: int | None = None,
-    unequal: bool = False,
-    constraints: Constraints = NO_CONSTRAINTS,
-    time_limit_s: float | None = None,
-    source: str = "",
-    mean: tuple[float, ...] = (0.0,),
-    std: tuple[float, ...] = (255.0,),
-) -> Plan:
+class Described(TypedDict, total=False):
+    """What is written into a plan and not planned by."""
+
+    source: str
+    """Where the model came from."""
+    mean: tuple[float, ...]
+    """Subtracted from the pixels of a uint8 image, per channel or once for all; 0 without."""
+    std: tuple[float, ...]
+    """Divides them; 255 without."""
+
+
+class PlanOptions(SearchOptions, Described, total=False):
+    """What can be asked of the planner beside setting and algorithm."""
+
+
+def make_plan(setting: Setting, algorithm: str, **options: Unpack[PlanOptions]) -> Plan:
     """The best plan that an algorithm finds.
 
     Args:
         setting: network, machines, link and convention.
         algorithm: a key of `ALGORITHMS`.
-        grid: fixed grid; None leaves it to the algorithm.
-        tau: fixed fused layer (1-based); None searches all.
-        unequal: let the algorithm choose the sizes of tiles.
-        constraints: what the plan must keep to.
-        time_limit_s: of ``auto`` and of the search of tile sizes; their own without.
-        source: where the model came from, kept in the plan.
-        mean: subtracted from the pixels of a uint8 image, per channel or once for all.
-        std: divides them.
+        options: `PlanOptions`, by keyword; all of them can be left out.
 
     Raises:
         InputError: no such algorithm, or it does not tile.
@@ -254,59 +83,47 @@ def make_plan(
         UnsupportedOperatorError: ``tau`` lies behind an operator that needs whole maps.
         InfeasibleError: no tiling fits, or none keeps to the constraints.
     """
-    return make_plans(
-        setting,
-        algorithm,
-        grid=grid,
-        tau=tau,
-        unequal=unequal,
-        constraints=constraints,
-        time_limit_s=time_limit_s,
-        source=source,
-        mean=mean,
-        std=std,
-    )[0]
+    return make_plans(setting, algorithm, **options)[0]
 
 
 def make_plans(
-    setting: Setting,
-    algorithm: str,
-    *,
-    top: int = 1,
-    grid: Grid | None = None,
-    tau: int | None = None,
-    unequal: bool = False,
-    constraints: Constraints = NO_CONSTRAINTS,
-    time_limit_s: float | None = None,
-    source: str = "",
-    mean: tuple[float, ...] = (0.0,),
-    std: tuple[float, ...] = (255.0,),
+    setting: Setting, algorithm: str, *, top: int = 1, **options: Unpack[PlanOptions]
 ) -> tuple[Plan, ...]:
     """The best plans that an algorithm meets, best first; fewer than ``top`` where it meets fewer.
 
     An algorithm keeps one plan per single cut, tiling or, of strips, fused layer and number of
-    segments. Arguments and errors are those of `make_plan`.
+    segments. Options and errors are those of `make_plan`.
     """
     if algorithm not in ALGORITHMS:
         raise InputError(
             f"there is no algorithm '{algorithm}'; known ones are {', '.join(ALGORITHMS)}"
         )
-    if unequal and not ALGORITHMS[algorithm].unequal:
+    return _plans(setting, algorithm, ALGORITHMS[algorithm].search, top=top, **options)
+
+
+def _plans(
+    setting: Setting,
+    algorithm: str,
+    find: Callable[[Setting, Search], Found],
+    *,
+    top: int = 1,
+    source: str = "",
+    mean: tuple[float, ...] = (0.0,),
+    std: tuple[float, ...] = (255.0,),
+    **choices: Unpack[SearchOptions],
+) -> tuple[Plan, ...]:
+    """All that a search finds, as plans of an algorithm."""
+    search = Search(top=top, **choices)
+    if search.unequal and not ALGORITHMS[algorithm].unequal:
         able = ", ".join(name for name, item in ALGORITHMS.items() if item.unequal)
         raise InputError(
             f"algorithm '{algorithm}' does not choose the sizes of tiles; these do: {able}"
         )
+    search.constraints.check(setting.graph)
     started_s = time.perf_counter()
-    search = Search(
-        grid=grid,
-        tau=tau,
-        unequal=unequal,
-        constraints=constraints,
-        top=top,
-        time_limit_s=time_limit_s,
-    )
-    constraints.check(setting.graph)
-    found = ALGORITHMS[algorithm].search(setting, search)
+    found = find(setting, search)
+    if found.lower_bound_ns == 0:  # where nothing else is known, what holds for all plans does
+        found = found.rated(fluid_bound_ns(setting), found.evaluated)
     search_s = time.perf_counter() - started_s
     form = InputFormat(
         dtype="uint8" if setting.convention.input_bytes_per_element == 1 else "float32",
@@ -371,11 +188,10 @@ def _plan(
     )
 
 
-_BESIDE_AUTO = ("nfl", "device-only", "full-offload", "mw")
 _WORTH_A_REHEARSAL = 1.3
 
 
-def shortlist(setting: Setting, **options: Any) -> list[Plan]:
+def shortlist(setting: Setting, **options: Unpack[PlanOptions]) -> list[Plan]:
     """``auto``'s plan and what could turn out better once measured, most promising first.
 
     Costs of layers add up only nearly to those of sub-models, so plans of other kinds that are
@@ -388,15 +204,11 @@ def shortlist(setting: Setting, **options: Any) -> list[Plan]:
     Raises:
         InfeasibleError: nothing was found that keeps to the constraints.
     """
-    plans = [make_plan(setting, "auto", **options)]
-    for name in _BESIDE_AUTO:
-        with suppress(InfeasibleError, UnsupportedOperatorError):
-            plans.append(make_plan(setting, name, **options))
-    different = {
-        (plan.tau, plan.grid, plan.sizes, plan.order, plan.cuts, plan.segments): plan
-        for plan in reversed(plans)  # of equal ones, the first
-    }
-    return promising(msgspec.structs.replace(plan, algorithm="auto") for plan in different.values())
+    different: dict[tuple[object, ...], Plan] = {}
+    for plan in _plans(setting, "auto", search_shortlist, **options):
+        does = plan.tau, plan.grid, plan.sizes, plan.order, plan.cuts, plan.segments
+        different.setdefault(does, plan)
+    return promising(different.values())
 
 
 def promising(plans: Iterable[Plan]) -> list[Plan]:

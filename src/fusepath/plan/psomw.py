@@ -27,7 +27,6 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from fusepath.errors import InfeasibleError, InputError
-from fusepath.plan.fluid import fluid_bound_ns
 from fusepath.plan.found import Found, ranked
 from fusepath.plan.limits.demand import TilesDemand
 from fusepath.plan.limits.within import schedule_within
@@ -133,18 +132,17 @@ def search_swarm(setting: Setting, search: Search) -> Found:
         raise InputError("psomw chooses tiles and fused layer itself: leave out --grid and --tau")
     check_tileable(setting.graph, 1)
     met = particle_swarm(_Layers(setting, search.constraints), np.random.default_rng(_SEED))
-    any_ns = fluid_bound_ns(setting)
-    return ranked((_found(swarm, any_ns) for swarm in met), search.top)
+    return ranked((_found(swarm) for swarm in met), search.top)
 
 
-def _found(swarm: SwarmFound, bound_ns: int) -> Found:
+def _found(swarm: SwarmFound) -> Found:
     sizes = TileSizes(swarm.rows, swarm.cols)
     return Found(
         tau=swarm.tau,
         grid=Grid(*sizes.grid),
         sizes=sizes,
         schedule=swarm.schedule,
-        lower_bound_ns=min(bound_ns, swarm.schedule.makespan_ns),
+        lower_bound_ns=0,
         evaluated=swarm.evaluated,
     )
 

@@ -1,4 +1,4 @@
-"""NFL: the best single cut of an unsplit network (Neurosurgeon's split)."""
+"""One cut of the unsplit network: the best (NFL, Neurosurgeon's split), and both ends."""
 
 from __future__ import annotations
 
@@ -7,26 +7,96 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fusepath.errors import InfeasibleError, InputError
+from fusepath.plan.found import WHOLE, Found, ranked
+from fusepath.plan.limits.constraints import MACS
+from fusepath.plan.limits.demand import WholeDemand
 from fusepath.plan.problem import Problem, ns
 from fusepath.plan.schedule import evaluate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from fusepath.cost import LayerTable, TableLink
+    from fusepath.plan.found import Search
+    from fusepath.plan.limits.constraints import Shortfall
     from fusepath.plan.schedule import Schedule
+    from fusepath.plan.setting import Setting
 
 
-def best_single_cut(problem: Problem, cuts: Iterable[int] | None = None) -> Schedule:
+def best_single_cut(problem: Problem) -> Schedule:
     """The fastest schedule of a problem with one path; the least cut (1-based) on ties.
 
     Args:
         problem: one path; cut 1 offloads everything, the last keeps everything on the device.
-        cuts: only these; all without.
     """
-    allowed = range(1, problem.cuts + 1) if cuts is None else cuts
-    schedules = (evaluate(problem, (0,), (cut,)) for cut in allowed)
+    schedules = (evaluate(problem, (0,), (cut,)) for cut in range(1, problem.cuts + 1))
     return min(schedules, key=lambda schedule: schedule.makespan_ns)
+
+
+def device_only(setting: Setting, search: Search) -> Found:
+    """Everything on the device."""
+    last = setting.graph.depth + 1
+    return _best_of(setting, search, range(last, last + 1))
+
+
+def full_offload(setting: Setting, search: Search) -> Found:
+    """The input is sent, everything runs on the edge server."""
+    return _best_of(setting, search, range(1, 2))
+
+
+def no_fused_layers(setting: Setting, search: Search) -> Found:
+    """NFL: the best single cut of the unsplit network (Neurosurgeon's split)."""
+    return _best_of(setting, search, range(1, setting.graph.depth + 2))
+
+
+def _best_of(setting: Setting, search: Search, cuts: range) -> Found:
+    if search.grid not in (None, WHOLE) or search.tau not in (None, setting.graph.depth):
+        raise InputError("this algorithm does not tile: leave out --grid and --tau")
+    constraints = search.constraints
+    private = [cut for cut in cuts if constraints.allows_cut(setting.graph, cut)]
+    demands = {cut: WholeDemand(setting.graph, setting.convention, cut) for cut in private}
+    shortfalls = {cut: constraints.shortfalls(demand) for cut, demand in demands.items()}
+    allowed = [cut for cut in private if not shortfalls[cut]]
+    if not allowed:
+        raise _no_cut(constraints.keep_on_device, shortfalls)
+    problem = setting.whole_problem()
+    schedules = [evaluate(problem, (0,), (cut,)) for cut in allowed]
+    bound_ns = min(schedule.makespan_ns for schedule in schedules)
+    found = (
+        Found(
+            tau=setting.graph.depth,
+            grid=WHOLE,
+            schedule=schedule,
+            lower_bound_ns=bound_ns,
+            evaluated=len(allowed),
+        )
+        for schedule in schedules
+    )
+    return ranked(found, search.top)
+
+
+def _no_cut(kept: int, shortfalls: Mapping[int, tuple[Shortfall, ...]]) -> InfeasibleError:
+    """Why no cut of the unsplit network keeps to the constraints.
+
+    Args:
+        kept: layers that must stay on the device.
+        shortfalls: of the cuts (1-based) that keep them there.
+    """
+    stay = f"layers 1 to {kept} must stay on the device"
+    if not shortfalls:
+        return InfeasibleError(f"{stay} (--keep-on-device), but this algorithm sends the input")
+    needs = [item for item in shortfalls[min(shortfalls)] if item.option == MACS]
+    if kept > 0 and needs:
+        # Later cuts, and tiles, need no less.
+        return InfeasibleError(f"{stay}, which needs {needs[0]}")
+    cut = min(shortfalls, key=lambda cut: sum(item.excess for item in shortfalls[cut]))
+    where = f"layers 1 to {cut - 1}" if cut > 1 else "nothing"
+    return InfeasibleError(
+        f"{f'{stay}, and ' if kept else ''}no cut of the unsplit network keeps to the constraints; "
+        f"the closest leaves {where} to the device and needs "
+        f"{' and '.join(map(str, shortfalls[cut]))}"
+    )
 
 
 def problem_of_table(table: LayerTable, link: TableLink) -> Problem:

@@ -9,27 +9,31 @@ costs allow.
 from __future__ import annotations
 
 import itertools
+import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fusepath.cost import StripCosts, strip_costs
-from fusepath.errors import GeometryError, InfeasibleError
+from fusepath.errors import GeometryError, InfeasibleError, InputError
+from fusepath.plan.found import Found, ranked
 from fusepath.plan.limits.constraints import NO_CONSTRAINTS
 from fusepath.plan.limits.demand import StripsDemand
 from fusepath.plan.limits.memory import weight_bytes
 from fusepath.plan.offload import Segment
 from fusepath.plan.problem import Problem, nanoseconds, ns
-from fusepath.tiling import StripRows, resume_layers
+from fusepath.plan.schedule import evaluate
+from fusepath.tiling import Grid, StripRows, resume_layers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from fusepath.plan.found import Search
     from fusepath.plan.limits.constraints import Constraints
     from fusepath.plan.setting import Setting
 
@@ -50,16 +54,6 @@ _MEMORY_LIMIT_S = 5.0
 _USUAL_STRIPS = 8
 """Strips whose fixed costs the first search reckons with; how many there are comes later."""
 _STRIP_COUNTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamFound:
-    """The best segments found, and how many arrangements were looked at."""
-
-    tau: int
-    segments: tuple[Segment, ...]
-    makespan_s: float
-    evaluated: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,48 +214,68 @@ class _Layer:
         return over + (0.0 if most is None else max(strips / most - 1, 0.0))
 
 
-def search_segments(
-    setting: Setting,
-    *,
-    tau: int | None = None,
-    beat_s: float = float("inf"),
-    time_limit_s: float | None = None,
-    constraints: Constraints = NO_CONSTRAINTS,
-    top: int = 1,
-) -> tuple[StreamFound, ...]:
-    """The best stream plans found, best first; none if none beats ``beat_s``.
+def search_stream(setting: Setting, search: Search) -> Found:
+    """Strips of rows that reuse their halos, in one to three segments.
 
     Two cuts are searched for every fused layer, best bound first, and dropped when their bound
     cannot win: the larger of the machines' loads when rows are shared out freely between the two,
     without halos. Around the best few, a third segment is tried, then the numbers of strips. Of
     constraints, the first search knows what does not depend on the numbers of strips.
 
-    Args:
-        setting: network, machines, link.
-        tau: only this fused layer.
-        beat_s: a makespan that is known to be possible without streaming.
-        time_limit_s: when it is over, the best of what has been tried is refined, and no more;
-            once more as long, until something keeps to the constraints. None for as long as it
-            takes, but for a limit on memory, which has one of its own.
-        constraints: what every plan keeps to.
-        top: how many plans are wanted.
+    When the time limit is over, the best of what has been tried is refined, and no more; once more
+    as long, until something keeps to the constraints. Without one, the search takes as long as it
+    takes, but for a limit on memory, which has one of its own.
 
     Raises:
-        InfeasibleError: nothing was found that keeps to the constraints.
+        InputError: a grid was asked for.
+        GeometryError: the fused layer that was asked for cannot be cut into strips.
+        InfeasibleError: no fused layer can be cut into strips, or none of them was found to keep
+            to the constraints.
     """
+    if search.grid is not None:
+        raise InputError("stream chooses its own strips: leave out --grid")
+    constraints, time_limit_s = search.constraints, search.time_limit_s
     if time_limit_s is None:
         # How much memory strips take is slow to count.
         counts_memory = constraints.device_memory_bytes is not None
-        time_limit_s = _MEMORY_LIMIT_S if counts_memory else float("inf")
+        time_limit_s = _MEMORY_LIMIT_S if counts_memory else math.inf
     until_s = time.perf_counter() + time_limit_s
     last_s = until_s + time_limit_s
     layers = sorted(
-        _layers(setting, tau, constraints), key=lambda layer: float(layer.pair_bounds_s.min())
+        _layers(setting, search.tau, constraints),
+        key=lambda layer: float(layer.pair_bounds_s.min()),
     )
+    by_tau = {layer.rows.tau: layer for layer in layers}
+    short, evaluated = _short_list(by_tau, until_s)
+    refined: list[_Refined] = []
+    keeping: list[_Refined] = []
+    for candidate in short:
+        now_s = time.perf_counter()
+        if refined and now_s >= (until_s if len(keeping) >= search.top else last_s):
+            break
+        result = _refine(by_tau[candidate.tau], candidate, until_s=last_s)
+        refined.append(result)
+        evaluated += result.tried
+        if result.excess == 0:
+            keeping.append(result)
+    if not keeping:
+        raise _nothing_keeps(setting, constraints, refined)
+    keeping.sort(key=lambda item: item.makespan_s)
+    found = (_found(by_tau[item.tau], item.segments, evaluated) for item in keeping[: search.top])
+    return ranked(found, search.top)
+
+
+def _short_list(layers: Mapping[int, _Layer], until_s: float) -> tuple[list[_Candidate], int]:
+    """Candidates that are worth refining, and how many were looked at.
+
+    Args:
+        layers: by ``tau``, the most promising first.
+        until_s: when to look at no more.
+    """
     short: list[_Candidate] = []
     evaluated = 0
-    best_s = beat_s
-    for layer in layers:
+    best_s = math.inf
+    for layer in layers.values():
         if short and time.perf_counter() >= until_s:
             break
         for candidate in _pairs(layer, lambda: best_s):  # noqa: B023 - read at once
@@ -270,41 +284,33 @@ def search_segments(
                 short.append(candidate)
                 best_s = min(best_s, candidate.makespan_s)
     short = _diverse(short)
-    by_tau = {layer.rows.tau: layer for layer in layers}
     for candidate in tuple(short[:2]):
         if time.perf_counter() >= until_s:
             break
-        triples = list(_with_third(by_tau[candidate.tau], candidate))
+        triples = list(_with_third(layers[candidate.tau], candidate))
         evaluated += len(triples)
         better = [item for item in triples if item.makespan_s < candidate.makespan_s]
         short += sorted(better, key=lambda item: item.makespan_s)[:2]
-    found: list[StreamFound] = []
-    refined: list[_Refined] = []
-    for candidate in short:
-        now_s = time.perf_counter()
-        if refined and now_s >= (until_s if len(found) >= top else last_s):
-            break
-        result = _refine(by_tau[candidate.tau], candidate, until_s=last_s)
-        refined.append(result)
-        evaluated += result.tried
-        if result.excess == 0 and result.makespan_s < beat_s:
-            found.append(
-                StreamFound(
-                    tau=candidate.tau,
-                    segments=result.segments,
-                    makespan_s=result.makespan_s,
-                    evaluated=0,
-                )
-            )
-    if constraints and not any(result.excess == 0 for result in refined):
-        raise _nothing_keeps(setting, constraints, refined)
-    found.sort(key=lambda item: item.makespan_s)
-    return tuple(replace(item, evaluated=evaluated) for item in found[:top])
+    return short, evaluated
+
+
+def _found(layer: _Layer, segments: tuple[Segment, ...], evaluated: int) -> Found:
+    problem = _problem(layer, segments)
+    return Found(
+        tau=layer.rows.tau,
+        grid=Grid(problem.paths, 1),
+        schedule=evaluate(problem, range(problem.paths), [1] * problem.paths),
+        lower_bound_ns=0,
+        evaluated=evaluated,
+        segments=segments,
+    )
 
 
 def _nothing_keeps(
     setting: Setting, constraints: Constraints, refined: Sequence[_Refined]
 ) -> InfeasibleError:
+    if not constraints:
+        return InfeasibleError("no fused layer can be cut into strips")
     message = "no strips were found that keep to the constraints"
     if not refined:
         return InfeasibleError(f"{message}; a single cut (nfl) may")
@@ -338,9 +344,12 @@ def strip_problem(setting: Setting, tau: int, segments: Sequence[Segment]) -> Pr
     Raises:
         GeometryError: the fused layer cannot be cut into strips.
     """
-    layer = _layer(setting, tau, NO_CONSTRAINTS)
+    return _problem(_layer(setting, tau, NO_CONSTRAINTS), segments)
+
+
+def _problem(layer: _Layer, segments: Sequence[Segment]) -> Problem:
     times_ns = nanoseconds(_durations(layer, segments))
-    return setting.assemble(
+    return layer.setting.assemble(
         class_of=tuple(range(times_ns.shape[1])),
         device_ns=times_ns[0, :, None],
         link_ns=times_ns[1, :, None],

@@ -14,7 +14,6 @@ from fusepath.errors import InfeasibleError
 from fusepath.plan.bounds import lower_bound_ns
 from fusepath.plan.brute_force import brute_force
 from fusepath.plan.exact import exact
-from fusepath.plan.fluid import fluid_bound_ns
 from fusepath.plan.found import Found, Search, ranked
 from fusepath.plan.jps import johnson_partition
 from fusepath.plan.limits.demand import TilesDemand
@@ -116,14 +115,30 @@ def search_johnson(setting: Setting, search: Search) -> Found:
 
 
 def best_tiling(setting: Setting, search: Search, solver: Solver) -> Found:
-    """The tiling whose schedule is best, least lower bound first.
-
-    A tiling whose bound exceeds the best makespan so far (the last one of those that are wanted) is
-    not scheduled.
+    """The tiling whose schedule is best, its tiles equal unless their sizes may be chosen too.
 
     Raises:
         InfeasibleError: no fused layer is large enough for the grid, or nothing was found that
             keeps to the constraints.
+    """
+    equal = _best_equal_tiling(setting, search, solver)
+    if not search.unequal:
+        return equal
+    better = improve_sizes(setting, search, equal, solver.solve, last_cut=solver.last_cut)
+    # The bound of equal tiles is none of unequal ones.
+    return ranked((better, equal), search.top).rated(0, equal.evaluated + better.evaluated)
+
+
+def improve_minimizing_waiting(setting: Setting, search: Search, equal: Found) -> Found:
+    """MW on tiles of unequal sizes, from its best equal ones; never worse than those."""
+    return improve_sizes(setting, search, equal, _MW.solve, last_cut=_MW.last_cut)
+
+
+def _best_equal_tiling(setting: Setting, search: Search, solver: Solver) -> Found:
+    """The best schedule of equal tiles, least lower bound first.
+
+    A tiling whose bound exceeds the best makespan so far (the last one of those that are wanted) is
+    not scheduled.
     """
     kept: list[tuple[int, int, Tiled, Schedule]] = []
     bound_ns: int | None = None
@@ -161,17 +176,10 @@ def best_tiling(setting: Setting, search: Search, solver: Solver) -> Found:
         raise _nothing_fits(setting, search, closest)
     # Other tilings that were not scheduled have bounds at or above the best makespan.
     lower_ns = min(bound_ns, open_ns, kept[0][0])
-    found = ranked(
+    return ranked(
         (_found(tiled, schedule, lower_ns, evaluated) for _, _, tiled, schedule in kept),
         search.top,
     )
-    if not search.unequal:
-        return found
-    better = improve_sizes(setting, search, found, solver.solve, last_cut=solver.last_cut)
-    # Of unequal tiles there is no other bound than that of all plans.
-    any_ns = min(fluid_bound_ns(setting), better.schedule.makespan_ns)
-    every = (replace(item, lower_bound_ns=any_ns) for item in (better, *found.all))
-    return replace(ranked(every, search.top), evaluated=better.evaluated)
 
 
 def _deadline_s(search: Search) -> float:

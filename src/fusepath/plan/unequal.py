@@ -105,6 +105,8 @@ def improve_sizes(
 ) -> Found:
     """The best tiles found by descents from equal ones; never worse than those.
 
+    ``evaluated`` counts what the descents tried, and no bound is known.
+
     Args:
         setting: network, machines and link.
         search: a grid keeps the numbers of rows and columns that it starts from; a fused layer is
@@ -132,7 +134,7 @@ def improve_sizes(
             if fits and search.constraints.allows_paths(grid.paths) and not descent.is_over:
                 sizes = TileSizes(even_sizes(height, grid.rows), even_sizes(width, grid.cols))
                 descent.descend(tau, sizes)
-    return replace(descent.best, evaluated=equal.evaluated + descent.tried)
+    return replace(descent.best, others=(), lower_bound_ns=0, evaluated=descent.tried)
 
 
 def _worthwhile(setting: Setting, search: Search, equal: Found) -> list[int]:

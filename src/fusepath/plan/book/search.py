@@ -7,7 +7,7 @@ import math
 import time
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Unpack
 
 import msgspec
 import numpy as np
@@ -18,7 +18,7 @@ from fusepath.plan.book.envelope import fewest, lower_envelope
 from fusepath.plan.book.rate_curve import crossing, follows_lines, rate_curve
 from fusepath.plan.book.steps import steps_of
 from fusepath.plan.fluid import fluid_bound_s
-from fusepath.plan.planner import make_plan
+from fusepath.plan.planner import Described, make_plan
 from fusepath.plan.problem import NS_PER_S
 from fusepath.units import format_bytes_per_s
 from fusepath.version import VERSION
@@ -51,10 +51,8 @@ def make_book(
     tolerance: float = 0.005,
     budget: int = 64,
     probes: int = 8,
-    source: str = "",
-    mean: tuple[float, ...] = (0.0,),
-    std: tuple[float, ...] = (255.0,),
     progress: Progress | None = None,
+    **described: Unpack[Described],
 ) -> PlanBook:
     """A book of the best plans found for a range of link rates.
 
@@ -75,10 +73,8 @@ def make_book(
         tolerance: how much slower than the best plan known the book may be, relative.
         budget: most settings to plan, but for the probes.
         probes: settings to plan afterwards, only to report how far the book is from them.
-        source: where the model came from, kept in the plans.
-        mean: subtracted from the pixels of a uint8 image.
-        std: divides them.
         progress: called with settings planned, at most to plan, and the rate at hand.
+        described: what is written into the plans, as of `make_plan`.
 
     Raises:
         InputError: the range is empty, or the convention lets paths overtake each other.
@@ -107,7 +103,7 @@ def make_book(
         fastest=1 / high,
         slowest=1 / low,
         algorithm=algorithm,
-        described=Described(source=source, mean=mean, std=std),
+        described=described,
         most=budget + probes,
         progress=progress,
     )
@@ -130,14 +126,6 @@ def make_book(
         ),
         entries=shelf.entries(low, high, tolerance / 2),
     )
-
-
-class Described(TypedDict):
-    """What `make_plan` writes into a plan and does not plan by."""
-
-    source: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)

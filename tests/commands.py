@@ -1,0 +1,19 @@
+"""The commands there are: spelt out, so that one that gets lost is missed."""
+
+from __future__ import annotations
+
+COMMANDS = (
+    "book",
+    "compare",
+    "demo",
+    "inspect",
+    "map",
+    "plan",
+    "probe",
+    "profile",
+    "reproduce",
+    "run",
+    "serve",
+    "simulate",
+    "zoo",
+)

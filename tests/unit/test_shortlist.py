@@ -1,0 +1,101 @@
+"""What ``auto`` and the shortlist choose from: every family, searched once, under one bound."""
+
+from __future__ import annotations
+
+import pytest
+
+from fusepath.cost import ComputeRate, parse_link
+from fusepath.errors import InfeasibleError, InputError
+from fusepath.onnx_io import load_model
+from fusepath.plan import Constraints, Plan, Setting, fluid_bound_s, make_plan, shortlist
+from fusepath.tiling import Grid
+from tests.networks import untileable
+
+MACHINES = {"device": ComputeRate(1e10), "edge": ComputeRate(5e11)}
+BESIDE_AUTO = ("nfl", "device-only", "full-offload", "mw")
+
+
+@pytest.fixture(scope="module")
+def setting() -> Setting:
+    """A link on which strips win, and sending everything is not far behind."""
+    graph = load_model("zoo:squeezenet").graph
+    return Setting(graph=graph, link=parse_link("3MB/s"), **MACHINES)
+
+
+def does(plan: Plan) -> tuple[object, ...]:
+    return plan.tau, plan.grid, plan.sizes, plan.order, plan.cuts, plan.segments
+
+
+@pytest.mark.parametrize(
+    ("constraints", "time_limit_s"),
+    [
+        (Constraints(), 60.0),
+        (Constraints(), 0.0),
+        (Constraints(upload_bytes=100_000), 60.0),
+        (Constraints(keep_on_device=2), 60.0),
+    ],
+    ids=["free", "hurried", "upload", "keep"],
+)
+def test_a_shortlist_is_auto_and_what_other_algorithms_plan_nearly_as_quick(
+    setting, constraints, time_limit_s
+):
+    asked = {"constraints": constraints, "time_limit_s": time_limit_s}
+    expected = [make_plan(setting, "auto", **asked)]
+    for name in BESIDE_AUTO:
+        try:
+            expected.append(make_plan(setting, name, constraints=constraints))
+        except InfeasibleError:
+            continue
+    best_s = min(plan.makespan_s for plan in expected)
+
+    found = shortlist(setting, **asked)
+
+    wanted = {does(plan) for plan in expected if plan.makespan_s <= 1.3 * best_s}
+    assert {does(plan) for plan in found} == wanted
+    assert len(found) == len(wanted)
+
+
+def test_plans_of_a_shortlist_have_the_bound_of_all_plans(setting):
+    """Each is one of many, so that it is the best of its own kind proves nothing."""
+    plans = shortlist(setting, time_limit_s=60)
+
+    assert len(plans) > 1
+    assert {plan.lower_bound_s for plan in plans} == {plans[0].lower_bound_s}
+    assert plans[0].lower_bound_s == pytest.approx(fluid_bound_s(setting), abs=1e-9)
+
+
+def test_auto_looks_at_every_plan_once(setting):
+    alone = [make_plan(setting, name).plans_evaluated for name in ("nfl", "stream", "mw")]
+    most_sizes = 400
+
+    auto = make_plan(setting, "auto", time_limit_s=60)
+
+    assert sum(alone) < auto.plans_evaluated <= sum(alone) + most_sizes
+    assert {plan.plans_evaluated for plan in shortlist(setting, time_limit_s=60)} == {
+        auto.plans_evaluated
+    }
+
+
+def test_a_network_that_cannot_be_tiled_has_single_cuts_to_choose_from():
+    setting = Setting(graph=untileable(), link=parse_link("1MB/s"), **MACHINES)
+
+    plans = shortlist(setting)
+
+    assert plans
+    assert all(plan.is_whole for plan in plans)
+
+
+def test_a_shortlist_leaves_no_choice_to_the_caller(setting):
+    with pytest.raises(InputError, match="leave out --grid"):
+        shortlist(setting, grid=Grid(2, 2))
+    with pytest.raises(InputError, match="does not choose the sizes of tiles"):
+        shortlist(setting, unequal=True)
+
+
+def test_an_option_that_does_not_exist_is_no_option(setting):
+    for plan in (
+        lambda: make_plan(setting, "nfl", gird=Grid(2, 2)),
+        lambda: shortlist(setting, t=1),
+    ):
+        with pytest.raises(TypeError, match="unexpected keyword argument"):
+            plan()

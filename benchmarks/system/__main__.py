@@ -32,9 +32,11 @@ if TYPE_CHECKING:
 
     from benchmarks.system.network import Network
     from benchmarks.system.results import Results
+    from benchmarks.system.timelines import Timelines
 
 QUICK = {"networks": ("squeezenet",), "rates": (3.0,), "slowdowns": (5.0,), "repeats": 3}
 RESULTS = Path(__file__).parents[1] / "results"
+TIMELINES = "system-timelines.jsonl"
 WIRE_TRIES = 3
 BUSY = 0.7
 
@@ -74,6 +76,9 @@ def check_names(_: click.Context, __: click.Parameter, text: str | None) -> tupl
 @click.option("--repeats", type=click.IntRange(1, 1000), help=f"Default: {REPEATS}.")
 @click.option("--quick", is_flag=True, help="One cell, three repeats.")
 @click.option("--fresh", is_flag=True, help="Measure everything again.")
+@click.option(
+    "--timeline", metavar="PLAN", help="Measure nothing: show what a plan did, e.g. auto."
+)
 @click.option("--peers/--no-peers", default=True, help="Run the peers as well.")
 @click.option(
     "--results",
@@ -89,6 +94,7 @@ def main(
     repeats: int | None,
     quick: bool,
     fresh: bool,
+    timeline: str | None,
     peers: bool,
     folder: Path,
 ) -> None:
@@ -102,6 +108,9 @@ def main(
         Cell(*item)
         for item in itertools.product(options["networks"], options["slowdowns"], options["rates"])
     ]
+    if timeline is not None:
+        show_timelines(cells, timeline, folder)
+        return
     signal.signal(signal.SIGTERM, _stop)
     with ExitStack() as stack:
         try:
@@ -116,6 +125,20 @@ def main(
         except (FusepathError, NetworkUnavailableError, ProgramFailedError) as error:
             raise click.ClickException(str(error)) from error
     sys.exit(0 if verified else 1)
+
+
+def show_timelines(cells: Sequence[Cell], plan: str, folder: Path) -> None:
+    """What one plan did in some cells that have been measured."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from benchmarks.system.timelines import Timelines, show  # noqa: PLC0415
+
+    timelines = Timelines(folder / TIMELINES, fresh=False)
+    records = timelines.of(cells, plan)
+    if not records:
+        raise click.ClickException(f"{timelines.path} has no '{plan}' in these cells")
+    for record in records:
+        show(record, Console())
 
 
 def bench(
@@ -135,6 +158,7 @@ def bench(
     from rich.console import Console  # noqa: PLC0415
 
     from benchmarks.system.results import Results  # noqa: PLC0415
+    from benchmarks.system.timelines import Timelines  # noqa: PLC0415
 
     console = Console(width=max(Console().width, 120), highlight=False)
     load = os.getloadavg()[0]
@@ -143,6 +167,7 @@ def bench(
     if len(cores) == 1:
         console.print("device and edge server share this machine's one core: times mean little")
     results = Results(folder / "system.csv", fresh=fresh)
+    timelines = Timelines(folder / TIMELINES, fresh=fresh)
     missing = [cell for cell in cells if not results.rows(cell, repeats)]
     if len(missing) < len(cells):
         console.print(
@@ -153,7 +178,9 @@ def bench(
         for rate in sorted({cell.rate_mb_per_s for cell in missing}):
             _check_wire(network, rate, console)
         with inside(network.device):
-            _measure(missing, hosts, results, repeats=repeats, peers=peers, console=console)
+            _measure(
+                missing, hosts, results, timelines, repeats=repeats, peers=peers, console=console
+            )
     rows = [row for cell in cells for row in results.rows(cell, repeats)]
     _show(rows, folder, console)
     return all(row.verified for row in rows)
@@ -179,6 +206,7 @@ def _measure(
     cells: Sequence[Cell],
     hosts: Hosts,
     results: Results,
+    timelines: Timelines,
     *,
     repeats: int,
     peers: bool,
@@ -189,7 +217,14 @@ def _measure(
     subjects = {name: Subject(name) for name in dict.fromkeys(cell.network for cell in cells)}
     total_s = estimated_s(subjects, cells, repeats)
     console.print(f"{len(cells)} cells, {repeats} repeats: about {total_s / 60:.0f} minutes")
-    campaign = Campaign(hosts=hosts, results=results, repeats=repeats, peers=peers, console=console)
+    campaign = Campaign(
+        hosts=hosts,
+        results=results,
+        timelines=timelines,
+        repeats=repeats,
+        peers=peers,
+        console=console,
+    )
     started_s = time.perf_counter()
     for name, subject in subjects.items():
         own = [cell for cell in cells if cell.network == name]

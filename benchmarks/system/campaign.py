@@ -10,6 +10,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from benchmarks.system.cells import (
     AUTO,
     CODED_NFL,
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from benchmarks.system.contenders import Contender
     from benchmarks.system.processes import Hosts, PeerDevice
     from benchmarks.system.results import Results, Row
+    from benchmarks.system.timelines import Timelines
     from fusepath.execute.client import EdgeClient
     from fusepath.onnx_io import Model
 
@@ -105,6 +108,7 @@ class Campaign:
 
     hosts: Hosts
     results: Results
+    timelines: Timelines
     repeats: int
     peers: bool
     console: Console
@@ -200,6 +204,12 @@ class Campaign:
                 repeats=self.repeats,
                 progress=lambda turn: status.update(f"{cell}: round {turn} of {self.repeats}"),
             )
+        records = {item.contender.name: item.record(cell) for item in measured}
+        self.timelines.add(
+            msgspec.structs.replace(record, plan=entry.name)
+            for entry in planned
+            if (record := records[distinct[entry.does].name]) is not None
+        )
         bound_s = fluid_bound_s(raw)
         rows = {
             item.contender.name: item.row(cell, subject.reference, lower_bound_s=bound_s)

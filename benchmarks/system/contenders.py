@@ -38,6 +38,8 @@ class Outcome:
     output: Array
     up_bytes: int
     device_macs: int | None
+    timeline: Timeline | None = None
+    """Of fusepath's own plans."""
 
 
 class Contender(Protocol):
@@ -47,6 +49,7 @@ class Contender(Protocol):
     choice: str
     planned_s: float | None
     predicted_s: float | None
+    predicted: Timeline | None
     prepare_s: float
 
     async def run(self) -> Outcome:
@@ -81,6 +84,11 @@ class Planned:
             prepared=prepared,
         )
 
+    @property
+    def predicted(self) -> Timeline:
+        """Step by step."""
+        return self.prepared.predicted
+
     async def run(self) -> Outcome:
         """Timed around all that an inference needs; comparing clocks is for the chart alone."""
         ready = self.prepared
@@ -104,6 +112,7 @@ class Planned:
             output=output,
             up_bytes=inference.up_bytes,
             device_macs=inference.device_macs,
+            timeline=inference.timeline,
         )
 
 
@@ -118,6 +127,7 @@ class Peer:
     prepare_s: float
     device: PeerDevice
     output_file: Path
+    predicted: None = None
 
     @classmethod
     async def make(cls, device: PeerDevice, cell: Cell, folder: Path) -> Peer:

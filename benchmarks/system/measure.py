@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.system.results import Row
+from benchmarks.system.timelines import Record
 from fusepath.execute.compare import compare
 
 if TYPE_CHECKING:
@@ -55,6 +56,21 @@ class Measured:
             max_rel_error=max(item.max_rel_error for item in comparisons),
             lower_bound_s=lower_bound_s,
             prepare_s=self.contender.prepare_s,
+        )
+
+    def record(self, cell: Cell) -> Record | None:
+        """The run of median latency (the lower of two), step by step; None for peers."""
+        middle = sorted(self.outcomes, key=lambda outcome: outcome.latency_s)
+        outcome = middle[(len(middle) - 1) // 2]
+        if outcome.timeline is None or self.contender.predicted is None:
+            return None
+        return Record(
+            network=cell.network,
+            slowdown=cell.slowdown,
+            rate_mb_per_s=cell.rate_mb_per_s,
+            plan=self.contender.name,
+            predicted=self.contender.predicted,
+            measured=outcome.timeline,
         )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from benchmarks.system.cells import AUTO, DEVICE_ONLY, NFL, PEER_LABELS, RAW, SERIAL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from benchmarks.system.cells import Cell
     from benchmarks.system.results import Row
@@ -19,6 +19,8 @@ CLOSE = 0.10
 ROOM = 1.3
 """NFL over the lower bound from which a cell leaves a plan something to gain."""
 GOOD_GAIN = 1.5
+OVERHEAD, OVERHEAD_S = 0.03, 0.002
+"""What our runtime may take beyond plain gRPC: a part of it, and some time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +45,16 @@ def by_cell(rows: Iterable[Row]) -> dict[Cell, dict[str, Row]]:
 
 def prediction_errors(rows: Iterable[Row]) -> list[float]:
     """Relative errors of fusepath's predictions, once for every plan that was run."""
-    own = (row for row in rows if not row.same_as and row.plan not in PEER_LABELS.values())
-    return [row.error for row in own if row.error is not None]
+    return [row.error for row in _own(rows) if row.error is not None]
+
+
+def planning_errors(rows: Iterable[Row]) -> list[float]:
+    """The same of what the planner promised, which knew no more than times of layers."""
+    return [row.planned_s / row.measured_s - 1 for row in _own(rows) if row.planned_s is not None]
+
+
+def _own(rows: Iterable[Row]) -> Iterator[Row]:
+    return (row for row in rows if not row.same_as and row.plan not in PEER_LABELS.values())
 
 
 def gain(pairs: Iterable[tuple[float, float]]) -> Gain | None:
@@ -111,6 +121,17 @@ def runtime_overhead_s(cells: Mapping[Cell, Mapping[str, Row]]) -> dict[str, lis
         if plain is not None:
             overhead.setdefault(cell.network, []).append(plans[RAW].measured_s - plain.measured_s)
     return overhead
+
+
+def within_overhead(cells: Mapping[Cell, Mapping[str, Row]]) -> list[bool]:
+    """In which cells full offload by fusepath takes little longer than the same by plain gRPC."""
+    plain = PEER_LABELS["plain_offload"]
+    pairs = [
+        (plans[RAW].measured_s, plans[plain].measured_s)
+        for plans in cells.values()
+        if plain in plans
+    ]
+    return [own_s <= other_s * (1 + OVERHEAD) + OVERHEAD_S for own_s, other_s in pairs]
 
 
 def preparation_s(rows: Sequence[Row], plan: str) -> dict[str, float]:

@@ -50,7 +50,6 @@ def print_summary(rows: Sequence[Row], console: Console) -> None:
     """Predictions, gains, peers, overhead, correctness."""
     cells = summary.by_cell(rows)
     ran = [row for row in rows if not row.same_as]
-    errors = [abs(error) for error in summary.prediction_errors(rows)]
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
@@ -65,12 +64,17 @@ def print_summary(rows: Sequence[Row], console: Console) -> None:
         f"{right} of {len(ran)} rows equal the unsplit model; largest error {worst:.1e} "
         f"of the largest value",
     )
-    close = sum(error <= summary.CLOSE for error in errors)
-    line(
-        "prediction",
-        f"{close} of {len(errors)} plans within {summary.CLOSE:.0%} of what was measured "
-        f"({close / len(errors):.0%}); median error {statistics.median(errors):.1%}",
-    )
+    for name, signed in (
+        ("prediction, when prepared", summary.prediction_errors(rows)),
+        ("prediction, by the planner", summary.planning_errors(rows)),
+    ):
+        errors = [abs(error) for error in signed]
+        close = sum(error <= summary.CLOSE for error in errors)
+        line(
+            name,
+            f"{close} of {len(errors)} plans within {summary.CLOSE:.0%} of what was measured "
+            f"({close / len(errors):.0%}); median error {statistics.median(errors):.1%}",
+        )
     line(
         "auto over the best of device only, full uint8 and NFL",
         _gain(summary.gain(summary.over_baselines(cells))),
@@ -102,6 +106,11 @@ def print_summary(rows: Sequence[Row], console: Console) -> None:
             f"{statistics.median(values) * 1e3:+.1f} ms for one path without device work over "
             f"plain gRPC (median of {len(values)} cells, {min(values) * 1e3:+.1f} to "
             f"{max(values) * 1e3:+.1f})",
+        )
+    if within := summary.within_overhead(cells):
+        line(
+            "overhead within 3 % + 2 ms",
+            f"in {sum(within)} of {len(within)} cells",
         )
     for name in ("MW 8x8", AUTO):
         times = summary.preparation_s(rows, name)

@@ -9,9 +9,11 @@ import pytest
 from benchmarks.system import summary
 from benchmarks.system.cells import AUTO, DEVICE_ONLY, NFL, PEER_LABELS, RAW, SERIAL, Cell, entries
 from benchmarks.system.results import Results, Row
+from benchmarks.system.timelines import Record, Timelines
 from fusepath.cost import ComputeRate, Link
 from fusepath.onnx_io import load_model
 from fusepath.plan import Setting
+from fusepath.timeline import Lane, Span, Timeline
 
 CELL = Cell("squeezenet", 5.0, 1.8)
 
@@ -103,6 +105,51 @@ def test_predictions_count_once_for_every_plan_that_was_run_and_never_for_peers(
     ]
 
     assert summary.prediction_errors(rows) == [pytest.approx(0.1)]
+
+
+def test_what_the_planner_promised_is_compared_as_well():
+    rows = [row(NFL, 0.1, predicted_s=0.1, planned_s=0.12), row(RAW, 0.1, planned_s=None)]
+
+    assert summary.planning_errors(rows) == [pytest.approx(0.2)]
+
+
+@pytest.mark.parametrize(
+    ("plain_s", "own_s", "within"),
+    [(0.1, 0.105, True), (0.1, 0.1051, False), (0.02, 0.0226, True), (0.02, 0.0227, False)],
+)
+def test_our_runtime_may_take_a_little_longer_than_plain_grpc(plain_s, own_s, within):
+    rows = [row(RAW, own_s), row(PEER_LABELS["plain_offload"], plain_s)]
+
+    assert summary.within_overhead(summary.by_cell(rows)) == [within]
+
+
+def test_timelines_come_back_by_plan_and_cell_and_the_last_one_counts(tmp_path):
+    timelines = Timelines(tmp_path / "new" / "timelines.jsonl", fresh=True)
+
+    def record(plan: str, rate: float, end_s: float) -> Record:
+        span = Span(lane=Lane.DEVICE, start_s=0.0, end_s=end_s, path=1)
+        timeline = Timeline(spans=(span,), measured=True)
+        return Record(
+            network=CELL.network,
+            slowdown=CELL.slowdown,
+            rate_mb_per_s=rate,
+            plan=plan,
+            predicted=timeline,
+            measured=timeline,
+        )
+
+    first = record(AUTO, 1.8, 0.1)
+    timelines.add([first, record(NFL, 1.8, 0.2)])
+    last = record(AUTO, 3.0, 0.3)
+    timelines.add([last])
+
+    other = replace(CELL, rate_mb_per_s=3.0)
+    again = Timelines(timelines.path, fresh=False)
+    assert again.of([CELL, other], AUTO) == [first, last]
+    assert again.of([other], NFL) == []
+    again.add([record(AUTO, 1.8, 0.4)])
+    assert again.of([CELL], AUTO) == [record(AUTO, 1.8, 0.4)]
+    assert Timelines(timelines.path, fresh=True).of([CELL], AUTO) == []
 
 
 def test_overlap_is_compared_within_one_plan():

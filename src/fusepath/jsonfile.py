@@ -25,13 +25,38 @@ def decode(data: bytes, kind: type[T], *, where: str) -> T:
     """Read a document of one kind.
 
     Raises:
-        FileFormatError: not JSON, an unknown or missing key, a value of the wrong type.
+        FileFormatError: not JSON, an unknown or missing key, a value of the wrong type, or of a
+            version to come.
     """
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         name = getattr(kind, "KIND", kind.__name__.lower())
+        if newer := _newer_version(data, kind):
+            raise FileFormatError(
+                f"{where}: {name} version {newer[0]}, but this fusepath reads {newer[1]}; "
+                f"use the fusepath that wrote it"
+            ) from error
         raise FileFormatError(f"{where}: not a fusepath {name} file: {error}") from error
+
+
+class _Head(msgspec.Struct):
+    """What all versions of a document have in common."""
+
+    version: int = 0
+
+
+def _newer_version(data: bytes, kind: type[msgspec.Struct]) -> tuple[int, int] | None:
+    """The version of a document and the last one known here, if it is newer.
+
+    Of such a document the keys need not be known, so it is not those that are wrong with it.
+    """
+    known = next((f.default for f in msgspec.structs.fields(kind) if f.name == "version"), None)
+    try:
+        stated = msgspec.json.decode(data, type=_Head).version
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
+        return None
+    return (stated, known) if isinstance(known, int) and stated > known else None
 
 
 def load(path: str | Path, kind: type[T]) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from functools import cache
 from pathlib import Path
@@ -15,8 +16,9 @@ from PIL import Image
 import fusepath
 from fusepath.cost import ComputeRate, Link
 from fusepath.errors import InputError, PeerRefusedError
-from fusepath.execute.device import median_of
-from fusepath.execute.run import Given, Report, run
+from fusepath.execute.client import connect
+from fusepath.execute.device import Inference, median_of
+from fusepath.execute.run import Given, Playing, Prepared, Report, run
 from fusepath.onnx_io import load_model, zoo
 from fusepath.plan import InputFormat, Segment
 from fusepath.tiling import Grid
@@ -257,6 +259,30 @@ def test_a_device_played_slower_takes_its_factor_longer(edge):
     assert slowed.median.timeline.busy_s(Lane.DEVICE) > 5 * quickest_s
     assert slowed.comparison is not None
     assert slowed.comparison.bit_equal
+
+
+@pytest.mark.parametrize("cuts", [[1, 3, 1, 5], [3, 1, 5, 1], [1, 1, 1, 1], [5, 5, 5, 5]])
+def test_without_overlap_nothing_is_sent_before_everything_is_computed(edge, cuts):
+    """Raw paths first, last or alone."""
+    model = load_model("zoo:squeezenet?size=64&weights=integer")
+    plan = plan_of(model, tau=4, grid=(2, 2), cuts=cuts, order=[1, 2, 4, 3])
+    image = pixels(model)
+
+    async def once(*, overlaps: bool) -> Inference:
+        playing = Playing(pace_bytes_per_s=1e5, slowdown=3, threads=1, overlaps=overlaps)
+        async with connect(edge.address) as client:
+            prepared = await Prepared.make(model, plan, image, client, playing=playing)
+            return await prepared.run(timeout_s=20)
+
+    inference = asyncio.run(once(overlaps=False))
+
+    timeline = inference.timeline
+    computed_s = max((span.end_s for span in timeline.on(Lane.DEVICE)), default=0.0)
+    assert min(span.start_s for span in timeline.on(Lane.UPLINK)) >= computed_s
+    assert len(timeline.on(Lane.UPLINK)) == 4
+    np.testing.assert_array_equal(
+        inference.outputs["output"], asyncio.run(once(overlaps=True)).outputs["output"]
+    )
 
 
 def test_repeats_are_all_run_and_the_median_is_one_of_them(edge):

@@ -131,3 +131,43 @@ def test_a_file_larger_than_any_document_is_not_even_read(tmp_path: Path, monkey
 
     with pytest.raises(FileFormatError, match="larger than 100 bytes"):
         jsonfile.load(tmp_path / "large.json", Recipe)
+
+
+class Dated(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    KIND: ClassVar[str] = "dated recipe"
+
+    version: int = 2
+    name: str
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"version": 3, "name": "soup"},
+        {"version": 3, "name": "soup", "spices": ["salt"]},
+        {"version": 7, "title": ["soup"]},
+    ],
+    ids=["the same keys", "a new key", "other keys"],
+)
+def test_of_a_version_to_come_the_version_is_what_is_refused(document, tmp_path):
+    """Whatever its keys; where they are the same it is for the reader to look at the version."""
+    (tmp_path / "soup.json").write_text(json.dumps(document))
+
+    if document.keys() == {"version", "name"}:
+        assert jsonfile.load(tmp_path / "soup.json", Dated).version == 3
+        return
+    with pytest.raises(FileFormatError) as caught:
+        jsonfile.load(tmp_path / "soup.json", Dated)
+    stated = document["version"]
+    assert f"dated recipe version {stated}, but this fusepath reads 2" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"version": 1, "spices": []}', '{"version": "9", "spices": []}', '{"version": 9', "[9]"],
+)
+def test_a_document_that_is_wrong_in_itself_is_told_so(text, tmp_path):
+    (tmp_path / "soup.json").write_text(text)
+
+    with pytest.raises(FileFormatError, match="not a fusepath dated recipe file"):
+        jsonfile.load(tmp_path / "soup.json", Dated)

@@ -276,7 +276,7 @@ class _Upload:
         while paths and not self._device.computes(paths[0]):
             path = paths.popleft()
             self._take_computed(path, self._device.compute(path, self._image))
-        if len(paths) < len(self._order):
+        if not self._to_send.empty():
             # Where there is one processor, computing would hold up the first message.
             await self._first_written.wait()
         jobs = [(path, self._device.start_computing(path, self._image)) for path in paths]

@@ -13,7 +13,7 @@ from fusepath.cost import RUNTIME, ComputeRate, Link
 from fusepath.execute import run as run_module
 from fusepath.execute.client import connect
 from fusepath.execute.prepared import DeviceWork, EdgeWork
-from fusepath.execute.run import Playing, Prepared, measured_link, prepare_best, run
+from fusepath.execute.run import Given, Playing, Prepared, measured_link, prepare_best, run
 from fusepath.onnx_io import load_model
 from fusepath.plan import Segment, Setting, make_plan, predict, shortlist
 from fusepath.timeline import Lane, violations
@@ -155,6 +155,24 @@ def test_where_trials_would_take_long_predictions_decide(model, edge: Edge):
     offloaded, kept = offloaded_and_kept(model, 2e3)
 
     assert chosen(model, edge, [offloaded, kept]) == (kept, 0)
+
+
+def test_for_machines_or_a_link_that_are_given_predictions_decide(model, edge: Edge, monkeypatch):
+    """Here and now the link may be another than the one that is planned for."""
+    asked = []
+
+    async def watched(*args, trials, **options):
+        asked.append(trials)
+        return await prepare_best(*args, trials=trials, **options)
+
+    monkeypatch.setattr(run_module, "prepare_best", watched)
+    link = Link(up_bytes_per_s=1e6, down_bytes_per_s=1e6)
+    rate = ComputeRate(1e9)
+    given = [Given(link=link), Given(device=rate), Given(edge=rate), Given()]
+    for item in given:
+        run(model, pixels(model), edge=edge.address, algorithm="nfl", given=item)
+
+    assert asked == [0, 0, 0, 3]
 
 
 def test_a_single_plan_is_not_tried(model, edge: Edge):

@@ -70,6 +70,11 @@ class Given:
     profiler: Profiler = measure_layers
     """Measures the device."""
 
+    @property
+    def nothing(self) -> bool:
+        """Whether all of it is measured."""
+        return self.device is None and self.edge is None and self.link is None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
@@ -140,7 +145,8 @@ def run(
         time_limit_s: of a planner that can be cut short.
         compress: encode what is sent, where the planner finds that quicker: ``auto`` with any
             codec that is installed, or the name of one; ``off`` for never.
-        given: machines and link that need not be measured.
+        given: machines and link that need not be measured. If any is given, plans are chosen by
+            prediction, and not by how they turn out here and now.
         pace_bytes_per_s: play a link of this rate.
         slowdown: play a device slower by this factor.
         repeats: inferences.
@@ -263,7 +269,15 @@ async def _run(
             plain = [item for item in every if not item.compression]
             if plain and not any(item in plans for item in plain):
                 plans.append(plain[0])  # for an edge server that lacks the codecs
-        prepared = await prepare_best(model, plans, image, client, playing=playing, say=say)
+        prepared = await prepare_best(
+            model,
+            plans,
+            image,
+            client,
+            playing=playing,
+            trials=_TRIALS if planning.given.nothing else 0,
+            say=say,
+        )
         plan = prepared.plan
         runs = [await prepared.run(timeout_s=timeout_s) for _ in range(repeats)]
     comparison = None
@@ -444,12 +458,14 @@ async def prepare_best(
     client: EdgeClient | None,
     *,
     playing: Playing,
+    trials: int = _TRIALS,
     say: Callable[[str], None] = lambda _: None,
 ) -> Prepared:
     """Prepare plans, and keep the one that turns out quickest in a few trials.
 
-    On a link so slow that trials would take long, predictions from the times of the plans' very
-    paths decide. One of several paths must be a little better than the unsplit network.
+    Without trials, or on a link so slow that they would take long, predictions from the times of
+    the plans' very paths decide. One of several paths must be a little better than the unsplit
+    network.
 
     An edge server need not have every codec: a plan with codecs that it refuses is passed over.
 
@@ -472,7 +488,7 @@ async def prepare_best(
             prepared.append(ready)
     if len(prepared) == 1:
         return prepared[0]
-    trials = min(int(_TRIALS_S / sum(item.predicted.end_s for item in prepared)), _TRIALS)
+    trials = min(int(_TRIALS_S / sum(item.predicted.end_s for item in prepared)), trials)
     if trials == 0:
         latencies_s, caution = [item.predicted.end_s for item in prepared], _CAUTION
     else:

@@ -51,6 +51,9 @@ _EDGES_OF_THREE = 12
 _SHORT_LIST = 16
 _WORTH_REFINING = 1.15
 _MEMORY_LIMIT_S = 5.0
+_STEPS = (-8, -4, -2, -1, 1, 2, 4, 8)
+"""Fused rows by which the end of a segment is moved."""
+_SHORT_STEPS = (-2, -1, 1, 2)
 _USUAL_STRIPS = 8
 """Strips whose fixed costs the first search reckons with; how many there are comes later."""
 _STRIP_COUNTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96)
@@ -460,6 +463,10 @@ def _candidate(
     )
 
 
+_Counts = tuple[int, int]
+"""Numbers of a segment's releases, and of its steps to the last row."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Refined:
     tau: int
@@ -470,17 +477,17 @@ class _Refined:
 
 
 def _refine(layer: _Layer, candidate: _Candidate, *, until_s: float) -> _Refined:
-    """Numbers of strips and exact sizes, by improving one at a time, fixed costs included.
+    """Numbers of strips and exact sizes, fixed costs included: one at a time, then two.
 
     To exceed the constraints less is better than anything else.
     """
     cuts = candidate.cuts
     edges = list(candidate.edges)
-    counts = [(8, 2)] * len(edges)
+    counts: list[_Counts] = [(8, 2)] * len(edges)
     tried = 0
     best: tuple[float, float] | None = None
 
-    def improves(edges: Sequence[int], counts: Sequence[tuple[int, int]]) -> bool:
+    def improves(edges: Sequence[int], counts: Sequence[_Counts]) -> bool:
         nonlocal tried, best
         tried += 1
         segments = _segments(layer, cuts, edges, counts)
@@ -497,20 +504,18 @@ def _refine(layer: _Layer, candidate: _Candidate, *, until_s: float) -> _Refined
     while improved and time.perf_counter() < until_s:
         improved = False
         for index in range(len(counts)):
-            releases, rows = counts[index]
-            others = [(count, rows) for count in (0, *_STRIP_COUNTS)]
-            others += [(releases, count) for count in _STRIP_COUNTS]
-            for pair in others:
-                other = [*counts[:index], pair, *counts[index + 1 :]]
+            for other in _other_counts(counts, index):
                 if improves(edges, other):
                     counts, improved = other, True
         for index in range(len(edges) - 1):
-            for step in (-8, -4, -2, -1, 1, 2, 4, 8):
-                moved = [*edges[:index], edges[index] + step, *edges[index + 1 :]]
-                if np.diff([0, *moved]).min() < 1:
-                    continue
+            for moved in _moved(edges, index, _STEPS):
                 if improves(moved, counts):
                     edges, improved = moved, True
+        if not improved:
+            for moved, other in _both_changed(edges, counts):
+                if improves(moved, other):
+                    edges, counts, improved = moved, other, True
+                    break
     assert best is not None  # the first try improves on nothing
     return _Refined(
         tau=candidate.tau,
@@ -521,11 +526,41 @@ def _refine(layer: _Layer, candidate: _Candidate, *, until_s: float) -> _Refined
     )
 
 
+def _other_counts(counts: Sequence[_Counts], index: int) -> Iterator[list[_Counts]]:
+    """One segment with another number of releases, or of steps to the last row."""
+    releases, rows = counts[index]
+    pairs = [(count, rows) for count in (0, *_STRIP_COUNTS)]
+    pairs += [(releases, count) for count in _STRIP_COUNTS]
+    for pair in pairs:
+        yield [*counts[:index], pair, *counts[index + 1 :]]
+
+
+def _moved(edges: Sequence[int], index: int, steps: Sequence[int]) -> Iterator[list[int]]:
+    """One segment with another end, as far as there is room."""
+    for step in steps:
+        moved = [*edges[:index], edges[index] + step, *edges[index + 1 :]]
+        if np.diff([0, *moved]).min() >= 1:
+            yield moved
+
+
+def _both_changed(
+    edges: Sequence[int], counts: Sequence[_Counts]
+) -> Iterator[tuple[list[int], list[_Counts]]]:
+    """One segment with another end and another number of strips.
+
+    A longer segment may be better with more strips, and with those alone.
+    """
+    for index in range(len(edges) - 1):
+        for moved in _moved(edges, index, _SHORT_STEPS):
+            for other in _other_counts(counts, index):
+                yield moved, other
+
+
 def _segments(
     layer: _Layer,
     cuts: Sequence[int],
     edges: Sequence[int],
-    counts: Sequence[tuple[int, int]],
+    counts: Sequence[_Counts],
 ) -> tuple[Segment, ...]:
     """Segments from their ends and, for each, numbers of releases and of steps to the last row."""
     source, fused = layer.rows.graph.input.name, layer.rows.graph.frontier(layer.rows.tau)[0]

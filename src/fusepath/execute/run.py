@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from fusepath.execute.client import EdgeClient
     from fusepath.execute.measure import Profiler
     from fusepath.onnx_io import Model
-    from fusepath.plan import Constraints, Plan
+    from fusepath.plan import Constraints, Plan, PlanOptions
     from fusepath.tiling import Grid
     from fusepath.timeline import Timeline
 
@@ -290,7 +290,7 @@ async def _run(
 
 def _plans(setting: Setting, model: Model, planning: _Planning) -> list[Plan]:
     """What to choose from once it is measured; only ``auto`` leaves a choice."""
-    options: dict[str, Any] = {
+    options: PlanOptions = {
         "constraints": planning.constraints,
         "time_limit_s": planning.time_limit_s,
         "source": model.source,

@@ -54,7 +54,7 @@ def _newer_version(data: bytes, kind: type[msgspec.Struct]) -> tuple[int, int] |
     known = next((f.default for f in msgspec.structs.fields(kind) if f.name == "version"), None)
     try:
         stated = msgspec.json.decode(data, type=_Head).version
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError):
         return None
     return (stated, known) if isinstance(known, int) and stated > known else None
 

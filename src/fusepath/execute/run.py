@@ -299,15 +299,9 @@ def _plans(setting: Setting, model: Model, planning: _Planning) -> list[Plan]:
     }
     if planning.algorithm == "auto" and planning.grid is None and planning.tau is None:
         return shortlist(setting, **options)
-    plan = make_plan(
-        setting,
-        planning.algorithm,
-        grid=planning.grid,
-        tau=planning.tau,
-        unequal=planning.unequal,
-        **options,
-    )
-    return [plan]
+    options["grid"], options["tau"] = planning.grid, planning.tau
+    options["unequal"] = planning.unequal
+    return [make_plan(setting, planning.algorithm, **options)]
 
 
 async def measured_setting(

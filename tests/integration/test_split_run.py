@@ -16,6 +16,7 @@ from PIL import Image
 import fusepath
 from fusepath.cost import ComputeRate, Link
 from fusepath.errors import InputError, PeerRefusedError
+from fusepath.execute import device as device_module
 from fusepath.execute.client import connect
 from fusepath.execute.device import Inference, median_of
 from fusepath.execute.run import Given, Playing, Prepared, Report, run
@@ -259,6 +260,28 @@ def test_a_device_played_slower_takes_its_factor_longer(edge):
     assert slowed.median.timeline.busy_s(Lane.DEVICE) > 5 * quickest_s
     assert slowed.comparison is not None
     assert slowed.comparison.bit_equal
+
+
+@pytest.mark.parametrize("write_s", [0.0, 0.5], ids=["a played link", "a write that takes long"])
+def test_computing_does_not_wait_until_a_raw_path_has_been_sent(edge, monkeypatch, write_s):
+    model = load_model("zoo:squeezenet?size=64&weights=integer")
+    plan = plan_of(model, tau=4, grid=(2, 1), cuts=[1, 5])
+    write = device_module._Upload._write
+
+    async def slow_write(upload, message):
+        if message is not None and message.WhichOneof("message") == "piece":
+            await asyncio.sleep(write_s)
+        return await write(upload, message)
+
+    monkeypatch.setattr(device_module._Upload, "_write", slow_write)
+    pace = 2e4 if write_s == 0 else None
+    report = run(model, pixels(model), edge=edge.address, plan=plan, pace_bytes_per_s=pace)
+
+    (computed,) = report.median.timeline.on(Lane.DEVICE)
+    first_sent_s = report.median.timeline.on(Lane.UPLINK)[0].end_s
+    assert computed.path == 2
+    assert computed.end_s < first_sent_s / 2
+    assert first_sent_s > 0.25
 
 
 @pytest.mark.parametrize("cuts", [[1, 3, 1, 5], [3, 1, 5, 1], [1, 1, 1, 1], [5, 5, 5, 5]])

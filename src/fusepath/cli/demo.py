@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from fusepath.cost import MachineProfile
     from fusepath.execute.compare import Comparison
     from fusepath.execute.device import Inference
     from fusepath.execute.run import Playing
@@ -38,18 +39,31 @@ if TYPE_CHECKING:
     "--pace", default="1.8MB/s", show_default=True, help="Rate of the link that is played."
 )
 @click.option(
+    "--device-time",
+    "device_ms",
+    type=click.FloatRange(0.001, 1e6),
+    default=130.0,
+    show_default=True,
+    metavar="MS",
+    help="What the device takes for the whole network; this machine at least.",
+)
+@click.option(
     "--slowdown",
     type=click.FloatRange(1, 10_000),
-    default=8.0,
-    show_default=True,
-    help="How much slower than this machine the device is.",
+    help="How much slower than this machine the device is, instead.",
 )
 @click.option(
     "--repeat", type=click.IntRange(1, 1000), default=7, show_default=True, help="Runs per plan."
 )
 @json_option
 def command(
-    model: str, image: str | None, pace: str, slowdown: float, repeat: int, as_json: bool
+    model: str,
+    image: str | None,
+    pace: str,
+    device_ms: float,
+    slowdown: float | None,
+    repeat: int,
+    as_json: bool,
 ) -> int:
     """Run a network with every kind of plan over a slow link, and compare.
 
@@ -58,20 +72,34 @@ def command(
     result is checked against the unsplit model.
     """
     from fusepath.execute.image import load_input
+    from fusepath.execute.measure import measure_layers
     from fusepath.execute.run import Playing
     from fusepath.units import parse_bytes_per_s
 
     def say(text: str) -> None:
         click.echo(f"{text} …", err=True)
 
-    playing = Playing(pace_bytes_per_s=parse_bytes_per_s(pace), slowdown=slowdown, threads=1)
+    pace_bytes_per_s = parse_bytes_per_s(pace)
     loaded = open_model(model, None)
     picture = image or str(resources.files("fusepath") / "assets" / "demo.png")
     pixels = load_input(picture, loaded.graph.input, resize=True)
+    say("measuring every layer on this machine")
+    device = measure_layers(loaded)
+    if slowdown is None:
+        slowdown = max(device_ms * 1e-3 / device.total_s, 1.0)
+    playing = Playing(pace_bytes_per_s=pace_bytes_per_s, slowdown=slowdown, threads=1)
     say("starting an edge server")
     with _edge_server() as address:
         rows = asyncio.run(
-            _all_plans(loaded, pixels, address, playing=playing, repeats=repeat, say=say)
+            _all_plans(
+                loaded,
+                pixels,
+                address,
+                device=device.slowed(slowdown),
+                playing=playing,
+                repeats=repeat,
+                say=say,
+            )
         )
     if as_json:
         baseline = _baseline(rows)
@@ -123,6 +151,10 @@ class _Row:
     def latency_s(self) -> float:
         return statistics.median(run.latency_s for run in self.runs)
 
+    @property
+    def codecs(self) -> list[str]:
+        return sorted({item.codec for item in self.plan.compression.values()})
+
     def document(self, baseline: _Row) -> dict[str, Any]:
         latencies = sorted(run.latency_s for run in self.runs)
         return {
@@ -131,6 +163,7 @@ class _Row:
             "grid": str(self.plan.tiles),
             "order": self.plan.order,
             "cuts": self.plan.cuts,
+            "codecs": {name: item.codec for name, item in self.plan.compression.items()},
             "makespan_s": self.plan.makespan_s,
             "predicted_s": self.predicted.end_s,
             "lower_bound_s": self.plan.lower_bound_s,
@@ -155,14 +188,22 @@ async def _all_plans(
     image: NDArray[Any],
     address: str,
     *,
+    device: MachineProfile,
     playing: Playing,
     repeats: int,
     say: Callable[[str], None],
 ) -> list[_Row]:
     from fusepath.execute.client import connect
     from fusepath.execute.compare import compare
-    from fusepath.execute.run import Prepared, measured_setting, run_unsplit
-    from fusepath.plan import make_plan
+    from fusepath.execute.run import Given, Prepared, measured_setting, prepare_best, run_unsplit
+    from fusepath.execute.sample import measured_compression, named_codecs
+    from fusepath.plan import (
+        InputFormat,
+        make_plan,
+        plans_with_and_without,
+        promising,
+        shortlist,
+    )
     from fusepath.tiling import Grid
 
     async with connect(address) as client:
@@ -170,9 +211,8 @@ async def _all_plans(
             model,
             image,
             client,
+            given=Given(device=device),
             pace_bytes_per_s=playing.pace_bytes_per_s,
-            slowdown=playing.slowdown,
-            threads=playing.threads,
             say=say,
         )
         plans = {
@@ -186,6 +226,14 @@ async def _all_plans(
                 ("stream", "stream", None),
             )
         }
+        offered = measured_compression(
+            model, image, InputFormat(), setting, codecs=named_codecs("auto")
+        )
+        listed = plans_with_and_without(
+            setting, offered, lambda variant: shortlist(variant, source=model.source)
+        )
+        best = await prepare_best(model, promising(listed), image, client, playing=playing, say=say)
+        plans["auto"] = best.plan
         say("preparing the sessions of all plans on both sides")
         prepared = {
             name: await Prepared.make(model, plan, image, client, playing=playing)
@@ -220,7 +268,7 @@ def _print(rows: list[_Row], model: Model, *, pace: str, slowdown: float, repeat
 
     baseline = _baseline(rows)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("plan", "tau", "grid", "cuts"):
+    for column in ("plan", "tau", "grid", "cuts", "codecs"):
         table.add_column(column, justify="left", no_wrap=True)
     for column in ("predicted", "measured", "spread", "vs NFL", "max abs error"):
         table.add_column(column, justify="right", no_wrap=True)
@@ -232,6 +280,7 @@ def _print(rows: list[_Row], model: Model, *, pace: str, slowdown: float, repeat
             str(row.plan.tau) if not row.plan.is_whole else "–",
             str(row.plan.tiles),
             cuts + (",…" if len(row.plan.cuts) > 9 else ""),
+            ", ".join(row.codecs),
             milliseconds(row.predicted.end_s),
             milliseconds(row.latency_s),
             f"{latencies[0] * 1e3:.1f}–{latencies[-1] * 1e3:.1f}",
@@ -239,7 +288,7 @@ def _print(rows: list[_Row], model: Model, *, pace: str, slowdown: float, repeat
             f"{row.comparison.max_abs_error:.1e}" if not row.comparison.bit_equal else "0",
         )
     click.echo(
-        f"\n{model.graph.name} on a device {slowdown:g} times slower than this machine, "
+        f"\n{model.graph.name} on a device {slowdown:.3g} times slower than this machine, "
         f"link {pace}, uint8 picture; medians of {repeats} interleaved runs\n"
     )
     click.echo(render(table))

@@ -158,10 +158,14 @@ class MachineProfile(
             strip_layer_s=self.strip_layer_s * factor,
         )
 
+    @property
+    def total_s(self) -> float:
+        """Seconds of the whole network."""
+        return sum(item.seconds for item in self.layers)
+
     def describe(self) -> str:
         """For people."""
-        total_s = sum(item.seconds for item in self.layers)
-        return f"profile, {total_s * 1e3:.3g} ms for the whole network"
+        return f"profile, {self.total_s * 1e3:.3g} ms for the whole network"
 
 
 Machine = ComputeRate | MachineProfile

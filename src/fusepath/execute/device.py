@@ -7,6 +7,7 @@ import statistics
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 _REHEARSALS = 5
+_HEAD_START_S = 0.005
+"""How long computing waits at most for a first message that needs none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,7 +281,9 @@ class _Upload:
             self._take_computed(path, self._device.compute(path, self._image))
         if not self._to_send.empty():
             # Where there is one processor, computing would hold up the first message.
-            await self._first_written.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_HEAD_START_S):
+                    await self._first_written.wait()
         jobs = [(path, self._device.start_computing(path, self._image)) for path in paths]
         try:
             for path, job in jobs:
@@ -305,6 +310,8 @@ class _Upload:
             size_bytes = sum(len(tensor.data) for tensor in tensors)
             self._up_bytes += size_bytes
             self._written_s[path] = time.perf_counter()
+            if self._link.bytes_per_s is not None:
+                self._first_written.set()  # a link that is played takes no processor
             paced = await self._link.transfer(size_bytes, ready_s=ready_s)
             if paced is not None and size_bytes > 0:
                 self._record(Lane.UPLINK, *paced, path=path + 1)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 def profile_text(report: ProfileReport) -> str:
     """A profile in a few lines, with how well it predicts."""
     profile = report.profile
-    whole_s = sum(layer.seconds for layer in profile.layers)
     state = (
         "DISTURBED: something else was at work; stop it and measure again"
         if profile.disturbed
@@ -36,7 +35,7 @@ def profile_text(report: ProfileReport) -> str:
             f"machine      {profile.machine}, {profile.threads} "
             f"{'thread' if profile.threads == 1 else 'threads'}",
             f"software     {profile.software}, {profile.provider}",
-            f"network      {milliseconds(whole_s)} in {len(profile.layers)} layers",
+            f"network      {milliseconds(profile.total_s)} in {len(profile.layers)} layers",
             f"a call       {profile.call_overhead_s * 1e6:.0f} us, after a wait",
             f"strips       rows cost {profile.strip_factor:.2f} times as much, "
             f"and {profile.strip_layer_s * 1e6:.1f} us a layer",

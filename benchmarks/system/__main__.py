@@ -79,6 +79,7 @@ def check_names(_: click.Context, __: click.Parameter, text: str | None) -> tupl
 @click.option(
     "--timeline", metavar="PLAN", help="Measure nothing: show what a plan did, e.g. auto."
 )
+@click.option("--markdown", is_flag=True, help="Measure nothing: the table of docs/benchmarks.md.")
 @click.option("--peers/--no-peers", default=True, help="Run the peers as well.")
 @click.option(
     "--results",
@@ -95,6 +96,7 @@ def main(
     quick: bool,
     fresh: bool,
     timeline: str | None,
+    markdown: bool,
     peers: bool,
     folder: Path,
 ) -> None:
@@ -110,6 +112,9 @@ def main(
     ]
     if timeline is not None:
         show_timelines(cells, timeline, folder)
+        return
+    if markdown:
+        show_markdown(cells, options["repeats"], folder)
         return
     signal.signal(signal.SIGTERM, _stop)
     with ExitStack() as stack:
@@ -139,6 +144,15 @@ def show_timelines(cells: Sequence[Cell], plan: str, folder: Path) -> None:
         raise click.ClickException(f"{timelines.path} has no '{plan}' in these cells")
     for record in records:
         show(record, Console())
+
+
+def show_markdown(cells: Sequence[Cell], repeats: int, folder: Path) -> None:
+    """The table of what has been measured."""
+    from benchmarks.system import table  # noqa: PLC0415
+    from benchmarks.system.results import Results  # noqa: PLC0415
+
+    results = Results(folder / "system.csv", fresh=False)
+    click.echo(table.markdown([row for cell in cells for row in results.rows(cell, repeats)]))
 
 
 def bench(

@@ -6,6 +6,7 @@ import tempfile
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,7 @@ from fusepath.plan import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
     from rich.console import Console
@@ -49,8 +50,10 @@ if TYPE_CHECKING:
     from benchmarks.system.processes import Hosts, PeerDevice
     from benchmarks.system.results import Results, Row
     from benchmarks.system.timelines import Timelines
+    from fusepath.cost import Compression
     from fusepath.execute.client import EdgeClient
     from fusepath.onnx_io import Model
+    from fusepath.plan import Plan, Setting
 
     Array = NDArray[Any]
 
@@ -177,15 +180,16 @@ class Campaign:
                 raw, offered, lambda setting: [make_plan(setting, "nfl", source=source)]
             )
             planned.append(Entry(name=CODED_NFL, plan=coded[0]))
-            both = plans_with_and_without(
-                raw, offered, lambda setting: shortlist(setting, source=source)
-            )
-            for name, listed in (
-                (PLAIN_AUTO, shortlist(raw, source=source)),
-                (AUTO, promising(both)),
-            ):
+            for name, codecs in ((PLAIN_AUTO, {}), (AUTO, offered)):
                 status.update(f"{cell}: rehearsing what '{name}' chooses from")
-                chosen = await rehearsed(listed, cell, subject.model, subject.image, edge)
+                chosen = await rehearsed(
+                    partial(_listed, codecs, source),
+                    raw,
+                    cell,
+                    subject.model,
+                    subject.image,
+                    edge,
+                )
                 planned.append(Entry(name=name, plan=chosen))
             distinct: dict[tuple[object, ...], Entry] = {}
             for entry in planned:
@@ -216,6 +220,16 @@ class Campaign:
             for item in measured
         }
         return list(_with_the_same(rows, planned, distinct))
+
+
+def _listed(
+    offered: Mapping[str, Sequence[Compression]], source: str, setting: Setting
+) -> list[Plan]:
+    """What ``fusepath run`` chooses from."""
+    every = plans_with_and_without(
+        setting, offered, lambda variant: shortlist(variant, source=source)
+    )
+    return promising(every)
 
 
 def _with_the_same(

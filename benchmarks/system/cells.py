@@ -86,13 +86,7 @@ class Entry:
     @property
     def does(self) -> tuple[object, ...]:
         """Entries of which this is equal do the same."""
-        plan = self.plan
-        return (
-            *(plan.input.dtype, plan.tau, plan.grid, plan.sizes),
-            *(plan.order, plan.cuts, plan.segments),
-            tuple(sorted((name, item.codec) for name, item in plan.compression.items())),
-            self.overlaps,
-        )
+        return (*self.plan.arrangement, self.overlaps)
 
 
 def entries(raw: Setting, floats: Setting, *, source: str) -> list[Entry]:

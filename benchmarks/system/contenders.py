@@ -11,11 +11,11 @@ import numpy as np
 
 from benchmarks.system.cells import PEER_LABELS
 from fusepath.execute.limits import RUN_TIMEOUT_S
-from fusepath.execute.run import Playing, Prepared, prepare_best
+from fusepath.execute.rehearsal import Playing, Prepared, choose
 from fusepath.timeline import Lane
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from benchmarks.system.processes import PeerDevice
     from fusepath.execute.client import EdgeClient
     from fusepath.onnx_io import Model
-    from fusepath.plan import Plan
+    from fusepath.plan import Plan, Setting
     from fusepath.timeline import Timeline
 
     Array = NDArray[Any]
@@ -162,11 +162,16 @@ class Peer:
 
 
 async def rehearsed(
-    plans: Sequence[Plan], cell: Cell, model: Model, image: Array, client: EdgeClient
+    plans_for: Callable[[Setting], Sequence[Plan]],
+    setting: Setting,
+    cell: Cell,
+    model: Model,
+    image: Array,
+    client: EdgeClient,
 ) -> Plan:
-    """What ``fusepath run`` would carry out: the best of the shortlist by its own times."""
+    """What ``fusepath run`` would carry out: what turns out best of the shortlist."""
     playing = _playing(cell, overlaps=True)
-    best = await prepare_best(model, plans, image, client, playing=playing)
+    best = await choose(model, image, client, setting, plans_for, playing=playing)
     return best.plan
 
 

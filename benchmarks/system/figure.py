@@ -115,7 +115,7 @@ def _legend(figure: Any, *, columns: int) -> None:
                label="predicted"),
         Line2D([], [], color=INK, marker="o", linestyle="", markersize=5, alpha=0.35,
                label="same plan as another"),
-        Line2D([], [], color=INK, linewidth=0.9, linestyle=":", label="lower bound"),
+        Line2D([], [], color=INK, linewidth=0.9, linestyle=":", label="lower bound without codecs"),
     ]  # fmt: skip
     figure.legend(
         handles=marks, loc="outside lower left", ncols=columns, fontsize=7.5, frameon=False,

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from benchmarks.system import summary
-from benchmarks.system.cells import AUTO, CODED_NFL, DEVICE_ONLY, ORDER, PLAIN_AUTO
+from benchmarks.system.cells import (
+    AUTO,
+    CODED_NFL,
+    DEVICE_ONLY,
+    NFL,
+    ORDER,
+    PEER_LABELS,
+    PLAIN_AUTO,
+    RAW,
+    SERIAL,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,10 +39,40 @@ def cells_table(rows: Sequence[Row]) -> Table:
         if any(name in plans for plans in cells.values()):
             table.add_row(name, *(_times(plans.get(name)) for plans in cells.values()))
     bounds = (next(iter(plans.values())).lower_bound_s for plans in cells.values())
-    table.add_row("lower bound", *(f"{bound_s * 1e3:.1f}" for bound_s in bounds), style="dim")
+    table.add_row(
+        "lower bound, no codecs", *(f"{bound_s * 1e3:.1f}" for bound_s in bounds), style="dim"
+    )
     gains = (other / auto if auto else 0.0 for other, auto in summary.over_baselines(cells))
     table.add_row("gain of auto", *(f"{value:.2f}x" for value in gains), style="bold")
     return table
+
+
+MARKDOWN = (
+    *(DEVICE_ONLY, RAW, NFL, "MW k x k", "exact 2x2", "stream", SERIAL, PLAIN_AUTO, AUTO),
+    *(CODED_NFL, PEER_LABELS["neurosurgeon"], PEER_LABELS["deepthings"]),
+)
+"""Plans that the page of results shows."""
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Cells down, some plans across, measured in milliseconds; as in docs/benchmarks.md."""
+    names = [name.removeprefix("peer: ") for name in MARKDOWN]
+    lines = [
+        f"| network | device | MB/s | {' | '.join(names)} | bound | gain |",
+        "|---" + "|---:" * (len(names) + 4) + "|",
+    ]
+    for cell, plans in summary.by_cell(rows).items():
+        times = [
+            f"{plans[name].measured_s * 1e3:.1f}" if name in plans else "" for name in MARKDOWN
+        ]
+        bound_ms = next(iter(plans.values())).lower_bound_s * 1e3
+        pairs = summary.over_baselines({cell: plans})
+        gain = "".join(f"{other / auto:.2f}" for other, auto in pairs)
+        lines.append(
+            f"| {cell.network} | {cell.slowdown:g}× | {cell.rate_mb_per_s:g} | "
+            f"{' | '.join(times)} | {bound_ms:.1f} | {gain} |"
+        )
+    return "\n".join(lines)
 
 
 def _times(row: Row | None) -> str:

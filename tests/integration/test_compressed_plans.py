@@ -14,11 +14,12 @@ import pytest
 from fusepath import jsonfile
 from fusepath.cost import Compression
 from fusepath.errors import FileFormatError, InputError, PeerRefusedError
-from fusepath.execute import codec
+from fusepath.execute import codec, rehearsal
 from fusepath.execute.client import EdgeClient, connect
 from fusepath.execute.lossless import CODECS, find_codec
 from fusepath.execute.prepared import DeviceWork, EdgeWork
-from fusepath.execute.run import Playing, prepare_best, run, run_unsplit
+from fusepath.execute.rehearsal import Playing
+from fusepath.execute.run import run, run_unsplit
 from fusepath.execute.session import ProtocolError
 from fusepath.onnx_io import load_model
 from fusepath.plan import Plan, Segment, load_plan, save_plan
@@ -220,14 +221,15 @@ def test_an_edge_server_without_the_codec_gets_the_plain_plan(edge, monkeypatch)
     playing = Playing(pace_bytes_per_s=None, slowdown=1.0, threads=1)
     said: list[str] = []
 
-    async def choose(plans):
+    async def prepared(plans):
         async with connect(edge.address) as client:
             image = pixels(model())
-            return await prepare_best(
+            ready = await rehearsal.prepare(
                 model(), plans, image, client, playing=playing, say=said.append
             )
+            return [item.plan for item in ready]
 
-    assert asyncio.run(choose([coded, plain])).plan == plain
+    assert asyncio.run(prepared([coded, plain])) == [plain]
     assert any("codec 'bitmask' is not installed here" in line for line in said)
     with pytest.raises(PeerRefusedError, match="not installed"):
-        asyncio.run(choose([coded]))
+        asyncio.run(prepared([coded]))

@@ -10,10 +10,13 @@ import msgspec
 import pytest
 
 from fusepath.cost import RUNTIME, ComputeRate, Link
+from fusepath.execute import rehearsal
 from fusepath.execute import run as run_module
 from fusepath.execute.client import connect
+from fusepath.execute.measure import measure_layers
 from fusepath.execute.prepared import DeviceWork, EdgeWork
-from fusepath.execute.run import Given, Playing, Prepared, measured_link, prepare_best, run
+from fusepath.execute.rehearsal import Playing, Prepared, choose
+from fusepath.execute.run import Given, measured_link, run
 from fusepath.onnx_io import load_model
 from fusepath.plan import Segment, Setting, make_plan, predict, shortlist
 from fusepath.timeline import Lane, violations
@@ -114,7 +117,7 @@ def test_the_shortlist_starts_with_the_best_and_repeats_nothing(setting):
     assert {plan.algorithm for plan in plans} == {"auto"}
 
 
-def chosen(model, edge: Edge, plans, *, pace_bytes_per_s=None):
+def chosen(model, setting, edge: Edge, plans, *, pace_bytes_per_s=None):
     """Which of some plans is run, and how often plans are tried before."""
     playing = replace(PLAYING, pace_bytes_per_s=pace_bytes_per_s)
     tried = []
@@ -124,13 +127,15 @@ def chosen(model, edge: Edge, plans, *, pace_bytes_per_s=None):
             tried.append(self.plan)
             return await super().run(**options)
 
-    async def choose():
+    async def choice():
         async with connect(edge.address) as client:
-            return await prepare_best(model, plans, pixels(model), client, playing=playing)
+            return await choose(
+                model, pixels(model), client, setting, lambda _: plans, playing=playing
+            )
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "Prepared", Watched)
-        return asyncio.run(choose()).plan, len(tried)
+        patch.setattr(rehearsal, "Prepared", Watched)
+        return asyncio.run(choice()).plan, len(tried)
 
 
 def offloaded_and_kept(model, claimed_bytes_per_s):
@@ -141,20 +146,20 @@ def offloaded_and_kept(model, claimed_bytes_per_s):
     ]
 
 
-def test_the_plan_that_is_run_is_the_one_that_turns_out_quickest(model, edge: Edge):
+def test_the_plan_that_is_run_is_the_one_that_turns_out_quickest(model, setting, edge: Edge):
     """Both times the link is not what the plans were made for; 12 kB are sent over it."""
     offloaded, kept = offloaded_and_kept(model, 1e9)
 
-    plan, trials = chosen(model, edge, [offloaded, kept], pace_bytes_per_s=1e5)
+    plan, trials = chosen(model, setting, edge, [offloaded, kept], pace_bytes_per_s=1e5)
 
     assert plan == kept
     assert trials == 3  # what is kept need not be tried
 
 
-def test_where_trials_would_take_long_predictions_decide(model, edge: Edge):
+def test_where_trials_would_take_long_predictions_decide(model, setting, edge: Edge):
     offloaded, kept = offloaded_and_kept(model, 2e3)
 
-    assert chosen(model, edge, [offloaded, kept]) == (kept, 0)
+    assert chosen(model, setting, edge, [offloaded, kept]) == (kept, 0)
 
 
 def test_for_machines_or_a_link_that_are_given_predictions_decide(model, edge: Edge, monkeypatch):
@@ -163,9 +168,9 @@ def test_for_machines_or_a_link_that_are_given_predictions_decide(model, edge: E
 
     async def watched(*args, trials, **options):
         asked.append(trials)
-        return await prepare_best(*args, trials=trials, **options)
+        return await choose(*args, trials=trials, **options)
 
-    monkeypatch.setattr(run_module, "prepare_best", watched)
+    monkeypatch.setattr(run_module, "choose", watched)
     link = Link(up_bytes_per_s=1e6, down_bytes_per_s=1e6)
     rate = ComputeRate(1e9)
     given = [Given(link=link), Given(device=rate), Given(edge=rate), Given()]
@@ -175,10 +180,43 @@ def test_for_machines_or_a_link_that_are_given_predictions_decide(model, edge: E
     assert asked == [0, 0, 0, 3]
 
 
-def test_a_single_plan_is_not_tried(model, edge: Edge):
+@pytest.mark.parametrize("trials", [0, 3])
+def test_for_a_machine_that_has_changed_all_is_planned_again(model, setting, edge: Edge, trials):
+    """The profile says that the device is twenty times quicker than it is played to be."""
+    profile = measure_layers(model)
+    setting = replace(setting, device=profile.slowed(20), edge=profile)
+    planned = []
+
+    def plans_for(wanted: Setting):
+        planned.append(wanted)
+        return [make_plan(wanted, "device-only", source=model.source)]
+
+    async def choice():
+        async with connect(edge.address) as client:
+            return await choose(
+                model,
+                pixels(model),
+                client,
+                setting,
+                plans_for,
+                playing=replace(PLAYING, slowdown=400),
+                trials=trials,
+            )
+
+    prepared = asyncio.run(choice())
+
+    assert planned[0] is setting
+    assert len(planned) == (2 if trials else 1)
+    assert prepared.plan.cuts == (model.graph.depth + 1,)
+    if trials:
+        assert planned[1].edge is profile  # of which that plan shows nothing
+        assert planned[1].device.total_s > 5 * setting.device.total_s
+
+
+def test_a_single_plan_is_not_tried(model, setting, edge: Edge):
     offloaded, _ = offloaded_and_kept(model, 1e9)
 
-    assert chosen(model, edge, [offloaded]) == (offloaded, 0)
+    assert chosen(model, setting, edge, [offloaded]) == (offloaded, 0)
 
 
 def test_auto_runs_what_it_rehearsed_and_reports_that_prediction(model, edge: Edge, monkeypatch):

@@ -19,7 +19,8 @@ from fusepath.errors import InputError, PeerRefusedError
 from fusepath.execute import device as device_module
 from fusepath.execute.client import connect
 from fusepath.execute.device import Inference, median_of
-from fusepath.execute.run import Given, Playing, Prepared, Report, run
+from fusepath.execute.rehearsal import Playing, Prepared
+from fusepath.execute.run import Given, Report, run
 from fusepath.onnx_io import load_model, zoo
 from fusepath.plan import InputFormat, Segment
 from fusepath.tiling import Grid

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from fusepath.cost import MachineProfile
     from fusepath.execute.compare import Comparison
     from fusepath.execute.device import Inference
-    from fusepath.execute.run import Playing
+    from fusepath.execute.rehearsal import Playing
     from fusepath.onnx_io import Model
-    from fusepath.plan import Plan
+    from fusepath.plan import Plan, Setting
     from fusepath.timeline import Timeline
 
 
@@ -73,7 +73,7 @@ def command(
     """
     from fusepath.execute.image import load_input
     from fusepath.execute.measure import measure_layers
-    from fusepath.execute.run import Playing
+    from fusepath.execute.rehearsal import Playing
     from fusepath.units import parse_bytes_per_s
 
     def say(text: str) -> None:
@@ -195,7 +195,8 @@ async def _all_plans(
 ) -> list[_Row]:
     from fusepath.execute.client import connect
     from fusepath.execute.compare import compare
-    from fusepath.execute.run import Given, Prepared, measured_setting, prepare_best, run_unsplit
+    from fusepath.execute.rehearsal import Prepared, choose
+    from fusepath.execute.run import Given, measured_setting, run_unsplit
     from fusepath.execute.sample import measured_compression, named_codecs
     from fusepath.plan import (
         InputFormat,
@@ -229,10 +230,14 @@ async def _all_plans(
         offered = measured_compression(
             model, image, InputFormat(), setting, codecs=named_codecs("auto")
         )
-        listed = plans_with_and_without(
-            setting, offered, lambda variant: shortlist(variant, source=model.source)
-        )
-        best = await prepare_best(model, promising(listed), image, client, playing=playing, say=say)
+
+        def listed(setting: Setting) -> list[Plan]:
+            every = plans_with_and_without(
+                setting, offered, lambda variant: shortlist(variant, source=model.source)
+            )
+            return promising(every)
+
+        best = await choose(model, image, client, setting, listed, playing=playing, say=say)
         plans["auto"] = best.plan
         say("preparing the sessions of all plans on both sides")
         prepared = {

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fusepath.cost import RUNTIME, Link
-from fusepath.errors import InfeasibleError, InputError, PeerRefusedError
+from fusepath.errors import InfeasibleError, InputError
 from fusepath.execute.client import connect
 from fusepath.execute.compare import Comparison, compare
-from fusepath.execute.device import Device, Inference, check_image, median_of, stays_local
+from fusepath.execute.device import Inference, check_image, median_of, stays_local
 from fusepath.execute.limits import RUN_TIMEOUT_S
 from fusepath.execute.measure import measure_layers
 from fusepath.execute.pixels import to_model_input
-from fusepath.execute.prepared import EdgeTimes
+from fusepath.execute.rehearsal import TRIALS, Playing, choose, prepare
 from fusepath.execute.runner import Runner
 from fusepath.execute.sample import measured_compression, named_codecs
 from fusepath.onnx_io import original_with_shape
@@ -29,17 +29,16 @@ from fusepath.plan import (
     limit_violations,
     make_plan,
     plans_with_and_without,
-    predict,
     promising,
     shortlist,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from fusepath.cost import Convention, Machine
+    from fusepath.cost import Compression, Convention, Machine
     from fusepath.execute.client import EdgeClient
     from fusepath.execute.measure import Profiler
     from fusepath.onnx_io import Model
@@ -50,12 +49,6 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 
-_CAUTION, _CAUTION_MEASURED = 1.05, 1.02
-"""A plan of several paths must be better by so much than the unsplit network, by prediction or as
-measured: of many paths more can be late than of one."""
-_TRIALS = 3
-_TRIALS_S = 3.0
-"""Where trials of all plans would take longer, there are fewer or none."""
 _LOCAL_BYTES_PER_S = 1e9
 """What a link may be taken for that nothing will be sent over."""
 
@@ -204,17 +197,6 @@ class _Planning:
     std: tuple[float, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Playing:
-    """How slow this machine and its link play to be."""
-
-    pace_bytes_per_s: float | None
-    slowdown: float
-    threads: int
-    overlaps: bool = True
-    """False: the device sends nothing before it has computed everything."""
-
-
 async def _run(
     model: Model,
     image: Array,
@@ -246,8 +228,9 @@ async def _run(
             if edge is None:
                 raise InputError("this plan needs an edge server; give --edge HOST:PORT")
             client = await stack.enter_async_context(connect(edge))
-        plans = [plan] if plan is not None else []
-        if plan is None:
+        if plan is not None:
+            (prepared,) = await prepare(model, [plan], image, client, playing=playing, say=say)
+        else:
             setting = await measured_setting(
                 model,
                 image,
@@ -262,22 +245,16 @@ async def _run(
             if planning.codecs:
                 say("trying codecs on the input and on what layers make of it")
             offered = measured_compression(model, image, form, setting, codecs=planning.codecs)
-            every = plans_with_and_without(
-                setting, offered, lambda variant: _plans(variant, model, planning)
+            prepared = await choose(
+                model,
+                image,
+                client,
+                setting,
+                lambda setting: _plans(setting, offered, model, planning),
+                playing=playing,
+                trials=TRIALS if planning.given.nothing else 0,
+                say=say,
             )
-            plans = promising(every)
-            plain = [item for item in every if not item.compression]
-            if plain and not any(item in plans for item in plain):
-                plans.append(plain[0])  # for an edge server that lacks the codecs
-        prepared = await prepare_best(
-            model,
-            plans,
-            image,
-            client,
-            playing=playing,
-            trials=_TRIALS if planning.given.nothing else 0,
-            say=say,
-        )
         plan = prepared.plan
         runs = [await prepared.run(timeout_s=timeout_s) for _ in range(repeats)]
     comparison = None
@@ -288,7 +265,24 @@ async def _run(
     return Report(plan=plan, predicted=prepared.predicted, runs=runs, comparison=comparison)
 
 
-def _plans(setting: Setting, model: Model, planning: _Planning) -> list[Plan]:
+def _plans(
+    setting: Setting,
+    offered: Mapping[str, Sequence[Compression]],
+    model: Model,
+    planning: _Planning,
+) -> list[Plan]:
+    """What to choose from, with codecs and without, most promising first."""
+    every = plans_with_and_without(
+        setting, offered, lambda variant: _plain_plans(variant, model, planning)
+    )
+    plans = promising(every)
+    plain = [item for item in every if not item.compression]
+    if plain and not any(item in plans for item in plain):
+        plans.append(plain[0])  # for an edge server that lacks the codecs
+    return plans
+
+
+def _plain_plans(setting: Setting, model: Model, planning: _Planning) -> list[Plan]:
     """What to choose from once it is measured; only ``auto`` leaves a choice."""
     options: PlanOptions = {
         "constraints": planning.constraints,
@@ -353,152 +347,3 @@ async def measured_link(client: EdgeClient, *, pace_bytes_per_s: float | None = 
     if pace_bytes_per_s is not None:  # what is played carries tensors and nothing else
         link = msgspec.structs.replace(link, message_bytes=0)
     return link
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """A plan whose sessions are built, warm and timed on both machines."""
-
-    device: Device
-    image: Array
-    client: EdgeClient | None
-    plan_sha256: str
-    predicted: Timeline
-    """What the plan will do by the times of its paths, where planning knew only those of layers."""
-
-    @property
-    def plan(self) -> Plan:
-        """The plan."""
-        return self.device.plan
-
-    @classmethod
-    async def make(
-        cls,
-        model: Model,
-        plan: Plan,
-        image: Array,
-        client: EdgeClient | None,
-        *,
-        playing: Playing,
-        say: Callable[[str], None] = lambda _: None,
-    ) -> Prepared:
-        """Build and warm the sessions.
-
-        Raises:
-            PeerError: the edge server refuses the plan or does not answer.
-            InputError: the plan needs an edge server.
-        """
-        say("preparing the sessions")
-        digest, times = "", EdgeTimes((0.0,) * len(plan.cuts), 0.0)
-        if stays_local(plan, model):
-            client = None
-        elif client is None:
-            raise InputError("this plan needs an edge server; give --edge HOST:PORT")
-        here = asyncio.create_task(asyncio.to_thread(_ready_device, model, plan, image, playing))
-        try:
-            if client is not None:
-                ready = await client.prepare(plan)  # at the same time
-                digest, times = ready.sha256, ready.times
-        finally:
-            await asyncio.wait([here])
-        device = here.result()
-        predicted = predict(
-            model.graph,
-            plan,
-            device_s=device.expected_s,
-            sent_bytes=[device.sent_bytes(path) for path in range(len(plan.cuts))],
-            edge_s=times.paths_s,
-            tail_s=times.tail_s,
-        )
-        return cls(
-            device=device, image=image, client=client, plan_sha256=digest, predicted=predicted
-        )
-
-    async def run(self, *, timeout_s: float = RUN_TIMEOUT_S) -> Inference:
-        """One inference.
-
-        Raises:
-            PeerError: the edge server refused, vanished or took too long.
-        """
-        if self.client is None:
-            return self.device.run_alone(self.image)
-        offset = await self.client.clock_offset()
-        return await self.device.run(
-            self.image,
-            self.client,
-            plan_sha256=self.plan_sha256,
-            offset=offset,
-            timeout_s=timeout_s,
-        )
-
-
-def _ready_device(model: Model, plan: Plan, image: Array, playing: Playing) -> Device:
-    device = Device(
-        model=model,
-        plan=plan,
-        slowdown=playing.slowdown,
-        pace_bytes_per_s=playing.pace_bytes_per_s,
-        threads=playing.threads,
-        overlaps=playing.overlaps,
-    )
-    device.make_ready(image)
-    return device
-
-
-async def prepare_best(
-    model: Model,
-    plans: Sequence[Plan],
-    image: Array,
-    client: EdgeClient | None,
-    *,
-    playing: Playing,
-    trials: int = _TRIALS,
-    say: Callable[[str], None] = lambda _: None,
-) -> Prepared:
-    """Prepare plans, and keep the one that turns out quickest in a few trials.
-
-    Without trials, or on a link so slow that they would take long, predictions from the times of
-    the plans' very paths decide. One of several paths must be a little better than the unsplit
-    network.
-
-    An edge server need not have every codec: a plan with codecs that it refuses is passed over.
-
-    Raises:
-        PeerError: the edge server refuses a plan or does not answer.
-        InputError: a plan needs an edge server.
-    """
-    if len(plans) > 1:
-        say(f"rehearsing the {len(plans)} most promising plans")
-    prepared: list[Prepared] = []
-    for plan in plans:
-        try:
-            ready = await Prepared.make(model, plan, image, client, playing=playing, say=say)
-        except PeerRefusedError as error:
-            others = any(not other.compression for other in plans)
-            if not (plan.compression and others):
-                raise
-            say(f"without codecs, for {error}")
-        else:
-            prepared.append(ready)
-    if len(prepared) == 1:
-        return prepared[0]
-    trials = min(int(_TRIALS_S / sum(item.predicted.end_s for item in prepared)), trials)
-    if trials == 0:
-        latencies_s, caution = [item.predicted.end_s for item in prepared], _CAUTION
-    else:
-        latencies_s, caution = await _tried(prepared, trials), _CAUTION_MEASURED
-    cautious_s = [
-        latency_s * (1.0 if item.plan.is_whole else caution)
-        for item, latency_s in zip(prepared, latencies_s, strict=True)
-    ]
-    return prepared[cautious_s.index(min(cautious_s))]
-
-
-async def _tried(prepared: Sequence[Prepared], trials: int) -> list[float]:
-    """The least latency of each over some trials, in turn; what stays here is predicted exactly."""
-    least_s = [float("inf") if item.client else item.predicted.end_s for item in prepared]
-    for _ in range(trials):
-        for place, item in enumerate(prepared):
-            if item.client is not None:
-                least_s[place] = min(least_s[place], (await item.run()).latency_s)
-    return least_s

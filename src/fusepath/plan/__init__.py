@@ -6,6 +6,7 @@ from fusepath.plan.bounds import lower_bound_ns, machine_bound_ns, path_bound_ns
 from fusepath.plan.brute_force import brute_force
 from fusepath.plan.check import violations
 from fusepath.plan.compressed import plans_with_and_without
+from fusepath.plan.corrected import corrected
 from fusepath.plan.exact import exact
 from fusepath.plan.exact.milp import milp
 from fusepath.plan.fluid import FluidBound, fluid_bound, fluid_bound_s
@@ -60,6 +61,7 @@ __all__ = [
     "Tiled",
     "best_single_cut",
     "brute_force",
+    "corrected",
     "evaluate",
     "exact",
     "faster_schedule",

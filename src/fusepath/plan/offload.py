@@ -148,6 +148,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """True for a single path, whose maps are never cut spatially."""
         return self.grid == (1, 1) and not self.segments
 
+    @property
+    def arrangement(self) -> tuple[object, ...]:
+        """Equal for plans that do the same."""
+        return (
+            *(self.input.dtype, self.tau, self.grid, self.sizes),
+            *(self.order, self.cuts, self.segments),
+            tuple(sorted((name, item.codec) for name, item in self.compression.items())),
+        )
+
     def strip_tiling(self, graph: ModelGraph) -> StripTiling:
         """The strips of a plan with segments.
 

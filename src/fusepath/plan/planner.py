@@ -206,8 +206,7 @@ def shortlist(setting: Setting, **options: Unpack[PlanOptions]) -> list[Plan]:
     """
     different: dict[tuple[object, ...], Plan] = {}
     for plan in _plans(setting, "auto", search_shortlist, **options):
-        does = plan.tau, plan.grid, plan.sizes, plan.order, plan.cuts, plan.segments
-        different.setdefault(does, plan)
+        different.setdefault(plan.arrangement, plan)
     return promising(different.values())
 
 

@@ -89,7 +89,11 @@ class Net:
 
     def small(self, x: str, limit: float = LARGEST) -> str:
         """The tensor, clipped where sums of it might not be exact."""
-        if not self.integer or self.bounds[x] <= limit:
+        return self.clipped(x, limit) if self.integer else x
+
+    def clipped(self, x: str, limit: float) -> str:
+        """The tensor, clipped where it may hold larger values."""
+        if self.bounds[x] <= limit:
             return x
         limits = [self.constant(np.float32(-limit)), self.constant(np.float32(limit))]
         return self.add("Clip", [x, *limits], self.shapes[x], limit)
@@ -254,8 +258,11 @@ class Net:
                 inputs = [x, *(self.constant(value.astype(np.int64)) for value in bounds)]
                 return self.add("Slice", inputs, (channels - first, *shape[1:]), bound)
             case "lrn":
+                # ONNX Runtime adds new squares and subtracts old ones: of very large values less
+                # than nothing may be left, which has no root.
+                x = self.clipped(x, 255.0)
                 alpha = 1e-30 if self.integer else 1e-2
-                return self.add("LRN", [x], shape, bound, size=3, alpha=alpha)
+                return self.add("LRN", [x], shape, self.bounds[x], size=3, alpha=alpha)
             case "softmax":
                 return self.add("Softmax", [x], shape, 1.0, axis=1)
             case _:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +15,9 @@ from benchmarks.system.cells import ORDER, Cell
 from benchmarks.system.goodput import check_wire
 from benchmarks.system.network import NetworkUnavailableError, inside, two_hosts
 from benchmarks.system.results import Results
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 
@@ -110,8 +114,17 @@ def test_a_cell_is_measured_verified_and_remembered(tmp_path):
     assert "profiling" not in text
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """What a shell runs in the background ignores SIGINT, and so would all that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @needs_root
 @pytest.mark.slow
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_leaves_nothing_behind(number, tmp_path):
     with benchmark("--quick", "--results", str(tmp_path)) as process:

@@ -195,7 +195,7 @@ def shortlist(setting: Setting, **options: Unpack[PlanOptions]) -> list[Plan]:
     """``auto``'s plan and what could turn out better once measured, most promising first.
 
     Costs of layers add up only nearly to those of sub-models, so plans of other kinds that are
-    predicted to take not much longer are worth rehearsing beside it (`execute.run.prepare_best`).
+    predicted to take not much longer are worth rehearsing beside it (`execute.rehearsal.choose`).
 
     Args:
         setting: network, machines, link and convention.

@@ -27,7 +27,7 @@ SMALL = {
     "resnet18": 96,
     "mobilenetv2": 96,
 }
-CUTS = 8
+CUTS = 5
 """Of a fused layer at most so many cuts are tried, and one more; all of them would take long."""
 
 

@@ -45,15 +45,20 @@ class Hosts:
 
     @contextmanager
     def peer(self, name: str, model: Path, image: Path, *options: str) -> Iterator[PeerDevice]:
-        """A peer with its edge server on the one host and its device on the other."""
+        """A peer with its edge server on the one host and its device on the other.
+
+        Both have measured what they need, each while nothing else ran.
+        """
         script = [sys.executable, str(PEERS / f"{name}.py")]
         listen = ("--listen", f"{EDGE_ADDRESS}:0")
         with self._on_edge(*script, "edge", str(model), *listen, *options) as address:
-            device = [*script, "device", str(model), str(image), "--edge", address, *options]
+            command = [*script, "device", str(model), str(image), "--edge", address, *options]
             with _program(
-                command_inside(self.network.device, self.device_core, *device)
+                command_inside(self.network.device, self.device_core, *command)
             ) as process:
-                yield PeerDevice(name, process)
+                device = PeerDevice(name, process)
+                device.wait_until_ready()
+                yield device
 
     @contextmanager
     def _on_edge(self, *command: str) -> Iterator[str]:
@@ -67,6 +72,14 @@ class PeerDevice:
     def __init__(self, name: str, process: subprocess.Popen[str]) -> None:
         self.name = name
         self._process = process
+
+    def wait_until_ready(self) -> None:
+        """Wait for its first answer, which nobody asked for.
+
+        Raises:
+            ProgramFailedError: the peer has ended.
+        """
+        _answer(self._process, self.name)
 
     def ask(self, **command: Any) -> dict[str, Any]:
         """Send one command and wait for the answer.

@@ -61,6 +61,7 @@ def test_a_peer_gives_the_result_of_the_unsplit_model(network, name, tmp_path):
     with program(name, "edge", str(file), "--listen", "127.0.0.1:0") as edge:
         address = json.loads(edge.stdout.readline())["listen"]
         with program(name, "device", str(file), str(picture), "--edge", address) as device:
+            assert json.loads(device.stdout.readline()) == {"ready": True}
             for conditions in (SLOW, FAST):  # the two ends, for a peer that chooses
                 ask(device, {"do": "prepare", **conditions})
                 for _ in range(2):

@@ -105,11 +105,12 @@ def serve(listen: str, methods: dict) -> None:
 
 
 def obey(prepare, infer) -> None:
-    """Carry out the commands on standard input.
+    """Say that all has been measured, then carry out the commands on standard input.
 
     ``prepare(slowdown, rate_bytes_per_s)`` returns what to report; ``infer()`` returns the output
     and the bytes sent up.
     """
+    print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         command = json.loads(line)
         if command.pop("do") == "prepare":

@@ -153,6 +153,7 @@ class PlanBook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             message_bytes=self.link.message_bytes,
             message_device_s=self.link.message_device_s,
             message_edge_s=self.link.message_edge_s,
+            receive_s_per_byte=self.link.receive_s_per_byte,
         )
         schedule = entry.schedule(link)
         makespan_s = schedule.makespan_ns / NS_PER_S

@@ -36,8 +36,8 @@ from fusepath.plan import (
     fluid_bound_s,
     make_plan,
     plans_with_and_without,
-    promising,
     shortlist,
+    worth_trying,
 )
 
 if TYPE_CHECKING:
@@ -226,10 +226,7 @@ def _listed(
     offered: Mapping[str, Sequence[Compression]], source: str, setting: Setting
 ) -> list[Plan]:
     """What ``fusepath run`` chooses from."""
-    every = plans_with_and_without(
-        setting, offered, lambda variant: shortlist(variant, source=source)
-    )
-    return promising(every)
+    return worth_trying(setting, offered, partial(shortlist, source=source))
 
 
 def _with_the_same(

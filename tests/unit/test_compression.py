@@ -28,6 +28,7 @@ from fusepath.plan import (
     problem_of_plan,
     violations,
     work_of,
+    worth_trying,
 )
 from fusepath.simulate import simulate
 from fusepath.tiling import Grid, StripRows
@@ -216,3 +217,29 @@ def test_no_candidates_make_one_plan():
     better_plan(setting(), {}, make)
 
     assert [item.compression for item in made] == [{}]
+
+
+@pytest.mark.parametrize("ratio", [0.2, 0.95])
+def test_a_plan_without_codecs_is_worth_trying_however_good_codecs_are(ratio):
+    """An edge server may lack them."""
+    offered = {name: [free(HALF, ratio=ratio)] for name in graph().tensors}
+
+    plans = worth_trying(setting(), offered, lambda chosen: [make_plan(chosen, "full-offload")])
+
+    assert [bool(plan.compression) for plan in plans] == [True, False]
+
+
+def test_of_plans_without_codecs_that_are_not_worth_trying_only_the_best_is_tried():
+    offered = {name: [free(HALF, ratio=0.2)] for name in graph().tensors}
+
+    plans = worth_trying(
+        setting(),
+        offered,
+        lambda chosen: [make_plan(chosen, name) for name in ("full-offload", "stream")],
+    )
+
+    plain = [plan for plan in plans if not plan.compression]
+    best = min(("full-offload", "stream"), key=lambda n: make_plan(setting(), n).makespan_s)
+    assert [plan.algorithm for plan in plain] == [best]
+    assert plans[-1] is plain[0]
+    assert all(plan.makespan_s <= 1.3 * plans[0].makespan_s for plan in plans[:-1])

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -198,13 +199,7 @@ async def _all_plans(
     from fusepath.execute.rehearsal import Prepared, choose
     from fusepath.execute.run import Given, measured_setting, run_unsplit
     from fusepath.execute.sample import measured_compression, named_codecs
-    from fusepath.plan import (
-        InputFormat,
-        make_plan,
-        plans_with_and_without,
-        promising,
-        shortlist,
-    )
+    from fusepath.plan import InputFormat, make_plan, shortlist, worth_trying
     from fusepath.tiling import Grid
 
     async with connect(address) as client:
@@ -232,10 +227,7 @@ async def _all_plans(
         )
 
         def listed(setting: Setting) -> list[Plan]:
-            every = plans_with_and_without(
-                setting, offered, lambda variant: shortlist(variant, source=model.source)
-            )
-            return promising(every)
+            return worth_trying(setting, offered, partial(shortlist, source=model.source))
 
         best = await choose(model, image, client, setting, listed, playing=playing, say=say)
         plans["auto"] = best.plan

@@ -28,17 +28,16 @@ from fusepath.plan import (
     Setting,
     limit_violations,
     make_plan,
-    plans_with_and_without,
-    promising,
     shortlist,
+    worth_trying,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from fusepath.cost import Compression, Convention, Machine
+    from fusepath.cost import Convention, Machine
     from fusepath.execute.client import EdgeClient
     from fusepath.execute.measure import Profiler
     from fusepath.onnx_io import Model
@@ -250,7 +249,9 @@ async def _run(
                 image,
                 client,
                 setting,
-                lambda setting: _plans(setting, offered, model, planning),
+                lambda setting: worth_trying(
+                    setting, offered, lambda variant: _plans(variant, model, planning)
+                ),
                 playing=playing,
                 trials=TRIALS if planning.given.nothing else 0,
                 say=say,
@@ -265,24 +266,7 @@ async def _run(
     return Report(plan=plan, predicted=prepared.predicted, runs=runs, comparison=comparison)
 
 
-def _plans(
-    setting: Setting,
-    offered: Mapping[str, Sequence[Compression]],
-    model: Model,
-    planning: _Planning,
-) -> list[Plan]:
-    """What to choose from, with codecs and without, most promising first."""
-    every = plans_with_and_without(
-        setting, offered, lambda variant: _plain_plans(variant, model, planning)
-    )
-    plans = promising(every)
-    plain = [item for item in every if not item.compression]
-    if plain and not any(item in plans for item in plain):
-        plans.append(plain[0])  # for an edge server that lacks the codecs
-    return plans
-
-
-def _plain_plans(setting: Setting, model: Model, planning: _Planning) -> list[Plan]:
+def _plans(setting: Setting, model: Model, planning: _Planning) -> list[Plan]:
     """What to choose from once it is measured; only ``auto`` leaves a choice."""
     options: PlanOptions = {
         "constraints": planning.constraints,

@@ -21,8 +21,8 @@ from fusepath.plan.planner import (
     PlanOptions,
     make_plan,
     make_plans,
-    promising,
     shortlist,
+    worth_trying,
 )
 from fusepath.plan.problem import NS_PER_S, Problem, problem_of_paths
 from fusepath.plan.pruned import faster_schedule, pruned_brute_force
@@ -84,7 +84,6 @@ __all__ = [
     "problem_of_paths",
     "problem_of_plan",
     "problem_of_table",
-    "promising",
     "pruned_brute_force",
     "save_book",
     "save_plan",
@@ -93,4 +92,5 @@ __all__ = [
     "strip_problem",
     "violations",
     "work_of",
+    "worth_trying",
 ]

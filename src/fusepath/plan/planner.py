@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from fusepath.errors import InfeasibleError, InputError
 from fusepath.plan.auto import search_auto, search_shortlist
+from fusepath.plan.compressed import plans_with_and_without
 from fusepath.plan.fluid import fluid_bound_ns
 from fusepath.plan.found import Found, Search, SearchOptions
 from fusepath.plan.offload import MAX_PATHS, InputFormat, ModelReference, Plan
@@ -25,8 +26,9 @@ from fusepath.plan.work import work_of
 from fusepath.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
+    from fusepath.cost import Compression
     from fusepath.plan.setting import Setting
 
 
@@ -207,10 +209,34 @@ def shortlist(setting: Setting, **options: Unpack[PlanOptions]) -> list[Plan]:
     different: dict[tuple[object, ...], Plan] = {}
     for plan in _plans(setting, "auto", search_shortlist, **options):
         different.setdefault(plan.arrangement, plan)
-    return promising(different.values())
+    return _promising(different.values())
 
 
-def promising(plans: Iterable[Plan]) -> list[Plan]:
+def worth_trying(
+    setting: Setting,
+    offered: Mapping[str, Iterable[Compression]],
+    make: Callable[[Setting], Iterable[Plan]],
+) -> list[Plan]:
+    """What to prepare and try, with codecs and without, most promising first.
+
+    One without codecs is always there: an edge server may lack them.
+
+    Args:
+        setting: network, machines and link.
+        offered: what codecs save and cost, by tensor; without any no plan encodes.
+        make: the planner, `shortlist` for instance.
+
+    Raises:
+        InfeasibleError: there are no plans of either kind.
+    """
+    every = plans_with_and_without(setting, offered, make)
+    plans = _promising(every)
+    if all(plan.compression for plan in plans):
+        plans += [plan for plan in every if not plan.compression][:1]
+    return plans
+
+
+def _promising(plans: Iterable[Plan]) -> list[Plan]:
     """The best plan, and those that are predicted to take not much longer, in order."""
     found = sorted(plans, key=lambda plan: plan.makespan_s)
     limit_s = found[0].makespan_s * _WORTH_A_REHEARSAL

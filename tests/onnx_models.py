@@ -260,7 +260,7 @@ class Net:
             case "lrn":
                 # ONNX Runtime adds new squares and subtracts old ones: of very large values less
                 # than nothing may be left, which has no root.
-                x = self.clipped(x, 255.0)
+                x = x if self.integer else self.clipped(x, 255.0)
                 alpha = 1e-30 if self.integer else 1e-2
                 return self.add("LRN", [x], shape, self.bounds[x], size=3, alpha=alpha)
             case "softmax":

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV_READY := $(VENV)/.dev-ready
 GRPC_TOOLS := .cache/grpc-tools
-WIRE := src/fusepath/execute/wire
+WIRE := src/fusepath/remote/wire
 
 .PHONY: demo test check slow proto bench-plan bench-codec bench-system clean
 

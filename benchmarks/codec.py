@@ -21,11 +21,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from fusepath.execute.image import load_input
-from fusepath.execute.lossless import CODECS, is_installed
-from fusepath.execute.sample import cut_tensors, named_codecs, sample_codecs
 from fusepath.onnx_io import load_model
 from fusepath.plan import InputFormat
+from fusepath.profiling.codecs import cut_tensors, named_codecs, sample_codecs
+from fusepath.runtime.codecs import CODECS, is_installed
+from fusepath.runtime.image import load_input
 
 NETWORKS = ("squeezenet", "alexnet", "resnet18", "tiny-yolov2")
 PICTURE = resources.files("fusepath") / "assets" / "demo.png"

@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from fusepath.cost import parse_link, parse_machine
 from fusepath.onnx_io import load_model
 from fusepath.onnx_io.zoo import NAMES
-from fusepath.plan import Setting, minimizing_waiting
-from fusepath.plan.exact import exact
-from fusepath.plan.jps import johnson_partition
-from fusepath.plan.result import Status
+from fusepath.plan import Setting
+from fusepath.schedule import minimizing_waiting
+from fusepath.schedule.exact import exact
+from fusepath.schedule.johnson import johnson_partition
+from fusepath.schedule.result import Status
 from fusepath.tiling import Grid
 
 MACHINES = (("10GFLOPS", "500GFLOPS", "1.1MB/s"), ("50GFLOPS", "2000GFLOPS", "12MB/s"))

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fusepath.cost import RUNTIME, ComputeRate, Link
-from fusepath.execute import codec
-from fusepath.execute.prepared import DeviceWork, EdgeWork
 from fusepath.plan import InputFormat, ModelReference, Plan
+from fusepath.remote import messages
+from fusepath.runtime.device_share import DeviceShare
+from fusepath.runtime.edge_share import EdgeShare
 from fusepath.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Carried(NamedTuple):
 def carry_out(model: Model, plan: Plan, image: NDArray[Any]) -> Carried:
     """Run a plan in this process; every piece is encoded, checked and decoded as on the wire."""
     plan.check(model.graph)
-    device, edge = DeviceWork(model, plan), EdgeWork(model, plan)
+    device, edge = DeviceShare(model, plan), EdgeShare(model, plan)
     fused = edge.new_fused()
     parts = {}
     up_bytes = 0
@@ -117,13 +118,13 @@ def carry_out(model: Model, plan: Plan, image: NDArray[Any]) -> Carried:
         pieces = device.compute(number - 1, image)
         if device.keeps(number - 1):
             parts[number - 1] = pieces
-        sent = codec.encode_all(device.pack(number - 1, pieces))
+        sent = messages.encode_all(device.pack(number - 1, pieces))
         up_bytes += sum(len(tensor.data) for tensor in sent)
-        arrived = codec.decode(sent, edge.expected(number - 1), edge.codecs)
+        arrived = messages.decode(sent, edge.expected(number - 1), edge.codecs)
         edge.compute(number - 1, arrived, fused)
         if number - 1 in (edge.returning or ()):
-            part = codec.encode_all(edge.part(number - 1, fused))
-            parts[number - 1] = codec.decode(part, device.expected_part(number - 1))
+            part = messages.encode_all(edge.part(number - 1, fused))
+            parts[number - 1] = messages.decode(part, device.expected_part(number - 1))
     returned = edge.compute_tail(fused) if edge.returning is None else {}
     outputs = device.put_together(returned, parts)
     return Carried(outputs, outputs if plan.tau == model.graph.depth else fused.maps, up_bytes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from fusepath.plan import Problem
+from fusepath.schedule import Problem
 
 
 @st.composite

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-FOLDER = Path("fusepath/execute/wire")
+FOLDER = Path("fusepath/remote/wire")
 FILES = ["fusepath_pb2.py", "fusepath_pb2.pyi", "fusepath_pb2_grpc.py"]
 
 

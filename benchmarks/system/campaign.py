@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -26,10 +26,6 @@ from benchmarks.system.cells import (
 from benchmarks.system.contenders import Peer, Planned, planned_s, rehearsed
 from benchmarks.system.machines import Machines, profile
 from benchmarks.system.measure import measure
-from fusepath.execute.client import connect
-from fusepath.execute.image import load_input
-from fusepath.execute.pixels import to_model_input
-from fusepath.execute.runner import Runner
 from fusepath.onnx_io import load_model, original_with_shape
 from fusepath.plan import (
     InputFormat,
@@ -39,23 +35,26 @@ from fusepath.plan import (
     shortlist,
     worth_trying,
 )
+from fusepath.remote.client import connect
+from fusepath.runtime.image import load_input
+from fusepath.runtime.pixels import to_model_input
+from fusepath.runtime.runner import Runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from numpy.typing import NDArray
     from rich.console import Console
 
     from benchmarks.system.contenders import Contender
     from benchmarks.system.processes import Hosts, PeerDevice
     from benchmarks.system.results import Results, Row
     from benchmarks.system.timelines import Timelines
+    from fusepath.arrays import Array
     from fusepath.cost import Compression
-    from fusepath.execute.client import EdgeClient
     from fusepath.onnx_io import Model
     from fusepath.plan import Plan, Setting
+    from fusepath.remote.client import EdgeClient
 
-    Array = NDArray[Any]
 
 FORM = InputFormat()
 NETWORK_S, CELL_S = 25.0, 15.0

@@ -5,29 +5,26 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from benchmarks.system.cells import PEER_LABELS
-from fusepath.execute.limits import RUN_TIMEOUT_S
-from fusepath.execute.rehearsal import Playing, Prepared, choose
+from fusepath.offload.trials import Emulation, Prepared, choose
+from fusepath.remote.limits import RUN_TIMEOUT_S
 from fusepath.timeline import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from benchmarks.system.cells import Cell, Entry
     from benchmarks.system.processes import PeerDevice
-    from fusepath.execute.client import EdgeClient
+    from fusepath.arrays import Array
     from fusepath.onnx_io import Model
     from fusepath.plan import Plan, Setting
+    from fusepath.remote.client import EdgeClient
     from fusepath.timeline import Timeline
-
-    Array = NDArray[Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,8 +172,8 @@ async def rehearsed(
     return best.plan
 
 
-def _playing(cell: Cell, *, overlaps: bool) -> Playing:
-    return Playing(pace_bytes_per_s=None, slowdown=cell.slowdown, threads=1, overlaps=overlaps)
+def _playing(cell: Cell, *, overlaps: bool) -> Emulation:
+    return Emulation(pace_bytes_per_s=None, slowdown=cell.slowdown, threads=1, overlaps=overlaps)
 
 
 def planned_s(entry: Entry) -> float:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from fusepath.cost import RUNTIME, Link, MachineProfile
-from fusepath.execute.measure import measure_layers
-from fusepath.execute.run import measured_link
-from fusepath.execute.sample import measured_compression, named_codecs
+from fusepath.offload.run import measured_link
 from fusepath.plan import InputFormat, Setting
+from fusepath.profiling.codecs import measured_compression, named_codecs
+from fusepath.profiling.layers import measure_layers
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from benchmarks.system.cells import Cell
+    from fusepath.arrays import Array
     from fusepath.cost import Compression
-    from fusepath.execute.client import EdgeClient
     from fusepath.onnx_io import Model
+    from fusepath.remote.client import EdgeClient
 
-    Array = NDArray[Any]
 
 RATE = 1e6
 """Bytes per second both ways, until a cell sets another."""

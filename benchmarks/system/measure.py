@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks.system.results import Row
 from benchmarks.system.timelines import Record
-from fusepath.execute.compare import compare
+from fusepath.runtime.compare import compare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from numpy.typing import NDArray
-
     from benchmarks.system.cells import Cell
     from benchmarks.system.contenders import Contender, Outcome
-
-    Array = NDArray[Any]
+    from fusepath.arrays import Array
 
 
 @dataclass(frozen=True, kw_only=True)

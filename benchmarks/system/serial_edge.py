@@ -10,8 +10,8 @@ import argparse
 import asyncio
 import json
 
-from fusepath.execute.edge import EdgeServer, serve
-from fusepath.execute.store import ModelStore
+from fusepath.remote.model_store import ModelStore
+from fusepath.remote.server import EdgeServer, serve
 
 
 def main() -> None:

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from fusepath.cost import parse_link as parse_link
     from fusepath.cost import parse_machine as parse_machine
     from fusepath.errors import FusepathError as FusepathError
-    from fusepath.execute.image import load_input as load_input
-    from fusepath.execute.measure import measure_layers as measure_layers
-    from fusepath.execute.run import run as run
+    from fusepath.offload.run import run as run
     from fusepath.onnx_io import Model as Model
     from fusepath.onnx_io import load_model as load_model
     from fusepath.plan import Plan as Plan
@@ -29,8 +27,10 @@ if TYPE_CHECKING:
     from fusepath.plan import make_plan as make_plan
     from fusepath.plan import save_book as save_book
     from fusepath.plan import save_plan as save_plan
+    from fusepath.plan import simulate as simulate
+    from fusepath.profiling.layers import measure_layers as measure_layers
     from fusepath.report.gantt import gantt as gantt
-    from fusepath.simulate import simulate as simulate
+    from fusepath.runtime.image import load_input as load_input
     from fusepath.tiling import Grid as Grid
     from fusepath.timeline import Timeline as Timeline
 
@@ -46,18 +46,18 @@ _HOMES = {
     "Timeline": "fusepath.timeline",
     "gantt": "fusepath.report",
     "load_book": "fusepath.plan",
-    "load_input": "fusepath.execute.image",
+    "load_input": "fusepath.runtime.image",
     "load_model": "fusepath.onnx_io",
     "load_plan": "fusepath.plan",
     "make_book": "fusepath.plan",
     "make_plan": "fusepath.plan",
-    "measure_layers": "fusepath.execute.measure",
+    "measure_layers": "fusepath.profiling.layers",
     "parse_link": "fusepath.cost",
     "parse_machine": "fusepath.cost",
-    "run": "fusepath.execute.run",
+    "run": "fusepath.offload.run",
     "save_book": "fusepath.plan",
     "save_plan": "fusepath.plan",
-    "simulate": "fusepath.simulate",
+    "simulate": "fusepath.plan",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - a list of names, kept in one place

@@ -2,16 +2,16 @@
 
 import pytest
 
-from fusepath.plan import (
+from fusepath.schedule import (
     NS_PER_S,
     Problem,
     brute_force,
     evaluate,
     minimizing_waiting,
+    play,
     problem_of_paths,
     violations,
 )
-from fusepath.simulate import play
 from fusepath.timeline import Lane
 
 

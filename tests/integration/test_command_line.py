@@ -18,10 +18,10 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from fusepath.cli.main import run as run_command_line
-from fusepath.execute import client as client_module
-from fusepath.execute import run as run_module
-from fusepath.execute.stage import WholeStage
+from fusepath.offload import run as run_module
 from fusepath.onnx_io import zoo
+from fusepath.remote import client as client_module
+from fusepath.runtime.stage import WholeStage
 from fusepath.timeline import Timeline, violations
 from tests.commands import COMMANDS
 from tests.edges import edge_server
@@ -904,12 +904,12 @@ def test_a_server_killed_in_the_middle_leaves_one_line_and_exit_code_3(files):
     script = """
 import os, signal, sys
 from fusepath.cli.main import run
-from fusepath.execute import codec, device
-original = codec.encode_all
+from fusepath.offload import device
+original = device.messages.encode_all
 def encode_all(values):
     os.kill(int(sys.argv[1]), signal.SIGKILL)
     return original(values)
-device.codec.encode_all = encode_all
+device.messages.encode_all = encode_all
 sys.exit(run(sys.argv[2:]))
 """
     with edge_server() as own:

@@ -14,15 +14,18 @@ import pytest
 from fusepath import jsonfile
 from fusepath.cost import Compression
 from fusepath.errors import FileFormatError, InputError, PeerRefusedError
-from fusepath.execute import codec, rehearsal
-from fusepath.execute.client import EdgeClient, connect
-from fusepath.execute.lossless import CODECS, find_codec
-from fusepath.execute.prepared import DeviceWork, EdgeWork
-from fusepath.execute.rehearsal import Playing
-from fusepath.execute.run import run, run_unsplit
-from fusepath.execute.session import ProtocolError
+from fusepath.offload import trials as rehearsal
+from fusepath.offload.run import run, run_unsplit
+from fusepath.offload.trials import Emulation
 from fusepath.onnx_io import load_model
 from fusepath.plan import Plan, Segment, load_plan, save_plan
+from fusepath.protocol.conversation import ProtocolError
+from fusepath.remote import messages
+from fusepath.remote.client import EdgeClient, connect
+from fusepath.runtime.codecs import CODECS, find_codec
+from fusepath.runtime.device_share import DeviceShare
+from fusepath.runtime.edge_share import EdgeShare
+from fusepath.runtime.packing import pack
 from tests.plans import carry_out, pixels, plan_of
 
 SOURCE = "zoo:squeezenet?size=64&weights=integer"
@@ -80,9 +83,9 @@ def test_what_does_not_shrink_is_sent_plain():
         plan, compression={"image": plan_with("whole", "bitmask").compression.popitem()[1]}
     )
     image = np.maximum(pixels(model()), 1)
-    device = DeviceWork(model(), plan)
+    device = DeviceShare(model(), plan)
 
-    (sent,) = codec.encode_all(device.pack(0, device.compute(0, image)))
+    (sent,) = messages.encode_all(device.pack(0, device.compute(0, image)))
 
     assert sent.codec == ""
     assert sent.data == image.tobytes()
@@ -123,7 +126,7 @@ def test_an_edge_server_refuses_a_codec_that_it_does_not_have(edge, monkeypatch)
 
 def test_a_device_refuses_a_codec_that_it_does_not_have():
     with pytest.raises(InputError, match="no codec 'rot13'"):
-        DeviceWork(model(), plan_with("tiles", "rot13"))
+        DeviceShare(model(), plan_with("tiles", "rot13"))
 
 
 def test_plan_files_keep_the_codecs_and_old_ones_have_none(tmp_path):
@@ -162,16 +165,16 @@ def test_a_plan_with_wrong_codecs_is_refused(changes, words):
 def received(**changes):
     """The image's piece of path 1, encoded and then changed."""
     plan = plan_with("tiles", "bitmask+zstd")
-    device, edge = DeviceWork(model(), plan), EdgeWork(model(), plan)
+    device, edge = DeviceShare(model(), plan), EdgeShare(model(), plan)
     image = pixels(model())
     image[:, :, ::2] = 0
-    (message,) = codec.encode_all(device.pack(0, device.compute(0, image)))
+    (message,) = messages.encode_all(device.pack(0, device.compute(0, image)))
     assert message.codec == "bitmask+zstd"
     for name, value in changes.items():
         setattr(message, name, value(message) if callable(value) else value)
     if "crc32" not in changes:
         message.crc32 = crc32(message.data)
-    return codec.decode([message], edge.expected(0), edge.codecs)
+    return messages.decode([message], edge.expected(0), edge.codecs)
 
 
 REFUSED = {
@@ -200,10 +203,10 @@ def test_what_no_encoder_wrote_is_rejected_with_a_reason(changes, words):
 
 def test_a_codec_is_refused_where_the_plan_has_none():
     value = np.zeros((4,), dtype=np.float32)
-    sent = codec.encode_all(codec.pack({"x": value}, {"x": "bitmask"}))
+    sent = messages.encode_all(pack({"x": value}, {"x": "bitmask"}))
 
     with pytest.raises(ProtocolError, match="comes as 'bitmask', expected plain"):
-        codec.decode(sent, {"x": ("float32", (4,))})
+        messages.decode(sent, {"x": ("float32", (4,))})
 
 
 def test_an_edge_server_without_the_codec_gets_the_plain_plan(edge, monkeypatch):
@@ -218,7 +221,7 @@ def test_an_edge_server_without_the_codec_gets_the_plain_plan(edge, monkeypatch)
         return await prepare(client, plan)
 
     monkeypatch.setattr(EdgeClient, "prepare", refuses_codecs)
-    playing = Playing(pace_bytes_per_s=None, slowdown=1.0, threads=1)
+    playing = Emulation(pace_bytes_per_s=None, slowdown=1.0, threads=1)
     said: list[str] = []
 
     async def prepared(plans):

@@ -23,16 +23,16 @@ import pytest
 
 from fusepath import jsonfile
 from fusepath.errors import PeerError, PeerRefusedError, PeerTimeoutError, PeerUnreachableError
-from fusepath.execute import client as client_module
-from fusepath.execute import codec, drill
-from fusepath.execute import device as device_module
-from fusepath.execute.limits import MAX_MESSAGE_BYTES
-from fusepath.execute.prepared import DeviceWork
-from fusepath.execute.run import run
-from fusepath.execute.wire import fusepath_pb2 as pb
-from fusepath.execute.wire import fusepath_pb2_grpc as pb_grpc
+from fusepath.offload import device as device_module
+from fusepath.offload.run import run
 from fusepath.onnx_io import load_model
 from fusepath.plan import Segment
+from fusepath.remote import client as client_module
+from fusepath.remote import message_costs, messages
+from fusepath.remote.limits import MAX_MESSAGE_BYTES
+from fusepath.remote.wire import fusepath_pb2 as pb
+from fusepath.remote.wire import fusepath_pb2_grpc as pb_grpc
+from fusepath.runtime.device_share import DeviceShare
 from tests.edges import Edge, edge_server
 from tests.plans import pixels, plan_of
 
@@ -225,10 +225,10 @@ def start() -> pb.Upload:
 
 @cache
 def _pieces() -> dict[int, tuple[pb.Tensor, ...]]:
-    device = DeviceWork(model(), good_plan())
+    device = DeviceShare(model(), good_plan())
     image = pixels(model())
     return {
-        number: tuple(codec.encode_all(device.compute(number - 1, image)))
+        number: tuple(messages.encode_all(device.compute(number - 1, image)))
         for number in good_plan().order
     }
 
@@ -332,14 +332,14 @@ def drilled(stub: Any, *pieces: pb.Piece) -> pb.DrillReply:
 
 
 def test_a_drill_says_what_a_message_costs(stub):
-    assert drilled(stub, *[drill.piece()] * (drill.WARM_UP + 20)).busy_ns > 0
+    assert drilled(stub, *[message_costs.piece()] * (message_costs.WARM_UP + 20)).busy_ns > 0
     assert drilled(stub).busy_ns >= 0
 
 
 def test_a_drill_is_for_its_own_pieces(stub):
-    large = drill.piece(drill.MOST_BYTES + 1)
-    floats = pb.Piece(tensors=codec.encode_all({"piece": np.zeros(8, dtype=np.float32)}))
-    damaged = drill.piece()
+    large = message_costs.piece(message_costs.MOST_BYTES + 1)
+    floats = pb.Piece(tensors=messages.encode_all({"piece": np.zeros(8, dtype=np.float32)}))
+    damaged = message_costs.piece()
     damaged.tensors[0].crc32 = 1
 
     for other, words in (
@@ -348,7 +348,9 @@ def test_a_drill_is_for_its_own_pieces(stub):
         (damaged, "damaged on the way"),
         (pb.Piece(path=1), "is missing"),
     ):
-        assert_refused(lambda sent=other: drilled(stub, drill.piece(), sent), Invalid, words)
+        assert_refused(
+            lambda sent=other: drilled(stub, message_costs.piece(), sent), Invalid, words
+        )
 
 
 def test_a_drill_ends_after_so_many_messages(stub):
@@ -356,7 +358,7 @@ def test_a_drill_ends_after_so_many_messages(stub):
 
     def pieces() -> Iterator[pb.Piece]:
         while not gate.is_set():
-            yield drill.piece()
+            yield message_costs.piece()
 
     assert stub.Drill(pieces(), timeout=TIMEOUT_S).busy_ns > 0
     gate.set()
@@ -387,11 +389,11 @@ def test_a_client_that_leaves_in_the_middle_leaves_nothing_behind(prepared):
 def test_devices_at_the_same_time_each_get_their_own_result(prepared):
     """Two streams of one plan, piece by piece in turn: nothing of one gets into the other."""
     images = [pixels(model(), seed=seed) for seed in (1, 2)]
-    device = DeviceWork(model(), good_plan())
+    device = DeviceShare(model(), good_plan())
     turns = threading.Barrier(2, timeout=TIMEOUT_S)
 
     def messages(image: np.ndarray) -> Iterator[pb.Upload]:
-        sent = {n: codec.encode_all(device.compute(n - 1, image)) for n in good_plan().order}
+        sent = {n: messages.encode_all(device.compute(n - 1, image)) for n in good_plan().order}
         yield start()
         for number, tensors in sent.items():
             turns.wait()
@@ -403,7 +405,7 @@ def test_devices_at_the_same_time_each_get_their_own_result(prepared):
         )
 
     expected = {"output": ("float32", (1, 1000))}
-    results = [codec.decode(answer[-1].result.tensors, expected)["output"] for answer in answers]
+    results = [messages.decode(answer[-1].result.tensors, expected)["output"] for answer in answers]
     alone = [
         run(model(), image, edge=None, plan=plan_of(model(), cuts=[31])).median.outputs["output"]
         for image in images
@@ -456,14 +458,14 @@ def doing_before_piece(
     monkeypatch: pytest.MonkeyPatch, number: int, act: Callable[[], None]
 ) -> None:
     """Have something happen right before the so-many-th piece of a run is sent."""
-    original, sent = codec.encode_all, iter(range(1, 1000))
+    original, sent = messages.encode_all, iter(range(1, 1000))
 
     def encode_all(values: Any) -> Any:
         if next(sent) == number:
             act()
         return original(values)
 
-    monkeypatch.setattr(device_module.codec, "encode_all", encode_all)
+    monkeypatch.setattr(device_module.messages, "encode_all", encode_all)
 
 
 def assert_run_fails(
@@ -520,7 +522,7 @@ def test_a_listener_that_talks_nonsense_is_unreachable(monkeypatch):
         def talk() -> None:
             connection, _ = listener.accept()
             with connection:
-                connection.sendall(b"HTTP/1.1 404 Not Found\r\n\r\n")
+                connection.sendall(b"HTTP/1.1 404 Not Candidate\r\n\r\n")
 
         talking = threading.Thread(target=talk)
         talking.start()
@@ -585,7 +587,7 @@ def result(*paths: int, tensors: list[pb.Tensor]) -> pb.Download:
 
 
 def right_output() -> pb.Tensor:
-    return codec.encode("output", np.zeros((1, 1000), dtype=np.float32))
+    return messages.encode("output", np.zeros((1, 1000), dtype=np.float32))
 
 
 def test_a_server_that_never_finishes_runs_into_the_deadline():
@@ -605,7 +607,7 @@ def test_a_server_that_times_other_paths_than_the_plan_has_is_not_used(path_ns):
 
 
 def an_output(value: np.ndarray, name: str = "output") -> list[pb.Download]:
-    return [result(1, 2, 3, 4, tensors=[codec.encode(name, value)])]
+    return [result(1, 2, 3, 4, tensors=[messages.encode(name, value)])]
 
 
 ZEROS = np.zeros((1, 1000), dtype=np.float32)
@@ -658,7 +660,7 @@ ROW = np.zeros((1, 125, 1, 2), dtype=np.float32)
 
 
 def part(path: int, value: np.ndarray = ROW, name: str = "output", **changes: Any) -> pb.Download:
-    tensor = codec.encode(name, value)
+    tensor = messages.encode(name, value)
     for field_name, changed_to in changes.items():
         setattr(tensor, field_name, changed_to)
     return pb.Download(part=pb.Part(path=path, tensors=[tensor]))
@@ -679,7 +681,7 @@ WRONG_PARTS: dict[str, tuple[list[pb.Download], str]] = {
     "too few bytes": ([part(2, data=b"123")], "has 3 bytes"),
     "another checksum": ([part(2, crc32=1)], "damaged on the way"),
     "outputs as well": (
-        [part(2), result(1, 2, 3, tensors=[codec.encode("output", ROW)])],
+        [part(2), result(1, 2, 3, tensors=[messages.encode("output", ROW)])],
         "is not expected",
     ),
 }

@@ -11,10 +11,10 @@ import pytest
 from fusepath.cli.main import run as run_command_line
 from fusepath.cost import parse_link, parse_machine
 from fusepath.errors import PeerRefusedError
-from fusepath.execute import client as client_module
-from fusepath.execute.client import EdgeClient, connect
-from fusepath.execute.limits import MAX_PROBE_BYTES
-from fusepath.execute.wire import fusepath_pb2 as pb
+from fusepath.remote import client as client_module
+from fusepath.remote.client import EdgeClient, connect
+from fusepath.remote.limits import MAX_PROBE_BYTES
+from fusepath.remote.wire import fusepath_pb2 as pb
 
 MODEL = "zoo:squeezenet?size=32"
 

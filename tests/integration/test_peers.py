@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from fusepath.execute.compare import compare
-from fusepath.execute.run import run_unsplit
+from fusepath.offload.run import run_unsplit
 from fusepath.onnx_io import load_model
 from fusepath.plan import InputFormat
+from fusepath.runtime.compare import compare
 from tests.plans import pixels
 
 if TYPE_CHECKING:

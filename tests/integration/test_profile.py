@@ -10,9 +10,6 @@ import pytest
 
 from fusepath import jsonfile
 from fusepath.cost import parse_machine
-from fusepath.execute import measure as measure_module
-from fusepath.execute.measure import FITTED_GRIDS, FITTED_STRIPS, each_layer
-from fusepath.execute.timing import Timing, time_call
 from fusepath.onnx_io import Model, load_model
 from fusepath.profiling import (
     ProfileCache,
@@ -23,8 +20,11 @@ from fusepath.profiling import (
     remembered_profile,
 )
 from fusepath.profiling import cache as cache_module
+from fusepath.profiling import layers as measure_module
 from fusepath.profiling import profile as profile_module
+from fusepath.profiling.layers import FITTED_GRIDS, FITTED_STRIPS, each_layer
 from fusepath.profiling.profile import HELD_OUT_GRIDS, HELD_OUT_STRIPS
+from fusepath.profiling.timing import Timing, time_call
 
 SETTINGS = Settings(repeats=2, attempts=1)
 
@@ -103,8 +103,8 @@ def test_a_machine_that_is_not_quiet_is_measured_again_and_marked(model, monkeyp
 
 def test_while_something_else_has_the_processor_no_time_counts(monkeypatch):
     wall, own = count(), count(step=0.1)
-    monkeypatch.setattr("fusepath.execute.timing.time.perf_counter", lambda: next(wall))
-    monkeypatch.setattr("fusepath.execute.timing.time.thread_time", lambda: next(own))
+    monkeypatch.setattr("fusepath.profiling.timing.time.perf_counter", lambda: next(wall))
+    monkeypatch.setattr("fusepath.profiling.timing.time.thread_time", lambda: next(own))
 
     alone = time_call(lambda: None, 5)
     several = time_call(lambda: None, 5, threads=2)  # whose clocks nobody can read

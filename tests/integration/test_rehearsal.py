@@ -10,20 +10,21 @@ import msgspec
 import pytest
 
 from fusepath.cost import RUNTIME, ComputeRate, Link
-from fusepath.execute import rehearsal
-from fusepath.execute import run as run_module
-from fusepath.execute.client import connect
-from fusepath.execute.measure import measure_layers
-from fusepath.execute.prepared import DeviceWork, EdgeWork
-from fusepath.execute.rehearsal import Playing, Prepared, choose
-from fusepath.execute.run import Given, measured_link, run
+from fusepath.offload import run as run_module
+from fusepath.offload import trials as rehearsal
+from fusepath.offload.run import Machines, measured_link, run
+from fusepath.offload.trials import Emulation, Prepared, choose
 from fusepath.onnx_io import load_model
 from fusepath.plan import Segment, Setting, make_plan, predict, shortlist
+from fusepath.profiling.layers import measure_layers
+from fusepath.remote.client import connect
+from fusepath.runtime.device_share import DeviceShare
+from fusepath.runtime.edge_share import EdgeShare
 from fusepath.timeline import Lane, violations
 from tests.edges import Edge
 from tests.plans import pixels, plan_of
 
-PLAYING = Playing(pace_bytes_per_s=None, slowdown=1.0, threads=1)
+PLAYING = Emulation(pace_bytes_per_s=None, slowdown=1.0, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def test_both_machines_time_every_path_of_a_plan(model, setting):
     plan = make_plan(setting, "stream")
     image = pixels(model)
 
-    device, edge = DeviceWork(model, plan), EdgeWork(model, plan)
+    device, edge = DeviceShare(model, plan), EdgeShare(model, plan)
     on_device = device.rehearse(image, repeats=2)
     on_edge = edge.rehearse()
 
@@ -173,7 +174,7 @@ def test_for_machines_or_a_link_that_are_given_predictions_decide(model, edge: E
     monkeypatch.setattr(run_module, "choose", watched)
     link = Link(up_bytes_per_s=1e6, down_bytes_per_s=1e6)
     rate = ComputeRate(1e9)
-    given = [Given(link=link), Given(device=rate), Given(edge=rate), Given()]
+    given = [Machines(link=link), Machines(device=rate), Machines(edge=rate), Machines()]
     for item in given:
         run(model, pixels(model), edge=edge.address, algorithm="nfl", given=item)
 

@@ -16,13 +16,13 @@ from PIL import Image
 import fusepath
 from fusepath.cost import ComputeRate, Link
 from fusepath.errors import InputError, PeerRefusedError
-from fusepath.execute import device as device_module
-from fusepath.execute.client import connect
-from fusepath.execute.device import Inference, median_of
-from fusepath.execute.rehearsal import Playing, Prepared
-from fusepath.execute.run import Given, Report, run
+from fusepath.offload import device as device_module
+from fusepath.offload.device import Inference, median_of
+from fusepath.offload.run import Machines, Report, run
+from fusepath.offload.trials import Emulation, Prepared
 from fusepath.onnx_io import load_model, zoo
 from fusepath.plan import InputFormat, Segment
+from fusepath.remote.client import connect
 from fusepath.tiling import Grid
 from fusepath.timeline import Lane, violations
 from tests.edges import edge_server
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.system
 ULTRAFACE = os.environ.get("FUSEPATH_ULTRAFACE", "")
 CLOCK_READING_S = 0.005
 """Slack for reading two clocks on a machine that does other things as well."""
-BALANCED = Given(
+BALANCED = Machines(
     device=ComputeRate(2e10),
     edge=ComputeRate(5e11),
     link=Link(up_bytes_per_s=4e6, down_bytes_per_s=4e6),
@@ -293,7 +293,7 @@ def test_without_overlap_nothing_is_sent_before_everything_is_computed(edge, cut
     image = pixels(model)
 
     async def once(*, overlaps: bool) -> Inference:
-        playing = Playing(pace_bytes_per_s=1e5, slowdown=3, threads=1, overlaps=overlaps)
+        playing = Emulation(pace_bytes_per_s=1e5, slowdown=3, threads=1, overlaps=overlaps)
         async with connect(edge.address) as client:
             prepared = await Prepared.make(model, plan, image, client, playing=playing)
             return await prepared.run(timeout_s=20)

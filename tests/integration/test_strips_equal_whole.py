@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from fusepath.errors import GeometryError
-from fusepath.execute.prepared import DeviceWork, EdgeWork
-from fusepath.execute.run import run_unsplit
+from fusepath.offload.run import run_unsplit
 from fusepath.onnx_io import Model, load_model
 from fusepath.plan import Plan, Segment
+from fusepath.runtime.device_share import DeviceShare
+from fusepath.runtime.edge_share import EdgeShare
 from fusepath.tiling import StripRows
 from tests.plans import assert_close, carry_out, pixels, plan_of
 
@@ -176,8 +177,8 @@ def test_parts_of_the_result_and_what_the_device_keeps_make_the_whole(net, cuts,
     plan = stream_plan(model, depth, segments)
     image = pixels(model)
 
-    edge = EdgeWork(model, plan)
-    device = DeviceWork(model, plan)
+    edge = EdgeShare(model, plan)
+    device = DeviceShare(model, plan)
 
     assert device.returning == edge.returning
     assert edge.returning
@@ -223,7 +224,7 @@ def test_equal_strips_share_a_session(models):
     model = models("zoo:tiny-yolov2?weights=integer&size=160")
     plan = stream_plan(model, 6, [(0, 20, 5, 20)])
 
-    device, edge = DeviceWork(model, plan), EdgeWork(model, plan)
+    device, edge = DeviceShare(model, plan), EdgeShare(model, plan)
 
     assert len(plan.cuts) > 20
     assert device.sessions <= 6

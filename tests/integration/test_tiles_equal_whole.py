@@ -12,9 +12,9 @@ import numpy as np
 import onnx
 import pytest
 
-from fusepath.execute.run import run_unsplit
-from fusepath.execute.runner import Runner
+from fusepath.offload.run import run_unsplit
 from fusepath.onnx_io import load_model, zoo
+from fusepath.runtime.runner import Runner
 from tests.plans import AS_THEY_ARE, assert_close, carry_out, plan_of
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fusepath.plan import (
+from fusepath.schedule import (
     Problem,
     brute_force,
     faster_schedule,
@@ -15,7 +15,7 @@ from fusepath.plan import (
     pruned_brute_force,
     violations,
 )
-from fusepath.plan.minimizing_waiting import must_exceed
+from fusepath.schedule.minimizing_waiting import must_exceed
 from tests.problems import problems
 
 

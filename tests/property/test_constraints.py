@@ -13,22 +13,19 @@ from hypothesis import strategies as st
 
 from fusepath.cost import RUNTIME, ComputeRate, Link, Regions
 from fusepath.errors import InfeasibleError
-from fusepath.plan import (
-    Constraints,
+from fusepath.plan import Constraints, Setting, limit_violations, make_plan
+from fusepath.plan.limits.constrained import schedule_within, without
+from fusepath.plan.limits.usage import ChosenUsage, StripUsage, TileUsage, WholeUsage
+from fusepath.plan.plan import Segment
+from fusepath.schedule import (
     Problem,
-    Setting,
     evaluate,
     exact,
-    limit_violations,
-    make_plan,
     minimizing_waiting,
     pruned_brute_force,
     violations,
 )
-from fusepath.plan.jps import johnson_partition
-from fusepath.plan.limits.demand import ChosenDemand, StripsDemand, TilesDemand, WholeDemand
-from fusepath.plan.limits.within import schedule_within, without
-from fusepath.plan.offload import Segment
+from fusepath.schedule.johnson import johnson_partition
 from fusepath.tiling import Grid
 from tests.networks import networks
 from tests.plans import hand_made
@@ -45,7 +42,7 @@ SOLVERS = {
 
 
 @dataclass(frozen=True)
-class Stated(TilesDemand):
+class Stated(TileUsage):
     """Demands that are drawn instead of counted."""
 
     device_macs: np.ndarray = None  # type: ignore[assignment]
@@ -98,7 +95,7 @@ def best_within(problem: Problem, demand: Stated, constraints: Constraints) -> i
     for cuts in product(range(1, problem.cuts + 1), repeat=problem.paths):
         if any(demand.never[path, cut - 1] for path, cut in enumerate(cuts)):
             continue
-        if constraints.shortfalls(ChosenDemand(demand, np.array(cuts) - 1)):
+        if constraints.shortfalls(ChosenUsage(demand, np.array(cuts) - 1)):
             continue
         for order in permutations(range(problem.paths)):
             makespan_ns = evaluate(problem, order, cuts).makespan_ns
@@ -196,7 +193,7 @@ def test_tiles_are_counted_alike_from_costs_and_from_the_tiling(graph, regions, 
     setting = Setting(graph=graph, device=rate, edge=rate, link=link, convention=convention)
     plan = hand_made(graph, tau=tau, grid=(grid.rows, grid.cols), cuts=cuts, convention=convention)
 
-    demand = TilesDemand(setting, tau, grid).choose(cuts)
+    demand = TileUsage(setting, tau, grid).choose(cuts)
     slack = grid.paths if regions is Regions.SHARE else 0  # parts of a MAC and of a byte
     assert_counts_agree(demand, plan, graph, slack=slack)
 
@@ -207,7 +204,7 @@ def test_whole_maps_are_counted_alike(graph, data):
     cut = data.draw(st.integers(1, graph.depth + 1))
     plan = hand_made(graph, tau=graph.depth, grid=(1, 1), cuts=(cut,))
 
-    assert_counts_agree(WholeDemand(graph, RUNTIME, cut), plan, graph)
+    assert_counts_agree(WholeUsage(graph, RUNTIME, cut), plan, graph)
 
 
 @COMMON
@@ -222,7 +219,7 @@ def test_strips_are_counted_alike(tiling):
         tiling.graph, tau=tiling.tau, grid=(tiling.paths, 1), cuts=cuts, segments=segments
     )
 
-    demand = StripsDemand(tiling.graph, RUNTIME, tiling.tau, segments)
+    demand = StripUsage(tiling.graph, RUNTIME, tiling.tau, segments)
     assert_counts_agree(demand, plan, tiling.graph)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fusepath.plan import (
+from fusepath.schedule import (
     Problem,
     Schedule,
     brute_force,
@@ -17,13 +17,13 @@ from fusepath.plan import (
     machine_bound_ns,
     minimizing_waiting,
     path_bound_ns,
+    play,
     violations,
 )
-from fusepath.plan.bounds import device_bound_ns, edge_bound_ns, link_bound_ns
-from fusepath.plan.exact import exact
-from fusepath.plan.jps import johnson_partition
-from fusepath.plan.result import Status
-from fusepath.simulate import play
+from fusepath.schedule.bounds import device_bound_ns, edge_bound_ns, link_bound_ns
+from fusepath.schedule.exact import exact
+from fusepath.schedule.johnson import johnson_partition
+from fusepath.schedule.result import Status
 from tests.problems import problems
 
 BOUNDS = {
@@ -139,7 +139,7 @@ def test_without_time_exact_still_gives_a_bound_and_a_schedule(problem: Problem)
 @given(problems(max_paths=6, max_cuts=4, largest=50))
 def test_the_general_solver_agrees(problem: Problem):
     pytest.importorskip("highspy")
-    from fusepath.plan.exact.milp import milp  # noqa: PLC0415
+    from fusepath.schedule.exact.milp import milp  # noqa: PLC0415
 
     if problem.edge_workers > 1 or (problem.edge_workers == 1 and not problem.shared_link):
         return

@@ -14,16 +14,16 @@ from fusepath.onnx_io import load_model
 from fusepath.plan import (
     PlanBook,
     Setting,
-    evaluate,
     fluid_bound_s,
     load_book,
     make_book,
     make_plan,
     problem_of_plan,
     save_book,
+    simulate,
 )
 from fusepath.report import family
-from fusepath.simulate import simulate
+from fusepath.schedule import evaluate
 from tests.networks import untileable
 
 LOW, HIGH = 5e5, 2e7

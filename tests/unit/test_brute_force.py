@@ -24,16 +24,18 @@ from fusepath.jsonfile import save
 from fusepath.onnx_io import load_model
 from fusepath.plan import (
     ALGORITHMS,
-    NS_PER_S,
-    Search,
+    PlanRequest,
     Setting,
     best_single_cut,
+    problem_of_table,
+    search_plainly,
+)
+from fusepath.schedule import (
+    NS_PER_S,
     brute_force,
     lower_bound_ns,
     minimizing_waiting,
-    problem_of_table,
     pruned_brute_force,
-    search_plainly,
     violations,
 )
 from fusepath.tiling import Grid
@@ -58,8 +60,8 @@ def setting(convention: str, bytes_per_s: float = 1e3, device: float = 2e4) -> S
 def test_pruned_and_plain_brute_force_agree_over_all_fused_layers(convention, bytes_per_s):
     where = setting(convention, bytes_per_s)
 
-    plain = search_plainly(where, Search())
-    pruned = ALGORITHMS["bf"].search(where, Search())
+    plain = search_plainly(where, PlanRequest())
+    pruned = ALGORITHMS["bf"].search(where, PlanRequest())
 
     assert pruned.schedule.makespan_ns == plain.schedule.makespan_ns
     assert violations(where.problem(pruned.tau, pruned.grid), pruned.schedule) == []
@@ -80,11 +82,11 @@ def test_minimizing_waiting_skips_only_what_cannot_be_better(convention, grid, b
             best = (schedule.makespan_ns, tiled.tau, tiled.grid)
     assert best is not None
 
-    found = ALGORITHMS["mw"].search(where, Search(grid=grid))
+    found = ALGORITHMS["mw"].search(where, PlanRequest(grid=grid))
 
     assert (found.schedule.makespan_ns, found.tau, found.grid) == best
     assert found.lower_bound_ns <= min(best[0], *bounds)
-    hinted = ALGORITHMS["mw"].search(where, Search(grid=grid, first=(1, Grid(2, 2))))
+    hinted = ALGORITHMS["mw"].search(where, PlanRequest(grid=grid, first=(1, Grid(2, 2))))
     assert hinted.schedule == found.schedule
 
 
@@ -95,8 +97,8 @@ def test_another_link_changes_nothing_but_the_link():
     moved = first.at(Link(up_bytes_per_s=4e3, down_bytes_per_s=4e3))
 
     assert moved.tilings() == first.tilings()
-    fresh = ALGORITHMS["mw"].search(setting("table1", 4e3), Search())
-    assert ALGORITHMS["mw"].search(moved, Search()).schedule == fresh.schedule
+    fresh = ALGORITHMS["mw"].search(setting("table1", 4e3), PlanRequest())
+    assert ALGORITHMS["mw"].search(moved, PlanRequest()).schedule == fresh.schedule
 
 
 def test_too_many_schedules_are_refused_by_the_plain_search_and_fine_for_the_pruned_one():
@@ -199,7 +201,7 @@ def check_network(source, tmp_path):
                 edge=ComputeRate(1e11),
                 link=Link(up_bytes_per_s=link.bytes_per_s, down_bytes_per_s=link.bytes_per_s),
             ),
-            Search(),
+            PlanRequest(),
         )
 
         assert schedule.cuts == (cut,)

@@ -7,9 +7,9 @@ from zlib import crc32
 import numpy as np
 import pytest
 
-from fusepath.execute import codec
-from fusepath.execute.session import ProtocolError
-from fusepath.execute.wire import fusepath_pb2 as pb
+from fusepath.protocol.conversation import ProtocolError
+from fusepath.remote import messages
+from fusepath.remote.wire import fusepath_pb2 as pb
 
 EXPECTED = {"x": ("uint8", (1, 2, 3))}
 
@@ -21,26 +21,26 @@ def tensor(**changes: object) -> pb.Tensor:
 
 
 def test_the_tensor_of_these_tests_is_accepted():
-    values = codec.decode([tensor()], EXPECTED)
+    values = messages.decode([tensor()], EXPECTED)
 
     np.testing.assert_array_equal(values["x"], np.arange(6, dtype=np.uint8).reshape(1, 2, 3))
 
 
-@pytest.mark.parametrize("dtype", sorted(codec.DTYPES))
+@pytest.mark.parametrize("dtype", sorted(messages.DTYPES))
 @pytest.mark.parametrize("shape", [(2, 3), (1, 2, 3, 4), (1,), (), (2, 0, 3)], ids=str)
 def test_every_type_and_shape_comes_back_as_it_was(dtype, shape):
     value = np.random.default_rng(0).integers(0, 2, shape).astype(dtype)
 
-    sent = pb.Tensor.FromString(codec.encode("x", value).SerializeToString())
+    sent = pb.Tensor.FromString(messages.encode("x", value).SerializeToString())
 
-    back = codec.decode([sent], {"x": (dtype, shape)})["x"]
+    back = messages.decode([sent], {"x": (dtype, shape)})["x"]
     np.testing.assert_array_equal(back, value, strict=True)
 
 
 def test_a_view_is_sent_as_it_looks_not_as_it_lies_in_memory():
     value = np.arange(24, dtype=np.float32).reshape(2, 3, 4).transpose(2, 0, 1)[1:3]
 
-    back = codec.decode([codec.encode("x", value)], {"x": ("float32", value.shape)})["x"]
+    back = messages.decode([messages.encode("x", value)], {"x": ("float32", value.shape)})["x"]
 
     np.testing.assert_array_equal(back, value)
 
@@ -48,7 +48,7 @@ def test_a_view_is_sent_as_it_looks_not_as_it_lies_in_memory():
 def test_nan_and_infinity_travel_bit_by_bit():
     value = np.array([np.nan, np.inf, -np.inf, -0.0], dtype=np.float32)
 
-    back = codec.decode([codec.encode("x", value)], {"x": ("float32", (4,))})["x"]
+    back = messages.decode([messages.encode("x", value)], {"x": ("float32", (4,))})["x"]
 
     assert back.tobytes() == value.tobytes()
 
@@ -57,10 +57,10 @@ def test_several_tensors_keep_their_order_and_come_in_any():
     values = {name: np.full((2,), at, dtype=np.float32) for at, name in enumerate("cab")}
     expected = dict.fromkeys(values, ("float32", (2,)))
 
-    sent = codec.encode_all(values)
+    sent = messages.encode_all(values)
 
     assert [item.name for item in sent] == ["c", "a", "b"]
-    back = codec.decode(reversed(sent), expected)
+    back = messages.decode(reversed(sent), expected)
     assert {name: value[0] for name, value in back.items()} == {"c": 0, "a": 1, "b": 2}
 
 
@@ -71,7 +71,7 @@ def test_several_tensors_keep_their_order_and_come_in_any():
 )
 def test_what_is_no_tensor_of_numbers_is_not_sent(value):
     with pytest.raises(ProtocolError, match="cannot be sent"):
-        codec.encode("x", value)
+        messages.encode("x", value)
 
 
 REJECTED = {
@@ -99,14 +99,14 @@ REJECTED = {
 @pytest.mark.parametrize(("tensors", "words"), REJECTED.values(), ids=REJECTED)
 def test_what_is_not_expected_is_rejected_with_a_reason(tensors, words):
     with pytest.raises(ProtocolError, match=words) as caught:
-        codec.decode(tensors, EXPECTED)
+        messages.decode(tensors, EXPECTED)
 
     assert len(str(caught.value)) < 300
 
 
 def test_a_long_or_strange_name_does_not_flood_the_message():
     with pytest.raises(ProtocolError) as caught:
-        codec.decode([tensor(name="x\n" * 100_000)], EXPECTED)
+        messages.decode([tensor(name="x\n" * 100_000)], EXPECTED)
 
     assert len(str(caught.value)) < 300
     assert "\n" not in str(caught.value)
@@ -114,6 +114,6 @@ def test_a_long_or_strange_name_does_not_flood_the_message():
 
 def test_what_arrived_is_not_copied_again():
     """A received map is read-only: nobody may scribble on what a message holds."""
-    value = codec.decode([tensor()], EXPECTED)["x"]
+    value = messages.decode([tensor()], EXPECTED)["x"]
 
     assert not value.flags.writeable

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from fusepath.execute.compare import TOLERANCE, compare
+from fusepath.runtime.compare import TOLERANCE, compare
 
 
 def floats(*values: float) -> np.ndarray:

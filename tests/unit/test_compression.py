@@ -20,17 +20,16 @@ from fusepath.cost import (
 from fusepath.onnx_io import load_model
 from fusepath.plan import (
     ALGORITHMS,
-    Search,
+    PlanRequest,
     Setting,
-    evaluate,
     make_plan,
     plans_with_and_without,
     problem_of_plan,
-    violations,
-    work_of,
+    simulate,
+    totals_of,
     worth_trying,
 )
-from fusepath.simulate import simulate
+from fusepath.schedule import evaluate, violations
 from fusepath.tiling import Grid, StripRows
 
 TAU = 6
@@ -132,9 +131,9 @@ def test_plans_know_their_codecs_and_their_bytes_and_simulate_the_same(algorithm
 @pytest.mark.parametrize("algorithm", ["nfl", "mw", "stream"])
 def test_bytes_are_counted_as_they_are_sent_and_macs_as_ever(algorithm):
     packed = setting(compression=everything(HALF))
-    found = ALGORITHMS[algorithm].search(packed, Search())
+    found = ALGORITHMS[algorithm].search(packed, PlanRequest())
 
-    work, raw = work_of(packed, found), work_of(setting(), found)
+    work, raw = totals_of(packed, found), totals_of(setting(), found)
 
     assert raw.up_bytes > 0
     assert work.up_bytes == pytest.approx(raw.up_bytes / 2, abs=found.grid.paths)

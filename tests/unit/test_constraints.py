@@ -9,7 +9,6 @@ import pytest
 
 from fusepath.cost import ComputeRate, parse_link
 from fusepath.errors import FileFormatError, InfeasibleError, InputError
-from fusepath.execute.prepared import DeviceWork
 from fusepath.onnx_io import Model, build_submodel, load_model
 from fusepath.plan import (
     Constraints,
@@ -20,8 +19,9 @@ from fusepath.plan import (
     make_plans,
     save_plan,
 )
-from fusepath.plan.limits.demand import StripsDemand, TilesDemand, WholeDemand
 from fusepath.plan.limits.memory import weight_bytes
+from fusepath.plan.limits.usage import StripUsage, TileUsage, WholeUsage
+from fusepath.runtime.device_share import DeviceShare
 from fusepath.tiling import Grid
 from tests.networks import skipped_input
 from tests.onnx_models import with_weights
@@ -182,11 +182,11 @@ def test_a_plan_that_breaks_its_own_constraints_is_refused(squeezenet):
 )
 def test_what_is_counted_is_what_the_device_does(squeezenet, setting, tau, grid, cuts):
     plan = plan_of(squeezenet, tau=tau, grid=grid, cuts=cuts)
-    work = DeviceWork(squeezenet, plan)
+    work = DeviceShare(squeezenet, plan)
     demand = (
-        WholeDemand(squeezenet.graph, setting.convention, cuts[0])
+        WholeUsage(squeezenet.graph, setting.convention, cuts[0])
         if grid == (1, 1)
-        else TilesDemand(setting, tau, Grid(*grid)).choose(plan.cuts)
+        else TileUsage(setting, tau, Grid(*grid)).choose(plan.cuts)
     )
 
     assert work.macs == demand.device_macs
@@ -195,8 +195,8 @@ def test_what_is_counted_is_what_the_device_does(squeezenet, setting, tau, grid,
 
 def test_strips_are_counted_with_as_many_sub_models_as_the_device_has(squeezenet, setting):
     plan = make_plan(setting, "stream")
-    work = DeviceWork(squeezenet, plan)
-    demand = StripsDemand(squeezenet.graph, setting.convention, plan.tau, plan.segments)
+    work = DeviceShare(squeezenet, plan)
+    demand = StripUsage(squeezenet.graph, setting.convention, plan.tau, plan.segments)
     strips = plan.strip_tiling(squeezenet.graph)
     steps = {
         (cut, strips.step(strip, 1, cut - 1).likeness): strips.step(strip, 1, cut - 1)

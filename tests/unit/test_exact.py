@@ -10,21 +10,21 @@ import pytest
 from fusepath.cost import parse_link, parse_machine
 from fusepath.errors import InputError
 from fusepath.onnx_io import load_model
-from fusepath.plan import (
+from fusepath.plan import Setting
+from fusepath.schedule import (
     NS_PER_S,
     Problem,
-    Setting,
     evaluate,
     minimizing_waiting,
     problem_of_paths,
     pruned_brute_force,
     violations,
 )
-from fusepath.plan.exact import exact
-from fusepath.plan.exact.choices import choices_of
-from fusepath.plan.exact.milp import milp
-from fusepath.plan.exact.pareto import unbeaten
-from fusepath.plan.result import SolveResult, Status
+from fusepath.schedule.exact import exact
+from fusepath.schedule.exact.choices import choices_of
+from fusepath.schedule.exact.milp import milp
+from fusepath.schedule.exact.pareto import unbeaten
+from fusepath.schedule.result import SolveResult, Status
 from fusepath.tiling import Grid
 
 

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from fusepath.cost import RUNTIME, Compression, ComputeRate, Link, Regions
 from fusepath.errors import InfeasibleError, UnsupportedOperatorError
 from fusepath.onnx_io import load_model
-from fusepath.plan import NS_PER_S, Search, Setting, evaluate
-from fusepath.plan.exact import exact
+from fusepath.plan import PlanRequest, Setting
 from fusepath.plan.fluid import fluid_bound, fluid_bound_s
 from fusepath.plan.fluid.bound import best_weights_for
 from fusepath.plan.fluid.min_cut import INFINITE, FlowNetwork
 from fusepath.plan.fluid.shares import shares_of
 from fusepath.plan.planner import ALGORITHMS
+from fusepath.schedule import NS_PER_S, evaluate
+from fusepath.schedule.exact import exact
 from fusepath.tiling import Grid
 from tests.networks import networks
 
@@ -101,7 +102,7 @@ def test_no_tiling_and_no_single_cut_beats_the_bound(setting: Setting, data):
 @given(small_settings())
 def test_no_stream_of_strips_beats_the_bound(setting: Setting):
     try:
-        found = ALGORITHMS["stream"].search(setting, Search())
+        found = ALGORITHMS["stream"].search(setting, PlanRequest())
     except (InfeasibleError, UnsupportedOperatorError):
         return  # nothing can be cut into strips
 
@@ -212,8 +213,8 @@ def test_zoo_plans_stay_above_the_bound(name, rates):
 
     bound_s = fluid_bound_s(setting)
 
-    nfl_ns = ALGORITHMS["nfl"].search(setting, Search()).schedule.makespan_ns
-    stream_ns = ALGORITHMS["stream"].search(setting, Search()).schedule.makespan_ns
+    nfl_ns = ALGORITHMS["nfl"].search(setting, PlanRequest()).schedule.makespan_ns
+    stream_ns = ALGORITHMS["stream"].search(setting, PlanRequest()).schedule.makespan_ns
     assert bound_s <= stream_ns / NS_PER_S
     assert 0.3 * nfl_ns / NS_PER_S < bound_s <= nfl_ns / NS_PER_S
 

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from fusepath.errors import ImageError
-from fusepath.execute import image as image_module
-from fusepath.execute.image import load_input
 from fusepath.graph import Tensor
+from fusepath.runtime import image as image_module
+from fusepath.runtime.image import load_input
 
 if TYPE_CHECKING:
     from pathlib import Path

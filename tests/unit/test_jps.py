@@ -6,9 +6,9 @@ from itertools import permutations
 
 import numpy as np
 
-from fusepath.plan import Problem, evaluate, violations
-from fusepath.plan.exact.sequence import johnson_key
-from fusepath.plan.jps import around_crossing, johnson_partition
+from fusepath.schedule import Problem, evaluate, violations
+from fusepath.schedule.exact.sequence import johnson_key
+from fusepath.schedule.johnson import around_crossing, johnson_partition
 
 
 def test_johnsons_rule_is_optimal_for_two_machines():

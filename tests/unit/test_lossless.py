@@ -11,8 +11,8 @@ import pytest
 import zstandard
 
 from fusepath.errors import InputError
-from fusepath.execute import lossless
-from fusepath.execute.lossless import CODECS, DamagedError, find_codec, is_installed
+from fusepath.runtime import codecs as lossless
+from fusepath.runtime.codecs import CODECS, DamagedError, find_codec, is_installed
 
 every_codec = pytest.mark.parametrize("name", CODECS)
 NAN_PAYLOADS = np.array(

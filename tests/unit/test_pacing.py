@@ -1,4 +1,4 @@
-"""Playing a slow link and a weak device: the arithmetic, and that nothing ends too early."""
+"""Emulation a slow link and a weak device: the arithmetic, and that nothing ends too early."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from fusepath.execute import pacing
-from fusepath.execute.pacing import PacedLink, wait_until
+from fusepath.offload import emulation as pacing
+from fusepath.offload.emulation import PacedLink, wait_until
 
 
 class Clock:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from fusepath.errors import PeerTimeoutError
-from fusepath.execute import pacing
-from fusepath.execute.pacing import PacedLink
+from fusepath.offload import emulation as pacing
+from fusepath.offload.emulation import PacedLink
 from fusepath.profiling import fit_direction, probe
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fusepath.errors import InfeasibleError
-from fusepath.plan import Problem, minimizing_waiting
-from fusepath.plan.psomw import Swarm, in_proportion, particle_swarm, read_position
+from fusepath.plan.families.swarm import Swarm, in_proportion, particle_swarm, read_position
+from fusepath.schedule import Problem, minimizing_waiting
 
 
 @dataclass(frozen=True)

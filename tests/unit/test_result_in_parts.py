@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fusepath.plan import PathTimes, Problem, Schedule, evaluate, violations
-from fusepath.simulate import play
+from fusepath.schedule import PathTimes, Problem, Schedule, evaluate, play, violations
 from fusepath.timeline import Lane
 
 THREE_STRIPS = Problem(

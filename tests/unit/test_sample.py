@@ -9,15 +9,10 @@ import pytest
 
 from fusepath.cost import ComputeRate, Link
 from fusepath.errors import ImageError, InputError
-from fusepath.execute.lossless import CODECS
-from fusepath.execute.sample import (
-    cut_tensors,
-    measured_compression,
-    named_codecs,
-    sample_codecs,
-)
 from fusepath.onnx_io import load_model
 from fusepath.plan import InputFormat, Setting
+from fusepath.profiling.codecs import cut_tensors, measured_compression, named_codecs, sample_codecs
+from fusepath.runtime.codecs import CODECS
 from tests.plans import pixels
 
 

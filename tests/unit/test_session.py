@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fusepath.execute.session import (
+from fusepath.protocol.conversation import (
     Compute,
     ComputeTail,
     DeviceSession,

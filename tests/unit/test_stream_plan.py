@@ -9,19 +9,19 @@ import pytest
 
 from fusepath.cost import RUNTIME, ComputeRate, LayerTime, MachineProfile, parse_link
 from fusepath.errors import FileFormatError, InfeasibleError, InputError
-from fusepath.execute.prepared import DeviceWork, EdgeWork
 from fusepath.onnx_io import Model, load_model
 from fusepath.plan import (
     Plan,
     Segment,
     Setting,
-    evaluate,
     make_plan,
     problem_of_plan,
+    simulate,
     strip_problem,
-    violations,
 )
-from fusepath.simulate import simulate
+from fusepath.runtime.device_share import DeviceShare
+from fusepath.runtime.edge_share import EdgeShare
+from fusepath.schedule import evaluate, violations
 from fusepath.tiling import Grid
 from fusepath.timeline import Lane
 from fusepath.timeline import violations as timeline_violations
@@ -91,7 +91,7 @@ def test_auto_is_never_worse_than_any_family(squeezenet, device, link):
 def test_what_the_sessions_do_is_what_the_plan_says(tiny_yolo):
     plan = make_plan(setting_of(tiny_yolo), "stream")
 
-    device, edge = DeviceWork(tiny_yolo, plan), EdgeWork(tiny_yolo, plan)
+    device, edge = DeviceShare(tiny_yolo, plan), EdgeShare(tiny_yolo, plan)
 
     sent = 0
     for path in range(len(plan.cuts)):

@@ -8,9 +8,10 @@ import pytest
 
 from fusepath.cost import RUNTIME, ComputeRate, TileCosts, parse_link, path_costs
 from fusepath.errors import FileFormatError, GeometryError, InputError, UnsupportedOperatorError
-from fusepath.execute.run import run_unsplit
+from fusepath.offload.run import run_unsplit
 from fusepath.onnx_io import load_model
-from fusepath.plan import Setting, evaluate, make_plan, problem_of_plan, violations
+from fusepath.plan import Setting, make_plan, problem_of_plan
+from fusepath.schedule import evaluate, violations
 from fusepath.tiling import Grid, TileSizes, Tiling, even_sizes
 from fusepath.tiling import violations as tiling_violations
 from tests.networks import untileable

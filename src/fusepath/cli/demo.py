@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fusepath.cost import MachineProfile
-    from fusepath.execute.compare import Comparison
-    from fusepath.execute.device import Inference
-    from fusepath.execute.rehearsal import Playing
+    from fusepath.offload.device import Inference
+    from fusepath.offload.trials import Emulation
     from fusepath.onnx_io import Model
     from fusepath.plan import Plan, Setting
+    from fusepath.runtime.compare import Comparison
     from fusepath.timeline import Timeline
 
 
@@ -72,9 +72,9 @@ def command(
     space, measures what planning needs, and runs all plans in turn on the same picture. Every
     result is checked against the unsplit model.
     """
-    from fusepath.execute.image import load_input
-    from fusepath.execute.measure import measure_layers
-    from fusepath.execute.rehearsal import Playing
+    from fusepath.offload.trials import Emulation
+    from fusepath.profiling.layers import measure_layers
+    from fusepath.runtime.image import load_input
     from fusepath.units import parse_bytes_per_s
 
     def say(text: str) -> None:
@@ -88,7 +88,7 @@ def command(
     device = measure_layers(loaded)
     if slowdown is None:
         slowdown = max(device_ms * 1e-3 / device.total_s, 1.0)
-    playing = Playing(pace_bytes_per_s=pace_bytes_per_s, slowdown=slowdown, threads=1)
+    playing = Emulation(pace_bytes_per_s=pace_bytes_per_s, slowdown=slowdown, threads=1)
     say("starting an edge server")
     with _edge_server() as address:
         rows = asyncio.run(
@@ -190,16 +190,16 @@ async def _all_plans(
     address: str,
     *,
     device: MachineProfile,
-    playing: Playing,
+    playing: Emulation,
     repeats: int,
     say: Callable[[str], None],
 ) -> list[_Row]:
-    from fusepath.execute.client import connect
-    from fusepath.execute.compare import compare
-    from fusepath.execute.rehearsal import Prepared, choose
-    from fusepath.execute.run import Given, measured_setting, run_unsplit
-    from fusepath.execute.sample import measured_compression, named_codecs
+    from fusepath.offload.run import Machines, measured_setting, run_unsplit
+    from fusepath.offload.trials import Prepared, choose
     from fusepath.plan import InputFormat, make_plan, shortlist, worth_trying
+    from fusepath.profiling.codecs import measured_compression, named_codecs
+    from fusepath.remote.client import connect
+    from fusepath.runtime.compare import compare
     from fusepath.tiling import Grid
 
     async with connect(address) as client:
@@ -207,7 +207,7 @@ async def _all_plans(
             model,
             image,
             client,
-            given=Given(device=device),
+            given=Machines(device=device),
             pace_bytes_per_s=playing.pace_bytes_per_s,
             say=say,
         )
@@ -260,7 +260,7 @@ async def _all_plans(
 def _print(rows: list[_Row], model: Model, *, pace: str, slowdown: float, repeats: int) -> None:
     from rich.table import Table
 
-    from fusepath.execute.device import median_of
+    from fusepath.offload.device import median_of
     from fusepath.report import gantt, milliseconds, render
 
     baseline = _baseline(rows)

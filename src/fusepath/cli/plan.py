@@ -138,9 +138,9 @@ def _codecs(
     if compress == "off":
         return {}
     from fusepath.errors import InputError
-    from fusepath.execute.image import load_input
-    from fusepath.execute.sample import measured_compression, named_codecs
     from fusepath.plan import InputFormat
+    from fusepath.profiling.codecs import measured_compression, named_codecs
+    from fusepath.runtime.image import load_input
 
     codecs = named_codecs(compress)
     if sample is None:

@@ -50,8 +50,8 @@ def command(edge: str, output: str | None, budget: float, as_json: bool) -> None
 async def _probe(edge: str, *, budget_s: float) -> LinkReport:
     import sys
 
-    from fusepath.execute.client import connect
     from fusepath.profiling import probe
+    from fusepath.remote.client import connect
 
     steps = 100
     async with connect(edge) as client:

@@ -313,7 +313,8 @@ def _check_fig4(figure: Fig4, folder: Path, *, everything: bool) -> list[str]:
 
 def _nfl(paths: tuple[str, ...], *, as_json: bool) -> list[dict[str, Any]]:
     from fusepath.cost import load_layer_table
-    from fusepath.plan import NS_PER_S, best_single_cut, problem_of_table
+    from fusepath.plan import best_single_cut, problem_of_table
+    from fusepath.schedule import NS_PER_S
 
     found = []
     for path in paths:

@@ -28,7 +28,7 @@ from fusepath.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from fusepath.execute.run import Report
+    from fusepath.offload.run import Report
     from fusepath.plan import Constraints
 
 
@@ -116,15 +116,15 @@ def command(
     unless given, and --algorithm plans for them. What was measured of this machine is remembered.
     """
     from fusepath.cost import parse_link, parse_machine
-    from fusepath.execute.image import load_input
-    from fusepath.execute.measure import measure_layers
-    from fusepath.execute.run import Given, run
+    from fusepath.offload.run import Machines, run
     from fusepath.plan import load_plan
     from fusepath.profiling import remembered_profile
+    from fusepath.profiling.layers import measure_layers
+    from fusepath.runtime.image import load_input
     from fusepath.tiling import Grid
     from fusepath.units import parse_bytes_per_s
 
-    given = Given(
+    given = Machines(
         device=parse_machine(device) if device else None,
         edge=parse_machine(edge_machine) if edge_machine else None,
         link=parse_link(link) if link else None,

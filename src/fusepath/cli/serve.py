@@ -39,10 +39,10 @@ def command(
     import asyncio
     import sys
 
-    from fusepath.execute.edge import EdgeServer, serve
-    from fusepath.execute.measure import measure_layers
-    from fusepath.execute.store import ModelStore
     from fusepath.profiling import remembered_profile
+    from fusepath.profiling.layers import measure_layers
+    from fusepath.remote.model_store import ModelStore
+    from fusepath.remote.server import EdgeServer, serve
 
     def ready(address: str) -> None:
         if as_json:

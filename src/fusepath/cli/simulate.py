@@ -26,9 +26,8 @@ def command(
     import msgspec
 
     from fusepath.cost import parse_link, parse_machine
-    from fusepath.plan import Setting, load_plan
+    from fusepath.plan import Setting, load_plan, simulate
     from fusepath.report import gantt, plan_text
-    from fusepath.simulate import simulate
 
     plan = load_plan(plan_file)
     shape = ",".join(str(size) for size in plan.model.input_shape)

@@ -20,7 +20,7 @@ from fusepath.cost.layer_table import (
     layer_table,
     load_layer_table,
 )
-from fusepath.cost.link import Link, parse_link
+from fusepath.cost.link import Link, MessageCosts, parse_link
 from fusepath.cost.machine import (
     ComputeRate,
     LayerTime,
@@ -28,9 +28,7 @@ from fusepath.cost.machine import (
     MachineProfile,
     parse_machine,
 )
-from fusepath.cost.paths import PathCosts, TileCosts, path_costs
-from fusepath.cost.strips import StripCosts, strip_costs
-from fusepath.cost.work import (
+from fusepath.cost.operations import (
     bytes_per_element,
     cut_bytes,
     layer_macs,
@@ -40,6 +38,8 @@ from fusepath.cost.work import (
     result_bytes,
     tensor_bytes,
 )
+from fusepath.cost.paths import PathCosts, TileCosts, path_costs
+from fusepath.cost.strips import StripCosts, strip_costs
 
 __all__ = [
     "CONVENTIONS",
@@ -58,6 +58,7 @@ __all__ = [
     "Link",
     "Machine",
     "MachineProfile",
+    "MessageCosts",
     "PathCosts",
     "Regions",
     "StripCosts",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from fusepath.cost.work import bytes_per_element
+from fusepath.cost.operations import bytes_per_element
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from fusepath import jsonfile
-from fusepath.cost.work import cut_bytes, result_bytes
+from fusepath.cost.operations import cut_bytes, result_bytes
 from fusepath.errors import FileFormatError
 
 if TYPE_CHECKING:

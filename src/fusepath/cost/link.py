@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import msgspec
@@ -12,10 +13,7 @@ from fusepath.errors import FileFormatError
 from fusepath.units import format_bytes_per_s, parse_bytes_per_s
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    FloatArray = NDArray[np.float64]
-    IntArray = NDArray[np.int64]
+    from fusepath.arrays import FloatArray, IntArray
 
 
 class MessageTimes(NamedTuple):
@@ -24,6 +22,31 @@ class MessageTimes(NamedTuple):
     device_s: FloatArray
     link_s: FloatArray
     edge_s: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageCosts:
+    """What a message costs beside what is computed, in seconds."""
+
+    device_s: float
+    edge_s: float
+    """That of a few kB."""
+    edge_s_per_byte: float
+    delay_s: float
+    """From handing a message over on one machine to its being taken up on the other."""
+    message_bytes: int
+    """What a message takes on the wire beside its tensors."""
+
+    def on(self, link: Link) -> Link:
+        """The link with these costs, and with what a message takes up on a wire."""
+        return msgspec.structs.replace(
+            link,
+            delay_s=self.delay_s,
+            message_bytes=self.message_bytes,
+            message_device_s=self.device_s,
+            message_edge_s=self.edge_s,
+            receive_s_per_byte=self.edge_s_per_byte,
+        )
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

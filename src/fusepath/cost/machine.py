@@ -9,7 +9,7 @@ import msgspec
 from fusepath import jsonfile
 from fusepath.cost.fit import FitError
 from fusepath.cost.latency import Charge
-from fusepath.cost.work import layer_ops, ops_per_position, positions
+from fusepath.cost.operations import layer_ops, ops_per_position, positions
 from fusepath.errors import FileFormatError
 from fusepath.units import parse_flop_per_s
 

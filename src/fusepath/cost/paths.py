@@ -27,12 +27,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from fusepath.arrays import FloatArray, IntArray
     from fusepath.cost.compression import Compression
     from fusepath.cost.latency import Charge, LatencyModel
     from fusepath.graph import ModelGraph
-
-    FloatArray = NDArray[np.float64]
-    IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

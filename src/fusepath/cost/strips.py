@@ -10,20 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusepath.cost.compression import crossing
-from fusepath.cost.work import bytes_per_element
+from fusepath.cost.operations import bytes_per_element
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
+    from fusepath.arrays import FloatArray, IntArray
     from fusepath.cost.compression import Compression
     from fusepath.cost.convention import Convention
     from fusepath.cost.latency import Charge, LatencyModel
     from fusepath.tiling import Mark, StripRows
-
-    FloatArray = NDArray[np.float64]
-    IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from onnx import GraphProto, ModelProto
 
@@ -15,11 +15,8 @@ from fusepath.onnx_io.nodes import present
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
+    from fusepath.arrays import Array
     from fusepath.onnx_io.model import Model
-
-    Array = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

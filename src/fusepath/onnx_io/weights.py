@@ -6,7 +6,7 @@ encoded, decoded and copied again, session by session.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from onnx import StringStringEntryProto, TensorProto, numpy_helper
@@ -14,9 +14,8 @@ from onnx import StringStringEntryProto, TensorProto, numpy_helper
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from numpy.typing import NDArray
+    from fusepath.arrays import Array
 
-    Array = NDArray[Any]
 
 LEAST_BYTES = 1024
 """Smaller constants stay in the graph: shape inference may want to look at them."""

@@ -8,17 +8,17 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from fusepath.errors import InfeasibleError, InputError, UnsupportedOperatorError
+from fusepath.plan.candidate import Candidate, ranked
+from fusepath.plan.families.single_cut import no_fused_layers
+from fusepath.plan.families.strips import search_stream
+from fusepath.plan.families.tiles import improve_minimizing_waiting, search_minimizing_waiting
 from fusepath.plan.fluid import fluid_bound_ns
-from fusepath.plan.found import Found, ranked
-from fusepath.plan.offload import MAX_PATHS
-from fusepath.plan.single_cut import no_fused_layers
-from fusepath.plan.stream import search_stream
-from fusepath.plan.tilings import improve_minimizing_waiting, search_minimizing_waiting
+from fusepath.plan.plan import MAX_PATHS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from fusepath.plan.found import Search
+    from fusepath.plan.request import PlanRequest
     from fusepath.plan.setting import Setting
 
 AUTO_LIMIT_S = 1.0
@@ -27,7 +27,7 @@ _MOST_SIZES = 400
 """Strips are mostly better than tiles of any sizes, so ``auto`` does not look long for those."""
 
 
-def search_auto(setting: Setting, search: Search) -> Found:
+def search_auto(setting: Setting, search: PlanRequest) -> Candidate:
     """The best of all families within a time limit: never worse than the best single cut.
 
     Where no single cut keeps to the constraints, the others are tried until one does.
@@ -41,7 +41,7 @@ def search_auto(setting: Setting, search: Search) -> Found:
     return _Families(setting, search).best
 
 
-def search_shortlist(setting: Setting, search: Search) -> Found:
+def search_shortlist(setting: Setting, search: PlanRequest) -> Candidate:
     """What `search_auto` finds, then the best single cut, both ends and MW's equal tiles.
 
     These others need not be the next best.
@@ -52,7 +52,7 @@ def search_shortlist(setting: Setting, search: Search) -> Found:
     """
     families = _Families(setting, search)
     best = families.best
-    beside: list[Found] = []
+    beside: list[Candidate] = []
     if families.single_cuts is not None:
         nfl, *later = families.single_cuts.all
         ends = ((setting.graph.depth + 1,), (1,))
@@ -68,13 +68,13 @@ class _Families:
     None stands for a family in which nothing was found.
     """
 
-    def __init__(self, setting: Setting, search: Search) -> None:
+    def __init__(self, setting: Setting, search: PlanRequest) -> None:
         if search.grid is not None or search.tau is not None:
             raise InputError("auto chooses for itself: leave out --grid and --tau")
         self._setting, self._search = setting, search
         self._limit_s = AUTO_LIMIT_S if search.time_limit_s is None else search.time_limit_s
         self._until_s = time.perf_counter() + self._limit_s
-        self._found: list[Found] = []
+        self._found: list[Candidate] = []
         self._reason: InfeasibleError | None = None
 
     @property
@@ -83,7 +83,7 @@ class _Families:
         return sum(found.evaluated for found in self._found)
 
     @cached_property
-    def best(self) -> Found:
+    def best(self) -> Candidate:
         """The best plans of all families that there is time for."""
         bound_ns = fluid_bound_ns(self._setting)
         for _ in self._in_turn():
@@ -96,37 +96,39 @@ class _Families:
             raise InfeasibleError(f"{self._reason}; neither tiles nor strips were found that do")
         return ranked(self._found, self._search.top).rated(bound_ns, self.evaluated)
 
-    def _in_turn(self) -> Iterator[Found | None]:
+    def _in_turn(self) -> Iterator[Candidate | None]:
         yield self.single_cuts
         yield self.strips
         yield self.equal_tiles
         yield self.unequal_tiles
 
     @cached_property
-    def single_cuts(self) -> Found | None:
+    def single_cuts(self) -> Candidate | None:
         """All of them, best first."""
         every = replace(self._search, top=self._setting.graph.depth + 1)
         return self._searched(no_fused_layers, every)
 
     @cached_property
-    def strips(self) -> Found | None:
+    def strips(self) -> Candidate | None:
         """Strips that reuse their halos."""
         return self._searched(search_stream, self._search)
 
     @cached_property
-    def equal_tiles(self) -> Found | None:
+    def equal_tiles(self) -> Candidate | None:
         """MW's best."""
         return self._searched(search_minimizing_waiting, self._search)
 
     @cached_property
-    def unequal_tiles(self) -> Found | None:
-        """Found from equal ones."""
+    def unequal_tiles(self) -> Candidate | None:
+        """Candidate from equal ones."""
         if self.equal_tiles is None:
             return None
         improve = partial(improve_minimizing_waiting, equal=self.equal_tiles)
         return self._searched(improve, replace(self._search, most_sizes=_MOST_SIZES))
 
-    def _searched(self, family: Callable[[Setting, Search], Found], search: Search) -> Found | None:
+    def _searched(
+        self, family: Callable[[Setting, PlanRequest], Candidate], search: PlanRequest
+    ) -> Candidate | None:
         left_s = self._until_s - time.perf_counter()
         # Until something is found, and for what is asked for later, the limit starts anew.
         limit_s = left_s if self._found and left_s > 0 else self._limit_s

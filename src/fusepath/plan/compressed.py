@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from fusepath.cost import Compression
-    from fusepath.plan.offload import Plan
+    from fusepath.plan.plan import Plan
     from fusepath.plan.setting import Setting
 
 

@@ -23,19 +23,15 @@ from fusepath.cost import (
     path_costs,
     result_bytes,
 )
-from fusepath.plan.problem import Problem, nanoseconds, ns
+from fusepath.schedule.problem import Problem, nanoseconds, ns
 from fusepath.tiling import Grid, check_tileable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
+    from fusepath.arrays import IntArray
     from fusepath.graph import ModelGraph
     from fusepath.tiling import TileSizes
-
-    FloatArray = NDArray[np.float64]
-    IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

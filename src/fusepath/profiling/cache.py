@@ -15,8 +15,8 @@ import msgspec
 
 from fusepath import jsonfile
 from fusepath.errors import FileFormatError
-from fusepath.execute.runner import runtime_version
 from fusepath.profiling.profile import SETTINGS_VERSION, ProfileReport, Settings, profile_machine
+from fusepath.runtime.runner import runtime_version
 from fusepath.version import VERSION
 
 if TYPE_CHECKING:

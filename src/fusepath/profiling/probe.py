@@ -16,7 +16,7 @@ from fusepath.cost import Link
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from fusepath.execute.client import MessageCosts
+    from fusepath.cost import MessageCosts
 
 SIZES_BYTES = (1_000, 4_000, 16_000, 64_000, 256_000, 1_000_000, 4_000_000)
 _ROUNDS = 9

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from fusepath.cost import RUNTIME, FitError, MachineProfile, fit_error, strip_costs
-from fusepath.execute.measure import (
+from fusepath.profiling.layers import (
     WAIT_S,
     Measurement,
     deepest_strips,
@@ -19,7 +19,7 @@ from fusepath.execute.measure import (
     strips_s,
     whole_time,
 )
-from fusepath.execute.timing import time_call
+from fusepath.profiling.timing import time_call
 from fusepath.tiling import Grid
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from fusepath.plan import Schedule
+    from fusepath.schedule import Schedule
     from fusepath.study import Curves, Example, Fig4
 
 # Okabe and Ito's palette, told apart with any colour vision; styles tell the curves apart in print.

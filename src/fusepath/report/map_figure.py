@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from fusepath.arrays import FloatArray
     from fusepath.study import Cell, GainMap
 
-    FloatArray = NDArray[np.float64]
 
 LEVELS = (1.05, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0, 20.0, 50.0)
 FORMATS = (".png", ".svg")

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from fusepath.errors import VerificationError
-from fusepath.plan import (
+from fusepath.schedule import (
     NS_PER_S,
     Problem,
     Schedule,
     brute_force,
     evaluate,
     minimizing_waiting,
+    play,
     problem_of_paths,
     violations,
 )
-from fusepath.simulate import play
 
 PATHS = (
     ((2, 2), (2, 2), (2, 2)),

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from fusepath.cost import ComputeRate, Convention, Link, cut_bytes, layer_ops, named_convention
 from fusepath.errors import VerificationError
 from fusepath.onnx_io import load_model
-from fusepath.plan import ALGORITHMS, Search, Setting, violations
-from fusepath.simulate import play
+from fusepath.plan import ALGORITHMS, PlanRequest, Setting
+from fusepath.schedule import play, violations
 from fusepath.study.link_bound import shared_link_bound_ns
 from fusepath.study.published import published
 from fusepath.study.spec import LAST_TAU, RATES_MB_PER_S, Fig4Spec, Network
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from fusepath.graph import ModelGraph
-    from fusepath.plan import Found
+    from fusepath.plan import Candidate
 
 _SEARCHES = {
-    "nfl": ("nfl", Search()),
-    "bf-2x2": ("bf", Search(grid=Grid(2, 2))),
-    "mw-2x2": ("mw", Search(grid=Grid(2, 2))),
-    "mw-kxk": ("mw", Search()),
-    LAST_TAU: ("mw", Search()),
+    "nfl": ("nfl", PlanRequest()),
+    "bf-2x2": ("bf", PlanRequest(grid=Grid(2, 2))),
+    "mw-2x2": ("mw", PlanRequest(grid=Grid(2, 2))),
+    "mw-kxk": ("mw", PlanRequest()),
+    LAST_TAU: ("mw", PlanRequest()),
 }
 _REPLAYED_PATHS = 4096
 """Larger plans are checked by the rules, but not played out event by event."""
@@ -286,7 +286,7 @@ def _result(name: str, setting: Setting, last: Result | None) -> Result:
     )
 
 
-def _check(name: str, setting: Setting, found: Found) -> None:
+def _check(name: str, setting: Setting, found: Candidate) -> None:
     """Hold a plan against the rules, and against an engine that shares no code with planning."""
     problem = setting.problem(found.tau, found.grid)
     wrong = violations(problem, found.schedule)

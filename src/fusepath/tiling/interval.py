@@ -12,9 +12,7 @@ from fusepath.errors import GeometryError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from numpy.typing import NDArray
-
-    IntArray = NDArray[np.int64]
+    from fusepath.arrays import IntArray
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -31,11 +31,8 @@ from fusepath.tiling.tiling import check_tileable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
+    from fusepath.arrays import IntArray
     from fusepath.graph import ModelGraph, Operator
-
-    IntArray = NDArray[np.int64]
 
 
 Mark = tuple[int, int]

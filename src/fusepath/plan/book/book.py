@@ -12,8 +12,8 @@ from fusepath import jsonfile
 from fusepath.cost import Link
 from fusepath.errors import InputError
 from fusepath.plan.book.steps import Steps
-from fusepath.plan.offload import Plan
-from fusepath.plan.problem import NS_PER_S
+from fusepath.plan.plan import Plan
+from fusepath.schedule.problem import NS_PER_S
 from fusepath.timeline import Timeline
 from fusepath.units import format_bytes_per_s
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fusepath.graph import ModelGraph
-    from fusepath.plan.schedule import Schedule
+    from fusepath.schedule.schedule import Schedule
 
 BOOK_VERSION = 1
 

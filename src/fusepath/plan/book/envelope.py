@@ -10,11 +10,9 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
+    from fusepath.arrays import FloatArray
     from fusepath.plan.book.rate_curve import RateCurve
 
-    FloatArray = NDArray[np.float64]
 
 _ROUNDING = 1e-9
 

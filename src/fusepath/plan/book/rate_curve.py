@@ -17,18 +17,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from fusepath.plan.problem import NS_PER_S
+from fusepath.schedule.problem import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
+    from fusepath.arrays import FloatArray
     from fusepath.cost import Convention, Link
     from fusepath.plan.book.steps import Steps
-    from fusepath.plan.schedule import Schedule
+    from fusepath.schedule.schedule import Schedule
 
-    FloatArray = NDArray[np.float64]
     Pace = TypeVar("Pace", float, FloatArray)
 
 _ROUNDING = 1e-9

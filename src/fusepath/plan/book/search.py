@@ -19,7 +19,7 @@ from fusepath.plan.book.rate_curve import crossing, follows_lines, rate_curve
 from fusepath.plan.book.steps import steps_of
 from fusepath.plan.fluid import fluid_bound_s
 from fusepath.plan.planner import Described, make_plan
-from fusepath.plan.problem import NS_PER_S
+from fusepath.schedule.problem import NS_PER_S
 from fusepath.units import format_bytes_per_s
 from fusepath.version import VERSION
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fusepath.cost import Link
     from fusepath.plan.book.rate_curve import Line, RateCurve
     from fusepath.plan.book.steps import Steps
-    from fusepath.plan.offload import Plan
+    from fusepath.plan.plan import Plan
     from fusepath.plan.setting import Setting
 
     Progress = Callable[[int, int, str], None]

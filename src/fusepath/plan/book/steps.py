@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from fusepath.plan.problem import NS_PER_S, Problem, nanoseconds, ns
-from fusepath.plan.realize import problem_of_plan
-from fusepath.plan.schedule import evaluate
+from fusepath.plan.timing import problem_of_plan
+from fusepath.schedule.problem import NS_PER_S, Problem, nanoseconds, ns
+from fusepath.schedule.schedule import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fusepath.cost import Convention, Link
-    from fusepath.plan.offload import Plan
-    from fusepath.plan.schedule import Schedule
+    from fusepath.plan.plan import Plan
     from fusepath.plan.setting import Setting
+    from fusepath.schedule.schedule import Schedule
 
 
 class Steps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

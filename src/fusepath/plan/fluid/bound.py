@@ -47,14 +47,12 @@ import numpy as np
 
 from fusepath.plan.fluid.min_cut import INFINITE, FlowNetwork
 from fusepath.plan.fluid.shares import Shares, shares_of
-from fusepath.plan.problem import NS_PER_S
+from fusepath.schedule.problem import NS_PER_S
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from fusepath.arrays import FloatArray
     from fusepath.plan.setting import Setting
 
-    FloatArray = NDArray[np.float64]
 
 _TOLERANCE = 1e-9
 _MOST_ROUNDS = 200

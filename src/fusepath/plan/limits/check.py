@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from fusepath.graph import ModelGraph, Operator
     from fusepath.plan.limits.constraints import Constraints
-    from fusepath.plan.offload import Plan
+    from fusepath.plan.plan import Plan
     from fusepath.tiling import Box, StripTiling
 
     Area = Callable[[str], float]

@@ -1,4 +1,4 @@
-"""How much memory the device needs for its share of a plan, as `fusepath.execute` holds it."""
+"""How much memory the device needs for its share of a plan, as `fusepath.runtime` holds it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,9 @@ from fusepath.tiling import aligned_regions
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
+    from fusepath.arrays import IntArray
     from fusepath.graph import ModelGraph, Operator
     from fusepath.tiling import StripTiling, Tiling
-
-    IntArray = NDArray[np.int64]
 
 
 def element_bytes(graph: ModelGraph, tensor: str) -> int:

@@ -1,1 +1,0 @@
-"""The two machines for real: sessions in ONNX Runtime, tensors over gRPC."""

@@ -1,0 +1,1 @@
+"""What an application uses: sessions, runs, trials of promising plans."""

@@ -1,0 +1,1 @@
+"""Kinds of plans, each with a search of its own."""

@@ -1,0 +1,154 @@
+"""The first search: fused layers, cuts and places where segments end; no numbers of strips yet."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fusepath.plan.families.strips.layer import chain, spread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from fusepath.arrays import FloatArray
+    from fusepath.plan.families.strips.layer import Layer
+
+
+_EDGES = 24
+"""Places where a segment may end."""
+_EDGES_OF_THREE = 12
+_SHORT_LIST = 16
+_WORTH_REFINING = 1.15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outline:
+    """Cuts and ends of segments, and a makespan that reckons with a usual number of strips."""
+
+    makespan_s: float
+    tau: int
+    cuts: tuple[int, ...]
+    edges: tuple[int, ...]
+    """Fused rows where segments end; the last is the height."""
+
+
+def short_list(layers: Mapping[int, Layer], until_s: float) -> tuple[list[Outline], int]:
+    """Candidates that are worth refining, and how many were looked at.
+
+    Args:
+        layers: by ``tau``, the most promising first.
+        until_s: when to look at no more.
+    """
+    short: list[Outline] = []
+    evaluated = 0
+    best_s = math.inf
+    for layer in layers.values():
+        if short and time.perf_counter() >= until_s:
+            break
+        for candidate in _pairs(layer, lambda: best_s):  # noqa: B023 - read at once
+            evaluated += 1
+            if candidate.makespan_s < best_s * _WORTH_REFINING:
+                short.append(candidate)
+                best_s = min(best_s, candidate.makespan_s)
+    short = _diverse(short)
+    for candidate in tuple(short[:2]):
+        if time.perf_counter() >= until_s:
+            break
+        triples = list(_with_third(layers[candidate.tau], candidate))
+        evaluated += len(triples)
+        better = [item for item in triples if item.makespan_s < candidate.makespan_s]
+        short += sorted(better, key=lambda item: item.makespan_s)[:2]
+    return short, evaluated
+
+
+def _diverse(candidates: Sequence[Outline]) -> list[Outline]:
+    """The best ones, but for every fused layer and number of segments only one.
+
+    Fixed costs can turn the order of what the first search found; neighbours would all turn alike.
+    """
+    best: dict[tuple[int, int], Outline] = {}
+    for candidate in sorted(candidates, key=lambda item: item.makespan_s):
+        best.setdefault((candidate.tau, len(candidate.cuts)), candidate)
+    return list(best.values())[:_SHORT_LIST]
+
+
+def _pairs(layer: Layer, best_s: Callable[[], float]) -> Iterator[Outline]:
+    """Two segments (one, where the other is empty): the best sizes of every pair of cuts."""
+    edges = spread(layer.height, _EDGES)
+    bounds_s = layer.pair_bounds_s
+    first: dict[int, FloatArray] = {}
+    second: dict[tuple[int, int], FloatArray] = {}
+    bottom = np.full_like(edges, layer.height)
+    for flat in np.argsort(bounds_s, axis=None):
+        above, below = (int(at) + 1 for at in divmod(int(flat), bounds_s.shape[1]))
+        if bounds_s[above - 1, below - 1] >= best_s():
+            return
+        if not {above, below} <= layer.allowed_cuts:
+            continue
+        resume = max(above, below)
+        if above not in first:
+            first[above] = layer.strips_of(above, None, edges, None)
+        if (below, resume) not in second:
+            second[below, resume] = layer.strips_of(below, edges, bottom, resume)
+        times = chain(np.concatenate([first[above], second[below, resume]], axis=-1))
+        if layer.constraints:
+            segments = ((above, None, edges, None), (below, edges, bottom, resume))
+            times = np.where(layer.keep_to_totals(segments), times, np.inf)
+        at = int(times.argmin())
+        if np.isinf(times[at]):
+            continue
+        yield _candidate(layer, float(times[at]), (above, below), (int(edges[at]), layer.height))
+
+
+def _with_third(layer: Layer, best: Outline) -> Iterator[Outline]:
+    """A third segment with any cut, put anywhere into the order of two."""
+    edges = spread(layer.height, _EDGES_OF_THREE)
+    pairs = np.array(list(itertools.combinations_with_replacement(edges, 2)))
+    bottom = np.full(len(pairs), layer.height)
+    two = best.cuts if len(best.cuts) == 2 else (best.cuts[0], best.cuts[0])
+    for cut in sorted(layer.allowed_cuts):
+        for at in range(3):
+            cuts = (*two[:at], cut, *two[at:])
+            segments = (
+                (cuts[0], None, pairs[:, 0], None),
+                (cuts[1], pairs[:, 0], pairs[:, 1], max(cuts[0], cuts[1])),
+                (cuts[2], pairs[:, 1], bottom, max(cuts[1], cuts[2])),
+            )
+            strips = [layer.strips_of(*segment) for segment in segments]
+            times = chain(np.concatenate(strips, axis=-1))
+            if layer.constraints:
+                times = np.where(layer.keep_to_totals(segments), times, np.inf)
+            least = int(times.argmin())
+            if np.isinf(times[least]):
+                continue
+            first, second = (int(edge) for edge in pairs[least])
+            yield _candidate(layer, float(times[least]), cuts, (first, second, layer.height))
+
+
+def _candidate(
+    layer: Layer, time_s: float, cuts: tuple[int, ...], edges: tuple[int, ...]
+) -> Outline:
+    """Without its empty segments, and with neighbours of the same cut joined."""
+    kept_cuts: list[int] = []
+    kept_edges: list[int] = []
+    start = 0
+    for cut, edge in zip(cuts, edges, strict=True):
+        if edge == start:
+            continue
+        if kept_cuts and kept_cuts[-1] == cut:
+            kept_edges[-1] = edge
+        else:
+            kept_cuts.append(cut)
+            kept_edges.append(edge)
+        start = edge
+    return Outline(
+        makespan_s=time_s + layer.tail_s + layer.down_s + layer.fixed_s(kept_cuts),
+        tau=layer.rows.tau,
+        cuts=tuple(kept_cuts),
+        edges=tuple(kept_edges),
+    )

@@ -1,0 +1,147 @@
+"""From a candidate to segments: numbers of strips and exact sizes."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fusepath.plan.families.strips.layer import makespan_of
+from fusepath.plan.plan import Segment
+from fusepath.tiling import resume_layers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from fusepath.plan.families.strips.layer import Layer
+    from fusepath.plan.families.strips.outlines import Outline
+
+
+_STEPS = (-8, -4, -2, -1, 1, 2, 4, 8)
+"""Fused rows by which the end of a segment is moved."""
+_SHORT_STEPS = (-2, -1, 1, 2)
+_STRIP_COUNTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96)
+
+Counts = tuple[int, int]
+"""Numbers of a segment's releases, and of its steps to the last row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refined:
+    """Segments with their strips."""
+
+    tau: int
+    segments: tuple[Segment, ...]
+    excess: float
+    """By how much they exceed the constraints, relative to these; 0 if they do not."""
+    makespan_s: float
+    tried: int
+
+
+def refine(layer: Layer, candidate: Outline, *, until_s: float) -> Refined:
+    """Numbers of strips and exact sizes, fixed costs included: one at a time, then two.
+
+    To exceed the constraints less is better than anything else.
+    """
+    cuts = candidate.cuts
+    edges = list(candidate.edges)
+    counts: list[Counts] = [(8, 2)] * len(edges)
+    tried = 0
+    best: tuple[float, float] | None = None
+
+    def improves(edges: Sequence[int], counts: Sequence[Counts]) -> bool:
+        nonlocal tried, best
+        tried += 1
+        segments = _segments(layer, cuts, edges, counts)
+        time_s = makespan_of(layer, segments)
+        if best is not None and best[0] == 0 and not time_s < best[1] * (1 - 1e-6):
+            return False
+        excess = layer.excess(segments)
+        if best is not None and (excess, time_s) >= (best[0], best[1] * (1 - 1e-6)):
+            return False
+        best = excess, time_s
+        return True
+
+    improved = improves(edges, counts)
+    while improved and time.perf_counter() < until_s:
+        improved = False
+        for index in range(len(counts)):
+            for other in _other_counts(counts, index):
+                if improves(edges, other):
+                    counts, improved = other, True
+        for index in range(len(edges) - 1):
+            for moved in _moved(edges, index, _STEPS):
+                if improves(moved, counts):
+                    edges, improved = moved, True
+        if not improved:
+            for moved, other in _both_changed(edges, counts):
+                if improves(moved, other):
+                    edges, counts, improved = moved, other, True
+                    break
+    assert best is not None  # the first try improves on nothing
+    return Refined(
+        tau=candidate.tau,
+        segments=_segments(layer, cuts, edges, counts),
+        excess=best[0],
+        makespan_s=best[1],
+        tried=tried,
+    )
+
+
+def _other_counts(counts: Sequence[Counts], index: int) -> Iterator[list[Counts]]:
+    """One segment with another number of releases, or of steps to the last row."""
+    releases, rows = counts[index]
+    pairs = [(count, rows) for count in (0, *_STRIP_COUNTS)]
+    pairs += [(releases, count) for count in _STRIP_COUNTS]
+    for pair in pairs:
+        yield [*counts[:index], pair, *counts[index + 1 :]]
+
+
+def _moved(edges: Sequence[int], index: int, steps: Sequence[int]) -> Iterator[list[int]]:
+    """One segment with another end, as far as there is room."""
+    for step in steps:
+        moved = [*edges[:index], edges[index] + step, *edges[index + 1 :]]
+        if np.diff([0, *moved]).min() >= 1:
+            yield moved
+
+
+def _both_changed(
+    edges: Sequence[int], counts: Sequence[Counts]
+) -> Iterator[tuple[list[int], list[Counts]]]:
+    """One segment with another end and another number of strips.
+
+    A longer segment may be better with more strips, and with those alone.
+    """
+    for index in range(len(edges) - 1):
+        for moved in _moved(edges, index, _SHORT_STEPS):
+            for other in _other_counts(counts, index):
+                yield moved, other
+
+
+def _segments(
+    layer: Layer,
+    cuts: Sequence[int],
+    edges: Sequence[int],
+    counts: Sequence[Counts],
+) -> tuple[Segment, ...]:
+    """Segments from their ends and, for each, numbers of releases and of steps to the last row."""
+    source, fused = layer.rows.graph.input.name, layer.rows.graph.frontier(layer.rows.tau)[0]
+    segments: list[Segment] = []
+    ranges = list(itertools.pairwise([0, *edges]))
+    resumes = resume_layers(layer.rows.tau, cuts, ranges)
+    for cut, (start, stop), (releases, steps), resume in zip(
+        cuts, ranges, counts, resumes, strict=True
+    ):
+        first = int(layer.rows.begins(resume)[source][start])
+        last = int(layer.rows.stops[source][stop]) - 1
+        evenly = {first + (last - first) * (i + 1) // releases for i in range(releases)}
+        released = sorted(rows for rows in evenly if first < rows)
+        most = released[-1] if released else 0
+        done = min(max(int(layer.rows.ready[fused][most]), start), stop - 1)
+        rows = sorted({done + (stop - done) * (i + 1) // steps for i in range(steps)} - {done})
+        marks = [(item, 0) for item in released] + [(most, item) for item in rows]
+        segments.append(Segment(start=start, stop=stop, cut=cut, strips=tuple(marks)))
+    return tuple(segments)

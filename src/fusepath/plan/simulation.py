@@ -1,0 +1,28 @@
+"""A plan played event by event on the machines of a setting."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fusepath.plan.timing import problem_of_plan
+from fusepath.schedule import play
+
+if TYPE_CHECKING:
+    from fusepath.plan.plan import Plan
+    from fusepath.plan.setting import Setting
+    from fusepath.timeline import Timeline
+
+
+def simulate(plan: Plan, setting: Setting) -> Timeline:
+    """Predict what a plan does on the machines of a setting (which need not be the plan's own).
+
+    Args:
+        plan: order and cuts.
+        setting: network, machines and link to play it on.
+
+    Raises:
+        FileFormatError: the plan is for another model.
+    """
+    plan.check(setting.graph)
+    problem, cuts = problem_of_plan(setting, plan)
+    return play(problem, [path - 1 for path in plan.order], cuts)

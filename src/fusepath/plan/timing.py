@@ -1,0 +1,80 @@
+"""The scheduling problem that a plan answers, on any machines or with measured times."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fusepath.plan.families.strips import strip_problem
+from fusepath.plan.setting import Setting
+from fusepath.schedule.problem import nanoseconds, ns
+from fusepath.schedule.schedule import evaluate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fusepath.graph import ModelGraph
+    from fusepath.plan.plan import Plan
+    from fusepath.schedule.problem import Problem
+    from fusepath.timeline import Timeline
+
+
+def problem_of_plan(setting: Setting, plan: Plan) -> tuple[Problem, tuple[int, ...]]:
+    """The problem, and which of its cuts (1-based, by path) the plan has chosen.
+
+    A strip knows only the cut of its segment, so its problem has that one cut, number 1.
+
+    Args:
+        setting: the machines and the link, which need not be those that the plan was made for.
+        plan: a plan that has been checked against the setting's network.
+    """
+    if plan.segments:
+        return strip_problem(setting, plan.tau, plan.segments), (1,) * len(plan.cuts)
+    return setting.problem(plan.tau, plan.tiles, plan.sizes), plan.cuts
+
+
+def predict(
+    graph: ModelGraph,
+    plan: Plan,
+    *,
+    device_s: Sequence[float],
+    sent_bytes: Sequence[int],
+    edge_s: Sequence[float],
+    tail_s: float,
+) -> Timeline:
+    """What a plan will do, from measured times of its very paths in place of a cost model.
+
+    Args:
+        graph: the plan's network.
+        plan: a plan that has been checked against it; its link is taken as it is.
+        device_s: seconds of each path (0-based) on the device.
+        sent_bytes: what each path sends.
+        edge_s: seconds of each path on the edge server.
+        tail_s: seconds of the layers behind the paths.
+    """
+    setting = Setting(
+        graph=graph,
+        device=plan.device,
+        edge=plan.edge,
+        link=plan.link,
+        convention=plan.convention,
+    )
+    paths = len(plan.cuts)
+    back_ns = None
+    if plan.segments:  # what a strip returns is known, however long it takes to compute
+        back_ns = strip_problem(setting, plan.tau, plan.segments).back_ns
+    returned = 0.0 if back_ns is None else back_ns[:, 0]
+    messages = plan.link.messages(np.array(sent_bytes), returned)
+    order = np.array(plan.order) - 1
+    receiving_s = np.empty(paths)
+    receiving_s[order] = plan.link.receiving_s(np.array(sent_bytes)[order])
+    problem = setting.assemble(
+        class_of=tuple(range(paths)),
+        device_ns=nanoseconds(np.array(device_s) + messages.device_s)[:, None],
+        link_ns=nanoseconds(messages.link_s)[:, None],
+        edge_ns=nanoseconds(np.array(edge_s) + messages.edge_s + receiving_s)[:, None],
+        back_ns=back_ns,
+        tail_ns=ns(tail_s),
+    )
+    return evaluate(problem, [number - 1 for number in plan.order], [1] * paths).timeline()

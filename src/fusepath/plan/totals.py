@@ -1,0 +1,94 @@
+"""What a plan computes and sends in all, counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fusepath.cost import crossing, layer_macs
+from fusepath.tiling import StripTiling
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fusepath.cost import Compression, Convention
+    from fusepath.graph import ModelGraph
+    from fusepath.plan.candidate import Candidate
+    from fusepath.plan.plan import Segment
+    from fusepath.plan.setting import Setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanTotals:
+    """What a plan computes and sends in all, halos counted."""
+
+    device_macs: int
+    edge_macs: int
+    up_bytes: int
+
+
+def totals_of(setting: Setting, found: Candidate) -> PlanTotals:
+    """Count the MACs on both machines and the bytes sent up."""
+    graph, tau, cuts = setting.graph, found.tau, found.cuts
+    if found.segments:
+        return strip_totals(
+            graph, tau, found.segments, setting.convention, compression=setting.compression
+        )
+    if found.grid.paths == 1 and tau == graph.depth and found.sizes is None:
+        (cut,) = cuts
+        macs = [layer_macs(graph, index) for index in range(1, graph.depth + 1)]
+        return PlanTotals(
+            device_macs=sum(macs[: cut - 1]),
+            edge_macs=sum(macs[cut - 1 :]),
+            up_bytes=round(setting.crossing(cut).sent_bytes),
+        )
+    costs = setting.counting.costs(tau, found.grid, found.sizes)
+    sending = setting.costs(tau, found.grid, found.sizes) if setting.compression else costs
+    chosen = (costs.class_of, np.array(cuts) - 1)
+    tail = sum(layer_macs(graph, index) for index in range(tau + 1, graph.depth + 1))
+    return PlanTotals(
+        device_macs=round(costs.device_s[chosen].sum()),
+        edge_macs=round(costs.edge_s[chosen].sum()) + tail,
+        up_bytes=int(sending.up_bytes[sending.class_of, np.array(cuts) - 1].sum()),
+    )
+
+
+def strip_totals(
+    graph: ModelGraph,
+    tau: int,
+    segments: tuple[Segment, ...],
+    convention: Convention,
+    *,
+    compression: Mapping[str, Compression] = MappingProxyType({}),
+) -> PlanTotals:
+    """Count a stream plan strip by strip, from the rows that each strip adds."""
+    strips = StripTiling(
+        graph,
+        tau,
+        bands=tuple(item.band() for item in segments),
+        cuts=tuple(item.cut for item in segments),
+    )
+    device = edge = 0
+    sent = 0.0
+    for strip, (index, _, _) in enumerate(strips.strips):
+        cut = segments[index].cut
+        for layer in graph.layers[:tau]:
+            macs = 0
+            for op in layer.operators:
+                begin, end = strips.new_rows(strip, op.outputs[0])
+                macs += op.work.macs * (end - begin) * graph.tensors[op.outputs[0]].size(1)
+            if layer.index < cut:
+                device += macs
+            else:
+                edge += macs
+        for name in graph.sent(cut):
+            begin, end = strips.new_rows(strip, name)
+            tensor = graph.tensors[name]
+            elements = tensor.channels * (end - begin) * tensor.size(1)
+            per_element = crossing(graph, name, convention, compression)
+            sent += elements * per_element.sent_bytes
+    tail = sum(layer_macs(graph, index) for index in range(tau + 1, graph.depth + 1))
+    return PlanTotals(device_macs=device, edge_macs=edge + tail, up_bytes=round(sent))

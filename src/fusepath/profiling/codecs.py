@@ -1,0 +1,192 @@
+"""What lossless codecs make of the tensors that cuts send, measured on a sample image."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fusepath.cost import Compression
+from fusepath.errors import ImageError
+from fusepath.onnx_io import build_submodel
+from fusepath.runtime.codecs import CODECS, find_codec, is_installed
+from fusepath.runtime.pixels import to_model_input
+from fusepath.runtime.runner import Runner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from fusepath.arrays import Array
+    from fusepath.cost import Machine
+    from fusepath.onnx_io import Model
+    from fusepath.plan import InputFormat, Setting
+    from fusepath.runtime.codecs import Codec
+
+
+_PIECES = 8
+"""A map is encoded in so many bands of rows, as a plan would: small pieces have fixed costs."""
+_LEAST_S = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One codec on one tensor, on this machine."""
+
+    tensor: str
+    compression: Compression
+    raw_bytes: int
+
+
+def named_codecs(compress: str) -> list[str]:
+    """``auto`` means all codecs that are installed, ``off`` none, anything else one.
+
+    Raises:
+        InputError: there is no such codec, or it is not installed.
+    """
+    if compress == "off":
+        return []
+    if compress == "auto":
+        return [name for name in CODECS if is_installed(name)]
+    find_codec(compress)
+    return [compress]
+
+
+def cut_tensors(model: Model, image: Array, form: InputFormat) -> Iterator[tuple[str, Array]]:
+    """Every tensor that some cut sends, once, with its value for an image.
+
+    The input comes as it travels; the others in the order in which the layers make them.
+
+    Raises:
+        ImageError: the image is not the model's input.
+    """
+    graph = model.graph
+    if tuple(image.shape) != graph.input.shape:
+        raise ImageError(
+            f"the sample is {list(image.shape)}, but '{graph.name}' takes "
+            f"{list(graph.input.shape)} (N, C, H, W)"
+        )
+    sent = to_model_input(image, form) if form.dtype == "float32" else image
+    if sent.dtype.name != form.dtype:
+        raise ImageError(f"the sample is {sent.dtype.name}, but the plan sends {form.dtype}")
+    yield graph.input.name, sent
+    seen = {graph.input.name}
+    values: dict[str, Array] = {graph.input.name: to_model_input(image, form)}
+    for index in range(1, graph.depth):
+        sub = build_submodel(model, index, index)
+        runner = Runner(sub.data, weights=sub.weights, outputs=sub.outputs)
+        values |= runner.run({name: values[name] for name in sub.inputs})
+        values = {name: values[name] for name in graph.frontier(index)}
+        for name in graph.sent(index + 1):
+            if name not in seen:
+                seen.add(name)
+                yield name, values[name]
+
+
+def sample_codecs(
+    name: str, value: Array, codecs: Iterable[str], *, repeats: int = 3
+) -> Iterator[Sample]:
+    """Encode and decode a tensor with every codec; the least time of the repeats counts.
+
+    Args:
+        name: of the tensor.
+        value: (N, C, H, W) is encoded in bands of rows, anything else whole.
+        codecs: their names.
+        repeats: of encoding and of decoding.
+
+    Raises:
+        InputError: a codec is unknown or not installed.
+    """
+    pieces = [value]
+    if value.ndim == 4 and value.shape[2] >= _PIECES:
+        pieces = np.array_split(value, _PIECES, axis=2)
+    for codec_name in codecs:
+        codec = find_codec(codec_name)
+        pairs = [(codec.encode(piece), piece) for piece in pieces]
+        encode_s = _least_s(partial(_encode, codec, pieces), repeats)
+        decode_s = _least_s(partial(_decode, codec, pairs), repeats)
+        sent = sum(min(len(data), piece.nbytes) for data, piece in pairs)
+        yield Sample(
+            tensor=name,
+            raw_bytes=value.nbytes,
+            compression=Compression(
+                codec=codec_name,
+                ratio=max(sent, 1) / value.nbytes,
+                encode_s_per_byte=encode_s / value.nbytes,
+                decode_s_per_byte=decode_s / value.nbytes,
+            ),
+        )
+
+
+def _encode(codec: Codec, pieces: Sequence[Array]) -> None:
+    for piece in pieces:
+        codec.encode(piece)
+
+
+def _decode(codec: Codec, pairs: Sequence[tuple[bytes, Array]]) -> None:
+    for data, piece in pairs:
+        codec.decode(data, piece.dtype, piece.shape)
+
+
+def measured_compression(
+    model: Model,
+    image: Array,
+    form: InputFormat,
+    setting: Setting,
+    *,
+    codecs: Sequence[str],
+) -> dict[str, list[Compression]]:
+    """By tensor, what codecs save and cost on the machines of a setting.
+
+    Codecs are timed here. A machine that runs the network so many times slower than this one is
+    taken to run codecs so many times slower as well.
+
+    Args:
+        model: the network.
+        image: a sample; how sparse maps are, depends on it.
+        form: how the image travels.
+        setting: the machines.
+        codecs: names; without any, nothing is measured.
+
+    Raises:
+        InputError: a codec is unknown or not installed.
+        ImageError: the image is not the model's input.
+    """
+    if not codecs:
+        return {}
+    here_s = _network_s(model, to_model_input(image, form))
+    slower = {
+        "device": _total_s(setting, setting.device) / here_s,
+        "edge": _total_s(setting, setting.edge) / here_s,
+    }
+    return {
+        name: [item.compression.on(**slower) for item in sample_codecs(name, value, codecs)]
+        for name, value in cut_tensors(model, image, form)
+    }
+
+
+def _network_s(model: Model, values: Array, repeats: int = 5) -> float:
+    graph = model.graph
+    sub = build_submodel(model, 1, graph.depth)
+    whole = Runner(sub.data, weights=sub.weights)
+    feeds = {graph.input.name: values}
+    whole.run(feeds)
+    return max(_least_s(lambda: whole.run(feeds), repeats), _LEAST_S)
+
+
+def _total_s(setting: Setting, machine: Machine) -> float:
+    graph = setting.graph
+    return sum(
+        machine.layer_s(graph, index, setting.convention) for index in range(1, graph.depth + 1)
+    )
+
+
+def _least_s(run: Callable[[], object], repeats: int) -> float:
+    least_s = float("inf")
+    for _ in range(repeats):
+        started_s = time.perf_counter()
+        run()
+        least_s = min(least_s, time.perf_counter() - started_s)
+    return least_s

@@ -1,0 +1,324 @@
+"""Measuring a model on this machine: layers whole and in pieces, ranges of them, and strips."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import platform
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+import numpy as np
+
+from fusepath.cost import (
+    RUNTIME,
+    LayerTime,
+    MachineProfile,
+    fixed_part_s,
+    ops_per_position,
+    strip_costs,
+)
+from fusepath.errors import GeometryError
+from fusepath.onnx_io import build_submodel
+from fusepath.plan import InputFormat
+from fusepath.profiling.timing import Timing, time_call
+from fusepath.runtime.runner import PROVIDER, Runner, runtime_version
+from fusepath.runtime.strip_stage import StripStage
+from fusepath.tiling import Band, Box, Grid, StripRows, StripTiling, Tiling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from fusepath.arrays import Array
+    from fusepath.onnx_io import Model
+
+
+FITTED_GRIDS = (Grid(4, 1), Grid(16, 1), Grid(2, 2), Grid(4, 4))
+"""Grids a tile of which is timed for a layer's cost of a piece and of a position."""
+WAIT_S = 0.003
+"""In a run a machine waits for its next piece. What it computed with has left the caches by then,
+which costs the piece some time whatever its size."""
+_RANGES = 10
+"""Ranges of layers that show what a wait costs."""
+FITTED_STRIPS = 3, 12
+"""Strips in which a shallow and a deep range of layers are run, to see what they cost together."""
+_LARGEST_SHARE = 0.8
+"""A piece that is nearly all of the layer tells nothing about pieces."""
+
+
+@dataclass(frozen=True, slots=True)
+class PieceTime:
+    """A measured piece of one layer."""
+
+    grid: Grid
+    share: float
+    """Part of the layer's positions that is computed."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LayerMeasurement:
+    """One layer by itself."""
+
+    whole: Timing
+    pieces: tuple[PieceTime, ...]
+
+    @property
+    def fixed_s(self) -> float:
+        """What each piece costs, however small."""
+        return fixed_part_s(
+            self.whole.seconds, [(item.share, item.seconds) for item in self.pieces]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A profile, and the layers that it was made from."""
+
+    profile: MachineProfile
+    layers: tuple[LayerMeasurement, ...]
+
+    @property
+    def layers_s(self) -> float:
+        """Sum of all layers, each by itself: not quite the network's time."""
+        return _sum_s(self.layers)
+
+
+class Profiler(Protocol):
+    """Says how long each layer of a model takes on this machine."""
+
+    def __call__(self, model: Model, *, threads: int) -> MachineProfile:
+        """The profile."""
+
+
+def measure_layers(
+    model: Model,
+    *,
+    threads: int = 1,
+    repeats: int = 5,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> MachineProfile:
+    """The profile of this machine for a model, measured once; see `measure`."""
+    return measure(model, threads=threads, repeats=repeats, progress=progress).profile
+
+
+def measure(
+    model: Model,
+    *,
+    threads: int = 1,
+    repeats: int = 5,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Measurement:
+    """Time every layer by itself and scale the times so that they add up to the whole network.
+
+    Each layer is a session of its own, which costs it conversions that it would not pay inside
+    the network; the scaling takes that out in total. Layers that can be tiled are timed on tiles
+    as well: what does not shrink with the positions is their fixed part. What a call costs after a
+    wait comes from tiles of ranges of layers.
+
+    Args:
+        model: what to measure.
+        threads: threads of one operator.
+        repeats: runs of every layer and piece.
+        progress: called with (layers done, layers in all).
+    """
+    graph = model.graph
+    measured: list[LayerMeasurement] = []
+    for index, item in enumerate(each_layer(model, FITTED_GRIDS, threads, repeats), 1):
+        measured.append(item)
+        progress(index, graph.depth)
+    whole = whole_time(model, threads=threads, repeats=repeats)
+    scale = whole.seconds / _sum_s(measured)
+    call_s = min((item.fixed_s for item in measured if item.fixed_s > 0), default=0.0)
+    profile = MachineProfile(
+        model_sha256=graph.sha256,
+        layers=tuple(
+            LayerTime(
+                name=layer.name,
+                seconds=item.whole.seconds * scale,
+                fixed_s=max(item.fixed_s - call_s, 0.0) * scale,
+                spread=item.whole.spread,
+            )
+            for layer, item in zip(graph.layers, measured, strict=True)
+        ),
+        threads=threads,
+        call_overhead_s=call_s * scale + _waking_s(model, threads, repeats),
+        machine=f"{platform.machine()}, {os.cpu_count()} cores",
+        software=runtime_version(),
+        provider=PROVIDER,
+    )
+    return Measurement(
+        profile=_with_strips(model, profile, threads, repeats), layers=tuple(measured)
+    )
+
+
+def _sum_s(layers: Sequence[LayerMeasurement]) -> float:
+    return sum(item.whole.seconds for item in layers)
+
+
+def whole_time(model: Model, *, threads: int = 1, repeats: int = 5) -> Timing:
+    """The whole network, in the normal form, which is what runs.
+
+    ONNX Runtime folds more of it than of some originals.
+    """
+    sub = build_submodel(model, 1, model.graph.depth)
+    whole = Runner(sub.data, weights=sub.weights, threads=threads)
+    feeds = {model.graph.input.name: _image(model)}
+    return time_call(lambda: whole.run(feeds), repeats, threads=threads)
+
+
+def each_layer(
+    model: Model, grids: Sequence[Grid], threads: int, repeats: int
+) -> Iterator[LayerMeasurement]:
+    """Every layer by itself: on its whole maps, and on a middle tile of those grids that fit."""
+    graph = model.graph
+    values: dict[str, Array] = {graph.input.name: _image(model)}
+    for index in range(1, graph.depth + 1):
+        sub = build_submodel(model, index, index)
+        runner = Runner(sub.data, weights=sub.weights, outputs=sub.outputs, threads=threads)
+        feeds = {name: values[name] for name in sub.inputs}
+        whole = _timed(runner, feeds, threads, repeats)
+        pieces = []
+        main = max(
+            graph.layers[index - 1].operators, key=lambda op: ops_per_position(op, RUNTIME)
+        ).outputs[0]
+        for grid, regions in _tiles(model, grids, index, index):
+            share = regions[main].area / (graph.tensors[main].size(0) * graph.tensors[main].size(1))
+            if share > _LARGEST_SHARE:
+                continue
+            tile = {
+                name: np.ascontiguousarray(
+                    value[:, :, regions[name].rows.slice(), regions[name].cols.slice()]
+                )
+                for name, value in feeds.items()
+            }
+            pieces.append(PieceTime(grid, share, _timed(runner, tile, threads, repeats).seconds))
+        yield LayerMeasurement(whole, tuple(pieces))
+        values |= runner.run(feeds)
+        values = {name: values[name] for name in graph.frontier(index)}
+
+
+def _waking_s(model: Model, threads: int, repeats: int) -> float:
+    """How much longer a call takes after a wait than right after the same call."""
+    depth = model.graph.tileable_layers
+    bounds = [depth * part // _RANGES for part in range(_RANGES + 1)]
+    differences = []
+    for begin, last in itertools.pairwise(bounds):
+        for _, _, run in range_tiles(model, (Grid(4, 4),), begin + 1, last, threads=threads):
+            again = time_call(run, repeats, threads=threads)
+            waited = time_call(run, repeats, wait_s=WAIT_S, threads=threads)
+            differences.append(waited.seconds - again.seconds)
+    return max(float(np.median(differences)), 0.0) if differences else 0.0
+
+
+def range_tiles(
+    model: Model, grids: Sequence[Grid], first: int, last: int, *, threads: int = 1
+) -> Iterator[tuple[Grid, dict[str, Box], Callable[[], object]]]:
+    """Middle tiles of layers ``first … last``: the regions computed, and a call that does it.
+
+    Nothing for a range without layers.
+    """
+    if first > last:
+        return
+    sub = build_submodel(model, first, last)
+    runner = Runner(sub.data, weights=sub.weights, outputs=sub.outputs, threads=threads)
+    rng = np.random.default_rng(0)
+    for grid, regions in _tiles(model, grids, first, last):
+        feeds = {
+            name: rng.random(
+                (1, model.graph.tensors[name].channels, *regions[name].shape), dtype=np.float32
+            )
+            for name in sub.inputs
+        }
+        yield grid, regions, lambda feeds=feeds: runner.run(feeds)  # type: ignore[misc] # a default
+
+
+def _tiles(
+    model: Model, grids: Sequence[Grid], first: int, last: int
+) -> Iterator[tuple[Grid, dict[str, Box]]]:
+    """The regions of a middle tile, where the range can be tiled so."""
+    graph = model.graph
+    if last > graph.tileable_layers:
+        return
+    for grid in grids:
+        if grid.rows <= graph.fused_size(last, 0) and grid.cols <= graph.fused_size(last, 1):
+            middle = grid.rows // 2 * grid.cols + grid.cols // 2
+            yield grid, Tiling(graph, last, grid).session_regions(middle, first, last)
+
+
+def _with_strips(
+    model: Model, profile: MachineProfile, threads: int, repeats: int
+) -> MachineProfile:
+    """The profile with what strips cost beyond pieces.
+
+    Few thick strips show by what factor rows cost more; many thin ones what a strip itself costs.
+    Both come from the least relative errors over all.
+    """
+    depth = model.graph.tileable_layers
+    equations, measured_s = [], []
+    for upto, count in itertools.product((depth // 2, depth), FITTED_STRIPS):
+        rows = deepest_strips(upto, model, max(FITTED_STRIPS))
+        if rows is None:
+            continue
+        taken_s = strips_s(model, rows, count, threads=threads, repeats=repeats)
+        costs = strip_costs(rows, device=profile, edge=profile, convention=RUNTIME)
+        rows_s = float(costs.per_row[0, rows.tau] @ costs.stops[:, rows.height])
+        equations.append((rows_s / taken_s, count * rows.tau / taken_s))
+        measured_s.append(1 - count * profile.piece_s(1, rows.tau) / taken_s)
+    if not equations:
+        return profile
+    factor, strip_layer_s = np.linalg.lstsq(np.array(equations), np.array(measured_s))[0]
+    return msgspec.structs.replace(
+        profile, strip_layer_s=max(float(strip_layer_s), 0.0), strip_factor=max(float(factor), 1.0)
+    )
+
+
+def strips_s(
+    model: Model, rows: StripRows, count: int, *, threads: int = 1, repeats: int = 5
+) -> float:
+    """Seconds of layers ``1 … tau`` in so many strips, one after the other as a plan has them."""
+    image = _image(model)
+    source = model.graph.input.name
+    needed = int(rows.stops[source][-1])
+    marks = [(needed * i // count, 0) for i in range(1, count)]
+    band = Band(0, rows.height, (*marks, (marks[-1][0], rows.height)))
+    tiling = StripTiling(model.graph, rows.tau, (band,), (rows.tau + 1,))
+    form = InputFormat(dtype="float32")
+    stage = StripStage(model, tiling, form, 1, rows.tau, threads=threads)
+    taken_s = 0.0
+    memory: dict[object, dict[str, Array]] = {}
+    for strip in range(tiling.paths):
+        stage.prepare(strip)
+        begin, end = tiling.new_rows(strip, source)
+        piece = {source: image[:, :, begin:end]} if begin < end else {}
+        run = partial(stage.run, strip, piece)
+        taken_s += time_call(
+            lambda run=run, before=memory: run(dict(before)),  # type: ignore[misc] # defaults
+            repeats,
+            wait_s=WAIT_S,
+            threads=threads,
+        ).seconds
+        memory = dict(memory)
+        run(memory)
+    return taken_s
+
+
+def deepest_strips(upto: int, model: Model, height: int) -> StripRows | None:
+    """The deepest fused layer up to one that is high enough for strips; None if there is none."""
+    for tau in range(upto, 0, -1):
+        with suppress(GeometryError):
+            rows = StripRows(model.graph, tau)
+            if rows.height >= height:
+                return rows
+    return None
+
+
+def _timed(runner: Runner, feeds: Mapping[str, Array], threads: int, repeats: int) -> Timing:
+    return time_call(lambda: runner.run(feeds), repeats, threads=threads)
+
+
+def _image(model: Model) -> Array:
+    return np.random.default_rng(0).random(model.graph.input.shape, dtype=np.float32)

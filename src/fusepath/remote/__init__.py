@@ -1,0 +1,1 @@
+"""Between two machines: the only home of gRPC."""

@@ -1,0 +1,55 @@
+"""What a message costs either machine, found out with pieces for which nothing is computed.
+
+Processor time tells it, not the clock: while one message is dealt with, paths are computed, and
+what it takes from those is what counts. A machine of several processors does both at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+import numpy as np
+
+from fusepath.remote.messages import encode_all
+from fusepath.remote.wire import fusepath_pb2 as pb
+
+PIECE_BYTES = 3 * 16 * 64
+"""Some rows of a picture, as strips send them."""
+LARGE_BYTES = 2**15
+"""What receiving costs by the byte, larger pieces show."""
+MOST_BYTES = 2**20
+MESSAGES = 24
+LARGE_MESSAGES = 8
+WARM_UP = 4
+"""Messages that come first and do not count."""
+MOST_MESSAGES = 1024
+PAUSE_S = 0.002
+"""Between messages. Without any they are dealt with in batches, which is cheaper."""
+MESSAGE_BYTES = 100
+"""What a message takes on the wire beside its tensors: their names, types, shapes and checksums,
+frames of HTTP/2 and gRPC (about 55 bytes), and the headers of a packet that is not full (half of
+one, on average, of 80)."""
+
+
+def piece(size_bytes: int = PIECE_BYTES) -> pb.Piece:
+    """One message with so many bytes of content."""
+    return pb.Piece(path=1, tensors=encode_all({"piece": np.zeros(size_bytes, dtype=np.uint8)}))
+
+
+def expected(message: pb.Piece) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """What such a message must hold, whatever its size."""
+    size_bytes = sum(len(tensor.data) for tensor in message.tensors)
+    return {"piece": ("uint8", (min(size_bytes, MOST_BYTES),))}
+
+
+def busy_s() -> float:
+    """Processor time of this process so far, over the processors that it may use."""
+    return time.process_time() / processors()
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

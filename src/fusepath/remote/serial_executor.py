@@ -1,0 +1,50 @@
+"""Work that must be done in order, on threads that others use as well."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+
+class SerialExecutor:
+    """Runs jobs one after the other, in the order in which they come.
+
+    The thread that ends a job has the next one run, so nothing waits for whoever handed the jobs
+    in. After each job all others that wait for the pool have their turn.
+    """
+
+    def __init__(self, pool: Executor) -> None:
+        self._pool = pool
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._busy = False
+
+    def submit(self, run: Callable[[], Any]) -> Future[Any]:
+        """Run it once all that came before has ended, whether it went well or not."""
+        future: Future[Any] = Future()
+        with self._lock:
+            self._waiting.append((run, future))
+            idle, self._busy = not self._busy, True
+        if idle:
+            self._pool.submit(self._next)
+        return future
+
+    def _next(self) -> None:
+        with self._lock:
+            run, future = self._waiting.popleft()
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(run())
+            except Exception as error:
+                future.set_exception(error)
+        with self._lock:
+            self._busy = bool(self._waiting)
+            more = self._busy
+        if more:
+            self._pool.submit(self._next)

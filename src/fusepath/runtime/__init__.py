@@ -1,0 +1,1 @@
+"""Carrying a plan out on one machine: the only home of ONNX Runtime."""

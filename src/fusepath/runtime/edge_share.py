@@ -1,0 +1,228 @@
+"""The edge server's share of a plan, made ready: sessions are built, warm and timed."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fusepath.runtime.layout import Paths
+from fusepath.runtime.packing import EncodedTensor, pack
+from fusepath.runtime.pixels import check_form
+from fusepath.runtime.stage import WholeStage, make_stage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fusepath.arrays import Array
+    from fusepath.onnx_io import Model
+    from fusepath.plan import Plan
+    from fusepath.runtime.stage import Memory, Pieces, Stage
+
+
+from fusepath.runtime.stages import prepare_stages, stages_macs, usable_codecs
+
+_LEAST_ROUNDS, _MOST_ROUNDS = 2, 7
+_REHEARSAL_S = 0.25
+"""Seconds after which a rehearsal begins no further round."""
+
+
+@dataclass(frozen=True, slots=True)
+class FusedLayer:
+    """One inference on the edge server: maps that paths fill, and what strips remember."""
+
+    maps: Pieces
+    memory: Memory = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeTimes:
+    """Seconds of every path (0-based) and of the layers behind them, measured on this machine."""
+
+    paths_s: tuple[float, ...]
+    tail_s: float
+
+
+class EdgeShare:
+    """The edge server's share of a plan: every path from its cut on, and the tail."""
+
+    def __init__(self, model: Model, plan: Plan, *, threads: int = 1) -> None:
+        check_form(plan.input, model)
+        self._model = model
+        self.plan = plan
+        self.codecs = usable_codecs(plan)
+        self._paths = Paths.of(model, plan)
+        self._stages: dict[int, Stage] = {
+            cut: make_stage(model, self._paths, plan.input, cut, plan.tau, threads=threads)
+            for cut in sorted(set(plan.cuts))
+            if cut <= plan.tau
+        }
+        prepare_stages(self._stages, plan)
+        self._expected = [self._arrives(path) for path in range(len(plan.cuts))]
+        depth = model.graph.depth
+        self._tail = (
+            WholeStage(model, plan.input, plan.tau + 1, depth, threads=threads)
+            if plan.tau < depth
+            else None
+        )
+
+    @property
+    def has_tail(self) -> bool:
+        """Whether layers are left behind the fused layer."""
+        return self._tail is not None
+
+    def predecessors(self) -> dict[int, int]:
+        """Paths (0-based) that wait for another path, and that other."""
+        return self._paths.predecessors()
+
+    def expected(self, path: int) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """(dtype, shape) of every tensor that path (0-based) arrives with."""
+        return self._expected[path]
+
+    def _arrives(self, path: int) -> dict[str, tuple[str, tuple[int, ...]]]:
+        graph = self._model.graph
+        shapes = {
+            name: self._paths.piece_shape(self._model, path, name)
+            for name in graph.sent(self.plan.cuts[path])
+        }
+        return {
+            name: (
+                self.plan.input.dtype if name == graph.input.name else graph.tensors[name].dtype,
+                shape,
+            )
+            for name, shape in shapes.items()
+            if shape is not None
+        }
+
+    def new_fused(self) -> FusedLayer:
+        """Room for the fused layer of one inference."""
+        graph = self._model.graph
+        return FusedLayer(
+            {
+                name: np.zeros(graph.tensors[name].shape, dtype=graph.tensors[name].dtype)
+                for name in graph.frontier(self.plan.tau)
+            }
+        )
+
+    def compute(self, path: int, pieces: Mapping[str, Array], fused: FusedLayer) -> None:
+        """Take a path from its cut to the fused layer and put its share in place."""
+        stage = self._stages.get(self.plan.cuts[path])
+        shares = stage.run(path, pieces, fused.memory) if stage is not None else pieces
+        for name, share in shares.items():
+            if self._paths.tiling is None:
+                fused.maps[name] = np.asarray(share)
+                continue
+            box = self._paths.box(path, name)
+            assert box is not None  # a share is never empty
+            fused.maps[name][:, :, box.rows.slice(), box.cols.slice()] = share
+
+    @cached_property
+    def returning(self) -> frozenset[int] | None:
+        """Paths (0-based) that return a part of the outputs each; None for one whole result."""
+        return self._paths.returning(self.plan)
+
+    def part(self, path: int, fused: FusedLayer) -> Pieces:
+        """The rows of the outputs that a path (0-based) has made."""
+        boxes = {name: self._paths.box(path, name) for name in self._model.graph.outputs}
+        return {
+            name: fused.maps[name][:, :, box.rows.slice(), box.cols.slice()]
+            for name, box in boxes.items()
+            if box is not None
+        }
+
+    def compute_tail(self, fused: FusedLayer) -> Pieces:
+        """The outputs, once all paths are in place."""
+        values = fused.maps
+        if self._tail is not None:
+            values = self._tail.run(0, values, fused.memory)
+        return {name: np.asarray(values[name]) for name in self._model.graph.outputs}
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference on the edge server."""
+        return stages_macs(self._stages, self.plan) + (self._tail.macs(0) if self._tail else 0)
+
+    @property
+    def sessions(self) -> int:
+        """Number of sessions in memory."""
+        return sum(stage.sessions for stage in self._stages.values()) + (self._tail is not None)
+
+    def finish(self, path: int, received: Mapping[str, EncodedTensor], fused: FusedLayer) -> None:
+        """Decode what a path (0-based) has arrived with, and compute it.
+
+        Raises:
+            ProtocolError: a tensor does not decode.
+        """
+        pieces = {name: item.value() for name, item in received.items()}
+        self.compute(path, pieces, fused)
+
+    def _blank(self, path: int) -> dict[str, EncodedTensor]:
+        """A path as it could arrive: zeros; random in every other place of what is encoded."""
+        expected = self.expected(path)
+        values = {name: np.zeros(shape, dtype=dtype) for name, (dtype, shape) in expected.items()}
+        for name in values.keys() & self.codecs.keys():
+            flat = values[name].reshape(-1)
+            flat[::2] = 1 + 254 * np.random.default_rng(0).random(flat[::2].shape)
+        return {
+            name: value if isinstance(value, EncodedTensor) else EncodedTensor.plain(name, value)
+            for name, value in pack(values, self.codecs).items()
+        }
+
+    def rehearse(self, *, wait_s: float = 0.0) -> EdgeTimes:
+        """Run everything on blank pieces a few times: the first image pays for no warming up.
+
+        Of tiles that are alike, one is timed for all.
+
+        Args:
+            wait_s: idle time before each path, as there will be while the link is busy; a machine
+                that has just been idle is slower.
+
+        Returns:
+            The median time of every path and of the tail, which is none where parts return.
+        """
+        alike = self._alike()
+        blanks = {path - 1: self._blank(path - 1) for path in self.plan.order if path - 1 in alike}
+        assert self.macs >= 0  # counted now, not while a device waits
+        self._round(blanks, wait_s=0.0)
+        begun_s = time.perf_counter()
+        rounds: list[dict[int | None, float]] = []
+        while len(rounds) < _LEAST_ROUNDS or (
+            len(rounds) < _MOST_ROUNDS and time.perf_counter() - begun_s < _REHEARSAL_S
+        ):
+            rounds.append(self._round(blanks, wait_s=wait_s))
+        median_s = {key: statistics.median(times[key] for times in rounds) for key in rounds[0]}
+        return EdgeTimes(tuple(median_s[path] for path in alike), median_s[None])
+
+    def _round(
+        self, blanks: Mapping[int, Mapping[str, EncodedTensor]], *, wait_s: float
+    ) -> dict[int | None, float]:
+        """Seconds of every path that there is a blank piece for, and, under None, of the tail."""
+        fused = self.new_fused()
+        times: dict[int | None, float] = {}
+        for path, blank in blanks.items():
+            time.sleep(wait_s)
+            started_s = time.perf_counter()
+            self.finish(path, blank, fused)
+            times[path] = time.perf_counter() - started_s
+        started_s = time.perf_counter()
+        if self.returning is None:
+            self.compute_tail(fused)
+        times[None] = time.perf_counter() - started_s
+        return times
+
+    def _alike(self) -> list[int]:
+        """For every path (0-based), the first one that takes as long."""
+        paths = range(len(self.plan.cuts))
+        if self.predecessors():
+            return list(paths)  # no strip is like another
+        first: dict[object, int] = {}
+        return [first.setdefault(self._likeness(path), path) for path in paths]
+
+    def _likeness(self, path: int) -> object:
+        stage = self._stages.get(self.plan.cuts[path])
+        macs = stage.macs(path) if stage is not None else 0
+        return self.plan.cuts[path], tuple(sorted(self.expected(path).items())), macs

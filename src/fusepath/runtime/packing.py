@@ -1,0 +1,74 @@
+"""A tensor as it travels: its bytes, perhaps made fewer by a lossless codec."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fusepath.protocol.conversation import ProtocolError
+from fusepath.runtime.codecs import CODECS, DamagedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fusepath.arrays import Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedTensor:
+    """Bytes, and what they are the bytes of."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes
+    codec: str = ""
+    """That ``data`` is encoded with; empty for row-major little-endian elements."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes as it is sent."""
+        return len(self.data)
+
+    @classmethod
+    def plain(cls, name: str, value: Array) -> EncodedTensor:
+        """A tensor that no codec has touched."""
+        data = np.ascontiguousarray(value).tobytes()
+        return cls(name=name, dtype=value.dtype.name, shape=value.shape, data=data)
+
+    def value(self) -> Array:
+        """The tensor.
+
+        Raises:
+            ProtocolError: the data are none that the codec has made of such a tensor.
+        """
+        dtype = np.dtype(self.dtype)
+        if not self.codec:
+            return np.frombuffer(self.data, dtype=dtype).reshape(self.shape)
+        try:
+            return CODECS[self.codec].decode(self.data, dtype, self.shape)
+        except DamagedError as error:
+            raise ProtocolError(
+                f"tensor '{self.name}' does not decode as {self.codec}: {error}"
+            ) from error
+
+
+def pack(
+    values: Mapping[str, Array], codecs: Mapping[str, str]
+) -> dict[str, Array | EncodedTensor]:
+    """Encode the tensors that have a codec (installed here); one that grows stays as it is."""
+    packed: dict[str, Array | EncodedTensor] = dict(values)
+    for name, value in values.items():
+        if name in codecs:
+            data = CODECS[codecs[name]].encode(value)
+            if len(data) < value.nbytes:
+                packed[name] = EncodedTensor(
+                    name=name,
+                    dtype=value.dtype.name,
+                    shape=value.shape,
+                    data=data,
+                    codec=codecs[name],
+                )
+    return packed

@@ -1,0 +1,81 @@
+"""Running an ONNX model: the only place that knows ONNX Runtime."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnxruntime as ort
+
+from fusepath.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fusepath.arrays import Array
+
+
+PROVIDER = "CPUExecutionProvider"
+
+
+class Runner:
+    """One ONNX Runtime session on the CPU.
+
+    Args:
+        data: a serialised ONNX model.
+        weights: values of the constants that it declares as external data; they are not copied.
+        outputs: names to return, in this order; None returns all.
+        threads: threads for one operator; 1 keeps a shared machine predictable.
+
+    Raises:
+        ModelError: ONNX Runtime cannot load the model.
+    """
+
+    def __init__(
+        self,
+        data: bytes,
+        *,
+        weights: Mapping[str, Array] = MappingProxyType({}),
+        outputs: Sequence[str] | None = None,
+        threads: int = 1,
+    ) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4  # errors come back as exceptions
+        # Spinning threads would steal the core from whoever shares it.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # The session points into these, and ONNX Runtime does not keep them alive.
+        self._weights = [ort.OrtValue.ortvalue_from_numpy(value) for value in weights.values()]
+        options.add_external_initializers(list(weights), self._weights)
+        try:
+            self._session = ort.InferenceSession(data, sess_options=options, providers=[PROVIDER])
+        except Exception as error:
+            raise ModelError(f"ONNX Runtime cannot load the model: {_first_line(error)}") from error
+        self.outputs = (
+            tuple(outputs)
+            if outputs is not None
+            else tuple(item.name for item in self._session.get_outputs())
+        )
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Outputs by name.
+
+        Raises:
+            ModelError: ONNX Runtime cannot run the model on these inputs.
+        """
+        try:
+            values = self._session.run(list(self.outputs), dict(inputs))
+        except Exception as error:
+            raise ModelError(f"ONNX Runtime cannot run the model: {_first_line(error)}") from error
+        return {name: np.asarray(value) for name, value in zip(self.outputs, values, strict=True)}
+
+
+def runtime_version() -> str:
+    """Name and version of the engine."""
+    return f"onnxruntime {ort.__version__}"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__

@@ -1,0 +1,6 @@
+"""Proven optima of scheduling problems: label setting, and a MILP as a second opinion."""
+
+from fusepath.schedule.exact.milp import milp
+from fusepath.schedule.exact.search import exact
+
+__all__ = ["exact", "milp"]

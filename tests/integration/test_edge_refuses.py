@@ -380,7 +380,7 @@ def test_a_client_that_leaves_in_the_middle_leaves_nothing_behind(prepared):
         gate.wait(TIMEOUT_S)
 
     for _ in range(5):
-        call = prepared.Infer(messages(), timeout=TIMEOUT_S)
+        call = prepared.Infer(uploads(), timeout=TIMEOUT_S)
         assert sent.acquire(timeout=TIMEOUT_S)
         call.cancel()
     gate.set()
@@ -392,7 +392,7 @@ def test_devices_at_the_same_time_each_get_their_own_result(prepared):
     device = DeviceShare(model(), good_plan())
     turns = threading.Barrier(2, timeout=TIMEOUT_S)
 
-    def messages(image: np.ndarray) -> Iterator[pb.Upload]:
+    def uploads(image: np.ndarray) -> Iterator[pb.Upload]:
         sent = {n: messages.encode_all(device.compute(n - 1, image)) for n in good_plan().order}
         yield start()
         for number, tensors in sent.items():
@@ -401,7 +401,7 @@ def test_devices_at_the_same_time_each_get_their_own_result(prepared):
 
     with ThreadPoolExecutor(2) as pool:
         answers = list(
-            pool.map(lambda image: list(prepared.Infer(messages(image), timeout=TIMEOUT_S)), images)
+            pool.map(lambda image: list(prepared.Infer(uploads(image), timeout=TIMEOUT_S)), images)
         )
 
     expected = {"output": ("float32", (1, 1000))}

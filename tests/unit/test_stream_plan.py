@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import msgspec
 import pytest
 
-from fusepath.cost import RUNTIME, ComputeRate, LayerTime, MachineProfile, parse_link
+from fusepath.cost import CONVENTIONS, RUNTIME, ComputeRate, LayerTime, MachineProfile, parse_link
 from fusepath.errors import FileFormatError, InfeasibleError, InputError
 from fusepath.onnx_io import Model, load_model
 from fusepath.plan import (
@@ -19,6 +20,8 @@ from fusepath.plan import (
     simulate,
     strip_problem,
 )
+from fusepath.plan.families.strips.layer import layer_of, makespan_of
+from fusepath.plan.limits.constraints import NO_CONSTRAINTS
 from fusepath.runtime.device_share import DeviceShare
 from fusepath.runtime.edge_share import EdgeShare
 from fusepath.schedule import evaluate, violations
@@ -66,6 +69,27 @@ def test_the_event_engine_agrees_with_the_planner(squeezenet):
     plan = make_plan(setting, "stream")
 
     assert set(simulate(plan, setting).spans) == set(plan.timeline.spans)
+
+
+@pytest.mark.parametrize("name", ["parallel-edge", "no-contention"])
+def test_strips_wait_for_the_strips_that_they_go_on_from(squeezenet, name):
+    """More workers on the edge server do not help: each strip reads rows of the one before."""
+    setting = setting_of(squeezenet, device="1GFLOPS", edge="2GFLOPS", link="12MB/s")
+    setting = replace(setting, convention=CONVENTIONS[name])
+
+    plan = make_plan(setting, "stream")
+
+    served = [span for span in plan.timeline.on(Lane.EDGE) if span.path]
+    assert len(served) > 2
+    assert all(before.end_s <= after.start_s for before, after in pairwise(served))
+    assert [span.path for span in served] == sorted(span.path or 0 for span in served)
+    problem, cuts = problem_of_plan(setting, plan)
+    schedule = evaluate(problem, range(problem.paths), cuts)
+    assert violations(problem, schedule) == []
+    assert simulate(plan, setting).end_s == plan.makespan_s
+    assert makespan_of(layer_of(setting, plan.tau, NO_CONSTRAINTS), plan.segments) == pytest.approx(
+        plan.makespan_s, abs=1e-7
+    )
 
 
 def test_reusing_halos_beats_one_cut_and_tiles_on_squeezenet(squeezenet):

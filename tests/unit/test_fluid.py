@@ -9,10 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fusepath.cost import RUNTIME, Compression, ComputeRate, Link, Regions
+from fusepath.cost import (
+    RUNTIME,
+    Compression,
+    ComputeRate,
+    LayerTime,
+    Link,
+    Machine,
+    MachineProfile,
+    Regions,
+)
 from fusepath.errors import InfeasibleError, UnsupportedOperatorError
+from fusepath.graph import ModelGraph
 from fusepath.onnx_io import load_model
-from fusepath.plan import PlanRequest, Setting
+from fusepath.plan import PlanRequest, Setting, make_plan
 from fusepath.plan.fluid import fluid_bound, fluid_bound_s
 from fusepath.plan.fluid.bound import best_weights_for
 from fusepath.plan.fluid.min_cut import INFINITE, FlowNetwork
@@ -21,7 +31,7 @@ from fusepath.plan.planner import ALGORITHMS
 from fusepath.schedule import NS_PER_S, evaluate
 from fusepath.schedule.exact import exact
 from fusepath.tiling import Grid
-from tests.networks import networks
+from tests.networks import networks, skipped_input, untileable
 
 ROUNDING_S = 1e-6
 """Schedules are in whole nanoseconds, the bound is not."""
@@ -42,8 +52,8 @@ def small_settings(draw) -> Setting:
     )
     return Setting(
         graph=graph,
-        device=ComputeRate(draw(st.sampled_from([1e4, 1e5, 1e6]))),
-        edge=ComputeRate(draw(st.sampled_from([1e5, 1e6, 1e7]))),
+        device=draw(machines(graph, [1e4, 1e5, 1e6])),
+        edge=draw(machines(graph, [1e5, 1e6, 1e7])),
         link=Link(
             up_bytes_per_s=draw(st.sampled_from([1e3, 1e4, 1e5])),
             down_bytes_per_s=1e5,
@@ -51,9 +61,29 @@ def small_settings(draw) -> Setting:
             message_bytes=draw(st.sampled_from([0, 300])),
             message_device_s=draw(st.sampled_from([0.0, 0.001])),
             message_edge_s=draw(st.sampled_from([0.0, 0.001])),
+            receive_s_per_byte=draw(st.sampled_from([0.0, 1e-6])),
         ),
         convention=convention,
         compression=draw(codecs(graph)),
+    )
+
+
+@st.composite
+def machines(draw, graph: ModelGraph, rates: list[float]) -> Machine:
+    """A rate, or the profile of a machine that has this rate besides its fixed times."""
+    rate = ComputeRate(draw(st.sampled_from(rates)))
+    if draw(st.booleans()):
+        return rate
+    fixed_s = draw(st.sampled_from([0.0, 1e-4]))
+    layers = [rate.layer_s(graph, index, RUNTIME) for index in range(1, graph.depth + 1)]
+    return MachineProfile(
+        model_sha256=graph.sha256,
+        layers=tuple(
+            LayerTime(name="", seconds=seconds + fixed_s, fixed_s=fixed_s) for seconds in layers
+        ),
+        call_overhead_s=draw(st.sampled_from([0.0, 1e-3])),
+        strip_factor=draw(st.sampled_from([1.0, 1.5])),
+        strip_layer_s=draw(st.sampled_from([0.0, 1e-5])),
     )
 
 
@@ -85,6 +115,7 @@ def test_no_tiling_and_no_single_cut_beats_the_bound(setting: Setting, data):
     bound_s = fluid_bound_s(setting)
     whole_s = fluid_bound_s(setting, whole_result=True)
 
+    assert 0 <= bound_s <= whole_s
     whole = setting.whole_problem()
     for cut in range(1, whole.cuts + 1):
         makespan_s = evaluate(whole, (0,), (cut,)).makespan_ns / NS_PER_S
@@ -126,7 +157,7 @@ def test_the_bound_solves_its_linear_programme(setting: Setting):
 
 def _programme(highspy, setting: Setting) -> float:
     """The linear programme of the docstring, written down again for a general solver."""
-    shares = shares_of(setting)
+    shares, link = shares_of(setting), setting.link
     layers = len(shares.device_s)
     joined = setting.graph.tileable_layers < setting.graph.depth
     solver = highspy.Highs()
@@ -136,14 +167,15 @@ def _programme(highspy, setting: Setting) -> float:
     b = [0.0] + [solver.addVariable(lb=0, ub=1) for _ in range(layers)]
     for layer in range(1, layers + 1):
         solver.addConstr(a[layer] + b[layer] >= 1)
-    device = makespan * 1.0
-    link, edge = makespan * 1.0, makespan * max(setting.convention.edge_workers, 1)
+    device = makespan - link.message_device_s
+    up = makespan - link.message_bytes / link.up_bytes_per_s
+    edge = makespan * max(setting.convention.edge_workers, 1) - link.message_edge_s
     for layer in range(1, layers + 1):
         device = device - a[layer] * shares.device_s[layer - 1]
         edge = edge - b[layer] * shares.edge_s[layer - 1]
     for flow in shares.flows:
         sent = solver.addVariable(lb=0, ub=1)
-        link = link - sent * flow.seconds
+        up = up - sent * flow.seconds
         for reader in flow.readers:
             solver.addConstr(sent - b[reader] + b[flow.born] >= 0)
             if flow.born:
@@ -152,7 +184,7 @@ def _programme(highspy, setting: Setting) -> float:
             solver.addConstr(sent + b[flow.born] >= 1)
     solver.addConstr(device >= 0)
     if setting.convention.shared_link:
-        solver.addConstr(link >= 0)
+        solver.addConstr(up >= 0)
     if setting.convention.edge_workers:
         solver.addConstr(edge >= 0)
     solver.run()
@@ -198,6 +230,29 @@ def test_an_infinite_edge_is_never_cut():
     network.add(1, 2, 4.0)
 
     assert network.send(0, 2) == 4
+
+
+MEASURED = Link(
+    up_bytes_per_s=1.8e6,
+    down_bytes_per_s=1.8e6,
+    delay_s=3e-4,
+    message_bytes=600,
+    message_device_s=1.3e-4,
+    message_edge_s=1e-4,
+    receive_s_per_byte=2e-8,
+)
+"""What `probe` says of a wireless link, about."""
+
+
+@pytest.mark.parametrize("graph", [untileable(), skipped_input()], ids=["untileable", "tileable"])
+def test_where_the_device_alone_wins_on_a_measured_link_it_is_the_bound(graph):
+    setting = Setting(graph=graph, device=ComputeRate(1e8), edge=ComputeRate(1e9), link=MEASURED)
+
+    plan = make_plan(setting, "auto")
+
+    assert plan.cuts == (graph.depth + 1,)
+    assert plan.lower_bound_s == plan.makespan_s == fluid_bound_s(setting)
+    assert fluid_bound(setting).binding == "undivided"
 
 
 @pytest.mark.parametrize("name", ["alexnet", "squeezenet", "tiny-yolov2"])

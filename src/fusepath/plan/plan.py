@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
@@ -156,6 +157,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             *(self.order, self.cuts, self.segments),
             tuple(sorted((name, item.codec) for name, item in self.compression.items())),
         )
+
+    @property
+    def recipe_sha256(self) -> str:
+        """Equal for plans that do the same on the same model."""
+        return hashlib.sha256(repr((self.model.sha256, self.arrangement)).encode()).hexdigest()
 
     def strip_tiling(self, graph: ModelGraph) -> StripTiling:
         """The strips of a plan with segments.

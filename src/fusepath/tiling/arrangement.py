@@ -1,7 +1,7 @@
 """How the paths of a plan share the network out: as a whole, in tiles, or in strips.
 
-The one place that knows which kinds there are. Everything else asks an arrangement for its grid, its
-fused layer and its number of paths, and `layout` for what each path holds.
+The one place that knows which kinds there are. Everything else asks an arrangement for its grid,
+its fused layer and its number of paths, and `layout` for what each path holds.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import pytest
 
 from fusepath import jsonfile
 from fusepath.cost import parse_machine
+from fusepath.offload.remembered import SessionMemory
 from fusepath.onnx_io import Model, load_model
 from fusepath.profiling import (
     ProfileCache,
@@ -218,6 +219,7 @@ def test_a_user_without_a_home_measures_every_time(model, quiet, monkeypatch):
 
     monkeypatch.setattr(cache_module, "profile_machine", measure)
 
+    assert SessionMemory.of_user(model.graph, "memory:").file is None
     assert [remembered_profile(model) for _ in range(2)] == [quiet.profile] * 2
     assert measured == [Settings.quick()] * 2
 

@@ -41,6 +41,21 @@ def machine_identity() -> dict[str, str]:
     }
 
 
+def cache_folder() -> Path | None:
+    """``$XDG_CACHE_HOME/fusepath``, or ``~/.cache/fusepath`` without that variable.
+
+    None for a user without a home, as in many containers: nothing is remembered there.
+    """
+    stated = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if stated.is_absolute():  # others are to be ignored, says the specification
+        return stated / "fusepath"
+    try:
+        home = Path.home()
+    except RuntimeError:  # neither $HOME nor an entry for the user
+        return None
+    return home / ".cache" / "fusepath" if home.is_absolute() else None
+
+
 @dataclass(frozen=True)
 class ProfileCache:
     """Profile reports by model, machine, software and settings.
@@ -54,12 +69,9 @@ class ProfileCache:
 
     @classmethod
     def of_user(cls) -> ProfileCache:
-        """In ``$XDG_CACHE_HOME/fusepath``, or ``~/.cache/fusepath`` without that variable.
-
-        A user without a home, as in many containers, has nothing remembered.
-        """
-        base = _cache_home()
-        return cls(None if base is None else base / "fusepath" / "profiles")
+        """In `cache_folder`."""
+        folder = cache_folder()
+        return cls(None if folder is None else folder / "profiles")
 
     def load(self, model: Model, settings: Settings) -> ProfileReport | None:
         """What was measured before; None if nothing was."""
@@ -107,18 +119,6 @@ def _file(folder: Path, model: Model, settings: Settings) -> Path:
     }
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
     return folder / f"{digest}.json"
-
-
-def _cache_home() -> Path | None:
-    """The user's cache folder, an absolute path; None where there is none."""
-    stated = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if stated.is_absolute():  # others are to be ignored, says the specification
-        return stated
-    try:
-        home = Path.home()
-    except RuntimeError:  # neither $HOME nor an entry for the user
-        return None
-    return home / ".cache" if home.is_absolute() else None
 
 
 def _cpu_name() -> str:

@@ -94,6 +94,45 @@ def test_bounds_optimum_and_heuristics_are_in_this_order(problem: Problem):
     assert optimum_ns <= johnson_partition(problem).makespan_ns
 
 
+@settings(max_examples=300, deadline=None)
+@given(problems(max_paths=6, largest=4))
+def test_minimizing_waiting_is_the_algorithm_with_its_ties(problem: Problem):
+    schedule = minimizing_waiting(problem)
+
+    assert list(zip(schedule.order, (t.cut for t in schedule.paths), strict=True)) == plain_mw(
+        problem
+    )
+
+
+def plain_mw(problem: Problem) -> list[tuple[int, int]]:
+    """Algorithm 1, lines 5 to 15, path by path: the pairs (path, cut) in their order."""
+    device, link, _ = problem.times
+    waiting = set(range(problem.paths))
+    cuts = range(1, problem.cuts + 1)
+    device_free = link_free = 0
+    chosen: list[tuple[int, int]] = []
+
+    def local_ns(path: int, cut: int) -> int:
+        return device[problem.class_of[path]][cut - 1]
+
+    def sent_ns(path: int, cut: int) -> int:
+        return link[problem.class_of[path]][cut - 1]
+
+    while waiting:
+        pairs = [(path, cut) for path in sorted(waiting) for cut in cuts]
+        if not chosen:  # Eq. 7
+            path, cut = min(pairs, key=lambda p: (local_ns(*p) + sent_ns(*p), local_ns(*p)))
+        else:  # Eq. 8
+            target = link_free - device_free
+            path, cut = min(pairs, key=lambda p: (abs(local_ns(*p) - target), -p[1]))
+        waiting.remove(path)
+        chosen.append((path, cut))
+        device_free += local_ns(path, cut)
+        start = max(device_free, link_free) if problem.shared_link else device_free
+        link_free = start + sent_ns(path, cut)
+    return chosen
+
+
 @settings(max_examples=200, deadline=None)
 @given(problems(max_paths=3, max_cuts=3, in_parts=True))
 def test_bounds_hold_for_results_in_parts(problem: Problem):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,7 +21,7 @@ from fusepath.cost import (
     Regions,
 )
 from fusepath.errors import InfeasibleError, UnsupportedOperatorError
-from fusepath.graph import ModelGraph
+from fusepath.graph import Kind, ModelGraph, Operator, Tensor, Window, Work, build_graph
 from fusepath.onnx_io import load_model
 from fusepath.plan import PlanRequest, Setting, make_plan
 from fusepath.plan.fluid import fluid_bound, fluid_bound_s
@@ -31,7 +32,7 @@ from fusepath.plan.planner import ALGORITHMS
 from fusepath.schedule import NS_PER_S, evaluate
 from fusepath.schedule.exact import exact
 from fusepath.tiling import Grid
-from tests.networks import networks, skipped_input, untileable
+from tests.networks import networks, skipped_input, untileable, window_output
 
 ROUNDING_S = 1e-6
 """Schedules are in whole nanoseconds, the bound is not."""
@@ -272,6 +273,74 @@ def test_zoo_plans_stay_above_the_bound(name, rates):
     stream_ns = ALGORITHMS["stream"].search(setting, PlanRequest()).schedule.makespan_ns
     assert bound_s <= stream_ns / NS_PER_S
     assert 0.3 * nfl_ns / NS_PER_S < bound_s <= nfl_ns / NS_PER_S
+
+
+def chain_of_windows(*windows: Window) -> ModelGraph:
+    """One operator after the other on a square map, each with the same work per position."""
+    sides = [16]
+    for window in windows:
+        sides.append(window_output(sides[-1], window, ceil_mode=False))
+    tensors = {f"t{at}": Tensor(name=f"t{at}", shape=(1, 3, n, n)) for at, n in enumerate(sides)}
+    return build_graph(
+        name="chain",
+        sha256="3" * 64,
+        input=tensors["t0"],
+        outputs=(f"t{len(windows)}",),
+        tensors=tensors,
+        operators=[
+            Operator(
+                name=f"op{at}",
+                op_type="Conv",
+                kind=Kind.WINDOW,
+                inputs=(f"t{at}",),
+                outputs=(f"t{at + 1}",),
+                work=Work(macs=9),
+                rows=window,
+                cols=window,
+            )
+            for at, window in enumerate(windows)
+        ],
+    )
+
+
+HOLES = Window(kernel=2, dilation=3, pad_begin=3)
+NOTHING_BUT_PADDING = Window(kernel=2, pad_begin=4)
+DENSE = Window(kernel=3, pad_begin=1, pad_end=1)
+"""Windows of which some positions need less than their share, and one of which none does."""
+
+
+@pytest.mark.parametrize(
+    ("window", "proportional"), [(HOLES, False), (NOTHING_BUT_PADDING, False), (DENSE, True)]
+)
+def test_a_reader_that_can_do_with_less_than_its_share_is_not_counted(window, proportional):
+    graph = chain_of_windows(DENSE, window)
+    setting = Setting(graph=graph, device=ComputeRate(1e6), edge=ComputeRate(1e7), link=MEASURED)
+
+    (flow,) = [flow for flow in shares_of(setting).flows if flow.born == 1] or [None]
+
+    readers = () if flow is None else flow.readers
+    assert readers == ((2,) if proportional else ())
+
+
+def test_tiles_that_leave_out_what_nothing_reads_are_no_slower_than_the_bound():
+    """The second layer reads every other row and column of the first, so tiles leave them out."""
+    every_other = Window(kernel=1, stride=2)
+    graph = chain_of_windows(Window(kernel=1), every_other)
+    setting = Setting(
+        graph=graph,
+        device=ComputeRate(1e6),
+        edge=ComputeRate(1e7),
+        link=Link(up_bytes_per_s=1e3, down_bytes_per_s=1e3, delay_s=0.01),
+        convention=msgspec.structs.replace(RUNTIME, regions=Regions.NEEDED),
+    )
+    problem = setting.problem(2, Grid(8, 8))
+
+    tiles = evaluate(problem, range(64), [3] * 64)
+    whole = evaluate(setting.whole_problem(), (0,), (3,))
+
+    assert tiles.makespan_ns < 0.5 * whole.makespan_ns
+    assert fluid_bound(setting).binding == "undivided"
+    assert fluid_bound_s(setting) * NS_PER_S == pytest.approx(tiles.makespan_ns, abs=64)
 
 
 def test_every_layer_of_the_zoo_reads_proportionally():

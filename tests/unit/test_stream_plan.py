@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import msgspec
+import numpy as np
 import pytest
 
 from fusepath.cost import CONVENTIONS, RUNTIME, ComputeRate, LayerTime, MachineProfile, parse_link
@@ -180,6 +181,28 @@ def test_what_returns_in_parts_is_what_the_edge_server_makes_of_the_result(tiny_
     sent_s = 3 * row_bytes / setting.link.down_bytes_per_s
     assert problem.back_ns[:2].sum() == pytest.approx(sent_s * 1e9, abs=2)
     assert problem.back_ns[2:].tolist() == [[0], [0]]
+
+
+def test_what_follows_a_strip_is_received_while_it_is_computed(tiny_yolo):
+    """Of strips of different sizes, so that a strip cannot be taken for another."""
+    free = setting_of(tiny_yolo)
+    s_per_byte = 1e-6
+    costly = replace(free, link=msgspec.structs.replace(free.link, receive_s_per_byte=s_per_byte))
+    graph = tiny_yolo.graph
+    height = graph.fused_size(graph.depth, 0)
+    segments = (
+        Segment(start=0, stop=height, cut=1, strips=((60, 0), (160, 0), (200, 0), (224, height))),
+    )
+
+    before, after = (strip_problem(item, graph.depth, segments) for item in (free, costly))
+
+    sent_bytes = before.link_ns[:, 0] * 1e-9 * free.link.up_bytes_per_s
+    assert len(set(sent_bytes.round().tolist())) == len(sent_bytes) == 4
+    expected_s = np.append(sent_bytes[1:], 0) * s_per_byte
+    received_s = (after.edge_ns - before.edge_ns)[:, 0] * 1e-9
+    assert received_s == pytest.approx(expected_s, abs=1e-8)
+    assert np.array_equal(before.device_ns, after.device_ns)
+    assert np.array_equal(before.link_ns, after.link_ns)
 
 
 def test_a_result_that_is_not_counted_returns_in_no_time(tiny_yolo):

@@ -21,9 +21,9 @@ from fusepath.offload.device import Inference, median_of
 from fusepath.offload.run import Machines, Report, run
 from fusepath.offload.trials import Emulation, Prepared
 from fusepath.onnx_io import load_model, zoo
-from fusepath.plan import InputFormat, Segment
+from fusepath.plan import InputFormat
 from fusepath.remote.client import connect
-from fusepath.tiling import Grid
+from fusepath.tiling import Grid, Segment
 from fusepath.timeline import Lane, violations
 from tests.edges import edge_server
 from tests.plans import pixels, plan_of
@@ -226,7 +226,7 @@ def test_parts_of_the_result_return_one_by_one(edge, rate):
         Segment(start=0, stop=2, cut=1, strips=((50, 1), (60, 2))),
         Segment(start=2, stop=3, cut=depth + 1, strips=((96, 3),)),
     )
-    plan = plan_of(model, grid=(3, 1), cuts=[1, 1, depth + 1], segments=segments)
+    plan = plan_of(model, segments=segments)
 
     report = run(
         model,

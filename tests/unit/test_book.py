@@ -14,6 +14,7 @@ from fusepath.onnx_io import load_model
 from fusepath.plan import (
     PlanBook,
     Setting,
+    check_plan,
     fluid_bound_s,
     load_book,
     make_book,
@@ -130,7 +131,7 @@ def test_a_plan_from_the_book_is_an_ordinary_plan_for_the_link_asked_for(setting
         plan = book.plan_for(link_at(rate))
 
         here = setting.at(link_at(rate))
-        plan.check(setting.graph)
+        check_plan(plan, setting.graph)
         assert plan.link == link_at(rate)
         assert plan.makespan_s == makespan_s(here, plan) == book.makespan_s(rate)
         assert set(plan.timeline.spans) == set(simulate(plan, here).spans)

@@ -96,7 +96,7 @@ class Device:
 
     def __post_init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="device")
-        self._work = DeviceShare(self.model, self.plan, threads=self.threads)
+        self._work = DeviceShare(self.model, self.plan.recipe, threads=self.threads)
         self.expected_s = [0.0] * len(self.plan.cuts)
         self._targets_s = [0.0] * len(self.plan.cuts)
 
@@ -200,7 +200,7 @@ class Device:
 
 def stays_local(plan: Plan, model: Model) -> bool:
     """Whether the plan needs no edge server."""
-    return plan.is_whole and plan.tau == model.graph.depth and plan.cuts[0] == plan.tau + 1
+    return plan.cuts == (model.graph.depth + 1,)
 
 
 def check_image(image: Array, model: Model, plan: Plan) -> None:
@@ -302,7 +302,7 @@ class _Upload:
             self._to_send.put_nowait((ready, self._computed.pop(ready), done.end_s))
 
     async def _send(self) -> None:
-        await self._write(pb.Upload(start=pb.Start(plan_sha256=self._plan_sha256)))
+        await self._write(pb.Upload(start=pb.Start(recipe_sha256=self._plan_sha256)))
         while True:
             path, done, ready_s = await self._to_send.get()
             tensors = messages.encode_all(done.to_send)

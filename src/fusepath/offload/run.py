@@ -19,6 +19,7 @@ from fusepath.plan import (
     NO_CONSTRAINTS,
     InputFormat,
     Setting,
+    check_plan,
     limit_violations,
     make_plan,
     shortlist,
@@ -209,7 +210,7 @@ async def _run(
     say: Callable[[str], None],
 ) -> Report:
     if plan is not None:
-        plan.check(model.graph)
+        check_plan(plan, model.graph)
         check_image(image, model, plan)
         if wrong := limit_violations(plan, model.graph, planning.constraints):
             raise InfeasibleError(f"the plan breaks the constraints: {'; '.join(wrong)}")

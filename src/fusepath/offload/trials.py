@@ -167,15 +167,15 @@ async def choose(
     """
     plans = plans_for(setting)
     prepared = await prepare(model, plans, image, client, playing=playing, say=say)
-    plain = next((item for item in prepared if not item.plan.compression), None)
+    plain = next((item for item in prepared if not item.plan.codecs), None)
     if trials > 0 and plain is not None:
         now = recalibrated(setting, plain.plan.timeline, plain.predicted)
         if now is not None:
             say("the machines are not as they were measured: planning again")
-            known = {plan.arrangement for plan in plans}
-            others = [plan for plan in plans_for(now) if plan.arrangement not in known]
+            known = {plan.recipe_sha256 for plan in plans}
+            others = [plan for plan in plans_for(now) if plan.recipe_sha256 not in known]
             if len(prepared) < len(plans):  # the edge server lacks the codecs
-                others = [plan for plan in others if not plan.compression]
+                others = [plan for plan in others if not plan.codecs]
             prepared += await prepare(model, others, image, client, playing=playing, say=say)
     return await _quickest(prepared, trials)
 
@@ -205,8 +205,8 @@ async def prepare(
         try:
             ready = await Prepared.make(model, plan, image, client, playing=playing, say=say)
         except PeerRefusedError as error:
-            others = any(not other.compression for other in plans)
-            if not (plan.compression and others):
+            others = any(not other.codecs for other in plans)
+            if not (plan.codecs and others):
                 raise
             say(f"without codecs, for {error}")
         else:
@@ -224,7 +224,7 @@ async def _quickest(prepared: Sequence[Prepared], trials: int) -> Prepared:
     else:
         latencies_s, caution = await _tried(prepared, trials), _CAUTION_MEASURED
     cautious_s = [
-        latency_s * (1.0 if item.plan.is_whole else caution)
+        latency_s * (caution if item.plan.arrangement.is_split else 1.0)
         for item, latency_s in zip(prepared, latencies_s, strict=True)
     ]
     return prepared[cautious_s.index(min(cautious_s))]

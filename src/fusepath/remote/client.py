@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import statistics
 import time
 from contextlib import asynccontextmanager
@@ -28,6 +27,7 @@ from fusepath.remote.limits import CHANNEL_OPTIONS, CONNECT_TIMEOUT_S, PREPARE_T
 from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.remote.wire import fusepath_pb2_grpc as pb_grpc
 from fusepath.runtime.edge_share import EdgeTimes
+from fusepath.timeline import Lane
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -200,18 +200,18 @@ class EdgeClient:
         return profile
 
     async def prepare(self, plan: Plan) -> EdgePlan:
-        """Have the server check a plan, build its sessions and time them.
+        """Have the server check a plan's recipe, build its sessions and time them.
 
         Raises:
             PeerError: the server refuses or does not answer.
         """
-        data = jsonfile.encode(plan)
+        digest = plan.recipe_sha256
+        request = pb.PrepareRequest(
+            recipe_json=jsonfile.encode(plan.recipe), idle_ns=round(idle_s(plan) * 1e9)
+        )
         with peer_errors(self.address):
-            reply = await self._stub.Prepare(
-                pb.PrepareRequest(plan_json=data), timeout=PREPARE_TIMEOUT_S
-            )
-            digest = hashlib.sha256(data).hexdigest()
-            if reply.plan_sha256 != digest:
+            reply = await self._stub.Prepare(request, timeout=PREPARE_TIMEOUT_S)
+            if reply.recipe_sha256 != digest:
                 raise ProtocolError("the server prepared another plan")
             if len(reply.path_ns) != len(plan.cuts) or min(*reply.path_ns, reply.tail_ns) < 0:
                 raise ProtocolError("the server did not time every path of the plan")
@@ -221,6 +221,12 @@ class EdgeClient:
     def infer(self, *, timeout_s: float) -> Any:
         """Open the stream of one inference."""
         return self._stub.Infer(timeout=timeout_s)
+
+
+def idle_s(plan: Plan) -> float:
+    """How long the edge server waits for a path, on average, if all goes as the plan predicts."""
+    busy_s = plan.timeline.busy_s(Lane.EDGE)
+    return max(plan.timeline.end_s - busy_s, 0.0) / len(plan.cuts)
 
 
 @asynccontextmanager

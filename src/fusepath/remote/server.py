@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import itertools
 import logging
 import signal
@@ -18,7 +17,7 @@ import grpc
 
 from fusepath import jsonfile
 from fusepath.errors import FusepathError, InputError
-from fusepath.plan import ModelReference, Plan
+from fusepath.plan import ModelReference, Recipe, check_recipe
 from fusepath.profiling.layers import measure_layers
 from fusepath.protocol.conversation import (
     Compute,
@@ -34,11 +33,10 @@ from fusepath.remote.serial_executor import SerialExecutor
 from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.remote.wire import fusepath_pb2_grpc as pb_grpc
 from fusepath.runtime.edge_share import EdgeShare, EdgeTimes
-from fusepath.timeline import Lane
 from fusepath.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from fusepath.arrays import Array
     from fusepath.profiling.layers import Profiler
@@ -81,6 +79,7 @@ class EdgeService(pb_grpc.EdgeServicer):
         self._profiler = profiler
         self._threads = threads
         self._prepared: OrderedDict[str, tuple[EdgeShare, EdgeTimes]] = OrderedDict()
+        self._preparing: dict[str, asyncio.Task[EdgeTimes]] = {}
         self._profiles: dict[tuple[str, tuple[int, ...]], bytes] = {}
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="edge-worker")
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="edge-loader")
@@ -131,16 +130,19 @@ class EdgeService(pb_grpc.EdgeServicer):
         return pb.ProfileReply(profile_json=profile)
 
     async def Prepare(self, request: pb.PrepareRequest, context: Any) -> pb.PrepareReply:  # noqa: N802
-        """Check a plan and build its sessions."""
-        digest = hashlib.sha256(request.plan_json).hexdigest()
-        if digest not in self._prepared:
-            self._prepared[digest] = await self._load(context, self._prepare, request.plan_json)
-            while len(self._prepared) > MAX_PREPARED:
-                self._prepared.popitem(last=False)
-        self._prepared.move_to_end(digest)
-        _, times = self._prepared[digest]
+        """Check a recipe and build its sessions, once for all who ask for what it does."""
+        try:
+            recipe = jsonfile.decode(request.recipe_json, Recipe, where="the recipe sent")
+        except FusepathError as error:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+        digest = recipe.sha256
+        if digest in self._prepared:
+            self._prepared.move_to_end(digest)
+            _, times = self._prepared[digest]
+        else:
+            times = await self._refusing(context, self._once(digest, recipe, request.idle_ns))
         return pb.PrepareReply(
-            plan_sha256=digest,
+            recipe_sha256=digest,
             fusepath_version=VERSION,
             path_ns=[round(time_s * 1e9) for time_s in times.paths_s],
             tail_ns=round(times.tail_s * 1e9),
@@ -161,7 +163,7 @@ class EdgeService(pb_grpc.EdgeServicer):
     def _find(self, message: pb.Upload | None) -> EdgeShare:
         if message is None or message.WhichOneof("message") != "start":
             raise ProtocolError("the first message must be Start")
-        prepared = self._prepared.get(message.start.plan_sha256)
+        prepared = self._prepared.get(message.start.recipe_sha256)
         if prepared is None:
             raise ProtocolError("this plan has not been prepared here; call Prepare first")
         return prepared[0]
@@ -176,10 +178,38 @@ class EdgeService(pb_grpc.EdgeServicer):
             message = await context.read()
         return None if message is grpc.aio.EOF else message
 
+    def _once(self, digest: str, recipe: Recipe, idle_ns: int) -> Awaitable[EdgeTimes]:
+        """Prepare a recipe or wait until it is; a device that gives up stops no other."""
+        job = self._preparing.get(digest)
+        if job is None:
+            job = asyncio.create_task(self._keep(digest, recipe, idle_ns))
+            self._preparing[digest] = job
+            job.add_done_callback(partial(self._done_preparing, digest))
+        return asyncio.shield(job)
+
+    async def _keep(self, digest: str, recipe: Recipe, idle_ns: int) -> EdgeTimes:
+        loop = asyncio.get_running_loop()
+        prepare = partial(self._prepare, recipe, idle_ns * 1e-9)
+        work, times = await loop.run_in_executor(self._loader, prepare)
+        self._prepared[digest] = work, times
+        while len(self._prepared) > MAX_PREPARED:
+            self._prepared.popitem(last=False)
+        return times
+
+    def _done_preparing(self, digest: str, job: asyncio.Task[EdgeTimes]) -> None:
+        del self._preparing[digest]
+        if not job.cancelled():
+            job.exception()  # known, even if all who asked have gone
+
     async def _load(self, context: Any, work: Callable[[Any], Any], argument: object) -> Any:
         loop = asyncio.get_running_loop()
+        job = loop.run_in_executor(self._loader, work, argument)
+        return await self._refusing(context, job)
+
+    async def _refusing(self, context: Any, job: Awaitable[Any]) -> Any:
+        """What a job yields; why it failed, the device is told."""
         try:
-            return await loop.run_in_executor(self._loader, work, argument)
+            return await job
         except FusepathError as error:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         except MemoryError:
@@ -194,20 +224,19 @@ class EdgeService(pb_grpc.EdgeServicer):
             self._profiles[key] = jsonfile.encode(job.result())
         return self._profiles[key]
 
-    def _prepare(self, plan_json: bytes) -> tuple[EdgeShare, EdgeTimes]:
-        plan = jsonfile.decode(plan_json, Plan, where="the plan sent")
-        model = self._store.get(plan.model)
-        plan.check(model.graph)
-        work = EdgeShare(model, plan, threads=self._threads)
+    def _prepare(self, recipe: Recipe, idle_s: float) -> tuple[EdgeShare, EdgeTimes]:
+        model = self._store.get(recipe.model)
+        check_recipe(recipe, model.graph)
+        work = EdgeShare(model, recipe, threads=self._threads)
         # On a worker's thread, where it will run and so that no inference disturbs the times.
-        job = self._workers.submit(work.rehearse, wait_s=min(idle_s(plan), _LONGEST_WAIT_S))
+        job = self._workers.submit(work.rehearse, wait_s=min(max(idle_s, 0.0), _LONGEST_WAIT_S))
         times = job.result()
         logger.info(
             "prepared %s: %s, tau %d, grid %s",
-            plan.model.name,
-            plan.algorithm,
-            plan.tau,
-            plan.tiles,
+            recipe.model.name[:80],
+            recipe.sha256[:12],
+            recipe.tau,
+            recipe.grid,
         )
         return work, times
 
@@ -247,7 +276,7 @@ class _Inference:
         self._work = work
         self._context = context
         self._session = EdgeSession(
-            len(work.plan.cuts), work.predecessors(), work.returning, overlaps=service.overlaps
+            len(work.recipe.cuts), work.predecessors(), work.returning, overlaps=service.overlaps
         )
         self._strips = service.strand() if work.predecessors() else None
         self._fused = work.new_fused()
@@ -275,7 +304,7 @@ class _Inference:
         # A task group would wrap a single failure in a group; one queue keeps errors as they are.
         running: set[asyncio.Task[None]] = set()
         try:
-            for _ in self._work.plan.cuts:
+            for _ in self._work.recipe.cuts:
                 message: pb.Upload | None = await self._service.read(self._context)
                 arrived_ns = time.monotonic_ns()
                 if message is None:
@@ -331,12 +360,6 @@ class _Inference:
                     )
                 case _:
                     raise AssertionError(f"the edge server was told to {command}")
-
-
-def idle_s(plan: Plan) -> float:
-    """How long the edge server waits for a path, on average, if all goes as the plan predicts."""
-    busy_s = plan.timeline.busy_s(Lane.EDGE)
-    return max(plan.timeline.end_s - busy_s, 0.0) / len(plan.cuts)
 
 
 class EdgeServer:

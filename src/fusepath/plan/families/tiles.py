@@ -24,7 +24,7 @@ from fusepath.schedule.johnson import johnson_partition
 from fusepath.schedule.minimizing_waiting import minimizing_waiting_within, must_exceed
 from fusepath.schedule.problem import ns
 from fusepath.schedule.pruned import faster_schedule, pruned_brute_force
-from fusepath.tiling import Grid
+from fusepath.tiling import Grid, Tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -95,7 +95,7 @@ def search_plainly(setting: Setting, search: PlanRequest) -> Candidate:
     if not found:
         raise _nothing_fits(setting, search)
     tiled, schedule = min(found, key=lambda item: item[1].makespan_ns)
-    return _found(tiled, schedule, schedule.makespan_ns, len(found))
+    return _found(setting, tiled, schedule, schedule.makespan_ns, len(found))
 
 
 def search_exact(setting: Setting, search: PlanRequest) -> Candidate:
@@ -180,7 +180,7 @@ def _best_equal_tiling(setting: Setting, search: PlanRequest, solver: Solver) ->
     # Other tilings that were not scheduled have bounds at or above the best makespan.
     lower_ns = min(bound_ns, open_ns, kept[0][0])
     return ranked(
-        (_found(tiled, schedule, lower_ns, evaluated) for _, _, tiled, schedule in kept),
+        (_found(setting, tiled, schedule, lower_ns, evaluated) for _, _, tiled, schedule in kept),
         search.top,
     )
 
@@ -227,7 +227,7 @@ def _scheduled(
         return None, Within(None, 0)
     within = schedule_within(
         problem,
-        TileUsage(setting, tiled.tau, tiled.grid),
+        TileUsage(setting, Tiles.even(setting.graph, tiled.tau, tiled.grid)),
         search.constraints,
         lambda problem: solver.solve(problem, allowed_ns),
     )
@@ -287,10 +287,11 @@ def _two_by_two(search: PlanRequest) -> PlanRequest:
     return search if search.grid is not None else replace(search, grid=Grid(2, 2))
 
 
-def _found(tiled: Tiled, schedule: Schedule, lower_bound_ns: int, evaluated: int) -> Candidate:
+def _found(
+    setting: Setting, tiled: Tiled, schedule: Schedule, lower_bound_ns: int, evaluated: int
+) -> Candidate:
     return Candidate(
-        tau=tiled.tau,
-        grid=tiled.grid,
+        arrangement=Tiles.even(setting.graph, tiled.tau, tiled.grid),
         schedule=schedule,
         lower_bound_ns=lower_bound_ns,
         evaluated=evaluated,

@@ -23,7 +23,6 @@ from fusepath.plan import (
     save_book,
     simulate,
 )
-from fusepath.report import family
 from fusepath.schedule import evaluate
 from tests.networks import untileable
 
@@ -262,7 +261,7 @@ def test_a_network_that_cannot_be_tiled_has_a_book_of_single_cuts():
 
     book = make_book(setting, (1e3, 1e7), probes=2)
 
-    assert [family(entry.plan) for entry in book.entries] == ["device only", "full offload"]
+    assert [entry.plan.family for entry in book.entries] == ["device only", "full offload"]
     assert book.settled
     assert book.regret == 0.0
 

@@ -289,8 +289,7 @@ def _print(rows: list[_Row], model: Model, *, pace: str, slowdown: float, repeat
         f"link {pace}, uint8 picture; medians of {repeats} interleaved runs\n"
     )
     click.echo(render(table))
-    tiled = [row for row in rows if row.plan.arrangement.is_split] or rows
-    best = min(tiled, key=lambda row: row.latency_s)
+    best = min(rows, key=lambda row: row.latency_s)
     shown = [baseline] if best is baseline else [baseline, best]
     until_s = max(
         timeline.end_s

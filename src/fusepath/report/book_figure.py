@@ -96,11 +96,11 @@ def _draw_plans(book: PlanBook, upper: Any, lower: Any) -> None:
                 zorder=0,
             )
         wide = np.log(rates[-1] / rates[0]) / width > _ROOM_FOR_LABEL
-        if wide and entry.plan.arrangement.is_split:
+        if wide:
             upper.text(
                 np.sqrt(rates[0] * rates[-1]) / 1e6,
                 0.985,
-                f"τ {entry.plan.tau}",
+                entry.plan.arrangement.label,
                 transform=upper.get_xaxis_transform(),
                 ha="center",
                 va="top",

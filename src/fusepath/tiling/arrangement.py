@@ -76,6 +76,11 @@ class Whole(msgspec.Struct, frozen=True, kw_only=True, tag="whole", forbid_unkno
             return "device only"
         return "full offload" if cut == 1 else "one cut"
 
+    @property
+    def label(self) -> str:
+        """What a picture has room for: nothing, for there is no fused layer."""
+        return ""
+
     def __str__(self) -> str:
         return "1x1"
 
@@ -151,6 +156,11 @@ class Tiles(msgspec.Struct, frozen=True, kw_only=True, tag="tiles", forbid_unkno
         if self.is_split:
             return "tiles"
         return "full offload" if cuts == (1,) else "one cut"
+
+    @property
+    def label(self) -> str:
+        """What a picture has room for."""
+        return f"τ {self.tau}"
 
     def __str__(self) -> str:
         even = all(max(sizes) - min(sizes) <= 1 for sizes in (self.rows, self.cols))
@@ -230,6 +240,11 @@ class Strips(msgspec.Struct, frozen=True, kw_only=True, tag="strips", forbid_unk
         """What kind of plan it is, in words."""
         count = len(self.segments)
         return f"stream, {count} segment{'s' if count > 1 else ''}"
+
+    @property
+    def label(self) -> str:
+        """What a picture has room for."""
+        return f"τ {self.tau}"
 
     def __str__(self) -> str:
         return str(self.grid)

@@ -29,6 +29,7 @@ from fusepath.tiling import Grid, Tiles
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from fusepath.graph import ModelGraph
     from fusepath.plan.limits.constraints import Shortfall
     from fusepath.plan.request import PlanRequest
     from fusepath.plan.setting import Setting, Tiled
@@ -173,7 +174,9 @@ def _best_equal_tiling(setting: Setting, search: PlanRequest, solver: Solver) ->
         if within.schedule is None:
             continue
         place = -at if solver.later_wins else at
-        kept = _inserted(kept, (within.schedule.makespan_ns, place, tiled, within.schedule))
+        kept = _inserted(
+            setting.graph, kept, (within.schedule.makespan_ns, place, tiled, within.schedule)
+        )
         kept = kept[: search.top]
     if not kept or bound_ns is None:
         raise _nothing_fits(setting, search, closest)
@@ -193,19 +196,20 @@ def _deadline_s(search: PlanRequest) -> float:
 
 
 def _inserted(
-    kept: list[tuple[int, int, Tiled, Schedule]], new: tuple[int, int, Tiled, Schedule]
+    graph: ModelGraph,
+    kept: list[tuple[int, int, Tiled, Schedule]],
+    new: tuple[int, int, Tiled, Schedule],
 ) -> list[tuple[int, int, Tiled, Schedule]]:
     """In the order of makespans; of one path cut at one layer, only one fused layer."""
-    alike = [item for item in kept if _is_one_path(item, new)]
+    alike = [item for item in kept if _likeness(graph, item) == _likeness(graph, new)]
     if alike and alike[0][:2] < new[:2]:
         return kept
     return sorted([*(item for item in kept if item not in alike), new], key=lambda item: item[:2])
 
 
-def _is_one_path(
-    one: tuple[int, int, Tiled, Schedule], other: tuple[int, int, Tiled, Schedule]
-) -> bool:
-    return one[2].grid.paths == other[2].grid.paths == 1 and one[3].cuts == other[3].cuts
+def _likeness(graph: ModelGraph, kept: tuple[int, int, Tiled, Schedule]) -> tuple[object, ...]:
+    _, _, tiled, schedule = kept
+    return Tiles.even(graph, tiled.tau, tiled.grid).likeness, schedule.cuts
 
 
 def _scheduled(

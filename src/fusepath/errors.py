@@ -14,6 +14,7 @@
     │   ├── PeerUnreachableError       nobody answers there
     │   ├── PeerRefusedError           it answered no
     │   └── PeerTimeoutError           it did not answer in time
+    ├── ClosedError                2   a session that is closed was used
     └── InfeasibleError            4   no plan satisfies the constraints
 
 A message is one line: what, where, the value, what to do.
@@ -87,6 +88,10 @@ class PeerRefusedError(PeerError):
 
 class PeerTimeoutError(PeerError):
     """The edge server did not answer before the deadline."""
+
+
+class ClosedError(FusepathError):
+    """A session was used after it was closed, or in a process that did not make it."""
 
 
 class InfeasibleError(FusepathError):

@@ -55,7 +55,7 @@ def test_help_of_a_command_imports_neither_models_nor_network(command):
 
 
 def test_planning_needs_no_runtime_and_no_network():
-    script = "import fusepath.plan, fusepath.simulate"
+    script = "import fusepath.plan, fusepath.schedule"
 
     assert imported_by(script).isdisjoint({"onnx", "onnxruntime", "grpc", "PIL", "rich", "click"})
 

@@ -20,7 +20,6 @@ from PIL import Image
 from fusepath.cli.main import run as run_command_line
 from fusepath.offload import run as run_module
 from fusepath.onnx_io import zoo
-from fusepath.remote import client as client_module
 from fusepath.runtime.stage import WholeStage
 from fusepath.timeline import Timeline, violations
 from tests.commands import COMMANDS
@@ -794,7 +793,6 @@ BAD_RUNS = {
 def test_a_run_that_makes_no_sense_is_one_line_and_exit_code_2(
     fusepath, files, options, words, monkeypatch
 ):
-    monkeypatch.setattr(client_module, "CONNECT_TIMEOUT_S", 0.2)
 
     assert_complains(fusepath("run", MODEL, files / "good.png", *GIVEN, *options), 2, words)
 
@@ -885,7 +883,6 @@ def test_a_server_where_it_cannot_listen_is_one_line_and_exit_code_2(edge):
 
 
 def test_a_server_that_is_not_there_is_one_line_and_exit_code_3(fusepath, files, monkeypatch):
-    monkeypatch.setattr(client_module, "CONNECT_TIMEOUT_S", 0.3)
     called = fusepath("run", MODEL, files / "good.png", "--edge", "127.0.0.1:9", *GIVEN)
 
     assert_complains(called, 3, "edge 127.0.0.1:9: nobody answered within")
@@ -907,12 +904,12 @@ def test_a_server_killed_in_the_middle_leaves_one_line_and_exit_code_3(files):
     script = """
 import os, signal, sys
 from fusepath.cli.main import run
-from fusepath.offload import device
-original = device.messages.encode_all
+from fusepath.offload import exchange
+original = exchange.messages.encode_all
 def encode_all(values):
     os.kill(int(sys.argv[1]), signal.SIGKILL)
     return original(values)
-device.messages.encode_all = encode_all
+exchange.messages.encode_all = encode_all
 sys.exit(run(sys.argv[2:]))
 """
     with edge_server() as own:

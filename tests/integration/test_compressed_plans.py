@@ -13,9 +13,9 @@ import pytest
 from fusepath import jsonfile
 from fusepath.cost import Compression
 from fusepath.errors import FileFormatError, InputError, PeerRefusedError
-from fusepath.offload import trials as rehearsal
-from fusepath.offload.run import run, run_unsplit
-from fusepath.offload.trials import Emulation
+from fusepath.offload.pairing import Pairing
+from fusepath.offload.run import run_unsplit
+from fusepath.offload.trials import Trials
 from fusepath.onnx_io import load_model
 from fusepath.plan import Plan, check_plan, load_plan, save_plan
 from fusepath.protocol.conversation import ProtocolError
@@ -27,6 +27,7 @@ from fusepath.runtime.edge_share import EdgeShare
 from fusepath.runtime.packing import pack
 from fusepath.tiling import Segment
 from tests.plans import carry_out, pixels, plan_of, with_recipe
+from tests.runs import run
 
 SOURCE = "zoo:squeezenet?size=64&weights=integer"
 STRIPS = (
@@ -221,15 +222,13 @@ def test_an_edge_server_without_the_codec_gets_the_plain_plan(edge, monkeypatch)
         return await prepare(client, plan)
 
     monkeypatch.setattr(EdgeClient, "prepare", refuses_codecs)
-    playing = Emulation(pace_bytes_per_s=None, slowdown=1.0, threads=1)
     said: list[str] = []
 
     async def prepared(plans):
         async with connect(edge.address) as client:
-            image = pixels(model())
-            ready = await rehearsal.prepare(
-                model(), plans, image, client, playing=playing, say=said.append
-            )
+            pairing = Pairing(model=model(), client=client)
+            trials = Trials(pairing=pairing, sample=pixels(model()), say=said.append)
+            ready = await trials.prepare(plans)
             return [item.plan for item in ready]
 
     assert asyncio.run(prepared([coded, plain])) == [plain]

@@ -5,31 +5,20 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import grpc
 import msgspec
 import pytest
 
 from fusepath import jsonfile
 from fusepath.onnx_io import load_model
-from fusepath.remote import server as server_module
+from fusepath.remote import edge_service
+from fusepath.remote.edge_service import EdgeService
 from fusepath.remote.model_store import ModelStore
-from fusepath.remote.server import EdgeService
+from fusepath.remote.transport import Refusal
 from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.runtime.edge_share import EdgeShare
 from tests.plans import plan_of, with_recipe
 
 SOURCE = "zoo:squeezenet?size=64&weights=integer"
-
-
-class RefusedError(Exception):
-    """What a device is told."""
-
-
-class Context:
-    """gRPC's, as far as it is used here."""
-
-    async def abort(self, code: grpc.StatusCode, details: str) -> None:
-        raise RefusedError(code, details)
 
 
 @pytest.fixture
@@ -42,7 +31,7 @@ def built(monkeypatch) -> list[Any]:
             recipes.append(recipe)
             super().__init__(model, recipe, **options)
 
-    monkeypatch.setattr(server_module, "EdgeShare", Counted)
+    monkeypatch.setattr(edge_service, "EdgeShare", Counted)
     return recipes
 
 
@@ -56,7 +45,7 @@ def asked(*requests: pb.PrepareRequest) -> list[Any]:
     async def ask() -> list[Any]:
         service = EdgeService(ModelStore(None))
         try:
-            calls = (service.Prepare(item, Context()) for item in requests)
+            calls = (service.prepare(item) for item in requests)
             return await asyncio.gather(*calls, return_exceptions=True)
         finally:
             service.close()
@@ -89,7 +78,7 @@ def test_a_second_device_finds_what_the_first_had_prepared(built):
     async def ask() -> list[Any]:
         service = EdgeService(ModelStore(None))
         try:
-            return [await service.Prepare(request(plan), Context()) for plan in (one, other)]
+            return [await service.prepare(request(plan)) for plan in (one, other)]
         finally:
             service.close()
 
@@ -113,9 +102,9 @@ def test_a_device_that_gives_up_does_not_stop_the_others(built):
     async def ask() -> Any:
         service = EdgeService(ModelStore(None))
         try:
-            impatient = asyncio.create_task(service.Prepare(request(one), Context()))
+            impatient = asyncio.create_task(service.prepare(request(one)))
             await asyncio.sleep(0)
-            patient = asyncio.create_task(service.Prepare(request(other), Context()))
+            patient = asyncio.create_task(service.prepare(request(other)))
             await asyncio.sleep(0)
             impatient.cancel()
             return await patient
@@ -132,6 +121,6 @@ def test_what_cannot_be_carried_out_is_refused_to_all_and_may_be_asked_for_again
 
     for answers in (asked(wrong, wrong), asked(wrong)):
         for answer in answers:
-            assert isinstance(answer, RefusedError)
+            assert isinstance(answer, Refusal)
             assert "'cuts'" in str(answer)
     assert built == []

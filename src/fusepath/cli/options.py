@@ -60,7 +60,7 @@ compress_option = click.option(
     "--compress",
     metavar="auto|off|CODEC",
     help="Encode what is sent, losslessly, where that is quicker: with any codec, or this one. "
-    "For run, auto where --algorithm is auto; off otherwise.",
+    "Auto without; plan needs --sample to know what codecs save.",
 )
 mean_option = click.option(
     "--mean", default="0", metavar="M[,M,M]", help="Subtracted from the pixels of an image."

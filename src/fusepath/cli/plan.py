@@ -94,7 +94,14 @@ def command(
     check_channels(loaded, mean=channels[0], std=channels[1])
     plans = plans_with_and_without(
         setting,
-        _codecs(loaded, setting, compress or "off", sample, mean=channels[0], std=channels[1]),
+        _codecs(
+            loaded,
+            setting,
+            compress or ("auto" if sample else "off"),
+            sample,
+            mean=channels[0],
+            std=channels[1],
+        ),
         partial(
             make_plans,
             algorithm=choose_algorithm(algorithm, grid=grid, tau=tau, tiles=tiles),
@@ -127,13 +134,15 @@ def command(
 def _codecs(
     model: Model,
     setting: Setting,
-    compress: str,
+    compress: str | None,
     sample: str | None,
     *,
     mean: tuple[float, ...],
     std: tuple[float, ...],
 ) -> dict[str, list[Compression]]:
-    """What codecs make of the tensors of a sample; nothing with ``--compress off``."""
+    """What codecs make of the tensors of a sample; nothing where there is none, or ``off``."""
+    if compress is None:
+        compress = "auto" if sample else "off"
     if compress == "off":
         return {}
     from fusepath.errors import InputError

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypedDict
 from fusepath.plan.limits.constraints import NO_CONSTRAINTS, Constraints
 
 if TYPE_CHECKING:
+    from fusepath.graph import ModelGraph
     from fusepath.tiling import Grid
 
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 class PlanRequest:
     """What a planner may choose: None leaves the choice to the algorithm."""
 
+    algorithm: str = "auto"
+    codecs: str = "auto"
+    """``auto`` with any that is installed where that is quicker, the name of one, or ``off``."""
     grid: Grid | None = None
     tau: int | None = None
     unequal: bool = False
@@ -28,6 +32,14 @@ class PlanRequest:
     """How many sizes of tiles may be tried."""
     time_limit_s: float | None = None
     """For searches that can be cut short: ``auto``, and the search of tile sizes."""
+
+    def check(self, graph: ModelGraph) -> None:
+        """Raise unless the request makes sense for a network.
+
+        Raises:
+            InputError: it asks for what the network does not have.
+        """
+        self.constraints.check(graph)
 
 
 class SearchOptions(TypedDict, total=False):

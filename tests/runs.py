@@ -1,0 +1,54 @@
+"""`fusepath.run` with the values that tests change given one by one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fusepath.offload.emulation import Emulation
+from fusepath.offload.engine import SessionOptions
+from fusepath.offload.frames import FrameFormat
+from fusepath.offload.machines import Machines
+from fusepath.offload.run import run as run_with
+from fusepath.plan import PlanRequest
+from fusepath.remote.client import Timeout
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from fusepath.offload.run import Report
+    from fusepath.onnx_io import Model
+    from fusepath.plan import Plan
+
+
+def run(
+    model: Model,
+    image: np.ndarray,
+    *,
+    edge: str | None,
+    plan: Plan | None = None,
+    given: Machines = Machines(),
+    repeats: int = 1,
+    verify: bool = False,
+    timeout: Timeout = Timeout(),
+    timeout_s: float | None = None,
+    mean: tuple[float, ...] = (0.0,),
+    std: tuple[float, ...] = (255.0,),
+    codecs: str = "off",
+    say: Any = lambda _: None,
+    **others: Any,
+) -> Report:
+    """Run a plan, or plan as the other keywords ask; nothing is remembered."""
+    emulated = {key: others.pop(key) for key in ("pace_bytes_per_s", "slowdown") if key in others}
+    return run_with(
+        model,
+        image,
+        edge,
+        repeats=repeats,
+        verify=verify,
+        plan=plan or PlanRequest(codecs=codecs, **others),
+        machines=given,
+        frames=FrameFormat(layout="chw", mean=mean, std=std),
+        timeout=timeout if timeout_s is None else Timeout(infer_s=timeout_s),
+        options=SessionOptions(remember=False, emulation=Emulation(**emulated)),
+        say=say,
+    )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fusepath.errors import InputError
-from fusepath.offload.background import in_thread
+from fusepath.offload.background import Background
 from fusepath.offload.device import Device, stays_local
 from fusepath.offload.emulation import NO_EMULATION, Emulation
 from fusepath.offload.exchange import Exchange
@@ -62,6 +62,7 @@ class Pairing:
     client: EdgeClient | None = None
     emulation: Emulation = NO_EMULATION
     threads: int = 1
+    background: Background = field(default_factory=Background)
     _thread: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="fusepath-device")
     )
@@ -85,7 +86,7 @@ class Pairing:
         local = stays_local(plan, self.model)
         if self.client is None and not local:
             raise InputError("this plan needs an edge server; give its address (edge)")
-        here = asyncio.create_task(in_thread(self._ready_device, plan, sample))
+        here = asyncio.create_task(self.background.do(self._ready_device, plan, sample))
         digest, times = "", EdgeTimes((0.0,) * len(plan.cuts), 0.0)
         try:
             if self.client is not None and not local:
@@ -163,5 +164,6 @@ class Pairing:
             stream.cancel()
 
     def close(self) -> None:
-        """Let the thread go once it has ended what it is at."""
+        """Give up what is at work in the background, and let the threads go."""
+        self.background.close()
         self._thread.shutdown(wait=False, cancel_futures=True)

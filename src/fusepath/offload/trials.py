@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fusepath.errors import PeerRefusedError
-from fusepath.offload.background import in_thread
 from fusepath.plan import recalibrated
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ class Trials:
             PeerError: the edge server refuses a plan or does not answer.
             InputError: a plan needs an edge server.
         """
-        plans = await in_thread(plans_for, setting)
+        plans = await self.pairing.background.do(plans_for, setting)
         prepared = await self.prepare(plans)
         plain = next((item for item in prepared if not item.plan.codecs), None)
         if trials > 0 and plain is not None:
@@ -72,7 +71,7 @@ class Trials:
             if now is not None:
                 self.say("the machines are not as they were measured: planning again")
                 known = {plan.recipe_sha256 for plan in plans}
-                again = await in_thread(plans_for, now)
+                again = await self.pairing.background.do(plans_for, now)
                 others = [plan for plan in again if plan.recipe_sha256 not in known]
                 if len(prepared) < len(plans):  # the edge server lacks the codecs
                     others = [plan for plan in others if not plan.codecs]

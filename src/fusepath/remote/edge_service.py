@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fusepath import jsonfile
+from fusepath.cancellation import cancelled_by
 from fusepath.errors import FusepathError
 from fusepath.plan import ModelReference, Recipe, check_recipe
 from fusepath.profiling.layers import measure_layers
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fusepath.arrays import Array
+    from fusepath.cost import MachineProfile
+    from fusepath.onnx_io import Model
     from fusepath.profiling.layers import Profiler
     from fusepath.protocol.conversation import Command
     from fusepath.remote.model_store import ModelStore
@@ -85,6 +88,7 @@ class EdgeService:
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="edge-worker")
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="edge-loader")
         self._numbers = itertools.count()
+        self._stop = threading.Event()
         self._local = threading.local()
 
     async def clock(self, request: pb.ClockRequest) -> pb.ClockReply:
@@ -198,9 +202,13 @@ class EdgeService:
         if key not in self._profiles:
             model = self._store.get(reference)
             # On a worker's thread, so that no inference disturbs the measurement.
-            job = self._workers.submit(self._profiler, model, threads=self._threads)
+            job = self._workers.submit(self._measure, model)
             self._profiles[key] = jsonfile.encode(job.result())
         return self._profiles[key]
+
+    def _measure(self, model: Model) -> MachineProfile:
+        with cancelled_by(self._stop):
+            return self._profiler(model, threads=self._threads)
 
     def _prepare(self, recipe: Recipe, *, idle_s: float) -> tuple[EdgeShare, EdgeTimes]:
         model = self._store.get(recipe.model)
@@ -242,6 +250,7 @@ class EdgeService:
 
     def close(self) -> None:
         """Let the threads go."""
+        self._stop.set()
         self._workers.shutdown(wait=False, cancel_futures=True)
         self._loader.shutdown(wait=False, cancel_futures=True)
 

@@ -408,7 +408,7 @@ def test_nothing_precedes_an_inference_that_its_latency_does_not_count(address):
         (
             {"plan": PlanRequest(constraints=Constraints(keep_on_device=999))},
             InputError,
-            "has 31 layers",
+            "has 30 layers",
         ),
     ],
 )

@@ -13,6 +13,7 @@ from benchmarks.system.cells import PEER_LABELS
 from fusepath.offload.emulation import Emulation
 from fusepath.offload.pairing import Pairing, Prepared
 from fusepath.offload.trials import Trials
+from fusepath.tiling import Strips
 from fusepath.timeline import Lane
 
 if TYPE_CHECKING:
@@ -189,7 +190,8 @@ def describe(entry: Entry) -> str:
     if entry.serial_of:
         return entry.serial_of
     cuts = sorted(set(plan.cuts))
-    if plan.is_whole:
+    if not plan.arrangement.is_split:
         return f"cut {cuts[0]} of {plan.tau}"
-    shape = f"{len(plan.cuts)} strips" if plan.segments else str(plan.tiles)
+    strips = isinstance(plan.arrangement, Strips)
+    shape = f"{len(plan.cuts)} strips" if strips else str(plan.grid)
     return f"{shape} to layer {plan.tau}, cuts {'/'.join(map(str, cuts))}"

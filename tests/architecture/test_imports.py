@@ -128,3 +128,11 @@ def test_nothing_is_ever_unpickled_evaluated_or_handed_to_a_shell(path):
 def test_every_module_says_what_it_is():
     for path in modules():
         assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path
+
+
+def test_the_page_of_the_data_flow_is_current():
+    tool = SOURCES.parents[1] / "tools" / "draw_data_flow.py"
+    done = subprocess.run(
+        [sys.executable, str(tool), "--check"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -22,10 +22,10 @@ from fusepath.offload.machines import Machines
 from fusepath.offload.pairing import Pairing
 from fusepath.offload.run import Report
 from fusepath.onnx_io import load_model, zoo
-from fusepath.plan import InputFormat, Segment
+from fusepath.plan import InputFormat
 from fusepath.remote.client import Timeout, connect
 from fusepath.remote.grpc_channel import GrpcStream
-from fusepath.tiling import Grid
+from fusepath.tiling import Grid, Segment
 from fusepath.timeline import Lane, violations
 from tests.edges import edge_server
 from tests.plans import pixels, plan_of
@@ -229,7 +229,7 @@ def test_parts_of_the_result_return_one_by_one(edge, rate):
         Segment(start=0, stop=2, cut=1, strips=((50, 1), (60, 2))),
         Segment(start=2, stop=3, cut=depth + 1, strips=((96, 3),)),
     )
-    plan = plan_of(model, grid=(3, 1), cuts=[1, 1, depth + 1], segments=segments)
+    plan = plan_of(model, segments=segments)
 
     report = run(
         model,

@@ -14,6 +14,7 @@ from fusepath.onnx_io import load_model
 from fusepath.plan import (
     PlanBook,
     Setting,
+    check_plan,
     fluid_bound_s,
     load_book,
     make_book,
@@ -22,7 +23,6 @@ from fusepath.plan import (
     save_book,
     simulate,
 )
-from fusepath.report import family
 from fusepath.schedule import evaluate
 from tests.networks import untileable
 
@@ -135,7 +135,7 @@ def test_a_plan_from_the_book_is_an_ordinary_plan_for_the_link_asked_for(setting
         plan = book.plan_for(link_at(rate))
 
         here = setting.at(link_at(rate))
-        plan.check(setting.graph)
+        check_plan(plan, setting.graph)
         assert plan.link == link_at(rate)
         assert plan.makespan_s == makespan_s(here, plan) == book.makespan_s(rate)
         assert set(plan.timeline.spans) == set(simulate(plan, here).spans)
@@ -266,7 +266,7 @@ def test_a_network_that_cannot_be_tiled_has_a_book_of_single_cuts():
 
     book = make_book(setting, (1e3, 1e7), probes=2)
 
-    assert [family(entry.plan) for entry in book.entries] == ["device only", "full offload"]
+    assert [entry.plan.family for entry in book.entries] == ["device only", "full offload"]
     assert book.settled
     assert book.regret == 0.0
 

@@ -13,9 +13,8 @@ from fusepath.cost import CONVENTIONS, RUNTIME, ComputeRate, LayerTime, MachineP
 from fusepath.errors import FileFormatError, InfeasibleError, InputError
 from fusepath.onnx_io import Model, load_model
 from fusepath.plan import (
-    Plan,
-    Segment,
     Setting,
+    check_plan,
     make_plan,
     problem_of_plan,
     simulate,
@@ -26,10 +25,11 @@ from fusepath.plan.limits.constraints import NO_CONSTRAINTS
 from fusepath.runtime.device_share import DeviceShare
 from fusepath.runtime.edge_share import EdgeShare
 from fusepath.schedule import evaluate, violations
-from fusepath.tiling import Grid
+from fusepath.tiling import Grid, Segment, Strips
 from fusepath.timeline import Lane
 from fusepath.timeline import violations as timeline_violations
 from tests.networks import untileable
+from tests.plans import with_recipe
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_auto_is_never_worse_than_any_family(squeezenet, device, link):
 def test_what_the_sessions_do_is_what_the_plan_says(tiny_yolo):
     plan = make_plan(setting_of(tiny_yolo), "stream")
 
-    device, edge = DeviceShare(tiny_yolo, plan), EdgeShare(tiny_yolo, plan)
+    device, edge = DeviceShare(tiny_yolo, plan.recipe), EdgeShare(tiny_yolo, plan.recipe)
 
     sent = 0
     for path in range(len(plan.cuts)):
@@ -261,20 +261,20 @@ def test_a_network_that_cannot_be_tiled_has_no_stream_but_an_auto_plan():
 
     with pytest.raises(InfeasibleError, match="strips"):
         make_plan(setting, "stream")
-    assert make_plan(setting, "auto").is_whole
+    assert not make_plan(setting, "auto").arrangement.is_split
 
 
-@pytest.mark.parametrize("field", ["order", "cuts", "grid"])
+@pytest.mark.parametrize("field", ["order", "cuts", "arrangement"])
 def test_a_stream_plan_that_contradicts_its_segments_is_refused(tiny_yolo, field):
     plan = make_plan(setting_of(tiny_yolo), "stream")
     assert len(plan.cuts) > 2
     wrong = {
         "order": tuple(reversed(plan.order)),
         "cuts": tuple(1 if cut > 1 else 2 for cut in plan.cuts),
-        "grid": (1, len(plan.cuts)),
+        "arrangement": Strips(tau=plan.tau, segments=plan.arrangement.segments[1:]),
     }
 
-    broken: Plan = msgspec.structs.replace(plan, **{field: wrong[field]})
+    broken = with_recipe(plan, **{field: wrong[field]})
 
     with pytest.raises(FileFormatError):
-        broken.check(tiny_yolo.graph)
+        check_plan(broken, tiny_yolo.graph)

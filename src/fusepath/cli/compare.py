@@ -14,7 +14,6 @@ from fusepath.cli.options import (
     machine_options,
     model_argument,
     open_setting,
-    plan_json,
     print_json,
 )
 
@@ -42,7 +41,7 @@ def command(
 ) -> None:
     """Plan MODEL with every algorithm and show them side by side."""
     from fusepath.errors import InfeasibleError, UnsupportedOperatorError
-    from fusepath.plan import ALGORITHMS, make_plan
+    from fusepath.plan import ALGORITHMS, make_plan, plan_document
     from fusepath.report import plans_table, render
     from fusepath.tiling import Grid
 
@@ -70,6 +69,6 @@ def command(
     if not plans:
         raise InfeasibleError("no algorithm found a plan that keeps to the constraints")
     if as_json:
-        print_json({"plans": [plan_json(plan) for plan in plans]})
+        print_json({"plans": [plan_document(plan) for plan in plans]})
     else:
         click.echo(render(plans_table(plans)))

@@ -154,17 +154,17 @@ class _Row:
 
     @property
     def codecs(self) -> list[str]:
-        return sorted({item.codec for item in self.plan.compression.values()})
+        return sorted(set(self.plan.codecs.values()))
 
     def document(self, baseline: _Row) -> dict[str, Any]:
         latencies = sorted(run.latency_s for run in self.runs)
         return {
             "name": self.name,
             "tau": self.plan.tau,
-            "grid": str(self.plan.tiles),
+            "grid": str(self.plan.grid),
             "order": self.plan.order,
             "cuts": self.plan.cuts,
-            "codecs": {name: item.codec for name, item in self.plan.compression.items()},
+            "codecs": self.plan.codecs,
             "makespan_s": self.plan.makespan_s,
             "predicted_s": self.predicted.end_s,
             "lower_bound_s": self.plan.lower_bound_s,
@@ -272,8 +272,8 @@ def _print(rows: list[_Row], model: Model, *, pace: str, slowdown: float, repeat
         cuts = ",".join(str(cut) for cut in row.plan.cuts[:9])
         table.add_row(
             row.name,
-            str(row.plan.tau) if not row.plan.is_whole else "–",
-            str(row.plan.tiles),
+            str(row.plan.tau),
+            str(row.plan.grid),
             cuts + (",…" if len(row.plan.cuts) > 9 else ""),
             ", ".join(row.codecs),
             milliseconds(row.predicted.end_s),
@@ -287,8 +287,7 @@ def _print(rows: list[_Row], model: Model, *, pace: str, slowdown: float, repeat
         f"link {pace}, uint8 picture; medians of {repeats} interleaved runs\n"
     )
     click.echo(render(table))
-    tiled = [row for row in rows if not row.plan.is_whole] or rows
-    best = min(tiled, key=lambda row: row.latency_s)
+    best = min(rows, key=lambda row: row.latency_s)
     shown = [baseline] if best is baseline else [baseline, best]
     until_s = max(
         timeline.end_s

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fusepath.onnx_io import Model
-    from fusepath.plan import Plan, Setting
+    from fusepath.plan import Setting
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
@@ -234,16 +234,3 @@ def check_channels(model: Model, **options: tuple[float, ...]) -> None:
 def print_json(document: dict[str, Any]) -> None:
     """The one object of ``--json``."""
     click.echo(json.dumps(document, indent=2, allow_nan=False, default=str))
-
-
-def plan_json(plan: Plan) -> dict[str, Any]:
-    """A plan as ``--json`` shows it: the file's keys and what is derived from them."""
-    import msgspec
-
-    document: dict[str, Any] = msgspec.to_builtins(plan)
-    return document | {
-        "gap": plan.gap,
-        "status": plan.status,
-        "grid": str(plan.tiles),
-        "plans": plan.plans_evaluated,
-    }

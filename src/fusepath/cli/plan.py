@@ -21,7 +21,6 @@ from fusepath.cli.options import (
     model_argument,
     open_setting,
     parse_channels,
-    plan_json,
     print_json,
     std_option,
     tau_option,
@@ -83,7 +82,7 @@ def command(
     constraints: Constraints,
 ) -> None:
     """Find a plan for MODEL on a device, an edge server and a link."""
-    from fusepath.plan import make_plans, plans_with_and_without, save_plan
+    from fusepath.plan import make_plans, plan_document, plans_with_and_without, save_plan
     from fusepath.report import gantt, plan_text, render, top_table
     from fusepath.tiling import Grid
 
@@ -121,11 +120,11 @@ def command(
         save_plan(output, plans[0])
     if top is not None:
         if as_json:
-            print_json({"plans": [plan_json(plan) for plan in plans]})
+            print_json({"plans": [plan_document(plan) for plan in plans]})
         else:
             click.echo(render(top_table(plans)))
     elif as_json:
-        print_json(plan_json(plans[0]))
+        print_json(plan_document(plans[0]))
     else:
         click.echo(plan_text(plans[0]))
         click.echo()

@@ -180,9 +180,9 @@ def command(
 def _keep_to(plan: Plan, model: Model, constraints: Constraints) -> None:
     """Refuse a plan made before that breaks constraints."""
     from fusepath.errors import InfeasibleError
-    from fusepath.plan import limit_violations
+    from fusepath.plan import check_plan, limit_violations
 
-    plan.check(model.graph)
+    check_plan(plan, model.graph)
     if wrong := limit_violations(plan, model.graph, constraints):
         raise InfeasibleError(f"the plan breaks the constraints: {'; '.join(wrong)}")
 
@@ -200,10 +200,10 @@ def _document(report: Report) -> dict[str, Any]:
         "model": plan.model.name,
         "algorithm": plan.algorithm,
         "tau": plan.tau,
-        "grid": str(plan.tiles),
+        "grid": str(plan.grid),
         "order": plan.order,
         "cuts": plan.cuts,
-        "codecs": {name: item.codec for name, item in plan.compression.items()},
+        "codecs": plan.codecs,
         "makespan_s": plan.makespan_s,
         "predicted_s": report.predicted.end_s,
         "lower_bound_s": plan.lower_bound_s,

@@ -59,7 +59,7 @@ class Device:
     _targets_s: list[float] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.share = DeviceShare(self.model, self.plan, threads=self.threads)
+        self.share = DeviceShare(self.model, self.plan.recipe, threads=self.threads)
         self.expected_s = [0.0] * len(self.plan.cuts)
         self._targets_s = [0.0] * len(self.plan.cuts)
 
@@ -120,7 +120,7 @@ class Device:
 
 def stays_local(plan: Plan, model: Model) -> bool:
     """Whether the plan needs no edge server."""
-    return plan.is_whole and plan.tau == model.graph.depth and plan.cuts[0] == plan.tau + 1
+    return plan.cuts == (model.graph.depth + 1,)
 
 
 def check_image(image: Array, model: Model, plan: Plan) -> None:

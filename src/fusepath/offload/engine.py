@@ -25,7 +25,7 @@ import numpy as np
 
 from fusepath.cost import ComputeRate, Link
 from fusepath.errors import FusepathError, InputError
-from fusepath.offload.background import in_thread
+from fusepath.offload.background import Background
 from fusepath.offload.choice import plans_to_try
 from fusepath.offload.device import check_image, stays_local
 from fusepath.offload.emulation import NO_EMULATION, Emulation
@@ -117,6 +117,7 @@ class Engine:
         """Why no better plan is being looked for any more."""
         self.ready: concurrent.futures.Future[None] = concurrent.futures.Future()
         self.closed = False
+        self._background = Background()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
             target=self._serve_loop, name="fusepath-session", daemon=True
@@ -185,7 +186,10 @@ class Engine:
         order = self._order
         self._channel: Channel | None = None
         self._pairing = Pairing(
-            model=order.model, emulation=order.options.emulation, threads=order.options.threads
+            model=order.model,
+            emulation=order.options.emulation,
+            threads=order.options.threads,
+            background=self._background,
         )
         self._begin(order.options.sample)
         try:
@@ -198,7 +202,6 @@ class Engine:
             self._searching.cancel()
             with suppress(asyncio.CancelledError, Exception):
                 await self._searching
-            self._pairing.close()
             if self._channel is not None:
                 await self._channel.close()
 
@@ -225,7 +228,7 @@ class Engine:
             if not self.ready.done():
                 self.ready.set_exception(error)
             if not isinstance(error, FusepathError):
-                logger.exception("looking for a plan failed")
+                logger.info("looking for a plan failed", exc_info=error)
         else:
             if not self.ready.done():
                 self.ready.set_result(None)
@@ -266,7 +269,7 @@ class Engine:
             link=Link(up_bytes_per_s=1e6, down_bytes_per_s=1e6),
             convention=runtime_convention(sample.dtype.name),
         )
-        plan = await in_thread(
+        plan = await self._background.do(
             partial(
                 make_plan,
                 nominal,
@@ -287,7 +290,7 @@ class Engine:
         await self._connect()
         sample = await self._sample_frame("uint8")
         memory = self._memory(request, sample.dtype.name)
-        last = await in_thread(memory.load, order.model.graph)
+        last = await self._background.do(memory.load, order.model.graph)
         if last is not None and await self._resume(last, sample):
             return
         await self._choose(request, memory, last)
@@ -340,7 +343,7 @@ class Engine:
         self._use(best)
         if memory is not None:
             kept = LastTime(edge=setting.edge, link=setting.link, offered=offered, plan=best.plan)
-            await in_thread(memory.keep, kept)
+            await self._background.do(memory.keep, kept)
 
     async def _offered(
         self, request: PlanRequest, setting: Setting, sample: Array
@@ -349,7 +352,7 @@ class Engine:
         if not codecs or self._pairing.client is None:
             return {}
         self._order.say("trying codecs on the input and on what layers make of it")
-        return await in_thread(
+        return await self._background.do(
             partial(
                 measured_compression,
                 self._order.model,
@@ -408,11 +411,14 @@ class Engine:
         if self.closed:
             return
         self.closed = True
+        if not self._loop.is_running():
+            return  # in a forked child, or where the loop's thread has ended already
         self._running.cancel()
-        if self._loop.is_running():
-            self.submit(self._end())
+        self.submit(self._end())
+        self._background.close()
         if self._thread is not threading.current_thread():
             self._thread.join(_CLOSING_S)
+            self._pairing.close()
 
     async def _end(self) -> None:
         tasks = asyncio.all_tasks() - {asyncio.current_task()}

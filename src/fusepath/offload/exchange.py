@@ -44,14 +44,14 @@ class Exchange:
         device: Device,
         image: Array,
         stream: Stream,
-        plan_sha256: str,
+        recipe_sha256: str,
         offset: ClockOffset,
         begun_s: float,
     ) -> None:
         self._device = device
         self._image = image
         self._stream = stream
-        self._plan_sha256 = plan_sha256
+        self._recipe_sha256 = recipe_sha256
         self._offset = offset
         self._zero_s = begun_s
         self._order = [path - 1 for path in device.plan.order]
@@ -117,7 +117,7 @@ class Exchange:
             self._to_send.put_nowait((ready, self._computed.pop(ready), done.end_s))
 
     async def _send(self) -> None:
-        await self._stream.write(pb.Upload(start=pb.Start(plan_sha256=self._plan_sha256)))
+        await self._stream.write(pb.Upload(start=pb.Start(recipe_sha256=self._recipe_sha256)))
         while True:
             path, done, ready_s = await self._to_send.get()
             tensors = messages.encode_all(done.to_send)

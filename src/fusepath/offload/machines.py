@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from fusepath.cost import RUNTIME, Link
-from fusepath.offload.background import in_thread
 from fusepath.plan import Setting
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ async def measured_setting(
     device = machines.device
     if device is None:
         say("measuring every layer on this machine")
-        measured = await in_thread(lambda: profiler(model, threads=pairing.threads))
+        measured = await pairing.background.do(lambda: profiler(model, threads=pairing.threads))
         device = measured.slowed(emulation.slowdown)
     edge = machines.edge
     if edge is None and client is not None:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fusepath.errors import InputError
-from fusepath.offload.background import in_thread
+from fusepath.offload.background import Background
 from fusepath.offload.device import Device, stays_local
 from fusepath.offload.emulation import NO_EMULATION, Emulation
 from fusepath.offload.exchange import Exchange
-from fusepath.plan import predict
+from fusepath.plan import check_plan, predict
 from fusepath.remote.client import peer_errors
 from fusepath.runtime.edge_share import EdgeTimes
 
@@ -31,7 +31,7 @@ class Prepared:
     """A plan whose sessions are built, warm and timed on both machines."""
 
     device: Device
-    plan_sha256: str
+    recipe_sha256: str
     """By which the edge server knows it; empty where it has no part in it."""
     predicted: Timeline
     """What the plan will do by the times of its paths, where planning knew only those of layers."""
@@ -44,7 +44,7 @@ class Prepared:
     @property
     def is_local(self) -> bool:
         """Whether nothing leaves this machine."""
-        return not self.plan_sha256
+        return not self.recipe_sha256
 
 
 @dataclass(kw_only=True)
@@ -62,6 +62,7 @@ class Pairing:
     client: EdgeClient | None = None
     emulation: Emulation = NO_EMULATION
     threads: int = 1
+    background: Background = field(default_factory=Background)
     _thread: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="fusepath-device")
     )
@@ -81,11 +82,11 @@ class Pairing:
             PeerError: the edge server refuses the plan or does not answer.
             InputError: the plan needs an edge server.
         """
-        plan.check(self.model.graph)
+        check_plan(plan, self.model.graph)
         local = stays_local(plan, self.model)
         if self.client is None and not local:
             raise InputError("this plan needs an edge server; give its address (edge)")
-        here = asyncio.create_task(in_thread(self._ready_device, plan, sample))
+        here = asyncio.create_task(self.background.do(self._ready_device, plan, sample))
         digest, times = "", EdgeTimes((0.0,) * len(plan.cuts), 0.0)
         try:
             if self.client is not None and not local:
@@ -102,7 +103,7 @@ class Pairing:
             edge_s=times.paths_s,
             tail_s=times.tail_s,
         )
-        return Prepared(device=device, plan_sha256=digest, predicted=predicted)
+        return Prepared(device=device, recipe_sha256=digest, predicted=predicted)
 
     def _ready_device(self, plan: Plan, sample: Array) -> Device:
         device = Device(
@@ -157,11 +158,12 @@ class Pairing:
         try:
             with peer_errors(client):
                 return await Exchange(
-                    prepared.device, image, stream, prepared.plan_sha256, self._offset, begun_s
+                    prepared.device, image, stream, prepared.recipe_sha256, self._offset, begun_s
                 ).run()
         finally:
             stream.cancel()
 
     def close(self) -> None:
-        """Let the thread go once it has ended what it is at."""
+        """Give up what is at work in the background, and let the threads go."""
+        self.background.close()
         self._thread.shutdown(wait=False, cancel_futures=True)

@@ -12,7 +12,7 @@ import msgspec
 from fusepath import jsonfile
 from fusepath.cost import Compression, Link, Machine
 from fusepath.errors import FileFormatError
-from fusepath.plan import Plan
+from fusepath.plan import Plan, check_plan
 from fusepath.profiling import machine_identity
 from fusepath.profiling.cache import cache_folder
 
@@ -78,7 +78,7 @@ class SessionMemory:
             return None
         try:
             last = jsonfile.load(self.file, LastTime)
-            last.plan.check(graph)
+            check_plan(last.plan, graph)
         except FileFormatError:
             return None
         return last

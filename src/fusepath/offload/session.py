@@ -16,7 +16,7 @@ from fusepath.offload.engine import Engine, Order, SessionOptions
 from fusepath.offload.frames import FrameFormat
 from fusepath.offload.machines import Machines
 from fusepath.onnx_io import Model, load_model
-from fusepath.plan import InputFormat, Plan, PlanRequest
+from fusepath.plan import InputFormat, Plan, PlanRequest, check_plan
 from fusepath.remote.client import Timeout
 from fusepath.remote.grpc_channel import check_address
 from fusepath.remote.memory import ADDRESS as MEMORY
@@ -75,7 +75,10 @@ class _Held:
         if edge is not None and edge != MEMORY:
             check_address(edge)
         check_form(InputFormat(mean=frames.mean, std=frames.std), self.model)
-        plan.check(graph)
+        if isinstance(plan, Plan):
+            check_plan(plan, graph)
+        else:
+            plan.check(graph)
         self._frames = frames
         self._engine = Engine(
             Order(

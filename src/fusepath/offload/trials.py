@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fusepath.errors import PeerRefusedError
-from fusepath.offload.background import in_thread
 from fusepath.plan import recalibrated
 
 if TYPE_CHECKING:
@@ -64,18 +63,18 @@ class Trials:
             PeerError: the edge server refuses a plan or does not answer.
             InputError: a plan needs an edge server.
         """
-        plans = await in_thread(plans_for, setting)
+        plans = await self.pairing.background.do(plans_for, setting)
         prepared = await self.prepare(plans)
-        plain = next((item for item in prepared if not item.plan.compression), None)
+        plain = next((item for item in prepared if not item.plan.codecs), None)
         if trials > 0 and plain is not None:
             now = recalibrated(setting, plain.plan.timeline, plain.predicted)
             if now is not None:
                 self.say("the machines are not as they were measured: planning again")
-                known = {plan.arrangement for plan in plans}
-                again = await in_thread(plans_for, now)
-                others = [plan for plan in again if plan.arrangement not in known]
+                known = {plan.recipe_sha256 for plan in plans}
+                again = await self.pairing.background.do(plans_for, now)
+                others = [plan for plan in again if plan.recipe_sha256 not in known]
                 if len(prepared) < len(plans):  # the edge server lacks the codecs
-                    others = [plan for plan in others if not plan.compression]
+                    others = [plan for plan in others if not plan.codecs]
                 prepared += await self.prepare(others)
         return await self._quickest(prepared, trials)
 
@@ -97,8 +96,8 @@ class Trials:
             try:
                 prepared.append(await self.pairing.prepare(plan, self.sample))
             except PeerRefusedError as error:
-                others = any(not other.compression for other in plans)
-                if not (plan.compression and others):
+                others = any(not other.codecs for other in plans)
+                if not (plan.codecs and others):
                     raise
                 self.say(f"without codecs, for {error}")
         return prepared
@@ -113,7 +112,7 @@ class Trials:
         else:
             latencies_s, caution = await self._tried(prepared, trials), _CAUTION_MEASURED
         cautious_s = [
-            latency_s * (1.0 if item.plan.is_whole else caution)
+            latency_s * (caution if item.plan.arrangement.is_split else 1.0)
             for item, latency_s in zip(prepared, latencies_s, strict=True)
         ]
         return prepared[cautious_s.index(min(cautious_s))]

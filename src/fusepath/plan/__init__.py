@@ -10,7 +10,8 @@ from fusepath.plan.families.tiles import search_plainly
 from fusepath.plan.fluid import FluidBound, fluid_bound, fluid_bound_s
 from fusepath.plan.limits.check import limit_violations
 from fusepath.plan.limits.constraints import NO_CONSTRAINTS, Constraints
-from fusepath.plan.plan import InputFormat, ModelReference, Plan, Segment, load_plan, save_plan
+from fusepath.plan.plan import Plan, Prediction, Provenance
+from fusepath.plan.plan_file import load_plan, plan_document, save_plan
 from fusepath.plan.planner import (
     ALGORITHMS,
     PlanOptions,
@@ -18,12 +19,14 @@ from fusepath.plan.planner import (
     make_plans,
 )
 from fusepath.plan.recalibrated import recalibrated
+from fusepath.plan.recipe import InputFormat, ModelReference, Recipe
 from fusepath.plan.request import PlanRequest
 from fusepath.plan.setting import Setting, Tiled
 from fusepath.plan.shortlist import shortlist, worth_trying
 from fusepath.plan.simulation import simulate
-from fusepath.plan.timing import predict, problem_of_plan
+from fusepath.plan.timing import predict, problem_of, problem_of_plan
 from fusepath.plan.totals import PlanTotals, totals_of
+from fusepath.plan.verify import check_plan, check_recipe
 
 __all__ = [
     "ALGORITHMS",
@@ -40,10 +43,14 @@ __all__ = [
     "PlanRequest",
     "PlanTotals",
     "PlannedRate",
-    "Segment",
+    "Prediction",
+    "Provenance",
+    "Recipe",
     "Setting",
     "Tiled",
     "best_single_cut",
+    "check_plan",
+    "check_recipe",
     "fluid_bound",
     "fluid_bound_s",
     "limit_violations",
@@ -52,8 +59,10 @@ __all__ = [
     "make_book",
     "make_plan",
     "make_plans",
+    "plan_document",
     "plans_with_and_without",
     "predict",
+    "problem_of",
     "problem_of_plan",
     "problem_of_table",
     "recalibrated",

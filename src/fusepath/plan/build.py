@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fusepath.errors import InfeasibleError
-from fusepath.plan.plan import MAX_PATHS, ModelReference, Plan
+from fusepath.plan.plan import MAX_PATHS, Plan, Prediction, Provenance
+from fusepath.plan.recipe import ModelReference, Recipe
 from fusepath.plan.totals import totals_of
 from fusepath.schedule.problem import NS_PER_S
 from fusepath.version import VERSION
 
 if TYPE_CHECKING:
     from fusepath.plan.candidate import Candidate
-    from fusepath.plan.plan import InputFormat
+    from fusepath.plan.recipe import InputFormat
     from fusepath.plan.request import PlanRequest
     from fusepath.plan.setting import Setting
 
@@ -32,43 +33,44 @@ def build_plan(
     Raises:
         InfeasibleError: it has more paths than machines take.
     """
-    if found.grid.paths > MAX_PATHS:
+    if found.arrangement.paths > MAX_PATHS:
         raise InfeasibleError(
-            f"the best plan has {found.grid.paths} paths, but machines take at most {MAX_PATHS}; "
-            f"use a smaller grid"
+            f"the best plan has {found.arrangement.paths} paths, but machines take at most "
+            f"{MAX_PATHS}; use a smaller grid"
         )
     graph = setting.graph
-    work = totals_of(setting, found)
+    totals = totals_of(setting, found)
+    crossing = sorted({name for cut in found.cuts for name in graph.sent(cut)})
+    compression = {n: setting.compression[n] for n in crossing if n in setting.compression}
     return Plan(
-        fusepath_version=VERSION,
-        model=ModelReference(
-            name=graph.name, sha256=graph.sha256, source=source, input_shape=graph.input.shape
+        recipe=Recipe(
+            model=ModelReference(
+                name=graph.name, sha256=graph.sha256, source=source, input_shape=graph.input.shape
+            ),
+            input=form,
+            arrangement=found.arrangement,
+            order=tuple(path + 1 for path in found.schedule.order),
+            cuts=found.cuts,
+            codecs={name: item.codec for name, item in compression.items()},
         ),
-        algorithm=algorithm,
-        convention=setting.convention,
+        constraints=search.constraints,
         device=setting.device,
         edge=setting.edge,
         link=setting.link,
-        input=form,
-        constraints=search.constraints,
-        tau=found.tau,
-        grid=(found.grid.rows, found.grid.cols),
-        tile_rows=found.sizes.rows if found.sizes is not None else (),
-        tile_cols=found.sizes.cols if found.sizes is not None else (),
-        order=tuple(path + 1 for path in found.schedule.order),
-        cuts=found.cuts,
-        segments=found.segments,
-        compression={
-            name: setting.compression[name]
-            for name in sorted({name for cut in found.cuts for name in graph.sent(cut)})
-            if name in setting.compression
-        },
-        makespan_s=found.schedule.makespan_ns / NS_PER_S,
-        lower_bound_s=found.lower_bound_ns / NS_PER_S,
-        device_macs=work.device_macs,
-        edge_macs=work.edge_macs,
-        up_bytes=work.up_bytes,
-        plans_evaluated=found.evaluated,
-        search_s=search_s,
-        timeline=found.schedule.timeline(),
+        convention=setting.convention,
+        compression=compression,
+        prediction=Prediction(
+            makespan_s=found.schedule.makespan_ns / NS_PER_S,
+            lower_bound_s=found.lower_bound_ns / NS_PER_S,
+            device_macs=totals.device_macs,
+            edge_macs=totals.edge_macs,
+            up_bytes=totals.up_bytes,
+            timeline=found.schedule.timeline(),
+        ),
+        provenance=Provenance(
+            fusepath_version=VERSION,
+            algorithm=algorithm,
+            plans_evaluated=found.evaluated,
+            search_s=search_s,
+        ),
     )

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from fusepath.cost import quickest
 from fusepath.errors import InfeasibleError
 
@@ -62,5 +60,5 @@ def plans_with_and_without(
         raise reason
     # Plans of either kind were to be had, so only what none of them beats is a bound.
     bound_s = min(plan.lower_bound_s for plan in plans)
-    plans = [msgspec.structs.replace(plan, lower_bound_s=bound_s) for plan in plans]
+    plans = [plan.predicting(lower_bound_s=bound_s) for plan in plans]
     return sorted(plans, key=lambda plan: plan.makespan_s)

@@ -19,13 +19,14 @@ from fusepath.plan.families.tiles import (
     search_minimizing_waiting,
 )
 from fusepath.plan.fluid import fluid_bound_ns
-from fusepath.plan.plan import InputFormat, Plan
+from fusepath.plan.recipe import InputFormat
 from fusepath.plan.request import PlanRequest, SearchOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fusepath.plan.candidate import Candidate
+    from fusepath.plan.plan import Plan
     from fusepath.plan.setting import Setting
 
 

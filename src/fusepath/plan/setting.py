@@ -233,9 +233,7 @@ class Setting:
         return {}
 
     def problem(self, tau: int, grid: Grid, sizes: TileSizes | None = None) -> Problem:
-        """The problem of a plan: of the whole network for one path with ``tau = depth``."""
-        if grid.paths == 1 and tau == self.graph.depth and sizes is None:
-            return self.whole_problem()
+        """The problem of one grid, of unequal tiles where sizes are given."""
         return self.tiled_problem(self.costs(tau, grid, sizes))
 
     def costs(self, tau: int, grid: Grid, sizes: TileSizes | None = None) -> PathCosts:

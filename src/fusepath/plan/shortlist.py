@@ -32,9 +32,9 @@ def shortlist(setting: Setting, **options: Unpack[PlanOptions]) -> list[Plan]:
     Raises:
         InfeasibleError: nothing was found that keeps to the constraints.
     """
-    different: dict[tuple[object, ...], Plan] = {}
+    different: dict[str, Plan] = {}
     for plan in plans_of(setting, "auto", search_shortlist, **options):
-        different.setdefault(plan.arrangement, plan)
+        different.setdefault(plan.recipe_sha256, plan)
     return _promising(different.values())
 
 
@@ -57,8 +57,8 @@ def worth_trying(
     """
     every = plans_with_and_without(setting, offered, make)
     plans = _promising(every)
-    if all(plan.compression for plan in plans):
-        plans += [plan for plan in every if not plan.compression][:1]
+    if all(plan.codecs for plan in plans):
+        plans += [plan for plan in every if not plan.codecs][:1]
     return plans
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import statistics
 import time
 from contextlib import asynccontextmanager
@@ -20,6 +19,7 @@ from fusepath.remote import message_costs
 from fusepath.remote.grpc_channel import GrpcChannel
 from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.runtime.edge_share import EdgeTimes
+from fusepath.timeline import Lane
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -197,13 +197,13 @@ class EdgeClient:
         return profile
 
     async def prepare(self, plan: Plan) -> EdgePlan:
-        """Have the server check a plan, build its sessions and time them."""
-        data = jsonfile.encode(plan)
-        reply = await self._channel.call(
-            "Prepare", pb.PrepareRequest(plan_json=data), timeout_s=self.timeout.prepare_s
+        """Have the server check a plan's recipe, build its sessions and time them."""
+        request = pb.PrepareRequest(
+            recipe_json=jsonfile.encode(plan.recipe), idle_ns=round(idle_s(plan) * 1e9)
         )
-        digest = hashlib.sha256(data).hexdigest()
-        if reply.plan_sha256 != digest:
+        reply = await self._channel.call("Prepare", request, timeout_s=self.timeout.prepare_s)
+        digest = plan.recipe_sha256
+        if reply.recipe_sha256 != digest:
             raise self.refused("the server prepared another plan")
         if len(reply.path_ns) != len(plan.cuts) or min(*reply.path_ns, reply.tail_ns) < 0:
             raise self.refused("the server did not time every path of the plan")
@@ -213,6 +213,12 @@ class EdgeClient:
     def infer(self) -> Stream:
         """Open the stream of one inference."""
         return self._channel.stream("Infer", timeout_s=self.timeout.infer_s)
+
+
+def idle_s(plan: Plan) -> float:
+    """How long the edge server waits for a path, on average, if all goes as the plan predicts."""
+    busy_s = plan.timeline.busy_s(Lane.EDGE)
+    return max(plan.timeline.end_s - busy_s, 0.0) / len(plan.cuts)
 
 
 @asynccontextmanager

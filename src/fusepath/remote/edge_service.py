@@ -6,7 +6,6 @@ It knows no transport: calls come as messages and streams, and a no is a `Refusa
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import itertools
 import logging
 import threading
@@ -17,8 +16,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fusepath import jsonfile
+from fusepath.cancellation import cancelled_by
 from fusepath.errors import FusepathError
-from fusepath.plan import ModelReference, Plan
+from fusepath.plan import ModelReference, Recipe, check_recipe
 from fusepath.profiling.layers import measure_layers
 from fusepath.protocol.conversation import (
     Compute,
@@ -34,13 +34,14 @@ from fusepath.remote.serial_executor import SerialExecutor
 from fusepath.remote.transport import Refusal, RefusalKind
 from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.runtime.edge_share import EdgeShare, EdgeTimes
-from fusepath.timeline import Lane
 from fusepath.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fusepath.arrays import Array
+    from fusepath.cost import MachineProfile
+    from fusepath.onnx_io import Model
     from fusepath.profiling.layers import Profiler
     from fusepath.protocol.conversation import Command
     from fusepath.remote.model_store import ModelStore
@@ -82,11 +83,12 @@ class EdgeService:
         self._profiler = profiler
         self._threads = threads
         self._prepared: OrderedDict[str, tuple[EdgeShare, EdgeTimes]] = OrderedDict()
-        self._preparing: dict[str, asyncio.Future[tuple[EdgeShare, EdgeTimes]]] = {}
+        self._preparing: dict[str, asyncio.Task[EdgeTimes]] = {}
         self._profiles: dict[tuple[str, tuple[int, ...]], bytes] = {}
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="edge-worker")
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="edge-loader")
         self._numbers = itertools.count()
+        self._stop = threading.Event()
         self._local = threading.local()
 
     async def clock(self, request: pb.ClockRequest) -> pb.ClockReply:
@@ -131,25 +133,42 @@ class EdgeService:
         return pb.ProfileReply(profile_json=await self._load(self._profile, reference))
 
     async def prepare(self, request: pb.PrepareRequest) -> pb.PrepareReply:
-        """Check a plan and build its sessions: once, whoever asks and however many at a time."""
-        digest = hashlib.sha256(request.plan_json).hexdigest()
-        if digest not in self._prepared:
+        """Check a recipe and build its sessions: once for all that do the same, whoever asks."""
+        try:
+            recipe = jsonfile.decode(request.recipe_json, Recipe, where="the recipe sent")
+        except FusepathError as error:
+            raise Refusal(RefusalKind.UNFIT, str(error)) from error
+        digest = recipe.sha256
+        if digest in self._prepared:
+            self._prepared.move_to_end(digest)
+            _, times = self._prepared[digest]
+        else:
             if digest not in self._preparing:
-                job = asyncio.ensure_future(self._load(self._prepare, request.plan_json))
-                job.add_done_callback(lambda _: self._preparing.pop(digest, None))
+                job = asyncio.create_task(self._keep(digest, recipe, request.idle_ns * 1e-9))
                 self._preparing[digest] = job
+                job.add_done_callback(partial(self._done_preparing, digest))
             # Whoever leaves does not take the preparation along that others wait for.
-            self._prepared[digest] = await asyncio.shield(self._preparing[digest])
-            while len(self._prepared) > MAX_PREPARED:
-                self._prepared.popitem(last=False)
-        self._prepared.move_to_end(digest)
-        _, times = self._prepared[digest]
+            times = await asyncio.shield(self._preparing[digest])
         return pb.PrepareReply(
-            plan_sha256=digest,
+            recipe_sha256=digest,
             fusepath_version=VERSION,
             path_ns=[round(time_s * 1e9) for time_s in times.paths_s],
             tail_ns=round(times.tail_s * 1e9),
         )
+
+    async def _keep(self, digest: str, recipe: Recipe, idle_s: float) -> EdgeTimes:
+        share: EdgeShare
+        times: EdgeTimes
+        share, times = await self._load(partial(self._prepare, idle_s=idle_s), recipe)
+        self._prepared[digest] = share, times
+        while len(self._prepared) > MAX_PREPARED:
+            self._prepared.popitem(last=False)
+        return times
+
+    def _done_preparing(self, digest: str, job: asyncio.Task[EdgeTimes]) -> None:
+        del self._preparing[digest]
+        if not job.cancelled():
+            job.exception()  # told, even if all who asked have gone
 
     async def infer(self, stream: Incoming) -> None:
         """Run one inference of a prepared plan."""
@@ -164,7 +183,7 @@ class EdgeService:
     def _find(self, message: pb.Upload | None) -> EdgeShare:
         if message is None or message.WhichOneof("message") != "start":
             raise ProtocolError("the first message must be Start")
-        prepared = self._prepared.get(message.start.plan_sha256)
+        prepared = self._prepared.get(message.start.recipe_sha256)
         if prepared is None:
             raise ProtocolError("this plan has not been prepared here; call Prepare first")
         return prepared[0]
@@ -183,24 +202,27 @@ class EdgeService:
         if key not in self._profiles:
             model = self._store.get(reference)
             # On a worker's thread, so that no inference disturbs the measurement.
-            job = self._workers.submit(self._profiler, model, threads=self._threads)
+            job = self._workers.submit(self._measure, model)
             self._profiles[key] = jsonfile.encode(job.result())
         return self._profiles[key]
 
-    def _prepare(self, plan_json: bytes) -> tuple[EdgeShare, EdgeTimes]:
-        plan = jsonfile.decode(plan_json, Plan, where="the plan sent")
-        model = self._store.get(plan.model)
-        plan.check(model.graph)
-        share = EdgeShare(model, plan, threads=self._threads)
+    def _measure(self, model: Model) -> MachineProfile:
+        with cancelled_by(self._stop):
+            return self._profiler(model, threads=self._threads)
+
+    def _prepare(self, recipe: Recipe, *, idle_s: float) -> tuple[EdgeShare, EdgeTimes]:
+        model = self._store.get(recipe.model)
+        check_recipe(recipe, model.graph)
+        share = EdgeShare(model, recipe, threads=self._threads)
         # On a worker's thread, where it will run and so that no inference disturbs the times.
-        job = self._workers.submit(share.rehearse, wait_s=min(idle_s(plan), _LONGEST_WAIT_S))
+        job = self._workers.submit(share.rehearse, wait_s=min(max(idle_s, 0.0), _LONGEST_WAIT_S))
         times = job.result()
         logger.info(
             "prepared %s: %s, tau %d, grid %s",
-            plan.model.name,
-            plan.algorithm,
-            plan.tau,
-            plan.tiles,
+            recipe.model.name[:80],
+            recipe.sha256[:12],
+            recipe.tau,
+            recipe.grid,
         )
         return share, times
 
@@ -228,6 +250,7 @@ class EdgeService:
 
     def close(self) -> None:
         """Let the threads go."""
+        self._stop.set()
         self._workers.shutdown(wait=False, cancel_futures=True)
         self._loader.shutdown(wait=False, cancel_futures=True)
 
@@ -253,7 +276,7 @@ class _Inference:
         self._share = share
         self._stream = stream
         self._session = EdgeSession(
-            len(share.plan.cuts), share.predecessors(), share.returning, overlaps=service.overlaps
+            len(share.recipe.cuts), share.predecessors(), share.returning, overlaps=service.overlaps
         )
         self._in_turn = service.serial_executor() if share.predecessors() else None
         self._fused = share.new_fused()
@@ -281,7 +304,7 @@ class _Inference:
         # A task group would wrap a single failure in a group; one queue keeps errors as they are.
         running: set[asyncio.Task[None]] = set()
         try:
-            for _ in self._share.plan.cuts:
+            for _ in self._share.recipe.cuts:
                 message: pb.Upload | None = await read(self._stream)
                 arrived_ns = time.monotonic_ns()
                 if message is None:
@@ -337,9 +360,3 @@ class _Inference:
                     )
                 case _:
                     raise AssertionError(f"the edge server was told to {command}")
-
-
-def idle_s(plan: Plan) -> float:
-    """How long the edge server waits for a path, on average, if all goes as the plan predicts."""
-    busy_s = plan.timeline.busy_s(Lane.EDGE)
-    return max(plan.timeline.end_s - busy_s, 0.0) / len(plan.cuts)

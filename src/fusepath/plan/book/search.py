@@ -135,12 +135,6 @@ class _Kept:
     steps: Steps
     curve: RateCurve
 
-    @property
-    def choices(self) -> tuple[object, ...]:
-        """Two plans that agree in these are one."""
-        plan = self.plan
-        return plan.tau, plan.grid, plan.sizes, plan.order, plan.cuts, plan.segments
-
 
 @dataclass(kw_only=True)
 class _Shelf:
@@ -191,11 +185,11 @@ class _Shelf:
             fastest=self.fastest,
             slowest=self.slowest,
         )
-        new = _Kept(without_timeline(plan), steps, curve)
+        digest = plan.recipe_sha256
         for place, item in enumerate(self.kept):
-            if item.choices == new.choices:
+            if item.plan.recipe_sha256 == digest:
                 return place
-        self.kept.append(new)
+        self.kept.append(_Kept(without_timeline(plan), steps, curve))
         return len(self.kept) - 1
 
     def add_single_cuts(self) -> None:
@@ -252,8 +246,8 @@ class _Shelf:
         return BookEntry(
             from_bytes_per_s=start,
             to_bytes_per_s=stop,
-            plan=msgspec.structs.replace(
-                plan, link=link, makespan_s=makespan_s, lower_bound_s=bound_s
+            plan=msgspec.structs.replace(plan, link=link).predicting(
+                makespan_s=makespan_s, lower_bound_s=bound_s
             ),
             steps=kept.steps,
         )

@@ -15,15 +15,15 @@ from fusepath.plan.limits.constraints import NO_CONSTRAINTS
 from fusepath.plan.limits.memory import weight_bytes
 from fusepath.plan.limits.usage import StripUsage
 from fusepath.schedule.problem import Problem, nanoseconds, ns
-from fusepath.tiling import StripRows, resume_layers
+from fusepath.tiling import StripRows, Strips, resume_layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from fusepath.arrays import BoolArray, FloatArray, IntArray
     from fusepath.plan.limits.constraints import Constraints
-    from fusepath.plan.plan import Segment
     from fusepath.plan.setting import Setting
+    from fusepath.tiling import Segment
 
 
 _MARKS = 32
@@ -187,11 +187,11 @@ class Layer:
         """By how much segments exceed the constraints, relative to these; 0 if they do not."""
         if not self.constraints:
             return 0.0
-        demand = StripUsage(self.rows.graph, self.setting.convention, self.rows.tau, segments)
+        arrangement = Strips(tau=self.rows.tau, segments=segments)
+        demand = StripUsage(self.rows.graph, self.setting.convention, arrangement)
         over = sum(item.excess for item in self.constraints.shortfalls(demand))
         most = self.constraints.max_paths
-        strips = sum(len(item.strips) for item in segments)
-        return over + (0.0 if most is None else max(strips / most - 1, 0.0))
+        return over + (0.0 if most is None else max(arrangement.paths / most - 1, 0.0))
 
 
 def layers_of(setting: Setting, tau: int | None, constraints: Constraints) -> Iterator[Layer]:

@@ -13,16 +13,16 @@ from fusepath.plan.families.strips.outlines import short_list
 from fusepath.plan.families.strips.refine import Refined, refine
 from fusepath.plan.limits.usage import StripUsage
 from fusepath.schedule.schedule import evaluate
-from fusepath.tiling import Grid
+from fusepath.tiling import Strips
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fusepath.plan.families.strips.layer import Layer
     from fusepath.plan.limits.constraints import Constraints
-    from fusepath.plan.plan import Segment
     from fusepath.plan.request import PlanRequest
     from fusepath.plan.setting import Setting
+    from fusepath.tiling import Segment
 
 
 _MEMORY_LIMIT_S = 5.0
@@ -82,12 +82,10 @@ def search_stream(setting: Setting, search: PlanRequest) -> Candidate:
 def _found(layer: Layer, segments: tuple[Segment, ...], evaluated: int) -> Candidate:
     problem = problem_of(layer, segments)
     return Candidate(
-        tau=layer.rows.tau,
-        grid=Grid(problem.paths, 1),
+        arrangement=Strips(tau=layer.rows.tau, segments=segments),
         schedule=evaluate(problem, range(problem.paths), [1] * problem.paths),
         lower_bound_ns=0,
         evaluated=evaluated,
-        segments=segments,
     )
 
 
@@ -100,11 +98,11 @@ def _nothing_keeps(
     if not refined:
         return InfeasibleError(f"{message}; a single cut (nfl) may")
     closest = min(refined, key=lambda item: item.excess)
-    demand = StripUsage(setting.graph, setting.convention, closest.tau, closest.segments)
+    arrangement = Strips(tau=closest.tau, segments=closest.segments)
+    demand = StripUsage(setting.graph, setting.convention, arrangement)
     needs = [str(item) for item in constraints.shortfalls(demand)]
-    strips = sum(len(item.strips) for item in closest.segments)
-    if not constraints.allows_paths(strips):
-        needs.append(f"{strips} strips, but --max-paths allows {constraints.max_paths}")
+    if not constraints.allows_paths(arrangement.paths):
+        needs.append(f"{arrangement.paths} strips, but --max-paths allows {constraints.max_paths}")
     return InfeasibleError(
         f"{message}; the closest (tau {closest.tau}) needs {' and '.join(needs)}"
     )

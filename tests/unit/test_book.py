@@ -105,11 +105,16 @@ def test_books_of_stream_plans_know_the_parts_of_their_results(setting):
         assert set(plan.timeline.spans) == set(simulate(plan, here).spans)
 
 
-def test_where_parts_overtake_each_other_there_is_no_book(setting):
-    many = msgspec.structs.replace(RUNTIME, edge_workers=0)
+def test_parts_keep_their_order_however_many_workers_there_are(setting):
+    many = replace(setting, convention=msgspec.structs.replace(RUNTIME, edge_workers=0))
 
-    with pytest.raises(InputError, match="overtake"):
-        make_book(replace(setting, convention=many), (LOW, HIGH), budget=2, probes=0)
+    book = make_book(many, (LOW, HIGH), "stream", budget=3, probes=0)
+
+    assert any(entry.steps.back_bytes is not None for entry in book.entries)
+    for rate in random_rates(20):
+        plan = book.plan_for(link_at(rate))
+        here = many.at(link_at(rate))
+        assert plan.makespan_s == makespan_s(here, plan) == book.makespan_s(rate)
 
 
 def test_regret_is_what_the_worst_probe_says(setting, book):

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import msgspec
+import numpy as np
 import pytest
 
-from fusepath.cost import RUNTIME, ComputeRate, LayerTime, MachineProfile, parse_link
+from fusepath.cost import CONVENTIONS, RUNTIME, ComputeRate, LayerTime, MachineProfile, parse_link
 from fusepath.errors import FileFormatError, InfeasibleError, InputError
 from fusepath.onnx_io import Model, load_model
-from fusepath.plan import Setting, check_plan, make_plan, problem_of_plan, simulate, strip_problem
+from fusepath.plan import (
+    Setting,
+    check_plan,
+    make_plan,
+    problem_of_plan,
+    simulate,
+    strip_problem,
+)
+from fusepath.plan.families.strips.layer import layer_of, makespan_of
+from fusepath.plan.limits.constraints import NO_CONSTRAINTS
 from fusepath.runtime.device_share import DeviceShare
 from fusepath.runtime.edge_share import EdgeShare
 from fusepath.schedule import evaluate, violations
@@ -59,6 +70,27 @@ def test_the_event_engine_agrees_with_the_planner(squeezenet):
     plan = make_plan(setting, "stream")
 
     assert set(simulate(plan, setting).spans) == set(plan.timeline.spans)
+
+
+@pytest.mark.parametrize("name", ["parallel-edge", "no-contention"])
+def test_strips_wait_for_the_strips_that_they_go_on_from(squeezenet, name):
+    """More workers on the edge server do not help: each strip reads rows of the one before."""
+    setting = setting_of(squeezenet, device="1GFLOPS", edge="2GFLOPS", link="12MB/s")
+    setting = replace(setting, convention=CONVENTIONS[name])
+
+    plan = make_plan(setting, "stream")
+
+    served = [span for span in plan.timeline.on(Lane.EDGE) if span.path]
+    assert len(served) > 2
+    assert all(before.end_s <= after.start_s for before, after in pairwise(served))
+    assert [span.path for span in served] == sorted(span.path or 0 for span in served)
+    problem, cuts = problem_of_plan(setting, plan)
+    schedule = evaluate(problem, range(problem.paths), cuts)
+    assert violations(problem, schedule) == []
+    assert simulate(plan, setting).end_s == plan.makespan_s
+    assert makespan_of(layer_of(setting, plan.tau, NO_CONSTRAINTS), plan.segments) == pytest.approx(
+        plan.makespan_s, abs=1e-7
+    )
 
 
 def test_reusing_halos_beats_one_cut_and_tiles_on_squeezenet(squeezenet):
@@ -149,6 +181,28 @@ def test_what_returns_in_parts_is_what_the_edge_server_makes_of_the_result(tiny_
     sent_s = 3 * row_bytes / setting.link.down_bytes_per_s
     assert problem.back_ns[:2].sum() == pytest.approx(sent_s * 1e9, abs=2)
     assert problem.back_ns[2:].tolist() == [[0], [0]]
+
+
+def test_what_follows_a_strip_is_received_while_it_is_computed(tiny_yolo):
+    """Of strips of different sizes, so that a strip cannot be taken for another."""
+    free = setting_of(tiny_yolo)
+    s_per_byte = 1e-6
+    costly = replace(free, link=msgspec.structs.replace(free.link, receive_s_per_byte=s_per_byte))
+    graph = tiny_yolo.graph
+    height = graph.fused_size(graph.depth, 0)
+    segments = (
+        Segment(start=0, stop=height, cut=1, strips=((60, 0), (160, 0), (200, 0), (224, height))),
+    )
+
+    before, after = (strip_problem(item, graph.depth, segments) for item in (free, costly))
+
+    sent_bytes = before.link_ns[:, 0] * 1e-9 * free.link.up_bytes_per_s
+    assert len(set(sent_bytes.round().tolist())) == len(sent_bytes) == 4
+    expected_s = np.append(sent_bytes[1:], 0) * s_per_byte
+    received_s = (after.edge_ns - before.edge_ns)[:, 0] * 1e-9
+    assert received_s == pytest.approx(expected_s, abs=1e-8)
+    assert np.array_equal(before.device_ns, after.device_ns)
+    assert np.array_equal(before.link_ns, after.link_ns)
 
 
 def test_a_result_that_is_not_counted_returns_in_no_time(tiny_yolo):

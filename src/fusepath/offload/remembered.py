@@ -14,7 +14,7 @@ from fusepath.cost import Compression, Link, Machine
 from fusepath.errors import FileFormatError
 from fusepath.plan import Plan, check_plan
 from fusepath.profiling import machine_identity
-from fusepath.profiling.cache import ProfileCache
+from fusepath.profiling.cache import cache_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,14 +51,16 @@ class SessionMemory:
 
     @classmethod
     def of_user(cls, graph: ModelGraph, edge: str, **asked: object) -> SessionMemory:
-        """In the user's cache folder.
+        """In the user's cache folder, if there is one.
 
         Args:
             graph: the model's.
             edge: address of the edge server.
             asked: what else has to be the same next time.
         """
-        folder = ProfileCache.of_user().folder
+        folder = cache_folder()
+        if folder is None:
+            return cls(None)
         key = {
             "model": graph.sha256,
             "input_shape": graph.input.shape,
@@ -68,7 +70,7 @@ class SessionMemory:
             **asked,
         }
         data = msgspec.json.encode(key, order="deterministic")
-        return cls(folder.parent / "sessions" / f"{hashlib.sha256(data).hexdigest()}.json")
+        return cls(folder / "sessions" / f"{hashlib.sha256(data).hexdigest()}.json")
 
     def load(self, graph: ModelGraph) -> LastTime | None:
         """What was found out last time; None if nothing was, or it fits no more."""

@@ -265,6 +265,7 @@ class Setting:
         edge_ns: IntArray,
         tail_ns: int,
         back_ns: IntArray | None = None,
+        chained: bool = False,
     ) -> Problem:
         """A problem of these times, with what link and convention add to it.
 
@@ -281,4 +282,5 @@ class Setting:
             delay_ns=ns(self.link.delay_s),
             edge_workers=self.convention.edge_workers,
             shared_link=self.convention.shared_link,
+            chained=chained,
         )

@@ -92,5 +92,6 @@ def predict(
         edge_ns=nanoseconds(np.array(edge_s) + messages.edge_s + receiving_s)[:, None],
         back_ns=back_ns,
         tail_ns=ns(tail_s),
+        chained=isinstance(plan.arrangement, Strips),
     )
     return evaluate(problem, [number - 1 for number in plan.order], [1] * paths).timeline()

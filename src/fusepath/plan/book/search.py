@@ -90,8 +90,7 @@ def make_book(
             f"tolerance {tolerance:g}, budget {budget} and probes {probes}: a book needs at least "
             f"0, 2 and 0"
         )
-    tiled_to_the_end = setting.graph.tileable_layers == setting.graph.depth
-    if not follows_lines(setting.convention, in_parts=tiled_to_the_end):
+    if not follows_lines(setting.convention):
         raise InputError(
             f"convention '{setting.convention.name}' lets paths overtake each other at the edge "
             f"server, so makespans over the rate are not known as a whole; use one with "

@@ -31,7 +31,7 @@ def decode(data: bytes, kind: type[T], *, where: str) -> T:
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-        raise _refusal(_version(data), kind, where, error) from error
+        raise _refusal(_head(data), kind, where, error) from error
 
 
 def decode_object(data: bytes, kind: type[msgspec.Struct], *, where: str) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def decode_object(data: bytes, kind: type[msgspec.Struct], *, where: str) -> dic
     try:
         return msgspec.json.decode(data, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise _refusal(None, kind, where, error) from error
+        raise _refusal({}, kind, where, error) from error
 
 
 def convert(document: dict[str, Any], kind: type[T], *, where: str) -> T:
@@ -55,16 +55,18 @@ def convert(document: dict[str, Any], kind: type[T], *, where: str) -> T:
     try:
         return msgspec.convert(document, kind)
     except (msgspec.ValidationError, ValueError) as error:
-        raise _refusal(document.get("version"), kind, where, error) from error
+        raise _refusal(document, kind, where, error) from error
 
 
 def _refusal(
-    stated: object, kind: type[msgspec.Struct], where: str, error: Exception
+    head: dict[str, Any], kind: type[msgspec.Struct], where: str, error: Exception
 ) -> FileFormatError:
     """Why a document is refused; of another version the keys need not be known."""
     name = getattr(kind, "KIND", kind.__name__.lower())
-    known = next((f.default for f in msgspec.structs.fields(kind) if f.name == "version"), None)
-    if isinstance(known, int) and isinstance(stated, int) and 0 < stated != known:
+    usual = {field.name: field.default for field in msgspec.structs.fields(kind)}
+    stated, known = head.get("version"), usual.get("version")
+    of_this_kind = "format" not in usual or head.get("format") == usual["format"]
+    if of_this_kind and isinstance(known, int) and isinstance(stated, int) and stated != known:
         remedy = "use the fusepath that wrote it" if stated > known else "make it anew"
         return FileFormatError(
             f"{where}: {name} version {stated}, but this fusepath reads {known}; {remedy}"
@@ -72,17 +74,13 @@ def _refusal(
     return FileFormatError(f"{where}: not a fusepath {name} file: {error}")
 
 
-class _Head(msgspec.Struct):
-    """What all versions of a document have in common."""
-
-    version: int | None = None
-
-
-def _version(data: bytes) -> int | None:
+def _head(data: bytes) -> dict[str, Any]:
+    """The keys of a document that tells another kind or version; none if it has no keys."""
     try:
-        return msgspec.json.decode(data, type=_Head).version
+        head: dict[str, Any] = msgspec.json.decode(data, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError):
-        return None
+        return {}
+    return head
 
 
 def load(path: str | Path, kind: type[T]) -> T:

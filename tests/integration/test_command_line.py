@@ -136,12 +136,13 @@ def plans(files: Path) -> Path:
     assert run_command_line(["plan", f"{MODEL}&seed=1", *arguments, "-o", str(other)]) == 0
     document = json.loads(good.read_text())
     strange = {
-        "future": document | {"version": 2},
-        "further": document | {"version": 2, "novelty": [1]},
+        "past": {"format": "fusepath-plan", "version": 1, "tau": 4, "grid": [2, 2]},
+        "future": document | {"version": 3},
+        "further": document | {"version": 3, "novelty": [1]},
         "unknown": document | {"surprise": 1},
         "absurd": document | {"cuts": [99] * 4},
         "typed": document | {"tau": "four"},
-        "short": {key: value for key, value in document.items() if key != "tau"},
+        "short": {key: value for key, value in document.items() if key != "recipe"},
         "listed": [document],
     }
     for name, value in strange.items():
@@ -807,9 +808,10 @@ BAD_PLANS = {
     "a link": ("link.json", "not a fusepath plan file"),
     "an unknown key": ("unknown.json", "surprise"),
     "a wrong type": ("typed.json", "tau"),
-    "without tau": ("short.json", "tau"),
-    "a future version": ("future.json", "version 2; this fusepath reads 1"),
-    "a future version with new keys": ("further.json", "version 2|novelty"),
+    "without a recipe": ("short.json", "recipe"),
+    "an earlier version": ("past.json", "plan version 1, but this fusepath reads 2; make it anew"),
+    "a future version": ("future.json", "version 3; this fusepath reads 2"),
+    "a future version with new keys": ("further.json", "version 3|novelty"),
     "absurd cuts": ("absurd.json", "'cuts'"),
 }
 

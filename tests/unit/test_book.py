@@ -201,7 +201,7 @@ def broken(book: PlanBook, what: str) -> dict:
     elif what == "negative":
         entries[0]["steps"]["tail_ns"] = -1
     elif what == "model":
-        entries[-1]["plan"]["model"]["sha256"] = "0" * 64
+        entries[-1]["plan"]["recipe"]["model"]["sha256"] = "0" * 64
     elif what == "key":
         document["colour"] = "red"
     return document

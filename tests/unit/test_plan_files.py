@@ -150,8 +150,14 @@ def test_a_file_with_an_unknown_key_or_of_another_version_is_refused(tmp_path):
     document = plan_document(plan())
 
     refused(document | {"surprise": 1}, tmp_path, "unknown key 'surprise'")
-    refused({"version": 1, "tau": 4}, tmp_path, "plan version 1, but this fusepath reads 2")
-    refused({"version": 3, "tau": 4}, tmp_path, "plan version 3, but this fusepath reads 2")
+    old = {"format": "fusepath-plan", "tau": 4}
+    refused(old | {"version": 1}, tmp_path, "plan version 1, but this fusepath reads 2")
+    refused(old | {"version": 3}, tmp_path, "plan version 3, but this fusepath reads 2")
+
+
+def test_a_file_of_another_kind_is_not_a_plan_of_another_version(tmp_path):
+    refused({"version": 1, "up_bytes_per_s": 1e6}, tmp_path, "not a fusepath plan file")
+    refused({"format": "fusepath-book", "version": 1}, tmp_path, "not a fusepath plan file")
 
 
 def test_a_later_version_with_the_same_keys_is_refused_when_it_is_checked():

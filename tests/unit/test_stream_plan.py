@@ -88,9 +88,9 @@ def test_strips_wait_for_the_strips_that_they_go_on_from(squeezenet, name):
     schedule = evaluate(problem, range(problem.paths), cuts)
     assert violations(problem, schedule) == []
     assert simulate(plan, setting).end_s == plan.makespan_s
-    assert makespan_of(layer_of(setting, plan.tau, NO_CONSTRAINTS), plan.segments) == pytest.approx(
-        plan.makespan_s, abs=1e-7
-    )
+    assert makespan_of(
+        layer_of(setting, plan.tau, NO_CONSTRAINTS), plan.arrangement.segments
+    ) == pytest.approx(plan.makespan_s, abs=1e-7)
 
 
 def test_reusing_halos_beats_one_cut_and_tiles_on_squeezenet(squeezenet):

@@ -15,13 +15,14 @@ from fusepath.offload import trials as rehearsal
 from fusepath.offload.run import Machines, measured_link, run
 from fusepath.offload.trials import Emulation, Prepared, choose
 from fusepath.onnx_io import load_model
-from fusepath.plan import Segment, Setting, make_plan, predict, shortlist
+from fusepath.plan import PlanRequest, Segment, Setting, predict, shortlist
 from fusepath.profiling.layers import measure_layers
 from fusepath.remote.client import connect
 from fusepath.runtime.device_share import DeviceShare
 from fusepath.runtime.edge_share import EdgeShare
 from fusepath.timeline import Lane, violations
 from tests.edges import Edge
+from tests.planning import UNLIMITED, planned
 from tests.plans import pixels, plan_of
 
 PLAYING = Emulation(pace_bytes_per_s=None, slowdown=1.0, threads=1)
@@ -92,7 +93,7 @@ def test_a_prediction_has_parts_of_the_result_where_the_plan_returns_them():
 
 
 def test_both_machines_time_every_path_of_a_plan(model, setting):
-    plan = make_plan(setting, "stream")
+    plan = planned(setting, "stream")
     image = pixels(model)
 
     device, edge = DeviceShare(model, plan), EdgeShare(model, plan)
@@ -108,9 +109,9 @@ def test_both_machines_time_every_path_of_a_plan(model, setting):
 
 
 def test_the_shortlist_starts_with_the_best_and_repeats_nothing(setting):
-    plans = shortlist(setting, time_limit_s=60)
+    plans = shortlist(setting, PlanRequest(budget=UNLIMITED))
 
-    assert plans[0].makespan_s == make_plan(setting, "auto", time_limit_s=60).makespan_s
+    assert plans[0].makespan_s == planned(setting, "auto", budget=UNLIMITED).makespan_s
     assert len(plans) > 1
     for earlier, later in itertools.pairwise(plans):
         assert earlier.makespan_s <= later.makespan_s
@@ -186,11 +187,11 @@ def test_for_a_machine_that_has_changed_all_is_planned_again(model, setting, edg
     """The profile says that the device is twenty times quicker than it is played to be."""
     profile = measure_layers(model)
     setting = replace(setting, device=profile.slowed(20), edge=profile)
-    planned = []
+    asked = []
 
     def plans_for(wanted: Setting):
-        planned.append(wanted)
-        return [make_plan(wanted, "device-only", source=model.source)]
+        asked.append(wanted)
+        return [planned(wanted, "device-only", source=model.source)]
 
     async def choice():
         async with connect(edge.address) as client:
@@ -206,12 +207,12 @@ def test_for_a_machine_that_has_changed_all_is_planned_again(model, setting, edg
 
     prepared = asyncio.run(choice())
 
-    assert planned[0] is setting
-    assert len(planned) == (2 if trials else 1)
+    assert asked[0] is setting
+    assert len(asked) == (2 if trials else 1)
     assert prepared.plan.cuts == (model.graph.depth + 1,)
     if trials:
-        assert planned[1].edge is profile  # of which that plan shows nothing
-        assert planned[1].device.total_s > 5 * setting.device.total_s
+        assert asked[1].edge is profile  # of which that plan shows nothing
+        assert asked[1].device.total_s > 5 * setting.device.total_s
 
 
 def test_a_single_plan_is_not_tried(model, setting, edge: Edge):
@@ -233,7 +234,6 @@ def test_auto_runs_what_it_rehearsed_and_reports_that_prediction(model, edge: Ed
         model,
         pixels(model),
         edge=edge.address,
-        algorithm="auto",
         pace_bytes_per_s=1e6,
         slowdown=20,
         verify=True,

@@ -10,11 +10,12 @@ from fusepath.cost import RUNTIME, ComputeRate, TileCosts, parse_link, path_cost
 from fusepath.errors import FileFormatError, GeometryError, InputError, UnsupportedOperatorError
 from fusepath.offload.run import run_unsplit
 from fusepath.onnx_io import load_model
-from fusepath.plan import Setting, make_plan, problem_of_plan
+from fusepath.plan import Budget, Setting, problem_of_plan
 from fusepath.schedule import evaluate, violations
 from fusepath.tiling import Grid, TileSizes, Tiling, even_sizes
 from fusepath.tiling import violations as tiling_violations
 from tests.networks import untileable
+from tests.planning import UNLIMITED, planned
 from tests.plans import AS_THEY_ARE, carry_out, pixels, plan_of
 
 MACHINES = {
@@ -90,10 +91,10 @@ def test_even_sizes_cost_what_equal_tiles_cost(squeezenet, tau):
 
 @pytest.mark.parametrize("algorithm", ["mw", "jps", "exact"])
 def test_chosen_sizes_are_never_worse_than_equal_ones(squeezenet, algorithm):
-    equal = make_plan(squeezenet, algorithm, tau=14, grid=Grid(3, 2))
+    equal = planned(squeezenet, algorithm, tau=14, grid=Grid(3, 2))
 
-    chosen = make_plan(
-        squeezenet, algorithm, tau=14, grid=Grid(3, 2), unequal=True, time_limit_s=0.5
+    chosen = planned(
+        squeezenet, algorithm, tau=14, grid=Grid(3, 2), unequal=True, budget=Budget(seconds=0.5)
     )
 
     assert chosen.lower_bound_s <= chosen.makespan_s <= equal.makespan_s
@@ -106,16 +107,16 @@ def test_chosen_sizes_are_never_worse_than_equal_ones(squeezenet, algorithm):
 
 def test_a_middle_tile_is_worth_making_smaller(squeezenet):
     """Sizes are not decoration: MW gains a quarter by them where equal tiles gain nothing."""
-    equal = make_plan(squeezenet, "mw")
+    equal = planned(squeezenet, "mw")
 
-    chosen = make_plan(squeezenet, "mw", unequal=True, time_limit_s=30)
+    chosen = planned(squeezenet, "mw", unequal=True, budget=UNLIMITED)
 
     assert chosen.sizes is not None
     assert chosen.makespan_s < 0.9 * equal.makespan_s
 
 
 def test_the_swarm_plans_a_real_network_and_equal_calls_give_equal_plans(squeezenet):
-    first, second = (make_plan(squeezenet, "psomw") for _ in range(2))
+    first, second = (planned(squeezenet, "psomw") for _ in range(2))
 
     assert (first.tau, first.sizes, first.order, first.cuts) == (
         second.tau,
@@ -135,12 +136,12 @@ def test_the_swarm_needs_tiles():
     setting = Setting(graph=untileable(), link=parse_link("1MB/s"), **MACHINES)
 
     with pytest.raises(UnsupportedOperatorError):
-        make_plan(setting, "psomw")
+        planned(setting, "psomw")
 
 
 def test_only_algorithms_that_choose_sizes_are_asked_to(squeezenet):
     with pytest.raises(InputError, match="'bf' does not choose the sizes of tiles; these do: mw"):
-        make_plan(squeezenet, "bf", unequal=True)
+        planned(squeezenet, "bf", unequal=True)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ def test_only_algorithms_that_choose_sizes_are_asked_to(squeezenet):
     ],
 )
 def test_a_plan_with_wrong_sizes_is_refused(squeezenet, sizes, complaint):
-    plan = make_plan(squeezenet, "mw", tau=14, grid=Grid(2, 2))
+    plan = planned(squeezenet, "mw", tau=14, grid=Grid(2, 2))
     plan.check(squeezenet.graph)
 
     with pytest.raises((FileFormatError, GeometryError), match=complaint):
@@ -162,8 +163,8 @@ def test_a_plan_with_wrong_sizes_is_refused(squeezenet, sizes, complaint):
 
 def test_auto_keeps_its_time_limit_and_its_promise(squeezenet):
     """Without any time there is still the best single cut."""
-    hurried = make_plan(squeezenet, "auto", time_limit_s=0.0)
-    nfl = make_plan(squeezenet, "nfl")
+    hurried = planned(squeezenet, "auto", budget=Budget(evaluations=0))
+    nfl = planned(squeezenet, "nfl")
 
     assert hurried.makespan_s == nfl.makespan_s
-    assert make_plan(squeezenet, "auto", time_limit_s=30).makespan_s < nfl.makespan_s
+    assert planned(squeezenet, "auto", budget=UNLIMITED).makespan_s < nfl.makespan_s

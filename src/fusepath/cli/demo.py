@@ -9,8 +9,7 @@ import statistics
 import subprocess
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -196,7 +195,7 @@ async def _all_plans(
 ) -> list[_Row]:
     from fusepath.offload.run import Machines, measured_setting, run_unsplit
     from fusepath.offload.trials import Prepared, choose
-    from fusepath.plan import InputFormat, make_plan, shortlist, worth_trying
+    from fusepath.plan import InputFormat, Origin, PlanRequest, make_plan, shortlist
     from fusepath.profiling.codecs import measured_compression, named_codecs
     from fusepath.remote.client import connect
     from fusepath.runtime.compare import compare
@@ -211,8 +210,9 @@ async def _all_plans(
             pace_bytes_per_s=playing.pace_bytes_per_s,
             say=say,
         )
+        origin = Origin(source=model.source)
         plans = {
-            name: make_plan(setting, algorithm, grid=grid, source=model.source)
+            name: make_plan(setting, PlanRequest(algorithm=algorithm, grid=grid), origin).best
             for name, algorithm, grid in (
                 ("device only", "device-only", None),
                 ("full offload", "full-offload", None),
@@ -227,9 +227,17 @@ async def _all_plans(
         )
 
         def listed(setting: Setting) -> list[Plan]:
-            return worth_trying(setting, offered, partial(shortlist, source=model.source))
+            return shortlist(setting, origin=origin)
 
-        best = await choose(model, image, client, setting, listed, playing=playing, say=say)
+        best = await choose(
+            model,
+            image,
+            client,
+            replace(setting, offered=offered),
+            listed,
+            playing=playing,
+            say=say,
+        )
         plans["auto"] = best.plan
         say("preparing the sessions of all plans on both sides")
         prepared = {

@@ -12,6 +12,7 @@ from fusepath.cli.options import (
     choose_algorithm,
     compress_option,
     constraint_options,
+    evaluations_option,
     grid_option,
     input_shape_option,
     json_option,
@@ -20,6 +21,7 @@ from fusepath.cli.options import (
     no_cache_option,
     open_model,
     parse_channels,
+    planning_request,
     print_json,
     std_option,
     tau_option,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 @grid_option
 @tau_option
 @tiles_option
+@evaluations_option
 @time_limit_option
 @constraint_options
 @compress_option
@@ -91,6 +94,7 @@ def command(
     grid: str,
     tau: int | None,
     tiles: str,
+    evaluations: int | None,
     time_limit: float | None,
     compress: str | None,
     device: str | None,
@@ -117,7 +121,7 @@ def command(
     """
     from fusepath.cost import parse_link, parse_machine
     from fusepath.offload.run import Machines, run
-    from fusepath.plan import load_plan
+    from fusepath.plan import PlanRequest, load_plan
     from fusepath.profiling import remembered_profile
     from fusepath.profiling.layers import measure_layers
     from fusepath.runtime.image import load_input
@@ -136,19 +140,23 @@ def command(
     plan = load_plan(plan_file) if plan_file else None
     loaded = open_model(model, input_shape)
     check_channels(loaded, mean=channels[0], std=channels[1])
-    chosen = choose_algorithm(algorithm, grid=grid, tau=tau, tiles=tiles)
     report = run(
         loaded,
         load_input(input_file, loaded.graph.input, resize=resize),
         edge=edge,
         plan=plan,
-        algorithm=chosen,
-        grid=fixed,
-        tau=tau,
-        unequal=tiles == "auto",
-        constraints=constraints,
-        time_limit_s=time_limit,
-        compress=compress or ("auto" if chosen == "auto" else "off"),
+        request=planning_request(
+            PlanRequest(
+                algorithm=choose_algorithm(algorithm, grid=grid, tau=tau, tiles=tiles),
+                grid=fixed,
+                tau=tau,
+                unequal=tiles == "auto",
+                constraints=constraints,
+                codecs=compress or "auto",
+            ),
+            evaluations=evaluations,
+            time_limit=time_limit,
+        ),
         given=given,
         pace_bytes_per_s=pace_bytes_per_s,
         slowdown=slowdown,

@@ -213,7 +213,7 @@ def check_image(image: Array, model: Model, plan: Plan) -> None:
     if tuple(image.shape) != shape:
         raise ImageError(
             f"the input is {list(image.shape)}, but '{model.graph.name}' takes {list(shape)} "
-            f"(N, C, H, W); resize it, or use --resize"
+            f"(N, C, H, W); resize it, or give resize=True"
         )
     if image.dtype.name != plan.input.dtype:
         raise ImageError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,13 +16,13 @@ from fusepath.offload.trials import TRIALS, Emulation, choose, prepare
 from fusepath.onnx_io import original_with_shape
 from fusepath.plan import (
     ALGORITHMS,
-    NO_CONSTRAINTS,
+    DEFAULT_REQUEST,
     InputFormat,
+    Origin,
+    PlanRequest,
     Setting,
     limit_violations,
-    make_plan,
     shortlist,
-    worth_trying,
 )
 from fusepath.profiling.codecs import measured_compression, named_codecs
 from fusepath.profiling.layers import measure_layers
@@ -38,10 +38,9 @@ if TYPE_CHECKING:
     from fusepath.arrays import Array
     from fusepath.cost import Convention, Machine
     from fusepath.onnx_io import Model
-    from fusepath.plan import Constraints, Plan, PlanOptions
+    from fusepath.plan import Plan
     from fusepath.profiling.layers import Profiler
     from fusepath.remote.client import EdgeClient
-    from fusepath.tiling import Grid
     from fusepath.timeline import Timeline
 
 
@@ -98,13 +97,7 @@ def run(
     *,
     edge: str | None,
     plan: Plan | None = None,
-    algorithm: str = "mw",
-    grid: Grid | None = None,
-    tau: int | None = None,
-    unequal: bool = False,
-    constraints: Constraints = NO_CONSTRAINTS,
-    time_limit_s: float | None = None,
-    compress: str = "off",
+    request: PlanRequest = DEFAULT_REQUEST,
     given: Machines = Machines(),
     pace_bytes_per_s: float | None = None,
     slowdown: float = 1.0,
@@ -126,14 +119,7 @@ def run(
         image: its input, (1, C, H, W), uint8 or float32.
         edge: ``HOST:PORT`` of the edge server; None for a plan that keeps everything here.
         plan: a plan made before.
-        algorithm: how to plan otherwise.
-        grid: fixed grid for the algorithm.
-        tau: fixed fused layer for the algorithm.
-        unequal: let the algorithm choose the sizes of tiles.
-        constraints: what the plan must keep to, also one that was made before.
-        time_limit_s: of a planner that can be cut short.
-        compress: encode what is sent, where the planner finds that quicker: ``auto`` with any
-            codec that is installed, or the name of one; ``off`` for never.
+        request: how to plan otherwise; a plan that was made before must keep to its constraints.
         given: machines and link that need not be measured. If any is given, plans are chosen by
             prediction, and not by how they turn out here and now.
         pace_bytes_per_s: play a link of this rate.
@@ -159,16 +145,10 @@ def run(
             edge=edge,
             plan=plan,
             planning=_Planning(
-                algorithm=algorithm,
-                grid=grid,
-                tau=tau,
-                unequal=unequal,
-                constraints=constraints,
-                time_limit_s=time_limit_s,
-                codecs=named_codecs(compress),
+                request=request,
+                codecs=named_codecs(request.codecs),
                 given=given,
-                mean=mean,
-                std=std,
+                origin=Origin(source=model.source, mean=mean, std=std),
             ),
             playing=Emulation(
                 pace_bytes_per_s=pace_bytes_per_s, slowdown=slowdown, threads=threads
@@ -183,16 +163,10 @@ def run(
 
 @dataclass(frozen=True, kw_only=True)
 class _Planning:
-    algorithm: str
-    grid: Grid | None
-    tau: int | None
-    unequal: bool
-    constraints: Constraints
-    time_limit_s: float | None
+    request: PlanRequest
     codecs: list[str]
     given: Machines
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    origin: Origin
 
 
 async def _run(
@@ -211,20 +185,23 @@ async def _run(
     if plan is not None:
         plan.check(model.graph)
         check_image(image, model, plan)
-        if wrong := limit_violations(plan, model.graph, planning.constraints):
+        if wrong := limit_violations(plan, model.graph, planning.request.constraints):
             raise InfeasibleError(f"the plan breaks the constraints: {'; '.join(wrong)}")
-    elif planning.algorithm not in ALGORITHMS:
+    elif planning.request.algorithm not in ALGORITHMS:
         raise InputError(
-            f"there is no algorithm '{planning.algorithm}'; known ones are {', '.join(ALGORITHMS)}"
+            f"there is no algorithm '{planning.request.algorithm}'; known ones are "
+            f"{', '.join(ALGORITHMS)}"
         )
     needs_edge = (
-        not stays_local(plan, model) if plan is not None else planning.algorithm != "device-only"
+        not stays_local(plan, model)
+        if plan is not None
+        else planning.request.algorithm != "device-only"
     )
     async with AsyncExitStack() as stack:
         client = None
         if needs_edge:
             if edge is None:
-                raise InputError("this plan needs an edge server; give --edge HOST:PORT")
+                raise InputError("this plan needs an edge server; give edge, as HOST:PORT")
             client = await stack.enter_async_context(connect(edge))
         if plan is not None:
             (prepared,) = await prepare(model, [plan], image, client, playing=playing, say=say)
@@ -239,7 +216,8 @@ async def _run(
                 threads=playing.threads,
                 say=say,
             )
-            form = InputFormat(dtype=image.dtype.name, mean=planning.mean, std=planning.std)
+            origin = planning.origin
+            form = InputFormat(dtype=image.dtype.name, mean=origin.mean, std=origin.std)
             if planning.codecs:
                 say("trying codecs on the input and on what layers make of it")
             offered = measured_compression(model, image, form, setting, codecs=planning.codecs)
@@ -247,10 +225,8 @@ async def _run(
                 model,
                 image,
                 client,
-                setting,
-                lambda setting: worth_trying(
-                    setting, offered, lambda variant: _plans(variant, model, planning)
-                ),
+                replace(setting, offered=offered),
+                lambda setting: shortlist(setting, planning.request, planning.origin),
                 playing=playing,
                 trials=TRIALS if planning.given.nothing else 0,
                 say=say,
@@ -263,22 +239,6 @@ async def _run(
         comparisons = [compare(item.outputs, reference) for item in runs]
         comparison = max(comparisons, key=lambda item: (not item.bit_equal, item.max_rel_error))
     return Report(plan=plan, predicted=prepared.predicted, runs=runs, comparison=comparison)
-
-
-def _plans(setting: Setting, model: Model, planning: _Planning) -> list[Plan]:
-    """What to choose from once it is measured; only ``auto`` leaves a choice."""
-    options: PlanOptions = {
-        "constraints": planning.constraints,
-        "time_limit_s": planning.time_limit_s,
-        "source": model.source,
-        "mean": planning.mean,
-        "std": planning.std,
-    }
-    if planning.algorithm == "auto" and planning.grid is None and planning.tau is None:
-        return shortlist(setting, **options)
-    options["grid"], options["tau"] = planning.grid, planning.tau
-    options["unequal"] = planning.unequal
-    return [make_plan(setting, planning.algorithm, **options)]
 
 
 async def measured_setting(

@@ -79,7 +79,7 @@ class Prepared:
         if stays_local(plan, model):
             client = None
         elif client is None:
-            raise InputError("this plan needs an edge server; give --edge HOST:PORT")
+            raise InputError("this plan needs an edge server; give edge, as HOST:PORT")
         here = asyncio.create_task(asyncio.to_thread(_ready_device, model, plan, image, playing))
         try:
             if client is not None:

@@ -5,28 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fusepath.errors import InfeasibleError
-from fusepath.plan.plan import MAX_PATHS, ModelReference, Plan
+from fusepath.plan.plan import MAX_PATHS, InputFormat, ModelReference, Plan
 from fusepath.plan.totals import totals_of
 from fusepath.schedule.problem import NS_PER_S
 from fusepath.version import VERSION
 
 if TYPE_CHECKING:
     from fusepath.plan.candidate import Candidate
-    from fusepath.plan.plan import InputFormat
-    from fusepath.plan.request import PlanRequest
+    from fusepath.plan.origin import Origin
+    from fusepath.plan.search import Search
     from fusepath.plan.setting import Setting
 
 
-def build_plan(
-    setting: Setting,
-    algorithm: str,
-    found: Candidate,
-    search: PlanRequest,
-    *,
-    source: str,
-    form: InputFormat,
-    search_s: float,
-) -> Plan:
+def build_plan(setting: Setting, found: Candidate, search: Search, origin: Origin) -> Plan:
     """A plan with the prediction it was chosen by.
 
     Raises:
@@ -42,15 +33,22 @@ def build_plan(
     return Plan(
         fusepath_version=VERSION,
         model=ModelReference(
-            name=graph.name, sha256=graph.sha256, source=source, input_shape=graph.input.shape
+            name=graph.name,
+            sha256=graph.sha256,
+            source=origin.source,
+            input_shape=graph.input.shape,
         ),
-        algorithm=algorithm,
+        algorithm=search.request.algorithm,
         convention=setting.convention,
         device=setting.device,
         edge=setting.edge,
         link=setting.link,
-        input=form,
-        constraints=search.constraints,
+        input=InputFormat(
+            dtype="uint8" if setting.convention.input_bytes_per_element == 1 else "float32",
+            mean=origin.mean,
+            std=origin.std,
+        ),
+        constraints=search.request.constraints,
         tau=found.tau,
         grid=(found.grid.rows, found.grid.cols),
         tile_rows=found.sizes.rows if found.sizes is not None else (),
@@ -69,6 +67,6 @@ def build_plan(
         edge_macs=work.edge_macs,
         up_bytes=work.up_bytes,
         plans_evaluated=found.evaluated,
-        search_s=search_s,
+        search_s=search.meter.seconds,
         timeline=found.schedule.timeline(),
     )

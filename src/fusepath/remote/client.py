@@ -233,7 +233,7 @@ async def connect(address: str) -> AsyncIterator[EdgeClient]:
     """
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) <= 65535:
-        raise InputError(f"--edge '{address}' is not HOST:PORT, like 192.168.1.20:7070")
+        raise InputError(f"edge '{address}' is not HOST:PORT, like 192.168.1.20:7070")
     async with grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -242,7 +242,7 @@ async def connect(address: str) -> AsyncIterator[EdgeClient]:
             raise PeerUnreachableError(
                 address,
                 f"nobody answered within {CONNECT_TIMEOUT_S:g} s; "
-                f"start one there with `fusepath serve --listen {address}`",
+                f"start one there with `fusepath serve`",
             ) from None
         yield EdgeClient(address, channel)
 

@@ -376,7 +376,7 @@ class EdgeServer:
         """
         host, _, port = self._listen.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65535:
-            raise InputError(f"--listen '{self._listen}' is not HOST:PORT, like 127.0.0.1:7070")
+            raise InputError(f"listen '{self._listen}' is not HOST:PORT, like 127.0.0.1:7070")
         self._server = grpc.aio.server(options=SERVER_OPTIONS, maximum_concurrent_rpcs=MAX_STREAMS)
         pb_grpc.add_EdgeServicer_to_server(self._service, self._server)  # type: ignore[no-untyped-call] # generated
         try:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from fusepath.cost import Convention
     from fusepath.graph import ModelGraph
-    from fusepath.plan import BookEntry, Plan, PlanBook
+    from fusepath.plan import BookEntry, ComparedPlan, Plan, PlanBook
     from fusepath.study import Fig4
     from fusepath.timeline import Step, Timeline
 
@@ -46,18 +46,24 @@ def layers_table(graph: ModelGraph, convention: Convention = RUNTIME) -> Table:
     return table
 
 
-def plans_table(plans: Sequence[Plan]) -> Table:
-    """Plans of several algorithms side by side, with bound and gap."""
+def plans_table(rows: Sequence[ComparedPlan]) -> Table:
+    """Plans of several algorithms side by side.
+
+    ``gap`` is to the bound of all plans, ``family gap`` to that of what the algorithm may choose.
+    """
     table = empty_table(
-        "algorithm", "tau", "grid", "makespan", "bound", "gap", "device", "edge", "sent", "search"
+        *("algorithm", "tau", "grid", "makespan", "bound", "gap", "family gap"),
+        *("device", "edge", "sent", "search"),
     )
-    for plan in plans:
+    for row in rows:
+        plan = row.plan
         table.add_row(
             plan.algorithm,
             str(plan.tau),
             str(plan.tiles),
             milliseconds(plan.makespan_s),
-            milliseconds(plan.lower_bound_s),
+            milliseconds(row.lower_bound_s),
+            f"{row.gap:.1%}",
             f"{plan.gap:.1%}",
             f"{format_count(plan.device_macs)} MAC",
             f"{format_count(plan.edge_macs)} MAC",
@@ -242,7 +248,7 @@ def book_text(book: PlanBook) -> str:
     plan = book.entries[0].plan
     probes = sum(item.probe for item in book.planned)
     searched = len(book.planned) - probes
-    state = "settled" if book.settled else "not settled: a larger budget may find better plans"
+    state = "settled" if book.settled else "not settled: more rates may find better plans"
     regret = f"at most {max(book.regret, 0):.2%} slower than a fresh plan at {probes} other rates"
     return "\n".join(
         [

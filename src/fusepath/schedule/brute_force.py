@@ -6,7 +6,7 @@ from itertools import permutations, product
 from math import factorial
 from typing import TYPE_CHECKING
 
-from fusepath.errors import InfeasibleError
+from fusepath.errors import UndecidedError
 from fusepath.schedule.schedule import evaluate
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ def brute_force(problem: Problem) -> Schedule:
     """The best schedule of a problem, by trying all ``P! · cuts^P``; the first one on ties.
 
     Raises:
-        InfeasibleError: there are more schedules than anybody would wait for.
+        UndecidedError: there are more schedules than anybody would wait for.
     """
     schedules = factorial(problem.paths) * problem.cuts**problem.paths
     if schedules > MAX_SCHEDULES:
-        raise InfeasibleError(
+        raise UndecidedError(
             f"brute force over {problem.paths} paths and {problem.cuts} cuts would try "
             f"{schedules:.3g} schedules (at most {MAX_SCHEDULES:.0g}); use fewer paths"
         )

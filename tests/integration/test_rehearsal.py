@@ -177,7 +177,13 @@ def test_for_machines_or_a_link_that_are_given_predictions_decide(model, edge: E
     rate = ComputeRate(1e9)
     given = [Machines(link=link), Machines(device=rate), Machines(edge=rate), Machines()]
     for item in given:
-        run(model, pixels(model), edge=edge.address, algorithm="nfl", given=item)
+        run(
+            model,
+            pixels(model),
+            request=PlanRequest(algorithm="nfl", codecs="off"),
+            edge=edge.address,
+            given=item,
+        )
 
     assert asked == [0, 0, 0, 3]
 

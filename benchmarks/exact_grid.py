@@ -16,7 +16,7 @@ from fusepath.cost import parse_link, parse_machine
 from fusepath.onnx_io import load_model
 from fusepath.onnx_io.zoo import NAMES
 from fusepath.plan import Setting
-from fusepath.schedule import minimizing_waiting
+from fusepath.schedule import Budget, minimizing_waiting
 from fusepath.schedule.exact import exact
 from fusepath.schedule.johnson import johnson_partition
 from fusepath.schedule.result import Status
@@ -57,7 +57,7 @@ def row_of(name: str, rates: tuple[str, str, str], grid: Grid, time_limit_s: flo
         if min(graph.fused_size(tau, 0), graph.fused_size(tau, 1)) < grid.rows:
             continue
         problem = setting.problem(tau, grid)
-        result = exact(problem, time_limit_s=time_limit_s)
+        result = exact(problem, meter=Budget(seconds=time_limit_s).begin())
         assert result.schedule is not None
         best_ns = result.schedule.makespan_ns
         row.seconds.append(result.seconds)

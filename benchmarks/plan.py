@@ -24,7 +24,7 @@ from rich.table import Table
 
 from fusepath.cost import RUNTIME, ComputeRate, parse_link
 from fusepath.onnx_io import load_model
-from fusepath.plan import Plan, Setting, make_plan
+from fusepath.plan import Plan, PlanRequest, Setting, make_plan
 from fusepath.tiling import Strips
 
 NETWORKS = ("alexnet", "squeezenet", "tiny-yolov2", "yolov2", "resnet18", "vgg16")
@@ -67,7 +67,7 @@ def measure(network: str, device: int, edge: int, link: float, setting: Setting)
     }
     for algorithm in ALGORITHMS:
         started_s = time.perf_counter()
-        plan = make_plan(setting, algorithm, time_limit_s=3 if algorithm == "auto" else None)
+        plan = make_plan(setting, PlanRequest(algorithm=algorithm)).best
         row[f"{algorithm}_ms"] = round(plan.makespan_s * 1e3, 3)
         row[f"{algorithm}_search_s"] = round(time.perf_counter() - started_s, 3)
     row["winner"] = winner(plan)

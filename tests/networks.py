@@ -134,6 +134,67 @@ def untileable() -> ModelGraph:
     )
 
 
+def deep(blocks: tuple[int, ...] = (3, 8, 36, 3)) -> ModelGraph:
+    """A residual network: bottlenecks of three convolutions, 150 of them as it is."""
+    tensors = {"image": Tensor(name="image", shape=(1, 3, 224, 224))}
+    operators: list[Operator] = []
+
+    def convolve(source: str, channels: int, *, kernel: int = 1, stride: int = 1) -> str:
+        before = tensors[source]
+        pad = kernel // 2
+        window = Window(kernel=kernel, stride=stride, pad_begin=pad, pad_end=pad)
+        sizes = [window_output(before.size(axis), window, ceil_mode=False) for axis in (0, 1)]
+        name = f"conv{len(operators)}"
+        tensors[name] = Tensor(name=name, shape=(1, channels, *sizes))
+        macs = before.channels * channels * kernel**2  # of one position
+        operators.append(
+            Operator(
+                name=name,
+                op_type="Conv",
+                kind=Kind.WINDOW,
+                inputs=(source,),
+                outputs=(name,),
+                rows=window,
+                cols=window,
+                work=Work(macs=macs),
+                weight_bytes=4 * macs,
+            )
+        )
+        return name
+
+    def add(one: str, other: str) -> str:
+        name = f"add{len(operators)}"
+        tensors[name] = Tensor(name=name, shape=tensors[one].shape)
+        operators.append(
+            Operator(
+                name=name,
+                op_type="Add",
+                kind=Kind.POINTWISE,
+                inputs=(one, other),
+                outputs=(name,),
+                work=Work(),
+            )
+        )
+        return name
+
+    here = convolve("image", 64, kernel=7, stride=2)
+    for stage, count in enumerate(blocks):
+        for block in range(count):
+            width, stride = 64 << stage, 2 if block == 0 else 1
+            inner = convolve(here, width)
+            inner = convolve(inner, width, kernel=3, stride=stride)
+            outer = convolve(inner, 4 * width)
+            here = outer if block == 0 else add(outer, here)
+    return build_graph(
+        name="deep",
+        sha256="3" * 64,
+        input=tensors["image"],
+        outputs=(here,),
+        tensors=tensors,
+        operators=operators,
+    )
+
+
 def skipped_input() -> ModelGraph:
     """The sum of the input and two 1x1 convolutions of it: a branch leads past layer 1."""
     names = ["image", "y1", "y2", "sum"]

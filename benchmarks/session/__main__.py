@@ -26,7 +26,7 @@ from rich.table import Table
 
 import fusepath
 from benchmarks.session.child import NETWORK, frame
-from fusepath.plan import InputFormat, PlanRequest, Setting, make_plan
+from fusepath.plan import Origin, PlanRequest, Setting, make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -140,9 +140,8 @@ def _plans(model: fusepath.Model) -> dict[str, fusepath.Plan]:
         "tiles 2x2": PlanRequest(algorithm="exact", grid=fusepath.Grid(2, 2), tau=14),
         "strips": PlanRequest(algorithm="stream"),
     }
-    form = InputFormat()
     return {
-        name: make_plan(setting, request, form=form, source=model.source).best
+        name: make_plan(setting, request, Origin(source=model.source)).best
         for name, request in asked.items()
     }
 

@@ -29,11 +29,11 @@ from benchmarks.system.measure import measure
 from fusepath.onnx_io import load_model, original_with_shape
 from fusepath.plan import (
     InputFormat,
+    Origin,
+    PlanRequest,
     fluid_bound_s,
     make_plan,
-    plans_with_and_without,
     shortlist,
-    worth_trying,
 )
 from fusepath.remote.client import connect
 from fusepath.runtime.image import load_input
@@ -41,7 +41,7 @@ from fusepath.runtime.pixels import to_model_input
 from fusepath.runtime.runner import Runner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
@@ -50,9 +50,7 @@ if TYPE_CHECKING:
     from benchmarks.system.results import Results, Row
     from benchmarks.system.timelines import Timelines
     from fusepath.arrays import Array
-    from fusepath.cost import Compression
     from fusepath.onnx_io import Model
-    from fusepath.plan import Plan, Setting
     from fusepath.remote.client import EdgeClient
 
 
@@ -174,16 +172,16 @@ class Campaign:
             )
             offered = machines.codecs(cell)
             planned = entries(raw, floats, source=subject.model.source)
-            source = subject.model.source
-            coded = plans_with_and_without(
-                raw, offered, lambda setting: [make_plan(setting, "nfl", source=source)]
-            )
-            planned.append(Entry(name=CODED_NFL, plan=coded[0]))
+            origin = Origin(source=subject.model.source)
+            coded = make_plan(
+                replace(raw, offered=offered), PlanRequest(algorithm="nfl"), origin
+            ).best
+            planned.append(Entry(name=CODED_NFL, plan=coded))
             for name, codecs in ((PLAIN_AUTO, {}), (AUTO, offered)):
                 status.update(f"{cell}: rehearsing what '{name}' chooses from")
                 chosen = await rehearsed(
-                    partial(_listed, codecs, source),
-                    raw,
+                    partial(shortlist, origin=origin),
+                    replace(raw, offered=codecs),
                     cell,
                     subject.model,
                     subject.image,
@@ -219,13 +217,6 @@ class Campaign:
             for item in measured
         }
         return list(_with_the_same(rows, planned, distinct))
-
-
-def _listed(
-    offered: Mapping[str, Sequence[Compression]], source: str, setting: Setting
-) -> list[Plan]:
-    """What ``fusepath run`` chooses from."""
-    return worth_trying(setting, offered, partial(shortlist, source=source))
 
 
 def _with_the_same(

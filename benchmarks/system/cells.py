@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from fusepath.errors import InfeasibleError, UnsupportedOperatorError
-from fusepath.plan import make_plan
+from fusepath.errors import NoPlanError, UnsupportedOperatorError
+from fusepath.plan import Origin, PlanRequest, make_plan
 from fusepath.tiling import Grid
 
 if TYPE_CHECKING:
@@ -97,11 +97,13 @@ def entries(raw: Setting, floats: Setting, *, source: str) -> list[Entry]:
         floats: the same for one that travels as float32.
         source: where the model comes from.
     """
-    found = [Entry(name=FLOATS, plan=make_plan(floats, "full-offload", source=source))]
+    origin = Origin(source=source)
+    offload = PlanRequest(algorithm="full-offload")
+    found = [Entry(name=FLOATS, plan=make_plan(floats, offload, origin).best)]
     for name, (algorithm, grid) in ALGORITHMS.items():
         try:
-            plan = make_plan(raw, algorithm, grid=grid, source=source)
-        except (InfeasibleError, UnsupportedOperatorError):
+            plan = make_plan(raw, PlanRequest(algorithm=algorithm, grid=grid), origin).best
+        except (NoPlanError, UnsupportedOperatorError):
             continue  # this network cannot be tiled so
         found.append(Entry(name=name, plan=plan))
     tiled = [entry for entry in found if entry.plan.arrangement.is_split]

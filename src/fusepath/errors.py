@@ -15,12 +15,19 @@
     │   ├── PeerRefusedError           it answered no
     │   └── PeerTimeoutError           it did not answer in time
     ├── ClosedError                2   a session that is closed was used
-    └── InfeasibleError            4   no plan satisfies the constraints
+    └── NoPlanError                4   there is no plan to give
+        ├── InfeasibleError            none satisfies the constraints
+        └── UndecidedError             the budget ended before one was found
 
 A message is one line: what, where, the value, what to do.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class FusepathError(Exception):
@@ -94,7 +101,38 @@ class ClosedError(FusepathError):
     """A session was used after it was closed, or in a process that did not make it."""
 
 
-class InfeasibleError(FusepathError):
-    """No plan satisfies what was asked for."""
+class NoPlanError(FusepathError):
+    """A planner has no plan to give."""
 
     exit_code = 4
+
+
+class Exceeded(Protocol):
+    """A limit, what the closest plan needs of it, and what it allows."""
+
+    @property
+    def limit(self) -> str:
+        """The parameter of `Constraints` that sets it."""
+
+    @property
+    def needs(self) -> int:
+        """In the limit's unit."""
+
+    @property
+    def allows(self) -> int:
+        """In the limit's unit."""
+
+
+class InfeasibleError(NoPlanError):
+    """No plan satisfies what was asked for.
+
+    ``shortfalls`` are the limits that the closest plan exceeds, where that is known.
+    """
+
+    def __init__(self, message: str, shortfalls: Sequence[Exceeded] = ()) -> None:
+        self.shortfalls = tuple(shortfalls)
+        super().__init__(message)
+
+
+class UndecidedError(NoPlanError):
+    """The search ended before it found anything: whether there is a plan is not known."""

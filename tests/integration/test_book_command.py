@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MACHINES = ["--device", "10GFLOPS", "--edge", "200GFLOPS"]
 MODEL = "zoo:tiny-yolov2?size=64"
-MAKE = ["book", MODEL, *MACHINES, "--rates", "1MB/s:8MB/s", "--budget", "5", "--probes", "1"]
+MAKE = ["book", MODEL, *MACHINES, "--rates", "1MB/s:8MB/s", "--most", "5", "--probes", "1"]
 
 
 @pytest.fixture(scope="module")

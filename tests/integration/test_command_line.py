@@ -358,7 +358,7 @@ def test_run_refuses_a_plan_file_that_breaks_the_constraints(fusepath, files, pl
 
 
 def test_the_same_question_gets_the_same_plan(fusepath):
-    asked = ["plan", MODEL, *MACHINES, "--time-limit", "60", "--json"]
+    asked = ["plan", MODEL, *MACHINES, "--json"]
     documents = [fusepath(*asked).json for _ in range(2)]
 
     for document in documents:
@@ -379,6 +379,25 @@ def test_compare_tells_every_algorithm(fusepath):
     }
     for plan in plans:
         assert plan.keys() >= PLAN_KEYS
+
+
+def test_compare_holds_every_plan_against_the_best_bound_of_the_problem(fusepath):
+    """The only plan of a family is the best of it, and may be far from the best of all."""
+    plans = fusepath("compare", MODEL, *MACHINES, "--json").json["plans"]
+
+    best_s = min(plan["makespan_s"] for plan in plans)
+    (bound_s,) = {plan["lower_bound_s"] for plan in plans}
+    assert 0 < bound_s <= best_s
+    for plan in plans:
+        makespan_s = plan["makespan_s"]
+        assert plan["gap"] == pytest.approx((makespan_s - bound_s) / makespan_s)
+        assert plan["status"] == ("optimal" if makespan_s == bound_s else "feasible")
+        assert plan["family_lower_bound_s"] <= makespan_s
+    (alone,) = (plan for plan in plans if plan["algorithm"] == "device-only")
+    assert (alone["family_status"], alone["family_gap"]) == ("optimal", 0.0)
+    assert alone["makespan_s"] > best_s
+    assert alone["status"] == "feasible"
+    assert alone["gap"] > 0
 
 
 def test_compare_shows_one_line_for_each(fusepath):
@@ -512,10 +531,15 @@ def test_a_dark_picture_is_planned_and_sent_in_fewer_bytes(fusepath, edge, tmp_p
     assert ran.json["planned_up_bytes"] == pytest.approx(ran.json["up_bytes"], rel=0.05)
 
 
-def test_plans_are_compressed_only_when_told_to(fusepath, files):
-    plan = fusepath("plan", MODEL, *MACHINES, "--sample", files / "good.png", "--json")
+def test_plans_are_not_compressed_when_told_not_to_or_without_a_sample(fusepath, files):
+    slow = ["--link", "20kB/s", "--algorithm", "full-offload", "--json"]
+    sample = ["--sample", files / "good.png"]
+    sampled = fusepath("plan", MODEL, *MACHINES, *slow, *sample)
+    off = fusepath("plan", MODEL, *MACHINES, *slow, *sample, "--compress", "off")
+    plain = fusepath("plan", MODEL, *MACHINES, *slow)
 
-    assert plan.json["compression"] == {}
+    assert sampled.json["compression"].keys() == {"image"}
+    assert off.json["compression"] == plain.json["compression"] == {}
 
 
 BAD_CODECS = {

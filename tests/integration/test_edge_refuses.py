@@ -24,7 +24,7 @@ from fusepath import jsonfile
 from fusepath.errors import PeerError, PeerRefusedError, PeerTimeoutError, PeerUnreachableError
 from fusepath.offload import exchange as exchange_module
 from fusepath.onnx_io import load_model
-from fusepath.plan import Recipe
+from fusepath.plan import PlanRequest, Recipe
 from fusepath.remote import message_costs, messages
 from fusepath.remote.limits import MAX_MESSAGE_BYTES
 from fusepath.remote.wire import fusepath_pb2 as pb
@@ -757,5 +757,11 @@ def test_a_server_that_hangs_up_without_reading_is_a_peer_error():
 @pytest.mark.parametrize("profile", [b"", b"{}", b"[1, 2", b'{"type": "profile"}'], ids=repr)
 def test_a_server_whose_profile_is_none_is_a_peer_error(profile):
     with serving(Strange(profile=profile)) as address, pytest.raises(PeerError) as caught:
-        run(model(), pixels(model()), edge=address, algorithm="nfl", timeout_s=5)
+        run(
+            model(),
+            pixels(model()),
+            request=PlanRequest(algorithm="nfl", codecs="off"),
+            edge=address,
+            timeout_s=5,
+        )
     assert caught.value.exit_code == 3

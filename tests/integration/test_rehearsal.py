@@ -10,13 +10,13 @@ import msgspec
 import pytest
 
 from fusepath.cost import RUNTIME, ComputeRate, Link
-from fusepath.offload import choice
+from fusepath.offload import engine
 from fusepath.offload.emulation import Emulation
 from fusepath.offload.machines import Machines, measured_link
 from fusepath.offload.pairing import Pairing
 from fusepath.offload.trials import Trials
 from fusepath.onnx_io import load_model
-from fusepath.plan import Setting, make_plan, predict, shortlist
+from fusepath.plan import PlanRequest, Setting, predict, shortlist
 from fusepath.profiling.layers import measure_layers
 from fusepath.remote.client import connect
 from fusepath.runtime.device_share import DeviceShare
@@ -24,6 +24,7 @@ from fusepath.runtime.edge_share import EdgeShare
 from fusepath.tiling import Segment
 from fusepath.timeline import Lane, violations
 from tests.edges import Edge
+from tests.planning import UNLIMITED, planned
 from tests.plans import pixels, plan_of
 from tests.runs import run
 
@@ -93,7 +94,7 @@ def test_a_prediction_has_parts_of_the_result_where_the_plan_returns_them():
 
 
 def test_both_machines_time_every_path_of_a_plan(model, setting):
-    plan = make_plan(setting, "stream")
+    plan = planned(setting, "stream")
     image = pixels(model)
 
     device, edge = DeviceShare(model, plan.recipe), EdgeShare(model, plan.recipe)
@@ -109,9 +110,9 @@ def test_both_machines_time_every_path_of_a_plan(model, setting):
 
 
 def test_the_shortlist_starts_with_the_best_and_repeats_nothing(setting):
-    plans = shortlist(setting, time_limit_s=60)
+    plans = shortlist(setting, PlanRequest(budget=UNLIMITED))
 
-    assert plans[0].makespan_s == make_plan(setting, "auto", time_limit_s=60).makespan_s
+    assert plans[0].makespan_s == planned(setting, "auto", budget=UNLIMITED).makespan_s
     assert len(plans) > 1
     for earlier, later in itertools.pairwise(plans):
         assert earlier.makespan_s <= later.makespan_s
@@ -177,7 +178,13 @@ def test_for_machines_or_a_link_that_are_given_predictions_decide(model, edge: E
     rate = ComputeRate(1e9)
     given = [Machines(link=link), Machines(device=rate), Machines(edge=rate), Machines()]
     for item in given:
-        run(model, pixels(model), edge=edge.address, algorithm="nfl", given=item)
+        run(
+            model,
+            pixels(model),
+            request=PlanRequest(algorithm="nfl", codecs="off"),
+            edge=edge.address,
+            given=item,
+        )
 
     assert asked == [0, 0, 0, 3]
 
@@ -187,11 +194,11 @@ def test_for_a_machine_that_has_changed_all_is_planned_again(model, setting, edg
     """The profile says that the device is twenty times quicker than it is played to be."""
     profile = measure_layers(model)
     setting = replace(setting, device=profile.slowed(20), edge=profile)
-    planned = []
+    asked = []
 
     def plans_for(wanted: Setting):
-        planned.append(wanted)
-        return [make_plan(wanted, "device-only", source=model.source)]
+        asked.append(wanted)
+        return [planned(wanted, "device-only", source=model.source)]
 
     async def choice():
         async with connect(edge.address) as client:
@@ -202,12 +209,12 @@ def test_for_a_machine_that_has_changed_all_is_planned_again(model, setting, edg
 
     prepared = asyncio.run(choice())
 
-    assert planned[0] is setting
-    assert len(planned) == (2 if trials else 1)
+    assert asked[0] is setting
+    assert len(asked) == (2 if trials else 1)
     assert prepared.plan.cuts == (model.graph.depth + 1,)
     if trials:
-        assert planned[1].edge is profile  # of which that plan shows nothing
-        assert planned[1].device.total_s > 5 * setting.device.total_s
+        assert asked[1].edge is profile  # of which that plan shows nothing
+        assert asked[1].device.total_s > 5 * setting.device.total_s
 
 
 def test_a_single_plan_is_not_tried(model, setting, edge: Edge):
@@ -223,13 +230,12 @@ def test_auto_runs_what_it_rehearsed_and_reports_that_prediction(model, edge: Ed
         listed.extend(shortlist(*args, **options))
         return listed
 
-    monkeypatch.setattr(choice, "shortlist", listing)
+    monkeypatch.setattr(engine, "shortlist", listing)
 
     report = run(
         model,
         pixels(model),
         edge=edge.address,
-        algorithm="auto",
         pace_bytes_per_s=1e6,
         slowdown=20,
         verify=True,

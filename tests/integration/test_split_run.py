@@ -22,7 +22,7 @@ from fusepath.offload.machines import Machines
 from fusepath.offload.pairing import Pairing
 from fusepath.offload.run import Report
 from fusepath.onnx_io import load_model, zoo
-from fusepath.plan import InputFormat
+from fusepath.plan import InputFormat, PlanRequest
 from fusepath.remote.client import Timeout, connect
 from fusepath.remote.grpc_channel import GrpcStream
 from fusepath.tiling import Grid, Segment
@@ -66,21 +66,21 @@ def assert_done_as_planned(report: Report, model: Model) -> None:
 
 
 ALGORITHMS = {
-    "device-only": {"algorithm": "device-only"},
-    "full-offload": {"algorithm": "full-offload"},
-    "nfl": {"algorithm": "nfl"},
-    "mw 2x2": {"algorithm": "mw", "grid": Grid(2, 2)},
-    "mw auto": {"algorithm": "mw"},
-    "stream": {"algorithm": "stream"},
-    "auto": {"algorithm": "auto"},
-    "mw 1x1": {"algorithm": "mw", "grid": Grid(1, 1)},
-    "mw 2x3 at a fixed layer": {"algorithm": "mw", "grid": Grid(2, 3), "tau": 6},
+    "device-only": PlanRequest(algorithm="device-only", codecs="off"),
+    "full-offload": PlanRequest(algorithm="full-offload", codecs="off"),
+    "nfl": PlanRequest(algorithm="nfl", codecs="off"),
+    "mw 2x2": PlanRequest(algorithm="mw", grid=Grid(2, 2), codecs="off"),
+    "mw auto": PlanRequest(algorithm="mw", codecs="off"),
+    "stream": PlanRequest(algorithm="stream", codecs="off"),
+    "auto": PlanRequest(algorithm="auto", codecs="off"),
+    "mw 1x1": PlanRequest(algorithm="mw", grid=Grid(1, 1), codecs="off"),
+    "mw 2x3 at a fixed layer": PlanRequest(algorithm="mw", grid=Grid(2, 3), tau=6, codecs="off"),
 }
 
 
-@pytest.mark.parametrize("options", ALGORITHMS.values(), ids=ALGORITHMS)
+@pytest.mark.parametrize("request_", ALGORITHMS.values(), ids=ALGORITHMS)
 @pytest.mark.parametrize("name", ["squeezenet", "mobilenetv2"])
-def test_a_split_run_gives_the_bits_of_the_unsplit_model(edge, name, options):
+def test_a_split_run_gives_the_bits_of_the_unsplit_model(edge, name, request_):
     model = model_of(name)
 
     report = run(
@@ -89,8 +89,8 @@ def test_a_split_run_gives_the_bits_of_the_unsplit_model(edge, name, options):
         edge=edge.address,
         given=BALANCED,
         verify=True,
+        request=request_,
         **EXACT,
-        **options,
     )
 
     assert report.comparison is not None
@@ -98,11 +98,13 @@ def test_a_split_run_gives_the_bits_of_the_unsplit_model(edge, name, options):
     assert_done_as_planned(report, model)
 
 
-@pytest.mark.parametrize("options", ALGORITHMS.values(), ids=ALGORITHMS)
-def test_a_split_run_of_real_weights_is_within_the_tolerance(edge, options):
+@pytest.mark.parametrize("request_", ALGORITHMS.values(), ids=ALGORITHMS)
+def test_a_split_run_of_real_weights_is_within_the_tolerance(edge, request_):
     model = model_of("squeezenet", "he")
 
-    report = run(model, pixels(model), edge=edge.address, given=BALANCED, verify=True, **options)
+    report = run(
+        model, pixels(model), edge=edge.address, given=BALANCED, verify=True, request=request_
+    )
 
     assert report.comparison is not None
     assert report.comparison.max_rel_error <= 1e-5
@@ -116,9 +118,8 @@ def test_tiles_of_networks_with_heavy_weights_run_on_the_two_machines(edge, name
     report = run(
         model,
         pixels(model),
+        request=PlanRequest(algorithm="mw", grid=Grid(2, 2), codecs="off"),
         edge=edge.address,
-        algorithm="mw",
-        grid=Grid(2, 2),
         given=BALANCED,
         verify=True,
         **EXACT,
@@ -151,8 +152,8 @@ def test_machines_and_link_that_are_not_given_are_measured(edge):
     report = run(
         model,
         pixels(model),
+        request=PlanRequest(algorithm="nfl"),
         edge=edge.address,
-        algorithm="nfl",
         verify=True,
         say=said.append,
         **EXACT,
@@ -174,8 +175,8 @@ def test_an_image_travels_in_the_type_it_has(edge, dtype, bytes_per_element):
     report = run(
         model,
         image,
+        request=PlanRequest(algorithm="full-offload"),
         edge=edge.address,
-        algorithm="full-offload",
         given=BALANCED,
         verify=True,
         **EXACT,
@@ -318,9 +319,8 @@ def test_repeats_are_all_run_and_the_median_is_one_of_them(edge):
     report = run(
         model,
         pixels(model),
+        request=PlanRequest(algorithm="mw", grid=Grid(2, 2), codecs="off"),
         edge=edge.address,
-        algorithm="mw",
-        grid=Grid(2, 2),
         given=BALANCED,
         repeats=5,
         verify=True,
@@ -337,7 +337,13 @@ def test_repeats_are_all_run_and_the_median_is_one_of_them(edge):
 def test_a_plan_that_stays_here_needs_no_server():
     model = model_of("squeezenet")
 
-    report = run(model, pixels(model), edge=None, algorithm="device-only", given=BALANCED)
+    report = run(
+        model,
+        pixels(model),
+        request=PlanRequest(algorithm="device-only", codecs="off"),
+        edge=None,
+        given=BALANCED,
+    )
 
     assert report.median.up_bytes == report.median.edge_macs == 0
     assert [span.lane for span in report.median.timeline.spans] == [Lane.DEVICE]
@@ -426,8 +432,8 @@ def test_planned_work_of_a_model_with_several_outputs_is_what_is_done(
     report = run(
         model,
         pixels(model),
+        request=PlanRequest(algorithm=algorithm, codecs="off"),
         edge=own_edge.address,
-        algorithm=algorithm,
         given=BALANCED,
         verify=True,
     )
@@ -447,9 +453,8 @@ def test_a_file_of_the_user_is_found_by_its_digest_whatever_it_is_called(
     report = run(
         model,
         pixels(model),
+        request=PlanRequest(algorithm="mw", grid=Grid(2, 2), codecs="off"),
         edge=own_edge.address,
-        algorithm="mw",
-        grid=Grid(2, 2),
         given=BALANCED,
         verify=True,
         **EXACT,
@@ -462,8 +467,14 @@ def test_a_file_of_the_user_is_found_by_its_digest_whatever_it_is_called(
 def test_a_server_without_the_file_refuses_and_says_what_to_do(own_models, edge):
     model = load_model(own_models / "mine.onnx")
 
-    with pytest.raises(PeerRefusedError, match="start the server with --models"):
-        run(model, pixels(model), edge=edge.address, algorithm="full-offload", given=BALANCED)
+    with pytest.raises(PeerRefusedError, match="start the server with a folder of models"):
+        run(
+            model,
+            pixels(model),
+            request=PlanRequest(algorithm="full-offload", codecs="off"),
+            edge=edge.address,
+            given=BALANCED,
+        )
 
 
 @pytest.mark.parametrize("options", ["--workers=3", "--threads=2"])
@@ -505,7 +516,7 @@ def test_a_published_face_detector_runs_split_on_a_picture(options, tmp_path_fac
             verify=True,
             mean=(127.0,),
             std=(128.0,),
-            **options,
+            request=PlanRequest(codecs="off", **options),
         )
 
     assert report.comparison is not None

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fusepath.cost import RUNTIME, ComputeRate, Link, Regions
 from fusepath.errors import InfeasibleError
-from fusepath.plan import Constraints, Setting, check_plan, limit_violations, make_plan
+from fusepath.plan import Constraints, Setting, check_plan, limit_violations
 from fusepath.plan.limits.constrained import schedule_within, without
 from fusepath.plan.limits.usage import ChosenUsage, StripUsage, TileUsage, WholeUsage
 from fusepath.schedule import (
@@ -27,6 +27,7 @@ from fusepath.schedule import (
 from fusepath.schedule.johnson import johnson_partition
 from fusepath.tiling import Grid, Segment, Tiles
 from tests.networks import networks
+from tests.planning import planned
 from tests.plans import hand_made
 from tests.problems import problems
 from tests.property.test_strips import strip_tilings
@@ -232,7 +233,7 @@ def test_plans_of_every_family_keep_to_what_they_were_given(graph, data):
     tiles = algorithm in {"mw", "bf", "jps", "exact"}
     grid = Grid(2, 1) if tiles else None
     try:
-        free = make_plan(setting, algorithm, grid=grid)
+        free = planned(setting, algorithm, grid=grid)
     except InfeasibleError:
         assume(False)
         raise
@@ -245,7 +246,7 @@ def test_plans_of_every_family_keep_to_what_they_were_given(graph, data):
         max_paths=data.draw(st.sampled_from([None, 2, 5])),
     )
     try:
-        plan = make_plan(setting, algorithm, grid=grid, constraints=constraints)
+        plan = planned(setting, algorithm, grid=grid, constraints=constraints)
     except InfeasibleError:
         # What the free plan keeps to is possible, and single cuts are all tried.
         if algorithm == "nfl":

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fusepath.plan import Budget
 from fusepath.schedule import (
     NS_PER_S,
     Problem,
@@ -193,7 +194,7 @@ def test_exact_is_the_optimum_and_says_so(problem: Problem):
 @settings(max_examples=100, deadline=None)
 @given(problems(max_paths=7, max_cuts=5, largest=1000))
 def test_without_time_exact_still_gives_a_bound_and_a_schedule(problem: Problem):
-    hurried = exact(problem, time_limit_s=0)
+    hurried = exact(problem, meter=Budget(evaluations=0).begin())
     patient = exact(problem)
 
     if problem.shared_link or problem.edge_workers == 0 or problem.paths < 5:

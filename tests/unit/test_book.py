@@ -13,18 +13,19 @@ from fusepath.errors import FileFormatError, InputError
 from fusepath.onnx_io import load_model
 from fusepath.plan import (
     PlanBook,
+    PlanRequest,
     Setting,
     check_plan,
     fluid_bound_s,
     load_book,
     make_book,
-    make_plan,
     problem_of_plan,
     save_book,
     simulate,
 )
 from fusepath.schedule import evaluate
 from tests.networks import untileable
+from tests.planning import planned
 
 LOW, HIGH = 5e5, 2e7
 ROUNDING_S = 1e-7
@@ -51,7 +52,7 @@ def setting() -> Setting:
 
 @pytest.fixture(scope="module")
 def book(setting) -> PlanBook:
-    return make_book(setting, (LOW, HIGH), budget=12, probes=3)
+    return make_book(setting, (LOW, HIGH), most=12, probes=3)
 
 
 def random_rates(count: int) -> list[float]:
@@ -79,7 +80,7 @@ def test_the_book_is_the_least_of_its_plans_at_any_rate(setting, book):
 
 def test_the_book_is_never_worse_than_the_best_single_cut(setting, book):
     for rate in [LOW, *random_rates(40), HIGH]:
-        nfl = make_plan(setting.at(link_at(rate)), "nfl").makespan_s
+        nfl = planned(setting.at(link_at(rate)), "nfl").makespan_s
 
         assert book.nfl_s(rate) == pytest.approx(nfl, abs=ROUNDING_S)
         assert book.makespan_s(rate) <= nfl + ROUNDING_S
@@ -95,7 +96,7 @@ def test_where_rates_were_planned_the_book_is_within_its_tolerance(book):
 
 
 def test_books_of_stream_plans_know_the_parts_of_their_results(setting):
-    book = make_book(setting, (LOW, HIGH), "stream", budget=6, probes=0)
+    book = make_book(setting, (LOW, HIGH), PlanRequest(algorithm="stream"), most=6, probes=0)
 
     assert any(entry.steps.back_bytes is not None for entry in book.entries)
     for rate in random_rates(20):
@@ -108,7 +109,7 @@ def test_books_of_stream_plans_know_the_parts_of_their_results(setting):
 def test_parts_keep_their_order_however_many_workers_there_are(setting):
     many = replace(setting, convention=msgspec.structs.replace(RUNTIME, edge_workers=0))
 
-    book = make_book(many, (LOW, HIGH), "stream", budget=3, probes=0)
+    book = make_book(many, (LOW, HIGH), PlanRequest(algorithm="stream"), most=3, probes=0)
 
     assert any(entry.steps.back_bytes is not None for entry in book.entries)
     for rate in random_rates(20):
@@ -119,10 +120,7 @@ def test_parts_keep_their_order_however_many_workers_there_are(setting):
 
 def test_regret_is_what_the_worst_probe_says(setting, book):
     probes = [item for item in book.planned if item.probe]
-    fresh = [
-        make_plan(setting.at(link_at(item.up_bytes_per_s)), "auto", time_limit_s=60)
-        for item in probes
-    ]
+    fresh = [planned(setting.at(link_at(item.up_bytes_per_s))) for item in probes]
 
     assert len(probes) == 3
     assert [item.makespan_s for item in probes] == [plan.makespan_s for plan in fresh]
@@ -234,14 +232,14 @@ def test_a_book_for_another_model_is_refused(book):
 
 
 def test_without_tolerance_every_plan_that_is_somewhere_the_best_is_kept(setting):
-    exact = make_book(setting, (1e6, 4e6), tolerance=0.0, budget=6, probes=0)
+    exact = make_book(setting, (1e6, 4e6), tolerance=0.0, most=6, probes=0)
 
     for item in exact.planned:
         assert exact.makespan_s(item.up_bytes_per_s) <= item.makespan_s + ROUNDING_S
 
 
 def test_a_budget_that_is_too_small_is_reported(setting):
-    small = make_book(setting, (LOW, HIGH), budget=3, probes=0)
+    small = make_book(setting, (LOW, HIGH), most=3, probes=0)
 
     assert len(small.planned) == 3
     assert not small.settled
@@ -252,7 +250,12 @@ def test_progress_is_told_before_every_rate(setting):
     told = []
 
     make_book(
-        setting, (1e6, 2e6), "nfl", budget=3, probes=2, progress=lambda *args: told.append(args)
+        setting,
+        (1e6, 2e6),
+        PlanRequest(algorithm="nfl"),
+        most=3,
+        probes=2,
+        progress=lambda *args: told.append(args),
     )
 
     assert [done for done, _, _ in told] == list(range(len(told)))

@@ -19,12 +19,13 @@ from fusepath.cost import (
     layer_table,
     load_layer_table,
 )
-from fusepath.errors import FileFormatError, InfeasibleError
+from fusepath.errors import FileFormatError, UndecidedError
 from fusepath.jsonfile import save
 from fusepath.onnx_io import load_model
 from fusepath.plan import (
     ALGORITHMS,
     PlanRequest,
+    Search,
     Setting,
     best_single_cut,
     problem_of_table,
@@ -60,8 +61,8 @@ def setting(convention: str, bytes_per_s: float = 1e3, device: float = 2e4) -> S
 def test_pruned_and_plain_brute_force_agree_over_all_fused_layers(convention, bytes_per_s):
     where = setting(convention, bytes_per_s)
 
-    plain = search_plainly(where, PlanRequest())
-    pruned = ALGORITHMS["bf"].search(where, PlanRequest())
+    plain = search_plainly(where, Search())
+    pruned = ALGORITHMS["bf"].search(where, Search())
 
     assert pruned.schedule.makespan_ns == plain.schedule.makespan_ns
     assert violations(where.problem(pruned.tau, pruned.grid), pruned.schedule) == []
@@ -82,11 +83,11 @@ def test_minimizing_waiting_skips_only_what_cannot_be_better(convention, grid, b
             best = (schedule.makespan_ns, tiled.tau, tiled.grid)
     assert best is not None
 
-    found = ALGORITHMS["mw"].search(where, PlanRequest(grid=grid))
+    found = ALGORITHMS["mw"].search(where, Search(PlanRequest(grid=grid)))
 
     assert (found.schedule.makespan_ns, found.tau, found.grid) == best
     assert found.lower_bound_ns <= min(best[0], *bounds)
-    hinted = ALGORITHMS["mw"].search(where, PlanRequest(grid=grid, first=(1, Grid(2, 2))))
+    hinted = ALGORITHMS["mw"].search(where, Search(PlanRequest(grid=grid), first=(1, Grid(2, 2))))
     assert hinted.schedule == found.schedule
 
 
@@ -97,15 +98,15 @@ def test_another_link_changes_nothing_but_the_link():
     moved = first.at(Link(up_bytes_per_s=4e3, down_bytes_per_s=4e3))
 
     assert moved.tilings() == first.tilings()
-    fresh = ALGORITHMS["mw"].search(setting("table1", 4e3), PlanRequest())
-    assert ALGORITHMS["mw"].search(moved, PlanRequest()).schedule == fresh.schedule
+    fresh = ALGORITHMS["mw"].search(setting("table1", 4e3), Search())
+    assert ALGORITHMS["mw"].search(moved, Search()).schedule == fresh.schedule
 
 
 def test_too_many_schedules_are_refused_by_the_plain_search_and_fine_for_the_pruned_one():
     where = setting("table1")
     problem = where.problem(3, Grid(3, 3)).restricted(3)
 
-    with pytest.raises(InfeasibleError, match="use fewer paths"):
+    with pytest.raises(UndecidedError, match="use fewer paths"):
         brute_force(problem)
     best = pruned_brute_force(problem)
     assert lower_bound_ns(problem) <= best.makespan_ns
@@ -201,7 +202,7 @@ def check_network(source, tmp_path):
                 edge=ComputeRate(1e11),
                 link=Link(up_bytes_per_s=link.bytes_per_s, down_bytes_per_s=link.bytes_per_s),
             ),
-            PlanRequest(),
+            Search(),
         )
 
         assert schedule.cuts == (cut,)

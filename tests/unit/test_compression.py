@@ -21,16 +21,17 @@ from fusepath.onnx_io import load_model
 from fusepath.plan import (
     ALGORITHMS,
     PlanRequest,
+    Search,
     Setting,
     make_plan,
-    plans_with_and_without,
     problem_of_plan,
+    shortlist,
     simulate,
     totals_of,
-    worth_trying,
 )
 from fusepath.schedule import evaluate, violations
 from fusepath.tiling import Grid, StripRows
+from tests.planning import planned
 
 TAU = 6
 HALF = Compression(codec="bitmask", ratio=0.5, encode_s_per_byte=3e-9, decode_s_per_byte=2e-9)
@@ -115,7 +116,7 @@ def test_only_the_tensors_that_are_named_are_compressed():
 def test_plans_know_their_codecs_and_their_bytes_and_simulate_the_same(algorithm):
     packed = setting(compression=everything(HALF))
 
-    plan = make_plan(packed, algorithm)
+    plan = planned(packed, algorithm)
 
     sent = {name for cut in plan.cuts for name in graph().sent(cut)}
     assert set(plan.compression) == sent
@@ -131,7 +132,7 @@ def test_plans_know_their_codecs_and_their_bytes_and_simulate_the_same(algorithm
 @pytest.mark.parametrize("algorithm", ["nfl", "mw", "stream"])
 def test_bytes_are_counted_as_they_are_sent_and_macs_as_ever(algorithm):
     packed = setting(compression=everything(HALF))
-    found = ALGORITHMS[algorithm].search(packed, PlanRequest())
+    found = ALGORITHMS[algorithm].search(packed, Search())
 
     work, raw = totals_of(packed, found), totals_of(setting(), found)
 
@@ -149,9 +150,7 @@ def free(item: Compression, **changes) -> Compression:
 def test_a_codec_that_does_nothing_for_nothing_changes_no_plan(algorithm):
     nothing = free(HALF, ratio=1.0)
 
-    plain, packed = (
-        make_plan(setting(compression=c), algorithm) for c in ({}, everything(nothing))
-    )
+    plain, packed = (planned(setting(compression=c), algorithm) for c in ({}, everything(nothing)))
 
     assert packed.makespan_s == plain.makespan_s
     assert (packed.tau, packed.grid, packed.cuts) == (plain.tau, plain.grid, plain.cuts)
@@ -159,42 +158,55 @@ def test_a_codec_that_does_nothing_for_nothing_changes_no_plan(algorithm):
     assert packed.device_macs == plain.device_macs
 
 
-def better_plan(chosen: Setting, offered, make):
-    return plans_with_and_without(chosen, offered, lambda variant: [make(variant)])[0]
-
-
-def plan_nfl(chosen: Setting):
-    return make_plan(chosen, "nfl")
+def offering(item: Compression, **fields) -> Setting:
+    return setting(offered={name: [item] for name in graph().tensors}, **fields)
 
 
 def test_the_better_plan_is_never_worse_than_the_plain_one():
     for rate in (1e5, 1e6, 1e8):
         for item in (HALF, free(HALF), HALF.on(device=1e4, edge=1.0), HALF.on(device=1, edge=1e4)):
             link = Link(up_bytes_per_s=rate, down_bytes_per_s=rate)
-            plain = plan_nfl(setting(link=link))
+            plain = planned(setting(link=link), "nfl")
 
-            plan = better_plan(
-                setting(link=link), {name: [item] for name in graph().tensors}, plan_nfl
-            )
+            plan = planned(offering(item, link=link), "nfl")
 
             assert plan.makespan_s <= plain.makespan_s
             assert plan.lower_bound_s <= plan.makespan_s
 
 
 def test_a_codec_is_taken_on_a_slow_link_and_left_on_a_quick_one():
-    offered = {name: [HALF] for name in graph().tensors}
-
     slow, quick = (
-        better_plan(
-            setting(link=Link(up_bytes_per_s=rate, down_bytes_per_s=rate)),
-            offered,
-            lambda chosen: make_plan(chosen, "full-offload"),
+        planned(
+            offering(HALF, link=Link(up_bytes_per_s=rate, down_bytes_per_s=rate)), "full-offload"
         )
         for rate in (1e6, 1e9)
     )
 
     assert slow.compression == {graph().input.name: HALF}
     assert quick.compression == {}
+
+
+def test_plans_of_both_kinds_have_the_bound_that_none_of_them_beats():
+    result = make_plan(offering(HALF), PlanRequest(algorithm="nfl", top=100))
+
+    bounds = [planned(setting(compression=c), "nfl").lower_bound_s for c in ({}, everything(HALF))]
+    assert {bool(plan.compression) for plan in result.plans} == {True, False}
+    assert {plan.lower_bound_s for plan in result.plans} == {result.lower_bound_s}
+    assert result.lower_bound_s == min(bounds)
+
+
+def test_codecs_are_left_out_or_chosen_by_name():
+    strong = Compression(codec="zstd", ratio=0.1, encode_s_per_byte=0.0, decode_s_per_byte=0.0)
+    here = setting(offered={name: [HALF, strong] for name in graph().tensors})
+    image = graph().input.name
+
+    by_name, any_codec, none = (
+        planned(here, "full-offload", codecs=codecs) for codecs in (HALF.codec, "auto", "off")
+    )
+
+    assert by_name.compression == {image: HALF}
+    assert any_codec.compression == {image: strong}
+    assert none.compression == {}
 
 
 def test_of_several_codecs_the_one_that_brings_a_tensor_over_soonest_is_taken():
@@ -206,39 +218,22 @@ def test_of_several_codecs_the_one_that_brings_a_tensor_over_soonest_is_taken():
     assert quickest(offered, up_bytes_per_s=1e9) == {}
 
 
-def test_no_candidates_make_one_plan():
-    made = []
-
-    def make(chosen: Setting):
-        made.append(chosen)
-        return plan_nfl(chosen)
-
-    better_plan(setting(), {}, make)
-
-    assert [item.compression for item in made] == [{}]
-
-
 @pytest.mark.parametrize("ratio", [0.2, 0.95])
 def test_a_plan_without_codecs_is_worth_trying_however_good_codecs_are(ratio):
     """An edge server may lack them."""
-    offered = {name: [free(HALF, ratio=ratio)] for name in graph().tensors}
+    here = offering(free(HALF, ratio=ratio))
 
-    plans = worth_trying(setting(), offered, lambda chosen: [make_plan(chosen, "full-offload")])
+    plans = shortlist(here, PlanRequest(algorithm="full-offload"))
 
     assert [bool(plan.compression) for plan in plans] == [True, False]
 
 
 def test_of_plans_without_codecs_that_are_not_worth_trying_only_the_best_is_tried():
-    offered = {name: [free(HALF, ratio=0.2)] for name in graph().tensors}
-
-    plans = worth_trying(
-        setting(),
-        offered,
-        lambda chosen: [make_plan(chosen, name) for name in ("full-offload", "stream")],
-    )
+    plans = shortlist(offering(free(HALF, ratio=0.01)))
 
     plain = [plan for plan in plans if not plan.compression]
-    best = min(("full-offload", "stream"), key=lambda n: make_plan(setting(), n).makespan_s)
-    assert [plan.algorithm for plan in plain] == [best]
+    assert len(plain) == 1
+    assert plain[0].makespan_s == planned(setting()).makespan_s
+    assert plain[0].makespan_s > 1.3 * plans[0].makespan_s
     assert plans[-1] is plain[0]
     assert all(plan.makespan_s <= 1.3 * plans[0].makespan_s for plan in plans[:-1])

@@ -11,13 +11,14 @@ from fusepath.cost import ComputeRate, parse_link
 from fusepath.errors import FileFormatError, InfeasibleError, InputError
 from fusepath.onnx_io import Model, build_submodel, load_model
 from fusepath.plan import (
+    Budget,
     Constraints,
+    PlanRequest,
     Setting,
     check_plan,
     limit_violations,
     load_plan,
     make_plan,
-    make_plans,
     save_plan,
 )
 from fusepath.plan.limits.memory import weight_bytes
@@ -26,6 +27,7 @@ from fusepath.runtime.device_share import DeviceShare
 from fusepath.tiling import Grid, strip_tiling
 from tests.networks import skipped_input
 from tests.onnx_models import with_weights
+from tests.planning import planned
 from tests.plans import plan_of
 
 BINDING = {
@@ -58,7 +60,7 @@ def setting(squeezenet: Model) -> Setting:
 def test_plans_keep_to_constraints(setting, algorithm, limit):
     constraints = BINDING[limit]
     grid = Grid(2, 1) if algorithm in {"mw", "jps"} else None
-    plan = make_plan(setting, algorithm, grid=grid, constraints=constraints)
+    plan = planned(setting, algorithm, grid=grid, constraints=constraints)
 
     assert limit_violations(plan, setting.graph, constraints) == []
     assert plan.lower_bound_s <= plan.makespan_s
@@ -67,7 +69,7 @@ def test_plans_keep_to_constraints(setting, algorithm, limit):
 
 def test_a_plan_without_limits_breaks_them(setting):
     """Otherwise the limits above would prove nothing."""
-    plan = make_plan(setting, "auto")
+    plan = planned(setting, "auto")
 
     broken = {n for n, limit in BINDING.items() if limit_violations(plan, setting.graph, limit)}
     assert broken == set(BINDING)
@@ -96,7 +98,7 @@ def test_a_plan_without_limits_breaks_them(setting):
         (
             "device-only",
             Constraints(device_memory_bytes=1_000_000),
-            "of memory on the device, but --device-memory allows 1 MB",
+            "of memory on the device, but device_memory_bytes allows 1 MB",
         ),
         ("mw", Constraints(upload_bytes=10_000, device_macs=1_000_000), "no tiling was found"),
         ("mw", Constraints(keep_on_device=30), "layers 1 to 29 can be tiled"),
@@ -105,12 +107,12 @@ def test_a_plan_without_limits_breaks_them(setting):
 )
 def test_what_cannot_be_kept_to_says_what_is_short(setting, algorithm, constraints, words):
     with pytest.raises(InfeasibleError) as caught:
-        make_plan(
+        planned(
             setting,
             algorithm,
             grid=Grid(2, 2) if algorithm == "mw" else None,
             constraints=constraints,
-            time_limit_s=0.5,
+            budget=Budget(evaluations=50_000),
         )
 
     assert words in str(caught.value)
@@ -128,12 +130,15 @@ def test_the_input_is_not_sent_past_the_kept_layers_either():
 
 def test_more_kept_layers_than_there_are_make_no_sense(setting):
     with pytest.raises(InputError, match="has 30 layers"):
-        make_plan(setting, "nfl", constraints=Constraints(keep_on_device=31))
+        planned(setting, "nfl", constraints=Constraints(keep_on_device=31))
 
 
 def test_the_best_plans_come_in_order_and_differ(setting):
     for algorithm in ("nfl", "mw", "stream", "psomw", "auto"):
-        plans = make_plans(setting, algorithm, top=5, constraints=Constraints(max_paths=40))
+        plans = make_plan(
+            setting,
+            PlanRequest(algorithm=algorithm, top=5, constraints=Constraints(max_paths=40)),
+        ).plans
 
         assert len(plans) == 5
         makespans = [plan.makespan_s for plan in plans]
@@ -146,8 +151,8 @@ def test_the_best_plans_come_in_order_and_differ(setting):
 
 def test_the_best_of_several_is_the_best_alone(setting):
     for algorithm in ("nfl", "mw", "stream"):
-        alone = make_plan(setting, algorithm)
-        first, second = make_plans(setting, algorithm, top=2)
+        alone = planned(setting, algorithm)
+        first, second = make_plan(setting, PlanRequest(algorithm=algorithm, top=2)).plans
 
         assert (first.tau, first.grid, first.cuts) == (alone.tau, alone.grid, alone.cuts)
         assert first.makespan_s == alone.makespan_s <= second.makespan_s
@@ -155,10 +160,10 @@ def test_the_best_of_several_is_the_best_alone(setting):
 
 def test_a_plan_file_carries_its_constraints_and_may_have_none(setting, tmp_path):
     limits = Constraints(upload_bytes=100_000)
-    plan = make_plan(setting, "nfl", constraints=limits)
+    plan = planned(setting, "nfl", constraints=limits)
     save_plan(tmp_path / "new.json", plan)
 
-    assert load_plan(tmp_path / "new.json").constraints == limits
+    assert load_plan(tmp_path / "new.json").request.constraints == limits
 
     document = json.loads((tmp_path / "new.json").read_text())
     del document["constraints"]
@@ -192,7 +197,7 @@ def test_what_is_counted_is_what_the_device_does(squeezenet, setting, tau, grid,
 
 
 def test_strips_are_counted_with_as_many_sub_models_as_the_device_has(squeezenet, setting):
-    plan = make_plan(setting, "stream")
+    plan = planned(setting, "stream")
     work = DeviceShare(squeezenet, plan.recipe)
     demand = StripUsage(squeezenet.graph, setting.convention, plan.arrangement)
     strips = strip_tiling(squeezenet.graph, plan.arrangement)

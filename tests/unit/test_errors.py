@@ -19,7 +19,9 @@ DOCUMENTED = {
     "PeerUnreachableError": 3,
     "PeerRefusedError": 3,
     "PeerTimeoutError": 3,
+    "NoPlanError": 4,
     "InfeasibleError": 4,
+    "UndecidedError": 4,
 }
 
 

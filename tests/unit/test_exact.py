@@ -10,7 +10,7 @@ import pytest
 from fusepath.cost import parse_link, parse_machine
 from fusepath.errors import InputError
 from fusepath.onnx_io import load_model
-from fusepath.plan import Setting
+from fusepath.plan import Budget, Setting
 from fusepath.schedule import (
     NS_PER_S,
     Problem,
@@ -94,9 +94,9 @@ def test_large_grids_are_proven(squeezenet, tau, grid):
 def test_an_incumbent_is_never_lost(five_layers):
     known = evaluate(five_layers, (0, 1, 2), (1, 3, 2))
 
-    assert exact(five_layers, time_limit_s=0, incumbent=known).schedule.makespan_ns <= (
-        known.makespan_ns
-    )
+    assert exact(
+        five_layers, meter=Budget(evaluations=0).begin(), incumbent=known
+    ).schedule.makespan_ns <= (known.makespan_ns)
 
 
 def test_staying_on_the_device_pays_for_nothing_else():

@@ -23,7 +23,7 @@ from fusepath.cost import (
 from fusepath.errors import InfeasibleError, UnsupportedOperatorError
 from fusepath.graph import Kind, ModelGraph, Operator, Tensor, Window, Work, build_graph
 from fusepath.onnx_io import load_model
-from fusepath.plan import PlanRequest, Setting, make_plan
+from fusepath.plan import Budget, Search, Setting
 from fusepath.plan.fluid import fluid_bound, fluid_bound_s
 from fusepath.plan.fluid.bound import best_weights_for
 from fusepath.plan.fluid.min_cut import INFINITE, FlowNetwork
@@ -33,6 +33,7 @@ from fusepath.schedule import NS_PER_S, evaluate
 from fusepath.schedule.exact import exact
 from fusepath.tiling import Grid
 from tests.networks import networks, skipped_input, untileable, window_output
+from tests.planning import planned
 
 ROUNDING_S = 1e-6
 """Schedules are in whole nanoseconds, the bound is not."""
@@ -125,7 +126,7 @@ def test_no_tiling_and_no_single_cut_beats_the_bound(setting: Setting, data):
         return
     rows, cols = graph.fused_size(tau, 0), graph.fused_size(tau, 1)
     for grid in {Grid(1, 1), Grid(min(2, rows), min(2, cols)), Grid(min(rows, 5), 1)}:
-        result = exact(setting.problem(tau, grid), time_limit_s=2)
+        result = exact(setting.problem(tau, grid), meter=Budget(seconds=2).begin())
         assert result.schedule is not None
         assert slack(whole_s) <= result.schedule.makespan_ns / NS_PER_S
 
@@ -134,7 +135,7 @@ def test_no_tiling_and_no_single_cut_beats_the_bound(setting: Setting, data):
 @given(small_settings())
 def test_no_stream_of_strips_beats_the_bound(setting: Setting):
     try:
-        found = ALGORITHMS["stream"].search(setting, PlanRequest())
+        found = ALGORITHMS["stream"].search(setting, Search())
     except (InfeasibleError, UnsupportedOperatorError):
         return  # nothing can be cut into strips
 
@@ -249,7 +250,7 @@ MEASURED = Link(
 def test_where_the_device_alone_wins_on_a_measured_link_it_is_the_bound(graph):
     setting = Setting(graph=graph, device=ComputeRate(1e8), edge=ComputeRate(1e9), link=MEASURED)
 
-    plan = make_plan(setting, "auto")
+    plan = planned(setting, "auto")
 
     assert plan.cuts == (graph.depth + 1,)
     assert plan.lower_bound_s == plan.makespan_s == fluid_bound_s(setting)
@@ -269,8 +270,8 @@ def test_zoo_plans_stay_above_the_bound(name, rates):
 
     bound_s = fluid_bound_s(setting)
 
-    nfl_ns = ALGORITHMS["nfl"].search(setting, PlanRequest()).schedule.makespan_ns
-    stream_ns = ALGORITHMS["stream"].search(setting, PlanRequest()).schedule.makespan_ns
+    nfl_ns = ALGORITHMS["nfl"].search(setting, Search()).schedule.makespan_ns
+    stream_ns = ALGORITHMS["stream"].search(setting, Search()).schedule.makespan_ns
     assert bound_s <= stream_ns / NS_PER_S
     assert 0.3 * nfl_ns / NS_PER_S < bound_s <= nfl_ns / NS_PER_S
 

@@ -18,7 +18,7 @@ from fusepath.cli.main import run
 from fusepath.cost import ComputeRate, Link
 from fusepath.errors import FileFormatError, InputError
 from fusepath.onnx_io import load_model
-from fusepath.plan import Setting, make_plan
+from fusepath.plan import Setting
 from fusepath.report import map_notes, map_table, render
 from fusepath.report.map_figure import LEVELS, map_figure, save_map_figure
 from fusepath.study import (
@@ -33,6 +33,7 @@ from fusepath.study import (
     save_gain_map,
 )
 from tests.networks import untileable
+from tests.planning import planned
 
 MODEL = "zoo:squeezenet?size=48"
 ARGUMENTS = ["map", MODEL, "--edge", "500GFLOPS", "--points", "2", "--workers", "1"]
@@ -117,9 +118,9 @@ def test_a_cell_is_what_planning_alone_finds_there(spec, gain_map):
             edge=spec.edge,
             link=Link(up_bytes_per_s=rate, down_bytes_per_s=rate),
         )
-        assert cell.auto_s == make_plan(setting, "auto", time_limit_s=60).makespan_s
-        assert cell.nfl_s == make_plan(setting, "nfl").makespan_s
-        assert cell.lower_bound_s == make_plan(setting, "auto", time_limit_s=60).lower_bound_s
+        assert cell.auto_s == planned(setting, "auto").makespan_s
+        assert cell.nfl_s == planned(setting, "nfl").makespan_s
+        assert cell.lower_bound_s == planned(setting, "auto").lower_bound_s
 
 
 def test_the_winner_is_the_family_that_takes_that_long(gain_map):

@@ -10,8 +10,9 @@ import pytest
 
 from fusepath.cost import RUNTIME, ComputeRate, Link
 from fusepath.onnx_io import load_model
-from fusepath.plan import Setting, make_plan
+from fusepath.plan import Setting
 from fusepath.tiling import Grid
+from tests.planning import planned
 
 FREE = Link(up_bytes_per_s=1e6, down_bytes_per_s=2e6)
 DEAR = msgspec.structs.replace(
@@ -61,7 +62,7 @@ def test_messages_do_not_cost_less_than_nothing(name):
 
 @pytest.mark.parametrize(("algorithm", "messages"), [("full-offload", 1), ("device-only", 0)])
 def test_a_whole_network_pays_for_one_message_or_none(free, dear, algorithm, messages):
-    added_s = make_plan(dear, algorithm).makespan_s - make_plan(free, algorithm).makespan_s
+    added_s = planned(dear, algorithm).makespan_s - planned(free, algorithm).makespan_s
 
     assert added_s == pytest.approx(messages * sum(MESSAGE_NS.values()) * 1e-9)
 
@@ -81,7 +82,7 @@ def test_every_tile_pays_for_its_message(free, dear, again):
 
 def test_strips_are_fewer_where_messages_are_dear(free, dear):
     """So that no plan has a hundred strips of which each is a message of a few bytes."""
-    many, few = (make_plan(item, "stream") for item in (free, dear))
+    many, few = (planned(item, "stream") for item in (free, dear))
 
     assert len(few.cuts) < len(many.cuts)
     assert few.makespan_s > many.makespan_s

@@ -15,7 +15,6 @@ from fusepath.onnx_io import Model, load_model
 from fusepath.plan import (
     Setting,
     check_plan,
-    make_plan,
     problem_of_plan,
     simulate,
     strip_problem,
@@ -29,6 +28,7 @@ from fusepath.tiling import Grid, Segment, Strips
 from fusepath.timeline import Lane
 from fusepath.timeline import violations as timeline_violations
 from tests.networks import untileable
+from tests.planning import UNLIMITED, planned
 from tests.plans import with_recipe
 
 
@@ -55,7 +55,7 @@ def setting_of(model: Model, *, device="10GFLOPS", edge="500GFLOPS", link="1.1MB
 def test_a_stream_plan_is_a_schedule_that_obeys_the_rules(squeezenet):
     setting = setting_of(squeezenet)
 
-    plan = make_plan(setting, "stream")
+    plan = planned(setting, "stream")
 
     problem, cuts = problem_of_plan(setting, plan)
     schedule = evaluate(problem, [path - 1 for path in plan.order], cuts)
@@ -67,7 +67,7 @@ def test_a_stream_plan_is_a_schedule_that_obeys_the_rules(squeezenet):
 
 def test_the_event_engine_agrees_with_the_planner(squeezenet):
     setting = setting_of(squeezenet)
-    plan = make_plan(setting, "stream")
+    plan = planned(setting, "stream")
 
     assert set(simulate(plan, setting).spans) == set(plan.timeline.spans)
 
@@ -78,7 +78,7 @@ def test_strips_wait_for_the_strips_that_they_go_on_from(squeezenet, name):
     setting = setting_of(squeezenet, device="1GFLOPS", edge="2GFLOPS", link="12MB/s")
     setting = replace(setting, convention=CONVENTIONS[name])
 
-    plan = make_plan(setting, "stream")
+    plan = planned(setting, "stream")
 
     served = [span for span in plan.timeline.on(Lane.EDGE) if span.path]
     assert len(served) > 2
@@ -96,7 +96,7 @@ def test_strips_wait_for_the_strips_that_they_go_on_from(squeezenet, name):
 def test_reusing_halos_beats_one_cut_and_tiles_on_squeezenet(squeezenet):
     setting = setting_of(squeezenet)
 
-    stream, nfl, mw = (make_plan(setting, name).makespan_s for name in ("stream", "nfl", "mw"))
+    stream, nfl, mw = (planned(setting, name).makespan_s for name in ("stream", "nfl", "mw"))
 
     assert nfl / stream > 1.4
     assert stream < mw
@@ -107,14 +107,14 @@ def test_reusing_halos_beats_one_cut_and_tiles_on_squeezenet(squeezenet):
 def test_auto_is_never_worse_than_any_family(squeezenet, device, link):
     setting = setting_of(squeezenet, device=device, link=link)
 
-    auto = make_plan(setting, "auto", time_limit_s=60).makespan_s
+    auto = planned(setting, "auto", budget=UNLIMITED).makespan_s
 
     for name in ("device-only", "full-offload", "nfl", "mw", "stream"):
-        assert auto <= make_plan(setting, name).makespan_s
+        assert auto <= planned(setting, name).makespan_s
 
 
 def test_what_the_sessions_do_is_what_the_plan_says(tiny_yolo):
-    plan = make_plan(setting_of(tiny_yolo), "stream")
+    plan = planned(setting_of(tiny_yolo), "stream")
 
     device, edge = DeviceShare(tiny_yolo, plan.recipe), EdgeShare(tiny_yolo, plan.recipe)
 
@@ -134,10 +134,10 @@ def test_what_the_device_has_finished_is_not_sent(tiny_yolo):
     """Tiny YOLO can be tiled to its end, so rows that the device has finished stay there."""
     setting = setting_of(tiny_yolo, device="50GFLOPS", edge="50GFLOPS", link="1.1MB/s")
 
-    plan = make_plan(setting, "stream", tau=tiny_yolo.graph.depth)
+    plan = planned(setting, "stream", tau=tiny_yolo.graph.depth)
 
     assert tiny_yolo.graph.sent(tiny_yolo.graph.depth + 1) == ()
-    assert plan.makespan_s <= make_plan(setting, "device-only").makespan_s * 1.01
+    assert plan.makespan_s <= planned(setting, "device-only").makespan_s * 1.01
 
 
 def test_parts_of_the_result_come_back_while_others_are_sent_and_computed():
@@ -146,7 +146,7 @@ def test_parts_of_the_result_come_back_while_others_are_sent_and_computed():
     setting = setting_of(model, link="1.8MB/s")
     depth = model.graph.depth
 
-    plan = make_plan(setting, "stream")
+    plan = planned(setting, "stream")
 
     problem, cuts = problem_of_plan(setting, plan)
     assert plan.tau == depth
@@ -157,7 +157,7 @@ def test_parts_of_the_result_come_back_while_others_are_sent_and_computed():
         plan.makespan_s < 0.9 * evaluate(one_result, range(problem.paths), cuts).makespan_ns / 1e9
     )
     # Plans with a tail return one result, as all of them would.
-    others = [make_plan(setting, "stream", tau=tau).makespan_s for tau in range(9, depth)]
+    others = [planned(setting, "stream", tau=tau).makespan_s for tau in range(9, depth)]
     assert plan.makespan_s < 0.9 * min(others)
     assert violations(problem, in_parts) == []
     assert timeline_violations(plan.timeline) == []
@@ -209,7 +209,7 @@ def test_a_result_that_is_not_counted_returns_in_no_time(tiny_yolo):
     free = msgspec.structs.replace(RUNTIME, counts_result=False)
     setting = replace(setting_of(tiny_yolo, link="1.8MB/s"), convention=free)
 
-    plan = make_plan(setting, "stream", tau=tiny_yolo.graph.depth)
+    plan = planned(setting, "stream", tau=tiny_yolo.graph.depth)
 
     assert plan.timeline.on(Lane.DOWNLINK) == ()
     assert plan.makespan_s == plan.timeline.end_s
@@ -219,7 +219,7 @@ def test_a_result_that_is_not_counted_returns_in_no_time(tiny_yolo):
 def test_bounds_optimum_and_heuristics_are_in_their_order(squeezenet, link):
     setting = setting_of(squeezenet, link=link)
     plans = {
-        name: make_plan(setting, name, time_limit_s=60)
+        name: planned(setting, name, budget=UNLIMITED)
         for name in ("exact", "bf", "mw", "jps", "auto")
     }
 
@@ -231,7 +231,7 @@ def test_bounds_optimum_and_heuristics_are_in_their_order(squeezenet, link):
 
 
 def test_fixed_costs_make_strips_fewer(squeezenet):
-    cheap = make_plan(setting_of(squeezenet), "stream")
+    cheap = planned(setting_of(squeezenet), "stream")
     graph = squeezenet.graph
     profile = MachineProfile(
         model_sha256=graph.sha256,
@@ -239,16 +239,16 @@ def test_fixed_costs_make_strips_fewer(squeezenet):
             LayerTime(name=layer.name, seconds=5e-3, fixed_s=1e-3) for layer in graph.layers
         ),
     )
-    dear = make_plan(replace(setting_of(squeezenet), device=profile, edge=profile), "stream")
+    dear = planned(replace(setting_of(squeezenet), device=profile, edge=profile), "stream")
 
     assert len(dear.cuts) < len(cheap.cuts)
 
 
 def test_stream_and_auto_choose_their_own_grid(squeezenet):
     with pytest.raises(InputError, match="leave out --grid"):
-        make_plan(setting_of(squeezenet), "stream", grid=Grid(2, 2))
+        planned(setting_of(squeezenet), "stream", grid=Grid(2, 2))
     with pytest.raises(InputError, match="leave out --grid"):
-        make_plan(setting_of(squeezenet), "auto", grid=Grid(2, 2))
+        planned(setting_of(squeezenet), "auto", grid=Grid(2, 2))
 
 
 def test_a_network_that_cannot_be_tiled_has_no_stream_but_an_auto_plan():
@@ -260,13 +260,13 @@ def test_a_network_that_cannot_be_tiled_has_no_stream_but_an_auto_plan():
     )
 
     with pytest.raises(InfeasibleError, match="strips"):
-        make_plan(setting, "stream")
-    assert not make_plan(setting, "auto").arrangement.is_split
+        planned(setting, "stream")
+    assert not planned(setting, "auto").arrangement.is_split
 
 
 @pytest.mark.parametrize("field", ["order", "cuts", "arrangement"])
 def test_a_stream_plan_that_contradicts_its_segments_is_refused(tiny_yolo, field):
-    plan = make_plan(setting_of(tiny_yolo), "stream")
+    plan = planned(setting_of(tiny_yolo), "stream")
     assert len(plan.cuts) > 2
     wrong = {
         "order": tuple(reversed(plan.order)),

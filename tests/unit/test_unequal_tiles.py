@@ -9,11 +9,12 @@ from fusepath.cost import RUNTIME, ComputeRate, TileCosts, parse_link, path_cost
 from fusepath.errors import FileFormatError, InputError, UnsupportedOperatorError
 from fusepath.offload.run import run_unsplit
 from fusepath.onnx_io import load_model
-from fusepath.plan import Setting, check_plan, make_plan, problem_of_plan
+from fusepath.plan import Budget, Setting, check_plan, problem_of_plan
 from fusepath.schedule import evaluate, violations
 from fusepath.tiling import Grid, Tiles, TileSizes, Tiling, even_sizes
 from fusepath.tiling import violations as tiling_violations
 from tests.networks import untileable
+from tests.planning import UNLIMITED, planned
 from tests.plans import AS_THEY_ARE, carry_out, pixels, plan_of, with_recipe
 
 MACHINES = {
@@ -87,10 +88,10 @@ def test_even_sizes_cost_what_equal_tiles_cost(squeezenet, tau):
 
 @pytest.mark.parametrize("algorithm", ["mw", "jps", "exact"])
 def test_chosen_sizes_are_never_worse_than_equal_ones(squeezenet, algorithm):
-    equal = make_plan(squeezenet, algorithm, tau=14, grid=Grid(3, 2))
+    equal = planned(squeezenet, algorithm, tau=14, grid=Grid(3, 2))
 
-    chosen = make_plan(
-        squeezenet, algorithm, tau=14, grid=Grid(3, 2), unequal=True, time_limit_s=0.5
+    chosen = planned(
+        squeezenet, algorithm, tau=14, grid=Grid(3, 2), unequal=True, budget=Budget(seconds=0.5)
     )
 
     assert chosen.lower_bound_s <= chosen.makespan_s <= equal.makespan_s
@@ -103,9 +104,9 @@ def test_chosen_sizes_are_never_worse_than_equal_ones(squeezenet, algorithm):
 
 def test_a_middle_tile_is_worth_making_smaller(squeezenet):
     """Sizes are not decoration: MW gains a quarter by them where equal tiles gain nothing."""
-    equal = make_plan(squeezenet, "mw")
+    equal = planned(squeezenet, "mw")
 
-    chosen = make_plan(squeezenet, "mw", unequal=True, time_limit_s=30)
+    chosen = planned(squeezenet, "mw", unequal=True, budget=UNLIMITED)
 
     rows, cols = chosen.arrangement.rows, chosen.arrangement.cols
     assert max(rows) - min(rows) > 1 or max(cols) - min(cols) > 1
@@ -113,7 +114,7 @@ def test_a_middle_tile_is_worth_making_smaller(squeezenet):
 
 
 def test_the_swarm_plans_a_real_network_and_equal_calls_give_equal_plans(squeezenet):
-    first, second = (make_plan(squeezenet, "psomw") for _ in range(2))
+    first, second = (planned(squeezenet, "psomw") for _ in range(2))
 
     assert first.recipe == second.recipe
     problem, cuts = problem_of_plan(squeezenet, first)
@@ -128,12 +129,12 @@ def test_the_swarm_needs_tiles():
     setting = Setting(graph=untileable(), link=parse_link("1MB/s"), **MACHINES)
 
     with pytest.raises(UnsupportedOperatorError):
-        make_plan(setting, "psomw")
+        planned(setting, "psomw")
 
 
 def test_only_algorithms_that_choose_sizes_are_asked_to(squeezenet):
     with pytest.raises(InputError, match="'bf' does not choose the sizes of tiles; these do: mw"):
-        make_plan(squeezenet, "bf", unequal=True)
+        planned(squeezenet, "bf", unequal=True)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ def test_only_algorithms_that_choose_sizes_are_asked_to(squeezenet):
     ],
 )
 def test_a_plan_with_wrong_sizes_is_refused(squeezenet, rows, cols, complaint):
-    plan = make_plan(squeezenet, "mw", tau=14, grid=Grid(2, 2))
+    plan = planned(squeezenet, "mw", tau=14, grid=Grid(2, 2))
     check_plan(plan, squeezenet.graph)
 
     with pytest.raises((FileFormatError, ValueError), match=complaint):
@@ -158,8 +159,8 @@ def test_a_plan_with_wrong_sizes_is_refused(squeezenet, rows, cols, complaint):
 
 def test_auto_keeps_its_time_limit_and_its_promise(squeezenet):
     """Without any time there is still the best single cut."""
-    hurried = make_plan(squeezenet, "auto", time_limit_s=0.0)
-    nfl = make_plan(squeezenet, "nfl")
+    hurried = planned(squeezenet, "auto", budget=Budget(evaluations=0))
+    nfl = planned(squeezenet, "nfl")
 
     assert hurried.makespan_s == nfl.makespan_s
-    assert make_plan(squeezenet, "auto", time_limit_s=30).makespan_s < nfl.makespan_s
+    assert planned(squeezenet, "auto", budget=UNLIMITED).makespan_s < nfl.makespan_s

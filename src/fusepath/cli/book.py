@@ -10,13 +10,16 @@ from click.core import ParameterSource
 
 from fusepath.cli.options import (
     check_channels,
+    evaluations_option,
     input_shape_option,
     json_option,
     mean_option,
     open_setting,
     parse_channels,
+    planning_request,
     print_json,
     std_option,
+    time_limit_option,
 )
 from fusepath.errors import InputError
 
@@ -43,11 +46,13 @@ _FIGURES = (".png", ".svg", ".pdf")
 @click.option("--algorithm", help="As for plan; auto without.")
 @click.option("--tolerance", type=float, help="Share by which a plan may be slower; 0.005 without.")
 @click.option(
-    "--budget", type=click.IntRange(min=2), help="Most settings to plan for it; 64 without."
+    "--most", type=click.IntRange(min=2), help="Settings to plan for it at most; 64 without."
 )
 @click.option(
     "--probes", type=click.IntRange(min=0), help="Settings to plan to test it; 8 without."
 )
+@evaluations_option
+@time_limit_option
 @mean_option
 @std_option
 @input_shape_option
@@ -103,9 +108,11 @@ def _make(
     mean: str,
     std: str,
     algorithm: str | None,
+    evaluations: int | None,
+    time_limit: float | None,
     **limits: float | None,
 ) -> PlanBook:
-    from fusepath.plan import make_book
+    from fusepath.plan import Origin, PlanRequest, make_book
 
     if device is None or edge is None or rates is None:
         raise InputError("a book needs --device, --edge and --rates, like 1MB/s:12MB/s")
@@ -123,10 +130,12 @@ def _make(
     return make_book(
         setting,
         (low, high),
-        algorithm or "auto",
-        source=loaded.source,
-        mean=channels[0],
-        std=channels[1],
+        planning_request(
+            PlanRequest(algorithm=algorithm or "auto"),
+            evaluations=evaluations,
+            time_limit=time_limit,
+        ),
+        Origin(source=loaded.source, mean=channels[0], std=channels[1]),
         progress=_progress if sys.stderr.isatty() else None,
         **{name: value for name, value in limits.items() if value is not None},  # type: ignore[arg-type]
     )

@@ -7,24 +7,32 @@ from typing import TYPE_CHECKING
 import click
 
 from fusepath.cli.options import (
+    as_options,
     constraint_options,
+    evaluations_option,
     grid_option,
     input_shape_option,
     json_option,
     machine_options,
     model_argument,
     open_setting,
+    planning_request,
     print_json,
+    time_limit_option,
 )
 
 if TYPE_CHECKING:
-    from fusepath.plan import Constraints
+    from typing import Any
+
+    from fusepath.plan import ComparedPlan, Constraints
 
 
 @click.command("compare")
 @model_argument
 @machine_options
 @grid_option
+@evaluations_option
+@time_limit_option
 @constraint_options
 @input_shape_option
 @json_option
@@ -35,13 +43,21 @@ def command(
     link: str,
     convention: str,
     grid: str,
+    evaluations: int | None,
+    time_limit: float | None,
     input_shape: str | None,
     as_json: bool,
     constraints: Constraints,
 ) -> None:
     """Plan MODEL with every algorithm and show them side by side."""
-    from fusepath.errors import InfeasibleError, UnsupportedOperatorError
-    from fusepath.plan import ALGORITHMS, make_plan, plan_document
+    from fusepath.errors import InfeasibleError, NoPlanError, UnsupportedOperatorError
+    from fusepath.plan import (
+        ALGORITHMS,
+        Origin,
+        PlanRequest,
+        compare_plans,
+        make_plan,
+    )
     from fusepath.report import plans_table, render
     from fusepath.tiling import Grid
 
@@ -55,20 +71,37 @@ def command(
         if algorithm.tiles and not tileable:
             continue
         try:
-            plan = make_plan(
-                setting,
-                name,
-                grid=tiles if algorithm.tiles else None,
-                constraints=constraints,
-                source=loaded.source,
+            request = planning_request(
+                PlanRequest(
+                    algorithm=name,
+                    grid=tiles if algorithm.tiles else None,
+                    constraints=constraints,
+                ),
+                evaluations=evaluations,
+                time_limit=time_limit,
             )
-        except (InfeasibleError, UnsupportedOperatorError) as error:
-            click.echo(f"{name} is left out: {error} …", err=True)
-            continue
-        plans.append(plan)
+            plans.append(make_plan(setting, request, Origin(source=loaded.source)).best)
+        except (NoPlanError, UnsupportedOperatorError) as error:
+            click.echo(f"{name} is left out: {as_options(str(error))} …", err=True)
     if not plans:
         raise InfeasibleError("no algorithm found a plan that keeps to the constraints")
+    compared = compare_plans(setting, plans)
     if as_json:
-        print_json({"plans": [plan_document(plan) for plan in plans]})
+        print_json({"plans": [_row_json(row) for row in compared]})
     else:
-        click.echo(render(plans_table(plans)))
+        click.echo(render(plans_table(compared)))
+
+
+def _row_json(row: ComparedPlan) -> dict[str, Any]:
+    """A plan against the problem's bound; what its family is known for has names of its own."""
+    from fusepath.plan import plan_document
+
+    document: dict[str, Any] = plan_document(row.plan)
+    return document | {
+        "lower_bound_s": row.lower_bound_s,
+        "gap": row.gap,
+        "status": row.status,
+        "family_lower_bound_s": row.plan.lower_bound_s,
+        "family_gap": row.plan.gap,
+        "family_status": row.plan.status,
+    }

@@ -9,8 +9,7 @@ import statistics
 import subprocess
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -198,7 +197,7 @@ async def _all_plans(
     from fusepath.offload.pairing import Pairing
     from fusepath.offload.run import run_unsplit
     from fusepath.offload.trials import Trials
-    from fusepath.plan import InputFormat, make_plan, shortlist, worth_trying
+    from fusepath.plan import InputFormat, Origin, PlanRequest, make_plan, shortlist
     from fusepath.profiling.codecs import measured_compression, named_codecs
     from fusepath.profiling.layers import measure_layers
     from fusepath.remote.client import connect
@@ -210,8 +209,9 @@ async def _all_plans(
         setting = await measured_setting(
             pairing, Machines(device=device), "uint8", measure_layers, say
         )
+        origin = Origin(source=model.source)
         plans = {
-            name: make_plan(setting, algorithm, grid=grid, source=model.source)
+            name: make_plan(setting, PlanRequest(algorithm=algorithm, grid=grid), origin).best
             for name, algorithm, grid in (
                 ("device only", "device-only", None),
                 ("full offload", "full-offload", None),
@@ -226,9 +226,10 @@ async def _all_plans(
         )
 
         def listed(setting: Setting) -> list[Plan]:
-            return worth_trying(setting, offered, partial(shortlist, source=model.source))
+            return shortlist(setting, origin=origin)
 
-        best = await Trials(pairing=pairing, sample=image, say=say).choose(setting, listed)
+        trials = Trials(pairing=pairing, sample=image, say=say)
+        best = await trials.choose(replace(setting, offered=offered), listed)
         plans["auto"] = best.plan
         say("preparing the sessions of all plans on both sides")
         prepared = {name: await pairing.prepare(plan, image) for name, plan in plans.items()}

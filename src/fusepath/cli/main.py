@@ -13,6 +13,7 @@ import traceback
 
 import click
 
+from fusepath.cli.options import as_options
 from fusepath.errors import FusepathError
 
 _COMMANDS = {
@@ -99,7 +100,7 @@ def run(arguments: list[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _complain("interrupted", 130)
     except FusepathError as error:
-        return _complain(_one_line(str(error)), error.exit_code)
+        return _complain(_one_line(as_options(str(error))), error.exit_code)
     except BrokenPipeError:
         # Whoever read our output has stopped; that is no error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

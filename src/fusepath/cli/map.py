@@ -5,12 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from fusepath.cli.options import input_shape_option, json_option, open_model, print_json
+from fusepath.cli.options import (
+    evaluations_option,
+    input_shape_option,
+    json_option,
+    open_model,
+    planning_request,
+    print_json,
+    time_limit_option,
+)
 from fusepath.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,6 +41,8 @@ _PICTURES = (".png", ".svg")
 @click.option("--links", metavar="LOW:HIGH", help=f"Range of link rates.  [default: {LINKS}]")
 @click.option("--points", type=int, help=f"Devices and links in the range.  [default: {POINTS}]")
 @click.option("--convention", help="Timing convention.  [default: runtime]")
+@evaluations_option
+@time_limit_option
 @input_shape_option
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; one per core without.")
 @click.option(
@@ -50,6 +61,8 @@ def command(
     links: str | None,
     points: int | None,
     convention: str | None,
+    evaluations: int | None,
+    time_limit: float | None,
     input_shape: str | None,
     workers: int | None,
     outputs: tuple[str, ...],
@@ -70,6 +83,8 @@ def command(
             "--links": links,
             "--points": points,
             "--convention": convention,
+            "--evaluations": evaluations,
+            "--time-limit": time_limit,
             "--input-shape": input_shape,
             "--workers": workers,
         }
@@ -79,6 +94,8 @@ def command(
         gain_map = load_gain_map(model)
         _write(gain_map, files)
     else:
+        from fusepath.plan import PlanRequest
+
         spec = _spec(
             model,
             input_shape,
@@ -88,6 +105,8 @@ def command(
             points=POINTS if points is None else points,
             convention=convention or "runtime",
         )
+        asked = planning_request(PlanRequest(), evaluations=evaluations, time_limit=time_limit)
+        spec = replace(spec, budget=asked.budget)
         gain_map = _compute(spec, files, workers)
     if as_json:
         print_json(gain_map.document())

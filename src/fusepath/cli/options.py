@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fusepath.onnx_io import Model
-    from fusepath.plan import Setting
+    from fusepath.plan import PlanRequest, Setting
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
@@ -54,7 +55,14 @@ time_limit_option = click.option(
     "--time-limit",
     type=click.FloatRange(0.0, 3600),
     metavar="SECONDS",
-    help="For auto (1 without) and for the sizes of tiles (10 without).",
+    help="Plan no longer than this. What is found then depends on how busy this machine is.",
+)
+evaluations_option = click.option(
+    "--evaluations",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="What the search may look at; the same N finds the same plan on any machine. Without, "
+    "auto and stream take about a second for a small network, other algorithms what they need.",
 )
 compress_option = click.option(
     "--compress",
@@ -200,6 +208,24 @@ def open_setting(
     return loaded, setting
 
 
+def planning_request(
+    request: PlanRequest, *, evaluations: int | None, time_limit: float | None
+) -> PlanRequest:
+    """The request with a budget, as ``--evaluations`` and ``--time-limit`` give it."""
+    import msgspec
+
+    from fusepath.plan import Budget
+    from fusepath.plan.planner import check, usual_budget
+
+    if evaluations is None and time_limit is None:
+        return request
+    check(request)
+    if evaluations is None:
+        evaluations = usual_budget(request).evaluations
+    budget = Budget(evaluations=evaluations, seconds=time_limit)
+    return msgspec.structs.replace(request, budget=budget)
+
+
 def choose_algorithm(named: str | None, *, grid: str, tau: int | None, tiles: str = "equal") -> str:
     """What plans where nobody says: auto, which chooses all of a tiling itself, or MW."""
     if named is not None:
@@ -229,6 +255,24 @@ def check_channels(model: Model, **options: tuple[float, ...]) -> None:
                 f"--{name} has {len(values)} values, but '{model.graph.name}' takes {channels} "
                 f"channels; give one value, or one per channel"
             )
+
+
+_OPTIONS = {
+    "device_macs": "--device-macs",
+    "upload_bytes": "--upload",
+    "device_memory_bytes": "--device-memory",
+    "keep_on_device": "--keep-on-device",
+    "max_paths": "--max-paths",
+    "input_shape": "--input-shape",
+    "resize=True": "--resize",
+}
+"""The options by which parameters are given that messages of the library name."""
+
+
+def as_options(message: str) -> str:
+    """A message of the library in the words of the command line."""
+    words = "|".join(map(re.escape, _OPTIONS))
+    return re.sub(rf"\b({words})\b", lambda found: _OPTIONS[found[1]], message)
 
 
 def print_json(document: dict[str, Any]) -> None:

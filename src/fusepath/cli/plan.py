@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +13,7 @@ from fusepath.cli.options import (
     choose_algorithm,
     compress_option,
     constraint_options,
+    evaluations_option,
     grid_option,
     input_shape_option,
     json_option,
@@ -21,6 +22,7 @@ from fusepath.cli.options import (
     model_argument,
     open_setting,
     parse_channels,
+    planning_request,
     print_json,
     std_option,
     tau_option,
@@ -31,7 +33,7 @@ from fusepath.cli.options import (
 if TYPE_CHECKING:
     from fusepath.cost import Compression
     from fusepath.onnx_io import Model
-    from fusepath.plan import Constraints, Setting
+    from fusepath.plan import Constraints, Origin, Setting
 
 
 @click.command("plan")
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 @grid_option
 @tau_option
 @tiles_option
+@evaluations_option
 @time_limit_option
 @constraint_options
 @compress_option
@@ -70,6 +73,7 @@ def command(
     grid: str,
     tau: int | None,
     tiles: str,
+    evaluations: int | None,
     time_limit: float | None,
     compress: str | None,
     sample: str | None,
@@ -82,7 +86,7 @@ def command(
     constraints: Constraints,
 ) -> None:
     """Find a plan for MODEL on a device, an edge server and a link."""
-    from fusepath.plan import make_plans, plan_document, plans_with_and_without, save_plan
+    from fusepath.plan import Origin, PlanRequest, make_plan, plan_document, save_plan
     from fusepath.report import gantt, plan_text, render, top_table
     from fusepath.tiling import Grid
 
@@ -92,43 +96,36 @@ def command(
         model, input_shape, device=device, edge=edge, link=link, convention=convention
     )
     check_channels(loaded, mean=channels[0], std=channels[1])
-    plans = plans_with_and_without(
-        setting,
-        _codecs(
-            loaded,
-            setting,
-            compress or ("auto" if sample else "off"),
-            sample,
-            mean=channels[0],
-            std=channels[1],
-        ),
-        partial(
-            make_plans,
+    request = planning_request(
+        PlanRequest(
             algorithm=choose_algorithm(algorithm, grid=grid, tau=tau, tiles=tiles),
             grid=fixed,
             tau=tau,
-            top=top or 1,
             unequal=tiles == "auto",
             constraints=constraints,
-            time_limit_s=time_limit,
-            source=loaded.source,
-            mean=channels[0],
-            std=channels[1],
+            codecs=compress or "auto",
+            top=top or 1,
         ),
-    )[: top or 1]
+        evaluations=evaluations,
+        time_limit=time_limit,
+    )
+    origin = Origin(source=loaded.source, mean=channels[0], std=channels[1])
+    offered = _codecs(loaded, setting, compress, sample, origin)
+    result = make_plan(replace(setting, offered=offered), request, origin)
+    best, plans = result.best, result.plans
     if output is not None:
-        save_plan(output, plans[0])
+        save_plan(output, best)
     if top is not None:
         if as_json:
             print_json({"plans": [plan_document(plan) for plan in plans]})
         else:
             click.echo(render(top_table(plans)))
     elif as_json:
-        print_json(plan_document(plans[0]))
+        print_json(plan_document(best))
     else:
-        click.echo(plan_text(plans[0]))
+        click.echo(plan_text(best))
         click.echo()
-        click.echo(gantt(plans[0].timeline))
+        click.echo(gantt(best.timeline))
 
 
 def _codecs(
@@ -136,21 +133,17 @@ def _codecs(
     setting: Setting,
     compress: str | None,
     sample: str | None,
-    *,
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
+    origin: Origin,
 ) -> dict[str, list[Compression]]:
     """What codecs make of the tensors of a sample; nothing where there is none, or ``off``."""
-    if compress is None:
-        compress = "auto" if sample else "off"
-    if compress == "off":
+    if compress == "off" or (compress is None and sample is None):
         return {}
     from fusepath.errors import InputError
     from fusepath.plan import InputFormat
     from fusepath.profiling.codecs import measured_compression, named_codecs
     from fusepath.runtime.image import load_input
 
-    codecs = named_codecs(compress)
+    codecs = named_codecs(compress or "auto")
     if sample is None:
         raise InputError(
             f"--compress {compress} needs --sample INPUT: how well tensors compress depends on "
@@ -158,5 +151,5 @@ def _codecs(
         )
     image = load_input(sample, model.graph.input, resize=True)
     dtype = "uint8" if setting.convention.input_bytes_per_element == 1 else "float32"
-    form = InputFormat(dtype=dtype, mean=mean, std=std)
+    form = InputFormat(dtype=dtype, mean=origin.mean, std=origin.std)
     return measured_compression(model, image, form, setting, codecs=codecs)

@@ -56,7 +56,7 @@ def command(
     if plots:
         from fusepath.report.figures import require_matplotlib
 
-        require_matplotlib()
+        require_matplotlib("leave them out with --no-figures")
     job = _Job(
         folder=folder,
         plots=plots,

@@ -12,6 +12,7 @@ from fusepath.cli.options import (
     choose_algorithm,
     compress_option,
     constraint_options,
+    evaluations_option,
     grid_option,
     input_shape_option,
     json_option,
@@ -20,6 +21,7 @@ from fusepath.cli.options import (
     no_cache_option,
     open_model,
     parse_channels,
+    planning_request,
     print_json,
     std_option,
     tau_option,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 @grid_option
 @tau_option
 @tiles_option
+@evaluations_option
 @time_limit_option
 @constraint_options
 @compress_option
@@ -92,6 +95,7 @@ def command(
     grid: str,
     tau: int | None,
     tiles: str,
+    evaluations: int | None,
     time_limit: float | None,
     compress: str | None,
     device: str | None,
@@ -141,14 +145,17 @@ def command(
     plan = load_plan(plan_file) if plan_file else None
     loaded = open_model(model, input_shape)
     check_channels(loaded, mean=channels[0], std=channels[1])
-    request = PlanRequest(
-        algorithm=choose_algorithm(algorithm, grid=grid, tau=tau, tiles=tiles),
-        codecs=compress or "auto",
-        grid=fixed,
-        tau=tau,
-        unequal=tiles == "auto",
-        constraints=constraints,
-        time_limit_s=time_limit,
+    request = planning_request(
+        PlanRequest(
+            algorithm=choose_algorithm(algorithm, grid=grid, tau=tau, tiles=tiles),
+            grid=fixed,
+            tau=tau,
+            unequal=tiles == "auto",
+            constraints=constraints,
+            codecs=compress or "auto",
+        ),
+        evaluations=evaluations,
+        time_limit=time_limit,
     )
     if plan is not None:
         _keep_to(plan, loaded, constraints)

@@ -17,7 +17,7 @@ import concurrent.futures
 import logging
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,6 @@ import numpy as np
 from fusepath.cost import ComputeRate, Link
 from fusepath.errors import FusepathError, InputError
 from fusepath.offload.background import Background
-from fusepath.offload.choice import plans_to_try
 from fusepath.offload.device import check_image, stays_local
 from fusepath.offload.emulation import NO_EMULATION, Emulation
 from fusepath.offload.machines import Machines, measured_setting, runtime_convention
@@ -36,11 +35,13 @@ from fusepath.offload.statistics import Counter
 from fusepath.offload.trials import TRIALS, Trials
 from fusepath.plan import (
     InputFormat,
+    Origin,
     Plan,
     PlanRequest,
     Setting,
     limit_violations,
     make_plan,
+    shortlist,
 )
 from fusepath.profiling.cache import remembered_profile
 from fusepath.profiling.codecs import measured_compression, named_codecs
@@ -269,16 +270,13 @@ class Engine:
             link=Link(up_bytes_per_s=1e6, down_bytes_per_s=1e6),
             convention=runtime_convention(sample.dtype.name),
         )
-        plan = await self._background.do(
-            partial(
-                make_plan,
-                nominal,
-                "device-only",
-                source=order.model.source,
-                mean=order.frames.mean,
-                std=order.frames.std,
-            )
+        result = await self._background.do(
+            make_plan,
+            nominal,
+            PlanRequest(algorithm="device-only", codecs="off"),
+            Origin(source=order.model.source, mean=order.frames.mean, std=order.frames.std),
         )
+        plan = result.best
         if limit_violations(plan, order.model.graph, request.constraints):
             return
         prepared = await self._pairing.prepare(plan, sample)
@@ -328,15 +326,10 @@ class Engine:
         )
         offered = await self._offered(request, setting, sample)
         trials = Trials(pairing=self._pairing, sample=sample, say=order.say)
+        origin = Origin(source=order.model.source, mean=order.frames.mean, std=order.frames.std)
         best = await trials.choose(
-            setting,
-            partial(
-                plans_to_try,
-                request=request,
-                offered=offered,
-                source=order.model.source,
-                form=self._form(sample),
-            ),
+            replace(setting, offered=offered),
+            partial(shortlist, request=request, origin=origin),
             trials=TRIALS if order.machines.all_measured else 0,
         )
         await self._pairing.compare_clocks()

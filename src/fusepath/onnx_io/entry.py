@@ -65,7 +65,7 @@ def entry_tensor(
     if declared is None:
         declared = ("",) * 4
         if input_shape is None:
-            raise bad_model(name, f"{label} has no shape; give --input-shape 1,3,224,224")
+            raise bad_model(name, f"{label} has no shape; give input_shape 1,3,224,224")
     if len(declared) != 4:
         raise bad_model(
             name, f"{label} has {len(declared)} dimensions; four are needed (1, C, H, W)"
@@ -103,7 +103,7 @@ def _dynamic(declared: Dims, axis: int, *, name: str, label: str) -> ModelError:
     return bad_model(
         name,
         f"{label} has a dynamic {AXES[axis]} (dimension {axis}{called}); "
-        f"give --input-shape {example}",
+        f"give input_shape {example}",
     )
 
 

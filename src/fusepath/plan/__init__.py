@@ -3,54 +3,59 @@
 from fusepath.plan.book.book import BookEntry, PlanBook, PlannedRate, load_book, save_book
 from fusepath.plan.book.search import make_book
 from fusepath.plan.candidate import Candidate
-from fusepath.plan.compressed import plans_with_and_without
+from fusepath.plan.comparison import ComparedPlan, compare_plans
 from fusepath.plan.families.single_cut import best_single_cut, problem_of_table
 from fusepath.plan.families.strips import strip_problem
 from fusepath.plan.families.tiles import search_plainly
 from fusepath.plan.fluid import FluidBound, fluid_bound, fluid_bound_s
 from fusepath.plan.limits.check import limit_violations
 from fusepath.plan.limits.constraints import NO_CONSTRAINTS, Constraints
+from fusepath.plan.origin import Origin
 from fusepath.plan.plan import Plan, Prediction, Provenance
 from fusepath.plan.plan_file import load_plan, plan_document, save_plan
-from fusepath.plan.planner import (
-    ALGORITHMS,
-    PlanOptions,
-    make_plan,
-    make_plans,
-)
+from fusepath.plan.planner import ALGORITHMS, make_plan
 from fusepath.plan.recalibrated import recalibrated
 from fusepath.plan.recipe import InputFormat, ModelReference, Recipe
-from fusepath.plan.request import PlanRequest
+from fusepath.plan.request import DEFAULT_REQUEST, PlanRequest
+from fusepath.plan.result import PlanResult
+from fusepath.plan.search import Search
 from fusepath.plan.setting import Setting, Tiled
-from fusepath.plan.shortlist import shortlist, worth_trying
+from fusepath.plan.shortlist import shortlist
 from fusepath.plan.simulation import simulate
 from fusepath.plan.timing import predict, problem_of, problem_of_plan
 from fusepath.plan.totals import PlanTotals, totals_of
 from fusepath.plan.verify import check_plan, check_recipe
+from fusepath.schedule.budget import Budget
 
 __all__ = [
     "ALGORITHMS",
+    "DEFAULT_REQUEST",
     "NO_CONSTRAINTS",
     "BookEntry",
+    "Budget",
     "Candidate",
+    "ComparedPlan",
     "Constraints",
     "FluidBound",
     "InputFormat",
     "ModelReference",
+    "Origin",
     "Plan",
     "PlanBook",
-    "PlanOptions",
     "PlanRequest",
+    "PlanResult",
     "PlanTotals",
     "PlannedRate",
     "Prediction",
     "Provenance",
     "Recipe",
+    "Search",
     "Setting",
     "Tiled",
     "best_single_cut",
     "check_plan",
     "check_recipe",
+    "compare_plans",
     "fluid_bound",
     "fluid_bound_s",
     "limit_violations",
@@ -58,9 +63,7 @@ __all__ = [
     "load_plan",
     "make_book",
     "make_plan",
-    "make_plans",
     "plan_document",
-    "plans_with_and_without",
     "predict",
     "problem_of",
     "problem_of_plan",
@@ -73,5 +76,4 @@ __all__ = [
     "simulate",
     "strip_problem",
     "totals_of",
-    "worth_trying",
 ]

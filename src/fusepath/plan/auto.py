@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from fusepath.errors import InfeasibleError, InputError, UnsupportedOperatorError
+from fusepath.errors import (
+    InfeasibleError,
+    InputError,
+    NoPlanError,
+    UndecidedError,
+    UnsupportedOperatorError,
+)
 from fusepath.plan.candidate import Candidate, ranked
 from fusepath.plan.families.single_cut import no_fused_layers
 from fusepath.plan.families.strips import search_stream
@@ -18,17 +23,17 @@ from fusepath.plan.plan import MAX_PATHS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from fusepath.plan.request import PlanRequest
+    from fusepath.plan.search import Search
     from fusepath.plan.setting import Setting
 
-AUTO_LIMIT_S = 1.0
-"""Seconds that ``auto`` looks for better plans; the single cuts are always looked at."""
-_MOST_SIZES = 400
+_SIZES_EVALUATIONS = 20_000
 """Strips are mostly better than tiles of any sizes, so ``auto`` does not look long for those."""
+_TO_STRIPS = 0.7
+"""Share of the budget for strips where no single cut keeps to the constraints, and tiles may."""
 
 
-def search_auto(setting: Setting, search: PlanRequest) -> Candidate:
-    """The best of all families within a time limit: never worse than the best single cut.
+def search_auto(setting: Setting, search: Search) -> Candidate:
+    """The best of all families within a budget: never worse than the best single cut.
 
     Where no single cut keeps to the constraints, the others are tried until one does.
 
@@ -37,11 +42,12 @@ def search_auto(setting: Setting, search: PlanRequest) -> Candidate:
     Raises:
         InputError: a grid or a fused layer was asked for.
         InfeasibleError: nothing was found that keeps to the constraints.
+        UndecidedError: the budget ended before anything was found.
     """
     return _Families(setting, search).best
 
 
-def search_shortlist(setting: Setting, search: PlanRequest) -> Candidate:
+def search_shortlist(setting: Setting, search: Search) -> Candidate:
     """What `search_auto` finds, then the best single cut, both ends and MW's equal tiles.
 
     These others need not be the next best.
@@ -49,6 +55,7 @@ def search_shortlist(setting: Setting, search: PlanRequest) -> Candidate:
     Raises:
         InputError: a grid or a fused layer was asked for.
         InfeasibleError: nothing was found that keeps to the constraints.
+        UndecidedError: the budget ended before anything was found.
     """
     families = _Families(setting, search)
     best = families.best
@@ -68,14 +75,12 @@ class _Families:
     None stands for a family in which nothing was found.
     """
 
-    def __init__(self, setting: Setting, search: PlanRequest) -> None:
-        if search.grid is not None or search.tau is not None:
-            raise InputError("auto chooses for itself: leave out --grid and --tau")
+    def __init__(self, setting: Setting, search: Search) -> None:
+        if search.request.grid is not None or search.request.tau is not None:
+            raise InputError("auto chooses for itself: leave out grid and tau")
         self._setting, self._search = setting, search
-        self._limit_s = AUTO_LIMIT_S if search.time_limit_s is None else search.time_limit_s
-        self._until_s = time.perf_counter() + self._limit_s
         self._found: list[Candidate] = []
-        self._reason: InfeasibleError | None = None
+        self._reasons: list[NoPlanError] = []
 
     @property
     def evaluated(self) -> int:
@@ -85,16 +90,15 @@ class _Families:
     @cached_property
     def best(self) -> Candidate:
         """The best plans of all families that there is time for."""
-        bound_ns = fluid_bound_ns(self._setting)
+        bound_ns = fluid_bound_ns(self._setting, self._search.meter)
         for _ in self._in_turn():
             proven = any(found.schedule.makespan_ns <= bound_ns for found in self._found)
-            late = time.perf_counter() >= self._until_s
-            if self._found and (late or (proven and self._search.top == 1)):
+            late = self._search.meter.is_over
+            if self._found and (late or (proven and self._search.request.top == 1)):
                 break
         if not self._found:
-            assert self._reason is not None  # single cuts can always be tried
-            raise InfeasibleError(f"{self._reason}; neither tiles nor strips were found that do")
-        return ranked(self._found, self._search.top).rated(bound_ns, self.evaluated)
+            raise self._nothing()
+        return ranked(self._found, self._search.request.top).rated(bound_ns, self.evaluated)
 
     def _in_turn(self) -> Iterator[Candidate | None]:
         yield self.single_cuts
@@ -105,13 +109,16 @@ class _Families:
     @cached_property
     def single_cuts(self) -> Candidate | None:
         """All of them, best first."""
-        every = replace(self._search, top=self._setting.graph.depth + 1)
+        every = self._search.asking(top=self._setting.graph.depth + 1)
         return self._searched(no_fused_layers, every)
 
     @cached_property
     def strips(self) -> Candidate | None:
         """Strips that reuse their halos."""
-        return self._searched(search_stream, self._search)
+        share = 1.0 if self._found else _TO_STRIPS
+        return self._searched(
+            search_stream, self._search.within(self._search.meter.part(share=share))
+        )
 
     @cached_property
     def equal_tiles(self) -> Candidate | None:
@@ -124,20 +131,29 @@ class _Families:
         if self.equal_tiles is None:
             return None
         improve = partial(improve_minimizing_waiting, equal=self.equal_tiles)
-        return self._searched(improve, replace(self._search, most_sizes=_MOST_SIZES))
+        meter = self._search.meter.part(evaluations=_SIZES_EVALUATIONS)
+        return self._searched(improve, self._search.within(meter))
 
     def _searched(
-        self, family: Callable[[Setting, PlanRequest], Candidate], search: PlanRequest
+        self, family: Callable[[Setting, Search], Candidate], search: Search
     ) -> Candidate | None:
-        left_s = self._until_s - time.perf_counter()
-        # Until something is found, and for what is asked for later, the limit starts anew.
-        limit_s = left_s if self._found and left_s > 0 else self._limit_s
         try:
-            found = family(self._setting, replace(search, time_limit_s=limit_s))
+            found = family(self._setting, search)
         except UnsupportedOperatorError:
             return None  # a network that cannot be tiled at all still has its single cut
-        except InfeasibleError as error:
-            self._reason = self._reason or error
+        except NoPlanError as error:
+            self._reasons.append(error)
             return None
         self._found.append(found)
         return found
+
+    def _nothing(self) -> NoPlanError:
+        """Why there is no plan: the reason of the first family, unless the budget ended."""
+        first = self._reasons[0]  # single cuts can always be tried
+        undecided = [error for error in self._reasons if isinstance(error, UndecidedError)]
+        if undecided:
+            return UndecidedError(f"{first}; {undecided[0]}")
+        assert isinstance(first, InfeasibleError)
+        return InfeasibleError(
+            f"{first}; neither tiles nor strips were found that do", first.shortfalls
+        )

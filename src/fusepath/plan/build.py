@@ -6,28 +6,19 @@ from typing import TYPE_CHECKING
 
 from fusepath.errors import InfeasibleError
 from fusepath.plan.plan import MAX_PATHS, Plan, Prediction, Provenance
-from fusepath.plan.recipe import ModelReference, Recipe
+from fusepath.plan.recipe import InputFormat, ModelReference, Recipe
 from fusepath.plan.totals import totals_of
 from fusepath.schedule.problem import NS_PER_S
 from fusepath.version import VERSION
 
 if TYPE_CHECKING:
     from fusepath.plan.candidate import Candidate
-    from fusepath.plan.recipe import InputFormat
-    from fusepath.plan.request import PlanRequest
+    from fusepath.plan.origin import Origin
+    from fusepath.plan.search import Search
     from fusepath.plan.setting import Setting
 
 
-def build_plan(
-    setting: Setting,
-    algorithm: str,
-    found: Candidate,
-    search: PlanRequest,
-    *,
-    source: str,
-    form: InputFormat,
-    search_s: float,
-) -> Plan:
+def build_plan(setting: Setting, found: Candidate, search: Search, origin: Origin) -> Plan:
     """A plan with the prediction it was chosen by.
 
     Raises:
@@ -45,15 +36,22 @@ def build_plan(
     return Plan(
         recipe=Recipe(
             model=ModelReference(
-                name=graph.name, sha256=graph.sha256, source=source, input_shape=graph.input.shape
+                name=graph.name,
+                sha256=graph.sha256,
+                source=origin.source,
+                input_shape=graph.input.shape,
             ),
-            input=form,
+            input=InputFormat(
+                dtype="uint8" if setting.convention.input_bytes_per_element == 1 else "float32",
+                mean=origin.mean,
+                std=origin.std,
+            ),
             arrangement=found.arrangement,
             order=tuple(path + 1 for path in found.schedule.order),
             cuts=found.cuts,
             codecs={name: item.codec for name, item in compression.items()},
         ),
-        constraints=search.constraints,
+        request=search.request,
         device=setting.device,
         edge=setting.edge,
         link=setting.link,
@@ -69,8 +67,8 @@ def build_plan(
         ),
         provenance=Provenance(
             fusepath_version=VERSION,
-            algorithm=algorithm,
+            algorithm=search.request.algorithm,
             plans_evaluated=found.evaluated,
-            search_s=search_s,
+            search_s=search.meter.seconds,
         ),
     )

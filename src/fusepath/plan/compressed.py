@@ -1,4 +1,4 @@
-"""With a lossless codec or without: plans of both kinds, of which the quickest counts."""
+"""With a lossless codec or without: settings of both kinds, which are planned in turn."""
 
 from __future__ import annotations
 
@@ -6,59 +6,31 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fusepath.cost import quickest
-from fusepath.errors import InfeasibleError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from fusepath.cost import Compression
-    from fusepath.plan.plan import Plan
     from fusepath.plan.setting import Setting
 
+AUTO, OFF = "auto", "off"
 
-def with_and_without(
-    setting: Setting, candidates: Mapping[str, Iterable[Compression]]
-) -> list[Setting]:
+
+def variants(setting: Setting, codecs: str) -> list[Setting]:
     """The setting without any codec, and, where codecs help, one with them.
 
     For each tensor the codec is taken that brings it over soonest on this link. That is no proof
     that the machine which encodes has the time, so plans should be made for both.
 
-    Args:
-        setting: network, machines and link.
-        candidates: what codecs save and cost, by tensor.
-    """
-    chosen = quickest(candidates, up_bytes_per_s=setting.link.up_bytes_per_s)
-    plain = replace(setting, compression={})
-    return [plain, replace(setting, compression=chosen)] if chosen else [plain]
-
-
-def plans_with_and_without(
-    setting: Setting,
-    candidates: Mapping[str, Iterable[Compression]],
-    make: Callable[[Setting], Iterable[Plan]],
-) -> list[Plan]:
-    """Plans that send all tensors as they are, and plans that encode them; quick ones first.
+    A setting for which codecs have been chosen already is planned as it is.
 
     Args:
-        setting: network, machines and link.
-        candidates: what codecs save and cost, by tensor; without any no plan encodes.
-        make: the planner.
-
-    Raises:
-        InfeasibleError: there are no plans of either kind.
+        setting: network, machines and link, and the codecs that may be chosen.
+        codecs: ``auto`` for all of them, ``off`` for none, or the name of one.
     """
-    plans: list[Plan] = []
-    reason: InfeasibleError | None = None
-    for variant in with_and_without(setting, candidates):
-        try:
-            plans += make(variant)
-        except InfeasibleError as error:
-            reason = reason or error
-    if not plans:
-        assert reason is not None
-        raise reason
-    # Plans of either kind were to be had, so only what none of them beats is a bound.
-    bound_s = min(plan.lower_bound_s for plan in plans)
-    plans = [plan.predicting(lower_bound_s=bound_s) for plan in plans]
-    return sorted(plans, key=lambda plan: plan.makespan_s)
+    if setting.compression:
+        return [setting]
+    offered = {
+        tensor: [item for item in several if codecs in (AUTO, item.codec)]
+        for tensor, several in setting.offered.items()
+        if codecs != OFF
+    }
+    chosen = quickest(offered, up_bytes_per_s=setting.link.up_bytes_per_s)
+    return [setting, replace(setting, compression=chosen)] if chosen else [setting]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from fusepath.cost import Compression, Convention, Link, Machine
-from fusepath.plan.limits.constraints import Constraints
 from fusepath.plan.recipe import InputFormat, ModelReference, Recipe
+from fusepath.plan.request import DEFAULT_REQUEST, PlanRequest
 from fusepath.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     format: str = PLAN_FORMAT
     version: int = PLAN_VERSION
     recipe: Recipe
-    constraints: Constraints = Constraints()
-    """What it was planned under, and keeps to."""
+    request: PlanRequest = DEFAULT_REQUEST
+    """What was asked for; the plan keeps to its constraints."""
     device: Machine
     edge: Machine
     link: Link

@@ -1,17 +1,18 @@
-"""From a setting to a plan: each algorithm searches fused layers, grids, orders and cuts."""
+"""From a setting to plans: each algorithm searches fused layers, grids, orders and cuts."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING
 
-from fusepath.errors import InputError
+from fusepath.errors import InputError, NoPlanError
 from fusepath.plan.auto import search_auto
 from fusepath.plan.build import build_plan
+from fusepath.plan.compressed import variants
 from fusepath.plan.families.single_cut import device_only, full_offload, no_fused_layers
 from fusepath.plan.families.strips import search_stream
 from fusepath.plan.families.swarm import search_swarm
+from fusepath.plan.families.tile_sizes import SIZES_EVALUATIONS
 from fusepath.plan.families.tiles import (
     search_brute_force,
     search_exact,
@@ -19,25 +20,37 @@ from fusepath.plan.families.tiles import (
     search_minimizing_waiting,
 )
 from fusepath.plan.fluid import fluid_bound_ns
-from fusepath.plan.recipe import InputFormat
-from fusepath.plan.request import PlanRequest, SearchOptions
+from fusepath.plan.origin import UNKNOWN
+from fusepath.plan.request import DEFAULT_REQUEST
+from fusepath.plan.result import PlanResult, nothing_found
+from fusepath.plan.search import Search
+from fusepath.schedule.budget import Budget
+from fusepath.schedule.result import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fusepath.plan.candidate import Candidate
+    from fusepath.plan.origin import Origin
     from fusepath.plan.plan import Plan
+    from fusepath.plan.request import PlanRequest
     from fusepath.plan.setting import Setting
+
+    Find = Callable[[Setting, Search], Candidate]
+
+_UNLIMITED = Budget()
 
 
 @dataclass(frozen=True, slots=True)
 class Algorithm:
     """A way to plan; ``tiles`` says whether a grid and a fused layer mean anything to it."""
 
-    search: Callable[[Setting, PlanRequest], Candidate]
+    search: Find
     tiles: bool
     unequal: bool = False
     """Whether it can choose the sizes of tiles."""
+    budget: Budget = _UNLIMITED
+    """What it usually takes."""
 
 
 ALGORITHMS = {
@@ -49,88 +62,101 @@ ALGORITHMS = {
     "jps": Algorithm(search_johnson, tiles=True, unequal=True),
     "psomw": Algorithm(search_swarm, tiles=False),
     "exact": Algorithm(search_exact, tiles=True, unequal=True),
-    "stream": Algorithm(search_stream, tiles=False),
-    "auto": Algorithm(search_auto, tiles=False),
+    "stream": Algorithm(search_stream, tiles=False, budget=Budget(evaluations=300_000)),
+    "auto": Algorithm(search_auto, tiles=False, budget=Budget(evaluations=300_000)),
 }
 
 
-class Described(TypedDict, total=False):
-    """What is written into a plan and not planned by."""
-
-    source: str
-    """Where the model came from."""
-    mean: tuple[float, ...]
-    """Subtracted from the pixels of a uint8 image, per channel or once for all; 0 without."""
-    std: tuple[float, ...]
-    """Divides them; 255 without."""
+def usual_budget(request: PlanRequest) -> Budget:
+    """What the search of a request may spend where nobody says."""
+    if request.unequal:
+        return Budget(evaluations=SIZES_EVALUATIONS)
+    return ALGORITHMS[request.algorithm].budget
 
 
-class PlanOptions(SearchOptions, Described, total=False):
-    """What can be asked of the planner beside setting and algorithm."""
+def make_plan(
+    setting: Setting, request: PlanRequest = DEFAULT_REQUEST, origin: Origin = UNKNOWN
+) -> PlanResult:
+    """The best plans that an algorithm finds, with codecs and without.
 
-
-def make_plan(setting: Setting, algorithm: str, **options: Unpack[PlanOptions]) -> Plan:
-    """The best plan that an algorithm finds.
+    An algorithm keeps one plan per single cut, tiling or, of strips, fused layer and number of
+    segments. Where nothing keeps to the constraints, or the budget ends before anything is found,
+    the result has no plans and says which of the two it was.
 
     Args:
         setting: network, machines, link and convention.
-        algorithm: a key of `ALGORITHMS`.
-        options: `PlanOptions`, by keyword; all of them can be left out.
+        request: what the planner may choose, and what it must keep to.
+        origin: what is written into the plans besides.
 
     Raises:
-        InputError: no such algorithm, or it does not tile.
+        InputError: no such algorithm or codec, or it does not tile.
         GeometryError: ``tau`` or ``grid`` do not fit the network.
         UnsupportedOperatorError: ``tau`` lies behind an operator that needs whole maps.
-        InfeasibleError: no tiling fits, or none keeps to the constraints.
     """
-    return make_plans(setting, algorithm, **options)[0]
+    check(request)
+    return answer(setting, request, origin, ALGORITHMS[request.algorithm].search)
 
 
-def make_plans(
-    setting: Setting, algorithm: str, *, top: int = 1, **options: Unpack[PlanOptions]
-) -> tuple[Plan, ...]:
-    """The best plans that an algorithm meets, best first; fewer than ``top`` where it meets fewer.
+def check(request: PlanRequest) -> None:
+    """Raise unless there is such an algorithm, and it chooses what it is to choose.
 
-    An algorithm keeps one plan per single cut, tiling or, of strips, fused layer and number of
-    segments. Options and errors are those of `make_plan`.
+    Raises:
+        InputError: it does not.
     """
-    if algorithm not in ALGORITHMS:
+    if request.algorithm not in ALGORITHMS:
         raise InputError(
-            f"there is no algorithm '{algorithm}'; known ones are {', '.join(ALGORITHMS)}"
+            f"there is no algorithm '{request.algorithm}'; known ones are {', '.join(ALGORITHMS)}"
         )
-    return plans_of(setting, algorithm, ALGORITHMS[algorithm].search, top=top, **options)
-
-
-def plans_of(
-    setting: Setting,
-    algorithm: str,
-    find: Callable[[Setting, PlanRequest], Candidate],
-    *,
-    top: int = 1,
-    source: str = "",
-    mean: tuple[float, ...] = (0.0,),
-    std: tuple[float, ...] = (255.0,),
-    **choices: Unpack[SearchOptions],
-) -> tuple[Plan, ...]:
-    """All that a search finds, as plans of an algorithm."""
-    search = PlanRequest(top=top, **choices)
-    if search.unequal and not ALGORITHMS[algorithm].unequal:
+    if request.unequal and not ALGORITHMS[request.algorithm].unequal:
         able = ", ".join(name for name, item in ALGORITHMS.items() if item.unequal)
         raise InputError(
-            f"algorithm '{algorithm}' does not choose the sizes of tiles; these do: {able}"
+            f"algorithm '{request.algorithm}' does not choose the sizes of tiles; these do: {able}"
         )
-    search.constraints.check(setting.graph)
-    started_s = time.perf_counter()
+
+
+def answer(
+    setting: Setting, request: PlanRequest, origin: Origin, find: Find, *, most: int | None = None
+) -> PlanResult:
+    """All that a search finds, as plans of a request.
+
+    Args:
+        setting: network, machines, link and convention.
+        request: has been checked.
+        origin: what is written into the plans besides.
+        find: the search.
+        most: how many plans are kept; as many as the request wants without.
+    """
+    request.constraints.check(setting.graph)
+    settings = variants(setting, request.codecs)
+    budget = usual_budget(request) if request.budget is None else request.budget
+    meter = Budget(seconds=budget.seconds).begin()
+    plans: list[Plan] = []
+    errors: list[NoPlanError] = []
+    for place, variant in enumerate(settings):
+        share = 1 / (len(settings) - place)
+        search = Search(request, meter.part(evaluations=budget.evaluations, share=share))
+        try:
+            plans += _plans(variant, search, origin, find)
+        except NoPlanError as error:
+            errors.append(error)
+    if not plans:
+        return nothing_found(errors[0], seconds=meter.seconds, evaluations=meter.spent)
+    # Plans of either kind were to be had, so only what none of them beats is a bound.
+    bound_s = min(plan.lower_bound_s for plan in plans)
+    plans = [plan.predicting(lower_bound_s=bound_s) for plan in plans]
+    plans.sort(key=lambda plan: plan.makespan_s)
+    return PlanResult(
+        status=Status(plans[0].status),
+        plans=tuple(plans[: request.top if most is None else most]),
+        lower_bound_s=bound_s,
+        seconds=meter.seconds,
+        evaluations=meter.spent,
+    )
+
+
+def _plans(setting: Setting, search: Search, origin: Origin, find: Find) -> list[Plan]:
+    """What a search finds in one setting."""
     found = find(setting, search)
     if found.lower_bound_ns == 0:  # where nothing else is known, what holds for all plans does
-        found = found.rated(fluid_bound_ns(setting), found.evaluated)
-    search_s = time.perf_counter() - started_s
-    form = InputFormat(
-        dtype="uint8" if setting.convention.input_bytes_per_element == 1 else "float32",
-        mean=mean,
-        std=std,
-    )
-    return tuple(
-        build_plan(setting, algorithm, item, search, source=source, form=form, search_s=search_s)
-        for item in found.all
-    )
+        found = found.rated(fluid_bound_ns(setting, search.meter), found.evaluated)
+    return [build_plan(setting, item, search, origin) for item in found.all]

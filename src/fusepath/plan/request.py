@@ -2,36 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from fusepath.plan.limits.constraints import NO_CONSTRAINTS, Constraints
+from fusepath.schedule.budget import Budget
+from fusepath.tiling import Grid
 
 if TYPE_CHECKING:
     from fusepath.graph import ModelGraph
-    from fusepath.tiling import Grid
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanRequest:
-    """What a planner may choose: None leaves the choice to the algorithm."""
+class PlanRequest(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """What a planner may choose, and what it must keep to: data, which plans are stored with.
+
+    None leaves the choice to the algorithm.
+    """
 
     algorithm: str = "auto"
-    codecs: str = "auto"
-    """``auto`` with any that is installed where that is quicker, the name of one, or ``off``."""
+    """A key of `ALGORITHMS`."""
     grid: Grid | None = None
+    """A fixed grid."""
     tau: int | None = None
+    """A fixed fused layer (1-based); all are searched without."""
     unequal: bool = False
     """Choose the sizes of tiles as well."""
-    first: tuple[int, Grid] | None = None
-    """A fused layer and grid to try first: saves time if it is good, and changes nothing else."""
     constraints: Constraints = NO_CONSTRAINTS
+    codecs: str = "auto"
+    """Encode what is sent where that is quicker, with any codec that the setting offers
+    (``auto``), with one of them, or not at all (``off``)."""
+    budget: Budget | None = None
+    """What the search may spend; None for what the algorithm usually takes. Plans with codecs and
+    without have as many evaluations each, and share the seconds."""
     top: int = 1
-    """How many plans are wanted; `Candidate.others` are those behind the best."""
-    most_sizes: int | None = None
-    """How many sizes of tiles may be tried."""
-    time_limit_s: float | None = None
-    """For searches that can be cut short: ``auto``, and the search of tile sizes."""
+    """How many plans are wanted."""
+
+    def __post_init__(self) -> None:
+        if self.top < 1:
+            raise ValueError(f"top {self.top}: a plan at least must be wanted")
 
     def check(self, graph: ModelGraph) -> None:
         """Raise unless the request makes sense for a network.
@@ -42,16 +53,5 @@ class PlanRequest:
         self.constraints.check(graph)
 
 
-class SearchOptions(TypedDict, total=False):
-    """What a caller may ask of `PlanRequest`, by keyword."""
-
-    grid: Grid | None
-    """A fixed grid; None leaves it to the algorithm."""
-    tau: int | None
-    """A fixed fused layer (1-based); None searches all."""
-    unequal: bool
-    """Let the algorithm choose the sizes of tiles."""
-    constraints: Constraints
-    """What the plan must keep to."""
-    time_limit_s: float | None
-    """Of ``auto`` and of the search of tile sizes; their own without."""
+DEFAULT_REQUEST = PlanRequest()
+"""Everything is left to ``auto``."""

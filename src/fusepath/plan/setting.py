@@ -74,6 +74,8 @@ class Setting:
     convention: Convention = RUNTIME
     compression: Mapping[str, Compression] = field(default_factory=dict)
     """By tensor: how the device encodes it before it is sent; all others are sent as they are."""
+    offered: Mapping[str, Sequence[Compression]] = field(default_factory=dict)
+    """By tensor: codecs that may be chosen."""
 
     def at(self, link: Link) -> Setting:
         """The same machines joined by another link."""

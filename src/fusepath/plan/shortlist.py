@@ -2,68 +2,49 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
+import sys
+from typing import TYPE_CHECKING
 
 from fusepath.plan.auto import search_shortlist
-from fusepath.plan.compressed import plans_with_and_without
-from fusepath.plan.planner import plans_of
+from fusepath.plan.origin import UNKNOWN
+from fusepath.plan.planner import ALGORITHMS, answer, check
+from fusepath.plan.request import DEFAULT_REQUEST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from fusepath.cost import Compression
+    from fusepath.plan.origin import Origin
     from fusepath.plan.plan import Plan
-    from fusepath.plan.planner import PlanOptions
+    from fusepath.plan.request import PlanRequest
     from fusepath.plan.setting import Setting
 
 _WORTH_A_REHEARSAL = 1.3
 
 
-def shortlist(setting: Setting, **options: Unpack[PlanOptions]) -> list[Plan]:
-    """``auto``'s plan and what could turn out better once measured, most promising first.
-
-    Costs of layers add up only nearly to those of sub-models, so plans of other kinds that are
-    predicted to take not much longer are worth rehearsing beside it (`offload.trials.choose`).
-
-    Args:
-        setting: network, machines, link and convention.
-        options: of `make_plan`; grid and fused layer are left to the algorithms.
-
-    Raises:
-        InfeasibleError: nothing was found that keeps to the constraints.
-    """
-    different: dict[str, Plan] = {}
-    for plan in plans_of(setting, "auto", search_shortlist, **options):
-        different.setdefault(plan.recipe_sha256, plan)
-    return _promising(different.values())
-
-
-def worth_trying(
-    setting: Setting,
-    offered: Mapping[str, Iterable[Compression]],
-    make: Callable[[Setting], Iterable[Plan]],
+def shortlist(
+    setting: Setting, request: PlanRequest = DEFAULT_REQUEST, origin: Origin = UNKNOWN
 ) -> list[Plan]:
     """What to prepare and try, with codecs and without, most promising first.
 
-    One without codecs is always there: an edge server may lack them.
+    Costs of layers add up only nearly to those of sub-models, so beside ``auto``'s plan those of
+    other kinds that are predicted to take not much longer are worth rehearsing
+    (`offload.trials.choose`). Of any other algorithm, it is what `make_plan` finds.
 
-    Args:
-        setting: network, machines and link.
-        offered: what codecs save and cost, by tensor; without any no plan encodes.
-        make: the planner, `shortlist` for instance.
+    One plan without codecs is always there: an edge server may lack them.
 
     Raises:
-        InfeasibleError: there are no plans of either kind.
+        InputError: as of `make_plan`.
+        InfeasibleError: nothing was found that keeps to the constraints.
+        UndecidedError: the budget ended before anything was found.
     """
-    every = plans_with_and_without(setting, offered, make)
-    plans = _promising(every)
+    check(request)
+    find = ALGORITHMS[request.algorithm].search
+    if request.algorithm == "auto":
+        find = search_shortlist
+    result = answer(setting, request, origin, find, most=sys.maxsize)
+    limit_s = result.best.makespan_s * _WORTH_A_REHEARSAL
+    different: dict[str, Plan] = {}
+    for plan in result.plans:
+        different.setdefault(plan.recipe_sha256, plan)
+    plans = [plan for plan in different.values() if plan.makespan_s <= limit_s]
     if all(plan.codecs for plan in plans):
-        plans += [plan for plan in every if not plan.codecs][:1]
+        plans += [plan for plan in different.values() if not plan.codecs][:1]
     return plans
-
-
-def _promising(plans: Iterable[Plan]) -> list[Plan]:
-    """The best plan, and those that are predicted to take not much longer, in order."""
-    found = sorted(plans, key=lambda plan: plan.makespan_s)
-    limit_s = found[0].makespan_s * _WORTH_A_REHEARSAL
-    return [plan for plan in found if plan.makespan_s <= limit_s]

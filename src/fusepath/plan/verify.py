@@ -31,7 +31,8 @@ def check_plan(plan: Plan, graph: ModelGraph) -> None:
     check_recipe(plan.recipe, graph)
     if {name: item.codec for name, item in plan.compression.items()} != plan.codecs:
         raise FileFormatError("plan: 'compression' is not that of the recipe's 'codecs'")
-    if plan.constraints and (wrong := limit_violations(plan, graph, plan.constraints)):
+    limits = plan.request.constraints
+    if limits and (wrong := limit_violations(plan, graph, limits)):
         raise FileFormatError(f"plan: breaks its own constraints: {wrong[0]}")
 
 

@@ -77,7 +77,7 @@ class ModelStore:
         else:
             raise ModelError(
                 f"no model with SHA-256 {reference.sha256[:12]} ('{reference.name}') here; "
-                f"start the server with --models FOLDER that holds this very file"
+                f"start the server with a folder of models that holds this very file"
             )
         if model.graph.sha256 != reference.sha256:
             raise ModelError(

@@ -28,7 +28,7 @@ TAIL_COLOUR = "#BBBBBB"
 INK = "#333333"
 
 
-def require_matplotlib(leave_out: str = "leave them out with --no-figures") -> None:
+def require_matplotlib(leave_out: str = "leave figures out") -> None:
     """Raise unless figures can be drawn.
 
     Args:

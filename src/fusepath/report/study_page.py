@@ -183,7 +183,7 @@ def _setup(figure: Fig4) -> list[str]:
     lines += [
         "",
         "A convention is what the paper leaves open. Each is a file in "
-        "`src/fusepath/cost/conventions/`; `--convention FILE.toml` takes your own.",
+        "`src/fusepath/cost/conventions/`; a TOML file of your own serves as well.",
         "",
         "| convention | meaning | ops per MAC | bytes: image, activations | edge workers | link | "
         "halos |",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from fusepath.cost import Convention
     from fusepath.graph import ModelGraph
-    from fusepath.plan import BookEntry, Plan, PlanBook
+    from fusepath.plan import BookEntry, ComparedPlan, Plan, PlanBook
     from fusepath.study import Fig4
     from fusepath.timeline import Step, Timeline
 
@@ -46,18 +46,24 @@ def layers_table(graph: ModelGraph, convention: Convention = RUNTIME) -> Table:
     return table
 
 
-def plans_table(plans: Sequence[Plan]) -> Table:
-    """Plans of several algorithms side by side, with bound and gap."""
+def plans_table(rows: Sequence[ComparedPlan]) -> Table:
+    """Plans of several algorithms side by side.
+
+    ``gap`` is to the bound of all plans, ``family gap`` to that of what the algorithm may choose.
+    """
     table = empty_table(
-        "algorithm", "tau", "grid", "makespan", "bound", "gap", "device", "edge", "sent", "search"
+        *("algorithm", "tau", "grid", "makespan", "bound", "gap", "family gap"),
+        *("device", "edge", "sent", "search"),
     )
-    for plan in plans:
+    for row in rows:
+        plan = row.plan
         table.add_row(
             plan.algorithm,
             str(plan.tau),
             str(plan.grid),
             milliseconds(plan.makespan_s),
-            milliseconds(plan.lower_bound_s),
+            milliseconds(row.lower_bound_s),
+            f"{row.gap:.1%}",
             f"{plan.gap:.1%}",
             f"{format_count(plan.device_macs)} MAC",
             f"{format_count(plan.edge_macs)} MAC",
@@ -164,6 +170,7 @@ def plan_text(plan: Plan) -> str:
     order = ", ".join(str(path) for path in plan.order[:32])
     order += ", …" if len(plan.order) > 32 else ""
     codecs = ", ".join(f"{name} {codec}" for name, codec in plan.codecs.items())
+    limits = plan.request.constraints
     return "\n".join(
         [
             f"model        {plan.model.name} ({plan.model.sha256[:12]})",
@@ -180,7 +187,7 @@ def plan_text(plan: Plan) -> str:
             f"(lower bound {milliseconds(plan.lower_bound_s)}, gap {plan.gap:.1%})",
             f"work         {format_count(plan.device_macs)} MAC on the device, "
             f"{format_count(plan.edge_macs)} MAC on the edge, {format_bytes(plan.up_bytes)} sent",
-            *([f"keeps to     {plan.constraints.describe()}"] if plan.constraints else []),
+            *([f"keeps to     {limits.describe()}"] if limits else []),
         ]
     )
 
@@ -228,7 +235,7 @@ def book_text(book: PlanBook) -> str:
     plan = book.entries[0].plan
     probes = sum(item.probe for item in book.planned)
     searched = len(book.planned) - probes
-    state = "settled" if book.settled else "not settled: a larger budget may find better plans"
+    state = "settled" if book.settled else "not settled: more rates may find better plans"
     regret = f"at most {max(book.regret, 0):.2%} slower than a fresh plan at {probes} other rates"
     return "\n".join(
         [

@@ -55,7 +55,7 @@ def load_input(path: str | Path, target: Tensor, *, resize: bool = False) -> NDA
         got = "x".join(str(size) for size in array.shape)
         raise ImageError(
             f"input '{file}' is {got} (N x C x H x W), but the model takes "
-            f"1x{channels}x{height}x{width}; resize it, or use --resize"
+            f"1x{channels}x{height}x{width}; resize it, or give resize=True"
         )
     return np.ascontiguousarray(array)
 
@@ -90,7 +90,7 @@ def _load_picture(file: Path, target: Tensor, resize: bool) -> NDArray[Any]:
                 if not resize:
                     raise ImageError(
                         f"input '{file}' is {picture.width}x{picture.height} pixels, but the model "
-                        f"takes {size[0]}x{size[1]}; resize it, or use --resize"
+                        f"takes {size[0]}x{size[1]}; resize it, or give resize=True"
                     )
                 picture = picture.resize(size, Image.Resampling.BILINEAR)
             pixels = np.asarray(picture, dtype=np.uint8)

@@ -2,6 +2,7 @@
 
 from fusepath.schedule.bounds import lower_bound_ns, machine_bound_ns, path_bound_ns
 from fusepath.schedule.brute_force import brute_force
+from fusepath.schedule.budget import Budget, Meter
 from fusepath.schedule.check import violations
 from fusepath.schedule.events import play
 from fusepath.schedule.exact import exact
@@ -15,6 +16,8 @@ from fusepath.schedule.schedule import PathTimes, Schedule, evaluate
 
 __all__ = [
     "NS_PER_S",
+    "Budget",
+    "Meter",
     "PathTimes",
     "Problem",
     "Schedule",

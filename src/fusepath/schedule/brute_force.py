@@ -6,7 +6,7 @@ from itertools import islice, permutations, product
 from math import factorial
 from typing import TYPE_CHECKING
 
-from fusepath.errors import InfeasibleError
+from fusepath.errors import UndecidedError
 from fusepath.schedule.schedule import evaluate
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ def brute_force(problem: Problem) -> Schedule:
     Chained paths have one order, that of their numbers, which permutations begin with.
 
     Raises:
-        InfeasibleError: there are more schedules than anybody would wait for.
+        UndecidedError: there are more schedules than anybody would wait for.
     """
     orders = 1 if problem.chained else factorial(problem.paths)
     schedules = orders * problem.cuts**problem.paths
     if schedules > MAX_SCHEDULES:
-        raise InfeasibleError(
+        raise UndecidedError(
             f"brute force over {problem.paths} paths and {problem.cuts} cuts would try "
             f"{schedules:.3g} schedules (at most {MAX_SCHEDULES:.0g}); use fewer paths"
         )

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.errors import InfeasibleError
+from fusepath.errors import UndecidedError
+from fusepath.schedule.budget import Budget
 from fusepath.schedule.minimizing_waiting import minimizing_waiting
 from fusepath.schedule.schedule import evaluate
 
@@ -27,12 +28,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from fusepath.arrays import FloatArray, IntArray
+    from fusepath.schedule.budget import Meter
     from fusepath.schedule.problem import Problem
     from fusepath.schedule.schedule import Schedule
 
     Added = tuple[int, ...]
 
 MAX_LABELS = 3_000_000
+_LABELS_PER_EVALUATION = 8
+_ENDED = "the budget ended before the best schedule of these paths was found"
 DEVICE, LINK, EDGE = 0, 1, 2
 """Columns of a label; the edge server's workers follow one another from `EDGE` on."""
 
@@ -46,30 +50,32 @@ _WEIGHTS = (
 )
 
 
-def pruned_brute_force(problem: Problem) -> Schedule:
+def pruned_brute_force(problem: Problem, meter: Meter | None = None) -> Schedule:
     """A best schedule of a problem: as long as `brute_force`'s, found far sooner.
 
     Raises:
-        InfeasibleError: the labels outgrow memory; many paths of many classes do that.
+        UndecidedError: the budget ends, or the labels outgrow memory; many paths of many classes
+            do that.
     """
     start = minimizing_waiting(problem)
-    return faster_schedule(problem, start.makespan_ns) or start
+    return faster_schedule(problem, start.makespan_ns, meter) or start
 
 
-def faster_schedule(problem: Problem, limit_ns: int) -> Schedule | None:
+def faster_schedule(problem: Problem, limit_ns: int, meter: Meter | None = None) -> Schedule | None:
     """A best schedule if it takes less than ``limit_ns``, else None (proved, not given up).
 
     Raises:
-        InfeasibleError: the labels outgrow memory.
+        UndecidedError: the budget ends, or the labels outgrow memory.
     """
+    meter = meter or Budget().begin()
     best: Schedule | None = None
     kept = _all_local(problem)
     if kept is not None and kept.makespan_ns < limit_ns:
         best, limit_ns = kept, kept.makespan_ns
     if problem.shared_link or _workers(problem) == 0:
-        found = _Labels(problem, limit_ns).search()
+        found = _Labels(problem, limit_ns, meter).search()
     else:
-        found = _Enumeration(problem, limit_ns).search()
+        found = _Enumeration(problem, limit_ns, meter).search()
     return found or best
 
 
@@ -140,7 +146,8 @@ class _Level:
 class _Labels:
     """Levels of labels over the lattice of how many paths of each kind have been added."""
 
-    def __init__(self, problem: Problem, limit_ns: int) -> None:
+    def __init__(self, problem: Problem, limit_ns: int, meter: Meter) -> None:
+        self.meter = meter
         assert problem.back_ns is None  # only strips return parts, and they have no order to find
         self.problem = problem
         self.kinds = [_Kind.of(problem, group) for group in _merged(problem)]
@@ -167,10 +174,12 @@ class _Labels:
         levels = {(0,) * len(self.kinds): _Level(np.zeros((1, columns)), nothing, nothing, nothing)}
         total = 0
         for added in self._lattice():
+            if self.meter.is_over:
+                raise UndecidedError(_ENDED)
             level = self._level(added, levels)
             total += len(level.labels)
             if total > MAX_LABELS:
-                raise InfeasibleError(
+                raise UndecidedError(
                     f"an exact search over {self.problem.paths} paths needs more than "
                     f"{MAX_LABELS} labels; use a smaller grid"
                 )
@@ -195,6 +204,7 @@ class _Labels:
                     np.arange(len(before.labels)), np.arange(len(kind.cuts)), indexing="ij"
                 )
             )
+            self.meter.spend(1 + len(rows) // _LABELS_PER_EVALUATION)
             labels = self._extended(before.labels[rows], kind.times[choices])
             alive = self._bound(labels, added) < self.limit
             blocks.append((labels[alive], rows[alive], np.full(alive.sum(), at), choices[alive]))
@@ -202,6 +212,7 @@ class _Labels:
             empty = np.zeros(0, dtype=np.int64)
             return _Level(np.zeros((0, EDGE + max(self.workers, 1))), empty, empty, empty)
         labels, rows, kinds, choices = (np.concatenate(part) for part in zip(*blocks, strict=True))
+        self.meter.spend(len(labels) // _LABELS_PER_EVALUATION)
         kept = _undominated(labels)
         return _Level(labels[kept], rows[kept], kinds[kept], choices[kept])
 
@@ -264,7 +275,8 @@ class _Enumeration:
     Depth-first over the kinds and their cuts, with the bound of what is already fixed.
     """
 
-    def __init__(self, problem: Problem, limit_ns: int) -> None:
+    def __init__(self, problem: Problem, limit_ns: int, meter: Meter) -> None:
+        self.meter = meter
         self.problem = problem
         self.limit = limit_ns
         self.best: Schedule | None = None
@@ -285,8 +297,11 @@ class _Enumeration:
 
     def _extend(self, device_free: int) -> None:
         self.visited += 1
+        self.meter.spend(1)
+        if self.meter.is_over:
+            raise UndecidedError(_ENDED)
         if self.visited > MAX_LABELS:
-            raise InfeasibleError(
+            raise UndecidedError(
                 f"an exact search over {self.problem.paths} paths with own links and few edge "
                 f"workers takes too long; use a smaller grid"
             )

@@ -62,7 +62,7 @@ class Example:
     """What the paper does not say."""
 
     def document(self) -> dict[str, Any]:
-        """The figure for ``--json``: times in the paper's units."""
+        """The figure for the command line: times in the paper's units."""
         return {
             "inference_time": units(self.schedule.makespan_ns),
             "layer10": layer_10(self.schedule),

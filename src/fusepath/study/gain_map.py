@@ -163,7 +163,7 @@ class GainMap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         }
 
     def document(self) -> dict[str, Any]:
-        """The map as ``--json`` shows it: the file's keys and what follows from them."""
+        """The map as the command line prints it: the file's keys and what follows from them."""
         fields: dict[str, Any] = msgspec.to_builtins(self)
         return fields | {
             "cells": [cell.document() for cell in self.cells],

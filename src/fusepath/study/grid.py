@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from fusepath.cost import ComputeRate, Convention, Link, cut_bytes, layer_ops, named_convention
 from fusepath.errors import VerificationError
 from fusepath.onnx_io import load_model
-from fusepath.plan import ALGORITHMS, PlanRequest, Setting, problem_of
+from fusepath.plan import ALGORITHMS, PlanRequest, Search, Setting, problem_of
 from fusepath.schedule import play, violations
 from fusepath.study.link_bound import shared_link_bound_ns
 from fusepath.study.published import published
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from fusepath.plan import Candidate
 
 _SEARCHES = {
-    "nfl": ("nfl", PlanRequest()),
-    "bf-2x2": ("bf", PlanRequest(grid=Grid(2, 2))),
-    "mw-2x2": ("mw", PlanRequest(grid=Grid(2, 2))),
-    "mw-kxk": ("mw", PlanRequest()),
-    LAST_TAU: ("mw", PlanRequest()),
+    "nfl": PlanRequest(algorithm="nfl"),
+    "bf-2x2": PlanRequest(algorithm="bf", grid=Grid(2, 2)),
+    "mw-2x2": PlanRequest(algorithm="mw", grid=Grid(2, 2)),
+    "mw-kxk": PlanRequest(algorithm="mw"),
+    LAST_TAU: PlanRequest(algorithm="mw"),
 }
 _REPLAYED_PATHS = 4096
 """Larger plans are checked by the rules, but not played out event by event."""
@@ -269,12 +269,13 @@ def _link(rate_mb_per_s: float) -> Link:
 
 def _result(name: str, setting: Setting, last: Result | None) -> Result:
     """Plan with one algorithm; what was best at the last rate is tried first."""
-    algorithm, search = _SEARCHES[name]
+    search = Search(_SEARCHES[name])
+    algorithm = ALGORITHMS[search.request.algorithm]
     if name == LAST_TAU:
-        search = replace(search, tau=setting.graph.tileable_layers)
-    if last is not None and ALGORITHMS[algorithm].tiles:
+        search = search.asking(tau=setting.graph.tileable_layers)
+    if last is not None and algorithm.tiles:
         search = replace(search, first=(last.tau, Grid(*last.grid)))
-    found = ALGORITHMS[algorithm].search(setting, search)
+    found = algorithm.search(setting, search)
     _check(name, setting, found)
     return Result(
         algorithm=name,

@@ -11,7 +11,7 @@ import msgspec
 
 from fusepath.cost import RUNTIME, ComputeRate, Convention, Link, Machine
 from fusepath.errors import InputError, VerificationError
-from fusepath.plan import ModelReference, Plan, Setting, make_plan
+from fusepath.plan import Budget, ModelReference, Plan, PlanRequest, Setting, make_plan
 from fusepath.study.gain_map import Cell, Family, GainMap
 from fusepath.study.grid import cores, process_pool
 from fusepath.study.store import Lines, versions
@@ -40,13 +40,15 @@ class MapSpec:
     device_ops_per_s: tuple[float, ...]
     link_bytes_per_s: tuple[float, ...]
     convention: Convention = RUNTIME
+    budget: Budget | None = None
+    """Of every cell; what ``auto`` usually takes without."""
 
     @property
     def sha256(self) -> str:
         """Digest of all that a cell depends on besides its own device and link."""
         model = self.graph.sha256, self.graph.input.shape
         code = versions()["fusepath"], versions()["code"]
-        parts = (model, msgspec.to_builtins(self.edge), self.convention, code)
+        parts = (model, msgspec.to_builtins(self.edge), self.convention, self.budget, code)
         return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
     def setting(self, device_ops_per_s: float) -> Setting:
@@ -65,10 +67,6 @@ class KeptCell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     spec_sha256: str
     cell: Cell
-
-
-PATIENCE_S = 60.0
-"""What ``auto`` finds shall not depend on how busy the machine is."""
 
 
 def kept_cells(path: Path) -> Lines[KeptCell]:
@@ -130,13 +128,16 @@ def map_cells(task: MapSpec) -> list[Cell]:
     """The cells of a task, which has one device."""
     (device_ops_per_s,) = task.device_ops_per_s
     base = task.setting(device_ops_per_s)
-    return [map_cell(base.at(_link(rate)), device_ops_per_s) for rate in task.link_bytes_per_s]
+    return [
+        map_cell(base.at(_link(rate)), device_ops_per_s, task.budget)
+        for rate in task.link_bytes_per_s
+    ]
 
 
-def map_cell(setting: Setting, device_ops_per_s: float) -> Cell:
+def map_cell(setting: Setting, device_ops_per_s: float, budget: Budget | None = None) -> Cell:
     """One device on one link."""
     plans = {
-        name: make_plan(setting, name, time_limit_s=PATIENCE_S)
+        name: make_plan(setting, PlanRequest(algorithm=name, budget=budget)).best
         for name in ("device-only", "full-offload", "nfl", "auto")
     }
     times = {name: plan.makespan_s for name, plan in plans.items()}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import heapq
 import math
-import time
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -18,7 +17,10 @@ from fusepath.plan.book.envelope import fewest, lower_envelope
 from fusepath.plan.book.rate_curve import crossing, follows_lines, rate_curve
 from fusepath.plan.book.steps import steps_of
 from fusepath.plan.fluid import fluid_bound_s
-from fusepath.plan.planner import Described, make_plan
+from fusepath.plan.origin import UNKNOWN
+from fusepath.plan.planner import make_plan
+from fusepath.plan.request import DEFAULT_REQUEST, PlanRequest
+from fusepath.schedule.budget import Budget
 from fusepath.schedule.problem import NS_PER_S
 from fusepath.units import format_bytes_per_s
 from fusepath.version import VERSION
@@ -29,13 +31,12 @@ if TYPE_CHECKING:
     from fusepath.cost import Link
     from fusepath.plan.book.rate_curve import Line, RateCurve
     from fusepath.plan.book.steps import Steps
+    from fusepath.plan.origin import Origin
     from fusepath.plan.plan import Plan
     from fusepath.plan.setting import Setting
 
     Progress = Callable[[int, int, str], None]
 
-PATIENCE_S = 60.0
-"""What ``auto`` finds shall not depend on how busy the machine is."""
 _FIRST_STEP = 1.35
 """Rates planned first grow by this factor; whoever needs more of them gets them between these."""
 _LEAST_STEP = 1.02
@@ -46,13 +47,13 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 def make_book(
     setting: Setting,
     rates: tuple[float, float],
-    algorithm: str = "auto",
+    request: PlanRequest = DEFAULT_REQUEST,
+    origin: Origin = UNKNOWN,
     *,
     tolerance: float = 0.005,
-    budget: int = 64,
+    most: int = 64,
     probes: int = 8,
     progress: Progress | None = None,
-    **described: Unpack[Described],
 ) -> PlanBook:
     """A book of the best plans found for a range of link rates.
 
@@ -63,31 +64,34 @@ def make_book(
     within the other half of the best of all. The best single cut (NFL) of every rate is known
     exactly and is never beaten by what the book says.
 
+    Plans of a book send tensors as they are, or with the codecs chosen for the setting.
+
     Both rates of the setting's link scale together; its delay stays. So the rate up is the only
     thing to look up, and how a radio link gets worse is met better than by a fixed rate down.
 
     Args:
         setting: network, machines, and a link for the ratio of its rates and its delay.
         rates: lowest and highest rate up, bytes per second.
-        algorithm: a key of `ALGORITHMS`.
+        request: of `make_plan`, for every rate; its budget is that of one rate.
+        origin: what is written into the plans besides.
         tolerance: how much slower than the best plan known the book may be, relative.
-        budget: most settings to plan, but for the probes.
+        most: settings to plan, but for the probes.
         probes: settings to plan afterwards, only to report how far the book is from them.
         progress: called with settings planned, at most to plan, and the rate at hand.
-        described: what is written into the plans, as of `make_plan`.
 
     Raises:
         InputError: the range is empty, or the convention lets paths overtake each other.
-        InfeasibleError: the algorithm finds no plan.
+        InfeasibleError: nothing keeps to the constraints.
+        UndecidedError: the budget of a rate ended before anything was found.
     """
     low, high = rates
     if not (0 < low < high < math.inf):
         raise InputError(
             f"a book needs a lowest rate above zero and a higher one, not {low:g} and {high:g}"
         )
-    if not (tolerance >= 0 and budget >= 2 and probes >= 0):
+    if not (tolerance >= 0 and most >= 2 and probes >= 0):
         raise InputError(
-            f"tolerance {tolerance:g}, budget {budget} and probes {probes}: a book needs at least "
+            f"tolerance {tolerance:g}, most {most} and probes {probes}: a book needs at least "
             f"0, 2 and 0"
         )
     if not follows_lines(setting.convention):
@@ -96,26 +100,26 @@ def make_book(
             f"server, so makespans over the rate are not known as a whole; use one with "
             f"edge_workers = 1 on a shared link"
         )
-    started_s = time.perf_counter()
+    meter = Budget().begin()
     shelf = _Shelf(
         setting=setting.at(setting.link.at(low)),
         fastest=1 / high,
         slowest=1 / low,
-        algorithm=algorithm,
-        described=described,
-        most=budget + probes,
+        request=msgspec.structs.replace(request, codecs="off"),
+        origin=origin,
+        most=most + probes,
         progress=progress,
     )
     shelf.add_single_cuts()
-    settled = _search(shelf, low, high, tolerance / 2, budget)
+    settled = _search(shelf, low, high, tolerance / 2, most)
     for rate in _probe_rates(low, high, probes):
         shelf.plan(rate, probe=True)
     return PlanBook(
         fusepath_version=VERSION,
-        algorithm=algorithm,
+        algorithm=request.algorithm,
         tolerance=tolerance,
         settled=settled,
-        search_s=time.perf_counter() - started_s,
+        search_s=meter.seconds,
         link=shelf.setting.link,
         planned=tuple(sorted(shelf.planned, key=lambda item: item.up_bytes_per_s)),
         nfl=tuple((line.seconds, line.sent_bytes) for line in shelf.single_cut_lines()),
@@ -144,8 +148,8 @@ class _Shelf:
     fastest: float
     """Seconds per byte at the highest rate."""
     slowest: float
-    algorithm: str
-    described: Described
+    request: PlanRequest
+    origin: Origin
     most: int
     progress: Progress | None
     kept: list[_Kept] = field(default_factory=list)
@@ -161,12 +165,7 @@ class _Shelf:
         """Plan a rate, and keep the plan unless it is a probe; what it gains, relative."""
         if self.progress is not None:
             self.progress(len(self.planned), self.most, format_bytes_per_s(rate))
-        plan = make_plan(
-            self.setting.at(self.link_at(rate)),
-            self.algorithm,
-            time_limit_s=PATIENCE_S,
-            **self.described,
-        )
+        plan = make_plan(self.setting.at(self.link_at(rate)), self.request, self.origin).best
         known_s = min(float(item.curve.at(np.array(1 / rate))) for item in self.kept)
         self.planned.append(
             PlannedRate(up_bytes_per_s=rate, makespan_s=plan.makespan_s, probe=probe)
@@ -208,7 +207,8 @@ class _Shelf:
         self.single_cuts = list(range(len(self.kept)))
 
     def _single_cut(self, rate: float) -> int:
-        return self._keep(make_plan(self.setting.at(self.link_at(rate)), "nfl", **self.described))
+        nfl = PlanRequest(algorithm="nfl", constraints=self.request.constraints, codecs="off")
+        return self._keep(make_plan(self.setting.at(self.link_at(rate)), nfl, self.origin).best)
 
     def _line(self, place: int) -> Line:
         (line,) = self.kept[place].curve.lines
@@ -253,16 +253,16 @@ class _Shelf:
         )
 
 
-def _search(shelf: _Shelf, low: float, high: float, slack: float, budget: int) -> bool:
-    """Plan rates until more of them would gain nothing; False if the budget ends it before."""
+def _search(shelf: _Shelf, low: float, high: float, slack: float, most: int) -> bool:
+    """Plan rates until more of them would gain nothing; False if it ends before."""
     rates = _geometric(low, high, _FIRST_STEP)
-    if len(rates) > budget:
-        rates = np.geomspace(low, high, budget).tolist()
+    if len(rates) > most:
+        rates = np.geomspace(low, high, most).tolist()
     for rate in rates:
         shelf.plan(rate)
     gaps = [(below / above, below, above) for below, above in pairwise(rates)]
     heapq.heapify(gaps)
-    while gaps and len(shelf.planned) < budget:
+    while gaps and len(shelf.planned) < most:
         _, below, above = heapq.heappop(gaps)  # the widest
         if above / below < _LEAST_STEP**2:
             continue

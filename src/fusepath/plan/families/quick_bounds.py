@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fusepath.plan.setting import Setting, Tiled
 
 
-_WEIGHTS = np.array(
+WEIGHTS = np.array(
     [
         (1, 0, 0),
         (0, 1, 0),
@@ -38,7 +38,7 @@ def quick_bounds_ns(
     back is not counted.
     """
     convention = setting.convention
-    weights = _WEIGHTS
+    weights = WEIGHTS
     if not convention.shared_link:
         weights = weights[weights[:, 1] == 0]
     if convention.edge_workers == 0:

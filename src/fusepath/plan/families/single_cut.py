@@ -9,7 +9,7 @@ import numpy as np
 
 from fusepath.errors import InfeasibleError, InputError
 from fusepath.plan.candidate import Candidate, ranked
-from fusepath.plan.limits.constraints import MACS
+from fusepath.plan.limits.constraints import KEPT, MACS
 from fusepath.plan.limits.usage import WholeUsage
 from fusepath.schedule.problem import Problem, ns
 from fusepath.schedule.schedule import evaluate
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from fusepath.cost import LayerTable, TableLink
     from fusepath.plan.limits.constraints import Shortfall
-    from fusepath.plan.request import PlanRequest
+    from fusepath.plan.search import Search
     from fusepath.plan.setting import Setting
     from fusepath.schedule.schedule import Schedule
 
@@ -35,26 +35,28 @@ def best_single_cut(problem: Problem) -> Schedule:
     return min(schedules, key=lambda schedule: schedule.makespan_ns)
 
 
-def device_only(setting: Setting, search: PlanRequest) -> Candidate:
+def device_only(setting: Setting, search: Search) -> Candidate:
     """Everything on the device."""
     last = setting.graph.depth + 1
     return _best_of(setting, search, range(last, last + 1))
 
 
-def full_offload(setting: Setting, search: PlanRequest) -> Candidate:
+def full_offload(setting: Setting, search: Search) -> Candidate:
     """The input is sent, everything runs on the edge server."""
     return _best_of(setting, search, range(1, 2))
 
 
-def no_fused_layers(setting: Setting, search: PlanRequest) -> Candidate:
+def no_fused_layers(setting: Setting, search: Search) -> Candidate:
     """NFL: the best single cut of the unsplit network (Neurosurgeon's split)."""
     return _best_of(setting, search, range(1, setting.graph.depth + 2))
 
 
-def _best_of(setting: Setting, search: PlanRequest, cuts: range) -> Candidate:
-    if search.grid not in (None, Grid(1, 1)) or search.tau not in (None, setting.graph.depth):
-        raise InputError("this algorithm does not tile: leave out --grid and --tau")
-    constraints = search.constraints
+def _best_of(setting: Setting, search: Search, cuts: range) -> Candidate:
+    request = search.request
+    whole = request.grid in (None, Grid(1, 1)) and request.tau in (None, setting.graph.depth)
+    if not whole:
+        raise InputError("this algorithm does not tile: leave out grid and tau")
+    constraints = request.constraints
     private = [cut for cut in cuts if constraints.allows_cut(setting.graph, cut)]
     demands = {cut: WholeUsage(setting.graph, setting.convention, cut) for cut in private}
     shortfalls = {cut: constraints.shortfalls(demand) for cut, demand in demands.items()}
@@ -62,6 +64,7 @@ def _best_of(setting: Setting, search: PlanRequest, cuts: range) -> Candidate:
     if not allowed:
         raise _no_cut(constraints.keep_on_device, shortfalls)
     problem = setting.whole_problem()
+    search.meter.spend(len(allowed))
     schedules = [evaluate(problem, (0,), (cut,)) for cut in allowed]
     bound_ns = min(schedule.makespan_ns for schedule in schedules)
     found = (
@@ -73,7 +76,7 @@ def _best_of(setting: Setting, search: PlanRequest, cuts: range) -> Candidate:
         )
         for schedule in schedules
     )
-    return ranked(found, search.top)
+    return ranked(found, search.request.top)
 
 
 def _no_cut(kept: int, shortfalls: Mapping[int, tuple[Shortfall, ...]]) -> InfeasibleError:
@@ -85,17 +88,18 @@ def _no_cut(kept: int, shortfalls: Mapping[int, tuple[Shortfall, ...]]) -> Infea
     """
     stay = f"layers 1 to {kept} must stay on the device"
     if not shortfalls:
-        return InfeasibleError(f"{stay} (--keep-on-device), but this algorithm sends the input")
-    needs = [item for item in shortfalls[min(shortfalls)] if item.option == MACS]
+        return InfeasibleError(f"{stay} ({KEPT}), but this algorithm sends the input")
+    needs = [item for item in shortfalls[min(shortfalls)] if item.limit == MACS]
     if kept > 0 and needs:
         # Later cuts, and tiles, need no less.
-        return InfeasibleError(f"{stay}, which needs {needs[0]}")
+        return InfeasibleError(f"{stay}, which needs {needs[0]}", needs)
     cut = min(shortfalls, key=lambda cut: sum(item.excess for item in shortfalls[cut]))
     where = f"layers 1 to {cut - 1}" if cut > 1 else "nothing"
     return InfeasibleError(
         f"{f'{stay}, and ' if kept else ''}no cut of the unsplit network keeps to the constraints; "
         f"the closest leaves {where} to the device and needs "
-        f"{' and '.join(map(str, shortfalls[cut]))}"
+        f"{' and '.join(map(str, shortfalls[cut]))}",
+        shortfalls[cut],
     )
 
 

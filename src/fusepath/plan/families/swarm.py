@@ -26,18 +26,21 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from fusepath.errors import InfeasibleError, InputError
+from fusepath.errors import InfeasibleError, InputError, UndecidedError
 from fusepath.plan.candidate import Candidate, ranked
+from fusepath.plan.families.tile_sizes import SIZES_TRIED_EVALUATIONS
 from fusepath.plan.limits.constrained import schedule_within
 from fusepath.plan.limits.usage import TileUsage
+from fusepath.schedule.budget import Budget
 from fusepath.schedule.minimizing_waiting import minimizing_waiting
 from fusepath.tiling import Tiles, check_tileable
 
 if TYPE_CHECKING:
     from fusepath.arrays import FloatArray
     from fusepath.plan.limits.constraints import Constraints
-    from fusepath.plan.request import PlanRequest
+    from fusepath.plan.search import Search
     from fusepath.plan.setting import Setting
+    from fusepath.schedule.budget import Meter
     from fusepath.schedule.schedule import Schedule
     from fusepath.tiling import Sizes
 
@@ -96,6 +99,7 @@ class _Layers:
 
     setting: Setting
     constraints: Constraints
+    meter: Meter
 
     @property
     def last(self) -> int:
@@ -109,26 +113,32 @@ class _Layers:
         tiles = Tiles(tau=tau, rows=rows, cols=cols)
         if not self.constraints.allows_paths(tiles.paths):
             return None
+        self.meter.spend(SIZES_TRIED_EVALUATIONS + tiles.paths + len(rows) * len(cols) * tau)
         return schedule_within(
             self.setting.problem(tau, tiles.grid, tiles.sizes).restricted(tau),
             TileUsage(self.setting, tiles),
             self.constraints,
             lambda problem: (minimizing_waiting(problem), 0),
+            self.meter,
         ).schedule
 
 
-def search_swarm(setting: Setting, search: PlanRequest) -> Candidate:
+def search_swarm(setting: Setting, search: Search) -> Candidate:
     """PSO-MW with its default swarm and a fixed seed.
 
     Raises:
         InputError: a grid or a fused layer was asked for.
         UnsupportedOperatorError: the very first layer cannot be tiled.
     """
-    if search.grid is not None or search.tau is not None:
-        raise InputError("psomw chooses tiles and fused layer itself: leave out --grid and --tau")
+    if search.request.grid is not None or search.request.tau is not None:
+        raise InputError("psomw chooses tiles and fused layer itself: leave out grid and tau")
     check_tileable(setting.graph, 1)
-    met = particle_swarm(_Layers(setting, search.constraints), np.random.default_rng(_SEED))
-    return ranked((_found(swarm) for swarm in met), search.top)
+    met = particle_swarm(
+        _Layers(setting, search.request.constraints, search.meter),
+        np.random.default_rng(_SEED),
+        meter=search.meter,
+    )
+    return ranked((_found(swarm) for swarm in met), search.request.top)
 
 
 def _found(swarm: SwarmFound) -> Candidate:
@@ -141,27 +151,34 @@ def _found(swarm: SwarmFound) -> Candidate:
 
 
 def particle_swarm(
-    layers: FusedLayers, rng: np.random.Generator, swarm: Swarm = DEFAULT_SWARM
+    layers: FusedLayers,
+    rng: np.random.Generator,
+    swarm: Swarm = DEFAULT_SWARM,
+    *,
+    meter: Meter | None = None,
 ) -> list[SwarmFound]:
-    """PlanRequest fused layers and tile sizes: all that was met, best first, on ties the first met.
+    """Search fused layers and tile sizes: all that was met, best first, on ties the first met.
 
     Args:
         layers: the network's fused layers and their costs.
         rng: the only source of chance.
         swarm: parameters.
+        meter: what may be spent.
 
     Raises:
         InfeasibleError: no layer can be tiled, or nothing that was met may be chosen.
+        UndecidedError: the budget ended before anything was met that may be.
     """
+    meter = meter or Budget().begin()
     if layers.last < 1:
         raise InfeasibleError("psomw: no layer of this network can be tiled")
     met: dict[tuple[int, Sizes, Sizes], Schedule | None] = {}
 
     def makespan_ns(position: FloatArray) -> int:
         strategy = read_position(position, layers, swarm.most_parts)
-        if strategy not in met:
+        if strategy not in met and not meter.is_over:
             met[strategy] = layers.schedule(*strategy)
-        schedule = met[strategy]
+        schedule = met.get(strategy)
         return _NEVER_NS if schedule is None else schedule.makespan_ns
 
     shape = (swarm.particles, 3 + 2 * swarm.most_parts)
@@ -170,6 +187,8 @@ def particle_swarm(
     velocity = rng.uniform(-swarm.fastest, swarm.fastest, shape)
     own, own_ns = position.copy(), np.array([makespan_ns(row) for row in position])
     for _ in range(swarm.rounds):
+        if meter.is_over:
+            break
         best = own[int(own_ns.argmin())]
         velocity = (
             swarm.inertia * velocity
@@ -185,6 +204,8 @@ def particle_swarm(
         for (tau, rows, cols), schedule in met.items()
         if schedule is not None
     ]
+    if not found and meter.cut_short:
+        raise UndecidedError("psomw: the budget ended before the swarm met any tiles")
     if not found:
         raise InfeasibleError("psomw: the swarm met no tiles that keep to the constraints")
     return sorted(found, key=lambda item: item.schedule.makespan_ns)

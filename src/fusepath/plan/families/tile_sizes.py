@@ -8,8 +8,6 @@ best change.
 
 from __future__ import annotations
 
-import math
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -23,15 +21,18 @@ if TYPE_CHECKING:
 
     from fusepath.plan.candidate import Candidate
     from fusepath.plan.limits.constraints import Constraints
-    from fusepath.plan.request import PlanRequest
+    from fusepath.plan.search import Search
     from fusepath.plan.setting import Setting
+    from fusepath.schedule.budget import Meter
     from fusepath.schedule.problem import Problem
     from fusepath.schedule.schedule import Schedule
     from fusepath.tiling import Sizes
 
-    Solve = Callable[[Problem, int | None], tuple[Schedule | None, int]]
+    Solve = Callable[[Problem, int | None, Meter], tuple[Schedule | None, int]]
 
-TIME_LIMIT_S = 10.0
+SIZES_EVALUATIONS = 400_000
+"""What descents may spend where nobody says."""
+SIZES_TRIED_EVALUATIONS = 100
 _STEPS = (8, 4, 2, 1)
 _SHAPES = (Grid(1, 1), Grid(2, 1), Grid(4, 1), Grid(8, 1), Grid(2, 2), Grid(3, 3))
 """Grids that a descent starts from at every fused layer worth it; strips have the least halo."""
@@ -47,16 +48,14 @@ class _Descent:
     constraints: Constraints
     solve: Solve
     last_cut: bool
-    until_s: float
-    most: float
-    """Sizes that may be tried."""
+    meter: Meter
     keeps_grid: bool
     best: Candidate
     tried: int = 0
 
     @property
     def is_over(self) -> bool:
-        return self.tried >= self.most or time.perf_counter() >= self.until_s
+        return self.meter.is_over
 
     def try_sizes(self, tau: int, sizes: TileSizes, limit_ns: int | None) -> int | None:
         """Makespan of the schedule of these sizes; None if it would exceed a limit."""
@@ -65,11 +64,13 @@ class _Descent:
         if not self.last_cut:
             problem = problem.restricted(tau)
         self.tried += 1
+        self.meter.spend(SIZES_TRIED_EVALUATIONS + len(problem.device_ns) * tau)
         schedule = schedule_within(
             problem,
             TileUsage(self.setting, tiles),
             self.constraints,
-            lambda problem: self.solve(problem, limit_ns),
+            lambda problem: self.solve(problem, limit_ns, self.meter),
+            self.meter,
         ).schedule
         if schedule is None:
             return None
@@ -86,6 +87,7 @@ class _Descent:
                 for sizes in _neighbours(here, keeps_grid=self.keeps_grid)
                 if self.constraints.allows_paths(Grid(*sizes.grid).paths)
             ]
+            self.meter.spend(len(moves))
             self.setting.tile_costs(tau).meet(moves)
             best = None
             for sizes in moves:
@@ -101,7 +103,7 @@ class _Descent:
 
 
 def improve_sizes(
-    setting: Setting, search: PlanRequest, equal: Candidate, solve: Solve, *, last_cut: bool
+    setting: Setting, search: Search, equal: Candidate, solve: Solve, *, last_cut: bool
 ) -> Candidate:
     """The best tiles found by descents from equal ones; never worse than those.
 
@@ -115,34 +117,32 @@ def improve_sizes(
         solve: schedules one tiling within a makespan.
         last_cut: whether cut ``tau + 1`` may be chosen.
     """
-    limit_s = TIME_LIMIT_S if search.time_limit_s is None else search.time_limit_s
     descent = _Descent(
         setting=setting,
-        constraints=search.constraints,
+        constraints=search.request.constraints,
         solve=solve,
         last_cut=last_cut,
-        until_s=time.perf_counter() + limit_s,
-        most=math.inf if search.most_sizes is None else search.most_sizes,
-        keeps_grid=search.grid is not None,
+        meter=search.meter,
+        keeps_grid=search.request.grid is not None,
         best=equal,
     )
     for tau in _worthwhile(setting, search, equal):
         height, width = setting.graph.fused_size(tau, 0), setting.graph.fused_size(tau, 1)
-        shapes = {equal.grid, *_SHAPES} if search.grid is None else {search.grid}
+        shapes = {equal.grid, *_SHAPES} if search.request.grid is None else {search.request.grid}
         for grid in sorted(shapes):
             fits = grid.rows <= height and grid.cols <= width
-            if fits and search.constraints.allows_paths(grid.paths) and not descent.is_over:
+            if fits and search.request.constraints.allows_paths(grid.paths) and not descent.is_over:
                 sizes = TileSizes(even_sizes(height, grid.rows), even_sizes(width, grid.cols))
                 descent.descend(tau, sizes)
     return replace(descent.best, others=(), lower_bound_ns=0, evaluated=descent.tried)
 
 
-def _worthwhile(setting: Setting, search: PlanRequest, equal: Candidate) -> list[int]:
+def _worthwhile(setting: Setting, search: Search, equal: Candidate) -> list[int]:
     """Fused layers to look at: that of the best equal tiles, and those that send least."""
-    if search.tau is not None:
-        return [search.tau]
+    if search.request.tau is not None:
+        return [search.request.tau]
     graph = setting.graph
-    taus = range(max(search.constraints.keep_on_device, 1), graph.tileable_layers + 1)
+    taus = range(max(search.request.constraints.keep_on_device, 1), graph.tileable_layers + 1)
     others = sorted(taus, key=lambda tau: (cut_bytes(graph, tau + 1, setting.convention), tau))
     return [equal.tau, *(tau for tau in others if tau != equal.tau)][:_MOST_TAUS]
 

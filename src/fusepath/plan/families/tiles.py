@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import sys
-import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.errors import InfeasibleError
+from fusepath.errors import InfeasibleError, NoPlanError, UndecidedError
 from fusepath.plan.candidate import Candidate, ranked
 from fusepath.plan.families.quick_bounds import quick_bounds_ns
 from fusepath.plan.families.tile_sizes import improve_sizes
@@ -19,7 +17,7 @@ from fusepath.plan.limits.usage import TileUsage
 from fusepath.plan.plan import MAX_PATHS
 from fusepath.schedule.bounds import lower_bound_ns
 from fusepath.schedule.brute_force import brute_force
-from fusepath.schedule.exact import exact
+from fusepath.schedule.exact import EXACT_BUDGET, exact
 from fusepath.schedule.johnson import johnson_partition
 from fusepath.schedule.minimizing_waiting import minimizing_waiting_within, must_exceed
 from fusepath.schedule.problem import ns
@@ -27,31 +25,35 @@ from fusepath.schedule.pruned import faster_schedule, pruned_brute_force
 from fusepath.tiling import Grid, Tiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from fusepath.graph import ModelGraph
+    from fusepath.plan.families.tile_sizes import Solve
     from fusepath.plan.limits.constraints import Shortfall
-    from fusepath.plan.request import PlanRequest
+    from fusepath.plan.search import Search
     from fusepath.plan.setting import Setting, Tiled
+    from fusepath.schedule.budget import Meter
     from fusepath.schedule.problem import Problem
     from fusepath.schedule.schedule import Schedule
 
-EXACT_LIMIT_S = 60.0
-"""Seconds for one tiling; what is not proven then is reported with its gap."""
 MOST_EXACT = 32
 MOST_JOHNSON = 8
 MANY_PATHS = 256
+QUICK_EVALUATIONS = 10
+TILING_EVALUATIONS = 4
+"""What working out the costs of one class of tiles is worth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solver:
     """How an algorithm schedules the paths of one tiling, and which tilings it looks at.
 
-    ``solve`` takes a problem and a makespan that must not be exceeded (None for any). It returns a
-    schedule, or None if it finds none within, and a time that no schedule of the problem beats.
+    ``solve`` takes a problem, a makespan that must not be exceeded (None for any) and what may be
+    spent. It returns a schedule, or None if it finds none within, and a time that no schedule of
+    the problem beats.
     """
 
-    solve: Callable[[Problem, int | None], tuple[Schedule | None, int]]
+    solve: Solve
     last_cut: bool
     """Whether a path may stay on the device up to and with the fused layer, cut ``tau + 1``."""
     most_parts: int | None = None
@@ -62,7 +64,7 @@ class Solver:
     """Large grids can be dismissed as those of MW can."""
 
 
-def search_minimizing_waiting(setting: Setting, search: PlanRequest) -> Candidate:
+def search_minimizing_waiting(setting: Setting, search: Search) -> Candidate:
     """MW(r×c) for a given grid, MW(k×k) without one (Algorithm 1, with its outer loops).
 
     The paper offloads every path before its fused layer at the latest.
@@ -70,27 +72,27 @@ def search_minimizing_waiting(setting: Setting, search: PlanRequest) -> Candidat
     return best_tiling(setting, search, _MW)
 
 
-def search_brute_force(setting: Setting, search: PlanRequest) -> Candidate:
+def search_brute_force(setting: Setting, search: Search) -> Candidate:
     """BF: the best of all orders and cuts for every fused layer; 2×2 unless a grid is given.
 
     Nothing is tried that is known to be no better (`faster_schedule`); `search_plainly` is the
     same search as the paper defines it.
 
     Raises:
-        InfeasibleError: the grid has too many different paths for an exact search.
+        UndecidedError: the budget ends before anything is found.
     """
     return best_tiling(setting, _two_by_two(search), _BF)
 
 
-def search_plainly(setting: Setting, search: PlanRequest) -> Candidate:
+def search_plainly(setting: Setting, search: Search) -> Candidate:
     """BF as the paper defines it: every fused layer, every order, every cut, one by one.
 
     Raises:
-        InfeasibleError: there are more schedules than anybody would wait for.
+        UndecidedError: there are more schedules than anybody would wait for.
     """
     search = _two_by_two(search)
     found = []
-    for tiled in setting.tilings(search.grid, search.tau):
+    for tiled in setting.tilings(search.request.grid, search.request.tau):
         schedule = brute_force(setting.tiled_problem(tiled).restricted(tiled.tau))
         found.append((tiled, schedule))
     if not found:
@@ -99,7 +101,7 @@ def search_plainly(setting: Setting, search: PlanRequest) -> Candidate:
     return _found(setting, tiled, schedule, schedule.makespan_ns, len(found))
 
 
-def search_exact(setting: Setting, search: PlanRequest) -> Candidate:
+def search_exact(setting: Setting, search: Search) -> Candidate:
     """The optimum over all tilings, orders and cuts, the last one (``tau + 1``) included.
 
     Without a grid, all k×k for k up to 32: finer ones consist of halos. Tilings are solved in the
@@ -108,7 +110,7 @@ def search_exact(setting: Setting, search: PlanRequest) -> Candidate:
     return best_tiling(setting, search, _EXACT)
 
 
-def search_johnson(setting: Setting, search: PlanRequest) -> Candidate:
+def search_johnson(setting: Setting, search: Search) -> Candidate:
     """JPS (Duan and Wu): a cut per path around a crossing, ordered by Johnson's rule.
 
     Without a grid, k×k for k up to 8: the rule tries as many schedules as there are paths.
@@ -116,7 +118,7 @@ def search_johnson(setting: Setting, search: PlanRequest) -> Candidate:
     return best_tiling(setting, search, _JPS)
 
 
-def best_tiling(setting: Setting, search: PlanRequest, solver: Solver) -> Candidate:
+def best_tiling(setting: Setting, search: Search, solver: Solver) -> Candidate:
     """The tiling whose schedule is best, its tiles equal unless their sizes may be chosen too.
 
     Raises:
@@ -124,21 +126,19 @@ def best_tiling(setting: Setting, search: PlanRequest, solver: Solver) -> Candid
             keeps to the constraints.
     """
     equal = _best_equal_tiling(setting, search, solver)
-    if not search.unequal:
+    if not search.request.unequal:
         return equal
     better = improve_sizes(setting, search, equal, solver.solve, last_cut=solver.last_cut)
     # The bound of equal tiles is none of unequal ones.
-    return ranked((better, equal), search.top).rated(0, equal.evaluated + better.evaluated)
+    return ranked((better, equal), search.request.top).rated(0, equal.evaluated + better.evaluated)
 
 
-def improve_minimizing_waiting(
-    setting: Setting, search: PlanRequest, equal: Candidate
-) -> Candidate:
+def improve_minimizing_waiting(setting: Setting, search: Search, equal: Candidate) -> Candidate:
     """MW on tiles of unequal sizes, from its best equal ones; never worse than those."""
     return improve_sizes(setting, search, equal, _MW.solve, last_cut=_MW.last_cut)
 
 
-def _best_equal_tiling(setting: Setting, search: PlanRequest, solver: Solver) -> Candidate:
+def _best_equal_tiling(setting: Setting, search: Search, solver: Solver) -> Candidate:
     """The best schedule of equal tiles, least lower bound first.
 
     A tiling whose bound exceeds the best makespan so far (the last one of those that are wanted) is
@@ -148,16 +148,15 @@ def _best_equal_tiling(setting: Setting, search: PlanRequest, solver: Solver) ->
     bound_ns: int | None = None
     evaluated = 0
     seen: set[int] = set()
-    until_s: float | None = None
+    meter = search.meter
     open_ns = sys.maxsize
     closest: tuple[float, Tiled, tuple[Shortfall, ...]] | None = None
-    for at, quick_ns, tiled in _by_promise(setting, search, solver):
-        if until_s is None:
-            until_s = _deadline_s(search)
-        if time.perf_counter() > until_s:
+    tilings, complete = _admissible(setting, search, solver)
+    for at, quick_ns, tiled in _by_promise(setting, search, solver, tilings):
+        if meter.is_over:
             open_ns = min(open_ns, quick_ns)
             continue
-        full = len(kept) == search.top
+        full = len(kept) == search.request.top
         allowed_ns = kept[-1][0] - (not solver.later_wins) if full else None
         if at in seen or (allowed_ns is not None and quick_ns > allowed_ns):
             continue
@@ -177,22 +176,15 @@ def _best_equal_tiling(setting: Setting, search: PlanRequest, solver: Solver) ->
         kept = _inserted(
             setting.graph, kept, (within.schedule.makespan_ns, place, tiled, within.schedule)
         )
-        kept = kept[: search.top]
+        kept = kept[: search.request.top]
     if not kept or bound_ns is None:
         raise _nothing_fits(setting, search, closest)
     # Other tilings that were not scheduled have bounds at or above the best makespan.
-    lower_ns = min(bound_ns, open_ns, kept[0][0])
+    lower_ns = min(bound_ns, open_ns, kept[0][0]) if complete else 0
     return ranked(
         (_found(setting, tiled, schedule, lower_ns, evaluated) for _, _, tiled, schedule in kept),
-        search.top,
+        search.request.top,
     )
-
-
-def _deadline_s(search: PlanRequest) -> float:
-    """Never but for constraints: nothing takes as long as to find that nothing keeps to them."""
-    if search.time_limit_s is None or not search.constraints.limits_choices:
-        return math.inf
-    return time.perf_counter() + search.time_limit_s
 
 
 def _inserted(
@@ -214,7 +206,7 @@ def _likeness(graph: ModelGraph, kept: tuple[int, int, Tiled, Schedule]) -> tupl
 
 def _scheduled(
     setting: Setting,
-    search: PlanRequest,
+    search: Search,
     tiled: Tiled,
     solver: Solver,
     quick_ns: int,
@@ -232,8 +224,9 @@ def _scheduled(
     within = schedule_within(
         problem,
         TileUsage(setting, Tiles.even(setting.graph, tiled.tau, tiled.grid)),
-        search.constraints,
-        lambda problem: solver.solve(problem, allowed_ns),
+        search.request.constraints,
+        lambda problem: solver.solve(problem, allowed_ns, search.meter),
+        search.meter,
     )
     if within.impossible:
         return None, within
@@ -256,28 +249,38 @@ def _is_hopeless(setting: Setting, tiled: Tiled, limit_ns: int) -> bool:
 
 
 def _solve_minimizing_waiting(
-    problem: Problem, allowed_ns: int | None
+    problem: Problem, allowed_ns: int | None, meter: Meter
 ) -> tuple[Schedule | None, int]:
+    meter.spend(problem.paths)
     return minimizing_waiting_within(problem, allowed_ns), 0
 
 
-def _solve_brute_force(problem: Problem, allowed_ns: int | None) -> tuple[Schedule | None, int]:
-    if allowed_ns is None:
-        schedule: Schedule | None = pruned_brute_force(problem)
-    else:
-        schedule = faster_schedule(problem, allowed_ns + 1)
+def _solve_brute_force(
+    problem: Problem, allowed_ns: int | None, meter: Meter
+) -> tuple[Schedule | None, int]:
+    try:
+        if allowed_ns is None:
+            schedule: Schedule | None = pruned_brute_force(problem, meter)
+        else:
+            schedule = faster_schedule(problem, allowed_ns + 1, meter)
+    except UndecidedError:
+        if not meter.is_over:
+            raise  # too many labels for any budget
+        return minimizing_waiting_within(problem, allowed_ns), 0
     if schedule is None:
         assert allowed_ns is not None  # without a limit there is always one
         return None, allowed_ns + 1
     return schedule, schedule.makespan_ns
 
 
-def _solve_exact(problem: Problem, _: int | None) -> tuple[Schedule | None, int]:
-    result = exact(problem, time_limit_s=EXACT_LIMIT_S)
+def _solve_exact(problem: Problem, _: int | None, meter: Meter) -> tuple[Schedule | None, int]:
+    # What is not proven with what one tiling may take is reported with its gap.
+    result = exact(problem, meter=meter.part(evaluations=EXACT_BUDGET.evaluations))
     return result.schedule, result.lower_bound_ns
 
 
-def _solve_johnson(problem: Problem, _: int | None) -> tuple[Schedule | None, int]:
+def _solve_johnson(problem: Problem, _: int | None, meter: Meter) -> tuple[Schedule | None, int]:
+    meter.spend(problem.paths**2)
     return johnson_partition(problem), 0
 
 
@@ -287,8 +290,8 @@ _EXACT = Solver(solve=_solve_exact, last_cut=True, most_parts=MOST_EXACT)
 _JPS = Solver(solve=_solve_johnson, last_cut=True, most_parts=MOST_JOHNSON)
 
 
-def _two_by_two(search: PlanRequest) -> PlanRequest:
-    return search if search.grid is not None else replace(search, grid=Grid(2, 2))
+def _two_by_two(search: Search) -> Search:
+    return search if search.request.grid is not None else search.asking(grid=Grid(2, 2))
 
 
 def _found(
@@ -304,15 +307,18 @@ def _found(
 
 def _nothing_fits(
     setting: Setting,
-    search: PlanRequest,
+    search: Search,
     closest: tuple[float, Tiled, tuple[Shortfall, ...]] | None = None,
-) -> InfeasibleError:
-    kept = search.constraints.keep_on_device
+) -> NoPlanError:
+    kept = search.request.constraints.keep_on_device
+    if search.meter.cut_short:
+        return UndecidedError("the budget ended before a tiling was found; give more evaluations")
     if closest is not None:
         _, tiled, shortfalls = closest
         return InfeasibleError(
             f"no tiling was found that keeps to the constraints; the closest (tau {tiled.tau}, "
-            f"grid {tiled.grid}) needs {' and '.join(map(str, shortfalls))}"
+            f"grid {tiled.grid}) needs {' and '.join(map(str, shortfalls))}",
+            shortfalls,
         )
     if kept > 0:
         return InfeasibleError(
@@ -323,25 +329,14 @@ def _nothing_fits(
 
 
 def _by_promise(
-    setting: Setting, search: PlanRequest, solver: Solver
+    setting: Setting, search: Search, solver: Solver, tilings: Sequence[Tiled]
 ) -> Iterator[tuple[int, int, Tiled]]:
-    """Every admissible tiling with its place among all and a lower bound, least bound first.
+    """Every tiling with its place among all and a lower bound, least bound first.
 
     For MW, a few of every fused layer come before all others (and once more in their place), so
     that there is something good to compare with from early on.
     """
-    tilings = [
-        tiled
-        for tiled in setting.tilings(search.grid, search.tau)
-        if (
-            search.grid is not None
-            or solver.most_parts is None
-            or tiled.grid.rows <= solver.most_parts
-        )
-        and search.constraints.allows_paths(tiled.grid.paths)
-        and not (search.constraints.limits_choices and tiled.grid.paths > MAX_PATHS)
-        and tiled.tau + solver.last_cut > search.constraints.keep_on_device
-    ]
+    search.meter.spend(QUICK_EVALUATIONS * len(tilings))
     bounds = quick_bounds_ns(setting, tilings, last_cut=solver.last_cut)
     ahead = [
         at
@@ -356,6 +351,31 @@ def _by_promise(
     )
     for at in [*ahead, *np.argsort(bounds, kind="stable").tolist()]:
         yield at, int(bounds[at]), tilings[at]
+
+
+def _admissible(setting: Setting, search: Search, solver: Solver) -> tuple[list[Tiled], bool]:
+    """Tilings that may be chosen, and whether the budget sufficed for those of all fused layers."""
+    request, last = search.request, setting.graph.tileable_layers
+    taus = range(1, last + 1) if request.tau is None and last > 0 else (request.tau,)
+    found: list[Tiled] = []
+    for tau in taus:
+        if search.meter.is_over:
+            return found, False
+        every = setting.tilings(request.grid, tau)
+        search.meter.spend(TILING_EVALUATIONS * (1 + sum(len(item.counts) for item in every)))
+        found += [
+            tiled
+            for tiled in every
+            if (
+                request.grid is not None
+                or solver.most_parts is None
+                or tiled.grid.rows <= solver.most_parts
+            )
+            and request.constraints.allows_paths(tiled.grid.paths)
+            and not (request.constraints.limits_choices and tiled.grid.paths > MAX_PATHS)
+            and tiled.tau + solver.last_cut > request.constraints.keep_on_device
+        ]
+    return found, True
 
 
 def _is_scout(tilings: Sequence[Tiled], at: int) -> bool:

@@ -52,18 +52,22 @@ import numpy as np
 
 from fusepath.plan.fluid.min_cut import INFINITE, FlowNetwork
 from fusepath.plan.fluid.shares import Shares, shares_of
+from fusepath.schedule.budget import Budget
 from fusepath.schedule.problem import NS_PER_S
 from fusepath.schedule.schedule import evaluate
 
 if TYPE_CHECKING:
     from fusepath.arrays import FloatArray
     from fusepath.plan.setting import Setting
+    from fusepath.schedule.budget import Meter
 
 
 _TOLERANCE = 1e-9
 _MOST_ROUNDS = 200
 _HAIR_NS = 1e-3
 """By what whole nanoseconds may be off after a detour over seconds."""
+_LEAST_ROUNDS = 1
+"""Whatever the budget, so that there is always a bound worth the name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,19 +105,24 @@ def fluid_bound_s(setting: Setting, *, whole_result: bool = False) -> float:
     return fluid_bound(setting, whole_result=whole_result).bound_s
 
 
-def fluid_bound_ns(setting: Setting) -> int:
+def fluid_bound_ns(setting: Setting, meter: Meter | None = None) -> int:
     """`fluid_bound_s` in whole nanoseconds, rounded down so that it stays a bound."""
-    return int(fluid_bound_s(setting) * NS_PER_S + _HAIR_NS)
+    return int(fluid_bound(setting, meter=meter).bound_s * NS_PER_S + _HAIR_NS)
 
 
-def fluid_bound(setting: Setting, *, whole_result: bool = False) -> FluidBound:
+def fluid_bound(
+    setting: Setting, *, whole_result: bool = False, meter: Meter | None = None
+) -> FluidBound:
     """The fluid bound of a network as a whole, over all fused layers, tilings, orders and cuts.
+
+    Where the budget ends, the best bound so far.
 
     Args:
         setting: network, machines and link.
         whole_result: also count the way back when everything can be tiled. Right for plans that
             return the result in one piece, as tilings do; not for plans whose device finishes a
             part of the result by itself.
+        meter: what may be spent.
     """
     graph = setting.graph
     shares = shares_of(setting)
@@ -128,7 +137,7 @@ def fluid_bound(setting: Setting, *, whole_result: bool = False) -> FluidBound:
             before_and_after_s=0.0,
             undivided_s=undivided_s,
         )
-    weights, shared_s = _best_mean(setting, shares)
+    weights, shared_s = _best_mean(setting, shares, meter or Budget().begin())
     has_tail = graph.tileable_layers < graph.depth
     around_s = setting.link.delay_s + setting.down_s(in_parts=not (has_tail or whole_result))
     if has_tail:
@@ -164,7 +173,7 @@ def _message_s(setting: Setting) -> FloatArray:
     return np.array([link.message_device_s, link_s, link.message_edge_s])
 
 
-def _best_mean(setting: Setting, shares: Shares) -> tuple[FloatArray, float]:
+def _best_mean(setting: Setting, shares: Shares, meter: Meter) -> tuple[FloatArray, float]:
     """The best weights found, and the bound of those weights.
 
     Column generation: the best weights for the cuts known so far, then the cut that is smallest
@@ -183,7 +192,10 @@ def _best_mean(setting: Setting, shares: Shares) -> tuple[FloatArray, float]:
     loads = np.array([_loads_of_cut(shares, cut, joined) for cut in range(layers + 1)]) * limits
     loads += message_s
     best_s, best_weights = 0.0, np.array([1.0, 0.0, 0.0])
-    for _ in range(_MOST_ROUNDS):
+    for turn in range(_MOST_ROUNDS):
+        meter.spend(layers**2)
+        if turn >= _LEAST_ROUNDS and meter.is_over:
+            break
         weights, known_s = best_weights_for(loads)
         value_s, load = _smallest(shares, weights * limits, joined)
         value_s += float(weights @ message_s)
@@ -258,11 +270,27 @@ def _smallest(shares: Shares, weights: FloatArray, joined: bool) -> tuple[float,
 def best_weights_for(loads: FloatArray) -> tuple[FloatArray, float]:
     """Weights of three machines, summing to 1, whose least weighted load is largest; its value.
 
-    The least of linear functions is concave and largest where one, two or three of them meet on
-    a face of the simplex with as many machines; all such points are tried.
+    A few rows decide: the least row for the best weights of the rows so far is added to them, until
+    it is one of them.
 
     Args:
         loads: rows (device, link, edge); at least one.
+    """
+    deciding = [int(loads.sum(axis=1).argmin())]
+    while True:
+        weights, value = _best_weights_for_few(loads[deciding])
+        least = loads @ weights
+        at = int(least.argmin())
+        if at in deciding or least[at] >= value:
+            return weights, float(least[at])
+        deciding.append(at)
+
+
+def _best_weights_for_few(loads: FloatArray) -> tuple[FloatArray, float]:
+    """`best_weights_for`, by trying all weights at which rows meet.
+
+    The least of linear functions is concave and largest where one, two or three of them meet on
+    a face of the simplex with as many machines; all such points are tried.
     """
     lower = (loads[:, None, :] <= loads[None, :, :]).all(axis=2)
     equal = lower & lower.T

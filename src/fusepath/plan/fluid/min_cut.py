@@ -36,9 +36,7 @@ class FlowNetwork:
         """
         total = 0.0
         while (level := self._levels(source))[sink] >= 0:
-            at = [0] * len(self._edges)
-            while (pushed := self._push(source, sink, level, at)) > 0:
-                total += pushed
+            total += self._fill(source, sink, level)
         return total
 
     def reachable(self, source: int) -> list[bool]:
@@ -58,27 +56,34 @@ class FlowNetwork:
                     queue.append(to)
         return level
 
-    def _push(self, source: int, sink: int, level: list[int], at: list[int]) -> float:
-        """One augmenting path along rising levels; 0 when there is none left."""
+    def _fill(self, source: int, sink: int, level: list[int]) -> float:
+        """Send along rising levels until nothing more fits; what was sent."""
+        edges, target, room = self._edges, self._to, self._room
+        least = _EPSILON * self._largest
+        at = [0] * len(edges)
+        total = 0.0
         path: list[int] = []
         node = source
-        while node != sink:
-            if at[node] == len(self._edges[node]):
+        while True:
+            if node == sink:
+                pushed = min(room[edge] for edge in path)
+                for edge in path:
+                    room[edge] -= pushed
+                    room[edge ^ 1] += pushed
+                total += pushed
+                full = next(place for place, edge in enumerate(path) if room[edge] <= least)
+                node = target[path[full] ^ 1]
+                del path[full:]
+            elif at[node] == len(edges[node]):
                 if not path:
-                    return 0.0
-                edge = path.pop()
-                node = self._to[edge ^ 1]
+                    return total
+                node = target[path.pop() ^ 1]
                 at[node] += 1
-                continue
-            edge = self._edges[node][at[node]]
-            to = self._to[edge]
-            if level[to] == level[node] + 1 and self._room[edge] > _EPSILON * self._largest:
-                path.append(edge)
-                node = to
             else:
-                at[node] += 1
-        pushed = min(self._room[edge] for edge in path)
-        for edge in path:
-            self._room[edge] -= pushed
-            self._room[edge ^ 1] += pushed
-        return pushed
+                edge = edges[node][at[node]]
+                to = target[edge]
+                if level[to] == level[node] + 1 and room[edge] > least:
+                    path.append(edge)
+                    node = to
+                else:
+                    at[node] += 1

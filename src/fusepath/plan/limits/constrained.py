@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fusepath.arrays import BoolArray, FloatArray, IntArray
     from fusepath.plan.limits.constraints import Constraints
     from fusepath.plan.limits.usage import TileUsage
+    from fusepath.schedule.budget import Meter
     from fusepath.schedule.problem import Problem
     from fusepath.schedule.schedule import Schedule
 
@@ -75,6 +76,7 @@ def schedule_within(
     demand: TileUsage,
     constraints: Constraints,
     solve: Callable[[Problem], tuple[Schedule | None, int]],
+    meter: Meter,
 ) -> Within:
     """A schedule that keeps to the constraints, if one is found.
 
@@ -89,6 +91,7 @@ def schedule_within(
         demand: of the same tiling.
         constraints: limits.
         solve: the algorithm: a schedule, or None if it gives up, and a bound.
+        meter: what may be spent.
     """
     if not constraints.limits_choices:
         return Within(*solve(problem))
@@ -98,7 +101,7 @@ def schedule_within(
     if short := _least_shortfalls(demand, constraints, private):
         return Within(None, 0, short, impossible=True)
     never = private | demand.too_large(constraints)[:, : problem.cuts]
-    return _keep_to_totals(problem, demand, constraints, solve, never)
+    return _keep_to_totals(problem, demand, constraints, solve, never, meter)
 
 
 def _keep_to_totals(
@@ -107,11 +110,15 @@ def _keep_to_totals(
     constraints: Constraints,
     solve: Callable[[Problem], tuple[Schedule | None, int]],
     never: BoolArray,
+    meter: Meter,
 ) -> Within:
     forbidden = never
     short: tuple[Shortfall, ...] = ()
     bound_ns = 0
     while not forbidden.all(axis=1).any():
+        meter.spend(problem.paths)
+        if meter.is_over:
+            return Within(None, bound_ns, short)
         schedule, solved_ns = solve(without(problem, forbidden))
         if not short:
             bound_ns = solved_ns
@@ -122,7 +129,7 @@ def _keep_to_totals(
             return Within(schedule, bound_ns)
         worst = max(short, key=lambda item: item.excess)
         forbidden = forbidden | _given_up(demand, schedule, forbidden, worst)
-    compromise = _compromise(demand, constraints, never)
+    compromise = _compromise(demand, constraints, never, meter)
     if compromise is None:
         return Within(None, bound_ns, short)
     schedule, _ = solve(without(problem, np.arange(problem.cuts) != compromise[:, None]))
@@ -130,7 +137,7 @@ def _keep_to_totals(
 
 
 def _compromise(
-    demand: TileUsage, constraints: Constraints, forbidden: BoolArray
+    demand: TileUsage, constraints: Constraints, forbidden: BoolArray, meter: Meter
 ) -> IntArray | None:
     """Cuts − 1 by path that keep to all limits, whatever time they take; None if none are found.
 
@@ -144,6 +151,9 @@ def _compromise(
         chosen = wanted.copy() if chosen is None else chosen
         for path in (0, *np.flatnonzero(chosen != wanted)):
             chosen[path] = wanted[path]
+            meter.spend(1 + len(chosen) // 64)
+            if meter.is_over:
+                return None
             if not constraints.shortfalls(demand.choose((chosen + 1).tolist())):
                 return chosen
     return None
@@ -180,7 +190,7 @@ def _least_shortfalls(
         # A hair's breadth off: sums of parts are not exact.
         if mean.min(axis=1).sum() > 1 + 1e-9:
             chosen = demand.choose((mean.argmin(axis=1) + 1).tolist())
-            return tuple(item for item in constraints.shortfalls(chosen) if item.option != MEMORY)
+            return tuple(item for item in constraints.shortfalls(chosen) if item.limit != MEMORY)
     return ()
 
 
@@ -189,9 +199,9 @@ def _given_up(
 ) -> BoolArray:
     """What is forbidden next, [path, cut − 1]: at least one cut that the schedule uses."""
     chosen = np.array(schedule.cuts) - 1
-    if short.option == MEMORY:
+    if short.limit == MEMORY:
         return _sub_model_given_up(demand, chosen, forbidden)
-    table = (demand.device_macs if short.option == MACS else demand.up_bytes)[
+    table = (demand.device_macs if short.limit == MACS else demand.up_bytes)[
         :, : forbidden.shape[1]
     ]
     now = table[np.arange(len(chosen)), chosen]

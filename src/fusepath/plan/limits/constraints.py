@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from fusepath.graph import ModelGraph
 
 
-MACS, UPLOAD, MEMORY = "--device-macs", "--upload", "--device-memory"
-"""Limits by the options that set them."""
+MACS, UPLOAD, MEMORY = "device_macs", "upload_bytes", "device_memory_bytes"
+KEPT, PATHS = "keep_on_device", "max_paths"
+"""Limits by the parameters of `Constraints` that set them."""
 
 
 class Demand(Protocol):
@@ -40,7 +41,8 @@ class Demand(Protocol):
 class Shortfall:
     """A limit that is exceeded, and by how much."""
 
-    option: str
+    limit: str
+    """The parameter of `Constraints` that sets it."""
     needs: int
     allows: int
 
@@ -50,9 +52,9 @@ class Shortfall:
         return (self.needs - self.allows) / max(self.allows, 1)
 
     def __str__(self) -> str:
-        where, quantity = _WORDS[self.option]
+        where, quantity = _WORDS[self.limit]
         return (
-            f"{quantity(self.needs)} {where}, but {self.option} allows {quantity(self.allows)}: "
+            f"{quantity(self.needs)} {where}, but {self.limit} allows {quantity(self.allows)}: "
             f"{quantity(self.needs - self.allows)} short"
         )
 
@@ -65,6 +67,7 @@ _WORDS: dict[str, tuple[str, Callable[[float], str]]] = {
     MACS: ("on the device", _macs),
     UPLOAD: ("sent up", format_bytes),
     MEMORY: ("of memory on the device", format_bytes),
+    PATHS: ("paths", lambda count: f"{count:.0f}"),
 }
 
 
@@ -106,7 +109,7 @@ class Constraints(
         return self != Constraints(max_paths=self.max_paths)
 
     def describe(self) -> str:
-        """For people, as the options that set them."""
+        """For people, by the parameters that set them."""
         parts = []
         if self.device_memory_bytes is not None:
             parts.append(f"{MEMORY} {format_bytes(self.device_memory_bytes)}")
@@ -115,9 +118,9 @@ class Constraints(
         if self.upload_bytes is not None:
             parts.append(f"{UPLOAD} {format_bytes(self.upload_bytes)}")
         if self.keep_on_device:
-            parts.append(f"--keep-on-device {self.keep_on_device}")
+            parts.append(f"{KEPT} {self.keep_on_device}")
         if self.max_paths is not None:
-            parts.append(f"--max-paths {self.max_paths}")
+            parts.append(f"{PATHS} {self.max_paths}")
         return ", ".join(parts)
 
     def check(self, graph: ModelGraph) -> None:
@@ -128,7 +131,7 @@ class Constraints(
         """
         if self.keep_on_device > graph.depth:
             raise InputError(
-                f"--keep-on-device {self.keep_on_device}: '{graph.name}' has {graph.depth} layers"
+                f"{KEPT} {self.keep_on_device}: '{graph.name}' has {graph.depth} layers"
             )
 
     def allows_cut(self, graph: ModelGraph, cut: int) -> bool:

@@ -8,20 +8,26 @@ Labels whose completion cannot beat the limit go too.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.schedule.exact.order_free import MOST_LABELS, Shares, can_end, weighted
+from fusepath.schedule.exact.order_free import (
+    LABELS_PER_EVALUATION,
+    MOST_LABELS,
+    Shares,
+    can_end,
+    weighted,
+)
 from fusepath.schedule.exact.pareto import unbeaten
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fusepath.arrays import IntArray
+    from fusepath.schedule.budget import Meter
     from fusepath.schedule.exact.choices import Choices, Pick
 
 
@@ -58,7 +64,7 @@ class States:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanRequest:
+class Labelled:
     """What label-setting found."""
 
     lower_bound_ns: int
@@ -105,14 +111,14 @@ class LabelSetting:
         return (problem.shared_link or problem.edge_workers == 0) and self.states.full < _NEVER
 
     def run(
-        self, limit_ns: int, *, width: int | None, deadline_s: float, look_ahead: bool = False
-    ) -> PlanRequest:
-        """PlanRequest sequences whose last path ends before the limit.
+        self, limit_ns: int, *, width: int | None, meter: Meter, look_ahead: bool = False
+    ) -> Labelled:
+        """Search sequences whose last path ends before the limit.
 
         Args:
             limit_ns: the incumbent's end of the last path.
             width: keep at most so many labels per step; None keeps all.
-            deadline_s: `time.perf_counter` at which to stop.
+            meter: what may be spent.
             look_ahead: leave out labels that the order-free relaxation of their rest cannot end
                 before the limit. Worth its time when the relaxation nearly proves the incumbent.
         """
@@ -125,9 +131,9 @@ class LabelSetting:
         labels = np.zeros((1, columns), dtype=np.int64)
         history: list[tuple[IntArray, IntArray]] = []
         for step in range(problem.paths):
-            grown = self._grow(states, labels, limit, deadline_s)
+            grown = self._grow(states, labels, limit, meter)
             if grown is None:
-                return PlanRequest(
+                return Labelled(
                     lower_bound_ns=-(-min(aside, reached) // unit),
                     complete=False,
                     end_ns=None,
@@ -138,15 +144,13 @@ class LabelSetting:
             useful = self._as_early_as_useful(labels) if more else labels
             kept = unbeaten(states, useful)
             if look_ahead and more:
-                kept = kept[
-                    self._can_end(states[kept], self._loads(useful[kept]), limit_ns, deadline_s)
-                ]
+                kept = kept[self._can_end(states[kept], self._loads(useful[kept]), limit_ns, meter)]
             if width is not None and len(kept) > width:
                 kept = kept[np.argsort(bounds[kept], kind="stable")]
                 aside = min(aside, int(bounds[kept[width]]))
                 kept = kept[:width]
             if len(kept) == 0:
-                return PlanRequest(
+                return Labelled(
                     lower_bound_ns=-(-aside // unit),
                     complete=aside >= limit,
                     end_ns=None,
@@ -158,7 +162,7 @@ class LabelSetting:
         ends = labels[:, 2:].max(axis=1)
         best = int(np.argmin(ends))
         end_ns = int(ends[best])
-        return PlanRequest(
+        return Labelled(
             lower_bound_ns=min(end_ns, -(-aside // unit)),
             complete=aside >= limit,
             end_ns=end_ns,
@@ -166,11 +170,11 @@ class LabelSetting:
         )
 
     def _grow(
-        self, states: IntArray, labels: IntArray, limit: int, deadline_s: float
+        self, states: IntArray, labels: IntArray, limit: int, meter: Meter
     ) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray] | None:
         """Place one more path after every label; what cannot beat the limit is left out.
 
-        None when time or memory does not suffice.
+        None when budget or memory does not suffice.
         """
         placed = self.states.placed(states)
         parts = []
@@ -188,7 +192,8 @@ class LabelSetting:
                 bounds = weighted(self._loads(after), self.weights, to_come, index)
                 kept = bounds < limit
                 total += int(kept.sum())
-                if total > MOST_LABELS or time.perf_counter() > deadline_s:
+                meter.spend(1 + len(parents) // LABELS_PER_EVALUATION)
+                if total > MOST_LABELS or meter.is_over:
                     return None
                 parts.append(
                     (
@@ -260,7 +265,7 @@ class LabelSetting:
         return to_come + last, index
 
     def _can_end(
-        self, states: IntArray, loads: IntArray, limit_ns: int, deadline_s: float
+        self, states: IntArray, loads: IntArray, limit_ns: int, meter: Meter
     ) -> NDArray[np.bool_]:
         """Labels that the order-free relaxation of their rest can end before the limit.
 
@@ -272,11 +277,11 @@ class LabelSetting:
             return result
         counts = np.array(self.shares.choices.counts)
         for state in present:
-            if time.perf_counter() > deadline_s:
+            if meter.is_over:
                 break
             some = np.flatnonzero(states == state)
             waiting = counts - self.states.placed(np.array([state]))[0]
-            result[some] = can_end(self.shares, waiting, loads[some], limit_ns)
+            result[some] = can_end(self.shares, waiting, loads[some], limit_ns, meter)
         return result
 
     def _sequence(self, history: list[tuple[IntArray, IntArray]], label: int) -> tuple[Pick, ...]:

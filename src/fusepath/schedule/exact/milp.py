@@ -7,28 +7,30 @@ needs the extra ``exact`` (highspy).
 from __future__ import annotations
 
 import math
-import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fusepath.errors import InputError
+from fusepath.schedule.budget import Budget
 from fusepath.schedule.exact.choices import choices_of
 from fusepath.schedule.minimizing_waiting import minimizing_waiting
 from fusepath.schedule.result import SolveResult, Status
 
 if TYPE_CHECKING:
+    from fusepath.schedule.budget import Meter
     from fusepath.schedule.exact.choices import Choices, Pick
     from fusepath.schedule.problem import Problem
     from fusepath.schedule.schedule import Schedule
 
 _TOLERANCE = 1e-6
 """Relative; what HiGHS calls feasible and optimal."""
+_MOST_NODES = 2**31 - 1
 _LARGEST = 1000.0
 """Times are scaled to about this, so that HiGHS's absolute tolerances suit them."""
 
 
-def milp(problem: Problem, *, time_limit_s: float = 60.0) -> SolveResult:
+def milp(problem: Problem, *, meter: Meter | None = None) -> SolveResult:
     """The optimum over all orders and cuts by branch and cut, or the best found and its bound.
 
     A binary variable says which class stands at a position of the order, at which cut; the
@@ -38,14 +40,14 @@ def milp(problem: Problem, *, time_limit_s: float = 60.0) -> SolveResult:
 
     Args:
         problem: the times.
-        time_limit_s: given to HiGHS.
+        meter: its seconds are given to HiGHS, its evaluations as nodes; a minute without.
 
     Raises:
         InputError: highspy is not installed; or paths can overtake each other (several edge
             workers, or links of their own before a limited number of workers), which positions
             in one order do not describe.
     """
-    started_s = time.perf_counter()
+    meter = meter or Budget(seconds=60.0).begin()
     if problem.edge_workers > 1 or (problem.edge_workers == 1 and not problem.shared_link):
         raise InputError(
             f"milp: paths can overtake each other with edge_workers={problem.edge_workers} and "
@@ -57,7 +59,7 @@ def milp(problem: Problem, *, time_limit_s: float = 60.0) -> SolveResult:
     if local is not None and local.makespan_ns < best.makespan_ns:
         best = local
     scale = _LARGEST / max(1, best.makespan_ns)
-    picks, end_bound = _solve(choices, scale, time_limit_s)
+    picks, end_bound = _solve(choices, scale, meter)
     if picks is not None:
         found = choices.schedule(picks)
         best = min(best, found, key=lambda schedule: schedule.makespan_ns)
@@ -69,14 +71,12 @@ def milp(problem: Problem, *, time_limit_s: float = 60.0) -> SolveResult:
         status=Status.OPTIMAL if bound_ns == best.makespan_ns else Status.FEASIBLE,
         schedule=best,
         lower_bound_ns=max(0, bound_ns),
-        seconds=time.perf_counter() - started_s,
+        seconds=meter.seconds,
         solver="milp",
     )
 
 
-def _solve(
-    choices: Choices, scale: float, time_limit_s: float
-) -> tuple[tuple[Pick, ...] | None, float]:
+def _solve(choices: Choices, scale: float, meter: Meter) -> tuple[tuple[Pick, ...] | None, float]:
     """A sequence (None when none was found) and a bound for the scaled end of the last path."""
     try:
         import highspy  # noqa: PLC0415 - an extra, and half a second to import
@@ -86,7 +86,10 @@ def _solve(
         ) from error
     model = _Model(choices, scale)
     solver = _quiet(highspy)
-    solver.setOptionValue("time_limit", time_limit_s)
+    if meter.seconds_left is not None:
+        solver.setOptionValue("time_limit", meter.seconds_left)
+    if meter.evaluations_left is not None:
+        solver.setOptionValue("mip_max_nodes", min(meter.evaluations_left, _MOST_NODES))
     solver.setOptionValue("threads", 1)
     solver.setOptionValue("random_seed", 0)
     solver.setOptionValue("mip_rel_gap", 0.0)
@@ -94,6 +97,7 @@ def _solve(
     solver.passModel(model.build(highspy))
     solver.run()
     info = solver.getInfo()
+    meter.spend(max(int(info.mip_node_count), 0))
     bound = info.mip_dual_bound if math.isfinite(info.mip_dual_bound) else 0.0
     values = np.array(solver.getSolution().col_value)
     if len(values) == 0 or not math.isfinite(info.objective_function_value):

@@ -13,7 +13,6 @@ Unit of all labels: 1/``servers`` ns, so that the load of several edge workers s
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fusepath.arrays import IntArray
+    from fusepath.schedule.budget import Meter
     from fusepath.schedule.exact.choices import Choices, Pick
 
 
@@ -40,6 +40,8 @@ _NEVER = 1 << 60
 _BLOCK = 1 << 16
 MOST_LABELS = 6_000_000
 """More at once would not fit into the memory of a small machine."""
+LABELS_PER_EVALUATION = 8
+"""Labels are worked on by the thousand."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +151,7 @@ class _Labels:
 
 
 def relax(
-    shares: Shares, limit_ns: int, *, width: int | None, deadline_s: float, most: int = 40
+    shares: Shares, limit_ns: int, *, width: int | None, meter: Meter, most: int = 40
 ) -> Relaxed:
     """Bound the time of the last path from below, over all choices of cuts.
 
@@ -157,7 +159,7 @@ def relax(
         shares: the loads.
         limit_ns: only what ends before this matters (the incumbent).
         width: keep at most so many labels per step; None keeps all.
-        deadline_s: `time.perf_counter` at which to stop.
+        meter: what may be spent.
         most: return at most so many solutions.
     """
     counts = shares.choices.counts
@@ -172,9 +174,7 @@ def relax(
     reached = 0
     labels = _Labels(flags=np.zeros(1, dtype=np.int64), sums=np.zeros((1, 3), dtype=np.int64))
     for step, kind in enumerate(kinds):
-        bounds = _grow(
-            labels, shares.tables[kind], shares.weights, to_come[step + 1], limit, deadline_s
-        )
+        bounds = _grow(labels, shares.tables[kind], shares.weights, to_come[step + 1], limit, meter)
         if bounds is None:
             return _stopped(shares, min(aside, reached))
         if len(bounds) == 0:
@@ -205,11 +205,11 @@ def _grow(
     weights: IntArray,
     to_come: IntArray,
     limit: int,
-    deadline_s: float,
+    meter: Meter,
 ) -> IntArray | None:
     """Extend every label by every choice of one more path; bounds of those within the limit.
 
-    None when time or memory does not suffice.
+    None when budget or memory does not suffice.
     """
     flags, sums, parents, rows, bits, bounds = [], [], [], [], [], []
     total = 0
@@ -222,7 +222,8 @@ def _grow(
             bound = weighted(new, weights, to_come, flag)
             kept = bound < limit
             total += int(kept.sum())
-            if total > MOST_LABELS or time.perf_counter() > deadline_s:
+            meter.spend(1 + len(new) // LABELS_PER_EVALUATION)
+            if total > MOST_LABELS or meter.is_over:
                 return None
             flags.append(flag[kept])
             sums.append(new[kept])
@@ -248,14 +249,19 @@ def weighted(sums: IntArray, weights: IntArray, to_come: IntArray, index: IntArr
     return best
 
 
-def can_end(shares: Shares, waiting: IntArray, loads: IntArray, limit_ns: int) -> NDArray[np.bool_]:
+def can_end(
+    shares: Shares, waiting: IntArray, loads: IntArray, limit_ns: int, meter: Meter
+) -> NDArray[np.bool_]:
     """Which loads the waiting paths can be added to with an end before the limit.
+
+    All of them where the budget ends before that is known.
 
     Args:
         shares: the loads of choices.
         waiting: paths of each class that are still to come, at least one.
         loads: what the machines have used up already, by label; (n, 3).
         limit_ns: an end at or after this does not count.
+        meter: what may be spent.
     """
     limit = limit_ns * shares.servers
     kinds = [kind for kind, count in enumerate(waiting.tolist()) for _ in range(count)]
@@ -275,6 +281,9 @@ def can_end(shares: Shares, waiting: IntArray, loads: IntArray, limit_ns: int) -
     for step, kind in enumerate(kinds):
         base, _, ending = shares.tables[kind]
         room = room + highest[kind]
+        meter.spend(1 + 2 * len(sums) * len(base) // LABELS_PER_EVALUATION)
+        if meter.is_over:
+            return np.ones(len(loads), dtype=bool)
         free = np.flatnonzero(flags == 0)
         grown = np.concatenate(
             [
@@ -290,6 +299,7 @@ def can_end(shares: Shares, waiting: IntArray, loads: IntArray, limit_ns: int) -
         kept = unbeaten(flags, np.maximum(sums, room))
         flags, sums = flags[kept], sums[kept]
     result = np.zeros(len(loads), dtype=bool)
+    meter.spend(len(loads))
     for label, load_so_far in enumerate(loads):
         result[label] = bool(((load_so_far + sums).max(axis=1) < limit).any())
     return result

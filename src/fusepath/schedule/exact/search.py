@@ -9,17 +9,17 @@ Four steps, each of which may settle it:
 4. label-setting over prefixes of the order (`labels`), bounded by the relaxation of the rest.
 
 Everything is in whole nanoseconds: "optimal" means that no schedule is one nanosecond faster.
-Without reaching its time limit a solve is deterministic.
+With a budget of evaluations a solve is deterministic.
 """
 
 from __future__ import annotations
 
-import time
 from itertools import product
 from math import factorial
 from typing import TYPE_CHECKING
 
 from fusepath.schedule.bounds import lower_bound_ns
+from fusepath.schedule.budget import Budget
 from fusepath.schedule.exact.choices import choices_of
 from fusepath.schedule.exact.labels import LabelSetting
 from fusepath.schedule.exact.order_free import relax, shares_of
@@ -30,20 +30,23 @@ from fusepath.schedule.result import SolveResult, Status
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from fusepath.schedule.budget import Meter
     from fusepath.schedule.exact.choices import Choices, Pick
     from fusepath.schedule.exact.order_free import Relaxed
     from fusepath.schedule.problem import Problem
     from fusepath.schedule.schedule import Schedule
 
+EXACT_BUDGET = Budget(evaluations=6_000_000)
+"""About a minute."""
 _BEAM = 150
 _SEARCH_BEAM = 400
 _MOST_SEQUENCES = 200_000
 
 
 def exact(
-    problem: Problem, *, time_limit_s: float = 60.0, incumbent: Schedule | None = None
+    problem: Problem, *, meter: Meter | None = None, incumbent: Schedule | None = None
 ) -> SolveResult:
-    """The optimum over all orders and cuts, or the best found and a bound when time runs out.
+    """The optimum over all orders and cuts, or the best found and a bound when the budget ends.
 
     Proves the optimum for a shared link with any number of edge workers, and for links of their
     own with unlimited edge workers. For links of their own before a limited number of workers,
@@ -51,11 +54,11 @@ def exact(
 
     Args:
         problem: the times.
-        time_limit_s: after so many seconds the best so far is returned.
+        meter: what may be spent; then the best so far is returned. `EXACT_BUDGET` without.
         incumbent: a schedule of the problem to start from.
     """
-    started_s = time.perf_counter()
-    solve = _Solve(problem, started_s + time_limit_s)
+    meter = meter or EXACT_BUDGET.begin()
+    solve = _Solve(problem, meter)
     for schedule in _simple_schedules(problem, solve.choices):
         solve.offer(schedule)
     if incumbent is not None:
@@ -67,15 +70,15 @@ def exact(
         status=Status.OPTIMAL if bound_ns == solve.best.makespan_ns else Status.FEASIBLE,
         schedule=solve.best,
         lower_bound_ns=bound_ns,
-        seconds=time.perf_counter() - started_s,
+        seconds=meter.seconds,
         solver="exact",
     )
 
 
 class _Solve:
-    def __init__(self, problem: Problem, deadline_s: float) -> None:
+    def __init__(self, problem: Problem, meter: Meter) -> None:
         self.problem = problem
-        self.deadline_s = deadline_s
+        self.meter = meter
         self.choices = choices_of(problem)
         self.best: Schedule | None = None
         self.bound_ns = lower_bound_ns(problem)
@@ -108,7 +111,7 @@ class _Solve:
             return
         shares = shares_of(self.choices)
         for width in (_BEAM, None):
-            relaxed = relax(shares, self.limit_ns, width=width, deadline_s=self.deadline_s)
+            relaxed = relax(shares, self.limit_ns, width=width, meter=self.meter)
             self.learn(relaxed.lower_bound)
             self._order(relaxed)
             if self.settled:
@@ -121,7 +124,7 @@ class _Solve:
             found = search.run(
                 self.limit_ns,
                 width=width,
-                deadline_s=self.deadline_s,
+                meter=self.meter,
                 look_ahead=width is None,
             )
             if found.end_ns is not None:
@@ -132,8 +135,9 @@ class _Solve:
 
     def _order(self, relaxed: Relaxed) -> None:
         for solution in relaxed.solutions:
-            if time.perf_counter() > self.deadline_s or self.settled:
+            if self.meter.is_over or self.settled:
                 return
+            self.meter.spend(self.problem.paths**2)  # moves of single paths
             self.offer(self.choices.schedule(good_order(self.choices, solution)))
 
     def _enumerate(self) -> None:
@@ -141,8 +145,9 @@ class _Solve:
         if _sequence_count(self.choices) > _MOST_SEQUENCES:
             return
         for sequence in _sequences(self.choices):
-            if time.perf_counter() > self.deadline_s:
+            if self.meter.is_over:
                 return
+            self.meter.spend(self.problem.paths)
             self.offer(self.choices.schedule(sequence))
         assert self.best is not None
         self.bound_ns = self.best.makespan_ns

@@ -11,6 +11,7 @@ import numpy as np
 
 from fusepath.cost import StripCosts, strip_costs
 from fusepath.errors import GeometryError
+from fusepath.plan.families.quick_bounds import WEIGHTS
 from fusepath.plan.limits.constraints import NO_CONSTRAINTS
 from fusepath.plan.limits.memory import weight_bytes
 from fusepath.plan.limits.usage import StripUsage
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
     from fusepath.arrays import BoolArray, FloatArray, IntArray
     from fusepath.plan.limits.constraints import Constraints
     from fusepath.plan.setting import Setting
+    from fusepath.schedule.budget import Meter
     from fusepath.tiling import Segment
 
 
+_LAYER_EVALUATIONS = 40
+"""What the costs of a fused layer are worth, by layer of the network before it."""
 _MARKS = 32
 """Strips into which the first search cuts the input."""
 _LAST_ROWS = 6
@@ -194,20 +198,40 @@ class Layer:
         return over + (0.0 if most is None else max(arrangement.paths / most - 1, 0.0))
 
 
-def layers_of(setting: Setting, tau: int | None, constraints: Constraints) -> Iterator[Layer]:
-    """All fused layers that can be cut into strips, or the one that is asked for.
+def layers_of(
+    setting: Setting, tau: int | None, constraints: Constraints, meter: Meter
+) -> Iterator[Layer]:
+    """Fused layers that can be cut into strips, the most promising first, as the budget goes.
+
+    Or the one that is asked for.
 
     Raises:
         GeometryError: the one that is asked for cannot.
     """
     first = max(constraints.keep_on_device, 1)  # what follows the fused layer runs on the edge
-    taus = [tau] if tau is not None else range(first, setting.graph.tileable_layers + 1)
-    for at in taus:
+    taus = range(first, setting.graph.tileable_layers + 1)
+    for at in [tau] if tau is not None else _by_promise(setting, taus):
+        if meter.is_over:
+            return
+        meter.spend(_LAYER_EVALUATIONS * at)
         try:
             yield layer_of(setting, at, constraints)
         except GeometryError:
             if tau is not None:
                 raise
+
+
+def _by_promise(setting: Setting, taus: Sequence[int]) -> list[int]:
+    """Fused layers in the order of a bound that needs none of their costs, on whole maps."""
+    problem = setting.whole_problem()
+    times = np.stack([problem.device_ns[0], problem.link_ns[0], problem.edge_ns[0]])
+    promised: dict[int, float] = {}
+    for tau in taus:
+        loads = times[:, : tau + 1].astype(np.float64)
+        behind_ns = times[2, tau]
+        loads[2] -= behind_ns
+        promised[tau] = float((WEIGHTS @ loads).min(axis=1).max()) + float(behind_ns)
+    return sorted(taus, key=lambda tau: promised[tau])
 
 
 def layer_of(setting: Setting, tau: int, constraints: Constraints) -> Layer:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,14 +14,17 @@ from fusepath.plan.families.strips.layer import spread
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from fusepath.arrays import FloatArray
+    from fusepath.arrays import FloatArray, IntArray
     from fusepath.plan.families.strips.layer import Layer
+    from fusepath.schedule.budget import Meter
 
 
 _EDGES = 24
 """Places where a segment may end."""
 _EDGES_OF_THREE = 12
 _SHORT_LIST = 16
+_CHOICES_PER_EVALUATION = 2
+_MAPS_PER_EVALUATION = 20
 _WORTH_REFINING = 1.15
 
 
@@ -37,29 +39,25 @@ class Outline:
     """Fused rows where segments end; the last is the height."""
 
 
-def short_list(layers: Mapping[int, Layer], until_s: float) -> tuple[list[Outline], int]:
+def short_list(layers: Mapping[int, Layer], meter: Meter) -> tuple[list[Outline], int]:
     """Candidates that are worth refining, and how many were looked at.
 
     Args:
         layers: by ``tau``, the most promising first.
-        until_s: when to look at no more.
+        meter: what may be spent.
     """
     short: list[Outline] = []
     evaluated = 0
     best_s = math.inf
     for layer in layers.values():
-        if short and time.perf_counter() >= until_s:
-            break
-        for candidate in _pairs(layer, lambda: best_s):  # noqa: B023 - read at once
+        for candidate in _pairs(layer, lambda: best_s, meter):  # noqa: B023 - read at once
             evaluated += 1
             if candidate.makespan_s < best_s * _WORTH_REFINING:
                 short.append(candidate)
                 best_s = min(best_s, candidate.makespan_s)
     short = _diverse(short)
     for candidate in tuple(short[:2]):
-        if time.perf_counter() >= until_s:
-            break
-        triples = list(_with_third(layers[candidate.tau], candidate))
+        triples = list(_with_third(layers[candidate.tau], candidate, meter))
         evaluated += len(triples)
         better = [item for item in triples if item.makespan_s < candidate.makespan_s]
         short += sorted(better, key=lambda item: item.makespan_s)[:2]
@@ -77,7 +75,7 @@ def _diverse(candidates: Sequence[Outline]) -> list[Outline]:
     return list(best.values())[:_SHORT_LIST]
 
 
-def _pairs(layer: Layer, best_s: Callable[[], float]) -> Iterator[Outline]:
+def _pairs(layer: Layer, best_s: Callable[[], float], meter: Meter) -> Iterator[Outline]:
     """Two segments (one, where the other is empty): the best sizes of every pair of cuts."""
     edges = spread(layer.height, _EDGES)
     bounds_s = layer.pair_bounds_s
@@ -86,14 +84,17 @@ def _pairs(layer: Layer, best_s: Callable[[], float]) -> Iterator[Outline]:
     bottom = np.full_like(edges, layer.height)
     for flat in np.argsort(bounds_s, axis=None):
         above, below = (int(at) + 1 for at in divmod(int(flat), bounds_s.shape[1]))
-        if bounds_s[above - 1, below - 1] >= best_s():
+        if meter.is_over or bounds_s[above - 1, below - 1] >= best_s():
             return
         if not {above, below} <= layer.allowed_cuts:
             continue
         resume = max(above, below)
+        meter.spend(len(edges) // _CHOICES_PER_EVALUATION)
         if above not in first:
+            meter.spend(_batch(layer, edges))
             first[above] = layer.strips_of(above, None, edges, None)
         if (below, resume) not in second:
+            meter.spend(_batch(layer, edges))
             second[below, resume] = layer.strips_of(below, edges, bottom, resume)
         times = layer.chained_s([first[above], second[below, resume]])
         if layer.constraints:
@@ -105,7 +106,12 @@ def _pairs(layer: Layer, best_s: Callable[[], float]) -> Iterator[Outline]:
         yield _candidate(layer, float(times[at]), (above, below), (int(edges[at]), layer.height))
 
 
-def _with_third(layer: Layer, best: Outline) -> Iterator[Outline]:
+def _batch(layer: Layer, choices: IntArray) -> int:
+    """What strips of so many choices are worth: they are worked out map by map."""
+    return 1 + len(choices) * len(layer.costs.maps) // _MAPS_PER_EVALUATION
+
+
+def _with_third(layer: Layer, best: Outline, meter: Meter) -> Iterator[Outline]:
     """A third segment with any cut, put anywhere into the order of two."""
     edges = spread(layer.height, _EDGES_OF_THREE)
     pairs = np.array(list(itertools.combinations_with_replacement(edges, 2)))
@@ -113,6 +119,9 @@ def _with_third(layer: Layer, best: Outline) -> Iterator[Outline]:
     two = best.cuts if len(best.cuts) == 2 else (best.cuts[0], best.cuts[0])
     for cut in sorted(layer.allowed_cuts):
         for at in range(3):
+            if meter.is_over:
+                return
+            meter.spend(len(pairs) // _CHOICES_PER_EVALUATION + 3 * _batch(layer, pairs))
             cuts = (*two[:at], cut, *two[at:])
             segments = (
                 (cuts[0], None, pairs[:, 0], None),

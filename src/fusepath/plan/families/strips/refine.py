@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,10 +16,14 @@ if TYPE_CHECKING:
 
     from fusepath.plan.families.strips.layer import Layer
     from fusepath.plan.families.strips.outlines import Outline
+    from fusepath.schedule.budget import Meter
 
 
 _STEPS = (-8, -4, -2, -1, 1, 2, 4, 8)
 """Fused rows by which the end of a segment is moved."""
+_TRY_EVALUATIONS = 20
+_MAPS_PER_EVALUATION = 64
+_USAGE_EVALUATIONS = 50
 _SHORT_STEPS = (-2, -1, 1, 2)
 _STRIP_COUNTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96)
 
@@ -40,54 +43,71 @@ class Refined:
     tried: int
 
 
-def refine(layer: Layer, candidate: Outline, *, until_s: float) -> Refined:
+def refine(layer: Layer, candidate: Outline, meter: Meter) -> Refined:
     """Numbers of strips and exact sizes, fixed costs included: one at a time, then two.
 
-    To exceed the constraints less is better than anything else.
+    To exceed the constraints less is better than anything else. The first try is made whatever the
+    budget; when that ends, the best of what has been tried is returned.
     """
-    cuts = candidate.cuts
+    tries = _Tries(layer, candidate.cuts, meter)
     edges = list(candidate.edges)
     counts: list[Counts] = [(8, 2)] * len(edges)
-    tried = 0
-    best: tuple[float, float] | None = None
-
-    def improves(edges: Sequence[int], counts: Sequence[Counts]) -> bool:
-        nonlocal tried, best
-        tried += 1
-        segments = _segments(layer, cuts, edges, counts)
-        time_s = makespan_of(layer, segments)
-        if best is not None and best[0] == 0 and not time_s < best[1] * (1 - 1e-6):
-            return False
-        excess = layer.excess(segments)
-        if best is not None and (excess, time_s) >= (best[0], best[1] * (1 - 1e-6)):
-            return False
-        best = excess, time_s
-        return True
-
-    improved = improves(edges, counts)
-    while improved and time.perf_counter() < until_s:
+    improved = tries.improve(edges, counts)
+    while improved and not meter.is_over:
         improved = False
         for index in range(len(counts)):
             for other in _other_counts(counts, index):
-                if improves(edges, other):
+                if tries.improve(edges, other):
                     counts, improved = other, True
         for index in range(len(edges) - 1):
             for moved in _moved(edges, index, _STEPS):
-                if improves(moved, counts):
+                if tries.improve(moved, counts):
                     edges, improved = moved, True
         if not improved:
             for moved, other in _both_changed(edges, counts):
-                if improves(moved, other):
+                if tries.improve(moved, other):
                     edges, counts, improved = moved, other, True
                     break
-    assert best is not None  # the first try improves on nothing
+    assert tries.best is not None  # the first try improves on nothing
     return Refined(
         tau=candidate.tau,
-        segments=_segments(layer, cuts, edges, counts),
-        excess=best[0],
-        makespan_s=best[1],
-        tried=tried,
+        segments=_segments(layer, candidate.cuts, edges, counts),
+        excess=tries.best[0],
+        makespan_s=tries.best[1],
+        tried=tries.tried,
     )
+
+
+@dataclass(slots=True)
+class _Tries:
+    """The best that was tried so far: its excess over the constraints, and its makespan."""
+
+    layer: Layer
+    cuts: tuple[int, ...]
+    meter: Meter
+    best: tuple[float, float] | None = None
+    tried: int = 0
+
+    def improve(self, edges: Sequence[int], counts: Sequence[Counts]) -> bool:
+        """Whether these are better than the best so far; they are kept if so."""
+        best = self.best
+        if best is not None and self.meter.is_over:
+            return False
+        self.tried += 1
+        segments = _segments(self.layer, self.cuts, edges, counts)
+        strips = sum(len(item.strips) for item in segments)
+        maps = len(self.layer.costs.maps)
+        self.meter.spend(_TRY_EVALUATIONS + strips * maps // _MAPS_PER_EVALUATION)
+        time_s = makespan_of(self.layer, segments)
+        if best is not None and best[0] == 0 and not time_s < best[1] * (1 - 1e-6):
+            return False
+        if self.layer.constraints:
+            self.meter.spend(_USAGE_EVALUATIONS + strips * len(self.cuts))
+        excess = self.layer.excess(segments)
+        if best is not None and (excess, time_s) >= (best[0], best[1] * (1 - 1e-6)):
+            return False
+        self.best = excess, time_s
+        return True
 
 
 def _other_counts(counts: Sequence[Counts], index: int) -> Iterator[list[Counts]]:

@@ -1,16 +1,15 @@
-"""Stream: the best strips that are found within a time limit."""
+"""Stream: the best strips that are found within a budget."""
 
 from __future__ import annotations
 
-import math
-import time
 from typing import TYPE_CHECKING
 
-from fusepath.errors import InfeasibleError, InputError
+from fusepath.errors import InfeasibleError, InputError, UndecidedError
 from fusepath.plan.candidate import Candidate, ranked
 from fusepath.plan.families.strips.layer import layers_of, problem_of
 from fusepath.plan.families.strips.outlines import short_list
 from fusepath.plan.families.strips.refine import Refined, refine
+from fusepath.plan.limits.constraints import PATHS, Shortfall
 from fusepath.plan.limits.usage import StripUsage
 from fusepath.schedule.schedule import evaluate
 from fusepath.tiling import Strips
@@ -20,15 +19,16 @@ if TYPE_CHECKING:
 
     from fusepath.plan.families.strips.layer import Layer
     from fusepath.plan.limits.constraints import Constraints
-    from fusepath.plan.request import PlanRequest
+    from fusepath.plan.search import Search
     from fusepath.plan.setting import Setting
     from fusepath.tiling import Segment
 
 
-_MEMORY_LIMIT_S = 5.0
+_TO_PREPARE, _TO_OUTLINE = 0.4, 0.5
+"""Shares of what is left of a budget: the rest is for numbers of strips and exact sizes."""
 
 
-def search_stream(setting: Setting, search: PlanRequest) -> Candidate:
+def search_stream(setting: Setting, search: Search) -> Candidate:
     """Strips of rows that reuse their halos, in one to three segments.
 
     Two cuts are searched for every fused layer, best bound first, and dropped when their bound
@@ -36,47 +36,43 @@ def search_stream(setting: Setting, search: PlanRequest) -> Candidate:
     without halos. Around the best few, a third segment is tried, then the numbers of strips. Of
     constraints, the first search knows what does not depend on the numbers of strips.
 
-    When the time limit is over, the best of what has been tried is refined, and no more; once more
-    as long, until something keeps to the constraints. Without one, the search takes as long as it
-    takes, but for a limit on memory, which has one of its own.
+    Fused layers are looked at in the order of a bound that costs nothing; a part of the budget is
+    kept for refining the best of what has been tried.
 
     Raises:
         InputError: a grid was asked for.
         GeometryError: the fused layer that was asked for cannot be cut into strips.
         InfeasibleError: no fused layer can be cut into strips, or none of them was found to keep
             to the constraints.
+        UndecidedError: the budget ended before any was found.
     """
-    if search.grid is not None:
-        raise InputError("stream chooses its own strips: leave out --grid")
-    constraints, time_limit_s = search.constraints, search.time_limit_s
-    if time_limit_s is None:
-        # How much memory strips take is slow to count.
-        counts_memory = constraints.device_memory_bytes is not None
-        time_limit_s = _MEMORY_LIMIT_S if counts_memory else math.inf
-    until_s = time.perf_counter() + time_limit_s
-    last_s = until_s + time_limit_s
+    if search.request.grid is not None:
+        raise InputError("stream chooses its own strips: leave out grid")
+    constraints, meter = search.request.constraints, search.meter
     layers = sorted(
-        layers_of(setting, search.tau, constraints),
+        layers_of(setting, search.request.tau, constraints, meter.part(share=_TO_PREPARE)),
         key=lambda layer: float(layer.pair_bounds_s.min()),
     )
     by_tau = {layer.rows.tau: layer for layer in layers}
-    short, evaluated = short_list(by_tau, until_s)
+    short, evaluated = short_list(by_tau, meter.part(share=_TO_OUTLINE))
     refined: list[Refined] = []
     keeping: list[Refined] = []
     for candidate in short:
-        now_s = time.perf_counter()
-        if refined and now_s >= (until_s if len(keeping) >= search.top else last_s):
+        if refined and meter.is_over:
             break
-        result = refine(by_tau[candidate.tau], candidate, until_s=last_s)
+        result = refine(by_tau[candidate.tau], candidate, meter)
         refined.append(result)
         evaluated += result.tried
         if result.excess == 0:
             keeping.append(result)
     if not keeping:
+        if meter.cut_short:
+            raise UndecidedError("the budget ended before strips were found; give more evaluations")
         raise _nothing_keeps(setting, constraints, refined)
     keeping.sort(key=lambda item: item.makespan_s)
-    found = (_found(by_tau[item.tau], item.segments, evaluated) for item in keeping[: search.top])
-    return ranked(found, search.top)
+    top = search.request.top
+    found = (_found(by_tau[item.tau], item.segments, evaluated) for item in keeping[:top])
+    return ranked(found, top)
 
 
 def _found(layer: Layer, segments: tuple[Segment, ...], evaluated: int) -> Candidate:
@@ -100,9 +96,10 @@ def _nothing_keeps(
     closest = min(refined, key=lambda item: item.excess)
     arrangement = Strips(tau=closest.tau, segments=closest.segments)
     demand = StripUsage(setting.graph, setting.convention, arrangement)
-    needs = [str(item) for item in constraints.shortfalls(demand)]
-    if not constraints.allows_paths(arrangement.paths):
-        needs.append(f"{arrangement.paths} strips, but --max-paths allows {constraints.max_paths}")
+    short = list(constraints.shortfalls(demand))
+    strips = arrangement.paths
+    if constraints.max_paths is not None and strips > constraints.max_paths:
+        short.append(Shortfall(PATHS, strips, constraints.max_paths))
     return InfeasibleError(
-        f"{message}; the closest (tau {closest.tau}) needs {' and '.join(needs)}"
+        f"{message}; the closest (tau {closest.tau}) needs {' and '.join(map(str, short))}", short
     )

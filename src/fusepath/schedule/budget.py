@@ -1,0 +1,120 @@
+"""How much a search may look at: evaluations, which no clock counts, and seconds as a cap.
+
+An *evaluation* is one path scheduled once, or one choice of a batch looked at. What costs more than
+that spends more: so many evaluations that they grow with the time which the work takes, whatever
+the machine. A search that is given evaluations alone finds the same on a busy machine as on an idle
+one, and on any machine; seconds keep it from taking too long.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_Number = TypeVar("_Number", int, float)
+
+
+class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a search may spend; None limits nothing."""
+
+    evaluations: int | None = None
+    seconds: float | None = None
+    """What is found depends on how busy the machine is where this ends a search."""
+
+    def __post_init__(self) -> None:
+        if self.evaluations is not None and self.evaluations < 0:
+            raise ValueError(f"a budget of {self.evaluations} evaluations is below zero")
+        if self.seconds is not None and not self.seconds >= 0:
+            raise ValueError(f"a budget of {self.seconds} seconds is below zero")
+
+    def begin(self, *, clock: Callable[[], float] | None = None) -> Meter:
+        """Start to count, from now on."""
+        return Meter(self, clock=clock or time.perf_counter)
+
+
+class Meter:
+    """What has been spent of a budget: the only clock that searches read.
+
+    Every loop asks `is_over` and says what it spends. Not for use by several threads at once.
+    """
+
+    def __init__(
+        self, budget: Budget, *, clock: Callable[[], float], parent: Meter | None = None
+    ) -> None:
+        self._clock, self._parent = clock, parent
+        self._begun_s = clock()
+        self._most = math.inf if budget.evaluations is None else budget.evaluations
+        self._until_s = None if budget.seconds is None else self._begun_s + budget.seconds
+        self.spent = 0
+        """Evaluations."""
+        self.cut_short = False
+        """Whether somebody was told that the budget is over, and so may have left something out."""
+
+    def spend(self, evaluations: int = 1) -> None:
+        """Count what was looked at."""
+        self.spent += evaluations
+        if self._parent is not None:
+            self._parent.spend(evaluations)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more should be looked at."""
+        over = (
+            self.spent >= self._most
+            or (self._until_s is not None and self._clock() >= self._until_s)
+            or (self._parent is not None and self._parent.is_over)
+        )
+        if over:
+            self.leave_out()
+        return over
+
+    def leave_out(self) -> None:
+        """Note that something may have been left out, here and above."""
+        self.cut_short = True
+        if self._parent is not None:
+            self._parent.leave_out()
+
+    def part(self, *, evaluations: int | None = None, share: float = 1.0) -> Meter:
+        """A budget of its own within what is left of this one, which it spends as well.
+
+        Args:
+            evaluations: at most so many; None for as many as are left.
+            share: of the evaluations, and of the seconds, that are left.
+        """
+        left, seconds_left = self.evaluations_left, self.seconds_left
+        mine = None if left is None else int(share * left)
+        budget = Budget(
+            evaluations=_least(evaluations, mine),
+            seconds=None if seconds_left is None else share * seconds_left,
+        )
+        return Meter(budget, clock=self._clock, parent=self)
+
+    @property
+    def evaluations_left(self) -> int | None:
+        """Of the evaluations; None where they are not limited."""
+        own = None if self._most == math.inf else max(int(self._most) - self.spent, 0)
+        above = self._parent.evaluations_left if self._parent is not None else None
+        return _least(own, above)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been counting."""
+        return self._clock() - self._begun_s
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Of the cap; None without one."""
+        own = None if self._until_s is None else max(self._until_s - self._clock(), 0.0)
+        above = self._parent.seconds_left if self._parent is not None else None
+        return _least(own, above)
+
+
+def _least(*limits: _Number | None) -> _Number | None:
+    """The strictest of several limits; None limits nothing."""
+    return min((limit for limit in limits if limit is not None), default=None)

@@ -6,6 +6,7 @@ import ast
 import importlib
 import json
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -128,3 +129,30 @@ def test_nothing_is_ever_unpickled_evaluated_or_handed_to_a_shell(path):
 def test_every_module_says_what_it_is():
     for path in modules():
         assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path
+
+
+def test_searches_read_one_clock():
+    """What is found must not depend on how busy a machine is, but by the cap of a budget."""
+    clocks = {"perf_counter", "monotonic", "time", "process_time", "thread_time"}
+    found = [
+        (path.relative_to(SOURCES).as_posix(), node.attr)
+        for package in ("plan", "schedule")
+        for path in (SOURCES / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "time"
+        and node.attr.removesuffix("_ns") in clocks
+    ]
+
+    assert found == [("schedule/budget.py", "perf_counter")]
+
+
+def test_only_the_command_line_names_its_options():
+    """Messages of the library name parameters, which Python programs have as well."""
+    for path in modules():
+        if path.is_relative_to(SOURCES / "cli"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert not re.search(r"--[a-z]", node.value), f"{path}:{node.lineno}"

@@ -94,7 +94,12 @@ def test_chosen_sizes_are_never_worse_than_equal_ones(squeezenet, algorithm):
     equal = planned(squeezenet, algorithm, tau=14, grid=Grid(3, 2))
 
     chosen = planned(
-        squeezenet, algorithm, tau=14, grid=Grid(3, 2), unequal=True, budget=Budget(seconds=0.5)
+        squeezenet,
+        algorithm,
+        tau=14,
+        grid=Grid(3, 2),
+        unequal=True,
+        budget=Budget(evaluations=20_000),
     )
 
     assert chosen.lower_bound_s <= chosen.makespan_s <= equal.makespan_s
@@ -109,7 +114,7 @@ def test_a_middle_tile_is_worth_making_smaller(squeezenet):
     """Sizes are not decoration: MW gains a quarter by them where equal tiles gain nothing."""
     equal = planned(squeezenet, "mw")
 
-    chosen = planned(squeezenet, "mw", unequal=True, budget=UNLIMITED)
+    chosen = planned(squeezenet, "mw", unequal=True, budget=Budget(evaluations=300_000))
 
     assert chosen.sizes is not None
     assert chosen.makespan_s < 0.9 * equal.makespan_s

@@ -7,7 +7,7 @@ DEV_READY := $(VENV)/.dev-ready
 GRPC_TOOLS := .cache/grpc-tools
 WIRE := src/fusepath/remote/wire
 
-.PHONY: demo test check slow proto bench-plan bench-codec bench-system clean
+.PHONY: demo test check slow proto bench-plan bench-codec bench-session bench-system clean
 
 demo: $(READY)  ## an edge server, a slow link and a weak device on this machine
 	$(BIN)/fusepath demo
@@ -30,6 +30,9 @@ bench-plan: $(READY)  ## gains and gaps of the planners over networks, machines 
 
 bench-system: $(DEV_READY)  ## every plan and three peers between two network namespaces; needs root
 	$(BIN)/python -m benchmarks.system
+
+bench-session: $(DEV_READY)  ## what a session costs an application; some minutes
+	$(BIN)/python -m benchmarks.session
 
 bench-codec: $(DEV_READY)  ## what lossless codecs save on real tensors, and what they take
 	$(BIN)/python benchmarks/codec.py

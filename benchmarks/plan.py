@@ -25,6 +25,7 @@ from rich.table import Table
 from fusepath.cost import RUNTIME, ComputeRate, parse_link
 from fusepath.onnx_io import load_model
 from fusepath.plan import Plan, PlanRequest, Setting, make_plan
+from fusepath.tiling import Strips
 
 NETWORKS = ("alexnet", "squeezenet", "tiny-yolov2", "yolov2", "resnet18", "vgg16")
 DEVICES_GFLOP_PER_S = (2, 10, 50)
@@ -77,9 +78,9 @@ def measure(network: str, device: int, edge: int, link: float, setting: Setting)
 
 
 def winner(plan: Plan) -> str:
-    if plan.segments:
+    if isinstance(plan.arrangement, Strips):
         return "stream"
-    return "single cut" if plan.is_whole else "tiles"
+    return "tiles" if plan.arrangement.is_split else "single cut"
 
 
 def write(rows: list[dict]) -> None:

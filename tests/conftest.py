@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before tests import ONNX Runtime themselves
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from fusepath.cost import RUNTIME, ComputeRate, Link
-from fusepath.plan import InputFormat, ModelReference, Plan
+from fusepath.plan import (
+    InputFormat,
+    ModelReference,
+    Plan,
+    Prediction,
+    Provenance,
+    Recipe,
+    check_plan,
+)
 from fusepath.remote import messages
 from fusepath.runtime.device_share import DeviceShare
 from fusepath.runtime.edge_share import EdgeShare
+from fusepath.tiling import Grid, Strips, Tiles, Whole
 from fusepath.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -20,6 +30,7 @@ if TYPE_CHECKING:
 
     from fusepath.graph import ModelGraph
     from fusepath.onnx_io import Model
+    from fusepath.tiling import Arrangement, Segment, TileSizes
 
 AS_THEY_ARE = InputFormat(mean=(0.0,), std=(1.0,))
 """Pixels become floats and stay the integers they are."""
@@ -39,12 +50,12 @@ def plan_of(
 
     Args:
         model: what it is for.
-        tau: fused layer; the whole depth if not given.
-        grid: rows and columns.
+        tau: fused layer; the whole depth if not given, which, as one path, is the unsplit network.
+        grid: rows and columns of equal tiles.
         cuts: repeated over the paths as often as needed.
         order: 1-based; row by row if not given.
         form: how the image travels.
-        others: further fields of the plan.
+        others: as of `hand_made`.
     """
     return hand_made(
         model.graph,
@@ -66,35 +77,83 @@ def hand_made(
     cuts: Sequence[int],
     order: Sequence[int] | None = None,
     source: str = "",
+    sizes: TileSizes | None = None,
+    segments: tuple[Segment, ...] = (),
     **others: Any,
 ) -> Plan:
-    """`plan_of` for a network without a model file."""
-    paths = grid[0] * grid[1]
-    fields = {
-        "fusepath_version": "test",
+    """`plan_of` for a network without a model file.
+
+    Args:
+        graph: what it is for.
+        tau: fused layer.
+        grid: rows and columns of equal tiles.
+        cuts: repeated over the paths as often as needed; those of segments are their own.
+        order: 1-based.
+        source: where the model is.
+        sizes: of tiles that are not equal.
+        segments: of strips.
+        others: further fields of the plan, its recipe or its prediction.
+    """
+    arrangement = arranged(graph, tau=tau, grid=grid, sizes=sizes, segments=segments)
+    paths = arrangement.paths
+    compression = others.pop("compression", {})
+    recipe = {
         "model": ModelReference(
             name=graph.name, sha256=graph.sha256, source=source, input_shape=graph.input.shape
         ),
-        "algorithm": "by hand",
-        "convention": RUNTIME,
-        "device": ComputeRate(1e9),
-        "edge": ComputeRate(1e9),
-        "link": Link(up_bytes_per_s=1e6, down_bytes_per_s=1e6),
         "input": AS_THEY_ARE,
-        "tau": tau,
-        "grid": grid,
+        "arrangement": arrangement,
         "order": tuple(order) if order is not None else tuple(range(1, paths + 1)),
-        "cuts": tuple(cuts[path % len(cuts)] for path in range(paths)),
+        "cuts": arrangement.cuts_of(tuple(cuts[path % len(cuts)] for path in range(paths))),
+        "codecs": {name: item.codec for name, item in compression.items()},
+    }
+    prediction = {
         "makespan_s": 0.0,
         "lower_bound_s": 0.0,
         "device_macs": 0,
         "edge_macs": 0,
         "up_bytes": 0,
-        "plans_evaluated": 0,
-        "search_s": 0.0,
         "timeline": Timeline(spans=()),
     }
+    for fields in (recipe, prediction):
+        fields |= {name: others.pop(name) for name in fields if name in others}
+    fields = {
+        "recipe": Recipe(**recipe),
+        "device": ComputeRate(1e9),
+        "edge": ComputeRate(1e9),
+        "link": Link(up_bytes_per_s=1e6, down_bytes_per_s=1e6),
+        "convention": RUNTIME,
+        "compression": compression,
+        "prediction": Prediction(**prediction),
+        "provenance": Provenance(
+            fusepath_version="test", algorithm="by hand", plans_evaluated=0, search_s=0.0
+        ),
+    }
     return Plan(**(fields | others))
+
+
+def arranged(
+    graph: ModelGraph,
+    *,
+    tau: int,
+    grid: tuple[int, int],
+    sizes: TileSizes | None = None,
+    segments: tuple[Segment, ...] = (),
+) -> Arrangement:
+    """Strips, unequal tiles, the unsplit network or equal tiles, whichever is described."""
+    if segments:
+        return Strips(tau=tau, segments=segments)
+    if sizes is not None:
+        return Tiles.of(tau, sizes)
+    if grid == (1, 1) and tau == graph.depth:
+        return Whole(layers=graph.depth)
+    return Tiles.even(graph, tau, Grid(*grid))
+
+
+def with_recipe(plan: Plan, **changes: Any) -> Plan:
+    """A plan that does something else, and says of itself what it said before."""
+    recipe = msgspec.structs.replace(plan.recipe, **changes)
+    return msgspec.structs.replace(plan, recipe=recipe)
 
 
 class Carried(NamedTuple):
@@ -109,8 +168,8 @@ class Carried(NamedTuple):
 
 def carry_out(model: Model, plan: Plan, image: NDArray[Any]) -> Carried:
     """Run a plan in this process; every piece is encoded, checked and decoded as on the wire."""
-    plan.check(model.graph)
-    device, edge = DeviceShare(model, plan), EdgeShare(model, plan)
+    check_plan(plan, model.graph)
+    device, edge = DeviceShare(model, plan.recipe), EdgeShare(model, plan.recipe)
     fused = edge.new_fused()
     parts = {}
     up_bytes = 0

@@ -10,11 +10,18 @@ from fusepath.schedule import Problem
 
 @st.composite
 def problems(
-    draw, *, max_paths: int = 4, max_cuts: int = 4, largest: int = 9, in_parts: bool = False
+    draw,
+    *,
+    max_paths: int = 4,
+    max_cuts: int = 4,
+    largest: int = 9,
+    in_parts: bool = False,
+    chained: bool = False,
 ) -> Problem:
     """Any mix of shared or own links, workers, delays, tails, and times that may be zero.
 
-    With ``in_parts``, every path returns a part of the result.
+    With ``in_parts``, every path returns a part of the result; with ``chained``, every path goes on
+    from the one before.
     """
     paths = draw(st.integers(1, max_paths))
     cuts = draw(st.integers(1, max_cuts))
@@ -35,4 +42,5 @@ def problems(
         delay_ns=draw(st.sampled_from([0, 0, 2])),
         edge_workers=draw(st.sampled_from([1, 1, 0, 2, 3])),
         shared_link=draw(st.sampled_from([True, True, False])),
+        chained=chained,
     )

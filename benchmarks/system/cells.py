@@ -86,7 +86,7 @@ class Entry:
     @property
     def does(self) -> tuple[object, ...]:
         """Entries of which this is equal do the same."""
-        return (*self.plan.arrangement, self.overlaps)
+        return self.plan.recipe_sha256, self.overlaps
 
 
 def entries(raw: Setting, floats: Setting, *, source: str) -> list[Entry]:
@@ -106,7 +106,7 @@ def entries(raw: Setting, floats: Setting, *, source: str) -> list[Entry]:
         except (NoPlanError, UnsupportedOperatorError):
             continue  # this network cannot be tiled so
         found.append(Entry(name=name, plan=plan))
-    tiled = [entry for entry in found if not entry.plan.is_whole]
+    tiled = [entry for entry in found if entry.plan.arrangement.is_split]
     if tiled:
         best = min(tiled, key=lambda entry: entry.plan.makespan_s)
         found.append(replace(best, name=SERIAL, serial_of=best.name))

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from benchmarks.system.cells import PEER_LABELS
-from fusepath.offload.trials import Emulation, Prepared, choose
-from fusepath.remote.limits import RUN_TIMEOUT_S
+from fusepath.offload.emulation import Emulation
+from fusepath.offload.pairing import Pairing, Prepared
+from fusepath.offload.trials import Trials
+from fusepath.tiling import Strips
 from fusepath.timeline import Lane
 
 if TYPE_CHECKING:
@@ -62,23 +64,27 @@ class Planned:
     planned_s: float | None
     predicted_s: float | None
     prepare_s: float
+    pairing: Pairing
     prepared: Prepared
+    image: Array
 
     @classmethod
     async def make(
         cls, entry: Entry, cell: Cell, model: Model, image: Array, client: EdgeClient
     ) -> Planned:
         """Build the sessions on both sides; the time that takes is kept."""
-        playing = _playing(cell, overlaps=entry.overlaps)
+        pairing = _pairing(cell, model, client, overlaps=entry.overlaps)
         started_s = time.perf_counter()
-        prepared = await Prepared.make(model, entry.plan, image, client, playing=playing)
+        prepared = await pairing.prepare(entry.plan, image)
         return cls(
             name=entry.name,
             choice=describe(entry),
             planned_s=planned_s(entry),
             predicted_s=_latency_s(entry, prepared.predicted),
             prepare_s=time.perf_counter() - started_s,
+            pairing=pairing,
             prepared=prepared,
+            image=image,
         )
 
     @property
@@ -88,20 +94,9 @@ class Planned:
 
     async def run(self) -> Outcome:
         """Timed around all that an inference needs; comparing clocks is for the chart alone."""
-        ready = self.prepared
-        if ready.client is None:
-            started_s = time.perf_counter()
-            inference = ready.device.run_alone(ready.image)
-        else:
-            offset = await ready.client.clock_offset()
-            started_s = time.perf_counter()
-            inference = await ready.device.run(
-                ready.image,
-                ready.client,
-                plan_sha256=ready.plan_sha256,
-                offset=offset,
-                timeout_s=RUN_TIMEOUT_S,
-            )
+        await self.pairing.compare_clocks()
+        started_s = time.perf_counter()
+        inference = await self.pairing.infer(self.prepared, self.image)
         latency_s = time.perf_counter() - started_s
         (output,) = inference.outputs.values()
         return Outcome(
@@ -167,13 +162,15 @@ async def rehearsed(
     client: EdgeClient,
 ) -> Plan:
     """What ``fusepath run`` would carry out: what turns out best of the shortlist."""
-    playing = _playing(cell, overlaps=True)
-    best = await choose(model, image, client, setting, plans_for, playing=playing)
+    pairing = _pairing(cell, model, client, overlaps=True)
+    best = await Trials(pairing=pairing, sample=image).choose(setting, plans_for)
+    pairing.close()
     return best.plan
 
 
-def _playing(cell: Cell, *, overlaps: bool) -> Emulation:
-    return Emulation(pace_bytes_per_s=None, slowdown=cell.slowdown, threads=1, overlaps=overlaps)
+def _pairing(cell: Cell, model: Model, client: EdgeClient, *, overlaps: bool) -> Pairing:
+    emulation = Emulation(slowdown=cell.slowdown, overlaps=overlaps)
+    return Pairing(model=model, client=client, emulation=emulation)
 
 
 def planned_s(entry: Entry) -> float:
@@ -193,7 +190,8 @@ def describe(entry: Entry) -> str:
     if entry.serial_of:
         return entry.serial_of
     cuts = sorted(set(plan.cuts))
-    if plan.is_whole:
+    if not plan.arrangement.is_split:
         return f"cut {cuts[0]} of {plan.tau}"
-    shape = f"{len(plan.cuts)} strips" if plan.segments else str(plan.tiles)
+    strips = isinstance(plan.arrangement, Strips)
+    shape = f"{len(plan.cuts)} strips" if strips else str(plan.grid)
     return f"{shape} to layer {plan.tau}, cuts {'/'.join(map(str, cuts))}"

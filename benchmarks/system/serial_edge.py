@@ -10,14 +10,16 @@ import argparse
 import asyncio
 import json
 
+from fusepath.remote.edge_service import EdgeService
+from fusepath.remote.grpc_server import EdgeServer, serve
 from fusepath.remote.model_store import ModelStore
-from fusepath.remote.server import EdgeServer, serve
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--listen", required=True)
-    server = EdgeServer(parser.parse_args().listen, ModelStore(), overlaps=False)
+    service = EdgeService(ModelStore(), overlaps=False)
+    server = EdgeServer(parser.parse_args().listen, service)
     asyncio.run(
         serve(server, ready=lambda address: print(json.dumps({"listen": address}), flush=True))
     )

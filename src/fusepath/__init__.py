@@ -10,16 +10,47 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fusepath.cost import Compression as Compression
+    from fusepath.cost import ComputeRate as ComputeRate
     from fusepath.cost import Convention as Convention
     from fusepath.cost import Link as Link
+    from fusepath.cost import MachineProfile as MachineProfile
     from fusepath.cost import parse_link as parse_link
     from fusepath.cost import parse_machine as parse_machine
+    from fusepath.errors import ClosedError as ClosedError
+    from fusepath.errors import FileFormatError as FileFormatError
     from fusepath.errors import FusepathError as FusepathError
+    from fusepath.errors import GeometryError as GeometryError
+    from fusepath.errors import ImageError as ImageError
+    from fusepath.errors import InfeasibleError as InfeasibleError
+    from fusepath.errors import InputError as InputError
+    from fusepath.errors import ModelError as ModelError
+    from fusepath.errors import PeerError as PeerError
+    from fusepath.errors import PeerRefusedError as PeerRefusedError
+    from fusepath.errors import PeerTimeoutError as PeerTimeoutError
+    from fusepath.errors import PeerUnreachableError as PeerUnreachableError
+    from fusepath.errors import UnsupportedOperatorError as UnsupportedOperatorError
+    from fusepath.errors import VerificationError as VerificationError
+    from fusepath.offload.emulation import Emulation as Emulation
+    from fusepath.offload.engine import SessionOptions as SessionOptions
+    from fusepath.offload.frames import FrameFormat as FrameFormat
+    from fusepath.offload.inference import Inference as Inference
+    from fusepath.offload.machines import Machines as Machines
+    from fusepath.offload.run import Report as Report
     from fusepath.offload.run import run as run
+    from fusepath.offload.session import AsyncSession as AsyncSession
+    from fusepath.offload.session import Session as Session
+    from fusepath.offload.session import TensorInfo as TensorInfo
+    from fusepath.offload.statistics import PlanStatistics as PlanStatistics
+    from fusepath.offload.statistics import Statistics as Statistics
     from fusepath.onnx_io import Model as Model
     from fusepath.onnx_io import load_model as load_model
+    from fusepath.plan import Constraints as Constraints
+    from fusepath.plan import InputFormat as InputFormat
+    from fusepath.plan import ModelReference as ModelReference
     from fusepath.plan import Plan as Plan
     from fusepath.plan import PlanBook as PlanBook
+    from fusepath.plan import PlanRequest as PlanRequest
     from fusepath.plan import Setting as Setting
     from fusepath.plan import load_book as load_book
     from fusepath.plan import load_plan as load_plan
@@ -29,22 +60,61 @@ if TYPE_CHECKING:
     from fusepath.plan import save_plan as save_plan
     from fusepath.plan import simulate as simulate
     from fusepath.profiling.layers import measure_layers as measure_layers
+    from fusepath.remote.client import Timeout as Timeout
     from fusepath.report.gantt import gantt as gantt
+    from fusepath.runtime.compare import Comparison as Comparison
     from fusepath.runtime.image import load_input as load_input
     from fusepath.tiling import Grid as Grid
+    from fusepath.timeline import Lane as Lane
+    from fusepath.timeline import Span as Span
     from fusepath.timeline import Timeline as Timeline
 
 _HOMES = {
+    "AsyncSession": "fusepath.offload.session",
+    "ClosedError": "fusepath.errors",
+    "Comparison": "fusepath.runtime.compare",
+    "Compression": "fusepath.cost",
+    "ComputeRate": "fusepath.cost",
+    "Constraints": "fusepath.plan",
     "Convention": "fusepath.cost",
+    "Emulation": "fusepath.offload.emulation",
+    "FileFormatError": "fusepath.errors",
+    "FrameFormat": "fusepath.offload.frames",
     "FusepathError": "fusepath.errors",
+    "GeometryError": "fusepath.errors",
     "Grid": "fusepath.tiling",
+    "ImageError": "fusepath.errors",
+    "InfeasibleError": "fusepath.errors",
+    "Inference": "fusepath.offload.inference",
+    "InputError": "fusepath.errors",
+    "InputFormat": "fusepath.plan",
+    "Lane": "fusepath.timeline",
     "Link": "fusepath.cost",
+    "MachineProfile": "fusepath.cost",
+    "Machines": "fusepath.offload.machines",
     "Model": "fusepath.onnx_io",
+    "ModelError": "fusepath.errors",
+    "ModelReference": "fusepath.plan",
+    "PeerError": "fusepath.errors",
+    "PeerRefusedError": "fusepath.errors",
+    "PeerTimeoutError": "fusepath.errors",
+    "PeerUnreachableError": "fusepath.errors",
     "Plan": "fusepath.plan",
     "PlanBook": "fusepath.plan",
+    "PlanRequest": "fusepath.plan",
+    "PlanStatistics": "fusepath.offload.statistics",
+    "Report": "fusepath.offload.run",
+    "Session": "fusepath.offload.session",
+    "SessionOptions": "fusepath.offload.engine",
     "Setting": "fusepath.plan",
+    "Span": "fusepath.timeline",
+    "Statistics": "fusepath.offload.statistics",
+    "TensorInfo": "fusepath.offload.session",
     "Timeline": "fusepath.timeline",
-    "gantt": "fusepath.report",
+    "Timeout": "fusepath.remote.client",
+    "UnsupportedOperatorError": "fusepath.errors",
+    "VerificationError": "fusepath.errors",
+    "gantt": "fusepath.report.gantt",
     "load_book": "fusepath.plan",
     "load_input": "fusepath.runtime.image",
     "load_model": "fusepath.onnx_io",

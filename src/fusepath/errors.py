@@ -14,6 +14,7 @@
     │   ├── PeerUnreachableError       nobody answers there
     │   ├── PeerRefusedError           it answered no
     │   └── PeerTimeoutError           it did not answer in time
+    ├── ClosedError                2   a session that is closed was used
     └── NoPlanError                4   there is no plan to give
         ├── InfeasibleError            none satisfies the constraints
         └── UndecidedError             the budget ended before one was found
@@ -94,6 +95,10 @@ class PeerRefusedError(PeerError):
 
 class PeerTimeoutError(PeerError):
     """The edge server did not answer before the deadline."""
+
+
+class ClosedError(FusepathError):
+    """A session was used after it was closed, or in a process that did not make it."""
 
 
 class NoPlanError(FusepathError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -16,7 +16,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 _MAX_BYTES = 64 * 2**20
 
 
-def encode(document: msgspec.Struct) -> bytes:
+def encode(document: msgspec.Struct | dict[str, Any]) -> bytes:
     """The document as indented JSON, keys in declaration order, newline at the end."""
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
@@ -25,38 +25,62 @@ def decode(data: bytes, kind: type[T], *, where: str) -> T:
     """Read a document of one kind.
 
     Raises:
-        FileFormatError: not JSON, an unknown or missing key, a value of the wrong type, or of a
-            version to come.
+        FileFormatError: not JSON, an unknown or missing key, a value of the wrong type, or of
+            another version.
     """
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-        name = getattr(kind, "KIND", kind.__name__.lower())
-        if newer := _newer_version(data, kind):
-            raise FileFormatError(
-                f"{where}: {name} version {newer[0]}, but this fusepath reads {newer[1]}; "
-                f"use the fusepath that wrote it"
-            ) from error
-        raise FileFormatError(f"{where}: not a fusepath {name} file: {error}") from error
+        raise _refusal(_head(data), kind, where, error) from error
 
 
-class _Head(msgspec.Struct):
-    """What all versions of a document have in common."""
+def decode_object(data: bytes, kind: type[msgspec.Struct], *, where: str) -> dict[str, Any]:
+    """The keys of a document that `convert` is to make one of a kind.
 
-    version: int = 0
-
-
-def _newer_version(data: bytes, kind: type[msgspec.Struct]) -> tuple[int, int] | None:
-    """The version of a document and the last one known here, if it is newer.
-
-    Of such a document the keys need not be known, so it is not those that are wrong with it.
+    Raises:
+        FileFormatError: not a JSON object.
     """
-    known = next((f.default for f in msgspec.structs.fields(kind) if f.name == "version"), None)
     try:
-        stated = msgspec.json.decode(data, type=_Head).version
+        return msgspec.json.decode(data, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise _refusal({}, kind, where, error) from error
+
+
+def convert(document: dict[str, Any], kind: type[T], *, where: str) -> T:
+    """A document of one kind from its keys.
+
+    Raises:
+        FileFormatError: as of `decode`.
+    """
+    try:
+        return msgspec.convert(document, kind)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise _refusal(document, kind, where, error) from error
+
+
+def _refusal(
+    head: dict[str, Any], kind: type[msgspec.Struct], where: str, error: Exception
+) -> FileFormatError:
+    """Why a document is refused; of another version the keys need not be known."""
+    name = getattr(kind, "KIND", kind.__name__.lower())
+    usual = {field.name: field.default for field in msgspec.structs.fields(kind)}
+    stated, known = head.get("version"), usual.get("version")
+    of_this_kind = "format" not in usual or head.get("format") == usual["format"]
+    if of_this_kind and isinstance(known, int) and isinstance(stated, int) and stated != known:
+        remedy = "use the fusepath that wrote it" if stated > known else "make it anew"
+        return FileFormatError(
+            f"{where}: {name} version {stated}, but this fusepath reads {known}; {remedy}"
+        )
+    return FileFormatError(f"{where}: not a fusepath {name} file: {error}")
+
+
+def _head(data: bytes) -> dict[str, Any]:
+    """The keys of a document that tells another kind or version; none if it has no keys."""
+    try:
+        head: dict[str, Any] = msgspec.json.decode(data, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError):
-        return None
-    return (stated, known) if isinstance(known, int) and stated > known else None
+        return {}
+    return head
 
 
 def load(path: str | Path, kind: type[T]) -> T:
@@ -65,17 +89,29 @@ def load(path: str | Path, kind: type[T]) -> T:
     Raises:
         FileFormatError: the file is missing, unreadable, too large or not such a document.
     """
+    return decode(_read(path), kind, where=str(path))
+
+
+def load_object(path: str | Path, kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """The keys of a document in a file.
+
+    Raises:
+        FileFormatError: the file is missing, unreadable, too large or no JSON object.
+    """
+    return decode_object(_read(path), kind, where=str(path))
+
+
+def _read(path: str | Path) -> bytes:
     file = Path(path)
     try:
         if file.stat().st_size > _MAX_BYTES:
             raise FileFormatError(f"{file}: larger than {_MAX_BYTES} bytes, not a fusepath file")
-        data = file.read_bytes()
+        return file.read_bytes()
     except OSError as error:
         raise FileFormatError(f"cannot read {file}: {error.strerror or error}") from error
-    return decode(data, kind, where=str(file))
 
 
-def save(path: str | Path, document: msgspec.Struct) -> None:
+def save(path: str | Path, document: msgspec.Struct | dict[str, Any]) -> None:
     """Write a document in one step: the file is either the old one or the whole new one.
 
     Raises:

@@ -156,3 +156,11 @@ def test_only_the_command_line_names_its_options():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 assert not re.search(r"--[a-z]", node.value), f"{path}:{node.lineno}"
+
+
+def test_the_page_of_the_data_flow_is_current():
+    tool = SOURCES.parents[1] / "tools" / "draw_data_flow.py"
+    done = subprocess.run(
+        [sys.executable, str(tool), "--check"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

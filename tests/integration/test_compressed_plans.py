@@ -7,18 +7,17 @@ import json
 from functools import cache
 from zlib import crc32
 
-import msgspec
 import numpy as np
 import pytest
 
 from fusepath import jsonfile
 from fusepath.cost import Compression
 from fusepath.errors import FileFormatError, InputError, PeerRefusedError
-from fusepath.offload import trials as rehearsal
-from fusepath.offload.run import run, run_unsplit
-from fusepath.offload.trials import Emulation
+from fusepath.offload.pairing import Pairing
+from fusepath.offload.run import run_unsplit
+from fusepath.offload.trials import Trials
 from fusepath.onnx_io import load_model
-from fusepath.plan import Plan, Segment, load_plan, save_plan
+from fusepath.plan import Plan, check_plan, load_plan, save_plan
 from fusepath.protocol.conversation import ProtocolError
 from fusepath.remote import messages
 from fusepath.remote.client import EdgeClient, connect
@@ -26,7 +25,9 @@ from fusepath.runtime.codecs import CODECS, find_codec
 from fusepath.runtime.device_share import DeviceShare
 from fusepath.runtime.edge_share import EdgeShare
 from fusepath.runtime.packing import pack
-from tests.plans import carry_out, pixels, plan_of
+from fusepath.tiling import Segment
+from tests.plans import carry_out, pixels, plan_of, with_recipe
+from tests.runs import run
 
 SOURCE = "zoo:squeezenet?size=64&weights=integer"
 STRIPS = (
@@ -38,7 +39,6 @@ SHAPES = {
     "tiles": {"tau": 4, "grid": (2, 2), "cuts": [1, 3, 5, 2]},
     "strips": {
         "tau": 4,
-        "grid": (5, 1),
         "cuts": [2, 2, 2, 5, 5],
         "segments": STRIPS,
     },
@@ -78,12 +78,9 @@ def test_the_result_is_bit_equal_and_fewer_bytes_are_sent(shape, name):
 
 def test_what_does_not_shrink_is_sent_plain():
     """Random pixels have no zeros to leave out."""
-    plan = plan_with("whole", "bitmask", cuts=[1])
-    plan = msgspec.structs.replace(
-        plan, compression={"image": plan_with("whole", "bitmask").compression.popitem()[1]}
-    )
+    plan = with_recipe(plan_with("whole", None, cuts=[1]), codecs={"image": "bitmask"})
     image = np.maximum(pixels(model()), 1)
-    device = DeviceShare(model(), plan)
+    device = DeviceShare(model(), plan.recipe)
 
     (sent,) = messages.encode_all(device.pack(0, device.compute(0, image)))
 
@@ -129,7 +126,7 @@ def test_a_device_refuses_a_codec_that_it_does_not_have():
         DeviceShare(model(), plan_with("tiles", "rot13"))
 
 
-def test_plan_files_keep_the_codecs_and_old_ones_have_none(tmp_path):
+def test_plan_files_keep_the_codecs_and_may_have_none(tmp_path):
     path = tmp_path / "plan.json"
     plan = plan_with("tiles", "bitmask")
     save_plan(path, plan)
@@ -137,8 +134,9 @@ def test_plan_files_keep_the_codecs_and_old_ones_have_none(tmp_path):
 
     assert load_plan(path) == plan
     del document["compression"]
+    del document["recipe"]["codecs"], document["recipe_sha256"]
     path.write_text(json.dumps(document))
-    assert load_plan(path).compression == {}
+    assert load_plan(path) == plan_with("tiles", None)
 
 
 WRONG = {
@@ -156,16 +154,19 @@ def test_a_plan_with_wrong_codecs_is_refused(changes, words):
     document = json.loads(jsonfile.encode(plan_with("tiles", None)))
     usual = {"codec": "bitmask", "ratio": 0.5, "encode_s_per_byte": 0, "decode_s_per_byte": 0}
     document["compression"] = {name: usual | item for name, item in changes.items()}
+    document["recipe"]["codecs"] = dict.fromkeys(changes, "bitmask")
 
     with pytest.raises(FileFormatError, match=words) as caught:
-        jsonfile.decode(json.dumps(document).encode(), Plan, where="test").check(model().graph)
+        check_plan(
+            jsonfile.decode(json.dumps(document).encode(), Plan, where="test"), model().graph
+        )
     assert "\n" not in str(caught.value)
 
 
 def received(**changes):
     """The image's piece of path 1, encoded and then changed."""
     plan = plan_with("tiles", "bitmask+zstd")
-    device, edge = DeviceShare(model(), plan), EdgeShare(model(), plan)
+    device, edge = DeviceShare(model(), plan.recipe), EdgeShare(model(), plan.recipe)
     image = pixels(model())
     image[:, :, ::2] = 0
     (message,) = messages.encode_all(device.pack(0, device.compute(0, image)))
@@ -212,24 +213,22 @@ def test_a_codec_is_refused_where_the_plan_has_none():
 def test_an_edge_server_without_the_codec_gets_the_plain_plan(edge, monkeypatch):
     """Rehearsing passes over what the server refuses, as long as a plain plan is left."""
     coded = plan_with("whole", "bitmask")
-    plain = msgspec.structs.replace(coded, compression={})
+    plain = plan_with("whole", None)
     prepare = EdgeClient.prepare
 
     async def refuses_codecs(client, plan):
-        if plan.compression:
+        if plan.codecs:
             raise PeerRefusedError(client.address, "codec 'bitmask' is not installed here")
         return await prepare(client, plan)
 
     monkeypatch.setattr(EdgeClient, "prepare", refuses_codecs)
-    playing = Emulation(pace_bytes_per_s=None, slowdown=1.0, threads=1)
     said: list[str] = []
 
     async def prepared(plans):
         async with connect(edge.address) as client:
-            image = pixels(model())
-            ready = await rehearsal.prepare(
-                model(), plans, image, client, playing=playing, say=said.append
-            )
+            pairing = Pairing(model=model(), client=client)
+            trials = Trials(pairing=pairing, sample=pixels(model()), say=said.append)
+            ready = await trials.prepare(plans)
             return [item.plan for item in ready]
 
     assert asyncio.run(prepared([coded, plain])) == [plain]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import pwd
+import subprocess
+import sys
 from itertools import count
 
 import msgspec
@@ -10,6 +13,7 @@ import pytest
 
 from fusepath import jsonfile
 from fusepath.cost import parse_machine
+from fusepath.offload.remembered import SessionMemory
 from fusepath.onnx_io import Model, load_model
 from fusepath.profiling import (
     ProfileCache,
@@ -166,6 +170,90 @@ def test_a_folder_that_cannot_be_written_is_no_error(model, quiet, tmp_path):
     ProfileCache(tmp_path / "file").keep(model, quiet)
 
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+WEIRD_HOMES = {
+    "relative": {"XDG_CACHE_HOME": "somewhere", "HOME": "elsewhere"},
+    "empty": {"XDG_CACHE_HOME": "", "HOME": "/dev/null"},
+    "a device": {"XDG_CACHE_HOME": "/dev/null"},
+    "not to be written": {"XDG_CACHE_HOME": "/proc"},
+    "too long": {"XDG_CACHE_HOME": "/" + 5000 * "x"},
+    "no text": {"XDG_CACHE_HOME": "/proc/\udcff"},
+}
+
+
+@pytest.mark.parametrize("variables", WEIRD_HOMES.values(), ids=WEIRD_HOMES)
+def test_where_nothing_can_be_kept_everything_is_measured(
+    model, quiet, tmp_path, monkeypatch, variables
+):
+    monkeypatch.chdir(tmp_path)
+    for name, value in variables.items():
+        monkeypatch.setitem(os.environ, name, value)
+    cache = ProfileCache.of_user()
+
+    cache.keep(model, quiet)
+
+    assert cache.load(model, SETTINGS) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def homeless(monkeypatch):
+    """A user of whom the system knows nothing, as in a container that is run with any number."""
+
+    def unknown(number):
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+
+
+@pytest.mark.usefixtures("homeless")
+def test_a_user_without_a_home_measures_every_time(model, quiet, monkeypatch):
+    measured = []
+
+    def measure(_, settings: Settings) -> ProfileReport:
+        measured.append(settings)
+        return quiet
+
+    monkeypatch.setattr(cache_module, "profile_machine", measure)
+
+    assert SessionMemory.of_user(model.graph, "memory:").file is None
+    assert [remembered_profile(model) for _ in range(2)] == [quiet.profile] * 2
+    assert measured == [Settings.quick()] * 2
+
+
+def test_commands_work_without_a_home(tmp_path):
+    """In a process of its own, so that nothing has looked for a home before."""
+    script = """
+import pwd
+def unknown(number):
+    raise KeyError(number)
+pwd.getpwuid = pwd.getpwnam = unknown
+from fusepath.cli.main import run
+assert run(["profile", "zoo:squeezenet1_1?size=65", "--fast", "--json"]) == 0
+assert run(["plan", "zoo:squeezenet1_1?size=65", "--device", "1GFLOPS", "--edge", "9GFLOPS",
+            "--link", "1MB/s"]) == 0
+"""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"HOME", "USER", "LOGNAME"} and not name.startswith("XDG_")
+    }
+
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr.count("Error")) == (0, 0), done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_remembered_profile_is_not_measured_again(model, quiet, tmp_path, monkeypatch):

@@ -10,22 +10,23 @@ import msgspec
 import pytest
 
 from fusepath.cost import RUNTIME, ComputeRate, Link
-from fusepath.offload import run as run_module
-from fusepath.offload import trials as rehearsal
-from fusepath.offload.run import Machines, measured_link, run
-from fusepath.offload.trials import Emulation, Prepared, choose
+from fusepath.offload import engine
+from fusepath.offload.emulation import Emulation
+from fusepath.offload.machines import Machines, measured_link
+from fusepath.offload.pairing import Pairing
+from fusepath.offload.trials import Trials
 from fusepath.onnx_io import load_model
-from fusepath.plan import PlanRequest, Segment, Setting, predict, shortlist
+from fusepath.plan import PlanRequest, Setting, predict, shortlist
 from fusepath.profiling.layers import measure_layers
 from fusepath.remote.client import connect
 from fusepath.runtime.device_share import DeviceShare
 from fusepath.runtime.edge_share import EdgeShare
+from fusepath.tiling import Segment
 from fusepath.timeline import Lane, violations
 from tests.edges import Edge
 from tests.planning import UNLIMITED, planned
 from tests.plans import pixels, plan_of
-
-PLAYING = Emulation(pace_bytes_per_s=None, slowdown=1.0, threads=1)
+from tests.runs import run
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,7 @@ def test_a_prediction_has_parts_of_the_result_where_the_plan_returns_them():
         Segment(start=0, stop=1, cut=1, strips=((30, 0), (50, 1))),
         Segment(start=1, stop=2, cut=depth + 1, strips=((64, 2),)),
     )
-    plan = plan_of(model, grid=(3, 1), cuts=[1, 1, depth + 1], segments=segments)
+    plan = plan_of(model, segments=segments)
 
     timeline = predict(
         model.graph,
@@ -96,7 +97,7 @@ def test_both_machines_time_every_path_of_a_plan(model, setting):
     plan = planned(setting, "stream")
     image = pixels(model)
 
-    device, edge = DeviceShare(model, plan), EdgeShare(model, plan)
+    device, edge = DeviceShare(model, plan.recipe), EdgeShare(model, plan.recipe)
     on_device = device.rehearse(image, repeats=2)
     on_edge = edge.rehearse()
 
@@ -121,23 +122,21 @@ def test_the_shortlist_starts_with_the_best_and_repeats_nothing(setting):
 
 def chosen(model, setting, edge: Edge, plans, *, pace_bytes_per_s=None):
     """Which of some plans is run, and how often plans are tried before."""
-    playing = replace(PLAYING, pace_bytes_per_s=pace_bytes_per_s)
     tried = []
 
-    class Watched(Prepared):
-        async def run(self, **options):
-            tried.append(self.plan)
-            return await super().run(**options)
+    class Watched(Pairing):
+        async def infer(self, prepared, image, **options):
+            tried.append(prepared.plan)
+            return await super().infer(prepared, image, **options)
 
     async def choice():
         async with connect(edge.address) as client:
-            return await choose(
-                model, pixels(model), client, setting, lambda _: plans, playing=playing
-            )
+            emulation = Emulation(pace_bytes_per_s=pace_bytes_per_s)
+            pairing = Watched(model=model, client=client, emulation=emulation)
+            trials = Trials(pairing=pairing, sample=pixels(model))
+            return await trials.choose(setting, lambda _: plans)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rehearsal, "Prepared", Watched)
-        return asyncio.run(choice()).plan, len(tried)
+    return asyncio.run(choice()).plan, len(tried)
 
 
 def offloaded_and_kept(model, claimed_bytes_per_s):
@@ -168,11 +167,13 @@ def test_for_machines_or_a_link_that_are_given_predictions_decide(model, edge: E
     """Here and now the link may be another than the one that is planned for."""
     asked = []
 
+    choose = Trials.choose
+
     async def watched(*args, trials, **options):
         asked.append(trials)
         return await choose(*args, trials=trials, **options)
 
-    monkeypatch.setattr(run_module, "choose", watched)
+    monkeypatch.setattr(Trials, "choose", watched)
     link = Link(up_bytes_per_s=1e6, down_bytes_per_s=1e6)
     rate = ComputeRate(1e9)
     given = [Machines(link=link), Machines(device=rate), Machines(edge=rate), Machines()]
@@ -201,15 +202,10 @@ def test_for_a_machine_that_has_changed_all_is_planned_again(model, setting, edg
 
     async def choice():
         async with connect(edge.address) as client:
-            return await choose(
-                model,
-                pixels(model),
-                client,
-                setting,
-                plans_for,
-                playing=replace(PLAYING, slowdown=400),
-                trials=trials,
-            )
+            emulation = Emulation(slowdown=400)
+            pairing = Pairing(model=model, client=client, emulation=emulation)
+            tried = Trials(pairing=pairing, sample=pixels(model))
+            return await tried.choose(setting, plans_for, trials=trials)
 
     prepared = asyncio.run(choice())
 
@@ -234,7 +230,7 @@ def test_auto_runs_what_it_rehearsed_and_reports_that_prediction(model, edge: Ed
         listed.extend(shortlist(*args, **options))
         return listed
 
-    monkeypatch.setattr(run_module, "shortlist", listing)
+    monkeypatch.setattr(engine, "shortlist", listing)
 
     report = run(
         model,
@@ -248,8 +244,9 @@ def test_auto_runs_what_it_rehearsed_and_reports_that_prediction(model, edge: Ed
     )
 
     # Only the bound is shared by all that were listed.
-    done = msgspec.structs.replace(report.plan, lower_bound_s=0.0)
-    assert done in [msgspec.structs.replace(plan, lower_bound_s=0.0) for plan in listed]
+    assert report.plan.predicting(lower_bound_s=0.0) in [
+        plan.predicting(lower_bound_s=0.0) for plan in listed
+    ]
     assert report.comparison is not None
     assert report.comparison.bit_equal
     assert not report.predicted.measured

@@ -16,17 +16,20 @@ from PIL import Image
 import fusepath
 from fusepath.cost import ComputeRate, Link
 from fusepath.errors import InputError, PeerRefusedError
-from fusepath.offload import device as device_module
-from fusepath.offload.device import Inference, median_of
-from fusepath.offload.run import Machines, Report, run
-from fusepath.offload.trials import Emulation, Prepared
+from fusepath.offload.emulation import Emulation
+from fusepath.offload.inference import Inference, median_of
+from fusepath.offload.machines import Machines
+from fusepath.offload.pairing import Pairing
+from fusepath.offload.run import Report
 from fusepath.onnx_io import load_model, zoo
-from fusepath.plan import InputFormat, PlanRequest, Segment
-from fusepath.remote.client import connect
-from fusepath.tiling import Grid
+from fusepath.plan import InputFormat, PlanRequest
+from fusepath.remote.client import Timeout, connect
+from fusepath.remote.grpc_channel import GrpcStream
+from fusepath.tiling import Grid, Segment
 from fusepath.timeline import Lane, violations
 from tests.edges import edge_server
 from tests.plans import pixels, plan_of
+from tests.runs import run
 
 if TYPE_CHECKING:
     from fusepath.onnx_io import Model
@@ -227,7 +230,7 @@ def test_parts_of_the_result_return_one_by_one(edge, rate):
         Segment(start=0, stop=2, cut=1, strips=((50, 1), (60, 2))),
         Segment(start=2, stop=3, cut=depth + 1, strips=((96, 3),)),
     )
-    plan = plan_of(model, grid=(3, 1), cuts=[1, 1, depth + 1], segments=segments)
+    plan = plan_of(model, segments=segments)
 
     report = run(
         model,
@@ -268,14 +271,14 @@ def test_a_device_played_slower_takes_its_factor_longer(edge):
 def test_computing_does_not_wait_until_a_raw_path_has_been_sent(edge, monkeypatch, write_s):
     model = load_model("zoo:squeezenet?size=64&weights=integer")
     plan = plan_of(model, tau=4, grid=(2, 1), cuts=[1, 5])
-    write = device_module._Upload._write
+    write = GrpcStream.write
 
-    async def slow_write(upload, message):
-        if message is not None and message.WhichOneof("message") == "piece":
+    async def slow_write(stream, message):
+        if message.WhichOneof("message") == "piece":
             await asyncio.sleep(write_s)
-        return await write(upload, message)
+        return await write(stream, message)
 
-    monkeypatch.setattr(device_module._Upload, "_write", slow_write)
+    monkeypatch.setattr(GrpcStream, "write", slow_write)
     pace = 2e4 if write_s == 0 else None
     report = run(model, pixels(model), edge=edge.address, plan=plan, pace_bytes_per_s=pace)
 
@@ -294,10 +297,10 @@ def test_without_overlap_nothing_is_sent_before_everything_is_computed(edge, cut
     image = pixels(model)
 
     async def once(*, overlaps: bool) -> Inference:
-        playing = Emulation(pace_bytes_per_s=1e5, slowdown=3, threads=1, overlaps=overlaps)
-        async with connect(edge.address) as client:
-            prepared = await Prepared.make(model, plan, image, client, playing=playing)
-            return await prepared.run(timeout_s=20)
+        emulation = Emulation(pace_bytes_per_s=1e5, slowdown=3, overlaps=overlaps)
+        async with connect(edge.address, timeout=Timeout(infer_s=20)) as client:
+            pairing = Pairing(model=model, client=client, emulation=emulation)
+            return await pairing.infer(await pairing.prepare(plan, image), image)
 
     inference = asyncio.run(once(overlaps=False))
 
@@ -349,7 +352,7 @@ def test_a_plan_that_stays_here_needs_no_server():
 def test_a_plan_that_does_not_stay_here_asks_for_a_server():
     model = model_of("squeezenet")
 
-    with pytest.raises(InputError, match="give --edge HOST:PORT"):
+    with pytest.raises(InputError, match="needs an edge server"):
         run(model, pixels(model), edge=None, plan=plan_of(model, cuts=[2]))
 
 

@@ -13,10 +13,10 @@ from onnx import TensorProto, helper, numpy_helper
 from fusepath.errors import GeometryError
 from fusepath.offload.run import run_unsplit
 from fusepath.onnx_io import Model, load_model
-from fusepath.plan import Plan, Segment
+from fusepath.plan import Plan
 from fusepath.runtime.device_share import DeviceShare
 from fusepath.runtime.edge_share import EdgeShare
-from fusepath.tiling import StripRows
+from fusepath.tiling import Segment, StripRows
 from tests.plans import assert_close, carry_out, pixels, plan_of
 
 SMALL = {
@@ -56,14 +56,7 @@ def stream_plan(model: Model, tau: int, segments: list[tuple[int, int, int, int]
         done = sorted({max(start, stop - 2), stop - 1, stop} - {0})
         marks += [(most, rows) for rows in done]
         made.append(Segment(start=start, stop=stop, cut=cut, strips=tuple(marks)))
-    strips = sum(len(item.strips) for item in made)
-    return plan_of(
-        model,
-        tau=tau,
-        grid=(strips, 1),
-        cuts=[item.cut for item in made for _ in item.strips],
-        segments=tuple(made),
-    )
+    return plan_of(model, tau=tau, segments=tuple(made))
 
 
 def streamable(model: Model) -> list[int]:
@@ -177,8 +170,8 @@ def test_parts_of_the_result_and_what_the_device_keeps_make_the_whole(net, cuts,
     plan = stream_plan(model, depth, segments)
     image = pixels(model)
 
-    edge = EdgeShare(model, plan)
-    device = DeviceShare(model, plan)
+    edge = EdgeShare(model, plan.recipe)
+    device = DeviceShare(model, plan.recipe)
 
     assert device.returning == edge.returning
     assert edge.returning
@@ -224,7 +217,7 @@ def test_equal_strips_share_a_session(models):
     model = models("zoo:tiny-yolov2?weights=integer&size=160")
     plan = stream_plan(model, 6, [(0, 20, 5, 20)])
 
-    device, edge = DeviceShare(model, plan), EdgeShare(model, plan)
+    device, edge = DeviceShare(model, plan.recipe), EdgeShare(model, plan.recipe)
 
     assert len(plan.cuts) > 20
     assert device.sessions <= 6

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 
 from fusepath.cost import RUNTIME, ComputeRate, Link, Regions
 from fusepath.errors import InfeasibleError
-from fusepath.plan import Constraints, Setting, limit_violations
+from fusepath.plan import Constraints, Setting, check_plan, limit_violations
 from fusepath.plan.limits.constrained import schedule_within, without
 from fusepath.plan.limits.usage import ChosenUsage, StripUsage, TileUsage, WholeUsage
-from fusepath.plan.plan import Segment
 from fusepath.schedule import (
     Problem,
     evaluate,
@@ -26,7 +25,7 @@ from fusepath.schedule import (
     violations,
 )
 from fusepath.schedule.johnson import johnson_partition
-from fusepath.tiling import Grid
+from fusepath.tiling import Grid, Segment, Tiles
 from tests.networks import networks
 from tests.planning import planned
 from tests.plans import hand_made
@@ -72,8 +71,7 @@ def limited(draw, *, totals: bool) -> tuple[Problem, Stated, Constraints]:
     assume(not never.all(axis=1).any())
     demand = Stated(
         setting=None,  # type: ignore[arg-type] - nothing is counted
-        tau=cuts - 1,
-        grid=Grid(paths, 1),
+        arrangement=Tiles(tau=cuts - 1, rows=(1,) * paths, cols=(1,)),
         device_macs=table((paths, cuts)),
         up_bytes=table((paths, cuts)),
         maps_bytes=table((paths, cuts)),
@@ -194,7 +192,7 @@ def test_tiles_are_counted_alike_from_costs_and_from_the_tiling(graph, regions, 
     setting = Setting(graph=graph, device=rate, edge=rate, link=link, convention=convention)
     plan = hand_made(graph, tau=tau, grid=(grid.rows, grid.cols), cuts=cuts, convention=convention)
 
-    demand = TileUsage(setting, tau, grid).choose(cuts)
+    demand = TileUsage(setting, Tiles.even(graph, tau, grid)).choose(cuts)
     slack = grid.paths if regions is Regions.SHARE else 0  # parts of a MAC and of a byte
     assert_counts_agree(demand, plan, graph, slack=slack)
 
@@ -220,7 +218,7 @@ def test_strips_are_counted_alike(tiling):
         tiling.graph, tau=tiling.tau, grid=(tiling.paths, 1), cuts=cuts, segments=segments
     )
 
-    demand = StripUsage(tiling.graph, RUNTIME, tiling.tau, segments)
+    demand = StripUsage(tiling.graph, RUNTIME, plan.arrangement)
     assert_counts_agree(demand, plan, tiling.graph)
 
 
@@ -258,4 +256,4 @@ def test_plans_of_every_family_keep_to_what_they_were_given(graph, data):
     assert limit_violations(plan, graph, constraints) == []
     assert plan.constraints == constraints
     assert plan.lower_bound_s <= plan.makespan_s
-    plan.check(graph)
+    check_plan(plan, graph)

@@ -40,8 +40,10 @@ def plans(draw) -> tuple[Steps, tuple[int, ...], Link]:
         tail_ns=draw(st.integers(0, 10_000_000)),
         result_bytes=0 if in_parts else draw(st.integers(0, 10_000)),
         back_bytes=numbers(60_000) if in_parts else None,
+        chained=in_parts or draw(st.booleans()),
     )
-    order = draw(st.permutations(range(1, paths + 1)))
+    numbered = range(1, paths + 1)
+    order = numbered if steps.chained else draw(st.permutations(numbered))
     link = Link(
         up_bytes_per_s=1e6,
         down_bytes_per_s=draw(st.sampled_from([5e5, 1e6, 8e6])),
@@ -68,9 +70,7 @@ def test_a_few_lines_are_the_makespan_at_every_rate(convention, plan, share):
     steps, order, link = plan
     if not convention.counts_result:
         steps = msgspec.structs.replace(steps, result_bytes=0)
-    if not follows_lines(convention, in_parts=True):
-        steps = msgspec.structs.replace(steps, back_bytes=None)
-    assert follows_lines(convention, in_parts=steps.back_bytes is not None)
+    assert follows_lines(convention)
     curve, schedule_at = curve_of(steps, order, link, convention)
     pace = FASTEST * (SLOWEST / FASTEST) ** share
 
@@ -93,9 +93,7 @@ def test_where_paths_overtake_each_other_there_are_no_lines():
     assert not follows_lines(msgspec.structs.replace(RUNTIME, shared_link=False))
     many = msgspec.structs.replace(RUNTIME, edge_workers=0)
     assert follows_lines(many)
-    assert not follows_lines(many, in_parts=True)  # they queue as they come from the workers
-    assert follows_lines(msgspec.structs.replace(many, shared_link=False), in_parts=True)
-    assert follows_lines(msgspec.structs.replace(many, counts_result=False), in_parts=True)
+    assert follows_lines(msgspec.structs.replace(many, shared_link=False))
 
 
 @st.composite

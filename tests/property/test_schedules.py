@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fusepath.plan import Budget
 from fusepath.schedule import (
+    NS_PER_S,
     Problem,
     Schedule,
     brute_force,
@@ -40,18 +41,20 @@ BOUNDS = {
 @st.composite
 def choices(draw, problem: Problem) -> tuple[list[int], list[int]]:
     """An order (0-based) and cuts (1-based, by path) for a problem."""
-    order = draw(st.permutations(range(problem.paths)))
+    numbers = range(problem.paths)
+    order = numbers if problem.chained else draw(st.permutations(numbers))
     cuts = draw(
         st.lists(st.integers(1, problem.cuts), min_size=problem.paths, max_size=problem.paths)
     )
     return list(order), cuts
 
 
+@pytest.mark.parametrize("chained", [False, True])
 @pytest.mark.parametrize("in_parts", [False, True])
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())
-def test_the_evaluator_obeys_the_rules(in_parts, data):
-    problem = data.draw(problems(max_paths=6, in_parts=in_parts))
+def test_the_evaluator_obeys_the_rules(in_parts, chained, data):
+    problem = data.draw(problems(max_paths=6, in_parts=in_parts, chained=chained))
     order, cuts = data.draw(choices(problem))
 
     schedule = evaluate(problem, order, cuts)
@@ -61,17 +64,19 @@ def test_the_evaluator_obeys_the_rules(in_parts, data):
     assert list(schedule.cuts) == cuts
 
 
+@pytest.mark.parametrize("chained", [False, True])
 @pytest.mark.parametrize("in_parts", [False, True])
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())
-def test_the_event_engine_sees_what_the_evaluator_computes(in_parts, data):
-    problem = data.draw(problems(max_paths=6, in_parts=in_parts))
+def test_the_event_engine_sees_what_the_evaluator_computes(in_parts, chained, data):
+    problem = data.draw(problems(max_paths=6, in_parts=in_parts, chained=chained))
     order, cuts = data.draw(choices(problem))
 
     played = play(problem, order, cuts)
 
-    expected = evaluate(problem, order, cuts).timeline()
-    assert _without_workers(played) == _without_workers(expected)
+    schedule = evaluate(problem, order, cuts)
+    assert _without_workers(played) == _without_workers(schedule.timeline())
+    assert played.end_s == schedule.timeline().end_s == schedule.makespan_ns / NS_PER_S
 
 
 def _without_workers(timeline):
@@ -90,12 +95,75 @@ def test_bounds_optimum_and_heuristics_are_in_this_order(problem: Problem):
     assert optimum_ns <= johnson_partition(problem).makespan_ns
 
 
+@settings(max_examples=300, deadline=None)
+@given(problems(max_paths=6, largest=4))
+def test_minimizing_waiting_is_the_algorithm_with_its_ties(problem: Problem):
+    schedule = minimizing_waiting(problem)
+
+    assert list(zip(schedule.order, (t.cut for t in schedule.paths), strict=True)) == plain_mw(
+        problem
+    )
+
+
+def plain_mw(problem: Problem) -> list[tuple[int, int]]:
+    """Algorithm 1, lines 5 to 15, path by path: the pairs (path, cut) in their order."""
+    device, link, _ = problem.times
+    waiting = set(range(problem.paths))
+    cuts = range(1, problem.cuts + 1)
+    device_free = link_free = 0
+    chosen: list[tuple[int, int]] = []
+
+    def local_ns(path: int, cut: int) -> int:
+        return device[problem.class_of[path]][cut - 1]
+
+    def sent_ns(path: int, cut: int) -> int:
+        return link[problem.class_of[path]][cut - 1]
+
+    while waiting:
+        pairs = [(path, cut) for path in sorted(waiting) for cut in cuts]
+        if not chosen:  # Eq. 7
+            path, cut = min(pairs, key=lambda p: (local_ns(*p) + sent_ns(*p), local_ns(*p)))
+        else:  # Eq. 8
+            target = link_free - device_free
+            path, cut = min(pairs, key=lambda p: (abs(local_ns(*p) - target), -p[1]))
+        waiting.remove(path)
+        chosen.append((path, cut))
+        device_free += local_ns(path, cut)
+        start = max(device_free, link_free) if problem.shared_link else device_free
+        link_free = start + sent_ns(path, cut)
+    return chosen
+
+
 @settings(max_examples=200, deadline=None)
 @given(problems(max_paths=3, max_cuts=3, in_parts=True))
 def test_bounds_hold_for_results_in_parts(problem: Problem):
     optimum_ns = brute_force(problem).makespan_ns
 
     assert {name: b(problem) for name, b in BOUNDS.items() if b(problem) > optimum_ns} == {}
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_bounds_hold_for_chained_paths(data):
+    problem = data.draw(problems(in_parts=data.draw(st.booleans()), chained=True))
+
+    best = brute_force(problem)
+
+    assert violations(problem, best) == []
+    assert {name: b(problem) for name, b in BOUNDS.items() if b(problem) > best.makespan_ns} == {}
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_many_workers_are_of_no_use_to_chained_paths(data):
+    problem = data.draw(problems(max_paths=6, chained=True))
+    order, cuts = data.draw(choices(problem))
+
+    one = evaluate(replace(problem, edge_workers=1), order, cuts)
+
+    assert evaluate(replace(problem, edge_workers=0), order, cuts) == one
+    if problem.shared_link:  # nothing overtakes anything there
+        assert evaluate(replace(problem, edge_workers=1, chained=False), order, cuts) == one
 
 
 @settings(max_examples=300, deadline=None)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fusepath.errors import GeometryError
 from fusepath.graph import Kind, ModelGraph, Operator, Tensor, Window, build_graph
 from fusepath.tiling import (
     Grid,
     Intervals,
     Tiling,
     aligned_regions,
+    ends_of,
+    even_ends,
+    even_sizes,
     needed_regions,
-    split_evenly,
+    scaled_intervals,
     violations,
 )
 from tests.networks import networks
@@ -22,19 +23,35 @@ from tests.networks import networks
 COMMON = settings(max_examples=150, deadline=None)
 
 
+def even_shares(graph: ModelGraph, tau: int, parts: int, axis: int) -> dict[str, Intervals]:
+    """Parts of the maps of a fused layer that are as equal as can be."""
+    fused = graph.fused_size(tau, axis)
+    ends = ends_of(even_sizes(fused, parts))
+    sizes = {name: graph.tensors[name].size(axis) for name in graph.frontier(tau)}
+    return {name: scaled_intervals(ends, fused, size) for name, size in sizes.items()}
+
+
 @given(st.integers(1, 500), st.data())
 def test_even_parts_cover_an_axis_and_differ_by_at_most_one(size, data):
     parts = data.draw(st.integers(1, size))
 
-    pieces = split_evenly(size, parts)
+    sizes = even_sizes(size, parts)
 
+    assert sum(sizes) == size
+    assert 1 <= min(sizes) <= max(sizes) <= min(sizes) + 1
+    assert even_ends(size, [parts]).tolist() == [list(pair) for pair in ends_of(sizes)]
+
+
+@given(st.integers(1, 60), st.integers(0, 60), st.data())
+def test_parts_of_a_larger_map_are_neighbours_that_cover_it_and_none_is_empty(fused, more, data):
+    parts = data.draw(st.integers(1, fused))
+    size = fused + more
+
+    scaled = scaled_intervals(ends_of(even_sizes(fused, parts)), fused, size)
+
+    pieces = [scaled[i] for i in range(parts)]
     assert [i for piece in pieces for i in range(piece.start, piece.stop)] == list(range(size))
-    assert max(map(len, pieces)) - min(map(len, pieces)) <= 1
-
-
-def test_more_parts_than_elements_are_refused():
-    with pytest.raises(GeometryError, match="cannot cut 3 elements into 4"):
-        split_evenly(3, 4)
+    assert min(map(len, pieces)) >= 1
 
 
 @COMMON
@@ -56,7 +73,7 @@ def test_needed_regions_are_not_larger_than_the_hull_of_the_taps(graph: ModelGra
     axis = data.draw(st.sampled_from([0, 1]))
     size = {name: graph.tensors[name].size(axis) for name in graph.frontier(tau)}
     parts = data.draw(st.integers(1, min(size.values())))
-    fused = {name: Intervals.of(split_evenly(size[name], parts)) for name in size}
+    fused = even_shares(graph, tau, parts, axis)
 
     needed = needed_regions(graph, tau, fused, axis=axis)
 
@@ -80,10 +97,7 @@ def test_a_session_over_an_aligned_piece_sees_the_network_shifted(graph: ModelGr
     first = data.draw(st.integers(1, tau))
     axis = data.draw(st.sampled_from([0, 1]))
     parts = data.draw(st.integers(1, min(3, graph.fused_size(tau, axis))))
-    fused = {
-        name: Intervals.of(split_evenly(graph.tensors[name].size(axis), parts))
-        for name in graph.frontier(tau)
-    }
+    fused = even_shares(graph, tau, parts, axis)
     needed = needed_regions(graph, tau, fused, axis=axis)
 
     regions = aligned_regions(graph, first, tau, needed, axis=axis)

@@ -15,6 +15,7 @@ from fusepath.plan import (
     Constraints,
     PlanRequest,
     Setting,
+    check_plan,
     limit_violations,
     load_plan,
     make_plan,
@@ -23,7 +24,7 @@ from fusepath.plan import (
 from fusepath.plan.limits.memory import weight_bytes
 from fusepath.plan.limits.usage import StripUsage, TileUsage, WholeUsage
 from fusepath.runtime.device_share import DeviceShare
-from fusepath.tiling import Grid
+from fusepath.tiling import Grid, strip_tiling
 from tests.networks import skipped_input
 from tests.onnx_models import with_weights
 from tests.planning import planned
@@ -63,7 +64,7 @@ def test_plans_keep_to_constraints(setting, algorithm, limit):
 
     assert limit_violations(plan, setting.graph, constraints) == []
     assert plan.lower_bound_s <= plan.makespan_s
-    plan.check(setting.graph)
+    check_plan(plan, setting.graph)
 
 
 def test_a_plan_without_limits_breaks_them(setting):
@@ -142,13 +143,10 @@ def test_the_best_plans_come_in_order_and_differ(setting):
         assert len(plans) == 5
         makespans = [plan.makespan_s for plan in plans]
         assert makespans == sorted(makespans)
-        assert (
-            len({(plan.tau, plan.sizes, plan.grid, plan.cuts, plan.segments) for plan in plans})
-            == 5
-        )
+        assert len({(plan.arrangement, plan.cuts) for plan in plans}) == 5
         assert all(plan.lower_bound_s <= makespans[0] for plan in plans)
         for plan in plans:
-            plan.check(setting.graph)
+            check_plan(plan, setting.graph)
 
 
 def test_the_best_of_several_is_the_best_alone(setting):
@@ -160,26 +158,26 @@ def test_the_best_of_several_is_the_best_alone(setting):
         assert first.makespan_s == alone.makespan_s <= second.makespan_s
 
 
-def test_a_plan_file_carries_its_constraints_and_old_files_have_none(setting, tmp_path):
+def test_a_plan_file_carries_its_constraints_and_may_have_none(setting, tmp_path):
     limits = Constraints(upload_bytes=100_000)
     plan = planned(setting, "nfl", constraints=limits)
     save_plan(tmp_path / "new.json", plan)
 
-    assert load_plan(tmp_path / "new.json").constraints == limits
+    assert load_plan(tmp_path / "new.json").request.constraints == limits
 
     document = json.loads((tmp_path / "new.json").read_text())
     del document["constraints"]
     (tmp_path / "old.json").write_text(json.dumps(document))
     loaded = load_plan(tmp_path / "old.json")
     assert loaded.constraints == Constraints()
-    loaded.check(setting.graph)
+    check_plan(loaded, setting.graph)
 
 
 def test_a_plan_that_breaks_its_own_constraints_is_refused(squeezenet):
     plan = plan_of(squeezenet, cuts=(1,), constraints=Constraints(keep_on_device=1))
 
     with pytest.raises(FileFormatError, match="breaks its own constraints: cut 1 leaves layers"):
-        plan.check(squeezenet.graph)
+        check_plan(plan, squeezenet.graph)
 
 
 @pytest.mark.parametrize(
@@ -187,11 +185,11 @@ def test_a_plan_that_breaks_its_own_constraints_is_refused(squeezenet):
 )
 def test_what_is_counted_is_what_the_device_does(squeezenet, setting, tau, grid, cuts):
     plan = plan_of(squeezenet, tau=tau, grid=grid, cuts=cuts)
-    work = DeviceShare(squeezenet, plan)
+    work = DeviceShare(squeezenet, plan.recipe)
     demand = (
         WholeUsage(squeezenet.graph, setting.convention, cuts[0])
         if grid == (1, 1)
-        else TileUsage(setting, tau, Grid(*grid)).choose(plan.cuts)
+        else TileUsage(setting, plan.arrangement).choose(plan.cuts)
     )
 
     assert work.macs == demand.device_macs
@@ -200,9 +198,9 @@ def test_what_is_counted_is_what_the_device_does(squeezenet, setting, tau, grid,
 
 def test_strips_are_counted_with_as_many_sub_models_as_the_device_has(squeezenet, setting):
     plan = planned(setting, "stream")
-    work = DeviceShare(squeezenet, plan)
-    demand = StripUsage(squeezenet.graph, setting.convention, plan.tau, plan.segments)
-    strips = plan.strip_tiling(squeezenet.graph)
+    work = DeviceShare(squeezenet, plan.recipe)
+    demand = StripUsage(squeezenet.graph, setting.convention, plan.arrangement)
+    strips = strip_tiling(squeezenet.graph, plan.arrangement)
     steps = {
         (cut, strips.step(strip, 1, cut - 1).likeness): strips.step(strip, 1, cut - 1)
         for strip, cut in enumerate(plan.cuts)

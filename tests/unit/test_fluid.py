@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import itertools
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fusepath.cost import RUNTIME, Compression, ComputeRate, Link, Regions
+from fusepath.cost import (
+    RUNTIME,
+    Compression,
+    ComputeRate,
+    LayerTime,
+    Link,
+    Machine,
+    MachineProfile,
+    Regions,
+)
 from fusepath.errors import InfeasibleError, UnsupportedOperatorError
+from fusepath.graph import Kind, ModelGraph, Operator, Tensor, Window, Work, build_graph
 from fusepath.onnx_io import load_model
 from fusepath.plan import Budget, Search, Setting
 from fusepath.plan.fluid import fluid_bound, fluid_bound_s
@@ -21,7 +32,8 @@ from fusepath.plan.planner import ALGORITHMS
 from fusepath.schedule import NS_PER_S, evaluate
 from fusepath.schedule.exact import exact
 from fusepath.tiling import Grid
-from tests.networks import networks
+from tests.networks import networks, skipped_input, untileable, window_output
+from tests.planning import planned
 
 ROUNDING_S = 1e-6
 """Schedules are in whole nanoseconds, the bound is not."""
@@ -42,8 +54,8 @@ def small_settings(draw) -> Setting:
     )
     return Setting(
         graph=graph,
-        device=ComputeRate(draw(st.sampled_from([1e4, 1e5, 1e6]))),
-        edge=ComputeRate(draw(st.sampled_from([1e5, 1e6, 1e7]))),
+        device=draw(machines(graph, [1e4, 1e5, 1e6])),
+        edge=draw(machines(graph, [1e5, 1e6, 1e7])),
         link=Link(
             up_bytes_per_s=draw(st.sampled_from([1e3, 1e4, 1e5])),
             down_bytes_per_s=1e5,
@@ -51,9 +63,29 @@ def small_settings(draw) -> Setting:
             message_bytes=draw(st.sampled_from([0, 300])),
             message_device_s=draw(st.sampled_from([0.0, 0.001])),
             message_edge_s=draw(st.sampled_from([0.0, 0.001])),
+            receive_s_per_byte=draw(st.sampled_from([0.0, 1e-6])),
         ),
         convention=convention,
         compression=draw(codecs(graph)),
+    )
+
+
+@st.composite
+def machines(draw, graph: ModelGraph, rates: list[float]) -> Machine:
+    """A rate, or the profile of a machine that has this rate besides its fixed times."""
+    rate = ComputeRate(draw(st.sampled_from(rates)))
+    if draw(st.booleans()):
+        return rate
+    fixed_s = draw(st.sampled_from([0.0, 1e-4]))
+    layers = [rate.layer_s(graph, index, RUNTIME) for index in range(1, graph.depth + 1)]
+    return MachineProfile(
+        model_sha256=graph.sha256,
+        layers=tuple(
+            LayerTime(name="", seconds=seconds + fixed_s, fixed_s=fixed_s) for seconds in layers
+        ),
+        call_overhead_s=draw(st.sampled_from([0.0, 1e-3])),
+        strip_factor=draw(st.sampled_from([1.0, 1.5])),
+        strip_layer_s=draw(st.sampled_from([0.0, 1e-5])),
     )
 
 
@@ -85,6 +117,7 @@ def test_no_tiling_and_no_single_cut_beats_the_bound(setting: Setting, data):
     bound_s = fluid_bound_s(setting)
     whole_s = fluid_bound_s(setting, whole_result=True)
 
+    assert 0 <= bound_s <= whole_s
     whole = setting.whole_problem()
     for cut in range(1, whole.cuts + 1):
         makespan_s = evaluate(whole, (0,), (cut,)).makespan_ns / NS_PER_S
@@ -126,7 +159,7 @@ def test_the_bound_solves_its_linear_programme(setting: Setting):
 
 def _programme(highspy, setting: Setting) -> float:
     """The linear programme of the docstring, written down again for a general solver."""
-    shares = shares_of(setting)
+    shares, link = shares_of(setting), setting.link
     layers = len(shares.device_s)
     joined = setting.graph.tileable_layers < setting.graph.depth
     solver = highspy.Highs()
@@ -136,14 +169,15 @@ def _programme(highspy, setting: Setting) -> float:
     b = [0.0] + [solver.addVariable(lb=0, ub=1) for _ in range(layers)]
     for layer in range(1, layers + 1):
         solver.addConstr(a[layer] + b[layer] >= 1)
-    device = makespan * 1.0
-    link, edge = makespan * 1.0, makespan * max(setting.convention.edge_workers, 1)
+    device = makespan - link.message_device_s
+    up = makespan - link.message_bytes / link.up_bytes_per_s
+    edge = makespan * max(setting.convention.edge_workers, 1) - link.message_edge_s
     for layer in range(1, layers + 1):
         device = device - a[layer] * shares.device_s[layer - 1]
         edge = edge - b[layer] * shares.edge_s[layer - 1]
     for flow in shares.flows:
         sent = solver.addVariable(lb=0, ub=1)
-        link = link - sent * flow.seconds
+        up = up - sent * flow.seconds
         for reader in flow.readers:
             solver.addConstr(sent - b[reader] + b[flow.born] >= 0)
             if flow.born:
@@ -152,7 +186,7 @@ def _programme(highspy, setting: Setting) -> float:
             solver.addConstr(sent + b[flow.born] >= 1)
     solver.addConstr(device >= 0)
     if setting.convention.shared_link:
-        solver.addConstr(link >= 0)
+        solver.addConstr(up >= 0)
     if setting.convention.edge_workers:
         solver.addConstr(edge >= 0)
     solver.run()
@@ -200,6 +234,29 @@ def test_an_infinite_edge_is_never_cut():
     assert network.send(0, 2) == 4
 
 
+MEASURED = Link(
+    up_bytes_per_s=1.8e6,
+    down_bytes_per_s=1.8e6,
+    delay_s=3e-4,
+    message_bytes=600,
+    message_device_s=1.3e-4,
+    message_edge_s=1e-4,
+    receive_s_per_byte=2e-8,
+)
+"""What `probe` says of a wireless link, about."""
+
+
+@pytest.mark.parametrize("graph", [untileable(), skipped_input()], ids=["untileable", "tileable"])
+def test_where_the_device_alone_wins_on_a_measured_link_it_is_the_bound(graph):
+    setting = Setting(graph=graph, device=ComputeRate(1e8), edge=ComputeRate(1e9), link=MEASURED)
+
+    plan = planned(setting, "auto")
+
+    assert plan.cuts == (graph.depth + 1,)
+    assert plan.lower_bound_s == plan.makespan_s == fluid_bound_s(setting)
+    assert fluid_bound(setting).binding == "undivided"
+
+
 @pytest.mark.parametrize("name", ["alexnet", "squeezenet", "tiny-yolov2"])
 @pytest.mark.parametrize("rates", [(10e9, 500e9, 1.1e6), (50e9, 2000e9, 12e6)])
 def test_zoo_plans_stay_above_the_bound(name, rates):
@@ -217,6 +274,74 @@ def test_zoo_plans_stay_above_the_bound(name, rates):
     stream_ns = ALGORITHMS["stream"].search(setting, Search()).schedule.makespan_ns
     assert bound_s <= stream_ns / NS_PER_S
     assert 0.3 * nfl_ns / NS_PER_S < bound_s <= nfl_ns / NS_PER_S
+
+
+def chain_of_windows(*windows: Window) -> ModelGraph:
+    """One operator after the other on a square map, each with the same work per position."""
+    sides = [16]
+    for window in windows:
+        sides.append(window_output(sides[-1], window, ceil_mode=False))
+    tensors = {f"t{at}": Tensor(name=f"t{at}", shape=(1, 3, n, n)) for at, n in enumerate(sides)}
+    return build_graph(
+        name="chain",
+        sha256="3" * 64,
+        input=tensors["t0"],
+        outputs=(f"t{len(windows)}",),
+        tensors=tensors,
+        operators=[
+            Operator(
+                name=f"op{at}",
+                op_type="Conv",
+                kind=Kind.WINDOW,
+                inputs=(f"t{at}",),
+                outputs=(f"t{at + 1}",),
+                work=Work(macs=9),
+                rows=window,
+                cols=window,
+            )
+            for at, window in enumerate(windows)
+        ],
+    )
+
+
+HOLES = Window(kernel=2, dilation=3, pad_begin=3)
+NOTHING_BUT_PADDING = Window(kernel=2, pad_begin=4)
+DENSE = Window(kernel=3, pad_begin=1, pad_end=1)
+"""Windows of which some positions need less than their share, and one of which none does."""
+
+
+@pytest.mark.parametrize(
+    ("window", "proportional"), [(HOLES, False), (NOTHING_BUT_PADDING, False), (DENSE, True)]
+)
+def test_a_reader_that_can_do_with_less_than_its_share_is_not_counted(window, proportional):
+    graph = chain_of_windows(DENSE, window)
+    setting = Setting(graph=graph, device=ComputeRate(1e6), edge=ComputeRate(1e7), link=MEASURED)
+
+    (flow,) = [flow for flow in shares_of(setting).flows if flow.born == 1] or [None]
+
+    readers = () if flow is None else flow.readers
+    assert readers == ((2,) if proportional else ())
+
+
+def test_tiles_that_leave_out_what_nothing_reads_are_no_slower_than_the_bound():
+    """The second layer reads every other row and column of the first, so tiles leave them out."""
+    every_other = Window(kernel=1, stride=2)
+    graph = chain_of_windows(Window(kernel=1), every_other)
+    setting = Setting(
+        graph=graph,
+        device=ComputeRate(1e6),
+        edge=ComputeRate(1e7),
+        link=Link(up_bytes_per_s=1e3, down_bytes_per_s=1e3, delay_s=0.01),
+        convention=msgspec.structs.replace(RUNTIME, regions=Regions.NEEDED),
+    )
+    problem = setting.problem(2, Grid(8, 8))
+
+    tiles = evaluate(problem, range(64), [3] * 64)
+    whole = evaluate(setting.whole_problem(), (0,), (3,))
+
+    assert tiles.makespan_ns < 0.5 * whole.makespan_ns
+    assert fluid_bound(setting).binding == "undivided"
+    assert fluid_bound_s(setting) * NS_PER_S == pytest.approx(tiles.makespan_ns, abs=64)
 
 
 def test_every_layer_of_the_zoo_reads_proportionally():

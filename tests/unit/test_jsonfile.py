@@ -146,10 +146,11 @@ class Dated(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         {"version": 3, "name": "soup"},
         {"version": 3, "name": "soup", "spices": ["salt"]},
         {"version": 7, "title": ["soup"]},
+        {"version": 1, "title": ["soup"]},
     ],
-    ids=["the same keys", "a new key", "other keys"],
+    ids=["the same keys", "a new key", "other keys", "keys of old"],
 )
-def test_of_a_version_to_come_the_version_is_what_is_refused(document, tmp_path):
+def test_of_another_version_the_version_is_what_is_refused(document, tmp_path):
     """Whatever its keys; where they are the same it is for the reader to look at the version."""
     (tmp_path / "soup.json").write_text(json.dumps(document))
 
@@ -164,7 +165,7 @@ def test_of_a_version_to_come_the_version_is_what_is_refused(document, tmp_path)
 
 @pytest.mark.parametrize(
     "text",
-    ['{"version": 1, "spices": []}', '{"version": "9", "spices": []}', '{"version": 9', "[9]"],
+    ['{"version": 2, "spices": []}', '{"version": "9", "spices": []}', '{"version": 9', "[9]"],
 )
 def test_a_document_that_is_wrong_in_itself_is_told_so(text, tmp_path):
     (tmp_path / "soup.json").write_text(text)

@@ -62,7 +62,8 @@ def test_costs_ask_only_what_the_protocol_says(squeezenet):
     # Cut 1 leaves the device nothing, cut 2 the edge server: a machine without work is not called.
     assert costs.device_s.tolist() == [[0.0, first.size(0) * first.size(1) + 10.0]]
     assert costs.edge_s.tolist() == [[first.size(0) * first.size(1) + 10.0, 0.0]]
-    assert strips.per_row[0, 1].sum() == 2.0 * first.size(1)
+    assert strips.per_row[0].sum(axis=1).tolist() == [0.0, 2.0 * first.size(1)]
+    assert strips.per_row[2].sum(axis=1).tolist() == [2.0 * first.size(1), 0.0]
 
 
 def test_a_profile_made_of_a_rate_costs_what_the_rate_costs(squeezenet):

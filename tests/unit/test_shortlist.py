@@ -23,8 +23,8 @@ def setting() -> Setting:
     return Setting(graph=graph, link=parse_link("3MB/s"), **MACHINES)
 
 
-def does(plan: Plan) -> tuple[object, ...]:
-    return plan.tau, plan.grid, plan.sizes, plan.order, plan.cuts, plan.segments
+def does(plan: Plan) -> str:
+    return plan.recipe_sha256
 
 
 @pytest.mark.parametrize(
@@ -67,16 +67,16 @@ def test_plans_of_a_shortlist_have_the_bound_of_all_plans(setting):
 
 def test_auto_looks_at_every_plan_once(setting):
     alone = [
-        planned(setting, name, budget=UNLIMITED).plans_evaluated for name in ("nfl", "stream", "mw")
+        planned(setting, name, budget=UNLIMITED).provenance.plans_evaluated
+        for name in ("nfl", "stream", "mw")
     ]
     most_sizes = 400
 
     auto = planned(setting, "auto", budget=UNLIMITED)
 
-    assert sum(alone) < auto.plans_evaluated <= sum(alone) + most_sizes
-    assert {plan.plans_evaluated for plan in shortlist(setting, PlanRequest(budget=UNLIMITED))} == {
-        auto.plans_evaluated
-    }
+    assert sum(alone) < auto.provenance.plans_evaluated <= sum(alone) + most_sizes
+    listed = shortlist(setting, PlanRequest(budget=UNLIMITED))
+    assert {plan.provenance.plans_evaluated for plan in listed} == {auto.provenance.plans_evaluated}
 
 
 def test_a_network_that_cannot_be_tiled_has_single_cuts_to_choose_from():
@@ -85,7 +85,7 @@ def test_a_network_that_cannot_be_tiled_has_single_cuts_to_choose_from():
     plans = shortlist(setting)
 
     assert plans
-    assert all(plan.is_whole for plan in plans)
+    assert not any(plan.arrangement.is_split for plan in plans)
 
 
 def test_a_shortlist_leaves_no_choice_to_the_caller(setting):

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import msgspec
+import numpy as np
 import pytest
 
-from fusepath.cost import RUNTIME, ComputeRate, LayerTime, MachineProfile, parse_link
+from fusepath.cost import CONVENTIONS, RUNTIME, ComputeRate, LayerTime, MachineProfile, parse_link
 from fusepath.errors import FileFormatError, InfeasibleError, InputError
 from fusepath.onnx_io import Model, load_model
 from fusepath.plan import (
-    Plan,
-    Segment,
     Setting,
+    check_plan,
     problem_of_plan,
     simulate,
     strip_problem,
 )
+from fusepath.plan.families.strips.layer import layer_of, makespan_of
+from fusepath.plan.limits.constraints import NO_CONSTRAINTS
 from fusepath.runtime.device_share import DeviceShare
 from fusepath.runtime.edge_share import EdgeShare
 from fusepath.schedule import evaluate, violations
-from fusepath.tiling import Grid
+from fusepath.tiling import Grid, Segment, Strips
 from fusepath.timeline import Lane
 from fusepath.timeline import violations as timeline_violations
 from tests.networks import untileable
 from tests.planning import UNLIMITED, planned
+from tests.plans import with_recipe
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +72,27 @@ def test_the_event_engine_agrees_with_the_planner(squeezenet):
     assert set(simulate(plan, setting).spans) == set(plan.timeline.spans)
 
 
+@pytest.mark.parametrize("name", ["parallel-edge", "no-contention"])
+def test_strips_wait_for_the_strips_that_they_go_on_from(squeezenet, name):
+    """More workers on the edge server do not help: each strip reads rows of the one before."""
+    setting = setting_of(squeezenet, device="1GFLOPS", edge="2GFLOPS", link="12MB/s")
+    setting = replace(setting, convention=CONVENTIONS[name])
+
+    plan = planned(setting, "stream")
+
+    served = [span for span in plan.timeline.on(Lane.EDGE) if span.path]
+    assert len(served) > 2
+    assert all(before.end_s <= after.start_s for before, after in pairwise(served))
+    assert [span.path for span in served] == sorted(span.path or 0 for span in served)
+    problem, cuts = problem_of_plan(setting, plan)
+    schedule = evaluate(problem, range(problem.paths), cuts)
+    assert violations(problem, schedule) == []
+    assert simulate(plan, setting).end_s == plan.makespan_s
+    assert makespan_of(
+        layer_of(setting, plan.tau, NO_CONSTRAINTS), plan.arrangement.segments
+    ) == pytest.approx(plan.makespan_s, abs=1e-7)
+
+
 def test_reusing_halos_beats_one_cut_and_tiles_on_squeezenet(squeezenet):
     setting = setting_of(squeezenet)
 
@@ -91,7 +116,7 @@ def test_auto_is_never_worse_than_any_family(squeezenet, device, link):
 def test_what_the_sessions_do_is_what_the_plan_says(tiny_yolo):
     plan = planned(setting_of(tiny_yolo), "stream")
 
-    device, edge = DeviceShare(tiny_yolo, plan), EdgeShare(tiny_yolo, plan)
+    device, edge = DeviceShare(tiny_yolo, plan.recipe), EdgeShare(tiny_yolo, plan.recipe)
 
     sent = 0
     for path in range(len(plan.cuts)):
@@ -158,6 +183,28 @@ def test_what_returns_in_parts_is_what_the_edge_server_makes_of_the_result(tiny_
     assert problem.back_ns[2:].tolist() == [[0], [0]]
 
 
+def test_what_follows_a_strip_is_received_while_it_is_computed(tiny_yolo):
+    """Of strips of different sizes, so that a strip cannot be taken for another."""
+    free = setting_of(tiny_yolo)
+    s_per_byte = 1e-6
+    costly = replace(free, link=msgspec.structs.replace(free.link, receive_s_per_byte=s_per_byte))
+    graph = tiny_yolo.graph
+    height = graph.fused_size(graph.depth, 0)
+    segments = (
+        Segment(start=0, stop=height, cut=1, strips=((60, 0), (160, 0), (200, 0), (224, height))),
+    )
+
+    before, after = (strip_problem(item, graph.depth, segments) for item in (free, costly))
+
+    sent_bytes = before.link_ns[:, 0] * 1e-9 * free.link.up_bytes_per_s
+    assert len(set(sent_bytes.round().tolist())) == len(sent_bytes) == 4
+    expected_s = np.append(sent_bytes[1:], 0) * s_per_byte
+    received_s = (after.edge_ns - before.edge_ns)[:, 0] * 1e-9
+    assert received_s == pytest.approx(expected_s, abs=1e-8)
+    assert np.array_equal(before.device_ns, after.device_ns)
+    assert np.array_equal(before.link_ns, after.link_ns)
+
+
 def test_a_result_that_is_not_counted_returns_in_no_time(tiny_yolo):
     free = msgspec.structs.replace(RUNTIME, counts_result=False)
     setting = replace(setting_of(tiny_yolo, link="1.8MB/s"), convention=free)
@@ -214,20 +261,20 @@ def test_a_network_that_cannot_be_tiled_has_no_stream_but_an_auto_plan():
 
     with pytest.raises(InfeasibleError, match="strips"):
         planned(setting, "stream")
-    assert planned(setting, "auto").is_whole
+    assert not planned(setting, "auto").arrangement.is_split
 
 
-@pytest.mark.parametrize("field", ["order", "cuts", "grid"])
+@pytest.mark.parametrize("field", ["order", "cuts", "arrangement"])
 def test_a_stream_plan_that_contradicts_its_segments_is_refused(tiny_yolo, field):
     plan = planned(setting_of(tiny_yolo), "stream")
     assert len(plan.cuts) > 2
     wrong = {
         "order": tuple(reversed(plan.order)),
         "cuts": tuple(1 if cut > 1 else 2 for cut in plan.cuts),
-        "grid": (1, len(plan.cuts)),
+        "arrangement": Strips(tau=plan.tau, segments=plan.arrangement.segments[1:]),
     }
 
-    broken: Plan = msgspec.structs.replace(plan, **{field: wrong[field]})
+    broken = with_recipe(plan, **{field: wrong[field]})
 
     with pytest.raises(FileFormatError):
-        broken.check(tiny_yolo.graph)
+        check_plan(broken, tiny_yolo.graph)

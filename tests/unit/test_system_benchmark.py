@@ -178,7 +178,7 @@ def test_a_cell_has_all_plans_and_the_most_promising_tiles_without_overlap():
     found = {entry.name: entry for entry in entries(raw, raw, source=model.source)}
 
     assert {DEVICE_ONLY, RAW, NFL, "MW 2x2", "stream", SERIAL} <= set(found)
-    tiled = [item for item in found.values() if not item.plan.is_whole and item.overlaps]
+    tiled = [item for item in found.values() if item.plan.arrangement.is_split and item.overlaps]
     best = min(tiled, key=lambda item: item.plan.makespan_s)
     assert found[SERIAL].plan is best.plan
     assert found[SERIAL].serial_of == best.name

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import msgspec
 import numpy as np
 import pytest
 
 from fusepath.cost import RUNTIME, ComputeRate, TileCosts, parse_link, path_costs
-from fusepath.errors import FileFormatError, GeometryError, InputError, UnsupportedOperatorError
+from fusepath.errors import FileFormatError, InputError, UnsupportedOperatorError
 from fusepath.offload.run import run_unsplit
 from fusepath.onnx_io import load_model
-from fusepath.plan import Budget, Setting, problem_of_plan
+from fusepath.plan import Budget, Setting, check_plan, problem_of_plan
 from fusepath.schedule import evaluate, violations
-from fusepath.tiling import Grid, TileSizes, Tiling, even_sizes
+from fusepath.tiling import Grid, Tiles, TileSizes, Tiling, even_sizes
 from fusepath.tiling import violations as tiling_violations
 from tests.networks import untileable
 from tests.planning import UNLIMITED, planned
-from tests.plans import AS_THEY_ARE, carry_out, pixels, plan_of
+from tests.plans import AS_THEY_ARE, carry_out, pixels, plan_of, with_recipe
 
 MACHINES = {
     "device": ComputeRate(1e10),
@@ -62,10 +61,8 @@ def test_unequal_tiles_are_right_and_bit_equal_to_the_whole(source, tau):
         plan = plan_of(
             model,
             tau=tau,
-            grid=sizes.grid,
             cuts=[tau + 1, 1, tau // 2, tau],
-            tile_rows=sizes.rows,
-            tile_cols=sizes.cols,
+            sizes=sizes,
         )
 
         outputs = carry_out(model, plan, image).outputs
@@ -103,7 +100,7 @@ def test_chosen_sizes_are_never_worse_than_equal_ones(squeezenet, algorithm):
     )
 
     assert chosen.lower_bound_s <= chosen.makespan_s <= equal.makespan_s
-    assert chosen.grid == (3, 2)
+    assert chosen.grid == Grid(3, 2)
     problem, cuts = problem_of_plan(squeezenet, chosen)
     schedule = evaluate(problem, [path - 1 for path in chosen.order], cuts)
     assert violations(problem, schedule) == []
@@ -116,19 +113,15 @@ def test_a_middle_tile_is_worth_making_smaller(squeezenet):
 
     chosen = planned(squeezenet, "mw", unequal=True, budget=Budget(evaluations=300_000))
 
-    assert chosen.sizes is not None
+    rows, cols = chosen.arrangement.rows, chosen.arrangement.cols
+    assert max(rows) - min(rows) > 1 or max(cols) - min(cols) > 1
     assert chosen.makespan_s < 0.9 * equal.makespan_s
 
 
 def test_the_swarm_plans_a_real_network_and_equal_calls_give_equal_plans(squeezenet):
     first, second = (planned(squeezenet, "psomw") for _ in range(2))
 
-    assert (first.tau, first.sizes, first.order, first.cuts) == (
-        second.tau,
-        second.sizes,
-        second.order,
-        second.cuts,
-    )
+    assert first.recipe == second.recipe
     problem, cuts = problem_of_plan(squeezenet, first)
     schedule = evaluate(problem, [path - 1 for path in first.order], cuts)
     assert violations(problem, schedule) == []
@@ -150,20 +143,23 @@ def test_only_algorithms_that_choose_sizes_are_asked_to(squeezenet):
 
 
 @pytest.mark.parametrize(
-    ("sizes", "complaint"),
+    ("rows", "cols", "complaint"),
     [
-        ({"tile_rows": (1, 2), "tile_cols": (13, 14)}, "add up to 3 rows"),
-        ({"tile_rows": (13, 14), "tile_cols": ()}, "every column needs a size"),
-        ({"tile_rows": (13, 14), "tile_cols": (27,)}, "do not make a grid of 2x2"),
-        ({"tile_rows": (28, -1), "tile_cols": (13, 14)}, "every row needs a size"),
+        ((1, 2), (13, 14), "add up to 3 rows"),
+        ((13, 14), (13, 13), "add up to 26 columns"),
+        ((13, 14), (), "sizes of at least 1"),
+        ((28, -1), (13, 14), "sizes of at least 1"),
+        ((27, 0), (13, 14), "sizes of at least 1"),
     ],
 )
-def test_a_plan_with_wrong_sizes_is_refused(squeezenet, sizes, complaint):
+def test_a_plan_with_wrong_sizes_is_refused(squeezenet, rows, cols, complaint):
     plan = planned(squeezenet, "mw", tau=14, grid=Grid(2, 2))
-    plan.check(squeezenet.graph)
+    check_plan(plan, squeezenet.graph)
 
-    with pytest.raises((FileFormatError, GeometryError), match=complaint):
-        msgspec.structs.replace(plan, **sizes).check(squeezenet.graph)
+    with pytest.raises((FileFormatError, ValueError), match=complaint):
+        check_plan(
+            with_recipe(plan, arrangement=Tiles(tau=14, rows=rows, cols=cols)), squeezenet.graph
+        )
 
 
 def test_auto_keeps_its_time_limit_and_its_promise(squeezenet):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import signal
 import sys
 import threading
@@ -13,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import numpy as np
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # it is read when ONNX Runtime is loaded
 import onnxruntime as ort
 
 QUIET_RUNS = 5

@@ -16,7 +16,6 @@ from fusepath.cli.options import (
     mean_option,
     open_setting,
     parse_channels,
-    plan_json,
     planning_request,
     print_json,
     std_option,
@@ -182,14 +181,14 @@ def _draw(book: PlanBook, file: str) -> None:
 
 def _look_up(book: PlanBook, link: str, *, output: str | None, as_json: bool) -> None:
     from fusepath.cost import parse_link
-    from fusepath.plan import save_plan
+    from fusepath.plan import plan_document, save_plan
     from fusepath.report import gantt, plan_text
 
     plan = book.plan_for(parse_link(link))
     if output is not None:
         save_plan(output, plan)
     if as_json:
-        print_json(plan_json(plan))
+        print_json(plan_document(plan))
     else:
         click.echo(plan_text(plan))
         click.echo()
@@ -211,7 +210,7 @@ def _book_json(book: PlanBook) -> dict[str, Any]:
     """What the table says, and how the book was made; the plans are in its file."""
     import msgspec
 
-    from fusepath.report import ends_s, family, gains
+    from fusepath.report import ends_s, gains
 
     return {
         "model": msgspec.to_builtins(book.entries[0].plan.model),
@@ -227,9 +226,9 @@ def _book_json(book: PlanBook) -> dict[str, Any]:
             {
                 "from_bytes_per_s": entry.from_bytes_per_s,
                 "to_bytes_per_s": entry.to_bytes_per_s,
-                "plan": family(entry.plan),
+                "plan": entry.plan.family,
                 "tau": entry.plan.tau,
-                "grid": str(entry.plan.tiles),
+                "grid": str(entry.plan.grid),
                 "cuts": entry.plan.cuts,
                 "makespan_s": ends_s(book, entry),
                 "gain_over_nfl": gains(book, entry),

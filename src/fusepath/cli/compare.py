@@ -16,7 +16,6 @@ from fusepath.cli.options import (
     machine_options,
     model_argument,
     open_setting,
-    plan_json,
     planning_request,
     print_json,
     time_limit_option,
@@ -52,7 +51,13 @@ def command(
 ) -> None:
     """Plan MODEL with every algorithm and show them side by side."""
     from fusepath.errors import InfeasibleError, NoPlanError, UnsupportedOperatorError
-    from fusepath.plan import ALGORITHMS, Origin, PlanRequest, compare_plans, make_plan
+    from fusepath.plan import (
+        ALGORITHMS,
+        Origin,
+        PlanRequest,
+        compare_plans,
+        make_plan,
+    )
     from fusepath.report import plans_table, render
     from fusepath.tiling import Grid
 
@@ -89,7 +94,10 @@ def command(
 
 def _row_json(row: ComparedPlan) -> dict[str, Any]:
     """A plan against the problem's bound; what its family is known for has names of its own."""
-    return plan_json(row.plan) | {
+    from fusepath.plan import plan_document
+
+    document: dict[str, Any] = plan_document(row.plan)
+    return document | {
         "lower_bound_s": row.lower_bound_s,
         "gap": row.gap,
         "status": row.status,

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fusepath.cost import MachineProfile
-    from fusepath.offload.device import Inference
-    from fusepath.offload.trials import Emulation
+    from fusepath.offload.emulation import Emulation
+    from fusepath.offload.inference import Inference
     from fusepath.onnx_io import Model
     from fusepath.plan import Plan, Setting
     from fusepath.runtime.compare import Comparison
@@ -71,7 +71,7 @@ def command(
     space, measures what planning needs, and runs all plans in turn on the same picture. Every
     result is checked against the unsplit model.
     """
-    from fusepath.offload.trials import Emulation
+    from fusepath.offload.emulation import Emulation
     from fusepath.profiling.layers import measure_layers
     from fusepath.runtime.image import load_input
     from fusepath.units import parse_bytes_per_s
@@ -87,7 +87,7 @@ def command(
     device = measure_layers(loaded)
     if slowdown is None:
         slowdown = max(device_ms * 1e-3 / device.total_s, 1.0)
-    playing = Emulation(pace_bytes_per_s=pace_bytes_per_s, slowdown=slowdown, threads=1)
+    emulation = Emulation(pace_bytes_per_s=pace_bytes_per_s, slowdown=slowdown)
     say("starting an edge server")
     with _edge_server() as address:
         rows = asyncio.run(
@@ -96,7 +96,7 @@ def command(
                 pixels,
                 address,
                 device=device.slowed(slowdown),
-                playing=playing,
+                emulation=emulation,
                 repeats=repeat,
                 say=say,
             )
@@ -153,17 +153,17 @@ class _Row:
 
     @property
     def codecs(self) -> list[str]:
-        return sorted({item.codec for item in self.plan.compression.values()})
+        return sorted(set(self.plan.codecs.values()))
 
     def document(self, baseline: _Row) -> dict[str, Any]:
         latencies = sorted(run.latency_s for run in self.runs)
         return {
             "name": self.name,
             "tau": self.plan.tau,
-            "grid": str(self.plan.tiles),
+            "grid": str(self.plan.grid),
             "order": self.plan.order,
             "cuts": self.plan.cuts,
-            "codecs": {name: item.codec for name, item in self.plan.compression.items()},
+            "codecs": self.plan.codecs,
             "makespan_s": self.plan.makespan_s,
             "predicted_s": self.predicted.end_s,
             "lower_bound_s": self.plan.lower_bound_s,
@@ -189,26 +189,25 @@ async def _all_plans(
     address: str,
     *,
     device: MachineProfile,
-    playing: Emulation,
+    emulation: Emulation,
     repeats: int,
     say: Callable[[str], None],
 ) -> list[_Row]:
-    from fusepath.offload.run import Machines, measured_setting, run_unsplit
-    from fusepath.offload.trials import Prepared, choose
+    from fusepath.offload.machines import Machines, measured_setting
+    from fusepath.offload.pairing import Pairing
+    from fusepath.offload.run import run_unsplit
+    from fusepath.offload.trials import Trials
     from fusepath.plan import InputFormat, Origin, PlanRequest, make_plan, shortlist
     from fusepath.profiling.codecs import measured_compression, named_codecs
+    from fusepath.profiling.layers import measure_layers
     from fusepath.remote.client import connect
     from fusepath.runtime.compare import compare
     from fusepath.tiling import Grid
 
     async with connect(address) as client:
+        pairing = Pairing(model=model, client=client, emulation=emulation)
         setting = await measured_setting(
-            model,
-            image,
-            client,
-            given=Machines(device=device),
-            pace_bytes_per_s=playing.pace_bytes_per_s,
-            say=say,
+            pairing, Machines(device=device), "uint8", measure_layers, say
         )
         origin = Origin(source=model.source)
         plans = {
@@ -229,26 +228,18 @@ async def _all_plans(
         def listed(setting: Setting) -> list[Plan]:
             return shortlist(setting, origin=origin)
 
-        best = await choose(
-            model,
-            image,
-            client,
-            replace(setting, offered=offered),
-            listed,
-            playing=playing,
-            say=say,
-        )
+        trials = Trials(pairing=pairing, sample=image, say=say)
+        best = await trials.choose(replace(setting, offered=offered), listed)
         plans["auto"] = best.plan
         say("preparing the sessions of all plans on both sides")
-        prepared = {
-            name: await Prepared.make(model, plan, image, client, playing=playing)
-            for name, plan in plans.items()
-        }
+        prepared = {name: await pairing.prepare(plan, image) for name, plan in plans.items()}
+        await pairing.compare_clocks()
         runs: dict[str, list[Inference]] = {name: [] for name in plans}
         for turn in range(repeats):
             say(f"running all plans in turn, {turn + 1} of {repeats}")
             for name, ready in prepared.items():
-                runs[name].append(await ready.run())
+                runs[name].append(await pairing.infer(ready, image))
+        pairing.close()
     reference = run_unsplit(model, image, next(iter(plans.values())).input)
     return [
         _Row(
@@ -268,7 +259,7 @@ async def _all_plans(
 def _print(rows: list[_Row], model: Model, *, pace: str, slowdown: float, repeats: int) -> None:
     from rich.table import Table
 
-    from fusepath.offload.device import median_of
+    from fusepath.offload.inference import median_of
     from fusepath.report import gantt, milliseconds, render
 
     baseline = _baseline(rows)
@@ -282,8 +273,8 @@ def _print(rows: list[_Row], model: Model, *, pace: str, slowdown: float, repeat
         cuts = ",".join(str(cut) for cut in row.plan.cuts[:9])
         table.add_row(
             row.name,
-            str(row.plan.tau) if not row.plan.is_whole else "–",
-            str(row.plan.tiles),
+            str(row.plan.tau),
+            str(row.plan.grid),
             cuts + (",…" if len(row.plan.cuts) > 9 else ""),
             ", ".join(row.codecs),
             milliseconds(row.predicted.end_s),
@@ -297,8 +288,7 @@ def _print(rows: list[_Row], model: Model, *, pace: str, slowdown: float, repeat
         f"link {pace}, uint8 picture; medians of {repeats} interleaved runs\n"
     )
     click.echo(render(table))
-    tiled = [row for row in rows if not row.plan.is_whole] or rows
-    best = min(tiled, key=lambda row: row.latency_s)
+    best = min(rows, key=lambda row: row.latency_s)
     shown = [baseline] if best is baseline else [baseline, best]
     until_s = max(
         timeline.end_s

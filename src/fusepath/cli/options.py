@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fusepath.onnx_io import Model
-    from fusepath.plan import Plan, PlanRequest, Setting
+    from fusepath.plan import PlanRequest, Setting
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
@@ -68,7 +68,7 @@ compress_option = click.option(
     "--compress",
     metavar="auto|off|CODEC",
     help="Encode what is sent, losslessly, where that is quicker: with any codec, or this one. "
-    "auto without.",
+    "Auto without; plan needs --sample to know what codecs save.",
 )
 mean_option = click.option(
     "--mean", default="0", metavar="M[,M,M]", help="Subtracted from the pixels of an image."
@@ -278,16 +278,3 @@ def as_options(message: str) -> str:
 def print_json(document: dict[str, Any]) -> None:
     """The one object of ``--json``."""
     click.echo(json.dumps(document, indent=2, allow_nan=False, default=str))
-
-
-def plan_json(plan: Plan) -> dict[str, Any]:
-    """A plan as ``--json`` shows it: the file's keys and what is derived from them."""
-    import msgspec
-
-    document: dict[str, Any] = msgspec.to_builtins(plan)
-    return document | {
-        "gap": plan.gap,
-        "status": plan.status,
-        "grid": str(plan.tiles),
-        "plans": plan.plans_evaluated,
-    }

@@ -22,7 +22,6 @@ from fusepath.cli.options import (
     model_argument,
     open_setting,
     parse_channels,
-    plan_json,
     planning_request,
     print_json,
     std_option,
@@ -87,7 +86,7 @@ def command(
     constraints: Constraints,
 ) -> None:
     """Find a plan for MODEL on a device, an edge server and a link."""
-    from fusepath.plan import Origin, PlanRequest, make_plan, save_plan
+    from fusepath.plan import Origin, PlanRequest, make_plan, plan_document, save_plan
     from fusepath.report import gantt, plan_text, render, top_table
     from fusepath.tiling import Grid
 
@@ -118,11 +117,11 @@ def command(
         save_plan(output, best)
     if top is not None:
         if as_json:
-            print_json({"plans": [plan_json(plan) for plan in plans]})
+            print_json({"plans": [plan_document(plan) for plan in plans]})
         else:
             click.echo(render(top_table(plans)))
     elif as_json:
-        print_json(plan_json(best))
+        print_json(plan_document(best))
     else:
         click.echo(plan_text(best))
         click.echo()
@@ -136,7 +135,7 @@ def _codecs(
     sample: str | None,
     origin: Origin,
 ) -> dict[str, list[Compression]]:
-    """What codecs make of the tensors of a sample; nothing with ``--compress off``, or without."""
+    """What codecs make of the tensors of a sample; nothing where there is none, or ``off``."""
     if compress == "off" or (compress is None and sample is None):
         return {}
     from fusepath.errors import InputError

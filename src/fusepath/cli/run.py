@@ -31,7 +31,8 @@ from fusepath.cli.options import (
 
 if TYPE_CHECKING:
     from fusepath.offload.run import Report
-    from fusepath.plan import Constraints
+    from fusepath.onnx_io import Model
+    from fusepath.plan import Constraints, Plan
 
 
 @click.command("run")
@@ -120,51 +121,55 @@ def command(
     unless given, and --algorithm plans for them. What was measured of this machine is remembered.
     """
     from fusepath.cost import parse_link, parse_machine
-    from fusepath.offload.run import Machines, run
+    from fusepath.offload.emulation import Emulation
+    from fusepath.offload.engine import SessionOptions
+    from fusepath.offload.frames import FrameFormat
+    from fusepath.offload.machines import Machines
+    from fusepath.offload.run import run
     from fusepath.plan import PlanRequest, load_plan
-    from fusepath.profiling import remembered_profile
-    from fusepath.profiling.layers import measure_layers
+    from fusepath.remote.client import Timeout
     from fusepath.runtime.image import load_input
     from fusepath.tiling import Grid
     from fusepath.units import parse_bytes_per_s
 
-    given = Machines(
+    machines = Machines(
         device=parse_machine(device) if device else None,
         edge=parse_machine(edge_machine) if edge_machine else None,
         link=parse_link(link) if link else None,
-        profiler=measure_layers if no_cache else remembered_profile,
     )
-    pace_bytes_per_s = parse_bytes_per_s(pace) if pace else None
+    emulation = Emulation(
+        pace_bytes_per_s=parse_bytes_per_s(pace) if pace else None, slowdown=slowdown
+    )
     fixed = None if grid == "auto" else Grid.parse(grid)
     channels = parse_channels(mean, "--mean"), parse_channels(std, "--std", nonzero=True)
     plan = load_plan(plan_file) if plan_file else None
     loaded = open_model(model, input_shape)
     check_channels(loaded, mean=channels[0], std=channels[1])
+    request = planning_request(
+        PlanRequest(
+            algorithm=choose_algorithm(algorithm, grid=grid, tau=tau, tiles=tiles),
+            grid=fixed,
+            tau=tau,
+            unequal=tiles == "auto",
+            constraints=constraints,
+            codecs=compress or "auto",
+        ),
+        evaluations=evaluations,
+        time_limit=time_limit,
+    )
+    if plan is not None:
+        _keep_to(plan, loaded, constraints)
     report = run(
         loaded,
         load_input(input_file, loaded.graph.input, resize=resize),
-        edge=edge,
-        plan=plan,
-        request=planning_request(
-            PlanRequest(
-                algorithm=choose_algorithm(algorithm, grid=grid, tau=tau, tiles=tiles),
-                grid=fixed,
-                tau=tau,
-                unequal=tiles == "auto",
-                constraints=constraints,
-                codecs=compress or "auto",
-            ),
-            evaluations=evaluations,
-            time_limit=time_limit,
-        ),
-        given=given,
-        pace_bytes_per_s=pace_bytes_per_s,
-        slowdown=slowdown,
+        edge,
         repeats=repeat,
         verify=verify,
-        mean=channels[0],
-        std=channels[1],
-        timeout_s=timeout,
+        plan=plan or request,
+        machines=machines,
+        frames=FrameFormat(layout="chw", mean=channels[0], std=channels[1]),
+        timeout=Timeout(infer_s=timeout),
+        options=SessionOptions(remember=not no_cache, emulation=emulation),
         say=lambda text: click.echo(f"{text} …", err=True),
     )
     if output is not None:
@@ -177,6 +182,16 @@ def command(
     if failed:
         click.echo("fusepath: the split result differs from the unsplit one", err=True)
     return 1 if failed else 0
+
+
+def _keep_to(plan: Plan, model: Model, constraints: Constraints) -> None:
+    """Refuse a plan made before that breaks constraints."""
+    from fusepath.errors import InfeasibleError
+    from fusepath.plan import check_plan, limit_violations
+
+    check_plan(plan, model.graph)
+    if wrong := limit_violations(plan, model.graph, constraints):
+        raise InfeasibleError(f"the plan breaks the constraints: {'; '.join(wrong)}")
 
 
 def _document(report: Report) -> dict[str, Any]:
@@ -192,10 +207,10 @@ def _document(report: Report) -> dict[str, Any]:
         "model": plan.model.name,
         "algorithm": plan.algorithm,
         "tau": plan.tau,
-        "grid": str(plan.tiles),
+        "grid": str(plan.grid),
         "order": plan.order,
         "cuts": plan.cuts,
-        "codecs": {name: item.codec for name, item in plan.compression.items()},
+        "codecs": plan.codecs,
         "makespan_s": plan.makespan_s,
         "predicted_s": report.predicted.end_s,
         "lower_bound_s": plan.lower_bound_s,

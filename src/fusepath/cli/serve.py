@@ -41,8 +41,9 @@ def command(
 
     from fusepath.profiling import remembered_profile
     from fusepath.profiling.layers import measure_layers
+    from fusepath.remote.edge_service import EdgeService
+    from fusepath.remote.grpc_server import EdgeServer, serve
     from fusepath.remote.model_store import ModelStore
-    from fusepath.remote.server import EdgeServer, serve
 
     def ready(address: str) -> None:
         if as_json:
@@ -52,11 +53,10 @@ def command(
         sys.stdout.flush()
 
     store = ModelStore(models)
-    server = EdgeServer(
-        listen,
+    service = EdgeService(
         store,
         workers=workers,
         threads=threads,
         profiler=measure_layers if no_cache else remembered_profile,
     )
-    asyncio.run(serve(server, ready=ready))
+    asyncio.run(serve(EdgeServer(listen, service), ready=ready))

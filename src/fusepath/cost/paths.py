@@ -18,6 +18,7 @@ from fusepath.tiling import (
     aligned_regions,
     check_tileable,
     ends_of,
+    even_ends,
     needed_regions,
     scaled_intervals,
 )
@@ -253,8 +254,11 @@ def path_costs(
         if axis == 1 and list(axes[0].starts) == parts and _is_symmetric(graph, tau):
             axes.append(axes[0])
             continue
+        smallest = graph.fused_size(tau, axis)
+        ends = even_ends(smallest, parts)
         fused = {
-            name: _split_all(graph.tensors[name].size(axis), parts) for name in graph.frontier(tau)
+            name: scaled_intervals(ends, smallest, graph.tensors[name].size(axis))
+            for name in graph.frontier(tau)
         }
         axes.append(_Axis.of(prices.lengths(fused, axis), parts))
     for grid in grids:
@@ -382,13 +386,3 @@ def _areas(rows: FloatArray, cols: FloatArray, weights: NDArray[Any]) -> FloatAr
 def _whole(sizes: FloatArray) -> IntArray:
     """Bytes are whole, also where shares are not."""
     return np.rint(sizes).astype(np.int64)
-
-
-def _split_all(size: int, parts: Sequence[int]) -> Intervals:
-    """`split_evenly` for several numbers of parts, one after the other."""
-    starts, stops = [], []
-    for count in parts:
-        edges = np.arange(count + 1, dtype=np.int64) * size // count
-        starts.append(edges[:-1])
-        stops.append(edges[1:])
-    return Intervals(np.concatenate(starts), np.concatenate(stops))

@@ -6,10 +6,32 @@ import asyncio
 import time
 from dataclasses import dataclass
 
+import msgspec
+
 _COARSE_S = 0.0015
 """Timers of the event loop fire up to this much late; the rest of a wait is watched closely."""
 _FINE_S = 0.0003
 """The same for a sleeping thread."""
+
+
+class Emulation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How weak this machine and how slow its link shall seem, for tests and benchmarks."""
+
+    pace_bytes_per_s: float | None = None
+    """Rate of the link, both ways; None takes the link as it is."""
+    slowdown: float = 1.0
+    """Factor by which every path on this machine is stretched."""
+    overlaps: bool = True
+    """False: the device sends nothing before it has computed everything."""
+
+    def __post_init__(self) -> None:
+        if not self.slowdown >= 1:
+            raise ValueError(f"slowdown {self.slowdown:g} must be 1 or more")
+        if self.pace_bytes_per_s is not None and not self.pace_bytes_per_s > 0:
+            raise ValueError(f"pace_bytes_per_s {self.pace_bytes_per_s:g} must be above zero")
+
+
+NO_EMULATION = Emulation()
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from fusepath.onnx_io import zoo
 from fusepath.onnx_io.complaint import one_line
 from fusepath.onnx_io.parse import MOST_BYTES
 from fusepath.onnx_io.read import read_model
-from fusepath.onnx_io.source import PREFIX, zoo_source
+from fusepath.onnx_io.source import PREFIX, ZooSource, zoo_source
 
 if TYPE_CHECKING:
     from fusepath.onnx_io.model import Model
@@ -30,13 +31,19 @@ def load_model(source: str | Path, *, input_shape: tuple[int, ...] | None = None
     """
     if isinstance(source, str) and source.startswith(PREFIX):
         wanted = zoo_source(source)
-        proto = zoo.build(
-            wanted.name, input_size=wanted.size, seed=wanted.seed, weights=wanted.weights
-        )
-        data, name = zoo.serialize(proto), wanted.name
+        origin, name = partial(_zoo_bytes, wanted), wanted.name
+        data = origin()
     else:
         data, name = _file_bytes(Path(source)), Path(source).stem
-    return read_model(data, name=name, source=str(source), input_shape=input_shape)
+        origin = partial(_file_bytes, Path(source).absolute())
+    return read_model(data, name=name, source=str(source), input_shape=input_shape, origin=origin)
+
+
+def _zoo_bytes(wanted: ZooSource) -> bytes:
+    """The file of a built-in network, the same one every time."""
+    return zoo.serialize(
+        zoo.build(wanted.name, input_size=wanted.size, seed=wanted.seed, weights=wanted.weights)
+    )
 
 
 def _file_bytes(path: Path) -> bytes:

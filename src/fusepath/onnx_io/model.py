@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from fusepath.errors import ModelError
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
     from onnx import ModelProto
@@ -23,10 +26,22 @@ class Model:
     """Normalised: static shapes, no constants computed in the graph, explicit pads."""
     weights: Mapping[str, NDArray[Any]] = field(repr=False)
     """Values of the constants that ``proto`` only names."""
-    original: bytes = field(repr=False)
-    """The model file as it was given."""
+    origin: Callable[[], bytes] = field(repr=False)
+    """Fetches the model file as it was given, which is not kept: it is as large as the weights."""
     source: str
     """What the user asked for: a path or ``zoo:NAME``."""
+
+    @property
+    def original(self) -> bytes:
+        """The model file as it was given, fetched again.
+
+        Raises:
+            ModelError: it is gone, or another one by now.
+        """
+        data = self.origin()
+        if hashlib.sha256(data).hexdigest() != self.sha256:
+            raise ModelError(f"'{self.source}' has changed since it was read; load it again")
+        return data
 
     @property
     def sha256(self) -> str:

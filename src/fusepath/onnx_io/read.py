@@ -21,7 +21,7 @@ from fusepath.onnx_io.parse import parse, standard_opset
 from fusepath.onnx_io.weights import set_apart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from onnx import TensorProto
 
@@ -32,7 +32,12 @@ OLDEST_IR = 4
 
 
 def read_model(
-    data: bytes, *, name: str, source: str, input_shape: tuple[int, ...] | None = None
+    data: bytes,
+    *,
+    name: str,
+    source: str,
+    input_shape: tuple[int, ...] | None = None,
+    origin: Callable[[], bytes] | None = None,
 ) -> Model:
     """The model in these bytes, normalised and grouped into layers.
 
@@ -41,6 +46,7 @@ def read_model(
         name: What messages and reports call the model.
         source: Where it came from: a path or ``zoo:NAME``.
         input_shape: (1, C, H, W); needed where the file leaves C, H or W open.
+        origin: Fetches the bytes again; without, they are kept.
 
     Raises:
         ModelError: damaged, dynamic or outside what can be run; one line that names the node,
@@ -62,7 +68,13 @@ def read_model(
         )
         constants, weights = set_apart(draft.constants.values())
         closed = _closed(draft, constants, tensors)
-        return Model(graph=graph, proto=closed, weights=weights, original=data, source=source)
+        return Model(
+            graph=graph,
+            proto=closed,
+            weights=weights,
+            origin=origin or (lambda: data),
+            source=source,
+        )
 
 
 def _opened(proto: ModelProto, *, name: str, input_shape: tuple[int, ...] | None) -> Draft:

@@ -94,11 +94,12 @@ def original_with_shape(model: Model) -> bytes:
         The original file where its shape is static, otherwise the same model with the input's
         dimensions filled in; it computes what the original computes.
     """
-    proto = ModelProto.FromString(model.original)
+    original = model.original
+    proto = ModelProto.FromString(original)
     value = entry_value(proto.graph, name=model.graph.name)
     shape = model.graph.input.shape
     if entry_dims(value) == shape:
-        return model.original
+        return original
     value.CopyFrom(declare(value.name, value.type.tensor_type.elem_type, shape))
     data: bytes = proto.SerializeToString(deterministic=True)
     return data

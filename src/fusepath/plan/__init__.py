@@ -11,17 +11,20 @@ from fusepath.plan.fluid import FluidBound, fluid_bound, fluid_bound_s
 from fusepath.plan.limits.check import limit_violations
 from fusepath.plan.limits.constraints import NO_CONSTRAINTS, Constraints
 from fusepath.plan.origin import Origin
-from fusepath.plan.plan import InputFormat, ModelReference, Plan, Segment, load_plan, save_plan
+from fusepath.plan.plan import Plan, Prediction, Provenance
+from fusepath.plan.plan_file import load_plan, plan_document, save_plan
 from fusepath.plan.planner import ALGORITHMS, make_plan
 from fusepath.plan.recalibrated import recalibrated
+from fusepath.plan.recipe import InputFormat, ModelReference, Recipe
 from fusepath.plan.request import DEFAULT_REQUEST, PlanRequest
 from fusepath.plan.result import PlanResult
 from fusepath.plan.search import Search
 from fusepath.plan.setting import Setting, Tiled
 from fusepath.plan.shortlist import shortlist
 from fusepath.plan.simulation import simulate
-from fusepath.plan.timing import predict, problem_of_plan
+from fusepath.plan.timing import predict, problem_of, problem_of_plan
 from fusepath.plan.totals import PlanTotals, totals_of
+from fusepath.plan.verify import check_plan, check_recipe
 from fusepath.schedule.budget import Budget
 
 __all__ = [
@@ -43,11 +46,15 @@ __all__ = [
     "PlanResult",
     "PlanTotals",
     "PlannedRate",
+    "Prediction",
+    "Provenance",
+    "Recipe",
     "Search",
-    "Segment",
     "Setting",
     "Tiled",
     "best_single_cut",
+    "check_plan",
+    "check_recipe",
     "compare_plans",
     "fluid_bound",
     "fluid_bound_s",
@@ -56,7 +63,9 @@ __all__ = [
     "load_plan",
     "make_book",
     "make_plan",
+    "plan_document",
     "predict",
+    "problem_of",
     "problem_of_plan",
     "problem_of_table",
     "recalibrated",

@@ -64,7 +64,7 @@ def search_shortlist(setting: Setting, search: Search) -> Candidate:
         nfl, *later = families.single_cuts.all
         ends = ((setting.graph.depth + 1,), (1,))
         beside += [nfl, *(item for item in later if item.cuts in ends)]
-    if families.equal_tiles is not None and families.equal_tiles.grid.paths <= MAX_PATHS:
+    if families.equal_tiles is not None and families.equal_tiles.arrangement.paths <= MAX_PATHS:
         beside.append(replace(families.equal_tiles, others=()))
     return replace(best, others=tuple(beside)).rated(best.lower_bound_ns, families.evaluated)
 

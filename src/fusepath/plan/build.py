@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fusepath.errors import InfeasibleError
-from fusepath.plan.plan import MAX_PATHS, InputFormat, ModelReference, Plan
+from fusepath.plan.plan import MAX_PATHS, Plan, Prediction, Provenance
+from fusepath.plan.recipe import InputFormat, ModelReference, Recipe
 from fusepath.plan.totals import totals_of
 from fusepath.schedule.problem import NS_PER_S
 from fusepath.version import VERSION
@@ -23,50 +24,51 @@ def build_plan(setting: Setting, found: Candidate, search: Search, origin: Origi
     Raises:
         InfeasibleError: it has more paths than machines take.
     """
-    if found.grid.paths > MAX_PATHS:
+    if found.arrangement.paths > MAX_PATHS:
         raise InfeasibleError(
-            f"the best plan has {found.grid.paths} paths, but machines take at most {MAX_PATHS}; "
-            f"use a smaller grid"
+            f"the best plan has {found.arrangement.paths} paths, but machines take at most "
+            f"{MAX_PATHS}; use a smaller grid"
         )
     graph = setting.graph
-    work = totals_of(setting, found)
+    totals = totals_of(setting, found)
+    crossing = sorted({name for cut in found.cuts for name in graph.sent(cut)})
+    compression = {n: setting.compression[n] for n in crossing if n in setting.compression}
     return Plan(
-        fusepath_version=VERSION,
-        model=ModelReference(
-            name=graph.name,
-            sha256=graph.sha256,
-            source=origin.source,
-            input_shape=graph.input.shape,
+        recipe=Recipe(
+            model=ModelReference(
+                name=graph.name,
+                sha256=graph.sha256,
+                source=origin.source,
+                input_shape=graph.input.shape,
+            ),
+            input=InputFormat(
+                dtype="uint8" if setting.convention.input_bytes_per_element == 1 else "float32",
+                mean=origin.mean,
+                std=origin.std,
+            ),
+            arrangement=found.arrangement,
+            order=tuple(path + 1 for path in found.schedule.order),
+            cuts=found.cuts,
+            codecs={name: item.codec for name, item in compression.items()},
         ),
-        algorithm=search.request.algorithm,
-        convention=setting.convention,
+        request=search.request,
         device=setting.device,
         edge=setting.edge,
         link=setting.link,
-        input=InputFormat(
-            dtype="uint8" if setting.convention.input_bytes_per_element == 1 else "float32",
-            mean=origin.mean,
-            std=origin.std,
+        convention=setting.convention,
+        compression=compression,
+        prediction=Prediction(
+            makespan_s=found.schedule.makespan_ns / NS_PER_S,
+            lower_bound_s=found.lower_bound_ns / NS_PER_S,
+            device_macs=totals.device_macs,
+            edge_macs=totals.edge_macs,
+            up_bytes=totals.up_bytes,
+            timeline=found.schedule.timeline(),
         ),
-        constraints=search.request.constraints,
-        tau=found.tau,
-        grid=(found.grid.rows, found.grid.cols),
-        tile_rows=found.sizes.rows if found.sizes is not None else (),
-        tile_cols=found.sizes.cols if found.sizes is not None else (),
-        order=tuple(path + 1 for path in found.schedule.order),
-        cuts=found.cuts,
-        segments=found.segments,
-        compression={
-            name: setting.compression[name]
-            for name in sorted({name for cut in found.cuts for name in graph.sent(cut)})
-            if name in setting.compression
-        },
-        makespan_s=found.schedule.makespan_ns / NS_PER_S,
-        lower_bound_s=found.lower_bound_ns / NS_PER_S,
-        device_macs=work.device_macs,
-        edge_macs=work.edge_macs,
-        up_bytes=work.up_bytes,
-        plans_evaluated=found.evaluated,
-        search_s=search.meter.seconds,
-        timeline=found.schedule.timeline(),
+        provenance=Provenance(
+            fusepath_version=VERSION,
+            algorithm=search.request.algorithm,
+            plans_evaluated=found.evaluated,
+            search_s=search.meter.seconds,
+        ),
     )

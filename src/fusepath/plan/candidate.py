@@ -5,32 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from fusepath.tiling import Grid
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from fusepath.plan.plan import Segment
     from fusepath.schedule.schedule import Schedule
-    from fusepath.tiling import TileSizes
-
-WHOLE = Grid(1, 1)
+    from fusepath.tiling import Arrangement, Grid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """The best schedule of an algorithm, and what it is known to be worth."""
 
-    tau: int
-    grid: Grid
+    arrangement: Arrangement
     schedule: Schedule
+    """Its paths are those of the arrangement; a strip has one cut, that of its segment."""
     lower_bound_ns: int
     """No schedule of any tiling that the algorithm may choose is faster; 0 where it knows none."""
     evaluated: int
-    sizes: TileSizes | None = None
-    """Of unequal tiles."""
-    segments: tuple[Segment, ...] = ()
-    """Of a stream plan; its schedule's paths are the strips, which have one cut each."""
     others: tuple[Candidate, ...] = ()
     """The next best of other tilings or segments, best first; as many as were asked for."""
 
@@ -53,17 +44,24 @@ class Candidate:
         return replace(first, others=tuple(others))
 
     @property
-    def arrangement(self) -> tuple[object, ...]:
-        """Equal for plans that do the same; of one path, its fused layer makes no difference."""
-        tau = self.tau if self.grid.paths > 1 else 0
-        return tau, self.grid, self.sizes, self.cuts, self.segments
+    def tau(self) -> int:
+        """The fused layer."""
+        return self.arrangement.tau
+
+    @property
+    def grid(self) -> Grid:
+        """Rows and columns of paths."""
+        return self.arrangement.grid
 
     @property
     def cuts(self) -> tuple[int, ...]:
         """First layer on the edge server, by path."""
-        if self.segments:
-            return tuple(item.cut for item in self.segments for _ in item.strips)
-        return self.schedule.cuts
+        return self.arrangement.cuts_of(self.schedule.cuts)
+
+    @property
+    def likeness(self) -> tuple[object, ...]:
+        """Equal for candidates that do the same."""
+        return self.arrangement.likeness, self.cuts
 
 
 def ranked(found: Iterable[Candidate], top: int) -> Candidate:
@@ -71,11 +69,11 @@ def ranked(found: Iterable[Candidate], top: int) -> Candidate:
 
     Args:
         found: at least one.
-        top: how many are kept; of equal arrangements the best.
+        top: how many are kept; of those that do the same the best.
     """
     best: dict[tuple[object, ...], Candidate] = {}
     every = [one for item in found for one in item.all]
     for one in sorted(every, key=lambda one: one.schedule.makespan_ns):
-        best.setdefault(one.arrangement, one)
+        best.setdefault(one.likeness, one)
     first, *others = list(best.values())[:top]
     return replace(first, others=tuple(others))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from fusepath.errors import InputError, NoPlanError
 from fusepath.plan.auto import search_auto
 from fusepath.plan.build import build_plan
@@ -146,7 +144,7 @@ def answer(
         return nothing_found(errors[0], seconds=meter.seconds, evaluations=meter.spent)
     # Plans of either kind were to be had, so only what none of them beats is a bound.
     bound_s = min(plan.lower_bound_s for plan in plans)
-    plans = [msgspec.structs.replace(plan, lower_bound_s=bound_s) for plan in plans]
+    plans = [plan.predicting(lower_bound_s=bound_s) for plan in plans]
     plans.sort(key=lambda plan: plan.makespan_s)
     return PlanResult(
         status=Status(plans[0].status),

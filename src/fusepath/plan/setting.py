@@ -235,9 +235,7 @@ class Setting:
         return {}
 
     def problem(self, tau: int, grid: Grid, sizes: TileSizes | None = None) -> Problem:
-        """The problem of a plan: of the whole network for one path with ``tau = depth``."""
-        if grid.paths == 1 and tau == self.graph.depth and sizes is None:
-            return self.whole_problem()
+        """The problem of one grid, of unequal tiles where sizes are given."""
         return self.tiled_problem(self.costs(tau, grid, sizes))
 
     def costs(self, tau: int, grid: Grid, sizes: TileSizes | None = None) -> PathCosts:
@@ -269,6 +267,7 @@ class Setting:
         edge_ns: IntArray,
         tail_ns: int,
         back_ns: IntArray | None = None,
+        chained: bool = False,
     ) -> Problem:
         """A problem of these times, with what link and convention add to it.
 
@@ -285,4 +284,5 @@ class Setting:
             delay_ns=ns(self.link.delay_s),
             edge_workers=self.convention.edge_workers,
             shared_link=self.convention.shared_link,
+            chained=chained,
         )

@@ -41,10 +41,10 @@ def shortlist(
         find = search_shortlist
     result = answer(setting, request, origin, find, most=sys.maxsize)
     limit_s = result.best.makespan_s * _WORTH_A_REHEARSAL
-    different: dict[tuple[object, ...], Plan] = {}
+    different: dict[str, Plan] = {}
     for plan in result.plans:
-        different.setdefault(plan.arrangement, plan)
+        different.setdefault(plan.recipe_sha256, plan)
     plans = [plan for plan in different.values() if plan.makespan_s <= limit_s]
-    if all(plan.compression for plan in plans):
-        plans += [plan for plan in different.values() if not plan.compression][:1]
+    if all(plan.codecs for plan in plans):
+        plans += [plan for plan in different.values() if not plan.codecs][:1]
     return plans

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fusepath.plan.timing import problem_of_plan
+from fusepath.plan.verify import check_plan
 from fusepath.schedule import play
 
 if TYPE_CHECKING:
@@ -23,6 +24,6 @@ def simulate(plan: Plan, setting: Setting) -> Timeline:
     Raises:
         FileFormatError: the plan is for another model.
     """
-    plan.check(setting.graph)
+    check_plan(plan, setting.graph)
     problem, cuts = problem_of_plan(setting, plan)
     return play(problem, [path - 1 for path in plan.order], cuts)

@@ -10,6 +10,7 @@ from fusepath.plan.families.strips import strip_problem
 from fusepath.plan.setting import Setting
 from fusepath.schedule.problem import nanoseconds, ns
 from fusepath.schedule.schedule import evaluate
+from fusepath.tiling import Strips, Tiles, Whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,21 +18,35 @@ if TYPE_CHECKING:
     from fusepath.graph import ModelGraph
     from fusepath.plan.plan import Plan
     from fusepath.schedule.problem import Problem
+    from fusepath.tiling import Arrangement
     from fusepath.timeline import Timeline
+
+
+def problem_of(setting: Setting, arrangement: Arrangement) -> Problem:
+    """The scheduling problem of an arrangement; a strip has one cut, that of its segment.
+
+    Raises:
+        GeometryError: the arrangement does not fit the setting's network.
+        UnsupportedOperatorError: a layer up to the fused one cannot be tiled.
+    """
+    match arrangement:
+        case Whole():
+            return setting.whole_problem()
+        case Tiles():
+            return setting.problem(arrangement.tau, arrangement.grid, arrangement.sizes)
+        case Strips():
+            return strip_problem(setting, arrangement.tau, arrangement.segments)
 
 
 def problem_of_plan(setting: Setting, plan: Plan) -> tuple[Problem, tuple[int, ...]]:
     """The problem, and which of its cuts (1-based, by path) the plan has chosen.
 
-    A strip knows only the cut of its segment, so its problem has that one cut, number 1.
-
     Args:
         setting: the machines and the link, which need not be those that the plan was made for.
         plan: a plan that has been checked against the setting's network.
     """
-    if plan.segments:
-        return strip_problem(setting, plan.tau, plan.segments), (1,) * len(plan.cuts)
-    return setting.problem(plan.tau, plan.tiles, plan.sizes), plan.cuts
+    problem = problem_of(setting, plan.arrangement)
+    return problem, (1,) * problem.paths if isinstance(plan.arrangement, Strips) else plan.cuts
 
 
 def predict(
@@ -62,8 +77,9 @@ def predict(
     )
     paths = len(plan.cuts)
     back_ns = None
-    if plan.segments:  # what a strip returns is known, however long it takes to compute
-        back_ns = strip_problem(setting, plan.tau, plan.segments).back_ns
+    if isinstance(plan.arrangement, Strips):
+        # What a strip returns is known, however long it takes to compute.
+        back_ns = problem_of(setting, plan.arrangement).back_ns
     returned = 0.0 if back_ns is None else back_ns[:, 0]
     messages = plan.link.messages(np.array(sent_bytes), returned)
     order = np.array(plan.order) - 1
@@ -76,5 +92,6 @@ def predict(
         edge_ns=nanoseconds(np.array(edge_s) + messages.edge_s + receiving_s)[:, None],
         back_ns=back_ns,
         tail_ns=ns(tail_s),
+        chained=isinstance(plan.arrangement, Strips),
     )
     return evaluate(problem, [number - 1 for number in plan.order], [1] * paths).timeline()

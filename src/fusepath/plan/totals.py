@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusepath.cost import crossing, layer_macs
-from fusepath.tiling import StripTiling
+from fusepath.tiling import Strips, Whole, strip_tiling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from fusepath.cost import Compression, Convention
     from fusepath.graph import ModelGraph
     from fusepath.plan.candidate import Candidate
-    from fusepath.plan.plan import Segment
     from fusepath.plan.setting import Setting
 
 
@@ -32,12 +31,10 @@ class PlanTotals:
 
 def totals_of(setting: Setting, found: Candidate) -> PlanTotals:
     """Count the MACs on both machines and the bytes sent up."""
-    graph, tau, cuts = setting.graph, found.tau, found.cuts
-    if found.segments:
-        return strip_totals(
-            graph, tau, found.segments, setting.convention, compression=setting.compression
-        )
-    if found.grid.paths == 1 and tau == graph.depth and found.sizes is None:
+    graph, cuts, arrangement = setting.graph, found.cuts, found.arrangement
+    if isinstance(arrangement, Strips):
+        return strip_totals(graph, arrangement, setting.convention, compression=setting.compression)
+    if isinstance(arrangement, Whole):
         (cut,) = cuts
         macs = [layer_macs(graph, index) for index in range(1, graph.depth + 1)]
         return PlanTotals(
@@ -45,10 +42,11 @@ def totals_of(setting: Setting, found: Candidate) -> PlanTotals:
             edge_macs=sum(macs[cut - 1 :]),
             up_bytes=round(setting.crossing(cut).sent_bytes),
         )
-    costs = setting.counting.costs(tau, found.grid, found.sizes)
-    sending = setting.costs(tau, found.grid, found.sizes) if setting.compression else costs
+    which = (arrangement.tau, arrangement.grid, arrangement.sizes)
+    costs = setting.counting.costs(*which)
+    sending = setting.costs(*which) if setting.compression else costs
     chosen = (costs.class_of, np.array(cuts) - 1)
-    tail = sum(layer_macs(graph, index) for index in range(tau + 1, graph.depth + 1))
+    tail = sum(layer_macs(graph, index) for index in range(arrangement.tau + 1, graph.depth + 1))
     return PlanTotals(
         device_macs=round(costs.device_s[chosen].sum()),
         edge_macs=round(costs.edge_s[chosen].sum()) + tail,
@@ -58,23 +56,16 @@ def totals_of(setting: Setting, found: Candidate) -> PlanTotals:
 
 def strip_totals(
     graph: ModelGraph,
-    tau: int,
-    segments: tuple[Segment, ...],
+    arrangement: Strips,
     convention: Convention,
     *,
     compression: Mapping[str, Compression] = MappingProxyType({}),
 ) -> PlanTotals:
     """Count a stream plan strip by strip, from the rows that each strip adds."""
-    strips = StripTiling(
-        graph,
-        tau,
-        bands=tuple(item.band() for item in segments),
-        cuts=tuple(item.cut for item in segments),
-    )
+    strips, tau = strip_tiling(graph, arrangement), arrangement.tau
     device = edge = 0
     sent = 0.0
-    for strip, (index, _, _) in enumerate(strips.strips):
-        cut = segments[index].cut
+    for strip, cut in enumerate(arrangement.cuts):
         for layer in graph.layers[:tau]:
             macs = 0
             for op in layer.operators:

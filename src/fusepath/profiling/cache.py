@@ -41,6 +41,21 @@ def machine_identity() -> dict[str, str]:
     }
 
 
+def cache_folder() -> Path | None:
+    """``$XDG_CACHE_HOME/fusepath``, or ``~/.cache/fusepath`` without that variable.
+
+    None for a user without a home, as in many containers: nothing is remembered there.
+    """
+    stated = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if stated.is_absolute():  # others are to be ignored, says the specification
+        return stated / "fusepath"
+    try:
+        home = Path.home()
+    except RuntimeError:  # neither $HOME nor an entry for the user
+        return None
+    return home / ".cache" / "fusepath" if home.is_absolute() else None
+
+
 @dataclass(frozen=True)
 class ProfileCache:
     """Profile reports by model, machine, software and settings.
@@ -49,31 +64,21 @@ class ProfileCache:
     nothing but the measuring. Profiles from a disturbed machine are not kept.
     """
 
-    folder: Path
+    folder: Path | None
+    """None remembers nothing."""
 
     @classmethod
     def of_user(cls) -> ProfileCache:
-        """In ``$XDG_CACHE_HOME/fusepath``, or ``~/.cache/fusepath`` without that variable."""
-        home = os.environ.get("XDG_CACHE_HOME")
-        base = Path(home) if home else Path.home() / ".cache"
-        return cls(base / "fusepath" / "profiles")
-
-    def path(self, model: Model, settings: Settings) -> Path:
-        """Where the profile of a model is kept."""
-        key = {
-            "model": model.graph.sha256,
-            "input_shape": model.graph.input.shape,
-            "machine": machine_identity(),
-            "settings": msgspec.to_builtins(settings),
-            "version": SETTINGS_VERSION,
-        }
-        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
-        return self.folder / f"{digest}.json"
+        """In `cache_folder`."""
+        folder = cache_folder()
+        return cls(None if folder is None else folder / "profiles")
 
     def load(self, model: Model, settings: Settings) -> ProfileReport | None:
         """What was measured before; None if nothing was."""
+        if self.folder is None:
+            return None
         try:
-            report = jsonfile.load(self.path(model, settings), ProfileReport)
+            report = jsonfile.load(_file(self.folder, model, settings), ProfileReport)
             report.profile.check(model.graph)
         except FileFormatError:
             return None
@@ -81,11 +86,11 @@ class ProfileCache:
 
     def keep(self, model: Model, report: ProfileReport) -> None:
         """Remember a report, unless something else was at work when it was made."""
-        if report.profile.disturbed:
+        if report.profile.disturbed or self.folder is None:
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            jsonfile.save(self.path(model, report.settings), report)
+            jsonfile.save(_file(self.folder, model, report.settings), report)
         except (OSError, FileFormatError) as error:
             logger.info("the profile was not kept: %s", error)
 
@@ -101,6 +106,19 @@ def remembered_profile(model: Model, *, threads: int = 1) -> MachineProfile:
     report = profile_machine(model, quick)
     cache.keep(model, report)
     return report.profile
+
+
+def _file(folder: Path, model: Model, settings: Settings) -> Path:
+    """Where the profile of a model is kept."""
+    key = {
+        "model": model.graph.sha256,
+        "input_shape": model.graph.input.shape,
+        "machine": machine_identity(),
+        "settings": msgspec.to_builtins(settings),
+        "version": SETTINGS_VERSION,
+    }
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    return folder / f"{digest}.json"
 
 
 def _cpu_name() -> str:

@@ -6,9 +6,6 @@ MAX_MESSAGE_BYTES = 64 * 2**20
 """Largest message either side accepts: a float32 map of 16 M elements."""
 MAX_PROBE_BYTES = 4 * 2**20
 """Largest padding an edge server sends back for the asking."""
-CONNECT_TIMEOUT_S = 5.0
-PREPARE_TIMEOUT_S = 300.0
-RUN_TIMEOUT_S = 60.0
 IDLE_TIMEOUT_S = 60.0
 """How long the edge server waits for the next piece of an inference."""
 

@@ -39,6 +39,13 @@ class ModelStore:
                 if file.is_file():
                     self._files[_digest(file)] = file
 
+    @classmethod
+    def of(cls, model: Model) -> ModelStore:
+        """A store that holds a model which is loaded already, and knows the zoo besides."""
+        store = cls()
+        store._loaded[model.graph.sha256, model.graph.input.shape] = model
+        return store
+
     def __len__(self) -> int:
         return len(self._files)
 

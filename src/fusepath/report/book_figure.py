@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fusepath.report.tables import family
-
 if TYPE_CHECKING:
     from fusepath.plan import PlanBook
 
@@ -78,7 +76,7 @@ def _draw_plans(book: PlanBook, upper: Any, lower: Any) -> None:
     width = np.log(book.to_bytes_per_s / book.from_bytes_per_s)
     labelled = set()
     for number, entry in enumerate(book.entries):
-        kind = family(entry.plan)
+        kind = entry.plan.family
         colour = COLOURS[kind]
         rates = np.geomspace(entry.from_bytes_per_s, entry.to_bytes_per_s, _POINTS)
         times_s = np.array([entry.makespan_s(book.link_at(rate)) for rate in rates])
@@ -98,11 +96,11 @@ def _draw_plans(book: PlanBook, upper: Any, lower: Any) -> None:
                 zorder=0,
             )
         wide = np.log(rates[-1] / rates[0]) / width > _ROOM_FOR_LABEL
-        if wide and not entry.plan.is_whole:
+        if wide:
             upper.text(
                 np.sqrt(rates[0] * rates[-1]) / 1e6,
                 0.985,
-                f"τ {entry.plan.tau}",
+                entry.plan.arrangement.label,
                 transform=upper.get_xaxis_transform(),
                 ha="center",
                 va="top",

@@ -60,7 +60,7 @@ def plans_table(rows: Sequence[ComparedPlan]) -> Table:
         table.add_row(
             plan.algorithm,
             str(plan.tau),
-            str(plan.tiles),
+            str(plan.grid),
             milliseconds(plan.makespan_s),
             milliseconds(row.lower_bound_s),
             f"{row.gap:.1%}",
@@ -68,7 +68,7 @@ def plans_table(rows: Sequence[ComparedPlan]) -> Table:
             f"{format_count(plan.device_macs)} MAC",
             f"{format_count(plan.edge_macs)} MAC",
             format_bytes(plan.up_bytes),
-            milliseconds(plan.search_s),
+            milliseconds(plan.provenance.search_s),
         )
     return table
 
@@ -81,7 +81,7 @@ def top_table(plans: Sequence[Plan]) -> Table:
         table.add_row(
             str(rank),
             str(plan.tau),
-            str(plan.tiles) if plan.sizes is None else str(plan.sizes),
+            str(plan.arrangement),
             milliseconds(plan.makespan_s),
             f"{plan.makespan_s / best_s - 1:+.1%}" if best_s else "",
             f"{format_count(plan.device_macs)} MAC",
@@ -169,17 +169,17 @@ def plan_text(plan: Plan) -> str:
     cuts = ", ".join(str(cut) for cut in plan.cuts[:32]) + (", …" if len(plan.cuts) > 32 else "")
     order = ", ".join(str(path) for path in plan.order[:32])
     order += ", …" if len(plan.order) > 32 else ""
-    codecs = ", ".join(f"{name} {item.codec}" for name, item in plan.compression.items())
+    codecs = ", ".join(f"{name} {codec}" for name, codec in plan.codecs.items())
+    limits = plan.request.constraints
     return "\n".join(
         [
             f"model        {plan.model.name} ({plan.model.sha256[:12]})",
             f"algorithm    {plan.algorithm}, convention {plan.convention.name}, "
-            f"{plan.plans_evaluated} plans in {milliseconds(plan.search_s)}",
+            f"{plan.provenance.plans_evaluated} plans in {milliseconds(plan.provenance.search_s)}",
             f"device       {plan.device.describe()}",
             f"edge         {plan.edge.describe()}",
             f"link         {plan.link.describe()} up",
-            f"fused layer  {plan.tau}, grid {plan.tiles}"
-            + (f", rows x columns of {plan.sizes}" if plan.sizes is not None else ""),
+            f"fused layer  {plan.tau}, grid {plan.arrangement}",
             f"order        {order}",
             f"cuts         {cuts}",
             *([f"codecs       {codecs}"] if codecs else []),
@@ -187,22 +187,9 @@ def plan_text(plan: Plan) -> str:
             f"(lower bound {milliseconds(plan.lower_bound_s)}, gap {plan.gap:.1%})",
             f"work         {format_count(plan.device_macs)} MAC on the device, "
             f"{format_count(plan.edge_macs)} MAC on the edge, {format_bytes(plan.up_bytes)} sent",
-            *([f"keeps to     {plan.constraints.describe()}"] if plan.constraints else []),
+            *([f"keeps to     {limits.describe()}"] if limits else []),
         ]
     )
-
-
-def family(plan: Plan) -> str:
-    """What kind of plan it is, in words."""
-    if plan.segments:
-        count = len(plan.segments)
-        return f"stream, {count} segment{'s' if count > 1 else ''}"
-    if not plan.is_whole:
-        return "tiles"
-    (cut,) = plan.cuts
-    if cut == plan.tau + 1:
-        return "device only"
-    return "full offload" if cut == 1 else "one cut"
 
 
 def ends_s(book: PlanBook, entry: BookEntry) -> tuple[float, float]:
@@ -227,15 +214,15 @@ def book_table(book: PlanBook) -> Table:
     table = empty_table("link up", "plan", "tau", "grid", "cuts", "makespan", "vs NFL")
     for entry in book.entries:
         plan = entry.plan
-        cuts = [item.cut for item in plan.segments] or sorted(set(plan.cuts))
+        cuts = plan.arrangement.spelt_cuts(plan.cuts)
         slow_s, fast_s = ends_s(book, entry)
         slow, fast = gains(book, entry)
         table.add_row(
             f"{format_bytes_per_s(entry.from_bytes_per_s)} … "
             f"{format_bytes_per_s(entry.to_bytes_per_s)}",
-            family(plan),
+            plan.family,
             str(plan.tau),
-            str(plan.tiles),
+            str(plan.grid),
             ", ".join(str(cut) for cut in cuts),
             f"{milliseconds(slow_s)} … {milliseconds(fast_s)}",
             f"{slow:.2f}x … {fast:.2f}x",

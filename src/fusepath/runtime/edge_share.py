@@ -10,21 +10,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.runtime.layout import Paths
 from fusepath.runtime.packing import EncodedTensor, pack
 from fusepath.runtime.pixels import check_form
 from fusepath.runtime.stage import WholeStage, make_stage
+from fusepath.runtime.stages import prepare_stages, stages_macs, usable_codecs
+from fusepath.tiling import layout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fusepath.arrays import Array
     from fusepath.onnx_io import Model
-    from fusepath.plan import Plan
+    from fusepath.plan import Recipe
     from fusepath.runtime.stage import Memory, Pieces, Stage
-
-
-from fusepath.runtime.stages import prepare_stages, stages_macs, usable_codecs
 
 _LEAST_ROUNDS, _MOST_ROUNDS = 2, 7
 _REHEARSAL_S = 0.25
@@ -50,23 +48,23 @@ class EdgeTimes:
 class EdgeShare:
     """The edge server's share of a plan: every path from its cut on, and the tail."""
 
-    def __init__(self, model: Model, plan: Plan, *, threads: int = 1) -> None:
-        check_form(plan.input, model)
+    def __init__(self, model: Model, recipe: Recipe, *, threads: int = 1) -> None:
+        check_form(recipe.input, model)
         self._model = model
-        self.plan = plan
-        self.codecs = usable_codecs(plan)
-        self._paths = Paths.of(model, plan)
+        self.recipe = recipe
+        self.codecs = usable_codecs(recipe)
+        self._paths = layout(model.graph, recipe.arrangement)
         self._stages: dict[int, Stage] = {
-            cut: make_stage(model, self._paths, plan.input, cut, plan.tau, threads=threads)
-            for cut in sorted(set(plan.cuts))
-            if cut <= plan.tau
+            cut: make_stage(model, self._paths, recipe.input, cut, recipe.tau, threads=threads)
+            for cut in sorted(set(recipe.cuts))
+            if cut <= recipe.tau
         }
-        prepare_stages(self._stages, plan)
-        self._expected = [self._arrives(path) for path in range(len(plan.cuts))]
+        prepare_stages(self._stages, recipe)
+        self._expected = [self._arrives(path) for path in range(len(recipe.cuts))]
         depth = model.graph.depth
         self._tail = (
-            WholeStage(model, plan.input, plan.tau + 1, depth, threads=threads)
-            if plan.tau < depth
+            WholeStage(model, recipe.input, recipe.tau + 1, depth, threads=threads)
+            if recipe.tau < depth
             else None
         )
 
@@ -86,12 +84,11 @@ class EdgeShare:
     def _arrives(self, path: int) -> dict[str, tuple[str, tuple[int, ...]]]:
         graph = self._model.graph
         shapes = {
-            name: self._paths.piece_shape(self._model, path, name)
-            for name in graph.sent(self.plan.cuts[path])
+            name: self._paths.piece_shape(path, name) for name in graph.sent(self.recipe.cuts[path])
         }
         return {
             name: (
-                self.plan.input.dtype if name == graph.input.name else graph.tensors[name].dtype,
+                self.recipe.input.dtype if name == graph.input.name else graph.tensors[name].dtype,
                 shape,
             )
             for name, shape in shapes.items()
@@ -104,35 +101,29 @@ class EdgeShare:
         return FusedLayer(
             {
                 name: np.zeros(graph.tensors[name].shape, dtype=graph.tensors[name].dtype)
-                for name in graph.frontier(self.plan.tau)
+                for name in graph.frontier(self.recipe.tau)
             }
         )
 
     def compute(self, path: int, pieces: Mapping[str, Array], fused: FusedLayer) -> None:
         """Take a path from its cut to the fused layer and put its share in place."""
-        stage = self._stages.get(self.plan.cuts[path])
+        stage = self._stages.get(self.recipe.cuts[path])
         shares = stage.run(path, pieces, fused.memory) if stage is not None else pieces
         for name, share in shares.items():
-            if self._paths.tiling is None:
-                fused.maps[name] = np.asarray(share)
-                continue
-            box = self._paths.box(path, name)
-            assert box is not None  # a share is never empty
-            fused.maps[name][:, :, box.rows.slice(), box.cols.slice()] = share
+            fused.maps[name] = self._paths.placed(path, name, share, fused.maps[name])
 
     @cached_property
     def returning(self) -> frozenset[int] | None:
         """Paths (0-based) that return a part of the outputs each; None for one whole result."""
-        return self._paths.returning(self.plan)
+        return self._paths.returning(self.recipe.cuts)
 
     def part(self, path: int, fused: FusedLayer) -> Pieces:
         """The rows of the outputs that a path (0-based) has made."""
-        boxes = {name: self._paths.box(path, name) for name in self._model.graph.outputs}
-        return {
-            name: fused.maps[name][:, :, box.rows.slice(), box.cols.slice()]
-            for name, box in boxes.items()
-            if box is not None
+        parts = {
+            name: self._paths.piece(path, name, fused.maps[name])
+            for name in self._model.graph.outputs
         }
+        return {name: part for name, part in parts.items() if part is not None}
 
     def compute_tail(self, fused: FusedLayer) -> Pieces:
         """The outputs, once all paths are in place."""
@@ -144,7 +135,7 @@ class EdgeShare:
     @cached_property
     def macs(self) -> int:
         """Multiply-accumulates of one inference on the edge server."""
-        return stages_macs(self._stages, self.plan) + (self._tail.macs(0) if self._tail else 0)
+        return stages_macs(self._stages, self.recipe) + (self._tail.macs(0) if self._tail else 0)
 
     @property
     def sessions(self) -> int:
@@ -185,7 +176,9 @@ class EdgeShare:
             The median time of every path and of the tail, which is none where parts return.
         """
         alike = self._alike()
-        blanks = {path - 1: self._blank(path - 1) for path in self.plan.order if path - 1 in alike}
+        blanks = {
+            path - 1: self._blank(path - 1) for path in self.recipe.order if path - 1 in alike
+        }
         assert self.macs >= 0  # counted now, not while a device waits
         self._round(blanks, wait_s=0.0)
         begun_s = time.perf_counter()
@@ -216,13 +209,13 @@ class EdgeShare:
 
     def _alike(self) -> list[int]:
         """For every path (0-based), the first one that takes as long."""
-        paths = range(len(self.plan.cuts))
+        paths = range(len(self.recipe.cuts))
         if self.predecessors():
             return list(paths)  # no strip is like another
         first: dict[object, int] = {}
         return [first.setdefault(self._likeness(path), path) for path in paths]
 
     def _likeness(self, path: int) -> object:
-        stage = self._stages.get(self.plan.cuts[path])
+        stage = self._stages.get(self.recipe.cuts[path])
         macs = stage.macs(path) if stage is not None else 0
-        return self.plan.cuts[path], tuple(sorted(self.expected(path).items())), macs
+        return self.recipe.cuts[path], tuple(sorted(self.expected(path).items())), macs

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime as ort
 
+from fusepath.cancellation import check_cancelled
 from fusepath.errors import ModelError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Runner:
         outputs: Sequence[str] | None = None,
         threads: int = 1,
     ) -> None:
+        check_cancelled()
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -65,6 +67,7 @@ class Runner:
         Raises:
             ModelError: ONNX Runtime cannot run the model on these inputs.
         """
+        check_cancelled()
         try:
             values = self._session.run(list(self.outputs), dict(inputs))
         except Exception as error:

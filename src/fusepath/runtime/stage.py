@@ -11,7 +11,7 @@ from fusepath.onnx_io import build_submodel
 from fusepath.runtime.pixels import model_value
 from fusepath.runtime.runner import Runner
 from fusepath.runtime.strip_stage import StripStage
-from fusepath.tiling import StripTiling
+from fusepath.tiling import StripLayout, TileLayout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from fusepath.arrays import Array
     from fusepath.onnx_io import Model
     from fusepath.plan import InputFormat
-    from fusepath.runtime.layout import Paths
-    from fusepath.tiling import Box, Tiling
+    from fusepath.tiling import Box, Layout, Tiling
 
     Pieces = dict[str, Array]
     Memory = dict[object, Pieces]
@@ -31,7 +30,7 @@ class Stage(Protocol):
     """Layers ``first … last`` (1-based, both included) for all paths of a plan.
 
     Pieces go in and come out as dictionaries from tensor name to array; a piece is exactly what
-    the path holds of the tensor (`Paths`).
+    the path holds of the tensor (`fusepath.tiling.layout`).
     """
 
     @property
@@ -52,14 +51,15 @@ class Stage(Protocol):
 
 
 def make_stage(
-    model: Model, paths: Paths, form: InputFormat, first: int, last: int, *, threads: int = 1
+    model: Model, paths: Layout, form: InputFormat, first: int, last: int, *, threads: int = 1
 ) -> Stage:
     """The stage for the way in which a plan cuts the network."""
-    if isinstance(paths.tiling, StripTiling):
-        return StripStage(model, paths.tiling, form, first, last, threads=threads)
-    if paths.tiling is None:
-        return WholeStage(model, form, first, last, threads=threads)
-    return TileStage(model, paths.tiling, form, first, last, threads=threads)
+    match paths:
+        case StripLayout(strips=strips):
+            return StripStage(model, strips, form, first, last, threads=threads)
+        case TileLayout(tiling=tiling):
+            return TileStage(model, tiling, form, first, last, threads=threads)
+    return WholeStage(model, form, first, last, threads=threads)
 
 
 class WholeStage:

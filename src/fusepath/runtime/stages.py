@@ -1,4 +1,4 @@
-"""What the stages of a plan on one machine have in common."""
+"""What the stages of a recipe on one machine have in common."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from fusepath.runtime.codecs import find_codec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fusepath.plan import Plan
+    from fusepath.plan import Recipe
     from fusepath.runtime.stage import Stage
 
 
-def usable_codecs(plan: Plan) -> dict[str, str]:
-    """Names of the plan's codecs by tensor.
+def usable_codecs(recipe: Recipe) -> dict[str, str]:
+    """Names of the codecs by tensor.
 
     Raises:
         InputError: one of them is unknown or not installed on this machine.
     """
-    for item in plan.compression.values():
-        find_codec(item.codec)
-    return {name: item.codec for name, item in plan.compression.items()}
+    for codec in recipe.codecs.values():
+        find_codec(codec)
+    return dict(recipe.codecs)
 
 
-def prepare_stages(stages: Mapping[int, Stage], plan: Plan) -> None:
+def prepare_stages(stages: Mapping[int, Stage], recipe: Recipe) -> None:
     """Build all sessions that paths need, before the first of them runs."""
-    for path, cut in enumerate(plan.cuts):
+    for path, cut in enumerate(recipe.cuts):
         if cut in stages:
             stages[cut].prepare(path)
 
 
-def stages_macs(stages: Mapping[int, Stage], plan: Plan) -> int:
+def stages_macs(stages: Mapping[int, Stage], recipe: Recipe) -> int:
     """Multiply-accumulates of all paths on this machine."""
-    return sum(stages[cut].macs(path) for path, cut in enumerate(plan.cuts) if cut in stages)
+    return sum(stages[cut].macs(path) for path, cut in enumerate(recipe.cuts) if cut in stages)

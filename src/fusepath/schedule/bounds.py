@@ -70,17 +70,17 @@ def _counts(problem: Problem) -> FloatArray:
 
 def _loads(problem: Problem) -> FloatArray:
     """Load of (device, link, edge) by class and cut, in 1/workers ns; 0 where it cannot limit."""
-    workers = max(problem.edge_workers, 1)
+    workers = max(problem.servers, 1)
     costs = np.empty((3, *problem.device_ns.shape))
     costs[0] = problem.device_ns * workers
     costs[1] = problem.link_ns * workers if problem.shared_link else 0
-    costs[2] = problem.edge_ns if problem.edge_workers > 0 else 0
+    costs[2] = problem.edge_ns if problem.servers > 0 else 0
     return costs
 
 
 def _weighted_end_ns(problem: Problem, costs: FloatArray, weights: FloatArray) -> int:
     """Least weighted mean of when the machines can be done with all paths."""
-    workers = max(problem.edge_workers, 1)
+    workers = max(problem.servers, 1)
     mean = np.tensordot(weights, costs, axes=1)
     least = mean.min(axis=1)
     counts = _counts(problem)
@@ -94,7 +94,7 @@ def _weighted_end_ns(problem: Problem, costs: FloatArray, weights: FloatArray) -
             after = after + on_link * (problem.delay_ns + problem.edge_ns)
             # Before the link: the first path is computed. Before the edge server: it is sent.
             until = on_link * problem.device_ns
-            if problem.edge_workers > 0:
+            if problem.servers > 0:
                 arrival = problem.device_ns + problem.link_ns + problem.delay_ns
                 until = until + on_edge * arrival
             end += float(((mean + until).min(axis=1) - least)[present].min())

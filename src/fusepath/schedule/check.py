@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,16 +14,19 @@ if TYPE_CHECKING:
 def violations(problem: Problem, schedule: Schedule) -> list[str]:
     """Everything wrong with a schedule; empty when it obeys the rules.
 
-    The rules: every path once; durations are those of its cut; on device and shared link no two
-    paths at the same time; at most ``edge_workers`` paths at the edge; a path is sent after it is
-    computed and taken up after it has arrived; a part of the result returns after its path is done,
-    one at a time on a shared link; the tail waits for all; what returns in the end returns last.
+    The rules: every path once, in the order in which the device computes them; durations are those
+    of its cut; on device and shared link no two paths at the same time; at most ``edge_workers``
+    paths at the edge; chained paths by their numbers on the device, and no one of them taken up at
+    the edge before the one before is done; a path is sent after it is computed and taken up after
+    it has arrived; a part of the result returns after its path is done, one at a time on a shared
+    link; the tail waits for all; what returns in the end returns last.
     """
     problems: list[str] = []
     if sorted(item.path for item in schedule.paths) != list(range(problem.paths)):
         problems.append("not every path is scheduled exactly once")
     for item in schedule.paths:
         problems += _path(problem, item)
+    problems += _in_order(problem, schedule)
 
     problems += _at_most(1, [item.device for item in schedule.paths], "device")
     if problem.shared_link:
@@ -64,6 +68,21 @@ def _path(problem: Problem, item: PathTimes) -> list[str]:
         problems.append(f"path {item.path}: taken up at {item.edge[0]} before it has arrived")
     if item.back[0] < item.edge[1]:
         problems.append(f"path {item.path}: returned at {item.back[0]} before it is done")
+    return problems
+
+
+def _in_order(problem: Problem, schedule: Schedule) -> list[str]:
+    """Paths that come before one that they have to follow."""
+    problems = []
+    for before, after in pairwise(schedule.paths):
+        if after.device[0] < before.device[1]:
+            problems.append(f"path {after.path}: computed before path {before.path} is")
+        if not problem.chained:
+            continue
+        if after.path < before.path:
+            problems.append(f"path {after.path}: comes after path {before.path}, which follows it")
+        if after.edge[0] < before.edge[1]:
+            problems.append(f"path {after.path}: taken up before path {before.path} is done")
     return problems
 
 

@@ -42,6 +42,8 @@ class _Play:
     spans: list[Span] = field(default_factory=list)
     link_queue: deque[int] = field(default_factory=deque)
     edge_queue: deque[int] = field(default_factory=deque)
+    to_serve: deque[int] = field(default_factory=deque)
+    """Chained paths that the edge server has not taken up, in the order in which it must."""
     down_queue: deque[int] = field(default_factory=deque)
     link_busy: bool = False
     down_busy: bool = False
@@ -54,13 +56,14 @@ class _Play:
 
     def run(self) -> Timeline:
         self.to_compute = deque(self.order)
+        self.to_serve = deque(self.order if self.problem.chained else ())
         self.to_finish = self.to_return = self.problem.paths
         self.idle_workers = list(range(self.problem.edge_workers or self.problem.paths))
         self._compute_next()
         while self.events:
             self.now, _, act = heapq.heappop(self.events)
             act()
-        return Timeline(spans=tuple(self.spans))
+        return Timeline(spans=tuple(self.spans), settled_s=self.now / NS_PER_S)
 
     def _after(self, delay: int, act: Callable[[], None]) -> None:
         heapq.heappush(self.events, (self.now + delay, next(self.sequence), act))
@@ -117,10 +120,22 @@ class _Play:
         self._serve_next()
 
     def _serve_next(self) -> None:
-        while self.edge_queue and self.idle_workers:
-            path, worker = self.edge_queue.popleft(), self.idle_workers.pop(0)
+        while self.idle_workers and (path := self._next_to_serve()) is not None:
+            worker = self.idle_workers.pop(0)
             duration = self._time(self.problem.edge_ns, path)
             self._work(Lane.EDGE, duration, path, partial(self._served, path, worker), worker)
+
+    def _next_to_serve(self) -> int | None:
+        """Takes a path from those that have arrived: the first one, or the one whose turn it is."""
+        if not self.problem.chained:
+            return self.edge_queue.popleft() if self.edge_queue else None
+        if self.to_finish != len(self.to_serve):
+            return None  # the one before is being computed
+        if not self.to_serve or self.to_serve[0] not in self.edge_queue:
+            return None
+        path = self.to_serve.popleft()
+        self.edge_queue.remove(path)
+        return path
 
     def _served(self, path: int, worker: int) -> None:
         self.idle_workers.append(worker)

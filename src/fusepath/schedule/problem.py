@@ -50,6 +50,10 @@ class Problem:
     edge_workers: int = 1
     """0: as many as there are paths."""
     shared_link: bool = True
+    chained: bool = False
+    """Every path goes on from what the one before it has computed, as strips do: paths are computed
+    in the order of their numbers, and the edge server takes them up one at a time in that order,
+    however many workers it has."""
 
     @property
     def paths(self) -> int:
@@ -60,6 +64,11 @@ class Problem:
     def cuts(self) -> int:
         """Number of cuts a path can choose from, ``1 … cuts``."""
         return int(self.device_ns.shape[1])
+
+    @property
+    def servers(self) -> int:
+        """Paths that can be on the edge server at the same time; 0: all of them."""
+        return 1 if self.chained else self.edge_workers
 
     @cached_property
     def members(self) -> tuple[tuple[int, ...], ...]:

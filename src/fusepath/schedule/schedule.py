@@ -67,20 +67,20 @@ class Schedule:
         for lane, (start, end) in ((Lane.EDGE, self.tail), (Lane.DOWNLINK, self.down)):
             if end > start:
                 spans.append(_span(lane, start, end))
-        return Timeline(spans=tuple(spans))
+        return Timeline(spans=tuple(spans), settled_s=self.makespan_ns / NS_PER_S)
 
 
 def evaluate(problem: Problem, order: Sequence[int], cuts: Sequence[int]) -> Schedule:
     """The semi-active schedule: everything as early as the order allows (paper Eq. 4–6).
 
     The device computes one path at a time in the given order; the link sends first come, first
-    served; the edge server's workers take paths as they arrive; the tail waits for all paths. Parts
-    of the result return first come, first served too, and what returns in the end returns after
-    them.
+    served; the edge server's workers take paths as they arrive, or one after the other where each
+    goes on from the one before; the tail waits for all paths. Parts of the result return first
+    come, first served too, and what returns in the end returns after them.
 
     Args:
         problem: the times.
-        order: every path (0-based) once.
+        order: every path (0-based) once; ascending where paths are chained.
         cuts: first layer on the edge server (1-based), by path.
     """
     device_ns, link_ns, edge_ns = problem.times
@@ -94,9 +94,10 @@ def evaluate(problem: Problem, order: Sequence[int], cuts: Sequence[int]) -> Sch
         sent.append((link_end, path, cut, (device_free, device_end), (link_start, link_end)))
         device_free, link_free = device_end, link_end
 
-    workers = [(0, w) for w in range(problem.edge_workers or problem.paths)]
+    workers = [(0, w) for w in range(problem.servers or problem.paths)]
     served = []
-    for link_end, path, cut, device, link in sorted(sent, key=lambda item: item[0]):
+    arriving = sent if problem.chained else sorted(sent, key=lambda item: item[0])
+    for link_end, path, cut, device, link in arriving:
         free, worker = heapq.heappop(workers)
         start = max(free, link_end + problem.delay_ns)
         end = start + edge_ns[problem.class_of[path]][cut - 1]

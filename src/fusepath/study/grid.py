@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from fusepath.cost import ComputeRate, Convention, Link, cut_bytes, layer_ops, named_convention
 from fusepath.errors import VerificationError
 from fusepath.onnx_io import load_model
-from fusepath.plan import ALGORITHMS, PlanRequest, Search, Setting
+from fusepath.plan import ALGORITHMS, PlanRequest, Search, Setting, problem_of
 from fusepath.schedule import play, violations
 from fusepath.study.link_bound import shared_link_bound_ns
 from fusepath.study.published import published
@@ -289,7 +289,7 @@ def _result(name: str, setting: Setting, last: Result | None) -> Result:
 
 def _check(name: str, setting: Setting, found: Candidate) -> None:
     """Hold a plan against the rules, and against an engine that shares no code with planning."""
-    problem = setting.problem(found.tau, found.grid)
+    problem = problem_of(setting, found.arrangement)
     wrong = violations(problem, found.schedule)
     if not wrong and problem.paths <= _REPLAYED_PATHS:
         end_s = play(problem, found.schedule.order, found.schedule.cuts).end_s

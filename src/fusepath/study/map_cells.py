@@ -15,6 +15,7 @@ from fusepath.plan import Budget, ModelReference, Plan, PlanRequest, Setting, ma
 from fusepath.study.gain_map import Cell, Family, GainMap
 from fusepath.study.grid import cores, process_pool
 from fusepath.study.store import Lines, versions
+from fusepath.tiling import Strips
 from fusepath.version import VERSION
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def family_of(best: Plan, nfl: Plan) -> Family:
 
     One tile is a tile: it can be faster than NFL because it leaves out pixels that nothing reads.
     """
-    if best.segments:
+    if isinstance(best.arrangement, Strips):
         return Family.STREAM
     if best.makespan_s < nfl.makespan_s:
         return Family.TILES

@@ -101,14 +101,3 @@ class Intervals:
     def hull(self, other: Intervals) -> Intervals:
         """The smallest interval that holds both, pair by pair."""
         return Intervals(np.minimum(self.start, other.start), np.maximum(self.stop, other.stop))
-
-
-def split_evenly(size: int, parts: int) -> tuple[Interval, ...]:
-    """Cut ``[0, size)`` into ``parts`` neighbours whose sizes differ by at most one.
-
-    Raises:
-        GeometryError: fewer than one part, or more parts than elements.
-    """
-    if not 1 <= parts <= size:
-        raise GeometryError(f"cannot cut {size} elements into {parts} non-empty parts")
-    return tuple(Interval(i * size // parts, (i + 1) * size // parts) for i in range(parts))

@@ -14,6 +14,8 @@ from fusepath.tiling.interval import Intervals
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fusepath.arrays import IntArray
+
 Sizes = tuple[int, ...]
 """Rows (columns) of the fused layer that each grid row (column) takes; they add up to all."""
 
@@ -44,11 +46,23 @@ class TileSizes:
 
 
 def even_sizes(size: int, parts: int) -> Sizes:
-    """Sizes that differ by at most one, like those of `split_evenly`."""
+    """Sizes that differ by at most one, with the smaller ones spread among the larger."""
     return tuple((i + 1) * size // parts - i * size // parts for i in range(parts))
 
 
-def scaled_intervals(ends: Sequence[tuple[int, int]], fused: int, size: int) -> Intervals:
+def even_ends(size: int, parts: Sequence[int]) -> IntArray:
+    """Where parts of `even_sizes` begin and end, for several numbers of them one after the other.
+
+    Returns:
+        Shape (parts in all, 2), 0-based and half-open.
+    """
+    edges = [np.arange(count + 1, dtype=np.int64) * size // count for count in parts]
+    return np.concatenate([np.stack([item[:-1], item[1:]], axis=1) for item in edges])
+
+
+def scaled_intervals(
+    ends: Sequence[tuple[int, int]] | IntArray, fused: int, size: int
+) -> Intervals:
     """Parts of a map of ``size`` rows that stand for parts of a fused layer of ``fused`` rows.
 
     Several maps can leave the fused layer, and a larger one is divided in proportion. Neighbours

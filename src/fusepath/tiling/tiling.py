@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from fusepath.errors import GeometryError, UnsupportedOperatorError
 from fusepath.tiling.aligned import aligned_regions
-from fusepath.tiling.interval import Box, Interval, Intervals, split_evenly
+from fusepath.tiling.interval import Box, Interval, Intervals
 from fusepath.tiling.reach import needed_regions
-from fusepath.tiling.sizes import TileSizes, ends_of, scaled_intervals
+from fusepath.tiling.sizes import TileSizes, ends_of, even_sizes, scaled_intervals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,13 +62,13 @@ class Tiling:
     graph: ModelGraph
     tau: int
     grid: Grid
-    sizes: TileSizes | None = None
+    given: TileSizes | None = None
     """Rows and columns of the fused layer by grid row and column; as equal as can be without."""
 
     def __post_init__(self) -> None:
         check_tileable(self.graph, self.tau)
-        if self.sizes is not None:
-            self._check_sizes(self.sizes)
+        if self.given is not None:
+            self._check_sizes(self.given)
         for axis, parts in enumerate((self.grid.rows, self.grid.cols)):
             size = self.graph.fused_size(self.tau, axis)
             if parts > size:
@@ -95,6 +95,13 @@ class Tiling:
         return self.grid.paths
 
     @cached_property
+    def sizes(self) -> TileSizes:
+        """Rows and columns of the fused layer's smallest map, by grid row and column."""
+        height, width = (self.graph.fused_size(self.tau, axis) for axis in (0, 1))
+        even = TileSizes(even_sizes(height, self.grid.rows), even_sizes(width, self.grid.cols))
+        return self.given or even
+
+    @cached_property
     def needed(self) -> tuple[Mapping[str, Intervals], Mapping[str, Intervals]]:
         """Per axis, per map: the part that each grid row (column) needs."""
         rows, cols = (
@@ -111,8 +118,6 @@ class Tiling:
     def _shares(self, name: str, axis: int) -> Intervals:
         """Parts of a map of the fused layer, one per grid row (column)."""
         size = self.graph.tensors[name].size(axis)
-        if self.sizes is None:
-            return Intervals.of(split_evenly(size, (self.grid.rows, self.grid.cols)[axis]))
         fused = self.graph.fused_size(self.tau, axis)
         return scaled_intervals(ends_of(self.sizes.along(axis)), fused, size)
 

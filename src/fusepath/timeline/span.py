@@ -41,13 +41,15 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     spans: tuple[Span, ...]
     measured: bool = False
+    settled_s: float = 0.0
+    """When all messages had arrived, also those that bring no work: nothing shows their delay."""
     clock_error_s: float = 0.0
     """How far the edge server's times may be off against the device's (half a round trip)."""
 
     @property
     def end_s(self) -> float:
-        """When the last piece of work ended: the makespan, or the measured latency."""
-        return max((span.end_s for span in self.spans), default=0.0)
+        """When the last piece of work ended and all had arrived: makespan or measured latency."""
+        return max((self.settled_s, *(span.end_s for span in self.spans)))
 
     def on(self, lane: Lane) -> tuple[Span, ...]:
         """Spans of a lane by start."""

@@ -13,6 +13,7 @@ from fusepath.cost import Link
 from fusepath.errors import InputError
 from fusepath.plan.book.steps import Steps
 from fusepath.plan.plan import Plan
+from fusepath.plan.verify import check_plan
 from fusepath.schedule.problem import NS_PER_S
 from fusepath.timeline import Timeline
 from fusepath.units import format_bytes_per_s
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from fusepath.graph import ModelGraph
     from fusepath.schedule.schedule import Schedule
 
-BOOK_VERSION = 1
+BOOK_VERSION = 2
 
 
 class BookEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -157,9 +158,7 @@ class PlanBook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         )
         schedule = entry.schedule(link)
         makespan_s = schedule.makespan_ns / NS_PER_S
-        return msgspec.structs.replace(
-            entry.plan,
-            link=link,
+        return msgspec.structs.replace(entry.plan, link=link).predicting(
             makespan_s=makespan_s,
             lower_bound_s=min(self._bound_for(link), makespan_s),
             timeline=schedule.timeline(),
@@ -211,12 +210,12 @@ class PlanBook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             FileFormatError: the book is for another model, or a plan does not fit it.
         """
         for entry in self.entries:
-            entry.plan.check(graph)
+            check_plan(entry.plan, graph)
 
 
 def without_timeline(plan: Plan) -> Plan:
     """A plan as a book keeps it."""
-    return msgspec.structs.replace(plan, timeline=Timeline(spans=()))
+    return plan.predicting(timeline=Timeline(spans=()))
 
 
 def load_book(path: str | Path) -> PlanBook:

@@ -73,12 +73,13 @@ class RateCurve:
         return tuple(crossing(left, right) for left, right in pairs)
 
 
-def follows_lines(convention: Convention, *, in_parts: bool = False) -> bool:
-    """Whether no path can overtake another at the edge server, nor its part on the way back."""
-    if convention.shared_link and convention.edge_workers == 1:
-        return True
-    queues_back = in_parts and convention.counts_result and convention.shared_link
-    return convention.edge_workers == 0 and not queues_back
+def follows_lines(convention: Convention) -> bool:
+    """Whether no path can overtake another at the edge server.
+
+    Parts of the result then cannot overtake each other on the way back: only strips return any, and
+    those are done in their order under every convention.
+    """
+    return convention.edge_workers == 0 or (convention.shared_link and convention.edge_workers == 1)
 
 
 def rate_curve(

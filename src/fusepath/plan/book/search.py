@@ -94,8 +94,7 @@ def make_book(
             f"tolerance {tolerance:g}, most {most} and probes {probes}: a book needs at least "
             f"0, 2 and 0"
         )
-    tiled_to_the_end = setting.graph.tileable_layers == setting.graph.depth
-    if not follows_lines(setting.convention, in_parts=tiled_to_the_end):
+    if not follows_lines(setting.convention):
         raise InputError(
             f"convention '{setting.convention.name}' lets paths overtake each other at the edge "
             f"server, so makespans over the rate are not known as a whole; use one with "
@@ -139,12 +138,6 @@ class _Kept:
     plan: Plan
     steps: Steps
     curve: RateCurve
-
-    @property
-    def choices(self) -> tuple[object, ...]:
-        """Two plans that agree in these are one."""
-        plan = self.plan
-        return plan.tau, plan.grid, plan.sizes, plan.order, plan.cuts, plan.segments
 
 
 @dataclass(kw_only=True)
@@ -191,11 +184,11 @@ class _Shelf:
             fastest=self.fastest,
             slowest=self.slowest,
         )
-        new = _Kept(without_timeline(plan), steps, curve)
+        digest = plan.recipe_sha256
         for place, item in enumerate(self.kept):
-            if item.choices == new.choices:
+            if item.plan.recipe_sha256 == digest:
                 return place
-        self.kept.append(new)
+        self.kept.append(_Kept(without_timeline(plan), steps, curve))
         return len(self.kept) - 1
 
     def add_single_cuts(self) -> None:
@@ -253,8 +246,8 @@ class _Shelf:
         return BookEntry(
             from_bytes_per_s=start,
             to_bytes_per_s=stop,
-            plan=msgspec.structs.replace(
-                plan, link=link, makespan_s=makespan_s, lower_bound_s=bound_s
+            plan=msgspec.structs.replace(plan, link=link).predicting(
+                makespan_s=makespan_s, lower_bound_s=bound_s
             ),
             steps=kept.steps,
         )

@@ -31,6 +31,8 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What returns after all paths; 0 where the convention does not count the way back."""
     back_bytes: tuple[int, ...] | None = None
     """What every path returns; None where nothing returns in parts."""
+    chained: bool
+    """Whether every path goes on from the one before."""
 
     def __post_init__(self) -> None:
         times = [self.device_ns, self.sent_bytes, self.edge_ns]
@@ -68,6 +70,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             delay_ns=ns(link.delay_s),
             edge_workers=convention.edge_workers,
             shared_link=convention.shared_link,
+            chained=self.chained,
         )
 
     def schedule(self, order: Sequence[int], link: Link, convention: Convention) -> Schedule:
@@ -94,4 +97,5 @@ def steps_of(setting: Setting, plan: Plan) -> Steps:
         back_bytes=None if problem.back_ns is None else tuple(problem.back_ns[chosen].tolist()),
         tail_ns=problem.tail_ns,
         result_bytes=problem.down_ns,
+        chained=problem.chained,
     )

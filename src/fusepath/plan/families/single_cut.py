@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusepath.errors import InfeasibleError, InputError
-from fusepath.plan.candidate import WHOLE, Candidate, ranked
+from fusepath.plan.candidate import Candidate, ranked
 from fusepath.plan.limits.constraints import KEPT, MACS
 from fusepath.plan.limits.usage import WholeUsage
 from fusepath.schedule.problem import Problem, ns
 from fusepath.schedule.schedule import evaluate
+from fusepath.tiling import Grid, Whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +53,8 @@ def no_fused_layers(setting: Setting, search: Search) -> Candidate:
 
 def _best_of(setting: Setting, search: Search, cuts: range) -> Candidate:
     request = search.request
-    if request.grid not in (None, WHOLE) or request.tau not in (None, setting.graph.depth):
+    whole = request.grid in (None, Grid(1, 1)) and request.tau in (None, setting.graph.depth)
+    if not whole:
         raise InputError("this algorithm does not tile: leave out grid and tau")
     constraints = request.constraints
     private = [cut for cut in cuts if constraints.allows_cut(setting.graph, cut)]
@@ -67,8 +69,7 @@ def _best_of(setting: Setting, search: Search, cuts: range) -> Candidate:
     bound_ns = min(schedule.makespan_ns for schedule in schedules)
     found = (
         Candidate(
-            tau=setting.graph.depth,
-            grid=WHOLE,
+            arrangement=Whole(layers=setting.graph.depth),
             schedule=schedule,
             lower_bound_ns=bound_ns,
             evaluated=len(allowed),

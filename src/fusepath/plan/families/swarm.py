@@ -33,7 +33,7 @@ from fusepath.plan.limits.constrained import schedule_within
 from fusepath.plan.limits.usage import TileUsage
 from fusepath.schedule.budget import Budget
 from fusepath.schedule.minimizing_waiting import minimizing_waiting
-from fusepath.tiling import Grid, TileSizes, check_tileable
+from fusepath.tiling import Tiles, check_tileable
 
 if TYPE_CHECKING:
     from fusepath.arrays import FloatArray
@@ -110,14 +110,13 @@ class _Layers:
         return graph.fused_size(tau, 0), graph.fused_size(tau, 1)
 
     def schedule(self, tau: int, rows: Sizes, cols: Sizes) -> Schedule | None:
-        sizes = TileSizes(rows, cols)
-        grid = Grid(*sizes.grid)
-        if not self.constraints.allows_paths(grid.paths):
+        tiles = Tiles(tau=tau, rows=rows, cols=cols)
+        if not self.constraints.allows_paths(tiles.paths):
             return None
-        self.meter.spend(SIZES_TRIED_EVALUATIONS + grid.paths + len(rows) * len(cols) * tau)
+        self.meter.spend(SIZES_TRIED_EVALUATIONS + tiles.paths + len(rows) * len(cols) * tau)
         return schedule_within(
-            self.setting.problem(tau, grid, sizes).restricted(tau),
-            TileUsage(self.setting, tau, grid, sizes),
+            self.setting.problem(tau, tiles.grid, tiles.sizes).restricted(tau),
+            TileUsage(self.setting, tiles),
             self.constraints,
             lambda problem: (minimizing_waiting(problem), 0),
             self.meter,
@@ -143,11 +142,8 @@ def search_swarm(setting: Setting, search: Search) -> Candidate:
 
 
 def _found(swarm: SwarmFound) -> Candidate:
-    sizes = TileSizes(swarm.rows, swarm.cols)
     return Candidate(
-        tau=swarm.tau,
-        grid=Grid(*sizes.grid),
-        sizes=sizes,
+        arrangement=Tiles(tau=swarm.tau, rows=swarm.rows, cols=swarm.cols),
         schedule=swarm.schedule,
         lower_bound_ns=0,
         evaluated=swarm.evaluated,

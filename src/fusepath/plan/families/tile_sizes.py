@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from fusepath.cost import cut_bytes
 from fusepath.plan.limits.constrained import schedule_within
 from fusepath.plan.limits.usage import TileUsage
-from fusepath.tiling import Grid, TileSizes, even_sizes
+from fusepath.tiling import Grid, Tiles, TileSizes, even_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,14 +59,15 @@ class _Descent:
 
     def try_sizes(self, tau: int, sizes: TileSizes, limit_ns: int | None) -> int | None:
         """Makespan of the schedule of these sizes; None if it would exceed a limit."""
-        problem = self.setting.problem(tau, Grid(*sizes.grid), sizes)
+        tiles = Tiles.of(tau, sizes)
+        problem = self.setting.problem(tau, tiles.grid, sizes)
         if not self.last_cut:
             problem = problem.restricted(tau)
         self.tried += 1
         self.meter.spend(SIZES_TRIED_EVALUATIONS + len(problem.device_ns) * tau)
         schedule = schedule_within(
             problem,
-            TileUsage(self.setting, tau, Grid(*sizes.grid), sizes),
+            TileUsage(self.setting, tiles),
             self.constraints,
             lambda problem: self.solve(problem, limit_ns, self.meter),
             self.meter,
@@ -74,9 +75,7 @@ class _Descent:
         if schedule is None:
             return None
         if schedule.makespan_ns < self.best.schedule.makespan_ns:
-            self.best = replace(
-                self.best, tau=tau, grid=Grid(*sizes.grid), sizes=sizes, schedule=schedule
-            )
+            self.best = replace(self.best, arrangement=tiles, schedule=schedule)
         return schedule.makespan_ns
 
     def descend(self, tau: int, start: TileSizes) -> None:

@@ -22,11 +22,12 @@ from fusepath.schedule.johnson import johnson_partition
 from fusepath.schedule.minimizing_waiting import minimizing_waiting_within, must_exceed
 from fusepath.schedule.problem import ns
 from fusepath.schedule.pruned import faster_schedule, pruned_brute_force
-from fusepath.tiling import Grid
+from fusepath.tiling import Grid, Tiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from fusepath.graph import ModelGraph
     from fusepath.plan.families.tile_sizes import Solve
     from fusepath.plan.limits.constraints import Shortfall
     from fusepath.plan.search import Search
@@ -97,7 +98,7 @@ def search_plainly(setting: Setting, search: Search) -> Candidate:
     if not found:
         raise _nothing_fits(setting, search)
     tiled, schedule = min(found, key=lambda item: item[1].makespan_ns)
-    return _found(tiled, schedule, schedule.makespan_ns, len(found))
+    return _found(setting, tiled, schedule, schedule.makespan_ns, len(found))
 
 
 def search_exact(setting: Setting, search: Search) -> Candidate:
@@ -172,32 +173,35 @@ def _best_equal_tiling(setting: Setting, search: Search, solver: Solver) -> Cand
         if within.schedule is None:
             continue
         place = -at if solver.later_wins else at
-        kept = _inserted(kept, (within.schedule.makespan_ns, place, tiled, within.schedule))
+        kept = _inserted(
+            setting.graph, kept, (within.schedule.makespan_ns, place, tiled, within.schedule)
+        )
         kept = kept[: search.request.top]
     if not kept or bound_ns is None:
         raise _nothing_fits(setting, search, closest)
     # Other tilings that were not scheduled have bounds at or above the best makespan.
     lower_ns = min(bound_ns, open_ns, kept[0][0]) if complete else 0
     return ranked(
-        (_found(tiled, schedule, lower_ns, evaluated) for _, _, tiled, schedule in kept),
+        (_found(setting, tiled, schedule, lower_ns, evaluated) for _, _, tiled, schedule in kept),
         search.request.top,
     )
 
 
 def _inserted(
-    kept: list[tuple[int, int, Tiled, Schedule]], new: tuple[int, int, Tiled, Schedule]
+    graph: ModelGraph,
+    kept: list[tuple[int, int, Tiled, Schedule]],
+    new: tuple[int, int, Tiled, Schedule],
 ) -> list[tuple[int, int, Tiled, Schedule]]:
     """In the order of makespans; of one path cut at one layer, only one fused layer."""
-    alike = [item for item in kept if _is_one_path(item, new)]
+    alike = [item for item in kept if _likeness(graph, item) == _likeness(graph, new)]
     if alike and alike[0][:2] < new[:2]:
         return kept
     return sorted([*(item for item in kept if item not in alike), new], key=lambda item: item[:2])
 
 
-def _is_one_path(
-    one: tuple[int, int, Tiled, Schedule], other: tuple[int, int, Tiled, Schedule]
-) -> bool:
-    return one[2].grid.paths == other[2].grid.paths == 1 and one[3].cuts == other[3].cuts
+def _likeness(graph: ModelGraph, kept: tuple[int, int, Tiled, Schedule]) -> tuple[object, ...]:
+    _, _, tiled, schedule = kept
+    return Tiles.even(graph, tiled.tau, tiled.grid).likeness, schedule.cuts
 
 
 def _scheduled(
@@ -219,7 +223,7 @@ def _scheduled(
         return None, Within(None, 0)
     within = schedule_within(
         problem,
-        TileUsage(setting, tiled.tau, tiled.grid),
+        TileUsage(setting, Tiles.even(setting.graph, tiled.tau, tiled.grid)),
         search.request.constraints,
         lambda problem: solver.solve(problem, allowed_ns, search.meter),
         search.meter,
@@ -290,10 +294,11 @@ def _two_by_two(search: Search) -> Search:
     return search if search.request.grid is not None else search.asking(grid=Grid(2, 2))
 
 
-def _found(tiled: Tiled, schedule: Schedule, lower_bound_ns: int, evaluated: int) -> Candidate:
+def _found(
+    setting: Setting, tiled: Tiled, schedule: Schedule, lower_bound_ns: int, evaluated: int
+) -> Candidate:
     return Candidate(
-        tau=tiled.tau,
-        grid=tiled.grid,
+        arrangement=Tiles.even(setting.graph, tiled.tau, tiled.grid),
         schedule=schedule,
         lower_bound_ns=lower_bound_ns,
         evaluated=evaluated,

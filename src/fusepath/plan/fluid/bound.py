@@ -26,10 +26,15 @@ All constraints are differences of two unknowns, so for fixed weights of the thr
 weighted mean of their loads is smallest at zeros and ones: a minimum cut. Any weights that sum to
 one bound the makespan; the best ones are found by collecting cuts until they stop improving.
 
-What comes before and after: when layers follow the tileable ones, they start after all else and
-one link delay, and the result (where it counts) is sent after them. When everything can be tiled,
-the device may finish its part itself and results may return in parts, so nothing is added unless
-the caller says that the result comes back in one piece.
+What comes before and after: a plan that sends anything sends a message, which costs every machine
+something besides what is in it, and is only done one link delay after that. When layers follow the
+tileable ones, they start then, and the result (where it counts) is sent after them. When everything
+can be tiled, the device may finish its part itself and results may return in parts, so the way back
+counts as one more delay unless the caller says that the result comes back in one piece.
+
+Plans that keep all tileable layers on the device may send less than that, or nothing. There are few
+of them, so the fastest is known: one cut of the unsplit network behind these layers, or, where
+nothing follows them, tiles that leave out positions that nothing reads.
 
 **Assumptions.** Costs are those of `MachineProfile` or `ComputeRate`: proportional to positions,
 plus fixed times that only add. Tiles are charged for all they need (`Regions.NEEDED` or
@@ -49,6 +54,7 @@ from fusepath.plan.fluid.min_cut import INFINITE, FlowNetwork
 from fusepath.plan.fluid.shares import Shares, shares_of
 from fusepath.schedule.budget import Budget
 from fusepath.schedule.problem import NS_PER_S
+from fusepath.schedule.schedule import evaluate
 
 if TYPE_CHECKING:
     from fusepath.arrays import FloatArray
@@ -58,6 +64,8 @@ if TYPE_CHECKING:
 
 _TOLERANCE = 1e-9
 _MOST_ROUNDS = 200
+_HAIR_NS = 1e-3
+"""By what whole nanoseconds may be off after a detour over seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +105,7 @@ def fluid_bound_s(setting: Setting, *, whole_result: bool = False) -> float:
 
 def fluid_bound_ns(setting: Setting, meter: Meter | None = None) -> int:
     """`fluid_bound_s` in whole nanoseconds, rounded down so that it stays a bound."""
-    return int(fluid_bound(setting, meter=meter).bound_s * NS_PER_S)
+    return int(fluid_bound(setting, meter=meter).bound_s * NS_PER_S + _HAIR_NS)
 
 
 def fluid_bound(
@@ -128,12 +136,10 @@ def fluid_bound(
             undivided_s=undivided_s,
         )
     weights, shared_s = _best_mean(setting, shares, meter or Budget().begin())
-    down_s = setting.down_s(in_parts=False)
-    around_s = 0.0
-    if graph.tileable_layers < graph.depth:
-        around_s = setting.link.delay_s + setting.tail_s(graph.tileable_layers) + down_s
-    elif whole_result:
-        around_s = down_s
+    has_tail = graph.tileable_layers < graph.depth
+    around_s = setting.link.delay_s + setting.down_s(in_parts=not (has_tail or whole_result))
+    if has_tail:
+        around_s += setting.tail_s(graph.tileable_layers)
     return FluidBound(
         bound_s=min(shared_s + around_s, undivided_s),
         device_weight=float(weights[0]),
@@ -146,16 +152,23 @@ def fluid_bound(
 
 
 def _undivided_s(setting: Setting, shares: Shares) -> float:
-    """The fastest plan that computes all tileable layers on the device: one cut behind them."""
+    """The fastest plan that computes all tileable layers on the device and does not divide them."""
     problem = setting.whole_problem()
-    last = setting.graph.tileable_layers
-    device, link, edge = (
-        table[0, last:] for table in (problem.device_ns, problem.link_ns, problem.edge_ns)
+    depth, last = setting.graph.depth, setting.graph.tileable_layers
+    whole_ns = min(
+        evaluate(problem, (0,), (cut,)).makespan_ns for cut in range(last + 1, depth + 2)
     )
-    ends = device + link + edge
-    ends[:-1] += problem.delay_ns + problem.down_ns  # the last cut sends nothing
-    # In tiles the device can leave out positions that nothing reads.
-    return sum(shares.device_s) + int(ends.min() - device[0]) / NS_PER_S
+    if last < depth:
+        return whole_ns / NS_PER_S
+    tiles_s = sum(shares.device_s) + setting.device.piece_s(1, depth)
+    return min(whole_ns / NS_PER_S, tiles_s)
+
+
+def _message_s(setting: Setting) -> FloatArray:
+    """What device, link and edge server do for a single message besides computing."""
+    link = setting.link
+    link_s = link.message_bytes / link.up_bytes_per_s
+    return np.array([link.message_device_s, link_s, link.message_edge_s])
 
 
 def _best_mean(setting: Setting, shares: Shares, meter: Meter) -> tuple[FloatArray, float]:
@@ -173,21 +186,25 @@ def _best_mean(setting: Setting, shares: Shares, meter: Meter) -> tuple[FloatArr
     )
     joined = setting.graph.tileable_layers < setting.graph.depth
     layers = len(shares.device_s)
+    message_s = _message_s(setting) * limits
     loads = np.array([_loads_of_cut(shares, cut, joined) for cut in range(layers + 1)]) * limits
+    loads += message_s
     best_s, best_weights = 0.0, np.array([1.0, 0.0, 0.0])
     for turn in range(_MOST_ROUNDS):
         meter.spend(layers**2)
         weights, known_s = best_weights_for(loads)
         if meter.is_over:
             if turn == 0:
-                best_s, best_weights = _without_sending(shares, weights * limits), weights
+                best_s = _without_sending(shares, weights * limits) + float(weights @ message_s)
+                best_weights = weights
             break
         value_s, load = _smallest(shares, weights * limits, joined)
+        value_s += float(weights @ message_s)
         if value_s > best_s:
             best_s, best_weights = value_s, weights
         if value_s >= known_s * (1 - _TOLERANCE):
             break
-        loads = np.vstack([loads, load * limits])
+        loads = np.vstack([loads, load * limits + message_s])
     return best_weights, best_s
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from fusepath.cost import Regions
 from fusepath.graph import Kind
-from fusepath.tiling import Tiling, split_evenly, whole
+from fusepath.tiling import StripLayout, layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fusepath.graph import ModelGraph, Operator
     from fusepath.plan.limits.constraints import Constraints
     from fusepath.plan.plan import Plan
-    from fusepath.tiling import Box, StripTiling
+    from fusepath.tiling import TileLayout, WholeLayout
 
     Area = Callable[[str], float]
     """Positions of a map."""
@@ -30,11 +30,14 @@ def limit_violations(plan: Plan, graph: ModelGraph, constraints: Constraints) ->
     sub-models together with the largest set of maps that it holds for a path.
     """
     problems = []
-    paths = plan.grid[0] * plan.grid[1]
+    paths = plan.recipe.paths
     if constraints.max_paths is not None and paths > constraints.max_paths:
         problems.append(f"{paths} paths, but at most {constraints.max_paths} are allowed")
     problems += _sends_too_early(plan, graph, constraints.keep_on_device)
-    counted = _Strips(plan, graph) if plan.segments else _Tiles(plan, graph)
+    laid = layout(graph, plan.arrangement)
+    counted = (
+        _Strips(plan, graph, laid) if isinstance(laid, StripLayout) else _Shares(plan, graph, laid)
+    )
     limits = (
         ("MACs on the device", constraints.device_macs, counted.macs),
         ("bytes sent up", constraints.upload_bytes, counted.sent_bytes),
@@ -59,13 +62,11 @@ def _sends_too_early(plan: Plan, graph: ModelGraph, kept: int) -> list[str]:
     return problems
 
 
-class _Tiles:
-    """Tiles, or the unsplit network."""
+class _Shares:
+    """Tiles, or the unsplit network: paths that compute a share of every map."""
 
-    def __init__(self, plan: Plan, graph: ModelGraph) -> None:
-        self.plan, self.graph = plan, graph
-        unsplit = plan.is_whole and (plan.tau == graph.depth or plan.tau > graph.tileable_layers)
-        self.tiling = None if unsplit else Tiling(graph, plan.tau, plan.tiles, plan.sizes)
+    def __init__(self, plan: Plan, graph: ModelGraph, paths: WholeLayout | TileLayout) -> None:
+        self.plan, self.graph, self.paths = plan, graph, paths
 
     def macs(self) -> int:
         total = 0.0
@@ -85,13 +86,10 @@ class _Tiles:
                 size = convention.activation_bytes_per_element
                 if name == self.graph.input.name:
                     size = convention.input_bytes_per_element
-                if self.tiling is None:
-                    sent += size * self.graph.tensors[name].elements
-                    continue
-                positions = float(self.tiling.region(path, name).area)
+                elements: float = self.paths.elements(path, name)
                 if convention.regions is Regions.SHARE:
-                    positions = whole(self.graph, name).area * self._share(path)
-                sent += size * self.graph.tensors[name].channels * positions
+                    elements = self.graph.tensors[name].elements * self.paths.share(path)
+                sent += size * elements
             total += round(sent)
         return total
 
@@ -105,61 +103,40 @@ class _Tiles:
         for path, cut in enumerate(self.plan.cuts):
             operators = self.graph.operators(1, cut - 1)
             if operators:
-                sizes = self._map_bytes(path, cut)
+                held = self.paths.session_elements(path, 1, cut - 1)
+                tensors = self.graph.tensors
+                sizes = {n: held[n] * np.dtype(tensors[n].dtype).itemsize for n in held}
                 largest = max(largest, _most_alive(self.graph, operators, cut, sizes))
         return weights + largest
 
-    def _map_bytes(self, path: int, cut: int) -> dict[str, int]:
-        tensors = self.graph.tensors
-        if self.tiling is None:
-            return {
-                name: item.elements * np.dtype(item.dtype).itemsize
-                for name, item in tensors.items()
-            }
-        return {
-            name: box.area * tensors[name].channels * np.dtype(tensors[name].dtype).itemsize
-            for name, box in self.tiling.session_regions(path, 1, cut - 1).items()
-        }
-
     def _computed(self, path: int, cut: int) -> Area:
         """Positions of each map that the convention charges a path's device share for."""
-        if self.tiling is None:
-            return lambda name: _area(self.graph, name)
-        tiling, regions = self.tiling, self.plan.convention.regions
+        regions = self.plan.convention.regions
         if regions is Regions.SHARE:
-            share = self._share(path)
-            return lambda name: whole(self.graph, name).area * share
+            share = self.paths.share(path)
+            return lambda name: _area(self.graph, name) * share
         if regions is Regions.NEEDED or cut == 1:
-            return lambda name: tiling.region(path, name).area
-        boxes: Mapping[str, Box] = tiling.session_regions(path, 1, cut - 1)
-        return lambda name: boxes[name].area
+            return lambda name: self._positions(name, self.paths.elements(path, name))
+        held = self.paths.session_elements(path, 1, cut - 1)
+        return lambda name: self._positions(name, held[name])
 
-    def _share(self, path: int) -> float:
-        """A path's part of the fused layer."""
-        share = 1.0
-        places = divmod(path, self.plan.grid[1])
-        for axis, place in enumerate(places):
-            size = self.graph.fused_size(self.plan.tau, axis)
-            if self.plan.sizes is not None:
-                length = self.plan.sizes.along(axis)[place]
-            else:
-                length = len(split_evenly(size, self.plan.grid[axis])[place])
-            share *= length / size
-        return share
+    def _positions(self, name: str, elements: int) -> float:
+        """Of so many elements of a tensor; anything but a map is one position."""
+        tensor = self.graph.tensors[name]
+        return elements / tensor.channels if tensor.is_map else 1.0
 
 
 class _Strips:
     """Segments of strips."""
 
-    def __init__(self, plan: Plan, graph: ModelGraph) -> None:
-        self.plan, self.graph = plan, graph
-        self.strips: StripTiling = plan.strip_tiling(graph)
+    def __init__(self, plan: Plan, graph: ModelGraph, paths: StripLayout) -> None:
+        self.plan, self.graph, self.paths = plan, graph, paths
 
     def macs(self) -> int:
         return sum(
             item.operator.work.macs * (item.rows[1] - item.rows[0]) * self._width(item.operator)
             for strip, cut in enumerate(self.plan.cuts)
-            for item in self.strips.step(strip, 1, cut - 1).operations
+            for item in self.paths.strips.step(strip, 1, cut - 1).operations
         )
 
     def sent_bytes(self) -> int:
@@ -167,12 +144,10 @@ class _Strips:
         total = 0
         for strip, cut in enumerate(self.plan.cuts):
             for name in self.graph.sent(cut):
-                box = self.strips.region(strip, name)
                 size = convention.activation_bytes_per_element
                 if name == self.graph.input.name:
                     size = convention.input_bytes_per_element
-                if box is not None:
-                    total += box.area * self.graph.tensors[name].channels * size
+                total += self.paths.elements(strip, name) * size
         return total
 
     def memory_bytes(self) -> int:
@@ -181,7 +156,7 @@ class _Strips:
         for strip, cut in enumerate(self.plan.cuts):
             if cut == 1:
                 continue
-            step = self.strips.step(strip, 1, cut - 1)
+            step = self.paths.strips.step(strip, 1, cut - 1)
             operators = [item.operator for item in step.operations]
             sub_models[cut, step.likeness] = sum(op.weight_bytes for op in operators)
             row = {name: self._row_bytes(name) for name in step.maps}

@@ -161,7 +161,7 @@ def _compromise(
 
 def _parts(demand: TileUsage, constraints: Constraints, cuts: int) -> FloatArray:
     """MACs and bytes of every path and cut, in parts of their limits; (2, paths, cuts)."""
-    parts = np.zeros((2, demand.grid.paths, cuts))
+    parts = np.zeros((2, demand.arrangement.paths, cuts))
     if constraints.device_macs is not None:
         parts[0] = demand.device_macs[:, :cuts] / max(constraints.device_macs, 1)
     if constraints.upload_bytes is not None:

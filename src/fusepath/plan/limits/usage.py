@@ -14,7 +14,7 @@ import numpy as np
 from fusepath.cost import cut_bytes, layer_macs
 from fusepath.plan.limits.memory import strip_bytes, tile_bytes, weight_bytes, whole_bytes
 from fusepath.plan.totals import strip_totals
-from fusepath.tiling import StripTiling, Tiling
+from fusepath.tiling import Tiling, strip_tiling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,10 +23,9 @@ if TYPE_CHECKING:
     from fusepath.cost import Convention, PathCosts
     from fusepath.graph import ModelGraph
     from fusepath.plan.limits.constraints import Constraints
-    from fusepath.plan.plan import Segment
     from fusepath.plan.setting import Setting
     from fusepath.plan.totals import PlanTotals
-    from fusepath.tiling import Grid, TileSizes
+    from fusepath.tiling import Strips, Tiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +57,13 @@ class TileUsage:
     """Every path of a tiling with every cut ``1 … tau + 1``; arrays are indexed [path, cut − 1]."""
 
     setting: Setting
-    tau: int
-    grid: Grid
-    sizes: TileSizes | None = None
+    arrangement: Tiles
 
     @cached_property
     def _counted(self) -> PathCosts:
         """Costs whose seconds are multiply-accumulates."""
-        return self.setting.counting.costs(self.tau, self.grid, self.sizes)
+        tiles = self.arrangement
+        return self.setting.counting.costs(tiles.tau, tiles.grid, tiles.sizes)
 
     @cached_property
     def device_macs(self) -> FloatArray:
@@ -82,8 +80,8 @@ class TileUsage:
     @cached_property
     def maps_bytes(self) -> IntArray:
         """Memory for maps while the device computes the path."""
-        graph = self.setting.graph
-        tiling = Tiling(graph, self.tau, self.grid, self.sizes)
+        graph, tiles = self.setting.graph, self.arrangement
+        tiling = Tiling(graph, tiles.tau, tiles.grid, tiles.sizes)
         return np.stack([tile_bytes(graph, tiling, cut) for cut in self._cuts], axis=1)
 
     @cached_property
@@ -94,7 +92,7 @@ class TileUsage:
 
     @property
     def _cuts(self) -> range:
-        return range(1, self.tau + 2)
+        return range(1, self.arrangement.tau + 2)
 
     @property
     def alone_bytes(self) -> IntArray:
@@ -105,13 +103,13 @@ class TileUsage:
         """Which cuts send what has to stay on the device."""
         graph = self.setting.graph
         never = np.array([not constraints.allows_cut(graph, cut) for cut in self._cuts])
-        return np.tile(never, (self.grid.paths, 1))
+        return np.tile(never, (self.arrangement.paths, 1))
 
     def too_large(self, constraints: Constraints) -> BoolArray:
         """Which cuts need too much memory, whatever the other paths do."""
         limit = constraints.device_memory_bytes
         if limit is None:
-            return np.zeros((self.grid.paths, self.tau + 1), dtype=bool)
+            return np.zeros((self.arrangement.paths, self.arrangement.tau + 1), dtype=bool)
         return self.alone_bytes > limit
 
     def choose(self, cuts: Sequence[int]) -> ChosenUsage:
@@ -154,12 +152,11 @@ class StripUsage:
 
     graph: ModelGraph
     convention: Convention
-    tau: int
-    segments: tuple[Segment, ...]
+    arrangement: Strips
 
     @cached_property
     def _work(self) -> PlanTotals:
-        return strip_totals(self.graph, self.tau, self.segments, self.convention)
+        return strip_totals(self.graph, self.arrangement, self.convention)
 
     @property
     def device_macs(self) -> int:
@@ -174,11 +171,4 @@ class StripUsage:
     @cached_property
     def memory_bytes(self) -> int:
         """Weights of all sub-models, and what the largest strip holds, cached rows included."""
-        return strip_bytes(
-            StripTiling(
-                self.graph,
-                self.tau,
-                bands=tuple(item.band() for item in self.segments),
-                cuts=tuple(item.cut for item in self.segments),
-            )
-        )
+        return strip_bytes(strip_tiling(self.graph, self.arrangement))

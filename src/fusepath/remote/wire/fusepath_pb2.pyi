@@ -46,22 +46,24 @@ class ProfileReply(_message.Message):
     def __init__(self, profile_json: _Optional[bytes] = ...) -> None: ...
 
 class PrepareRequest(_message.Message):
-    __slots__ = ("plan_json",)
-    PLAN_JSON_FIELD_NUMBER: _ClassVar[int]
-    plan_json: bytes
-    def __init__(self, plan_json: _Optional[bytes] = ...) -> None: ...
+    __slots__ = ("recipe_json", "idle_ns")
+    RECIPE_JSON_FIELD_NUMBER: _ClassVar[int]
+    IDLE_NS_FIELD_NUMBER: _ClassVar[int]
+    recipe_json: bytes
+    idle_ns: int
+    def __init__(self, recipe_json: _Optional[bytes] = ..., idle_ns: _Optional[int] = ...) -> None: ...
 
 class PrepareReply(_message.Message):
-    __slots__ = ("plan_sha256", "fusepath_version", "path_ns", "tail_ns")
-    PLAN_SHA256_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("recipe_sha256", "fusepath_version", "path_ns", "tail_ns")
+    RECIPE_SHA256_FIELD_NUMBER: _ClassVar[int]
     FUSEPATH_VERSION_FIELD_NUMBER: _ClassVar[int]
     PATH_NS_FIELD_NUMBER: _ClassVar[int]
     TAIL_NS_FIELD_NUMBER: _ClassVar[int]
-    plan_sha256: str
+    recipe_sha256: str
     fusepath_version: str
     path_ns: _containers.RepeatedScalarFieldContainer[int]
     tail_ns: int
-    def __init__(self, plan_sha256: _Optional[str] = ..., fusepath_version: _Optional[str] = ..., path_ns: _Optional[_Iterable[int]] = ..., tail_ns: _Optional[int] = ...) -> None: ...
+    def __init__(self, recipe_sha256: _Optional[str] = ..., fusepath_version: _Optional[str] = ..., path_ns: _Optional[_Iterable[int]] = ..., tail_ns: _Optional[int] = ...) -> None: ...
 
 class Tensor(_message.Message):
     __slots__ = ("name", "dtype", "shape", "data", "crc32", "codec")
@@ -80,10 +82,10 @@ class Tensor(_message.Message):
     def __init__(self, name: _Optional[str] = ..., dtype: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., data: _Optional[bytes] = ..., crc32: _Optional[int] = ..., codec: _Optional[str] = ...) -> None: ...
 
 class Start(_message.Message):
-    __slots__ = ("plan_sha256",)
-    PLAN_SHA256_FIELD_NUMBER: _ClassVar[int]
-    plan_sha256: str
-    def __init__(self, plan_sha256: _Optional[str] = ...) -> None: ...
+    __slots__ = ("recipe_sha256",)
+    RECIPE_SHA256_FIELD_NUMBER: _ClassVar[int]
+    recipe_sha256: str
+    def __init__(self, recipe_sha256: _Optional[str] = ...) -> None: ...
 
 class Piece(_message.Message):
     __slots__ = ("path", "tensors")

@@ -87,7 +87,8 @@ class EdgeServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Prepare(self, request, context):
-        """Checks a plan, loads its model and builds its sessions. Must succeed before Infer.
+        """Checks a recipe, loads its model and builds its sessions, once for all devices that ask. Must
+        succeed before Infer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -78,7 +78,9 @@ class Choices:
 
 def choices_of(problem: Problem) -> Choices:
     """Merge classes with equal times, and drop cuts that another cut beats on every machine."""
-    assert problem.back_ns is None  # only strips return parts, and they have no order to find
+    # Only strips return parts or are chained, and they have no order to find.
+    assert problem.back_ns is None
+    assert not problem.chained
     times = np.stack([problem.device_ns, problem.link_ns, problem.edge_ns], axis=2)
     merged: dict[bytes, list[int]] = {}
     for path, kind in enumerate(problem.class_of):

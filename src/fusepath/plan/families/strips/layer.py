@@ -16,16 +16,16 @@ from fusepath.plan.limits.constraints import NO_CONSTRAINTS
 from fusepath.plan.limits.memory import weight_bytes
 from fusepath.plan.limits.usage import StripUsage
 from fusepath.schedule.problem import Problem, nanoseconds, ns
-from fusepath.tiling import StripRows, resume_layers
+from fusepath.tiling import StripRows, Strips, resume_layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from fusepath.arrays import BoolArray, FloatArray, IntArray
     from fusepath.plan.limits.constraints import Constraints
-    from fusepath.plan.plan import Segment
     from fusepath.plan.setting import Setting
     from fusepath.schedule.budget import Meter
+    from fusepath.tiling import Segment
 
 
 _LAYER_EVALUATIONS = 40
@@ -34,6 +34,8 @@ _MARKS = 32
 """Strips into which the first search cuts the input."""
 _LAST_ROWS = 6
 """Steps in which the first search does the last fused rows of a segment."""
+DEVICE, UPLINK, EDGE = range(3)
+"""What strips pass, in order; the way back is the fourth."""
 _USUAL_STRIPS = 8
 """Strips whose fixed costs the first search reckons with; how many there are comes later."""
 
@@ -81,7 +83,10 @@ class Layer:
     @cached_property
     def pair_bounds_s(self) -> FloatArray:
         """What two segments with these cuts cannot beat; shape (cuts, cuts)."""
-        return _pair_bounds(self.loads_s) + self.tail_s + self.down_s
+        limits = self.loads_s
+        if not self.setting.convention.shared_link:
+            limits = limits[[DEVICE, EDGE]]
+        return _pair_bounds(limits) + self.tail_s + self.down_s
 
     def fixed_s(self, cuts: Sequence[int]) -> float:
         """What a usual number of strips costs on the machine where it costs most."""
@@ -125,6 +130,11 @@ class Layer:
             upto = np.maximum(upto, first[:, :, None])
         work: FloatArray = np.tensordot(self.per_row_s[:, cut - 1], upto, axes=1)
         return np.diff(work, axis=-1)
+
+    def chained_s(self, strips: Sequence[FloatArray]) -> FloatArray:
+        """Seconds until all strips of several segments, as of `strips_of`, are done, by choice."""
+        shared_link = self.setting.convention.shared_link
+        return chain(np.concatenate(strips, axis=-1), shared_link=shared_link)
 
     @cached_property
     def counts_per_row(self) -> FloatArray:
@@ -181,11 +191,11 @@ class Layer:
         """By how much segments exceed the constraints, relative to these; 0 if they do not."""
         if not self.constraints:
             return 0.0
-        demand = StripUsage(self.rows.graph, self.setting.convention, self.rows.tau, segments)
+        arrangement = Strips(tau=self.rows.tau, segments=segments)
+        demand = StripUsage(self.rows.graph, self.setting.convention, arrangement)
         over = sum(item.excess for item in self.constraints.shortfalls(demand))
         most = self.constraints.max_paths
-        strips = sum(len(item.strips) for item in segments)
-        return over + (0.0 if most is None else max(strips / most - 1, 0.0))
+        return over + (0.0 if most is None else max(arrangement.paths / most - 1, 0.0))
 
 
 def layers_of(
@@ -263,12 +273,15 @@ def problem_of(layer: Layer, segments: Sequence[Segment]) -> Problem:
         edge_ns=times_ns[2, :, None],
         back_ns=times_ns[3, :, None] if layer.returns_parts else None,
         tail_ns=ns(layer.tail_s),
+        chained=True,
     )
 
 
 def makespan_of(layer: Layer, segments: Sequence[Segment]) -> float:
     """Seconds that given segments take, without the delay of the link on the way there."""
-    return float(chain(_durations(layer, segments))) + layer.tail_s + layer.down_s
+    shared_link = layer.setting.convention.shared_link
+    last = chain(_durations(layer, segments), shared_link=shared_link)
+    return float(last) + layer.tail_s + layer.down_s
 
 
 def _durations(layer: Layer, segments: Sequence[Segment]) -> FloatArray:
@@ -295,16 +308,21 @@ def _durations(layer: Layer, segments: Sequence[Segment]) -> FloatArray:
     return seconds
 
 
-def chain(durations: FloatArray) -> FloatArray:
-    """When the last machine is through with strips that pass all of them in order.
+def chain(durations: FloatArray, *, shared_link: bool) -> FloatArray:
+    """When strips that pass the machines in order are through with all of them.
 
-    ``end_i = max(end_{i−1}, arrived_i) + duration_i`` in closed form, for each machine in turn.
+    ``end_i = max(end_{i−1}, arrived_i) + duration_i`` in closed form, for each machine in turn; on
+    links of their own, there and back, ``end_i = arrived_i + duration_i``.
     """
-    ends = np.cumsum(durations[0], axis=-1)
-    for machine in range(1, len(durations)):
+    ends = np.cumsum(durations[DEVICE], axis=-1)
+    for machine in range(UPLINK, len(durations)):
+        if machine != EDGE and not shared_link:
+            ends = ends + durations[machine]
+            continue
         work = np.cumsum(durations[machine], axis=-1)
         ends = work + np.maximum.accumulate(ends - (work - durations[machine]), axis=-1)
-    return ends[..., -1]
+    last: FloatArray = ends.max(axis=-1)
+    return last
 
 
 def _pair_bounds(loads: FloatArray) -> FloatArray:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.plan.families.strips.layer import chain, spread
+from fusepath.plan.families.strips.layer import spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -96,7 +96,7 @@ def _pairs(layer: Layer, best_s: Callable[[], float], meter: Meter) -> Iterator[
         if (below, resume) not in second:
             meter.spend(_batch(layer, edges))
             second[below, resume] = layer.strips_of(below, edges, bottom, resume)
-        times = chain(np.concatenate([first[above], second[below, resume]], axis=-1))
+        times = layer.chained_s([first[above], second[below, resume]])
         if layer.constraints:
             segments = ((above, None, edges, None), (below, edges, bottom, resume))
             times = np.where(layer.keep_to_totals(segments), times, np.inf)
@@ -129,7 +129,7 @@ def _with_third(layer: Layer, best: Outline, meter: Meter) -> Iterator[Outline]:
                 (cuts[2], pairs[:, 1], bottom, max(cuts[1], cuts[2])),
             )
             strips = [layer.strips_of(*segment) for segment in segments]
-            times = chain(np.concatenate(strips, axis=-1))
+            times = layer.chained_s(strips)
             if layer.constraints:
                 times = np.where(layer.keep_to_totals(segments), times, np.inf)
             least = int(times.argmin())

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusepath.plan.families.strips.layer import makespan_of
-from fusepath.plan.plan import Segment
-from fusepath.tiling import resume_layers
+from fusepath.tiling import Segment, resume_layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

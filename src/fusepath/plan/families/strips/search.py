@@ -12,16 +12,16 @@ from fusepath.plan.families.strips.refine import Refined, refine
 from fusepath.plan.limits.constraints import PATHS, Shortfall
 from fusepath.plan.limits.usage import StripUsage
 from fusepath.schedule.schedule import evaluate
-from fusepath.tiling import Grid
+from fusepath.tiling import Strips
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fusepath.plan.families.strips.layer import Layer
     from fusepath.plan.limits.constraints import Constraints
-    from fusepath.plan.plan import Segment
     from fusepath.plan.search import Search
     from fusepath.plan.setting import Setting
+    from fusepath.tiling import Segment
 
 
 _TO_PREPARE, _TO_OUTLINE = 0.4, 0.5
@@ -78,12 +78,10 @@ def search_stream(setting: Setting, search: Search) -> Candidate:
 def _found(layer: Layer, segments: tuple[Segment, ...], evaluated: int) -> Candidate:
     problem = problem_of(layer, segments)
     return Candidate(
-        tau=layer.rows.tau,
-        grid=Grid(problem.paths, 1),
+        arrangement=Strips(tau=layer.rows.tau, segments=segments),
         schedule=evaluate(problem, range(problem.paths), [1] * problem.paths),
         lower_bound_ns=0,
         evaluated=evaluated,
-        segments=segments,
     )
 
 
@@ -96,9 +94,10 @@ def _nothing_keeps(
     if not refined:
         return InfeasibleError(f"{message}; a single cut (nfl) may")
     closest = min(refined, key=lambda item: item.excess)
-    demand = StripUsage(setting.graph, setting.convention, closest.tau, closest.segments)
+    arrangement = Strips(tau=closest.tau, segments=closest.segments)
+    demand = StripUsage(setting.graph, setting.convention, arrangement)
     short = list(constraints.shortfalls(demand))
-    strips = sum(len(item.strips) for item in closest.segments)
+    strips = arrangement.paths
     if constraints.max_paths is not None and strips > constraints.max_paths:
         short.append(Shortfall(PATHS, strips, constraints.max_paths))
     return InfeasibleError(

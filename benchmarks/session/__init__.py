@@ -1,0 +1,1 @@
+"""What a session costs an application: see `__main__`."""

@@ -1,0 +1,98 @@
+"""The two machines and the link: as somebody says they are, or measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from fusepath.cost import RUNTIME, Link
+from fusepath.plan import Setting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fusepath.cost import Convention, Machine
+    from fusepath.offload.pairing import Pairing
+    from fusepath.profiling.layers import Profiler
+    from fusepath.remote.client import EdgeClient
+
+_LOCAL_BYTES_PER_S = 1e9
+"""What a link may be taken for that nothing will be sent over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machines:
+    """What is known of device, edge server and link; what is None is measured."""
+
+    device: Machine | None = None
+    edge: Machine | None = None
+    link: Link | None = None
+
+    @property
+    def all_measured(self) -> bool:
+        """Whether nothing of it is given."""
+        return self.device is None and self.edge is None and self.link is None
+
+
+def runtime_convention(dtype: str) -> Convention:
+    """The runtime's convention for an input: uint8 pixels travel as they are."""
+    size = 1 if dtype == "uint8" else 4
+    return msgspec.structs.replace(RUNTIME, input_bytes_per_element=size)
+
+
+async def measured_setting(
+    pairing: Pairing,
+    machines: Machines,
+    dtype: str,
+    profiler: Profiler,
+    say: Callable[[str], None] = lambda _: None,
+) -> Setting:
+    """Machines and link as they are, or as they are emulated; what is given is not measured.
+
+    Args:
+        pairing: the machines.
+        machines: what is known of them.
+        dtype: of the input, as it travels.
+        profiler: measures this machine.
+        say: told what is going on.
+
+    Raises:
+        PeerError: the edge server refuses or does not answer.
+    """
+    model, client, emulation = pairing.model, pairing.client, pairing.emulation
+    device = machines.device
+    if device is None:
+        say("measuring every layer on this machine")
+        measured = await pairing.background.do(lambda: profiler(model, threads=pairing.threads))
+        device = measured.slowed(emulation.slowdown)
+    edge = machines.edge
+    if edge is None and client is not None:
+        say(f"measuring every layer on {client.address}")
+        edge = await client.profile(model)
+    link = machines.link
+    if link is None and client is not None:
+        say("measuring the link")
+        link = await measured_link(client, pace_bytes_per_s=emulation.pace_bytes_per_s)
+    return Setting(
+        graph=model.graph,
+        device=device,
+        edge=edge if edge is not None else device,
+        link=link or Link(up_bytes_per_s=_LOCAL_BYTES_PER_S, down_bytes_per_s=_LOCAL_BYTES_PER_S),
+        convention=runtime_convention(dtype),
+    )
+
+
+async def measured_link(client: EdgeClient, *, pace_bytes_per_s: float | None = None) -> Link:
+    """The link to an edge server: its rate, unless one is emulated, and what messages cost.
+
+    Raises:
+        PeerError: the edge server does not answer.
+    """
+    rate = pace_bytes_per_s or await client.goodput_bytes_per_s()
+    costs = await client.message_costs()
+    link = costs.on(Link(up_bytes_per_s=rate, down_bytes_per_s=rate))
+    if pace_bytes_per_s is not None:  # what is emulated carries tensors and nothing else
+        link = msgspec.structs.replace(link, message_bytes=0)
+    return link

@@ -1,0 +1,331 @@
+"""A model that an application holds, answered by this machine and an edge server together."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fusepath.errors import ClosedError, InputError
+from fusepath.offload.engine import Engine, Order, SessionOptions
+from fusepath.offload.frames import FrameFormat
+from fusepath.offload.machines import Machines
+from fusepath.onnx_io import Model, load_model
+from fusepath.plan import InputFormat, Plan, PlanRequest, check_plan
+from fusepath.remote.client import Timeout
+from fusepath.remote.grpc_channel import check_address
+from fusepath.remote.memory import ADDRESS as MEMORY
+from fusepath.runtime.pixels import check_form
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from fusepath.arrays import Array
+    from fusepath.graph import Tensor
+    from fusepath.offload.inference import Inference
+    from fusepath.offload.statistics import Statistics
+    from fusepath.timeline import Timeline
+
+_ENGINES: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+def _forget_engines() -> None:
+    for engine in _ENGINES:
+        engine.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_engines)
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """An input or output of a model, as ONNX Runtime describes it."""
+
+    name: str
+    shape: list[int]
+    type: str
+    """``tensor(float)`` and the like."""
+
+
+class _Held:
+    """What both kinds of session share."""
+
+    def __init__(
+        self,
+        model: str | Path | Model,
+        edge: str | None = None,
+        *,
+        plan: Plan | PlanRequest = PlanRequest(),
+        machines: Machines = Machines(),
+        frames: FrameFormat = FrameFormat(),
+        timeout: Timeout = Timeout(),
+        options: SessionOptions = SessionOptions(),
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.model = model if isinstance(model, Model) else load_model(model)
+        graph = self.model.graph
+        if edge is not None and edge != MEMORY:
+            check_address(edge)
+        check_form(InputFormat(mean=frames.mean, std=frames.std), self.model)
+        if isinstance(plan, Plan):
+            check_plan(plan, graph)
+        else:
+            plan.check(graph)
+        self._frames = frames
+        self._engine = Engine(
+            Order(
+                model=self.model,
+                edge=edge,
+                plan=plan,
+                machines=machines,
+                frames=frames,
+                timeout=timeout,
+                options=options,
+                say=say,
+            )
+        )
+        _ENGINES.add(self._engine)
+        # The engine knows nothing of the session, so this runs when nobody holds it any more.
+        self._finalizer = weakref.finalize(self, Engine.close, self._engine)
+
+    def get_inputs(self) -> list[TensorInfo]:
+        """The model's input, as `onnxruntime.InferenceSession.get_inputs` lists it."""
+        return [_info(self.model.graph.input)]
+
+    def get_outputs(self) -> list[TensorInfo]:
+        """The model's outputs, in their order."""
+        return [_info(self.model.graph.tensors[name]) for name in self.model.graph.outputs]
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan in use; None before there is one."""
+        current = self._engine.current
+        return None if current is None else current.plan
+
+    @property
+    def predicted(self) -> Timeline | None:
+        """What the plan in use will do, from measured times of its very paths."""
+        current = self._engine.current
+        return None if current is None else current.predicted
+
+    @property
+    def statistics(self) -> Statistics:
+        """What was done so far: counts, latencies, bytes, by plan."""
+        return self._engine.counter.statistics()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the best plan that could be found is in use."""
+        ready = self._engine.ready
+        return ready.done() and ready.exception() is None
+
+    def _check_open(self) -> None:
+        if self._engine.closed:
+            raise ClosedError(
+                "this session is closed, or was made before a fork; make a session in the process "
+                "that uses it"
+            )
+
+    def _input(self, frame: Any) -> Array:
+        self._check_open()
+        return self._frames.to_input(frame, self.model.graph.input)
+
+    def _fed(self, feed: Mapping[str, Any]) -> Array:
+        """The input of a feed by name, in the model's own layout."""
+        self._check_open()
+        name = self.model.graph.input.name
+        if set(feed) != {name}:
+            given = ", ".join(map(repr, feed)) or "nothing"
+            raise InputError(f"the model takes one input, '{name}'; the feed has {given}")
+        value = np.asarray(feed[name])
+        return FrameFormat(layout="chw").to_input(value, self.model.graph.input)
+
+    def _wanted(self, output_names: Sequence[str] | None) -> Sequence[str]:
+        outputs = self.model.graph.outputs
+        wanted = outputs if output_names is None else tuple(output_names)
+        if unknown := [name for name in wanted if name not in outputs]:
+            raise InputError(
+                f"the model has no output '{unknown[0]}'; its outputs are {', '.join(outputs)}"
+            )
+        return wanted
+
+
+class Session(_Held):
+    """A model, answered by this machine and an edge server together; like an ONNX Runtime session.
+
+    ::
+
+        session = fusepath.Session("net.onnx", edge="192.168.1.20:7070")
+        outputs = session.run(None, {"input": values})     # as onnxruntime.InferenceSession
+        result = session.infer(frame)                       # latency, timeline and plan besides
+
+    The first answers come from this machine alone, or from the plan of last time. Meanwhile
+    machines and link are measured, and a better plan takes over as soon as it is prepared
+    (`wait_ready`). Results are those of the unsplit model whatever the plan.
+
+    It may be used from any thread, also where an event loop runs (notebooks). Inferences are
+    carried out one at a time, in the order of the calls. A session belongs to the process that
+    made it; close it, or use it as a context manager.
+
+    Args:
+        model: an ONNX file, ``zoo:NAME``, or a model that is loaded already.
+        edge: ``HOST:PORT`` of the edge server; ``memory:`` for one within this process; None for
+            this machine alone.
+        plan: how to plan, or a plan made before, which is then the only one.
+        machines: what is known of device, edge server and link; the rest is measured. If any is
+            given, plans are chosen by prediction, and not by how they turn out here and now.
+        frames: how frames lie in memory, and how pixels become values.
+        timeout: how long to wait for the edge server.
+        options: threads, whether to remember, emulation, a frame to try plans on.
+        say: told what is going on, from a thread of the session's.
+
+    Raises:
+        ModelError: the model cannot be read.
+        FileFormatError: the plan is of another model, or cannot be carried out on it.
+        InputError: an address, a request or a format that makes no sense.
+    """
+
+    def infer(self, frame: Any) -> Inference:
+        """One inference.
+
+        Args:
+            frame: pixels (uint8) or values (float32), in the declared `FrameFormat`; numpy views
+                and arrays of any memory order are taken.
+
+        Raises:
+            ImageError: the frame is of another type or shape.
+            PeerError: the edge server refused, vanished or took too long.
+            ClosedError: the session is closed.
+        """
+        begun_s = time.perf_counter()
+        return self._answer(self._input(frame), begun_s)
+
+    def run(
+        self,
+        output_names: Sequence[str] | None,
+        input_feed: Mapping[str, Any],
+        run_options: object = None,  # noqa: ARG002 - for calls written for ONNX Runtime
+    ) -> list[Array]:
+        """Outputs in the order of their names, all without names.
+
+        Called like `onnxruntime.InferenceSession.run`, with the input as the model takes it,
+        (1, C, H, W); uint8 pixels are taken as well.
+
+        Raises:
+            InputError: an input or output that the model does not have.
+            ImageError: another type or shape than the model takes.
+            PeerError: the edge server refused, vanished or took too long.
+            ClosedError: the session is closed.
+        """
+        begun_s = time.perf_counter()
+        wanted = self._wanted(output_names)
+        outputs = self._answer(self._fed(input_feed), begun_s).outputs
+        return [outputs[name] for name in wanted]
+
+    def _answer(self, image: Array, begun_s: float) -> Inference:
+        inference: Inference = self._engine.call(self._engine.infer(image, begun_s))
+        return inference
+
+    def wait_ready(self, timeout_s: float | None = None) -> None:
+        """Wait until the best plan that can be found is in use.
+
+        Where no frame comes within a second, plans are tried on a made-up one.
+
+        Raises:
+            PeerError: the edge server cannot be used; frames are answered by this machine alone.
+            InfeasibleError: no plan keeps to the constraints.
+            TimeoutError: it takes longer than that.
+            ClosedError: the session is closed.
+        """
+        self._check_open()
+        self._engine.ready.result(timeout_s)
+
+    def close(self) -> None:
+        """End everything that the session has begun; again is no harm."""
+        self._finalizer()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class AsyncSession(_Held):
+    """`Session` for programs that run an event loop of their own; see there.
+
+    ::
+
+        async with fusepath.AsyncSession("net.onnx", edge="192.168.1.20:7070") as session:
+            result = await session.infer(frame)
+    """
+
+    async def infer(self, frame: Any) -> Inference:
+        """One inference; as `Session.infer`."""
+        begun_s = time.perf_counter()
+        return await self._answer(self._input(frame), begun_s)
+
+    async def run(
+        self,
+        output_names: Sequence[str] | None,
+        input_feed: Mapping[str, Any],
+        run_options: object = None,  # noqa: ARG002 - for calls written for ONNX Runtime
+    ) -> list[Array]:
+        """Outputs in the order of their names, all without names; as `Session.run`."""
+        begun_s = time.perf_counter()
+        wanted = self._wanted(output_names)
+        outputs = (await self._answer(self._fed(input_feed), begun_s)).outputs
+        return [outputs[name] for name in wanted]
+
+    async def _answer(self, image: Array, begun_s: float) -> Inference:
+        inference: Inference = await asyncio.wrap_future(
+            self._engine.submit(self._engine.infer(image, begun_s))
+        )
+        return inference
+
+    async def wait_ready(self, timeout_s: float | None = None) -> None:
+        """Wait until the best plan that can be found is in use; as `Session.wait_ready`."""
+        self._check_open()
+        async with asyncio.timeout(timeout_s):
+            await asyncio.shield(asyncio.wrap_future(self._engine.ready))
+
+    async def close(self) -> None:
+        """End everything that the session has begun; again is no harm."""
+        await asyncio.to_thread(self._finalizer)
+
+    async def __aenter__(self) -> AsyncSession:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+_TYPES = {
+    "float32": "tensor(float)",
+    "float64": "tensor(double)",
+    "float16": "tensor(float16)",
+    "bool": "tensor(bool)",
+}
+
+
+def _info(tensor: Tensor) -> TensorInfo:
+    kind = _TYPES.get(tensor.dtype, f"tensor({tensor.dtype})")
+    return TensorInfo(tensor.name, list(tensor.shape), kind)

@@ -1,0 +1,104 @@
+"""What a session has done so far, counted."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from fusepath.offload.inference import Inference
+
+KEPT = 4096
+"""Latencies that percentiles are of: the last ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanStatistics:
+    """The inferences of one plan."""
+
+    recipe_sha256: str
+    algorithm: str
+    count: int
+    p50_s: float
+    p90_s: float
+    p99_s: float
+    up_bytes: int
+    down_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """All inferences of a session; percentiles are of the last `KEPT` of each plan."""
+
+    count: int
+    p50_s: float | None
+    """Latency; None before the first inference."""
+    p90_s: float | None
+    p99_s: float | None
+    up_bytes: int
+    down_bytes: int
+    by_plan: tuple[PlanStatistics, ...]
+    """In the order in which plans came into use."""
+
+
+@dataclass(slots=True)
+class _Counted:
+    algorithm: str
+    count: int = 0
+    up_bytes: int = 0
+    down_bytes: int = 0
+    latencies_s: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
+
+    def statistics(self, recipe_sha256: str) -> PlanStatistics:
+        p50_s, p90_s, p99_s = np.quantile(self.latencies_s, (0.5, 0.9, 0.99)).tolist()
+        return PlanStatistics(
+            recipe_sha256=recipe_sha256,
+            algorithm=self.algorithm,
+            count=self.count,
+            p50_s=p50_s,
+            p90_s=p90_s,
+            p99_s=p99_s,
+            up_bytes=self.up_bytes,
+            down_bytes=self.down_bytes,
+        )
+
+
+class Counter:
+    """Counts inferences; from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._by_plan: dict[str, _Counted] = {}
+        self._latencies_s: deque[float] = deque(maxlen=KEPT)
+
+    def add(self, inference: Inference) -> None:
+        """Count one more."""
+        plan = inference.plan
+        with self._lock:
+            counted = self._by_plan.setdefault(plan.recipe_sha256, _Counted(plan.algorithm))
+            counted.count += 1
+            counted.up_bytes += inference.up_bytes
+            counted.down_bytes += inference.down_bytes
+            counted.latencies_s.append(inference.latency_s)
+            self._latencies_s.append(inference.latency_s)
+
+    def statistics(self) -> Statistics:
+        """All so far."""
+        with self._lock:
+            plans = tuple(item.statistics(name) for name, item in self._by_plan.items())
+            p50_s = p90_s = p99_s = None
+            if self._latencies_s:
+                p50_s, p90_s, p99_s = np.quantile(self._latencies_s, (0.5, 0.9, 0.99)).tolist()
+        return Statistics(
+            count=sum(item.count for item in plans),
+            p50_s=p50_s,
+            p90_s=p90_s,
+            p99_s=p99_s,
+            up_bytes=sum(item.up_bytes for item in plans),
+            down_bytes=sum(item.down_bytes for item in plans),
+            by_plan=plans,
+        )

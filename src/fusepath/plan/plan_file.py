@@ -1,0 +1,85 @@
+"""Plan files: the plan, and besides, at the top, what people and scripts look for first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from fusepath import jsonfile
+from fusepath.errors import FileFormatError
+from fusepath.plan.plan import Plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """A plan as its file and ``--json`` show it."""
+    document: dict[str, Any] = msgspec.to_builtins(plan)
+    head = {name: document.pop(name) for name in ("format", "version")}
+    return head | _derived(plan) | document
+
+
+def _derived(plan: Plan) -> dict[str, Any]:
+    """What is known from the rest of a plan, and is only written to be read by others."""
+    return {
+        "algorithm": plan.algorithm,
+        "makespan_s": plan.makespan_s,
+        "lower_bound_s": plan.lower_bound_s,
+        "gap": plan.gap,
+        "status": plan.status,
+        "family": plan.family,
+        "tau": plan.tau,
+        "grid": str(plan.grid),
+        "order": list(plan.order),
+        "cuts": list(plan.cuts),
+        "device_macs": plan.prediction.device_macs,
+        "edge_macs": plan.prediction.edge_macs,
+        "up_bytes": plan.prediction.up_bytes,
+        "plans": plan.provenance.plans_evaluated,
+        "search_s": plan.provenance.search_s,
+        "recipe_sha256": plan.recipe_sha256,
+    }
+
+
+_STATED = frozenset(Plan.__struct_fields__)
+
+
+def plan_of_document(document: dict[str, Any], *, where: str) -> Plan:
+    """The plan of a document, which may leave out what is derived, but must not contradict itself.
+
+    Raises:
+        FileFormatError: it is no plan, or what is derived is not what the rest of it says.
+    """
+    stated = {name: value for name, value in document.items() if name in _STATED}
+    others = {name: value for name, value in document.items() if name not in _STATED}
+    plan = jsonfile.convert(stated, Plan, where=where)
+    derived = _derived(plan)
+    for name, value in others.items():
+        if name not in derived:
+            raise FileFormatError(f"{where}: not a fusepath plan file: unknown key '{name[:80]}'")
+        if value != derived[name]:
+            raise FileFormatError(
+                f"{where}: '{name}' is not what the rest of the plan says; it is derived from the "
+                f"recipe and the prediction: change those, and leave '{name}' out"
+            )
+    return plan
+
+
+def load_plan(path: str | Path) -> Plan:
+    """Read a plan file.
+
+    Raises:
+        FileFormatError: it is missing, damaged, no plan, or contradicts itself.
+    """
+    return plan_of_document(jsonfile.load_object(path, Plan), where=str(path))
+
+
+def save_plan(path: str | Path, plan: Plan) -> None:
+    """Write a plan file.
+
+    Raises:
+        FileFormatError: the file cannot be written.
+    """
+    jsonfile.save(path, plan_document(plan))

@@ -1,0 +1,81 @@
+"""What both machines carry out: who computes what, in which order, and how it is sent."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import ClassVar
+
+import msgspec
+
+from fusepath.tiling import Arrangement, Grid
+
+
+class ModelReference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which model a plan is for; ``source`` is where the planner found it."""
+
+    name: str
+    sha256: str
+    source: str
+    input_shape: tuple[int, ...]
+    """(N, C, H, W); matters for models that leave it open."""
+
+
+class InputFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the input travels, and how a uint8 image becomes the model's float32 input.
+
+    Both machines compute ``(pixel − mean) / std`` per channel in float32, the device before its
+    own layers, the edge server for tiles that were sent raw. One value serves all channels.
+    """
+
+    dtype: str = "uint8"
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (255.0,)
+
+    def __post_init__(self) -> None:
+        if self.dtype not in {"uint8", "float32"}:
+            raise ValueError(f"input dtype '{self.dtype}' is neither uint8 nor float32")
+        if not self.mean or not self.std or 0.0 in self.std:
+            raise ValueError("mean and std need at least one value, and std none of zero")
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The part of a plan that an edge server is sent, and prepares.
+
+    ``order`` lists paths (1-based, row by row in a grid) as the device computes them; ``cuts``
+    gives, by path, the first layer (1-based) that runs on the edge server; ``tau + 1`` keeps the
+    whole path on the device.
+    """
+
+    KIND: ClassVar[str] = "recipe"
+
+    model: ModelReference
+    input: InputFormat
+    arrangement: Arrangement
+    order: tuple[int, ...]
+    cuts: tuple[int, ...]
+    codecs: dict[str, str] = {}
+    """By tensor: the codec that it is encoded with. Tensors that are not here are sent as is."""
+
+    @property
+    def tau(self) -> int:
+        """The fused layer."""
+        return self.arrangement.tau
+
+    @property
+    def grid(self) -> Grid:
+        """Rows and columns of paths."""
+        return self.arrangement.grid
+
+    @property
+    def paths(self) -> int:
+        """Number of paths."""
+        return self.arrangement.paths
+
+    @property
+    def sha256(self) -> str:
+        """Equal for recipes that do the same, wherever the model lies and whatever it is called."""
+        # Once to JSON and back: an int that stands for a float must not count.
+        same = msgspec.json.decode(msgspec.json.encode(self), type=Recipe)
+        model = msgspec.structs.replace(same.model, name="", source="")
+        same = msgspec.structs.replace(same, model=model)
+        return hashlib.sha256(msgspec.json.encode(same, order="deterministic")).hexdigest()

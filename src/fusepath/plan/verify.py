@@ -1,0 +1,73 @@
+"""Can a plan be carried out on a model? Answered without the code that makes plans."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fusepath.errors import FileFormatError, FusepathError
+from fusepath.plan.limits.check import limit_violations
+from fusepath.plan.plan import MAX_PATHS, PLAN_FORMAT, PLAN_VERSION
+from fusepath.tiling import layout
+
+_MOST_WORDS = 500
+"""Characters of a complaint, which may list as many numbers as the plan has."""
+
+if TYPE_CHECKING:
+    from fusepath.graph import ModelGraph
+    from fusepath.plan.plan import Plan
+    from fusepath.plan.recipe import Recipe
+
+
+def check_plan(plan: Plan, graph: ModelGraph) -> None:
+    """Raise unless a plan can be carried out on a model and keeps to its own constraints.
+
+    Raises:
+        FileFormatError: another version, another model, or numbers that do not fit.
+    """
+    if plan.format != PLAN_FORMAT or plan.version != PLAN_VERSION:
+        raise FileFormatError(
+            f"plan: {plan.format} version {plan.version}; this fusepath reads {PLAN_VERSION}"
+        )
+    check_recipe(plan.recipe, graph)
+    if {name: item.codec for name, item in plan.compression.items()} != plan.codecs:
+        raise FileFormatError("plan: 'compression' is not that of the recipe's 'codecs'")
+    limits = plan.request.constraints
+    if limits and (wrong := limit_violations(plan, graph, limits)):
+        raise FileFormatError(f"plan: breaks its own constraints: {wrong[0]}")
+
+
+def check_recipe(recipe: Recipe, graph: ModelGraph) -> None:
+    """Raise unless a recipe can be carried out on a model.
+
+    Raises:
+        FileFormatError: another model, or numbers that do not fit.
+    """
+    if recipe.model.sha256 != graph.sha256:
+        raise FileFormatError(
+            f"the plan is for model '{recipe.model.name[:80]}' ({recipe.model.sha256[:12]}), not "
+            f"for '{graph.name}' ({graph.sha256[:12]}); plan this model"
+        )
+    paths, tau = recipe.paths, recipe.tau
+    if not (1 <= tau <= graph.depth and paths <= MAX_PATHS):
+        raise FileFormatError(
+            f"plan: tau={tau} and grid {recipe.grid} do not fit a network "
+            f"of {graph.depth} layers (at most {MAX_PATHS} paths)"
+        )
+    if sorted(recipe.order) != list(range(1, paths + 1)):
+        raise FileFormatError(f"plan: 'order' must list each of the {paths} paths once")
+    if len(recipe.cuts) != paths or not all(1 <= cut <= tau + 1 for cut in recipe.cuts):
+        raise FileFormatError(
+            f"plan: 'cuts' must give each of the {paths} paths a layer from 1 to {tau + 1}"
+        )
+    crossing = {name for cut in recipe.cuts for name in graph.sent(cut)}
+    for name in recipe.codecs:
+        if name not in crossing:
+            raise FileFormatError(
+                f"plan: 'codecs' names {name[:80]!r}, which no cut of this plan sends"
+            )
+    try:
+        layout(graph, recipe.arrangement)
+    except FusepathError as error:
+        raise FileFormatError(f"plan: {str(error)[:_MOST_WORDS]}") from error
+    if wrong := recipe.arrangement.objection(recipe.order, recipe.cuts):
+        raise FileFormatError(f"plan: {wrong}")

@@ -1,0 +1,144 @@
+"""A connection to an edge server over gRPC."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from fusepath.errors import (
+    InputError,
+    PeerError,
+    PeerRefusedError,
+    PeerTimeoutError,
+    PeerUnreachableError,
+)
+from fusepath.remote.limits import CHANNEL_OPTIONS
+from fusepath.remote.wire import fusepath_pb2_grpc as pb_grpc
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+_REFUSALS = {
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.UNIMPLEMENTED,
+    grpc.StatusCode.NOT_FOUND,
+}
+
+
+def check_address(address: str) -> None:
+    """Raise unless an address is ``HOST:PORT``.
+
+    Raises:
+        InputError: it is not.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) <= 65535:
+        raise InputError(f"edge address '{address}' is not HOST:PORT, like 192.168.1.20:7070")
+
+
+class GrpcChannel:
+    """Calls of the edge server at ``HOST:PORT``; open it with `open`."""
+
+    def __init__(self, address: str) -> None:
+        check_address(address)
+        self.address = address
+        self._channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+        self._stub: Any = pb_grpc.EdgeStub(self._channel)  # type: ignore[no-untyped-call] # generated
+
+    @classmethod
+    async def open(cls, address: str, *, timeout_s: float) -> GrpcChannel:
+        """Connect.
+
+        Raises:
+            InputError: the address is malformed.
+            PeerUnreachableError: nobody answers there.
+        """
+        channel = cls(address)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await channel._channel.channel_ready()
+        except BaseException as error:
+            await channel.close()
+            if isinstance(error, TimeoutError):
+                raise PeerUnreachableError(
+                    address,
+                    f"nobody answered within {timeout_s:g} s; "
+                    f"start one there with `fusepath serve --listen {address}`",
+                ) from None
+            raise
+        return channel
+
+    async def call(self, method: str, request: Message, *, timeout_s: float) -> Any:
+        """One message there and one back."""
+        try:
+            return await getattr(self._stub, method)(request, timeout=timeout_s)
+        except grpc.aio.AioRpcError as error:
+            raise translated(self.address, error) from error
+
+    def stream(self, method: str, *, timeout_s: float) -> GrpcStream:
+        """Open a call of several messages."""
+        return GrpcStream(self.address, getattr(self._stub, method)(timeout=timeout_s))
+
+    async def close(self) -> None:
+        """Let everything go."""
+        await self._channel.close()
+
+
+class GrpcStream:
+    """The device's end of one gRPC call, with one message back or several."""
+
+    def __init__(self, address: str, call: Any) -> None:
+        self._address = address
+        self._call = call
+
+    async def write(self, message: Message) -> bool:
+        """Send a message; False once the server has ended the call."""
+        try:
+            await self._call.write(message)
+        except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
+            return False
+        return True
+
+    async def done_writing(self) -> None:
+        """Say that no message follows."""
+        try:
+            await self._call.done_writing()
+        except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
+            return  # why it ended the call, `read` is told
+
+    async def read(self) -> Any:
+        """The next message of the server; None after the last."""
+        try:
+            if not hasattr(self._call, "read"):  # one answer to many messages
+                return await self._call
+            message = await self._call.read()
+            if message is not grpc.aio.EOF:
+                return message
+            code = await self._call.code()  # raises the reason, where there is one
+            if code is not grpc.StatusCode.OK:
+                details = (await self._call.details()) or code.name
+                raise PeerRefusedError(self._address, details.splitlines()[0][:500])
+        except grpc.aio.AioRpcError as error:
+            raise translated(self._address, error) from error
+        return None
+
+    def cancel(self) -> None:
+        """Give the call up, if it has not ended."""
+        self._call.cancel()
+
+
+def translated(address: str, error: grpc.aio.AioRpcError) -> PeerError:
+    """What the edge server did, from what gRPC raises."""
+    code = error.code()
+    details = (error.details() or "").strip().splitlines()
+    text = details[0][:500] if details else code.name
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return PeerTimeoutError(address, "no answer before the deadline")
+    if code in _REFUSALS:
+        return PeerRefusedError(address, f"refused: {text}")
+    # Whatever else went wrong, the server is of no use now: a killed one even says INTERNAL.
+    return PeerUnreachableError(address, f"the connection was lost ({text})")

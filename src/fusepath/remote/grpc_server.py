@@ -1,0 +1,142 @@
+"""An edge server that listens: `EdgeService` behind gRPC."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from fusepath.errors import InputError
+from fusepath.remote.limits import SERVER_OPTIONS
+from fusepath.remote.transport import Refusal, RefusalKind
+from fusepath.remote.wire import fusepath_pb2_grpc as pb_grpc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from fusepath.remote.edge_service import EdgeService
+    from fusepath.remote.wire import fusepath_pb2 as pb
+
+MAX_STREAMS = 32
+_CODES = {
+    RefusalKind.MALFORMED: grpc.StatusCode.INVALID_ARGUMENT,
+    RefusalKind.UNFIT: grpc.StatusCode.FAILED_PRECONDITION,
+    RefusalKind.EXHAUSTED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    RefusalKind.SILENT: grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Incoming:
+    """The server's end of one gRPC call."""
+
+    context: Any
+
+    async def read(self) -> Any:
+        message = await self.context.read()
+        return None if message is grpc.aio.EOF else message
+
+    async def write(self, message: Any) -> None:
+        await self.context.write(message)
+
+
+class _Servicer(pb_grpc.EdgeServicer):
+    """Hands calls on, under the names that gRPC knows them by."""
+
+    def __init__(self, service: EdgeService) -> None:
+        self._service = service
+
+    async def Clock(self, request: pb.ClockRequest, context: Any) -> Any:  # noqa: N802 - gRPC's names
+        return await _answer(self._service.clock(request), context)
+
+    async def Drill(self, request_iterator: Any, context: Any) -> Any:  # noqa: N802, ARG002
+        return await _answer(self._service.drill(_Incoming(context)), context)
+
+    async def Profile(self, request: pb.ModelRequest, context: Any) -> Any:  # noqa: N802
+        return await _answer(self._service.profile(request), context)
+
+    async def Prepare(self, request: pb.PrepareRequest, context: Any) -> Any:  # noqa: N802
+        return await _answer(self._service.prepare(request), context)
+
+    async def Infer(self, request_iterator: Any, context: Any) -> None:  # noqa: N802, ARG002
+        await _answer(self._service.infer(_Incoming(context)), context)
+
+
+async def _answer(call: Any, context: Any) -> Any:
+    try:
+        return await call
+    except Refusal as refusal:
+        await context.abort(_CODES[refusal.kind], str(refusal))
+
+
+class EdgeServer:
+    """A listening edge server.
+
+    Args:
+        listen: ``HOST:PORT``; port 0 picks a free one.
+        service: what answers; it is closed with the server.
+    """
+
+    def __init__(self, listen: str, service: EdgeService) -> None:
+        self._listen = listen
+        self._service = service
+        self._server: Any = None
+        self.address = ""
+
+    async def start(self) -> str:
+        """Listen; the address with the port that was taken.
+
+        Raises:
+            InputError: the address is malformed or taken.
+        """
+        host, _, port = self._listen.rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65535:
+            raise InputError(f"listen address '{self._listen}' is not HOST:PORT, like 0.0.0.0:7070")
+        self._server = grpc.aio.server(options=SERVER_OPTIONS, maximum_concurrent_rpcs=MAX_STREAMS)
+        pb_grpc.add_EdgeServicer_to_server(_Servicer(self._service), self._server)  # type: ignore[no-untyped-call] # generated
+        try:
+            bound = self._server.add_insecure_port(self._listen)
+        except RuntimeError as error:
+            raise InputError(
+                f"cannot listen on {self._listen}: the address is taken or not of this machine"
+            ) from error
+        await self._server.start()
+        self.address = f"{host}:{bound}"
+        return self.address
+
+    async def stop(self, grace_s: float = 10.0) -> None:
+        """Finish what is running, then close."""
+        await self._server.stop(grace_s)
+        self._service.close()
+
+
+async def serve(server: EdgeServer, *, ready: Callable[[str], None], grace_s: float = 10.0) -> None:
+    """Serve until SIGINT or SIGTERM, then let running inferences end.
+
+    Args:
+        server: not yet started.
+        ready: called with the address once devices can connect.
+        grace_s: seconds that running inferences are given.
+    """
+    stop = asyncio.Event()
+    with _signals(stop):
+        ready(await server.start())
+        await stop.wait()
+        await server.stop(grace_s)
+
+
+@contextmanager
+def _signals(stop: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,229 @@
+"""What every path of an arrangement holds of every tensor. Pure, and the same on both machines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fusepath.errors import GeometryError
+from fusepath.tiling.arrangement import Arrangement, Strips, Tiles, Whole
+from fusepath.tiling.strips import StripTiling
+from fusepath.tiling.tiling import Tiling
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fusepath.arrays import Array
+    from fusepath.graph import ModelGraph
+    from fusepath.tiling.interval import Box
+
+    Form = tuple[str, tuple[int, ...]]
+    """(dtype, shape) of an array."""
+
+
+class _Parts:
+    """What all layouts have in common. Paths are numbered from 0."""
+
+    graph: ModelGraph
+
+    def piece_shape(self, path: int, tensor: str) -> tuple[int, ...] | None:
+        """Shape of the part of a tensor that a path holds and sends; None for nothing."""
+        raise NotImplementedError
+
+    def part_forms(self, path: int) -> dict[str, Form]:
+        """(dtype, shape) of what a path makes of every output of which it makes any."""
+        tensors = self.graph.tensors
+        shapes = {name: self.piece_shape(path, name) for name in self.graph.outputs}
+        return {
+            name: (tensors[name].dtype, shape)
+            for name, shape in shapes.items()
+            if shape is not None
+        }
+
+    def returning(self, cuts: Sequence[int]) -> frozenset[int] | None:  # noqa: ARG002
+        """Paths whose rows of the outputs the edge server returns as they are done.
+
+        None where the outputs return as a whole, because something follows the fused layer or the
+        paths are no strips.
+        """
+        return None
+
+    def predecessors(self) -> dict[int, int]:
+        """Paths that must not start before another one has ended, and that other."""
+        return {}
+
+
+@dataclass(frozen=True)
+class WholeLayout(_Parts):
+    """The unsplit network, whose one path holds all of everything."""
+
+    graph: ModelGraph
+
+    def piece_shape(self, path: int, tensor: str) -> tuple[int, ...] | None:  # noqa: ARG002
+        """All of it."""
+        return self.graph.tensors[tensor].shape
+
+    def piece(self, path: int, tensor: str, value: Array) -> Array | None:  # noqa: ARG002
+        """All of it."""
+        return value
+
+    def placed(self, path: int, tensor: str, piece: Array, whole: Array | None) -> Array:  # noqa: ARG002
+        """The piece, which is the whole."""
+        return np.asarray(piece)
+
+    def share(self, path: int) -> float:  # noqa: ARG002
+        """All of it."""
+        return 1.0
+
+    def elements(self, path: int, tensor: str) -> int:  # noqa: ARG002
+        """All of them."""
+        return self.graph.tensors[tensor].elements
+
+    def session_elements(self, path: int, first: int, last: int) -> Mapping[str, int]:  # noqa: ARG002
+        """All of them, of every tensor."""
+        return {name: item.elements for name, item in self.graph.tensors.items()}
+
+
+class _Boxes(_Parts):
+    """Paths that hold a rectangle of every map."""
+
+    def box(self, path: int, tensor: str) -> Box | None:
+        """The part of a map that a path holds; None where a strip adds nothing."""
+        raise NotImplementedError
+
+    def piece_shape(self, path: int, tensor: str) -> tuple[int, ...] | None:
+        """Shape of the part of a map that a path holds and sends; None for nothing."""
+        box = self.box(path, tensor)
+        return None if box is None else (*self.graph.tensors[tensor].shape[:2], *box.shape)
+
+    def piece(self, path: int, tensor: str, value: Array) -> Array | None:
+        """The part of a map that a path holds, cut out of all of it; None for nothing."""
+        box = self.box(path, tensor)
+        if box is None:
+            return None
+        part: Array = value[:, :, box.rows.slice(), box.cols.slice()]
+        return part
+
+    def placed(self, path: int, tensor: str, piece: Array, whole: Array | None) -> Array:
+        """A map with a path's piece of it in its place; ``whole`` is written to where it can be.
+
+        Args:
+            path: 0-based.
+            tensor: the map.
+            piece: what the path holds of it.
+            whole: what there is of the map so far; None for nothing.
+        """
+        box = self.box(path, tensor)
+        assert box is not None  # a piece is never empty
+        if whole is None:
+            about = self.graph.tensors[tensor]
+            whole = np.empty(about.shape, dtype=about.dtype)
+        elif not whole.flags.writeable:
+            whole = whole.copy()
+        whole[:, :, box.rows.slice(), box.cols.slice()] = piece
+        return whole
+
+    def elements(self, path: int, tensor: str) -> int:
+        """How many elements of a map a path holds."""
+        box = self.box(path, tensor)
+        return 0 if box is None else box.area * self.graph.tensors[tensor].channels
+
+
+@dataclass(frozen=True)
+class TileLayout(_Boxes):
+    """A grid of tiles."""
+
+    tiling: Tiling
+
+    @property
+    def graph(self) -> ModelGraph:  # type: ignore[override]
+        """The network."""
+        return self.tiling.graph
+
+    def box(self, path: int, tensor: str) -> Box | None:
+        """The part of a map that a path holds, halo included."""
+        return self.tiling.region(path, tensor)
+
+    def share(self, path: int) -> float:
+        """A tile's part of the fused layer's smallest map."""
+        tiling = self.tiling
+        share = 1.0
+        for axis, place in enumerate(divmod(path, tiling.grid.cols)):
+            share *= tiling.sizes.along(axis)[place] / tiling.graph.fused_size(tiling.tau, axis)
+        return share
+
+    def session_elements(self, path: int, first: int, last: int) -> Mapping[str, int]:
+        """Elements of every map that a session over layers ``first … last`` has for a tile."""
+        tensors = self.graph.tensors
+        regions = self.tiling.session_regions(path, first, last)
+        return {name: box.area * tensors[name].channels for name, box in regions.items()}
+
+
+@dataclass(frozen=True)
+class StripLayout(_Boxes):
+    """Strips of rows, segment by segment."""
+
+    strips: StripTiling
+
+    @property
+    def graph(self) -> ModelGraph:  # type: ignore[override]
+        """The network."""
+        return self.strips.graph
+
+    def box(self, path: int, tensor: str) -> Box | None:
+        """The rows of a map that a strip adds; None for nothing."""
+        return self.strips.region(path, tensor)
+
+    def returning(self, cuts: Sequence[int]) -> frozenset[int] | None:
+        """Strips whose rows of the outputs the edge server returns as they are done."""
+        if not self.strips.rows.makes_outputs:
+            return None
+        return frozenset(
+            path
+            for path, cut in enumerate(cuts)
+            if cut <= self.strips.tau
+            and any(self.box(path, name) is not None for name in self.graph.outputs)
+        )
+
+    def predecessors(self) -> dict[int, int]:
+        """Every strip must have ended before the next one starts."""
+        return {strip: strip - 1 for strip in range(1, self.strips.paths)}
+
+
+Layout = WholeLayout | TileLayout | StripLayout
+
+
+def layout(graph: ModelGraph, arrangement: Arrangement) -> Layout:
+    """The layout of an arrangement on a network that it has been checked against.
+
+    Raises:
+        GeometryError: the arrangement does not fit the network.
+        UnsupportedOperatorError: a layer up to the fused one cannot be tiled.
+    """
+    match arrangement:
+        case Whole(layers=layers):
+            if layers != graph.depth:
+                raise GeometryError(
+                    f"an unsplit network of {layers} layers, but '{graph.name}' has {graph.depth}"
+                )
+            return WholeLayout(graph)
+        case Tiles(tau=tau):
+            return TileLayout(Tiling(graph, tau, arrangement.grid, arrangement.sizes))
+        case Strips():
+            return StripLayout(strip_tiling(graph, arrangement))
+
+
+def strip_tiling(graph: ModelGraph, strips: Strips) -> StripTiling:
+    """The geometry of strips.
+
+    Raises:
+        GeometryError: the segments do not fit the fused layer.
+    """
+    return StripTiling(
+        graph,
+        strips.tau,
+        bands=tuple(item.band() for item in strips.segments),
+        cuts=tuple(item.cut for item in strips.segments),
+    )

@@ -19,6 +19,7 @@ DOCUMENTED = {
     "PeerUnreachableError": 3,
     "PeerRefusedError": 3,
     "PeerTimeoutError": 3,
+    "ClosedError": 2,
     "NoPlanError": 4,
     "InfeasibleError": 4,
     "UndecidedError": 4,

@@ -39,12 +39,13 @@ from fusepath.cost.operations import (
     tensor_bytes,
 )
 from fusepath.cost.paths import PathCosts, TileCosts, path_costs
-from fusepath.cost.strips import StripCosts, strip_costs
+from fusepath.cost.strips import AlikeMaps, StripCosts, StripPrices, strip_costs, strip_prices
 
 __all__ = [
     "CONVENTIONS",
     "RUNTIME",
     "TABLE1",
+    "AlikeMaps",
     "Charge",
     "Compression",
     "ComputeRate",
@@ -62,6 +63,7 @@ __all__ = [
     "PathCosts",
     "Regions",
     "StripCosts",
+    "StripPrices",
     "TableLayer",
     "TableLink",
     "TileCosts",
@@ -85,5 +87,6 @@ __all__ = [
     "quickest",
     "result_bytes",
     "strip_costs",
+    "strip_prices",
     "tensor_bytes",
 ]

@@ -14,6 +14,7 @@ from fusepath.tiling.strips import (
     StripRows,
     StripStep,
     StripTiling,
+    ready_rows,
     resume_layers,
 )
 from fusepath.tiling.tiling import Grid, Tiling, check_tileable, whole
@@ -40,6 +41,7 @@ __all__ = [
     "even_sizes",
     "needed_regions",
     "reach",
+    "ready_rows",
     "resume_layers",
     "scaled_intervals",
     "split_evenly",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.cost import StripCosts, strip_costs
+from fusepath.cost import AlikeMaps, StripCosts, StripPrices, strip_prices
 from fusepath.errors import GeometryError
 from fusepath.plan.limits.constraints import NO_CONSTRAINTS
 from fusepath.plan.limits.memory import weight_bytes
@@ -51,11 +51,6 @@ class Layer:
         """Fused rows."""
         return self.rows.height
 
-    @cached_property
-    def per_row_s(self) -> FloatArray:
-        """Seconds per row of every map, by machine; shape (machines, cuts, maps)."""
-        return self.seconds_of(self.costs.per_row)
-
     def seconds_of(self, costs: FloatArray) -> FloatArray:
         """Costs of `StripCosts` in seconds on device, link, edge and, for parts, the way back."""
         machines = 4 if self.returns_parts else 3
@@ -72,7 +67,7 @@ class Layer:
     @cached_property
     def loads_s(self) -> FloatArray:
         """Seconds of the whole prefix by machine and cut; shape (machines, cuts)."""
-        return self.per_row_s @ self.costs.stops[:, -1]
+        return self.seconds_of(self.costs.loads)
 
     @cached_property
     def pair_bounds_s(self) -> FloatArray:
@@ -88,51 +83,80 @@ class Layer:
         edge_s = sum(link.message_edge_s + setting.edge.strip_s(cut, tau) for cut in cuts)
         return _USUAL_STRIPS * max(device_s, link_s, edge_s) / len(cuts)
 
-    def strips_of(
-        self, cut: int, begin: IntArray | None, stop: IntArray, resume: int | None
-    ) -> FloatArray:
-        """Seconds of every strip of a segment, for many choices of its ends at once.
+    def rows_of(
+        self, begin: IntArray | None, stop: IntArray, resume: int | None
+    ) -> tuple[AlikeMaps, IntArray]:
+        """Rows that every strip of a segment adds, for many choices of its ends at once.
 
         Strips release the input evenly, all but the last row, and then do fused rows one by one.
 
         Args:
-            cut: 1-based.
             begin: first fused rows, one per choice; None begins at the top.
-            stop: fused rows behind the last, one per choice.
+            stop: fused rows behind the last, one per choice, or one for all.
             resume: layer from which the segment goes on; None for the first one.
 
         Returns:
-            Shape (machines, choices, strips).
+            Shape (groups of maps, choices, strips).
         """
-        ready, stops = self.costs.ready, self.costs.stops
+        alike = self.costs.alike(self.rows.tau + 1 if resume is None else resume)
+        ready = self.costs.prices.ready
+        kind = alike.ready_kind[:, None, None]
         source = self.rows.stops[self.rows.graph.input.name]
         releases = spread(self.rows.graph.input.size(0), _MARKS)
         released = np.minimum(releases[None, :], np.maximum(source[stop] - 1, 0)[:, None])
         step = -(-self.height // _MARKS)
         done = np.maximum(stop[:, None] - step * np.arange(_LAST_ROWS, -1, -1), 0)
-        last = ready[:, released[:, -1]][:, :, None]
-        upto = np.concatenate([ready[:, released], np.maximum(stops[:, done], last)], axis=-1)
-        upto = np.minimum(upto, stops[:, stop][:, :, None])
-        if begin is not None and resume is not None:
-            inside = np.minimum(begin, self.height - 1)
-            first = np.where(
-                begin < self.height, self.costs.begins(resume)[:, inside], stops[:, -1:]
+        made = ready[kind, released]
+        upto = np.concatenate([made, np.maximum(alike.stops[:, done], made[:, :, -1:])], axis=-1)
+        upto = np.minimum(upto, alike.stops[:, stop][:, :, None])
+        if begin is not None:
+            upto = np.maximum(upto, self._first_rows(alike, begin)[:, :, None])
+        return alike, np.diff(upto, axis=-1)
+
+    def _first_rows(self, alike: AlikeMaps, begin: IntArray) -> IntArray:
+        """First new row of segments that begin at some fused rows, by group of maps."""
+        inside = np.minimum(begin, self.height - 1)
+        first: IntArray = np.where(
+            begin < self.height, alike.begins[:, inside], alike.stops[:, -1:]
+        )
+        return first
+
+    def seconds_of_strips(self, cut: int, rows: tuple[AlikeMaps, IntArray]) -> FloatArray:
+        """Seconds of strips that add these rows; shape (machines, choices, strips)."""
+        alike, added = rows
+        weights = alike.total(self.seconds_of(self.costs.of_cut(cut)))
+        seconds = weights @ added.reshape(len(added), -1)
+        return seconds.reshape(-1, *added.shape[1:])
+
+    def costs_of(self, segment: Segment, resume: int) -> FloatArray:
+        """What `StripCosts` counts, fixed costs included; shape (3 or 4, strips)."""
+        if (segment, resume) not in self._met:
+            costs = self.costs.segment(
+                segment.cut, segment.start, segment.stop, resume, segment.strips
             )
-            upto = np.maximum(upto, first[:, :, None])
-        work: FloatArray = np.tensordot(self.per_row_s[:, cut - 1], upto, axes=1)
-        return np.diff(work, axis=-1)
+            device, edge = self.setting.device, self.setting.edge
+            # A strip that adds nothing on a machine costs nothing there.
+            costs[0] += device.strip_s(1, segment.cut - 1) * (costs[0] > 0)
+            costs[2] += edge.strip_s(segment.cut, self.rows.tau) * (costs[2] > 0)
+            self._met[segment, resume] = costs
+        return self._met[segment, resume]
+
+    @cached_property
+    def _met(self) -> dict[tuple[Segment, int], FloatArray]:
+        """Segments are changed one at a time, and the others stay as they are."""
+        return {}
 
     @cached_property
     def counts_per_row(self) -> FloatArray:
-        """Device MACs and bytes per row of every map; shape (2; cuts; maps)."""
+        """Device MACs and bytes per row of every map of the prefix; shape (2; cuts; maps)."""
         counting = self.setting.counting
-        costs = strip_costs(
-            self.rows,
+        prices = strip_prices(
+            self.rows.graph,
             device=counting.device,
             edge=counting.edge,
             convention=counting.convention,
         )
-        return costs.per_row[:2]
+        return prices.per_row[:2]
 
     @cached_property
     def allowed_cuts(self) -> frozenset[int]:
@@ -153,17 +177,15 @@ class Layer:
         However many strips a segment is cut into, they add up to the same rows.
 
         Args:
-            segments: cut, begin, stop and resume as of `strips_of`, for each segment.
+            segments: cut, and begin, stop and resume as of `rows_of`, for each segment.
         """
         macs, sent_bytes = np.zeros((2, len(segments[0][2])))
-        stops = self.costs.stops
         for cut, begin, stop, resume in segments:
-            rows = stops[:, stop]
-            if begin is not None and resume is not None:
-                inside = np.minimum(begin, self.height - 1)
-                first = self.costs.begins(resume)[:, inside]
-                rows = np.where(begin < self.height, np.maximum(rows - first, 0), 0)
-            more = self.counts_per_row[:, cut - 1] @ rows
+            alike = self.costs.alike(self.rows.tau + 1 if resume is None else resume)
+            rows = alike.stops[:, stop]
+            if begin is not None:
+                rows = np.maximum(rows - self._first_rows(alike, begin), 0)
+            more = alike.total(self.counts_per_row[:, cut - 1]) @ rows
             macs, sent_bytes = macs + more[0], sent_bytes + more[1]
         limits = self.constraints
         keeps = np.ones(len(macs), dtype=bool)
@@ -192,12 +214,16 @@ def layers_of(setting: Setting, tau: int | None, constraints: Constraints) -> It
     """
     first = max(constraints.keep_on_device, 1)  # what follows the fused layer runs on the edge
     taus = [tau] if tau is not None else range(first, setting.graph.tileable_layers + 1)
+    prices: StripPrices | None = None
     for at in taus:
         try:
-            yield layer_of(setting, at, constraints)
+            rows = StripRows(setting.graph, at)
         except GeometryError:
             if tau is not None:
                 raise
+            continue
+        prices = prices or _prices_of(setting)
+        yield _layer_of(setting, prices.at(rows), constraints)
 
 
 def layer_of(setting: Setting, tau: int, constraints: Constraints) -> Layer:
@@ -207,15 +233,23 @@ def layer_of(setting: Setting, tau: int, constraints: Constraints) -> Layer:
         GeometryError: it cannot be cut into strips.
     """
     rows = StripRows(setting.graph, tau)
-    costs = strip_costs(
-        rows,
+    return _layer_of(setting, _prices_of(setting).at(rows), constraints)
+
+
+def _prices_of(setting: Setting) -> StripPrices:
+    return strip_prices(
+        setting.graph,
         device=setting.device,
         edge=setting.edge,
         convention=setting.convention,
         compression=setting.compression,
     )
+
+
+def _layer_of(setting: Setting, costs: StripCosts, constraints: Constraints) -> Layer:
+    rows = costs.rows
     down_s = setting.down_s(in_parts=rows.makes_outputs)
-    return Layer(setting, constraints, rows, costs, setting.tail_s(tau), down_s)
+    return Layer(setting, constraints, rows, costs, setting.tail_s(rows.tau), down_s)
 
 
 def strip_problem(setting: Setting, tau: int, segments: Sequence[Segment]) -> Problem:
@@ -250,19 +284,12 @@ def makespan_of(layer: Layer, segments: Sequence[Segment]) -> float:
 def _durations(layer: Layer, segments: Sequence[Segment]) -> FloatArray:
     """Seconds of every strip by machine, fixed costs included; shape (machines, strips)."""
     setting, tau = layer.setting, layer.rows.tau
-    parts = []
     resumes = resume_layers(
         tau, [item.cut for item in segments], [(item.start, item.stop) for item in segments]
     )
-    for segment, resume in zip(segments, resumes, strict=True):
-        costs = layer.costs.segment(
-            segment.cut, segment.start, segment.stop, resume, segment.strips
-        )
-        # A strip that adds nothing on a machine costs nothing there.
-        costs[0] += setting.device.strip_s(1, segment.cut - 1) * (costs[0] > 0)
-        costs[2] += setting.edge.strip_s(segment.cut, tau) * (costs[2] > 0)
-        parts.append(costs)
-    costs = np.concatenate(parts, axis=1)
+    costs = np.concatenate(
+        [layer.costs_of(*item) for item in zip(segments, resumes, strict=True)], axis=1
+    )
     seconds = layer.seconds_of(costs)
     messages = setting.link.messages(costs[1], costs[3] if layer.returns_parts else 0.0)
     seconds[0] += messages.device_s

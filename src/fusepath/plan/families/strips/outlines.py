@@ -6,6 +6,7 @@ import itertools
 import math
 import time
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,8 @@ from fusepath.plan.families.strips.layer import chain, spread
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from fusepath.arrays import FloatArray
+    from fusepath.arrays import IntArray
+    from fusepath.cost import AlikeMaps
     from fusepath.plan.families.strips.layer import Layer
 
 
@@ -24,6 +26,8 @@ _EDGES = 24
 _EDGES_OF_THREE = 12
 _SHORT_LIST = 16
 _WORTH_REFINING = 1.15
+_ROWS_KEPT = 64
+"""Layers to resume from whose rows are kept, for other cuts with the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +85,10 @@ def _pairs(layer: Layer, best_s: Callable[[], float]) -> Iterator[Outline]:
     """Two segments (one, where the other is empty): the best sizes of every pair of cuts."""
     edges = spread(layer.height, _EDGES)
     bounds_s = layer.pair_bounds_s
-    first: dict[int, FloatArray] = {}
-    second: dict[tuple[int, int], FloatArray] = {}
     bottom = np.full_like(edges, layer.height)
+    upper = layer.rows_of(None, edges, None)
+    first = cache(lambda cut: layer.seconds_of_strips(cut, upper))
+    lower = lru_cache(_ROWS_KEPT)(lambda resume: layer.rows_of(edges, bottom[:1], resume))
     for flat in np.argsort(bounds_s, axis=None):
         above, below = (int(at) + 1 for at in divmod(int(flat), bounds_s.shape[1]))
         if bounds_s[above - 1, below - 1] >= best_s():
@@ -91,11 +96,8 @@ def _pairs(layer: Layer, best_s: Callable[[], float]) -> Iterator[Outline]:
         if not {above, below} <= layer.allowed_cuts:
             continue
         resume = max(above, below)
-        if above not in first:
-            first[above] = layer.strips_of(above, None, edges, None)
-        if (below, resume) not in second:
-            second[below, resume] = layer.strips_of(below, edges, bottom, resume)
-        times = chain(np.concatenate([first[above], second[below, resume]], axis=-1))
+        second = layer.seconds_of_strips(below, lower(resume))
+        times = chain(np.concatenate([first(above), second], axis=-1))
         if layer.constraints:
             segments = ((above, None, edges, None), (below, edges, bottom, resume))
             times = np.where(layer.keep_to_totals(segments), times, np.inf)
@@ -111,17 +113,24 @@ def _with_third(layer: Layer, best: Outline) -> Iterator[Outline]:
     pairs = np.array(list(itertools.combinations_with_replacement(edges, 2)))
     bottom = np.full(len(pairs), layer.height)
     two = best.cuts if len(best.cuts) == 2 else (best.cuts[0], best.cuts[0])
+    ends = ((None, pairs[:, 0]), (pairs[:, 0], pairs[:, 1]), (pairs[:, 1], bottom))
+
+    @lru_cache(_ROWS_KEPT)
+    def rows_of(part: int, resume: int | None) -> tuple[AlikeMaps, IntArray]:
+        begin, stop = ends[part]
+        return layer.rows_of(begin, stop, resume)
+
     for cut in sorted(layer.allowed_cuts):
         for at in range(3):
             cuts = (*two[:at], cut, *two[at:])
-            segments = (
-                (cuts[0], None, pairs[:, 0], None),
-                (cuts[1], pairs[:, 0], pairs[:, 1], max(cuts[0], cuts[1])),
-                (cuts[2], pairs[:, 1], bottom, max(cuts[1], cuts[2])),
-            )
-            strips = [layer.strips_of(*segment) for segment in segments]
+            resumes = (None, max(cuts[0], cuts[1]), max(cuts[1], cuts[2]))
+            strips = [
+                layer.seconds_of_strips(cuts[part], rows_of(part, resumes[part]))
+                for part in range(3)
+            ]
             times = chain(np.concatenate(strips, axis=-1))
             if layer.constraints:
+                segments = [(cuts[part], *ends[part], resumes[part]) for part in range(3)]
                 times = np.where(layer.keep_to_totals(segments), times, np.inf)
             least = int(times.argmin())
             if np.isinf(times[least]):

@@ -10,7 +10,7 @@ import pytest
 
 from fusepath.cost import RUNTIME, ComputeRate, Link
 from fusepath.onnx_io import load_model
-from fusepath.plan import Setting, make_plan
+from fusepath.plan import Setting, make_plan, problem_of_plan
 from fusepath.tiling import Grid
 
 FREE = Link(up_bytes_per_s=1e6, down_bytes_per_s=2e6)
@@ -44,6 +44,37 @@ def test_messages_take_their_bytes_and_something_on_top_and_none_takes_nothing()
     np.testing.assert_allclose(times.edge_s, [0, 0.002, 0.002])
     free = FREE.messages(np.array([0, 4000]))
     np.testing.assert_allclose(np.stack(free), [[0, 0], [0, 0.004], [0, 0]])
+
+
+def test_what_both_sends_and_returns_pays_for_two_messages():
+    times = DEAR.messages(np.array([0, 0, 4000, 4000]), np.array([0, 50, 0, 50]))
+
+    np.testing.assert_allclose(times.edge_s, [0, 0.002, 0.002, 0.004])
+
+
+def test_every_path_pays_for_receiving_what_it_sends_where_others_compute_meanwhile():
+    slow = msgspec.structs.replace(FREE, receive_s_per_byte=1e-6)
+    sent = np.array([0, 1000, 4000])
+
+    np.testing.assert_allclose(slow.messages(sent, paths=3).edge_s, [0, 0.001, 0.004])
+    np.testing.assert_allclose(slow.messages(sent, paths=1).edge_s, [0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "grid"), [("mw", Grid(2, 2)), ("stream", None), ("nfl", None)]
+)
+def test_tiles_and_strips_are_charged_for_receiving_by_one_formula(free, algorithm, grid):
+    slow = replace(free, link=msgspec.structs.replace(FREE, receive_s_per_byte=1e-7))
+    plan = make_plan(free, algorithm, grid=grid)
+    (before, cuts), (after, _) = (problem_of_plan(item, plan) for item in (free, slow))
+    chosen = (np.array(before.class_of), np.array(cuts) - 1)
+    sent_bytes = before.link_ns[chosen] / 1e9 * FREE.up_bytes_per_s
+
+    added_s = (after.edge_ns - before.edge_ns)[chosen] / 1e9
+
+    several = before.paths > 1
+    np.testing.assert_allclose(added_s, several * sent_bytes * 1e-7, atol=2e-9)
+    assert several == (algorithm != "nfl")
 
 
 def test_at_another_rate_messages_cost_the_same_besides():

@@ -191,7 +191,7 @@ class Setting:
 
     def times_ns(self, tiled: Tiled) -> tuple[IntArray, IntArray, IntArray]:
         """Times of a tiling on device, link and edge server, by class and cut."""
-        messages = self.link.messages(tiled.costs.up_bytes)
+        messages = self.link.messages(tiled.costs.up_bytes, paths=tiled.grid.paths)
         return (
             tiled.device_ns + nanoseconds(messages.device_s),
             nanoseconds(messages.link_s),

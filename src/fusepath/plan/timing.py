@@ -65,15 +65,12 @@ def predict(
     if plan.segments:  # what a strip returns is known, however long it takes to compute
         back_ns = strip_problem(setting, plan.tau, plan.segments).back_ns
     returned = 0.0 if back_ns is None else back_ns[:, 0]
-    messages = plan.link.messages(np.array(sent_bytes), returned)
-    order = np.array(plan.order) - 1
-    receiving_s = np.empty(paths)
-    receiving_s[order] = plan.link.receiving_s(np.array(sent_bytes)[order])
+    messages = plan.link.messages(np.array(sent_bytes), returned, paths=paths)
     problem = setting.assemble(
         class_of=tuple(range(paths)),
         device_ns=nanoseconds(np.array(device_s) + messages.device_s)[:, None],
         link_ns=nanoseconds(messages.link_s)[:, None],
-        edge_ns=nanoseconds(np.array(edge_s) + messages.edge_s + receiving_s)[:, None],
+        edge_ns=nanoseconds(np.array(edge_s) + messages.edge_s)[:, None],
         back_ns=back_ns,
         tail_ns=ns(tail_s),
     )

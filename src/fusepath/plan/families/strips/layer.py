@@ -291,10 +291,11 @@ def _durations(layer: Layer, segments: Sequence[Segment]) -> FloatArray:
         [layer.costs_of(*item) for item in zip(segments, resumes, strict=True)], axis=1
     )
     seconds = layer.seconds_of(costs)
-    messages = setting.link.messages(costs[1], costs[3] if layer.returns_parts else 0.0)
+    returned = costs[3] if layer.returns_parts else 0.0
+    messages = setting.link.messages(costs[1], returned, paths=costs.shape[1])
     seconds[0] += messages.device_s
     seconds[1] = messages.link_s
-    seconds[2] += messages.edge_s + setting.link.receiving_s(costs[1])
+    seconds[2] += messages.edge_s
     return seconds
 
 

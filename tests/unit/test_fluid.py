@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fusepath.cost import RUNTIME, Compression, ComputeRate, Link, Regions
 from fusepath.errors import InfeasibleError, UnsupportedOperatorError
 from fusepath.onnx_io import load_model
-from fusepath.plan import PlanRequest, Setting
+from fusepath.plan import PlanRequest, Setting, Timing
 from fusepath.plan.fluid import fluid_bound, fluid_bound_s
 from fusepath.plan.fluid.bound import best_weights_for
 from fusepath.plan.fluid.min_cut import INFINITE, FlowNetwork
@@ -85,7 +85,7 @@ def test_no_tiling_and_no_single_cut_beats_the_bound(setting: Setting, data):
     bound_s = fluid_bound_s(setting)
     whole_s = fluid_bound_s(setting, whole_result=True)
 
-    whole = setting.whole_problem()
+    whole = Timing(setting).whole_problem()
     for cut in range(1, whole.cuts + 1):
         makespan_s = evaluate(whole, (0,), (cut,)).makespan_ns / NS_PER_S
         assert slack(bound_s) <= slack(whole_s) <= makespan_s
@@ -93,7 +93,7 @@ def test_no_tiling_and_no_single_cut_beats_the_bound(setting: Setting, data):
         return
     rows, cols = graph.fused_size(tau, 0), graph.fused_size(tau, 1)
     for grid in {Grid(1, 1), Grid(min(2, rows), min(2, cols)), Grid(min(rows, 5), 1)}:
-        result = exact(setting.problem(tau, grid), time_limit_s=2)
+        result = exact(Timing(setting).problem(tau, grid), time_limit_s=2)
         assert result.schedule is not None
         assert slack(whole_s) <= result.schedule.makespan_ns / NS_PER_S
 
@@ -102,7 +102,7 @@ def test_no_tiling_and_no_single_cut_beats_the_bound(setting: Setting, data):
 @given(small_settings())
 def test_no_stream_of_strips_beats_the_bound(setting: Setting):
     try:
-        found = ALGORITHMS["stream"].search(setting, PlanRequest())
+        found = ALGORITHMS["stream"].search(Timing(setting), PlanRequest())
     except (InfeasibleError, UnsupportedOperatorError):
         return  # nothing can be cut into strips
 
@@ -213,8 +213,8 @@ def test_zoo_plans_stay_above_the_bound(name, rates):
 
     bound_s = fluid_bound_s(setting)
 
-    nfl_ns = ALGORITHMS["nfl"].search(setting, PlanRequest()).schedule.makespan_ns
-    stream_ns = ALGORITHMS["stream"].search(setting, PlanRequest()).schedule.makespan_ns
+    nfl_ns = ALGORITHMS["nfl"].search(Timing(setting), PlanRequest()).schedule.makespan_ns
+    stream_ns = ALGORITHMS["stream"].search(Timing(setting), PlanRequest()).schedule.makespan_ns
     assert bound_s <= stream_ns / NS_PER_S
     assert 0.3 * nfl_ns / NS_PER_S < bound_s <= nfl_ns / NS_PER_S
 

@@ -10,7 +10,7 @@ import pytest
 
 from fusepath.cost import RUNTIME, ComputeRate, Link
 from fusepath.onnx_io import load_model
-from fusepath.plan import Setting, make_plan, problem_of_plan
+from fusepath.plan import Setting, Timing, make_plan, problem_of_plan
 from fusepath.tiling import Grid
 
 FREE = Link(up_bytes_per_s=1e6, down_bytes_per_s=2e6)
@@ -99,12 +99,13 @@ def test_a_whole_network_pays_for_one_message_or_none(free, dear, algorithm, mes
 
 @pytest.mark.parametrize("again", [False, True], ids=["fresh", "another link"])
 def test_every_tile_pays_for_its_message(free, dear, again):
-    free.tilings(Grid(2, 2), 5)  # what is remembered for the one link must not be the other's
-    setting = free.at(DEAR) if again else dear
-    (tiled,) = setting.tilings(Grid(2, 2), 5)
+    plain = Timing(free)
+    plain.prices.tilings(Grid(2, 2), 5)  # what is known for one link must not be the other's
+    timing = plain.at(DEAR) if again else Timing(dear)
+    (tiled,) = timing.prices.tilings(Grid(2, 2), 5)
 
-    for problem in (setting.problem(5, Grid(2, 2)), setting.tiled_problem(tiled)):
-        before = free.problem(5, Grid(2, 2))
+    for problem in (timing.problem(5, Grid(2, 2)), timing.tiled_problem(tiled)):
+        before = plain.problem(5, Grid(2, 2))
         assert (problem.device_ns - before.device_ns == MESSAGE_NS["device"]).all()
         assert (problem.link_ns - before.link_ns == MESSAGE_NS["link"]).all()
         assert (problem.edge_ns - before.edge_ns == MESSAGE_NS["edge"]).all()

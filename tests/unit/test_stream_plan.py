@@ -14,10 +14,10 @@ from fusepath.plan import (
     Plan,
     Segment,
     Setting,
+    Timing,
     make_plan,
     problem_of_plan,
     simulate,
-    strip_problem,
 )
 from fusepath.runtime.device_share import DeviceShare
 from fusepath.runtime.edge_share import EdgeShare
@@ -126,7 +126,9 @@ def test_parts_of_the_result_come_back_while_others_are_sent_and_computed():
     problem, cuts = problem_of_plan(setting, plan)
     assert plan.tau == depth
     in_parts = evaluate(problem, range(problem.paths), cuts)
-    one_result = replace(problem, back_ns=None, down_ns=round(setting.down_s(in_parts=False) * 1e9))
+    one_result = replace(
+        problem, back_ns=None, down_ns=round(Timing(setting).down_s(in_parts=False) * 1e9)
+    )
     assert in_parts.makespan_ns / 1e9 == plan.makespan_s
     assert (
         plan.makespan_s < 0.9 * evaluate(one_result, range(problem.paths), cuts).makespan_ns / 1e9
@@ -149,7 +151,7 @@ def test_what_returns_in_parts_is_what_the_edge_server_makes_of_the_result(tiny_
         Segment(start=3, stop=height, cut=graph.depth + 1, strips=((200, 0), (224, height))),
     )
 
-    problem = strip_problem(setting, graph.depth, segments)
+    problem = Timing(setting).strip_problem(graph.depth, segments)
 
     assert problem.back_ns is not None
     row_bytes = 4 * 125 * graph.fused_size(graph.depth, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, overload
 
 import msgspec
 import numpy as np
@@ -107,9 +107,30 @@ class Link(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         receive_s_per_byte = self.receive_s_per_byte if paths > 1 else 0.0
         return MessageTimes(
             device_s=np.where(sends, self.message_device_s, 0.0),
-            link_s=(sent_bytes + np.where(sends, self.message_bytes, 0)) / self.up_bytes_per_s,
+            link_s=self.up_s(self.on_wire(sent_bytes)),
             edge_s=messages * self.message_edge_s + sent_bytes * receive_s_per_byte,
         )
+
+    def on_wire(self, sent_bytes: FloatArray | IntArray) -> FloatArray:
+        """Bytes of messages with what each takes up beside its tensors; nothing for nothing."""
+        sent = np.asarray(sent_bytes, dtype=np.float64)
+        return sent + np.where(sent > 0, self.message_bytes, 0)
+
+    @overload
+    def up_s(self, sent_bytes: float) -> float: ...
+    @overload
+    def up_s(self, sent_bytes: FloatArray | IntArray) -> FloatArray: ...
+    def up_s(self, sent_bytes: FloatArray | IntArray | float) -> FloatArray | float:
+        """Seconds that bytes are on their way up, delay and messages aside."""
+        return sent_bytes / self.up_bytes_per_s
+
+    @overload
+    def down_s(self, sent_bytes: float) -> float: ...
+    @overload
+    def down_s(self, sent_bytes: FloatArray | IntArray) -> FloatArray: ...
+    def down_s(self, sent_bytes: FloatArray | IntArray | float) -> FloatArray | float:
+        """Seconds that bytes are on their way down, delay aside."""
+        return sent_bytes / self.down_bytes_per_s
 
     def at(self, up_bytes_per_s: float) -> Link:
         """The link at another rate up; its rate down goes with it, all else stays."""

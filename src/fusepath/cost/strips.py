@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fusepath.arrays import FloatArray, IntArray
     from fusepath.cost.compression import Compression
     from fusepath.cost.convention import Convention
-    from fusepath.cost.latency import Charge, LatencyModel
+    from fusepath.cost.latency import Charge, Charging
     from fusepath.graph import ModelGraph
     from fusepath.tiling import Mark, StripRows
 
@@ -177,8 +177,8 @@ class StripCosts:
 def strip_prices(
     graph: ModelGraph,
     *,
-    device: LatencyModel,
-    edge: LatencyModel,
+    device: Charging,
+    edge: Charging,
     convention: Convention,
     compression: Mapping[str, Compression] = MappingProxyType({}),
 ) -> StripPrices:
@@ -213,8 +213,8 @@ def strip_prices(
 def strip_costs(
     rows: StripRows,
     *,
-    device: LatencyModel,
-    edge: LatencyModel,
+    device: Charging,
+    edge: Charging,
     convention: Convention,
     compression: Mapping[str, Compression] = MappingProxyType({}),
 ) -> StripCosts:
@@ -231,15 +231,15 @@ def _row_elements(graph: ModelGraph, name: str) -> int:
 
 
 def _charge(
-    per_row_s: FloatArray,
+    per_row: FloatArray,
     graph: ModelGraph,
     place: Mapping[str, int],
     charges: Iterable[Charge],
     *,
     on_device: bool,
 ) -> None:
-    """Add seconds per row: layers before the cut run on the device, the others on the edge."""
+    """Add what a row is charged: on the device in layers before the cut, in others on the edge."""
     for charge in charges:
-        seconds = charge.seconds * graph.tensors[charge.tensor].size(1)
+        amount = charge.amount * graph.tensors[charge.tensor].size(1)
         cuts = slice(charge.layer, None) if on_device else slice(None, charge.layer)
-        per_row_s[cuts, place[charge.tensor]] += seconds
+        per_row[cuts, place[charge.tensor]] += amount

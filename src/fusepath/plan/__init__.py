@@ -5,7 +5,6 @@ from fusepath.plan.book.search import make_book
 from fusepath.plan.candidate import Candidate
 from fusepath.plan.compressed import plans_with_and_without
 from fusepath.plan.families.single_cut import best_single_cut, problem_of_table
-from fusepath.plan.families.strips import strip_problem
 from fusepath.plan.families.tiles import search_plainly
 from fusepath.plan.fluid import FluidBound, fluid_bound, fluid_bound_s
 from fusepath.plan.limits.check import limit_violations
@@ -19,10 +18,10 @@ from fusepath.plan.planner import (
 )
 from fusepath.plan.recalibrated import recalibrated
 from fusepath.plan.request import PlanRequest
-from fusepath.plan.setting import Setting, Tiled
+from fusepath.plan.setting import Setting
 from fusepath.plan.shortlist import shortlist, worth_trying
 from fusepath.plan.simulation import simulate
-from fusepath.plan.timing import predict, problem_of_plan
+from fusepath.plan.timing import Prices, Tiled, Timing, predict, problem_of_plan
 from fusepath.plan.totals import PlanTotals, totals_of
 
 __all__ = [
@@ -40,9 +39,11 @@ __all__ = [
     "PlanRequest",
     "PlanTotals",
     "PlannedRate",
+    "Prices",
     "Segment",
     "Setting",
     "Tiled",
+    "Timing",
     "best_single_cut",
     "fluid_bound",
     "fluid_bound_s",
@@ -62,7 +63,6 @@ __all__ = [
     "search_plainly",
     "shortlist",
     "simulate",
-    "strip_problem",
     "totals_of",
     "worth_trying",
 ]

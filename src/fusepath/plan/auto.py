@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from fusepath.plan.request import PlanRequest
-    from fusepath.plan.setting import Setting
+    from fusepath.plan.timing import Timing
 
 AUTO_LIMIT_S = 1.0
 """Seconds that ``auto`` looks for better plans; the single cuts are always looked at."""
@@ -27,7 +27,7 @@ _MOST_SIZES = 400
 """Strips are mostly better than tiles of any sizes, so ``auto`` does not look long for those."""
 
 
-def search_auto(setting: Setting, search: PlanRequest) -> Candidate:
+def search_auto(timing: Timing, search: PlanRequest) -> Candidate:
     """The best of all families within a time limit: never worse than the best single cut.
 
     Where no single cut keeps to the constraints, the others are tried until one does.
@@ -38,10 +38,10 @@ def search_auto(setting: Setting, search: PlanRequest) -> Candidate:
         InputError: a grid or a fused layer was asked for.
         InfeasibleError: nothing was found that keeps to the constraints.
     """
-    return _Families(setting, search).best
+    return _Families(timing, search).best
 
 
-def search_shortlist(setting: Setting, search: PlanRequest) -> Candidate:
+def search_shortlist(timing: Timing, search: PlanRequest) -> Candidate:
     """What `search_auto` finds, then the best single cut, both ends and MW's equal tiles.
 
     These others need not be the next best.
@@ -50,12 +50,12 @@ def search_shortlist(setting: Setting, search: PlanRequest) -> Candidate:
         InputError: a grid or a fused layer was asked for.
         InfeasibleError: nothing was found that keeps to the constraints.
     """
-    families = _Families(setting, search)
+    families = _Families(timing, search)
     best = families.best
     beside: list[Candidate] = []
     if families.single_cuts is not None:
         nfl, *later = families.single_cuts.all
-        ends = ((setting.graph.depth + 1,), (1,))
+        ends = ((timing.setting.graph.depth + 1,), (1,))
         beside += [nfl, *(item for item in later if item.cuts in ends)]
     if families.equal_tiles is not None and families.equal_tiles.grid.paths <= MAX_PATHS:
         beside.append(replace(families.equal_tiles, others=()))
@@ -68,10 +68,10 @@ class _Families:
     None stands for a family in which nothing was found.
     """
 
-    def __init__(self, setting: Setting, search: PlanRequest) -> None:
+    def __init__(self, timing: Timing, search: PlanRequest) -> None:
         if search.grid is not None or search.tau is not None:
             raise InputError("auto chooses for itself: leave out --grid and --tau")
-        self._setting, self._search = setting, search
+        self._timing, self._search = timing, search
         self._limit_s = AUTO_LIMIT_S if search.time_limit_s is None else search.time_limit_s
         self._until_s = time.perf_counter() + self._limit_s
         self._found: list[Candidate] = []
@@ -85,7 +85,7 @@ class _Families:
     @cached_property
     def best(self) -> Candidate:
         """The best plans of all families that there is time for."""
-        bound_ns = fluid_bound_ns(self._setting)
+        bound_ns = fluid_bound_ns(self._timing.setting)
         for _ in self._in_turn():
             proven = any(found.schedule.makespan_ns <= bound_ns for found in self._found)
             late = time.perf_counter() >= self._until_s
@@ -105,7 +105,7 @@ class _Families:
     @cached_property
     def single_cuts(self) -> Candidate | None:
         """All of them, best first."""
-        every = replace(self._search, top=self._setting.graph.depth + 1)
+        every = replace(self._search, top=self._timing.setting.graph.depth + 1)
         return self._searched(no_fused_layers, every)
 
     @cached_property
@@ -127,13 +127,13 @@ class _Families:
         return self._searched(improve, replace(self._search, most_sizes=_MOST_SIZES))
 
     def _searched(
-        self, family: Callable[[Setting, PlanRequest], Candidate], search: PlanRequest
+        self, family: Callable[[Timing, PlanRequest], Candidate], search: PlanRequest
     ) -> Candidate | None:
         left_s = self._until_s - time.perf_counter()
         # Until something is found, and for what is asked for later, the limit starts anew.
         limit_s = left_s if self._found and left_s > 0 else self._limit_s
         try:
-            found = family(self._setting, replace(search, time_limit_s=limit_s))
+            found = family(self._timing, replace(search, time_limit_s=limit_s))
         except UnsupportedOperatorError:
             return None  # a network that cannot be tiled at all still has its single cut
         except InfeasibleError as error:

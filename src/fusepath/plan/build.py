@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from fusepath.plan.candidate import Candidate
     from fusepath.plan.plan import InputFormat
     from fusepath.plan.request import PlanRequest
-    from fusepath.plan.setting import Setting
+    from fusepath.plan.timing import Timing
 
 
 def build_plan(
-    setting: Setting,
+    timing: Timing,
     algorithm: str,
     found: Candidate,
     search: PlanRequest,
@@ -37,8 +37,9 @@ def build_plan(
             f"the best plan has {found.grid.paths} paths, but machines take at most {MAX_PATHS}; "
             f"use a smaller grid"
         )
+    setting = timing.setting
     graph = setting.graph
-    work = totals_of(setting, found)
+    work = totals_of(timing, found)
     return Plan(
         fusepath_version=VERSION,
         model=ModelReference(

@@ -21,6 +21,7 @@ from fusepath.plan.families.tiles import (
 from fusepath.plan.fluid import fluid_bound_ns
 from fusepath.plan.plan import InputFormat, Plan
 from fusepath.plan.request import PlanRequest, SearchOptions
+from fusepath.plan.timing import Prices, Timing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 class Algorithm:
     """A way to plan; ``tiles`` says whether a grid and a fused layer mean anything to it."""
 
-    search: Callable[[Setting, PlanRequest], Candidate]
+    search: Callable[[Timing, PlanRequest], Candidate]
     tiles: bool
     unequal: bool = False
     """Whether it can choose the sizes of tiles."""
@@ -66,6 +67,9 @@ class Described(TypedDict, total=False):
 
 class PlanOptions(SearchOptions, Described, total=False):
     """What can be asked of the planner beside setting and algorithm."""
+
+    prices: Prices | None
+    """What is known of the same network and machines on other links."""
 
 
 def make_plan(setting: Setting, algorithm: str, **options: Unpack[PlanOptions]) -> Plan:
@@ -103,12 +107,13 @@ def make_plans(
 def plans_of(
     setting: Setting,
     algorithm: str,
-    find: Callable[[Setting, PlanRequest], Candidate],
+    find: Callable[[Timing, PlanRequest], Candidate],
     *,
     top: int = 1,
     source: str = "",
     mean: tuple[float, ...] = (0.0,),
     std: tuple[float, ...] = (255.0,),
+    prices: Prices | None = None,
     **choices: Unpack[SearchOptions],
 ) -> tuple[Plan, ...]:
     """All that a search finds, as plans of an algorithm."""
@@ -120,7 +125,8 @@ def plans_of(
         )
     search.constraints.check(setting.graph)
     started_s = time.perf_counter()
-    found = find(setting, search)
+    timing = Timing(setting, prices)
+    found = find(timing, search)
     if found.lower_bound_ns == 0:  # where nothing else is known, what holds for all plans does
         found = found.rated(fluid_bound_ns(setting), found.evaluated)
     search_s = time.perf_counter() - started_s
@@ -130,6 +136,6 @@ def plans_of(
         std=std,
     )
     return tuple(
-        build_plan(setting, algorithm, item, search, source=source, form=form, search_s=search_s)
+        build_plan(timing, algorithm, item, search, source=source, form=form, search_s=search_s)
         for item in found.all
     )

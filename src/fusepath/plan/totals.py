@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fusepath.graph import ModelGraph
     from fusepath.plan.candidate import Candidate
     from fusepath.plan.plan import Segment
-    from fusepath.plan.setting import Setting
+    from fusepath.plan.timing import Timing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +30,9 @@ class PlanTotals:
     up_bytes: int
 
 
-def totals_of(setting: Setting, found: Candidate) -> PlanTotals:
+def totals_of(timing: Timing, found: Candidate) -> PlanTotals:
     """Count the MACs on both machines and the bytes sent up."""
+    setting, prices = timing.setting, timing.prices
     graph, tau, cuts = setting.graph, found.tau, found.cuts
     if found.segments:
         return strip_totals(
@@ -43,15 +44,15 @@ def totals_of(setting: Setting, found: Candidate) -> PlanTotals:
         return PlanTotals(
             device_macs=sum(macs[: cut - 1]),
             edge_macs=sum(macs[cut - 1 :]),
-            up_bytes=round(setting.crossing(cut).sent_bytes),
+            up_bytes=round(prices.crossing(cut).sent_bytes),
         )
-    costs = setting.counting.costs(tau, found.grid, found.sizes)
-    sending = setting.costs(tau, found.grid, found.sizes) if setting.compression else costs
+    costs = prices.counts.tiles(tau, found.grid, found.sizes)
+    sending = prices.costs(tau, found.grid, found.sizes) if setting.compression else costs
     chosen = (costs.class_of, np.array(cuts) - 1)
     tail = sum(layer_macs(graph, index) for index in range(tau + 1, graph.depth + 1))
     return PlanTotals(
-        device_macs=round(costs.device_s[chosen].sum()),
-        edge_macs=round(costs.edge_s[chosen].sum()) + tail,
+        device_macs=round(costs.device[chosen].sum()),
+        edge_macs=round(costs.edge[chosen].sum()) + tail,
         up_bytes=int(sending.up_bytes[sending.class_of, np.array(cuts) - 1].sum()),
     )
 

@@ -11,7 +11,7 @@ import msgspec
 
 from fusepath.cost import RUNTIME, ComputeRate, Convention, Link, Machine
 from fusepath.errors import InputError, VerificationError
-from fusepath.plan import ModelReference, Plan, Setting, make_plan
+from fusepath.plan import ModelReference, Plan, Prices, Setting, make_plan
 from fusepath.study.gain_map import Cell, Family, GainMap
 from fusepath.study.grid import cores, process_pool
 from fusepath.study.store import Lines, versions
@@ -129,13 +129,16 @@ def map_cells(task: MapSpec) -> list[Cell]:
     """The cells of a task, which has one device."""
     (device_ops_per_s,) = task.device_ops_per_s
     base = task.setting(device_ops_per_s)
-    return [map_cell(base.at(_link(rate)), device_ops_per_s) for rate in task.link_bytes_per_s]
+    prices = Prices(base)
+    return [
+        map_cell(base.at(_link(rate)), device_ops_per_s, prices) for rate in task.link_bytes_per_s
+    ]
 
 
-def map_cell(setting: Setting, device_ops_per_s: float) -> Cell:
-    """One device on one link."""
+def map_cell(setting: Setting, device_ops_per_s: float, prices: Prices | None = None) -> Cell:
+    """One device on one link; ``prices`` are those of its network and machines, if known."""
     plans = {
-        name: make_plan(setting, name, time_limit_s=PATIENCE_S)
+        name: make_plan(setting, name, time_limit_s=PATIENCE_S, prices=prices)
         for name in ("device-only", "full-offload", "nfl", "auto")
     }
     times = {name: plan.makespan_s for name, plan in plans.items()}

@@ -19,6 +19,7 @@ from fusepath.plan.book.rate_curve import crossing, follows_lines, rate_curve
 from fusepath.plan.book.steps import steps_of
 from fusepath.plan.fluid import fluid_bound_s
 from fusepath.plan.planner import Described, make_plan
+from fusepath.plan.timing import Timing
 from fusepath.schedule.problem import NS_PER_S
 from fusepath.units import format_bytes_per_s
 from fusepath.version import VERSION
@@ -160,6 +161,9 @@ class _Shelf:
     single_cuts: list[int] = field(default_factory=list)
     """Places of the plans of NFL."""
 
+    def __post_init__(self) -> None:
+        self.timing = Timing(self.setting)
+
     def link_at(self, rate: float) -> Link:
         """The link at a rate up, bytes per second."""
         return self.setting.link.at(rate)
@@ -172,6 +176,7 @@ class _Shelf:
             self.setting.at(self.link_at(rate)),
             self.algorithm,
             time_limit_s=PATIENCE_S,
+            prices=self.timing.prices,
             **self.described,
         )
         known_s = min(float(item.curve.at(np.array(1 / rate))) for item in self.kept)
@@ -184,7 +189,7 @@ class _Shelf:
 
     def _keep(self, plan: Plan) -> int:
         """The place of a plan, which is a new one unless it is known."""
-        steps = steps_of(self.setting, plan)
+        steps = steps_of(self.timing, plan)
         curve = rate_curve(
             lambda rate: steps.schedule(plan.order, self.link_at(rate), plan.convention),
             steps,
@@ -215,7 +220,8 @@ class _Shelf:
         self.single_cuts = list(range(len(self.kept)))
 
     def _single_cut(self, rate: float) -> int:
-        return self._keep(make_plan(self.setting.at(self.link_at(rate)), "nfl", **self.described))
+        setting, prices = self.setting.at(self.link_at(rate)), self.timing.prices
+        return self._keep(make_plan(setting, "nfl", prices=prices, **self.described))
 
     def _line(self, place: int) -> Line:
         (line,) = self.kept[place].curve.lines

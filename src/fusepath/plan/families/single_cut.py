@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fusepath.cost import LayerTable, TableLink
     from fusepath.plan.limits.constraints import Shortfall
     from fusepath.plan.request import PlanRequest
-    from fusepath.plan.setting import Setting
+    from fusepath.plan.timing import Timing
     from fusepath.schedule.schedule import Schedule
 
 
@@ -34,23 +34,24 @@ def best_single_cut(problem: Problem) -> Schedule:
     return min(schedules, key=lambda schedule: schedule.makespan_ns)
 
 
-def device_only(setting: Setting, search: PlanRequest) -> Candidate:
+def device_only(timing: Timing, search: PlanRequest) -> Candidate:
     """Everything on the device."""
-    last = setting.graph.depth + 1
-    return _best_of(setting, search, range(last, last + 1))
+    last = timing.setting.graph.depth + 1
+    return _best_of(timing, search, range(last, last + 1))
 
 
-def full_offload(setting: Setting, search: PlanRequest) -> Candidate:
+def full_offload(timing: Timing, search: PlanRequest) -> Candidate:
     """The input is sent, everything runs on the edge server."""
-    return _best_of(setting, search, range(1, 2))
+    return _best_of(timing, search, range(1, 2))
 
 
-def no_fused_layers(setting: Setting, search: PlanRequest) -> Candidate:
+def no_fused_layers(timing: Timing, search: PlanRequest) -> Candidate:
     """NFL: the best single cut of the unsplit network (Neurosurgeon's split)."""
-    return _best_of(setting, search, range(1, setting.graph.depth + 2))
+    return _best_of(timing, search, range(1, timing.setting.graph.depth + 2))
 
 
-def _best_of(setting: Setting, search: PlanRequest, cuts: range) -> Candidate:
+def _best_of(timing: Timing, search: PlanRequest, cuts: range) -> Candidate:
+    setting = timing.setting
     if search.grid not in (None, WHOLE) or search.tau not in (None, setting.graph.depth):
         raise InputError("this algorithm does not tile: leave out --grid and --tau")
     constraints = search.constraints
@@ -60,7 +61,7 @@ def _best_of(setting: Setting, search: PlanRequest, cuts: range) -> Candidate:
     allowed = [cut for cut in private if not shortfalls[cut]]
     if not allowed:
         raise _no_cut(constraints.keep_on_device, shortfalls)
-    problem = setting.whole_problem()
+    problem = timing.whole_problem()
     schedules = [evaluate(problem, (0,), (cut,)) for cut in allowed]
     bound_ns = min(schedule.makespan_ns for schedule in schedules)
     found = (

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from fusepath.arrays import FloatArray
     from fusepath.plan.limits.constraints import Constraints
     from fusepath.plan.request import PlanRequest
-    from fusepath.plan.setting import Setting
+    from fusepath.plan.timing import Timing
     from fusepath.schedule.schedule import Schedule
     from fusepath.tiling import Sizes
 
@@ -94,15 +94,15 @@ _NEVER_NS = np.iinfo(np.int64).max
 class _Layers:
     """The fused layers of a setting; like MW's, their paths are offloaded before they end."""
 
-    setting: Setting
+    timing: Timing
     constraints: Constraints
 
     @property
     def last(self) -> int:
-        return self.setting.graph.tileable_layers
+        return self.timing.setting.graph.tileable_layers
 
     def size(self, tau: int) -> tuple[int, int]:
-        graph = self.setting.graph
+        graph = self.timing.setting.graph
         return graph.fused_size(tau, 0), graph.fused_size(tau, 1)
 
     def schedule(self, tau: int, rows: Sizes, cols: Sizes) -> Schedule | None:
@@ -111,14 +111,14 @@ class _Layers:
         if not self.constraints.allows_paths(grid.paths):
             return None
         return schedule_within(
-            self.setting.problem(tau, grid, sizes).restricted(tau),
-            TileUsage(self.setting, tau, grid, sizes),
+            self.timing.problem(tau, grid, sizes).restricted(tau),
+            TileUsage(self.timing.prices.counts, tau, grid, sizes),
             self.constraints,
             lambda problem: (minimizing_waiting(problem), 0),
         ).schedule
 
 
-def search_swarm(setting: Setting, search: PlanRequest) -> Candidate:
+def search_swarm(timing: Timing, search: PlanRequest) -> Candidate:
     """PSO-MW with its default swarm and a fixed seed.
 
     Raises:
@@ -127,8 +127,8 @@ def search_swarm(setting: Setting, search: PlanRequest) -> Candidate:
     """
     if search.grid is not None or search.tau is not None:
         raise InputError("psomw chooses tiles and fused layer itself: leave out --grid and --tau")
-    check_tileable(setting.graph, 1)
-    met = particle_swarm(_Layers(setting, search.constraints), np.random.default_rng(_SEED))
+    check_tileable(timing.setting.graph, 1)
+    met = particle_swarm(_Layers(timing, search.constraints), np.random.default_rng(_SEED))
     return ranked((_found(swarm) for swarm in met), search.top)
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fusepath.plan.candidate import Candidate
     from fusepath.plan.limits.constraints import Constraints
     from fusepath.plan.request import PlanRequest
-    from fusepath.plan.setting import Setting
+    from fusepath.plan.timing import Timing
     from fusepath.schedule.problem import Problem
     from fusepath.schedule.schedule import Schedule
     from fusepath.tiling import Sizes
@@ -43,7 +43,7 @@ _MOST_PARTS = 24
 class _Descent:
     """The best sizes so far, and how many were tried."""
 
-    setting: Setting
+    timing: Timing
     constraints: Constraints
     solve: Solve
     last_cut: bool
@@ -60,13 +60,13 @@ class _Descent:
 
     def try_sizes(self, tau: int, sizes: TileSizes, limit_ns: int | None) -> int | None:
         """Makespan of the schedule of these sizes; None if it would exceed a limit."""
-        problem = self.setting.problem(tau, Grid(*sizes.grid), sizes)
+        problem = self.timing.problem(tau, Grid(*sizes.grid), sizes)
         if not self.last_cut:
             problem = problem.restricted(tau)
         self.tried += 1
         schedule = schedule_within(
             problem,
-            TileUsage(self.setting, tau, Grid(*sizes.grid), sizes),
+            TileUsage(self.timing.prices.counts, tau, Grid(*sizes.grid), sizes),
             self.constraints,
             lambda problem: self.solve(problem, limit_ns),
         ).schedule
@@ -87,7 +87,7 @@ class _Descent:
                 for sizes in _neighbours(here, keeps_grid=self.keeps_grid)
                 if self.constraints.allows_paths(Grid(*sizes.grid).paths)
             ]
-            self.setting.tile_costs(tau).meet(moves)
+            self.timing.prices.tile_costs(tau).meet(moves)
             best = None
             for sizes in moves:
                 if self.is_over:
@@ -102,14 +102,14 @@ class _Descent:
 
 
 def improve_sizes(
-    setting: Setting, search: PlanRequest, equal: Candidate, solve: Solve, *, last_cut: bool
+    timing: Timing, search: PlanRequest, equal: Candidate, solve: Solve, *, last_cut: bool
 ) -> Candidate:
     """The best tiles found by descents from equal ones; never worse than those.
 
     ``evaluated`` counts what the descents tried, and no bound is known.
 
     Args:
-        setting: network, machines and link.
+        timing: of network, machines and link.
         search: a grid keeps the numbers of rows and columns that it starts from; a fused layer is
             kept.
         equal: the best equal tiles.
@@ -118,7 +118,7 @@ def improve_sizes(
     """
     limit_s = TIME_LIMIT_S if search.time_limit_s is None else search.time_limit_s
     descent = _Descent(
-        setting=setting,
+        timing=timing,
         constraints=search.constraints,
         solve=solve,
         last_cut=last_cut,
@@ -127,8 +127,8 @@ def improve_sizes(
         keeps_grid=search.grid is not None,
         best=equal,
     )
-    for tau in _worthwhile(setting, search, equal):
-        height, width = setting.graph.fused_size(tau, 0), setting.graph.fused_size(tau, 1)
+    for tau in _worthwhile(timing, search, equal):
+        height, width = (timing.setting.graph.fused_size(tau, axis) for axis in (0, 1))
         shapes = {equal.grid, *_SHAPES} if search.grid is None else {search.grid}
         for grid in sorted(shapes):
             fits = grid.rows <= height and grid.cols <= width
@@ -138,10 +138,11 @@ def improve_sizes(
     return replace(descent.best, others=(), lower_bound_ns=0, evaluated=descent.tried)
 
 
-def _worthwhile(setting: Setting, search: PlanRequest, equal: Candidate) -> list[int]:
+def _worthwhile(timing: Timing, search: PlanRequest, equal: Candidate) -> list[int]:
     """Fused layers to look at: that of the best equal tiles, and those that send least."""
     if search.tau is not None:
         return [search.tau]
+    setting = timing.setting
     graph = setting.graph
     taus = range(max(search.constraints.keep_on_device, 1), graph.tileable_layers + 1)
     others = sorted(taus, key=lambda tau: (cut_bytes(graph, tau + 1, setting.convention), tau))

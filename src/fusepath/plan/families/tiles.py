@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from fusepath.plan.limits.constraints import Shortfall
     from fusepath.plan.request import PlanRequest
-    from fusepath.plan.setting import Setting, Tiled
+    from fusepath.plan.timing import Tiled, Timing
     from fusepath.schedule.problem import Problem
     from fusepath.schedule.schedule import Schedule
 
@@ -61,15 +61,15 @@ class Solver:
     """Large grids can be dismissed as those of MW can."""
 
 
-def search_minimizing_waiting(setting: Setting, search: PlanRequest) -> Candidate:
+def search_minimizing_waiting(timing: Timing, search: PlanRequest) -> Candidate:
     """MW(r×c) for a given grid, MW(k×k) without one (Algorithm 1, with its outer loops).
 
     The paper offloads every path before its fused layer at the latest.
     """
-    return best_tiling(setting, search, _MW)
+    return best_tiling(timing, search, _MW)
 
 
-def search_brute_force(setting: Setting, search: PlanRequest) -> Candidate:
+def search_brute_force(timing: Timing, search: PlanRequest) -> Candidate:
     """BF: the best of all orders and cuts for every fused layer; 2×2 unless a grid is given.
 
     Nothing is tried that is known to be no better (`faster_schedule`); `search_plainly` is the
@@ -78,10 +78,10 @@ def search_brute_force(setting: Setting, search: PlanRequest) -> Candidate:
     Raises:
         InfeasibleError: the grid has too many different paths for an exact search.
     """
-    return best_tiling(setting, _two_by_two(search), _BF)
+    return best_tiling(timing, _two_by_two(search), _BF)
 
 
-def search_plainly(setting: Setting, search: PlanRequest) -> Candidate:
+def search_plainly(timing: Timing, search: PlanRequest) -> Candidate:
     """BF as the paper defines it: every fused layer, every order, every cut, one by one.
 
     Raises:
@@ -89,55 +89,53 @@ def search_plainly(setting: Setting, search: PlanRequest) -> Candidate:
     """
     search = _two_by_two(search)
     found = []
-    for tiled in setting.tilings(search.grid, search.tau):
-        schedule = brute_force(setting.tiled_problem(tiled).restricted(tiled.tau))
+    for tiled in timing.prices.tilings(search.grid, search.tau):
+        schedule = brute_force(timing.tiled_problem(tiled).restricted(tiled.tau))
         found.append((tiled, schedule))
     if not found:
-        raise _nothing_fits(setting, search)
+        raise _nothing_fits(timing, search)
     tiled, schedule = min(found, key=lambda item: item[1].makespan_ns)
     return _found(tiled, schedule, schedule.makespan_ns, len(found))
 
 
-def search_exact(setting: Setting, search: PlanRequest) -> Candidate:
+def search_exact(timing: Timing, search: PlanRequest) -> Candidate:
     """The optimum over all tilings, orders and cuts, the last one (``tau + 1``) included.
 
     Without a grid, all k×k for k up to 32: finer ones consist of halos. Tilings are solved in the
     order of their lower bounds; what has a bound no better than the best schedule is not solved.
     """
-    return best_tiling(setting, search, _EXACT)
+    return best_tiling(timing, search, _EXACT)
 
 
-def search_johnson(setting: Setting, search: PlanRequest) -> Candidate:
+def search_johnson(timing: Timing, search: PlanRequest) -> Candidate:
     """JPS (Duan and Wu): a cut per path around a crossing, ordered by Johnson's rule.
 
     Without a grid, k×k for k up to 8: the rule tries as many schedules as there are paths.
     """
-    return best_tiling(setting, search, _JPS)
+    return best_tiling(timing, search, _JPS)
 
 
-def best_tiling(setting: Setting, search: PlanRequest, solver: Solver) -> Candidate:
+def best_tiling(timing: Timing, search: PlanRequest, solver: Solver) -> Candidate:
     """The tiling whose schedule is best, its tiles equal unless their sizes may be chosen too.
 
     Raises:
         InfeasibleError: no fused layer is large enough for the grid, or nothing was found that
             keeps to the constraints.
     """
-    equal = _best_equal_tiling(setting, search, solver)
+    equal = _best_equal_tiling(timing, search, solver)
     if not search.unequal:
         return equal
-    better = improve_sizes(setting, search, equal, solver.solve, last_cut=solver.last_cut)
+    better = improve_sizes(timing, search, equal, solver.solve, last_cut=solver.last_cut)
     # The bound of equal tiles is none of unequal ones.
     return ranked((better, equal), search.top).rated(0, equal.evaluated + better.evaluated)
 
 
-def improve_minimizing_waiting(
-    setting: Setting, search: PlanRequest, equal: Candidate
-) -> Candidate:
+def improve_minimizing_waiting(timing: Timing, search: PlanRequest, equal: Candidate) -> Candidate:
     """MW on tiles of unequal sizes, from its best equal ones; never worse than those."""
-    return improve_sizes(setting, search, equal, _MW.solve, last_cut=_MW.last_cut)
+    return improve_sizes(timing, search, equal, _MW.solve, last_cut=_MW.last_cut)
 
 
-def _best_equal_tiling(setting: Setting, search: PlanRequest, solver: Solver) -> Candidate:
+def _best_equal_tiling(timing: Timing, search: PlanRequest, solver: Solver) -> Candidate:
     """The best schedule of equal tiles, least lower bound first.
 
     A tiling whose bound exceeds the best makespan so far (the last one of those that are wanted) is
@@ -150,7 +148,7 @@ def _best_equal_tiling(setting: Setting, search: PlanRequest, solver: Solver) ->
     until_s: float | None = None
     open_ns = sys.maxsize
     closest: tuple[float, Tiled, tuple[Shortfall, ...]] | None = None
-    for at, quick_ns, tiled in _by_promise(setting, search, solver):
+    for at, quick_ns, tiled in _by_promise(timing, search, solver):
         if until_s is None:
             until_s = _deadline_s(search)
         if time.perf_counter() > until_s:
@@ -161,7 +159,7 @@ def _best_equal_tiling(setting: Setting, search: PlanRequest, solver: Solver) ->
         if at in seen or (allowed_ns is not None and quick_ns > allowed_ns):
             continue
         seen.add(at)
-        known_ns, within = _scheduled(setting, search, tiled, solver, quick_ns, allowed_ns)
+        known_ns, within = _scheduled(timing, search, tiled, solver, quick_ns, allowed_ns)
         if within.shortfalls:
             excess = sum(item.excess for item in within.shortfalls)
             if closest is None or excess < closest[0]:
@@ -176,7 +174,7 @@ def _best_equal_tiling(setting: Setting, search: PlanRequest, solver: Solver) ->
         kept = _inserted(kept, (within.schedule.makespan_ns, place, tiled, within.schedule))
         kept = kept[: search.top]
     if not kept or bound_ns is None:
-        raise _nothing_fits(setting, search, closest)
+        raise _nothing_fits(timing, search, closest)
     # Other tilings that were not scheduled have bounds at or above the best makespan.
     lower_ns = min(bound_ns, open_ns, kept[0][0])
     return ranked(
@@ -209,7 +207,7 @@ def _is_one_path(
 
 
 def _scheduled(
-    setting: Setting,
+    timing: Timing,
     search: PlanRequest,
     tiled: Tiled,
     solver: Solver,
@@ -217,9 +215,9 @@ def _scheduled(
     allowed_ns: int | None,
 ) -> tuple[int | None, Within]:
     """A bound and a schedule of one tiling; no bound where it is dismissed by its bound."""
-    if allowed_ns is not None and solver.shortcut and _is_hopeless(setting, tiled, allowed_ns):
+    if allowed_ns is not None and solver.shortcut and _is_hopeless(timing, tiled, allowed_ns):
         return quick_ns, Within(None, 0)
-    problem = setting.tiled_problem(tiled)
+    problem = timing.tiled_problem(tiled)
     if not solver.last_cut:
         problem = problem.restricted(tiled.tau)
     lower_ns = lower_bound_ns(problem)
@@ -227,7 +225,7 @@ def _scheduled(
         return None, Within(None, 0)
     within = schedule_within(
         problem,
-        TileUsage(setting, tiled.tau, tiled.grid),
+        TileUsage(timing.prices.counts, tiled.tau, tiled.grid),
         search.constraints,
         lambda problem: solver.solve(problem, allowed_ns),
     )
@@ -236,18 +234,18 @@ def _scheduled(
     return max(lower_ns, within.lower_bound_ns), within
 
 
-def _is_hopeless(setting: Setting, tiled: Tiled, limit_ns: int) -> bool:
+def _is_hopeless(timing: Timing, tiled: Tiled, limit_ns: int) -> bool:
     """Whether MW on a large grid must take longer, found out without spelling out its paths."""
     if tiled.grid.paths <= MANY_PATHS:
         return False
     cuts = tiled.tau
-    device_ns, link_ns, edge_ns = (table[:, :cuts] for table in setting.times_ns(tiled))
-    times = (device_ns, link_ns, edge_ns + ns(setting.link.delay_s))
+    device_ns, link_ns, edge_ns = (table[:, :cuts] for table in timing.times_ns(tiled))
+    times = (device_ns, link_ns, edge_ns + ns(timing.setting.link.delay_s))
     return must_exceed(
         times,
         tiled.counts,
         limit_ns - tiled.tail_ns,
-        shared_link=setting.convention.shared_link,
+        shared_link=timing.setting.convention.shared_link,
     )
 
 
@@ -298,11 +296,11 @@ def _found(tiled: Tiled, schedule: Schedule, lower_bound_ns: int, evaluated: int
 
 
 def _nothing_fits(
-    setting: Setting,
+    timing: Timing,
     search: PlanRequest,
     closest: tuple[float, Tiled, tuple[Shortfall, ...]] | None = None,
 ) -> InfeasibleError:
-    kept = search.constraints.keep_on_device
+    kept, last = search.constraints.keep_on_device, timing.setting.graph.tileable_layers
     if closest is not None:
         _, tiled, shortfalls = closest
         return InfeasibleError(
@@ -312,13 +310,13 @@ def _nothing_fits(
     if kept > 0:
         return InfeasibleError(
             f"layers 1 to {kept} must stay on the device, and no tiling that this algorithm may "
-            f"choose keeps them there: layers 1 to {setting.graph.tileable_layers} can be tiled"
+            f"choose keeps them there: layers 1 to {last} can be tiled"
         )
     return InfeasibleError("no fused layer is large enough for this grid; use a smaller grid")
 
 
 def _by_promise(
-    setting: Setting, search: PlanRequest, solver: Solver
+    timing: Timing, search: PlanRequest, solver: Solver
 ) -> Iterator[tuple[int, int, Tiled]]:
     """Every admissible tiling with its place among all and a lower bound, least bound first.
 
@@ -327,7 +325,7 @@ def _by_promise(
     """
     tilings = [
         tiled
-        for tiled in setting.tilings(search.grid, search.tau)
+        for tiled in timing.prices.tilings(search.grid, search.tau)
         if (
             search.grid is not None
             or solver.most_parts is None
@@ -337,7 +335,7 @@ def _by_promise(
         and not (search.constraints.limits_choices and tiled.grid.paths > MAX_PATHS)
         and tiled.tau + solver.last_cut > search.constraints.keep_on_device
     ]
-    bounds = quick_bounds_ns(setting, tilings, last_cut=solver.last_cut)
+    bounds = quick_bounds_ns(timing, tilings, last_cut=solver.last_cut)
     ahead = [
         at
         for at, tiled in enumerate(tilings)

@@ -47,6 +47,7 @@ import numpy as np
 
 from fusepath.plan.fluid.min_cut import INFINITE, FlowNetwork
 from fusepath.plan.fluid.shares import Shares, shares_of
+from fusepath.plan.timing import Timing
 from fusepath.schedule.problem import NS_PER_S
 
 if TYPE_CHECKING:
@@ -121,10 +122,11 @@ def fluid_bound(setting: Setting, *, whole_result: bool = False) -> FluidBound:
             undivided_s=undivided_s,
         )
     weights, shared_s = _best_mean(setting, shares)
-    down_s = setting.down_s(in_parts=False)
+    timing = Timing(setting)
+    down_s = timing.down_s(in_parts=False)
     around_s = 0.0
     if graph.tileable_layers < graph.depth:
-        around_s = setting.link.delay_s + setting.tail_s(graph.tileable_layers) + down_s
+        around_s = setting.link.delay_s + timing.prices.tail_s(graph.tileable_layers) + down_s
     elif whole_result:
         around_s = down_s
     return FluidBound(
@@ -140,7 +142,7 @@ def fluid_bound(setting: Setting, *, whole_result: bool = False) -> FluidBound:
 
 def _undivided_s(setting: Setting, shares: Shares) -> float:
     """The fastest plan that computes all tileable layers on the device: one cut behind them."""
-    problem = setting.whole_problem()
+    problem = Timing(setting).whole_problem()
     last = setting.graph.tileable_layers
     device, link, edge = (
         table[0, last:] for table in (problem.device_ns, problem.link_ns, problem.edge_ns)

@@ -20,11 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fusepath.arrays import BoolArray, FloatArray, IntArray
-    from fusepath.cost import Convention, PathCosts
+    from fusepath.cost import Convention, Counts, PathCosts
     from fusepath.graph import ModelGraph
     from fusepath.plan.limits.constraints import Constraints
     from fusepath.plan.plan import Segment
-    from fusepath.plan.setting import Setting
     from fusepath.plan.totals import PlanTotals
     from fusepath.tiling import Grid, TileSizes
 
@@ -57,20 +56,20 @@ class WholeUsage:
 class TileUsage:
     """Every path of a tiling with every cut ``1 … tau + 1``; arrays are indexed [path, cut − 1]."""
 
-    setting: Setting
+    counts: Counts
     tau: int
     grid: Grid
     sizes: TileSizes | None = None
 
     @cached_property
     def _counted(self) -> PathCosts:
-        """Costs whose seconds are multiply-accumulates."""
-        return self.setting.counting.costs(self.tau, self.grid, self.sizes)
+        """Multiply-accumulates and bytes of all paths."""
+        return self.counts.tiles(self.tau, self.grid, self.sizes)
 
     @cached_property
     def device_macs(self) -> FloatArray:
         """Multiply-accumulates on the device, halos counted; a share may have parts of one."""
-        macs: FloatArray = self._counted.device_s[self._counted.class_of]
+        macs: FloatArray = self._counted.device[self._counted.class_of]
         return macs
 
     @cached_property
@@ -82,14 +81,14 @@ class TileUsage:
     @cached_property
     def maps_bytes(self) -> IntArray:
         """Memory for maps while the device computes the path."""
-        graph = self.setting.graph
+        graph = self.counts.graph
         tiling = Tiling(graph, self.tau, self.grid, self.sizes)
         return np.stack([tile_bytes(graph, tiling, cut) for cut in self._cuts], axis=1)
 
     @cached_property
     def weight_bytes(self) -> IntArray:
         """Weights of the device's sub-model, by cut."""
-        weights = [weight_bytes(self.setting.graph, cut) for cut in self._cuts]
+        weights = [weight_bytes(self.counts.graph, cut) for cut in self._cuts]
         return np.array(weights, dtype=np.int64)
 
     @property
@@ -103,7 +102,7 @@ class TileUsage:
 
     def private(self, constraints: Constraints) -> BoolArray:
         """Which cuts send what has to stay on the device."""
-        graph = self.setting.graph
+        graph = self.counts.graph
         never = np.array([not constraints.allows_cut(graph, cut) for cut in self._cuts])
         return np.tile(never, (self.grid.paths, 1))
 

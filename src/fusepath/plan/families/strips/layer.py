@@ -9,21 +9,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.cost import AlikeMaps, StripCosts, StripPrices, strip_prices
 from fusepath.errors import GeometryError
-from fusepath.plan.limits.constraints import NO_CONSTRAINTS
 from fusepath.plan.limits.memory import weight_bytes
 from fusepath.plan.limits.usage import StripUsage
-from fusepath.schedule.problem import Problem, nanoseconds, ns
-from fusepath.tiling import StripRows, resume_layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from fusepath.arrays import BoolArray, FloatArray, IntArray
+    from fusepath.cost import AlikeMaps, StripPrices
     from fusepath.plan.limits.constraints import Constraints
     from fusepath.plan.plan import Segment
-    from fusepath.plan.setting import Setting
+    from fusepath.plan.timing import StripTiming, Timing
+    from fusepath.tiling import StripRows
 
 
 _MARKS = 32
@@ -38,50 +36,35 @@ _USUAL_STRIPS = 8
 class Layer:
     """One fused layer: what strips of it cost."""
 
-    setting: Setting
+    timing: StripTiming
+    counts: StripPrices
+    """MACs and bytes."""
     constraints: Constraints
-    rows: StripRows
-    costs: StripCosts
-    tail_s: float
-    down_s: float
-    """What returns after all strips."""
+
+    @property
+    def rows(self) -> StripRows:
+        """Which rows of every map strips need."""
+        return self.timing.rows
 
     @property
     def height(self) -> int:
         """Fused rows."""
         return self.rows.height
 
-    def seconds_of(self, costs: FloatArray) -> FloatArray:
-        """Costs of `StripCosts` in seconds on device, link, edge and, for parts, the way back."""
-        machines = 4 if self.returns_parts else 3
-        seconds = costs[:machines].copy()
-        seconds[1] /= self.setting.link.up_bytes_per_s
-        seconds[3:] /= self.setting.link.down_bytes_per_s
-        return seconds
-
     @property
-    def returns_parts(self) -> bool:
-        """Whether every strip returns its rows of the result, and that takes time."""
-        return self.rows.makes_outputs and self.setting.convention.counts_result
-
-    @cached_property
-    def loads_s(self) -> FloatArray:
-        """Seconds of the whole prefix by machine and cut; shape (machines, cuts)."""
-        return self.seconds_of(self.costs.loads)
+    def after_s(self) -> float:
+        """What comes after all strips: the tail, and what returns behind it."""
+        return self.timing.tail_s + self.timing.down_s
 
     @cached_property
     def pair_bounds_s(self) -> FloatArray:
         """What two segments with these cuts cannot beat; shape (cuts, cuts)."""
-        return _pair_bounds(self.loads_s) + self.tail_s + self.down_s
+        return _pair_bounds(self.timing.loads_s) + self.after_s
 
     def fixed_s(self, cuts: Sequence[int]) -> float:
         """What a usual number of strips costs on the machine where it costs most."""
-        setting, tau = self.setting, self.rows.tau
-        link = setting.link
-        device_s = sum(link.message_device_s + setting.device.strip_s(1, cut - 1) for cut in cuts)
-        link_s = len(cuts) * link.message_bytes / link.up_bytes_per_s
-        edge_s = sum(link.message_edge_s + setting.edge.strip_s(cut, tau) for cut in cuts)
-        return _USUAL_STRIPS * max(device_s, link_s, edge_s) / len(cuts)
+        by_machine = np.sum([self.timing.fixed_s(cut) for cut in cuts], axis=0)
+        return _USUAL_STRIPS * float(by_machine.max()) / len(cuts)
 
     def rows_of(
         self, begin: IntArray | None, stop: IntArray, resume: int | None
@@ -98,8 +81,8 @@ class Layer:
         Returns:
             Shape (groups of maps, choices, strips).
         """
-        alike = self.costs.alike(self.rows.tau + 1 if resume is None else resume)
-        ready = self.costs.prices.ready
+        alike = self.timing.costs.alike(self.rows.tau + 1 if resume is None else resume)
+        ready = self.timing.costs.prices.ready
         kind = alike.ready_kind[:, None, None]
         source = self.rows.stops[self.rows.graph.input.name]
         releases = spread(self.rows.graph.input.size(0), _MARKS)
@@ -120,43 +103,6 @@ class Layer:
             begin < self.height, alike.begins[:, inside], alike.stops[:, -1:]
         )
         return first
-
-    def seconds_of_strips(self, cut: int, rows: tuple[AlikeMaps, IntArray]) -> FloatArray:
-        """Seconds of strips that add these rows; shape (machines, choices, strips)."""
-        alike, added = rows
-        weights = alike.total(self.seconds_of(self.costs.of_cut(cut)))
-        seconds = weights @ added.reshape(len(added), -1)
-        return seconds.reshape(-1, *added.shape[1:])
-
-    def costs_of(self, segment: Segment, resume: int) -> FloatArray:
-        """What `StripCosts` counts, fixed costs included; shape (3 or 4, strips)."""
-        if (segment, resume) not in self._met:
-            costs = self.costs.segment(
-                segment.cut, segment.start, segment.stop, resume, segment.strips
-            )
-            device, edge = self.setting.device, self.setting.edge
-            # A strip that adds nothing on a machine costs nothing there.
-            costs[0] += device.strip_s(1, segment.cut - 1) * (costs[0] > 0)
-            costs[2] += edge.strip_s(segment.cut, self.rows.tau) * (costs[2] > 0)
-            self._met[segment, resume] = costs
-        return self._met[segment, resume]
-
-    @cached_property
-    def _met(self) -> dict[tuple[Segment, int], FloatArray]:
-        """Segments are changed one at a time, and the others stay as they are."""
-        return {}
-
-    @cached_property
-    def counts_per_row(self) -> FloatArray:
-        """Device MACs and bytes per row of every map of the prefix; shape (2; cuts; maps)."""
-        counting = self.setting.counting
-        prices = strip_prices(
-            self.rows.graph,
-            device=counting.device,
-            edge=counting.edge,
-            convention=counting.convention,
-        )
-        return prices.per_row[:2]
 
     @cached_property
     def allowed_cuts(self) -> frozenset[int]:
@@ -181,11 +127,11 @@ class Layer:
         """
         macs, sent_bytes = np.zeros((2, len(segments[0][2])))
         for cut, begin, stop, resume in segments:
-            alike = self.costs.alike(self.rows.tau + 1 if resume is None else resume)
+            alike = self.timing.costs.alike(self.rows.tau + 1 if resume is None else resume)
             rows = alike.stops[:, stop]
             if begin is not None:
                 rows = np.maximum(rows - self._first_rows(alike, begin), 0)
-            more = alike.total(self.counts_per_row[:, cut - 1]) @ rows
+            more = alike.total(self.counts.per_row[:2, cut - 1]) @ rows
             macs, sent_bytes = macs + more[0], sent_bytes + more[1]
         limits = self.constraints
         keeps = np.ones(len(macs), dtype=bool)
@@ -199,104 +145,36 @@ class Layer:
         """By how much segments exceed the constraints, relative to these; 0 if they do not."""
         if not self.constraints:
             return 0.0
-        demand = StripUsage(self.rows.graph, self.setting.convention, self.rows.tau, segments)
+        demand = StripUsage(
+            self.rows.graph, self.timing.setting.convention, self.rows.tau, segments
+        )
         over = sum(item.excess for item in self.constraints.shortfalls(demand))
         most = self.constraints.max_paths
         strips = sum(len(item.strips) for item in segments)
         return over + (0.0 if most is None else max(strips / most - 1, 0.0))
 
 
-def layers_of(setting: Setting, tau: int | None, constraints: Constraints) -> Iterator[Layer]:
+def layers_of(timing: Timing, tau: int | None, constraints: Constraints) -> Iterator[Layer]:
     """All fused layers that can be cut into strips, or the one that is asked for.
 
     Raises:
         GeometryError: the one that is asked for cannot.
     """
     first = max(constraints.keep_on_device, 1)  # what follows the fused layer runs on the edge
-    taus = [tau] if tau is not None else range(first, setting.graph.tileable_layers + 1)
-    prices: StripPrices | None = None
-    for at in taus:
+    last = timing.setting.graph.tileable_layers
+    for at in [tau] if tau is not None else range(first, last + 1):
         try:
-            rows = StripRows(setting.graph, at)
+            strips = timing.strips(at)
         except GeometryError:
             if tau is not None:
                 raise
             continue
-        prices = prices or _prices_of(setting)
-        yield _layer_of(setting, prices.at(rows), constraints)
-
-
-def layer_of(setting: Setting, tau: int, constraints: Constraints) -> Layer:
-    """One fused layer.
-
-    Raises:
-        GeometryError: it cannot be cut into strips.
-    """
-    rows = StripRows(setting.graph, tau)
-    return _layer_of(setting, _prices_of(setting).at(rows), constraints)
-
-
-def _prices_of(setting: Setting) -> StripPrices:
-    return strip_prices(
-        setting.graph,
-        device=setting.device,
-        edge=setting.edge,
-        convention=setting.convention,
-        compression=setting.compression,
-    )
-
-
-def _layer_of(setting: Setting, costs: StripCosts, constraints: Constraints) -> Layer:
-    rows = costs.rows
-    down_s = setting.down_s(in_parts=rows.makes_outputs)
-    return Layer(setting, constraints, rows, costs, setting.tail_s(rows.tau), down_s)
-
-
-def strip_problem(setting: Setting, tau: int, segments: Sequence[Segment]) -> Problem:
-    """The scheduling problem of given segments: one class per strip, one cut each.
-
-    Strips must be scheduled segment by segment, each in order; its durations assume that.
-
-    Raises:
-        GeometryError: the fused layer cannot be cut into strips.
-    """
-    return problem_of(layer_of(setting, tau, NO_CONSTRAINTS), segments)
-
-
-def problem_of(layer: Layer, segments: Sequence[Segment]) -> Problem:
-    """The scheduling problem of given segments of a fused layer; see `strip_problem`."""
-    times_ns = nanoseconds(_durations(layer, segments))
-    return layer.setting.assemble(
-        class_of=tuple(range(times_ns.shape[1])),
-        device_ns=times_ns[0, :, None],
-        link_ns=times_ns[1, :, None],
-        edge_ns=times_ns[2, :, None],
-        back_ns=times_ns[3, :, None] if layer.returns_parts else None,
-        tail_ns=ns(layer.tail_s),
-    )
+        yield Layer(strips, timing.prices.counts.strips, constraints)
 
 
 def makespan_of(layer: Layer, segments: Sequence[Segment]) -> float:
     """Seconds that given segments take, without the delay of the link on the way there."""
-    return float(chain(_durations(layer, segments))) + layer.tail_s + layer.down_s
-
-
-def _durations(layer: Layer, segments: Sequence[Segment]) -> FloatArray:
-    """Seconds of every strip by machine, fixed costs included; shape (machines, strips)."""
-    setting, tau = layer.setting, layer.rows.tau
-    resumes = resume_layers(
-        tau, [item.cut for item in segments], [(item.start, item.stop) for item in segments]
-    )
-    costs = np.concatenate(
-        [layer.costs_of(*item) for item in zip(segments, resumes, strict=True)], axis=1
-    )
-    seconds = layer.seconds_of(costs)
-    returned = costs[3] if layer.returns_parts else 0.0
-    messages = setting.link.messages(costs[1], returned, paths=costs.shape[1])
-    seconds[0] += messages.device_s
-    seconds[1] = messages.link_s
-    seconds[2] += messages.edge_s
-    return seconds
+    return float(chain(layer.timing.durations(segments))) + layer.after_s
 
 
 def chain(durations: FloatArray) -> FloatArray:

@@ -87,7 +87,7 @@ def _pairs(layer: Layer, best_s: Callable[[], float]) -> Iterator[Outline]:
     bounds_s = layer.pair_bounds_s
     bottom = np.full_like(edges, layer.height)
     upper = layer.rows_of(None, edges, None)
-    first = cache(lambda cut: layer.seconds_of_strips(cut, upper))
+    first = cache(lambda cut: layer.timing.strips_s(cut, upper))
     lower = lru_cache(_ROWS_KEPT)(lambda resume: layer.rows_of(edges, bottom[:1], resume))
     for flat in np.argsort(bounds_s, axis=None):
         above, below = (int(at) + 1 for at in divmod(int(flat), bounds_s.shape[1]))
@@ -96,7 +96,7 @@ def _pairs(layer: Layer, best_s: Callable[[], float]) -> Iterator[Outline]:
         if not {above, below} <= layer.allowed_cuts:
             continue
         resume = max(above, below)
-        second = layer.seconds_of_strips(below, lower(resume))
+        second = layer.timing.strips_s(below, lower(resume))
         times = chain(np.concatenate([first(above), second], axis=-1))
         if layer.constraints:
             segments = ((above, None, edges, None), (below, edges, bottom, resume))
@@ -125,8 +125,7 @@ def _with_third(layer: Layer, best: Outline) -> Iterator[Outline]:
             cuts = (*two[:at], cut, *two[at:])
             resumes = (None, max(cuts[0], cuts[1]), max(cuts[1], cuts[2]))
             strips = [
-                layer.seconds_of_strips(cuts[part], rows_of(part, resumes[part]))
-                for part in range(3)
+                layer.timing.strips_s(cuts[part], rows_of(part, resumes[part])) for part in range(3)
             ]
             times = chain(np.concatenate(strips, axis=-1))
             if layer.constraints:
@@ -156,7 +155,7 @@ def _candidate(
             kept_edges.append(edge)
         start = edge
     return Outline(
-        makespan_s=time_s + layer.tail_s + layer.down_s + layer.fixed_s(kept_cuts),
+        makespan_s=time_s + layer.after_s + layer.fixed_s(kept_cuts),
         tau=layer.rows.tau,
         cuts=tuple(kept_cuts),
         edges=tuple(kept_edges),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fusepath.errors import InfeasibleError, InputError
 from fusepath.plan.candidate import Candidate, ranked
-from fusepath.plan.families.strips.layer import layers_of, problem_of
+from fusepath.plan.families.strips.layer import layers_of
 from fusepath.plan.families.strips.outlines import short_list
 from fusepath.plan.families.strips.refine import Refined, refine
 from fusepath.plan.limits.usage import StripUsage
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from fusepath.plan.plan import Segment
     from fusepath.plan.request import PlanRequest
     from fusepath.plan.setting import Setting
+    from fusepath.plan.timing import Timing
 
 
 _MEMORY_LIMIT_S = 5.0
 
 
-def search_stream(setting: Setting, search: PlanRequest) -> Candidate:
+def search_stream(timing: Timing, search: PlanRequest) -> Candidate:
     """Strips of rows that reuse their halos, in one to three segments.
 
     Two cuts are searched for every fused layer, best bound first, and dropped when their bound
@@ -56,7 +57,7 @@ def search_stream(setting: Setting, search: PlanRequest) -> Candidate:
     until_s = time.perf_counter() + time_limit_s
     last_s = until_s + time_limit_s
     layers = sorted(
-        layers_of(setting, search.tau, constraints),
+        layers_of(timing, search.tau, constraints),
         key=lambda layer: float(layer.pair_bounds_s.min()),
     )
     by_tau = {layer.rows.tau: layer for layer in layers}
@@ -73,14 +74,18 @@ def search_stream(setting: Setting, search: PlanRequest) -> Candidate:
         if result.excess == 0:
             keeping.append(result)
     if not keeping:
-        raise _nothing_keeps(setting, constraints, refined)
+        raise _nothing_keeps(timing.setting, constraints, refined)
     keeping.sort(key=lambda item: item.makespan_s)
-    found = (_found(by_tau[item.tau], item.segments, evaluated) for item in keeping[: search.top])
+    found = (
+        _found(timing, by_tau[item.tau], item.segments, evaluated) for item in keeping[: search.top]
+    )
     return ranked(found, search.top)
 
 
-def _found(layer: Layer, segments: tuple[Segment, ...], evaluated: int) -> Candidate:
-    problem = problem_of(layer, segments)
+def _found(
+    timing: Timing, layer: Layer, segments: tuple[Segment, ...], evaluated: int
+) -> Candidate:
+    problem = timing.problem_of_strips(layer.timing, segments)
     return Candidate(
         tau=layer.rows.tau,
         grid=Grid(problem.paths, 1),

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.plan.families.strips import strip_problem
 from fusepath.plan.setting import Setting
+from fusepath.plan.timing.timing import Timing
 from fusepath.schedule.problem import nanoseconds, ns
 from fusepath.schedule.schedule import evaluate
 
@@ -29,9 +29,7 @@ def problem_of_plan(setting: Setting, plan: Plan) -> tuple[Problem, tuple[int, .
         setting: the machines and the link, which need not be those that the plan was made for.
         plan: a plan that has been checked against the setting's network.
     """
-    if plan.segments:
-        return strip_problem(setting, plan.tau, plan.segments), (1,) * len(plan.cuts)
-    return setting.problem(plan.tau, plan.tiles, plan.sizes), plan.cuts
+    return Timing(setting).problem_of_plan(plan)
 
 
 def predict(
@@ -60,13 +58,13 @@ def predict(
         link=plan.link,
         convention=plan.convention,
     )
-    paths = len(plan.cuts)
+    timing, paths = Timing(setting), len(plan.cuts)
     back_ns = None
     if plan.segments:  # what a strip returns is known, however long it takes to compute
-        back_ns = strip_problem(setting, plan.tau, plan.segments).back_ns
+        back_ns = timing.strip_problem(plan.tau, plan.segments).back_ns
     returned = 0.0 if back_ns is None else back_ns[:, 0]
-    messages = plan.link.messages(np.array(sent_bytes), returned, paths=paths)
-    problem = setting.assemble(
+    messages = timing.messages(np.array(sent_bytes), returned, paths=paths)
+    problem = timing.assemble(
         class_of=tuple(range(paths)),
         device_ns=nanoseconds(np.array(device_s) + messages.device_s)[:, None],
         link_ns=nanoseconds(messages.link_s)[:, None],

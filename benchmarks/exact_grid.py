@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from fusepath.cost import parse_link, parse_machine
 from fusepath.onnx_io import load_model
 from fusepath.onnx_io.zoo import NAMES
-from fusepath.plan import Setting
+from fusepath.plan import Setting, Timing
 from fusepath.schedule import Budget, minimizing_waiting
 from fusepath.schedule.exact import exact
 from fusepath.schedule.johnson import johnson_partition
@@ -56,7 +56,7 @@ def row_of(name: str, rates: tuple[str, str, str], grid: Grid, time_limit_s: flo
     for tau in range(1, graph.tileable_layers + 1):
         if min(graph.fused_size(tau, 0), graph.fused_size(tau, 1)) < grid.rows:
             continue
-        problem = setting.problem(tau, grid)
+        problem = Timing(setting).problem(tau, grid)
         result = exact(problem, meter=Budget(seconds=time_limit_s).begin())
         assert result.schedule is not None
         best_ns = result.schedule.makespan_ns

@@ -24,7 +24,7 @@ from rich.table import Table
 
 from fusepath.cost import RUNTIME, ComputeRate, parse_link
 from fusepath.onnx_io import load_model
-from fusepath.plan import Plan, PlanRequest, Setting, make_plan
+from fusepath.plan import Plan, PlanRequest, Prices, Setting, Timing, plan_with
 from fusepath.tiling import Strips
 
 NETWORKS = ("alexnet", "squeezenet", "tiny-yolov2", "yolov2", "resnet18", "vgg16")
@@ -49,16 +49,19 @@ def main() -> None:
                 link=parse_link("1MB/s"),
                 convention=CONVENTION,
             )
+            prices = Prices(base)
             for link in LINKS_MB_PER_S:
                 setting = base.at(parse_link(f"{link}MB/s"))
-                rows.append(measure(network, device, edge, link, setting))
+                rows.append(measure(network, device, edge, link, setting, prices))
                 print(".", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     write(rows)
     show(rows)
 
 
-def measure(network: str, device: int, edge: int, link: float, setting: Setting) -> dict:
+def measure(
+    network: str, device: int, edge: int, link: float, setting: Setting, prices: Prices
+) -> dict:
     row = {
         "network": network,
         "device_gflop_per_s": device,
@@ -67,7 +70,7 @@ def measure(network: str, device: int, edge: int, link: float, setting: Setting)
     }
     for algorithm in ALGORITHMS:
         started_s = time.perf_counter()
-        plan = make_plan(setting, PlanRequest(algorithm=algorithm)).best
+        plan = plan_with(Timing(setting, prices), PlanRequest(algorithm=algorithm)).best
         row[f"{algorithm}_ms"] = round(plan.makespan_s * 1e3, 3)
         row[f"{algorithm}_search_s"] = round(time.perf_counter() - started_s, 3)
     row["winner"] = winner(plan)

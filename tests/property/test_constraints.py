@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from fusepath.cost import RUNTIME, ComputeRate, Link, Regions
+from fusepath.cost import RUNTIME, ComputeRate, Counts, Link, Regions
 from fusepath.errors import InfeasibleError
 from fusepath.plan import Constraints, Setting, check_plan, limit_violations
 from fusepath.plan.limits.constrained import schedule_within, without
@@ -192,7 +192,9 @@ def test_tiles_are_counted_alike_from_costs_and_from_the_tiling(graph, regions, 
     setting = Setting(graph=graph, device=rate, edge=rate, link=link, convention=convention)
     plan = hand_made(graph, tau=tau, grid=(grid.rows, grid.cols), cuts=cuts, convention=convention)
 
-    demand = TileUsage(setting, Tiles.even(graph, tau, grid)).choose(cuts)
+    demand = TileUsage(
+        Counts(setting.graph, setting.convention), Tiles.even(graph, tau, grid)
+    ).choose(cuts)
     slack = grid.paths if regions is Regions.SHARE else 0  # parts of a MAC and of a byte
     assert_counts_agree(demand, plan, graph, slack=slack)
 

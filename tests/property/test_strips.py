@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from fusepath.cost import RUNTIME, ComputeRate, strip_costs
 from fusepath.errors import GeometryError
 from fusepath.graph import Kind, ModelGraph
 from fusepath.tiling import Band, StripRows, StripTiling
@@ -139,3 +141,23 @@ def test_bands_that_leave_rows_out_are_refused(tiling: StripTiling, data):
 
     with pytest.raises(GeometryError, match="do not cover"):
         StripTiling(tiling.graph, tiling.tau, bands, tiling.cuts[: len(bands)])
+
+
+@COMMON
+@given(strip_tilings())
+def test_maps_taken_together_cost_what_they_cost_one_by_one(tiling: StripTiling):
+    costs = strip_costs(
+        tiling.rows, device=ComputeRate(1e9), edge=ComputeRate(3e9), convention=RUNTIME
+    )
+    together = np.concatenate(
+        [
+            costs.segment(cut, band.start, band.stop, resume, band.marks)
+            for band, cut, resume in zip(tiling.bands, tiling.cuts, tiling.resumes, strict=True)
+        ],
+        axis=1,
+    )
+
+    for strip, (index, _, _) in enumerate(tiling.strips):
+        added = [end - begin for begin, end in (tiling.new_rows(strip, m) for m in costs.maps)]
+        one_by_one = costs.per_row[:, tiling.cuts[index] - 1] @ added
+        np.testing.assert_allclose(together[:, strip], one_by_one, rtol=1e-12, atol=1e-15)

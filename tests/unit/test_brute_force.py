@@ -27,6 +27,7 @@ from fusepath.plan import (
     PlanRequest,
     Search,
     Setting,
+    Timing,
     best_single_cut,
     problem_of_table,
     search_plainly,
@@ -61,11 +62,11 @@ def setting(convention: str, bytes_per_s: float = 1e3, device: float = 2e4) -> S
 def test_pruned_and_plain_brute_force_agree_over_all_fused_layers(convention, bytes_per_s):
     where = setting(convention, bytes_per_s)
 
-    plain = search_plainly(where, Search())
-    pruned = ALGORITHMS["bf"].search(where, Search())
+    plain = search_plainly(Timing(where), Search())
+    pruned = ALGORITHMS["bf"].search(Timing(where), Search())
 
     assert pruned.schedule.makespan_ns == plain.schedule.makespan_ns
-    assert violations(where.problem(pruned.tau, pruned.grid), pruned.schedule) == []
+    assert violations(Timing(where).problem(pruned.tau, pruned.grid), pruned.schedule) == []
 
 
 @pytest.mark.parametrize("convention", CONVENTION_NAMES)
@@ -75,36 +76,37 @@ def test_minimizing_waiting_skips_only_what_cannot_be_better(convention, grid, b
     where = setting(convention, bytes_per_s)
     best = None
     bounds = []
-    for tiled in where.tilings(grid):
-        problem = where.tiled_problem(tiled).restricted(tiled.tau)
+    for tiled in Timing(where).prices.tilings(grid):
+        problem = Timing(where).tiled_problem(tiled).restricted(tiled.tau)
         schedule = minimizing_waiting(problem)
         bounds.append(lower_bound_ns(problem))
         if best is None or schedule.makespan_ns <= best[0]:  # Algorithm 1, line 20
             best = (schedule.makespan_ns, tiled.tau, tiled.grid)
     assert best is not None
 
-    found = ALGORITHMS["mw"].search(where, Search(PlanRequest(grid=grid)))
+    found = ALGORITHMS["mw"].search(Timing(where), Search(PlanRequest(grid=grid)))
 
     assert (found.schedule.makespan_ns, found.tau, found.grid) == best
     assert found.lower_bound_ns <= min(best[0], *bounds)
-    hinted = ALGORITHMS["mw"].search(where, Search(PlanRequest(grid=grid), first=(1, Grid(2, 2))))
+    first = Search(PlanRequest(grid=grid), first=(1, Grid(2, 2)))
+    hinted = ALGORITHMS["mw"].search(Timing(where), first)
     assert hinted.schedule == found.schedule
 
 
 def test_another_link_changes_nothing_but_the_link():
-    first = setting("table1", 300.0)
-    first.tilings()
+    first = Timing(setting("table1", 300.0))
+    first.prices.tilings()
 
     moved = first.at(Link(up_bytes_per_s=4e3, down_bytes_per_s=4e3))
 
-    assert moved.tilings() == first.tilings()
-    fresh = ALGORITHMS["mw"].search(setting("table1", 4e3), Search())
+    assert moved.prices.tilings() == first.prices.tilings()
+    fresh = ALGORITHMS["mw"].search(Timing(setting("table1", 4e3)), Search())
     assert ALGORITHMS["mw"].search(moved, Search()).schedule == fresh.schedule
 
 
 def test_too_many_schedules_are_refused_by_the_plain_search_and_fine_for_the_pruned_one():
     where = setting("table1")
-    problem = where.problem(3, Grid(3, 3)).restricted(3)
+    problem = Timing(where).problem(3, Grid(3, 3)).restricted(3)
 
     with pytest.raises(UndecidedError, match="use fewer paths"):
         brute_force(problem)
@@ -235,7 +237,7 @@ def test_a_layer_table_that_is_none_is_refused(tmp_path):
 
 def test_brute_force_is_no_worse_than_any_single_choice():
     where = setting("table1")
-    problem = where.problem(2, Grid(2, 1)).restricted(2)
+    problem = Timing(where).problem(2, Grid(2, 1)).restricted(2)
     everything = [
         (order, cuts)
         for order in itertools.permutations(range(2))

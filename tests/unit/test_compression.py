@@ -23,6 +23,7 @@ from fusepath.plan import (
     PlanRequest,
     Search,
     Setting,
+    Timing,
     make_plan,
     problem_of_plan,
     shortlist,
@@ -60,7 +61,7 @@ def test_whole_maps_shrink_and_cost_both_machines_by_their_bytes():
     plain, packed = setting(), setting(compression=everything(HALF))
     raw = np.array([cut_bytes(graph(), cut, RUNTIME) for cut in range(1, graph().depth + 2)])
 
-    before, after = plain.whole_problem(), packed.whole_problem()
+    before, after = Timing(plain).whole_problem(), Timing(packed).whole_problem()
 
     assert raw[-1] == 0
     np.testing.assert_allclose(after.link_ns * 2, before.link_ns, atol=2)
@@ -77,8 +78,8 @@ def test_tiles_shrink_and_cost_both_machines_by_their_bytes(grid):
 
     assert plain.up_bytes.dtype.kind == packed.up_bytes.dtype.kind == "i"
     np.testing.assert_array_equal(packed.up_bytes, -(-plain.up_bytes // 2))
-    np.testing.assert_allclose(packed.device_s - plain.device_s, plain.up_bytes * 3e-9)
-    np.testing.assert_allclose(packed.edge_s - plain.edge_s, plain.up_bytes * 2e-9)
+    np.testing.assert_allclose(packed.device - plain.device, plain.up_bytes * 3e-9)
+    np.testing.assert_allclose(packed.edge - plain.edge, plain.up_bytes * 2e-9)
 
 
 def test_strips_shrink_and_cost_both_machines_by_their_bytes():
@@ -103,9 +104,9 @@ def test_strips_shrink_and_cost_both_machines_by_their_bytes():
 
 def test_only_the_tensors_that_are_named_are_compressed():
     image = graph().input.name
-    before = setting().whole_problem()
+    before = Timing(setting()).whole_problem()
 
-    after = setting(compression={image: HALF}).whole_problem()
+    after = Timing(setting(compression={image: HALF})).whole_problem()
 
     assert after.link_ns[0, 0] * 2 == pytest.approx(before.link_ns[0, 0], abs=2)
     for name in ("device_ns", "link_ns", "edge_ns"):
@@ -132,9 +133,9 @@ def test_plans_know_their_codecs_and_their_bytes_and_simulate_the_same(algorithm
 @pytest.mark.parametrize("algorithm", ["nfl", "mw", "stream"])
 def test_bytes_are_counted_as_they_are_sent_and_macs_as_ever(algorithm):
     packed = setting(compression=everything(HALF))
-    found = ALGORITHMS[algorithm].search(packed, Search())
+    found = ALGORITHMS[algorithm].search(Timing(packed), Search())
 
-    work, raw = totals_of(packed, found), totals_of(setting(), found)
+    work, raw = totals_of(Timing(packed), found), totals_of(Timing(setting()), found)
 
     assert raw.up_bytes > 0
     assert work.up_bytes == pytest.approx(raw.up_bytes / 2, abs=found.grid.paths)

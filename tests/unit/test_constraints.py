@@ -7,7 +7,7 @@ import json
 import onnx
 import pytest
 
-from fusepath.cost import ComputeRate, parse_link
+from fusepath.cost import ComputeRate, Counts, parse_link
 from fusepath.errors import FileFormatError, InfeasibleError, InputError
 from fusepath.onnx_io import Model, build_submodel, load_model
 from fusepath.plan import (
@@ -189,7 +189,9 @@ def test_what_is_counted_is_what_the_device_does(squeezenet, setting, tau, grid,
     demand = (
         WholeUsage(squeezenet.graph, setting.convention, cuts[0])
         if grid == (1, 1)
-        else TileUsage(setting, plan.arrangement).choose(plan.cuts)
+        else TileUsage(Counts(setting.graph, setting.convention), plan.arrangement).choose(
+            plan.cuts
+        )
     )
 
     assert work.macs == demand.device_macs

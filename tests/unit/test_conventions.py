@@ -165,8 +165,8 @@ def test_without_halos_the_paths_add_up_to_the_whole(grid):
     whole = costs(CONVENTIONS["no-halo"], Grid(1, 1))
     counts = found.counts[:, None]
 
-    np.testing.assert_allclose((found.device_s * counts).sum(axis=0), whole.device_s[0])
-    np.testing.assert_allclose((found.edge_s * counts).sum(axis=0), whole.edge_s[0])
+    np.testing.assert_allclose((found.device * counts).sum(axis=0), whole.device[0])
+    np.testing.assert_allclose((found.edge * counts).sum(axis=0), whole.edge[0])
     # Bytes of a path are whole, so up to half a byte per path is rounded.
     sent = (found.up_bytes * counts).sum(axis=0)
     assert (abs(sent - whole.up_bytes[0]) <= grid.paths / 2).all()
@@ -180,8 +180,8 @@ def test_shares_cost_no_more_than_halos_and_halos_no_more_than_alignment(grid):
     ]
 
     for less, more in itertools.pairwise(by_kind):
-        assert (less.device_s[less.class_of] <= more.device_s[more.class_of] + 1e-9).all()
-        assert (less.edge_s[less.class_of] <= more.edge_s[more.class_of] + 1e-9).all()
+        assert (less.device[less.class_of] <= more.device[more.class_of] + 1e-9).all()
+        assert (less.edge[less.class_of] <= more.edge[more.class_of] + 1e-9).all()
     assert (by_kind[0].up_bytes <= by_kind[1].up_bytes[: len(by_kind[0].up_bytes)]).all()
 
 

@@ -23,7 +23,7 @@ from fusepath.cost import (
 from fusepath.errors import InfeasibleError, UnsupportedOperatorError
 from fusepath.graph import Kind, ModelGraph, Operator, Tensor, Window, Work, build_graph
 from fusepath.onnx_io import load_model
-from fusepath.plan import Budget, Search, Setting
+from fusepath.plan import Budget, Search, Setting, Timing
 from fusepath.plan.fluid import fluid_bound, fluid_bound_s
 from fusepath.plan.fluid.bound import best_weights_for
 from fusepath.plan.fluid.min_cut import INFINITE, FlowNetwork
@@ -118,7 +118,7 @@ def test_no_tiling_and_no_single_cut_beats_the_bound(setting: Setting, data):
     whole_s = fluid_bound_s(setting, whole_result=True)
 
     assert 0 <= bound_s <= whole_s
-    whole = setting.whole_problem()
+    whole = Timing(setting).whole_problem()
     for cut in range(1, whole.cuts + 1):
         makespan_s = evaluate(whole, (0,), (cut,)).makespan_ns / NS_PER_S
         assert slack(bound_s) <= slack(whole_s) <= makespan_s
@@ -126,7 +126,7 @@ def test_no_tiling_and_no_single_cut_beats_the_bound(setting: Setting, data):
         return
     rows, cols = graph.fused_size(tau, 0), graph.fused_size(tau, 1)
     for grid in {Grid(1, 1), Grid(min(2, rows), min(2, cols)), Grid(min(rows, 5), 1)}:
-        result = exact(setting.problem(tau, grid), meter=Budget(seconds=2).begin())
+        result = exact(Timing(setting).problem(tau, grid), meter=Budget(seconds=2).begin())
         assert result.schedule is not None
         assert slack(whole_s) <= result.schedule.makespan_ns / NS_PER_S
 
@@ -135,7 +135,7 @@ def test_no_tiling_and_no_single_cut_beats_the_bound(setting: Setting, data):
 @given(small_settings())
 def test_no_stream_of_strips_beats_the_bound(setting: Setting):
     try:
-        found = ALGORITHMS["stream"].search(setting, Search())
+        found = ALGORITHMS["stream"].search(Timing(setting), Search())
     except (InfeasibleError, UnsupportedOperatorError):
         return  # nothing can be cut into strips
 
@@ -270,8 +270,8 @@ def test_zoo_plans_stay_above_the_bound(name, rates):
 
     bound_s = fluid_bound_s(setting)
 
-    nfl_ns = ALGORITHMS["nfl"].search(setting, Search()).schedule.makespan_ns
-    stream_ns = ALGORITHMS["stream"].search(setting, Search()).schedule.makespan_ns
+    nfl_ns = ALGORITHMS["nfl"].search(Timing(setting), Search()).schedule.makespan_ns
+    stream_ns = ALGORITHMS["stream"].search(Timing(setting), Search()).schedule.makespan_ns
     assert bound_s <= stream_ns / NS_PER_S
     assert 0.3 * nfl_ns / NS_PER_S < bound_s <= nfl_ns / NS_PER_S
 
@@ -334,10 +334,10 @@ def test_tiles_that_leave_out_what_nothing_reads_are_no_slower_than_the_bound():
         link=Link(up_bytes_per_s=1e3, down_bytes_per_s=1e3, delay_s=0.01),
         convention=msgspec.structs.replace(RUNTIME, regions=Regions.NEEDED),
     )
-    problem = setting.problem(2, Grid(8, 8))
+    problem = Timing(setting).problem(2, Grid(8, 8))
 
     tiles = evaluate(problem, range(64), [3] * 64)
-    whole = evaluate(setting.whole_problem(), (0,), (3,))
+    whole = evaluate(Timing(setting).whole_problem(), (0,), (3,))
 
     assert tiles.makespan_ns < 0.5 * whole.makespan_ns
     assert fluid_bound(setting).binding == "undivided"

@@ -14,10 +14,10 @@ from fusepath.errors import FileFormatError, InfeasibleError, InputError
 from fusepath.onnx_io import Model, load_model
 from fusepath.plan import (
     Setting,
+    Timing,
     check_plan,
     problem_of_plan,
     simulate,
-    strip_problem,
 )
 from fusepath.plan.families.strips.layer import layer_of, makespan_of
 from fusepath.plan.limits.constraints import NO_CONSTRAINTS
@@ -151,7 +151,9 @@ def test_parts_of_the_result_come_back_while_others_are_sent_and_computed():
     problem, cuts = problem_of_plan(setting, plan)
     assert plan.tau == depth
     in_parts = evaluate(problem, range(problem.paths), cuts)
-    one_result = replace(problem, back_ns=None, down_ns=round(setting.down_s(in_parts=False) * 1e9))
+    one_result = replace(
+        problem, back_ns=None, down_ns=round(Timing(setting).down_s(in_parts=False) * 1e9)
+    )
     assert in_parts.makespan_ns / 1e9 == plan.makespan_s
     assert (
         plan.makespan_s < 0.9 * evaluate(one_result, range(problem.paths), cuts).makespan_ns / 1e9
@@ -174,7 +176,7 @@ def test_what_returns_in_parts_is_what_the_edge_server_makes_of_the_result(tiny_
         Segment(start=3, stop=height, cut=graph.depth + 1, strips=((200, 0), (224, height))),
     )
 
-    problem = strip_problem(setting, graph.depth, segments)
+    problem = Timing(setting).strip_problem(graph.depth, segments)
 
     assert problem.back_ns is not None
     row_bytes = 4 * 125 * graph.fused_size(graph.depth, 1)
@@ -183,7 +185,7 @@ def test_what_returns_in_parts_is_what_the_edge_server_makes_of_the_result(tiny_
     assert problem.back_ns[2:].tolist() == [[0], [0]]
 
 
-def test_what_follows_a_strip_is_received_while_it_is_computed(tiny_yolo):
+def test_every_strip_pays_for_receiving_its_own_bytes(tiny_yolo):
     """Of strips of different sizes, so that a strip cannot be taken for another."""
     free = setting_of(tiny_yolo)
     s_per_byte = 1e-6
@@ -194,11 +196,11 @@ def test_what_follows_a_strip_is_received_while_it_is_computed(tiny_yolo):
         Segment(start=0, stop=height, cut=1, strips=((60, 0), (160, 0), (200, 0), (224, height))),
     )
 
-    before, after = (strip_problem(item, graph.depth, segments) for item in (free, costly))
+    before, after = (Timing(item).strip_problem(graph.depth, segments) for item in (free, costly))
 
     sent_bytes = before.link_ns[:, 0] * 1e-9 * free.link.up_bytes_per_s
     assert len(set(sent_bytes.round().tolist())) == len(sent_bytes) == 4
-    expected_s = np.append(sent_bytes[1:], 0) * s_per_byte
+    expected_s = sent_bytes * s_per_byte
     received_s = (after.edge_ns - before.edge_ns)[:, 0] * 1e-9
     assert received_s == pytest.approx(expected_s, abs=1e-8)
     assert np.array_equal(before.device_ns, after.device_ns)

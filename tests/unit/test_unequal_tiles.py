@@ -80,7 +80,7 @@ def test_even_sizes_cost_what_equal_tiles_cost(squeezenet, tau):
         sizes = TileSizes(even_sizes(height, grid.rows), even_sizes(width, grid.cols))
         (equal,) = path_costs(graph, tau, [grid], **MACHINES)
         found = costs.of(sizes)
-        for table in ("device_s", "up_bytes", "edge_s"):
+        for table in ("device", "up_bytes", "edge"):
             np.testing.assert_array_equal(
                 getattr(found, table)[found.class_of], getattr(equal, table)[equal.class_of]
             )

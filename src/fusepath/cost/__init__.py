@@ -11,8 +11,9 @@ from fusepath.cost.convention import (
     described_convention,
     named_convention,
 )
+from fusepath.cost.counts import MACS, Counts
 from fusepath.cost.fit import FitError, fit_error, fixed_part_s
-from fusepath.cost.latency import Charge, LatencyModel
+from fusepath.cost.latency import Charge, Charging, LatencyModel
 from fusepath.cost.layer_table import (
     LayerTable,
     TableLayer,
@@ -20,7 +21,7 @@ from fusepath.cost.layer_table import (
     layer_table,
     load_layer_table,
 )
-from fusepath.cost.link import Link, MessageCosts, parse_link
+from fusepath.cost.link import Link, MessageCosts, MessageTimes, parse_link
 from fusepath.cost.machine import (
     ComputeRate,
     LayerTime,
@@ -39,16 +40,20 @@ from fusepath.cost.operations import (
     tensor_bytes,
 )
 from fusepath.cost.paths import PathCosts, TileCosts, path_costs
-from fusepath.cost.strips import StripCosts, strip_costs
+from fusepath.cost.strips import AlikeMaps, StripCosts, StripPrices, strip_costs, strip_prices
 
 __all__ = [
     "CONVENTIONS",
+    "MACS",
     "RUNTIME",
     "TABLE1",
+    "AlikeMaps",
     "Charge",
+    "Charging",
     "Compression",
     "ComputeRate",
     "Convention",
+    "Counts",
     "Crossing",
     "DescribedConvention",
     "FitError",
@@ -59,9 +64,11 @@ __all__ = [
     "Machine",
     "MachineProfile",
     "MessageCosts",
+    "MessageTimes",
     "PathCosts",
     "Regions",
     "StripCosts",
+    "StripPrices",
     "TableLayer",
     "TableLink",
     "TileCosts",
@@ -85,5 +92,6 @@ __all__ = [
     "quickest",
     "result_bytes",
     "strip_costs",
+    "strip_prices",
     "tensor_bytes",
 ]

@@ -12,14 +12,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """Seconds per position of one map: what a layer costs wherever a tile computes that map."""
+    """Amount per position of one map: what a layer costs wherever a tile computes that map."""
 
     layer: int
     tensor: str
-    seconds: float
+    amount: float
+    """Seconds of a machine; MACs where these are counted."""
 
 
-class LatencyModel(Protocol):
+class Charging(Protocol):
+    """What is charged for pieces of layers: seconds of a machine, or MACs."""
+
+    @property
+    def strip_factor(self) -> float:
+        """By what a row costs more in a strip than in a whole map."""
+
+    def charges(self, graph: ModelGraph, convention: Convention) -> tuple[Charge, ...]:
+        """Costs per position of the maps of the tileable prefix."""
+
+    def piece_s(self, first: int, last: int) -> float:
+        """Seconds that a piece of some layers takes however small it is; 0 for no layers."""
+
+
+class LatencyModel(Charging, Protocol):
     """Seconds of layers, whole and in pieces; layers are 1-based, ranges include both ends.
 
     A piece of a range takes its `Charge` for every position it computes, and `piece_s` on top. A
@@ -30,18 +45,8 @@ class LatencyModel(Protocol):
     def call_overhead_s(self) -> float:
         """Seconds every call of a session takes, whatever it computes."""
 
-    @property
-    def strip_factor(self) -> float:
-        """By what a row costs more in a strip than in a whole map."""
-
-    def charges(self, graph: ModelGraph, convention: Convention) -> tuple[Charge, ...]:
-        """Costs per position of the maps of the tileable prefix."""
-
     def layer_s(self, graph: ModelGraph, index: int, convention: Convention) -> float:
         """Seconds of a whole layer."""
-
-    def piece_s(self, first: int, last: int) -> float:
-        """Seconds that a piece of some layers takes however small it is; 0 for no layers."""
 
     def strip_s(self, first: int, last: int) -> float:
         """Seconds that a strip of some layers takes however thin it is; 0 for no layers."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, overload
 
 import msgspec
 import numpy as np
@@ -71,8 +71,8 @@ class Link(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Seconds that the edge server has to do with a message, be it a piece or a part that it
     returns."""
     receive_s_per_byte: float = 0.0
-    """Seconds that it has to do with every byte that arrives. While it waits for a piece they cost
-    nothing; what they cost is taken from the path that it computes meanwhile."""
+    """Seconds that it has to do with every byte that arrives while it computes: each path is
+    charged for its own bytes, and a single path, for which the edge server waits, for none."""
     up_spread: float = 0.0
     """By what part of itself the time of large messages differed when it was measured."""
     down_spread: float = 0.0
@@ -91,30 +91,46 @@ class Link(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         self,
         sent_bytes: FloatArray | IntArray,
         returned_bytes: FloatArray | IntArray | float = 0.0,
+        *,
+        paths: int = 1,
     ) -> MessageTimes:
         """What it takes to send so much in a message each, computing aside; nothing for nothing.
 
         Args:
             sent_bytes: by path.
             returned_bytes: what the edge server returns for each path in a message of its own.
+            paths: how many paths there are: with more than one, the edge server computes while it
+                receives.
         """
         sends = np.asarray(sent_bytes) > 0
-        messages = sends + (np.asarray(returned_bytes) > 0)
+        messages = sends.astype(np.int64) + (np.asarray(returned_bytes) > 0)
+        receive_s_per_byte = self.receive_s_per_byte if paths > 1 else 0.0
         return MessageTimes(
             device_s=np.where(sends, self.message_device_s, 0.0),
-            link_s=(sent_bytes + np.where(sends, self.message_bytes, 0)) / self.up_bytes_per_s,
-            edge_s=np.where(messages > 0, messages * self.message_edge_s, 0.0),
+            link_s=self.up_s(self.on_wire(sent_bytes)),
+            edge_s=messages * self.message_edge_s + sent_bytes * receive_s_per_byte,
         )
 
-    def receiving_s(self, sent_bytes: FloatArray | IntArray) -> FloatArray:
-        """What receiving takes from every path while the edge server computes it.
+    def on_wire(self, sent_bytes: FloatArray | IntArray) -> FloatArray:
+        """Bytes of messages with what each takes up beside its tensors; nothing for nothing."""
+        sent = np.asarray(sent_bytes, dtype=np.float64)
+        return sent + np.where(sent > 0, self.message_bytes, 0)
 
-        Args:
-            sent_bytes: of all paths in the order in which they are sent: while one is computed, the
-                next one arrives.
-        """
-        following = np.append(sent_bytes[1:], 0)
-        return following * self.receive_s_per_byte
+    @overload
+    def up_s(self, sent_bytes: float) -> float: ...
+    @overload
+    def up_s(self, sent_bytes: FloatArray | IntArray) -> FloatArray: ...
+    def up_s(self, sent_bytes: FloatArray | IntArray | float) -> FloatArray | float:
+        """Seconds that bytes are on their way up, delay and messages aside."""
+        return sent_bytes / self.up_bytes_per_s
+
+    @overload
+    def down_s(self, sent_bytes: float) -> float: ...
+    @overload
+    def down_s(self, sent_bytes: FloatArray | IntArray) -> FloatArray: ...
+    def down_s(self, sent_bytes: FloatArray | IntArray | float) -> FloatArray | float:
+        """Seconds that bytes are on their way down, delay aside."""
+        return sent_bytes / self.down_bytes_per_s
 
     def at(self, up_bytes_per_s: float) -> Link:
         """The link at another rate up; its rate down goes with it, all else stays."""

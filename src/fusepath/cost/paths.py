@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from fusepath.arrays import FloatArray, IntArray
     from fusepath.cost.compression import Compression
-    from fusepath.cost.latency import Charge, LatencyModel
+    from fusepath.cost.latency import Charge, Charging
     from fusepath.graph import ModelGraph
 
 
@@ -50,9 +50,10 @@ class PathCosts:
     """Class of each row of tiles; shape (rows,)."""
     col_class: IntArray
     """Class of each column of tiles; shape (columns,)."""
-    device_s: FloatArray
+    device: FloatArray
+    """Seconds, or what else is charged."""
     up_bytes: IntArray
-    edge_s: FloatArray
+    edge: FloatArray
 
     @property
     def class_of(self) -> IntArray:
@@ -149,8 +150,8 @@ class _Prices:
         cls,
         graph: ModelGraph,
         tau: int,
-        device: LatencyModel,
-        edge: LatencyModel,
+        device: Charging,
+        edge: Charging,
         convention: Convention,
         compression: Mapping[str, Compression],
     ) -> _Prices:
@@ -185,8 +186,8 @@ class _Prices:
     ) -> PathCosts:
         """Costs from the lengths of rows and columns by class, and the class of each of them."""
         (tall, row_class), (wide, col_class) = rows, cols
-        device_weights = np.array([charge.seconds for charge in self.device])
-        edge_weights = np.array([charge.seconds for charge in self.edge])
+        device_weights = np.array([charge.amount for charge in self.device])
+        edge_weights = np.array([charge.amount for charge in self.edge])
         device_s = _areas(tall.device, wide.device, device_weights) + self.device_call_s
         edge_s = _areas(tall.edge, wide.edge, edge_weights) + self.edge_call_s
         encode_s, bytes_sent, decode_s = self.sending
@@ -201,9 +202,9 @@ class _Prices:
             sizes=sizes,
             row_class=row_class,
             col_class=col_class,
-            device_s=device_s,
+            device=device_s,
             up_bytes=_whole(up_bytes),
-            edge_s=edge_s,
+            edge=edge_s,
         )
 
     def lengths(self, fused: Mapping[str, Intervals], axis: int) -> _AxisLengths:
@@ -236,8 +237,8 @@ def path_costs(
     tau: int,
     grids: Sequence[Grid],
     *,
-    device: LatencyModel,
-    edge: LatencyModel,
+    device: Charging,
+    edge: Charging,
     convention: Convention,
     compression: Mapping[str, Compression] = MappingProxyType({}),
 ) -> Iterator[PathCosts]:
@@ -285,8 +286,8 @@ class TileCosts:
         graph: ModelGraph,
         tau: int,
         *,
-        device: LatencyModel,
-        edge: LatencyModel,
+        device: Charging,
+        edge: Charging,
         convention: Convention,
         compression: Mapping[str, Compression] = MappingProxyType({}),
     ) -> None:

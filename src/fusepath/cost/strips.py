@@ -11,15 +11,58 @@ import numpy as np
 
 from fusepath.cost.compression import crossing
 from fusepath.cost.operations import bytes_per_element
+from fusepath.tiling import ready_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from fusepath.arrays import FloatArray, IntArray
     from fusepath.cost.compression import Compression
     from fusepath.cost.convention import Convention
-    from fusepath.cost.latency import Charge, LatencyModel
+    from fusepath.cost.latency import Charge, Charging
+    from fusepath.graph import ModelGraph
     from fusepath.tiling import Mark, StripRows
+
+
+@dataclass(frozen=True, kw_only=True)
+class StripPrices:
+    """What a row of every map of the tileable prefix costs, whatever the fused layer."""
+
+    graph: ModelGraph
+    ready: IntArray
+    """Rows that can be made, by input rows released; shape (kinds of maps, input height + 1)."""
+    kind_of: Mapping[str, int]
+    """Which row of ``ready`` is that of a map; the maps in running order."""
+    per_row: FloatArray
+    """Device seconds, bytes, edge seconds and bytes returned of a row; shape (4, cuts, maps).
+
+    What the device itself has finished, the last cut, does not return.
+    """
+
+    def at(self, rows: StripRows) -> StripCosts:
+        """Costs of strips over one fused layer."""
+        return StripCosts(prices=self, rows=rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlikeMaps:
+    """Maps taken together of which every strip of a segment adds the same rows."""
+
+    members: IntArray
+    """Places of the maps in `StripPrices`, group by group."""
+    groups: IntArray
+    """Where each group begins in ``members``."""
+    ready_kind: IntArray
+    """By group, a row of `StripPrices.ready`."""
+    stops: IntArray
+    """Rows needed, by fused rows done; shape (groups, height + 1)."""
+    begins: IntArray
+    """First new row of a segment, by its first fused row; shape (groups, height)."""
+
+    def total(self, per_map: FloatArray) -> FloatArray:
+        """Sums over maps that are alike, along the last axis."""
+        totals: FloatArray = np.add.reduceat(per_map[..., self.members], self.groups, axis=-1)
+        return totals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,33 +72,84 @@ class StripCosts:
     Rows of all maps are kept as one array, so that costs are a product: for cut ``o`` (1-based),
     ``per_row[:, o − 1] @ rows`` gives device seconds, bytes sent, edge seconds and, where the fused
     layer makes the outputs, bytes returned of some rows of every map. Strips have the full width.
+    Most maps of a network have the rows of a map beside them; `alike` takes these together.
     """
 
+    prices: StripPrices
     rows: StripRows
-    maps: tuple[str, ...]
-    per_row: FloatArray
-    """Device seconds, bytes, edge seconds and perhaps bytes returned of a row, by cut; shape (3 or
-    4, cuts, maps)."""
 
     @cached_property
-    def ready(self) -> IntArray:
-        """Rows that can be made, by input rows released; shape (maps, input height + 1)."""
-        return self._array(self.rows.ready)
+    def maps(self) -> tuple[str, ...]:
+        """All maps that strips make, and the input."""
+        return tuple(name for name in self.prices.kind_of if name in self.rows.stops)
+
+    @property
+    def per_row(self) -> FloatArray:
+        """Device seconds, bytes, edge seconds and perhaps bytes returned of a row.
+
+        By cut; shape (3 or 4, cuts, maps).
+        """
+        return self.prices.per_row[: self._quantities, : self.rows.tau + 1, self._places]
 
     @cached_property
     def stops(self) -> IntArray:
         """Rows needed, by fused rows done; shape (maps, height + 1)."""
-        return self._array(self.rows.stops)
+        return np.stack([self.rows.stops[name] for name in self.maps])
 
-    def begins(self, resume: int) -> IntArray:
-        """First new row of a segment, by its first fused row; shape (maps, height)."""
-        if resume not in self._begins:
-            self._begins[resume] = self._array(self.rows.begins(resume))
-        return self._begins[resume]
+    def of_cut(self, cut: int) -> FloatArray:
+        """What `per_row` counts for one cut, of all maps of the prefix; shape (3 or 4, maps)."""
+        return self.prices.per_row[: self._quantities, cut - 1]
 
     @cached_property
-    def _begins(self) -> dict[int, IntArray]:
+    def loads(self) -> FloatArray:
+        """What the whole prefix costs without halos; shape (3 or 4, cuts)."""
+        needed = np.zeros(len(self.prices.kind_of))
+        needed[self._places] = self.stops[:, -1]
+        loads: FloatArray = self.prices.per_row[: self._quantities, : self.rows.tau + 1] @ needed
+        return loads
+
+    def alike(self, resume: int) -> AlikeMaps:
+        """Maps taken together for a segment that goes on from a layer where the last has ended."""
+        if resume not in self._alike:
+            self._alike[resume] = self._group(self.rows.begins(resume))
+        return self._alike[resume]
+
+    @cached_property
+    def _alike(self) -> dict[int, AlikeMaps]:
         return {}
+
+    @cached_property
+    def _quantities(self) -> int:
+        return 4 if self.rows.makes_outputs else 3
+
+    @cached_property
+    def _places(self) -> IntArray:
+        places = [at for at, name in enumerate(self.prices.kind_of) if name in self.rows.stops]
+        return np.array(places)
+
+    @cached_property
+    def _row_kinds(self) -> list[int]:
+        """By map, a number that is equal where the rows that can be made and are needed are."""
+        kinds: dict[tuple[int, bytes], int] = {}
+        return [
+            kinds.setdefault((self.prices.kind_of[name], stops.tobytes()), len(kinds))
+            for name, stops in zip(self.maps, self.stops, strict=True)
+        ]
+
+    def _group(self, begins: Mapping[str, IntArray]) -> AlikeMaps:
+        packed = {id(rows): rows.tobytes() for rows in begins.values()}  # most are shared
+        groups: dict[tuple[int, bytes], list[int]] = {}
+        for at, (name, kind) in enumerate(zip(self.maps, self._row_kinds, strict=True)):
+            groups.setdefault((kind, packed[id(begins[name])]), []).append(at)
+        examples = [self.maps[members[0]] for members in groups.values()]
+        sizes = [len(members) for members in groups.values()]
+        return AlikeMaps(
+            members=self._places[[at for members in groups.values() for at in members]],
+            groups=np.cumsum([0, *sizes[:-1]]),
+            ready_kind=np.array([self.prices.kind_of[name] for name in examples]),
+            stops=np.stack([self.rows.stops[name] for name in examples]),
+            begins=np.stack([begins[name] for name in examples]),
+        )
 
     def segment(
         self, cut: int, start: int, stop: int, resume: int, marks: Sequence[Mark]
@@ -69,60 +163,83 @@ class StripCosts:
             resume: layer from which the segment goes on where the one before has ended.
             marks: input rows released and fused rows done by each strip.
         """
-        begin = self.begins(resume)[:, start, None]
-        released, done = (list(column) for column in zip(*marks, strict=True))
-        upto = np.maximum(self.ready[:, released], self.stops[:, done])
-        upto = np.minimum(upto, self.stops[:, stop, None])
+        alike = self.alike(resume)
+        begin = alike.begins[:, start, None]
+        released, done = (np.array(column) for column in zip(*marks, strict=True))
+        ready = self.prices.ready[alike.ready_kind[:, None], released]
+        upto = np.maximum(ready, alike.stops[:, done])
+        upto = np.minimum(upto, alike.stops[:, stop, None])
         upto = np.concatenate([begin, np.maximum(upto, begin)], axis=1)
-        costs: FloatArray = self.per_row[:, cut - 1] @ np.diff(upto, axis=1)
+        costs: FloatArray = alike.total(self.of_cut(cut)) @ np.diff(upto, axis=1)
         return costs
 
-    def _array(self, by_map: Mapping[str, IntArray]) -> IntArray:
-        return np.stack([by_map[name] for name in self.maps])
+
+def strip_prices(
+    graph: ModelGraph,
+    *,
+    device: Charging,
+    edge: Charging,
+    convention: Convention,
+    compression: Mapping[str, Compression] = MappingProxyType({}),
+) -> StripPrices:
+    """What rows cost of all maps of a network that strips can make."""
+    depth = graph.tileable_layers
+    ready = ready_rows(graph, depth)
+    place = {name: at for at, name in enumerate(ready)}
+    kinds: dict[bytes, int] = {}
+    kind_of = {name: kinds.setdefault(rows.tobytes(), len(kinds)) for name, rows in ready.items()}
+    by_kind = {kind_of[name]: rows for name, rows in ready.items()}
+    per_row = np.zeros((4, depth + 1, len(place)))
+    _charge(per_row[0], graph, place, device.charges(graph, convention), on_device=True)
+    _charge(per_row[2], graph, place, edge.charges(graph, convention), on_device=False)
+    per_row[0] *= device.strip_factor
+    per_row[2] *= edge.strip_factor
+    for cut in range(1, depth + 2):
+        for name in graph.sent(cut):
+            per_element = crossing(graph, name, convention, compression)
+            per_row[:3, cut - 1, place[name]] += _row_elements(graph, name) * np.array(per_element)
+    if depth == graph.depth:
+        for name in graph.outputs:
+            size = bytes_per_element(graph, name, convention)
+            per_row[3, :depth, place[name]] = _row_elements(graph, name) * size
+    return StripPrices(
+        graph=graph,
+        ready=np.stack([by_kind[kind] for kind in range(len(kinds))]),
+        kind_of=kind_of,
+        per_row=per_row,
+    )
 
 
 def strip_costs(
     rows: StripRows,
     *,
-    device: LatencyModel,
-    edge: LatencyModel,
+    device: Charging,
+    edge: Charging,
     convention: Convention,
     compression: Mapping[str, Compression] = MappingProxyType({}),
 ) -> StripCosts:
-    """Costs of strips over the fused layer of ``rows``."""
-    graph, tau = rows.graph, rows.tau
-    maps = tuple(name for name in rows.ready if name in rows.stops)
-    place = {name: at for at, name in enumerate(maps)}
-    per_row = np.zeros((4 if rows.makes_outputs else 3, tau + 1, len(maps)))
-    _charge(per_row[0], rows, place, device.charges(graph, convention), on_device=True)
-    _charge(per_row[2], rows, place, edge.charges(graph, convention), on_device=False)
-    per_row[0] *= device.strip_factor
-    per_row[2] *= edge.strip_factor
-    for cut in range(1, tau + 2):
-        for name in graph.sent(cut):
-            elements = graph.tensors[name].channels * graph.tensors[name].size(1)
-            per_element = crossing(graph, name, convention, compression)
-            per_row[:3, cut - 1, place[name]] += elements * np.array(per_element)
-    if rows.makes_outputs:
-        for name in graph.outputs:
-            elements = graph.tensors[name].channels * graph.tensors[name].size(1)
-            # What the device itself has finished, the last cut, does not return.
-            per_row[3, :tau, place[name]] = elements * bytes_per_element(graph, name, convention)
-    return StripCosts(rows=rows, maps=maps, per_row=per_row)
+    """Costs of strips over the fused layer of ``rows`` alone."""
+    prices = strip_prices(
+        rows.graph, device=device, edge=edge, convention=convention, compression=compression
+    )
+    return prices.at(rows)
+
+
+def _row_elements(graph: ModelGraph, name: str) -> int:
+    tensor = graph.tensors[name]
+    return tensor.channels * tensor.size(1)
 
 
 def _charge(
-    per_row_s: FloatArray,
-    rows: StripRows,
+    per_row: FloatArray,
+    graph: ModelGraph,
     place: Mapping[str, int],
-    charges: Sequence[Charge],
+    charges: Iterable[Charge],
     *,
     on_device: bool,
 ) -> None:
-    """Add seconds per row: layers before the cut run on the device, the others on the edge."""
+    """Add what a row is charged: on the device in layers before the cut, in others on the edge."""
     for charge in charges:
-        if charge.layer > rows.tau:
-            continue
-        seconds = charge.seconds * rows.graph.tensors[charge.tensor].size(1)
+        amount = charge.amount * graph.tensors[charge.tensor].size(1)
         cuts = slice(charge.layer, None) if on_device else slice(None, charge.layer)
-        per_row_s[cuts, place[charge.tensor]] += seconds
+        per_row[cuts, place[charge.tensor]] += amount

@@ -50,6 +50,11 @@ class Window:
         """Input elements from the first to the last tap, both counted."""
         return (self.kernel - 1) * self.dilation + 1
 
+    @property
+    def is_point(self) -> bool:
+        """Whether an output reads its own position and no other, as in a 1×1 convolution."""
+        return self.kernel == self.stride == 1 and self.pad_begin == self.pad_end == 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:

@@ -5,7 +5,6 @@ from fusepath.plan.book.search import make_book
 from fusepath.plan.candidate import Candidate
 from fusepath.plan.comparison import ComparedPlan, compare_plans
 from fusepath.plan.families.single_cut import best_single_cut, problem_of_table
-from fusepath.plan.families.strips import strip_problem
 from fusepath.plan.families.tiles import search_plainly
 from fusepath.plan.fluid import FluidBound, fluid_bound, fluid_bound_s
 from fusepath.plan.limits.check import limit_violations
@@ -13,16 +12,16 @@ from fusepath.plan.limits.constraints import NO_CONSTRAINTS, Constraints
 from fusepath.plan.origin import Origin
 from fusepath.plan.plan import Plan, Prediction, Provenance
 from fusepath.plan.plan_file import load_plan, plan_document, save_plan
-from fusepath.plan.planner import ALGORITHMS, make_plan
+from fusepath.plan.planner import ALGORITHMS, make_plan, plan_with
 from fusepath.plan.recalibrated import recalibrated
 from fusepath.plan.recipe import InputFormat, ModelReference, Recipe
 from fusepath.plan.request import DEFAULT_REQUEST, PlanRequest
 from fusepath.plan.result import PlanResult
 from fusepath.plan.search import Search
-from fusepath.plan.setting import Setting, Tiled
+from fusepath.plan.setting import Setting
 from fusepath.plan.shortlist import shortlist
 from fusepath.plan.simulation import simulate
-from fusepath.plan.timing import predict, problem_of, problem_of_plan
+from fusepath.plan.timing import Prices, Tiled, Timing, predict, problem_of, problem_of_plan
 from fusepath.plan.totals import PlanTotals, totals_of
 from fusepath.plan.verify import check_plan, check_recipe
 from fusepath.schedule.budget import Budget
@@ -47,11 +46,13 @@ __all__ = [
     "PlanTotals",
     "PlannedRate",
     "Prediction",
+    "Prices",
     "Provenance",
     "Recipe",
     "Search",
     "Setting",
     "Tiled",
+    "Timing",
     "best_single_cut",
     "check_plan",
     "check_recipe",
@@ -64,6 +65,7 @@ __all__ = [
     "make_book",
     "make_plan",
     "plan_document",
+    "plan_with",
     "predict",
     "problem_of",
     "problem_of_plan",
@@ -74,6 +76,5 @@ __all__ = [
     "search_plainly",
     "shortlist",
     "simulate",
-    "strip_problem",
     "totals_of",
 ]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from fusepath.plan.search import Search
-    from fusepath.plan.setting import Setting
+    from fusepath.plan.timing import Timing
 
 _SIZES_EVALUATIONS = 30_000
 """Strips are mostly better than tiles of any sizes, so ``auto`` does not look long for those."""
@@ -32,7 +32,7 @@ _TO_STRIPS = 0.7
 """Share of the budget for strips where no single cut keeps to the constraints, and tiles may."""
 
 
-def search_auto(setting: Setting, search: Search) -> Candidate:
+def search_auto(timing: Timing, search: Search) -> Candidate:
     """The best of all families within a budget: never worse than the best single cut.
 
     Where no single cut keeps to the constraints, the others are tried until one does.
@@ -44,10 +44,10 @@ def search_auto(setting: Setting, search: Search) -> Candidate:
         InfeasibleError: nothing was found that keeps to the constraints.
         UndecidedError: the budget ended before anything was found.
     """
-    return _Families(setting, search).best
+    return _Families(timing, search).best
 
 
-def search_shortlist(setting: Setting, search: Search) -> Candidate:
+def search_shortlist(timing: Timing, search: Search) -> Candidate:
     """What `search_auto` finds, then the best single cut, both ends and MW's equal tiles.
 
     These others need not be the next best.
@@ -57,12 +57,12 @@ def search_shortlist(setting: Setting, search: Search) -> Candidate:
         InfeasibleError: nothing was found that keeps to the constraints.
         UndecidedError: the budget ended before anything was found.
     """
-    families = _Families(setting, search)
+    families = _Families(timing, search)
     best = families.best
     beside: list[Candidate] = []
     if families.single_cuts is not None:
         nfl, *later = families.single_cuts.all
-        ends = ((setting.graph.depth + 1,), (1,))
+        ends = ((timing.setting.graph.depth + 1,), (1,))
         beside += [nfl, *(item for item in later if item.cuts in ends)]
     if families.equal_tiles is not None and families.equal_tiles.arrangement.paths <= MAX_PATHS:
         beside.append(replace(families.equal_tiles, others=()))
@@ -75,10 +75,10 @@ class _Families:
     None stands for a family in which nothing was found.
     """
 
-    def __init__(self, setting: Setting, search: Search) -> None:
+    def __init__(self, timing: Timing, search: Search) -> None:
         if search.request.grid is not None or search.request.tau is not None:
             raise InputError("auto chooses for itself: leave out grid and tau")
-        self._setting, self._search = setting, search
+        self._timing, self._search = timing, search
         self._found: list[Candidate] = []
         self._reasons: list[NoPlanError] = []
 
@@ -90,7 +90,7 @@ class _Families:
     @cached_property
     def best(self) -> Candidate:
         """The best plans of all families that there is time for."""
-        bound_ns = fluid_bound_ns(self._setting, self._search.meter)
+        bound_ns = fluid_bound_ns(self._timing.setting, self._search.meter)
         for _ in self._in_turn():
             proven = any(found.schedule.makespan_ns <= bound_ns for found in self._found)
             late = self._search.meter.is_over
@@ -109,7 +109,7 @@ class _Families:
     @cached_property
     def single_cuts(self) -> Candidate | None:
         """All of them, best first."""
-        every = self._search.asking(top=self._setting.graph.depth + 1)
+        every = self._search.asking(top=self._timing.setting.graph.depth + 1)
         return self._searched(no_fused_layers, every)
 
     @cached_property
@@ -135,10 +135,10 @@ class _Families:
         return self._searched(improve, self._search.within(meter))
 
     def _searched(
-        self, family: Callable[[Setting, Search], Candidate], search: Search
+        self, family: Callable[[Timing, Search], Candidate], search: Search
     ) -> Candidate | None:
         try:
-            found = family(self._setting, search)
+            found = family(self._timing, search)
         except UnsupportedOperatorError:
             return None  # a network that cannot be tiled at all still has its single cut
         except NoPlanError as error:

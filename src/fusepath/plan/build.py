@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from fusepath.plan.candidate import Candidate
     from fusepath.plan.origin import Origin
     from fusepath.plan.search import Search
-    from fusepath.plan.setting import Setting
+    from fusepath.plan.timing import Timing
 
 
-def build_plan(setting: Setting, found: Candidate, search: Search, origin: Origin) -> Plan:
+def build_plan(timing: Timing, found: Candidate, search: Search, origin: Origin) -> Plan:
     """A plan with the prediction it was chosen by.
 
     Raises:
@@ -29,8 +29,9 @@ def build_plan(setting: Setting, found: Candidate, search: Search, origin: Origi
             f"the best plan has {found.arrangement.paths} paths, but machines take at most "
             f"{MAX_PATHS}; use a smaller grid"
         )
+    setting = timing.setting
     graph = setting.graph
-    totals = totals_of(setting, found)
+    totals = totals_of(timing, found)
     crossing = sorted({name for cut in found.cuts for name in graph.sent(cut)})
     compression = {n: setting.compression[n] for n in crossing if n in setting.compression}
     return Plan(

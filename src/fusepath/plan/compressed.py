@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from fusepath.cost import quickest
-
-if TYPE_CHECKING:
-    from fusepath.plan.setting import Setting
+from fusepath.plan.timing import Timing
 
 AUTO, OFF = "auto", "off"
 
 
-def variants(setting: Setting, codecs: str) -> list[Setting]:
-    """The setting without any codec, and, where codecs help, one with them.
+def variants(timing: Timing, codecs: str) -> list[Timing]:
+    """A setting without any codec, and, where codecs help, one with them.
 
     For each tensor the codec is taken that brings it over soonest on this link. That is no proof
     that the machine which encodes has the time, so plans should be made for both.
@@ -22,15 +19,18 @@ def variants(setting: Setting, codecs: str) -> list[Setting]:
     A setting for which codecs have been chosen already is planned as it is.
 
     Args:
-        setting: network, machines and link, and the codecs that may be chosen.
+        timing: of network, machines and link, and the codecs that may be chosen.
         codecs: ``auto`` for all of them, ``off`` for none, or the name of one.
     """
+    setting = timing.setting
     if setting.compression:
-        return [setting]
+        return [timing]
     offered = {
         tensor: [item for item in several if codecs in (AUTO, item.codec)]
         for tensor, several in setting.offered.items()
         if codecs != OFF
     }
     chosen = quickest(offered, up_bytes_per_s=setting.link.up_bytes_per_s)
-    return [setting, replace(setting, compression=chosen)] if chosen else [setting]
+    if not chosen:
+        return [timing]
+    return [timing, Timing(replace(setting, compression=chosen))]

@@ -24,6 +24,7 @@ from fusepath.plan.origin import UNKNOWN
 from fusepath.plan.request import DEFAULT_REQUEST
 from fusepath.plan.result import PlanResult, nothing_found
 from fusepath.plan.search import Search
+from fusepath.plan.timing import Timing
 from fusepath.schedule.budget import Budget
 from fusepath.schedule.result import Status
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from fusepath.plan.setting import Setting
     from fusepath.schedule.budget import Meter
 
-    Find = Callable[[Setting, Search], Candidate]
+    Find = Callable[[Timing, Search], Candidate]
 
 _UNLIMITED = Budget()
 
@@ -94,8 +95,15 @@ def make_plan(
         GeometryError: ``tau`` or ``grid`` do not fit the network.
         UnsupportedOperatorError: ``tau`` lies behind an operator that needs whole maps.
     """
+    return plan_with(Timing(setting), request, origin)
+
+
+def plan_with(
+    timing: Timing, request: PlanRequest = DEFAULT_REQUEST, origin: Origin = UNKNOWN
+) -> PlanResult:
+    """`make_plan` for a setting whose prices other settings share, as those at other links do."""
     check(request)
-    return answer(setting, request, origin, ALGORITHMS[request.algorithm].search)
+    return answer(timing, request, origin, ALGORITHMS[request.algorithm].search)
 
 
 def check(request: PlanRequest) -> None:
@@ -116,25 +124,25 @@ def check(request: PlanRequest) -> None:
 
 
 def answer(
-    setting: Setting, request: PlanRequest, origin: Origin, find: Find, *, most: int | None = None
+    timing: Timing, request: PlanRequest, origin: Origin, find: Find, *, most: int | None = None
 ) -> PlanResult:
     """All that a search finds, as plans of a request.
 
     Args:
-        setting: network, machines, link and convention.
+        timing: of network, machines, link and convention.
         request: has been checked.
         origin: what is written into the plans besides.
         find: the search.
         most: how many plans are kept; as many as the request wants without.
     """
-    request.constraints.check(setting.graph)
-    settings = variants(setting, request.codecs)
+    request.constraints.check(timing.setting.graph)
+    timings = variants(timing, request.codecs)
     budget = usual_budget(request) if request.budget is None else request.budget
     meter = Budget(seconds=budget.seconds).begin()
     plans: list[Plan] = []
     errors: list[NoPlanError] = []
-    for place, variant in enumerate(settings):
-        share = 1 / (len(settings) - place)
+    for place, variant in enumerate(timings):
+        share = 1 / (len(timings) - place)
         search = Search(request, meter.part(evaluations=budget.evaluations, share=share))
         try:
             plans += _plans(variant, search, origin, find, meter)
@@ -155,11 +163,9 @@ def answer(
     )
 
 
-def _plans(
-    setting: Setting, search: Search, origin: Origin, find: Find, clock: Meter
-) -> list[Plan]:
-    """What a search finds in one setting; ``clock`` says when not even a bound is waited for."""
-    found = find(setting, search)
+def _plans(timing: Timing, search: Search, origin: Origin, find: Find, clock: Meter) -> list[Plan]:
+    """What a search finds; ``clock`` says when not even a bound is waited for."""
+    found = find(timing, search)
     if found.lower_bound_ns == 0:  # where nothing else is known, what holds for all plans does
-        found = found.rated(fluid_bound_ns(setting, clock), found.evaluated)
-    return [build_plan(setting, item, search, origin) for item in found.all]
+        found = found.rated(fluid_bound_ns(timing.setting, clock), found.evaluated)
+    return [build_plan(timing, item, search, origin) for item in found.all]

@@ -9,6 +9,7 @@ from fusepath.plan.auto import search_shortlist
 from fusepath.plan.origin import UNKNOWN
 from fusepath.plan.planner import ALGORITHMS, answer, check
 from fusepath.plan.request import DEFAULT_REQUEST
+from fusepath.plan.timing import Timing
 
 if TYPE_CHECKING:
     from fusepath.plan.origin import Origin
@@ -39,7 +40,7 @@ def shortlist(
     find = ALGORITHMS[request.algorithm].search
     if request.algorithm == "auto":
         find = search_shortlist
-    result = answer(setting, request, origin, find, most=sys.maxsize)
+    result = answer(Timing(setting), request, origin, find, most=sys.maxsize)
     limit_s = result.best.makespan_s * _WORTH_A_REHEARSAL
     different: dict[str, Plan] = {}
     for plan in result.plans:

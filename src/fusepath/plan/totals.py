@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fusepath.cost import Compression, Convention
     from fusepath.graph import ModelGraph
     from fusepath.plan.candidate import Candidate
-    from fusepath.plan.setting import Setting
+    from fusepath.plan.timing import Timing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +29,9 @@ class PlanTotals:
     up_bytes: int
 
 
-def totals_of(setting: Setting, found: Candidate) -> PlanTotals:
+def totals_of(timing: Timing, found: Candidate) -> PlanTotals:
     """Count the MACs on both machines and the bytes sent up."""
+    setting, prices = timing.setting, timing.prices
     graph, cuts, arrangement = setting.graph, found.cuts, found.arrangement
     if isinstance(arrangement, Strips):
         return strip_totals(graph, arrangement, setting.convention, compression=setting.compression)
@@ -40,16 +41,16 @@ def totals_of(setting: Setting, found: Candidate) -> PlanTotals:
         return PlanTotals(
             device_macs=sum(macs[: cut - 1]),
             edge_macs=sum(macs[cut - 1 :]),
-            up_bytes=round(setting.crossing(cut).sent_bytes),
+            up_bytes=round(prices.crossing(cut).sent_bytes),
         )
     which = (arrangement.tau, arrangement.grid, arrangement.sizes)
-    costs = setting.counting.costs(*which)
-    sending = setting.costs(*which) if setting.compression else costs
+    costs = prices.counts.tiles(*which)
+    sending = prices.costs(*which) if setting.compression else costs
     chosen = (costs.class_of, np.array(cuts) - 1)
     tail = sum(layer_macs(graph, index) for index in range(arrangement.tau + 1, graph.depth + 1))
     return PlanTotals(
-        device_macs=round(costs.device_s[chosen].sum()),
-        edge_macs=round(costs.edge_s[chosen].sum()) + tail,
+        device_macs=round(costs.device[chosen].sum()),
+        edge_macs=round(costs.edge[chosen].sum()) + tail,
         up_bytes=int(sending.up_bytes[sending.class_of, np.array(cuts) - 1].sum()),
     )
 

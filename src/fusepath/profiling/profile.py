@@ -225,7 +225,7 @@ def _tiles(model: Model, profile: MachineProfile, settings: Settings) -> Iterato
             model, HELD_OUT_GRIDS, first, last, threads=settings.threads
         ):
             moving_s = sum(
-                charge.seconds * regions[charge.tensor].area
+                charge.amount * regions[charge.tensor].area
                 for charge in charges
                 if first <= charge.layer <= last
             )

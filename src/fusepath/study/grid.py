@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from fusepath.cost import ComputeRate, Convention, Link, cut_bytes, layer_ops, named_convention
 from fusepath.errors import VerificationError
 from fusepath.onnx_io import load_model
-from fusepath.plan import ALGORITHMS, PlanRequest, Search, Setting, problem_of
+from fusepath.plan import ALGORITHMS, PlanRequest, Search, Setting, Timing
 from fusepath.schedule import play, violations
 from fusepath.study.link_bound import shared_link_bound_ns
 from fusepath.study.published import published
@@ -189,19 +189,20 @@ def run_task(task: Task) -> list[Record]:
     """Plan at every rate of a task; the geometry is worked out once for all of them."""
     graph = graph_of(task.network.source)
     scale = ops_scale(task, graph) if task.granted else 1.0
-    base = Setting(
+    setting = Setting(
         graph=graph,
         device=ComputeRate(task.device_ops_per_s / scale),
         edge=ComputeRate(task.edge_ops_per_s / scale),
         link=_link(task.rates_mb_per_s[0]),
         convention=task.convention,
     )
+    base = Timing(setting)
     records = []
     last: dict[str, Result] = {}
     for rate in task.rates_mb_per_s:
         started_s = time.perf_counter()
-        setting = base.at(_link(rate))
-        results = tuple(_result(name, setting, last.get(name)) for name in _SEARCHES)
+        timing = base.at(_link(rate))
+        results = tuple(_result(name, timing, last.get(name)) for name in _SEARCHES)
         last = {result.algorithm: result for result in results}
         _check_order(task, rate, last)
         records.append(
@@ -267,16 +268,16 @@ def _link(rate_mb_per_s: float) -> Link:
     return Link(up_bytes_per_s=rate, down_bytes_per_s=rate)
 
 
-def _result(name: str, setting: Setting, last: Result | None) -> Result:
+def _result(name: str, timing: Timing, last: Result | None) -> Result:
     """Plan with one algorithm; what was best at the last rate is tried first."""
     search = Search(_SEARCHES[name])
     algorithm = ALGORITHMS[search.request.algorithm]
     if name == LAST_TAU:
-        search = search.asking(tau=setting.graph.tileable_layers)
+        search = search.asking(tau=timing.setting.graph.tileable_layers)
     if last is not None and algorithm.tiles:
         search = replace(search, first=(last.tau, Grid(*last.grid)))
-    found = algorithm.search(setting, search)
-    _check(name, setting, found)
+    found = algorithm.search(timing, search)
+    _check(name, timing, found)
     return Result(
         algorithm=name,
         makespan_ns=found.schedule.makespan_ns,
@@ -287,9 +288,10 @@ def _result(name: str, setting: Setting, last: Result | None) -> Result:
     )
 
 
-def _check(name: str, setting: Setting, found: Candidate) -> None:
+def _check(name: str, timing: Timing, found: Candidate) -> None:
     """Hold a plan against the rules, and against an engine that shares no code with planning."""
-    problem = problem_of(setting, found.arrangement)
+    setting = timing.setting
+    problem = timing.problem_of(found.arrangement)
     wrong = violations(problem, found.schedule)
     if not wrong and problem.paths <= _REPLAYED_PATHS:
         end_s = play(problem, found.schedule.order, found.schedule.cuts).end_s

@@ -11,7 +11,15 @@ import msgspec
 
 from fusepath.cost import RUNTIME, ComputeRate, Convention, Link, Machine
 from fusepath.errors import InputError, VerificationError
-from fusepath.plan import Budget, ModelReference, Plan, PlanRequest, Setting, make_plan
+from fusepath.plan import (
+    Budget,
+    ModelReference,
+    Plan,
+    PlanRequest,
+    Setting,
+    Timing,
+    plan_with,
+)
 from fusepath.study.gain_map import Cell, Family, GainMap
 from fusepath.study.grid import cores, process_pool
 from fusepath.study.store import Lines, versions
@@ -128,16 +136,18 @@ def map_cells(task: MapSpec) -> list[Cell]:
     """The cells of a task, which has one device."""
     (device_ops_per_s,) = task.device_ops_per_s
     base = task.setting(device_ops_per_s)
+    timing = Timing(base)
     return [
-        map_cell(base.at(_link(rate)), device_ops_per_s, task.budget)
+        map_cell(timing.at(_link(rate)), device_ops_per_s, task.budget)
         for rate in task.link_bytes_per_s
     ]
 
 
-def map_cell(setting: Setting, device_ops_per_s: float, budget: Budget | None = None) -> Cell:
+def map_cell(timing: Timing, device_ops_per_s: float, budget: Budget | None = None) -> Cell:
     """One device on one link."""
+    setting = timing.setting
     plans = {
-        name: make_plan(setting, PlanRequest(algorithm=name, budget=budget)).best
+        name: plan_with(timing, PlanRequest(algorithm=name, budget=budget)).best
         for name in ("device-only", "full-offload", "nfl", "auto")
     }
     times = {name: plan.makespan_s for name, plan in plans.items()}

@@ -23,6 +23,7 @@ from fusepath.tiling.strips import (
     StripRows,
     StripStep,
     StripTiling,
+    ready_rows,
     resume_layers,
 )
 from fusepath.tiling.tiling import Grid, Tiling, check_tileable, whole
@@ -60,6 +61,7 @@ __all__ = [
     "layout",
     "needed_regions",
     "reach",
+    "ready_rows",
     "resume_layers",
     "scaled_intervals",
     "strip_tiling",

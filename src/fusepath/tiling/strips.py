@@ -24,8 +24,7 @@ import numpy as np
 
 from fusepath.errors import GeometryError
 from fusepath.graph import Kind
-from fusepath.tiling.interval import Box, Interval, Intervals
-from fusepath.tiling.reach import needed_regions
+from fusepath.tiling.interval import Box, Interval
 from fusepath.tiling.tiling import check_tileable
 
 if TYPE_CHECKING:
@@ -75,30 +74,29 @@ class StripRows:
     @cached_property
     def ready(self) -> Mapping[str, IntArray]:
         """Rows of each map that can be made, by rows of the input released ``0 … input height``."""
-        graph = self.graph
-        released = np.arange(graph.input.size(0) + 1, dtype=np.int64)
-        ready: dict[str, IntArray] = {graph.input.name: released}
-        for op in graph.operators(1, self.tau):
-            rows = np.minimum.reduce([ready[name] for name in op.inputs])
-            if op.kind is Kind.WINDOW:
-                window, size = op.rows, graph.tensors[op.inputs[0]].size(0)
-                height = graph.tensors[op.outputs[0]].size(0)
-                made = (rows + window.pad_begin - window.extent) // window.stride + 1
-                rows = np.where(rows == size, height, np.clip(made, 0, height))
-                rows[0] = 0  # with no row at all there is nothing to pad
-            for out in op.outputs:
-                ready[out] = rows
-        return ready
+        return ready_rows(self.graph, self.tau)
 
     @cached_property
     def stops(self) -> Mapping[str, IntArray]:
         """Row after the last one needed, by fused rows done ``0 … height`` (0 for none)."""
-        done = np.arange(1, self.height + 1, dtype=np.int64)
-        regions = self._needed(Intervals(np.zeros_like(done), done))
-        return {
-            name: np.concatenate([np.zeros(1, dtype=np.int64), part.stop])
-            for name, part in regions.items()
-        }
+        graph = self.graph
+        done = np.arange(self.height + 1, dtype=np.int64)
+        stops = dict.fromkeys(graph.frontier(self.tau), done)
+        for op in reversed(graph.operators(1, self.tau)):
+            wanted = [stops[out] for out in op.outputs if out in stops]
+            if not wanted:
+                continue
+            stop = _reduce(np.maximum, wanted)
+            for out in op.outputs:
+                stops[out] = stop
+            for name in op.inputs:
+                row = stop
+                if _shifts_rows(op):
+                    row = (stop - 1) * op.rows.stride - op.rows.pad_begin + op.rows.extent
+                    row = np.minimum(np.maximum(row, 1), graph.tensors[name].size(0))
+                    row[0] = 0
+                stops[name] = _reduce(np.maximum, [row, stops[name]]) if name in stops else row
+        return stops
 
     def begins(self, resume: int) -> Mapping[str, IntArray]:
         """First new row of each map for a segment that begins at fused row ``0 … height − 1``.
@@ -127,28 +125,54 @@ class StripRows:
             made = [begins[out] for out in op.outputs if out in begins]
             if not made:
                 continue
-            begin = np.minimum.reduce(made)
+            begin = _reduce(np.minimum, made)
             for out in op.outputs:
                 begins[out] = begin
-            through = begin >= stops[op.outputs[0]][-1]
+            last = stops[op.outputs[0]][-1]
             for name in op.inputs:
                 row = begin
-                if op.kind is Kind.WINDOW:
-                    row = np.maximum(begin * op.rows.stride - op.rows.pad_begin, 0)
-                row = np.where(through, stops[name][-1], np.minimum(row, stops[name][-1]))
-                begins[name] = np.minimum(row, begins[name]) if name in begins else row
+                shifts = _shifts_rows(op)
+                if shifts or stops[name][-1] != last:
+                    if shifts:
+                        row = np.maximum(begin * op.rows.stride - op.rows.pad_begin, 0)
+                    row = np.minimum(row, stops[name][-1])
+                    row[begin >= last] = stops[name][-1]
+                begins[name] = _reduce(np.minimum, [row, begins[name]]) if name in begins else row
         for op in graph.operators(resume, self.tau):
             for name in op.outputs:
                 begins[name] = stops[name][:-1]
         return begins
 
-    def _needed(self, fused: Intervals) -> dict[str, Intervals]:
-        return needed_regions(
-            self.graph,
-            self.tau,
-            dict.fromkeys(self.graph.frontier(self.tau), fused),
-            axis=0,
-        )
+
+def ready_rows(graph: ModelGraph, last: int) -> dict[str, IntArray]:
+    """Rows of each map of layers ``1 … last`` that can be made, by rows of the input released."""
+    released = np.arange(graph.input.size(0) + 1, dtype=np.int64)
+    ready: dict[str, IntArray] = {graph.input.name: released}
+    for op in graph.operators(1, last):
+        rows = _reduce(np.minimum, [ready[name] for name in op.inputs])
+        if _shifts_rows(op):
+            window, size = op.rows, graph.tensors[op.inputs[0]].size(0)
+            height = graph.tensors[op.outputs[0]].size(0)
+            made = (rows + window.pad_begin - window.extent) // window.stride + 1
+            rows = np.where(rows == size, height, np.clip(made, 0, height))
+            rows[0] = 0  # with no row at all there is nothing to pad
+        for out in op.outputs:
+            ready[out] = rows
+    return ready
+
+
+def _shifts_rows(op: Operator) -> bool:
+    """Whether the rows that an operator makes have other numbers than those that it reads."""
+    return op.kind is Kind.WINDOW and not op.rows.is_point
+
+
+def _reduce(pick: np.ufunc, several: Sequence[IntArray]) -> IntArray:
+    """The least (largest) of each; the very array where all are one, as in most of a network."""
+    first, *others = several
+    for other in others:
+        if other is not first:
+            first = pick(first, other)
+    return first
 
 
 def _check_window(graph: ModelGraph, op: Operator) -> None:

@@ -18,8 +18,9 @@ from fusepath.plan.book.rate_curve import crossing, follows_lines, rate_curve
 from fusepath.plan.book.steps import steps_of
 from fusepath.plan.fluid import fluid_bound_s
 from fusepath.plan.origin import UNKNOWN
-from fusepath.plan.planner import make_plan
+from fusepath.plan.planner import plan_with
 from fusepath.plan.request import DEFAULT_REQUEST, PlanRequest
+from fusepath.plan.timing import Timing
 from fusepath.schedule.budget import Budget
 from fusepath.schedule.problem import NS_PER_S
 from fusepath.units import format_bytes_per_s
@@ -157,6 +158,9 @@ class _Shelf:
     single_cuts: list[int] = field(default_factory=list)
     """Places of the plans of NFL."""
 
+    def __post_init__(self) -> None:
+        self.timing = Timing(self.setting)
+
     def link_at(self, rate: float) -> Link:
         """The link at a rate up, bytes per second."""
         return self.setting.link.at(rate)
@@ -165,7 +169,8 @@ class _Shelf:
         """Plan a rate, and keep the plan unless it is a probe; what it gains, relative."""
         if self.progress is not None:
             self.progress(len(self.planned), self.most, format_bytes_per_s(rate))
-        plan = make_plan(self.setting.at(self.link_at(rate)), self.request, self.origin).best
+        timing = self.timing.at(self.link_at(rate))
+        plan = plan_with(timing, self.request, self.origin).best
         known_s = min(float(item.curve.at(np.array(1 / rate))) for item in self.kept)
         self.planned.append(
             PlannedRate(up_bytes_per_s=rate, makespan_s=plan.makespan_s, probe=probe)
@@ -176,7 +181,7 @@ class _Shelf:
 
     def _keep(self, plan: Plan) -> int:
         """The place of a plan, which is a new one unless it is known."""
-        steps = steps_of(self.setting, plan)
+        steps = steps_of(self.timing, plan)
         curve = rate_curve(
             lambda rate: steps.schedule(plan.order, self.link_at(rate), plan.convention),
             steps,
@@ -208,7 +213,7 @@ class _Shelf:
 
     def _single_cut(self, rate: float) -> int:
         nfl = PlanRequest(algorithm="nfl", constraints=self.request.constraints, codecs="off")
-        return self._keep(make_plan(self.setting.at(self.link_at(rate)), nfl, self.origin).best)
+        return self._keep(plan_with(self.timing.at(self.link_at(rate)), nfl, self.origin).best)
 
     def _line(self, place: int) -> Line:
         (line,) = self.kept[place].curve.lines

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from fusepath.plan.timing import problem_of_plan
+from fusepath.cost import result_bytes
 from fusepath.schedule.problem import NS_PER_S, Problem, nanoseconds, ns
 from fusepath.schedule.schedule import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fusepath.arrays import FloatArray
     from fusepath.cost import Convention, Link
     from fusepath.plan.plan import Plan
-    from fusepath.plan.setting import Setting
+    from fusepath.plan.timing import Timing
     from fusepath.schedule.schedule import Schedule
 
 
@@ -53,12 +54,11 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def problem(self, link: Link, convention: Convention) -> Problem:
         """The scheduling problem on a link: a class per path, which has one cut."""
-        sent_s = np.array(self.sent_bytes) / link.up_bytes_per_s
-        down_s = self.result_bytes / link.down_bytes_per_s + link.delay_s
+        sent_s = link.up_s(np.array(self.sent_bytes))
+        down_s = link.down_s(self.result_bytes) + link.delay_s
         back_ns = None
         if self.back_bytes is not None and convention.counts_result:
-            back_s = np.array(self.back_bytes) / link.down_bytes_per_s
-            back_ns = nanoseconds(back_s)[:, None]
+            back_ns = nanoseconds(link.down_s(np.array(self.back_bytes)))[:, None]
         return Problem(
             class_of=tuple(range(len(self.device_ns))),
             device_ns=np.array(self.device_ns)[:, None],
@@ -79,23 +79,23 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return evaluate(self.problem(link, convention), [path - 1 for path in order], cuts)
 
 
-def steps_of(setting: Setting, plan: Plan) -> Steps:
-    """What the paths of a plan take on the machines of a setting, whatever its link."""
-    # On this link a transmission takes as many nanoseconds as it has bytes.
-    byte_per_ns = msgspec.structs.replace(
-        setting.link,
-        up_bytes_per_s=float(NS_PER_S),
-        down_bytes_per_s=float(NS_PER_S),
-        delay_s=0.0,
-    )
-    problem, cuts = problem_of_plan(setting.at(byte_per_ns), plan)
+def steps_of(timing: Timing, plan: Plan) -> Steps:
+    """What the paths of a plan take on the machines of a setting, whatever its link's rates."""
+    problem, cuts = timing.problem_of_plan(plan)
+    sent_bytes, back_bytes = timing.wire_bytes(plan)
+    convention = timing.setting.convention
+    returns_whole = convention.counts_result and back_bytes is None
     chosen = (np.array(problem.class_of), np.array(cuts) - 1)
     return Steps(
         device_ns=tuple(problem.device_ns[chosen].tolist()),
-        sent_bytes=tuple(problem.link_ns[chosen].tolist()),
+        sent_bytes=_whole(sent_bytes),
         edge_ns=tuple(problem.edge_ns[chosen].tolist()),
-        back_bytes=None if problem.back_ns is None else tuple(problem.back_ns[chosen].tolist()),
+        back_bytes=None if back_bytes is None else _whole(back_bytes),
         tail_ns=problem.tail_ns,
-        result_bytes=problem.down_ns,
+        result_bytes=result_bytes(timing.setting.graph, convention) if returns_whole else 0,
         chained=problem.chained,
     )
+
+
+def _whole(sizes: FloatArray) -> tuple[int, ...]:
+    return tuple(np.rint(sizes).astype(np.int64).tolist())

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fusepath.arrays import IntArray
-    from fusepath.plan.setting import Setting, Tiled
+    from fusepath.plan.timing import Tiled, Timing
 
 
 WEIGHTS = np.array(
@@ -29,7 +29,7 @@ WEIGHTS = np.array(
 
 
 def quick_bounds_ns(
-    setting: Setting, tilings: Sequence[Tiled], *, last_cut: bool = False
+    timing: Timing, tilings: Sequence[Tiled], *, last_cut: bool = False
 ) -> IntArray:
     """For each tiling, a time that no schedule with cuts ``1 … tau`` can beat.
 
@@ -37,7 +37,7 @@ def quick_bounds_ns(
     `lower_bound_ns`, with fewer weights and before the paths of the problem are spelt out. The way
     back is not counted.
     """
-    convention = setting.convention
+    convention = timing.setting.convention
     weights = WEIGHTS
     if not convention.shared_link:
         weights = weights[weights[:, 1] == 0]
@@ -48,7 +48,7 @@ def quick_bounds_ns(
     bounds = np.empty(len(tilings), dtype=np.int64)
     for at, tiled in enumerate(tilings):
         cuts = tiled.tau + last_cut
-        times = np.stack(setting.times_ns(tiled))[:, :, :cuts]
+        times = np.stack(timing.times_ns(tiled))[:, :, :cuts]
         load = float((np.tensordot(weights, times, axes=1).min(axis=2) @ tiled.counts).max())
         alone = int(times.sum(axis=0).min(axis=1).max())
         # Times are whole and weights are not: a hair's breadth off keeps the bound on its side.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fusepath.cost import LayerTable, TableLink
     from fusepath.plan.limits.constraints import Shortfall
     from fusepath.plan.search import Search
-    from fusepath.plan.setting import Setting
+    from fusepath.plan.timing import Timing
     from fusepath.schedule.schedule import Schedule
 
 
@@ -35,24 +35,24 @@ def best_single_cut(problem: Problem) -> Schedule:
     return min(schedules, key=lambda schedule: schedule.makespan_ns)
 
 
-def device_only(setting: Setting, search: Search) -> Candidate:
+def device_only(timing: Timing, search: Search) -> Candidate:
     """Everything on the device."""
-    last = setting.graph.depth + 1
-    return _best_of(setting, search, range(last, last + 1))
+    last = timing.setting.graph.depth + 1
+    return _best_of(timing, search, range(last, last + 1))
 
 
-def full_offload(setting: Setting, search: Search) -> Candidate:
+def full_offload(timing: Timing, search: Search) -> Candidate:
     """The input is sent, everything runs on the edge server."""
-    return _best_of(setting, search, range(1, 2))
+    return _best_of(timing, search, range(1, 2))
 
 
-def no_fused_layers(setting: Setting, search: Search) -> Candidate:
+def no_fused_layers(timing: Timing, search: Search) -> Candidate:
     """NFL: the best single cut of the unsplit network (Neurosurgeon's split)."""
-    return _best_of(setting, search, range(1, setting.graph.depth + 2))
+    return _best_of(timing, search, range(1, timing.setting.graph.depth + 2))
 
 
-def _best_of(setting: Setting, search: Search, cuts: range) -> Candidate:
-    request = search.request
+def _best_of(timing: Timing, search: Search, cuts: range) -> Candidate:
+    setting, request = timing.setting, search.request
     whole = request.grid in (None, Grid(1, 1)) and request.tau in (None, setting.graph.depth)
     if not whole:
         raise InputError("this algorithm does not tile: leave out grid and tau")
@@ -63,7 +63,7 @@ def _best_of(setting: Setting, search: Search, cuts: range) -> Candidate:
     allowed = [cut for cut in private if not shortfalls[cut]]
     if not allowed:
         raise _no_cut(constraints.keep_on_device, shortfalls)
-    problem = setting.whole_problem()
+    problem = timing.whole_problem()
     search.meter.spend(len(allowed))
     schedules = [evaluate(problem, (0,), (cut,)) for cut in allowed]
     bound_ns = min(schedule.makespan_ns for schedule in schedules)

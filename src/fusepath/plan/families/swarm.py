@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from fusepath.arrays import FloatArray
     from fusepath.plan.limits.constraints import Constraints
     from fusepath.plan.search import Search
-    from fusepath.plan.setting import Setting
+    from fusepath.plan.timing import Timing
     from fusepath.schedule.budget import Meter
     from fusepath.schedule.schedule import Schedule
     from fusepath.tiling import Sizes
@@ -97,16 +97,16 @@ _NEVER_NS = np.iinfo(np.int64).max
 class _Layers:
     """The fused layers of a setting; like MW's, their paths are offloaded before they end."""
 
-    setting: Setting
+    timing: Timing
     constraints: Constraints
     meter: Meter
 
     @property
     def last(self) -> int:
-        return self.setting.graph.tileable_layers
+        return self.timing.setting.graph.tileable_layers
 
     def size(self, tau: int) -> tuple[int, int]:
-        graph = self.setting.graph
+        graph = self.timing.setting.graph
         return graph.fused_size(tau, 0), graph.fused_size(tau, 1)
 
     def schedule(self, tau: int, rows: Sizes, cols: Sizes) -> Schedule | None:
@@ -115,15 +115,15 @@ class _Layers:
             return None
         self.meter.spend(SIZES_TRIED_EVALUATIONS + tiles.paths + len(rows) * len(cols) * tau)
         return schedule_within(
-            self.setting.problem(tau, tiles.grid, tiles.sizes).restricted(tau),
-            TileUsage(self.setting, tiles),
+            self.timing.problem(tau, tiles.grid, tiles.sizes).restricted(tau),
+            TileUsage(self.timing.prices.counts, tiles),
             self.constraints,
             lambda problem: (minimizing_waiting(problem), 0),
             self.meter,
         ).schedule
 
 
-def search_swarm(setting: Setting, search: Search) -> Candidate:
+def search_swarm(timing: Timing, search: Search) -> Candidate:
     """PSO-MW with its default swarm and a fixed seed.
 
     Raises:
@@ -132,9 +132,9 @@ def search_swarm(setting: Setting, search: Search) -> Candidate:
     """
     if search.request.grid is not None or search.request.tau is not None:
         raise InputError("psomw chooses tiles and fused layer itself: leave out grid and tau")
-    check_tileable(setting.graph, 1)
+    check_tileable(timing.setting.graph, 1)
     met = particle_swarm(
-        _Layers(setting, search.request.constraints, search.meter),
+        _Layers(timing, search.request.constraints, search.meter),
         np.random.default_rng(_SEED),
         meter=search.meter,
     )

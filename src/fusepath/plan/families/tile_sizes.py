@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fusepath.plan.candidate import Candidate
     from fusepath.plan.limits.constraints import Constraints
     from fusepath.plan.search import Search
-    from fusepath.plan.setting import Setting
+    from fusepath.plan.timing import Timing
     from fusepath.schedule.budget import Meter
     from fusepath.schedule.problem import Problem
     from fusepath.schedule.schedule import Schedule
@@ -44,7 +44,7 @@ _MOST_PARTS = 24
 class _Descent:
     """The best sizes so far, and how many were tried."""
 
-    setting: Setting
+    timing: Timing
     constraints: Constraints
     solve: Solve
     last_cut: bool
@@ -60,14 +60,14 @@ class _Descent:
     def try_sizes(self, tau: int, sizes: TileSizes, limit_ns: int | None) -> int | None:
         """Makespan of the schedule of these sizes; None if it would exceed a limit."""
         tiles = Tiles.of(tau, sizes)
-        problem = self.setting.problem(tau, tiles.grid, sizes)
+        problem = self.timing.problem(tau, tiles.grid, sizes)
         if not self.last_cut:
             problem = problem.restricted(tau)
         self.tried += 1
         self.meter.spend(SIZES_TRIED_EVALUATIONS + len(problem.device_ns) * tau)
         schedule = schedule_within(
             problem,
-            TileUsage(self.setting, tiles),
+            TileUsage(self.timing.prices.counts, tiles),
             self.constraints,
             lambda problem: self.solve(problem, limit_ns, self.meter),
             self.meter,
@@ -88,7 +88,7 @@ class _Descent:
                 if self.constraints.allows_paths(Grid(*sizes.grid).paths)
             ]
             self.meter.spend(len(moves))
-            self.setting.tile_costs(tau).meet(moves)
+            self.timing.prices.tile_costs(tau).meet(moves)
             best = None
             for sizes in moves:
                 if self.is_over:
@@ -103,14 +103,14 @@ class _Descent:
 
 
 def improve_sizes(
-    setting: Setting, search: Search, equal: Candidate, solve: Solve, *, last_cut: bool
+    timing: Timing, search: Search, equal: Candidate, solve: Solve, *, last_cut: bool
 ) -> Candidate:
     """The best tiles found by descents from equal ones; never worse than those.
 
     ``evaluated`` counts what the descents tried, and no bound is known.
 
     Args:
-        setting: network, machines and link.
+        timing: of network, machines and link.
         search: a grid keeps the numbers of rows and columns that it starts from; a fused layer is
             kept.
         equal: the best equal tiles.
@@ -118,7 +118,7 @@ def improve_sizes(
         last_cut: whether cut ``tau + 1`` may be chosen.
     """
     descent = _Descent(
-        setting=setting,
+        timing=timing,
         constraints=search.request.constraints,
         solve=solve,
         last_cut=last_cut,
@@ -126,8 +126,8 @@ def improve_sizes(
         keeps_grid=search.request.grid is not None,
         best=equal,
     )
-    for tau in _worthwhile(setting, search, equal):
-        height, width = setting.graph.fused_size(tau, 0), setting.graph.fused_size(tau, 1)
+    for tau in _worthwhile(timing, search, equal):
+        height, width = (timing.setting.graph.fused_size(tau, axis) for axis in (0, 1))
         shapes = {equal.grid, *_SHAPES} if search.request.grid is None else {search.request.grid}
         for grid in sorted(shapes):
             fits = grid.rows <= height and grid.cols <= width
@@ -137,10 +137,11 @@ def improve_sizes(
     return replace(descent.best, others=(), lower_bound_ns=0, evaluated=descent.tried)
 
 
-def _worthwhile(setting: Setting, search: Search, equal: Candidate) -> list[int]:
+def _worthwhile(timing: Timing, search: Search, equal: Candidate) -> list[int]:
     """Fused layers to look at: that of the best equal tiles, and those that send least."""
     if search.request.tau is not None:
         return [search.request.tau]
+    setting = timing.setting
     graph = setting.graph
     taus = range(max(search.request.constraints.keep_on_device, 1), graph.tileable_layers + 1)
     others = sorted(taus, key=lambda tau: (cut_bytes(graph, tau + 1, setting.convention), tau))

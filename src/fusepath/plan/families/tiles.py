@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from fusepath.plan.families.tile_sizes import Solve
     from fusepath.plan.limits.constraints import Shortfall
     from fusepath.plan.search import Search
-    from fusepath.plan.setting import Setting, Tiled
+    from fusepath.plan.timing import Tiled, Timing
     from fusepath.schedule.budget import Meter
     from fusepath.schedule.problem import Problem
     from fusepath.schedule.schedule import Schedule
@@ -64,15 +64,15 @@ class Solver:
     """Large grids can be dismissed as those of MW can."""
 
 
-def search_minimizing_waiting(setting: Setting, search: Search) -> Candidate:
+def search_minimizing_waiting(timing: Timing, search: Search) -> Candidate:
     """MW(r×c) for a given grid, MW(k×k) without one (Algorithm 1, with its outer loops).
 
     The paper offloads every path before its fused layer at the latest.
     """
-    return best_tiling(setting, search, _MW)
+    return best_tiling(timing, search, _MW)
 
 
-def search_brute_force(setting: Setting, search: Search) -> Candidate:
+def search_brute_force(timing: Timing, search: Search) -> Candidate:
     """BF: the best of all orders and cuts for every fused layer; 2×2 unless a grid is given.
 
     Nothing is tried that is known to be no better (`faster_schedule`); `search_plainly` is the
@@ -81,10 +81,10 @@ def search_brute_force(setting: Setting, search: Search) -> Candidate:
     Raises:
         UndecidedError: the budget ends before anything is found.
     """
-    return best_tiling(setting, _two_by_two(search), _BF)
+    return best_tiling(timing, _two_by_two(search), _BF)
 
 
-def search_plainly(setting: Setting, search: Search) -> Candidate:
+def search_plainly(timing: Timing, search: Search) -> Candidate:
     """BF as the paper defines it: every fused layer, every order, every cut, one by one.
 
     Raises:
@@ -92,53 +92,53 @@ def search_plainly(setting: Setting, search: Search) -> Candidate:
     """
     search = _two_by_two(search)
     found = []
-    for tiled in setting.tilings(search.request.grid, search.request.tau):
-        schedule = brute_force(setting.tiled_problem(tiled).restricted(tiled.tau))
+    for tiled in timing.prices.tilings(search.request.grid, search.request.tau):
+        schedule = brute_force(timing.tiled_problem(tiled).restricted(tiled.tau))
         found.append((tiled, schedule))
     if not found:
-        raise _nothing_fits(setting, search)
+        raise _nothing_fits(timing, search)
     tiled, schedule = min(found, key=lambda item: item[1].makespan_ns)
-    return _found(setting, tiled, schedule, schedule.makespan_ns, len(found))
+    return _found(timing, tiled, schedule, schedule.makespan_ns, len(found))
 
 
-def search_exact(setting: Setting, search: Search) -> Candidate:
+def search_exact(timing: Timing, search: Search) -> Candidate:
     """The optimum over all tilings, orders and cuts, the last one (``tau + 1``) included.
 
     Without a grid, all k×k for k up to 32: finer ones consist of halos. Tilings are solved in the
     order of their lower bounds; what has a bound no better than the best schedule is not solved.
     """
-    return best_tiling(setting, search, _EXACT)
+    return best_tiling(timing, search, _EXACT)
 
 
-def search_johnson(setting: Setting, search: Search) -> Candidate:
+def search_johnson(timing: Timing, search: Search) -> Candidate:
     """JPS (Duan and Wu): a cut per path around a crossing, ordered by Johnson's rule.
 
     Without a grid, k×k for k up to 8: the rule tries as many schedules as there are paths.
     """
-    return best_tiling(setting, search, _JPS)
+    return best_tiling(timing, search, _JPS)
 
 
-def best_tiling(setting: Setting, search: Search, solver: Solver) -> Candidate:
+def best_tiling(timing: Timing, search: Search, solver: Solver) -> Candidate:
     """The tiling whose schedule is best, its tiles equal unless their sizes may be chosen too.
 
     Raises:
         InfeasibleError: no fused layer is large enough for the grid, or nothing was found that
             keeps to the constraints.
     """
-    equal = _best_equal_tiling(setting, search, solver)
+    equal = _best_equal_tiling(timing, search, solver)
     if not search.request.unequal:
         return equal
-    better = improve_sizes(setting, search, equal, solver.solve, last_cut=solver.last_cut)
+    better = improve_sizes(timing, search, equal, solver.solve, last_cut=solver.last_cut)
     # The bound of equal tiles is none of unequal ones.
     return ranked((better, equal), search.request.top).rated(0, equal.evaluated + better.evaluated)
 
 
-def improve_minimizing_waiting(setting: Setting, search: Search, equal: Candidate) -> Candidate:
+def improve_minimizing_waiting(timing: Timing, search: Search, equal: Candidate) -> Candidate:
     """MW on tiles of unequal sizes, from its best equal ones; never worse than those."""
-    return improve_sizes(setting, search, equal, _MW.solve, last_cut=_MW.last_cut)
+    return improve_sizes(timing, search, equal, _MW.solve, last_cut=_MW.last_cut)
 
 
-def _best_equal_tiling(setting: Setting, search: Search, solver: Solver) -> Candidate:
+def _best_equal_tiling(timing: Timing, search: Search, solver: Solver) -> Candidate:
     """The best schedule of equal tiles, least lower bound first.
 
     A tiling whose bound exceeds the best makespan so far (the last one of those that are wanted) is
@@ -151,8 +151,8 @@ def _best_equal_tiling(setting: Setting, search: Search, solver: Solver) -> Cand
     meter = search.meter
     open_ns = sys.maxsize
     closest: tuple[float, Tiled, tuple[Shortfall, ...]] | None = None
-    tilings, complete = _admissible(setting, search, solver)
-    for at, quick_ns, tiled in _by_promise(setting, search, solver, tilings):
+    tilings, complete = _admissible(timing, search, solver)
+    for at, quick_ns, tiled in _by_promise(timing, search, solver, tilings):
         if meter.is_over:
             open_ns = min(open_ns, quick_ns)
             continue
@@ -161,7 +161,7 @@ def _best_equal_tiling(setting: Setting, search: Search, solver: Solver) -> Cand
         if at in seen or (allowed_ns is not None and quick_ns > allowed_ns):
             continue
         seen.add(at)
-        known_ns, within = _scheduled(setting, search, tiled, solver, quick_ns, allowed_ns)
+        known_ns, within = _scheduled(timing, search, tiled, solver, quick_ns, allowed_ns)
         if within.shortfalls:
             excess = sum(item.excess for item in within.shortfalls)
             if closest is None or excess < closest[0]:
@@ -174,15 +174,15 @@ def _best_equal_tiling(setting: Setting, search: Search, solver: Solver) -> Cand
             continue
         place = -at if solver.later_wins else at
         kept = _inserted(
-            setting.graph, kept, (within.schedule.makespan_ns, place, tiled, within.schedule)
+            timing.setting.graph, kept, (within.schedule.makespan_ns, place, tiled, within.schedule)
         )
         kept = kept[: search.request.top]
     if not kept or bound_ns is None:
-        raise _nothing_fits(setting, search, closest)
+        raise _nothing_fits(timing, search, closest)
     # Other tilings that were not scheduled have bounds at or above the best makespan.
     lower_ns = min(bound_ns, open_ns, kept[0][0]) if complete else 0
     return ranked(
-        (_found(setting, tiled, schedule, lower_ns, evaluated) for _, _, tiled, schedule in kept),
+        (_found(timing, tiled, schedule, lower_ns, evaluated) for _, _, tiled, schedule in kept),
         search.request.top,
     )
 
@@ -205,7 +205,7 @@ def _likeness(graph: ModelGraph, kept: tuple[int, int, Tiled, Schedule]) -> tupl
 
 
 def _scheduled(
-    setting: Setting,
+    timing: Timing,
     search: Search,
     tiled: Tiled,
     solver: Solver,
@@ -213,9 +213,9 @@ def _scheduled(
     allowed_ns: int | None,
 ) -> tuple[int | None, Within]:
     """A bound and a schedule of one tiling; no bound where it is dismissed by its bound."""
-    if allowed_ns is not None and solver.shortcut and _is_hopeless(setting, tiled, allowed_ns):
+    if allowed_ns is not None and solver.shortcut and _is_hopeless(timing, tiled, allowed_ns):
         return quick_ns, Within(None, 0)
-    problem = setting.tiled_problem(tiled)
+    problem = timing.tiled_problem(tiled)
     if not solver.last_cut:
         problem = problem.restricted(tiled.tau)
     lower_ns = lower_bound_ns(problem)
@@ -223,7 +223,7 @@ def _scheduled(
         return None, Within(None, 0)
     within = schedule_within(
         problem,
-        TileUsage(setting, Tiles.even(setting.graph, tiled.tau, tiled.grid)),
+        TileUsage(timing.prices.counts, Tiles.even(timing.setting.graph, tiled.tau, tiled.grid)),
         search.request.constraints,
         lambda problem: solver.solve(problem, allowed_ns, search.meter),
         search.meter,
@@ -233,18 +233,18 @@ def _scheduled(
     return max(lower_ns, within.lower_bound_ns), within
 
 
-def _is_hopeless(setting: Setting, tiled: Tiled, limit_ns: int) -> bool:
+def _is_hopeless(timing: Timing, tiled: Tiled, limit_ns: int) -> bool:
     """Whether MW on a large grid must take longer, found out without spelling out its paths."""
     if tiled.grid.paths <= MANY_PATHS:
         return False
     cuts = tiled.tau
-    device_ns, link_ns, edge_ns = (table[:, :cuts] for table in setting.times_ns(tiled))
-    times = (device_ns, link_ns, edge_ns + ns(setting.link.delay_s))
+    device_ns, link_ns, edge_ns = (table[:, :cuts] for table in timing.times_ns(tiled))
+    times = (device_ns, link_ns, edge_ns + ns(timing.setting.link.delay_s))
     return must_exceed(
         times,
         tiled.counts,
         limit_ns - tiled.tail_ns,
-        shared_link=setting.convention.shared_link,
+        shared_link=timing.setting.convention.shared_link,
     )
 
 
@@ -295,10 +295,10 @@ def _two_by_two(search: Search) -> Search:
 
 
 def _found(
-    setting: Setting, tiled: Tiled, schedule: Schedule, lower_bound_ns: int, evaluated: int
+    timing: Timing, tiled: Tiled, schedule: Schedule, lower_bound_ns: int, evaluated: int
 ) -> Candidate:
     return Candidate(
-        arrangement=Tiles.even(setting.graph, tiled.tau, tiled.grid),
+        arrangement=Tiles.even(timing.setting.graph, tiled.tau, tiled.grid),
         schedule=schedule,
         lower_bound_ns=lower_bound_ns,
         evaluated=evaluated,
@@ -306,11 +306,11 @@ def _found(
 
 
 def _nothing_fits(
-    setting: Setting,
+    timing: Timing,
     search: Search,
     closest: tuple[float, Tiled, tuple[Shortfall, ...]] | None = None,
 ) -> NoPlanError:
-    kept = search.request.constraints.keep_on_device
+    kept, last = search.request.constraints.keep_on_device, timing.setting.graph.tileable_layers
     if search.meter.cut_short:
         return UndecidedError("the budget ended before a tiling was found; give more evaluations")
     if closest is not None:
@@ -323,13 +323,13 @@ def _nothing_fits(
     if kept > 0:
         return InfeasibleError(
             f"layers 1 to {kept} must stay on the device, and no tiling that this algorithm may "
-            f"choose keeps them there: layers 1 to {setting.graph.tileable_layers} can be tiled"
+            f"choose keeps them there: layers 1 to {last} can be tiled"
         )
     return InfeasibleError("no fused layer is large enough for this grid; use a smaller grid")
 
 
 def _by_promise(
-    setting: Setting, search: Search, solver: Solver, tilings: Sequence[Tiled]
+    timing: Timing, search: Search, solver: Solver, tilings: Sequence[Tiled]
 ) -> Iterator[tuple[int, int, Tiled]]:
     """Every tiling with its place among all and a lower bound, least bound first.
 
@@ -337,7 +337,7 @@ def _by_promise(
     that there is something good to compare with from early on.
     """
     search.meter.spend(QUICK_EVALUATIONS * len(tilings))
-    bounds = quick_bounds_ns(setting, tilings, last_cut=solver.last_cut)
+    bounds = quick_bounds_ns(timing, tilings, last_cut=solver.last_cut)
     ahead = [
         at
         for at, tiled in enumerate(tilings)
@@ -353,15 +353,15 @@ def _by_promise(
         yield at, int(bounds[at]), tilings[at]
 
 
-def _admissible(setting: Setting, search: Search, solver: Solver) -> tuple[list[Tiled], bool]:
+def _admissible(timing: Timing, search: Search, solver: Solver) -> tuple[list[Tiled], bool]:
     """Tilings that may be chosen, and whether the budget sufficed for those of all fused layers."""
-    request, last = search.request, setting.graph.tileable_layers
+    request, last = search.request, timing.setting.graph.tileable_layers
     taus = range(1, last + 1) if request.tau is None and last > 0 else (request.tau,)
     found: list[Tiled] = []
     for tau in taus:
         if search.meter.is_over:
             return found, False
-        every = setting.tilings(request.grid, tau)
+        every = timing.prices.tilings(request.grid, tau)
         search.meter.spend(TILING_EVALUATIONS * (1 + sum(len(item.counts) for item in every)))
         found += [
             tiled

@@ -52,6 +52,7 @@ import numpy as np
 
 from fusepath.plan.fluid.min_cut import INFINITE, FlowNetwork
 from fusepath.plan.fluid.shares import Shares, shares_of
+from fusepath.plan.timing import Timing
 from fusepath.schedule.budget import Budget
 from fusepath.schedule.problem import NS_PER_S
 from fusepath.schedule.schedule import evaluate
@@ -136,10 +137,11 @@ def fluid_bound(
             undivided_s=undivided_s,
         )
     weights, shared_s = _best_mean(setting, shares, meter or Budget().begin())
+    timing = Timing(setting)
     has_tail = graph.tileable_layers < graph.depth
-    around_s = setting.link.delay_s + setting.down_s(in_parts=not (has_tail or whole_result))
+    around_s = setting.link.delay_s + timing.down_s(in_parts=not (has_tail or whole_result))
     if has_tail:
-        around_s += setting.tail_s(graph.tileable_layers)
+        around_s += timing.prices.tail_s(graph.tileable_layers)
     return FluidBound(
         bound_s=min(shared_s + around_s, undivided_s),
         device_weight=float(weights[0]),
@@ -153,7 +155,7 @@ def fluid_bound(
 
 def _undivided_s(setting: Setting, shares: Shares) -> float:
     """The fastest plan that computes all tileable layers on the device and does not divide them."""
-    problem = setting.whole_problem()
+    problem = Timing(setting).whole_problem()
     depth, last = setting.graph.depth, setting.graph.tileable_layers
     whole_ns = min(
         evaluate(problem, (0,), (cut,)).makespan_ns for cut in range(last + 1, depth + 2)

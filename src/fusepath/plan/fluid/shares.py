@@ -94,7 +94,7 @@ def shares_of(setting: Setting) -> Shares:
         flows.append(
             Flow(
                 born=born[name],
-                seconds=size * sent.sent_bytes / setting.link.up_bytes_per_s,
+                seconds=setting.link.up_s(size * sent.sent_bytes),
                 readers=tuple(index for index in readers[name] if index > born[name]),
                 joins=name in joined,
             )
@@ -116,7 +116,7 @@ def shares_of(setting: Setting) -> Shares:
 def _seconds(setting: Setting, machine: Machine, count: Mapping[str, int]) -> tuple[float, ...]:
     seconds = [0.0] * setting.graph.tileable_layers
     for charge in machine.charges(setting.graph, setting.convention):
-        seconds[charge.layer - 1] += charge.seconds * count.get(charge.tensor, 0)
+        seconds[charge.layer - 1] += charge.amount * count.get(charge.tensor, 0)
     return tuple(seconds)
 
 

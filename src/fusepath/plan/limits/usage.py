@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fusepath.arrays import BoolArray, FloatArray, IntArray
-    from fusepath.cost import Convention, PathCosts
+    from fusepath.cost import Convention, Counts, PathCosts
     from fusepath.graph import ModelGraph
     from fusepath.plan.limits.constraints import Constraints
-    from fusepath.plan.setting import Setting
     from fusepath.plan.totals import PlanTotals
     from fusepath.tiling import Strips, Tiles
 
@@ -56,19 +55,19 @@ class WholeUsage:
 class TileUsage:
     """Every path of a tiling with every cut ``1 … tau + 1``; arrays are indexed [path, cut − 1]."""
 
-    setting: Setting
+    counts: Counts
     arrangement: Tiles
 
     @cached_property
     def _counted(self) -> PathCosts:
-        """Costs whose seconds are multiply-accumulates."""
+        """Multiply-accumulates and bytes of all paths."""
         tiles = self.arrangement
-        return self.setting.counting.costs(tiles.tau, tiles.grid, tiles.sizes)
+        return self.counts.tiles(tiles.tau, tiles.grid, tiles.sizes)
 
     @cached_property
     def device_macs(self) -> FloatArray:
         """Multiply-accumulates on the device, halos counted; a share may have parts of one."""
-        macs: FloatArray = self._counted.device_s[self._counted.class_of]
+        macs: FloatArray = self._counted.device[self._counted.class_of]
         return macs
 
     @cached_property
@@ -80,14 +79,14 @@ class TileUsage:
     @cached_property
     def maps_bytes(self) -> IntArray:
         """Memory for maps while the device computes the path."""
-        graph, tiles = self.setting.graph, self.arrangement
+        graph, tiles = self.counts.graph, self.arrangement
         tiling = Tiling(graph, tiles.tau, tiles.grid, tiles.sizes)
         return np.stack([tile_bytes(graph, tiling, cut) for cut in self._cuts], axis=1)
 
     @cached_property
     def weight_bytes(self) -> IntArray:
         """Weights of the device's sub-model, by cut."""
-        weights = [weight_bytes(self.setting.graph, cut) for cut in self._cuts]
+        weights = [weight_bytes(self.counts.graph, cut) for cut in self._cuts]
         return np.array(weights, dtype=np.int64)
 
     @property
@@ -101,7 +100,7 @@ class TileUsage:
 
     def private(self, constraints: Constraints) -> BoolArray:
         """Which cuts send what has to stay on the device."""
-        graph = self.setting.graph
+        graph = self.counts.graph
         never = np.array([not constraints.allows_cut(graph, cut) for cut in self._cuts])
         return np.tile(never, (self.arrangement.paths, 1))
 

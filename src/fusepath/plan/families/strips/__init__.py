@@ -6,7 +6,6 @@ server works. Sizes, cuts, order and the fused layer are searched; strips are as
 costs allow.
 """
 
-from fusepath.plan.families.strips.layer import strip_problem
 from fusepath.plan.families.strips.search import search_stream
 
-__all__ = ["search_stream", "strip_problem"]
+__all__ = ["search_stream"]

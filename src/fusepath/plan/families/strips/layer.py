@@ -9,23 +9,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.cost import StripCosts, strip_costs
 from fusepath.errors import GeometryError
 from fusepath.plan.families.quick_bounds import WEIGHTS
-from fusepath.plan.limits.constraints import NO_CONSTRAINTS
 from fusepath.plan.limits.memory import weight_bytes
 from fusepath.plan.limits.usage import StripUsage
-from fusepath.schedule.problem import Problem, nanoseconds, ns
-from fusepath.tiling import StripRows, Strips, resume_layers
+from fusepath.tiling import Strips
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from fusepath.arrays import BoolArray, FloatArray, IntArray
+    from fusepath.cost import AlikeMaps, StripPrices
     from fusepath.plan.limits.constraints import Constraints
-    from fusepath.plan.setting import Setting
+    from fusepath.plan.timing import StripTiming, Timing
     from fusepath.schedule.budget import Meter
-    from fusepath.tiling import Segment
+    from fusepath.tiling import Segment, StripRows
 
 
 _LAYER_EVALUATIONS = 40
@@ -44,109 +42,86 @@ _USUAL_STRIPS = 8
 class Layer:
     """One fused layer: what strips of it cost."""
 
-    setting: Setting
+    timing: StripTiming
+    counts: StripPrices
+    """MACs and bytes."""
     constraints: Constraints
-    rows: StripRows
-    costs: StripCosts
-    tail_s: float
-    down_s: float
-    """What returns after all strips."""
+
+    @property
+    def rows(self) -> StripRows:
+        """Which rows of every map strips need."""
+        return self.timing.rows
 
     @property
     def height(self) -> int:
         """Fused rows."""
         return self.rows.height
 
-    @cached_property
-    def per_row_s(self) -> FloatArray:
-        """Seconds per row of every map, by machine; shape (machines, cuts, maps)."""
-        return self.seconds_of(self.costs.per_row)
-
-    def seconds_of(self, costs: FloatArray) -> FloatArray:
-        """Costs of `StripCosts` in seconds on device, link, edge and, for parts, the way back."""
-        machines = 4 if self.returns_parts else 3
-        seconds = costs[:machines].copy()
-        seconds[1] /= self.setting.link.up_bytes_per_s
-        seconds[3:] /= self.setting.link.down_bytes_per_s
-        return seconds
+    @property
+    def maps(self) -> int:
+        """Number of maps whose rows are counted."""
+        return len(self.timing.costs.maps)
 
     @property
-    def returns_parts(self) -> bool:
-        """Whether every strip returns its rows of the result, and that takes time."""
-        return self.rows.makes_outputs and self.setting.convention.counts_result
-
-    @cached_property
-    def loads_s(self) -> FloatArray:
-        """Seconds of the whole prefix by machine and cut; shape (machines, cuts)."""
-        return self.per_row_s @ self.costs.stops[:, -1]
+    def after_s(self) -> float:
+        """What comes after all strips: the tail, and what returns behind it."""
+        return self.timing.tail_s + self.timing.down_s
 
     @cached_property
     def pair_bounds_s(self) -> FloatArray:
         """What two segments with these cuts cannot beat; shape (cuts, cuts)."""
-        limits = self.loads_s
-        if not self.setting.convention.shared_link:
-            limits = limits[[DEVICE, EDGE]]
-        return _pair_bounds(limits) + self.tail_s + self.down_s
+        loads = self.timing.loads_s
+        if not self.timing.setting.convention.shared_link:
+            loads = loads[[DEVICE, EDGE]]
+        return _pair_bounds(loads) + self.after_s
 
     def fixed_s(self, cuts: Sequence[int]) -> float:
         """What a usual number of strips costs on the machine where it costs most."""
-        setting, tau = self.setting, self.rows.tau
-        link = setting.link
-        device_s = sum(link.message_device_s + setting.device.strip_s(1, cut - 1) for cut in cuts)
-        link_s = len(cuts) * link.message_bytes / link.up_bytes_per_s
-        edge_s = sum(link.message_edge_s + setting.edge.strip_s(cut, tau) for cut in cuts)
-        return _USUAL_STRIPS * max(device_s, link_s, edge_s) / len(cuts)
+        by_machine = np.sum([self.timing.fixed_s(cut) for cut in cuts], axis=0)
+        return _USUAL_STRIPS * float(by_machine.max()) / len(cuts)
 
-    def strips_of(
-        self, cut: int, begin: IntArray | None, stop: IntArray, resume: int | None
-    ) -> FloatArray:
-        """Seconds of every strip of a segment, for many choices of its ends at once.
+    def rows_of(
+        self, begin: IntArray | None, stop: IntArray, resume: int | None
+    ) -> tuple[AlikeMaps, IntArray]:
+        """Rows that every strip of a segment adds, for many choices of its ends at once.
 
         Strips release the input evenly, all but the last row, and then do fused rows one by one.
 
         Args:
-            cut: 1-based.
             begin: first fused rows, one per choice; None begins at the top.
-            stop: fused rows behind the last, one per choice.
+            stop: fused rows behind the last, one per choice, or one for all.
             resume: layer from which the segment goes on; None for the first one.
 
         Returns:
-            Shape (machines, choices, strips).
+            Shape (groups of maps, choices, strips).
         """
-        ready, stops = self.costs.ready, self.costs.stops
+        alike = self.timing.costs.alike(self.rows.tau + 1 if resume is None else resume)
+        ready = self.timing.costs.prices.ready
+        kind = alike.ready_kind[:, None, None]
         source = self.rows.stops[self.rows.graph.input.name]
         releases = spread(self.rows.graph.input.size(0), _MARKS)
         released = np.minimum(releases[None, :], np.maximum(source[stop] - 1, 0)[:, None])
         step = -(-self.height // _MARKS)
         done = np.maximum(stop[:, None] - step * np.arange(_LAST_ROWS, -1, -1), 0)
-        last = ready[:, released[:, -1]][:, :, None]
-        upto = np.concatenate([ready[:, released], np.maximum(stops[:, done], last)], axis=-1)
-        upto = np.minimum(upto, stops[:, stop][:, :, None])
-        if begin is not None and resume is not None:
-            inside = np.minimum(begin, self.height - 1)
-            first = np.where(
-                begin < self.height, self.costs.begins(resume)[:, inside], stops[:, -1:]
-            )
-            upto = np.maximum(upto, first[:, :, None])
-        work: FloatArray = np.tensordot(self.per_row_s[:, cut - 1], upto, axes=1)
-        return np.diff(work, axis=-1)
+        made = ready[kind, released]
+        upto = np.concatenate([made, np.maximum(alike.stops[:, done], made[:, :, -1:])], axis=-1)
+        upto = np.minimum(upto, alike.stops[:, stop][:, :, None])
+        if begin is not None:
+            upto = np.maximum(upto, self._first_rows(alike, begin)[:, :, None])
+        return alike, np.diff(upto, axis=-1)
 
     def chained_s(self, strips: Sequence[FloatArray]) -> FloatArray:
-        """Seconds until all strips of several segments, as of `strips_of`, are done, by choice."""
-        shared_link = self.setting.convention.shared_link
+        """Seconds until all strips of several segments are done, by choice."""
+        shared_link = self.timing.setting.convention.shared_link
         return chain(np.concatenate(strips, axis=-1), shared_link=shared_link)
 
-    @cached_property
-    def counts_per_row(self) -> FloatArray:
-        """Device MACs and bytes per row of every map; shape (2; cuts; maps)."""
-        counting = self.setting.counting
-        costs = strip_costs(
-            self.rows,
-            device=counting.device,
-            edge=counting.edge,
-            convention=counting.convention,
+    def _first_rows(self, alike: AlikeMaps, begin: IntArray) -> IntArray:
+        """First new row of segments that begin at some fused rows, by group of maps."""
+        inside = np.minimum(begin, self.height - 1)
+        first: IntArray = np.where(
+            begin < self.height, alike.begins[:, inside], alike.stops[:, -1:]
         )
-        return costs.per_row[:2]
+        return first
 
     @cached_property
     def allowed_cuts(self) -> frozenset[int]:
@@ -167,17 +142,15 @@ class Layer:
         However many strips a segment is cut into, they add up to the same rows.
 
         Args:
-            segments: cut, begin, stop and resume as of `strips_of`, for each segment.
+            segments: cut, and begin, stop and resume as of `rows_of`, for each segment.
         """
         macs, sent_bytes = np.zeros((2, len(segments[0][2])))
-        stops = self.costs.stops
         for cut, begin, stop, resume in segments:
-            rows = stops[:, stop]
-            if begin is not None and resume is not None:
-                inside = np.minimum(begin, self.height - 1)
-                first = self.costs.begins(resume)[:, inside]
-                rows = np.where(begin < self.height, np.maximum(rows - first, 0), 0)
-            more = self.counts_per_row[:, cut - 1] @ rows
+            alike = self.timing.costs.alike(self.rows.tau + 1 if resume is None else resume)
+            rows = alike.stops[:, stop]
+            if begin is not None:
+                rows = np.maximum(rows - self._first_rows(alike, begin), 0)
+            more = alike.total(self.counts.per_row[:2, cut - 1]) @ rows
             macs, sent_bytes = macs + more[0], sent_bytes + more[1]
         limits = self.constraints
         keeps = np.ones(len(macs), dtype=bool)
@@ -192,14 +165,14 @@ class Layer:
         if not self.constraints:
             return 0.0
         arrangement = Strips(tau=self.rows.tau, segments=segments)
-        demand = StripUsage(self.rows.graph, self.setting.convention, arrangement)
+        demand = StripUsage(self.rows.graph, self.timing.setting.convention, arrangement)
         over = sum(item.excess for item in self.constraints.shortfalls(demand))
         most = self.constraints.max_paths
         return over + (0.0 if most is None else max(arrangement.paths / most - 1, 0.0))
 
 
 def layers_of(
-    setting: Setting, tau: int | None, constraints: Constraints, meter: Meter
+    timing: Timing, tau: int | None, constraints: Constraints, meter: Meter
 ) -> Iterator[Layer]:
     """Fused layers that can be cut into strips, the most promising first, as the budget goes.
 
@@ -209,21 +182,23 @@ def layers_of(
         GeometryError: the one that is asked for cannot.
     """
     first = max(constraints.keep_on_device, 1)  # what follows the fused layer runs on the edge
-    taus = range(first, setting.graph.tileable_layers + 1)
-    for at in [tau] if tau is not None else _by_promise(setting, taus):
+    taus = range(first, timing.setting.graph.tileable_layers + 1)
+    for at in [tau] if tau is not None else _by_promise(timing, taus):
         if meter.is_over:
             return
         meter.spend(_LAYER_EVALUATIONS * at)
         try:
-            yield layer_of(setting, at, constraints)
+            strips = timing.strips(at)
         except GeometryError:
             if tau is not None:
                 raise
+            continue
+        yield Layer(strips, timing.prices.counts.strips, constraints)
 
 
-def _by_promise(setting: Setting, taus: Sequence[int]) -> list[int]:
+def _by_promise(timing: Timing, taus: Sequence[int]) -> list[int]:
     """Fused layers in the order of a bound that needs none of their costs, on whole maps."""
-    problem = setting.whole_problem()
+    problem = timing.whole_problem()
     times = np.stack([problem.device_ns[0], problem.link_ns[0], problem.edge_ns[0]])
     promised: dict[int, float] = {}
     for tau in taus:
@@ -234,78 +209,11 @@ def _by_promise(setting: Setting, taus: Sequence[int]) -> list[int]:
     return sorted(taus, key=lambda tau: promised[tau])
 
 
-def layer_of(setting: Setting, tau: int, constraints: Constraints) -> Layer:
-    """One fused layer.
-
-    Raises:
-        GeometryError: it cannot be cut into strips.
-    """
-    rows = StripRows(setting.graph, tau)
-    costs = strip_costs(
-        rows,
-        device=setting.device,
-        edge=setting.edge,
-        convention=setting.convention,
-        compression=setting.compression,
-    )
-    down_s = setting.down_s(in_parts=rows.makes_outputs)
-    return Layer(setting, constraints, rows, costs, setting.tail_s(tau), down_s)
-
-
-def strip_problem(setting: Setting, tau: int, segments: Sequence[Segment]) -> Problem:
-    """The scheduling problem of given segments: one class per strip, one cut each.
-
-    Strips must be scheduled segment by segment, each in order; its durations assume that.
-
-    Raises:
-        GeometryError: the fused layer cannot be cut into strips.
-    """
-    return problem_of(layer_of(setting, tau, NO_CONSTRAINTS), segments)
-
-
-def problem_of(layer: Layer, segments: Sequence[Segment]) -> Problem:
-    """The scheduling problem of given segments of a fused layer; see `strip_problem`."""
-    times_ns = nanoseconds(_durations(layer, segments))
-    return layer.setting.assemble(
-        class_of=tuple(range(times_ns.shape[1])),
-        device_ns=times_ns[0, :, None],
-        link_ns=times_ns[1, :, None],
-        edge_ns=times_ns[2, :, None],
-        back_ns=times_ns[3, :, None] if layer.returns_parts else None,
-        tail_ns=ns(layer.tail_s),
-        chained=True,
-    )
-
-
 def makespan_of(layer: Layer, segments: Sequence[Segment]) -> float:
     """Seconds that given segments take, without the delay of the link on the way there."""
-    shared_link = layer.setting.convention.shared_link
-    last = chain(_durations(layer, segments), shared_link=shared_link)
-    return float(last) + layer.tail_s + layer.down_s
-
-
-def _durations(layer: Layer, segments: Sequence[Segment]) -> FloatArray:
-    """Seconds of every strip by machine, fixed costs included; shape (machines, strips)."""
-    setting, tau = layer.setting, layer.rows.tau
-    parts = []
-    resumes = resume_layers(
-        tau, [item.cut for item in segments], [(item.start, item.stop) for item in segments]
-    )
-    for segment, resume in zip(segments, resumes, strict=True):
-        costs = layer.costs.segment(
-            segment.cut, segment.start, segment.stop, resume, segment.strips
-        )
-        # A strip that adds nothing on a machine costs nothing there.
-        costs[0] += setting.device.strip_s(1, segment.cut - 1) * (costs[0] > 0)
-        costs[2] += setting.edge.strip_s(segment.cut, tau) * (costs[2] > 0)
-        parts.append(costs)
-    costs = np.concatenate(parts, axis=1)
-    seconds = layer.seconds_of(costs)
-    messages = setting.link.messages(costs[1], costs[3] if layer.returns_parts else 0.0)
-    seconds[0] += messages.device_s
-    seconds[1] = messages.link_s
-    seconds[2] += messages.edge_s + setting.link.receiving_s(costs[1])
-    return seconds
+    shared_link = layer.timing.setting.convention.shared_link
+    last = chain(layer.timing.durations(segments), shared_link=shared_link)
+    return float(last) + layer.after_s
 
 
 def chain(durations: FloatArray, *, shared_link: bool) -> FloatArray:

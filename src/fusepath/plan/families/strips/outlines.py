@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,8 @@ from fusepath.plan.families.strips.layer import spread
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from fusepath.arrays import FloatArray, IntArray
+    from fusepath.arrays import IntArray
+    from fusepath.cost import AlikeMaps
     from fusepath.plan.families.strips.layer import Layer
     from fusepath.schedule.budget import Meter
 
@@ -26,6 +28,8 @@ _SHORT_LIST = 16
 _CHOICES_PER_EVALUATION = 2
 _MAPS_PER_EVALUATION = 20
 _WORTH_REFINING = 1.15
+_ROWS_KEPT = 64
+"""Layers to resume from whose rows are kept, for other cuts with the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +83,10 @@ def _pairs(layer: Layer, best_s: Callable[[], float], meter: Meter) -> Iterator[
     """Two segments (one, where the other is empty): the best sizes of every pair of cuts."""
     edges = spread(layer.height, _EDGES)
     bounds_s = layer.pair_bounds_s
-    first: dict[int, FloatArray] = {}
-    second: dict[tuple[int, int], FloatArray] = {}
     bottom = np.full_like(edges, layer.height)
+    upper = layer.rows_of(None, edges, None)
+    first = cache(lambda cut: layer.timing.strips_s(cut, upper))
+    lower = lru_cache(_ROWS_KEPT)(lambda resume: layer.rows_of(edges, bottom[:1], resume))
     for flat in np.argsort(bounds_s, axis=None):
         above, below = (int(at) + 1 for at in divmod(int(flat), bounds_s.shape[1]))
         if meter.is_over or bounds_s[above - 1, below - 1] >= best_s():
@@ -89,14 +94,9 @@ def _pairs(layer: Layer, best_s: Callable[[], float], meter: Meter) -> Iterator[
         if not {above, below} <= layer.allowed_cuts:
             continue
         resume = max(above, below)
-        meter.spend(len(edges) // _CHOICES_PER_EVALUATION)
-        if above not in first:
-            meter.spend(_batch(layer, edges))
-            first[above] = layer.strips_of(above, None, edges, None)
-        if (below, resume) not in second:
-            meter.spend(_batch(layer, edges))
-            second[below, resume] = layer.strips_of(below, edges, bottom, resume)
-        times = layer.chained_s([first[above], second[below, resume]])
+        meter.spend(len(edges) // _CHOICES_PER_EVALUATION + _batch(layer, edges))
+        second = layer.timing.strips_s(below, lower(resume))
+        times = layer.chained_s([first(above), second])
         if layer.constraints:
             segments = ((above, None, edges, None), (below, edges, bottom, resume))
             times = np.where(layer.keep_to_totals(segments), times, np.inf)
@@ -108,7 +108,7 @@ def _pairs(layer: Layer, best_s: Callable[[], float], meter: Meter) -> Iterator[
 
 def _batch(layer: Layer, choices: IntArray) -> int:
     """What strips of so many choices are worth: they are worked out map by map."""
-    return 1 + len(choices) * len(layer.costs.maps) // _MAPS_PER_EVALUATION
+    return 1 + len(choices) * layer.maps // _MAPS_PER_EVALUATION
 
 
 def _with_third(layer: Layer, best: Outline, meter: Meter) -> Iterator[Outline]:
@@ -117,20 +117,26 @@ def _with_third(layer: Layer, best: Outline, meter: Meter) -> Iterator[Outline]:
     pairs = np.array(list(itertools.combinations_with_replacement(edges, 2)))
     bottom = np.full(len(pairs), layer.height)
     two = best.cuts if len(best.cuts) == 2 else (best.cuts[0], best.cuts[0])
+    ends = ((None, pairs[:, 0]), (pairs[:, 0], pairs[:, 1]), (pairs[:, 1], bottom))
+
+    @lru_cache(_ROWS_KEPT)
+    def rows_of(part: int, resume: int | None) -> tuple[AlikeMaps, IntArray]:
+        begin, stop = ends[part]
+        return layer.rows_of(begin, stop, resume)
+
     for cut in sorted(layer.allowed_cuts):
         for at in range(3):
             if meter.is_over:
                 return
             meter.spend(len(pairs) // _CHOICES_PER_EVALUATION + 3 * _batch(layer, pairs))
             cuts = (*two[:at], cut, *two[at:])
-            segments = (
-                (cuts[0], None, pairs[:, 0], None),
-                (cuts[1], pairs[:, 0], pairs[:, 1], max(cuts[0], cuts[1])),
-                (cuts[2], pairs[:, 1], bottom, max(cuts[1], cuts[2])),
-            )
-            strips = [layer.strips_of(*segment) for segment in segments]
+            resumes = (None, max(cuts[0], cuts[1]), max(cuts[1], cuts[2]))
+            strips = [
+                layer.timing.strips_s(cuts[part], rows_of(part, resumes[part])) for part in range(3)
+            ]
             times = layer.chained_s(strips)
             if layer.constraints:
+                segments = [(cuts[part], *ends[part], resumes[part]) for part in range(3)]
                 times = np.where(layer.keep_to_totals(segments), times, np.inf)
             least = int(times.argmin())
             if np.isinf(times[least]):
@@ -156,7 +162,7 @@ def _candidate(
             kept_edges.append(edge)
         start = edge
     return Outline(
-        makespan_s=time_s + layer.tail_s + layer.down_s + layer.fixed_s(kept_cuts),
+        makespan_s=time_s + layer.after_s + layer.fixed_s(kept_cuts),
         tau=layer.rows.tau,
         cuts=tuple(kept_cuts),
         edges=tuple(kept_edges),

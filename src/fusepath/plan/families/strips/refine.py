@@ -96,7 +96,7 @@ class _Tries:
         self.tried += 1
         segments = _segments(self.layer, self.cuts, edges, counts)
         strips = sum(len(item.strips) for item in segments)
-        maps = len(self.layer.costs.maps)
+        maps = self.layer.maps
         self.meter.spend(_TRY_EVALUATIONS + strips * maps // _MAPS_PER_EVALUATION)
         time_s = makespan_of(self.layer, segments)
         if best is not None and best[0] == 0 and not time_s < best[1] * (1 - 1e-6):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fusepath.errors import InfeasibleError, InputError, UndecidedError
 from fusepath.plan.candidate import Candidate, ranked
-from fusepath.plan.families.strips.layer import layers_of, problem_of
+from fusepath.plan.families.strips.layer import layers_of
 from fusepath.plan.families.strips.outlines import short_list
 from fusepath.plan.families.strips.refine import Refined, refine
 from fusepath.plan.limits.constraints import PATHS, Shortfall
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fusepath.plan.limits.constraints import Constraints
     from fusepath.plan.search import Search
     from fusepath.plan.setting import Setting
+    from fusepath.plan.timing import Timing
     from fusepath.tiling import Segment
 
 
@@ -28,7 +29,7 @@ _TO_PREPARE, _TO_OUTLINE = 0.4, 0.5
 """Shares of what is left of a budget: the rest is for numbers of strips and exact sizes."""
 
 
-def search_stream(setting: Setting, search: Search) -> Candidate:
+def search_stream(timing: Timing, search: Search) -> Candidate:
     """Strips of rows that reuse their halos, in one to three segments.
 
     Two cuts are searched for every fused layer, best bound first, and dropped when their bound
@@ -50,7 +51,7 @@ def search_stream(setting: Setting, search: Search) -> Candidate:
         raise InputError("stream chooses its own strips: leave out grid")
     constraints, meter = search.request.constraints, search.meter
     layers = sorted(
-        layers_of(setting, search.request.tau, constraints, meter.part(share=_TO_PREPARE)),
+        layers_of(timing, search.request.tau, constraints, meter.part(share=_TO_PREPARE)),
         key=lambda layer: float(layer.pair_bounds_s.min()),
     )
     by_tau = {layer.rows.tau: layer for layer in layers}
@@ -68,15 +69,17 @@ def search_stream(setting: Setting, search: Search) -> Candidate:
     if not keeping:
         if meter.cut_short:
             raise UndecidedError("the budget ended before strips were found; give more evaluations")
-        raise _nothing_keeps(setting, constraints, refined)
+        raise _nothing_keeps(timing.setting, constraints, refined)
     keeping.sort(key=lambda item: item.makespan_s)
     top = search.request.top
-    found = (_found(by_tau[item.tau], item.segments, evaluated) for item in keeping[:top])
+    found = (_found(timing, by_tau[item.tau], item.segments, evaluated) for item in keeping[:top])
     return ranked(found, top)
 
 
-def _found(layer: Layer, segments: tuple[Segment, ...], evaluated: int) -> Candidate:
-    problem = problem_of(layer, segments)
+def _found(
+    timing: Timing, layer: Layer, segments: tuple[Segment, ...], evaluated: int
+) -> Candidate:
+    problem = timing.problem_of_strips(layer.timing, segments)
     return Candidate(
         arrangement=Strips(tau=layer.rows.tau, segments=segments),
         schedule=evaluate(problem, range(problem.paths), [1] * problem.paths),

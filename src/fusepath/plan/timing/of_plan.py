@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.plan.families.strips import strip_problem
 from fusepath.plan.setting import Setting
+from fusepath.plan.timing.timing import Timing
 from fusepath.schedule.problem import nanoseconds, ns
 from fusepath.schedule.schedule import evaluate
-from fusepath.tiling import Strips, Tiles, Whole
+from fusepath.tiling import Strips
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,13 +29,7 @@ def problem_of(setting: Setting, arrangement: Arrangement) -> Problem:
         GeometryError: the arrangement does not fit the setting's network.
         UnsupportedOperatorError: a layer up to the fused one cannot be tiled.
     """
-    match arrangement:
-        case Whole():
-            return setting.whole_problem()
-        case Tiles():
-            return setting.problem(arrangement.tau, arrangement.grid, arrangement.sizes)
-        case Strips():
-            return strip_problem(setting, arrangement.tau, arrangement.segments)
+    return Timing(setting).problem_of(arrangement)
 
 
 def problem_of_plan(setting: Setting, plan: Plan) -> tuple[Problem, tuple[int, ...]]:
@@ -45,8 +39,7 @@ def problem_of_plan(setting: Setting, plan: Plan) -> tuple[Problem, tuple[int, .
         setting: the machines and the link, which need not be those that the plan was made for.
         plan: a plan that has been checked against the setting's network.
     """
-    problem = problem_of(setting, plan.arrangement)
-    return problem, (1,) * problem.paths if isinstance(plan.arrangement, Strips) else plan.cuts
+    return Timing(setting).problem_of_plan(plan)
 
 
 def predict(
@@ -75,21 +68,18 @@ def predict(
         link=plan.link,
         convention=plan.convention,
     )
-    paths = len(plan.cuts)
+    timing, paths = Timing(setting), len(plan.cuts)
     back_ns = None
     if isinstance(plan.arrangement, Strips):
         # What a strip returns is known, however long it takes to compute.
-        back_ns = problem_of(setting, plan.arrangement).back_ns
+        back_ns = timing.problem_of(plan.arrangement).back_ns
     returned = 0.0 if back_ns is None else back_ns[:, 0]
-    messages = plan.link.messages(np.array(sent_bytes), returned)
-    order = np.array(plan.order) - 1
-    receiving_s = np.empty(paths)
-    receiving_s[order] = plan.link.receiving_s(np.array(sent_bytes)[order])
-    problem = setting.assemble(
+    messages = timing.messages(np.array(sent_bytes), returned, paths=paths)
+    problem = timing.assemble(
         class_of=tuple(range(paths)),
         device_ns=nanoseconds(np.array(device_s) + messages.device_s)[:, None],
         link_ns=nanoseconds(messages.link_s)[:, None],
-        edge_ns=nanoseconds(np.array(edge_s) + messages.edge_s + receiving_s)[:, None],
+        edge_ns=nanoseconds(np.array(edge_s) + messages.edge_s)[:, None],
         back_ns=back_ns,
         tail_ns=ns(tail_s),
         chained=isinstance(plan.arrangement, Strips),

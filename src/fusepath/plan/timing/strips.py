@@ -1,0 +1,115 @@
+"""How long strips of one fused layer take on every machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fusepath.tiling import resume_layers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fusepath.arrays import FloatArray, IntArray
+    from fusepath.cost import AlikeMaps, StripCosts
+    from fusepath.plan.setting import Setting
+    from fusepath.tiling import Segment, StripRows
+
+
+@dataclass(frozen=True, kw_only=True)
+class StripTiming:
+    """Times of strips over one fused layer."""
+
+    setting: Setting
+    costs: StripCosts
+    tail_s: float
+    down_s: float
+    """What returns after all strips."""
+    _met: dict[tuple[Segment, int], FloatArray] = field(default_factory=dict)
+    """Segments are changed one at a time, and the others stay as they are."""
+
+    @property
+    def rows(self) -> StripRows:
+        """Which rows of every map strips need."""
+        return self.costs.rows
+
+    @property
+    def returns_parts(self) -> bool:
+        """Whether every strip returns its rows of the result, and that takes time."""
+        return self.rows.makes_outputs and self.setting.convention.counts_result
+
+    @cached_property
+    def loads_s(self) -> FloatArray:
+        """Seconds of the whole prefix by machine and cut; shape (machines, cuts)."""
+        return self._seconds(self.costs.loads)
+
+    def strips_s(self, cut: int, rows: tuple[AlikeMaps, IntArray]) -> FloatArray:
+        """Seconds of strips that add these rows, fixed costs aside.
+
+        Args:
+            cut: 1-based.
+            rows: maps taken together, and rows added; shape (groups, choices, strips).
+
+        Returns:
+            Shape (machines, choices, strips).
+        """
+        alike, added = rows
+        weights = alike.total(self._seconds(self.costs.of_cut(cut)))
+        seconds: FloatArray = weights @ added.reshape(len(added), -1)
+        return seconds.reshape(-1, *added.shape[1:])
+
+    def fixed_s(self, cut: int) -> tuple[float, float, float]:
+        """What a strip costs however thin it is, on device, link and edge server."""
+        setting, link = self.setting, self.setting.link
+        return (
+            link.message_device_s + setting.device.strip_s(1, cut - 1),
+            link.up_s(link.message_bytes),
+            link.message_edge_s + setting.edge.strip_s(cut, self.rows.tau),
+        )
+
+    def durations(self, segments: Sequence[Segment]) -> FloatArray:
+        """Seconds of every strip by machine, fixed costs included; shape (machines, strips)."""
+        costs = self._costs_of_all(segments)
+        seconds = self._seconds(costs)
+        returned = costs[3] if self.returns_parts else 0.0
+        messages = self.setting.link.messages(costs[1], returned, paths=costs.shape[1])
+        seconds[0] += messages.device_s
+        seconds[1] = messages.link_s
+        seconds[2] += messages.edge_s
+        return seconds
+
+    def wire_bytes(self, segments: Sequence[Segment]) -> tuple[FloatArray, FloatArray | None]:
+        """What every strip sends up, messages included, and what of it returns, if in parts."""
+        costs = self._costs_of_all(segments)
+        return self.setting.link.on_wire(costs[1]), costs[3] if self.returns_parts else None
+
+    def _costs_of_all(self, segments: Sequence[Segment]) -> FloatArray:
+        ends = [(item.start, item.stop) for item in segments]
+        resumes = resume_layers(self.rows.tau, [item.cut for item in segments], ends)
+        return np.concatenate(
+            [self._costs_of(*item) for item in zip(segments, resumes, strict=True)], axis=1
+        )
+
+    def _costs_of(self, segment: Segment, resume: int) -> FloatArray:
+        """What `StripCosts` counts, fixed costs of computing included; shape (3 or 4, strips)."""
+        if (segment, resume) not in self._met:
+            costs = self.costs.segment(
+                segment.cut, segment.start, segment.stop, resume, segment.strips
+            )
+            device, edge = self.setting.device, self.setting.edge
+            # A strip that adds nothing on a machine costs nothing there.
+            costs[0] += device.strip_s(1, segment.cut - 1) * (costs[0] > 0)
+            costs[2] += edge.strip_s(segment.cut, self.rows.tau) * (costs[2] > 0)
+            self._met[segment, resume] = costs
+        return self._met[segment, resume]
+
+    def _seconds(self, costs: FloatArray) -> FloatArray:
+        """Costs of `StripCosts` in seconds on device, link, edge and, for parts, the way back."""
+        machines = 4 if self.returns_parts else 3
+        seconds = costs[:machines].copy()
+        seconds[1] = self.setting.link.up_s(seconds[1])
+        seconds[3:] = self.setting.link.down_s(seconds[3:])
+        return seconds

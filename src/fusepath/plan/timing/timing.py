@@ -1,0 +1,211 @@
+"""From costs and a link to scheduling problems."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fusepath.cost import result_bytes
+from fusepath.plan.timing.prices import Prices, Tiled
+from fusepath.plan.timing.strips import StripTiming
+from fusepath.schedule.problem import Problem, nanoseconds, ns
+from fusepath.tiling import StripRows, Strips, Tiles, Whole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fusepath.arrays import FloatArray, IntArray
+    from fusepath.cost import Link, MessageTimes, PathCosts
+    from fusepath.plan.plan import Plan
+    from fusepath.plan.setting import Setting
+    from fusepath.tiling import Arrangement, Grid, Segment, TileSizes
+
+
+class Timing:
+    """All times of a setting.
+
+    Args:
+        setting: network, machines and link.
+        prices: of the same network and machines, to be shared by settings of several links.
+    """
+
+    def __init__(self, setting: Setting, prices: Prices | None = None) -> None:
+        self.setting = setting
+        self.prices = prices or Prices(setting)
+
+    def at(self, link: Link) -> Timing:
+        """The same machines joined by another link; what is known of them is shared."""
+        return Timing(self.setting.at(link), self.prices)
+
+    def whole_problem(self) -> Problem:
+        """The unsplit network as one path: cut ``o`` in ``1 … depth + 1``, no tail.
+
+        Cut 1 offloads everything, cut ``depth + 1`` keeps everything on the device.
+        """
+        setting, prices = self.setting, self.prices
+        depth = setting.graph.depth
+        device, edge = prices.device_layers_s, prices.edge_layers_s
+        cuts = range(1, depth + 2)
+        device_s = [
+            sum(device[: cut - 1]) + (setting.device.call_overhead_s if cut > 1 else 0)
+            for cut in cuts
+        ]
+        edge_s = [
+            sum(edge[cut - 1 :]) + (setting.edge.call_overhead_s if cut <= depth else 0)
+            for cut in cuts
+        ]
+        encode_s, sent, decode_s = np.array([prices.crossing(cut) for cut in cuts]).T
+        messages = self.messages(sent[None], paths=1)
+        return self.assemble(
+            class_of=(0,),
+            device_ns=nanoseconds(np.array([device_s]) + encode_s + messages.device_s),
+            link_ns=nanoseconds(messages.link_s),
+            edge_ns=nanoseconds(np.array([edge_s]) + decode_s + messages.edge_s),
+            tail_ns=0,
+        )
+
+    def tiled_problem(self, tiling: Tiled | PathCosts) -> Problem:
+        """The scheduling problem of one grid: cuts ``1 … tau + 1``."""
+        tiled = tiling if isinstance(tiling, Tiled) else self.prices.tiled(tiling)
+        device_ns, link_ns, edge_ns = self.times_ns(tiled)
+        return self.assemble(
+            class_of=tuple(tiled.costs.class_of.tolist()),
+            device_ns=device_ns,
+            link_ns=link_ns,
+            edge_ns=edge_ns,
+            tail_ns=tiled.tail_ns,
+        )
+
+    def times_ns(self, tiled: Tiled) -> tuple[IntArray, IntArray, IntArray]:
+        """Times of a tiling on device, link and edge server, by class and cut."""
+        messages = self.messages(tiled.costs.up_bytes, paths=tiled.grid.paths)
+        return (
+            tiled.device_ns + nanoseconds(messages.device_s),
+            nanoseconds(messages.link_s),
+            tiled.edge_ns + nanoseconds(messages.edge_s),
+        )
+
+    def problem_of(self, arrangement: Arrangement) -> Problem:
+        """The scheduling problem of an arrangement; a strip has one cut, that of its segment.
+
+        Raises:
+            GeometryError: the arrangement does not fit the setting's network.
+            UnsupportedOperatorError: a layer up to the fused one cannot be tiled.
+        """
+        match arrangement:
+            case Whole():
+                return self.whole_problem()
+            case Tiles():
+                return self.problem(arrangement.tau, arrangement.grid, arrangement.sizes)
+            case Strips():
+                return self.strip_problem(arrangement.tau, arrangement.segments)
+
+    def problem(self, tau: int, grid: Grid, sizes: TileSizes | None = None) -> Problem:
+        """The problem of a grid of tiles, of given sizes if there are any."""
+        return self.tiled_problem(self.prices.costs(tau, grid, sizes))
+
+    def strips(self, tau: int) -> StripTiming:
+        """Times of strips over one fused layer.
+
+        Raises:
+            GeometryError: it cannot be cut into strips.
+        """
+        rows = StripRows(self.setting.graph, tau)
+        return StripTiming(
+            setting=self.setting,
+            costs=self.prices.strips.at(rows),
+            tail_s=self.prices.tail_s(tau),
+            down_s=self.down_s(in_parts=rows.makes_outputs),
+        )
+
+    def strip_problem(self, tau: int, segments: Sequence[Segment]) -> Problem:
+        """The scheduling problem of given segments: one class per strip, one cut each.
+
+        Strips must be scheduled segment by segment, each in order; its durations assume that.
+
+        Raises:
+            GeometryError: the fused layer cannot be cut into strips.
+        """
+        return self.problem_of_strips(self.strips(tau), segments)
+
+    def problem_of_strips(self, strips: StripTiming, segments: Sequence[Segment]) -> Problem:
+        """The same of a fused layer that is known."""
+        times_ns = nanoseconds(strips.durations(segments))
+        return self.assemble(
+            class_of=tuple(range(times_ns.shape[1])),
+            device_ns=times_ns[0, :, None],
+            link_ns=times_ns[1, :, None],
+            edge_ns=times_ns[2, :, None],
+            back_ns=times_ns[3, :, None] if strips.returns_parts else None,
+            tail_ns=ns(strips.tail_s),
+            chained=True,
+        )
+
+    def problem_of_plan(self, plan: Plan) -> tuple[Problem, tuple[int, ...]]:
+        """The problem, and which of its cuts (1-based, by path) the plan has chosen.
+
+        A strip knows only the cut of its segment, so its problem has that one cut, number 1.
+
+        Args:
+            plan: a plan that has been checked against the setting's network, for any machines.
+        """
+        problem = self.problem_of(plan.arrangement)
+        in_strips = isinstance(plan.arrangement, Strips)
+        return problem, (1,) * len(plan.cuts) if in_strips else plan.cuts
+
+    def wire_bytes(self, plan: Plan) -> tuple[FloatArray, FloatArray | None]:
+        """What every path of a plan sends up, messages included, and returns, if in parts."""
+        match plan.arrangement:
+            case Whole():
+                sent = np.array([self.prices.crossing(plan.cuts[0]).sent_bytes])
+            case Tiles() as tiles:
+                costs = self.prices.costs(tiles.tau, tiles.grid, tiles.sizes)
+                sent = costs.up_bytes[costs.class_of, np.array(plan.cuts) - 1]
+            case Strips() as strips:
+                return self.strips(strips.tau).wire_bytes(strips.segments)
+        return self.setting.link.on_wire(sent), None
+
+    def messages(
+        self, sent_bytes: IntArray, returned_bytes: IntArray | float = 0.0, *, paths: int
+    ) -> MessageTimes:
+        """What messages take, whatever is in them: of tiles, strips and the whole network alike."""
+        return self.setting.link.messages(sent_bytes, returned_bytes, paths=paths)
+
+    def down_s(self, *, in_parts: bool) -> float:
+        """Seconds of what returns after all paths: the result, or the delay of its last part."""
+        setting = self.setting
+        if not setting.convention.counts_result:
+            return 0.0
+        size = 0 if in_parts else result_bytes(setting.graph, setting.convention)
+        return setting.link.down_s(size) + setting.link.delay_s
+
+    def assemble(
+        self,
+        *,
+        class_of: tuple[int, ...],
+        device_ns: IntArray,
+        link_ns: IntArray,
+        edge_ns: IntArray,
+        tail_ns: int,
+        back_ns: IntArray | None = None,
+        chained: bool = False,
+    ) -> Problem:
+        """A problem of these times, with what link and convention add to it.
+
+        The delay is paid once on the way back, by what returns last.
+        """
+        convention = self.setting.convention
+        return Problem(
+            class_of=class_of,
+            device_ns=device_ns,
+            link_ns=link_ns,
+            edge_ns=edge_ns,
+            tail_ns=tail_ns,
+            back_ns=back_ns if convention.counts_result else None,
+            down_ns=ns(self.down_s(in_parts=back_ns is not None)),
+            delay_ns=ns(self.setting.link.delay_s),
+            edge_workers=convention.edge_workers,
+            shared_link=convention.shared_link,
+            chained=chained,
+        )

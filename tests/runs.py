@@ -33,19 +33,18 @@ def run(
     timeout_s: float | None = None,
     mean: tuple[float, ...] = (0.0,),
     std: tuple[float, ...] = (255.0,),
-    codecs: str = "off",
+    request: PlanRequest = PlanRequest(codecs="off"),
     say: Any = lambda _: None,
-    **others: Any,
+    **emulated: Any,
 ) -> Report:
-    """Run a plan, or plan as the other keywords ask; nothing is remembered."""
-    emulated = {key: others.pop(key) for key in ("pace_bytes_per_s", "slowdown") if key in others}
+    """Run a plan, or plan for a request; ``emulated`` is an `Emulation`, nothing is remembered."""
     return run_with(
         model,
         image,
         edge,
         repeats=repeats,
         verify=verify,
-        plan=plan or PlanRequest(codecs=codecs, **others),
+        plan=plan or request,
         machines=given,
         frames=FrameFormat(layout="chw", mean=mean, std=std),
         timeout=timeout if timeout_s is None else Timeout(infer_s=timeout_s),

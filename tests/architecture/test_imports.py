@@ -6,6 +6,7 @@ import ast
 import importlib
 import json
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -136,3 +137,30 @@ def test_the_page_of_the_data_flow_is_current():
         [sys.executable, str(tool), "--check"], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_searches_read_one_clock():
+    """What is found must not depend on how busy a machine is, but by the cap of a budget."""
+    clocks = {"perf_counter", "monotonic", "time", "process_time", "thread_time"}
+    found = [
+        (path.relative_to(SOURCES).as_posix(), node.attr)
+        for package in ("plan", "schedule")
+        for path in (SOURCES / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "time"
+        and node.attr.removesuffix("_ns") in clocks
+    ]
+
+    assert found == [("schedule/budget.py", "perf_counter")]
+
+
+def test_only_the_command_line_names_its_options():
+    """Messages of the library name parameters, which Python programs have as well."""
+    for path in modules():
+        if path.is_relative_to(SOURCES / "cli"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert not re.search(r"--[a-z]", node.value), f"{path}:{node.lineno}"

@@ -66,7 +66,10 @@ def test_plans_of_a_shortlist_have_the_bound_of_all_plans(setting):
 
 
 def test_auto_looks_at_every_plan_once(setting):
-    alone = [planned(setting, name).provenance.plans_evaluated for name in ("nfl", "stream", "mw")]
+    alone = [
+        planned(setting, name, budget=UNLIMITED).provenance.plans_evaluated
+        for name in ("nfl", "stream", "mw")
+    ]
     most_sizes = 400
 
     auto = planned(setting, "auto", budget=UNLIMITED)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fusepath.plan.search import Search
     from fusepath.plan.setting import Setting
 
-_SIZES_EVALUATIONS = 20_000
+_SIZES_EVALUATIONS = 30_000
 """Strips are mostly better than tiles of any sizes, so ``auto`` does not look long for those."""
 _TO_STRIPS = 0.7
 """Share of the budget for strips where no single cut keeps to the constraints, and tiles may."""

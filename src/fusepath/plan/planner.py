@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from fusepath.plan.plan import Plan
     from fusepath.plan.request import PlanRequest
     from fusepath.plan.setting import Setting
+    from fusepath.schedule.budget import Meter
 
     Find = Callable[[Setting, Search], Candidate]
 
@@ -62,8 +63,8 @@ ALGORITHMS = {
     "jps": Algorithm(search_johnson, tiles=True, unequal=True),
     "psomw": Algorithm(search_swarm, tiles=False),
     "exact": Algorithm(search_exact, tiles=True, unequal=True),
-    "stream": Algorithm(search_stream, tiles=False, budget=Budget(evaluations=300_000)),
-    "auto": Algorithm(search_auto, tiles=False, budget=Budget(evaluations=300_000)),
+    "stream": Algorithm(search_stream, tiles=False, budget=Budget(evaluations=100_000)),
+    "auto": Algorithm(search_auto, tiles=False, budget=Budget(evaluations=100_000)),
 }
 
 
@@ -136,7 +137,7 @@ def answer(
         share = 1 / (len(settings) - place)
         search = Search(request, meter.part(evaluations=budget.evaluations, share=share))
         try:
-            plans += _plans(variant, search, origin, find)
+            plans += _plans(variant, search, origin, find, meter)
         except NoPlanError as error:
             errors.append(error)
     if not plans:
@@ -154,9 +155,11 @@ def answer(
     )
 
 
-def _plans(setting: Setting, search: Search, origin: Origin, find: Find) -> list[Plan]:
-    """What a search finds in one setting."""
+def _plans(
+    setting: Setting, search: Search, origin: Origin, find: Find, clock: Meter
+) -> list[Plan]:
+    """What a search finds in one setting; ``clock`` says when not even a bound is waited for."""
     found = find(setting, search)
     if found.lower_bound_ns == 0:  # where nothing else is known, what holds for all plans does
-        found = found.rated(fluid_bound_ns(setting, search.meter), found.evaluated)
+        found = found.rated(fluid_bound_ns(setting, clock), found.evaluated)
     return [build_plan(setting, item, search, origin) for item in found.all]

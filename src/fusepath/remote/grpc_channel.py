@@ -67,7 +67,7 @@ class GrpcChannel:
                 raise PeerUnreachableError(
                     address,
                     f"nobody answered within {timeout_s:g} s; "
-                    f"start one there with `fusepath serve --listen {address}`",
+                    f"start one there with `fusepath serve`",
                 ) from None
             raise
         return channel

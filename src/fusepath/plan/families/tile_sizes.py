@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Solve = Callable[[Problem, int | None, Meter], tuple[Schedule | None, int]]
 
-SIZES_EVALUATIONS = 400_000
+SIZES_EVALUATIONS = 500_000
 """What descents may spend where nobody says."""
 SIZES_TRIED_EVALUATIONS = 100
 _STEPS = (8, 4, 2, 1)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import html
+import itertools
 import sys
 import tomllib
 from pathlib import Path
@@ -78,15 +79,17 @@ def figure() -> str:
         "path{stroke:#5b6b7a;fill:none}"
         "@media(prefers-color-scheme:dark){svg{background:#14181c}rect{fill:#1f262d;"
         "stroke:#8fa1b3}text{fill:#e8edf2}.what{fill:#b5c0cb}path{stroke:#8fa1b3}}</style>",
-        '<defs><marker id="down" viewBox="0 0 8 8" refX="4" refY="7" markerWidth="7" '
-        'markerHeight="7" orient="auto"><path d="M0 0L4 7L8 0"/></marker></defs>',
     ]
-    for above, below in zip(layers(), layers()[1:], strict=False):
-        y = places[above[0]][1] + BOX
-        x = WIDTH / 2 if len(below) == 1 else places[below[0]][0] + 60
-        lines.append(
-            f'<path d="M{x:.0f} {y:.0f}V{places[below[0]][1] - 2:.0f}" marker-end="url(#down)"/>'
-        )
+    for above, below in itertools.pairwise(layers()):
+        start, end = places[above[0]][1] + BOX, places[below[0]][1] - 2
+        wider = max(above, below, key=len)
+        width = (WIDTH - 40) / len(wider)
+        for number in range(len(wider)):
+            x = NAME_X + width * (number + 0.5)
+            lines.append(
+                f'<path d="M{x:.0f} {start:.0f}V{end:.0f}M{x - 4:.0f} {end - 5:.0f}'
+                f'L{x:.0f} {end:.0f}L{x + 4:.0f} {end - 5:.0f}"/>'
+            )
     return "\n".join([*lines, *boxes, "</svg>"]) + "\n"
 
 

@@ -152,7 +152,7 @@ def test_machines_and_link_that_are_not_given_are_measured(edge):
     report = run(
         model,
         pixels(model),
-        request=PlanRequest(algorithm="nfl"),
+        request=PlanRequest(algorithm="nfl", codecs="off"),
         edge=edge.address,
         verify=True,
         say=said.append,
@@ -175,7 +175,7 @@ def test_an_image_travels_in_the_type_it_has(edge, dtype, bytes_per_element):
     report = run(
         model,
         image,
-        request=PlanRequest(algorithm="full-offload"),
+        request=PlanRequest(algorithm="full-offload", codecs="off"),
         edge=edge.address,
         given=BALANCED,
         verify=True,

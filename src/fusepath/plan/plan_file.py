@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
-    """A plan as its file and ``--json`` show it."""
+    """A plan as its file shows it, and as it is printed as JSON."""
     document: dict[str, Any] = msgspec.to_builtins(plan)
     head = {name: document.pop(name) for name in ("format", "version")}
     return head | _derived(plan) | document

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from fusepath.cancellation import check_cancelled
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -57,7 +59,8 @@ class Meter:
         """Whether somebody was told that the budget is over, and so may have left something out."""
 
     def spend(self, evaluations: int = 1) -> None:
-        """Count what was looked at."""
+        """Count what was looked at, and give up here if nobody waits for it any more."""
+        check_cancelled()
         self.spent += evaluations
         if self._parent is not None:
             self._parent.spend(evaluations)

@@ -195,8 +195,8 @@ def _best_mean(setting: Setting, shares: Shares, meter: Meter) -> tuple[FloatArr
         weights, known_s = best_weights_for(loads)
         if meter.is_over:
             if turn == 0:
-                best_s = _without_sending(shares, weights * limits) + float(weights @ message_s)
                 best_weights = weights
+                best_s = _without_sending(shares, weights * limits) + float(weights @ message_s)
             break
         value_s, load = _smallest(shares, weights * limits, joined)
         value_s += float(weights @ message_s)

@@ -383,7 +383,8 @@ def test_compare_tells_every_algorithm(fusepath):
 
 def test_compare_holds_every_plan_against_the_best_bound_of_the_problem(fusepath):
     """The only plan of a family is the best of it, and may be far from the best of all."""
-    plans = fusepath("compare", MODEL, *MACHINES, "--json").json["plans"]
+    slow = ["--device", "10MFLOPS", "--link", "100MB/s"]
+    plans = fusepath("compare", MODEL, *MACHINES, *slow, "--json").json["plans"]
 
     best_s = min(plan["makespan_s"] for plan in plans)
     (bound_s,) = {plan["lower_bound_s"] for plan in plans}
@@ -533,7 +534,9 @@ def test_a_dark_picture_is_planned_and_sent_in_fewer_bytes(fusepath, edge, tmp_p
 
 def test_plans_are_not_compressed_when_told_not_to_or_without_a_sample(fusepath, files):
     slow = ["--link", "20kB/s", "--algorithm", "full-offload", "--json"]
-    sample = ["--sample", files / "good.png"]
+    dark = files / "dark.npy"
+    np.save(dark, np.zeros((1, 3, SIZE, SIZE), np.uint8))
+    sample = ["--sample", dark]
     sampled = fusepath("plan", MODEL, *MACHINES, *slow, *sample)
     off = fusepath("plan", MODEL, *MACHINES, *slow, *sample, "--compress", "off")
     plain = fusepath("plan", MODEL, *MACHINES, *slow)

@@ -86,6 +86,33 @@ def test_even_sizes_cost_what_equal_tiles_cost(squeezenet, tau):
             )
 
 
+def test_maps_of_several_heights_are_divided_by_one_rule():
+    """Equal tiles of a fused layer whose maps differ in size hold and cost the same either way."""
+    graph = load_model("zoo:yolov2?size=96&weights=integer").graph
+    several = [
+        tau
+        for tau in range(1, graph.tileable_layers + 1)
+        if len({graph.tensors[name].size(0) for name in graph.frontier(tau)}) > 1
+        and graph.fused_size(tau, 0) > 2
+    ]
+    assert several
+    for tau in several[:: max(len(several) // 3, 1)]:
+        height, width = graph.fused_size(tau, 0), graph.fused_size(tau, 1)
+        costs = TileCosts(graph, tau, **MACHINES)
+        for grid in (Grid(2, 2), Grid(height, 1)):
+            sizes = TileSizes(even_sizes(height, grid.rows), even_sizes(width, grid.cols))
+            equal, stated = Tiling(graph, tau, grid), Tiling(graph, tau, grid, sizes)
+            assert tiling_violations(equal) == []
+            for name in graph.frontier(tau):
+                for path in range(grid.paths):
+                    assert equal.region(path, name) == stated.region(path, name)
+            (even,), given = path_costs(graph, tau, [grid], **MACHINES), costs.of(sizes)
+            for table in ("device_s", "up_bytes", "edge_s"):
+                np.testing.assert_array_equal(
+                    getattr(given, table)[given.class_of], getattr(even, table)[even.class_of]
+                )
+
+
 @pytest.mark.parametrize("algorithm", ["mw", "jps", "exact"])
 def test_chosen_sizes_are_never_worse_than_equal_ones(squeezenet, algorithm):
     equal = planned(squeezenet, algorithm, tau=14, grid=Grid(3, 2))

@@ -122,8 +122,13 @@ class _Families:
 
     @cached_property
     def equal_tiles(self) -> Candidate | None:
-        """MW's best."""
-        return self._searched(search_minimizing_waiting, self._search)
+        """MW's best; as much is spent on it once more where strips have left nothing."""
+        meter = self._search.meter
+        search = self._search.within(meter.again()) if meter.is_over else self._search
+        found = self._searched(search_minimizing_waiting, search)
+        if search.meter is not meter:
+            meter.spend(search.meter.spent)
+        return found
 
     @cached_property
     def unequal_tiles(self) -> Candidate | None:

@@ -50,7 +50,7 @@ class Meter:
         self, budget: Budget, *, clock: Callable[[], float], parent: Meter | None = None
     ) -> None:
         self._clock, self._parent = clock, parent
-        self._begun_s = clock()
+        self._begun_s, self._budget = clock(), budget
         self._most = math.inf if budget.evaluations is None else budget.evaluations
         self._until_s = None if budget.seconds is None else self._begun_s + budget.seconds
         self.spent = 0
@@ -97,6 +97,10 @@ class Meter:
             seconds=None if seconds_left is None else share * seconds_left,
         )
         return Meter(budget, clock=self._clock, parent=self)
+
+    def again(self) -> Meter:
+        """As much once more, for what is wanted all the same when this is over."""
+        return Meter(self._budget, clock=self._clock)
 
     @property
     def evaluations_left(self) -> int | None:

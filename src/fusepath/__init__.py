@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from fusepath.cost import ComputeRate as ComputeRate
     from fusepath.cost import Convention as Convention
     from fusepath.cost import Link as Link
+    from fusepath.cost import Machine as Machine
     from fusepath.cost import MachineProfile as MachineProfile
     from fusepath.cost import parse_link as parse_link
     from fusepath.cost import parse_machine as parse_machine
+    from fusepath.cost.convention import Regions as Regions
+    from fusepath.cost.fit import FitError as FitError
     from fusepath.errors import ClosedError as ClosedError
     from fusepath.errors import FileFormatError as FileFormatError
     from fusepath.errors import FusepathError as FusepathError
@@ -25,12 +28,16 @@ if TYPE_CHECKING:
     from fusepath.errors import InfeasibleError as InfeasibleError
     from fusepath.errors import InputError as InputError
     from fusepath.errors import ModelError as ModelError
+    from fusepath.errors import NoPlanError as NoPlanError
     from fusepath.errors import PeerError as PeerError
     from fusepath.errors import PeerRefusedError as PeerRefusedError
     from fusepath.errors import PeerTimeoutError as PeerTimeoutError
     from fusepath.errors import PeerUnreachableError as PeerUnreachableError
+    from fusepath.errors import UndecidedError as UndecidedError
     from fusepath.errors import UnsupportedOperatorError as UnsupportedOperatorError
     from fusepath.errors import VerificationError as VerificationError
+    from fusepath.graph import ModelGraph as ModelGraph
+    from fusepath.graph import Tensor as Tensor
     from fusepath.offload.emulation import Emulation as Emulation
     from fusepath.offload.engine import SessionOptions as SessionOptions
     from fusepath.offload.frames import FrameFormat as FrameFormat
@@ -45,12 +52,20 @@ if TYPE_CHECKING:
     from fusepath.offload.statistics import Statistics as Statistics
     from fusepath.onnx_io import Model as Model
     from fusepath.onnx_io import load_model as load_model
+    from fusepath.plan import BookEntry as BookEntry
+    from fusepath.plan import Budget as Budget
     from fusepath.plan import Constraints as Constraints
     from fusepath.plan import InputFormat as InputFormat
     from fusepath.plan import ModelReference as ModelReference
+    from fusepath.plan import Origin as Origin
     from fusepath.plan import Plan as Plan
     from fusepath.plan import PlanBook as PlanBook
+    from fusepath.plan import PlannedRate as PlannedRate
     from fusepath.plan import PlanRequest as PlanRequest
+    from fusepath.plan import PlanResult as PlanResult
+    from fusepath.plan import Prediction as Prediction
+    from fusepath.plan import Provenance as Provenance
+    from fusepath.plan import Recipe as Recipe
     from fusepath.plan import Setting as Setting
     from fusepath.plan import load_book as load_book
     from fusepath.plan import load_plan as load_plan
@@ -59,18 +74,30 @@ if TYPE_CHECKING:
     from fusepath.plan import save_book as save_book
     from fusepath.plan import save_plan as save_plan
     from fusepath.plan import simulate as simulate
+    from fusepath.plan.limits.constraints import Shortfall as Shortfall
     from fusepath.profiling.layers import measure_layers as measure_layers
     from fusepath.remote.client import Timeout as Timeout
     from fusepath.report.gantt import gantt as gantt
     from fusepath.runtime.compare import Comparison as Comparison
+    from fusepath.runtime.compare import compare as compare
     from fusepath.runtime.image import load_input as load_input
+    from fusepath.schedule.result import Status as Status
+    from fusepath.tiling import Arrangement as Arrangement
     from fusepath.tiling import Grid as Grid
+    from fusepath.tiling import Segment as Segment
+    from fusepath.tiling import Strips as Strips
+    from fusepath.tiling import Tiles as Tiles
+    from fusepath.tiling import TileSizes as TileSizes
+    from fusepath.tiling import Whole as Whole
     from fusepath.timeline import Lane as Lane
     from fusepath.timeline import Span as Span
     from fusepath.timeline import Timeline as Timeline
 
 _HOMES = {
+    "Arrangement": "fusepath.tiling",
     "AsyncSession": "fusepath.offload.session",
+    "BookEntry": "fusepath.plan",
+    "Budget": "fusepath.plan",
     "ClosedError": "fusepath.errors",
     "Comparison": "fusepath.runtime.compare",
     "Compression": "fusepath.cost",
@@ -79,6 +106,7 @@ _HOMES = {
     "Convention": "fusepath.cost",
     "Emulation": "fusepath.offload.emulation",
     "FileFormatError": "fusepath.errors",
+    "FitError": "fusepath.cost.fit",
     "FrameFormat": "fusepath.offload.frames",
     "FusepathError": "fusepath.errors",
     "GeometryError": "fusepath.errors",
@@ -90,11 +118,15 @@ _HOMES = {
     "InputFormat": "fusepath.plan",
     "Lane": "fusepath.timeline",
     "Link": "fusepath.cost",
+    "Machine": "fusepath.cost",
     "MachineProfile": "fusepath.cost",
     "Machines": "fusepath.offload.machines",
     "Model": "fusepath.onnx_io",
     "ModelError": "fusepath.errors",
+    "ModelGraph": "fusepath.graph",
     "ModelReference": "fusepath.plan",
+    "NoPlanError": "fusepath.errors",
+    "Origin": "fusepath.plan",
     "PeerError": "fusepath.errors",
     "PeerRefusedError": "fusepath.errors",
     "PeerTimeoutError": "fusepath.errors",
@@ -102,18 +134,34 @@ _HOMES = {
     "Plan": "fusepath.plan",
     "PlanBook": "fusepath.plan",
     "PlanRequest": "fusepath.plan",
+    "PlanResult": "fusepath.plan",
     "PlanStatistics": "fusepath.offload.statistics",
+    "PlannedRate": "fusepath.plan",
+    "Prediction": "fusepath.plan",
+    "Provenance": "fusepath.plan",
+    "Recipe": "fusepath.plan",
+    "Regions": "fusepath.cost.convention",
     "Report": "fusepath.offload.run",
+    "Segment": "fusepath.tiling",
     "Session": "fusepath.offload.session",
     "SessionOptions": "fusepath.offload.engine",
     "Setting": "fusepath.plan",
+    "Shortfall": "fusepath.plan.limits.constraints",
     "Span": "fusepath.timeline",
     "Statistics": "fusepath.offload.statistics",
+    "Status": "fusepath.schedule.result",
+    "Strips": "fusepath.tiling",
+    "Tensor": "fusepath.graph",
     "TensorInfo": "fusepath.offload.session",
+    "TileSizes": "fusepath.tiling",
+    "Tiles": "fusepath.tiling",
     "Timeline": "fusepath.timeline",
     "Timeout": "fusepath.remote.client",
+    "UndecidedError": "fusepath.errors",
     "UnsupportedOperatorError": "fusepath.errors",
     "VerificationError": "fusepath.errors",
+    "Whole": "fusepath.tiling",
+    "compare": "fusepath.runtime.compare",
     "gantt": "fusepath.report.gantt",
     "load_book": "fusepath.plan",
     "load_input": "fusepath.runtime.image",

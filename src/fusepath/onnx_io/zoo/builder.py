@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, Unpack
 
 import numpy as np
 import onnx
@@ -41,6 +41,15 @@ class Value:
         return self.shape[1]
 
 
+class Window(TypedDict):
+    """The square window of a convolution; ``pad`` is the same on all four sides."""
+
+    kernel: int
+    stride: NotRequired[int]
+    pad: NotRequired[int]
+    groups: NotRequired[int]
+
+
 class GraphBuilder:
     """Collects the nodes and weights of one network.
 
@@ -72,17 +81,16 @@ class GraphBuilder:
         x: Value,
         channels: int,
         *,
-        kernel: int,
-        stride: int = 1,
-        pad: int = 0,
-        groups: int = 1,
         bias: bool = True,
         gain: float = 1.0,
+        **window: Unpack[Window],
     ) -> Value:
-        """Square convolution, the same `pad` on all four sides.
+        """Square convolution.
 
         `gain` multiplies He weights; integer weights ignore it.
         """
+        kernel, groups = window["kernel"], window.get("groups", 1)
+        stride, pad = window.get("stride", 1), window.get("pad", 0)
         shape = (channels, x.channels // groups, kernel, kernel)
         inputs = [x.name, self._kernel(f"{name}/weight", shape, gain=gain)]
         if bias:
@@ -104,25 +112,12 @@ class GraphBuilder:
         x: Value,
         channels: int,
         *,
-        kernel: int,
-        stride: int = 1,
-        pad: int = 0,
-        groups: int = 1,
         gain: float = 1.0,
         scale: float = 1.0,
+        **window: Unpack[Window],
     ) -> Value:
         """Convolution without bias, then batch normalisation ``<name>/bn`` around `scale`."""
-        x = self.conv(
-            name,
-            x,
-            channels,
-            kernel=kernel,
-            stride=stride,
-            pad=pad,
-            groups=groups,
-            bias=False,
-            gain=gain,
-        )
+        x = self.conv(name, x, channels, bias=False, gain=gain, **window)
         return self.batch_norm(f"{name}/bn", x, scale=scale)
 
     def batch_norm(self, name: str, x: Value, *, scale: float = 1.0) -> Value:

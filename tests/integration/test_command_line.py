@@ -981,7 +981,7 @@ def test_verify_exits_1_when_the_result_differs(fusepath, files, edge, monkeypat
 def test_verify_exits_1_when_a_stage_computes_nonsense(
     fusepath, files, monkeypatch, wrong, json_option
 ):
-    original = WholeStage.run
+    original = WholeStage.forward
 
     def corrupted(self: WholeStage, *arguments: Any) -> dict[str, np.ndarray]:
         results = {name: value.copy() for name, value in original(self, *arguments).items()}
@@ -990,7 +990,7 @@ def test_verify_exits_1_when_a_stage_computes_nonsense(
         return results
 
     options = [*GIVEN, "--algorithm", "device-only", "--verify", *json_option]
-    monkeypatch.setattr(WholeStage, "run", corrupted)
+    monkeypatch.setattr(WholeStage, "forward", corrupted)
     called = fusepath("run", MODEL, files / "good.png", *options)
 
     assert called.code == 1

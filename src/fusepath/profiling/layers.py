@@ -26,7 +26,7 @@ from fusepath.onnx_io import build_submodel
 from fusepath.plan import InputFormat
 from fusepath.profiling.timing import Timing, time_call
 from fusepath.runtime.runner import PROVIDER, Runner, runtime_version
-from fusepath.runtime.strip_stage import StripStage
+from fusepath.runtime.strip_stage import StripStage, StripState
 from fusepath.tiling import Band, Box, Grid, StripRows, StripTiling, Tiling
 
 if TYPE_CHECKING:
@@ -289,20 +289,19 @@ def strips_s(
     form = InputFormat(dtype="float32")
     stage = StripStage(model, tiling, form, 1, rows.tau, threads=threads)
     taken_s = 0.0
-    memory: dict[object, dict[str, Array]] = {}
+    state = StripState()
     for strip in range(tiling.paths):
         stage.prepare(strip)
         begin, end = tiling.new_rows(strip, source)
         piece = {source: image[:, :, begin:end]} if begin < end else {}
-        run = partial(stage.run, strip, piece)
+        run = partial(stage.forward, strip, piece)
         taken_s += time_call(
-            lambda run=run, before=memory: run(dict(before)),  # type: ignore[misc] # defaults
+            lambda run=run, before=state.kept: run(StripState(before)),  # type: ignore[misc] # defaults
             repeats,
             wait_s=WAIT_S,
             threads=threads,
         ).seconds
-        memory = dict(memory)
-        run(memory)
+        run(state)
     return taken_s
 
 

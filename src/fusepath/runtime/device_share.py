@@ -10,6 +10,7 @@ from fusepath.runtime.packing import EncodedTensor, pack
 from fusepath.runtime.pixels import check_form
 from fusepath.runtime.stage import make_stage
 from fusepath.runtime.stages import prepare_stages, stages_macs, usable_codecs
+from fusepath.runtime.strip_stage import StripState
 from fusepath.tiling import layout
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from fusepath.arrays import Array
     from fusepath.onnx_io import Model
     from fusepath.plan import Recipe
-    from fusepath.runtime.stage import Memory, Pieces, Stage
+    from fusepath.runtime.stage import Pieces, Stage
 
 
 class DeviceShare:
@@ -39,7 +40,7 @@ class DeviceShare:
             if cut > 1
         }
         prepare_stages(self._stages, recipe)
-        self._memory: Memory = {}
+        self._state = StripState()
         self._sent_bytes = [0] * len(recipe.cuts)
 
     def compute(self, path: int, image: Array) -> Pieces:
@@ -53,7 +54,7 @@ class DeviceShare:
         piece = self._paths.piece(path, name, image)
         pieces = {} if piece is None else {name: piece}
         stage = self._stages.get(self._recipe.cuts[path])
-        return stage.run(path, pieces, self._memory) if stage is not None else pieces
+        return stage.forward(path, pieces, self._state) if stage is not None else pieces
 
     def pack(self, path: int, pieces: Pieces) -> dict[str, Array | EncodedTensor]:
         """The pieces of a path as they are sent: encoded, where the plan says so."""

@@ -14,6 +14,7 @@ from fusepath.runtime.packing import EncodedTensor, pack
 from fusepath.runtime.pixels import check_form
 from fusepath.runtime.stage import WholeStage, make_stage
 from fusepath.runtime.stages import prepare_stages, stages_macs, usable_codecs
+from fusepath.runtime.strip_stage import StripState
 from fusepath.tiling import layout
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from fusepath.arrays import Array
     from fusepath.onnx_io import Model
     from fusepath.plan import Recipe
-    from fusepath.runtime.stage import Memory, Pieces, Stage
+    from fusepath.runtime.stage import Pieces, Stage
 
 _LEAST_ROUNDS, _MOST_ROUNDS = 2, 7
 _REHEARSAL_S = 0.25
@@ -34,7 +35,7 @@ class FusedLayer:
     """One inference on the edge server: maps that paths fill, and what strips remember."""
 
     maps: Pieces
-    memory: Memory = field(default_factory=dict)
+    state: StripState = field(default_factory=StripState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class EdgeShare:
     def compute(self, path: int, pieces: Mapping[str, Array], fused: FusedLayer) -> None:
         """Take a path from its cut to the fused layer and put its share in place."""
         stage = self._stages.get(self.recipe.cuts[path])
-        shares = stage.run(path, pieces, fused.memory) if stage is not None else pieces
+        shares = stage.forward(path, pieces, fused.state) if stage is not None else pieces
         for name, share in shares.items():
             fused.maps[name] = self._paths.placed(path, name, share, fused.maps[name])
 
@@ -129,7 +130,7 @@ class EdgeShare:
         """The outputs, once all paths are in place."""
         values = fused.maps
         if self._tail is not None:
-            values = self._tail.run(0, values, fused.memory)
+            values = self._tail.forward(0, values, fused.state)
         return {name: np.asarray(values[name]) for name in self._model.graph.outputs}
 
     @cached_property

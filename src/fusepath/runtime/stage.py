@@ -19,11 +19,10 @@ if TYPE_CHECKING:
     from fusepath.arrays import Array
     from fusepath.onnx_io import Model
     from fusepath.plan import InputFormat
+    from fusepath.runtime.strip_stage import StripState
     from fusepath.tiling import Box, Layout, Tiling
 
     Pieces = dict[str, Array]
-    Memory = dict[object, Pieces]
-    """What strips keep for the strips after them, during one inference."""
 
 
 class Stage(Protocol):
@@ -40,7 +39,7 @@ class Stage(Protocol):
     def prepare(self, path: int) -> None:
         """Build what a path (0-based) needs, if it is not there yet."""
 
-    def run(self, path: int, pieces: Mapping[str, Array], memory: Memory) -> Pieces:
+    def forward(self, path: int, pieces: Mapping[str, Array], state: StripState) -> Pieces:
         """Compute a path (0-based): pieces of ``frontier(first − 1)`` to ``frontier(last)``.
 
         Tensors that the range neither reads nor makes pass through.
@@ -79,7 +78,7 @@ class WholeStage:
     def prepare(self, path: int) -> None:
         """Nothing is left to build."""
 
-    def run(self, path: int, pieces: Mapping[str, Array], memory: Memory) -> Pieces:  # noqa: ARG002 - there is one path, and it keeps nothing
+    def forward(self, path: int, pieces: Mapping[str, Array], state: StripState) -> Pieces:  # noqa: ARG002 - there is one path, and it keeps nothing
         """Compute the layers."""
         graph = self._model.graph
         feeds = {name: model_value(self._model, self._form, name, pieces) for name in self._inputs}
@@ -124,7 +123,7 @@ class TileStage:
     def prepare(self, path: int) -> None:
         """All tiles share the one session."""
 
-    def run(self, path: int, pieces: Mapping[str, Array], memory: Memory) -> Pieces:  # noqa: ARG002 - tiles keep nothing
+    def forward(self, path: int, pieces: Mapping[str, Array], state: StripState) -> Pieces:  # noqa: ARG002 - tiles keep nothing
         """Compute a tile."""
         regions = self._tiling.session_regions(path, self._first, self._last)
         raw = self._runner.run(

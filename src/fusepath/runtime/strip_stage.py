@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fusepath.onnx_io import (
@@ -33,11 +33,19 @@ class _Session:
     runner: Runner
 
 
+@dataclass(slots=True)
+class StripState:
+    """What strips keep for the strips after them, during one inference on one machine."""
+
+    kept: Pieces = field(default_factory=dict)
+    """By tensor: the rows that the next strip needs again, shape (1, C, rows, W)."""
+
+
 class StripStage:
     """Layers ``first … last`` as stateful sub-models; strips that do alike share a session.
 
     Strips must come in their order. A machine has one such stage for every cut of a plan; they hand
-    on to each other what they keep, in the inference's memory.
+    on to each other what they keep, in the inference's state.
     """
 
     def __init__(
@@ -75,9 +83,9 @@ class StripStage:
         """Number of different sessions."""
         return len(self._shared)
 
-    def run(self, path: int, pieces: Mapping[str, Array], memory: dict[object, Pieces]) -> Pieces:
-        """Compute a strip; what it keeps goes into ``memory`` for the next strip of the band."""
-        cached = memory.get("kept", {})
+    def forward(self, path: int, pieces: Mapping[str, Array], state: StripState) -> Pieces:
+        """Compute a strip; what it keeps goes into ``state`` for the next strip of the segment."""
+        cached = state.kept
         session = self._of_strip[path]
         results: Pieces = {}
         kept: Pieces = {}
@@ -94,7 +102,7 @@ class StripStage:
             outputs = session.runner.run(feeds)
             results = {name: outputs[new_name(name)] for name in sub.new_outputs}
             kept = {name: outputs[kept_name(name)] for name in sub.kept_outputs}
-        memory["kept"] = kept
+        state.kept = kept
         return {
             name: results[name] if name in results else pieces[name]
             for name in self._model.graph.frontier(self._last)

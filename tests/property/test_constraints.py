@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fusepath.cost import RUNTIME, ComputeRate, Counts, Link, Regions
 from fusepath.errors import InfeasibleError
-from fusepath.plan import Constraints, Setting, check_plan, limit_violations
+from fusepath.plan import Budget, Constraints, Setting, check_plan, limit_violations
 from fusepath.plan.limits.constrained import schedule_within, without
 from fusepath.plan.limits.usage import ChosenUsage, StripUsage, TileUsage, WholeUsage
 from fusepath.schedule import (
@@ -70,7 +70,7 @@ def limited(draw, *, totals: bool) -> tuple[Problem, Stated, Constraints]:
     never = table((paths, cuts)) > 7
     assume(not never.all(axis=1).any())
     demand = Stated(
-        setting=None,  # type: ignore[arg-type] - nothing is counted
+        counts=None,  # type: ignore[arg-type] - nothing is counted
         arrangement=Tiles(tau=cuts - 1, rows=(1,) * paths, cols=(1,)),
         device_macs=table((paths, cuts)),
         up_bytes=table((paths, cuts)),
@@ -107,7 +107,9 @@ def best_within(problem: Problem, demand: Stated, constraints: Constraints) -> i
 @given(case=limited(totals=False))
 def test_forbidden_cuts_are_avoided_and_an_optimum_stays_one(solver, case):
     problem, demand, constraints = case
-    within = schedule_within(problem, demand, constraints, lambda item: (SOLVERS[solver](item), 0))
+    within = schedule_within(
+        problem, demand, constraints, lambda item: (SOLVERS[solver](item), 0), Budget().begin()
+    )
 
     schedule = within.schedule
     assert schedule is not None
@@ -124,7 +126,9 @@ def test_forbidden_cuts_are_avoided_and_an_optimum_stays_one(solver, case):
 @given(case=limited(totals=True))
 def test_totals_are_kept_to_and_only_what_is_impossible_is_called_so(solver, case):
     problem, demand, constraints = case
-    within = schedule_within(problem, demand, constraints, lambda item: (SOLVERS[solver](item), 0))
+    within = schedule_within(
+        problem, demand, constraints, lambda item: (SOLVERS[solver](item), 0), Budget().begin()
+    )
 
     optimum = best_within(problem, demand, constraints)
     if within.schedule is None:
@@ -256,6 +260,6 @@ def test_plans_of_every_family_keep_to_what_they_were_given(graph, data):
         return
 
     assert limit_violations(plan, graph, constraints) == []
-    assert plan.constraints == constraints
+    assert plan.request.constraints == constraints
     assert plan.lower_bound_s <= plan.makespan_s
     check_plan(plan, graph)

@@ -110,14 +110,16 @@ def test_books_of_stream_plans_know_the_parts_of_their_results(setting):
 
 
 def test_parts_keep_their_order_however_many_workers_there_are(setting):
-    many = replace(setting, convention=msgspec.structs.replace(RUNTIME, edge_workers=0))
+    link = msgspec.structs.replace(LINK, message_edge_s=1e-5)
+    convention = msgspec.structs.replace(RUNTIME, edge_workers=0)
+    many = replace(setting, link=link, convention=convention)
 
     book = make_book(many, (LOW, HIGH), PlanRequest(algorithm="stream"), most=3, probes=0)
 
     assert any(entry.steps.back_bytes is not None for entry in book.entries)
     for rate in random_rates(20):
-        plan = book.plan_for(link_at(rate))
-        here = many.at(link_at(rate))
+        here = many.at(link.at(rate))
+        plan = book.plan_for(here.link)
         assert plan.makespan_s == makespan_s(here, plan) == book.makespan_s(rate)
 
 

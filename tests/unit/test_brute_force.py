@@ -198,11 +198,13 @@ def check_network(source, tmp_path):
         cut, seconds = enumerated(loaded, link)
         schedule = best_single_cut(problem_of_table(loaded, link))
         planned = ALGORITHMS["nfl"].search(
-            Setting(
-                graph=graph,
-                device=ComputeRate(2e9),
-                edge=ComputeRate(1e11),
-                link=Link(up_bytes_per_s=link.bytes_per_s, down_bytes_per_s=link.bytes_per_s),
+            Timing(
+                Setting(
+                    graph=graph,
+                    device=ComputeRate(2e9),
+                    edge=ComputeRate(1e11),
+                    link=Link(up_bytes_per_s=link.bytes_per_s, down_bytes_per_s=link.bytes_per_s),
+                )
             ),
             Search(),
         )

@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from fusepath.cost import ComputeRate, Counts, parse_link
-from fusepath.errors import FileFormatError, InfeasibleError, InputError
+from fusepath.errors import FileFormatError, InputError, NoPlanError
 from fusepath.onnx_io import Model, build_submodel, load_model
 from fusepath.plan import (
     Budget,
@@ -60,7 +60,9 @@ def setting(squeezenet: Model) -> Setting:
 def test_plans_keep_to_constraints(setting, algorithm, limit):
     constraints = BINDING[limit]
     grid = Grid(2, 1) if algorithm in {"mw", "jps"} else None
-    plan = planned(setting, algorithm, grid=grid, constraints=constraints)
+    rare = (algorithm, limit) == ("stream", "memory")  # few strips do with so little memory
+    budget = Budget(evaluations=2_000_000) if rare else None
+    plan = planned(setting, algorithm, grid=grid, constraints=constraints, budget=budget)
 
     assert limit_violations(plan, setting.graph, constraints) == []
     assert plan.lower_bound_s <= plan.makespan_s
@@ -82,18 +84,18 @@ def test_a_plan_without_limits_breaks_them(setting):
             "auto",
             Constraints(keep_on_device=8, device_macs=100_000_000),
             "layers 1 to 8 must stay on the device, which needs 238 M MAC on the device, but "
-            "--device-macs allows 100 M MAC: 138 M MAC short",
+            "device_macs allows 100 M MAC: 138 M MAC short",
         ),
         (
             "nfl",
             Constraints(upload_bytes=100_000, device_macs=0),
-            "the closest leaves nothing to the device and needs 151 kB sent up, but --upload "
-            "allows 100 kB: 50.5 kB short",
+            "the closest leaves nothing to the device and needs 151 kB sent up, but "
+            "upload_bytes allows 100 kB: 50.5 kB short",
         ),
         (
             "full-offload",
             Constraints(keep_on_device=1),
-            "layers 1 to 1 must stay on the device (--keep-on-device), but this algorithm sends",
+            "layers 1 to 1 must stay on the device (keep_on_device), but this algorithm sends",
         ),
         (
             "device-only",
@@ -106,7 +108,7 @@ def test_a_plan_without_limits_breaks_them(setting):
     ],
 )
 def test_what_cannot_be_kept_to_says_what_is_short(setting, algorithm, constraints, words):
-    with pytest.raises(InfeasibleError) as caught:
+    with pytest.raises(NoPlanError) as caught:
         planned(
             setting,
             algorithm,
@@ -166,15 +168,17 @@ def test_a_plan_file_carries_its_constraints_and_may_have_none(setting, tmp_path
     assert load_plan(tmp_path / "new.json").request.constraints == limits
 
     document = json.loads((tmp_path / "new.json").read_text())
-    del document["constraints"]
+    del document["request"]["constraints"]
     (tmp_path / "old.json").write_text(json.dumps(document))
     loaded = load_plan(tmp_path / "old.json")
-    assert loaded.constraints == Constraints()
+    assert loaded.request.constraints == Constraints()
     check_plan(loaded, setting.graph)
 
 
 def test_a_plan_that_breaks_its_own_constraints_is_refused(squeezenet):
-    plan = plan_of(squeezenet, cuts=(1,), constraints=Constraints(keep_on_device=1))
+    plan = plan_of(
+        squeezenet, cuts=(1,), request=PlanRequest(constraints=Constraints(keep_on_device=1))
+    )
 
     with pytest.raises(FileFormatError, match="breaks its own constraints: cut 1 leaves layers"):
         check_plan(plan, squeezenet.graph)

@@ -10,7 +10,7 @@ import pytest
 from fusepath.cost import parse_link, parse_machine
 from fusepath.errors import InputError
 from fusepath.onnx_io import load_model
-from fusepath.plan import Budget, Setting
+from fusepath.plan import Budget, Setting, Timing
 from fusepath.schedule import (
     NS_PER_S,
     Problem,
@@ -65,14 +65,14 @@ def test_the_worked_example_takes_13(five_layers):
 
 
 def test_equal_solves_give_equal_schedules(squeezenet):
-    problem = squeezenet.problem(8, Grid(4, 4))
+    problem = Timing(squeezenet).problem(8, Grid(4, 4))
 
     assert exact(problem).schedule == exact(problem).schedule
 
 
 @pytest.mark.parametrize("tau", range(1, 30, 4))
 def test_two_by_two_equals_the_other_exact_search(squeezenet, tau):
-    problem = squeezenet.problem(tau, Grid(2, 2))
+    problem = Timing(squeezenet).problem(tau, Grid(2, 2))
 
     result = exact(problem)
 
@@ -82,7 +82,7 @@ def test_two_by_two_equals_the_other_exact_search(squeezenet, tau):
 
 @pytest.mark.parametrize(("tau", "grid"), [(4, (4, 4)), (16, (4, 4)), (28, (4, 4)), (12, (8, 8))])
 def test_large_grids_are_proven(squeezenet, tau, grid):
-    problem = squeezenet.problem(tau, Grid(*grid))
+    problem = Timing(squeezenet).problem(tau, Grid(*grid))
 
     result = exact(problem)
 

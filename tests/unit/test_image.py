@@ -65,7 +65,7 @@ def test_a_picture_for_a_model_of_two_channels_is_refused(tmp_path):
 def test_a_picture_of_another_size_is_scaled_only_when_asked(tmp_path):
     Image.fromarray(PIXELS).resize((12, 8)).save(tmp_path / "large.png")
 
-    with pytest.raises(ImageError, match=r"12x8 pixels.*6x4.*--resize"):
+    with pytest.raises(ImageError, match=r"12x8 pixels.*6x4.*resize=True"):
         load_input(tmp_path / "large.png", COLOUR)
     assert load_input(tmp_path / "large.png", COLOUR, resize=True).shape == COLOUR.shape
 

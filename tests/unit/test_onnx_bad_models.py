@@ -314,7 +314,7 @@ MODELS: dict[str, tuple[Callable[[ModelProto], None], str]] = {
     ),
     "input without a shape": (
         lambda proto: set_input(proto, None),
-        "input 'image' has no shape; give --input-shape 1,3,224,224",
+        "input 'image' has no shape; give input_shape 1,3,224,224",
     ),
     "flat input": (shaped(1, 288), "input 'image' has 2 dimensions"),
     "video input": (shaped(1, 3, 4, 12, 8), "input 'image' has 5 dimensions"),
@@ -324,11 +324,11 @@ MODELS: dict[str, tuple[Callable[[ModelProto], None], str]] = {
     "gigantic input": (shaped(1, 3, 2**20, 2**20), "larger than 2 GiB"),
     "dynamic height": (
         shaped("N", 3, "H", 8),
-        "dynamic height (dimension 2, 'H'); give --input-shape 1,3,224,8",
+        "dynamic height (dimension 2, 'H'); give input_shape 1,3,224,8",
     ),
     "dynamic height and width": (
         shaped("N", 3, "H", "W"),
-        "dynamic height (dimension 2, 'H'); give --input-shape 1,3,224,224",
+        "dynamic height (dimension 2, 'H'); give input_shape 1,3,224,224",
     ),
     "nameless dynamic channels": (shaped(1, "", 12, 8), "dynamic channels (dimension 1)"),
     "wrong channels": (shaped(1, 5, 12, 8), "node 'stem' (Conv): weights of shape (4, 3, 3, 3)"),

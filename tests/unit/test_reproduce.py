@@ -17,7 +17,7 @@ from fusepath.cli.main import run
 from fusepath.cost import ComputeRate, Link, named_convention
 from fusepath.errors import FileFormatError
 from fusepath.plan import ALGORITHMS as PLANNERS
-from fusepath.plan import Search, Setting
+from fusepath.plan import Search, Setting, Timing
 from fusepath.report.figures import (
     curves_figure,
     example_figure,
@@ -232,7 +232,7 @@ def test_the_shared_link_bound_bounds_every_algorithm(convention, rate):
     bound = shared_link_bound_ns(where.graph, device_ops_per_s=2e4, bytes_per_s=rate)
 
     for name in ("nfl", "bf", "mw", "device-only", "full-offload"):
-        assert bound <= PLANNERS[name].search(where, Search()).schedule.makespan_ns
+        assert bound <= PLANNERS[name].search(Timing(where), Search()).schedule.makespan_ns
 
 
 # --- computing, keeping, going on ------------------------------------------------------------

@@ -107,7 +107,7 @@ def test_maps_of_several_heights_are_divided_by_one_rule():
                 for path in range(grid.paths):
                     assert equal.region(path, name) == stated.region(path, name)
             (even,), given = path_costs(graph, tau, [grid], **MACHINES), costs.of(sizes)
-            for table in ("device_s", "up_bytes", "edge_s"):
+            for table in ("device", "up_bytes", "edge"):
                 np.testing.assert_array_equal(
                     getattr(given, table)[given.class_of], getattr(even, table)[even.class_of]
                 )

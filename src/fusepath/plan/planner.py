@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     Find = Callable[[Timing, Search], Candidate]
 
 _UNLIMITED = Budget()
+_TIMES_CONSTRAINED = 4
+"""Of the usual budget where plans are limited: counting what each demands takes most of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,8 @@ ALGORITHMS = {
     "jps": Algorithm(search_johnson, tiles=True, unequal=True),
     "psomw": Algorithm(search_swarm, tiles=False),
     "exact": Algorithm(search_exact, tiles=True, unequal=True),
-    "stream": Algorithm(search_stream, tiles=False, budget=Budget(evaluations=100_000)),
-    "auto": Algorithm(search_auto, tiles=False, budget=Budget(evaluations=100_000)),
+    "stream": Algorithm(search_stream, tiles=False, budget=Budget(evaluations=200_000)),
+    "auto": Algorithm(search_auto, tiles=False, budget=Budget(evaluations=200_000)),
 }
 
 
@@ -73,7 +75,10 @@ def usual_budget(request: PlanRequest) -> Budget:
     """What the search of a request may spend where nobody says."""
     if request.unequal:
         return Budget(evaluations=SIZES_EVALUATIONS)
-    return ALGORITHMS[request.algorithm].budget
+    usual = ALGORITHMS[request.algorithm].budget
+    if usual.evaluations is not None and request.constraints.limits_choices:
+        return Budget(evaluations=_TIMES_CONSTRAINED * usual.evaluations)
+    return usual
 
 
 def make_plan(

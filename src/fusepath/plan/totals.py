@@ -43,9 +43,10 @@ def totals_of(timing: Timing, found: Candidate) -> PlanTotals:
             edge_macs=sum(macs[cut - 1 :]),
             up_bytes=round(prices.crossing(cut).sent_bytes),
         )
-    which = (arrangement.tau, arrangement.grid, arrangement.sizes)
-    costs = prices.counts.tiles(*which)
-    sending = prices.costs(*which) if setting.compression else costs
+    costs = prices.counts.tiles(arrangement.tau, arrangement.sizes)
+    sending = costs
+    if setting.compression:
+        sending = prices.costs(arrangement.tau, arrangement.grid, arrangement.sizes)
     chosen = (costs.class_of, np.array(cuts) - 1)
     tail = sum(layer_macs(graph, index) for index in range(arrangement.tau + 1, graph.depth + 1))
     return PlanTotals(

@@ -329,6 +329,16 @@ class StripTiling:
 
     def new_rows(self, strip: int, tensor: str) -> tuple[int, int]:
         """Rows of a map that the strip adds, ``[start, stop)``; may be empty."""
+        if (strip, tensor) not in self._known_rows:
+            self._known_rows[strip, tensor] = self._new_rows(strip, tensor)
+        return self._known_rows[strip, tensor]
+
+    @cached_property
+    def _known_rows(self) -> dict[tuple[int, str], tuple[int, int]]:
+        """Rows that were asked for before: every map is, once for each that reads it."""
+        return {}
+
+    def _new_rows(self, strip: int, tensor: str) -> tuple[int, int]:
         index, before, after = self.strips[strip]
         band = self.bands[index]
         begin = int(self.rows.begins(self.resumes[index])[tensor][band.start])

@@ -363,7 +363,7 @@ def _admissible(timing: Timing, search: Search, solver: Solver) -> tuple[list[Ti
             return found, False
         every = timing.prices.tilings(request.grid, tau)
         search.meter.spend(TILING_EVALUATIONS * (1 + sum(len(item.counts) for item in every)))
-        found += [
+        here = [
             tiled
             for tiled in every
             if (
@@ -375,6 +375,11 @@ def _admissible(timing: Timing, search: Search, solver: Solver) -> tuple[list[Ti
             and not (request.constraints.limits_choices and tiled.grid.paths > MAX_PATHS)
             and tiled.tau + solver.last_cut > request.constraints.keep_on_device
         ]
+        if request.constraints.limits_choices and here:
+            even = [Tiles.even(timing.setting.graph, item.tau, item.grid).sizes for item in here]
+            timing.prices.counts.meet(here[0].tau, even)
+            search.meter.spend(TILING_EVALUATIONS * sum(len(item.counts) for item in here))
+        found += here
     return found, True
 
 

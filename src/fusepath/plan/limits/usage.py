@@ -62,7 +62,7 @@ class TileUsage:
     def _counted(self) -> PathCosts:
         """Multiply-accumulates and bytes of all paths."""
         tiles = self.arrangement
-        return self.counts.tiles(tiles.tau, tiles.grid, tiles.sizes)
+        return self.counts.tiles(tiles.tau, tiles.sizes)
 
     @cached_property
     def device_macs(self) -> FloatArray:

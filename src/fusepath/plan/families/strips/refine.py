@@ -24,6 +24,7 @@ _STEPS = (-8, -4, -2, -1, 1, 2, 4, 8)
 _TRY_EVALUATIONS = 20
 _MAPS_PER_EVALUATION = 64
 _USAGE_EVALUATIONS = 50
+_MEMORY_EVALUATIONS = 4
 _SHORT_STEPS = (-2, -1, 1, 2)
 _STRIP_COUNTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96)
 
@@ -102,12 +103,17 @@ class _Tries:
         if best is not None and best[0] == 0 and not time_s < best[1] * (1 - 1e-6):
             return False
         if self.layer.constraints:
-            self.meter.spend(_USAGE_EVALUATIONS + strips * len(self.cuts))
+            self.meter.spend(_USAGE_EVALUATIONS + strips * maps * _usage_evaluations(self.layer))
         excess = self.layer.excess(segments)
         if best is not None and (excess, time_s) >= (best[0], best[1] * (1 - 1e-6)):
             return False
         self.best = excess, time_s
         return True
+
+
+def _usage_evaluations(layer: Layer) -> int:
+    """What it takes to count a strip's demand, by map: what is alive at once above all."""
+    return _MEMORY_EVALUATIONS if layer.constraints.device_memory_bytes is not None else 1
 
 
 def _other_counts(counts: Sequence[Counts], index: int) -> Iterator[list[Counts]]:

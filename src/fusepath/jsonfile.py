@@ -65,7 +65,7 @@ def _refusal(
     name = getattr(kind, "KIND", kind.__name__.lower())
     usual = {field.name: field.default for field in msgspec.structs.fields(kind)}
     stated, known = head.get("version"), usual.get("version")
-    of_this_kind = "format" not in usual or head.get("format") == usual["format"]
+    of_this_kind = head.get("format") == usual.get("format")
     if of_this_kind and isinstance(known, int) and isinstance(stated, int) and stated != known:
         remedy = "use the fusepath that wrote it" if stated > known else "make it anew"
         return FileFormatError(

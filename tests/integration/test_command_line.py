@@ -316,7 +316,7 @@ def test_plan_keeps_to_what_it_is_told(fusepath):
 
     assert called.code == 0
     plan = called.json
-    assert plan["constraints"] == {
+    assert plan["request"]["constraints"] == {
         "device_macs": 20_000_000,
         "upload_bytes": 2500,
         "keep_on_device": 2,
@@ -922,9 +922,9 @@ def test_a_server_that_has_another_model_is_one_line_and_exit_code_3(fusepath, f
     options = ["--edge", edge.address, "--algorithm", "full-offload"]
 
     given = fusepath("run", files / "own.onnx", files / "good.png", *options, *GIVEN)
-    assert_complains(given, 3, "start the server with --models FOLDER")
+    assert_complains(given, 3, "start the server with a folder of models")
     measured = fusepath("run", files / "own.onnx", files / "good.png", *options)
-    assert_complains(measured, 3, "start the server with --models FOLDER")
+    assert_complains(measured, 3, "start the server with a folder of models")
 
 
 @pytest.mark.system

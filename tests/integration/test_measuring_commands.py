@@ -137,11 +137,10 @@ def test_a_server_sends_no_more_padding_than_is_sensible(edge):
 
 
 def test_a_server_that_sends_no_padding_is_told_from_a_quick_link():
-    async def clock(request, timeout):
+    async def call(method, request, *, timeout_s):
         return pb.ClockReply(edge_ns=1)
 
-    client = EdgeClient.__new__(EdgeClient)
-    client.address, client._stub = "edge:1", SimpleNamespace(Clock=clock)
+    client = EdgeClient(SimpleNamespace(address="edge:1", call=call))
 
     with pytest.raises(PeerRefusedError, match="older fusepath"):
         asyncio.run(client.exchange_s(up_bytes=0, down_bytes=1000, timeout_s=1))

@@ -91,8 +91,6 @@ def entry(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit code."""
-    # What gRPC would print comes back as an exception as well, and as one line of ours.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         result = cli.main(args=arguments, prog_name="fusepath", standalone_mode=False)
     except click.ClickException as error:

@@ -215,11 +215,11 @@ def planning_request(
     import msgspec
 
     from fusepath.plan import Budget
-    from fusepath.plan.planner import check, usual_budget
+    from fusepath.plan.planner import check_request, usual_budget
 
     if evaluations is None and time_limit is None:
         return request
-    check(request)
+    check_request(request)
     if evaluations is None:
         evaluations = usual_budget(request).evaluations
     budget = Budget(evaluations=evaluations, seconds=time_limit)

@@ -121,6 +121,7 @@ def command(
     unless given, and --algorithm plans for them. What was measured of this machine is remembered.
     """
     from fusepath.cost import parse_link, parse_machine
+    from fusepath.errors import InputError
     from fusepath.offload.emulation import Emulation
     from fusepath.offload.engine import SessionOptions
     from fusepath.offload.frames import FrameFormat
@@ -159,6 +160,10 @@ def command(
     )
     if plan is not None:
         _keep_to(plan, loaded, constraints)
+    elif edge is None and request.algorithm != "device-only":
+        raise InputError(
+            "say where the edge server is: --edge HOST:PORT; without one, --algorithm device-only"
+        )
     report = run(
         loaded,
         load_input(input_file, loaded.graph.input, resize=resize),

@@ -252,7 +252,10 @@ class Engine:
             return
         local = asyncio.create_task(self._start_locally(order.plan))
         try:
-            if order.edge is None or order.plan.algorithm == "device-only":
+            if order.edge is None:
+                alone = PlanRequest(algorithm="device-only", constraints=order.plan.constraints)
+                await self._choose(alone, None)
+            elif order.plan.algorithm == "device-only":
                 await self._choose(order.plan, None)
             else:
                 await self._with_edge(order.plan)

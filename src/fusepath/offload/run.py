@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
+from fusepath.offload.device import check_image
 from fusepath.offload.engine import SessionOptions
 from fusepath.offload.frames import FrameFormat
 from fusepath.offload.inference import Inference, median_of
 from fusepath.offload.session import Session
 from fusepath.onnx_io import original_with_shape
+from fusepath.plan import Plan
 from fusepath.runtime.compare import Comparison, compare
 from fusepath.runtime.pixels import to_model_input
 from fusepath.runtime.runner import Runner
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from fusepath.arrays import Array
     from fusepath.offload.machines import Machines
     from fusepath.onnx_io import Model
-    from fusepath.plan import InputFormat, Plan, PlanRequest
+    from fusepath.plan import InputFormat, PlanRequest
     from fusepath.remote.client import Timeout
     from fusepath.timeline import Timeline
 
@@ -87,6 +89,9 @@ def run(
     """
     frames = session.get("frames", FrameFormat())
     value = frames.to_input(image, model.graph.input)
+    given = session.get("plan")
+    if isinstance(given, Plan):
+        check_image(value, model, given)
     session["options"] = replace(session.get("options", SessionOptions()), sample=value)
     with Session(model, edge, **session) as running:
         running.wait_ready()

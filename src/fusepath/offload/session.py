@@ -16,7 +16,8 @@ from fusepath.offload.engine import Engine, Order, SessionOptions
 from fusepath.offload.frames import FrameFormat
 from fusepath.offload.machines import Machines
 from fusepath.onnx_io import Model, load_model
-from fusepath.plan import InputFormat, Plan, PlanRequest, check_plan
+from fusepath.plan import InputFormat, Plan, PlanRequest, check_plan, check_request
+from fusepath.profiling.codecs import named_codecs
 from fusepath.remote.client import Timeout
 from fusepath.remote.grpc_channel import check_address
 from fusepath.remote.memory import ADDRESS as MEMORY
@@ -78,7 +79,9 @@ class _Held:
         if isinstance(plan, Plan):
             check_plan(plan, graph)
         else:
+            check_request(plan)
             plan.check(graph)
+            named_codecs(plan.codecs)
         self._frames = frames
         self._engine = Engine(
             Order(

@@ -12,7 +12,7 @@ from fusepath.plan.limits.constraints import NO_CONSTRAINTS, Constraints
 from fusepath.plan.origin import Origin
 from fusepath.plan.plan import Plan, Prediction, Provenance
 from fusepath.plan.plan_file import load_plan, plan_document, save_plan
-from fusepath.plan.planner import ALGORITHMS, make_plan, plan_with
+from fusepath.plan.planner import ALGORITHMS, check_request, make_plan, plan_with
 from fusepath.plan.recalibrated import recalibrated
 from fusepath.plan.recipe import InputFormat, ModelReference, Recipe
 from fusepath.plan.request import DEFAULT_REQUEST, PlanRequest
@@ -56,6 +56,7 @@ __all__ = [
     "best_single_cut",
     "check_plan",
     "check_recipe",
+    "check_request",
     "compare_plans",
     "fluid_bound",
     "fluid_bound_s",

@@ -107,11 +107,11 @@ def plan_with(
     timing: Timing, request: PlanRequest = DEFAULT_REQUEST, origin: Origin = UNKNOWN
 ) -> PlanResult:
     """`make_plan` for a setting whose prices other settings share, as those at other links do."""
-    check(request)
+    check_request(request)
     return answer(timing, request, origin, ALGORITHMS[request.algorithm].search)
 
 
-def check(request: PlanRequest) -> None:
+def check_request(request: PlanRequest) -> None:
     """Raise unless there is such an algorithm, and it chooses what it is to choose.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fusepath.plan.auto import search_shortlist
 from fusepath.plan.origin import UNKNOWN
-from fusepath.plan.planner import ALGORITHMS, answer, check
+from fusepath.plan.planner import ALGORITHMS, answer, check_request
 from fusepath.plan.request import DEFAULT_REQUEST
 from fusepath.plan.timing import Timing
 
@@ -36,7 +36,7 @@ def shortlist(
         InfeasibleError: nothing was found that keeps to the constraints.
         UndecidedError: the budget ended before anything was found.
     """
-    check(request)
+    check_request(request)
     find = ALGORITHMS[request.algorithm].search
     if request.algorithm == "auto":
         find = search_shortlist

@@ -2,5 +2,6 @@
 
 import os
 
-# Before gRPC is imported: of a fork, say, it would tell whoever reads standard error.
-os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+# Before gRPC is imported. What it would print comes back as an exception as well; and of a fork,
+# say, it would tell whoever reads standard error.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")

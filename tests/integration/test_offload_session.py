@@ -404,6 +404,11 @@ def test_nothing_precedes_an_inference_that_its_latency_does_not_count(address):
     [
         ({"edge": "nowhere"}, InputError, "is not HOST:PORT"),
         ({"edge": "host:99999"}, InputError, "is not HOST:PORT"),
+        ({"edge": "http://host:80"}, InputError, "is not HOST:PORT"),
+        ({"edge": 5}, InputError, "is not HOST:PORT"),
+        ({"plan": "stream"}, InputError, "neither a PlanRequest nor a Plan"),
+        ({"plan": PlanRequest(algorithm="magic")}, InputError, "no algorithm 'magic'"),
+        ({"plan": PlanRequest(codecs="zip")}, InputError, "no codec 'zip'"),
         ({"frames": fusepath.FrameFormat(mean=(1.0, 2.0))}, ImageError, "mean has 2 values"),
         (
             {"plan": PlanRequest(constraints=Constraints(keep_on_device=999))},
@@ -468,6 +473,59 @@ def test_a_closed_session_says_so_and_closing_again_is_no_harm():
     for use in (lambda: session.infer(frame()), session.wait_ready):
         with pytest.raises(ClosedError, match="this session is closed"):
             use()
+
+
+def test_whoever_waits_is_told_when_a_session_is_closed():
+    session = fusepath.Session(model(), "memory:", frames=AS_THEY_ARE, options=NOTHING_REMEMBERED)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(session.wait_ready)
+        time.sleep(0.2)
+        session.close()
+        with pytest.raises(ClosedError, match="this session is closed"):
+            waiting.result(5)
+
+
+def test_inferences_under_way_are_told_when_a_session_is_closed():
+    session = fusepath.Session(model(), "memory:", plan=tiles(), frames=AS_THEY_ARE)
+    session.wait_ready(PATIENCE_S)
+
+    def infer_on() -> None:
+        while True:
+            session.infer(frame())
+
+    with ThreadPoolExecutor(3) as pool:
+        busy = [pool.submit(infer_on) for _ in range(3)]
+        time.sleep(0.3)
+        session.close()
+        for each in busy:
+            with pytest.raises(ClosedError):
+                each.result(10)
+
+
+def test_a_coroutine_that_awaits_a_result_is_told_when_the_session_is_closed():
+    async def close_meanwhile() -> None:
+        session = fusepath.AsyncSession(model(), "memory:", plan=tiles(), frames=AS_THEY_ARE)
+        await session.wait_ready(PATIENCE_S)
+        results = [asyncio.ensure_future(session.infer(frame())) for _ in range(50)]
+        await asyncio.sleep(0.01)
+        await session.close()
+        ends = await asyncio.gather(*results, return_exceptions=True)
+        assert all(isinstance(end, ClosedError | fusepath.Inference) for end in ends)
+        assert any(isinstance(end, ClosedError) for end in ends)
+
+    asyncio.run(close_meanwhile())
+
+
+def test_without_a_server_and_without_a_frame_waiting_says_why_too():
+    options = fusepath.SessionOptions(remember=False)
+    timeout = fusepath.Timeout(connect_s=0.5)
+    with fusepath.Session(
+        model(), "127.0.0.1:1", frames=AS_THEY_ARE, options=options, timeout=timeout
+    ) as session:
+        with pytest.raises(PeerUnreachableError):
+            session.wait_ready(PATIENCE_S)
+        pixels = frame()
+        assert_exact(session.infer(pixels), pixels)
 
 
 def test_closing_while_plans_are_looked_for_does_not_wait_for_them(address):

@@ -159,6 +159,10 @@ def command(
         time_limit=time_limit,
     )
     if plan is not None:
+        if algorithm or grid != "auto" or tau is not None or compress:
+            raise InputError(
+                "--plan is a plan made before: leave out --algorithm, --grid, --tau and --compress"
+            )
         _keep_to(plan, loaded, constraints)
     elif edge is None and request.algorithm != "device-only":
         raise InputError(

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fusepath.cost import ComputeRate, Link
-from fusepath.errors import FusepathError, InputError
+from fusepath.errors import ClosedError, FusepathError, InputError
 from fusepath.offload.background import Background
 from fusepath.offload.device import check_image, stays_local
 from fusepath.offload.emulation import NO_EMULATION, Emulation
@@ -72,6 +72,9 @@ _SAME = 0.1
 """Part by which a link may differ from last time, and a plan from what it took then, so that
 nothing is planned anew."""
 _CLOSING_S = 5.0
+CLOSED = (
+    "this session is closed, or was made before a fork; make a session in the process that uses it"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,17 +130,30 @@ class Engine:
         self._running: concurrent.futures.Future[None] = self.submit(self._run())
 
     def submit(self, work: Coroutine[Any, Any, Any]) -> concurrent.futures.Future[Any]:
-        """Do something on the loop; from any thread but the loop's own."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        """Do something on the loop; from any thread but the loop's own.
+
+        Raises:
+            ClosedError: there is no loop any more.
+        """
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError:
+            work.close()
+            raise ClosedError(CLOSED) from None
 
     def call(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Do something on the loop and wait for it.
 
         An interrupt while waiting gives the work up.
+
+        Raises:
+            ClosedError: the engine was closed meanwhile.
         """
         future = self.submit(work)
         try:
             return future.result()
+        except concurrent.futures.CancelledError:
+            raise ClosedError(CLOSED) from None
         except BaseException:
             future.cancel()
             raise
@@ -148,6 +164,7 @@ class Engine:
             self._loop.run_forever()
         finally:
             with suppress(RuntimeError):  # an interpreter that exits starts no threads
+                self._loop.run_until_complete(_cancel_others())  # who called at the last moment
                 self._loop.run_until_complete(self._loop.shutdown_default_executor())
             self._loop.close()
 
@@ -177,8 +194,14 @@ class Engine:
             self._sample.set_result(image.copy())
         elif self._sample.result().dtype != image.dtype:
             # Pixels before, values now, or the other way round: all that was planned is void.
-            self._searching.cancel()
+            self._give_up()
             self._begin(image.copy())
+
+    def _give_up(self) -> None:
+        """Look for plans no longer."""
+        self._searching.cancel()
+        if self._local is not None:
+            self._local.cancel()
 
     # ------------------------------------------------------------------ looking for plans
 
@@ -200,7 +223,7 @@ class Engine:
                     with suppress(FusepathError):  # an inference that needs the server will tell
                         await self._pairing.compare_clocks()
         finally:
-            self._searching.cancel()
+            self._give_up()
             with suppress(asyncio.CancelledError, Exception):
                 await self._searching
             if self._channel is not None:
@@ -210,6 +233,7 @@ class Engine:
         """Look for plans from the start."""
         loop = asyncio.get_running_loop()
         self.current = None
+        self._local: asyncio.Task[None] | None = None
         self._first: asyncio.Future[None] = loop.create_future()
         self._first.add_done_callback(_seen)
         self._sample: asyncio.Future[Array] = loop.create_future()
@@ -224,15 +248,23 @@ class Engine:
             raise
         except BaseException as error:
             self.error = error
-            if not self._first.done():
-                self._first.set_exception(error)
-            if not self.ready.done():
-                self.ready.set_exception(error)
+            self._settle(error)
             if not isinstance(error, FusepathError):
                 logger.info("looking for a plan failed", exc_info=error)
+            if self._local is not None:  # which may do without whatever has failed
+                await asyncio.wait([self._local])
+            if not self._first.done():
+                self._first.set_exception(error)
         else:
-            if not self.ready.done():
+            self._settle(None)
+
+    def _settle(self, error: BaseException | None) -> None:
+        """Tell who waits for the best plan; whoever does so first is right."""
+        with suppress(concurrent.futures.InvalidStateError):
+            if error is None:
                 self.ready.set_result(None)
+            else:
+                self.ready.set_exception(error)
 
     def _use(self, prepared: Prepared) -> None:
         self.current = prepared
@@ -250,17 +282,15 @@ class Engine:
             await self._pairing.compare_clocks()
             self._use(prepared)
             return
-        local = asyncio.create_task(self._start_locally(order.plan))
-        try:
-            if order.edge is None:
-                alone = PlanRequest(algorithm="device-only", constraints=order.plan.constraints)
-                await self._choose(alone, None)
-            elif order.plan.algorithm == "device-only":
-                await self._choose(order.plan, None)
-            else:
-                await self._with_edge(order.plan)
-        finally:
-            await local
+        self._local = asyncio.create_task(self._start_locally(order.plan))
+        self._local.add_done_callback(_seen)
+        if order.edge is None:
+            alone = PlanRequest(algorithm="device-only", constraints=order.plan.constraints)
+            await self._choose(alone, None)
+        elif order.plan.algorithm == "device-only":
+            await self._choose(order.plan, None)
+        else:
+            await self._with_edge(order.plan)
 
     async def _start_locally(self, request: PlanRequest) -> None:
         """Be able to answer, if the constraints let this machine do all of it."""
@@ -407,6 +437,7 @@ class Engine:
         if self.closed:
             return
         self.closed = True
+        self._settle(ClosedError(CLOSED))
         if not self._loop.is_running():
             return  # in a forked child, or where the loop's thread has ended already
         self._running.cancel()
@@ -417,11 +448,7 @@ class Engine:
             self._pairing.close()
 
     async def _end(self) -> None:
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=_CLOSING_S)
+        await _cancel_others()
         self._loop.stop()
 
     def forget(self) -> None:
@@ -439,6 +466,16 @@ def made_up_frame(shape: tuple[int, ...], dtype: str) -> Array:
     smooth = coarse[:, rows][:, :, cols] + 0.02 * rng.random((channels, height, width))
     values = np.clip(smooth, 0, 1)[None].astype(np.float32)
     return (values * 255).astype(np.uint8) if dtype == "uint8" else values
+
+
+async def _cancel_others() -> None:
+    """Give up all other tasks of this loop."""
+    await asyncio.sleep(0)  # let what was only just submitted become tasks
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=_CLOSING_S)
 
 
 def _is_same(one: float, other: float) -> bool:

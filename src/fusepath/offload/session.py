@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fusepath.errors import ClosedError, InputError
-from fusepath.offload.engine import Engine, Order, SessionOptions
+from fusepath.offload.engine import CLOSED, Engine, Order, SessionOptions
 from fusepath.offload.frames import FrameFormat
 from fusepath.offload.machines import Machines
 from fusepath.onnx_io import Model, load_model
@@ -71,8 +71,12 @@ class _Held:
         options: SessionOptions = SessionOptions(),
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
+        if not isinstance(model, Model | str | os.PathLike):
+            raise InputError(f"model {model!r} is neither a path, nor zoo:NAME, nor a Model")
         self.model = model if isinstance(model, Model) else load_model(model)
         graph = self.model.graph
+        if not isinstance(plan, Plan | PlanRequest):
+            raise InputError(f"plan {plan!r} is neither a PlanRequest nor a Plan")
         if edge is not None and edge != MEMORY:
             check_address(edge)
         check_form(InputFormat(mean=frames.mean, std=frames.std), self.model)
@@ -132,10 +136,7 @@ class _Held:
 
     def _check_open(self) -> None:
         if self._engine.closed:
-            raise ClosedError(
-                "this session is closed, or was made before a fork; make a session in the process "
-                "that uses it"
-            )
+            raise ClosedError(CLOSED)
 
     def _input(self, frame: Any) -> Array:
         self._check_open()
@@ -153,7 +154,7 @@ class _Held:
 
     def _wanted(self, output_names: Sequence[str] | None) -> Sequence[str]:
         outputs = self.model.graph.outputs
-        wanted = outputs if output_names is None else tuple(output_names)
+        wanted = tuple(output_names) if output_names else outputs
         if unknown := [name for name in wanted if name not in outputs]:
             raise InputError(
                 f"the model has no output '{unknown[0]}'; its outputs are {', '.join(outputs)}"
@@ -249,13 +250,19 @@ class Session(_Held):
             ClosedError: the session is closed.
         """
         self._check_open()
-        self._engine.ready.result(timeout_s)
+        try:
+            self._engine.ready.result(timeout_s)
+        except TimeoutError:
+            if self._engine.ready.done():
+                raise  # it was the search that ran out of time
+            raise TimeoutError(f"no best plan after {timeout_s} s; wait longer") from None
 
     def close(self) -> None:
         """End everything that the session has begun; again is no harm."""
         self._finalizer()
 
     def __enter__(self) -> Session:
+        self._check_open()
         return self
 
     def __exit__(
@@ -294,9 +301,14 @@ class AsyncSession(_Held):
         return [outputs[name] for name in wanted]
 
     async def _answer(self, image: Array, begun_s: float) -> Inference:
-        inference: Inference = await asyncio.wrap_future(
-            self._engine.submit(self._engine.infer(image, begun_s))
-        )
+        work = asyncio.wrap_future(self._engine.submit(self._engine.infer(image, begun_s)))
+        try:
+            inference: Inference = await work
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._engine.closed and (task is None or not task.cancelling()):
+                raise ClosedError(CLOSED) from None
+            raise
         return inference
 
     async def wait_ready(self, timeout_s: float | None = None) -> None:
@@ -310,6 +322,7 @@ class AsyncSession(_Held):
         await asyncio.to_thread(self._finalizer)
 
     async def __aenter__(self) -> AsyncSession:
+        self._check_open()
         return self
 
     async def __aexit__(

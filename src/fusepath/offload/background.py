@@ -23,6 +23,7 @@ class Background:
 
     def __init__(self) -> None:
         self._stop = threading.Event()
+        self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
 
     async def do(self, work: Callable[..., T], *arguments: Any) -> T:
@@ -50,12 +51,17 @@ class Background:
                 loop.call_soon_threadsafe(settle, result, failed)
 
         thread = threading.Thread(target=run, name="fusepath-work", daemon=True)
-        self._threads.add(thread)
-        thread.start()
+        with self._lock:
+            if self._stop.is_set():
+                raise asyncio.CancelledError
+            self._threads.add(thread)
+            thread.start()
         return await done
 
     def close(self) -> None:
         """Have all work given up, and wait until it is."""
-        self._stop.set()
-        for thread in tuple(self._threads):
+        with self._lock:  # or a thread might be met before it is started
+            self._stop.set()
+            threads = tuple(self._threads)
+        for thread in threads:
             thread.join(_PATIENCE_S)

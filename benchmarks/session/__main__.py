@@ -56,16 +56,28 @@ class Row:
 def main() -> None:
     quick = "--quick" in sys.argv
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory() as folder, _edge_server(folder) as address:
-        rows += _latencies(address, Path(folder))
-        rows += _starts(address, folder)
-        rows += _frames(address, folder, 100 if quick else 1000)
-        rows += _memory(address, folder, MEMORY[:1] if quick else MEMORY)
+    try:
+        with tempfile.TemporaryDirectory() as folder, _edge_server(folder) as address:
+            rows += _latencies(address, Path(folder))
+            rows += _starts(address, folder)
+            rows += _frames(address, folder, 100 if quick else 1000)
+            for name in MEMORY[:1] if quick else MEMORY:
+                rows.append(_memory(address, folder, name))
+    finally:  # what was measured before something failed is worth having
+        print(file=sys.stderr)
+        _write(rows)
+        _show(rows)
+
+
+def _write(rows: list[Row]) -> None:
     RESULTS.parent.mkdir(exist_ok=True)
     with RESULTS.open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["what", "value", "unit", "bar", "note"])
         writer.writerows([row.what, row.value, row.unit, row.bar, row.note] for row in rows)
+
+
+def _show(rows: list[Row]) -> None:
     table = Table(box=None, pad_edge=False)
     for column in ("what", "value", "bar", "holds", "note"):
         table.add_column(column, justify="left" if column in ("what", "note") else "right")
@@ -234,21 +246,16 @@ def _frames(address: str, folder: str, count: int) -> list[Row]:
     ]
 
 
-def _memory(address: str, folder: str, networks: tuple[str, ...]) -> list[Row]:
-    rows = []
-    for name in networks:
-        plain = _child(f"{folder}/cache-memory", "memory", name, "plain", address)["bytes"]
-        ours = _child(f"{folder}/cache-memory", "memory", name, "session", address)["bytes"]
-        rows.append(
-            Row(
-                what=f"memory of a session over plain ONNX Runtime, {name}",
-                value=ours / plain,
-                unit="x",
-                bar=2.5,
-                note=f"{ours / 2**20:.0f} MiB, plain {plain / 2**20:.0f}",
-            )
-        )
-    return rows
+def _memory(address: str, folder: str, name: str) -> Row:
+    plain = _child(f"{folder}/cache-memory", "memory", name, "plain", address)["bytes"]
+    ours = _child(f"{folder}/cache-memory", "memory", name, "session", address)["bytes"]
+    return Row(
+        what=f"memory of a session over plain ONNX Runtime, {name}",
+        value=ours / plain,
+        unit="x",
+        bar=2.5,
+        note=f"{ours / 2**20:.0f} MiB, plain {plain / 2**20:.0f}",
+    )
 
 
 # ---------------------------------------------------------------------------- processes

@@ -273,7 +273,7 @@ def _print(rows: list[_Row], model: Model, *, pace: str, slowdown: float, repeat
         cuts = ",".join(str(cut) for cut in row.plan.cuts[:9])
         table.add_row(
             row.name,
-            str(row.plan.tau),
+            str(row.plan.tau) if row.plan.arrangement.label else "–",
             str(row.plan.grid),
             cuts + (",…" if len(row.plan.cuts) > 9 else ""),
             ", ".join(row.codecs),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fusepath.onnx_io import Model
-    from fusepath.plan import PlanRequest, Setting
+    from fusepath.plan import Constraints, PlanRequest, Setting
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
@@ -226,7 +226,32 @@ def planning_request(
     return msgspec.structs.replace(request, budget=budget)
 
 
-def choose_algorithm(named: str | None, *, grid: str, tau: int | None, tiles: str = "equal") -> str:
+def tiling_request(
+    algorithm: str | None,
+    *,
+    grid: str,
+    tau: int | None,
+    tiles: str,
+    constraints: Constraints,
+    codecs: str | None,
+    top: int = 1,
+) -> PlanRequest:
+    """What ``--algorithm``, ``--grid``, ``--tau``, ``--tiles`` and ``--compress`` ask for."""
+    from fusepath.plan import PlanRequest
+    from fusepath.tiling import Grid
+
+    return PlanRequest(
+        algorithm=_algorithm(algorithm, grid=grid, tau=tau, tiles=tiles),
+        grid=None if grid == "auto" else Grid.parse(grid),
+        tau=tau,
+        unequal=tiles == "auto",
+        constraints=constraints,
+        codecs=codecs or "auto",
+        top=top,
+    )
+
+
+def _algorithm(named: str | None, *, grid: str, tau: int | None, tiles: str = "equal") -> str:
     """What plans where nobody says: auto, which chooses all of a tiling itself, or MW."""
     if named is not None:
         return named

@@ -10,7 +10,6 @@ import click
 from fusepath.cli.options import (
     algorithm_option,
     check_channels,
-    choose_algorithm,
     compress_option,
     constraint_options,
     evaluations_option,
@@ -27,6 +26,7 @@ from fusepath.cli.options import (
     std_option,
     tau_option,
     tiles_option,
+    tiling_request,
     time_limit_option,
 )
 
@@ -86,29 +86,24 @@ def command(
     constraints: Constraints,
 ) -> None:
     """Find a plan for MODEL on a device, an edge server and a link."""
-    from fusepath.plan import Origin, PlanRequest, make_plan, plan_document, save_plan
+    from fusepath.plan import Origin, make_plan, plan_document, save_plan
     from fusepath.report import gantt, plan_text, render, top_table
-    from fusepath.tiling import Grid
 
-    fixed = None if grid == "auto" else Grid.parse(grid)
+    asked = tiling_request(
+        algorithm,
+        grid=grid,
+        tau=tau,
+        tiles=tiles,
+        constraints=constraints,
+        codecs=compress,
+        top=top or 1,
+    )
     channels = parse_channels(mean, "--mean"), parse_channels(std, "--std", nonzero=True)
     loaded, setting = open_setting(
         model, input_shape, device=device, edge=edge, link=link, convention=convention
     )
     check_channels(loaded, mean=channels[0], std=channels[1])
-    request = planning_request(
-        PlanRequest(
-            algorithm=choose_algorithm(algorithm, grid=grid, tau=tau, tiles=tiles),
-            grid=fixed,
-            tau=tau,
-            unequal=tiles == "auto",
-            constraints=constraints,
-            codecs=compress or "auto",
-            top=top or 1,
-        ),
-        evaluations=evaluations,
-        time_limit=time_limit,
-    )
+    request = planning_request(asked, evaluations=evaluations, time_limit=time_limit)
     origin = Origin(source=loaded.source, mean=channels[0], std=channels[1])
     offered = _codecs(loaded, setting, compress, sample, origin)
     result = make_plan(replace(setting, offered=offered), request, origin)

@@ -9,7 +9,6 @@ import click
 from fusepath.cli.options import (
     algorithm_option,
     check_channels,
-    choose_algorithm,
     compress_option,
     constraint_options,
     evaluations_option,
@@ -26,6 +25,7 @@ from fusepath.cli.options import (
     std_option,
     tau_option,
     tiles_option,
+    tiling_request,
     time_limit_option,
 )
 
@@ -127,10 +127,9 @@ def command(
     from fusepath.offload.frames import FrameFormat
     from fusepath.offload.machines import Machines
     from fusepath.offload.run import run
-    from fusepath.plan import PlanRequest, load_plan
+    from fusepath.plan import load_plan
     from fusepath.remote.client import Timeout
     from fusepath.runtime.image import load_input
-    from fusepath.tiling import Grid
     from fusepath.units import parse_bytes_per_s
 
     machines = Machines(
@@ -141,23 +140,14 @@ def command(
     emulation = Emulation(
         pace_bytes_per_s=parse_bytes_per_s(pace) if pace else None, slowdown=slowdown
     )
-    fixed = None if grid == "auto" else Grid.parse(grid)
+    asked = tiling_request(
+        algorithm, grid=grid, tau=tau, tiles=tiles, constraints=constraints, codecs=compress
+    )
     channels = parse_channels(mean, "--mean"), parse_channels(std, "--std", nonzero=True)
     plan = load_plan(plan_file) if plan_file else None
     loaded = open_model(model, input_shape)
     check_channels(loaded, mean=channels[0], std=channels[1])
-    request = planning_request(
-        PlanRequest(
-            algorithm=choose_algorithm(algorithm, grid=grid, tau=tau, tiles=tiles),
-            grid=fixed,
-            tau=tau,
-            unequal=tiles == "auto",
-            constraints=constraints,
-            codecs=compress or "auto",
-        ),
-        evaluations=evaluations,
-        time_limit=time_limit,
-    )
+    request = planning_request(asked, evaluations=evaluations, time_limit=time_limit)
     if plan is not None:
         if algorithm or grid != "auto" or tau is not None or compress:
             raise InputError(

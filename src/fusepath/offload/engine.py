@@ -182,7 +182,7 @@ class Engine:
         prepared = self.current
         assert prepared is not None
         inference = await self._pairing.infer(prepared, image, begun_s=begun_s)
-        self.counter.add(inference)
+        self.counter.add(inference, prepared.recipe_sha256)
         return inference
 
     def _meet(self, image: Array) -> None:
@@ -307,7 +307,7 @@ class Engine:
             make_plan,
             nominal,
             PlanRequest(algorithm="device-only", codecs="off"),
-            Origin(source=order.model.source, mean=order.frames.mean, std=order.frames.std),
+            self._origin,
         )
         plan = result.best
         if limit_violations(plan, order.model.graph, request.constraints):
@@ -359,10 +359,9 @@ class Engine:
         )
         offered = await self._offered(request, setting, sample)
         trials = Trials(pairing=self._pairing, sample=sample, say=order.say)
-        origin = Origin(source=order.model.source, mean=order.frames.mean, std=order.frames.std)
         best = await trials.choose(
             replace(setting, offered=offered),
-            partial(shortlist, request=request, origin=origin),
+            partial(shortlist, request=request, origin=self._origin),
             trials=TRIALS if order.machines.all_measured else 0,
         )
         await self._pairing.compare_clocks()
@@ -388,6 +387,12 @@ class Engine:
                 codecs=codecs,
             )
         )
+
+    @property
+    def _origin(self) -> Origin:
+        """What is written into plans besides."""
+        frames = self._order.frames
+        return Origin(source=self._order.model.source, mean=frames.mean, std=frames.std)
 
     def _form(self, sample: Array) -> InputFormat:
         frames = self._order.frames

@@ -32,7 +32,9 @@ class Prepared:
 
     device: Device
     recipe_sha256: str
-    """By which the edge server knows it; empty where it has no part in it."""
+    """By which the edge server knows it, and statistics: worked out once."""
+    is_local: bool
+    """Whether nothing leaves this machine."""
     predicted: Timeline
     """What the plan will do by the times of its paths, where planning knew only those of layers."""
 
@@ -40,11 +42,6 @@ class Prepared:
     def plan(self) -> Plan:
         """The plan."""
         return self.device.plan
-
-    @property
-    def is_local(self) -> bool:
-        """Whether nothing leaves this machine."""
-        return not self.recipe_sha256
 
 
 @dataclass(kw_only=True)
@@ -87,11 +84,10 @@ class Pairing:
         if self.client is None and not local:
             raise InputError("this plan needs an edge server; give its address (edge)")
         here = asyncio.create_task(self.background.do(self._ready_device, plan, sample))
-        digest, times = "", EdgeTimes((0.0,) * len(plan.cuts), 0.0)
+        times = EdgeTimes((0.0,) * len(plan.cuts), 0.0)
         try:
             if self.client is not None and not local:
-                ready = await self.client.prepare(plan)
-                digest, times = ready.sha256, ready.times
+                times = await self.client.prepare(plan)
         finally:
             await asyncio.wait([here])
         device = here.result()
@@ -103,7 +99,12 @@ class Pairing:
             edge_s=times.paths_s,
             tail_s=times.tail_s,
         )
-        return Prepared(device=device, recipe_sha256=digest, predicted=predicted)
+        return Prepared(
+            device=device,
+            recipe_sha256=plan.recipe_sha256,
+            is_local=local,
+            predicted=predicted,
+        )
 
     def _ready_device(self, plan: Plan, sample: Array) -> Device:
         device = Device(

@@ -84,7 +84,7 @@ class _Held:
             check_plan(plan, graph)
         else:
             check_request(plan)
-            plan.check(graph)
+            plan.constraints.check(graph)
             named_codecs(plan.codecs)
         self._frames = frames
         self._engine = Engine(

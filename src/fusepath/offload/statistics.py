@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from fusepath.offload.inference import Inference
 
 KEPT = 4096
@@ -45,6 +47,11 @@ class Statistics:
     """In the order in which plans came into use."""
 
 
+def _percentiles(latencies_s: Collection[float]) -> tuple[float, float, float]:
+    p50_s, p90_s, p99_s = np.quantile(list(latencies_s), (0.5, 0.9, 0.99)).tolist()
+    return p50_s, p90_s, p99_s
+
+
 @dataclass(slots=True)
 class _Counted:
     algorithm: str
@@ -54,7 +61,7 @@ class _Counted:
     latencies_s: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
 
     def statistics(self, recipe_sha256: str) -> PlanStatistics:
-        p50_s, p90_s, p99_s = np.quantile(self.latencies_s, (0.5, 0.9, 0.99)).tolist()
+        p50_s, p90_s, p99_s = _percentiles(self.latencies_s)
         return PlanStatistics(
             recipe_sha256=recipe_sha256,
             algorithm=self.algorithm,
@@ -75,11 +82,11 @@ class Counter:
         self._by_plan: dict[str, _Counted] = {}
         self._latencies_s: deque[float] = deque(maxlen=KEPT)
 
-    def add(self, inference: Inference) -> None:
-        """Count one more."""
-        plan = inference.plan
+    def add(self, inference: Inference, recipe_sha256: str) -> None:
+        """Count one more, of the plan with this recipe."""
+        fresh = _Counted(inference.plan.algorithm)
         with self._lock:
-            counted = self._by_plan.setdefault(plan.recipe_sha256, _Counted(plan.algorithm))
+            counted = self._by_plan.setdefault(recipe_sha256, fresh)
             counted.count += 1
             counted.up_bytes += inference.up_bytes
             counted.down_bytes += inference.down_bytes
@@ -92,7 +99,7 @@ class Counter:
             plans = tuple(item.statistics(name) for name, item in self._by_plan.items())
             p50_s = p90_s = p99_s = None
             if self._latencies_s:
-                p50_s, p90_s, p99_s = np.quantile(self._latencies_s, (0.5, 0.9, 0.99)).tolist()
+                p50_s, p90_s, p99_s = _percentiles(self._latencies_s)
         return Statistics(
             count=sum(item.count for item in plans),
             p50_s=p50_s,

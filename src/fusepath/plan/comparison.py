@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fusepath.plan.fluid import fluid_bound_s
-from fusepath.schedule.result import Status
+from fusepath.schedule.result import Status, relative_gap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,8 +30,7 @@ class ComparedPlan:
     @property
     def gap(self) -> float:
         """(makespan − lower bound) / makespan."""
-        makespan_s = self.plan.makespan_s
-        return (makespan_s - self.lower_bound_s) / makespan_s if makespan_s else 0.0
+        return relative_gap(self.plan.makespan_s, self.lower_bound_s)
 
     @property
     def status(self) -> Status:

@@ -9,6 +9,7 @@ import msgspec
 from fusepath.cost import Compression, Convention, Link, Machine
 from fusepath.plan.recipe import InputFormat, ModelReference, Recipe
 from fusepath.plan.request import DEFAULT_REQUEST, PlanRequest
+from fusepath.schedule.result import relative_gap
 from fusepath.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def gap(self) -> float:
         """(makespan − lower bound) / makespan."""
-        return (self.makespan_s - self.lower_bound_s) / self.makespan_s if self.makespan_s else 0.0
+        return relative_gap(self.makespan_s, self.lower_bound_s)
 
     @property
     def status(self) -> str:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
 
 from fusepath.plan.limits.constraints import NO_CONSTRAINTS, Constraints
 from fusepath.schedule.budget import Budget
 from fusepath.tiling import Grid
-
-if TYPE_CHECKING:
-    from fusepath.graph import ModelGraph
 
 
 class PlanRequest(
@@ -43,14 +38,6 @@ class PlanRequest(
     def __post_init__(self) -> None:
         if self.top < 1:
             raise ValueError(f"top {self.top}: a plan at least must be wanted")
-
-    def check(self, graph: ModelGraph) -> None:
-        """Raise unless the request makes sense for a network.
-
-        Raises:
-            InputError: it asks for what the network does not have.
-        """
-        self.constraints.check(graph)
 
 
 DEFAULT_REQUEST = PlanRequest()

@@ -59,14 +59,6 @@ class ClockOffset:
     error_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EdgePlan:
-    """A plan that an edge server is ready for."""
-
-    sha256: str
-    times: EdgeTimes
-
-
 class EdgeClient:
     """Calls of one edge server.
 
@@ -196,19 +188,20 @@ class EdgeClient:
             raise self.refused(str(error)) from error
         return profile
 
-    async def prepare(self, plan: Plan) -> EdgePlan:
-        """Have the server check a plan's recipe, build its sessions and time them."""
+    async def prepare(self, plan: Plan) -> EdgeTimes:
+        """Have the server check a plan's recipe, build its sessions and time them.
+
+        It knows them by the digest of the recipe then.
+        """
         request = pb.PrepareRequest(
             recipe_json=jsonfile.encode(plan.recipe), idle_ns=round(idle_s(plan) * 1e9)
         )
         reply = await self._channel.call("Prepare", request, timeout_s=self.timeout.prepare_s)
-        digest = plan.recipe_sha256
-        if reply.recipe_sha256 != digest:
+        if reply.recipe_sha256 != plan.recipe_sha256:
             raise self.refused("the server prepared another plan")
         if len(reply.path_ns) != len(plan.cuts) or min(*reply.path_ns, reply.tail_ns) < 0:
             raise self.refused("the server did not time every path of the plan")
-        times = EdgeTimes(tuple(ns * 1e-9 for ns in reply.path_ns), reply.tail_ns * 1e-9)
-        return EdgePlan(sha256=digest, times=times)
+        return EdgeTimes(tuple(ns * 1e-9 for ns in reply.path_ns), reply.tail_ns * 1e-9)
 
     def infer(self) -> Stream:
         """Open the stream of one inference."""

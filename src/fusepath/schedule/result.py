@@ -23,6 +23,11 @@ class Status(StrEnum):
     """Time ran out before anything was found."""
 
 
+def relative_gap(makespan: float, lower_bound: float) -> float:
+    """(makespan − bound) / makespan; 0 for what takes no time."""
+    return (makespan - lower_bound) / makespan if makespan else 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SolveResult:
     """The best schedule of a solver beside what no schedule can beat."""
@@ -39,5 +44,4 @@ class SolveResult:
         """(makespan − bound) / makespan; 0 when proven optimal, 1 without a schedule."""
         if self.schedule is None:
             return 1.0
-        makespan_ns = self.schedule.makespan_ns
-        return (makespan_ns - self.lower_bound_ns) / makespan_ns if makespan_ns else 0.0
+        return relative_gap(self.schedule.makespan_ns, self.lower_bound_ns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
     """(dtype, shape) of an array."""
 
 
-class _Parts:
+class _Parts(ABC):
     """What all layouts have in common. Paths are numbered from 0."""
 
     graph: ModelGraph
 
+    @abstractmethod
     def piece_shape(self, path: int, tensor: str) -> tuple[int, ...] | None:
         """Shape of the part of a tensor that a path holds and sends; None for nothing."""
-        raise NotImplementedError
 
     def part_forms(self, path: int) -> dict[str, Form]:
         """(dtype, shape) of what a path makes of every output of which it makes any."""
@@ -89,9 +90,9 @@ class WholeLayout(_Parts):
 class _Boxes(_Parts):
     """Paths that hold a rectangle of every map."""
 
+    @abstractmethod
     def box(self, path: int, tensor: str) -> Box | None:
         """The part of a map that a path holds; None where a strip adds nothing."""
-        raise NotImplementedError
 
     def piece_shape(self, path: int, tensor: str) -> tuple[int, ...] | None:
         """Shape of the part of a map that a path holds and sends; None for nothing."""

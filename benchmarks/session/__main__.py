@@ -8,6 +8,7 @@ in turn (A B A B), medians with quartiles. Writes benchmarks/results/session.csv
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 import os
@@ -21,12 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
 import fusepath
 from benchmarks.session.child import NETWORK, frame
+from fusepath.offload.machines import measured_link
 from fusepath.plan import Origin, PlanRequest, Setting, make_plan
+from fusepath.remote.client import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,7 +99,8 @@ def _latencies(address: str, folder: Path) -> list[Row]:
     model = fusepath.load_model(NETWORK)
     pixels = frame(model, 0)
     sessions = {
-        name: fusepath.Session(model, address, plan=plan) for name, plan in _plans(model).items()
+        name: fusepath.Session(model, address, plan=plan)
+        for name, plan in _plans(model, asyncio.run(_link(address))).items()
     }
     calls: dict[str, Callable[[], object]] = {}
     for name, session in sessions.items():
@@ -138,13 +143,24 @@ def _latencies(address: str, folder: Path) -> list[Row]:
     return rows
 
 
-def _plans(model: fusepath.Model) -> dict[str, fusepath.Plan]:
-    """One of every kind; what they are planned for makes them worth splitting."""
+async def _link(address: str) -> fusepath.Link:
+    """The link as it is, messages included."""
+    async with connect(address) as client:
+        return await measured_link(client)
+
+
+def _plans(model: fusepath.Model, link: fusepath.Link) -> dict[str, fusepath.Plan]:
+    """One of every kind.
+
+    They are planned for machines, and for a rate, that make them worth splitting, and for what
+    messages cost here. What is predicted of them is for the link that there is.
+    """
+    slower = msgspec.structs.replace(link, up_bytes_per_s=30e6, down_bytes_per_s=30e6)
     setting = Setting(
         graph=model.graph,
         device=fusepath.parse_machine("60GFLOPS"),
         edge=fusepath.parse_machine("120GFLOPS"),
-        link=fusepath.parse_link("30MB/s"),
+        link=slower,
     )
     asked = {
         "full offload": PlanRequest(algorithm="full-offload"),
@@ -153,7 +169,9 @@ def _plans(model: fusepath.Model) -> dict[str, fusepath.Plan]:
         "strips": PlanRequest(algorithm="stream"),
     }
     return {
-        name: make_plan(setting, request, Origin(source=model.source)).best
+        name: msgspec.structs.replace(
+            make_plan(setting, request, Origin(source=model.source)).best, link=link
+        )
         for name, request in asked.items()
     }
 

@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     from fusepath.graph import ModelGraph as ModelGraph
     from fusepath.graph import Tensor as Tensor
     from fusepath.offload.emulation import Emulation as Emulation
-    from fusepath.offload.engine import SessionOptions as SessionOptions
     from fusepath.offload.frames import FrameFormat as FrameFormat
     from fusepath.offload.inference import Inference as Inference
     from fusepath.offload.machines import Machines as Machines
+    from fusepath.offload.order import SessionOptions as SessionOptions
     from fusepath.offload.run import Report as Report
     from fusepath.offload.run import run as run
     from fusepath.offload.session import AsyncSession as AsyncSession
@@ -144,7 +144,7 @@ _HOMES = {
     "Report": "fusepath.offload.run",
     "Segment": "fusepath.tiling",
     "Session": "fusepath.offload.session",
-    "SessionOptions": "fusepath.offload.engine",
+    "SessionOptions": "fusepath.offload.order",
     "Setting": "fusepath.plan",
     "Shortfall": "fusepath.plan.limits.constraints",
     "Span": "fusepath.timeline",

@@ -123,9 +123,9 @@ def command(
     from fusepath.cost import parse_link, parse_machine
     from fusepath.errors import InputError
     from fusepath.offload.emulation import Emulation
-    from fusepath.offload.engine import SessionOptions
     from fusepath.offload.frames import FrameFormat
     from fusepath.offload.machines import Machines
+    from fusepath.offload.order import SessionOptions
     from fusepath.offload.run import run
     from fusepath.plan import load_plan
     from fusepath.remote.client import Timeout

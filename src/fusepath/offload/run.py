@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from fusepath.offload.device import check_image
-from fusepath.offload.engine import SessionOptions
 from fusepath.offload.frames import FrameFormat
 from fusepath.offload.inference import Inference, median_of
+from fusepath.offload.order import SessionOptions
 from fusepath.offload.session import Session
 from fusepath.onnx_io import original_with_shape
 from fusepath.plan import Plan

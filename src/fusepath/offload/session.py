@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fusepath.errors import ClosedError, InputError
-from fusepath.offload.engine import CLOSED, Engine, Order, SessionOptions
+from fusepath.offload.engine import CLOSED, Engine
 from fusepath.offload.frames import FrameFormat
 from fusepath.offload.machines import Machines
+from fusepath.offload.order import Order, SessionOptions
 from fusepath.onnx_io import Model, load_model
 from fusepath.plan import InputFormat, Plan, PlanRequest, check_plan, check_request
 from fusepath.profiling.codecs import named_codecs

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _PIECES = 8
 """A map is encoded in so many bands of rows, as a plan would: small pieces have fixed costs."""
 _LEAST_S = 1e-9
+_LARGEST = 4
+"""What is so many times as large as the image is left out: no codec makes less than the image of
+it, as a rule, and large maps take long to try."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,8 +143,8 @@ def measured_compression(
 ) -> dict[str, list[Compression]]:
     """By tensor, what codecs save and cost on the machines of a setting.
 
-    Codecs are timed here. A machine that runs the network so many times slower than this one is
-    taken to run codecs so many times slower as well.
+    Codecs are timed here, on what is not much larger than the image. A machine that runs the
+    network so many times slower than this one is taken to run codecs so many times slower as well.
 
     Args:
         model: the network.
@@ -161,10 +164,15 @@ def measured_compression(
         "device": _total_s(setting, setting.device) / here_s,
         "edge": _total_s(setting, setting.edge) / here_s,
     }
-    return {
-        name: [item.compression.on(**slower) for item in sample_codecs(name, value, codecs)]
-        for name, value in cut_tensors(model, image, form)
-    }
+    offered: dict[str, list[Compression]] = {}
+    most_bytes = None
+    for name, value in cut_tensors(model, image, form):
+        if most_bytes is None:  # the image comes first
+            most_bytes = _LARGEST * value.nbytes
+        if value.nbytes <= most_bytes:
+            samples = sample_codecs(name, value, codecs)
+            offered[name] = [item.compression.on(**slower) for item in samples]
+    return offered
 
 
 def _network_s(model: Model, values: Array, repeats: int = 5) -> float:

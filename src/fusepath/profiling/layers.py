@@ -294,15 +294,22 @@ def strips_s(
         stage.prepare(strip)
         begin, end = tiling.new_rows(strip, source)
         piece = {source: image[:, :, begin:end]} if begin < end else {}
-        run = partial(stage.forward, strip, piece)
-        taken_s += time_call(
-            lambda run=run, before=state.kept: run(StripState(before)),  # type: ignore[misc] # defaults
-            repeats,
-            wait_s=WAIT_S,
-            threads=threads,
-        ).seconds
-        run(state)
+        runs = _Repeated(partial(stage.forward, strip, piece), state)
+        taken_s += time_call(runs, repeats, wait_s=WAIT_S, threads=threads).seconds
+        state = runs.after
     return taken_s
+
+
+class _Repeated:
+    """A strip run again and again from what the one before it has kept."""
+
+    def __init__(self, run: Callable[[StripState], object], before: StripState) -> None:
+        self._run, self._before = run, before
+        self.after = before
+
+    def __call__(self) -> None:
+        self.after = StripState(self._before.kept)
+        self._run(self.after)
 
 
 def deepest_strips(upto: int, model: Model, height: int) -> StripRows | None:

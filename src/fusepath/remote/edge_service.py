@@ -20,6 +20,7 @@ from fusepath.cancellation import cancelled_by
 from fusepath.errors import FusepathError
 from fusepath.plan import ModelReference, Recipe, check_recipe
 from fusepath.profiling.layers import measure_layers
+from fusepath.profiling.timing import timed_on
 from fusepath.protocol.conversation import (
     Compute,
     ComputeTail,
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from fusepath.arrays import Array
-    from fusepath.cost import MachineProfile
-    from fusepath.onnx_io import Model
     from fusepath.profiling.layers import Profiler
     from fusepath.protocol.conversation import Command
     from fusepath.remote.model_store import ModelStore
@@ -209,14 +208,12 @@ class EdgeService:
         key = (reference.sha256, reference.input_shape)
         if key not in self._profiles:
             model = self._store.get(reference)
-            # On a worker's thread, so that no inference disturbs the measurement.
-            job = self._workers.submit(self._measure, model)
-            self._profiles[key] = jsonfile.encode(job.result())
+            # On a worker's thread, so that no inference disturbs the measurement; by and by, so
+            # that none waits for all of it.
+            with cancelled_by(self._stop), timed_on(self._workers):
+                profile = self._profiler(model, threads=self._threads)
+            self._profiles[key] = jsonfile.encode(profile)
         return self._profiles[key]
-
-    def _measure(self, model: Model) -> MachineProfile:
-        with cancelled_by(self._stop):
-            return self._profiler(model, threads=self._threads)
 
     def _prepare(self, recipe: Recipe, *, idle_s: float) -> tuple[EdgeShare, EdgeTimes]:
         model = self._store.get(recipe.model)

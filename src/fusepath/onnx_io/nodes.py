@@ -9,6 +9,9 @@ from onnx import NodeProto, helper
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+BROADCASTING = frozenset({"Add", "Sub", "Mul", "Div", "Pow", "PRelu", "Max", "Min", "Sum", "Mean"})
+"""Operators that compute element by element on operands stretched to one shape."""
+
 
 def integer(node: NodeProto, name: str, default: int) -> int:
     """An integer attribute; ``default`` where the node does not state it."""

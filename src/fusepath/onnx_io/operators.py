@@ -12,9 +12,8 @@ import numpy as np
 from onnx import helper
 
 from fusepath.graph import Kind, Operator, Window, Work, product
-from fusepath.onnx_io.nodes import input_at, integer, integers, present
-from fusepath.onnx_io.operand import BROADCASTING
-from fusepath.onnx_io.padding import crops_its_input, kernel_of, windows_of
+from fusepath.onnx_io.nodes import BROADCASTING, input_at, integer, integers, present
+from fusepath.onnx_io.windows import crops_its_input, kernel_of, windows_of
 from fusepath.onnx_io.work import barrier_work, shape_of
 
 if TYPE_CHECKING:

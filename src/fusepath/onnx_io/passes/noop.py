@@ -70,7 +70,7 @@ def drop_noops(draft: Draft, types: Types) -> Draft:
     return replace(draft, nodes=tuple(_rewired(node, renamed) for node in nodes))
 
 
-def drop_unused_outputs(draft: Draft) -> Draft:
+def drop_unused_outputs(draft: Draft, _types: Types) -> Draft:
     """The draft without the indices of a MaxPool or the mask of a Dropout that nobody reads."""
     uses = draft.uses()
     return replace(draft, nodes=tuple(_with_one_output(node, uses) for node in draft.nodes))

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import os
-from itertools import pairwise, permutations
+from itertools import permutations
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 from onnx import numpy_helper, parser
 
 from fusepath.onnx_io import build_submodel, load_model, original_with_shape, read_model, zoo
-from tests.onnx_models import with_weights
+from tests.written_models import assert_all_agree, ints, net, op_types, run_part
 
-if TYPE_CHECKING:
-    from fusepath.onnx_io import Model, SubModel
-
-TOLERANCE = 1e-6
-"""Largest difference, as a fraction of the largest value."""
 ULTRAFACE = os.environ.get("FUSEPATH_ULTRAFACE", "")
 SMALL_SIZES = {
     "alexnet": 67,
@@ -35,68 +28,6 @@ SMALL_SIZES = {
 
 LARGE = ("alexnet", "tiny-yolov2", "vgg16", "yolov2")
 """Hundreds of megabytes of weights: seconds each."""
-
-
-def run(data: bytes, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, feeds), strict=True))
-
-
-def run_part(part: SubModel, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return run(with_weights(part.data, part.weights).SerializeToString(), feeds)
-
-
-def run_chain(model: Model, image: np.ndarray, cuts: list[int]) -> dict[str, np.ndarray]:
-    """Outputs of the network, computed by one sub-model after the other."""
-    values = {model.graph.input.name: image}
-    bounds = [0, *cuts, model.graph.depth]
-    for before, last in pairwise(bounds):
-        part = build_submodel(model, before + 1, last)
-        values |= run_part(part, {name: values[name] for name in part.inputs})
-    return {name: values[name] for name in model.graph.outputs}
-
-
-def assert_same(actual: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
-    assert actual.keys() == expected.keys()
-    for name, want in expected.items():
-        assert actual[name].shape == want.shape
-        scale = max(1.0, float(np.abs(want).max(initial=0)))
-        np.testing.assert_allclose(actual[name], want, rtol=0, atol=TOLERANCE * scale)
-
-
-def assert_all_agree(model: Model, chains: list[list[int]]) -> None:
-    image = np.random.default_rng(0).standard_normal(model.graph.input.shape, dtype=np.float32)
-    feeds = {model.graph.input.name: image}
-    expected = run(original_with_shape(model), feeds)
-
-    whole = with_weights(model.proto.SerializeToString(), model.weights)
-    assert_same(run(whole.SerializeToString(), feeds), expected)
-    for cuts in chains:
-        assert_same(run_chain(model, image, cuts), expected)
-
-
-def net(body: str, *, opset: int = 17, shape: str = "1,4,13,10", **weights: object) -> Model:
-    """A hand-written network; weights given as a shape are drawn, others are taken as they are."""
-    text = f'<ir_version: 8, opset_import: ["": {opset}]> g (float[{shape}] x) => {body}'
-    proto = parser.parse_model(text)
-    rng = np.random.default_rng(1)
-    for name, given in weights.items():
-        drawn = isinstance(given, tuple)
-        value = rng.standard_normal(given, dtype=np.float32) if drawn else given
-        proto.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
-    return read_model(proto.SerializeToString(), name="net", source="net.onnx")
-
-
-def ints(*values: int) -> np.ndarray:
-    return np.array(values, dtype=np.int64)
-
-
-def op_types(model: Model) -> list[str]:
-    return [node.op_type for node in model.proto.graph.node]
 
 
 CONVOLUTIONS = {

@@ -21,6 +21,14 @@ def integer(node: NodeProto, name: str, default: int) -> int:
     return default
 
 
+def number(node: NodeProto, name: str, default: float) -> float:
+    """A float attribute; ``default`` where the node does not state it."""
+    for attribute in node.attribute:
+        if attribute.name == name:
+            return float(helper.get_attribute_value(attribute))
+    return default
+
+
 def integers(node: NodeProto, name: str) -> tuple[int, ...] | None:
     """A list of integers; None where the node does not state it."""
     for attribute in node.attribute:
@@ -52,6 +60,13 @@ def copied(node: NodeProto) -> NodeProto:
     """A node of its own, safe to change."""
     twin = NodeProto()
     twin.CopyFrom(node)
+    return twin
+
+
+def with_attributes(node: NodeProto, **values: int | list[int]) -> NodeProto:
+    """The node with some attributes changed or added."""
+    twin = without_attributes(node, values)
+    twin.attribute.extend(helper.make_attribute(name, value) for name, value in values.items())
     return twin
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fusepath.onnx_io.complaint import bad_model, one_line
 from fusepath.onnx_io.infer import infer
+from fusepath.onnx_io.passes.explicit_pad import absorb_pads
 from fusepath.onnx_io.passes.fold import MOST_FOLDED, constant_bytes, fold, lift_constants
 from fusepath.onnx_io.passes.noop import (
     check_inference_mode,
@@ -32,6 +33,7 @@ _PASSES: tuple[Callable[[Draft, Types], Draft], ...] = (
     drop_noops,
     rewrite_shuffles,
     drop_noops,
+    absorb_pads,
     shrink_operands,
 )
 """Rewrites of a graph whose shapes are known, in their order."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -104,105 +103,6 @@ def test_an_average_pool_counts_its_pads_as_before(include):
     )
 
     assert_all_agree(model, [[]])
-
-
-BLOCK_ORDERS = [p for p in permutations((1, 3, 5, 2, 4)) if p[3:] == (2, 4)]
-
-
-@pytest.mark.parametrize("order", BLOCK_ORDERS, ids=str)
-def test_space_to_depth_by_transposes_is_rewritten_in_every_channel_order(order):
-    model = net(
-        f"""(float[] y) {{
-            a = Conv(x, w)
-            b = Reshape(a, split)  c = Transpose<perm = [0, {", ".join(map(str, order))}]>(b)
-            d = Reshape(c, deep)  y = Conv(d, v) }}""",
-        shape="1,4,12,8",
-        w=(3, 4, 1, 1),
-        v=(5, 12, 1, 1),
-        split=ints(1, 3, 6, 2, 4, 2),
-        deep=ints(1, 12, 6, 4),
-    )
-
-    assert_all_agree(model, [[], [1], [2], [1, 2]])
-    assert op_types(model)[1] == "SpaceToDepth"
-    assert model.graph.tileable_layers == model.graph.depth == 3
-
-
-def test_the_reorganisation_of_yolov2_by_seven_nodes_is_rewritten():
-    model = net(
-        """(float[] y) {
-            a = Conv(x, w)
-            b = Reshape(a, s1)  c = Transpose<perm = [0, 1, 2, 4, 3, 5]>(b)
-            d = Reshape(c, s2)  e = Transpose<perm = [0, 1, 3, 2]>(d)
-            f = Reshape(e, s3)  g = Transpose<perm = [0, 2, 1, 3, 4]>(f)
-            h = Reshape(g, s4)  y = Conv(h, v) }""",
-        shape="1,4,12,8",
-        w=(3, 4, 1, 1),
-        v=(5, 12, 1, 1),
-        s1=ints(1, 3, 6, 2, 4, 2),
-        s2=ints(1, 3, 24, 4),
-        s3=ints(1, 3, 4, 6, 4),
-        s4=ints(1, 12, 6, 4),
-    )
-
-    assert_all_agree(model, [[1], [2]])
-    assert op_types(model) == ["Conv", "SpaceToDepth", "Conv"]
-
-
-def test_the_reorganisation_of_darknet_mixes_positions_and_stays_a_barrier():
-    model = net(
-        """(float[] y) {
-            b = Reshape(x, s1)  c = Transpose<perm = [0, 3, 5, 1, 2, 4]>(b)  d = Reshape(c, s2)
-            y = Relu(d) }""",
-        shape="1,4,12,8",
-        s1=ints(1, 1, 2, 24, 4, 2),
-        s2=ints(1, 16, 6, 4),
-    )
-
-    assert_all_agree(model, [[]])
-    assert model.graph.tileable_layers == 0
-
-
-def test_a_channel_shuffle_becomes_a_gather():
-    model = net(
-        """(float[] y) {
-            a = Conv<group = 2>(x, w)  b = Reshape(a, split)
-            c = Transpose<perm = [0, 2, 1, 3, 4]>(b)  d = Reshape(c, joined)
-            y = Conv<group = 2, pads = [1, 1, 1, 1]>(d, v) }""",
-        w=(6, 2, 1, 1),
-        v=(4, 3, 3, 3),
-        split=ints(1, 2, 3, 13, 10),
-        joined=ints(1, -1, 13, 10),
-    )
-
-    assert_all_agree(model, [[], [1]])
-    assert op_types(model) == ["Conv", "Gather", "Conv"]
-
-
-def test_a_shuffle_that_is_undone_disappears():
-    model = net(
-        """(float[] y) {
-            b = Reshape(x, split)  c = Transpose<perm = [0, 2, 1, 3, 4]>(b)
-            d = Transpose<perm = [0, 2, 1, 3, 4]>(c)  e = Reshape(d, joined)  y = Relu(e) }""",
-        split=ints(1, 2, 2, 13, 10),
-        joined=ints(1, 4, 13, 10),
-    )
-
-    assert_all_agree(model, [[]])
-    assert op_types(model) == ["Relu"]
-
-
-def test_a_shuffle_whose_inner_tensor_is_an_output_is_left_alone():
-    model = net(
-        """(float[] y, float[] c) {
-            b = Reshape(x, split)  c = Transpose<perm = [0, 2, 1, 3, 4]>(b)
-            d = Reshape(c, joined)  y = Relu(d) }""",
-        split=ints(1, 2, 2, 13, 10),
-        joined=ints(1, 4, 13, 10),
-    )
-
-    assert_all_agree(model, [[]])
-    assert "Gather" not in op_types(model)
 
 
 def test_a_target_computed_in_the_graph_becomes_static():

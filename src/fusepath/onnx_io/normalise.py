@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fusepath.onnx_io.complaint import bad_model, one_line
 from fusepath.onnx_io.infer import infer
 from fusepath.onnx_io.passes.explicit_pad import absorb_pads
+from fusepath.onnx_io.passes.focus import rewrite_focus
 from fusepath.onnx_io.passes.fold import MOST_FOLDED, constant_bytes, fold, lift_constants
 from fusepath.onnx_io.passes.noop import (
     check_inference_mode,
@@ -32,6 +33,7 @@ _PASSES: tuple[Callable[[Draft, Types], Draft], ...] = (
     drop_unused_outputs,
     drop_noops,
     rewrite_shuffles,
+    rewrite_focus,
     drop_noops,
     absorb_pads,
     shrink_operands,

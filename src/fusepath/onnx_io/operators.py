@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 from onnx import helper
 
 from fusepath.graph import Kind, Operator, Window, Work, product
-from fusepath.onnx_io.nodes import BROADCASTING, input_at, integer, integers, present
+from fusepath.onnx_io.nodes import BROADCASTING, input_at, integer, present
+from fusepath.onnx_io.slices import slices_of
 from fusepath.onnx_io.windows import crops_its_input, kernel_of, windows_of
 from fusepath.onnx_io.work import barrier_work, shape_of
 
@@ -244,36 +244,13 @@ def _split(site: _Site) -> _Verdict:
 
 
 def _slice(site: _Site) -> _Verdict:
-    bounds = _slice_bounds(site)
-    if bounds is None:
+    parts = slices_of(site.node, site.draft, _RANK)
+    if parts is None:
         return "its bounds are not constant"
-    for axis, start, end, step in bounds:
-        if axis != CHANNELS and not (start == 0 and end >= _ENDLESS and step == 1):
+    for axis, part in parts.items():
+        if axis != CHANNELS and not (part.start == 0 and part.stop >= _ENDLESS and part.step == 1):
             return "cuts rows or columns"
     return _per_position(site)
-
-
-def _slice_bounds(site: _Site) -> list[tuple[int, int, int, int]] | None:
-    """(axis, start, end, step) of every axis a Slice names; None when not constant."""
-    node = site.node
-    starts = integers(node, "starts")
-    if starts is not None:  # before opset 10
-        ends = integers(node, "ends") or ()
-        axes = integers(node, "axes") or tuple(range(len(starts)))
-        steps = (1,) * len(starts)
-    else:
-        if not all(site.is_constant(index) for index in range(1, 5)):
-            return None
-        values = [site.draft.array(input_at(node, index)) for index in range(1, 5)]
-        starts, ends = _numbers(values[0], ()), _numbers(values[1], ())
-        axes = _numbers(values[2], tuple(range(len(starts))))
-        steps = _numbers(values[3], (1,) * len(starts))
-    counted = (axis + _RANK if axis < 0 else axis for axis in axes)
-    return list(zip(counted, starts, ends, steps, strict=True))
-
-
-def _numbers(value: np.ndarray | None, default: tuple[int, ...]) -> tuple[int, ...]:
-    return default if value is None else tuple(int(number) for number in np.ravel(value))
 
 
 _ELEMENTWISE = [

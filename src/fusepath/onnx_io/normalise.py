@@ -8,7 +8,13 @@ from fusepath.onnx_io.complaint import bad_model, one_line
 from fusepath.onnx_io.infer import infer
 from fusepath.onnx_io.passes.explicit_pad import absorb_pads
 from fusepath.onnx_io.passes.focus import rewrite_focus
-from fusepath.onnx_io.passes.fold import MOST_FOLDED, constant_bytes, fold, lift_constants
+from fusepath.onnx_io.passes.fold import (
+    MOST_FOLDED,
+    MOST_GROWTH,
+    constant_bytes,
+    fold,
+    lift_constants,
+)
 from fusepath.onnx_io.passes.noop import (
     check_inference_mode,
     drop_dead,
@@ -80,7 +86,8 @@ def _settle(draft: Draft) -> tuple[Draft, Types]:
         settled = resolve_pads(draft, types)
         if settled.nodes == draft.nodes:
             made = constant_bytes(draft) - stored
-            settled = fold(draft, types, budget=MOST_FOLDED - made)
+            most = max(MOST_FOLDED, MOST_GROWTH * stored)
+            settled = fold(draft, types, budget=most - made)
             if len(settled.nodes) == len(draft.nodes):
                 break
         draft, types = settled, infer(settled, strict=False)

@@ -77,10 +77,10 @@ def _comb(name: str, rewriting: Rewriting) -> _Comb:
 def _shuffle(node: NodeProto, combs: list[_Comb], rewriting: Rewriting) -> Shuffle | None:
     """What a Concat of combs does to the map that they are of; None where it is no such thing."""
     source, block = combs[0].source, combs[0].step[0]
-    known = rewriting.types[source]
-    shape = known.shape or ()
-    if block < 2 or not known.is_map or known.dtype != "float32":
+    known = rewriting.types.get(source)
+    if block < 2 or known is None or not known.is_map or known.dtype != "float32":
         return None
+    shape = known.shape or ()
     if shape[2] % block or shape[3] % block:
         return None
     size = (shape[2] // block, shape[3] // block)

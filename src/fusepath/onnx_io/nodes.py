@@ -9,7 +9,26 @@ from onnx import NodeProto, helper
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-BROADCASTING = frozenset({"Add", "Sub", "Mul", "Div", "Pow", "PRelu", "Max", "Min", "Sum", "Mean"})
+COMPARISONS = frozenset({"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"})
+BROADCASTING = COMPARISONS | frozenset(
+    [
+        "Add",
+        "And",
+        "Div",
+        "Max",
+        "Mean",
+        "Min",
+        "Mod",
+        "Mul",
+        "Or",
+        "PRelu",
+        "Pow",
+        "Sub",
+        "Sum",
+        "Where",
+        "Xor",
+    ]
+)
 """Operators that compute element by element on operands stretched to one shape."""
 
 

@@ -23,6 +23,7 @@ from fusepath.onnx_io.passes.noop import (
 )
 from fusepath.onnx_io.passes.operand import shrink_operands
 from fusepath.onnx_io.passes.padding import resolve_pads
+from fusepath.onnx_io.passes.reduced import keep_reduced_axes
 from fusepath.onnx_io.passes.shuffle import rewrite_shuffles
 from fusepath.onnx_io.plausible import check_plausible
 from fusepath.onnx_io.windows import check_windows
@@ -38,6 +39,7 @@ MOST_VISITS = 500_000
 _PASSES: tuple[Callable[[Draft, Types], Draft], ...] = (
     drop_unused_outputs,
     drop_noops,
+    keep_reduced_axes,
     rewrite_shuffles,
     rewrite_focus,
     drop_noops,

@@ -60,9 +60,15 @@ class Rewriting:
         self, op_type: str, inputs: Iterable[str], output: str, *, label: str, **attributes: Any
     ) -> NodeProto:
         """A new node with one output, called after ``label``."""
-        return helper.make_node(
-            op_type, list(inputs), [output], self._labels.fresh(label), **attributes
-        )
+        return helper.make_node(op_type, list(inputs), [output], self.label(label), **attributes)
+
+    def label(self, base: str) -> str:
+        """A name for a new node."""
+        return self._labels.fresh(base)
+
+    def same(self, source: str, node: NodeProto) -> NodeProto:
+        """A node that passes ``source`` through as the first output of another."""
+        return self.node("Identity", [source], node.output[0], label=f"{node.name}_same")
 
     def put(self, made: Iterable[NodeProto], *, instead_of: NodeProto) -> None:
         """Let nodes stand where one has stood."""

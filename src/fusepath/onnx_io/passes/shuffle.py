@@ -29,9 +29,9 @@ MOST_MOVED = 2**26
 """Elements of all tensors that are looked at."""
 
 _RESHAPERS = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze"})
-_STARTERS = _RESHAPERS | {"Transpose"}
 _PICKERS = frozenset({"Gather", "Slice", "Split"})
-"""What takes a part of an axis; of a map they are left as they are, since tiles can run them."""
+"""What takes a part of an axis; from map to map they stay as they are, since tiles can run them."""
+_REARRANGERS = _RESHAPERS | _PICKERS | {"Transpose"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def rewrite_shuffles(draft: Draft, types: Types) -> Draft:
     for node in draft.nodes:
         source = input_at(node, 0)
         before = moved.get(source)
-        if before is None and node.op_type in _STARTERS:
+        if before is None and node.op_type in _REARRANGERS:
             before = _start(source, types)
         made = _carried(node, before, rewriting) if before is not None and budget > 0 else {}
         for name, after in made.items():
@@ -127,7 +127,7 @@ def _carried(node: NodeProto, before: _Moved, rewriting: Rewriting) -> dict[str,
             if sorted(perm) != list(range(numbers.ndim)):
                 return {}
             made = [numbers.transpose(perm)]
-        case op if op in _PICKERS and not _is_map(numbers.shape):
+        case op if op in _PICKERS and not all(map(_is_map, (numbers.shape, *shapes))):
             made = _picked(node, numbers, shapes, rewriting.draft)
         case _:
             return {}

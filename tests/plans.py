@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from fusepath.cost import RUNTIME, ComputeRate, Link
+from fusepath.errors import GeometryError
 from fusepath.plan import (
     InputFormat,
     ModelReference,
@@ -20,7 +21,7 @@ from fusepath.plan import (
 from fusepath.remote import messages
 from fusepath.runtime.device_share import DeviceShare
 from fusepath.runtime.edge_share import EdgeShare
-from fusepath.tiling import Grid, Strips, Tiles, Whole
+from fusepath.tiling import Grid, Segment, StripRows, Strips, Tiles, Whole
 from fusepath.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from fusepath.graph import ModelGraph
     from fusepath.onnx_io import Model
-    from fusepath.tiling import Arrangement, Segment, TileSizes
+    from fusepath.tiling import Arrangement, TileSizes
 
 AS_THEY_ARE = InputFormat(mean=(0.0,), std=(1.0,))
 """Pixels become floats and stay the integers they are."""
@@ -67,6 +68,34 @@ def plan_of(
         input=form,
         **others,
     )
+
+
+def stream_plan(
+    model: Model, tau: int, segments: list[tuple[int, int, int, int]], **others: Any
+) -> Plan:
+    """A plan from (start, stop, cut, strips): input rows are released, then fused rows done."""
+    height = model.graph.input.size(0)
+    made = []
+    for start, stop, cut, count in segments:
+        releases = {height * i // count for i in range(1, count)}
+        marks = [(released, 0) for released in sorted(releases) if released]
+        most = marks[-1][0] if marks else 0
+        done = sorted({max(start, stop - 2), stop - 1, stop} - {0})
+        marks += [(most, rows) for rows in done]
+        made.append(Segment(start=start, stop=stop, cut=cut, strips=tuple(marks)))
+    return plan_of(model, tau=tau, segments=tuple(made), **others)
+
+
+def streamable(model: Model) -> list[int]:
+    """Fused layers that can be cut into strips."""
+    taus = []
+    for tau in range(1, model.graph.tileable_layers + 1):
+        try:
+            StripRows(model.graph, tau)
+        except GeometryError:
+            continue
+        taus.append(tau)
+    return taus
 
 
 def hand_made(

@@ -233,6 +233,37 @@ def test_inspect_shows_the_same_to_people(fusepath):
     assert "layers 1 to 29 can be tiled" in called.out
 
 
+@pytest.mark.parametrize(
+    ("nodes", "said"),
+    [
+        ([("Transpose", "x", "y")], "no layer can be tiled; 'Transpose_y' (Transpose) ends"),
+        (
+            [("Relu", "x", "a"), ("Transpose", "a", "y")],
+            "layer 1 can be tiled; 'Transpose_y' (Transpose) ends",
+        ),
+    ],
+    ids=["none", "one"],
+)
+def test_inspect_counts_layers_that_can_be_tiled_as_one_would_say_it(
+    fusepath, tmp_path, nodes, said
+):
+    image, output = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in (("x", (1, 3, 8, 8)), ("y", None))
+    )
+    made = [helper.make_node(op, [source], [target]) for op, source, target in nodes]
+    graph = helper.make_graph(made, "few", [image], [output])
+    file = tmp_path / "few.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), file)
+
+    assert said in fusepath("inspect", file).out
+    planned = fusepath(
+        "plan", file, *MACHINES, "--algorithm", "mw", "--tau", 2 if "1" in said else 1
+    )
+    assert planned.code == 2
+    assert ("no layer can be tiled" in planned.complaints[0]) == ("no layer" in said)
+
+
 def test_inspect_takes_a_shape_that_the_file_leaves_open(fusepath, files):
     called = fusepath("inspect", files / "dynamic.onnx", "--input-shape", "1,3,48,40", "--json")
 

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import os
-from itertools import pairwise, permutations
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 from onnx import numpy_helper, parser
 
 from fusepath.onnx_io import build_submodel, load_model, original_with_shape, read_model, zoo
-from tests.onnx_models import with_weights
+from tests.written_models import assert_all_agree, ints, net, op_types, run_part
 
-if TYPE_CHECKING:
-    from fusepath.onnx_io import Model, SubModel
-
-TOLERANCE = 1e-6
-"""Largest difference, as a fraction of the largest value."""
 ULTRAFACE = os.environ.get("FUSEPATH_ULTRAFACE", "")
 SMALL_SIZES = {
     "alexnet": 67,
@@ -35,68 +27,6 @@ SMALL_SIZES = {
 
 LARGE = ("alexnet", "tiny-yolov2", "vgg16", "yolov2")
 """Hundreds of megabytes of weights: seconds each."""
-
-
-def run(data: bytes, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, feeds), strict=True))
-
-
-def run_part(part: SubModel, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return run(with_weights(part.data, part.weights).SerializeToString(), feeds)
-
-
-def run_chain(model: Model, image: np.ndarray, cuts: list[int]) -> dict[str, np.ndarray]:
-    """Outputs of the network, computed by one sub-model after the other."""
-    values = {model.graph.input.name: image}
-    bounds = [0, *cuts, model.graph.depth]
-    for before, last in pairwise(bounds):
-        part = build_submodel(model, before + 1, last)
-        values |= run_part(part, {name: values[name] for name in part.inputs})
-    return {name: values[name] for name in model.graph.outputs}
-
-
-def assert_same(actual: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
-    assert actual.keys() == expected.keys()
-    for name, want in expected.items():
-        assert actual[name].shape == want.shape
-        scale = max(1.0, float(np.abs(want).max(initial=0)))
-        np.testing.assert_allclose(actual[name], want, rtol=0, atol=TOLERANCE * scale)
-
-
-def assert_all_agree(model: Model, chains: list[list[int]]) -> None:
-    image = np.random.default_rng(0).standard_normal(model.graph.input.shape, dtype=np.float32)
-    feeds = {model.graph.input.name: image}
-    expected = run(original_with_shape(model), feeds)
-
-    whole = with_weights(model.proto.SerializeToString(), model.weights)
-    assert_same(run(whole.SerializeToString(), feeds), expected)
-    for cuts in chains:
-        assert_same(run_chain(model, image, cuts), expected)
-
-
-def net(body: str, *, opset: int = 17, shape: str = "1,4,13,10", **weights: object) -> Model:
-    """A hand-written network; weights given as a shape are drawn, others are taken as they are."""
-    text = f'<ir_version: 8, opset_import: ["": {opset}]> g (float[{shape}] x) => {body}'
-    proto = parser.parse_model(text)
-    rng = np.random.default_rng(1)
-    for name, given in weights.items():
-        drawn = isinstance(given, tuple)
-        value = rng.standard_normal(given, dtype=np.float32) if drawn else given
-        proto.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
-    return read_model(proto.SerializeToString(), name="net", source="net.onnx")
-
-
-def ints(*values: int) -> np.ndarray:
-    return np.array(values, dtype=np.int64)
-
-
-def op_types(model: Model) -> list[str]:
-    return [node.op_type for node in model.proto.graph.node]
 
 
 CONVOLUTIONS = {
@@ -173,105 +103,6 @@ def test_an_average_pool_counts_its_pads_as_before(include):
     )
 
     assert_all_agree(model, [[]])
-
-
-BLOCK_ORDERS = [p for p in permutations((1, 3, 5, 2, 4)) if p[3:] == (2, 4)]
-
-
-@pytest.mark.parametrize("order", BLOCK_ORDERS, ids=str)
-def test_space_to_depth_by_transposes_is_rewritten_in_every_channel_order(order):
-    model = net(
-        f"""(float[] y) {{
-            a = Conv(x, w)
-            b = Reshape(a, split)  c = Transpose<perm = [0, {", ".join(map(str, order))}]>(b)
-            d = Reshape(c, deep)  y = Conv(d, v) }}""",
-        shape="1,4,12,8",
-        w=(3, 4, 1, 1),
-        v=(5, 12, 1, 1),
-        split=ints(1, 3, 6, 2, 4, 2),
-        deep=ints(1, 12, 6, 4),
-    )
-
-    assert_all_agree(model, [[], [1], [2], [1, 2]])
-    assert op_types(model)[1] == "SpaceToDepth"
-    assert model.graph.tileable_layers == model.graph.depth == 3
-
-
-def test_the_reorganisation_of_yolov2_by_seven_nodes_is_rewritten():
-    model = net(
-        """(float[] y) {
-            a = Conv(x, w)
-            b = Reshape(a, s1)  c = Transpose<perm = [0, 1, 2, 4, 3, 5]>(b)
-            d = Reshape(c, s2)  e = Transpose<perm = [0, 1, 3, 2]>(d)
-            f = Reshape(e, s3)  g = Transpose<perm = [0, 2, 1, 3, 4]>(f)
-            h = Reshape(g, s4)  y = Conv(h, v) }""",
-        shape="1,4,12,8",
-        w=(3, 4, 1, 1),
-        v=(5, 12, 1, 1),
-        s1=ints(1, 3, 6, 2, 4, 2),
-        s2=ints(1, 3, 24, 4),
-        s3=ints(1, 3, 4, 6, 4),
-        s4=ints(1, 12, 6, 4),
-    )
-
-    assert_all_agree(model, [[1], [2]])
-    assert op_types(model) == ["Conv", "SpaceToDepth", "Conv"]
-
-
-def test_the_reorganisation_of_darknet_mixes_positions_and_stays_a_barrier():
-    model = net(
-        """(float[] y) {
-            b = Reshape(x, s1)  c = Transpose<perm = [0, 3, 5, 1, 2, 4]>(b)  d = Reshape(c, s2)
-            y = Relu(d) }""",
-        shape="1,4,12,8",
-        s1=ints(1, 1, 2, 24, 4, 2),
-        s2=ints(1, 16, 6, 4),
-    )
-
-    assert_all_agree(model, [[]])
-    assert model.graph.tileable_layers == 0
-
-
-def test_a_channel_shuffle_becomes_a_gather():
-    model = net(
-        """(float[] y) {
-            a = Conv<group = 2>(x, w)  b = Reshape(a, split)
-            c = Transpose<perm = [0, 2, 1, 3, 4]>(b)  d = Reshape(c, joined)
-            y = Conv<group = 2, pads = [1, 1, 1, 1]>(d, v) }""",
-        w=(6, 2, 1, 1),
-        v=(4, 3, 3, 3),
-        split=ints(1, 2, 3, 13, 10),
-        joined=ints(1, -1, 13, 10),
-    )
-
-    assert_all_agree(model, [[], [1]])
-    assert op_types(model) == ["Conv", "Gather", "Conv"]
-
-
-def test_a_shuffle_that_is_undone_disappears():
-    model = net(
-        """(float[] y) {
-            b = Reshape(x, split)  c = Transpose<perm = [0, 2, 1, 3, 4]>(b)
-            d = Transpose<perm = [0, 2, 1, 3, 4]>(c)  e = Reshape(d, joined)  y = Relu(e) }""",
-        split=ints(1, 2, 2, 13, 10),
-        joined=ints(1, 4, 13, 10),
-    )
-
-    assert_all_agree(model, [[]])
-    assert op_types(model) == ["Relu"]
-
-
-def test_a_shuffle_whose_inner_tensor_is_an_output_is_left_alone():
-    model = net(
-        """(float[] y, float[] c) {
-            b = Reshape(x, split)  c = Transpose<perm = [0, 2, 1, 3, 4]>(b)
-            d = Reshape(c, joined)  y = Relu(d) }""",
-        split=ints(1, 2, 2, 13, 10),
-        joined=ints(1, 4, 13, 10),
-    )
-
-    assert_all_agree(model, [[]])
-    assert "Gather" not in op_types(model)
 
 
 def test_a_target_computed_in_the_graph_becomes_static():

@@ -10,14 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from fusepath.errors import GeometryError
 from fusepath.offload.run import run_unsplit
 from fusepath.onnx_io import Model, load_model
-from fusepath.plan import Plan
 from fusepath.runtime.device_share import DeviceShare
 from fusepath.runtime.edge_share import EdgeShare
-from fusepath.tiling import Segment, StripRows
-from tests.plans import assert_close, carry_out, pixels, plan_of
+from fusepath.tiling import StripRows
+from tests.plans import assert_close, carry_out, pixels, stream_plan, streamable
 
 SMALL = {
     "alexnet": 131,
@@ -43,32 +41,6 @@ def models():
         return loaded[source]
 
     return get
-
-
-def stream_plan(model: Model, tau: int, segments: list[tuple[int, int, int, int]]) -> Plan:
-    """A plan from (start, stop, cut, strips): input rows are released, then fused rows done."""
-    height = model.graph.input.size(0)
-    made = []
-    for start, stop, cut, count in segments:
-        releases = {height * i // count for i in range(1, count)}
-        marks = [(released, 0) for released in sorted(releases) if released]
-        most = marks[-1][0] if marks else 0
-        done = sorted({max(start, stop - 2), stop - 1, stop} - {0})
-        marks += [(most, rows) for rows in done]
-        made.append(Segment(start=start, stop=stop, cut=cut, strips=tuple(marks)))
-    return plan_of(model, tau=tau, segments=tuple(made))
-
-
-def streamable(model: Model) -> list[int]:
-    """Fused layers that can be cut into strips."""
-    taus = []
-    for tau in range(1, model.graph.tileable_layers + 1):
-        try:
-            StripRows(model.graph, tau)
-        except GeometryError:
-            continue
-        taus.append(tau)
-    return taus
 
 
 @st.composite

@@ -40,9 +40,18 @@ def command(model: str, input_shape: str | None, as_json: bool) -> None:
     else:
         reason = barrier.barrier_reason or "behind an operator that needs whole maps"
         click.echo(
-            f"layers 1 to {graph.tileable_layers} can be tiled; '{barrier.name}' "
+            f"{_tileable(graph.tileable_layers)}; '{barrier.name}' "
             f"({barrier.op_type}) ends the prefix: {reason}"
         )
+
+
+def _tileable(layers: int) -> str:
+    match layers:
+        case 0:
+            return "no layer can be tiled"
+        case 1:
+            return "layer 1 can be tiled"
+    return f"layers 1 to {layers} can be tiled"
 
 
 def describe(graph: ModelGraph) -> dict[str, Any]:

@@ -9,12 +9,42 @@ from onnx import NodeProto, helper
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+COMPARISONS = frozenset({"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"})
+BROADCASTING = COMPARISONS | frozenset(
+    [
+        "Add",
+        "And",
+        "Div",
+        "Max",
+        "Mean",
+        "Min",
+        "Mod",
+        "Mul",
+        "Or",
+        "PRelu",
+        "Pow",
+        "Sub",
+        "Sum",
+        "Where",
+        "Xor",
+    ]
+)
+"""Operators that compute element by element on operands stretched to one shape."""
+
 
 def integer(node: NodeProto, name: str, default: int) -> int:
     """An integer attribute; ``default`` where the node does not state it."""
     for attribute in node.attribute:
         if attribute.name == name:
             return int(helper.get_attribute_value(attribute))
+    return default
+
+
+def number(node: NodeProto, name: str, default: float) -> float:
+    """A float attribute; ``default`` where the node does not state it."""
+    for attribute in node.attribute:
+        if attribute.name == name:
+            return float(helper.get_attribute_value(attribute))
     return default
 
 
@@ -49,6 +79,13 @@ def copied(node: NodeProto) -> NodeProto:
     """A node of its own, safe to change."""
     twin = NodeProto()
     twin.CopyFrom(node)
+    return twin
+
+
+def with_attributes(node: NodeProto, **values: int | list[int]) -> NodeProto:
+    """The node with some attributes changed or added."""
+    twin = without_attributes(node, values)
+    twin.attribute.extend(helper.make_attribute(name, value) for name, value in values.items())
     return twin
 
 

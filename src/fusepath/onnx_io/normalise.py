@@ -5,19 +5,48 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fusepath.onnx_io.complaint import bad_model, one_line
-from fusepath.onnx_io.fold import MOST_FOLDED, constant_bytes, fold, lift_constants
 from fusepath.onnx_io.infer import infer
-from fusepath.onnx_io.noop import check_inference_mode, drop_dead, drop_noops, drop_unused_outputs
-from fusepath.onnx_io.operand import shrink_operands
-from fusepath.onnx_io.padding import check_windows, resolve_pads
+from fusepath.onnx_io.passes.explicit_pad import absorb_pads
+from fusepath.onnx_io.passes.focus import rewrite_focus
+from fusepath.onnx_io.passes.fold import (
+    MOST_FOLDED,
+    MOST_GROWTH,
+    constant_bytes,
+    fold,
+    lift_constants,
+)
+from fusepath.onnx_io.passes.noop import (
+    check_inference_mode,
+    drop_dead,
+    drop_noops,
+    drop_unused_outputs,
+)
+from fusepath.onnx_io.passes.operand import shrink_operands
+from fusepath.onnx_io.passes.padding import resolve_pads
+from fusepath.onnx_io.passes.reduced import keep_reduced_axes
+from fusepath.onnx_io.passes.shuffle import rewrite_shuffles
 from fusepath.onnx_io.plausible import check_plausible
-from fusepath.onnx_io.shuffle import rewrite_shuffles
+from fusepath.onnx_io.windows import check_windows
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fusepath.onnx_io.draft import Draft, Types
 
 MOST_VISITS = 500_000
 """Nodes that folding may look at, all its rounds together; models need two or three rounds."""
+
+_PASSES: tuple[Callable[[Draft, Types], Draft], ...] = (
+    drop_unused_outputs,
+    drop_noops,
+    keep_reduced_axes,
+    rewrite_shuffles,
+    rewrite_focus,
+    drop_noops,
+    absorb_pads,
+    shrink_operands,
+)
+"""Rewrites of a graph whose shapes are known, in their order."""
 
 
 def normalise(draft: Draft) -> tuple[Draft, Types]:
@@ -33,16 +62,17 @@ def normalise(draft: Draft) -> tuple[Draft, Types]:
     check_inference_mode(draft)
     check_plausible(draft, types)
     types = infer(draft, strict=True)
-    draft = drop_noops(drop_unused_outputs(draft), types)
-    draft = drop_noops(rewrite_shuffles(draft, types), types)
-    draft = drop_dead(shrink_operands(draft, types))
+    for rewrite in _PASSES:
+        rewritten = drop_dead(rewrite(draft, types))
+        if rewritten.nodes != draft.nodes:
+            types = infer(rewritten, strict=True)
+        draft = rewritten
     for name in draft.outputs:
         if name in draft.constants:
             raise bad_model(
                 draft.model,
                 f"output '{one_line(name)}' is constant: no input changes it; remove it",
             )
-    types = infer(draft, strict=True)
     check_plausible(draft, types)
     return draft, types
 
@@ -58,7 +88,8 @@ def _settle(draft: Draft) -> tuple[Draft, Types]:
         settled = resolve_pads(draft, types)
         if settled.nodes == draft.nodes:
             made = constant_bytes(draft) - stored
-            settled = fold(draft, types, budget=MOST_FOLDED - made)
+            most = max(MOST_FOLDED, MOST_GROWTH * stored)
+            settled = fold(draft, types, budget=most - made)
             if len(settled.nodes) == len(draft.nodes):
                 break
         draft, types = settled, infer(settled, strict=False)

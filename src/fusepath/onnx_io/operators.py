@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 from onnx import helper
 
 from fusepath.graph import Kind, Operator, Window, Work, product
-from fusepath.onnx_io.nodes import input_at, integer, integers, present
-from fusepath.onnx_io.operand import BROADCASTING
-from fusepath.onnx_io.padding import crops_its_input, kernel_of, windows_of
+from fusepath.onnx_io.channelwise import CHANNELS, OVER_AXES, mixes_positions
+from fusepath.onnx_io.nodes import BROADCASTING, input_at, integer, present
+from fusepath.onnx_io.slices import slices_of
+from fusepath.onnx_io.windows import crops_its_input, kernel_of, windows_of
 from fusepath.onnx_io.work import barrier_work, shape_of
 
 if TYPE_CHECKING:
@@ -24,11 +24,9 @@ if TYPE_CHECKING:
 
     from fusepath.onnx_io.draft import Draft, Types
 
-CHANNELS = 1
-"""The channel axis of (N, C, H, W)."""
 _RANK = 4
-_SOFTMAX_BY_AXIS = 13
-"""From this opset on Softmax works along one axis; before, over all behind it."""
+_TYPES = frozenset({"float32", "bool"})
+"""Element types of maps that are tiled."""
 _ENDLESS = 2**31 - 1
 """A Slice that ends here or later ends at the border of any map."""
 
@@ -126,7 +124,10 @@ def _verdict(site: _Site) -> _Verdict:
     if not activations:
         return "reads constants only, which are not folded"
     outputs = present(site.node.output)
-    reason = _not_maps((activations[0], outputs[0]), site)
+    reason = _not_maps(activations[:1], site)
+    if not reason and site.node.op_type in OVER_AXES:
+        reason = mixes_positions(site.node, site.draft, site.types)
+    reason = reason or _not_maps(outputs[:1], site)
     verdict = reason or rule(site)
     if isinstance(verdict, str):
         return verdict
@@ -137,8 +138,8 @@ def _not_maps(names: tuple[str, ...], site: _Site) -> str:
     """Why these tensors are not maps that can be cut; empty when they are."""
     for name in names:
         known = site.types[name]
-        if known.dtype != "float32":
-            return f"works on {known.dtype}; only float32 maps are tiled"
+        if known.dtype not in _TYPES:
+            return f"works on {known.dtype}; only maps of float32 and bool are tiled"
         if not known.is_map:
             return f"'{name}' of shape {known.shape} is not a batch-1 map (1, C, H, W)"
     return ""
@@ -221,11 +222,10 @@ def _concatenation(site: _Site) -> _Verdict:
     return _per_position(site)
 
 
-def _softmax(site: _Site) -> _Verdict:
-    by_axis = site.draft.opset >= _SOFTMAX_BY_AXIS
-    if not by_axis or site.axis(-1) != CHANNELS:
-        return "normalises over rows or columns"
-    return _per_position(site)
+def _over_axes(site: _Site) -> _Verdict:
+    """Over channels: anything else has been sorted out before."""
+    channels = site.shape(site.source)[CHANNELS]
+    return _Tiled(kind=Kind.POINTWISE, work=Work(elements=channels))
 
 
 def _gather(site: _Site) -> _Verdict:
@@ -245,40 +245,20 @@ def _split(site: _Site) -> _Verdict:
 
 
 def _slice(site: _Site) -> _Verdict:
-    bounds = _slice_bounds(site)
-    if bounds is None:
+    parts = slices_of(site.node, site.draft, _RANK)
+    if parts is None:
         return "its bounds are not constant"
-    for axis, start, end, step in bounds:
-        if axis != CHANNELS and not (start == 0 and end >= _ENDLESS and step == 1):
+    for axis, part in parts.items():
+        if axis != CHANNELS and not (part.start == 0 and part.stop >= _ENDLESS and part.step == 1):
             return "cuts rows or columns"
     return _per_position(site)
 
 
-def _slice_bounds(site: _Site) -> list[tuple[int, int, int, int]] | None:
-    """(axis, start, end, step) of every axis a Slice names; None when not constant."""
-    node = site.node
-    starts = integers(node, "starts")
-    if starts is not None:  # before opset 10
-        ends = integers(node, "ends") or ()
-        axes = integers(node, "axes") or tuple(range(len(starts)))
-        steps = (1,) * len(starts)
-    else:
-        if not all(site.is_constant(index) for index in range(1, 5)):
-            return None
-        values = [site.draft.array(input_at(node, index)) for index in range(1, 5)]
-        starts, ends = _numbers(values[0], ()), _numbers(values[1], ())
-        axes = _numbers(values[2], tuple(range(len(starts))))
-        steps = _numbers(values[3], (1,) * len(starts))
-    counted = (axis + _RANK if axis < 0 else axis for axis in axes)
-    return list(zip(counted, starts, ends, steps, strict=True))
-
-
-def _numbers(value: np.ndarray | None, default: tuple[int, ...]) -> tuple[int, ...]:
-    return default if value is None else tuple(int(number) for number in np.ravel(value))
-
-
 _ELEMENTWISE = [
     "Abs",
+    "Acos",
+    "Atan",
+    "Cast",
     "Ceil",
     "Celu",
     "Clip",
@@ -291,10 +271,13 @@ _ELEMENTWISE = [
     "HardSigmoid",
     "HardSwish",
     "Identity",
+    "IsInf",
+    "IsNaN",
     "LeakyRelu",
     "Log",
     "Mish",
     "Neg",
+    "Not",
     "Reciprocal",
     "Relu",
     "Round",
@@ -306,6 +289,7 @@ _ELEMENTWISE = [
     "Softsign",
     "Sqrt",
     "Swish",
+    "Tan",
     "Tanh",
     "ThresholdedRelu",
 ]
@@ -320,8 +304,7 @@ _RULES: Mapping[str, Callable[[_Site], _Verdict]] = {
     "BatchNormalization": _normalisation,
     "LRN": _per_position,
     "Concat": _concatenation,
-    "Softmax": _softmax,
-    "LogSoftmax": _softmax,
+    **dict.fromkeys(OVER_AXES, _over_axes),
     "Gather": _gather,
     "Split": _split,
     "Slice": _slice,
@@ -332,34 +315,17 @@ _WHOLE_MAP = "needs the whole feature map"
 _REARRANGES = "rearranges the whole feature map"
 _ALL_AT_ONCE = "each output reads every position of its input"
 _NOT_YET = "is not supported in tiles yet"
-_QUANTISED = "works on quantised values; only float32 maps are tiled"
+_QUANTISED = "works on quantised values; only maps of float32 and bool are tiled"
 _DYNAMIC = "its result depends on the data of the whole map"
 
 _BARRIERS: Mapping[str, str] = {
     **dict.fromkeys(
         [
-            "ArgMax",
-            "ArgMin",
-            "CumSum",
             "GlobalAveragePool",
             "GlobalLpPool",
             "GlobalMaxPool",
             "GroupNormalization",
             "InstanceNormalization",
-            "LayerNormalization",
-            "LpNormalization",
-            "MeanVarianceNormalization",
-            "RMSNormalization",
-            "ReduceL1",
-            "ReduceL2",
-            "ReduceLogSum",
-            "ReduceLogSumExp",
-            "ReduceMax",
-            "ReduceMean",
-            "ReduceMin",
-            "ReduceProd",
-            "ReduceSum",
-            "ReduceSumSquare",
         ],
         _WHOLE_MAP,
     ),
@@ -386,7 +352,6 @@ _BARRIERS: Mapping[str, str] = {
             "RoiAlign",
             "Tile",
             "Upsample",
-            "Where",
         ],
         _NOT_YET,
     ),
@@ -402,6 +367,5 @@ _BARRIERS: Mapping[str, str] = {
         ],
         _QUANTISED,
     ),
-    **dict.fromkeys(["NonMaxSuppression", "NonZero", "TopK", "Unique"], _DYNAMIC),
-    "Cast": "changes the element type; only float32 maps are tiled",
+    **dict.fromkeys(["NonMaxSuppression", "NonZero", "Unique"], _DYNAMIC),
 }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from fusepath.onnx_io.declare import declare
+from fusepath.onnx_io.declare import declare_tensor
 from fusepath.onnx_io.nodes import copied, present, without_attributes
 from fusepath.onnx_io.submodel import encode_model
 
@@ -215,8 +215,9 @@ class _Builder:
         return name
 
     def _declare(self, name: str, tensor: str, start: int, stop: int) -> ValueInfoProto:
-        _, channels, _, width = self._model.graph.tensors[tensor].shape
-        return declare(name, TensorProto.FLOAT, (1, channels, stop - start, width))
+        about = self._model.graph.tensors[tensor]
+        shape = (1, about.channels, stop - start, about.size(1))
+        return declare_tensor(replace(about, name=name, shape=shape))
 
 
 def _new(rows: MapRows) -> tuple[int, int]:

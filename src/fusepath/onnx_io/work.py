@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fusepath.graph import Work, product
 from fusepath.onnx_io.nodes import input_at, integer, present
-from fusepath.onnx_io.padding import kernel_of
+from fusepath.onnx_io.windows import kernel_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

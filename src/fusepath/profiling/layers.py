@@ -230,7 +230,7 @@ def range_tiles(
         feeds = {
             name: rng.random(
                 (1, model.graph.tensors[name].channels, *regions[name].shape), dtype=np.float32
-            )
+            ).astype(model.graph.tensors[name].dtype)
             for name in sub.inputs
         }
         yield grid, regions, lambda feeds=feeds: runner.run(feeds)  # type: ignore[misc] # a default

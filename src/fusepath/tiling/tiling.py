@@ -182,5 +182,7 @@ def check_tileable(graph: ModelGraph, tau: int) -> None:
             node=barrier.name,
             op_type=barrier.op_type,
             reason=barrier.barrier_reason or "it stands behind an operator that needs whole maps",
-            hint=f"end the tiled prefix before it (tau at most {graph.tileable_layers})",
+            hint=f"end the tiled prefix before it (tau at most {graph.tileable_layers})"
+            if graph.tileable_layers
+            else "no layer can be tiled; plan with auto or nfl",
         )

@@ -9,6 +9,8 @@ import numpy as np
 
 from fusepath.onnx_io.complaint import bad_node
 from fusepath.onnx_io.nodes import copied, input_at, integer, integers, present
+from fusepath.onnx_io.pads import padding_of
+from fusepath.onnx_io.work import shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,7 +72,7 @@ def drop_noops(draft: Draft, types: Types) -> Draft:
     return replace(draft, nodes=tuple(_rewired(node, renamed) for node in nodes))
 
 
-def drop_unused_outputs(draft: Draft) -> Draft:
+def drop_unused_outputs(draft: Draft, _types: Types) -> Draft:
     """The draft without the indices of a MaxPool or the mask of a Dropout that nobody reads."""
     uses = draft.uses()
     return replace(draft, nodes=tuple(_with_one_output(node, uses) for node in draft.nodes))
@@ -138,12 +140,9 @@ def _keeps_order(node: NodeProto, _draft: Draft, _types: Types) -> bool:
     return perm is not None and perm == tuple(range(len(perm)))
 
 
-def _pads_nothing(node: NodeProto, draft: Draft, _types: Types) -> bool:
-    pads = integers(node, "pads")
-    if pads is not None:
-        return not any(pads)
-    value = draft.array(input_at(node, 1))
-    return value is not None and not np.any(value)
+def _pads_nothing(node: NodeProto, draft: Draft, types: Types) -> bool:
+    padding = padding_of(node, draft, len(shape_of(node.input[0], types)))
+    return padding is not None and not padding.axes
 
 
 def _takes_all(node: NodeProto, draft: Draft, types: Types) -> bool:

@@ -15,11 +15,14 @@ from fusepath.graph import product
 from fusepath.onnx_io.complaint import bad_node, one_line, translated
 from fusepath.onnx_io.draft import Draft, TensorType, Types, constant_elements, constant_type
 from fusepath.onnx_io.nodes import copied, integer, present
+from fusepath.onnx_io.passes.dequantise import dequantised, quantised_operands
 
 LARGEST_FOLDED = 2**27
 """Bytes; a node that reads or makes a larger constant stays in the graph."""
 MOST_FOLDED = 2**28
-"""Bytes that folding makes at most."""
+"""Bytes that folding makes at most, however small the model."""
+MOST_GROWTH = 4
+"""Bytes that folding makes at most for each that the model stores: int8 becomes float32."""
 MOST_COUNTED = 2**20
 """Elements that an operator with a data-dependent result may read."""
 
@@ -38,6 +41,7 @@ _FOLDABLE = _DATA_DEPENDENT | frozenset(
         "Concat",
         "ConstantOfShape",
         "CumSum",
+        "DequantizeLinear",
         "Div",
         "Equal",
         "Exp",
@@ -113,7 +117,8 @@ def fold(draft: Draft, types: Types, *, budget: int) -> Draft:
     """The draft without the nodes that can be computed from constants and static shapes.
 
     Only operators that rearrange or compute element by element are folded; what quantises or
-    draws random numbers is left alone.
+    draws random numbers is left alone. So are weights that meet quantised activations: the
+    operator between them computes in integers.
 
     Args:
         draft: The graph.
@@ -121,9 +126,11 @@ def fold(draft: Draft, types: Types, *, budget: int) -> Draft:
         budget: Bytes of constants after which it stops.
     """
     constants = dict(draft.constants)
+    quantised = quantised_operands(draft)
     nodes = []
     for node in draft.nodes:
-        values = _values(node, constants, types, draft.opset) if budget > 0 else None
+        foldable = budget > 0 and quantised.isdisjoint(node.output)
+        values = _values(node, constants, types, draft.opset) if foldable else None
         if values is None:
             nodes.append(node)
             continue
@@ -175,7 +182,11 @@ def _values(
         small = all(_small(types.get(name)) for name in (*inputs, *present(node.output)))
     if not small:
         return None
-    return _evaluated(node, {name: constants[name] for name in inputs}, opset)
+    values = {name: numpy_helper.to_array(constants[name]) for name in inputs}
+    if node.op_type == "DequantizeLinear":
+        value = dequantised(node, values)
+        return None if value is None else {node.output[0]: value}
+    return _evaluated(node, values, opset)
 
 
 def _small(known: TensorType | None) -> bool:
@@ -197,7 +208,7 @@ def _shape_values(node: NodeProto, types: Types) -> dict[str, np.ndarray] | None
 
 
 def _evaluated(
-    node: NodeProto, inputs: dict[str, TensorProto], opset: int
+    node: NodeProto, feeds: dict[str, np.ndarray], opset: int
 ) -> dict[str, np.ndarray] | None:
     """Outputs of one node by ONNX's reference implementation; None where that has no answer."""
     from onnx.reference import ReferenceEvaluator  # noqa: PLC0415 - few models need it
@@ -205,9 +216,8 @@ def _evaluated(
     outputs = present(node.output)
     alone = copied(node)
     graph = GraphProto(name="node", node=[alone])
-    graph.input.extend(helper.make_empty_tensor_value_info(name) for name in inputs)
+    graph.input.extend(helper.make_empty_tensor_value_info(name) for name in feeds)
     graph.output.extend(helper.make_empty_tensor_value_info(name) for name in outputs)
-    feeds = {name: numpy_helper.to_array(tensor) for name, tensor in inputs.items()}
     try:
         with np.errstate(all="ignore"):
             values = ReferenceEvaluator(graph, opsets={"": opset}).run(None, feeds)

@@ -14,15 +14,12 @@ from onnx import numpy_helper
 
 from fusepath.onnx_io.draft import constant_elements
 from fusepath.onnx_io.naming import Names
-from fusepath.onnx_io.nodes import copied, present
+from fusepath.onnx_io.nodes import BROADCASTING, copied, present
 
 if TYPE_CHECKING:
     from onnx import NodeProto, TensorProto
 
     from fusepath.onnx_io.draft import Draft, Types
-
-BROADCASTING = frozenset({"Add", "Sub", "Mul", "Div", "Pow", "PRelu", "Max", "Min", "Sum", "Mean"})
-"""Operators that compute element by element on operands stretched to one shape."""
 
 _LARGEST = 2**26
 

@@ -11,7 +11,10 @@ from fusepath.onnx_io.noop import check_inference_mode, drop_dead, drop_noops, d
 from fusepath.onnx_io.operand import shrink_operands
 from fusepath.onnx_io.padding import check_windows, resolve_pads
 from fusepath.onnx_io.plausible import check_plausible
+from fusepath.onnx_io.resize import rewrite_resizes
 from fusepath.onnx_io.shuffle import rewrite_shuffles
+from fusepath.onnx_io.slicing import rewrite_slices
+from fusepath.onnx_io.transposed import resolve_transposed
 
 if TYPE_CHECKING:
     from fusepath.onnx_io.draft import Draft, Types
@@ -35,7 +38,10 @@ def normalise(draft: Draft) -> tuple[Draft, Types]:
     types = infer(draft, strict=True)
     draft = drop_noops(drop_unused_outputs(draft), types)
     draft = drop_noops(rewrite_shuffles(draft, types), types)
-    draft = drop_dead(shrink_operands(draft, types))
+    draft = shrink_operands(draft, types)
+    types = infer(draft, strict=True)
+    draft = rewrite_slices(rewrite_resizes(resolve_transposed(draft, types), types), types)
+    draft = drop_dead(draft)
     for name in draft.outputs:
         if name in draft.constants:
             raise bad_model(

@@ -8,13 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 from onnx import helper
 
-from fusepath.graph import Kind, Operator, Window, Work, product
-from fusepath.onnx_io.nodes import input_at, integer, integers, present
+from fusepath.graph import POINT, Kind, Operator, Transposed, Window, Work, product
+from fusepath.onnx_io.border import pad_footprints
+from fusepath.onnx_io.nodes import input_at, integer, present
 from fusepath.onnx_io.operand import BROADCASTING
 from fusepath.onnx_io.padding import crops_its_input, kernel_of, windows_of
+from fusepath.onnx_io.resize import resize_footprints
+from fusepath.onnx_io.slicing import crops_of, slice_bounds
+from fusepath.onnx_io.transposed import transposed_of
 from fusepath.onnx_io.work import barrier_work, shape_of
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
     from onnx import NodeProto
 
+    from fusepath.graph import Footprint
     from fusepath.onnx_io.draft import Draft, Types
 
 CHANNELS = 1
@@ -29,12 +33,6 @@ CHANNELS = 1
 _RANK = 4
 _SOFTMAX_BY_AXIS = 13
 """From this opset on Softmax works along one axis; before, over all behind it."""
-_ENDLESS = 2**31 - 1
-"""A Slice that ends here or later ends at the border of any map."""
-
-
-_POINT = Window()
-"""The window of an operator that looks at one position."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +41,8 @@ class _Tiled:
 
     kind: Kind
     work: Work
-    rows: Window = _POINT
-    cols: Window = _POINT
+    rows: Footprint = POINT
+    cols: Footprint = POINT
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,36 +243,48 @@ def _split(site: _Site) -> _Verdict:
 
 
 def _slice(site: _Site) -> _Verdict:
-    bounds = _slice_bounds(site)
+    bounds = slice_bounds(site.node, site.draft.array)
     if bounds is None:
         return "its bounds are not constant"
-    for axis, start, end, step in bounds:
-        if axis != CHANNELS and not (start == 0 and end >= _ENDLESS and step == 1):
-            return "cuts rows or columns"
-    return _per_position(site)
+    return _moving(site, crops_of(bounds))
 
 
-def _slice_bounds(site: _Site) -> list[tuple[int, int, int, int]] | None:
-    """(axis, start, end, step) of every axis a Slice names; None when not constant."""
-    node = site.node
-    starts = integers(node, "starts")
-    if starts is not None:  # before opset 10
-        ends = integers(node, "ends") or ()
-        axes = integers(node, "axes") or tuple(range(len(starts)))
-        steps = (1,) * len(starts)
-    else:
-        if not all(site.is_constant(index) for index in range(1, 5)):
-            return None
-        values = [site.draft.array(input_at(node, index)) for index in range(1, 5)]
-        starts, ends = _numbers(values[0], ()), _numbers(values[1], ())
-        axes = _numbers(values[2], tuple(range(len(starts))))
-        steps = _numbers(values[3], (1,) * len(starts))
-    counted = (axis + _RANK if axis < 0 else axis for axis in axes)
-    return list(zip(counted, starts, ends, steps, strict=True))
+def _pad(site: _Site) -> _Verdict:
+    return _moving(site, pad_footprints(site.node, site.draft, site.types))
 
 
-def _numbers(value: np.ndarray | None, default: tuple[int, ...]) -> tuple[int, ...]:
-    return default if value is None else tuple(int(number) for number in np.ravel(value))
+def _resize(site: _Site) -> _Verdict:
+    return _moving(site, resize_footprints(site.node, site.draft, site.types))
+
+
+def _moving(site: _Site, footprints: tuple[Footprint, Footprint] | str) -> _Verdict:
+    """An operator that moves elements, or mixes neighbours channel by channel."""
+    if isinstance(footprints, str):
+        return footprints
+    rows, cols = footprints
+    if rows == cols == POINT:
+        return _per_position(site)
+    return _Tiled(
+        kind=Kind.WINDOW, work=Work(elements=site.output_channels()), rows=rows, cols=cols
+    )
+
+
+def _transposed_convolution(site: _Site) -> _Verdict:
+    if site.source in site.draft.constants:
+        return "its input is constant"
+    if not (site.is_constant(1) and site.is_constant(2)):
+        return "its weights are not constant"
+    rows, cols = transposed_of(site.node, site.draft, site.types)
+    macs = product(site.shape(input_at(site.node, 1)))
+    return _Tiled(kind=Kind.WINDOW, work=Work(macs=macs, per_input=True), rows=rows, cols=cols)
+
+
+def _depth_to_space(site: _Site) -> _Verdict:
+    block = integer(site.node, "blocksize", 1)
+    if block == 1:
+        return _per_position(site)
+    spread = Transposed(kernel=block, stride=block)
+    return _Tiled(kind=Kind.WINDOW, work=Work(), rows=spread, cols=spread)
 
 
 _ELEMENTWISE = [
@@ -325,6 +335,11 @@ _RULES: Mapping[str, Callable[[_Site], _Verdict]] = {
     "Gather": _gather,
     "Split": _split,
     "Slice": _slice,
+    "Pad": _pad,
+    "Resize": _resize,
+    "Upsample": _resize,
+    "ConvTranspose": _transposed_convolution,
+    "DepthToSpace": _depth_to_space,
 }
 
 _CROPS = "its auto_pad crops the map, as its stride is above its kernel"
@@ -370,9 +385,7 @@ _BARRIERS: Mapping[str, str] = {
     ),
     **dict.fromkeys(
         [
-            "ConvTranspose",
             "DeformConv",
-            "DepthToSpace",
             "Dropout",
             "Expand",
             "GatherElements",
@@ -381,11 +394,8 @@ _BARRIERS: Mapping[str, str] = {
             "LpPool",
             "MaxRoiPool",
             "MaxUnpool",
-            "Pad",
-            "Resize",
             "RoiAlign",
             "Tile",
-            "Upsample",
             "Where",
         ],
         _NOT_YET,

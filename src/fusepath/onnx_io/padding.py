@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from fusepath.onnx_io.draft import Draft, Types
 
 CONVOLUTIONS = frozenset({"Conv"})
+_WEIGHTED = CONVOLUTIONS | {"ConvTranspose"}
+"""Operators whose kernel may be known from their weights alone."""
 POOLS = frozenset({"MaxPool", "AveragePool", "LpPool"})
 
 
@@ -105,7 +107,7 @@ def windows_of(node: NodeProto, kernel: tuple[int, ...], model: str) -> tuple[Wi
 def kernel_of(node: NodeProto, types: Types) -> tuple[int, ...] | None:
     """The kernel sizes of a Conv or pooling node; None while the weights' shape is unknown."""
     stated = integers(node, "kernel_shape")
-    if stated is not None or node.op_type not in CONVOLUTIONS:
+    if stated is not None or node.op_type not in _WEIGHTED:
         return stated
     weights = types.get(input_at(node, 1))
     return weights.shape[2:] if weights is not None and weights.shape is not None else None
@@ -119,9 +121,9 @@ def check_windows(draft: Draft) -> None:
     """
     for node in draft.nodes:
         stated = integers(node, "kernel_shape")
-        if node.op_type in CONVOLUTIONS and input_at(node, 1) in draft.constants:
+        if node.op_type in _WEIGHTED and input_at(node, 1) in draft.constants:
             stated = tuple(draft.constants[input_at(node, 1)].dims)[2:]
-        if stated is not None and (node.op_type in CONVOLUTIONS or node.op_type in POOLS):
+        if stated is not None and (node.op_type in _WEIGHTED or node.op_type in POOLS):
             windows_of(node, stated, draft.model)
 
 
@@ -173,7 +175,7 @@ def _resolved(node: NodeProto, draft: Draft, types: Types) -> NodeProto:
             pass
         case unknown:
             raise bad_node(draft.model, node, f"unknown auto_pad '{one_line(unknown)}'")
-    _check_fits(node, axes, draft.model)
+    _check_fits(node, axes, draft.model, ceil_mode=ceil_mode)
     if ceil_mode and any(axis.drops_last() for axis in axes):
         ceil_mode = any(axis.remainder for axis in axes if not axis.drops_last())
         if ceil_mode:
@@ -183,12 +185,16 @@ def _resolved(node: NodeProto, draft: Draft, types: Types) -> NodeProto:
     return _with_pads(node, axes, ceil_mode=ceil_mode)
 
 
-def _check_fits(node: NodeProto, axes: tuple[_Axis, ...], model: str) -> None:
-    """Refuse a kernel larger than the padded map, for which shape inference finds a size."""
+def _check_fits(node: NodeProto, axes: tuple[_Axis, ...], model: str, *, ceil_mode: bool) -> None:
+    """Refuse a kernel larger than the padded map, for which shape inference finds a size.
+
+    In ceil mode a part of the first window is enough, as of any other.
+    """
     for axis in axes:
         window = axis.window
         padded = axis.size + window.pad_begin + window.pad_end
-        if window.extent > padded:
+        reaches = padded + window.stride - 1 if ceil_mode else padded
+        if window.extent > reaches:
             raise bad_node(
                 model,
                 node,

@@ -217,6 +217,7 @@ def test_inspect_tells_layers_and_how_far_they_can_be_tiled(fusepath):
     assert document["tileable_layers"] == len(document["layers"]) - 1
     assert document["barrier"]["op_type"] == "GlobalAveragePool"
     assert document["macs"] == sum(layer["macs"] for layer in document["layers"])
+    assert document["tileable_share"] == 1.0  # the pool behind the prefix multiplies nothing
     for index, layer in enumerate(document["layers"], start=1):
         assert layer["index"] == index
         assert layer.keys() >= {"name", "op_type", "macs", "input_bytes", "output_shape"}
@@ -231,6 +232,7 @@ def test_inspect_shows_the_same_to_people(fusepath):
     assert called.code == 0
     assert "GlobalAveragePool" in called.out
     assert "layers 1 to 29 can be tiled" in called.out
+    assert "100.0% of the MACs are in layers that can be tiled" in called.out
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,8 @@ def command(model: str, input_shape: str | None, as_json: bool) -> None:
         _print_json(describe(graph))
         return
     click.echo(render(layers_table(graph)))
-    total = describe(graph)["macs"]
+    described = describe(graph)
+    total = described["macs"]
     shape = "x".join(str(size) for size in graph.input.shape)
     click.echo(f"\n{graph.name}: input {shape}, {graph.depth} layers, {format_count(total)} MAC")
     click.echo(f"SHA-256 {graph.sha256}")
@@ -43,6 +44,7 @@ def command(model: str, input_shape: str | None, as_json: bool) -> None:
             f"{_tileable(graph.tileable_layers)}; '{barrier.name}' "
             f"({barrier.op_type}) ends the prefix: {reason}"
         )
+    click.echo(f"{described['tileable_share']:.1%} of the MACs are in layers that can be tiled")
 
 
 def _tileable(layers: int) -> str:
@@ -56,7 +58,7 @@ def _tileable(layers: int) -> str:
 
 def describe(graph: ModelGraph) -> dict[str, Any]:
     """The JSON form of a network."""
-    from fusepath.cost import RUNTIME, cut_bytes, layer_macs
+    from fusepath.cost import RUNTIME, cut_bytes, layer_macs, tileable_share
 
     layers = []
     for layer in graph.layers:
@@ -80,6 +82,7 @@ def describe(graph: ModelGraph) -> dict[str, Any]:
         "outputs": {name: list(graph.tensors[name].shape) for name in graph.outputs},
         "macs": sum(layer["macs"] for layer in layers),
         "tileable_layers": graph.tileable_layers,
+        "tileable_share": tileable_share(graph),
         "barrier": None
         if barrier is None
         else {

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def positions(graph: ModelGraph, op: Operator) -> int:
-    """How many times an operator's `Work` is done: once per output position of a map."""
+    """How many times an operator's `Work` is done: once per position of a map."""
     if op.kind is Kind.BARRIER:
         return 1
-    shape = graph.tensors[op.outputs[0]].shape
+    shape = graph.tensors[op.counted].shape
     return shape[2] * shape[3] if len(shape) == 4 else 1
 
 
@@ -23,6 +23,13 @@ def layer_macs(graph: ModelGraph, index: int) -> int:
     """Multiply-accumulates of layer ``index`` (1-based) on whole maps."""
     layer = graph.layers[index - 1]
     return sum(op.work.macs * positions(graph, op) for op in layer.operators)
+
+
+def tileable_share(graph: ModelGraph) -> float:
+    """The share of a network's multiply-accumulates that is in layers that can be tiled, 0 to 1."""
+    macs = [layer_macs(graph, index) for index in range(1, graph.depth + 1)]
+    total = sum(macs)
+    return sum(macs[: graph.tileable_layers]) / total if total else 0.0
 
 
 def ops_per_position(op: Operator, convention: Convention) -> int:

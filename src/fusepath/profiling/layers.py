@@ -184,7 +184,7 @@ def each_layer(
         pieces = []
         main = max(
             graph.layers[index - 1].operators, key=lambda op: ops_per_position(op, RUNTIME)
-        ).outputs[0]
+        ).counted
         for grid, regions in _tiles(model, grids, index, index):
             share = regions[main].area / (graph.tensors[main].size(0) * graph.tensors[main].size(1))
             if share > _LARGEST_SHARE:

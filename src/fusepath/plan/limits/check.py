@@ -73,7 +73,7 @@ class _Shares:
         for path, cut in enumerate(self.plan.cuts):
             computed = self._computed(path, cut)
             for op in self.graph.operators(1, cut - 1):
-                times = 1.0 if op.kind is Kind.BARRIER else computed(op.outputs[0])
+                times = 1.0 if op.kind is Kind.BARRIER else computed(op.counted)
                 total += op.work.macs * times
         return round(total)
 
@@ -133,11 +133,13 @@ class _Strips:
         self.plan, self.graph, self.paths = plan, graph, paths
 
     def macs(self) -> int:
-        return sum(
-            item.operator.work.macs * (item.rows[1] - item.rows[0]) * self._width(item.operator)
-            for strip, cut in enumerate(self.plan.cuts)
-            for item in self.paths.strips.step(strip, 1, cut - 1).operations
-        )
+        total = 0
+        for strip, cut in enumerate(self.plan.cuts):
+            maps = self.paths.strips.step(strip, 1, cut - 1).maps
+            for op in self.graph.operators(1, cut - 1):
+                rows = maps[op.counted].reached - maps[op.counted].known
+                total += op.work.macs * rows * self.graph.tensors[op.counted].size(1)
+        return total
 
     def sent_bytes(self) -> int:
         convention = self.plan.convention
@@ -170,9 +172,6 @@ class _Strips:
     def _row_bytes(self, name: str) -> int:
         tensor = self.graph.tensors[name]
         return tensor.channels * tensor.size(1) * np.dtype(tensor.dtype).itemsize
-
-    def _width(self, op: Operator) -> int:
-        return self.graph.tensors[op.outputs[0]].size(1)
 
 
 def _area(graph: ModelGraph, name: str) -> int:

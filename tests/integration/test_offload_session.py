@@ -10,6 +10,7 @@ import sys
 import textwrap
 import threading
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -404,6 +405,37 @@ def test_without_a_server_this_machine_answers_and_waiting_says_why():
             session.wait_ready(PATIENCE_S)
         assert not session.is_ready
         assert_exact(session.infer(frame(1)), frame(1))
+
+
+@pytest.mark.parametrize("algorithm", ["exact", "stream"])
+def test_frame_after_frame_nothing_is_kept(edge, algorithm):
+    """Of tiles and of strips; the last frame's latency is, in statistics."""
+    setting = fusepath.Setting(
+        graph=model().graph,
+        device=fusepath.parse_machine("1GFLOPS"),
+        edge=fusepath.parse_machine("2GFLOPS"),
+        link=fusepath.parse_link("1MB/s"),
+    )
+    grid = fusepath.Grid(2, 2) if algorithm == "exact" else None
+    request = PlanRequest(algorithm=algorithm, grid=grid, tau=4, codecs="off")
+    plan = fusepath.make_plan(setting, request, fusepath.Origin(source=SOURCE, std=(1.0,))).best
+    assert len(plan.cuts) > 1
+    with fusepath.Session(model(), edge.address, plan=plan, frames=AS_THEY_ARE) as session:
+        marks = []
+        for _ in range(3):
+            for seed in range(40):
+                session.infer(frame(seed))
+            gc.collect()
+            descriptors = len(list(Path("/proc/self/fd").iterdir()))
+            marks.append((len(gc.get_objects()), descriptors, tracemalloc.get_traced_memory()[0]))
+            if not tracemalloc.is_tracing():
+                tracemalloc.start()
+        tracemalloc.stop()
+
+    (_, fds, _), (objects, _, before), (more_objects, more_fds, after) = marks
+    assert more_fds == fds
+    assert more_objects - objects < 20  # one of every frame would be 40
+    assert after - before < 40 * 1000  # the outputs of every frame would be 160 kB
 
 
 def test_statistics_count_by_plan():

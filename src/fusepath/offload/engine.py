@@ -29,7 +29,6 @@ from fusepath.remote.grpc_channel import GrpcChannel
 from fusepath.remote.memory import ADDRESS as MEMORY
 from fusepath.remote.memory import MemoryChannel
 from fusepath.remote.model_store import ModelStore
-from fusepath.runtime.allocator import release_free_memory
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -191,7 +190,6 @@ class Engine:
     async def _search(self) -> None:
         try:
             await self._plans.run()
-            await self._background.do(release_free_memory)
         except asyncio.CancelledError:
             raise
         except BaseException as error:

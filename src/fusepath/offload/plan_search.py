@@ -42,6 +42,7 @@ from fusepath.plan import (
 from fusepath.profiling.cache import known_profile, remembered_profile
 from fusepath.profiling.codecs import measured_compression, named_codecs
 from fusepath.profiling.layers import measure_layers
+from fusepath.runtime.allocator import release_free_memory
 from fusepath.timeline import Lane
 
 if TYPE_CHECKING:
@@ -103,19 +104,23 @@ class PlanSearch:
         Raises:
             FusepathError: there is none, or the edge server failed.
         """
-        order = self._order
-        if isinstance(order.plan, Plan):
-            await self._prepare_given(order.plan)
-            return
-        self.local = asyncio.create_task(self._start_locally(order.plan))
-        self.local.add_done_callback(_seen)
-        if order.edge is None:
-            alone = PlanRequest(algorithm="device-only", constraints=order.plan.constraints)
-            await self._choose(alone, _Known())
-        elif order.plan.algorithm == "device-only":
-            await self._choose(order.plan, _Known())
+        plan = self._order.plan
+        if isinstance(plan, Plan):
+            await self._prepare_given(plan)
         else:
-            await self._with_edge(order.plan)
+            await self._find(plan)
+        await self._pairing.background.do(release_free_memory)
+
+    async def _find(self, request: PlanRequest) -> None:
+        self.local = asyncio.create_task(self._start_locally(request))
+        self.local.add_done_callback(_seen)
+        if self._order.edge is None:
+            alone = PlanRequest(algorithm="device-only", constraints=request.constraints)
+            await self._choose(alone, _Known())
+        elif request.algorithm == "device-only":
+            await self._choose(request, _Known())
+        else:
+            await self._with_edge(request)
 
     def give_up(self) -> None:
         """Leave what goes on beside `run`."""
@@ -321,7 +326,8 @@ class PlanSearch:
         shown = self._in_use
         if shown is None or not self._order.machines.all_measured:
             return setting
-        return recalibrated(setting, simulate(shown.plan, setting), shown.predicted) or setting
+        planned = simulate(shown.plan, replace(setting, compression=shown.plan.compression))
+        return recalibrated(setting, planned, shown.predicted) or setting
 
     async def _offered(
         self, request: PlanRequest, setting: Setting, sample: Array

@@ -1,21 +1,18 @@
-"""Giving memory back to the operating system."""
+"""Memory that is free, but that the C library holds back for later."""
 
 from __future__ import annotations
 
 import ctypes
-import gc
+import sys
 
 
 def release_free_memory() -> None:
-    """Give back what was freed but is still held, where the C library can do so.
+    """Give the system back what nothing uses any more; does nothing where that cannot be asked for.
 
-    Building and timing the sessions of many plans takes and frees memory many times over, and
-    glibc keeps most of what is freed, an arena for each thread. Only glibc has the call, and
-    elsewhere nothing is done.
+    Measuring and planning take far more memory than answering frames does, on threads that have
+    ended since. glibc keeps what these have freed.
     """
-    gc.collect()
-    try:
-        trim = ctypes.CDLL(None).malloc_trim
-    except (AttributeError, OSError, TypeError):
-        return
-    trim(0)
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # which musl lacks
+        if trim is not None:
+            trim(0)

@@ -212,6 +212,28 @@ def test_an_average_pool_larger_than_its_map_is_read_and_run():
     np.testing.assert_array_equal(outputs["y"], run_original(data, image())["y"])
 
 
+def test_neighbours_that_are_joined_are_cut_off_at_either_end():
+    """Differences of rows, and every other row and column joined as channels (Focus)."""
+    data = model_of(
+        """a = Conv<pads = [1, 1, 1, 1]>(image, w)  p = Slice(a, one, end, rows)
+           q = Slice(a, zero, minus, rows)  d = Sub(p, q)
+           r = Slice(d, zero, end, rows, two)  s = Slice(d, one, end, rows, two)
+           y = Concat<axis = 1>(r, s)""",
+        "y d",
+        w=weights(4, 3, 3, 3),
+        zero=ints(0),
+        one=ints(1),
+        two=ints(2),
+        minus=ints(12),
+        end=ints(2**62),
+        rows=ints(2),
+    )
+
+    model = assert_plans_give_the_same_bits(data)
+
+    assert model.graph.tileable_layers == model.graph.depth
+
+
 def test_parts_of_a_split_along_rows_are_tiled():
     data = model_of(
         """a = Conv<pads = [1, 1, 1, 1]>(image, w)  p, q, r = Split<axis = 2>(a, parts)

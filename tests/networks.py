@@ -76,7 +76,10 @@ def networks(draw, max_blocks: int = 5, kinds: tuple[str, ...] = BLOCKS) -> Mode
                 kind=kind,
                 inputs=inputs,
                 outputs=(name,),
-                work=Work(macs=draw(st.integers(1, 50))) if kind is Kind.WINDOW else Work(),
+                work=Work(
+                    macs=draw(st.integers(1, 50)) if kind is Kind.WINDOW else 0,
+                    per_input=isinstance(fields.get("rows"), Transposed),
+                ),
                 weight_bytes=100 + len(operators) if kind is Kind.WINDOW else 0,
                 **fields,  # type: ignore[arg-type]
             )

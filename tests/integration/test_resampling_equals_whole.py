@@ -12,11 +12,14 @@ import numpy as np
 import pytest
 from onnx import numpy_helper, parser
 
+from fusepath.cost import ComputeRate, Link
 from fusepath.onnx_io import Model, read_model
-from fusepath.plan import InputFormat
-from fusepath.tiling import Segment, StripRows
+from fusepath.plan import InputFormat, Setting
+from fusepath.runtime.device_share import DeviceShare
+from fusepath.tiling import Grid, Segment, StripRows
 from tests.onnx_models import run_original
-from tests.plans import carry_out, plan_of
+from tests.planning import planned
+from tests.plans import AS_THEY_ARE, assert_close, carry_out, pixels, plan_of, with_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -102,6 +105,8 @@ CASES: dict[str, dict[str, np.ndarray]] = {
     'Pad<mode = "reflect">(a, p)#wide': pads(3, 0, 2, 4),
     'Pad<mode = "edge">(a, p)': pads(2, 1, 3, 2),
     "Pad(a, p)#channels": {"p": ints(0, 1, 0, 0, 0, 2, 0, 0)},
+    # pools larger than their map, of which ceil mode makes one element
+    "MaxPool<kernel_shape = [14, 10], strides = [2, 3], ceil_mode = 1>(a)": {},
     # slices
     "Slice(a, i, j, k)": {"i": ints(3), "j": ints(-2), "k": ints(2)},
     "Slice(a, i, j, k, s)": {"i": ints(1, 2), "j": ints(12, 8), "k": ints(2, 3), "s": ints(2, 3)},
@@ -128,7 +133,8 @@ def between_convolutions(body: str, **constants: np.ndarray) -> bytes:
                           first=weights(4, 3, 3, 3), **constants))  # fmt: skip
     channels = inner.graph.tensors["y"].channels
     return model_of(
-        f"a = Conv<pads = [1, 1, 1, 1]>(image, first)  m = {body}  y = Conv(m, last)",
+        f"""a = Conv<pads = [1, 1, 1, 1]>(image, first)  m = {body}
+            y = Conv<pads = [1, 1, 0, 0]>(m, last)""",
         first=weights(4, 3, 3, 3),
         last=weights(2, channels, 2, 2),
         **constants,
@@ -188,6 +194,46 @@ def test_an_operator_gives_the_same_bits_in_tiles_and_strips(body):
     assert model.graph.tileable_layers == model.graph.depth
 
 
+def test_an_average_pool_larger_than_its_map_is_read_and_run():
+    """What a library of EfficientNets writes at their end."""
+    pool = "AveragePool<kernel_shape = [16, 16], strides = [16, 16], ceil_mode = 1>(a)"
+    data = model_of(
+        f"a = Conv<pads = [1, 1, 1, 1]>(image, w)  b = {pool}  y = Conv(b, v)",
+        w=weights(4, 3, 3, 3),
+        v=weights(2, 4, 1, 1),
+    )
+    model = read(data)
+    assert model.graph.tensors["b"].shape == (1, 4, 1, 1)
+    for cut in range(1, 5):
+        outputs = carry_out(model, plan_of(model, cuts=[cut], form=FLOATS), image()).outputs
+        np.testing.assert_array_equal(outputs["y"], run_original(data, image())["y"])
+    plan = plan_of(model, tau=1, grid=(3, 2), cuts=[1, 2], form=FLOATS)
+    outputs = carry_out(model, plan, image()).outputs
+    np.testing.assert_array_equal(outputs["y"], run_original(data, image())["y"])
+
+
+def test_neighbours_that_are_joined_are_cut_off_at_either_end():
+    """Differences of rows, and every other row and column joined as channels (Focus)."""
+    data = model_of(
+        """a = Conv<pads = [1, 1, 1, 1]>(image, w)  p = Slice(a, one, end, rows)
+           q = Slice(a, zero, minus, rows)  d = Sub(p, q)
+           r = Slice(d, zero, end, rows, two)  s = Slice(d, one, end, rows, two)
+           y = Concat<axis = 1>(r, s)""",
+        "y d",
+        w=weights(4, 3, 3, 3),
+        zero=ints(0),
+        one=ints(1),
+        two=ints(2),
+        minus=ints(12),
+        end=ints(2**62),
+        rows=ints(2),
+    )
+
+    model = assert_plans_give_the_same_bits(data)
+
+    assert model.graph.tileable_layers == model.graph.depth
+
+
 def test_parts_of_a_split_along_rows_are_tiled():
     data = model_of(
         """a = Conv<pads = [1, 1, 1, 1]>(image, w)  p, q, r = Split<axis = 2>(a, parts)
@@ -235,23 +281,32 @@ def test_a_u_net_is_tiled_to_its_end():
     assert model.graph.tileable_layers == model.graph.depth
 
 
-@pytest.mark.parametrize("version", [7, 9, 10])
+OLDER = {
+    7: (
+        "Upsample<scales = [1.0, 1.0, 2.0, 3.0]>(a)",
+        "Slice<starts = [3], ends = [-4], axes = [2]>(c)",
+    ),
+    9: ('Upsample<mode = "linear">(a, s)', "Slice<starts = [0, 0, 3], ends = [1, 2, -4]>(c)"),
+    10: ("Resize(a, s)", "Slice(c, i, j)"),
+    11: (f'Resize<{ASYMMETRIC}, nearest_mode = "floor">(a, none, none, t)', "Slice(c, i, j)"),
+    12: (f'Resize<mode = "linear", {HALF}>(a, none, s)', "Slice(c, i, j)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("version", OLDER)
 def test_older_forms_of_resizing_padding_and_slicing(version):
-    resize = {7: "Upsample<scales = [1.0, 1.0, 2.0, 3.0]>(a)", 9: "Upsample(a, s)"}
-    slicing = "Slice<starts = [0, 0, 3], ends = [1, 2, -4]>(p)"
-    if version == 10:
-        slicing = "Slice(p, i, j)"
-    constants = {} if version == 7 else scales(2, 3)
-    constants |= {"i": ints(0, 0, 3), "j": ints(1, 2, -4)} if version == 10 else {}
+    resize, slicing = OLDER[version]
+    pad = '"edge", pads = [0, 0, 2, 0, 0, 0, 1, 3]>(b)' if version < 11 else '"edge">(b, p)'
+    constants = {"s": floats(1, 1, 2, 4), "t": ints(1, 3, 21, 16), "none": floats()}
+    constants |= {"i": ints(0, 0, 3), "j": ints(1, 2, -4), "p": ints(0, 0, 2, 0, 0, 0, 1, 3)}
     data = model_of(
-        f"""a = Conv(image, w)  b = {resize.get(version, "Resize(a, s)")}
-            p = Pad<mode = "edge", pads = [0, 0, 2, 0, 0, 0, 1, 3]>(b)  y = {slicing}""",
+        f"a = Conv(image, w)  b = {resize}  c = Pad<mode = {pad}  y = {slicing}",
         opset=version,
         w=weights(3, 3, 3, 3),
         **constants,
     )
 
-    model = assert_plans_give_the_same_bits(data, step=3)
+    model = assert_plans_give_the_same_bits(data)
 
     assert model.graph.tileable_layers == model.graph.depth
 
@@ -275,16 +330,19 @@ def test_heads_of_different_heights_leave_one_fused_layer():
 
 
 def test_random_cuts_of_a_neck_with_three_heads():
-    """As detectors have it: two levels come up again, and each gets a head of its own."""
+    """As detectors have it: two levels come up again, and each gets a head of its own.
+
+    What needs a whole map stands in the middle of the file, and behind all tiles.
+    """
     conv = "Conv<pads = [1, 1, 1, 1]>"
     down = "Conv<strides = [2, 2], pads = [1, 1, 1, 1]>"
     up = f'Resize<{ASYMMETRIC}, nearest_mode = "floor">'
     data = model_of(
         f"""a = {down}(image, w0)  b = {down}(a, w1)  c = {down}(b, w1)
-            d = {up}(c, , , s1)  e = Add(d, b)  f = {conv}(e, w1)
+            s = GlobalMaxPool(c)  d = {up}(c, , , s1)  e = Add(d, b)  f = {conv}(e, w1)
             h = {up}(f, , , s2)  i = Add(h, a)
             p = {conv}(i, w1)  q = {conv}(f, w1)  r = {conv}(c, w1)""",
-        "p q r",
+        "p q r s",
         w0=weights(4, 3, 3, 3),
         w1=weights(4, 4, 3, 3),
         s1=ints(1, 4, 4, 3),
@@ -292,10 +350,70 @@ def test_random_cuts_of_a_neck_with_three_heads():
     )
     model = read(data)
     expected = run_original(data, image())
-    depth = model.graph.depth
-    assert model.graph.tileable_layers == depth
-    for cuts in itertools.product((1, depth // 2, depth + 1), repeat=2):
-        outputs = carry_out(model, strips(model, depth, [1, 2], list(cuts), 3), image()).outputs
+    last = model.graph.tileable_layers
+    assert last == model.graph.depth - 1
+    for cuts in itertools.product((1, last // 2, last + 1), repeat=2):
+        outputs = carry_out(model, strips(model, last, [1, 2], list(cuts), 3), image()).outputs
         for name, want in expected.items():
             np.testing.assert_array_equal(outputs[name], want)
     assert_plans_give_the_same_bits(data, step=3)
+
+
+@pytest.mark.parametrize(
+    "factors",
+    [
+        {"s": floats(1, 1, 3, 1.5)},
+        {"s": floats(1, 1, 1.7, 0.75)},
+        {"t": ints(1, 4, 20, 15)},
+        {"t": ints(1, 4, 33, 7)},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("coordinates", [HALF, ASYMMETRIC])
+def test_linear_factors_that_round_are_within_the_tolerance(factors, coordinates):
+    inputs = "a, , s" if "s" in factors else "a, , , t"
+    body = f'Resize<mode = "linear", {coordinates}>({inputs})'
+    data = between_convolutions(body, **factors)
+    model = read(data)
+    assert model.graph.tileable_layers == model.graph.depth
+    for plan in plans(model, [3]):
+        assert_close(carry_out(model, plan, image()).outputs, run_original(data, image()))
+
+
+@pytest.mark.parametrize(
+    "asked", [{"algorithm": "mw", "grid": Grid(3, 2)}, {"algorithm": "stream"}]
+)
+def test_a_planned_neck_is_counted_and_carried_out_as_planned(asked):
+    """Two heads at two heights, and all that tiles or strips add up to."""
+    data = model_of(
+        """a = Conv<strides = [2, 2], pads = [1, 1, 1, 1]>(image, w0)
+           b = MaxPool<kernel_shape = [2, 2], strides = [2, 2], ceil_mode = 1>(a)
+           c = Conv<pads = [1, 1, 1, 1]>(b, w1)  d = ConvTranspose<strides = [2, 2]>(c, w2)
+           e = Slice(d, zero, one, rows)  f = Concat<axis = 1>(e, a)
+           g1 = Conv<pads = [1, 1, 1, 1]>(f, w3)""",
+        "c g1",
+        w0=weights(4, 3, 3, 3),
+        w1=weights(4, 4, 3, 3),
+        w2=weights(4, 4, 2, 2),
+        w3=weights(4, 8, 3, 3),
+        zero=ints(0, 0),
+        one=ints(7, 5),
+        rows=ints(2, 3),
+    )
+    model = read(data)
+    setting = Setting(
+        graph=model.graph,
+        device=ComputeRate(2e6),
+        edge=ComputeRate(1e8),
+        link=Link(up_bytes_per_s=2e4, down_bytes_per_s=2e4),
+    )
+
+    plan = with_recipe(planned(setting, **asked), input=AS_THEY_ARE)
+
+    assert plan.lower_bound_s <= plan.makespan_s
+    assert plan.arrangement.is_split
+    carried = carry_out(model, plan, pixels(model))
+    assert carried.up_bytes == plan.prediction.up_bytes
+    assert DeviceShare(model, plan.recipe).macs == plan.device_macs
+    for name, want in run_original(data, pixels(model)).items():
+        np.testing.assert_array_equal(carried.outputs[name], want)

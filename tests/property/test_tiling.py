@@ -21,6 +21,7 @@ from fusepath.tiling import (
     stop_read,
     violations,
 )
+from fusepath.tiling.check import _taps_of as checked_taps
 from tests.footprints import resamplings, session_size, taps
 from tests.networks import networks
 
@@ -169,6 +170,16 @@ def test_what_a_footprint_is_said_to_read_holds_its_taps_in_order(size, data):
     assert (np.diff(stop) >= 0).all()
     for j in outputs:
         assert taps(footprint, j, size) <= set(range(first[j].clip(0, size - 1), stop[j].clip(1)))
+
+
+@COMMON
+@given(st.integers(1, 30), st.data())
+def test_the_checker_counts_the_taps_of_every_footprint(size, data):
+    footprint, made = data.draw(resamplings(size=size))
+
+    for j in range(made):
+        inside = {tap for tap in checked_taps(footprint, j, size) if 0 <= tap < size}
+        assert inside == taps(footprint, j, size)
 
 
 def test_the_checker_finds_a_tile_that_is_one_row_short():

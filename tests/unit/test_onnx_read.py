@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from onnx import numpy_helper, parser
 
+from fusepath.cost import layer_macs
 from fusepath.errors import ModelError
 from fusepath.graph import (
     POINT,
@@ -94,6 +95,13 @@ def test_a_layer_is_a_window_with_what_follows_it():
 )
 def test_work_over_space_is_counted_per_position(body, weights, work):
     assert only_operator(net(f"(float[] y) {{ {body} }}", **weights)).work == work
+
+
+def test_a_transposed_convolution_multiplies_each_of_its_inputs():
+    model = net("(float[] y) { y = ConvTranspose<strides = [2, 2]>(x, w) }", w=(4, 5, 3, 3))
+
+    assert only_operator(model).counted == "x"
+    assert layer_macs(model.graph, 1) == 4 * 12 * 8 * 5 * 9
 
 
 @pytest.mark.parametrize(

@@ -244,11 +244,12 @@ def _scaled(
     attributes: dict[str, str],
     names: Names,
 ) -> tuple[list[NodeProto], list[TensorProto]]:
-    name = names.fresh(f"{node.output[0]}_scales")
-    made = helper.make_node(
-        "Resize", [input_at(node, 0), "", name], [output], node.name, **attributes
-    )
-    return [made], [numpy_helper.from_array(np.array(scales, np.float32), name)]
+    constants = [
+        numpy_helper.from_array(np.array(values, np.float32), names.fresh(f"{output}_{what}"))
+        for what, values in (("roi", []), ("scales", scales))
+    ]
+    inputs = [input_at(node, 0), *(tensor.name for tensor in constants)]
+    return [helper.make_node("Resize", inputs, [output], node.name, **attributes)], constants
 
 
 def _stated(node: NodeProto, draft: Draft, types: Types) -> _Resize | str:

@@ -16,8 +16,6 @@ from fusepath.onnx_io.zoo.builder import GraphBuilder
 from fusepath.onnx_io.zoo.graph import Value
 
 Pair = int | tuple[int, int]
-
-
 Pads = Pair | tuple[int, int, int, int]
 
 
@@ -34,18 +32,9 @@ class Slide:
     def over(self, x: Value) -> tuple[int, int]:
         """Rows and columns of what comes out."""
         pads, kernel, stride = sides(self.pad), pair(self.kernel), pair(self.stride)
-        rows, cols = (
-            (
-                x.shape[2 + axis]
-                + pads[axis]
-                + pads[2 + axis]
-                - (kernel[axis] - 1) * self.dilation
-                - 1
-            )
-            // stride[axis]
-            + 1
-            for axis in (0, 1)
-        )
+        extents = [(taps - 1) * self.dilation + 1 for taps in kernel]
+        rooms = [x.shape[2 + axis] + pads[axis] + pads[2 + axis] for axis in (0, 1)]
+        rows, cols = ((rooms[axis] - extents[axis]) // stride[axis] + 1 for axis in (0, 1))
         return rows, cols
 
 

@@ -7,6 +7,7 @@ that its exporter writes in its own way.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from onnx import helper, numpy_helper
@@ -15,6 +16,26 @@ from fusepath.onnx_io.zoo.builder import GraphBuilder
 from fusepath.onnx_io.zoo.graph import Value
 
 Pair = int | tuple[int, int]
+Pads = Pair | tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slide:
+    """The window of a convolution; pairs are (rows, columns), pads may have all four sides."""
+
+    kernel: Pair
+    stride: Pair = 1
+    pad: Pads = 0
+    groups: int = 1
+    dilation: int = 1
+
+    def over(self, x: Value) -> tuple[int, int]:
+        """Rows and columns of what comes out."""
+        pads, kernel, stride = sides(self.pad), pair(self.kernel), pair(self.stride)
+        extents = [(taps - 1) * self.dilation + 1 for taps in kernel]
+        rooms = [x.shape[2 + axis] + pads[axis] + pads[2 + axis] for axis in (0, 1)]
+        rows, cols = ((rooms[axis] - extents[axis]) // stride[axis] + 1 for axis in (0, 1))
+        return rows, cols
 
 
 class Exporter(GraphBuilder):
@@ -31,45 +52,23 @@ class Exporter(GraphBuilder):
 
     # ------------------------------------------------------------------ windows
 
-    def conv(
-        self,
-        name: str,
-        x: Value,
-        channels: int,
-        *,
-        bias: bool = True,
-        gain: float = 1.0,
-        kernel: Pair,
-        stride: Pair = 1,
-        pad: Pair | tuple[int, int, int, int] = 0,
-        groups: int = 1,
-        dilation: int = 1,
-    ) -> Value:
-        kh, kw = pair(kernel)
-        shape = (channels, x.channels // groups, kh, kw)
+    def conv(self, name, x, channels, *, bias=True, gain=1.0, **window) -> Value:
+        """`window` is what `Slide` takes."""
+        slide = Slide(**window)
+        shape = (channels, x.channels // slide.groups, *pair(slide.kernel))
         inputs = [x.name, self._kernel(f"{name}.weight", shape, gain=gain)]
         if bias:
             inputs.append(self._bias(f"{name}.bias", channels))
-        return self._conv(
-            name, inputs, x, channels, (kh, kw), pair(stride), sides(pad), groups, dilation
-        )
-
-    def _conv(self, name, inputs, x, channels, kernel, stride, pads, groups, dilation) -> Value:
-        extent = [(k - 1) * dilation + 1 for k in kernel]
-        size = [
-            (x.shape[2 + axis] + pads[axis] + pads[2 + axis] - extent[axis]) // stride[axis] + 1
-            for axis in (0, 1)
-        ]
         return self._add(
             "Conv",
             name,
             inputs,
-            (1, channels, *size),
-            dilations=[dilation, dilation],
-            group=groups,
-            kernel_shape=kernel,
-            pads=pads,
-            strides=stride,
+            (1, channels, *slide.over(x)),
+            dilations=pair(slide.dilation),
+            group=slide.groups,
+            kernel_shape=pair(slide.kernel),
+            pads=sides(slide.pad),
+            strides=pair(slide.stride),
         )
 
     def conv_bn(self, name, x, channels, *, gain=1.0, scale=1.0, **window) -> Value:
@@ -222,6 +221,6 @@ def pair(value: Pair) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else value
 
 
-def sides(pad: Pair | tuple[int, int, int, int]) -> tuple[int, ...]:
+def sides(pad: Pads) -> tuple[int, ...]:
     """Top, left, bottom, right."""
     return tuple(pad) if isinstance(pad, tuple) and len(pad) == 4 else pair(pad) * 2

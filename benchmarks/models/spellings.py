@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from benchmarks.models.exporter import Exporter, pair, sides
+from benchmarks.models.exporter import Exporter, Slide, pair, sides
 from fusepath.onnx_io.zoo.graph import Value
 
 
@@ -117,11 +117,11 @@ class Tf2onnx(Exporter):
         return model
 
     def conv(self, name, x, channels, *, kernel, stride=1, pad=0, **others) -> Value:
-        if max(pair(stride)) == 1 or not any(sides(pad)):
-            return super().conv(name, x, channels, kernel=kernel, stride=stride, pad=pad, **others)
-        pads = same(x, pair(kernel), pair(stride), sides(pad))
-        y = self.pad(f"{name}/pad", x, pads)
-        return super().conv(name, y, channels, kernel=kernel, stride=stride, **others)
+        if max(pair(stride)) > 1 and any(sides(pad)):
+            out = Slide(kernel=kernel, stride=stride, pad=pad).over(x)
+            x = self.pad(f"{name}/pad", x, same(x, out, pair(kernel), pair(stride)))
+            pad = 0
+        return super().conv(name, x, channels, kernel=kernel, stride=stride, pad=pad, **others)
 
     def max_pool(self, name, x, *, kernel, stride, pad_begin=0, pad_end=0, ceil=False) -> Value:
         if stride > 1 and pad_begin + pad_end:
@@ -181,16 +181,13 @@ class Paddle(Exporter):
         return self._add("Resize", name, inputs, (*x.shape[:2], *size), **self._resize_modes(mode))
 
 
-def same(x, kernel, stride, pads) -> tuple[int, ...]:
-    """Top, left, bottom, right as Keras pads for the same output size: the larger half behind."""
-    before, after = [], []
-    for axis in (0, 1):
-        size, room = x.shape[2 + axis], pads[axis] + pads[2 + axis]
-        out = (size + room - kernel[axis]) // stride[axis] + 1
-        total = max((out - 1) * stride[axis] + kernel[axis] - size, 0)
-        before.append(total // 2)
-        after.append(total - total // 2)
-    return (*before, *after)
+def same(x, out, kernel, stride) -> tuple[int, ...]:
+    """Top, left, bottom, right as Keras pads for an output of this size: the larger half behind."""
+    totals = [
+        max((out[axis] - 1) * stride[axis] + kernel[axis] - x.shape[2 + axis], 0) for axis in (0, 1)
+    ]
+    before = [total // 2 for total in totals]
+    return (*before, *(total - first for total, first in zip(totals, before, strict=True)))
 
 
 SPELLINGS = {kind.spelling: kind for kind in (TorchScript, Dynamo, Tf2onnx, Paddle)}

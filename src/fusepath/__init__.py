@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from fusepath.offload.statistics import PlanStatistics as PlanStatistics
     from fusepath.offload.statistics import Statistics as Statistics
     from fusepath.onnx_io import Model as Model
+    from fusepath.onnx_io import ModelFiles as ModelFiles
     from fusepath.onnx_io import load_model as load_model
     from fusepath.plan import BookEntry as BookEntry
     from fusepath.plan import Budget as Budget
@@ -123,6 +124,7 @@ _HOMES = {
     "Machines": "fusepath.offload.machines",
     "Model": "fusepath.onnx_io",
     "ModelError": "fusepath.errors",
+    "ModelFiles": "fusepath.onnx_io",
     "ModelGraph": "fusepath.graph",
     "ModelReference": "fusepath.plan",
     "NoPlanError": "fusepath.errors",

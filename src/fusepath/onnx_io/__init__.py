@@ -1,6 +1,7 @@
 """The only home of ONNX: reading models, cutting them into sub-models, and the zoo."""
 
-from fusepath.onnx_io.load import load_model
+from fusepath.onnx_io.files import ModelFiles
+from fusepath.onnx_io.load import file_sha256, load_model
 from fusepath.onnx_io.model import Model
 from fusepath.onnx_io.read import read_model
 from fusepath.onnx_io.strip_model import (
@@ -15,11 +16,13 @@ from fusepath.onnx_io.submodel import SubModel, build_submodel, original_with_sh
 
 __all__ = [
     "Model",
+    "ModelFiles",
     "StripModel",
     "SubModel",
     "build_strip_model",
     "build_submodel",
     "cached_name",
+    "file_sha256",
     "kept_name",
     "load_model",
     "new_name",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
     from fusepath.graph import ModelGraph
+    from fusepath.onnx_io.files import ModelFiles
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,24 +26,25 @@ class Model:
     """Normalised: static shapes, no constants computed in the graph, explicit pads."""
     weights: Mapping[str, NDArray[Any]] = field(repr=False)
     """Values of the constants that ``proto`` only names."""
-    origin: Callable[[], bytes] = field(repr=False)
-    """Fetches the model file as it was given, which is not kept: it is as large as the weights."""
+    origin: Callable[[], ModelFiles] = field(repr=False)
+    """Fetches the model's files as they were given, which are not kept: they are as large as the
+    weights."""
     source: str
     """What the user asked for: a path or ``zoo:NAME``."""
 
     @property
     def original(self) -> bytes:
-        """The model file as it was given, fetched again.
+        """The model as it was given, fetched again: its file, weights of other files put in.
 
         Raises:
             ModelError: it is gone, or another one by now.
         """
-        data = self.origin()
-        if hashlib.sha256(data).hexdigest() != self.sha256:
+        files = self.origin()
+        if files.sha256 != self.sha256:
             raise ModelError(f"'{self.source}' has changed since it was read; load it again")
-        return data
+        return files.as_one_file(name=self.graph.name)
 
     @property
     def sha256(self) -> str:
-        """Hexadecimal digest of the original file."""
+        """Hexadecimal digest of the original file, and of those in which it keeps weights."""
         return self.graph.sha256

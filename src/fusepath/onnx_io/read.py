@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from onnx import GraphProto, ModelProto, helper
@@ -12,6 +12,7 @@ from fusepath.onnx_io.complaint import bad_model, one_line, translated
 from fusepath.onnx_io.declare import declare_tensor
 from fusepath.onnx_io.draft import Draft
 from fusepath.onnx_io.entry import entry_tensor, entry_value
+from fusepath.onnx_io.files import ModelFiles
 from fusepath.onnx_io.infer import check, static_tensors
 from fusepath.onnx_io.model import Model
 from fusepath.onnx_io.naming import named
@@ -37,7 +38,8 @@ def read_model(
     name: str,
     source: str,
     input_shape: tuple[int, ...] | None = None,
-    origin: Callable[[], bytes] | None = None,
+    external: Mapping[str, bytes] = MappingProxyType({}),
+    origin: Callable[[], ModelFiles] | None = None,
 ) -> Model:
     """The model in these bytes, normalised and grouped into layers.
 
@@ -46,21 +48,23 @@ def read_model(
         name: What messages and reports call the model.
         source: Where it came from: a path or ``zoo:NAME``.
         input_shape: (1, C, H, W); needed where the file leaves C, H or W open.
-        origin: Fetches the bytes again; without, they are kept.
+        external: Other files that hold tensors, whole, by the location that the model names.
+        origin: Fetches all of it again; without, it is kept.
 
     Raises:
         ModelError: damaged, dynamic or outside what can be run; one line that names the node,
             tensor or dimension, and what to do.
     """
     with translated(name, "cannot be read"):
-        proto = parse(data, name=name)
+        files = ModelFiles(data, external)
+        proto = parse(data, name=name, external=external)
         draft = _opened(proto, name=name, input_shape=input_shape)
         check(draft)
         draft, types = normalise(draft)
         tensors = static_tensors(draft, types)
         graph = build_graph(
             name=name,
-            sha256=hashlib.sha256(data).hexdigest(),
+            sha256=files.sha256,
             input=draft.input,
             outputs=draft.outputs,
             tensors=tensors,
@@ -72,7 +76,7 @@ def read_model(
             graph=graph,
             proto=closed,
             weights=weights,
-            origin=origin or (lambda: data),
+            origin=origin or (lambda: files),
             source=source,
         )
 

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
+import logging
 from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fusepath.errors import ModelError
-from fusepath.onnx_io import load_model
+from fusepath.onnx_io import file_sha256, load_model
 
 if TYPE_CHECKING:
     from fusepath.onnx_io import Model
     from fusepath.plan import ModelReference
+
+logger = logging.getLogger(__name__)
 
 MAX_INPUT_ELEMENTS = 3 * 2048 * 2048
 MAX_LOADED = 4
 
 
 class ModelStore:
-    """Finds models by the SHA-256 of their file; keeps the last few loaded.
+    """Finds models by the SHA-256 of their files; keeps the last few loaded.
 
     Args:
-        folder: where ``*.onnx`` files lie; None knows the zoo alone.
+        folder: where ``*.onnx`` files lie; None knows the zoo alone. Files that cannot be read, or
+            lack the weights that they keep elsewhere, are left out with a warning.
 
     Raises:
         ModelError: the folder cannot be read.
@@ -37,7 +40,13 @@ class ModelStore:
                 raise ModelError(f"models folder '{folder}' is not a folder")
             for file in sorted(directory.glob("*.onnx")):
                 if file.is_file():
-                    self._files[_digest(file)] = file
+                    self._add(file)
+
+    def _add(self, file: Path) -> None:
+        try:
+            self._files[file_sha256(file)] = file
+        except ModelError as error:
+            logger.warning("not served: %s", error)
 
     @classmethod
     def of(cls, model: Model) -> ModelStore:
@@ -91,14 +100,6 @@ class ModelStore:
                 f"plan says {list(reference.input_shape)[:8]}; plan this model"
             )
         return model
-
-
-def _digest(file: Path) -> str:
-    try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise ModelError(f"cannot read {file}: {error.strerror or error}") from error
 
 
 def _elements(shape: tuple[int, ...]) -> int:

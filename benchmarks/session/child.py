@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import fusepath
-from fusepath.offload.run import run_unsplit
+from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import original_with_shape
 from fusepath.plan import InputFormat
 from fusepath.runtime.pixels import to_model_input

@@ -28,7 +28,7 @@ from fusepath.errors import (
     InputError,
     PeerUnreachableError,
 )
-from fusepath.offload.run import run_unsplit
+from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import load_model, original_with_shape
 from fusepath.plan import Constraints, InputFormat, PlanRequest
 from fusepath.runtime.runner import Runner

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from fusepath.errors import GeometryError
-from fusepath.offload.run import run_unsplit
+from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import Model, load_model
 from fusepath.plan import Plan
 from fusepath.runtime.device_share import DeviceShare

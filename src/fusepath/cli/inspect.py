@@ -31,7 +31,7 @@ def command(model: str, input_shape: str | None, as_json: bool) -> None:
         return
     click.echo(render(layers_table(graph)))
     total = describe(graph)["macs"]
-    shape = "x".join(str(size) for size in graph.input.shape)
+    shape = "x".join(str(size) for size in graph.fed_shape)
     click.echo(f"\n{graph.name}: input {shape}, {graph.depth} layers, {format_count(total)} MAC")
     click.echo(f"SHA-256 {graph.sha256}")
     barrier = graph.barrier
@@ -39,10 +39,12 @@ def command(model: str, input_shape: str | None, as_json: bool) -> None:
         click.echo("every layer can be tiled")
     else:
         reason = barrier.barrier_reason or "behind an operator that needs whole maps"
-        click.echo(
-            f"layers 1 to {graph.tileable_layers} can be tiled; '{barrier.name}' "
-            f"({barrier.op_type}) ends the prefix: {reason}"
+        tiled = (
+            f"layers 1 to {graph.tileable_layers} can be tiled"
+            if graph.tileable_layers
+            else "no layer can be tiled, it runs unsplit"
         )
+        click.echo(f"{tiled}; '{barrier.name}' ({barrier.op_type}) ends the prefix: {reason}")
 
 
 def describe(graph: ModelGraph) -> dict[str, Any]:
@@ -67,7 +69,7 @@ def describe(graph: ModelGraph) -> dict[str, Any]:
     return {
         "name": graph.name,
         "sha256": graph.sha256,
-        "input_shape": list(graph.input.shape),
+        "input_shape": list(graph.fed_shape),
         "outputs": {name: list(graph.tensors[name].shape) for name in graph.outputs},
         "macs": sum(layer["macs"] for layer in layers),
         "tileable_layers": graph.tileable_layers,

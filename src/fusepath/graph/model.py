@@ -48,6 +48,9 @@ class ModelGraph:
     layers: tuple[Layer, ...]
     strides: Mapping[str, Strides] = field(default_factory=dict)
     """Input pixels per element along (rows, cols), for every map a tile can hold."""
+    fed_shape: tuple[int, ...] = ()
+    """Of the input as the model file has it, which may be (N, H, W, C) or a batch; like the digest,
+    it says which network this is of those that a file with open dimensions may be."""
 
     @property
     def depth(self) -> int:
@@ -121,6 +124,7 @@ def build_graph(
     outputs: tuple[str, ...],
     tensors: Mapping[str, Tensor],
     operators: Iterable[Operator],
+    fed_shape: tuple[int, ...] | None = None,
 ) -> ModelGraph:
     """Group operators (in an order in which they can run) into layers.
 
@@ -167,6 +171,7 @@ def build_graph(
         tensors=tensors,
         layers=_layers(_merge_leading(groups, prefix), tileable_names),
         strides=strides,
+        fed_shape=input.shape if fed_shape is None else fed_shape,
     )
 
 

@@ -319,7 +319,7 @@ class Engine:
     async def _with_edge(self, request: PlanRequest) -> None:
         order = self._order
         await self._connect()
-        sample = await self._sample_frame("uint8")
+        sample = await self._sample_frame(self._usual_dtype)
         memory = self._memory(request, sample.dtype.name)
         last = await self._background.do(memory.load, order.model.graph)
         if last is not None and await self._resume(last, sample):
@@ -347,7 +347,7 @@ class Engine:
     ) -> None:
         """Measure, plan, prepare, try, and take the best."""
         order, machines = self._order, self._order.machines
-        sample = await self._sample_frame("uint8")
+        sample = await self._sample_frame(self._usual_dtype)
         if last is not None and machines.edge is None:
             machines = Machines(device=machines.device, edge=last.edge, link=machines.link)
         setting = await measured_setting(
@@ -393,6 +393,12 @@ class Engine:
         """What is written into plans besides."""
         frames = self._order.frames
         return Origin(source=self._order.model.source, mean=frames.mean, std=frames.std)
+
+    @property
+    def _usual_dtype(self) -> str:
+        """Of frames, while none has come: pixels, if the model may take them."""
+        source = self._order.model.graph.input
+        return "uint8" if source.is_float else source.dtype
 
     def _form(self, sample: Array) -> InputFormat:
         frames = self._order.frames
@@ -462,15 +468,17 @@ class Engine:
 
 
 def made_up_frame(shape: tuple[int, ...], dtype: str) -> Array:
-    """Something like a picture: slow changes, and a little noise."""
+    """Something like a picture: slow changes, and a little noise; integers but pixels are 0."""
     rng = np.random.default_rng(0)
+    if len(shape) != 4 or shape[0] != 1:
+        return rng.random(shape, dtype=np.float32).astype(dtype)
     _, channels, height, width = shape
     coarse = rng.random((channels, 8, 8), dtype=np.float32)
     rows = np.linspace(0, 7, height).astype(int)
     cols = np.linspace(0, 7, width).astype(int)
     smooth = coarse[:, rows][:, :, cols] + 0.02 * rng.random((channels, height, width))
-    values = np.clip(smooth, 0, 1)[None].astype(np.float32)
-    return (values * 255).astype(np.uint8) if dtype == "uint8" else values
+    values = np.clip(smooth, 0, 1)[None]
+    return (values * 255 if dtype == "uint8" else values).astype(dtype)
 
 
 async def _cancel_others() -> None:

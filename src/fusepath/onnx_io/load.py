@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,8 @@ def load_model(source: str | Path, *, input_shape: tuple[int, ...] | None = None
     Args:
         source: A path, or ``zoo:NAME`` with an optional query
             (``?size=320&seed=1&weights=integer``).
-        input_shape: (1, C, H, W); needed where the file leaves C, H or W open.
+        input_shape: of the input as the file has it, such as (1, C, H, W); needed where the file
+            leaves more than the batch open.
 
     Raises:
         ModelError: there is no such model, or it cannot be used.
@@ -31,16 +33,21 @@ def load_model(source: str | Path, *, input_shape: tuple[int, ...] | None = None
         origin, name = partial(_zoo_files, wanted), wanted.name
         files = origin()
     else:
-        files, name = read_files(Path(source)), Path(source).stem
+        files, name = read_files(Path(source)), Path(as_text(source)).stem
         origin = partial(read_files, Path(source).absolute())
     return read_model(
         files.data,
         name=name,
-        source=str(source),
+        source=as_text(source),
         input_shape=input_shape,
         external=files.external,
         origin=origin,
     )
+
+
+def as_text(path: str | Path) -> str:
+    """A path as text that can be written anywhere: bytes that are none become escapes."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _zoo_files(wanted: ZooSource) -> ModelFiles:

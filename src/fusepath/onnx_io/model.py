@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusepath.errors import ModelError
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
     from fusepath.graph import ModelGraph
+    from fusepath.onnx_io.boundary import Boundary
     from fusepath.onnx_io.files import ModelFiles
 
 
@@ -22,6 +24,8 @@ class Model:
     """A network ready to be planned and cut. Treat ``proto`` and ``weights`` as read-only."""
 
     graph: ModelGraph
+    boundary: Boundary = field(repr=False)
+    """Inputs and outputs as the owner has them, where the graph begins and ends at maps."""
     proto: ModelProto = field(repr=False)
     """Normalised: static shapes, no constants computed in the graph, explicit pads."""
     weights: Mapping[str, NDArray[Any]] = field(repr=False)
@@ -43,6 +47,19 @@ class Model:
         if files.sha256 != self.sha256:
             raise ModelError(f"'{self.source}' has changed since it was read; load it again")
         return files.as_one_file(name=self.graph.name)
+
+    def save(self, path: str | Path) -> None:
+        """Write the model as it was given into one file, for an edge server's folder.
+
+        A model with weights in other files becomes one of another digest: load what was written.
+
+        Raises:
+            ModelError: the file cannot be written, or the model cannot be fetched again.
+        """
+        try:
+            Path(path).write_bytes(self.original)
+        except OSError as error:
+            raise ModelError(f"cannot write '{path}': {error.strerror or error}") from error
 
     @property
     def sha256(self) -> str:

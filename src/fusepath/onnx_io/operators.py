@@ -33,6 +33,8 @@ _ENDLESS = 2**31 - 1
 """A Slice that ends here or later ends at the border of any map."""
 
 
+_TYPES = frozenset({"float32", "float16"})
+"""Element types of maps that are tiled; a Cast may read and write any."""
 _POINT = Window()
 """The window of an operator that looks at one position."""
 
@@ -137,8 +139,8 @@ def _not_maps(names: tuple[str, ...], site: _Site) -> str:
     """Why these tensors are not maps that can be cut; empty when they are."""
     for name in names:
         known = site.types[name]
-        if known.dtype != "float32":
-            return f"works on {known.dtype}; only float32 maps are tiled"
+        if known.dtype not in _TYPES and site.node.op_type != "Cast":
+            return f"works on {known.dtype}; only maps of floats are tiled"
         if not known.is_map:
             return f"'{name}' of shape {known.shape} is not a batch-1 map (1, C, H, W)"
     return ""
@@ -313,6 +315,7 @@ _ELEMENTWISE = [
 _RULES: Mapping[str, Callable[[_Site], _Verdict]] = {
     **dict.fromkeys(_ELEMENTWISE, _elementwise),
     **dict.fromkeys(BROADCASTING, _broadcast),
+    "Cast": _elementwise,
     "Conv": _convolution,
     "MaxPool": _pool,
     "AveragePool": _pool,
@@ -332,7 +335,7 @@ _WHOLE_MAP = "needs the whole feature map"
 _REARRANGES = "rearranges the whole feature map"
 _ALL_AT_ONCE = "each output reads every position of its input"
 _NOT_YET = "is not supported in tiles yet"
-_QUANTISED = "works on quantised values; only float32 maps are tiled"
+_QUANTISED = "works on quantised values; only maps of floats are tiled"
 _DYNAMIC = "its result depends on the data of the whole map"
 
 _BARRIERS: Mapping[str, str] = {
@@ -403,5 +406,4 @@ _BARRIERS: Mapping[str, str] = {
         _QUANTISED,
     ),
     **dict.fromkeys(["NonMaxSuppression", "NonZero", "TopK", "Unique"], _DYNAMIC),
-    "Cast": "changes the element type; only float32 maps are tiled",
 }

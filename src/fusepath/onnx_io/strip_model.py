@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from fusepath.onnx_io.declare import declare
+from fusepath.graph import Tensor
+from fusepath.onnx_io.declare import declare_tensor
 from fusepath.onnx_io.nodes import copied, present, without_attributes
 from fusepath.onnx_io.submodel import encode_model
 
@@ -215,8 +216,11 @@ class _Builder:
         return name
 
     def _declare(self, name: str, tensor: str, start: int, stop: int) -> ValueInfoProto:
-        _, channels, _, width = self._model.graph.tensors[tensor].shape
-        return declare(name, TensorProto.FLOAT, (1, channels, stop - start, width))
+        whole = self._model.graph.tensors[tensor]
+        _, channels, _, width = whole.shape
+        return declare_tensor(
+            Tensor(name=name, shape=(1, channels, stop - start, width), dtype=whole.dtype)
+        )
 
 
 def _new(rows: MapRows) -> tuple[int, int]:

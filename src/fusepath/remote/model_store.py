@@ -52,7 +52,7 @@ class ModelStore:
     def of(cls, model: Model) -> ModelStore:
         """A store that holds a model which is loaded already, and knows the zoo besides."""
         store = cls()
-        store._loaded[model.graph.sha256, model.graph.input.shape] = model
+        store._loaded[model.graph.sha256, model.graph.fed_shape] = model
         return store
 
     def __len__(self) -> int:
@@ -93,10 +93,10 @@ class ModelStore:
                 f"'{reference.source}' has SHA-256 {model.graph.sha256[:12]} here, the device has "
                 f"{reference.sha256[:12]}; use the same file and the same fusepath on both sides"
             )
-        if model.graph.input.shape != reference.input_shape:
+        if model.graph.fed_shape != reference.input_shape:
             # What was held against the limit is not what would be run.
             raise ModelError(
-                f"'{model.graph.name}' takes an input of {list(model.graph.input.shape)}, but the "
+                f"'{model.graph.name}' takes an input of {list(model.graph.fed_shape)}, but the "
                 f"plan says {list(reference.input_shape)[:8]}; plan this model"
             )
         return model

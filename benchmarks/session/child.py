@@ -18,7 +18,7 @@ import numpy as np
 
 import fusepath
 from fusepath.offload.machines import measured_link
-from fusepath.offload.run import run_unsplit
+from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import original_with_shape
 from fusepath.plan import InputFormat
 from fusepath.remote.client import connect

@@ -30,7 +30,7 @@ from fusepath.errors import (
     PeerUnreachableError,
 )
 from fusepath.offload import plan_search
-from fusepath.offload.run import run_unsplit
+from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import load_model, original_with_shape
 from fusepath.plan import Constraints, InputFormat, PlanRequest
 from fusepath.profiling.layers import measure_layers

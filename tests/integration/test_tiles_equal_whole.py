@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 
-from fusepath.offload.run import run_unsplit
+from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import load_model, zoo
 from fusepath.runtime.runner import Runner
 from tests.plans import AS_THEY_ARE, assert_close, carry_out, plan_of

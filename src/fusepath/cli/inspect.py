@@ -32,7 +32,7 @@ def command(model: str, input_shape: str | None, as_json: bool) -> None:
     click.echo(render(layers_table(graph)))
     described = describe(graph)
     total = described["macs"]
-    shape = "x".join(str(size) for size in graph.input.shape)
+    shape = "x".join(str(size) for size in graph.fed_shape)
     click.echo(f"\n{graph.name}: input {shape}, {graph.depth} layers, {format_count(total)} MAC")
     click.echo(f"SHA-256 {graph.sha256}")
     barrier = graph.barrier
@@ -50,7 +50,7 @@ def command(model: str, input_shape: str | None, as_json: bool) -> None:
 def _tileable(layers: int) -> str:
     match layers:
         case 0:
-            return "no layer can be tiled"
+            return "no layer can be tiled, it runs unsplit"
         case 1:
             return "layer 1 can be tiled"
     return f"layers 1 to {layers} can be tiled"
@@ -78,7 +78,7 @@ def describe(graph: ModelGraph) -> dict[str, Any]:
     return {
         "name": graph.name,
         "sha256": graph.sha256,
-        "input_shape": list(graph.input.shape),
+        "input_shape": list(graph.fed_shape),
         "outputs": {name: list(graph.tensors[name].shape) for name in graph.outputs},
         "macs": sum(layer["macs"] for layer in layers),
         "tileable_layers": graph.tileable_layers,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from fusepath.graph import Kind
 
 if TYPE_CHECKING:
@@ -50,10 +52,16 @@ def layer_ops(graph: ModelGraph, index: int, convention: Convention) -> int:
 
 
 def bytes_per_element(graph: ModelGraph, tensor: str, convention: Convention) -> int:
-    """Bytes an element of a tensor takes on the link."""
-    if tensor == graph.input.name:
+    """Bytes an element of a tensor takes on the link.
+
+    A convention speaks of pixels and of float32; other types take what they take.
+    """
+    about = graph.tensors[tensor]
+    if tensor == graph.input.name and about.is_float:
         return convention.input_bytes_per_element
-    return convention.activation_bytes_per_element
+    if about.dtype == "float32":
+        return convention.activation_bytes_per_element
+    return np.dtype(about.dtype).itemsize
 
 
 def tensor_bytes(graph: ModelGraph, tensor: str, convention: Convention) -> int:

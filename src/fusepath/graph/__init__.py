@@ -11,9 +11,10 @@ from fusepath.graph.footprint import (
     Window,
 )
 from fusepath.graph.model import Layer, ModelGraph, build_graph
-from fusepath.graph.operators import Kind, Operator, Tensor, Work, product
+from fusepath.graph.operators import INPUT_DTYPES, Kind, Operator, Tensor, Work, product
 
 __all__ = [
+    "INPUT_DTYPES",
     "POINT",
     "Border",
     "Crop",

@@ -56,6 +56,9 @@ class ModelGraph:
     In the largest unit that makes all of them whole: where a map is finer than the input, that is
     a part of a pixel.
     """
+    fed_shape: tuple[int, ...] = ()
+    """Of the input as the model file has it, which may be (N, H, W, C) or a batch; like the digest,
+    it says which network this is of those that a file with open dimensions may be."""
 
     @property
     def depth(self) -> int:
@@ -120,6 +123,7 @@ def build_graph(
     outputs: tuple[str, ...],
     tensors: Mapping[str, Tensor],
     operators: Iterable[Operator],
+    fed_shape: tuple[int, ...] | None = None,
 ) -> ModelGraph:
     """Group operators (in an order in which they can run) into layers.
 
@@ -169,6 +173,7 @@ def build_graph(
         tensors=tensors,
         layers=_layers(_merge_leading(groups, prefix), tileable_names),
         strides=strides,
+        fed_shape=input.shape if fed_shape is None else fed_shape,
     )
 
 

@@ -84,6 +84,11 @@ class Tensor:
         return len(self.shape) == 4 and self.shape[0] == 1
 
     @property
+    def is_float(self) -> bool:
+        """Whether it may be made of pixels: their values divided by something are no integers."""
+        return self.dtype in {"float16", "float32", "float64"}
+
+    @property
     def elements(self) -> int:
         """Number of elements."""
         return product(self.shape)
@@ -96,6 +101,12 @@ class Tensor:
     def size(self, axis: int) -> int:
         """Extent along rows (axis 0) or columns (axis 1) of a feature map."""
         return self.shape[2 + axis]
+
+
+INPUT_DTYPES = frozenset(
+    {"bool", "float16", "float32", "float64", "int32", "int64", "int8", "uint8"}
+)
+"""Element types of inputs that can be sent, by their numpy names."""
 
 
 def product(values: Sequence[int]) -> int:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
 from fusepath.cost import RUNTIME, Link
 from fusepath.plan import Setting
@@ -39,8 +40,8 @@ class Machines:
 
 
 def runtime_convention(dtype: str) -> Convention:
-    """The runtime's convention for an input: uint8 pixels travel as they are."""
-    size = 1 if dtype == "uint8" else 4
+    """The runtime's convention for an input of an element type: it travels as it is."""
+    size = np.dtype(dtype).itemsize
     return msgspec.structs.replace(RUNTIME, input_bytes_per_element=size)
 
 

@@ -177,7 +177,7 @@ class PlanSearch:
 
     async def _with_edge(self, request: PlanRequest) -> None:
         await self._connect()
-        sample = await self._sample_frame("uint8")
+        sample = await self._sample_frame(self._usual_dtype)
         memory = self._memory(request, sample.dtype.name)
         last = await self._pairing.background.do(memory.load, self._order.model.graph)
         if last is None:
@@ -293,7 +293,7 @@ class PlanSearch:
     ) -> None:
         """Measure, plan, prepare, try, and take the best."""
         order, given = self._order, self._order.machines
-        sample = await self._sample_frame("uint8")
+        sample = await self._sample_frame(self._usual_dtype)
         setting = await measured_setting(
             self._pairing,
             Machines(
@@ -353,6 +353,12 @@ class PlanSearch:
         frames = self._order.frames
         return Origin(source=self._order.model.source, mean=frames.mean, std=frames.std)
 
+    @property
+    def _usual_dtype(self) -> str:
+        """Of frames, while none has come: pixels, if the model may take them."""
+        source = self._order.model.graph.input
+        return "uint8" if source.is_float else source.dtype
+
     def _form(self, sample: Array) -> InputFormat:
         frames = self._order.frames
         return InputFormat(dtype=sample.dtype.name, mean=frames.mean, std=frames.std)
@@ -383,15 +389,17 @@ class PlanSearch:
 
 
 def made_up_frame(shape: tuple[int, ...], dtype: str) -> Array:
-    """Something like a picture: slow changes, and a little noise."""
+    """Something like a picture: slow changes, and a little noise; integers but pixels are 0."""
     rng = np.random.default_rng(0)
+    if len(shape) != 4 or shape[0] != 1:
+        return rng.random(shape, dtype=np.float32).astype(dtype)
     _, channels, height, width = shape
     coarse = rng.random((channels, 8, 8), dtype=np.float32)
     rows = np.linspace(0, 7, height).astype(int)
     cols = np.linspace(0, 7, width).astype(int)
     smooth = coarse[:, rows][:, :, cols] + 0.02 * rng.random((channels, height, width))
-    values = np.clip(smooth, 0, 1)[None].astype(np.float32)
-    return (values * 255).astype(np.uint8) if dtype == "uint8" else values
+    values = np.clip(smooth, 0, 1)[None]
+    return (values * 255 if dtype == "uint8" else values).astype(dtype)
 
 
 def _is_same(one: float, other: float) -> bool:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from fusepath.onnx_io.draft import Draft, Types
 
 _RANK = 4
-_TYPES = frozenset({"float32", "bool"})
-"""Element types of maps that are tiled."""
+_TYPES = frozenset({"float32", "float16", "bool"})
+"""Element types of maps that are tiled; a Cast may read and write any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,8 +136,8 @@ def _not_maps(names: tuple[str, ...], site: _Site) -> str:
     """Why these tensors are not maps that can be cut; empty when they are."""
     for name in names:
         known = site.types[name]
-        if known.dtype not in _TYPES:
-            return f"works on {known.dtype}; only maps of float32 and bool are tiled"
+        if known.dtype not in _TYPES and site.node.op_type != "Cast":
+            return f"works on {known.dtype}; only maps of floats and bool are tiled"
         if not known.is_map:
             return f"'{name}' of shape {known.shape} is not a batch-1 map (1, C, H, W)"
     return ""
@@ -330,6 +330,7 @@ _ELEMENTWISE = [
 _RULES: Mapping[str, Callable[[_Site], _Verdict]] = {
     **dict.fromkeys(_ELEMENTWISE, _elementwise),
     **dict.fromkeys(BROADCASTING, _broadcast),
+    "Cast": _elementwise,
     "Conv": _convolution,
     "MaxPool": _pool,
     "AveragePool": _pool,
@@ -353,7 +354,7 @@ _WHOLE_MAP = "needs the whole feature map"
 _REARRANGES = "rearranges the whole feature map"
 _ALL_AT_ONCE = "each output reads every position of its input"
 _NOT_YET = "is not supported in tiles yet"
-_QUANTISED = "works on quantised values; only maps of float32 and bool are tiled"
+_QUANTISED = "works on quantised values; only maps of floats and bool are tiled"
 _DYNAMIC = "its result depends on the data of the whole map"
 
 _BARRIERS: Mapping[str, str] = {

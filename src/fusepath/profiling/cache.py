@@ -119,7 +119,7 @@ def _file(folder: Path, model: Model, settings: Settings) -> Path:
     """Where the profile of a model is kept."""
     key = {
         "model": model.graph.sha256,
-        "input_shape": model.graph.input.shape,
+        "input_shape": model.graph.fed_shape,
         "machine": machine_identity(),
         "settings": msgspec.to_builtins(settings),
         "version": SETTINGS_VERSION,

@@ -71,12 +71,13 @@ def cut_tensors(model: Model, image: Array, form: InputFormat) -> Iterator[tuple
             f"the sample is {list(image.shape)}, but '{graph.name}' takes "
             f"{list(graph.input.shape)} (N, C, H, W)"
         )
-    sent = to_model_input(image, form) if form.dtype == "float32" else image
+    value = to_model_input(image, form, graph.input.dtype)
+    sent = value if form.dtype == graph.input.dtype else image
     if sent.dtype.name != form.dtype:
         raise ImageError(f"the sample is {sent.dtype.name}, but the plan sends {form.dtype}")
     yield graph.input.name, sent
     seen = {graph.input.name}
-    values: dict[str, Array] = {graph.input.name: to_model_input(image, form)}
+    values: dict[str, Array] = {graph.input.name: value}
     for index in range(1, graph.depth):
         sub = build_submodel(model, index, index)
         runner = Runner(sub.data, weights=sub.weights, outputs=sub.outputs)
@@ -159,7 +160,7 @@ def measured_compression(
     """
     if not codecs:
         return {}
-    here_s = _network_s(model, to_model_input(image, form))
+    here_s = _network_s(model, to_model_input(image, form, model.graph.input.dtype))
     slower = {
         "device": _total_s(setting, setting.device) / here_s,
         "edge": _total_s(setting, setting.edge) / here_s,

@@ -286,7 +286,7 @@ def strips_s(
     marks = [(needed * i // count, 0) for i in range(1, count)]
     band = Band(0, rows.height, (*marks, (marks[-1][0], rows.height)))
     tiling = StripTiling(model.graph, rows.tau, (band,), (rows.tau + 1,))
-    form = InputFormat(dtype="float32")
+    form = InputFormat(dtype=model.graph.input.dtype)
     stage = StripStage(model, tiling, form, 1, rows.tau, threads=threads)
     taken_s = 0.0
     state = StripState()
@@ -327,4 +327,7 @@ def _timed(runner: Runner, feeds: Mapping[str, Array], threads: int, repeats: in
 
 
 def _image(model: Model) -> Array:
-    return np.random.default_rng(0).random(model.graph.input.shape, dtype=np.float32)
+    source = model.graph.input
+    values = np.random.default_rng(0).random(source.shape, dtype=np.float32)
+    # As integers these are zeros: no index is out of bounds.
+    return values.astype(source.dtype)

@@ -179,7 +179,7 @@ class EdgeClient:
             name=model.graph.name,
             sha256=model.graph.sha256,
             source=model.source,
-            input_shape=model.graph.input.shape,
+            input_shape=model.graph.fed_shape,
         )
         reply = await self._channel.call("Profile", request, timeout_s=self.timeout.prepare_s)
         try:

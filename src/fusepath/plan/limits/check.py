@@ -13,6 +13,7 @@ from fusepath.tiling import StripLayout, layout
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from fusepath.cost import Convention
     from fusepath.graph import ModelGraph, Operator
     from fusepath.plan.limits.constraints import Constraints
     from fusepath.plan.plan import Plan
@@ -83,9 +84,7 @@ class _Shares:
         for path, cut in enumerate(self.plan.cuts):
             sent = 0.0
             for name in self.graph.sent(cut):
-                size = convention.activation_bytes_per_element
-                if name == self.graph.input.name:
-                    size = convention.input_bytes_per_element
+                size = _element_bytes(self.graph, name, convention)
                 elements: float = self.paths.elements(path, name)
                 if convention.regions is Regions.SHARE:
                     elements = self.graph.tensors[name].elements * self.paths.share(path)
@@ -146,9 +145,7 @@ class _Strips:
         total = 0
         for strip, cut in enumerate(self.plan.cuts):
             for name in self.graph.sent(cut):
-                size = convention.activation_bytes_per_element
-                if name == self.graph.input.name:
-                    size = convention.input_bytes_per_element
+                size = _element_bytes(self.graph, name, convention)
                 total += self.paths.elements(strip, name) * size
         return total
 
@@ -172,6 +169,16 @@ class _Strips:
     def _row_bytes(self, name: str) -> int:
         tensor = self.graph.tensors[name]
         return tensor.channels * tensor.size(1) * np.dtype(tensor.dtype).itemsize
+
+
+def _element_bytes(graph: ModelGraph, name: str, convention: Convention) -> int:
+    """Bytes of an element on the link: conventions say it of float32 and of pixels."""
+    dtype = graph.tensors[name].dtype
+    if name == graph.input.name and dtype.startswith("float"):
+        return convention.input_bytes_per_element
+    if dtype != "float32":
+        return np.dtype(dtype).itemsize
+    return convention.activation_bytes_per_element
 
 
 def _area(graph: ModelGraph, name: str) -> int:

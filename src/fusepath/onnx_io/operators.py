@@ -12,7 +12,8 @@ from onnx import helper
 
 from fusepath.graph import Kind, Operator, Window, Work, product
 from fusepath.onnx_io.channelwise import CHANNELS, OVER_AXES, mixes_positions
-from fusepath.onnx_io.nodes import BROADCASTING, input_at, integer, present
+from fusepath.onnx_io.families import BROADCASTING, ELEMENTWISE
+from fusepath.onnx_io.nodes import input_at, integer, present
 from fusepath.onnx_io.slices import slices_of
 from fusepath.onnx_io.windows import crops_its_input, kernel_of, windows_of
 from fusepath.onnx_io.work import barrier_work, shape_of
@@ -254,48 +255,8 @@ def _slice(site: _Site) -> _Verdict:
     return _per_position(site)
 
 
-_ELEMENTWISE = [
-    "Abs",
-    "Acos",
-    "Atan",
-    "Cast",
-    "Ceil",
-    "Celu",
-    "Clip",
-    "Cos",
-    "Elu",
-    "Erf",
-    "Exp",
-    "Floor",
-    "Gelu",
-    "HardSigmoid",
-    "HardSwish",
-    "Identity",
-    "IsInf",
-    "IsNaN",
-    "LeakyRelu",
-    "Log",
-    "Mish",
-    "Neg",
-    "Not",
-    "Reciprocal",
-    "Relu",
-    "Round",
-    "Selu",
-    "Sigmoid",
-    "Sign",
-    "Sin",
-    "Softplus",
-    "Softsign",
-    "Sqrt",
-    "Swish",
-    "Tan",
-    "Tanh",
-    "ThresholdedRelu",
-]
-
 _RULES: Mapping[str, Callable[[_Site], _Verdict]] = {
-    **dict.fromkeys(_ELEMENTWISE, _elementwise),
+    **dict.fromkeys(ELEMENTWISE, _elementwise),
     **dict.fromkeys(BROADCASTING, _broadcast),
     "Conv": _convolution,
     "MaxPool": _pool,

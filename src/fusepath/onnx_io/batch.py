@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import numpy_helper
 
+from fusepath.onnx_io.families import BROADCASTING
 from fusepath.onnx_io.naming import Names
-from fusepath.onnx_io.nodes import BROADCASTING, copied, input_at, integer, integers, present
+from fusepath.onnx_io.nodes import copied, input_at, integer, integers, present
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import numpy_helper
 
+from fusepath.onnx_io.families import BROADCASTING
 from fusepath.onnx_io.naming import Names
-from fusepath.onnx_io.nodes import BROADCASTING, copied, input_at, integers, present
+from fusepath.onnx_io.nodes import copied, input_at, integers, present
 from fusepath.onnx_io.port import CHANNELS_LAST
 
 if TYPE_CHECKING:

@@ -9,28 +9,6 @@ from onnx import NodeProto, helper
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-COMPARISONS = frozenset({"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"})
-BROADCASTING = COMPARISONS | frozenset(
-    [
-        "Add",
-        "And",
-        "Div",
-        "Max",
-        "Mean",
-        "Min",
-        "Mod",
-        "Mul",
-        "Or",
-        "PRelu",
-        "Pow",
-        "Sub",
-        "Sum",
-        "Where",
-        "Xor",
-    ]
-)
-"""Operators that compute element by element on operands stretched to one shape."""
-
 
 def integer(node: NodeProto, name: str, default: int) -> int:
     """An integer attribute; ``default`` where the node does not state it."""

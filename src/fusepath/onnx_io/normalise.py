@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fusepath.onnx_io.complaint import bad_model, one_line
 from fusepath.onnx_io.infer import infer
+from fusepath.onnx_io.passes.channels_last import put_channels_first
 from fusepath.onnx_io.passes.explicit_pad import absorb_pads
 from fusepath.onnx_io.passes.focus import rewrite_focus
 from fusepath.onnx_io.passes.fold import (
@@ -41,6 +42,8 @@ MOST_VISITS = 500_000
 
 _PASSES: tuple[Callable[[Draft, Types], Draft], ...] = (
     drop_unused_outputs,
+    drop_noops,
+    put_channels_first,
     drop_noops,
     keep_reduced_axes,
     rewrite_shuffles,

@@ -13,7 +13,8 @@ from onnx import helper
 from fusepath.graph import POINT, Kind, Operator, Transposed, Window, Work, product
 from fusepath.onnx_io.border import pad_footprints
 from fusepath.onnx_io.channelwise import CHANNELS, OVER_AXES, mixes_positions
-from fusepath.onnx_io.nodes import BROADCASTING, input_at, integer, present
+from fusepath.onnx_io.families import BROADCASTING, ELEMENTWISE
+from fusepath.onnx_io.nodes import input_at, integer, present
 from fusepath.onnx_io.resize import resize_footprints
 from fusepath.onnx_io.slicing import crops_of, slice_bounds
 from fusepath.onnx_io.transposed import transposed_of
@@ -287,48 +288,8 @@ def _depth_to_space(site: _Site) -> _Verdict:
     return _Tiled(kind=Kind.WINDOW, work=Work(), rows=spread, cols=spread)
 
 
-_ELEMENTWISE = [
-    "Abs",
-    "Acos",
-    "Atan",
-    "Cast",
-    "Ceil",
-    "Celu",
-    "Clip",
-    "Cos",
-    "Elu",
-    "Erf",
-    "Exp",
-    "Floor",
-    "Gelu",
-    "HardSigmoid",
-    "HardSwish",
-    "Identity",
-    "IsInf",
-    "IsNaN",
-    "LeakyRelu",
-    "Log",
-    "Mish",
-    "Neg",
-    "Not",
-    "Reciprocal",
-    "Relu",
-    "Round",
-    "Selu",
-    "Sigmoid",
-    "Sign",
-    "Sin",
-    "Softplus",
-    "Softsign",
-    "Sqrt",
-    "Swish",
-    "Tan",
-    "Tanh",
-    "ThresholdedRelu",
-]
-
 _RULES: Mapping[str, Callable[[_Site], _Verdict]] = {
-    **dict.fromkeys(_ELEMENTWISE, _elementwise),
+    **dict.fromkeys(ELEMENTWISE, _elementwise),
     **dict.fromkeys(BROADCASTING, _broadcast),
     "Cast": _elementwise,
     "Conv": _convolution,

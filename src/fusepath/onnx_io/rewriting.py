@@ -71,8 +71,11 @@ class Rewriting:
         return self.node("Identity", [source], node.output[0], label=f"{node.name}_same")
 
     def put(self, made: Iterable[NodeProto], *, instead_of: NodeProto) -> None:
-        """Let nodes stand where one has stood."""
-        self._instead[instead_of.name] = tuple(made)
+        """Let nodes stand where one has stood; the last of them takes over its name."""
+        nodes = tuple(made)
+        if nodes and not any(node.name == instead_of.name for node in nodes):
+            nodes[-1].name = instead_of.name
+        self._instead[instead_of.name] = nodes
 
     def finished(self) -> Draft:
         """The draft with everything in place; what nobody reads any more is still there."""

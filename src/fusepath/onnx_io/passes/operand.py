@@ -13,8 +13,9 @@ import numpy as np
 from onnx import numpy_helper
 
 from fusepath.onnx_io.draft import constant_elements
+from fusepath.onnx_io.families import BROADCASTING
 from fusepath.onnx_io.naming import Names
-from fusepath.onnx_io.nodes import BROADCASTING, copied, present
+from fusepath.onnx_io.nodes import copied, present
 
 if TYPE_CHECKING:
     from onnx import NodeProto, TensorProto

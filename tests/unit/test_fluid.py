@@ -34,6 +34,7 @@ from fusepath.schedule.exact import exact
 from fusepath.tiling import Grid
 from tests.networks import networks, skipped_input, untileable, window_output
 from tests.planning import planned
+from tests.written_models import net
 
 ROUNDING_S = 1e-6
 """Schedules are in whole nanoseconds, the bound is not."""
@@ -321,6 +322,20 @@ def test_a_reader_that_can_do_with_less_than_its_share_is_not_counted(window, pr
 
     readers = () if flow is None else flow.readers
     assert readers == ((2,) if proportional else ())
+
+
+def test_what_a_layer_makes_for_others_alone_has_a_bound():
+    """A layer takes in pointwise operators that lead to other layers and not to its own window."""
+    graph = net(
+        """(float[] y) { a = Relu(x)  b = Conv<pads = [1, 1, 1, 1]>(x, w)
+            c = Conv<pads = [1, 1, 1, 1]>(a, v)  y = Add(b, c) }""",
+        w=(4, 4, 3, 3),
+        v=(4, 4, 3, 3),
+    ).graph
+    setting = Setting(graph=graph, device=ComputeRate(1e6), edge=ComputeRate(1e7), link=MEASURED)
+
+    assert graph.layers[0].operators[0].outputs == ("a",)
+    assert 0 < fluid_bound(setting).bound_s <= planned(setting, "full-offload").makespan_s
 
 
 def test_tiles_that_leave_out_what_nothing_reads_are_no_slower_than_the_bound():

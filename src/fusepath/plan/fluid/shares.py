@@ -176,7 +176,10 @@ def _spans(graph: ModelGraph, layer: Layer, axis: int) -> dict[str, Spans]:
         out: (positions, positions + 1) for op in _after_window(layer) for out in op.outputs
     }
     for op in reversed(layer.operators):
-        start, stop = spans[op.outputs[0]]
+        known = [spans[out] for out in op.outputs if out in spans]
+        if not known:  # made for other layers alone
+            continue
+        start, stop = known[0]
         for name in op.inputs:
             low, high = start, stop
             if op.kind is Kind.WINDOW:

@@ -24,6 +24,7 @@ from fusepath.tiling import (
 from fusepath.tiling.check import _taps_of as checked_taps
 from tests.footprints import resamplings, session_size, taps
 from tests.networks import networks
+from tests.written_models import ints, net
 
 COMMON = settings(max_examples=150, deadline=None)
 
@@ -202,6 +203,17 @@ def test_the_checker_finds_shares_that_overlap():
     tiling.__dict__["needed"] = ({**rows, "y2": wide}, cols)
 
     assert any("do not cover" in problem for problem in violations(tiling))
+
+
+def test_parts_of_a_split_overlap_as_far_as_one_of_them_is_read():
+    graph = net(
+        """(float[] y, float[] b) { a, b = Split<axis = 1>(x, s)
+            y = Conv<pads = [1, 1, 1, 1]>(a, w) }""",
+        s=ints(1, 3),
+        w=(2, 1, 3, 3),
+    ).graph
+
+    assert violations(Tiling(graph, graph.depth, Grid(3, 2))) == []
 
 
 def test_an_output_that_reads_padding_alone_gets_a_row_all_the_same():

@@ -41,7 +41,12 @@ def violations(tiling: Tiling) -> list[str]:
 
 def _cover(graph: ModelGraph, tau: int, claims: list[dict[str, set[int]]], axis: int) -> list[str]:
     problems = []
-    read_inside = {name for op in graph.operators(1, tau) for name in op.inputs}
+    inner = graph.operators(1, tau)
+    read_inside = {name for op in inner for name in op.inputs}
+    # Outputs of one operator are made together, so that all of them have what one needs.
+    read_inside |= {
+        name for op in inner if not read_inside.isdisjoint(op.outputs) for name in op.outputs
+    }
     for name in graph.frontier(tau):
         seen = sorted(index for claim in claims for index in claim[name])
         if name in read_inside:

@@ -19,9 +19,11 @@ from fusepath import (
 )
 from fusepath.errors import ImageError
 from fusepath.onnx_io import original_with_shape, read_model
+from fusepath.plan import InputFormat
 from fusepath.remote.memory import ADDRESS as MEMORY
 from fusepath.runtime.runner import Runner
 from fusepath.tiling import Grid
+from tests.plans import carry_out, plan_of
 
 MACHINES = Machines(
     device=parse_machine("1GFLOPS"), edge=parse_machine("9GFLOPS"), link=parse_link("1MB/s")
@@ -29,9 +31,11 @@ MACHINES = Machines(
 RNG = np.random.default_rng(5)
 
 
-def model(text: str, *, input_shape: tuple[int, ...] | None = None, **weights: object) -> Model:
+def model(
+    text: str, *, input_shape: tuple[int, ...] | None = None, opset: int = 17, **weights: object
+) -> Model:
     """A network written by hand; weights given as a shape are small integers."""
-    proto = parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> g {text}')
+    proto = parser.parse_model(f'<ir_version: 8, opset_import: ["": {opset}]> g {text}')
     for name, given in weights.items():
         value = RNG.integers(-2, 3, given).astype("f4") if isinstance(given, tuple) else given
         proto.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
@@ -194,6 +198,29 @@ def test_images_of_a_batch_are_run_one_by_one():
     assert found.graph.input.shape == (1, 3, 16, 12)
     assert found.graph.tileable_layers == 2
     assert_answers(found, TILES, STREAM, FULL)
+
+
+@pytest.mark.parametrize("opset", [11, 17])
+def test_an_image_of_a_batch_keeps_the_axis_of_images(opset):
+    text = f"""(float[2,3,16,12] x) => (float[] z) {{ {TWO_CONVS.format("x", "y")}
+        g = GlobalMaxPool(y)  r = Squeeze(g)  z = Gemm(r, m) }}"""
+    found = model(text, opset=opset, m=(6, 4), **WEIGHTS)
+
+    assert found.boundary.batch == 2
+    assert_answers(found, TILES, FULL)
+
+
+def test_an_output_may_be_a_single_number():
+    text = f"""(float[1,3,16,12] x) => (float[] z) {{ {TWO_CONVS.format("x", "y")}
+        g = ReduceMax<keepdims = 0>(y)  h = ReduceMax<keepdims = 0>(b)  z = Sub(g, h) }}"""
+    found = model(text, **WEIGHTS)
+
+    for cut in range(1, found.graph.depth + 2):
+        plan = plan_of(found, cuts=[cut], form=InputFormat(dtype="float32"))
+        value = values(found)
+        output = carry_out(found, plan, value).outputs["z"]
+        np.testing.assert_array_equal(output, expected(found, value)["z"], strict=True)
+    assert_answers(found, TILES, FULL)
 
 
 def test_an_open_batch_is_given():

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from fusepath.onnx_io.families import BROADCASTING
 from fusepath.onnx_io.naming import Names
@@ -38,16 +38,22 @@ def one_image(draft: Draft, types: Types) -> Draft | None:
     constants, names = dict(draft.constants), Names(draft.tensor_names())
     nodes = []
     for node in draft.nodes:
-        place = _TARGET_SHAPE.get(node.op_type)
-        if place is not None and input_at(node, place) in constants:
-            name = names.fresh(f"{input_at(node, place)}_one_image")
-            shape = (1, *_Site(node, draft, types).shape(node.output[0])[1:])
-            constants[name] = numpy_helper.from_array(np.array(shape, dtype=np.int64), name)
+        place, site = _TARGET_SHAPE.get(node.op_type), _Site(node, draft, types)
+        # Left to itself it would drop the axis of images as well, now that there is one.
+        drops_ones = node.op_type == "Squeeze" and site.numbers("axes", 1) is None
+        if not drops_ones and (place is None or input_at(node, place) not in constants):
+            nodes.append(node)
+            continue
+        name = names.fresh(f"{node.output[0]}_one_image")
+        shape = (1, *site.shape(node.output[0])[1:])
+        constants[name] = numpy_helper.from_array(np.array(shape, dtype=np.int64), name)
+        if place is None:
+            inputs = [node.input[0], name]
+            nodes.append(helper.make_node("Reshape", inputs, node.output, node.name))
+        else:
             twin = copied(node)
             twin.input[place] = name
             nodes.append(twin)
-        else:
-            nodes.append(node)
     source = replace(draft.input, shape=(1, *draft.input.shape[1:]))
     return replace(draft, input=source, nodes=tuple(nodes), constants=constants)
 

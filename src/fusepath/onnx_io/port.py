@@ -51,7 +51,8 @@ class Port:
         """The value as the model file has it, contiguous."""
         value = images[0] if len(images) == 1 else np.concatenate(images)
         ordered = tuple(self.shape[axis] for axis in self.axes)
-        return np.ascontiguousarray(value.reshape(ordered).transpose(np.argsort(self.axes)))
+        # Unlike ascontiguousarray, this leaves a single number without axes.
+        return np.asarray(value.reshape(ordered).transpose(np.argsort(self.axes)), order="C")
 
     @property
     def is_unchanged(self) -> bool:

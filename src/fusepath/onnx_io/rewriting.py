@@ -53,7 +53,7 @@ class Rewriting:
     def constant(self, label: str, value: Array) -> str:
         """A new constant, by its name."""
         name = self._names.fresh(label)
-        self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        self._constants[name] = numpy_helper.from_array(np.asarray(value, order="C"), name)
         return name
 
     def node(

@@ -59,4 +59,4 @@ def model_value(
     value = pieces[name]
     if name == model.graph.input.name:
         value = to_model_input(value, form, model.graph.input.dtype)
-    return np.ascontiguousarray(value)
+    return np.asarray(value, order="C")

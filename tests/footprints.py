@@ -55,7 +55,8 @@ def session_size(footprint: Footprint, sizes: tuple[int, int], length: int) -> i
             return (length + padded) // stride + 1 + extra
         case Transposed(stride=stride):
             return length * stride + made - size * stride
-        case Sampling(inputs=inputs, outputs=outputs):
+        case Sampling(inputs=inputs, outputs=outputs, least=least):
+            assert length >= least
             return length * outputs // inputs
         case Crop(begin=begin, stride=stride):
             left = size - (begin + (made - 1) * stride + 1)
@@ -86,7 +87,10 @@ def resamplings(draw, size: int) -> tuple[Footprint, int]:
             inputs, outputs = ratio.denominator, ratio.numerator
             low = draw(st.sampled_from([0, inputs - outputs]))
             high = low + draw(st.sampled_from([0, 2 * outputs - 1, 2 * outputs]))
-            footprint = Sampling(inputs=inputs, outputs=outputs, low=low, high=high)
+            least = draw(st.sampled_from([1, 1, size, (size + 1) // 2]))
+            footprint = Sampling(
+                inputs=inputs, outputs=outputs, low=low, high=high, size=size, least=least
+            )
             return footprint, size * outputs // inputs
         case "crop":
             begin = draw(st.integers(0, size - 1))

@@ -13,13 +13,22 @@ import pytest
 from onnx import numpy_helper, parser
 
 from fusepath.cost import ComputeRate, Link
+from fusepath.errors import GeometryError
 from fusepath.onnx_io import Model, read_model
 from fusepath.plan import InputFormat, Setting
 from fusepath.runtime.device_share import DeviceShare
 from fusepath.tiling import Grid, Segment, StripRows
 from tests.onnx_models import run_original
 from tests.planning import planned
-from tests.plans import AS_THEY_ARE, assert_close, carry_out, pixels, plan_of, with_recipe
+from tests.plans import (
+    AS_THEY_ARE,
+    assert_close,
+    carry_out,
+    pixels,
+    plan_of,
+    stream_plan,
+    with_recipe,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +38,7 @@ GRIDS = [(2, 2), (1, 3), (4, 4)]
 HALF = 'coordinate_transformation_mode = "half_pixel"'
 ASYMMETRIC = 'coordinate_transformation_mode = "asymmetric"'
 ALIGNED = 'coordinate_transformation_mode = "align_corners"'
+FOR_NN = 'coordinate_transformation_mode = "tf_half_pixel_for_nn"'
 PYTORCH = 'coordinate_transformation_mode = "pytorch_half_pixel"'
 
 
@@ -81,6 +91,9 @@ CASES: dict[str, dict[str, np.ndarray]] = {
     f'Resize<mode = "linear", {ASYMMETRIC}>(a, , s)': scales(2, 4),
     f'Resize<mode = "linear", {HALF}>(a, , s)#less': scales(0.5, 0.25),
     f'Resize<mode = "linear", {HALF}>(a, , , s)': {"s": ints(1, 4, 26, 16)},
+    f'Resize<mode = "linear", {FOR_NN}>(a, , s)': scales(2, 0.5),
+    f'Resize<{FOR_NN}, nearest_mode = "floor">(a, , s)': scales(0.75, 4),
+    f'Resize<{FOR_NN}, nearest_mode = "ceil">(a, , s)': scales(2, 1.5),
     # transposed convolutions
     "ConvTranspose<strides = [2, 2]>(a, k)": transposed(2, 2),
     "ConvTranspose<strides = [2, 3], pads = [1, 0, 1, 2]>(a, k)": transposed(4, 3),
@@ -95,6 +108,7 @@ CASES: dict[str, dict[str, np.ndarray]] = {
     'ConvTranspose<strides = [2, 2], auto_pad = "SAME_UPPER">(a, k)': transposed(3, 3),
     'ConvTranspose<strides = [2, 2], auto_pad = "SAME_LOWER">(a, k)': transposed(3, 5),
     "ConvTranspose<strides = [2, 2], output_shape = [26, 17]>(a, k)": transposed(3, 3),
+    "ConvTranspose<strides = [3, 2], output_shape = [39, 21]>(a, k)#more": transposed(2, 2),
     "ConvTranspose<pads = [3, 3, 3, 3]>(a, k)#crops more than its kernel": transposed(2, 2),
     # depth to space
     'DepthToSpace<blocksize = 2, mode = "DCR">(a)': {},
@@ -183,6 +197,69 @@ def assert_plans_give_the_same_bits(data: bytes, first: int = 1, step: int = 1) 
         for name, want in expected.items():
             np.testing.assert_array_equal(outputs[name], want, err_msg=str(plan.arrangement))
     return model
+
+
+@pytest.mark.parametrize("factors", [(1.25, 1), (1, 1.25), (1.25, 1.25)])
+def test_a_piece_that_would_come_out_as_large_as_it_went_in_is_resampled(factors):
+    """ONNX Runtime copies such a piece: of two rows, a factor of 5/4 makes two as well."""
+    resize = f'Resize<{ASYMMETRIC}, nearest_mode = "floor">(a, , s)'
+    data = between_convolutions(resize, **scales(*factors))
+    model = read(data)
+    expected = run_original(data, image())["y"]
+    height = model.graph.fused_size(2, 0)
+
+    strips_of_a_row = [stream_plan(model, 2, [(0, height, cut, 13)], form=FLOATS) for cut in (1, 3)]
+    for plan in (*plans(model, [2]), *strips_of_a_row):
+        np.testing.assert_array_equal(carry_out(model, plan, image()).outputs["y"], expected)
+
+
+def test_what_comes_out_as_large_as_it_went_in_is_copied():
+    """Of three rows and columns, a factor of 5/4 makes as many."""
+    data = model_of(
+        """a = Conv(image, w)  b = Slice(a, zero, three, rows)  c = Resize(b, none, s)
+           y = Conv(c, v)""",
+        opset=11,
+        w=weights(4, 3, 3, 3),
+        v=weights(2, 4, 2, 2),
+        zero=ints(0, 0),
+        three=ints(3, 3),
+        rows=ints(2, 3),
+        none=floats(),
+        **scales(1.25, 1.25),
+    )
+
+    model = assert_plans_give_the_same_bits(data)
+
+    assert model.graph.tileable_layers == model.graph.depth
+
+
+def test_axes_of_older_slices_may_be_counted_from_the_end():
+    data = model_of(
+        """a = Conv(image, w)  b = Slice<starts = [2, 1], ends = [9, 7], axes = [-2, -1]>(a)
+           y = Slice<starts = [-3], ends = [6], axes = [-2]>(b)""",
+        opset=9,
+        w=weights(4, 3, 3, 3),
+    )
+
+    model = assert_plans_give_the_same_bits(data)
+
+    assert model.graph.tileable_layers == model.graph.depth
+
+
+def test_a_last_window_that_no_pool_may_pad_for_ends_strips_before_it():
+    data = model_of(
+        """a = Conv(image, w)  y = MaxPool<kernel_shape = [2, 2], dilations = [2, 2],
+           strides = [2, 2], pads = [1, 1, 1, 1], ceil_mode = 1>(a)""",
+        w=weights(4, 3, 4, 3),
+    )
+    model = read(data)
+    expected = run_original(data, image())
+
+    with pytest.raises(GeometryError, match="more beside the map than a strip may pad"):
+        StripRows(model.graph, 2)
+    for grid in GRIDS:
+        plan = plan_of(model, tau=2, grid=grid, cuts=[3, 1, 2], form=FLOATS)
+        np.testing.assert_array_equal(carry_out(model, plan, image()).outputs["y"], expected["y"])
 
 
 @pytest.mark.parametrize("body", CASES)

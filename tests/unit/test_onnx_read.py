@@ -280,11 +280,11 @@ MOVING = {
     ),
     "Resize(x, , s)#1.5": (
         {"s": np.float32([1, 1, 1, 1.5])},
-        (POINT, Sampling(inputs=2, outputs=3, low=1, high=1)),
+        (POINT, Sampling(inputs=2, outputs=3, low=1, high=1, size=8, least=2)),
     ),
     'Resize<mode = "linear">(x, , s)': (
         {"s": np.float32([1, 1, 2, 1])},
-        (Sampling(inputs=1, outputs=2, low=-1, high=2), POINT),
+        (Sampling(inputs=1, outputs=2, low=-1, high=2, size=12), POINT),
     ),
     "ConvTranspose<strides = [2, 1], pads = [1, 0, 0, 2], dilations = [1, 2]>(x, w)": (
         {"w": (4, 4, 2, 3)},

@@ -80,6 +80,10 @@ class Sampling:
     outputs: int
     low: int
     high: int
+    size: int
+    """Of the map."""
+    least: int = 1
+    """Elements that a session must have of the map to resample them at all."""
 
     @property
     def step(self) -> tuple[int, int]:

@@ -28,7 +28,7 @@ from fusepath.onnx_io.passes.reduced import keep_reduced_axes
 from fusepath.onnx_io.passes.shuffle import rewrite_shuffles
 from fusepath.onnx_io.plausible import check_plausible
 from fusepath.onnx_io.resize import rewrite_resizes
-from fusepath.onnx_io.slicing import rewrite_slices
+from fusepath.onnx_io.slicing import count_axes_from_the_front, rewrite_slices
 from fusepath.onnx_io.transposed import resolve_transposed
 from fusepath.onnx_io.windows import check_windows
 
@@ -87,14 +87,14 @@ def normalise(draft: Draft) -> tuple[Draft, Types]:
 
 
 def _settle(draft: Draft) -> tuple[Draft, Types]:
-    """Resolve pads and fold constants until nothing changes.
+    """Resolve pads and axes and fold constants until nothing changes.
 
     Inference is lenient here: before pads are resolved it may find sizes that contradict others.
     """
     types = infer(draft, strict=False)
     stored = constant_bytes(draft)
     for _ in range(max(1, MOST_VISITS // max(1, len(draft.nodes)))):
-        settled = resolve_pads(draft, types)
+        settled = count_axes_from_the_front(resolve_pads(draft, types), types)
         if settled.nodes == draft.nodes:
             made = constant_bytes(draft) - stored
             most = max(MOST_FOLDED, MOST_GROWTH * stored)

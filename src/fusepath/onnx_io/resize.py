@@ -2,9 +2,10 @@
 
 A tile's session resamples a piece, so nothing that it does may depend on how large the piece is or
 where it lies. Factors are stated as scales, never as sizes; positions count from the beginning
-(``asymmetric``) or from the middle of the first element (``half_pixel``). Nearest neighbours are
-found in float32, as ONNX Runtime finds them, for every output of the whole map: where that is
-repetition, whatever the mode, it is written as repetition.
+(``asymmetric``) or from the middle of the first element (``half_pixel``, and without the last half
+``tf_half_pixel_for_nn``). Nearest neighbours are found in float32, as ONNX Runtime finds them, for
+every output of the whole map: where that is repetition, whatever the mode, it is written as
+repetition.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 _MODES_OPSET = 11
 """From here on a Resize states its coordinates; before, they are asymmetric."""
+_COUNTED = frozenset({"asymmetric", "tf_half_pixel_for_nn"})
+"""Coordinates other than ``half_pixel`` that do not depend on the size of the map."""
 _SIZES_AT = 3
 _LARGEST_PERIOD = 512
 """Most outputs after which a pattern repeats that a scale is recognised by."""
@@ -110,6 +113,8 @@ class _Resize:
                 at = np.zeros_like(outputs)
             case "pytorch_half_pixel" if axis.made == 1:
                 at = np.zeros_like(outputs)
+            case "tf_half_pixel_for_nn":
+                at = (outputs + half) / scale
             case _:
                 at = (outputs + half) / scale - half
         return at.astype(np.float64)
@@ -133,12 +138,15 @@ class _Resize:
         if ratio == 1:
             return POINT
         inputs, outputs = ratio.denominator, ratio.numerator
-        offset = 0 if self.coordinates == "asymmetric" else inputs - outputs
+        offset = {"asymmetric": 0, "tf_half_pixel_for_nn": inputs}.get(
+            self.coordinates, inputs - outputs
+        )
         if self.linear:
             # Where rounding may put a position on either side of an element, both may be read.
             slack = 0 if axis.is_exact else 1
             last = offset + 2 * outputs - 1
-            return Sampling(inputs=inputs, outputs=outputs, low=offset - slack, high=last + slack)
+            low, high = offset - slack, last + slack
+            return Sampling(inputs=inputs, outputs=outputs, low=low, high=high, size=axis.size)
         tap = offset + {
             "floor": 0,
             "ceil": 2 * outputs - 1,
@@ -150,7 +158,7 @@ class _Resize:
         )
         if any((exact != self.nearest(axis, by)).any() for by in (axis.scale, axis.written)):
             return "rounding makes its nearest neighbours irregular"
-        return Sampling(inputs=inputs, outputs=outputs, low=tap, high=tap)
+        return Sampling(inputs=inputs, outputs=outputs, low=tap, high=tap, size=axis.size)
 
 
 def resize_footprints(
@@ -168,7 +176,32 @@ def resize_footprints(
     )
     if isinstance(rows, str) or isinstance(cols, str):
         return rows if isinstance(rows, str) else str(cols)
+    return _never_copying(rows, cols)
+
+
+def _never_copying(rows: Footprint, cols: Footprint) -> tuple[Footprint, Footprint]:
+    """The footprints with pieces large enough that ONNX Runtime resamples them.
+
+    It copies what comes out as large as it went in, whatever the factors: with 5 elements for 4,
+    a piece of up to 3 by 3. A piece that changes along one axis is enough.
+    """
+    least = [_changing(footprint) for footprint in (rows, cols)]
+    if 1 in least:
+        return rows, cols
+    if least[1] and isinstance(cols, Sampling):
+        return rows, replace(cols, least=least[1])
+    if least[0] and isinstance(rows, Sampling):
+        return replace(rows, least=least[0]), cols
     return rows, cols
+
+
+def _changing(footprint: Footprint) -> int:
+    """Fewest elements of which another number is made; 0 where not even the map has as many."""
+    inputs, outputs = footprint.step
+    if outputs <= inputs:
+        return int(outputs < inputs)
+    least = -(-inputs // (outputs - inputs))
+    return least if not isinstance(footprint, Sampling) or least <= footprint.size else 0
 
 
 def _repetition(factor: int) -> Footprint:
@@ -205,7 +238,7 @@ def _rewritten(
         return _repeated(node, resize.axes, factors, names, labels)
     if any(isinstance(resize.sampling(axis), str) for axis in resize.axes):
         return None
-    coordinates = "asymmetric" if resize.coordinates == "asymmetric" else "half_pixel"
+    coordinates = resize.coordinates if resize.coordinates in _COUNTED else "half_pixel"
     attributes = {"coordinate_transformation_mode": coordinates}
     attributes |= {"mode": "linear"} if resize.linear else {"nearest_mode": resize.rounding}
     scales = [1.0, 1.0, *(float(axis.written) for axis in resize.axes)]

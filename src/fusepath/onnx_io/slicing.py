@@ -10,7 +10,7 @@ from onnx import helper, numpy_helper
 
 from fusepath.graph import POINT, Crop
 from fusepath.onnx_io.naming import Names
-from fusepath.onnx_io.nodes import input_at, integer, present
+from fusepath.onnx_io.nodes import input_at, integer, integers, present, with_attributes
 from fusepath.onnx_io.slices import slices_of
 from fusepath.onnx_io.work import shape_of
 
@@ -51,14 +51,33 @@ def slice_bounds(node: NodeProto, array: Callable[[str], Array | None]) -> Bound
 def crops_of(bounds: Bounds) -> tuple[Footprint, Footprint] | str:
     """How a rewritten Slice reads a map along (rows, cols), or why tiles cannot."""
     crops: dict[int, Footprint] = {}
-    for axis, start, _, step in bounds:
+    for axis, start, end, step in bounds:
         if axis == 0:
             return "cuts the batch"
         if axis in _SPATIAL and step < 1:
             return "reverses rows or columns"
+        if axis in _SPATIAL and (start < 0 or 0 <= end < ENDLESS):
+            return "its bounds hold for the size of the whole map alone"
         if axis in _SPATIAL:
             crops[axis] = Crop(begin=start, stride=step)
     return crops.get(2, POINT), crops.get(3, POINT)
+
+
+def count_axes_from_the_front(draft: Draft, types: Types) -> Draft:
+    """The draft with axes of Slices that are attributes counted from the front.
+
+    ONNX Runtime takes them counted from the end as well, but shape inference does not.
+    """
+    nodes = []
+    for node in draft.nodes:
+        axes = integers(node, "axes") if node.op_type == "Slice" else None
+        rank = len(shape_of(input_at(node, 0), types))
+        if axes and rank and min(axes) < 0:
+            counted = [axis + rank if axis < 0 else axis for axis in axes]
+            nodes.append(with_attributes(node, axes=counted))
+        else:
+            nodes.append(node)
+    return replace(draft, nodes=tuple(nodes))
 
 
 def rewrite_slices(draft: Draft, types: Types) -> Draft:

@@ -8,10 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from onnx import helper
-
 from fusepath.graph import Transposed
-from fusepath.onnx_io.nodes import input_at, integers, text, without_attributes
+from fusepath.onnx_io.nodes import input_at, integers, text, with_attributes, without_attributes
 from fusepath.onnx_io.windows import kernel_of, windows_of
 
 if TYPE_CHECKING:
@@ -57,19 +55,25 @@ def _resolved(node: NodeProto, draft: Draft, types: Types) -> NodeProto:
         return node
     if wanted is None and auto_pad == "NOTSET":
         return node
+    stated = wanted is not None
     windows = windows_of(node, kernel, draft.model)
     sizes = source.shape[2:]
     added = integers(node, "output_padding") or (0,) * len(kernel)
     if wanted is None and auto_pad != "VALID":
         wanted = tuple(n * w.stride for n, w in zip(sizes, windows, strict=True))
-    begins, ends = [], []
+    begins, ends, behind = [], [], []
     for axis, window in enumerate(windows):
         most = (sizes[axis] - 1) * window.stride + added[axis] + window.extent
         # An output shape may be stated with batch and channels before it.
-        total = max(most - wanted[axis - len(windows)], 0) if wanted else 0
+        over = most - wanted[axis - len(windows)] if wanted else 0
+        total = max(over, 0)
         begin = total // 2 if auto_pad == "SAME_UPPER" else total - total // 2
         begins.append(begin)
         ends.append(total - begin)
-    twin = without_attributes(node, ("auto_pad", "output_shape", "pads"))
-    twin.attribute.append(helper.make_attribute("pads", begins + ends))
-    return twin
+        # A larger output is stated as such only: SAME leaves it as it is.
+        behind.append(added[axis] + (max(-over, 0) if stated else 0))
+    return with_attributes(
+        without_attributes(node, ("auto_pad", "output_shape")),
+        pads=begins + ends,
+        output_padding=behind,
+    )

@@ -28,7 +28,8 @@ def first_read(footprint: Footprint, outputs: IntArray) -> IntArray:
         case Sampling(inputs=inputs, outputs=period):
             # A session resamples from the beginning of a period: only there do both sides agree.
             tap = (2 * outputs * inputs + footprint.low) // (2 * period)
-            return np.minimum(tap // inputs, outputs // period) * inputs
+            begun = np.minimum(tap // inputs, outputs // period)
+            return np.minimum(begun, (footprint.size - footprint.least) // inputs) * inputs
         case Crop():
             return footprint.begin + outputs * footprint.stride
         case Padding():
@@ -51,7 +52,8 @@ def stop_read(footprint: Footprint, outputs: IntArray) -> IntArray:
         case Sampling(inputs=inputs, outputs=period):
             # As many elements as a session needs to come to the output at all.
             tap = (2 * outputs * inputs + footprint.high) // (2 * period)
-            return np.maximum(tap, ((outputs + 1) * inputs - 1) // period) + 1
+            stop: IntArray = np.maximum(tap, ((outputs + 1) * inputs - 1) // period) + 1
+            return np.maximum(stop, first_read(footprint, outputs) + footprint.least)
         case Crop():
             return footprint.begin + outputs * footprint.stride + 1
         case Padding():

@@ -180,3 +180,7 @@ def _check_window(graph: ModelGraph, op: Operator, window: Window) -> None:
         raise GeometryError(
             f"'{op.name}' averages over a part of a window that ceil_mode adds, which strips cannot"
         )
+    if op.op_type == "MaxPool" and last + window.extent - size >= window.kernel:
+        raise GeometryError(
+            f"'{op.name}' has a last window with more beside the map than a strip may pad"
+        )

@@ -163,6 +163,8 @@ _RULES: Mapping[str, Callable[[NodeProto, Draft, Types], bool]] = {
     "Squeeze": _same_shape,
     "Unsqueeze": _same_shape,
     "Expand": _same_shape,
+    "Resize": _same_shape,  # whatever the factors, ONNX Runtime copies
+    "Upsample": _same_shape,
     "Cast": _same_type,
     "Transpose": _keeps_order,
     "Pad": _pads_nothing,

@@ -7,7 +7,7 @@ DEV_READY := $(VENV)/.dev-ready
 GRPC_TOOLS := .cache/grpc-tools
 WIRE := src/fusepath/remote/wire
 
-.PHONY: demo test check slow proto bench-plan bench-codec bench-session bench-system clean
+.PHONY: demo test check slow proto bench-plan bench-codec bench-session bench-system bench-models clean
 
 demo: $(READY)  ## an edge server, a slow link and a weak device on this machine
 	$(BIN)/fusepath demo
@@ -33,6 +33,9 @@ bench-system: $(DEV_READY)  ## every plan and three peers between two network na
 
 bench-session: $(DEV_READY)  ## what a session costs an application; some minutes
 	$(BIN)/python -m benchmarks.session
+
+bench-models: $(READY)  ## the families of networks that people have; writes docs/models.md
+	$(BIN)/python -m benchmarks.models
 
 bench-codec: $(DEV_READY)  ## what lossless codecs save on real tensors, and what they take
 	$(BIN)/python benchmarks/codec.py

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from fusepath.graph import Kind, ModelGraph, Operator, Tensor, Window, Work, build_graph
+from fusepath.graph import (
+    Crop,
+    Kind,
+    ModelGraph,
+    Operator,
+    Tensor,
+    Transposed,
+    Window,
+    Work,
+    build_graph,
+)
+from tests.footprints import resamplings
+
+BLOCKS = ("window", "window", "move", "move", "neck", "pointwise", "branch", "skip")
 
 
 def window_output(size: int, window: Window, *, ceil_mode: bool) -> int:
@@ -42,8 +55,12 @@ def windows(draw, *, size: int, same: bool = False) -> Window:
 
 
 @st.composite
-def networks(draw, max_blocks: int = 5) -> ModelGraph:
-    """A chain of blocks; a block is a window, a pointwise operator, or branches that meet."""
+def networks(draw, max_blocks: int = 5, kinds: tuple[str, ...] = BLOCKS) -> ModelGraph:
+    """A chain of blocks.
+
+    A block is a window, another footprint, a pointwise operator, branches that meet, or a neck: a
+    map that is made smaller and larger again meets what it was made of.
+    """
     height, width = draw(st.integers(8, 40)), draw(st.integers(8, 40))
     tensors = {"image": Tensor(name="image", shape=(1, 3, height, width))}
     operators: list[Operator] = []
@@ -59,12 +76,37 @@ def networks(draw, max_blocks: int = 5) -> ModelGraph:
                 kind=kind,
                 inputs=inputs,
                 outputs=(name,),
-                work=Work(macs=draw(st.integers(1, 50))) if kind is Kind.WINDOW else Work(),
+                work=Work(
+                    macs=draw(st.integers(1, 50)) if kind is Kind.WINDOW else 0,
+                    per_input=isinstance(fields.get("rows"), Transposed),
+                ),
                 weight_bytes=100 + len(operators) if kind is Kind.WINDOW else 0,
                 **fields,  # type: ignore[arg-type]
             )
         )
         return name
+
+    def move(source: str) -> str | None:
+        size = tensors[source].shape[2:]
+        (rows, height), (cols, width) = (draw(resamplings(size=side)) for side in size)
+        if not (0 < height <= 60 and 0 < width <= 60):
+            return None
+        return add(Kind.WINDOW, (source,), (height, width), rows=rows, cols=cols)
+
+    def neck(source: str) -> str | None:
+        factor = draw(st.integers(2, 3))
+        size = tensors[source].shape[2:]
+        pad = draw(st.integers(0, 1))
+        window = Window(kernel=factor + pad, stride=factor, pad_begin=pad, pad_end=factor)
+        less = [window_output(side, window, ceil_mode=False) for side in size]
+        small = add(Kind.WINDOW, (source,), (less[0], less[1]), rows=window, cols=window)
+        spread = Transposed(kernel=factor, stride=factor)
+        large = (less[0] * factor, less[1] * factor)
+        grown = add(Kind.WINDOW, (same(small),), large, rows=spread, cols=spread)
+        both = (size[0], size[1])
+        crop = Crop(begin=0)
+        grown = add(Kind.WINDOW, (grown,), both, rows=crop, cols=crop)
+        return point(grown, source)
 
     def slide(source: str, *, same: bool = False) -> str | None:
         size = tuple(tensors[source].shape[2:])
@@ -78,25 +120,27 @@ def networks(draw, max_blocks: int = 5) -> ModelGraph:
             return None
         return add(Kind.WINDOW, (source,), out, rows=rows, cols=cols)  # type: ignore[arg-type]
 
+    def point(*sources: str) -> str:
+        size = tensors[sources[0]].shape[2:]
+        return add(Kind.POINTWISE, sources, (size[0], size[1]))
+
+    def same(source: str) -> str:
+        made = slide(source, same=True)
+        assert made is not None
+        return made
+
+    blocks = {
+        "window": slide,
+        "move": move,
+        "neck": neck,
+        "pointwise": point,
+        "branch": lambda source: point(same(source), same(source)),
+        "skip": lambda source: point(same(same(source)), source),
+    }
     for _ in range(draw(st.integers(1, max_blocks))):
-        block = draw(st.sampled_from(["window", "window", "pointwise", "branch", "skip"]))
-        size = tuple(tensors[current].shape[2:])
-        if block == "window":
-            current = slide(current) or current
-        elif block == "pointwise" and operators:
-            current = add(Kind.POINTWISE, (current,), size)  # type: ignore[arg-type]
-        elif block == "branch":
-            left = slide(current, same=True)
-            right = slide(current, same=True)
-            assert left is not None
-            assert right is not None
-            current = add(Kind.POINTWISE, (left, right), size)  # type: ignore[arg-type]
-        elif block == "skip" and operators:
-            deep = slide(current, same=True)
-            assert deep is not None
-            deep = slide(deep, same=True)
-            assert deep is not None
-            current = add(Kind.POINTWISE, (deep, current), size)  # type: ignore[arg-type]
+        block = draw(st.sampled_from(kinds))
+        if operators or block not in {"neck", "pointwise", "skip"}:
+            current = blocks[block](current) or current
     if not operators:
         current = slide("image", same=True) or current
     return build_graph(

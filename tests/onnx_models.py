@@ -1,4 +1,4 @@
-"""Random small ONNX models: windows of every kind, branches, shuffles, several outputs.
+"""Random small ONNX models: footprints of every kind, branches, necks, several outputs.
 
 With ``integer=True`` every tensor holds integers (or quarters of them after an average pool) small
 enough that float32 sums them exactly in any order: two ways to compute the model must then agree
@@ -7,6 +7,7 @@ bit for bit.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ from hypothesis import reject
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail
+
+from fusepath.errors import GeometryError, UnsupportedOperatorError
+from fusepath.tiling import Segment, StripRows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -345,6 +349,102 @@ class Net:
         x = self.add("Transpose", [x], out, bound, perm=order)
         return self.add("Reshape", [x, together], out, bound)
 
+    # ------------------------------------------------------------------ other footprints
+
+    def integers(self, *values: int) -> str:
+        return self.constant(np.array(values, np.int64))
+
+    def resize(self, x: str) -> str | None:
+        """Nearest by factors or to a size, linear by powers of two where sums must be exact."""
+        channels, *size = self.shapes[x]
+        draw = self.draw
+        linear = draw(st.booleans())
+        mode = draw(st.sampled_from(["half_pixel", "asymmetric", "pytorch_half_pixel"]))
+        attributes = {"mode": "linear" if linear else "nearest"}
+        attributes["coordinate_transformation_mode"] = mode
+        if not linear:
+            rounding = ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"]
+            attributes["nearest_mode"] = draw(st.sampled_from(rounding))
+        if draw(st.integers(0, 2)) == 0 and not (linear and self.integer):
+            out = [draw(st.integers(2, 2 * n)) for n in size]
+            inputs = [x, "", "", self.integers(1, channels, *out)]
+        else:
+            choices = [0.5, 1.0, 2.0] if linear and self.integer else [0.5, 1.5, 2.0, 3.0]
+            factors = [draw(st.sampled_from(choices)) for _ in size]
+            out = [int(n * factor) for n, factor in zip(size, factors, strict=True)]
+            inputs = [x, "", self.constant(np.array([1, 1, *factors], np.float32))]
+        if min(out) < 2 or max(out) > 40:
+            return None
+        x = inputs[0] = self.small(x, 2.0**12)
+        bound = self.bounds[x]
+        made = self.add("Resize", inputs, (channels, *out), bound, **attributes)
+        if linear and self.integer:  # sixteenths become integers again
+            made = self.add(
+                "Mul", [made, self.constant(np.float32(16))], (channels, *out), bound * 16
+            )
+        return made
+
+    def transposed(self, x: str) -> str | None:
+        channels, *size = self.shapes[x]
+        draw = self.draw
+        groups = draw(st.sampled_from([g for g in (1, 1, 2) if channels % g == 0]))
+        kernel, strides = ([draw(st.integers(1, most)) for _ in size] for most in (4, 3))
+        x = self.small(x, 2.0**12)
+        w = self.numbers(channels, draw(st.integers(1, 3)), *kernel, low=-1, high=1)
+        attributes: dict[str, Any] = {"strides": strides, "group": groups}
+        padding = draw(st.sampled_from(["pads", "pads", "SAME_UPPER", "SAME_LOWER"]))
+        most = [(n - 1) * s + k for n, s, k in zip(size, strides, kernel, strict=True)]
+        if padding == "pads":
+            begins, ends = ([draw(st.integers(0, k - 1)) for k in kernel] for _ in range(2))
+            added = [draw(st.integers(0, s - 1)) for s in strides]
+            attributes |= {"pads": begins + ends, "output_padding": added}
+            out = [m - b - e + a for m, b, e, a in zip(most, begins, ends, added, strict=True)]
+        else:
+            attributes["auto_pad"] = padding
+            out = [min(n * s, m) for n, s, m in zip(size, strides, most, strict=True)]
+            if any(m < n * s for n, s, m in zip(size, strides, most, strict=True)):
+                return None  # specification and runtime differ on the size
+        if min(out) < 2 or max(out) > 40:
+            return None
+        bound = self.bounds[x] * float(np.abs(w).sum())
+        inputs = [x, self.constant(w)]
+        return self.add("ConvTranspose", inputs, (w.shape[1] * groups, *out), bound, **attributes)
+
+    def depth_to_space(self, x: str) -> str | None:
+        channels, height, width = self.shapes[x]
+        if channels % 4 or max(height, width) > 20:
+            return None
+        out = (channels // 4, height * 2, width * 2)
+        mode = self.draw(st.sampled_from(["DCR", "CRD"]))
+        return self.add("DepthToSpace", [x], out, self.bounds[x], blocksize=2, mode=mode)
+
+    def border(self, x: str) -> str:
+        channels, *size = self.shapes[x]
+        mode = self.draw(st.sampled_from(["constant", "reflect", "edge"]))
+        begins, ends = ([self.draw(st.integers(0, min(3, n - 1))) for n in size] for _ in range(2))
+        out = [n + b + e for n, b, e in zip(size, begins, ends, strict=True)]
+        pads = self.integers(0, 0, *begins, 0, 0, *ends)
+        return self.add("Pad", [x, pads], (channels, *out), self.bounds[x], mode=mode)
+
+    def crop(self, x: str) -> str:
+        channels, *size = self.shapes[x]
+        begins = [self.draw(st.integers(0, n // 3)) for n in size]
+        ends = [self.draw(st.integers(0, n // 3)) for n in size]
+        steps = [self.draw(st.sampled_from([1, 1, 2])) for _ in size]
+        out = [-(-(n - b - e) // s) for n, b, e, s in zip(size, begins, ends, steps, strict=True)]
+        stops = [n - e for n, e in zip(size, ends, strict=True)]
+        bounds = [self.integers(*values) for values in (begins, stops, (2, 3), steps)]
+        return self.add("Slice", [x, *bounds], (channels, *out), self.bounds[x])
+
+    def neck(self, x: str) -> str | None:
+        """A map is made smaller, comes up to its size again, and meets what it was made of."""
+        channels, *size = self.shapes[x]
+        small = self.halved(x, self.draw(st.sampled_from(["Conv", "MaxPool"])))
+        attributes = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+        inputs = [small, "", "", self.integers(1, channels, *size)]
+        up = self.add("Resize", inputs, (channels, *size), self.bounds[small], **attributes)
+        return self.joined(up, x)
+
     def squeeze_excite(self, x: str) -> str:
         """A gate over the whole map: a barrier in mid-net."""
         x = self.small(x, 2.0**8)
@@ -380,6 +480,12 @@ def onnx_models(draw: DrawFn, *, integer: bool, most_blocks: int = 7) -> Drawn:
         "space_to_depth": net.space_to_depth,
         "channel_shuffle": net.channel_shuffle,
         "squeeze_excite": net.squeeze_excite,
+        "resize": net.resize,
+        "transposed": net.transposed,
+        "depth_to_space": net.depth_to_space,
+        "border": net.border,
+        "crop": net.crop,
+        "neck": net.neck,
     }
     names = [*blocks, "conv", "conv", "max_pool", "branches", "pointwise"]
     x, seen = "image", []
@@ -448,3 +554,25 @@ def tilings(draw: DrawFn, model: Model) -> dict[str, Any]:
         "cuts": draw(st.lists(st.sampled_from(used), min_size=paths, max_size=paths)),
         "order": draw(st.permutations(range(1, paths + 1))),
     }
+
+
+@st.composite
+def striplings(draw: DrawFn, model: Model) -> dict[str, Any]:
+    """τ and segments of a plan of strips that fits a model, if any does."""
+    graph = model.graph
+    tau = draw(st.integers(1, max(1, graph.tileable_layers)))
+    try:
+        height = StripRows(graph, tau).height
+    except (GeometryError, UnsupportedOperatorError):
+        return draw(tilings(model))
+    edges = sorted(draw(st.sets(st.integers(1, height - 1), max_size=2)) if height > 1 else [])
+    segments = []
+    for start, stop in itertools.pairwise([0, *edges, height]):
+        steps = draw(st.integers(1, 4))
+        released = [(graph.input.size(0) * at // steps, 0) for at in range(1, steps)]
+        done = draw(st.sets(st.integers(start + 1, stop), max_size=3)) | {stop}
+        most = released[-1][0] if released else 0
+        marks = (*released, *((most, row) for row in sorted(done)))
+        cut = draw(st.integers(1, tau + 1))
+        segments.append(Segment(start=start, stop=stop, cut=cut, strips=marks))
+    return {"tau": tau, "segments": tuple(draw(st.permutations(segments)))}

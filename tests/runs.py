@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fusepath.offload.emulation import Emulation
-from fusepath.offload.engine import SessionOptions
 from fusepath.offload.frames import FrameFormat
 from fusepath.offload.machines import Machines
+from fusepath.offload.order import SessionOptions
 from fusepath.offload.run import run as run_with
 from fusepath.plan import PlanRequest
 from fusepath.remote.client import Timeout

@@ -1,9 +1,10 @@
 """What a session costs an application, beside plain gRPC around plain ONNX Runtime.
 
-    make bench-session          or: python -m benchmarks.session [--quick]
+    make bench-session          or: python -m benchmarks.session [--quick] [SECTION …]
 
 Loopback, SqueezeNet unless stated, one thread of ONNX Runtime on each side. Everything is measured
-in turn (A B A B), medians with quartiles. Writes benchmarks/results/session.csv.
+in turn (A B A B), medians with quartiles. Writes benchmarks/results/session.csv. Sections are
+latencies, starts, frames and memory; all without any.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,11 +27,10 @@ from rich.console import Console
 from rich.table import Table
 
 import fusepath
-from benchmarks.session.child import NETWORK, frame
-from fusepath.plan import Origin, PlanRequest, Setting, make_plan
+from benchmarks.session.child import NETWORK, frame, plans
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 PEERS = Path(__file__).parents[1] / "system" / "peers"
 RESULTS = Path(__file__).parents[1] / "results" / "session.csv"
@@ -55,14 +56,18 @@ class Row:
 
 def main() -> None:
     quick = "--quick" in sys.argv
+    sections: dict[str, Callable[[str, str], Iterable[Row]]] = {
+        "latencies": _latencies,
+        "starts": partial(_starts, count=1 if quick else STARTS),
+        "frames": partial(_frames, count=100 if quick else 1000),
+        "memory": partial(_memory, names=MEMORY[:1] if quick else MEMORY),
+    }
+    wanted = [word for word in sys.argv[1:] if word != "--quick"] or list(sections)
     rows: list[Row] = []
     try:
         with tempfile.TemporaryDirectory() as folder, _edge_server(folder) as address:
-            rows += _latencies(address, Path(folder))
-            rows += _starts(address, folder)
-            rows += _frames(address, folder, 100 if quick else 1000)
-            for name in MEMORY[:1] if quick else MEMORY:
-                rows.append(_memory(address, folder, name))
+            for name in wanted:
+                rows.extend(sections[name](address, folder))
     finally:  # what was measured before something failed is worth having
         print(file=sys.stderr)
         _write(rows)
@@ -90,18 +95,19 @@ def _show(rows: list[Row]) -> None:
 # ---------------------------------------------------------------------------- latency
 
 
-def _latencies(address: str, folder: Path) -> list[Row]:
+def _latencies(address: str, folder: str) -> list[Row]:
     """Wall time of a call, over what was predicted and over plain gRPC."""
     model = fusepath.load_model(NETWORK)
     pixels = frame(model, 0)
     sessions = {
-        name: fusepath.Session(model, address, plan=plan) for name, plan in _plans(model).items()
+        name: fusepath.Session(model, address, plan=plan)
+        for name, plan in plans(model, address).items()
     }
     calls: dict[str, Callable[[], object]] = {}
     for name, session in sessions.items():
         session.wait_ready(120)
         calls[name] = lambda session=session: session.infer(pixels)
-    file = folder / "net.onnx"
+    file = Path(folder) / "net.onnx"
     file.write_bytes(model.original)
     with _plain_server(file) as plain_address:
         calls["plain gRPC"] = _plain_call(plain_address, pixels)
@@ -138,26 +144,6 @@ def _latencies(address: str, folder: Path) -> list[Row]:
     return rows
 
 
-def _plans(model: fusepath.Model) -> dict[str, fusepath.Plan]:
-    """One of every kind; what they are planned for makes them worth splitting."""
-    setting = Setting(
-        graph=model.graph,
-        device=fusepath.parse_machine("60GFLOPS"),
-        edge=fusepath.parse_machine("120GFLOPS"),
-        link=fusepath.parse_link("30MB/s"),
-    )
-    asked = {
-        "full offload": PlanRequest(algorithm="full-offload"),
-        "single cut": PlanRequest(algorithm="nfl"),
-        "tiles 2x2": PlanRequest(algorithm="exact", grid=fusepath.Grid(2, 2), tau=14),
-        "strips": PlanRequest(algorithm="stream"),
-    }
-    return {
-        name: make_plan(setting, request, Origin(source=model.source)).best
-        for name, request in asked.items()
-    }
-
-
 @contextmanager
 def _plain_server(model: Path) -> Iterator[str]:
     script = PEERS / "plain_offload.py"
@@ -190,11 +176,11 @@ def _in_turn(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, 
 # ---------------------------------------------------------------------------- starts, memory
 
 
-def _starts(address: str, folder: str) -> list[Row]:
+def _starts(address: str, folder: str, *, count: int) -> list[Row]:
     rows = []
     for what, slowdown, pace in (("this machine", 1, 0), ("20 x slower, 1.8 MB/s", 20, 1.8e6)):
         cold, warm = [], []
-        for turn in range(STARTS):
+        for turn in range(count):
             cache = f"{folder}/cache-{slowdown}-{turn}"
             cold.append(_child(cache, "start", address, str(slowdown), str(pace)))
             warm.append(_child(cache, "start", address, str(slowdown), str(pace)))
@@ -202,7 +188,8 @@ def _starts(address: str, folder: str) -> list[Row]:
         for kind, answers, bar in (("cold", cold, 2.0), ("warm", warm, 1.0)):
             first = _quartiles([item["first_s"] for item in answers])
             near = _quartiles([item["near_s"] for item in answers])
-            plans = ", ".join(f"{item['plan']} of {item['paths']}" for item in answers)
+            ready_s = statistics.median(item["ready_s"] for item in answers)
+            found = ", ".join(f"{item['plan']} of {item['paths']}" for item in answers)
             rows.append(
                 Row(
                     what=f"{kind} start, {what}: first answer",
@@ -218,44 +205,45 @@ def _starts(address: str, folder: str) -> list[Row]:
                     value=near[1],
                     unit="s",
                     bar=10.0 if slowdown > 1 else None,
-                    note=f"{near[0]:.1f}-{near[2]:.1f}; {plans}",
+                    note=f"{near[0]:.1f}-{near[2]:.1f}; ready {ready_s:.1f} s; {found}",
                 )
             )
     return rows
 
 
-def _frames(address: str, folder: str, count: int) -> list[Row]:
-    answer = _child(f"{folder}/cache-frames", "frames", address, str(count))
-    (early, early_fds), (late, late_fds) = answer["marks"]
-    plan = f"{answer['plan']} of {answer['paths']}"
-    return [
-        Row(
-            what=f"{count} frames: results that are not exact",
+def _frames(address: str, folder: str, *, count: int) -> Iterator[Row]:
+    for kind in ("auto", "tiles 2x2", "strips"):
+        answer = _child(f"{folder}/cache-frames", "frames", address, str(count), kind)
+        (early, early_fds), (late, late_fds) = answer["marks"]
+        what = f"{count} frames, {kind}"
+        yield Row(
+            what=f"{what}: results that are not exact",
             value=count - answer["exact"],
             unit="",
             bar=0,
-            note=plan,
-        ),
-        Row(
-            what=f"{count} frames: memory gained after the first fifth",
+            note=f"{answer['paths']} paths",
+        )
+        yield Row(
+            what=f"{what}: memory gained after the first fifth",
             value=(late - early) / 2**20,
             unit="MiB",
-            bar=4.0,
-        ),
-        Row(what=f"{count} frames: descriptors gained", value=late_fds - early_fds, unit="", bar=0),
-    ]
+            bar=1.0,
+            note=f"{early / 2**20:.1f} to {late / 2**20:.1f}",
+        )
+        yield Row(what=f"{what}: descriptors gained", value=late_fds - early_fds, unit="", bar=0)
 
 
-def _memory(address: str, folder: str, name: str) -> Row:
-    plain = _child(f"{folder}/cache-memory", "memory", name, "plain", address)["bytes"]
-    ours = _child(f"{folder}/cache-memory", "memory", name, "session", address)["bytes"]
-    return Row(
-        what=f"memory of a session over plain ONNX Runtime, {name}",
-        value=ours / plain,
-        unit="x",
-        bar=2.5,
-        note=f"{ours / 2**20:.0f} MiB, plain {plain / 2**20:.0f}",
-    )
+def _memory(address: str, folder: str, *, names: Sequence[str]) -> Iterator[Row]:
+    for name in names:
+        plain = _child(f"{folder}/cache-memory", "memory", name, "plain", address)["bytes"]
+        ours = _child(f"{folder}/cache-memory", "memory", name, "session", address)["bytes"]
+        yield Row(
+            what=f"memory of a session over plain ONNX Runtime, {name}",
+            value=ours / plain,
+            unit="x",
+            bar=2.5,
+            note=f"{ours / 2**20:.0f} MiB, plain {plain / 2**20:.0f}",
+        )
 
 
 # ---------------------------------------------------------------------------- processes

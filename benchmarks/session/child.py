@@ -2,22 +2,26 @@
 
 python -m benchmarks.session.child start ADDRESS SLOWDOWN PACE
 python -m benchmarks.session.child memory MODEL plain|session ADDRESS
-python -m benchmarks.session.child frames ADDRESS COUNT
+python -m benchmarks.session.child frames ADDRESS COUNT auto|PLAN
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import time
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 import fusepath
-from fusepath.offload.run import run_unsplit
+from fusepath.offload.machines import measured_link
+from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import original_with_shape
 from fusepath.plan import InputFormat
+from fusepath.remote.client import connect
 from fusepath.runtime.pixels import to_model_input
 from fusepath.runtime.runner import Runner
 
@@ -66,30 +70,41 @@ def start(address: str, slowdown: float, pace: float) -> dict:
         result = session.infer(pixels)
         first_s = time.perf_counter() - begun_s
         exact = fusepath.compare(result.outputs, reference).passed
-        seen: list[tuple[float, float]] = []
+        seen = [(first_s, result.plan)]
         while not session.is_ready and time.perf_counter() - begun_s < _LONGEST_S:
-            predicted = session.predicted
-            if predicted is not None and (not seen or seen[-1][1] != predicted.end_s):
-                seen.append((time.perf_counter() - begun_s, predicted.end_s))
             result = session.infer(pixels)
             exact &= fusepath.compare(result.outputs, reference).passed
+            if result.plan != seen[-1][1]:
+                seen.append((time.perf_counter() - begun_s, result.plan))
         session.wait_ready(_LONGEST_S)
-        best = session.predicted
+        ready_s = time.perf_counter() - begun_s
+        best = session.plan
         assert best is not None
-        seen.append((time.perf_counter() - begun_s, best.end_s))
-        plan = session.plan
-        assert plan is not None
-    near_s = next(at_s for at_s, end_s in seen if end_s <= best.end_s * _NEAR)
+    near_s = next((at_s for at_s, plan in seen if _is_near(plan, best, model)), ready_s)
     return {
         "first_s": first_s,
         "near_s": near_s,
-        "ready_s": seen[-1][0],
+        "ready_s": ready_s,
         "exact": exact,
-        "first_plan": "last time's" if len(seen) == 1 else "local",
-        "plan": plan.algorithm,
-        "paths": len(plan.cuts),
-        "predicted_s": best.end_s,
+        "plan": best.algorithm,
+        "paths": len(best.cuts),
     }
+
+
+def _is_near(plan: fusepath.Plan, best: fusepath.Plan, model: fusepath.Model) -> bool:
+    """Whether a plan is predicted to be as good on the machines for which the best was made.
+
+    What each was predicted to take when it was prepared depends on what else went on then.
+    """
+    setting = fusepath.Setting(
+        graph=model.graph,
+        device=best.device,
+        edge=best.edge,
+        link=best.link,
+        convention=best.convention,
+        compression=plan.compression,
+    )
+    return fusepath.simulate(plan, setting).end_s <= _NEAR * best.makespan_s
 
 
 def memory(name: str, how: str, address: str) -> dict:
@@ -114,20 +129,56 @@ def memory(name: str, how: str, address: str) -> dict:
     return {"bytes": private_bytes() - before_bytes}
 
 
-def frames(address: str, count: int) -> dict:
+async def _link(address: str) -> fusepath.Link:
+    """The link as it is, messages included."""
+    async with connect(address) as client:
+        return await measured_link(client)
+
+
+def plans(model: fusepath.Model, address: str) -> dict[str, fusepath.Plan]:
+    """One of every kind.
+
+    They are planned for machines, and for a rate, that make them worth splitting, and for what
+    messages cost here. What is predicted of them is for the link that there is.
+    """
+    link = asyncio.run(_link(address))
+    setting = fusepath.Setting(
+        graph=model.graph,
+        device=fusepath.parse_machine("60GFLOPS"),
+        edge=fusepath.parse_machine("120GFLOPS"),
+        link=msgspec.structs.replace(link, up_bytes_per_s=30e6, down_bytes_per_s=30e6),
+    )
+    asked = {
+        "full offload": fusepath.PlanRequest(algorithm="full-offload"),
+        "single cut": fusepath.PlanRequest(algorithm="nfl"),
+        "tiles 2x2": fusepath.PlanRequest(algorithm="exact", grid=fusepath.Grid(2, 2), tau=14),
+        "strips": fusepath.PlanRequest(algorithm="stream"),
+    }
+    return {
+        name: msgspec.structs.replace(
+            fusepath.make_plan(setting, request, fusepath.Origin(source=model.source)).best,
+            link=link,
+        )
+        for name, request in asked.items()
+    }
+
+
+def frames(address: str, count: int, kind: str) -> dict:
     """Whether memory and descriptors stay where they are, and every result is exact."""
-    with fusepath.Session(NETWORK, address) as session:
-        session.infer(frame(session.model, 0))
+    model = fusepath.load_model(NETWORK)
+    plan = fusepath.PlanRequest() if kind == "auto" else plans(model, address)[kind]
+    with fusepath.Session(model, address, plan=plan) as session:
+        session.infer(frame(model, 0))
         session.wait_ready(_LONGEST_S)
-        marks, exact, unsplit = [], 0, Unsplit(session.model)
+        marks, exact, unsplit = [], 0, Unsplit(model)
         for seed in range(count):
-            pixels = frame(session.model, seed)
+            pixels = frame(model, seed)
             exact += unsplit.agrees(pixels, session.infer(pixels))
             if seed + 1 in (count // 5, count):
                 marks.append((private_bytes(), descriptors()))
-        plan = session.plan
-        assert plan is not None
-        return {"exact": exact, "marks": marks, "plan": plan.algorithm, "paths": len(plan.cuts)}
+        used = session.plan
+        assert used is not None
+        return {"exact": exact, "marks": marks, "paths": len(used.cuts)}
 
 
 def private_bytes() -> int:
@@ -148,7 +199,7 @@ def main() -> None:
     elif what == "memory":
         answer = memory(*rest)
     else:
-        answer = frames(rest[0], int(rest[1]))
+        answer = frames(rest[0], int(rest[1]), rest[2])
     print(json.dumps(answer))
 
 

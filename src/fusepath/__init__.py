@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     from fusepath.graph import ModelGraph as ModelGraph
     from fusepath.graph import Tensor as Tensor
     from fusepath.offload.emulation import Emulation as Emulation
-    from fusepath.offload.engine import SessionOptions as SessionOptions
     from fusepath.offload.frames import FrameFormat as FrameFormat
     from fusepath.offload.inference import Inference as Inference
     from fusepath.offload.machines import Machines as Machines
+    from fusepath.offload.order import SessionOptions as SessionOptions
     from fusepath.offload.run import Report as Report
     from fusepath.offload.run import run as run
     from fusepath.offload.session import AsyncSession as AsyncSession
@@ -50,7 +50,11 @@ if TYPE_CHECKING:
     from fusepath.offload.session import TensorInfo as TensorInfo
     from fusepath.offload.statistics import PlanStatistics as PlanStatistics
     from fusepath.offload.statistics import Statistics as Statistics
+    from fusepath.onnx_io import Boundary as Boundary
     from fusepath.onnx_io import Model as Model
+    from fusepath.onnx_io import ModelFiles as ModelFiles
+    from fusepath.onnx_io import Port as Port
+    from fusepath.onnx_io import from_torch as from_torch
     from fusepath.onnx_io import load_model as load_model
     from fusepath.plan import BookEntry as BookEntry
     from fusepath.plan import Budget as Budget
@@ -97,6 +101,7 @@ _HOMES = {
     "Arrangement": "fusepath.tiling",
     "AsyncSession": "fusepath.offload.session",
     "BookEntry": "fusepath.plan",
+    "Boundary": "fusepath.onnx_io",
     "Budget": "fusepath.plan",
     "ClosedError": "fusepath.errors",
     "Comparison": "fusepath.runtime.compare",
@@ -123,6 +128,7 @@ _HOMES = {
     "Machines": "fusepath.offload.machines",
     "Model": "fusepath.onnx_io",
     "ModelError": "fusepath.errors",
+    "ModelFiles": "fusepath.onnx_io",
     "ModelGraph": "fusepath.graph",
     "ModelReference": "fusepath.plan",
     "NoPlanError": "fusepath.errors",
@@ -137,6 +143,7 @@ _HOMES = {
     "PlanResult": "fusepath.plan",
     "PlanStatistics": "fusepath.offload.statistics",
     "PlannedRate": "fusepath.plan",
+    "Port": "fusepath.onnx_io",
     "Prediction": "fusepath.plan",
     "Provenance": "fusepath.plan",
     "Recipe": "fusepath.plan",
@@ -144,7 +151,7 @@ _HOMES = {
     "Report": "fusepath.offload.run",
     "Segment": "fusepath.tiling",
     "Session": "fusepath.offload.session",
-    "SessionOptions": "fusepath.offload.engine",
+    "SessionOptions": "fusepath.offload.order",
     "Setting": "fusepath.plan",
     "Shortfall": "fusepath.plan.limits.constraints",
     "Span": "fusepath.timeline",
@@ -162,6 +169,7 @@ _HOMES = {
     "VerificationError": "fusepath.errors",
     "Whole": "fusepath.tiling",
     "compare": "fusepath.runtime.compare",
+    "from_torch": "fusepath.onnx_io",
     "gantt": "fusepath.report.gantt",
     "load_book": "fusepath.plan",
     "load_input": "fusepath.runtime.image",

@@ -18,7 +18,7 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from fusepath.cli.main import run as run_command_line
-from fusepath.offload import run as run_module
+from fusepath.offload import verify as verify_module
 from fusepath.onnx_io import zoo
 from fusepath.runtime.stage import WholeStage
 from fusepath.timeline import Timeline, violations
@@ -217,6 +217,7 @@ def test_inspect_tells_layers_and_how_far_they_can_be_tiled(fusepath):
     assert document["tileable_layers"] == len(document["layers"]) - 1
     assert document["barrier"]["op_type"] == "GlobalAveragePool"
     assert document["macs"] == sum(layer["macs"] for layer in document["layers"])
+    assert document["tileable_share"] == 1.0  # the pool behind the prefix multiplies nothing
     for index, layer in enumerate(document["layers"], start=1):
         assert layer["index"] == index
         assert layer.keys() >= {"name", "op_type", "macs", "input_bytes", "output_shape"}
@@ -231,6 +232,7 @@ def test_inspect_shows_the_same_to_people(fusepath):
     assert called.code == 0
     assert "GlobalAveragePool" in called.out
     assert "layers 1 to 29 can be tiled" in called.out
+    assert "100.0% of the MACs are in layers that can be tiled" in called.out
 
 
 @pytest.mark.parametrize(
@@ -691,11 +693,11 @@ def test_a_model_that_cannot_be_used_is_one_line_and_exit_code_2(fusepath, files
 
 
 BAD_SHAPES = {
-    "no numbers": ("large", "is not N,C,H,W"),
-    "three numbers": ("3,32,32", "four positive sizes"),
-    "a negative number": ("1,3,-32,32", "four positive sizes"),
-    "another size": ("1,3,64,64", "has height 32 in the file"),
-    "a batch": ("2,3,32,32", "batch"),
+    "no numbers": ("large", "is no list of sizes"),
+    "three numbers": ("3,32,32", "has 4 dimensions"),
+    "a negative number": ("1,3,-32,32", "cannot have the shape"),
+    "another size": ("1,3,64,64", "is 32 in the file"),
+    "a batch": ("2,3,32,32", "is 1 in the file"),
 }
 
 
@@ -990,12 +992,12 @@ sys.exit(run(sys.argv[2:]))
 @pytest.mark.parametrize("json_option", [[], ["--json"]], ids=["text", "json"])
 def test_verify_exits_1_when_the_result_differs(fusepath, files, edge, monkeypatch, json_option):
     """The reference is changed by a little more than the tolerance."""
-    original = run_module.run_unsplit
+    original = verify_module.run_unsplit
 
     def changed(*arguments: Any) -> dict[str, np.ndarray]:
         return {name: value * 1.00003 for name, value in original(*arguments).items()}
 
-    monkeypatch.setattr(run_module, "run_unsplit", changed)
+    monkeypatch.setattr(verify_module, "run_unsplit", changed)
     options = ["--edge", edge.address, *GIVEN, "--grid", "2x2", "--verify", *json_option]
     called = fusepath("run", MODEL, files / "good.png", *options)
 

@@ -14,8 +14,8 @@ from fusepath import jsonfile
 from fusepath.cost import Compression
 from fusepath.errors import FileFormatError, InputError, PeerRefusedError
 from fusepath.offload.pairing import Pairing
-from fusepath.offload.run import run_unsplit
 from fusepath.offload.trials import Trials
+from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import load_model
 from fusepath.plan import Plan, check_plan, load_plan, save_plan
 from fusepath.protocol.conversation import ProtocolError

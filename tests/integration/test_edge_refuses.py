@@ -289,6 +289,34 @@ def test_right_messages_by_hand_are_answered_with_the_result(prepared):
         assert (0 < span.arrived_ns <= span.start_ns) == (span.path > 0)
 
 
+def with_start(message: pb.Upload) -> pb.Upload:
+    """The start, and a piece in the same message."""
+    message.start.CopyFrom(start().start)
+    return message
+
+
+def test_the_first_piece_may_come_with_the_start(prepared):
+    apart = infer(prepared, start(), *map(piece, (1, 2, 3, 4)))
+    together = infer(prepared, with_start(piece(1)), *map(piece, (2, 3, 4)))
+
+    assert together[-1].result.tensors == apart[-1].result.tensors
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (pb.Upload, "the first message must be Start"),
+        (lambda: piece(1), "the first message must be Start"),
+        (start, "ended without path 1, 2, 3, 4"),
+        (lambda: with_start(piece(1)), "ended without path 2, 3, 4"),
+        (lambda: with_start(damaged()), "damaged on the way"),
+    ],
+    ids=["empty", "no start", "no piece", "a plan of several paths", "damaged"],
+)
+def test_a_call_of_one_message_that_the_plan_does_not_call_for_is_refused(prepared, message, words):
+    assert_refused(lambda: prepared.Once(message(), timeout=TIMEOUT_S), Invalid, words)
+
+
 def no_tensors() -> pb.Upload:
     return pb.Upload(piece=pb.Piece(path=1))
 
@@ -316,6 +344,7 @@ STREAMS: dict[str, tuple[Callable[[], list[pb.Upload]], str]] = {
         "has not been prepared",
     ),
     "a second start": (lambda: [start(), start()], "expected a Piece"),
+    "a start beside a later piece": (lambda: [start(), with_start(piece(1))], "expected a Piece"),
     "an empty message": (lambda: [start(), pb.Upload()], "expected a Piece"),
     "path 0": (lambda: [start(), piece(1, named=0)], "there is no path 0"),
     "an unknown path": (lambda: [start(), piece(1, named=5)], "there is no path 5"),

@@ -23,10 +23,25 @@ SMALL_SIZES = {
     "resnet18": 65,
     "resnet50": 33,
     "mobilenetv2": 49,
+    "vgg19": 32,
+    "resnet101": 33,
+    "googlenet": 65,
+    "densenet121": 49,
+    "mobilenetv3-large": 49,
+    "efficientnet-b0": 49,
+    "shufflenetv2": 65,
+    "convnext-tiny": 49,
+    "unet": 48,
+    "yolov5n": 64,
+    "yolov8n": 64,
+    "nanodet": 64,
+    "ssd-mobilenet": 65,
 }
 
-LARGE = ("alexnet", "tiny-yolov2", "vgg16", "yolov2")
+LARGE = ("alexnet", "tiny-yolov2", "vgg16", "yolov2", "vgg19", "resnet101", "convnext-tiny")
 """Hundreds of megabytes of weights: seconds each."""
+DEEP = ("densenet121", "googlenet", "unet", "efficientnet-b0", "ssd-mobilenet", "yolov5n")
+"""What is in them, others have too."""
 
 
 CONVOLUTIONS = {
@@ -264,7 +279,7 @@ def test_a_symbolic_sub_model_runs_tiles_of_any_size():
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=[pytest.mark.slow] if n in LARGE else []) for n in zoo.NAMES],
+    [pytest.param(n, marks=[pytest.mark.slow] if n in LARGE + DEEP else []) for n in zoo.NAMES],
 )
 def test_the_networks_of_the_zoo_agree(name):
     model = load_model(f"zoo:{name}?size={SMALL_SIZES[name]}")

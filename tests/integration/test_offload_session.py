@@ -10,6 +10,7 @@ import sys
 import textwrap
 import threading
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -28,9 +29,11 @@ from fusepath.errors import (
     InputError,
     PeerUnreachableError,
 )
-from fusepath.offload.run import run_unsplit
+from fusepath.offload import plan_search
+from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import load_model, original_with_shape
 from fusepath.plan import Constraints, InputFormat, PlanRequest
+from fusepath.profiling.layers import measure_layers
 from fusepath.runtime.runner import Runner
 from fusepath.timeline import Lane
 from fusepath.timeline.check import violations
@@ -315,6 +318,57 @@ def test_frames_are_answered_before_anything_is_measured(address):
         assert_exact(session.infer(frame(1)), frame(1))
 
 
+@pytest.fixture
+def careful(monkeypatch):
+    """Measuring this machine with care takes until this is set."""
+    released = threading.Event()
+
+    def measured(measured_model: Model, *, threads: int, repeats: int | None = None):
+        if repeats is None:
+            assert released.wait(PATIENCE_S)
+        return measure_layers(measured_model, threads=threads, repeats=1)
+
+    monkeypatch.setattr(plan_search, "measure_layers", measured)
+    yield released
+    released.set()
+
+
+def test_a_good_plan_is_in_use_before_machines_are_measured_with_care(address, careful):
+    slow = fusepath.SessionOptions(
+        remember=False, emulation=fusepath.Emulation(slowdown=100, pace_bytes_per_s=2e6)
+    )
+    said: list[str] = []
+    with fusepath.Session(
+        model(), address, frames=AS_THEY_ARE, options=slow, say=said.append
+    ) as session:
+        assert_exact(session.infer(frame()), frame())
+        until_s = time.monotonic() + PATIENCE_S
+        while "measuring every layer on this machine" not in said:
+            assert time.monotonic() < until_s
+            assert_exact(session.infer(frame()), frame())
+        early = session.plan
+        assert not session.is_ready
+        assert early is not None
+        assert early.algorithm in {"full-offload", "auto"}
+        assert session.infer(frame()).plan == early
+        careful.set()
+
+
+@pytest.mark.usefixtures("careful")
+@pytest.mark.parametrize("algorithm", ["nfl", "auto"])
+def test_limits_that_cannot_be_met_are_told_before_machines_are_measured_with_care(algorithm):
+    limits = Constraints(keep_on_device=8, device_macs=1000)
+    request = PlanRequest(algorithm=algorithm, constraints=limits, codecs="off")
+    with fusepath.Session(
+        model(), "memory:", plan=request, frames=AS_THEY_ARE, options=NOTHING_REMEMBERED
+    ) as session:
+        with pytest.raises(InfeasibleError) as caught:
+            session.infer(frame())
+        assert caught.value.shortfalls
+        with pytest.raises(InfeasibleError):
+            session.wait_ready(PATIENCE_S)
+
+
 def test_what_was_found_out_is_there_for_the_next_session(address, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     said: list[str] = []
@@ -353,15 +407,35 @@ def test_without_a_server_this_machine_answers_and_waiting_says_why():
         assert_exact(session.infer(frame(1)), frame(1))
 
 
-def test_no_plan_for_impossible_constraints_is_data_and_an_error():
-    request = PlanRequest(constraints=Constraints(device_macs=0, upload_bytes=10), codecs="off")
-    with fusepath.Session(
-        model(), "memory:", plan=request, frames=AS_THEY_ARE, options=NOTHING_REMEMBERED
-    ) as session:
-        with pytest.raises(InfeasibleError):
-            session.infer(frame())
-        with pytest.raises(InfeasibleError):
-            session.wait_ready(PATIENCE_S)
+@pytest.mark.parametrize("algorithm", ["exact", "stream"])
+def test_frame_after_frame_nothing_is_kept(edge, algorithm):
+    """Of tiles and of strips; the last frame's latency is, in statistics."""
+    setting = fusepath.Setting(
+        graph=model().graph,
+        device=fusepath.parse_machine("1GFLOPS"),
+        edge=fusepath.parse_machine("2GFLOPS"),
+        link=fusepath.parse_link("1MB/s"),
+    )
+    grid = fusepath.Grid(2, 2) if algorithm == "exact" else None
+    request = PlanRequest(algorithm=algorithm, grid=grid, tau=4, codecs="off")
+    plan = fusepath.make_plan(setting, request, fusepath.Origin(source=SOURCE, std=(1.0,))).best
+    assert len(plan.cuts) > 1
+    with fusepath.Session(model(), edge.address, plan=plan, frames=AS_THEY_ARE) as session:
+        marks = []
+        for _ in range(3):
+            for seed in range(40):
+                session.infer(frame(seed))
+            gc.collect()
+            descriptors = len(list(Path("/proc/self/fd").iterdir()))
+            marks.append((len(gc.get_objects()), descriptors, tracemalloc.get_traced_memory()[0]))
+            if not tracemalloc.is_tracing():
+                tracemalloc.start()
+        tracemalloc.stop()
+
+    (_, fds, _), (objects, _, before), (more_objects, more_fds, after) = marks
+    assert more_fds == fds
+    assert more_objects - objects < 20  # one of every frame would be 40
+    assert after - before < 40 * 1000  # the outputs of every frame would be 160 kB
 
 
 def test_statistics_count_by_plan():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from fusepath.offload.run import run_unsplit
+from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import load_model
 from fusepath.plan import InputFormat
 from fusepath.runtime.compare import compare

@@ -221,7 +221,7 @@ def test_a_user_without_a_home_measures_every_time(model, quiet, monkeypatch):
 
     assert SessionMemory.of_user(model.graph, "memory:").file is None
     assert [remembered_profile(model) for _ in range(2)] == [quiet.profile] * 2
-    assert measured == [Settings.quick()] * 2
+    assert measured == [Settings.brief()] * 2
 
 
 def test_commands_work_without_a_home(tmp_path):
@@ -269,7 +269,7 @@ def test_a_remembered_profile_is_not_measured_again(model, quiet, tmp_path, monk
     first, second = (remembered_profile(model) for _ in range(2))
 
     assert first == second == quiet.profile
-    assert measured == [Settings.quick()]
+    assert measured == [Settings.brief()]
 
 
 def test_the_longer_measurement_is_preferred(model, quiet, tmp_path, monkeypatch):
@@ -281,6 +281,23 @@ def test_the_longer_measurement_is_preferred(model, quiet, tmp_path, monkeypatch
         ProfileCache.of_user().keep(model, item)
 
     assert remembered_profile(model) == quiet.profile
+
+
+def test_a_program_that_waits_gets_the_profile_alone(model):
+    report = profile_machine(model, Settings.brief())
+
+    report.profile.check(model.graph)
+    assert report.profile.total_s > 0
+    assert [layer.name for layer in report.layers] == [layer.name for layer in model.graph.layers]
+    assert (report.attempts, report.predictions, report.profile.held_out) == (1, (), None)
+
+
+@pytest.mark.parametrize(
+    ("whole_s", "repeats"), [(0.001, 5), (0.1, 5), (0.2, 2), (0.5, 1), (60.0, 1)]
+)
+def test_a_slow_machine_repeats_less_often_where_a_program_waits(whole_s, repeats):
+    assert Settings.brief().repeats_of(whole_s) == repeats
+    assert Settings().repeats_of(whole_s) == 9
 
 
 def test_the_cost_of_a_call_is_what_a_wait_adds(model, monkeypatch):

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from fusepath.cost import RUNTIME, ComputeRate, Link
-from fusepath.offload import engine
+from fusepath.offload import plan_search
 from fusepath.offload.emulation import Emulation
 from fusepath.offload.machines import Machines, measured_link
 from fusepath.offload.pairing import Pairing
@@ -230,7 +230,7 @@ def test_auto_runs_what_it_rehearsed_and_reports_that_prediction(model, edge: Ed
         listed.extend(shortlist(*args, **options))
         return listed
 
-    monkeypatch.setattr(engine, "shortlist", listing)
+    monkeypatch.setattr(plan_search, "shortlist", listing)
 
     report = run(
         model,

@@ -24,7 +24,8 @@ from fusepath.offload.run import Report
 from fusepath.onnx_io import load_model, zoo
 from fusepath.plan import InputFormat, PlanRequest
 from fusepath.remote.client import Timeout, connect
-from fusepath.remote.grpc_channel import GrpcStream
+from fusepath.remote.grpc_channel import GrpcChannel, GrpcStream
+from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.tiling import Grid, Segment
 from fusepath.timeline import Lane, violations
 from tests.edges import edge_server
@@ -267,6 +268,19 @@ def test_a_device_played_slower_takes_its_factor_longer(edge):
     assert slowed.comparison.bit_equal
 
 
+@pytest.mark.parametrize("cut", [1, 3])
+def test_a_plan_of_one_path_takes_one_message_each_way(edge, monkeypatch, cut):
+    model = load_model("zoo:squeezenet?size=64&weights=integer")
+    monkeypatch.setattr(GrpcChannel, "stream", lambda *_, **__: pytest.fail("a stream"))
+
+    report = run(
+        model, pixels(model), edge=edge.address, plan=plan_of(model, cuts=[cut]), verify=True
+    )
+
+    assert report.comparison is not None
+    assert report.comparison.bit_equal
+
+
 @pytest.mark.parametrize("write_s", [0.0, 0.5], ids=["a played link", "a write that takes long"])
 def test_computing_does_not_wait_until_a_raw_path_has_been_sent(edge, monkeypatch, write_s):
     model = load_model("zoo:squeezenet?size=64&weights=integer")
@@ -274,7 +288,7 @@ def test_computing_does_not_wait_until_a_raw_path_has_been_sent(edge, monkeypatc
     write = GrpcStream.write
 
     async def slow_write(stream, message):
-        if message.WhichOneof("message") == "piece":
+        if isinstance(message, pb.Upload):
             await asyncio.sleep(write_s)
         return await write(stream, message)
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from fusepath.offload.run import run_unsplit
+from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import Model, load_model
 from fusepath.runtime.device_share import DeviceShare
 from fusepath.runtime.edge_share import EdgeShare

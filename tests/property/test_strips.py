@@ -13,6 +13,7 @@ from fusepath.cost import RUNTIME, ComputeRate, strip_costs
 from fusepath.errors import GeometryError
 from fusepath.graph import Kind, ModelGraph
 from fusepath.tiling import Band, StripRows, StripTiling
+from tests.footprints import taps
 from tests.networks import networks
 
 COMMON = settings(max_examples=200, deadline=None)
@@ -35,7 +36,7 @@ def strip_tilings(draw) -> StripTiling:
     try:
         height = StripRows(graph, tau).height
     except GeometryError:
-        assume(False)  # windows over padding alone, or maps of different heights
+        assume(False)  # windows over padding alone
         raise
     edges = sorted(draw(st.sets(st.integers(1, height - 1), max_size=2)) if height > 1 else [])
     bands = []
@@ -83,13 +84,7 @@ def _play(tiling, strip, first, last, new, kept):
             size = graph.tensors[reading.tensor].size(0)
             wanted = set(range(*item.rows))
             if op.kind is Kind.WINDOW:
-                window = op.rows
-                wanted = {
-                    j * window.stride - window.pad_begin + tap * window.dilation
-                    for j in range(*item.rows)
-                    for tap in range(window.kernel)
-                }
-                wanted = {row for row in wanted if 0 <= row < size}
+                wanted = {row for j in range(*item.rows) for row in taps(op.rows, j, size)}
             assert wanted <= set(range(reading.start, reading.stop))
             assert set(range(reading.start, reading.stop)) <= at_hand[reading.tensor]
         for out in op.outputs:

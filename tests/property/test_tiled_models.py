@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 
 from fusepath.onnx_io import read_model
 from fusepath.plan import InputFormat
-from tests.onnx_models import Drawn, onnx_models, run_original, tilings
+from tests.onnx_models import Drawn, onnx_models, run_original, striplings, tilings
 from tests.plans import assert_close, carry_out, plan_of
 
 COMMON = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -19,9 +19,11 @@ THOROUGH = settings(COMMON, max_examples=3000)
 
 
 def split(drawn: Drawn, data: st.DataObject) -> dict[str, np.ndarray]:
+    """The outputs in tiles, or now and then in strips."""
     model = read_model(drawn.data, name="drawn", source="drawn.onnx")
     form = InputFormat(dtype=drawn.image.dtype.name, mean=(0.0,), std=(1.0,))
-    plan = plan_of(model, form=form, **data.draw(tilings(model)))
+    arrangements = data.draw(st.sampled_from([tilings, tilings, striplings]))
+    plan = plan_of(model, form=form, **data.draw(arrangements(model)))
     return carry_out(model, plan, drawn.image).outputs
 
 

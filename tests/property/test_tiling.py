@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,10 +15,14 @@ from fusepath.tiling import (
     ends_of,
     even_ends,
     even_sizes,
+    first_read,
     needed_regions,
     scaled_intervals,
+    stop_read,
     violations,
 )
+from fusepath.tiling.check import _taps_of as checked_taps
+from tests.footprints import resamplings, session_size, taps
 from tests.networks import networks
 
 COMMON = settings(max_examples=150, deadline=None)
@@ -67,7 +72,7 @@ def test_tiles_hold_every_tap_that_their_outputs_read(graph: ModelGraph, data):
 
 
 @COMMON
-@given(networks(), st.data())
+@given(networks(kinds=("window", "pointwise", "branch", "skip")), st.data())
 def test_needed_regions_are_not_larger_than_the_hull_of_the_taps(graph: ModelGraph, data):
     tau = data.draw(st.integers(1, graph.tileable_layers))
     axis = data.draw(st.sampled_from([0, 1]))
@@ -78,12 +83,12 @@ def test_needed_regions_are_not_larger_than_the_hull_of_the_taps(graph: ModelGra
     needed = needed_regions(graph, tau, fused, axis=axis)
 
     for tile in range(parts):
-        taps = {name: set(range(*_ends(fused[name], tile))) for name in fused}
+        taken = {name: set(range(*_ends(fused[name], tile))) for name in fused}
         for op in reversed(graph.operators(1, tau)):
-            outputs = set().union(*(taps.get(out, set()) for out in op.outputs))
+            outputs = set().union(*(taken.get(out, set()) for out in op.outputs))
             for name in op.inputs:
-                taps.setdefault(name, set()).update(_taps(graph, op, name, outputs, axis))
-        for name, wanted in taps.items():
+                taken.setdefault(name, set()).update(_taps(graph, op, name, outputs, axis))
+        for name, wanted in taken.items():
             if wanted:
                 start, stop = _ends(needed[name], tile)
                 assert (start, stop) == (min(wanted), max(wanted) + 1)
@@ -120,24 +125,19 @@ def _session_output(graph, op, region, tile, axis):
     length = _length(region, tile)
     if op.kind is not Kind.WINDOW:
         return length
-    window = op.windows()[axis]
-    full_in = graph.tensors[op.inputs[0]].size(axis)
-    full_out = graph.tensors[op.outputs[0]].size(axis)
-    padded = window.pad_begin + window.pad_end - window.extent
-    floor = (full_in + padded) // window.stride + 1
-    ceil_extra = full_out - floor  # 0, or 1 with ceil_mode
-    rest = (length + padded) % window.stride
-    assert rest == (full_in + padded) % window.stride  # so rounding goes the same way
-    return (length + padded) // window.stride + 1 + ceil_extra
+    sizes = [graph.tensors[name].size(axis) for name in (op.inputs[0], op.outputs[0])]
+    return session_size(op.footprints[axis], tuple(sizes), length)
 
 
 def _taps(graph, op, name, outputs, axis):
     if op.kind is not Kind.WINDOW:
         return outputs
-    window, size = op.windows()[axis], graph.tensors[name].size(axis)
-    first = [j * window.stride - window.pad_begin for j in outputs]
+    footprint, size = op.footprints[axis], graph.tensors[name].size(axis)
+    if not isinstance(footprint, Window):
+        return {tap for j in outputs for tap in taps(footprint, j, size)}
+    first = [j * footprint.stride - footprint.pad_begin for j in outputs]
     # The hull of the window, clipped: holes of a dilation lie inside it.
-    spans = [(max(f, 0), min(f + window.extent, size)) for f in first]
+    spans = [(max(f, 0), min(f + footprint.extent, size)) for f in first]
     spans = [(a, b) if a < b else _nearest(a, size) for a, b in spans]
     return {i for a, b in spans for i in range(a, b)}
 
@@ -154,6 +154,32 @@ def _ends(intervals, tile):
 def _length(intervals, tile):
     start, stop = _ends(intervals, tile)
     return stop - start
+
+
+@COMMON
+@given(st.integers(1, 30), st.data())
+def test_what_a_footprint_is_said_to_read_holds_its_taps_in_order(size, data):
+    """First and last element rise along the outputs, so that a range of them has a hull."""
+    footprint, made = data.draw(resamplings(size=size))
+    outputs = np.arange(max(made, 0))
+
+    first, stop = first_read(footprint, outputs), stop_read(footprint, outputs)
+
+    assert (first < stop).all()
+    assert (np.diff(first) >= 0).all()
+    assert (np.diff(stop) >= 0).all()
+    for j in outputs:
+        assert taps(footprint, j, size) <= set(range(first[j].clip(0, size - 1), stop[j].clip(1)))
+
+
+@COMMON
+@given(st.integers(1, 30), st.data())
+def test_the_checker_counts_the_taps_of_every_footprint(size, data):
+    footprint, made = data.draw(resamplings(size=size))
+
+    for j in range(made):
+        inside = {tap for tap in checked_taps(footprint, j, size) if 0 <= tap < size}
+        assert inside == taps(footprint, j, size)
 
 
 def test_the_checker_finds_a_tile_that_is_one_row_short():

@@ -191,6 +191,12 @@ def test_codecs_have_as_many_evaluations_as_plans_without_and_share_the_seconds(
     assert both.best.makespan_s < plain.best.makespan_s
 
 
+def test_a_budget_within_another_keeps_to_both():
+    assert Budget().within(Budget(evaluations=5)) == Budget(evaluations=5)
+    both = Budget(evaluations=9, seconds=1.0).within(Budget(evaluations=5, seconds=2.0))
+    assert both == Budget(evaluations=5, seconds=1.0)
+
+
 @pytest.mark.parametrize("algorithm", ["mw", "exact", "jps", "psomw", "stream", "auto"])
 def test_no_search_of_a_deep_network_takes_much_longer_than_it_may(
     deep_setting, monkeypatch, algorithm

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from fusepath.runtime.compare import TOLERANCE, compare
+from fusepath.runtime.compare import HALF_TOLERANCE, TOLERANCE, compare, measured_tolerances
 
 
 def floats(*values: float) -> np.ndarray:
@@ -112,3 +112,46 @@ def test_an_output_without_elements_is_equal():
     empty = {"y": np.zeros((1, 0), np.float32)}
 
     assert compare(empty, empty).bit_equal
+
+
+def test_a_measured_tolerance_is_that_of_its_own_output():
+    reference = {"large": floats(1000), "small": floats(1e-7)}
+    tolerances = {"large": 1e-2, "small": 2e-7}
+
+    results = {"large": floats(1000.005), "small": floats(2.5e-7)}
+    comparison = compare(results, reference, tolerances)
+    assert comparison.passed
+    assert comparison.max_abs_error == pytest.approx(5e-3, rel=0.1)
+    assert comparison.error == pytest.approx(1.5e-7, rel=0.1)  # it is nearer to its tolerance
+    assert comparison.tolerance == 2e-7
+
+    assert not compare({"large": floats(1000), "small": floats(4e-7)}, reference, tolerances).passed
+    assert not compare(
+        {"large": floats(1000.02), "small": floats(1e-7)}, reference, tolerances
+    ).passed
+
+
+def test_the_claim_is_the_least_tolerance():
+    runs = [{"y": floats(-4, 1)}] * 2
+
+    assert measured_tolerances(runs, {})["y"] == pytest.approx(4 * TOLERANCE)
+    assert measured_tolerances(runs, {}, halves=True)["y"] == pytest.approx(4 * HALF_TOLERANCE)
+
+
+def test_the_engines_own_spread_widens_the_tolerance_twice():
+    runs = [{"y": floats(1, 2)}, {"y": floats(1, 2.25)}, {"y": floats(0.75, 2)}]
+
+    assert measured_tolerances(runs, {})["y"] == pytest.approx(0.5)
+
+
+def test_values_that_were_summed_say_how_exact_a_small_output_is():
+    runs = [{"y": floats(9e-8)}]
+
+    assert measured_tolerances(runs, {"y": 1.0})["y"] == pytest.approx(2.4e-7, rel=0.02)
+    assert measured_tolerances(runs, {"y": 1e3})["y"] == pytest.approx(2.4e-4, rel=0.02)
+
+
+def test_levels_that_disagree_about_infinity_say_nothing():
+    runs = [{"y": floats(np.inf, 1)}, {"y": floats(3e38, 1)}]
+
+    assert measured_tolerances(runs, {})["y"] == pytest.approx(TOLERANCE)

@@ -8,8 +8,19 @@ import numpy as np
 import pytest
 from onnx import numpy_helper, parser
 
+from fusepath.cost import layer_macs
 from fusepath.errors import ModelError
-from fusepath.graph import Kind, Window, Work
+from fusepath.graph import (
+    POINT,
+    Border,
+    Crop,
+    Kind,
+    Padding,
+    Sampling,
+    Transposed,
+    Window,
+    Work,
+)
 from fusepath.onnx_io import load_model, read_model, zoo
 from tests.onnx_models import with_weights
 
@@ -73,21 +84,30 @@ def test_a_layer_is_a_window_with_what_follows_it():
         ("y = MaxPool<kernel_shape = [2, 3]>(x)", {}, Work(pool_taps=4 * 6)),
         ("y = AveragePool<kernel_shape = [4, 4]>(x)", {}, Work(pool_taps=4 * 16)),
         ("y = SpaceToDepth<blocksize = 2>(x)", {}, Work()),
+        ("y = DepthToSpace<blocksize = 2>(x)", {}, Work()),
+        ("y = Pad(x, p)", {"p": ints(0, 0, 1, 0, 0, 0, 0, 2)}, Work(elements=4)),
+        ("y = ConvTranspose(x, w)", {"w": (4, 5, 3, 3)}, Work(macs=4 * 5 * 9, per_input=True)),
         ("y = Relu(x)", {}, Work(elements=4)),
         ("y = Concat<axis = 1>(x, x)", {}, Work(elements=8)),
         ("y = Gather<axis = 1>(x, i)", {"i": ints(2, 1, 0)}, Work(elements=3)),
         ('y = Conv<auto_pad = "SAME_UPPER">(x, w)', {"w": (5, 4, 2, 2)}, Work(macs=80)),
     ],
 )
-def test_work_over_space_is_counted_per_output_position(body, weights, work):
+def test_work_over_space_is_counted_per_position(body, weights, work):
     assert only_operator(net(f"(float[] y) {{ {body} }}", **weights)).work == work
+
+
+def test_a_transposed_convolution_multiplies_each_of_its_inputs():
+    model = net("(float[] y) { y = ConvTranspose<strides = [2, 2]>(x, w) }", w=(4, 5, 3, 3))
+
+    assert only_operator(model).counted == "x"
+    assert layer_macs(model.graph, 1) == 4 * 12 * 8 * 5 * 9
 
 
 @pytest.mark.parametrize(
     ("body", "weights", "work"),
     [
         ("y = GlobalAveragePool(x)", {}, Work(pool_taps=4 * 12 * 8)),
-        ("y = ConvTranspose(x, w)", {"w": (4, 5, 3, 3)}, Work(macs=4 * 12 * 8 * 5 * 9)),
         ("y = MatMul(x, w)", {"w": (8, 3)}, Work(macs=4 * 12 * 3 * 8)),
         ("y = Transpose(x)", {}, Work(elements=4 * 12 * 8)),
         ("y = LpPool<kernel_shape = [2, 2]>(x)", {}, Work(pool_taps=4 * 11 * 7 * 4)),
@@ -182,10 +202,29 @@ BARRIERS = {
     "ReduceMean<axes = [2, 3]>(x)": ("needs the whole feature map", {}),
     "Flatten(x)": ("rearranges the whole feature map", {}),
     "Transpose<perm = [0, 2, 3, 1]>(x)": ("rearranges the whole feature map", {}),
-    "ConvTranspose(x, w)": ("not supported in tiles yet", {"w": (4, 4, 2, 2)}),
-    "DepthToSpace<blocksize = 2>(x)": ("not supported in tiles yet", {}),
-    "Resize(x, , s)": ("not supported in tiles yet", {"s": np.float32([1, 1, 2, 2])}),
-    "Pad(x, p)": ("not supported in tiles yet", {"p": ints(0, 0, 1, 1, 0, 0, 1, 1)}),
+    "ConvTranspose(x, x)": ("weights are not constant", {}),
+    'Resize<mode = "cubic">(x, , s)': (
+        "mode cubic is not supported in tiles yet",
+        {"s": np.float32([1, 1, 2, 2])},
+    ),
+    'Resize<mode = "linear", coordinate_transformation_mode = "align_corners">(x, , s)': (
+        "align_corners puts outputs 11/23 of an element apart",
+        {"s": np.float32([1, 1, 2, 2])},
+    ),
+    "Resize(x, , s)": ("resizes the channels", {"s": np.float32([1, 2, 2, 2])}),
+    "Resize(x, , s)#irrational": (
+        "factor 1.41421 is no ratio of small whole numbers",
+        {"s": np.float32([1, 1, 2**0.5, 2])},
+    ),
+    'Resize<coordinate_transformation_mode = "asymmetric", nearest_mode = "floor">(x, , , s)': (
+        "rounding makes its nearest neighbours irregular",
+        {"s": ints(1, 4, 20, 8)},
+    ),
+    "Pad(x, p)": ("negative pads crop", {"p": ints(0, 0, -1, 1, 0, 0, 1, 1)}),
+    'Pad<mode = "reflect">(x, p)': (
+        "mirrors more than the map has",
+        {"p": ints(0, 0, 0, 8, 0, 0, 0, 0)},
+    ),
     "MatMul(x, m)": ("reads every position", {"m": (8, 8)}),
     "Conv(x, x)": ("weights are not constant", {}),
     "Softmax<axis = 3>(x)": ("needs whole rows", {}),
@@ -204,12 +243,10 @@ BARRIERS = {
     "PRelu(x, c)": ("'c' varies over rows or columns", {"c": (12, 1)}),
     "Gather<axis = 2>(x, i)": ("picks rows or columns", {"i": ints(1)}),
     "Gather<axis = 1>(x, i)": ("is not a batch-1 map", {"i": np.int64(1)}),
-    "Slice(x, i, j, k)": ("cuts rows", {"i": ints(0), "j": ints(6), "k": ints(2)}),
     "Slice(x, i, j, k, s)": (
-        "cuts rows",
-        {"i": ints(0), "j": ints(2**62), "k": ints(-1), "s": ints(2)},
+        "reverses rows",
+        {"i": ints(-1), "j": ints(-(2**62)), "k": ints(-1), "s": ints(-1)},
     ),
-    "Cast<to = 10>(x)": ("works on float16", {}),
     "CumSum(x, a)": ("needs whole columns", {"a": np.int64(2)}),
     "Shrink(x)": ("there is no rule", {}),
     "Clip(x, m)": ("'m' is not constant", {}),
@@ -223,6 +260,7 @@ BARRIERS = {
 @pytest.mark.parametrize("body", BARRIERS)
 def test_an_operator_that_a_tile_cannot_pass_says_why(body):
     reason, weights = BARRIERS[body]
+    body = body.partition("#")[0]
     extra = "m = ReduceMax<keepdims = 0>(x)" if "m)" in body and "m" not in weights else ""
     kind = "float16" if "Cast" in body else "float"
     model = net(f"({kind}[] y) {{ {extra} [it] y = {body} }}", **weights)
@@ -232,6 +270,77 @@ def test_an_operator_that_a_tile_cannot_pass_says_why(body):
     assert last.kind is Kind.BARRIER
     assert reason in last.barrier_reason
     assert model.graph.tileable_layers == 0
+
+
+MOVING = {
+    "Resize(x, , s)": (
+        {"s": np.float32([1, 1, 3, 1])},
+        (Transposed(kernel=3, stride=3), POINT),
+    ),
+    "Resize(x, , s)#1.5": (
+        {"s": np.float32([1, 1, 1, 1.5])},
+        (POINT, Sampling(inputs=2, outputs=3, low=1, high=1)),
+    ),
+    'Resize<mode = "linear">(x, , s)': (
+        {"s": np.float32([1, 1, 2, 1])},
+        (Sampling(inputs=1, outputs=2, low=-1, high=2), POINT),
+    ),
+    "ConvTranspose<strides = [2, 1], pads = [1, 0, 0, 2], dilations = [1, 2]>(x, w)": (
+        {"w": (4, 4, 2, 3)},
+        (Transposed(kernel=2, stride=2, pad_begin=1), Transposed(kernel=3, stride=1, dilation=2)),
+    ),
+    "DepthToSpace<blocksize = 2>(x)": ({}, (Transposed(kernel=2, stride=2),) * 2),
+    'Pad<mode = "reflect">(x, p)': (
+        {"p": ints(0, 0, 1, 0, 0, 0, 2, 0)},
+        (Padding(begin=1, end=2, size=12, border=Border.MIRROR), POINT),
+    ),
+    "Slice(x, i, j, k, s)": (
+        {"i": ints(-9), "j": ints(2**62), "k": ints(-2), "s": ints(2)},
+        (Crop(begin=3, stride=2), POINT),
+    ),
+}
+
+
+@pytest.mark.parametrize("body", MOVING)
+def test_an_operator_that_moves_rows_or_columns_says_how(body):
+    weights, footprints = MOVING[body]
+
+    operator = only_operator(net(f"(float[] y) {{ y = {body.partition('#')[0]} }}", **weights))
+
+    assert operator.kind is Kind.WINDOW
+    assert operator.footprints == footprints
+
+
+def test_maps_finer_than_the_input_have_strides_in_parts_of_a_pixel():
+    model = net(
+        """(float[] y) { a = MaxPool<kernel_shape = [3, 3], strides = [3, 1]>(x)
+            b = DepthToSpace<blocksize = 2>(a)  y = Relu(b) }"""
+    )
+
+    strides = model.graph.strides
+    assert (strides["x"], strides["a"], strides["y"]) == ((2, 2), (6, 2), (3, 1))
+
+
+def test_maps_at_different_distances_cannot_be_joined_in_tiles():
+    model = net(
+        """(float[] y) { a = Resize<mode = "linear">(x, , , s)
+            b = Resize<mode = "linear">(a, , , t)  y = Add(b, x) }""",
+        s=ints(1, 4, 12, 5),
+        t=ints(1, 4, 12, 8),
+    )
+    assert model.graph.tileable_layers == 2  # 8 columns, 5, and 8 again
+
+    model = net(
+        """(float[] y) { a = Conv<strides = [1, 2]>(x, w)  b = Resize<mode = "linear">(a, , , s)
+            c = Slice(x, i, j, k)  y = Add(b, c) }""",
+        w=(4, 4, 1, 2),
+        s=ints(1, 4, 12, 7),
+        i=ints(1),
+        j=ints(8),
+        k=ints(3),
+    )
+    assert model.graph.barrier.op_type == "Add"
+    assert "different distances" in model.graph.barrier.barrier_reason
 
 
 def test_softmax_over_channels_was_over_everything_before_opset_13():
@@ -296,7 +405,7 @@ def test_a_ceil_mode_window_that_starts_behind_the_map_is_not_counted(opset, pad
     assert model.graph.tensors["y"].shape == (1, 4, 3, 3)
 
 
-def test_quantised_and_half_precision_models_are_read_and_not_tiled():
+def test_quantised_models_are_read_and_not_tiled():
     quantised = net(
         """(float[] y) { q = QuantizeLinear(x, s, z)  d = DequantizeLinear(q, s, z)
             w = DequantizeLinear(k, s, z)  y = Conv(d, w) }""",
@@ -304,12 +413,16 @@ def test_quantised_and_half_precision_models_are_read_and_not_tiled():
         z=np.uint8(0),
         k=np.ones((2, 4, 3, 3), dtype=np.uint8),
     )
-    half = net("(float16[] y) { a = Cast<to = 10>(x)  y = Relu(a) }")
 
-    assert quantised.graph.tileable_layers == half.graph.tileable_layers == 0
+    assert quantised.graph.tileable_layers == 0
     assert quantised.graph.layers[-1].operators[-1].work == Work(macs=10 * 6 * 2 * 36)
-    assert half.graph.tensors["y"].dtype == "float16"
-    assert "works on float16" in half.graph.layers[-1].operators[-1].barrier_reason
+
+
+def test_half_precision_maps_are_tiled():
+    half = net("(float16[] y) { a = Cast<to = 10>(x)  y = Relu(a) }").graph
+
+    assert half.tileable_layers == half.depth
+    assert half.tensors["y"].dtype == "float16"
 
 
 def test_nodes_without_a_name_are_called_after_type_and_output():

@@ -84,6 +84,26 @@ def test_machines_that_are_slower_take_longer_to_encode_and_to_decode():
     assert slow.ratio == quick.ratio
 
 
+def test_what_is_much_larger_than_the_image_is_not_tried():
+    graph = model().graph
+    setting = Setting(
+        graph=graph,
+        device=ComputeRate(1e9),
+        edge=ComputeRate(1e9),
+        link=Link(up_bytes_per_s=1e6, down_bytes_per_s=1e6),
+    )
+    image = pixels(model())
+    found = measured_compression(
+        model(), image, InputFormat(dtype="uint8"), setting, codecs=["bitmask"]
+    )
+
+    sizes = {graph.input.name: image.nbytes}
+    sizes |= {n: 4 * graph.tensors[n].elements for cut in range(2, graph.depth + 1)
+              for n in graph.sent(cut)}  # fmt: skip
+    assert found.keys() == {name for name, size in sizes.items() if size <= 4 * image.nbytes}
+    assert 1 < len(found) < len(sizes)
+
+
 def test_names_of_codecs():
     assert named_codecs("off") == []
     assert named_codecs("auto") == list(CODECS)

@@ -7,7 +7,7 @@ import pytest
 
 from fusepath.cost import RUNTIME, ComputeRate, TileCosts, parse_link, path_costs
 from fusepath.errors import FileFormatError, InputError, UnsupportedOperatorError
-from fusepath.offload.run import run_unsplit
+from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import load_model
 from fusepath.plan import Budget, Setting, check_plan, problem_of_plan
 from fusepath.schedule import evaluate, violations

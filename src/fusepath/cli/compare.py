@@ -12,6 +12,7 @@ from fusepath.cli.options import (
     evaluations_option,
     grid_option,
     input_shape_option,
+    input_type_option,
     json_option,
     machine_options,
     model_argument,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 @evaluations_option
 @time_limit_option
 @constraint_options
+@input_type_option
 @input_shape_option
 @json_option
 def command(
@@ -45,6 +47,7 @@ def command(
     grid: str,
     evaluations: int | None,
     time_limit: float | None,
+    input_type: str,
     input_shape: str | None,
     as_json: bool,
     constraints: Constraints,
@@ -63,7 +66,13 @@ def command(
 
     tiles = None if grid == "auto" else Grid.parse(grid)
     loaded, setting = open_setting(
-        model, input_shape, device=device, edge=edge, link=link, convention=convention
+        model,
+        input_shape,
+        device=device,
+        edge=edge,
+        link=link,
+        convention=convention,
+        input_type=input_type,
     )
     tileable = loaded.graph.tileable_layers > 0
     plans = []

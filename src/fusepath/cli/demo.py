@@ -195,8 +195,8 @@ async def _all_plans(
 ) -> list[_Row]:
     from fusepath.offload.machines import Machines, measured_setting
     from fusepath.offload.pairing import Pairing
-    from fusepath.offload.run import run_unsplit
     from fusepath.offload.trials import Trials
+    from fusepath.offload.verify import run_unsplit
     from fusepath.plan import InputFormat, Origin, PlanRequest, make_plan, shortlist
     from fusepath.profiling.codecs import measured_compression, named_codecs
     from fusepath.profiling.layers import measure_layers

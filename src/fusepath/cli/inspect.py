@@ -30,8 +30,9 @@ def command(model: str, input_shape: str | None, as_json: bool) -> None:
         _print_json(describe(graph))
         return
     click.echo(render(layers_table(graph)))
-    total = describe(graph)["macs"]
-    shape = "x".join(str(size) for size in graph.input.shape)
+    described = describe(graph)
+    total = described["macs"]
+    shape = "x".join(str(size) for size in graph.fed_shape)
     click.echo(f"\n{graph.name}: input {shape}, {graph.depth} layers, {format_count(total)} MAC")
     click.echo(f"SHA-256 {graph.sha256}")
     barrier = graph.barrier
@@ -43,12 +44,13 @@ def command(model: str, input_shape: str | None, as_json: bool) -> None:
             f"{_tileable(graph.tileable_layers)}; '{barrier.name}' "
             f"({barrier.op_type}) ends the prefix: {reason}"
         )
+    click.echo(f"{described['tileable_share']:.1%} of the MACs are in layers that can be tiled")
 
 
 def _tileable(layers: int) -> str:
     match layers:
         case 0:
-            return "no layer can be tiled"
+            return "no layer can be tiled, it runs unsplit"
         case 1:
             return "layer 1 can be tiled"
     return f"layers 1 to {layers} can be tiled"
@@ -56,7 +58,7 @@ def _tileable(layers: int) -> str:
 
 def describe(graph: ModelGraph) -> dict[str, Any]:
     """The JSON form of a network."""
-    from fusepath.cost import RUNTIME, cut_bytes, layer_macs
+    from fusepath.cost import RUNTIME, cut_bytes, layer_macs, tileable_share
 
     layers = []
     for layer in graph.layers:
@@ -76,10 +78,11 @@ def describe(graph: ModelGraph) -> dict[str, Any]:
     return {
         "name": graph.name,
         "sha256": graph.sha256,
-        "input_shape": list(graph.input.shape),
+        "input_shape": list(graph.fed_shape),
         "outputs": {name: list(graph.tensors[name].shape) for name in graph.outputs},
         "macs": sum(layer["macs"] for layer in layers),
         "tileable_layers": graph.tileable_layers,
+        "tileable_share": tileable_share(graph),
         "barrier": None
         if barrier is None
         else {

@@ -86,7 +86,30 @@ def cli(ctx: click.Context) -> None:
 
 def entry(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; errors are one line on standard error."""
+    _keep_standard_output()
     sys.exit(run(arguments))
+
+
+def _keep_standard_output() -> None:
+    """Let nobody but this package write to standard output.
+
+    Libraries below print warnings of their own there, past Python; they go to standard error. Names
+    that are no text are written with their bytes as escapes.
+    """
+    stdout = sys.stdout
+    try:
+        stdout.flush()
+        own = os.dup(stdout.fileno())
+        os.dup2(sys.stderr.fileno(), stdout.fileno())
+    except (AttributeError, OSError, ValueError):
+        return  # one of them is closed, or no file
+    sys.stdout = os.fdopen(
+        own,
+        "w",
+        encoding=stdout.encoding,
+        errors="backslashreplace",
+        buffering=1 if stdout.isatty() else -1,
+    )
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -109,6 +109,15 @@ def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+input_type_option = click.option(
+    "--input-type",
+    type=click.Choice(["pixels", "values"]),
+    default="pixels",
+    show_default=True,
+    help="What is fed: uint8 pixels, or values of the model's own type.",
+)
+
+
 def constraint_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What a plan must keep to; the command gets it as ``constraints``."""
 
@@ -177,12 +186,8 @@ def open_model(source: str, input_shape: str | None) -> Model:
             shape = tuple(int(part) for part in input_shape.split(","))
         except ValueError:
             raise InputError(
-                f"--input-shape '{input_shape}' is not N,C,H,W; write it like 1,3,224,224"
+                f"--input-shape '{input_shape}' is no list of sizes; write it like 1,3,224,224"
             ) from None
-        if len(shape) != 4 or min(shape) < 1:
-            raise InputError(
-                f"--input-shape '{input_shape}' needs four positive sizes, like 1,3,224,224"
-            )
     return load_model(source, input_shape=shape)
 
 
@@ -194,14 +199,21 @@ def open_setting(
     edge: str,
     link: str,
     convention: str,
+    input_type: str = "pixels",
 ) -> tuple[Model, Setting]:
     """MODEL and the machines of `machine_options`; what is quick to refuse is refused first."""
+    import msgspec
+    import numpy as np
+
     from fusepath.cost import named_convention, parse_link, parse_machine
     from fusepath.plan import Setting
 
     machines = parse_machine(device), parse_machine(edge)
     joined, rules = parse_link(link), named_convention(convention)
     loaded = open_model(model, input_shape)
+    if input_type == "values":
+        size = np.dtype(loaded.graph.input.dtype).itemsize
+        rules = msgspec.structs.replace(rules, input_bytes_per_element=size)
     setting = Setting(
         graph=loaded.graph, device=machines[0], edge=machines[1], link=joined, convention=rules
     )
@@ -273,7 +285,8 @@ def parse_channels(text: str, option: str, *, nonzero: bool = False) -> tuple[fl
 
 def check_channels(model: Model, **options: tuple[float, ...]) -> None:
     """Hold the values of ``--mean`` and ``--std`` against the model's channels."""
-    channels = model.graph.input.shape[1]
+    source = model.graph.input
+    channels = source.channels if len(source.shape) == 4 else 1
     for name, values in options.items():
         if len(values) not in {1, channels}:
             raise InputError(
@@ -289,6 +302,7 @@ _OPTIONS = {
     "keep_on_device": "--keep-on-device",
     "max_paths": "--max-paths",
     "input_shape": "--input-shape",
+    "input_type": "--input-type",
     "resize=True": "--resize",
 }
 """The options by which parameters are given that messages of the library name."""

@@ -15,6 +15,7 @@ from fusepath.cli.options import (
     evaluations_option,
     grid_option,
     input_shape_option,
+    input_type_option,
     json_option,
     machine_options,
     mean_option,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     metavar="INPUT",
     help="A picture or .npy array on which codecs are tried; it is scaled to the model's size.",
 )
+@input_type_option
 @mean_option
 @std_option
 @input_shape_option
@@ -79,6 +81,7 @@ def command(
     sample: str | None,
     mean: str,
     std: str,
+    input_type: str,
     input_shape: str | None,
     top: int | None,
     output: str | None,
@@ -100,7 +103,13 @@ def command(
     )
     channels = parse_channels(mean, "--mean"), parse_channels(std, "--std", nonzero=True)
     loaded, setting = open_setting(
-        model, input_shape, device=device, edge=edge, link=link, convention=convention
+        model,
+        input_shape,
+        device=device,
+        edge=edge,
+        link=link,
+        convention=convention,
+        input_type=input_type,
     )
     check_channels(loaded, mean=channels[0], std=channels[1])
     request = planning_request(asked, evaluations=evaluations, time_limit=time_limit)
@@ -145,6 +154,5 @@ def _codecs(
             f"what is in them"
         )
     image = load_input(sample, model.graph.input, resize=True)
-    dtype = "uint8" if setting.convention.input_bytes_per_element == 1 else "float32"
-    form = InputFormat(dtype=dtype, mean=origin.mean, std=origin.std)
+    form = InputFormat(dtype=setting.input_dtype, mean=origin.mean, std=origin.std)
     return measured_compression(model, image, form, setting, codecs=codecs)

@@ -123,9 +123,9 @@ def command(
     from fusepath.cost import parse_link, parse_machine
     from fusepath.errors import InputError
     from fusepath.offload.emulation import Emulation
-    from fusepath.offload.engine import SessionOptions
     from fusepath.offload.frames import FrameFormat
     from fusepath.offload.machines import Machines
+    from fusepath.offload.order import SessionOptions
     from fusepath.offload.run import run
     from fusepath.plan import load_plan
     from fusepath.remote.client import Timeout
@@ -160,7 +160,7 @@ def command(
         )
     report = run(
         loaded,
-        load_input(input_file, loaded.graph.input, resize=resize),
+        load_input(input_file, loaded.graph.input, resize=resize, batch=loaded.boundary.batch),
         edge,
         repeats=repeat,
         verify=verify,
@@ -225,6 +225,8 @@ def _document(report: Report) -> dict[str, Any]:
         "planned_edge_macs": plan.edge_macs,
         "max_abs_error": None,
         "max_rel_error": None,
+        "error": None,
+        "tolerance": None,
         "bit_equal": None,
         "verified": None,
         "outputs": {name: list(value.shape) for name, value in median.outputs.items()},
@@ -246,6 +248,8 @@ def _document(report: Report) -> dict[str, Any]:
         document |= {
             "max_abs_error": comparison.max_abs_error if finite else None,
             "max_rel_error": comparison.max_rel_error if finite else None,
+            "error": comparison.error if finite else None,
+            "tolerance": comparison.tolerance,
             "bit_equal": comparison.bit_equal,
             "verified": comparison.passed,
         }
@@ -280,9 +284,10 @@ def _print(report: Report) -> None:
             if comparison.bit_equal
             else f"{'matches' if comparison.passed else 'DIFFERS from'}"
         )
+        allowed = "" if comparison.bit_equal else f", tolerance {comparison.tolerance:.3g}"
         click.echo(
             f"result       {verdict} the unsplit model "
-            f"(largest error {comparison.max_abs_error:.3g})"
+            f"(largest error {comparison.max_abs_error:.3g}{allowed})"
         )
     click.echo()
     predicted = report.predicted

@@ -43,7 +43,7 @@ def command(
             print_json({"names": list(zoo.NAMES), "input_sizes": dict(zoo.DEFAULT_SIZES)})
         else:
             for item in zoo.NAMES:
-                click.echo(f"{item:<16}{zoo.DEFAULT_SIZES[item]} x {zoo.DEFAULT_SIZES[item]}")
+                click.echo(f"{item:<20}{zoo.DEFAULT_SIZES[item]} x {zoo.DEFAULT_SIZES[item]}")
         return
     if output is None:
         raise InputError(f"say where to write '{name}': fusepath zoo {name} OUT.onnx")

@@ -38,6 +38,7 @@ from fusepath.cost.operations import (
     positions,
     result_bytes,
     tensor_bytes,
+    tileable_share,
 )
 from fusepath.cost.paths import PathCosts, TileCosts, path_costs
 from fusepath.cost.strips import AlikeMaps, StripCosts, StripPrices, strip_costs, strip_prices
@@ -94,4 +95,5 @@ __all__ = [
     "strip_costs",
     "strip_prices",
     "tensor_bytes",
+    "tileable_share",
 ]

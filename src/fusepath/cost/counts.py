@@ -25,7 +25,7 @@ class _Macs:
 
     def charges(self, graph: ModelGraph, convention: Convention) -> tuple[Charge, ...]:  # noqa: ARG002 - MACs are MACs
         return tuple(
-            Charge(layer.index, op.outputs[0], op.work.macs)
+            Charge(layer.index, op.counted, op.work.macs)
             for layer in graph.layers[: graph.tileable_layers]
             for op in layer.operators
             if op.work.macs > 0 and positions(graph, op) > 0

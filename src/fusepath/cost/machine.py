@@ -26,7 +26,7 @@ class ComputeRate(msgspec.Struct, frozen=True, tag="rate", forbid_unknown_fields
     def charges(self, graph: ModelGraph, convention: Convention) -> tuple[Charge, ...]:
         """Costs per position of the maps of the tileable prefix."""
         return tuple(
-            Charge(layer.index, op.outputs[0], ops / self.ops_per_s)
+            Charge(layer.index, op.counted, ops / self.ops_per_s)
             for layer in graph.layers[: graph.tileable_layers]
             for op in layer.operators
             if (ops := ops_per_position(op, convention)) > 0
@@ -109,7 +109,7 @@ class MachineProfile(
             main = max(layer.operators, key=lambda op: ops_per_position(op, convention))
             time = self.layers[layer.index - 1]
             per_position_s = (time.seconds - time.fixed_s) / positions(graph, main)
-            charges.append(Charge(layer.index, main.outputs[0], per_position_s))
+            charges.append(Charge(layer.index, main.counted, per_position_s))
         return tuple(charges)
 
     def layer_s(self, graph: ModelGraph, index: int, convention: Convention) -> float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from fusepath.graph import Kind
 
 if TYPE_CHECKING:
@@ -12,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def positions(graph: ModelGraph, op: Operator) -> int:
-    """How many times an operator's `Work` is done: once per output position of a map."""
+    """How many times an operator's `Work` is done: once per position of a map."""
     if op.kind is Kind.BARRIER:
         return 1
-    shape = graph.tensors[op.outputs[0]].shape
+    shape = graph.tensors[op.counted].shape
     return shape[2] * shape[3] if len(shape) == 4 else 1
 
 
@@ -23,6 +25,13 @@ def layer_macs(graph: ModelGraph, index: int) -> int:
     """Multiply-accumulates of layer ``index`` (1-based) on whole maps."""
     layer = graph.layers[index - 1]
     return sum(op.work.macs * positions(graph, op) for op in layer.operators)
+
+
+def tileable_share(graph: ModelGraph) -> float:
+    """The share of a network's multiply-accumulates that is in layers that can be tiled, 0 to 1."""
+    macs = [layer_macs(graph, index) for index in range(1, graph.depth + 1)]
+    total = sum(macs)
+    return sum(macs[: graph.tileable_layers]) / total if total else 0.0
 
 
 def ops_per_position(op: Operator, convention: Convention) -> int:
@@ -43,10 +52,16 @@ def layer_ops(graph: ModelGraph, index: int, convention: Convention) -> int:
 
 
 def bytes_per_element(graph: ModelGraph, tensor: str, convention: Convention) -> int:
-    """Bytes an element of a tensor takes on the link."""
-    if tensor == graph.input.name:
+    """Bytes an element of a tensor takes on the link.
+
+    A convention speaks of pixels and of float32; other types take what they take.
+    """
+    about = graph.tensors[tensor]
+    if tensor == graph.input.name and about.is_float:
         return convention.input_bytes_per_element
-    return convention.activation_bytes_per_element
+    if about.dtype == "float32":
+        return convention.activation_bytes_per_element
+    return np.dtype(about.dtype).itemsize
 
 
 def tensor_bytes(graph: ModelGraph, tensor: str, convention: Convention) -> int:

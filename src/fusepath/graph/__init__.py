@@ -1,14 +1,32 @@
 """What the network is: operators, layers and the tensors between them. Pure."""
 
+from fusepath.graph.footprint import (
+    POINT,
+    Border,
+    Crop,
+    Footprint,
+    Padding,
+    Sampling,
+    Transposed,
+    Window,
+)
 from fusepath.graph.model import Layer, ModelGraph, build_graph
-from fusepath.graph.operators import Kind, Operator, Tensor, Window, Work, product
+from fusepath.graph.operators import INPUT_DTYPES, Kind, Operator, Tensor, Work, product
 
 __all__ = [
+    "INPUT_DTYPES",
+    "POINT",
+    "Border",
+    "Crop",
+    "Footprint",
     "Kind",
     "Layer",
     "ModelGraph",
     "Operator",
+    "Padding",
+    "Sampling",
     "Tensor",
+    "Transposed",
     "Window",
     "Work",
     "build_graph",

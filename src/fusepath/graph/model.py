@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 Strides = tuple[int, int]
+
+_FINEST = 2**24
+"""Most parts of a pixel that strides are counted in, so that positions fit 64 bits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +51,14 @@ class ModelGraph:
     tensors: Mapping[str, Tensor]
     layers: tuple[Layer, ...]
     strides: Mapping[str, Strides] = field(default_factory=dict)
-    """Input pixels per element along (rows, cols), for every map a tile can hold."""
+    """From one element to the next along (rows, cols), for every map that a tile can hold.
+
+    In the largest unit that makes all of them whole: where a map is finer than the input, that is
+    a part of a pixel.
+    """
+    fed_shape: tuple[int, ...] = ()
+    """Of the input as the model file has it, which may be (N, H, W, C) or a batch; like the digest,
+    it says which network this is of those that a file with open dimensions may be."""
 
     @property
     def depth(self) -> int:
@@ -99,15 +110,6 @@ class ModelGraph:
         """Operators of layers ``first … last`` (1-based, both included), in running order."""
         return tuple(op for layer in self.layers[first - 1 : last] for op in layer.operators)
 
-    def layer_strides(self, first: int, last: int) -> Strides:
-        """Least common stride of every map that layers ``first … last`` read or write."""
-        names = {name for op in self.operators(first, last) for name in (*op.inputs, *op.outputs)}
-        names |= set(self.frontier(first - 1))
-        return (
-            math.lcm(*(self.strides[name][0] for name in names)),
-            math.lcm(*(self.strides[name][1] for name in names)),
-        )
-
     def fused_size(self, tau: int, axis: int) -> int:
         """Most tiles the fused layer can be cut into along rows (0) or columns (1)."""
         return min(self.tensors[name].size(axis) for name in self.frontier(tau))
@@ -121,6 +123,7 @@ def build_graph(
     outputs: tuple[str, ...],
     tensors: Mapping[str, Tensor],
     operators: Iterable[Operator],
+    fed_shape: tuple[int, ...] | None = None,
 ) -> ModelGraph:
     """Group operators (in an order in which they can run) into layers.
 
@@ -134,7 +137,10 @@ def build_graph(
     ordered = tuple(operators)
     if not ordered:
         raise ModelError(f"model '{name}': the graph has no operators")
-    strides = _strides(input, tensors, ordered)
+    strides, reasons = _strides(input, tensors, ordered)
+    ordered = tuple(
+        replace(op, barrier_reason=reasons[op.name]) if op.name in reasons else op for op in ordered
+    )
     tileable = [op for op in ordered if all(out in strides for out in op.outputs)]
     tileable_names = {op.name for op in tileable}
     rest = [op for op in ordered if op.name not in tileable_names]
@@ -167,6 +173,7 @@ def build_graph(
         tensors=tensors,
         layers=_layers(_merge_leading(groups, prefix), tileable_names),
         strides=strides,
+        fed_shape=input.shape if fed_shape is None else fed_shape,
     )
 
 
@@ -195,16 +202,40 @@ def _layers(groups: list[list[Operator]], tileable_names: set[str]) -> tuple[Lay
 
 def _strides(
     source: Tensor, tensors: Mapping[str, Tensor], operators: tuple[Operator, ...]
-) -> dict[str, Strides]:
-    """Strides of every map that can be tiled: all that no barrier comes before."""
-    strides: dict[str, Strides] = {source.name: (1, 1)} if source.is_map else {}
+) -> tuple[dict[str, Strides], dict[str, str]]:
+    """Strides of every map that can be tiled: all that no barrier comes before.
+
+    Returns:
+        Strides by tensor, and by operator why it cannot be tiled though it is no barrier.
+    """
+    exact: dict[str, tuple[Fraction, Fraction]] = {}
+    units = [1, 1]
+    if source.is_map:
+        exact[source.name] = (Fraction(1), Fraction(1))
+    reasons: dict[str, str] = {}
     for op in operators:
-        if op.kind is Kind.BARRIER or not op.inputs or any(t not in strides for t in op.inputs):
+        if op.kind is Kind.BARRIER or not op.inputs or any(t not in exact for t in op.inputs):
             continue
-        incoming = {(strides[t], tensors[t].shape[2:]) for t in op.inputs}
-        if len(incoming) != 1 or not all(tensors[t].is_map for t in op.outputs):
-            continue  # branches of different strides cannot be aligned with each other
-        rows, cols = strides[op.inputs[0]]
-        for out in op.outputs:
-            strides[out] = (rows * op.rows.stride, cols * op.cols.stride)
-    return strides
+        if not all(tensors[t].is_map for t in op.outputs):
+            continue
+        rows, cols = exact[op.inputs[0]]
+        if any(exact[t] != (rows, cols) for t in op.inputs):
+            reasons[op.name] = "joins maps whose rows or columns lie at different distances"
+            continue
+        if len({tensors[t].shape[2:] for t in op.inputs}) != 1:
+            reasons[op.name] = "joins maps of different sizes"
+            continue
+        made = tuple(
+            stride * Fraction(*footprint.step)
+            for stride, footprint in zip((rows, cols), op.footprints, strict=True)
+        )
+        finer = [math.lcm(units[axis], made[axis].denominator) for axis in (0, 1)]
+        if max(finer) > _FINEST:
+            reasons[op.name] = "resamples to distances that have too fine a common measure"
+            continue
+        units = finer
+        exact |= dict.fromkeys(op.outputs, (made[0], made[1]))
+    strides = {
+        name: (int(rows * units[0]), int(cols * units[1])) for name, (rows, cols) in exact.items()
+    }
+    return strides, reasons

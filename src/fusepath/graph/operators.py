@@ -9,15 +9,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from fusepath.graph.footprint import POINT
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from fusepath.graph.footprint import Footprint
 
 
 class Kind(StrEnum):
     """How an output element depends on positions of the input maps."""
 
     WINDOW = "window"
-    """A sliding window: convolution, pooling, space-to-depth."""
+    """Positions of one input map, as the footprints say: convolution, pooling, resampling."""
     POINTWISE = "pointwise"
     """The same position in every input; channels may mix (Concat, LRN, BatchNormalization)."""
     BARRIER = "barrier"
@@ -25,48 +29,18 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """A sliding window along one axis.
-
-    Output ``j`` covers input ``[j·stride − pad_begin, j·stride − pad_begin + extent)``, of which
-    every ``dilation``-th element is read. ``ceil_mode`` and ``auto_pad`` are already resolved:
-    the output size is stated by the tensor, never computed from the window.
-    """
-
-    kernel: int = 1
-    stride: int = 1
-    dilation: int = 1
-    pad_begin: int = 0
-    pad_end: int = 0
-
-    def __post_init__(self) -> None:
-        if min(self.kernel, self.stride, self.dilation) < 1:
-            raise ValueError(f"kernel, stride and dilation must be at least 1: {self}")
-        if min(self.pad_begin, self.pad_end) < 0:
-            raise ValueError(f"negative pads are not a window: {self}")
-
-    @property
-    def extent(self) -> int:
-        """Input elements from the first to the last tap, both counted."""
-        return (self.kernel - 1) * self.dilation + 1
-
-    @property
-    def is_point(self) -> bool:
-        """Whether an output reads its own position and no other, as in a 1×1 convolution."""
-        return self.kernel == self.stride == 1 and self.pad_begin == self.pad_end == 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """What computing costs, counted, before any convention turns it into operations.
 
-    For an operator over space the counts are per output position (one ``(h, w)``, all channels);
-    for a barrier they are for the whole operator.
+    For an operator over space the counts are per position (one ``(h, w)``, all channels) of its
+    output; for a barrier they are for the whole operator.
     """
 
     macs: int = 0
     pool_taps: int = 0
     elements: int = 0
+    per_input: bool = False
+    """Counts are per position of the input: a transposed convolution multiplies each of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,15 +53,21 @@ class Operator:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     work: Work = Work()
-    rows: Window = Window()
-    cols: Window = Window()
+    rows: Footprint = POINT
+    cols: Footprint = POINT
     weight_bytes: int = 0
     """Constants that it reads; one that several operators read is counted for each."""
     barrier_reason: str = ""
 
-    def windows(self) -> tuple[Window, Window]:
-        """The windows along (rows, cols)."""
+    @property
+    def footprints(self) -> tuple[Footprint, Footprint]:
+        """How outputs depend on the input along (rows, cols)."""
         return self.rows, self.cols
+
+    @property
+    def counted(self) -> str:
+        """The map whose positions `work` is counted for."""
+        return self.inputs[0] if self.work.per_input else self.outputs[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +84,11 @@ class Tensor:
         return len(self.shape) == 4 and self.shape[0] == 1
 
     @property
+    def is_float(self) -> bool:
+        """Whether it may be made of pixels: their values divided by something are no integers."""
+        return self.dtype in {"float16", "float32", "float64"}
+
+    @property
     def elements(self) -> int:
         """Number of elements."""
         return product(self.shape)
@@ -116,6 +101,12 @@ class Tensor:
     def size(self, axis: int) -> int:
         """Extent along rows (axis 0) or columns (axis 1) of a feature map."""
         return self.shape[2 + axis]
+
+
+INPUT_DTYPES = frozenset(
+    {"bool", "float16", "float32", "float64", "int32", "int64", "int8", "uint8"}
+)
+"""Element types of inputs that can be sent, by their numpy names."""
 
 
 def product(values: Sequence[int]) -> int:

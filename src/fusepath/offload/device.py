@@ -123,6 +123,11 @@ def stays_local(plan: Plan, model: Model) -> bool:
     return plan.cuts == (model.graph.depth + 1,)
 
 
+def _input_type(image: Array, model: Model) -> str:
+    """What plans call inputs such as this one."""
+    return "values" if image.dtype.name == model.graph.input.dtype else "pixels"
+
+
 def check_image(image: Array, model: Model, plan: Plan) -> None:
     """Raise unless an image is the input that a plan was made for.
 
@@ -138,5 +143,5 @@ def check_image(image: Array, model: Model, plan: Plan) -> None:
     if image.dtype.name != plan.input.dtype:
         raise ImageError(
             f"the input is {image.dtype.name}, but the plan sends {plan.input.dtype}; "
-            f"plan again for this input"
+            f"plan again, with input_type {_input_type(image, model)}"
         )

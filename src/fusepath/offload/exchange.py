@@ -17,6 +17,8 @@ from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.timeline import Lane, Span, Timeline
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from fusepath.arrays import Array
     from fusepath.offload.device import Computed, Device
     from fusepath.remote.client import ClockOffset
@@ -77,23 +79,26 @@ class Exchange:
             ProtocolError: the server sent what the plan does not call for.
             PeerError: it refused, vanished or took too long.
         """
-        computing = asyncio.create_task(self._compute())
-        sending = asyncio.create_task(self._send())
-        receiving = asyncio.create_task(self._receive())
-        try:
-            _, _, result = await asyncio.gather(computing, sending, receiving)
-        finally:
-            for job in (computing, sending, receiving):
-                job.cancel()
-        return await self._finish(result)
-
-    async def _compute(self) -> None:
-        """Have all paths computed; the thread goes from one to the next by itself."""
         paths = deque(command.path for command in self._session.start())
         while paths and not self._device.share.computes(paths[0]):
             path = paths.popleft()
             self._take_computed(path, self._device.compute(path, self._image))
-        if not self._to_send.empty():
+        if len(self._order) == 1:  # nothing can go on at the same time
+            await self._compute(paths)
+            await self._send()
+            return await self._finish(await self._receive())
+        receiving = asyncio.create_task(self._receive())
+        jobs = [receiving, *map(asyncio.create_task, (self._send(), self._compute(paths)))]
+        try:
+            await asyncio.gather(*jobs)
+        finally:
+            for job in jobs:
+                job.cancel()
+        return await self._finish(receiving.result())
+
+    async def _compute(self, paths: Collection[int]) -> None:
+        """Have paths computed; the thread goes from one to the next by itself."""
+        if paths and not self._to_send.empty():
             # Where there is one processor, computing would hold up the first message.
             with suppress(TimeoutError):
                 async with asyncio.timeout(_HEAD_START_S):
@@ -117,11 +122,11 @@ class Exchange:
             self._to_send.put_nowait((ready, self._computed.pop(ready), done.end_s))
 
     async def _send(self) -> None:
-        await self._stream.write(pb.Upload(start=pb.Start(recipe_sha256=self._recipe_sha256)))
+        message = pb.Upload(start=pb.Start(recipe_sha256=self._recipe_sha256))
         while True:
             path, done, ready_s = await self._to_send.get()
             tensors = messages.encode_all(done.to_send)
-            size_bytes = sum(len(tensor.data) for tensor in tensors)
+            size_bytes = sum(value.nbytes for value in done.to_send.values())
             self._up_bytes += size_bytes
             self._written_s[path] = time.perf_counter()
             if self._link.bytes_per_s is not None:
@@ -129,9 +134,11 @@ class Exchange:
             paced = await self._link.transfer(size_bytes, ready_s=ready_s)
             if paced is not None and size_bytes > 0:
                 self._record(Lane.UPLINK, *paced, path=path + 1)
-            piece = pb.Piece(path=path + 1, tensors=tensors)
-            if not await self._stream.write(pb.Upload(piece=piece)):
+            message.piece.path = path + 1
+            message.piece.tensors.extend(tensors)
+            if not await self._stream.write(message):
                 return  # why the server ended the stream, `_receive` is told
+            message = pb.Upload()
             self._first_written.set()
             if self._session.sent(path):  # that was the last one
                 await self._stream.done_writing()
@@ -171,7 +178,7 @@ class Exchange:
                 f"the server returned the part of path {part.path} without having had that path"
             )
         self._parts[path] = messages.decode(part.tensors, self._device.share.expected_part(path))
-        size_bytes = sum(len(tensor.data) for tensor in part.tensors)
+        size_bytes = sum(value.nbytes for value in self._parts[path].values())
         self._down_bytes += size_bytes
         paced = self._way_back.occupy(size_bytes, arrived_s)
         self._returned.append(_Returned(path, arrived_s, paced))

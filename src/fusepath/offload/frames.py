@@ -8,17 +8,19 @@ import msgspec
 import numpy as np
 
 from fusepath.errors import ImageError
+from fusepath.runtime.image import taken_dtypes
 
 if TYPE_CHECKING:
     from fusepath.arrays import Array
     from fusepath.graph import Tensor
+    from fusepath.onnx_io import Model
 
 
 class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How frames lie in memory, and how pixels become the model's values.
 
     uint8 pixels become ``(pixel − mean) / std`` per channel in float32, on whichever machine; one
-    value serves all channels. float32 frames are the model's values already.
+    value serves all channels. Frames of the model's own element type are its values already.
     """
 
     layout: Literal["auto", "chw", "hwc"] = "auto"
@@ -28,28 +30,48 @@ class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (255.0,)
 
+    def to_inputs(self, frame: Any, model: Model) -> list[Array]:
+        """The model's inputs: one, or one for every image of a batch.
+
+        Args:
+            frame: as of `to_input`; for a model that takes a batch, one behind the other along the
+                first axis.
+            model: the network.
+
+        Raises:
+            ImageError: another type or shape than the model takes.
+        """
+        target, batch = model.graph.input, model.boundary.batch
+        if batch == 1:
+            return [self.to_input(frame, target)]
+        _check_array(frame, target)
+        if frame.ndim < 3 or len(frame) != batch:
+            raise ImageError(
+                f"the frame is {list(frame.shape)}, but the model takes {batch} images at once; "
+                f"give them along the first axis"
+            )
+        return [self.to_input(image, target) for image in frame]
+
     def to_input(self, frame: Any, target: Tensor) -> Array:
-        """The model's input, (1, C, H, W), contiguous; uint8 or float32 as the frame is.
+        """The model's input, contiguous; of the frame's element type.
 
         Views and arrays of any memory order are taken; what needs no change is not copied.
 
         Args:
-            frame: (H, W, C), (C, H, W), either with a 1 before it, or (H, W) for one channel.
+            frame: (H, W, C), (C, H, W), either with a 1 before it, or (H, W) for one channel; of
+                the very shape of the input, where that is no map.
             target: the model's input.
 
         Raises:
             ImageError: another type or shape than the model takes.
         """
-        if not isinstance(frame, np.ndarray):
-            raise ImageError(
-                f"a frame is a numpy array of pixels or values, not {type(frame).__name__}; "
-                f"read pictures with fusepath.load_input"
-            )
-        if frame.dtype not in (np.uint8, np.float32):
-            raise ImageError(
-                f"the frame is {frame.dtype}; give uint8 pixels or float32 values "
-                f"(frame.astype(numpy.float32))"
-            )
+        _check_array(frame, target)
+        if not target.is_map:
+            if frame.shape != target.shape:
+                raise ImageError(
+                    f"the frame is {list(frame.shape)}, but the model takes {list(target.shape)}"
+                )
+            return np.ascontiguousarray(frame)
         _, channels, height, width = target.shape
         value = frame[0] if frame.ndim == 4 and len(frame) == 1 else frame
         if value.ndim == 2 and channels == 1:
@@ -72,3 +94,36 @@ class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
                 raise ImageError(f"order 'bgr' has three channels, but the model takes {channels}")
             value = value[::-1]
         return np.ascontiguousarray(value)[None]
+
+
+def fed_inputs(value: Array, model: Model) -> list[Array]:
+    """The model's inputs out of what its owner feeds: one, or one for every image of a batch.
+
+    Args:
+        value: of the shape that the model file declares, of its element type or of pixels.
+        model: the network.
+
+    Raises:
+        ImageError: another type or shape.
+    """
+    port = model.boundary.input
+    _check_array(value, model.graph.input)
+    if value.shape != port.shape:
+        raise ImageError(
+            f"the input is {list(value.shape)}, but the model takes {list(port.shape)}"
+        )
+    return [np.ascontiguousarray(image) for image in port.to_normal(value)]
+
+
+def _check_array(frame: Any, target: Tensor) -> None:
+    if not isinstance(frame, np.ndarray):
+        raise ImageError(
+            f"a frame is a numpy array of pixels or values, not {type(frame).__name__}; "
+            f"read pictures with fusepath.load_input"
+        )
+    if frame.dtype not in taken_dtypes(target):
+        pixels = "uint8 pixels or " if target.is_float else ""
+        raise ImageError(
+            f"the frame is {frame.dtype}; give {pixels}{target.dtype} values "
+            f"(frame.astype(numpy.{target.dtype}))"
+        )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fusepath.arrays import Array
     from fusepath.plan import Plan
-    from fusepath.timeline import Timeline
+    from fusepath.timeline import Span, Timeline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,42 @@ class Inference:
     def latency_s(self) -> float:
         """From the image to the result on the device."""
         return self.timeline.end_s
+
+
+def one_after_the_other(done: Sequence[Inference]) -> Inference:
+    """The inferences of a batch as one; plan and outputs are those of the first."""
+    return replace(
+        done[0],
+        timeline=in_a_row([inference.timeline for inference in done]),
+        up_bytes=sum(inference.up_bytes for inference in done),
+        down_bytes=sum(inference.down_bytes for inference in done),
+        device_macs=sum(inference.device_macs for inference in done),
+        edge_macs=sum(inference.edge_macs for inference in done),
+    )
+
+
+def in_a_row(timelines: Sequence[Timeline]) -> Timeline:
+    """Timelines that begin when the one before them ends, paths numbered on."""
+    spans: list[Span] = []
+    begun_s, paths = 0.0, 0
+    for timeline in timelines:
+        spans += (
+            msgspec.structs.replace(
+                span,
+                start_s=span.start_s + begun_s,
+                end_s=span.end_s + begun_s,
+                path=None if span.path is None else span.path + paths,
+            )
+            for span in timeline.spans
+        )
+        begun_s += timeline.end_s
+        paths += max((span.path or 0 for span in timeline.spans), default=0)
+    return msgspec.structs.replace(
+        timelines[0],
+        spans=tuple(spans),
+        settled_s=begun_s,
+        clock_error_s=max(timeline.clock_error_s for timeline in timelines),
+    )
 
 
 def median_of(runs: Sequence[Inference]) -> Inference:

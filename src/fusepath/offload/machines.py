@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
 from fusepath.cost import RUNTIME, Link
 from fusepath.plan import Setting
@@ -37,8 +40,8 @@ class Machines:
 
 
 def runtime_convention(dtype: str) -> Convention:
-    """The runtime's convention for an input: uint8 pixels travel as they are."""
-    size = 1 if dtype == "uint8" else 4
+    """The runtime's convention for an input of an element type: it travels as it is."""
+    size = np.dtype(dtype).itemsize
     return msgspec.structs.replace(RUNTIME, input_bytes_per_element=size)
 
 
@@ -61,27 +64,43 @@ async def measured_setting(
     Raises:
         PeerError: the edge server refuses or does not answer.
     """
-    model, client, emulation = pairing.model, pairing.client, pairing.emulation
-    device = machines.device
-    if device is None:
-        say("measuring every layer on this machine")
-        measured = await pairing.background.do(lambda: profiler(model, threads=pairing.threads))
-        device = measured.slowed(emulation.slowdown)
-    edge = machines.edge
-    if edge is None and client is not None:
-        say(f"measuring every layer on {client.address}")
-        edge = await client.profile(model)
+    client, emulation = pairing.client, pairing.emulation
+    # Two machines, measured at the same time.
+    device, edge = await asyncio.gather(
+        _measured_device(pairing, machines, profiler, say), _measured_edge(pairing, machines, say)
+    )
     link = machines.link
     if link is None and client is not None:
         say("measuring the link")
         link = await measured_link(client, pace_bytes_per_s=emulation.pace_bytes_per_s)
     return Setting(
-        graph=model.graph,
+        graph=pairing.model.graph,
         device=device,
         edge=edge if edge is not None else device,
         link=link or Link(up_bytes_per_s=_LOCAL_BYTES_PER_S, down_bytes_per_s=_LOCAL_BYTES_PER_S),
         convention=runtime_convention(dtype),
     )
+
+
+async def _measured_device(
+    pairing: Pairing, machines: Machines, profiler: Profiler, say: Callable[[str], None]
+) -> Machine:
+    if machines.device is not None:
+        return machines.device
+    say("measuring every layer on this machine")
+    measure = partial(profiler, pairing.model, threads=pairing.threads)
+    measured = await pairing.background.do(measure)
+    return measured.slowed(pairing.emulation.slowdown)
+
+
+async def _measured_edge(
+    pairing: Pairing, machines: Machines, say: Callable[[str], None]
+) -> Machine | None:
+    client = pairing.client
+    if machines.edge is not None or client is None:
+        return machines.edge
+    say(f"measuring every layer on {client.address}")
+    return await client.profile(pairing.model)
 
 
 async def measured_link(client: EdgeClient, *, pace_bytes_per_s: float | None = None) -> Link:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fusepath.onnx_io import Model
     from fusepath.plan import Plan
     from fusepath.remote.client import ClockOffset, EdgeClient
+    from fusepath.remote.transport import Stream
     from fusepath.timeline import Timeline
 
 
@@ -65,6 +66,8 @@ class Pairing:
     )
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _offset: ClockOffset | None = None
+    _ending: Stream | None = None
+    """The last call that went well. Its end is yet to come, and nobody has to wait for that."""
 
     async def prepare(self, plan: Plan, sample: Array) -> Prepared:
         """Build and warm the sessions of a plan, here and on the edge server at the same time.
@@ -155,14 +158,18 @@ class Pairing:
         if self._offset is None:
             self._offset = await client.clock_offset()
             begun_s = time.perf_counter()
-        stream = client.infer()
+        share = prepared.device.share
+        stream = client.infer(once=len(prepared.plan.cuts) == 1 and share.returning is None)
         try:
             with peer_errors(client):
-                return await Exchange(
+                inference = await Exchange(
                     prepared.device, image, stream, prepared.recipe_sha256, self._offset, begun_s
                 ).run()
-        finally:
+        except BaseException:
             stream.cancel()
+            raise
+        self._ending = stream
+        return inference
 
     def close(self) -> None:
         """Give up what is at work in the background, and let the threads go."""

@@ -63,7 +63,7 @@ class SessionMemory:
             return cls(None)
         key = {
             "model": graph.sha256,
-            "input_shape": graph.input.shape,
+            "input_shape": graph.fed_shape,
             "edge": edge,
             "machine": machine_identity(),
             "version": _VERSION,

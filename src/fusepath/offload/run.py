@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
+import numpy as np
+
 from fusepath.offload.device import check_image
-from fusepath.offload.engine import SessionOptions
 from fusepath.offload.frames import FrameFormat
-from fusepath.offload.inference import Inference, median_of
+from fusepath.offload.inference import Inference, in_a_row, median_of
+from fusepath.offload.order import SessionOptions
 from fusepath.offload.session import Session
-from fusepath.onnx_io import original_with_shape
+from fusepath.offload.verify import measured_reference
 from fusepath.plan import Plan
-from fusepath.runtime.compare import Comparison, compare
-from fusepath.runtime.pixels import to_model_input
-from fusepath.runtime.runner import Runner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +21,9 @@ if TYPE_CHECKING:
     from fusepath.arrays import Array
     from fusepath.offload.machines import Machines
     from fusepath.onnx_io import Model
-    from fusepath.plan import InputFormat, PlanRequest
+    from fusepath.plan import PlanRequest
     from fusepath.remote.client import Timeout
+    from fusepath.runtime.compare import Comparison
     from fusepath.timeline import Timeline
 
 
@@ -41,12 +41,6 @@ class Report:
     def median(self) -> Inference:
         """The run of median latency."""
         return median_of(self.runs)
-
-
-def run_unsplit(model: Model, image: Array, form: InputFormat) -> dict[str, Array]:
-    """Outputs of the original, untouched model on this machine."""
-    runner = Runner(original_with_shape(model), outputs=model.graph.outputs)
-    return runner.run({model.graph.input.name: to_model_input(image, form)})
 
 
 class SessionArguments(TypedDict, total=False):
@@ -88,11 +82,11 @@ def run(
         InputError: an edge server is needed and not given, or the plan does not fit.
     """
     frames = session.get("frames", FrameFormat())
-    value = frames.to_input(image, model.graph.input)
+    inputs = frames.to_inputs(image, model)
     given = session.get("plan")
     if isinstance(given, Plan):
-        check_image(value, model, given)
-    session["options"] = replace(session.get("options", SessionOptions()), sample=value)
+        check_image(inputs[0], model, given)
+    session["options"] = replace(session.get("options", SessionOptions()), sample=inputs[0])
     with Session(model, edge, **session) as running:
         running.wait_ready()
         runs = [running.infer(image) for _ in range(repeats)]
@@ -101,7 +95,8 @@ def run(
     assert predicted is not None
     comparison = None
     if verify:
-        reference = run_unsplit(model, value, plan.input)
-        comparisons = [compare(item.outputs, reference) for item in runs]
-        comparison = max(comparisons, key=lambda item: (not item.bit_equal, item.max_rel_error))
+        reference = measured_reference(model, np.concatenate(inputs), plan.input)
+        comparisons = [reference.judge(item.outputs) for item in runs]
+        comparison = max(comparisons, key=lambda item: (not item.bit_equal, item.used))
+    predicted = in_a_row([predicted] * len(inputs)) if len(inputs) > 1 else predicted
     return Report(plan=plan, predicted=predicted, runs=runs, comparison=comparison)

@@ -6,16 +6,18 @@ import asyncio
 import os
 import time
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fusepath.errors import ClosedError, InputError
-from fusepath.offload.engine import CLOSED, Engine, Order, SessionOptions
-from fusepath.offload.frames import FrameFormat
+from fusepath.offload.engine import CLOSED, Engine
+from fusepath.offload.frames import FrameFormat, fed_inputs
+from fusepath.offload.inference import one_after_the_other
 from fusepath.offload.machines import Machines
-from fusepath.onnx_io import Model, load_model
+from fusepath.offload.order import Order, SessionOptions
+from fusepath.onnx_io import Model, from_torch, is_module, load_model
 from fusepath.plan import InputFormat, Plan, PlanRequest, check_plan, check_request
 from fusepath.profiling.codecs import named_codecs
 from fusepath.remote.client import Timeout
@@ -29,9 +31,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from fusepath.arrays import Array
-    from fusepath.graph import Tensor
     from fusepath.offload.inference import Inference
     from fusepath.offload.statistics import Statistics
+    from fusepath.onnx_io.port import Port
     from fusepath.timeline import Timeline
 
 _ENGINES: weakref.WeakSet[Engine] = weakref.WeakSet()
@@ -61,7 +63,7 @@ class _Held:
 
     def __init__(
         self,
-        model: str | Path | Model,
+        model: str | Path | Model | object,
         edge: str | None = None,
         *,
         plan: Plan | PlanRequest = PlanRequest(),
@@ -71,9 +73,14 @@ class _Held:
         options: SessionOptions = SessionOptions(),
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        if not isinstance(model, Model | str | os.PathLike):
-            raise InputError(f"model {model!r} is neither a path, nor zoo:NAME, nor a Model")
-        self.model = model if isinstance(model, Model) else load_model(model)
+        if is_module(model):
+            self.model, options = _exported(model, options)
+        elif isinstance(model, Model | str | os.PathLike):
+            self.model = model if isinstance(model, Model) else load_model(os.fspath(model))
+        else:
+            raise InputError(
+                f"model {model!r} is neither a path, nor zoo:NAME, nor a Model or PyTorch module"
+            )
         graph = self.model.graph
         if not isinstance(plan, Plan | PlanRequest):
             raise InputError(f"plan {plan!r} is neither a PlanRequest nor a Plan")
@@ -105,11 +112,11 @@ class _Held:
 
     def get_inputs(self) -> list[TensorInfo]:
         """The model's input, as `onnxruntime.InferenceSession.get_inputs` lists it."""
-        return [_info(self.model.graph.input)]
+        return [_info(self.model.boundary.input)]
 
     def get_outputs(self) -> list[TensorInfo]:
         """The model's outputs, in their order."""
-        return [_info(self.model.graph.tensors[name]) for name in self.model.graph.outputs]
+        return [_info(port) for port in self.model.boundary.outputs]
 
     @property
     def plan(self) -> Plan | None:
@@ -138,19 +145,34 @@ class _Held:
         if self._engine.closed:
             raise ClosedError(CLOSED)
 
-    def _input(self, frame: Any) -> Array:
+    def _inputs(self, frame: Any) -> list[Array]:
         self._check_open()
-        return self._frames.to_input(frame, self.model.graph.input)
+        return self._frames.to_inputs(frame, self.model)
 
-    def _fed(self, feed: Mapping[str, Any]) -> Array:
-        """The input of a feed by name, in the model's own layout."""
+    def _fed(self, feed: Mapping[str, Any]) -> list[Array]:
+        """The inputs of a feed by name, in the model's own layout."""
         self._check_open()
-        name = self.model.graph.input.name
+        name = self.model.boundary.input.name
         if set(feed) != {name}:
             given = ", ".join(map(repr, feed)) or "nothing"
             raise InputError(f"the model takes one input, '{name}'; the feed has {given}")
-        value = np.asarray(feed[name])
-        return FrameFormat(layout="chw").to_input(value, self.model.graph.input)
+        return fed_inputs(np.asarray(feed[name]), self.model)
+
+    async def _infer(self, images: list[Array], begun_s: float) -> Inference:
+        """One inference after the other; the outputs as the model's owner knows them."""
+        ports = self.model.boundary.outputs
+        if len(images) == 1 and all(port.is_unchanged for port in ports):
+            return await self._engine.infer(images[0], begun_s)
+        done = []
+        for image in images:
+            done.append(await self._engine.infer(image, begun_s))
+            begun_s = time.perf_counter()
+        together = done[0] if len(done) == 1 else one_after_the_other(done)
+        outputs = {
+            port.name: port.to_owner([inference.outputs[port.name] for inference in done])
+            for port in ports
+        }
+        return replace(together, outputs=outputs)
 
     def _wanted(self, output_names: Sequence[str] | None) -> Sequence[str]:
         outputs = self.model.graph.outputs
@@ -160,6 +182,18 @@ class _Held:
                 f"the model has no output '{unknown[0]}'; its outputs are {', '.join(outputs)}"
             )
         return wanted
+
+
+def _exported(module: object, options: SessionOptions) -> tuple[Model, SessionOptions]:
+    """The model of a PyTorch module, made for the shape of the sample."""
+    if options.sample is None:
+        raise InputError(
+            "a PyTorch module needs an example of its input: options=SessionOptions(sample=x), or "
+            "fusepath.from_torch(module, x)"
+        )
+    sample = np.asarray(options.sample)
+    model = from_torch(module, sample.astype(np.float32) if sample.dtype == np.uint8 else sample)
+    return model, replace(options, sample=fed_inputs(sample, model)[0])
 
 
 class Session(_Held):
@@ -180,7 +214,8 @@ class Session(_Held):
     made it; close it, or use it as a context manager.
 
     Args:
-        model: an ONNX file, ``zoo:NAME``, or a model that is loaded already.
+        model: an ONNX file, ``zoo:NAME``, a model that is loaded already, or a PyTorch module, of
+            which ``options.sample`` is an input.
         edge: ``HOST:PORT`` of the edge server; ``memory:`` for one within this process; None for
             this machine alone.
         plan: how to plan, or a plan made before, which is then the only one.
@@ -210,7 +245,7 @@ class Session(_Held):
             ClosedError: the session is closed.
         """
         begun_s = time.perf_counter()
-        return self._answer(self._input(frame), begun_s)
+        return self._answer(self._inputs(frame), begun_s)
 
     def run(
         self,
@@ -221,7 +256,7 @@ class Session(_Held):
         """Outputs in the order of their names, all without names.
 
         Called like `onnxruntime.InferenceSession.run`, with the input as the model takes it,
-        (1, C, H, W); uint8 pixels are taken as well.
+        (1, C, H, W) or (1, H, W, C); uint8 pixels are taken as well.
 
         Raises:
             InputError: an input or output that the model does not have.
@@ -234,8 +269,8 @@ class Session(_Held):
         outputs = self._answer(self._fed(input_feed), begun_s).outputs
         return [outputs[name] for name in wanted]
 
-    def _answer(self, image: Array, begun_s: float) -> Inference:
-        inference: Inference = self._engine.call(self._engine.infer(image, begun_s))
+    def _answer(self, images: list[Array], begun_s: float) -> Inference:
+        inference: Inference = self._engine.call(self._infer(images, begun_s))
         return inference
 
     def wait_ready(self, timeout_s: float | None = None) -> None:
@@ -286,7 +321,7 @@ class AsyncSession(_Held):
     async def infer(self, frame: Any) -> Inference:
         """One inference; as `Session.infer`."""
         begun_s = time.perf_counter()
-        return await self._answer(self._input(frame), begun_s)
+        return await self._answer(self._inputs(frame), begun_s)
 
     async def run(
         self,
@@ -300,8 +335,8 @@ class AsyncSession(_Held):
         outputs = (await self._answer(self._fed(input_feed), begun_s)).outputs
         return [outputs[name] for name in wanted]
 
-    async def _answer(self, image: Array, begun_s: float) -> Inference:
-        work = asyncio.wrap_future(self._engine.submit(self._engine.infer(image, begun_s)))
+    async def _answer(self, images: list[Array], begun_s: float) -> Inference:
+        work = asyncio.wrap_future(self._engine.submit(self._infer(images, begun_s)))
         try:
             inference: Inference = await work
         except asyncio.CancelledError:
@@ -342,6 +377,6 @@ _TYPES = {
 }
 
 
-def _info(tensor: Tensor) -> TensorInfo:
-    kind = _TYPES.get(tensor.dtype, f"tensor({tensor.dtype})")
-    return TensorInfo(tensor.name, list(tensor.shape), kind)
+def _info(port: Port) -> TensorInfo:
+    kind = _TYPES.get(port.dtype, f"tensor({port.dtype})")
+    return TensorInfo(port.name, list(port.shape), kind)

@@ -23,6 +23,15 @@ _TRIALS_S = 3.0
 """Where trials of all plans would take longer, there are fewer or none."""
 
 
+def cautious_s(prepared: Prepared) -> float:
+    """What a prepared plan is predicted to take, for choosing between such predictions."""
+    return _with_caution(prepared, prepared.predicted.end_s, _CAUTION)
+
+
+def _with_caution(prepared: Prepared, latency_s: float, caution: float) -> float:
+    return latency_s * (caution if prepared.plan.arrangement.is_split else 1.0)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Trials:
     """Finds out which of several plans is quickest on two machines.
@@ -31,11 +40,13 @@ class Trials:
         pairing: the machines.
         sample: the input that plans are tried on; (1, C, H, W).
         say: told what is going on.
+        offer: is given every plan once it is prepared, before it is tried.
     """
 
     pairing: Pairing
     sample: Array
     say: Callable[[str], None] = lambda _: None
+    offer: Callable[[Prepared], None] = lambda _: None
 
     async def choose(
         self,
@@ -94,12 +105,15 @@ class Trials:
         for plan in plans:
             self.say("preparing the sessions")
             try:
-                prepared.append(await self.pairing.prepare(plan, self.sample))
+                item = await self.pairing.prepare(plan, self.sample)
             except PeerRefusedError as error:
                 others = any(not other.codecs for other in plans)
                 if not (plan.codecs and others):
                     raise
                 self.say(f"without codecs, for {error}")
+            else:
+                self.offer(item)
+                prepared.append(item)
         return prepared
 
     async def _quickest(self, prepared: Sequence[Prepared], trials: int) -> Prepared:
@@ -108,14 +122,12 @@ class Trials:
             return prepared[0]
         trials = min(int(_TRIALS_S / sum(item.predicted.end_s for item in prepared)), trials)
         if trials == 0:
-            latencies_s, caution = [item.predicted.end_s for item in prepared], _CAUTION
-        else:
-            latencies_s, caution = await self._tried(prepared, trials), _CAUTION_MEASURED
-        cautious_s = [
-            latency_s * (caution if item.plan.arrangement.is_split else 1.0)
-            for item, latency_s in zip(prepared, latencies_s, strict=True)
+            return min(prepared, key=cautious_s)
+        tried_s = [
+            _with_caution(item, latency_s, _CAUTION_MEASURED)
+            for item, latency_s in zip(prepared, await self._tried(prepared, trials), strict=True)
         ]
-        return prepared[cautious_s.index(min(cautious_s))]
+        return prepared[tried_s.index(min(tried_s))]
 
     async def _tried(self, prepared: Sequence[Prepared], trials: int) -> list[float]:
         """The least latency of each over some trials, in turn; what stays here is predicted."""

@@ -1,7 +1,11 @@
 """The only home of ONNX: reading models, cutting them into sub-models, and the zoo."""
 
-from fusepath.onnx_io.load import load_model
+from fusepath.onnx_io.boundary import Boundary
+from fusepath.onnx_io.files import ModelFiles
+from fusepath.onnx_io.load import file_sha256, load_model
 from fusepath.onnx_io.model import Model
+from fusepath.onnx_io.port import Port
+from fusepath.onnx_io.pytorch import from_torch, is_module
 from fusepath.onnx_io.read import read_model
 from fusepath.onnx_io.strip_model import (
     StripModel,
@@ -12,18 +16,27 @@ from fusepath.onnx_io.strip_model import (
     strip_signature,
 )
 from fusepath.onnx_io.submodel import SubModel, build_submodel, original_with_shape
+from fusepath.onnx_io.summands import summands, whole_exposing
 
 __all__ = [
+    "Boundary",
     "Model",
+    "ModelFiles",
+    "Port",
     "StripModel",
     "SubModel",
     "build_strip_model",
     "build_submodel",
     "cached_name",
+    "file_sha256",
+    "from_torch",
+    "is_module",
     "kept_name",
     "load_model",
     "new_name",
     "original_with_shape",
     "read_model",
     "strip_signature",
+    "summands",
+    "whole_exposing",
 ]

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onnx import GraphProto, TensorProto, ValueInfoProto
-
-from fusepath.graph import Tensor
+from fusepath.graph import INPUT_DTYPES, Tensor
 from fusepath.onnx_io.complaint import bad_model, one_line
 from fusepath.onnx_io.draft import dtype_name
 
 if TYPE_CHECKING:
+    from onnx import GraphProto, ValueInfoProto
+
     from fusepath.errors import ModelError
 
-AXES = ("batch", "channels", "height", "width")
-_USUAL = (1, 3, 224, 224)
+_CHANNELS = frozenset({1, 3, 4})
+"""Of pictures."""
+_CHANNELS_FIRST = (1, 3, 224, 224)
+_CHANNELS_LAST = (1, 224, 224, 3)
+_USUAL = 64
+"""For an axis of which nothing is known."""
 
 Dims = tuple[int | str, ...]
 """Static dimensions as numbers, dynamic ones by name (empty when they have none)."""
@@ -32,54 +36,59 @@ def entry_value(graph: GraphProto, *, name: str) -> ValueInfoProto:
         raise bad_model(name, "has no input; a network with one image input is needed")
     if len(inputs) > 1:
         names = one_line(", ".join(f"'{value.name}'" for value in inputs))
-        raise bad_model(name, f"has {len(inputs)} inputs ({names}); only one is supported")
+        raise bad_model(
+            name,
+            f"has {len(inputs)} inputs ({names}); one is supported: make the "
+            "others constants and export again",
+        )
     return inputs[0]
 
 
 def entry_dims(value: ValueInfoProto) -> Dims | None:
-    """The declared dimensions; None when not even their number is stated."""
+    """The declared dimensions; None when not even their number is stated.
+
+    Some exporters write -1 or 0 for a dimension that is open: it is dynamic without a name.
+    """
     tensor = value.type.tensor_type
     if not tensor.HasField("shape"):
         return None
     return tuple(
-        dim.dim_value if dim.HasField("dim_value") else dim.dim_param for dim in tensor.shape.dim
+        dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else dim.dim_param
+        for dim in tensor.shape.dim
     )
 
 
 def entry_tensor(
     value: ValueInfoProto, *, name: str, input_shape: tuple[int, ...] | None
 ) -> Tensor:
-    """The input with a static shape (1, C, H, W).
+    """The input as the file declares it, with a static shape; an open batch is 1.
 
     Raises:
-        ModelError: it is no float32 batch-1 image, a dimension is dynamic and ``input_shape``
+        ModelError: it is no tensor of numbers, another dimension is dynamic and ``input_shape``
             does not say it, or the two disagree.
     """
     label = f"input '{one_line(value.name)}'"
     if not value.type.HasField("tensor_type"):
         raise bad_model(name, f"{label} is not a tensor")
-    if value.type.tensor_type.elem_type != TensorProto.FLOAT:
-        given = dtype_name(value.type.tensor_type.elem_type) or "of an unknown type"
-        raise bad_model(name, f"{label} is {given}; export the model with a float32 input")
+    dtype = dtype_name(value.type.tensor_type.elem_type)
+    if dtype not in INPUT_DTYPES:
+        given = dtype or "of an unknown type"
+        raise bad_model(
+            name, f"{label} is {given}; export the model with an input of float32 or uint8"
+        )
     declared = entry_dims(value)
     if declared is None:
-        declared = ("",) * 4
         if input_shape is None:
             raise bad_model(name, f"{label} has no shape; give input_shape 1,3,224,224")
-    if len(declared) != 4:
-        raise bad_model(
-            name, f"{label} has {len(declared)} dimensions; four are needed (1, C, H, W)"
-        )
+        declared = ("",) * len(input_shape)
+    if not declared:
+        raise bad_model(name, f"{label} is a single number; a network with an image is needed")
     if input_shape is not None:
         _check_given(input_shape, declared, name=name, label=label)
         shape = input_shape
     else:
         shape = _static(declared, name=name, label=label)
-    if any(size < 1 for size in shape):
-        raise bad_model(name, f"{label} has shape {shape}; every dimension must be at least 1")
-    if shape[0] != 1:
-        raise bad_model(name, f"{label} has batch {shape[0]}; export the model with batch 1")
-    return Tensor(name=value.name, shape=shape)
+    return Tensor(name=value.name, shape=shape, dtype=dtype)
 
 
 def _static(declared: Dims, *, name: str, label: str) -> tuple[int, ...]:
@@ -95,25 +104,38 @@ def _static(declared: Dims, *, name: str, label: str) -> tuple[int, ...]:
 
 
 def _dynamic(declared: Dims, axis: int, *, name: str, label: str) -> ModelError:
-    both = zip(declared[1:], _USUAL[1:], strict=True)
-    sizes = (dim if isinstance(dim, int) else usual for dim, usual in both)
-    example = ",".join(str(size) for size in (1, *sizes))
+    sizes = ",".join(map(str, _example(declared)))
     symbol = one_line(declared[axis])
-    called = f", '{symbol}'" if symbol else ""
+    called = f" ('{symbol}')" if symbol else ""
     return bad_model(
-        name,
-        f"{label} has a dynamic {AXES[axis]} (dimension {axis}{called}); "
-        f"give input_shape {example}",
+        name, f"dimension {axis} of {label} is dynamic{called}; give input_shape {sizes}"
     )
 
 
+def _example(declared: Dims) -> tuple[int, ...]:
+    """A shape that could be meant, with the sizes that are declared."""
+    usual: tuple[int, ...] = (1,) + (_USUAL,) * (len(declared) - 1)
+    if len(declared) == 4:
+        channels_last = declared[3] in _CHANNELS and declared[1] not in _CHANNELS
+        usual = _CHANNELS_LAST if channels_last else _CHANNELS_FIRST
+    both = zip(declared, usual, strict=True)
+    return tuple(dim if isinstance(dim, int) else size for dim, size in both)
+
+
 def _check_given(given: tuple[int, ...], declared: Dims, *, name: str, label: str) -> None:
-    if len(given) != 4:
-        raise bad_model(name, f"input shape {given} must have four numbers, like 1,3,224,224")
+    like = ",".join(map(str, _example(declared)))
+    if len(given) != len(declared):
+        raise bad_model(
+            name,
+            f"{label} has {len(declared)} dimensions, but input_shape {given} was given; "
+            f"give input_shape {like}",
+        )
+    if min(given) < 1:
+        raise bad_model(name, f"{label} cannot have the shape {given}; give input_shape {like}")
     for axis, (want, have) in enumerate(zip(given, declared, strict=True)):
         if isinstance(have, int) and have != want:
             raise bad_model(
                 name,
-                f"{label} has {AXES[axis]} {have} in the file, but {want} was given; "
-                "give the file's size or none",
+                f"dimension {axis} of {label} is {have} in the file, but {want} was given; "
+                f"give input_shape {like}",
             )

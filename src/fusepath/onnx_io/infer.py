@@ -5,7 +5,6 @@ from __future__ import annotations
 from onnx import (
     GraphProto,
     ModelProto,
-    TensorProto,
     ValueInfoProto,
     checker,
     helper,
@@ -14,7 +13,7 @@ from onnx import (
 
 from fusepath.graph import Tensor
 from fusepath.onnx_io.complaint import bad_node, one_line, translated
-from fusepath.onnx_io.declare import declare
+from fusepath.onnx_io.declare import declare, declare_tensor
 from fusepath.onnx_io.draft import (
     Draft,
     TensorType,
@@ -92,7 +91,7 @@ def _without_weights(draft: Draft, *, output_dims: tuple[int, ...] | None) -> Mo
     """The model with large constants declared as inputs, so that checking it stays quick."""
     graph = GraphProto(name="skeleton")
     graph.node.extend(draft.nodes)
-    graph.input.append(declare(draft.input.name, TensorProto.FLOAT, draft.input.shape))
+    graph.input.append(declare_tensor(draft.input))
     for name, tensor in draft.constants.items():
         if constant_elements(tensor) <= _VALUES_SHOWN:
             graph.initializer.append(tensor)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import stat
+import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fusepath.errors import ModelError
 from fusepath.onnx_io import zoo
-from fusepath.onnx_io.complaint import one_line
-from fusepath.onnx_io.parse import MOST_BYTES
+from fusepath.onnx_io.files import ModelFiles, read_files
 from fusepath.onnx_io.read import read_model
 from fusepath.onnx_io.source import PREFIX, ZooSource, zoo_source
 
@@ -24,47 +22,47 @@ def load_model(source: str | Path, *, input_shape: tuple[int, ...] | None = None
     Args:
         source: A path, or ``zoo:NAME`` with an optional query
             (``?size=320&seed=1&weights=integer``).
-        input_shape: (1, C, H, W); needed where the file leaves C, H or W open.
+        input_shape: of the input as the file has it, such as (1, C, H, W); needed where the file
+            leaves more than the batch open.
 
     Raises:
         ModelError: there is no such model, or it cannot be used.
     """
     if isinstance(source, str) and source.startswith(PREFIX):
         wanted = zoo_source(source)
-        origin, name = partial(_zoo_bytes, wanted), wanted.name
-        data = origin()
+        origin, name = partial(_zoo_files, wanted), wanted.name
+        files = origin()
     else:
-        data, name = _file_bytes(Path(source)), Path(source).stem
-        origin = partial(_file_bytes, Path(source).absolute())
-    return read_model(data, name=name, source=str(source), input_shape=input_shape, origin=origin)
-
-
-def _zoo_bytes(wanted: ZooSource) -> bytes:
-    """The file of a built-in network, the same one every time."""
-    return zoo.serialize(
-        zoo.build(wanted.name, input_size=wanted.size, seed=wanted.seed, weights=wanted.weights)
+        files, name = read_files(Path(source)), Path(as_text(source)).stem
+        origin = partial(read_files, Path(source).absolute())
+    return read_model(
+        files.data,
+        name=name,
+        source=as_text(source),
+        input_shape=input_shape,
+        external=files.external,
+        origin=origin,
     )
 
 
-def _file_bytes(path: Path) -> bytes:
-    """The content of a regular file below 2 GiB.
+def as_text(path: str | Path) -> str:
+    """A path as text that can be written anywhere: bytes that are none become escapes."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def _zoo_files(wanted: ZooSource) -> ModelFiles:
+    """The file of a built-in network, the same one every time."""
+    return ModelFiles(
+        zoo.serialize(
+            zoo.build(wanted.name, input_size=wanted.size, seed=wanted.seed, weights=wanted.weights)
+        )
+    )
+
+
+def file_sha256(path: Path) -> str:
+    """Digest of a model file with all that it keeps in other files: that of its `Model`.
 
     Raises:
-        ModelError: it is missing, no regular file, too large or cannot be read.
+        ModelError: a file is missing, none that may be read, or too large.
     """
-    label = f"model file '{one_line(path)}'"
-    try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise ModelError(f"{label} is a directory; name the .onnx file in it")
-        if not stat.S_ISREG(status.st_mode):
-            raise ModelError(f"{label} is not a regular file; copy the model into one")
-        if status.st_size > MOST_BYTES:
-            raise ModelError(
-                f"{label} has {status.st_size} bytes; ONNX files end at 2 GiB, use a smaller model"
-            )
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise ModelError(f"{label} does not exist; check the path, or use zoo:NAME") from None
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{label} cannot be read: {one_line(error)}") from error
+    return read_files(path).sha256

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusepath.errors import ModelError
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
     from fusepath.graph import ModelGraph
+    from fusepath.onnx_io.boundary import Boundary
+    from fusepath.onnx_io.files import ModelFiles
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -22,28 +24,44 @@ class Model:
     """A network ready to be planned and cut. Treat ``proto`` and ``weights`` as read-only."""
 
     graph: ModelGraph
+    boundary: Boundary = field(repr=False)
+    """Inputs and outputs as the owner has them, where the graph begins and ends at maps."""
     proto: ModelProto = field(repr=False)
     """Normalised: static shapes, no constants computed in the graph, explicit pads."""
     weights: Mapping[str, NDArray[Any]] = field(repr=False)
     """Values of the constants that ``proto`` only names."""
-    origin: Callable[[], bytes] = field(repr=False)
-    """Fetches the model file as it was given, which is not kept: it is as large as the weights."""
+    origin: Callable[[], ModelFiles] = field(repr=False)
+    """Fetches the model's files as they were given, which are not kept: they are as large as the
+    weights."""
     source: str
     """What the user asked for: a path or ``zoo:NAME``."""
 
     @property
     def original(self) -> bytes:
-        """The model file as it was given, fetched again.
+        """The model as it was given, fetched again: its file, weights of other files put in.
 
         Raises:
             ModelError: it is gone, or another one by now.
         """
-        data = self.origin()
-        if hashlib.sha256(data).hexdigest() != self.sha256:
+        files = self.origin()
+        if files.sha256 != self.sha256:
             raise ModelError(f"'{self.source}' has changed since it was read; load it again")
-        return data
+        return files.as_one_file(name=self.graph.name)
+
+    def save(self, path: str | Path) -> None:
+        """Write the model as it was given into one file, for an edge server's folder.
+
+        A model with weights in other files becomes one of another digest: load what was written.
+
+        Raises:
+            ModelError: the file cannot be written, or the model cannot be fetched again.
+        """
+        try:
+            Path(path).write_bytes(self.original)
+        except OSError as error:
+            raise ModelError(f"cannot write '{path}': {error.strerror or error}") from error
 
     @property
     def sha256(self) -> str:
-        """Hexadecimal digest of the original file."""
+        """Hexadecimal digest of the original file, and of those in which it keeps weights."""
         return self.graph.sha256

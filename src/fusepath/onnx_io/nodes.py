@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from onnx import NodeProto, helper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 def integer(node: NodeProto, name: str, default: int) -> int:
@@ -74,4 +74,11 @@ def without_attributes(node: NodeProto, names: Iterable[str]) -> NodeProto:
     kept = [attribute for attribute in node.attribute if attribute.name not in unwanted]
     del twin.attribute[:]
     twin.attribute.extend(kept)
+    return twin
+
+
+def with_integers(node: NodeProto, name: str, values: Sequence[int]) -> NodeProto:
+    """The node with a list of integers as an attribute."""
+    twin = without_attributes(node, (name,))
+    twin.attribute.append(helper.make_attribute(name, values))
     return twin

@@ -27,6 +27,9 @@ from fusepath.onnx_io.passes.padding import resolve_pads
 from fusepath.onnx_io.passes.reduced import keep_reduced_axes
 from fusepath.onnx_io.passes.shuffle import rewrite_shuffles
 from fusepath.onnx_io.plausible import check_plausible
+from fusepath.onnx_io.resize import rewrite_resizes
+from fusepath.onnx_io.slicing import rewrite_slices
+from fusepath.onnx_io.transposed import resolve_transposed
 from fusepath.onnx_io.windows import check_windows
 
 if TYPE_CHECKING:
@@ -48,6 +51,9 @@ _PASSES: tuple[Callable[[Draft, Types], Draft], ...] = (
     drop_noops,
     absorb_pads,
     shrink_operands,
+    resolve_transposed,
+    rewrite_resizes,
+    rewrite_slices,
 )
 """Rewrites of a graph whose shapes are known, in their order."""
 

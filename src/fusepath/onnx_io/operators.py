@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 from onnx import helper
 
-from fusepath.graph import Kind, Operator, Window, Work, product
+from fusepath.graph import POINT, Kind, Operator, Transposed, Window, Work, product
+from fusepath.onnx_io.border import pad_footprints
 from fusepath.onnx_io.channelwise import CHANNELS, OVER_AXES, mixes_positions
 from fusepath.onnx_io.families import BROADCASTING, ELEMENTWISE
 from fusepath.onnx_io.nodes import input_at, integer, present
-from fusepath.onnx_io.slices import slices_of
+from fusepath.onnx_io.resize import resize_footprints
+from fusepath.onnx_io.slicing import crops_of, slice_bounds
+from fusepath.onnx_io.transposed import transposed_of
 from fusepath.onnx_io.windows import crops_its_input, kernel_of, windows_of
 from fusepath.onnx_io.work import barrier_work, shape_of
 
@@ -23,17 +26,12 @@ if TYPE_CHECKING:
 
     from onnx import NodeProto
 
+    from fusepath.graph import Footprint
     from fusepath.onnx_io.draft import Draft, Types
 
 _RANK = 4
-_TYPES = frozenset({"float32", "bool"})
-"""Element types of maps that are tiled."""
-_ENDLESS = 2**31 - 1
-"""A Slice that ends here or later ends at the border of any map."""
-
-
-_POINT = Window()
-"""The window of an operator that looks at one position."""
+_TYPES = frozenset({"float32", "float16", "bool"})
+"""Element types of maps that are tiled; a Cast may read and write any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +40,8 @@ class _Tiled:
 
     kind: Kind
     work: Work
-    rows: Window = _POINT
-    cols: Window = _POINT
+    rows: Footprint = POINT
+    cols: Footprint = POINT
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +137,8 @@ def _not_maps(names: tuple[str, ...], site: _Site) -> str:
     """Why these tensors are not maps that can be cut; empty when they are."""
     for name in names:
         known = site.types[name]
-        if known.dtype not in _TYPES:
-            return f"works on {known.dtype}; only maps of float32 and bool are tiled"
+        if known.dtype not in _TYPES and site.node.op_type != "Cast":
+            return f"works on {known.dtype}; only maps of floats and bool are tiled"
         if not known.is_map:
             return f"'{name}' of shape {known.shape} is not a batch-1 map (1, C, H, W)"
     return ""
@@ -246,13 +244,48 @@ def _split(site: _Site) -> _Verdict:
 
 
 def _slice(site: _Site) -> _Verdict:
-    parts = slices_of(site.node, site.draft, _RANK)
-    if parts is None:
+    bounds = slice_bounds(site.node, site.draft.array)
+    if bounds is None:
         return "its bounds are not constant"
-    for axis, part in parts.items():
-        if axis != CHANNELS and not (part.start == 0 and part.stop >= _ENDLESS and part.step == 1):
-            return "cuts rows or columns"
-    return _per_position(site)
+    return _moving(site, crops_of(bounds))
+
+
+def _pad(site: _Site) -> _Verdict:
+    return _moving(site, pad_footprints(site.node, site.draft, site.types))
+
+
+def _resize(site: _Site) -> _Verdict:
+    return _moving(site, resize_footprints(site.node, site.draft, site.types))
+
+
+def _moving(site: _Site, footprints: tuple[Footprint, Footprint] | str) -> _Verdict:
+    """An operator that moves elements, or mixes neighbours channel by channel."""
+    if isinstance(footprints, str):
+        return footprints
+    rows, cols = footprints
+    if rows == cols == POINT:
+        return _per_position(site)
+    return _Tiled(
+        kind=Kind.WINDOW, work=Work(elements=site.output_channels()), rows=rows, cols=cols
+    )
+
+
+def _transposed_convolution(site: _Site) -> _Verdict:
+    if site.source in site.draft.constants:
+        return "its input is constant"
+    if not (site.is_constant(1) and site.is_constant(2)):
+        return "its weights are not constant"
+    rows, cols = transposed_of(site.node, site.draft, site.types)
+    macs = product(site.shape(input_at(site.node, 1)))
+    return _Tiled(kind=Kind.WINDOW, work=Work(macs=macs, per_input=True), rows=rows, cols=cols)
+
+
+def _depth_to_space(site: _Site) -> _Verdict:
+    block = integer(site.node, "blocksize", 1)
+    if block == 1:
+        return _per_position(site)
+    spread = Transposed(kernel=block, stride=block)
+    return _Tiled(kind=Kind.WINDOW, work=Work(), rows=spread, cols=spread)
 
 
 _RULES: Mapping[str, Callable[[_Site], _Verdict]] = {
@@ -269,6 +302,11 @@ _RULES: Mapping[str, Callable[[_Site], _Verdict]] = {
     "Gather": _gather,
     "Split": _split,
     "Slice": _slice,
+    "Pad": _pad,
+    "Resize": _resize,
+    "Upsample": _resize,
+    "ConvTranspose": _transposed_convolution,
+    "DepthToSpace": _depth_to_space,
 }
 
 _CROPS = "its auto_pad crops the map, as its stride is above its kernel"
@@ -276,7 +314,7 @@ _WHOLE_MAP = "needs the whole feature map"
 _REARRANGES = "rearranges the whole feature map"
 _ALL_AT_ONCE = "each output reads every position of its input"
 _NOT_YET = "is not supported in tiles yet"
-_QUANTISED = "works on quantised values; only maps of float32 and bool are tiled"
+_QUANTISED = "works on quantised values; only maps of floats and bool are tiled"
 _DYNAMIC = "its result depends on the data of the whole map"
 
 _BARRIERS: Mapping[str, str] = {
@@ -297,9 +335,7 @@ _BARRIERS: Mapping[str, str] = {
     ),
     **dict.fromkeys(
         [
-            "ConvTranspose",
             "DeformConv",
-            "DepthToSpace",
             "Dropout",
             "Expand",
             "GatherElements",
@@ -308,11 +344,8 @@ _BARRIERS: Mapping[str, str] = {
             "LpPool",
             "MaxRoiPool",
             "MaxUnpool",
-            "Pad",
-            "Resize",
             "RoiAlign",
             "Tile",
-            "Upsample",
         ],
         _NOT_YET,
     ),

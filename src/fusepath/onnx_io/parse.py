@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, defs, helper
 
 from fusepath.graph import product
 from fusepath.onnx_io.complaint import bad_model, bad_node, one_line, translated
+from fusepath.onnx_io.external import MOST_BYTES, PACKED_TYPES, embed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MOST_NODES = 50_000
-MOST_BYTES = 2**31 - 1
-"""Protobuf cannot hold more in one message."""
 OLDEST_OPSET = 7
 """Before opset 7 operators broadcast by other rules."""
 STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
@@ -19,18 +24,23 @@ _NOT_ONNX = "not an ONNX model, or a damaged or truncated one"
 _LFS_POINTER = b"version https://git-lfs"
 _GRAPH_ATTRIBUTES = frozenset({AttributeProto.GRAPH, AttributeProto.GRAPHS})
 _SPARSE_ATTRIBUTES = frozenset({AttributeProto.SPARSE_TENSOR, AttributeProto.SPARSE_TENSORS})
-_PACKED_TYPES = frozenset(
-    {"int4", "uint4", "int2", "uint2", "float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn"}
-)
 _COMPLEX_TYPES = frozenset({"complex64", "complex128"})
 
 
-def parse(data: bytes, *, name: str) -> ModelProto:
+def parse(
+    data: bytes, *, name: str, external: Mapping[str, bytes] = MappingProxyType({})
+) -> ModelProto:
     """The model in these bytes, found to be within the limits of what this package reads.
 
+    Args:
+        data: a whole model file.
+        name: what messages call the model.
+        external: other files that hold tensors, by location; they are put into the model.
+
     Raises:
-        ModelError: empty, not ONNX, damaged, too large, of an unknown version, or with external
-            data, sub-graphs, local functions, sparse tensors or custom operators.
+        ModelError: empty, not ONNX, damaged, too large, of an unknown version, or with tensors in
+            files that are not given, sub-graphs, local functions, sparse tensors or custom
+            operators.
     """
     if not data:
         raise bad_model(name, "is empty; export it again")
@@ -41,6 +51,7 @@ def parse(data: bytes, *, name: str) -> ModelProto:
     with translated(name, _NOT_ONNX):
         model = ModelProto.FromString(data)
         _check_header(model, name)
+        embed(model, external, name=name)
         _check_graph(model.graph, name)
     return model
 
@@ -130,12 +141,8 @@ def _check_node(node: NodeProto, name: str) -> None:
 
 
 def _check_tensor(tensor: TensorProto, name: str) -> None:
-    """Refuse a tensor whose data is elsewhere or does not fit its stated shape."""
+    """Refuse a tensor whose data does not fit its stated shape."""
     label = f"tensor '{one_line(tensor.name)}'"
-    if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-        raise bad_model(
-            name, f"{label} is kept in another file (external data); save the model as one file"
-        )
     dims = tuple(tensor.dims)
     if any(dim < 0 for dim in dims):
         raise bad_model(name, f"{label} has a negative dimension {dims}")
@@ -143,7 +150,7 @@ def _check_tensor(tensor: TensorProto, name: str) -> None:
         dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
     except KeyError:
         raise bad_model(name, f"{label} has unknown element type {tensor.data_type}") from None
-    if dtype.name in _PACKED_TYPES:
+    if dtype.name in PACKED_TYPES:
         return  # packed; its length is checked when it is read
     count = product(dims)
     if tensor.HasField("raw_data"):

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
+from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from onnx import GraphProto, ModelProto, helper
 
 from fusepath.graph import build_graph
+from fusepath.onnx_io.boundary import narrowed
 from fusepath.onnx_io.complaint import bad_model, one_line, translated
 from fusepath.onnx_io.declare import declare_tensor
 from fusepath.onnx_io.draft import Draft
 from fusepath.onnx_io.entry import entry_tensor, entry_value
+from fusepath.onnx_io.files import ModelFiles
 from fusepath.onnx_io.infer import check, static_tensors
 from fusepath.onnx_io.model import Model
-from fusepath.onnx_io.naming import named
+from fusepath.onnx_io.naming import Names, named
 from fusepath.onnx_io.normalise import normalise
 from fusepath.onnx_io.operators import operators
 from fusepath.onnx_io.parse import parse, standard_opset
@@ -23,7 +26,7 @@ from fusepath.onnx_io.weights import set_apart
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from onnx import TensorProto
+    from onnx import NodeProto, TensorProto
 
     from fusepath.graph import Tensor
 
@@ -37,7 +40,8 @@ def read_model(
     name: str,
     source: str,
     input_shape: tuple[int, ...] | None = None,
-    origin: Callable[[], bytes] | None = None,
+    external: Mapping[str, bytes] = MappingProxyType({}),
+    origin: Callable[[], ModelFiles] | None = None,
 ) -> Model:
     """The model in these bytes, normalised and grouped into layers.
 
@@ -45,56 +49,78 @@ def read_model(
         data: A whole ONNX file.
         name: What messages and reports call the model.
         source: Where it came from: a path or ``zoo:NAME``.
-        input_shape: (1, C, H, W); needed where the file leaves C, H or W open.
-        origin: Fetches the bytes again; without, they are kept.
+        input_shape: of the input as the file has it, such as (1, C, H, W); needed where the file
+            leaves more than the batch open.
+        external: Other files that hold tensors, whole, by the location that the model names.
+        origin: Fetches all of it again; without, it is kept.
 
     Raises:
         ModelError: damaged, dynamic or outside what can be run; one line that names the node,
             tensor or dimension, and what to do.
     """
     with translated(name, "cannot be read"):
-        proto = parse(data, name=name)
-        draft = _opened(proto, name=name, input_shape=input_shape)
+        files = ModelFiles(data, external)
+        proto = parse(data, name=name, external=external)
+        fed = entry_tensor(entry_value(proto.graph, name=name), name=name, input_shape=input_shape)
+        draft = _opened(proto, name=name, fed=fed)
         check(draft)
-        draft, types = normalise(draft)
+        draft, types, ends = narrowed(*normalise(draft), fed_as=fed.name)
         tensors = static_tensors(draft, types)
         graph = build_graph(
             name=name,
-            sha256=hashlib.sha256(data).hexdigest(),
+            sha256=files.sha256,
             input=draft.input,
             outputs=draft.outputs,
             tensors=tensors,
             operators=operators(draft, types),
+            fed_shape=fed.shape,
         )
         constants, weights = set_apart(draft.constants.values())
         closed = _closed(draft, constants, tensors)
         return Model(
             graph=graph,
+            boundary=ends,
             proto=closed,
             weights=weights,
-            origin=origin or (lambda: data),
+            origin=origin or (lambda: files),
             source=source,
         )
 
 
-def _opened(proto: ModelProto, *, name: str, input_shape: tuple[int, ...] | None) -> Draft:
-    """The draft of a parsed model; nodes are copied, weights are not."""
+def _opened(proto: ModelProto, *, name: str, fed: Tensor) -> Draft:
+    """The draft of a parsed model; nodes are copied, weights are not.
+
+    An input that is an output as well gets another name, since it may come as pixels.
+    """
     graph = proto.graph
-    value = entry_value(graph, name=name)
     outputs = _outputs(graph, name)
     nodes = named(graph.node)
     for node in nodes:
         node.domain = ""
+    if fed.name in outputs:
+        taken = {text for node in nodes for text in (node.name, *node.input, *node.output)}
+        inner = Names({*taken, *(tensor.name for tensor in graph.initializer)}).fresh(fed.name)
+        nodes = _reading_instead(nodes, fed.name, inner)
+        fed = replace(fed, name=inner)
     return Draft(
         model=name,
         opset=standard_opset(proto),
         ir_version=max(proto.ir_version, OLDEST_IR),
-        input=entry_tensor(value, name=name, input_shape=input_shape),
+        input=fed,
         outputs=tuple(outputs),
         output_types=tuple(outputs.values()),
         nodes=nodes,
         constants={tensor.name: tensor for tensor in graph.initializer},
     )
+
+
+def _reading_instead(nodes: tuple[NodeProto, ...], name: str, other: str) -> tuple[NodeProto, ...]:
+    """The nodes with another tensor in place of one, and a node that makes the one of it."""
+    for node in nodes:
+        for index, read in enumerate(node.input):
+            if read == name:
+                node.input[index] = other
+    return (helper.make_node("Identity", [other], [name], name=f"{other}_passed"), *nodes)
 
 
 def _outputs(graph: GraphProto, name: str) -> dict[str, int]:

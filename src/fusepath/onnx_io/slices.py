@@ -9,15 +9,24 @@ import numpy as np
 from fusepath.onnx_io.nodes import input_at, integers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from onnx import NodeProto
 
-    from fusepath.onnx_io.draft import Draft
+    from fusepath.arrays import Array
 
 
-def slices_of(node: NodeProto, draft: Draft, rank: int) -> dict[int, slice] | None:
+def slices_of(
+    node: NodeProto, array: Callable[[str], Array | None], rank: int
+) -> dict[int, slice] | None:
     """What a Slice takes of every axis that it names, counted from the front.
 
     As in Python, except that -1 and less as the end of a backward slice count from the end.
+
+    Args:
+        node: the Slice.
+        array: the value of a constant by name; None for what is none.
+        rank: how many axes its input has.
 
     Returns:
         None where a bound is not constant.
@@ -25,7 +34,7 @@ def slices_of(node: NodeProto, draft: Draft, rank: int) -> dict[int, slice] | No
     starts, ends = integers(node, "starts"), integers(node, "ends")
     axes, steps = integers(node, "axes"), None
     if starts is None:
-        given = [_numbers(input_at(node, at), draft) for at in range(1, 5)]
+        given = [_numbers(array(input_at(node, at))) for at in range(1, 5)]
         if any(value is None and input_at(node, at) for at, value in enumerate(given, 1)):
             return None
         starts, ends, axes, steps = given
@@ -37,6 +46,5 @@ def slices_of(node: NodeProto, draft: Draft, rank: int) -> dict[int, slice] | No
     return {axis: slice(start, end, step) for axis, start, end, step in bounds}
 
 
-def _numbers(name: str, draft: Draft) -> tuple[int, ...] | None:
-    value = draft.array(name)
+def _numbers(value: Array | None) -> tuple[int, ...] | None:
     return None if value is None else tuple(int(number) for number in np.ravel(value))

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
+from fusepath.graph import Kind, Window
+from fusepath.onnx_io.border import pads_of
 from fusepath.onnx_io.declare import declare_tensor
-from fusepath.onnx_io.nodes import copied, present, without_attributes
+from fusepath.onnx_io.nodes import copied, integers, present, with_integers
+from fusepath.onnx_io.slicing import ENDLESS, SLICE_TAKES_INPUTS, slice_bounds
 from fusepath.onnx_io.submodel import encode_model
 
 if TYPE_CHECKING:
@@ -17,11 +20,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from fusepath.arrays import Array
     from fusepath.onnx_io.model import Model
     from fusepath.tiling import MapRows, StripOperation, StripStep
 
-_PADDED = frozenset({"Conv", "MaxPool", "AveragePool"})
-_SLICE_TAKES_INPUTS = 10
+_PAD_TAKES_INPUTS = 11
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,11 @@ def new_name(tensor: str) -> str:
 def cached_name(tensor: str) -> str:
     """Name of the rows that the strip before has kept."""
     return f"{tensor}:cached"
+
+
+def made_name(tensor: str) -> str:
+    """Name of what an operator makes where that is more than the strip adds."""
+    return f"{tensor}:made"
 
 
 def kept_name(tensor: str) -> str:
@@ -110,21 +118,80 @@ class _Builder:
     def operation(self, item: StripOperation) -> None:
         """The operator, reading its own rows and padded as is left to it."""
         op = item.operator
-        node = copied(self._proto[op.name])
-        if op.op_type in _PADDED:
-            pads = [item.pad_begin, op.cols.pad_begin, item.pad_end, op.cols.pad_end]
-            node = without_attributes(node, ["pads"])
-            node.attribute.append(helper.make_attribute("pads", pads))
+        node = self._fitted(item, copied(self._proto[op.name]))
         readings = {r.tensor: self._rows(r.tensor, r.start, r.stop) for r in item.readings}
-        self._weights.update(name for name in present(node.input) if name not in readings)
+        cropped = item.crop_begin > 0 or item.crop_end > 0
+        self._weights.update(
+            name
+            for name in present(node.input)
+            if name not in readings and name not in self._constants
+        )
         inputs = [readings.get(name, name) for name in node.input]
         outputs = [new_name(name) if name else "" for name in node.output]
+        made = [made_name(name) for name in op.outputs] if cropped else outputs
         node.ClearField("input")
         node.ClearField("output")
         node.input.extend(inputs)
-        node.output.extend(outputs)
+        node.output.extend(made)
         self._nodes.append(node)
+        if cropped:
+            start, stop = item.crop_begin, item.crop_begin + item.rows[1] - item.rows[0]
+            self._nodes.append(self._slice(made[0], outputs[0], start, stop))
         self._made.update(op.outputs)
+
+    def _fitted(self, item: StripOperation, node: NodeProto) -> NodeProto:
+        """The node with what is left to it of padding and slicing along the rows."""
+        op = item.operator
+        rows = (item.pad_begin, item.pad_end)
+        match op.op_type:
+            case "Conv" | "MaxPool" | "AveragePool":
+                assert isinstance(op.cols, Window)
+                pads = [rows[0], op.cols.pad_begin, rows[1], op.cols.pad_end]
+                return with_integers(node, "pads", pads)
+            case "ConvTranspose":
+                _, left, _, right = integers(node, "pads") or (0, 0, 0, 0)
+                _, added = integers(node, "output_padding") or (0, 0)
+                node = with_integers(node, "pads", [0, left, 0, right])
+                return with_integers(node, "output_padding", [rows[1], added])
+            case "Pad" if op.kind is Kind.WINDOW:
+                return self._pad(node, rows)
+            case "Slice" if op.kind is Kind.WINDOW:
+                return self._stepping(node)
+        return node
+
+    def _pad(self, node: NodeProto, rows: tuple[int, int]) -> NodeProto:
+        """A Pad with so much added to the rows."""
+        pads = list(pads_of(node, self._array) or ())
+        pads[2], pads[6] = rows
+        if self._opset < _PAD_TAKES_INPUTS:
+            return with_integers(node, "pads", pads)
+        inputs = [node.input[0], self._integers(pads), *node.input[2:3]]
+        node.ClearField("input")
+        node.input.extend(inputs)
+        return node
+
+    def _stepping(self, node: NodeProto) -> NodeProto:
+        """A Slice that is fed from its first row to its last, and leaves out those between."""
+        bounds = slice_bounds(node, self._array) or []
+        starts, ends, axes, steps = (
+            [0 if axis == 2 else start for axis, start, _, _ in bounds],
+            [ENDLESS if axis == 2 else end for axis, _, end, _ in bounds],
+            [axis for axis, *_ in bounds],
+            [step for *_, step in bounds],
+        )
+        if self._opset < SLICE_TAKES_INPUTS:
+            return with_integers(with_integers(node, "starts", starts), "ends", ends)
+        inputs = [node.input[0], *map(self._integers, (starts, ends, axes, steps))]
+        node.ClearField("input")
+        node.input.extend(inputs)
+        return node
+
+    def _array(self, name: str) -> Array | None:
+        for tensor in self._model.proto.graph.initializer:
+            if tensor.name == name:
+                value: Array = numpy_helper.to_array(tensor)
+                return value
+        return None
 
     def keep(self, tensor: str) -> bool:
         """Put out what the next strip needs of a map; False if it needs nothing."""
@@ -201,17 +268,17 @@ class _Builder:
 
     def _slice(self, whole: str, name: str, start: int, stop: int) -> NodeProto:
         """Rows ``[start, stop)``; bounds were attributes before opset 10 and are inputs since."""
-        if self._opset < _SLICE_TAKES_INPUTS:
+        if self._opset < SLICE_TAKES_INPUTS:
             return helper.make_node(
                 "Slice", [whole], [name], name=name, starts=[start], ends=[stop], axes=[2]
             )
-        bounds = [self._integer(value) for value in (start, stop, 2)]
+        bounds = [self._integers([value]) for value in (start, stop, 2)]
         return helper.make_node("Slice", [whole, *bounds], [name], name=name)
 
-    def _integer(self, value: int) -> str:
-        name = f"fusepath:{value}"
+    def _integers(self, values: Sequence[int]) -> str:
+        name = f"fusepath:{','.join(map(str, values))}"
         if name not in self._constants:
-            self._constants[name] = numpy_helper.from_array(np.array([value], np.int64), name)
+            self._constants[name] = numpy_helper.from_array(np.array(values, np.int64), name)
         return name
 
     def _declare(self, name: str, tensor: str, start: int, stop: int) -> ValueInfoProto:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from onnx import GraphProto, ModelProto
@@ -13,7 +13,7 @@ from fusepath.onnx_io.entry import entry_dims, entry_value
 from fusepath.onnx_io.nodes import present
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from fusepath.arrays import Array
     from fusepath.onnx_io.model import Model
@@ -64,6 +64,15 @@ def build_submodel(model: Model, first: int, last: int) -> SubModel:
     return SubModel(data=data, weights=weights, inputs=inputs, outputs=outputs)
 
 
+def exposing(sub: SubModel, model: Model, names: Sequence[str]) -> SubModel:
+    """A sub-model of a network, with some tensors that it makes as its outputs."""
+    proto = ModelProto.FromString(sub.data)
+    del proto.graph.output[:]
+    proto.graph.output.extend(declare_tensor(model.graph.tensors[name]) for name in names)
+    data = proto.SerializeToString(deterministic=True)
+    return replace(sub, data=data, outputs=tuple(names))
+
+
 def encode_model(
     model: Model, graph: GraphProto, constants: set[str]
 ) -> tuple[bytes, dict[str, Array]]:
@@ -97,7 +106,7 @@ def original_with_shape(model: Model) -> bytes:
     original = model.original
     proto = ModelProto.FromString(original)
     value = entry_value(proto.graph, name=model.graph.name)
-    shape = model.graph.input.shape
+    shape = model.graph.fed_shape
     if entry_dims(value) == shape:
         return original
     value.CopyFrom(declare(value.name, value.type.tensor_type.elem_type, shape))

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from fusepath.onnx_io.draft import Draft, Types
 
 CONVOLUTIONS = frozenset({"Conv"})
+_WEIGHTED = CONVOLUTIONS | {"ConvTranspose"}
+"""Operators whose kernel may be known from their weights alone."""
 POOLS = frozenset({"MaxPool", "AveragePool", "LpPool"})
 
 
@@ -59,7 +61,7 @@ def windows_of(node: NodeProto, kernel: tuple[int, ...], model: str) -> tuple[Wi
 def kernel_of(node: NodeProto, types: Types) -> tuple[int, ...] | None:
     """The kernel sizes of a Conv or pooling node; None while the weights' shape is unknown."""
     stated = integers(node, "kernel_shape")
-    if stated is not None or node.op_type not in CONVOLUTIONS:
+    if stated is not None or node.op_type not in _WEIGHTED:
         return stated
     weights = types.get(input_at(node, 1))
     return weights.shape[2:] if weights is not None and weights.shape is not None else None
@@ -73,9 +75,9 @@ def check_windows(draft: Draft) -> None:
     """
     for node in draft.nodes:
         stated = integers(node, "kernel_shape")
-        if node.op_type in CONVOLUTIONS and input_at(node, 1) in draft.constants:
+        if node.op_type in _WEIGHTED and input_at(node, 1) in draft.constants:
             stated = tuple(draft.constants[input_at(node, 1)].dims)[2:]
-        if stated is not None and (node.op_type in CONVOLUTIONS or node.op_type in POOLS):
+        if stated is not None and (node.op_type in _WEIGHTED or node.op_type in POOLS):
             windows_of(node, stated, draft.model)
 
 

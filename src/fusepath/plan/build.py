@@ -40,10 +40,10 @@ def build_plan(timing: Timing, found: Candidate, search: Search, origin: Origin)
                 name=graph.name,
                 sha256=graph.sha256,
                 source=origin.source,
-                input_shape=graph.input.shape,
+                input_shape=graph.fed_shape,
             ),
             input=InputFormat(
-                dtype="uint8" if setting.convention.input_bytes_per_element == 1 else "float32",
+                dtype=setting.input_dtype,
                 mean=origin.mean,
                 std=origin.std,
             ),

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import msgspec
 
+from fusepath.graph import INPUT_DTYPES
 from fusepath.tiling import Arrangement, Grid
 
 
@@ -17,14 +18,15 @@ class ModelReference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     sha256: str
     source: str
     input_shape: tuple[int, ...]
-    """(N, C, H, W); matters for models that leave it open."""
+    """Of the input as the model file has it; matters for models that leave it open."""
 
 
 class InputFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the input travels, and how a uint8 image becomes the model's float32 input.
+    """How the input travels, and how pixels become the model's values.
 
-    Both machines compute ``(pixel − mean) / std`` per channel in float32, the device before its
-    own layers, the edge server for tiles that were sent raw. One value serves all channels.
+    ``dtype`` is the element type of the model's input, or uint8 for pixels of a model of floats.
+    Both machines compute ``(pixel − mean) / std`` per channel in float32, the device before its own
+    layers, the edge server for tiles that were sent raw. One value serves all channels.
     """
 
     dtype: str = "uint8"
@@ -32,8 +34,9 @@ class InputFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     std: tuple[float, ...] = (255.0,)
 
     def __post_init__(self) -> None:
-        if self.dtype not in {"uint8", "float32"}:
-            raise ValueError(f"input dtype '{self.dtype}' is neither uint8 nor float32")
+        if self.dtype not in INPUT_DTYPES:
+            known = ", ".join(sorted(INPUT_DTYPES))
+            raise ValueError(f"input dtype '{self.dtype[:20]}' is none of {known}")
         if not self.mean or not self.std or 0.0 in self.std:
             raise ValueError("mean and std need at least one value, and std none of zero")
 

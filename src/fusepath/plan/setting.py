@@ -27,6 +27,13 @@ class Setting:
     offered: Mapping[str, Sequence[Compression]] = field(default_factory=dict)
     """By tensor: codecs that may be chosen for it."""
 
+    @property
+    def input_dtype(self) -> str:
+        """Element type of the input as it travels: the model's, or uint8 for pixels."""
+        source = self.graph.input
+        pixels = source.is_float and self.convention.input_bytes_per_element == 1
+        return "uint8" if pixels else source.dtype
+
     def at(self, link: Link) -> Setting:
         """The same machines joined by another link."""
         return replace(self, link=link)

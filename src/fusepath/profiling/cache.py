@@ -95,16 +95,23 @@ class ProfileCache:
             logger.info("the profile was not kept: %s", error)
 
 
-def remembered_profile(model: Model, *, threads: int = 1) -> MachineProfile:
-    """This machine's profile for a model: as measured before, or else measured quickly and kept."""
+def known_profile(model: Model, *, threads: int = 1) -> MachineProfile | None:
+    """This machine's profile for a model as it was measured before; the most careful one."""
     cache = ProfileCache.of_user()
-    quick = Settings.quick(threads)
-    for settings in (Settings(threads=threads), quick):
+    for settings in (Settings(threads=threads), Settings.quick(threads), Settings.brief(threads)):
         report = cache.load(model, settings)
         if report is not None:
             return report.profile
-    report = profile_machine(model, quick)
-    cache.keep(model, report)
+    return None
+
+
+def remembered_profile(model: Model, *, threads: int = 1) -> MachineProfile:
+    """This machine's profile for a model: as measured before, or else measured now and kept."""
+    known = known_profile(model, threads=threads)
+    if known is not None:
+        return known
+    report = profile_machine(model, Settings.brief(threads))
+    ProfileCache.of_user().keep(model, report)
     return report.profile
 
 
@@ -112,7 +119,7 @@ def _file(folder: Path, model: Model, settings: Settings) -> Path:
     """Where the profile of a model is kept."""
     key = {
         "model": model.graph.sha256,
-        "input_shape": model.graph.input.shape,
+        "input_shape": model.graph.fed_shape,
         "machine": machine_identity(),
         "settings": msgspec.to_builtins(settings),
         "version": SETTINGS_VERSION,

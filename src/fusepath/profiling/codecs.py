@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _PIECES = 8
 """A map is encoded in so many bands of rows, as a plan would: small pieces have fixed costs."""
 _LEAST_S = 1e-9
+_LARGEST = 4
+"""What is so many times as large as the image is left out: no codec makes less than the image of
+it, as a rule, and large maps take long to try."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +71,13 @@ def cut_tensors(model: Model, image: Array, form: InputFormat) -> Iterator[tuple
             f"the sample is {list(image.shape)}, but '{graph.name}' takes "
             f"{list(graph.input.shape)} (N, C, H, W)"
         )
-    sent = to_model_input(image, form) if form.dtype == "float32" else image
+    value = to_model_input(image, form, graph.input.dtype)
+    sent = value if form.dtype == graph.input.dtype else image
     if sent.dtype.name != form.dtype:
         raise ImageError(f"the sample is {sent.dtype.name}, but the plan sends {form.dtype}")
     yield graph.input.name, sent
     seen = {graph.input.name}
-    values: dict[str, Array] = {graph.input.name: to_model_input(image, form)}
+    values: dict[str, Array] = {graph.input.name: value}
     for index in range(1, graph.depth):
         sub = build_submodel(model, index, index)
         runner = Runner(sub.data, weights=sub.weights, outputs=sub.outputs)
@@ -140,8 +144,8 @@ def measured_compression(
 ) -> dict[str, list[Compression]]:
     """By tensor, what codecs save and cost on the machines of a setting.
 
-    Codecs are timed here. A machine that runs the network so many times slower than this one is
-    taken to run codecs so many times slower as well.
+    Codecs are timed here, on what is not much larger than the image. A machine that runs the
+    network so many times slower than this one is taken to run codecs so many times slower as well.
 
     Args:
         model: the network.
@@ -156,15 +160,20 @@ def measured_compression(
     """
     if not codecs:
         return {}
-    here_s = _network_s(model, to_model_input(image, form))
+    here_s = _network_s(model, to_model_input(image, form, model.graph.input.dtype))
     slower = {
         "device": _total_s(setting, setting.device) / here_s,
         "edge": _total_s(setting, setting.edge) / here_s,
     }
-    return {
-        name: [item.compression.on(**slower) for item in sample_codecs(name, value, codecs)]
-        for name, value in cut_tensors(model, image, form)
-    }
+    offered: dict[str, list[Compression]] = {}
+    most_bytes = None
+    for name, value in cut_tensors(model, image, form):
+        if most_bytes is None:  # the image comes first
+            most_bytes = _LARGEST * value.nbytes
+        if value.nbytes <= most_bytes:
+            samples = sample_codecs(name, value, codecs)
+            offered[name] = [item.compression.on(**slower) for item in samples]
+    return offered
 
 
 def _network_s(model: Model, values: Array, repeats: int = 5) -> float:

@@ -11,7 +11,9 @@ import msgspec
 from fusepath.cost import RUNTIME, FitError, MachineProfile, fit_error, strip_costs
 from fusepath.profiling.layers import (
     WAIT_S,
+    LayerMeasurement,
     Measurement,
+    PieceTime,
     deepest_strips,
     each_layer,
     measure,
@@ -25,10 +27,10 @@ from fusepath.tiling import Grid
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from fusepath.graph import ModelGraph
+    from fusepath.graph import Layer, ModelGraph
     from fusepath.onnx_io import Model
 
-SETTINGS_VERSION = 1
+SETTINGS_VERSION = 2
 """Changes with what is measured and how, so that older profiles are not taken for new ones."""
 HELD_OUT_GRIDS = (Grid(2, 1), Grid(8, 1), Grid(3, 3), Grid(6, 6))
 """Grids of which no tile was timed to make the profile."""
@@ -46,11 +48,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Runs of every layer and piece."""
     attempts: int = 3
     """How often all is measured anew on a machine that is not quiet."""
+    held_out: bool = True
+    """Whether to see how well the profile predicts what it was not made from."""
+    patience_s: float | None = None
+    """What repeats of the whole network may take: a machine that is slow repeats all less often."""
 
     @classmethod
     def quick(cls, threads: int = 1) -> Settings:
         """For when somebody waits."""
         return cls(threads=threads, repeats=5, attempts=2)
+
+    @classmethod
+    def brief(cls, threads: int = 1) -> Settings:
+        """For when a program waits: the profile alone, once, since what it plans is tried."""
+        return cls(threads=threads, repeats=5, attempts=1, held_out=False, patience_s=0.5)
+
+    def repeats_of(self, whole_s: float) -> int:
+        """Runs of each thing where one of the whole network takes so long; at least one."""
+        if self.patience_s is None:
+            return self.repeats
+        return max(min(self.repeats, int(self.patience_s / whole_s)), 1)
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -110,8 +127,8 @@ def profile_machine(
     """Measure this machine for a model.
 
     The whole network is timed before and after the layers, and the layers are timed again for the
-    held-out tiles. Where these differ by more than a tenth, all is measured anew; when it still
-    differs the profile is marked as disturbed.
+    held-out tiles, if there are any. Where these differ by more than a tenth, all is measured anew;
+    when it still differs the profile is marked as disturbed.
 
     Args:
         model: what to measure.
@@ -144,47 +161,40 @@ class _Attempt:
     def make(
         cls, model: Model, settings: Settings, progress: Callable[[int, int], None]
     ) -> _Attempt:
-        threads, repeats, graph = settings.threads, settings.repeats, model.graph
+        threads, graph = settings.threads, model.graph
+        if settings.patience_s is not None:
+            once_s = whole_time(model, threads=threads, repeats=1).seconds
+            settings = msgspec.structs.replace(settings, repeats=settings.repeats_of(once_s))
+        repeats = settings.repeats
         before_s = whole_time(model, threads=threads, repeats=repeats).seconds
+        passes = 2 if settings.held_out else 1
         found = measure(
             model,
             threads=threads,
             repeats=repeats,
-            progress=lambda done, depth: progress(done, 2 * depth),
+            progress=lambda done, depth: progress(done, passes * depth),
         )
-        layers = []
-        layers_s = 0.0
-        for index, again in enumerate(each_layer(model, HELD_OUT_GRIDS, threads, repeats), 1):
-            layers_s += again.whole.seconds
-            first = found.layers[index - 1]
-            fixed_s, moving_s = first.fixed_s, first.whole.seconds - first.fixed_s
-            predictions = tuple(
-                Prediction(
-                    what=str(piece.grid),
-                    first=index,
-                    last=index,
-                    predicted_s=fixed_s + moving_s * piece.share,
-                    measured_s=piece.seconds,
-                )
-                for piece in again.pieces
-            )
-            layers.append(
-                LayerReport(
-                    name=graph.layers[index - 1].name,
-                    fixed_s=fixed_s,
-                    moving_s=moving_s,
-                    spread=first.whole.spread,
-                    error=_error(predictions),
-                    predictions=predictions,
-                )
-            )
-            progress(graph.depth + index, 2 * graph.depth)
-        tiles = tuple(_tiles(model, found.profile, settings))
-        strips = tuple(_strips(model, found.profile, settings))
+        layers_s = found.layers_s
+        pieces: list[tuple[PieceTime, ...]] = [()] * graph.depth
+        tiles: tuple[Prediction, ...] = ()
+        strips: tuple[Prediction, ...] = ()
+        if settings.held_out:
+            again = []
+            for index, item in enumerate(each_layer(model, HELD_OUT_GRIDS, threads, repeats), 1):
+                again.append(item)
+                progress(graph.depth + index, passes * graph.depth)
+            layers_s = sum(item.whole.seconds for item in again)
+            pieces = [item.pieces for item in again]
+            tiles = tuple(_tiles(model, found.profile, settings))
+            strips = tuple(_strips(model, found.profile, settings))
+        layers = tuple(
+            _layer_report(layer, first, held_out)
+            for layer, first, held_out in zip(graph.layers, found.layers, pieces, strict=True)
+        )
         after_s = whole_time(model, threads=threads, repeats=repeats).seconds
         pairs = ((before_s, after_s), (found.layers_s, layers_s))
         drift = max(max(pair) / min(pair) - 1 for pair in pairs)
-        return cls(measurement=found, layers=tuple(layers), tiles=tiles, strips=strips, drift=drift)
+        return cls(measurement=found, layers=layers, tiles=tiles, strips=strips, drift=drift)
 
     def report(self, settings: Settings, attempts: int) -> ProfileReport:
         profile = msgspec.structs.replace(
@@ -203,6 +213,31 @@ class _Attempt:
             drift=self.drift,
             attempts=attempts,
         )
+
+
+def _layer_report(
+    layer: Layer, first: LayerMeasurement, pieces: tuple[PieceTime, ...]
+) -> LayerReport:
+    """A layer as the profile has it, and what of it was timed besides."""
+    fixed_s, moving_s = first.fixed_s, first.whole.seconds - first.fixed_s
+    predictions = tuple(
+        Prediction(
+            what=str(piece.grid),
+            first=layer.index,
+            last=layer.index,
+            predicted_s=fixed_s + moving_s * piece.share,
+            measured_s=piece.seconds,
+        )
+        for piece in pieces
+    )
+    return LayerReport(
+        name=layer.name,
+        fixed_s=fixed_s,
+        moving_s=moving_s,
+        spread=first.whole.spread,
+        error=_error(predictions),
+        predictions=predictions,
+    )
 
 
 def _error(predictions: tuple[Prediction, ...]) -> FitError | None:

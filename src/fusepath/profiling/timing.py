@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Executor
 
 _LOW, _HIGH = 0.2, 0.8
 """Percentiles: a low one is the time of the work alone, and steadier than the lowest."""
 _FINE_CLOCK_S = 1e-5
+_WHERE: ContextVar[Executor | None] = ContextVar("fusepath-timed-on", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,26 @@ def time_call(
         wait_s: idle time before each.
         threads: that the call computes on.
     """
+    executor = _WHERE.get()
+    if executor is None:
+        return _time(run, repeats, wait_s, threads)
+    return executor.submit(copy_context().run, _time, run, repeats, wait_s, threads).result()
+
+
+@contextmanager
+def timed_on(executor: Executor) -> Iterator[None]:
+    """Have all calls within, on this thread, be timed on another one, each in its turn.
+
+    What else that thread has to do does not disturb them so, and need not wait for all of them.
+    """
+    token = _WHERE.set(executor)
+    try:
+        yield
+    finally:
+        _WHERE.reset(token)
+
+
+def _time(run: Callable[[], object], repeats: int, wait_s: float, threads: int) -> Timing:
     run()
     own = threads == 1 and time.get_clock_info("thread_time").resolution <= _FINE_CLOCK_S
     clock = time.thread_time if own else time.perf_counter

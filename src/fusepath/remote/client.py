@@ -17,6 +17,7 @@ from fusepath.errors import FileFormatError, PeerRefusedError
 from fusepath.protocol.conversation import ProtocolError
 from fusepath.remote import message_costs
 from fusepath.remote.grpc_channel import GrpcChannel
+from fusepath.remote.transport import OneEach
 from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.runtime.edge_share import EdgeTimes
 from fusepath.timeline import Lane
@@ -178,7 +179,7 @@ class EdgeClient:
             name=model.graph.name,
             sha256=model.graph.sha256,
             source=model.source,
-            input_shape=model.graph.input.shape,
+            input_shape=model.graph.fed_shape,
         )
         reply = await self._channel.call("Profile", request, timeout_s=self.timeout.prepare_s)
         try:
@@ -203,8 +204,14 @@ class EdgeClient:
             raise self.refused("the server did not time every path of the plan")
         return EdgeTimes(tuple(ns * 1e-9 for ns in reply.path_ns), reply.tail_ns * 1e-9)
 
-    def infer(self) -> Stream:
-        """Open the stream of one inference."""
+    def infer(self, *, once: bool) -> Stream:
+        """Open the stream of one inference.
+
+        Args:
+            once: one message goes there and one comes back; a call of such is quicker.
+        """
+        if once:
+            return OneEach(self._channel, "Once", timeout_s=self.timeout.infer_s)
         return self._channel.stream("Infer", timeout_s=self.timeout.infer_s)
 
 

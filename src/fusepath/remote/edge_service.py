@@ -20,6 +20,7 @@ from fusepath.cancellation import cancelled_by
 from fusepath.errors import FusepathError
 from fusepath.plan import ModelReference, Recipe, check_recipe
 from fusepath.profiling.layers import measure_layers
+from fusepath.profiling.timing import timed_on
 from fusepath.protocol.conversation import (
     Compute,
     ComputeTail,
@@ -37,11 +38,11 @@ from fusepath.runtime.edge_share import EdgeShare, EdgeTimes
 from fusepath.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
+
+    from google.protobuf.message import Message
 
     from fusepath.arrays import Array
-    from fusepath.cost import MachineProfile
-    from fusepath.onnx_io import Model
     from fusepath.profiling.layers import Profiler
     from fusepath.protocol.conversation import Command
     from fusepath.remote.model_store import ModelStore
@@ -173,17 +174,23 @@ class EdgeService:
     async def infer(self, stream: Incoming) -> None:
         """Run one inference of a prepared plan."""
         try:
-            share = self._find(await read(stream))
-            await _Inference(self, share, stream).run()
+            first = await _start(stream)
+            await _Inference(self, self._find(first), stream, first).run()
         except ProtocolError as error:
             raise Refusal(RefusalKind.MALFORMED, str(error)) from error
         except FusepathError as error:
             raise Refusal(RefusalKind.UNFIT, str(error)) from error
 
-    def _find(self, message: pb.Upload | None) -> EdgeShare:
-        if message is None or message.WhichOneof("message") != "start":
-            raise ProtocolError("the first message must be Start")
-        prepared = self._prepared.get(message.start.recipe_sha256)
+    async def once(self, request: pb.Upload) -> pb.Download:
+        """Run one inference of a prepared plan that has one path and returns no parts."""
+        stream = _OneEach(request)
+        await self.infer(stream)
+        if stream.answer is None or stream.answer.HasField("part"):
+            raise Refusal(RefusalKind.MALFORMED, "this plan returns parts; call Infer")
+        return stream.answer
+
+    def _find(self, first: pb.Upload) -> EdgeShare:
+        prepared = self._prepared.get(first.start.recipe_sha256)
         if prepared is None:
             raise ProtocolError("this plan has not been prepared here; call Prepare first")
         return prepared[0]
@@ -201,14 +208,12 @@ class EdgeService:
         key = (reference.sha256, reference.input_shape)
         if key not in self._profiles:
             model = self._store.get(reference)
-            # On a worker's thread, so that no inference disturbs the measurement.
-            job = self._workers.submit(self._measure, model)
-            self._profiles[key] = jsonfile.encode(job.result())
+            # On a worker's thread, so that no inference disturbs the measurement; by and by, so
+            # that none waits for all of it.
+            with cancelled_by(self._stop), timed_on(self._workers):
+                profile = self._profiler(model, threads=self._threads)
+            self._profiles[key] = jsonfile.encode(profile)
         return self._profiles[key]
-
-    def _measure(self, model: Model) -> MachineProfile:
-        with cancelled_by(self._stop):
-            return self._profiler(model, threads=self._threads)
 
     def _prepare(self, recipe: Recipe, *, idle_s: float) -> tuple[EdgeShare, EdgeTimes]:
         model = self._store.get(recipe.model)
@@ -268,13 +273,41 @@ async def read(stream: Incoming) -> Any:
         raise Refusal(RefusalKind.SILENT, _NOTHING_CAME) from None
 
 
+async def _start(stream: Incoming) -> pb.Upload:
+    """The first message of an inference."""
+    message: pb.Upload | None = await read(stream)
+    if message is None or not message.HasField("start"):
+        raise ProtocolError("the first message must be Start")
+    return message
+
+
+class _OneEach:
+    """A stream of one message from the device, and the last of the answers."""
+
+    def __init__(self, message: pb.Upload) -> None:
+        self._message: pb.Upload | None = message
+        self.answer: pb.Download | None = None
+
+    async def read(self) -> pb.Upload | None:
+        message, self._message = self._message, None
+        return message
+
+    async def write(self, message: Message) -> None:
+        assert isinstance(message, pb.Download)
+        self.answer = message
+
+
 class _Inference:
     """Carries out an `EdgeSession`'s commands for one stream."""
 
-    def __init__(self, service: EdgeService, share: EdgeShare, stream: Incoming) -> None:
+    def __init__(
+        self, service: EdgeService, share: EdgeShare, stream: Incoming, first: pb.Upload
+    ) -> None:
         self._service = service
         self._share = share
         self._stream = stream
+        self._first: pb.Upload | None = first if first.HasField("piece") else None
+        """The first piece, where it came along with the start."""
         self._session = EdgeSession(
             len(share.recipe.cuts), share.predecessors(), share.returning, overlaps=service.overlaps
         )
@@ -287,7 +320,9 @@ class _Inference:
         self._answers: asyncio.Queue[pb.Download | None] = asyncio.Queue()
 
     async def run(self) -> None:
-        writing = asyncio.create_task(self._write())
+        writing: Awaitable[None] = self._write()
+        if len(self._share.recipe.cuts) > 1:  # or nothing can go on at the same time
+            writing = asyncio.ensure_future(writing)
         try:
             await self._take_pieces()
         finally:
@@ -305,13 +340,11 @@ class _Inference:
         running: set[asyncio.Task[None]] = set()
         try:
             for _ in self._share.recipe.cuts:
-                message: pb.Upload | None = await read(self._stream)
+                message = await self._next()
                 arrived_ns = time.monotonic_ns()
                 if message is None:
                     self._session.ended()
                     break
-                if message.WhichOneof("message") != "piece":
-                    raise ProtocolError("expected a Piece")
                 path = message.piece.path - 1
                 commands = self._session.arrived(path)
                 expected = self._share.expected(path)
@@ -324,6 +357,16 @@ class _Inference:
         finally:
             for task in running:
                 task.cancel()
+
+    async def _next(self) -> pb.Upload | None:
+        """The next message with a piece, None at the end of the stream."""
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        message: pb.Upload | None = await read(self._stream)
+        if message is not None and (message.HasField("start") or not message.HasField("piece")):
+            raise ProtocolError("expected a Piece")
+        return message
 
     async def _do(self, commands: list[Command]) -> None:
         for command in commands:

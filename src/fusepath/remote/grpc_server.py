@@ -65,6 +65,9 @@ class _Servicer(pb_grpc.EdgeServicer):
     async def Infer(self, request_iterator: Any, context: Any) -> None:  # noqa: N802, ARG002
         await _answer(self._service.infer(_Incoming(context)), context)
 
+    async def Once(self, request: pb.Upload, context: Any) -> Any:  # noqa: N802
+        return await _answer(self._service.once(request), context)
+
 
 async def _answer(call: Any, context: Any) -> Any:
     try:

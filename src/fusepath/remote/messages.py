@@ -89,12 +89,13 @@ def receive(
                 f"expected {codecs.get(tensor.name, 'plain')}"
             )
         size = np.dtype(dtype).itemsize * math.prod(shape)
-        if len(tensor.data) >= size if tensor.codec else len(tensor.data) != size:
-            raise ProtocolError(f"tensor '{tensor.name}' has {len(tensor.data)} bytes")
-        if zlib.crc32(tensor.data) != tensor.crc32:
+        data = tensor.data  # a copy, each time that it is asked for
+        if len(data) >= size if tensor.codec else len(data) != size:
+            raise ProtocolError(f"tensor '{tensor.name}' has {len(data)} bytes")
+        if zlib.crc32(data) != tensor.crc32:
             raise ProtocolError(f"tensor '{tensor.name}' was damaged on the way")
         values[tensor.name] = EncodedTensor(
-            name=tensor.name, dtype=dtype, shape=shape, data=tensor.data, codec=tensor.codec
+            name=tensor.name, dtype=dtype, shape=shape, data=data, codec=tensor.codec
         )
     missing = [name for name in expected if name not in values]
     if missing:

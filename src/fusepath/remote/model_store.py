@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
+import logging
 from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fusepath.errors import ModelError
-from fusepath.onnx_io import load_model
+from fusepath.onnx_io import file_sha256, load_model
 
 if TYPE_CHECKING:
     from fusepath.onnx_io import Model
     from fusepath.plan import ModelReference
+
+logger = logging.getLogger(__name__)
 
 MAX_INPUT_ELEMENTS = 3 * 2048 * 2048
 MAX_LOADED = 4
 
 
 class ModelStore:
-    """Finds models by the SHA-256 of their file; keeps the last few loaded.
+    """Finds models by the SHA-256 of their files; keeps the last few loaded.
 
     Args:
-        folder: where ``*.onnx`` files lie; None knows the zoo alone.
+        folder: where ``*.onnx`` files lie; None knows the zoo alone. Files that cannot be read, or
+            lack the weights that they keep elsewhere, are left out with a warning.
 
     Raises:
         ModelError: the folder cannot be read.
@@ -37,13 +40,19 @@ class ModelStore:
                 raise ModelError(f"models folder '{folder}' is not a folder")
             for file in sorted(directory.glob("*.onnx")):
                 if file.is_file():
-                    self._files[_digest(file)] = file
+                    self._add(file)
+
+    def _add(self, file: Path) -> None:
+        try:
+            self._files[file_sha256(file)] = file
+        except ModelError as error:
+            logger.warning("not served: %s", error)
 
     @classmethod
     def of(cls, model: Model) -> ModelStore:
         """A store that holds a model which is loaded already, and knows the zoo besides."""
         store = cls()
-        store._loaded[model.graph.sha256, model.graph.input.shape] = model
+        store._loaded[model.graph.sha256, model.graph.fed_shape] = model
         return store
 
     def __len__(self) -> int:
@@ -84,21 +93,13 @@ class ModelStore:
                 f"'{reference.source}' has SHA-256 {model.graph.sha256[:12]} here, the device has "
                 f"{reference.sha256[:12]}; use the same file and the same fusepath on both sides"
             )
-        if model.graph.input.shape != reference.input_shape:
+        if model.graph.fed_shape != reference.input_shape:
             # What was held against the limit is not what would be run.
             raise ModelError(
-                f"'{model.graph.name}' takes an input of {list(model.graph.input.shape)}, but the "
+                f"'{model.graph.name}' takes an input of {list(model.graph.fed_shape)}, but the "
                 f"plan says {list(reference.input_shape)[:8]}; plan this model"
             )
         return model
-
-
-def _digest(file: Path) -> str:
-    try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise ModelError(f"cannot read {file}: {error.strerror or error}") from error
 
 
 def _elements(shape: tuple[int, ...]) -> int:

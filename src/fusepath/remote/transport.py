@@ -75,6 +75,34 @@ class Channel(Protocol):
         """Let everything go; what is under way is given up."""
 
 
+class OneEach:
+    """A call of one message each way, as a stream; the message leaves when its answer is read."""
+
+    def __init__(self, channel: Channel, method: str, *, timeout_s: float) -> None:
+        self._channel = channel
+        self._method = method
+        self._timeout_s = timeout_s
+        self._message: Message | None = None
+
+    async def write(self, message: Message) -> bool:
+        """Keep the message."""
+        self._message = message
+        return True
+
+    async def done_writing(self) -> None:
+        """Nothing more is to be said."""
+
+    async def read(self) -> Any:
+        """The answer to the message; None after that."""
+        message, self._message = self._message, None
+        if message is None:
+            return None
+        return await self._channel.call(self._method, message, timeout_s=self._timeout_s)
+
+    def cancel(self) -> None:
+        """Nothing is left behind: whoever gives up reading gives up the call."""
+
+
 class Incoming(Protocol):
     """The edge server's end of one call."""
 

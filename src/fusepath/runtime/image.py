@@ -30,14 +30,21 @@ _UNREADABLE = (
 """What Pillow raises for files that are damaged or not what they seem."""
 
 
-def load_input(path: str | Path, target: Tensor, *, resize: bool = False) -> NDArray[Any]:
-    """An input of shape (1, C, H, W): uint8 from a picture, uint8 or float32 from ``.npy``.
+def load_input(
+    path: str | Path, target: Tensor, *, resize: bool = False, batch: int = 1
+) -> NDArray[Any]:
+    """An input of a network: uint8 from a picture, uint8 or the model's own type from ``.npy``.
 
     Args:
         path: a PNG, JPEG or other picture, or a ``.npy`` array of shape (H, W, C), (C, H, W) or
-            (1, C, H, W).
-        target: the model's input.
+            with a 1 before it; of the very shape of the input, where that is no map.
+        target: the network's input.
         resize: scale a picture to the model's size instead of refusing it.
+        batch: images that the model takes at once. An array holds one behind the other; a picture
+            is taken for all of them.
+
+    Returns:
+        (N, C, H, W), or what the model takes where that is no map.
 
     Raises:
         ImageError: the file is missing, damaged, or of another size or type.
@@ -45,22 +52,44 @@ def load_input(path: str | Path, target: Tensor, *, resize: bool = False) -> NDA
     file = Path(path)
     if not file.is_file():
         raise ImageError(f"input '{file}' does not exist")
-    array = _load_array(file) if file.suffix == ".npy" else _load_picture(file, target, resize)
-    if array.ndim == 3:
-        if array.shape[2] == target.channels and array.shape[0] != target.channels:
-            array = array.transpose(2, 0, 1)
-        array = array[None]
-    if array.shape != target.shape:
-        _, channels, height, width = target.shape
-        got = "x".join(str(size) for size in array.shape)
+    if file.suffix != ".npy":
+        return np.repeat(_load_picture(file, target, resize), batch, axis=0)
+    array = _load_array(file, target)
+    if batch == 1:
+        return _fitting(array, target, file)
+    if array.ndim < 3 or len(array) != batch:
         raise ImageError(
-            f"input '{file}' is {got} (N x C x H x W), but the model takes "
-            f"1x{channels}x{height}x{width}; resize it, or give resize=True"
+            f"input '{file}' is {_size(array)}, but the model takes {batch} images at once; give "
+            "them along the first axis"
         )
-    return np.ascontiguousarray(array)
+    return np.concatenate([_fitting(image, target, file) for image in array])
 
 
-def _load_array(file: Path) -> NDArray[Any]:
+def _fitting(array: NDArray[Any], target: Tensor, file: Path) -> NDArray[Any]:
+    """An array as the model's input, channels before rows."""
+    value = array
+    if target.is_map:
+        if value.ndim == 4 and len(value) == 1:
+            value = value[0]
+        if value.ndim == 3:
+            if value.shape[2] == target.channels and value.shape[0] != target.channels:
+                value = value.transpose(2, 0, 1)
+            value = value[None]
+    if value.shape != target.shape:
+        axes = " (N x C x H x W)" if target.is_map else ""
+        remedy = "; resize it, or give resize=True" if target.is_map else ""
+        wanted = "x".join(map(str, target.shape))
+        raise ImageError(
+            f"input '{file}' is {_size(value)}{axes}, but the model takes {wanted}{remedy}"
+        )
+    return np.ascontiguousarray(value)
+
+
+def _size(array: NDArray[Any]) -> str:
+    return "x".join(map(str, array.shape))
+
+
+def _load_array(file: Path, target: Tensor) -> NDArray[Any]:
     try:
         array: NDArray[Any] = np.load(file, allow_pickle=False)
     except (ValueError, OSError, EOFError, MemoryError) as error:
@@ -68,12 +97,22 @@ def _load_array(file: Path) -> NDArray[Any]:
     if not isinstance(array, np.ndarray):
         array.close()
         raise ImageError(f"input '{file}' is not a .npy array but an archive; save one array")
-    if array.dtype not in (np.uint8, np.float32):
-        raise ImageError(f"input '{file}' is {array.dtype}; give uint8 pixels or float32 values")
+    if array.dtype not in taken_dtypes(target):
+        pixels = "uint8 pixels or " if target.is_float else ""
+        raise ImageError(f"input '{file}' is {array.dtype}; give {pixels}{target.dtype} values")
     return array
 
 
+def taken_dtypes(target: Tensor) -> tuple[np.dtype[Any], ...]:
+    """Element types of which an input may be: the model's own, and pixels where it takes floats."""
+    own = np.dtype(target.dtype)
+    return (own, np.dtype(np.uint8)) if target.is_float else (own,)
+
+
 def _load_picture(file: Path, target: Tensor, resize: bool) -> NDArray[Any]:
+    if not target.is_map or not (target.is_float or target.dtype == "uint8"):
+        wanted = "x".join(map(str, target.shape))
+        raise ImageError(f"the model takes {wanted} {target.dtype} values; give a .npy array")
     mode = _MODES.get(target.channels)
     if mode is None:
         raise ImageError(f"the model takes {target.channels} channels; give a .npy array")

@@ -17,20 +17,23 @@ if TYPE_CHECKING:
     from fusepath.plan import InputFormat
 
 
-def to_model_input(pixels: NDArray[Any], form: InputFormat) -> NDArray[np.float32]:
+def to_model_input(pixels: NDArray[Any], form: InputFormat, dtype: str = "float32") -> NDArray[Any]:
     """``(pixel − mean) / std`` per channel in float32.
 
     Works on any piece of an image, and gives each pixel the value it has in the whole image.
 
     Args:
-        pixels: (1, C, H, W), uint8; float32 input is passed through as it is.
+        pixels: (N, C, H, W) or of any other shape, uint8; values of the model's own type are passed
+            through as they are.
         form: mean and std, one value or one per channel.
+        dtype: of the model's input.
     """
-    if pixels.dtype != np.uint8:
-        return np.ascontiguousarray(pixels, dtype=np.float32)
-    mean = np.asarray(form.mean, dtype=np.float32).reshape(1, -1, 1, 1)
-    std = np.asarray(form.std, dtype=np.float32).reshape(1, -1, 1, 1)
-    return (pixels.astype(np.float32) - mean) / std
+    if pixels.dtype != np.uint8 or dtype == "uint8":
+        return np.ascontiguousarray(pixels, dtype=dtype)
+    by_channel = (1, -1, 1, 1) if pixels.ndim == 4 else (1,)
+    mean = np.asarray(form.mean, dtype=np.float32).reshape(by_channel)
+    std = np.asarray(form.std, dtype=np.float32).reshape(by_channel)
+    return ((pixels.astype(np.float32) - mean) / std).astype(dtype, copy=False)
 
 
 def check_form(form: InputFormat, model: Model) -> None:
@@ -39,7 +42,8 @@ def check_form(form: InputFormat, model: Model) -> None:
     Raises:
         ImageError: another number of values.
     """
-    channels = model.graph.input.shape[1]
+    source = model.graph.input
+    channels = source.channels if len(source.shape) == 4 else 1
     for name, values in (("mean", form.mean), ("std", form.std)):
         if len(values) not in {1, channels}:
             raise ImageError(
@@ -54,5 +58,5 @@ def model_value(
     """A piece as a session takes it: contiguous, and pixels turned into the model's input."""
     value = pieces[name]
     if name == model.graph.input.name:
-        value = to_model_input(value, form)
+        value = to_model_input(value, form, model.graph.input.dtype)
     return np.ascontiguousarray(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import onnxruntime as ort
@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 
 PROVIDER = "CPUExecutionProvider"
 
+Level = Literal["all", "extended", "basic", "off"]
+LEVELS: tuple[Level, ...] = ("all", "extended", "basic", "off")
+"""Of optimisation, as ONNX Runtime knows them; the first is its default."""
+_LEVELS = {
+    "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
+    "extended": ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+    "basic": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    "off": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
+}
+
 
 class Runner:
     """One ONNX Runtime session on the CPU.
@@ -28,6 +38,7 @@ class Runner:
         weights: values of the constants that it declares as external data; they are not copied.
         outputs: names to return, in this order; None returns all.
         threads: threads for one operator; 1 keeps a shared machine predictable.
+        level: how far ONNX Runtime may rewrite the model before it runs.
 
     Raises:
         ModelError: ONNX Runtime cannot load the model.
@@ -40,11 +51,13 @@ class Runner:
         weights: Mapping[str, Array] = MappingProxyType({}),
         outputs: Sequence[str] | None = None,
         threads: int = 1,
+        level: Level = "all",
     ) -> None:
         check_cancelled()
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
+        options.graph_optimization_level = _LEVELS[level]
         options.log_severity_level = 4  # errors come back as exceptions
         # Spinning threads would steal the core from whoever shares it.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -142,7 +142,7 @@ class TileStage:
         """Multiply-accumulates that the session does for a tile."""
         regions = self._tiling.session_regions(path, self._first, self._last)
         return sum(
-            op.work.macs * regions[op.outputs[0]].area
+            op.work.macs * regions[op.counted].area
             for op in self._model.graph.operators(self._first, self._last)
         )
 

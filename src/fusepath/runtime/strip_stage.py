@@ -111,11 +111,9 @@ class StripStage:
 
     def macs(self, path: int) -> int:
         """Multiply-accumulates of a strip, over the whole width."""
-        step = self._tiling.step(path, self._first, self._last)
         graph = self._model.graph
-        return sum(
-            item.operator.work.macs
-            * (item.rows[1] - item.rows[0])
-            * graph.tensors[item.operator.outputs[0]].size(1)
-            for item in step.operations
-        )
+        macs = 0
+        for op in graph.operators(self._first, self._last):
+            begin, end = self._tiling.new_rows(path, op.counted)
+            macs += op.work.macs * (end - begin) * graph.tensors[op.counted].size(1)
+        return macs

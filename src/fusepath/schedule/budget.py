@@ -35,6 +35,13 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         if self.seconds is not None and not self.seconds >= 0:
             raise ValueError(f"a budget of {self.seconds} seconds is below zero")
 
+    def within(self, other: Budget) -> Budget:
+        """What keeps to another budget as well."""
+        return Budget(
+            evaluations=_least(self.evaluations, other.evaluations),
+            seconds=_least(self.seconds, other.seconds),
+        )
+
     def begin(self, *, clock: Callable[[], float] | None = None) -> Meter:
         """Start to count, from now on."""
         return Meter(self, clock=clock or time.perf_counter)

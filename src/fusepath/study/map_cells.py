@@ -122,7 +122,7 @@ def compute_map(
             name=spec.graph.name,
             sha256=spec.graph.sha256,
             source=spec.source,
-            input_shape=spec.graph.input.shape,
+            input_shape=spec.graph.fed_shape,
         ),
         convention=spec.convention,
         edge=spec.edge,

@@ -12,20 +12,11 @@ from fusepath.tiling.layout import (
     layout,
     strip_tiling,
 )
-from fusepath.tiling.reach import needed_regions, reach
+from fusepath.tiling.reach import first_read, needed_regions, reach, stop_read
 from fusepath.tiling.sizes import Sizes, TileSizes, ends_of, even_ends, even_sizes, scaled_intervals
-from fusepath.tiling.strips import (
-    Band,
-    MapRows,
-    Mark,
-    Reading,
-    StripOperation,
-    StripRows,
-    StripStep,
-    StripTiling,
-    ready_rows,
-    resume_layers,
-)
+from fusepath.tiling.strip_rows import StripRows, ready_rows
+from fusepath.tiling.strip_step import MapRows, Reading, StripOperation, StripStep
+from fusepath.tiling.strips import Band, Mark, StripTiling, resume_layers
 from fusepath.tiling.tiling import Grid, Tiling, check_tileable, whole
 
 __all__ = [
@@ -58,12 +49,14 @@ __all__ = [
     "ends_of",
     "even_ends",
     "even_sizes",
+    "first_read",
     "layout",
     "needed_regions",
     "reach",
     "ready_rows",
     "resume_layers",
     "scaled_intervals",
+    "stop_read",
     "strip_tiling",
     "violations",
     "whole",

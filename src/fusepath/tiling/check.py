@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from fusepath.graph import Kind
+from fusepath.graph import Border, Crop, Kind, Padding, Sampling, Transposed, Window
 
 if TYPE_CHECKING:
-    from fusepath.graph import ModelGraph, Window
+    from collections.abc import Iterable
+
+    from fusepath.graph import Footprint, ModelGraph
     from fusepath.tiling.tiling import Tiling
 
 
@@ -31,7 +35,7 @@ def violations(tiling: Tiling) -> list[str]:
         ]
         problems += _cover(graph, tiling.tau, claims, axis)
         for i, claim in enumerate(claims):
-            problems += [f"tile {i}: {text}" for text in _taps(graph, tiling.tau, claim, axis)]
+            problems += [f"tile {i}: {text}" for text in _unread(graph, tiling.tau, claim, axis)]
     return problems
 
 
@@ -48,7 +52,7 @@ def _cover(graph: ModelGraph, tau: int, claims: list[dict[str, set[int]]], axis:
     return problems
 
 
-def _taps(graph: ModelGraph, tau: int, claim: dict[str, set[int]], axis: int) -> list[str]:
+def _unread(graph: ModelGraph, tau: int, claim: dict[str, set[int]], axis: int) -> list[str]:
     problems = []
     for name, indices in claim.items():
         if min(indices) < 0 or max(indices) >= graph.tensors[name].size(axis):
@@ -59,7 +63,7 @@ def _taps(graph: ModelGraph, tau: int, claim: dict[str, set[int]], axis: int) ->
             size = graph.tensors[name].size(axis)
             wanted = outputs
             if op.kind is Kind.WINDOW:
-                wanted = {tap for j in outputs for tap in _read(op.windows()[axis], j)}
+                wanted = {tap for j in outputs for tap in _taps_of(op.footprints[axis], j, size)}
             missing = {tap for tap in wanted if 0 <= tap < size} - claim.get(name, set())
             if missing:
                 problems.append(
@@ -68,6 +72,40 @@ def _taps(graph: ModelGraph, tau: int, claim: dict[str, set[int]], axis: int) ->
     return problems
 
 
-def _read(window: Window, j: int) -> list[int]:
-    first = j * window.stride - window.pad_begin
-    return [first + tap * window.dilation for tap in range(window.kernel)]
+def _taps_of(footprint: Footprint, j: int, size: int) -> Iterable[int]:
+    """Input elements of a map of ``size`` that output ``j`` reads; some may lie outside it."""
+    match footprint:
+        case Window():
+            first = j * footprint.stride - footprint.pad_begin
+            taps: Iterable[int] = [
+                first + tap * footprint.dilation for tap in range(footprint.kernel)
+            ]
+        case Transposed():
+            taps = [
+                i
+                for i in range(size)
+                for tap in range(footprint.kernel)
+                if i * footprint.stride + tap * footprint.dilation == j + footprint.pad_begin
+            ]
+        case Sampling():
+            at = Fraction(j * footprint.inputs, footprint.outputs)
+            low, high = (
+                math.floor(at + Fraction(shift, 2 * footprint.outputs))
+                for shift in (footprint.low, footprint.high)
+            )
+            taps = {min(max(i, 0), size - 1) for i in range(low, high + 1)}
+        case Crop():
+            taps = [footprint.begin + j * footprint.stride]
+        case Padding():
+            taps = [_padded(footprint, j - footprint.begin, size)]
+    return taps
+
+
+def _padded(padding: Padding, place: int, size: int) -> int:
+    """The element of the map that stands at a place inside it or beside it."""
+    if padding.border is Border.EDGE:
+        return min(max(place, 0), size - 1)
+    if padding.border is Border.MIRROR and size > 1:
+        place %= 2 * (size - 1)
+        return min(place, 2 * (size - 1) - place)
+    return place

@@ -6,25 +6,69 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.graph import Kind
+from fusepath.graph import Border, Crop, Kind, Padding, Sampling, Transposed, Window
 from fusepath.tiling.interval import Intervals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fusepath.graph import ModelGraph, Window
+    from fusepath.arrays import IntArray
+    from fusepath.graph import Footprint, ModelGraph
 
 
-def reach(window: Window, needed: Intervals, *, input_size: int) -> Intervals:
-    """Input elements that the ``needed`` outputs of a window read, clipped to the map.
+def first_read(footprint: Footprint, outputs: IntArray) -> IntArray:
+    """First input element that each output, or any behind it, reads; may lie outside the map."""
+    match footprint:
+        case Window():
+            return outputs * footprint.stride - footprint.pad_begin
+        case Transposed(stride=stride):
+            place = outputs + footprint.pad_begin
+            # The element before, where an output lies in a gap between kernels.
+            return np.minimum((place - footprint.extent) // stride + 1, place // stride)
+        case Sampling(inputs=inputs, outputs=period):
+            # A session resamples from the beginning of a period: only there do both sides agree.
+            tap = (2 * outputs * inputs + footprint.low) // (2 * period)
+            return np.minimum(tap // inputs, outputs // period) * inputs
+        case Crop():
+            return footprint.begin + outputs * footprint.stride
+        case Padding():
+            first = outputs - footprint.begin
+            if footprint.border is Border.MIRROR:
+                first = np.minimum(first, footprint.size - 1 - footprint.end)
+            return first
+
+
+def stop_read(footprint: Footprint, outputs: IntArray) -> IntArray:
+    """Input element behind the last that each output, or any before it, reads.
+
+    May lie outside the map; always behind `first_read`, also where an output reads padding alone.
+    """
+    match footprint:
+        case Window():
+            return outputs * footprint.stride - footprint.pad_begin + footprint.extent
+        case Transposed(stride=stride):
+            return (outputs + footprint.pad_begin) // stride + 1
+        case Sampling(inputs=inputs, outputs=period):
+            # As many elements as a session needs to come to the output at all.
+            tap = (2 * outputs * inputs + footprint.high) // (2 * period)
+            return np.maximum(tap, ((outputs + 1) * inputs - 1) // period) + 1
+        case Crop():
+            return footprint.begin + outputs * footprint.stride + 1
+        case Padding():
+            stop = outputs - footprint.begin + 1
+            return (
+                np.maximum(stop, footprint.begin + 1) if footprint.border is Border.MIRROR else stop
+            )
+
+
+def reach(footprint: Footprint, needed: Intervals, *, input_size: int) -> Intervals:
+    """Input elements that the ``needed`` outputs read, clipped to the map.
 
     Outputs that read padding alone are given the nearest element, so that no range is empty.
     """
-    start = needed.start * window.stride - window.pad_begin
-    stop = (needed.stop - 1) * window.stride - window.pad_begin + window.extent
     return Intervals(
-        np.clip(start, 0, input_size - 1),
-        np.clip(stop, 1, input_size),
+        np.clip(first_read(footprint, needed.start), 0, input_size - 1),
+        np.clip(stop_read(footprint, needed.stop - 1), 1, input_size),
     )
 
 
@@ -55,10 +99,10 @@ def needed_regions(
             needed = needed.hull(other)
         for out in op.outputs:
             regions[out] = needed
-        window = op.windows()[axis]
+        footprint = op.footprints[axis]
         for name in op.inputs:
             part = needed
             if op.kind is Kind.WINDOW:
-                part = reach(window, needed, input_size=graph.tensors[name].size(axis))
+                part = reach(footprint, needed, input_size=graph.tensors[name].size(axis))
             regions[name] = part.hull(regions[name]) if name in regions else part
     return regions

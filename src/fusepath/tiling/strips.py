@@ -25,166 +25,18 @@ import numpy as np
 from fusepath.errors import GeometryError
 from fusepath.graph import Kind
 from fusepath.tiling.interval import Box, Interval
-from fusepath.tiling.tiling import check_tileable
+from fusepath.tiling.reach import first_read
+from fusepath.tiling.strip_rows import StripRows
+from fusepath.tiling.strip_step import MapRows, Reading, StripOperation, StripStep, portion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from fusepath.arrays import IntArray
     from fusepath.graph import ModelGraph, Operator
 
 
 Mark = tuple[int, int]
 """Input rows released, fused rows done."""
-
-
-@dataclass(frozen=True)
-class StripRows:
-    """How far up and down every map is needed for any band of the fused layer.
-
-    The rows that fused rows ``[a, b)`` need of a map end at ``stops[b]`` whatever ``a`` is, and
-    begin at a row that depends on ``a`` alone; that is what makes reuse simple.
-    """
-
-    graph: ModelGraph
-    tau: int
-
-    def __post_init__(self) -> None:
-        check_tileable(self.graph, self.tau)
-        heights = {self.graph.tensors[name].size(0) for name in self.graph.frontier(self.tau)}
-        if len(heights) != 1:
-            raise GeometryError(
-                f"the fused layer at tau={self.tau} has maps of different heights "
-                f"{sorted(heights)}, which have no common strips; use another tau"
-            )
-        for op in self.graph.operators(1, self.tau):
-            if op.kind is Kind.WINDOW:
-                _check_window(self.graph, op)
-
-    @property
-    def height(self) -> int:
-        """Rows of the fused layer."""
-        return self.graph.tensors[self.graph.frontier(self.tau)[0]].size(0)
-
-    @property
-    def makes_outputs(self) -> bool:
-        """Whether rows of the fused layer are rows of the result: nothing is left behind it."""
-        return self.tau == self.graph.depth
-
-    @cached_property
-    def ready(self) -> Mapping[str, IntArray]:
-        """Rows of each map that can be made, by rows of the input released ``0 … input height``."""
-        return ready_rows(self.graph, self.tau)
-
-    @cached_property
-    def stops(self) -> Mapping[str, IntArray]:
-        """Row after the last one needed, by fused rows done ``0 … height`` (0 for none)."""
-        graph = self.graph
-        done = np.arange(self.height + 1, dtype=np.int64)
-        stops = dict.fromkeys(graph.frontier(self.tau), done)
-        for op in reversed(graph.operators(1, self.tau)):
-            wanted = [stops[out] for out in op.outputs if out in stops]
-            if not wanted:
-                continue
-            stop = _reduce(np.maximum, wanted)
-            for out in op.outputs:
-                stops[out] = stop
-            for name in op.inputs:
-                row = stop
-                if _shifts_rows(op):
-                    row = (stop - 1) * op.rows.stride - op.rows.pad_begin + op.rows.extent
-                    row = np.minimum(np.maximum(row, 1), graph.tensors[name].size(0))
-                    row[0] = 0
-                stops[name] = _reduce(np.maximum, [row, stops[name]]) if name in stops else row
-        return stops
-
-    def begins(self, resume: int) -> Mapping[str, IntArray]:
-        """First new row of each map for a segment that begins at fused row ``0 … height − 1``.
-
-        Args:
-            resume: layer (1-based) from which the edge server goes on where it stands, with all
-                rows that the fused rows above have needed; ``tau + 1`` begins afresh.
-        """
-        if resume not in self._begins:
-            self._begins[resume] = self._begin_at(resume)
-        return self._begins[resume]
-
-    @cached_property
-    def _begins(self) -> dict[int, Mapping[str, IntArray]]:
-        return {}
-
-    def _begin_at(self, resume: int) -> Mapping[str, IntArray]:
-        """Layers from ``resume`` on begin at their next row; walk back from there below it."""
-        graph, stops = self.graph, self.stops
-        fresh = resume == self.tau + 1
-        begins: dict[str, IntArray] = {}
-        for name in graph.frontier(resume - 1):
-            known = np.arange(self.height, dtype=np.int64) if fresh else stops[name][:-1]
-            begins[name] = known
-        for op in reversed(graph.operators(1, resume - 1)):
-            made = [begins[out] for out in op.outputs if out in begins]
-            if not made:
-                continue
-            begin = _reduce(np.minimum, made)
-            for out in op.outputs:
-                begins[out] = begin
-            last = stops[op.outputs[0]][-1]
-            for name in op.inputs:
-                row = begin
-                shifts = _shifts_rows(op)
-                if shifts or stops[name][-1] != last:
-                    if shifts:
-                        row = np.maximum(begin * op.rows.stride - op.rows.pad_begin, 0)
-                    row = np.minimum(row, stops[name][-1])
-                    row[begin >= last] = stops[name][-1]
-                begins[name] = _reduce(np.minimum, [row, begins[name]]) if name in begins else row
-        for op in graph.operators(resume, self.tau):
-            for name in op.outputs:
-                begins[name] = stops[name][:-1]
-        return begins
-
-
-def ready_rows(graph: ModelGraph, last: int) -> dict[str, IntArray]:
-    """Rows of each map of layers ``1 … last`` that can be made, by rows of the input released."""
-    released = np.arange(graph.input.size(0) + 1, dtype=np.int64)
-    ready: dict[str, IntArray] = {graph.input.name: released}
-    for op in graph.operators(1, last):
-        rows = _reduce(np.minimum, [ready[name] for name in op.inputs])
-        if _shifts_rows(op):
-            window, size = op.rows, graph.tensors[op.inputs[0]].size(0)
-            height = graph.tensors[op.outputs[0]].size(0)
-            made = (rows + window.pad_begin - window.extent) // window.stride + 1
-            rows = np.where(rows == size, height, np.clip(made, 0, height))
-            rows[0] = 0  # with no row at all there is nothing to pad
-        for out in op.outputs:
-            ready[out] = rows
-    return ready
-
-
-def _shifts_rows(op: Operator) -> bool:
-    """Whether the rows that an operator makes have other numbers than those that it reads."""
-    return op.kind is Kind.WINDOW and not op.rows.is_point
-
-
-def _reduce(pick: np.ufunc, several: Sequence[IntArray]) -> IntArray:
-    """The least (largest) of each; the very array where all are one, as in most of a network."""
-    first, *others = several
-    for other in others:
-        if other is not first:
-            first = pick(first, other)
-    return first
-
-
-def _check_window(graph: ModelGraph, op: Operator) -> None:
-    """Raise where a strip could not state an operator's padding of its own."""
-    window, size = op.rows, graph.tensors[op.inputs[0]].size(0)
-    last = (graph.tensors[op.outputs[0]].size(0) - 1) * window.stride - window.pad_begin
-    if window.pad_begin >= window.extent or last >= size:
-        raise GeometryError(f"'{op.name}' makes rows from padding alone, which strips cannot")
-    if op.op_type == "AveragePool" and last + window.extent - size > window.pad_end:
-        raise GeometryError(
-            f"'{op.name}' averages over a part of a window that ceil_mode adds, which strips cannot"
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,70 +59,6 @@ class Band:
             raise GeometryError(f"marks {list(self.marks)} of a segment are not ascending")
         if not self.marks or self.marks[-1][1] != self.stop:
             raise GeometryError(f"the last strip of a segment must do all rows to {self.stop}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What an operator reads of one input map in one strip: absolute rows ``[start, stop)``."""
-
-    tensor: str
-    start: int
-    stop: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StripOperation:
-    """One operator in one strip: which rows it makes, from which rows, with which padding."""
-
-    operator: Operator
-    rows: tuple[int, int]
-    readings: tuple[Reading, ...]
-    pad_begin: int
-    pad_end: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MapRows:
-    """A map in one strip, in absolute rows.
-
-    ``[cached, known)`` is kept from the strip before, ``[known, reached)`` is new, and
-    ``[kept, reached)`` is kept for the strip after.
-    """
-
-    cached: int
-    known: int
-    reached: int
-    kept: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StripStep:
-    """A strip on one machine: all that a stateful sub-model of its layers needs to know."""
-
-    maps: Mapping[str, MapRows]
-    operations: tuple[StripOperation, ...]
-
-    @property
-    def likeness(self) -> tuple[object, ...]:
-        """Equal for steps that do the same, further down: one sub-model serves them all."""
-        maps = tuple(
-            (name, rows.known - rows.cached, rows.reached - rows.known, rows.kept - rows.cached)
-            for name, rows in self.maps.items()
-        )
-        operations = tuple(
-            (
-                item.operator.name,
-                item.rows[1] - item.rows[0],
-                item.pad_begin,
-                item.pad_end,
-                tuple(
-                    (r.start - self.maps[r.tensor].cached, r.stop - self.maps[r.tensor].cached)
-                    for r in item.readings
-                ),
-            )
-            for item in self.operations
-        )
-        return maps, operations
 
 
 @dataclass(frozen=True)
@@ -375,21 +163,9 @@ class StripTiling:
     def _operation(self, op: Operator, begin: int, end: int) -> StripOperation:
         if op.kind is not Kind.WINDOW:
             readings = tuple(Reading(tensor=name, start=begin, stop=end) for name in op.inputs)
-            return StripOperation(
-                operator=op, rows=(begin, end), readings=readings, pad_begin=0, pad_end=0
-            )
+            return StripOperation(operator=op, rows=(begin, end), readings=readings)
         (name,) = op.inputs
-        size = self.graph.tensors[name].size(0)
-        start = begin * op.rows.stride - op.rows.pad_begin
-        stop = (end - 1) * op.rows.stride - op.rows.pad_begin + op.rows.extent
-        reading = Reading(tensor=name, start=max(start, 0), stop=min(stop, size))
-        return StripOperation(
-            operator=op,
-            rows=(begin, end),
-            readings=(reading,),
-            pad_begin=max(-start, 0),
-            pad_end=max(stop - size, 0),
-        )
+        return portion(op, name, (begin, end), self.graph.tensors[name].size(0))
 
     def _map_rows(self, strip: int, tensor: str, operators: tuple[Operator, ...]) -> MapRows:
         known, reached = self.new_rows(strip, tensor)
@@ -429,7 +205,8 @@ class StripTiling:
                 continue  # the operator is through with this band and those that resume from it
             row = made
             if op.kind is Kind.WINDOW:
-                row = max(made * op.rows.stride - op.rows.pad_begin, 0)
+                first = int(first_read(op.rows, np.array(made)))
+                row = min(max(first, 0), self.graph.tensors[tensor].size(0) - 1)
             wanted.append(row)
         return min(wanted)
 

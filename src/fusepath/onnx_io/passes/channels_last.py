@@ -261,7 +261,7 @@ def _parts(node: NodeProto, islands: _Islands) -> list[NodeProto] | None:
 
 
 def _slice(node: NodeProto, islands: _Islands) -> list[NodeProto] | None:
-    parts = slices_of(node, islands.rewriting.draft, _RANK)
+    parts = slices_of(node, islands.rewriting.draft.array, _RANK)
     if parts is None or len(node.input) < 2 or node.input[0] not in islands.first:
         return None
     values = {

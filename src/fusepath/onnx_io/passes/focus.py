@@ -56,7 +56,7 @@ def _comb(name: str, rewriting: Rewriting) -> _Comb:
         maker = rewriting.maker(source)
         if maker is None or maker.op_type != "Slice" or len(rewriting.shape(source)) != _RANK:
             break
-        parts = slices_of(maker, rewriting.draft, _RANK)
+        parts = slices_of(maker, rewriting.draft.array, _RANK)
         if parts is None or not parts.keys() <= {2, 3}:
             break
         if any(part.step < 1 for part in parts.values()):

@@ -104,7 +104,7 @@ def _resolved(node: NodeProto, draft: Draft, types: Types) -> NodeProto:
             pass
         case unknown:
             raise bad_node(draft.model, node, f"unknown auto_pad '{one_line(unknown)}'")
-    _check_fits(node, axes, draft.model)
+    _check_fits(node, axes, draft.model, ceil_mode=ceil_mode)
     if ceil_mode and any(axis.drops_last() for axis in axes):
         ceil_mode = any(axis.remainder for axis in axes if not axis.drops_last())
         if ceil_mode:
@@ -114,12 +114,16 @@ def _resolved(node: NodeProto, draft: Draft, types: Types) -> NodeProto:
     return _with_pads(node, axes, ceil_mode=ceil_mode)
 
 
-def _check_fits(node: NodeProto, axes: tuple[_Axis, ...], model: str) -> None:
-    """Refuse a kernel larger than the padded map, for which shape inference finds a size."""
+def _check_fits(node: NodeProto, axes: tuple[_Axis, ...], model: str, *, ceil_mode: bool) -> None:
+    """Refuse a kernel larger than the padded map, for which shape inference finds a size.
+
+    In ceil mode a part of the first window is enough, as of any other.
+    """
     for axis in axes:
         window = axis.window
         padded = axis.size + window.pad_begin + window.pad_end
-        if window.extent > padded:
+        reaches = padded + window.stride - 1 if ceil_mode else padded
+        if window.extent > reaches:
             raise bad_node(
                 model,
                 node,

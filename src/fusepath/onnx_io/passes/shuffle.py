@@ -156,7 +156,7 @@ def _picked(
         case "Split":
             sizes = [shape[axis] for shape in shapes if len(shape) == numbers.ndim]
             return np.split(numbers, np.cumsum(sizes[:-1]), axis)
-    parts = slices_of(node, draft, numbers.ndim)
+    parts = slices_of(node, draft.array, numbers.ndim)
     if parts is None or any(part.step < 0 for part in parts.values()):
         return []
     return [numbers[tuple(parts.get(axis, slice(None)) for axis in range(numbers.ndim))]]

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from fusepath.onnx_io.zoo.weights import CLASSIFIER_GAIN, STEM_GAIN
 
 if TYPE_CHECKING:
-    from fusepath.onnx_io.zoo.builder import GraphBuilder, Value
+    from fusepath.onnx_io.zoo.builder import GraphBuilder
+    from fusepath.onnx_io.zoo.graph import Value
 
 
 def alexnet(g: GraphBuilder) -> Value:

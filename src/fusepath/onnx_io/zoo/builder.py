@@ -1,44 +1,14 @@
-"""A graph builder: nodes, initialisers and shapes, one method per operator."""
+"""A graph builder: one method per operator, and for what networks make of several."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, Unpack
+from typing import NotRequired, TypedDict, Unpack
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper
+from onnx import helper
 
-from fusepath.errors import ModelError
-from fusepath.onnx_io.zoo.weights import weight_source
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from fusepath.onnx_io.zoo.weights import Weights
-
-OPSET = 17
-IR_VERSION = 8
-PROTOBUF_LIMIT_BYTES = 2**31 - 2**20  # a serialised message ends at 2 GiB; 1 MiB for the nodes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Value:
-    """A tensor of the graph under construction.
-
-    Attributes:
-        name: Its name in the graph.
-        shape: ``(1, C, H, W)`` for a feature map, ``(1, F)`` for a vector.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-
-    @property
-    def channels(self) -> int:
-        """Channels of a feature map, features of a vector."""
-        return self.shape[1]
+from fusepath.onnx_io.zoo.graph import Graph, Value
 
 
 class Window(TypedDict):
@@ -50,28 +20,12 @@ class Window(TypedDict):
     groups: NotRequired[int]
 
 
-class GraphBuilder:
-    """Collects the nodes and weights of one network.
+class GraphBuilder(Graph):
+    """The operators that networks are written in.
 
-    Every method appends one node (`conv_bn` two), named as asked, and returns its output.
-
-    Args:
-        name: Name of the graph.
-        input_size: Height and width of the input image, in pixels.
-        seed: Seed of all weights, 0 or more.
-        weights: ``"he"`` or ``"integer"``; see `fusepath.onnx_io.zoo.weights`.
+    Every method appends a node, named as asked, and returns its output; what takes several nodes
+    (`conv_bn`, `silu`) names the others after it.
     """
-
-    def __init__(self, name: str, *, input_size: int, seed: int, weights: Weights) -> None:
-        self.name = name
-        self.image = Value(name="image", shape=(1, 3, input_size, input_size))
-        self._weights = weight_source(weights, seed=seed)
-        self._nodes: dict[str, onnx.NodeProto] = {}
-        self._clip_limits: tuple[str, ...] = ()
-        self._bytes = 0
-        self._model = onnx.ModelProto(ir_version=IR_VERSION, producer_name="fusepath")
-        self._model.opset_import.add(version=OPSET)
-        self._model.graph.name = name
 
     # ------------------------------------------------------------------ layers with weights
 
@@ -132,6 +86,45 @@ class GraphBuilder:
             epsilon=self._weights.epsilon,
         )
 
+    def conv_transpose(self, name: str, x: Value, channels: int, *, kernel: int) -> Value:
+        """Transposed convolution whose stride is its kernel: windows that do not overlap."""
+        weight = self._kernel(f"{name}/weight", (x.channels, channels, kernel, kernel), gain=1.0)
+        inputs = [x.name, weight, self._bias(f"{name}/bias", channels)]
+        return self._add(
+            "ConvTranspose",
+            name,
+            inputs,
+            (1, channels, kernel * x.shape[2], kernel * x.shape[3]),
+            kernel_shape=[kernel, kernel],
+            strides=[kernel, kernel],
+        )
+
+    def layer_norm(self, name: str, x: Value) -> Value:
+        """Layer normalisation of the channels of every position: NHWC between two Transposes."""
+        last = self.transpose(f"{name}/nhwc", x, (0, 2, 3, 1))
+        moments = self._weights.moments(x.channels, scale=1.0)
+        scale = self._initializer(f"{name}/scale", moments.scale)
+        inputs = [last.name, scale, self._initializer(f"{name}/bias", moments.bias)]
+        last = self._add("LayerNormalization", name, inputs, last.shape, axis=-1, epsilon=1e-6)
+        return self.transpose(f"{name}/nchw", last, (0, 3, 1, 2))
+
+    def channel_scale(self, name: str, x: Value, *, scale: float) -> Value:
+        """Every channel times a number of its own, around `scale`."""
+        factors = self._weights.moments(x.channels, scale=scale).scale
+        return self._add(
+            "Mul",
+            name,
+            [x.name, self._initializer(f"{name}/factor", factors.reshape(-1, 1, 1))],
+            x.shape,
+        )
+
+    def channel_mlp(self, name: str, x: Value, hidden: int, *, scale: float) -> Value:
+        """Normalises the channels of every position, then two linear layers around a GELU."""
+        y = self.layer_norm(f"{name}/norm", x)
+        y = self.gelu(f"{name}/gelu", self.conv(f"{name}/expand", y, hidden, kernel=1))
+        y = self.conv(f"{name}/project", y, x.channels, kernel=1)
+        return self.channel_scale(f"{name}/scale", y, scale=scale)
+
     def gemm(self, name: str, x: Value, features: int, *, gain: float = 1.0) -> Value:
         """Fully connected layer on a vector."""
         weight = self._kernel(f"{name}/weight", (features, x.channels), gain=gain)
@@ -157,6 +150,34 @@ class GraphBuilder:
             )
         return self._add("Clip", name, [x.name, *self._clip_limits], x.shape)
 
+    def sigmoid(self, name: str, x: Value) -> Value:
+        """A gate between 0 and 1: the logistic function; for integers a step."""
+        if self._weights.step is None:
+            return self._add("Sigmoid", name, [x.name], x.shape)
+        return self.hard_sigmoid(name, x)
+
+    def hard_sigmoid(self, name: str, x: Value) -> Value:
+        """A gate between 0 and 1 of straight lines; for integers a step."""
+        alpha, beta = self._weights.step or (1 / 6, 0.5)
+        return self._add("HardSigmoid", name, [x.name], x.shape, alpha=alpha, beta=beta)
+
+    def silu(self, name: str, x: Value) -> Value:
+        """``x`` times its sigmoid."""
+        return self.mul(name, x, self.sigmoid(f"{name}/gate", x))
+
+    def hard_swish(self, name: str, x: Value) -> Value:
+        """``x`` times its hard sigmoid."""
+        return self.mul(name, x, self.hard_sigmoid(f"{name}/gate", x))
+
+    def gelu(self, name: str, x: Value) -> Value:
+        """``x · (1 + erf(x / √2)) / 2``; the operator Gelu is younger than this opset."""
+        root, one, half = (self._constant(c) for c in (math.sqrt(2), 1.0, 0.5))
+        y = self._add("Div", f"{name}/scaled", [x.name, root], x.shape)
+        y = self._add("Erf", f"{name}/erf", [y.name], x.shape)
+        y = self._add("Add", f"{name}/plus", [y.name, one], x.shape)
+        y = self._add("Mul", f"{name}/half", [y.name, half], x.shape)
+        return self.mul(name, x, y)
+
     def lrn(self, name: str, x: Value, *, size: int = 5) -> Value:
         """Local response normalisation across `size` channels."""
         alpha = self._weights.lrn_alpha
@@ -167,6 +188,10 @@ class GraphBuilder:
     def add(self, name: str, a: Value, b: Value) -> Value:
         """Sum of two equal shapes."""
         return self._add("Add", name, [a.name, b.name], a.shape)
+
+    def mul(self, name: str, a: Value, b: Value) -> Value:
+        """Product with an equal shape, or with one number per channel, ``(1, C, 1, 1)``."""
+        return self._add("Mul", name, [a.name, b.name], a.shape)
 
     def dropout(self, name: str, x: Value) -> Value:
         """The identity: only training drops anything."""
@@ -198,6 +223,51 @@ class GraphBuilder:
             ceil_mode=int(ceil),
         )
 
+    def average_pool(self, name: str, x: Value, *, kernel: int, stride: int) -> Value:
+        """Square mean without padding."""
+        size = _window(x, kernel=kernel, stride=stride, pads=0)
+        return self._add(
+            "AveragePool",
+            name,
+            [x.name],
+            (1, x.channels, *size),
+            kernel_shape=[kernel, kernel],
+            strides=[stride, stride],
+        )
+
+    def upsample(self, name: str, x: Value, *, factor: int = 2) -> Value:
+        """Every pixel `factor` × `factor` times: Resize, nearest."""
+        _, c, h, w = x.shape
+        scales = self._constant([1.0, 1.0, float(factor), float(factor)])
+        return self._add(
+            "Resize",
+            name,
+            [x.name, "", scales],
+            (1, c, factor * h, factor * w),
+            mode="nearest",
+            coordinate_transformation_mode="asymmetric",
+            nearest_mode="floor",
+        )
+
+    def halves(self, name: str, x: Value) -> tuple[Value, Value]:
+        """The first and the second half of the channels."""
+        shape = (1, x.channels // 2, *x.shape[2:])
+        first, second = f"{name}/first", f"{name}/second"
+        self._append(helper.make_node("Split", [x.name], [first, second], name, axis=1))
+        return Value(name=first, shape=shape), Value(name=second, shape=shape)
+
+    def shuffle(self, name: str, x: Value, *, groups: int) -> Value:
+        """Deals the channels of `groups` groups out in turn: Reshape, Transpose, Reshape."""
+        _, c, h, w = x.shape
+        y = self._reshape(f"{name}/groups", x, (1, groups, c // groups, h, w))
+        y = self.transpose(f"{name}/deal", y, (0, 2, 1, 3, 4))
+        return self._reshape(name, y, x.shape)
+
+    def transpose(self, name: str, x: Value, order: tuple[int, ...]) -> Value:
+        """Axes in this order."""
+        shape = tuple(x.shape[axis] for axis in order)
+        return self._add("Transpose", name, [x.name], shape, perm=order)
+
     def concat(self, name: str, *values: Value) -> Value:
         """Channels of all `values`, in this order."""
         shape = (1, sum(value.channels for value in values), *values[0].shape[2:])
@@ -223,46 +293,6 @@ class GraphBuilder:
         """Probabilities over axis 1."""
         return self._add("Softmax", name, [x.name], x.shape, axis=1)
 
-    def finish(self, x: Value) -> onnx.ModelProto:
-        """The model whose output ``output`` is `x`, the last value built."""
-        *_, last = self._nodes.values()
-        last.output[0] = "output"
-        graph = self._model.graph
-        graph.node.extend(self._nodes.values())
-        graph.input.append(_float_value("image", self.image))
-        graph.output.append(_float_value("output", x))
-        return self._model
-
-    # ------------------------------------------------------------------ inside
-
-    def _kernel(self, name: str, shape: tuple[int, ...], *, gain: float) -> str:
-        self._bytes += 4 * math.prod(shape)
-        if self._bytes > PROTOBUF_LIMIT_BYTES:
-            raise ModelError(
-                f"zoo:{self.name}: input size {self.image.shape[2]} makes more than 2 GiB of "
-                "weights, the most one ONNX file can hold; use a smaller input size"
-            )
-        return self._initializer(name, self._weights.kernel(shape, gain=gain))
-
-    def _bias(self, name: str, size: int) -> str:
-        return self._initializer(name, self._weights.bias(size))
-
-    def _initializer(self, name: str, array: npt.NDArray[np.float32]) -> str:
-        # In place: a tensor made elsewhere is copied into the graph, and the graph into the model.
-        tensor = self._model.graph.initializer.add(
-            name=name, data_type=TensorProto.FLOAT, dims=array.shape
-        )
-        tensor.raw_data = array.astype("<f4", copy=False).tobytes()
-        return name
-
-    def _add(
-        self, op_type: str, name: str, inputs: list[str], shape: tuple[int, ...], **attributes: Any
-    ) -> Value:
-        if name in self._nodes:
-            raise AssertionError(f"two nodes named '{name}'")
-        self._nodes[name] = helper.make_node(op_type, inputs, [name], name, **attributes)
-        return Value(name=name, shape=shape)
-
 
 def _window(
     x: Value, *, kernel: int, stride: int, pads: int, ceil: bool = False
@@ -270,7 +300,3 @@ def _window(
     _, _, h, w = x.shape
     spare = stride - 1 if ceil else 0
     return (h + pads - kernel + spare) // stride + 1, (w + pads - kernel + spare) // stride + 1
-
-
-def _float_value(name: str, value: Value) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, value.shape)

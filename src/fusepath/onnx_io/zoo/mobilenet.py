@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from fusepath.onnx_io.zoo.weights import CLASSIFIER_GAIN, LINEAR_GAIN, STEM_GAIN
 
 if TYPE_CHECKING:
-    from fusepath.onnx_io.zoo.builder import GraphBuilder, Value
+    from fusepath.onnx_io.zoo.builder import GraphBuilder
+    from fusepath.onnx_io.zoo.graph import Value
 
 # Expansion, output channels, blocks and stride of the first block: t, c, n, s in the paper.
 STAGES = (

@@ -1,14 +1,16 @@
-"""ResNet-18 and ResNet-50: He et al., arXiv:1512.03385, Table 1, in the form known as v1.5.
+"""ResNet-18, -50 and -101: He et al., arXiv:1512.03385, Table 1, in the form known as v1.5.
 
 v1.5 halves the map in the 3×3 convolution of a bottleneck, the paper in the 1×1 before it.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fusepath.onnx_io.zoo.weights import (
     CLASSIFIER_GAIN,
+    DEEP_RESIDUAL_SCALE,
     LINEAR_GAIN,
     RESIDUAL_SCALE,
     STEM_GAIN,
@@ -17,7 +19,8 @@ from fusepath.onnx_io.zoo.weights import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fusepath.onnx_io.zoo.builder import GraphBuilder, Value
+    from fusepath.onnx_io.zoo.builder import GraphBuilder
+    from fusepath.onnx_io.zoo.graph import Value
 
 
 def resnet18(g: GraphBuilder) -> Value:
@@ -28,6 +31,12 @@ def resnet18(g: GraphBuilder) -> Value:
 def resnet50(g: GraphBuilder) -> Value:
     """Logits, shape (1, 1000)."""
     return _resnet(g, branch=_bottleneck, blocks=(3, 4, 6, 3), expansion=4)
+
+
+def resnet101(g: GraphBuilder) -> Value:
+    """Logits, shape (1, 1000)."""
+    deep = partial(_bottleneck, scale=DEEP_RESIDUAL_SCALE)
+    return _resnet(g, branch=deep, blocks=(3, 4, 23, 3), expansion=4)
 
 
 def _resnet(
@@ -67,9 +76,17 @@ def _basic(g: GraphBuilder, name: str, x: Value, width: int, stride: int) -> Val
     return g.conv_bn(f"{name}/conv2", x, width, kernel=3, pad=1, scale=RESIDUAL_SCALE)
 
 
-def _bottleneck(g: GraphBuilder, name: str, x: Value, width: int, stride: int) -> Value:
+def _bottleneck(
+    g: GraphBuilder,
+    name: str,
+    x: Value,
+    width: int,
+    stride: int,
+    *,
+    scale: float = RESIDUAL_SCALE,
+) -> Value:
     x = g.conv_bn(f"{name}/conv1", x, width, kernel=1)
     x = g.relu(f"{name}/conv1/relu", x)
     x = g.conv_bn(f"{name}/conv2", x, width, kernel=3, stride=stride, pad=1)
     x = g.relu(f"{name}/conv2/relu", x)
-    return g.conv_bn(f"{name}/conv3", x, 4 * width, kernel=1, scale=RESIDUAL_SCALE)
+    return g.conv_bn(f"{name}/conv3", x, 4 * width, kernel=1, scale=scale)

@@ -1,4 +1,4 @@
-"""VGG-16, configuration D: Simonyan and Zisserman, arXiv:1409.1556, Table 1."""
+"""VGG-16 and VGG-19, configurations D and E: Simonyan and Zisserman, arXiv:1409.1556, Table 1."""
 
 from __future__ import annotations
 
@@ -7,16 +7,26 @@ from typing import TYPE_CHECKING
 from fusepath.onnx_io.zoo.weights import CLASSIFIER_GAIN, STEM_GAIN
 
 if TYPE_CHECKING:
-    from fusepath.onnx_io.zoo.builder import GraphBuilder, Value
+    from fusepath.onnx_io.zoo.builder import GraphBuilder
+    from fusepath.onnx_io.zoo.graph import Value
 
-STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+WIDTHS = (64, 128, 256, 512, 512)
 
 
 def vgg16(g: GraphBuilder) -> Value:
     """Class probabilities, shape (1, 1000)."""
+    return _vgg(g, convolutions=(2, 2, 3, 3, 3))
+
+
+def vgg19(g: GraphBuilder) -> Value:
+    """Class probabilities, shape (1, 1000)."""
+    return _vgg(g, convolutions=(2, 2, 4, 4, 4))
+
+
+def _vgg(g: GraphBuilder, *, convolutions: tuple[int, ...]) -> Value:
     x = g.image
-    for stage, widths in enumerate(STAGES, start=1):
-        for position, channels in enumerate(widths, start=1):
+    for stage, (channels, count) in enumerate(zip(WIDTHS, convolutions, strict=True), start=1):
+        for position in range(1, count + 1):
             name = f"conv{stage}_{position}"
             gain = STEM_GAIN if x is g.image else 1.0
             x = g.conv(name, x, channels, kernel=3, pad=1, gain=gain)

@@ -4,9 +4,11 @@
 small biases and batch normalisation whose moments scatter around 0 and 1. Activations keep their
 size through the depth, for an image of 0..1 as for one of 0..255.
 
-`IntegerWeights` make every tensor up to the first average or softmax hold integers, small enough
-that any float32 sum of them is exact in any order. Two ways to compute the same thing must then
-agree bit for bit, so a wrong pixel cannot hide behind a rounding error.
+`IntegerWeights` make every map up to the last average, the first softmax or the first layer
+normalisation hold integers (behind k averages over 2×2: multiples of 4**-k), small enough that any
+float32 sum of them is exact in any order. Two ways to compute the same thing must then agree bit
+for bit, so a wrong pixel cannot hide behind a rounding error. The means that a squeeze-and-excite
+weighs are no integers; the gates that it makes of them are 0 or 1.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ CLASSIFIER_GAIN = 1 / 4
 # The last BatchNorm of a residual branch: trained nets have it small, and sixteen additions of
 # full size would multiply the activations by 2**8.
 RESIDUAL_SCALE = 0.3
+# The same for stages of more than twenty blocks.
+DEEP_RESIDUAL_SCALE = 0.1
 
 
 class Moments(NamedTuple):
@@ -49,6 +53,8 @@ class WeightSource(Protocol):
     leaky_slope: float
     lrn_alpha: float
     clip_limit: float
+    step: tuple[float, float] | None
+    """Slope and offset of the line that stands for a sigmoid; None for the sigmoid itself."""
 
     def kernel(self, shape: tuple[int, ...], *, gain: float) -> Floats:
         """Filters of `shape` ``(outputs, inputs per group, ...)``."""
@@ -76,6 +82,7 @@ class HeWeights:
     leaky_slope = 0.1
     lrn_alpha = 1e-4
     clip_limit = 6.0
+    step: tuple[float, float] | None = None
 
     def __init__(self, random: np.random.Generator) -> None:
         self._random = random
@@ -120,6 +127,9 @@ class IntegerWeights:
     lrn_alpha = 1e-30
     # At 6, nearly every pixel of a 0..255 image would become 0 or 6.
     clip_limit = 100.0
+    # A gate of 0 or 1 keeps integers. It opens at 2**-12: above what rounding makes of a 0 among
+    # the means that a squeeze-and-excite weighs.
+    step: tuple[float, float] | None = (2.0**20, -(2.0**8))
 
     BIASES = np.array([-1, 0, 1, 2], dtype=np.float32)
     # One +1 and one -1 alone thin the activations out with depth, two +1 and one -1 alone make
@@ -153,10 +163,12 @@ class IntegerWeights:
         return self._random.choice(self.BIASES, size)
 
     def moments(self, size: int, *, scale: float) -> Moments:
-        """Shifts by small integers; `scale` has no meaning here."""
-        del scale
+        """Shifts by small integers; a `scale` below `RESIDUAL_SCALE` silences channels instead."""
+        scales = np.ones(size, np.float32)
+        if scale < RESIDUAL_SCALE:
+            scales[self._random.random(size) > scale / RESIDUAL_SCALE] = 0
         return Moments(
-            scale=np.ones(size, np.float32),
+            scale=scales,
             bias=self._random.choice(self.BIASES, size),
             mean=self._random.integers(-1, 2, size).astype(np.float32),
             var=np.ones(size, np.float32),

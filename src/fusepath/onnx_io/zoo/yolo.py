@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from fusepath.onnx_io.zoo.weights import LINEAR_GAIN, STEM_GAIN
 
 if TYPE_CHECKING:
-    from fusepath.onnx_io.zoo.builder import GraphBuilder, Value
+    from fusepath.onnx_io.zoo.builder import GraphBuilder
+    from fusepath.onnx_io.zoo.graph import Value
 
 ANCHORS = 5
 CLASSES = 20

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusepath.cost import crossing
-from fusepath.graph import Kind
+from fusepath.graph import Kind, Transposed, Window
+from fusepath.tiling import first_read, stop_read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fusepath.cost import Machine
-    from fusepath.graph import Layer, ModelGraph, Operator
+    from fusepath.graph import Footprint, Layer, ModelGraph, Operator
     from fusepath.plan.setting import Setting
 
     Mask = NDArray[np.bool_]
@@ -100,11 +101,11 @@ def shares_of(setting: Setting) -> Shares:
             )
         )
     charged = {
-        out: count[out]
+        (layer.index, op.counted): count[op.counted]
         for layer in graph.layers[:last]
         if all(sizes[axis][layer.index] is not None for axis in (0, 1))
         for op in _after_window(layer)
-        for out in op.outputs
+        if not op.work.per_input or layer.index in readers[op.counted]
     }
     return Shares(
         device_s=_seconds(setting, setting.device, charged),
@@ -113,10 +114,12 @@ def shares_of(setting: Setting) -> Shares:
     )
 
 
-def _seconds(setting: Setting, machine: Machine, count: Mapping[str, int]) -> tuple[float, ...]:
+def _seconds(
+    setting: Setting, machine: Machine, count: Mapping[tuple[int, str], int]
+) -> tuple[float, ...]:
     seconds = [0.0] * setting.graph.tileable_layers
     for charge in machine.charges(setting.graph, setting.convention):
-        seconds[charge.layer - 1] += charge.amount * count.get(charge.tensor, 0)
+        seconds[charge.layer - 1] += charge.amount * count.get((charge.layer, charge.tensor), 0)
     return tuple(seconds)
 
 
@@ -140,11 +143,13 @@ def _needed(graph: ModelGraph, axis: int) -> dict[str, Mask]:
 def _read(op: Operator, axis: int, wanted: Mask, size: int) -> Mask:
     if op.kind is not Kind.WINDOW:
         return wanted
-    window = op.windows()[axis]
+    footprint, outputs = op.footprints[axis], np.flatnonzero(wanted)
     read = np.zeros(size, dtype=bool)
-    starts = np.flatnonzero(wanted) * window.stride - window.pad_begin
-    for tap in range(window.kernel):
-        at = starts + tap * window.dilation
+    start = first_read(footprint, outputs)
+    stop = stop_read(footprint, outputs)
+    apart = footprint.dilation if isinstance(footprint, Window) else 1
+    for tap in range(0, int((stop - start).max(initial=0)), apart):
+        at = (start + tap)[start + tap < stop]
         read[at[(at >= 0) & (at < size)]] = True
     return read
 
@@ -175,14 +180,20 @@ def _spans(graph: ModelGraph, layer: Layer, axis: int) -> dict[str, Spans]:
         for name in op.inputs:
             low, high = start, stop
             if op.kind is Kind.WINDOW:
-                window = op.windows()[axis]
-                low = start * window.stride - window.pad_begin
-                high = (stop - 1) * window.stride - window.pad_begin + window.extent
-                if window.dilation > 1 and window.kernel > 1:
-                    high = low  # a window with holes: nothing is claimed for it
+                footprint = op.footprints[axis]
+                low, high = first_read(footprint, start), stop_read(footprint, stop - 1)
+                if _has_holes(footprint):
+                    high = low  # nothing is claimed for it
             if name not in spans or (spans[name][1] - spans[name][0] < high - low).all():
                 spans[name] = (low, high)  # of two readings either is needed for certain
     return {name: span for name, span in spans.items() if name not in made}
+
+
+def _has_holes(footprint: Footprint) -> bool:
+    """Whether an output may leave out elements between the first and the last that it reads."""
+    if isinstance(footprint, Window):
+        return footprint.dilation > 1 and footprint.kernel > 1
+    return isinstance(footprint, Transposed) and footprint.dilation > 1
 
 
 def _is_proportional(tensor: Mask, layer: Mask | None, spans: Spans) -> bool:

@@ -13,6 +13,7 @@ from fusepath.tiling import StripLayout, layout
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from fusepath.cost import Convention
     from fusepath.graph import ModelGraph, Operator
     from fusepath.plan.limits.constraints import Constraints
     from fusepath.plan.plan import Plan
@@ -73,7 +74,7 @@ class _Shares:
         for path, cut in enumerate(self.plan.cuts):
             computed = self._computed(path, cut)
             for op in self.graph.operators(1, cut - 1):
-                times = 1.0 if op.kind is Kind.BARRIER else computed(op.outputs[0])
+                times = 1.0 if op.kind is Kind.BARRIER else computed(op.counted)
                 total += op.work.macs * times
         return round(total)
 
@@ -83,9 +84,7 @@ class _Shares:
         for path, cut in enumerate(self.plan.cuts):
             sent = 0.0
             for name in self.graph.sent(cut):
-                size = convention.activation_bytes_per_element
-                if name == self.graph.input.name:
-                    size = convention.input_bytes_per_element
+                size = _element_bytes(self.graph, name, convention)
                 elements: float = self.paths.elements(path, name)
                 if convention.regions is Regions.SHARE:
                     elements = self.graph.tensors[name].elements * self.paths.share(path)
@@ -133,20 +132,20 @@ class _Strips:
         self.plan, self.graph, self.paths = plan, graph, paths
 
     def macs(self) -> int:
-        return sum(
-            item.operator.work.macs * (item.rows[1] - item.rows[0]) * self._width(item.operator)
-            for strip, cut in enumerate(self.plan.cuts)
-            for item in self.paths.strips.step(strip, 1, cut - 1).operations
-        )
+        total = 0
+        for strip, cut in enumerate(self.plan.cuts):
+            maps = self.paths.strips.step(strip, 1, cut - 1).maps
+            for op in self.graph.operators(1, cut - 1):
+                rows = maps[op.counted].reached - maps[op.counted].known
+                total += op.work.macs * rows * self.graph.tensors[op.counted].size(1)
+        return total
 
     def sent_bytes(self) -> int:
         convention = self.plan.convention
         total = 0
         for strip, cut in enumerate(self.plan.cuts):
             for name in self.graph.sent(cut):
-                size = convention.activation_bytes_per_element
-                if name == self.graph.input.name:
-                    size = convention.input_bytes_per_element
+                size = _element_bytes(self.graph, name, convention)
                 total += self.paths.elements(strip, name) * size
         return total
 
@@ -171,8 +170,15 @@ class _Strips:
         tensor = self.graph.tensors[name]
         return tensor.channels * tensor.size(1) * np.dtype(tensor.dtype).itemsize
 
-    def _width(self, op: Operator) -> int:
-        return self.graph.tensors[op.outputs[0]].size(1)
+
+def _element_bytes(graph: ModelGraph, name: str, convention: Convention) -> int:
+    """Bytes of an element on the link: conventions say it of float32 and of pixels."""
+    dtype = graph.tensors[name].dtype
+    if name == graph.input.name and dtype.startswith("float"):
+        return convention.input_bytes_per_element
+    if dtype != "float32":
+        return np.dtype(dtype).itemsize
+    return convention.activation_bytes_per_element
 
 
 def _area(graph: ModelGraph, name: str) -> int:

@@ -59,6 +59,11 @@ class EdgeStub(object):
                 request_serializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Upload.SerializeToString,
                 response_deserializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Download.FromString,
                 _registered_method=True)
+        self.Once = channel.unary_unary(
+                '/fusepath.v1.Edge/Once',
+                request_serializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Upload.SerializeToString,
+                response_deserializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Download.FromString,
+                _registered_method=True)
 
 
 class EdgeServicer(object):
@@ -102,6 +107,14 @@ class EdgeServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Once(self, request, context):
+        """The same in one call of one message each way, where there is one path and no part: Start and
+        Piece together, and the Result.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EdgeServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -127,6 +140,11 @@ def add_EdgeServicer_to_server(servicer, server):
             ),
             'Infer': grpc.stream_stream_rpc_method_handler(
                     servicer.Infer,
+                    request_deserializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Upload.FromString,
+                    response_serializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Download.SerializeToString,
+            ),
+            'Once': grpc.unary_unary_rpc_method_handler(
+                    servicer.Once,
                     request_deserializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Upload.FromString,
                     response_serializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Download.SerializeToString,
             ),
@@ -264,6 +282,33 @@ class Edge(object):
             request_iterator,
             target,
             '/fusepath.v1.Edge/Infer',
+            fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Upload.SerializeToString,
+            fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Download.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Once(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fusepath.v1.Edge/Once',
             fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Upload.SerializeToString,
             fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Download.FromString,
             options,

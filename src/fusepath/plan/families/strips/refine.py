@@ -153,7 +153,7 @@ def _segments(
     counts: Sequence[Counts],
 ) -> tuple[Segment, ...]:
     """Segments from their ends and, for each, numbers of releases and of steps to the last row."""
-    source, fused = layer.rows.graph.input.name, layer.rows.graph.frontier(layer.rows.tau)[0]
+    source = layer.rows.graph.input.name
     segments: list[Segment] = []
     ranges = list(itertools.pairwise([0, *edges]))
     resumes = resume_layers(layer.rows.tau, cuts, ranges)
@@ -165,7 +165,7 @@ def _segments(
         evenly = {first + (last - first) * (i + 1) // releases for i in range(releases)}
         released = sorted(rows for rows in evenly if first < rows)
         most = released[-1] if released else 0
-        done = min(max(int(layer.rows.ready[fused][most]), start), stop - 1)
+        done = min(max(int(layer.rows.done[most]), start), stop - 1)
         rows = sorted({done + (stop - done) * (i + 1) // steps for i in range(steps)} - {done})
         marks = [(item, 0) for item in released] + [(most, item) for item in rows]
         segments.append(Segment(start=start, stop=stop, cut=cut, strips=tuple(marks)))

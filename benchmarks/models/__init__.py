@@ -1,0 +1,1 @@
+"""What fusepath makes of the families of networks that people have; see ``__main__``."""

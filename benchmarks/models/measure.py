@@ -1,0 +1,164 @@
+"""One row of the table: a network in a spelling, planned at its crossover, split and verified."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.models.families import FAMILIES, Family
+from benchmarks.models.spellings import SPELLINGS
+from fusepath.cli.inspect import describe
+from fusepath.cost import ComputeRate, parse_link
+from fusepath.errors import FusepathError
+from fusepath.offload.run import run
+from fusepath.onnx_io.read import read_model
+from fusepath.plan import PlanRequest, Setting, make_plan
+from fusepath.tiling import Grid
+
+if TYPE_CHECKING:
+    import onnx
+
+    from fusepath.graph import ModelGraph
+    from fusepath.onnx_io import Model
+    from fusepath.plan import Plan
+    from fusepath.schedule.budget import Budget
+
+EDGE_FLOP_PER_S = 500e9
+LINK = "1.8MB/s"
+GRIDS = (Grid(2, 2), Grid(2, 1), Grid(1, 2))
+FEWEST_LAYERS = 2
+"""What is fused by fewer layers is no fused-layer path."""
+
+
+@dataclass(kw_only=True)
+class Row:
+    """What is known of a network in a spelling; what could not be found out is empty."""
+
+    family: str
+    spelling: str
+    nodes: int = 0
+    layers: int = 0
+    tileable_layers: int = 0
+    tileable_share: float = 0.0
+    """Of the MACs: in layers that the split plan below runs."""
+    stops: str = ""
+    """The node that ends tiling, and why."""
+    device_gflop_per_s: float = 0.0
+    """With which the device alone takes as long as sending the image."""
+    nfl_ms: float = 0.0
+    auto_ms: float = 0.0
+    bound_ms: float = 0.0
+    winner: str = ""
+    split: str = ""
+    """The deepest tiles, which were carried out and compared, as was the best plan."""
+    rel_error: float | None = None
+    """Of the outputs, over the largest value, the worse of both; None where nothing is split."""
+    verified: bool = False
+    failed: str = ""
+    """Why the network cannot be read, planned or run."""
+
+    @property
+    def gain(self) -> float:
+        """Of `auto` over the best single cut."""
+        return self.nfl_ms / self.auto_ms if self.auto_ms else 0.0
+
+    @property
+    def most(self) -> float:
+        """That no plan gains more than."""
+        return self.nfl_ms / self.bound_ms if self.bound_ms else 0.0
+
+    @staticmethod
+    def from_text(values: dict[str, str]) -> Row:
+        """From a line of a CSV file."""
+        kinds = {"int": int, "float": float, "str": str, "bool": "True".__eq__}
+        kinds["float | None"] = lambda text: float(text) if text else None
+        return Row(**{item.name: kinds[item.type](values[item.name]) for item in fields(Row)})
+
+
+def build(name: str, family: Family, spelling: str) -> onnx.ModelProto:
+    """The network as that exporter writes it."""
+    graph = SPELLINGS[spelling](name, size=family.size, channels=family.channels)
+    heads = family.layers(graph)
+    return graph.finish(*(heads if isinstance(heads, tuple) else (heads,)))
+
+
+def measure(name: str, spelling: str, *, budget: Budget | None = None) -> Row:
+    """Read, plan, split and compare; what fails is said in the row."""
+    written = build(name, FAMILIES[name], spelling)
+    row = Row(family=name, spelling=spelling, nodes=len(written.graph.node))
+    data = written.SerializeToString()
+    try:
+        model = read_model(data, name=name, source=f"{name}.onnx")
+        _inspect(row, model.graph)
+        setting = _crossover(row, model.graph)
+        best = _plan(row, setting, budget)
+        _split(row, model, setting, best)
+    except FusepathError as error:
+        row.failed = str(error)
+    return row
+
+
+def _inspect(row: Row, graph: ModelGraph) -> None:
+    said = describe(graph)
+    row.layers, row.tileable_layers = graph.depth, said["tileable_layers"]
+    if said["barrier"]:
+        row.stops = "{node} ({op_type}): {reason}".format(**said["barrier"])
+
+
+def _crossover(row: Row, graph: ModelGraph) -> Setting:
+    """The device that takes as long for the network as the image takes to the edge and back."""
+
+    def setting(device: float) -> Setting:
+        return Setting(
+            graph=graph,
+            device=ComputeRate(device),
+            edge=ComputeRate(EDGE_FLOP_PER_S),
+            link=parse_link(LINK),
+        )
+
+    alone, sent = (
+        make_plan(setting(1e9), PlanRequest(algorithm=a, codecs="off")).best.makespan_s
+        for a in ("device-only", "full-offload")
+    )
+    row.device_gflop_per_s = alone / sent
+    return setting(1e9 * alone / sent)
+
+
+def _plan(row: Row, setting: Setting, budget: Budget | None) -> Plan:
+    nfl = make_plan(setting, PlanRequest(algorithm="nfl", codecs="off")).best
+    auto = make_plan(setting, PlanRequest(codecs="off", budget=budget)).best
+    row.nfl_ms, row.auto_ms = 1e3 * nfl.makespan_s, 1e3 * auto.makespan_s
+    row.bound_ms = 1e3 * auto.lower_bound_s
+    row.winner = auto.family
+    return auto
+
+
+def _split(row: Row, model: Model, setting: Setting, best: Plan) -> None:
+    """Carry out the deepest tiles and the best plan; a share that no plan runs is none."""
+    tiles = _deepest(setting)
+    if tiles is None:
+        return
+    random = np.random.default_rng(0)
+    picture = random.integers(0, 256, model.graph.input.shape, dtype=np.uint8)
+    compared = [
+        run(model, picture, "memory:", plan=plan, verify=True).comparison for plan in (tiles, best)
+    ]
+    row.split = f"{tiles.grid} at layer {tiles.tau}"
+    row.rel_error = max(item.max_rel_error for item in compared)
+    row.verified = all(item.passed for item in compared)
+    if row.verified:
+        macs = [layer["macs"] for layer in describe(model.graph)["layers"]]
+        row.tileable_share = sum(macs[: tiles.tau]) / sum(macs)
+
+
+def _deepest(setting: Setting) -> Plan | None:
+    """Tiles at the last layer whose maps can be cut; None where fewer than two layers can."""
+    graph = setting.graph
+    for tau in range(graph.tileable_layers, FEWEST_LAYERS - 1, -1):
+        for grid in GRIDS:
+            if grid.rows <= graph.fused_size(tau, 0) and grid.cols <= graph.fused_size(tau, 1):
+                request = PlanRequest(algorithm="mw", tau=tau, grid=grid, codecs="off")
+                return make_plan(setting, request).best
+    return None

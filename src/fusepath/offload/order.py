@@ -1,0 +1,46 @@
+"""What a session is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fusepath.offload.emulation import NO_EMULATION, Emulation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fusepath.arrays import Array
+    from fusepath.offload.frames import FrameFormat
+    from fusepath.offload.machines import Machines
+    from fusepath.onnx_io import Model
+    from fusepath.plan import Plan, PlanRequest
+    from fusepath.remote.client import Timeout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOptions:
+    """What most sessions leave as it is."""
+
+    threads: int = 1
+    """Of one operator on this machine."""
+    remember: bool = True
+    """Use what was measured and planned last time, and keep it for the next."""
+    emulation: Emulation = NO_EMULATION
+    """How weak this machine and how slow its link shall seem."""
+    sample: Array | None = None
+    """A frame on which codecs are measured and plans are tried; the first frame without."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What a session is asked for."""
+
+    model: Model
+    edge: str | None
+    plan: Plan | PlanRequest
+    machines: Machines
+    frames: FrameFormat
+    timeout: Timeout
+    options: SessionOptions
+    say: Callable[[str], None]

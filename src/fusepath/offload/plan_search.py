@@ -1,0 +1,412 @@
+"""Looking for the best plan while frames are answered: one that needs no measuring, one soon, best.
+
+1. The whole network on this machine; or the plan of last time, which is kept if all is as it was.
+2. The whole network on the edge server, which shows how quick that is.
+3. The plan of a rough look at this machine, with the edge server taken to be as much quicker or
+   slower in every layer as it is in all of them; which soon shows as well whether the limits that
+   a plan is to keep to can be met.
+4. Both machines are measured, plans are made for them with all that a search may spend, prepared
+   and tried. The best takes over for good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from fusepath.cost import ComputeRate, Link
+from fusepath.errors import FusepathError, PeerRefusedError, UndecidedError
+from fusepath.offload.device import stays_local
+from fusepath.offload.machines import Machines, measured_link, measured_setting, runtime_convention
+from fusepath.offload.remembered import LastTime, SessionMemory
+from fusepath.offload.trials import TRIALS, Trials, cautious_s
+from fusepath.plan import (
+    Budget,
+    InputFormat,
+    Origin,
+    Plan,
+    PlanRequest,
+    Setting,
+    limit_violations,
+    make_plan,
+    recalibrated,
+    shortlist,
+    simulate,
+)
+from fusepath.profiling.cache import known_profile, remembered_profile
+from fusepath.profiling.codecs import measured_compression, named_codecs
+from fusepath.profiling.layers import measure_layers
+from fusepath.runtime.allocator import release_free_memory
+from fusepath.timeline import Lane
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from fusepath.arrays import Array
+    from fusepath.cost import Compression, Machine, MachineProfile
+    from fusepath.offload.order import Order
+    from fusepath.offload.pairing import Pairing, Prepared
+
+logger = logging.getLogger(__name__)
+
+_FIRST_FRAME_S = 1.0
+"""How long measuring waits for a frame before it makes do with a made-up one."""
+_SAME = 0.1
+"""Part by which a link may differ from last time, and a plan from what it took then, so that
+nothing is planned anew."""
+_ROUGH = Budget(evaluations=10_000, seconds=2.0)
+"""What may be spent on a plan that is soon made again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """What need not be measured any more."""
+
+    edge: Machine | None = None
+    link: Link | None = None
+    offered: dict[str, list[Compression]] | None = None
+
+
+class PlanSearch:
+    """Finds plans for what a session is asked for, and has them used.
+
+    Args:
+        order: what is asked for.
+        pairing: the machines.
+        connect: gives the pairing its edge server.
+        use: has a prepared plan answer frames from now on.
+    """
+
+    def __init__(
+        self,
+        order: Order,
+        pairing: Pairing,
+        connect: Callable[[], Awaitable[None]],
+        use: Callable[[Prepared], None],
+    ) -> None:
+        self._order, self._pairing = order, pairing
+        self._connect, self._put_to_use = connect, use
+        self._in_use: Prepared | None = None
+        self.local: asyncio.Task[None] | None = None
+        """Makes this machine ready to do all of it, whatever becomes of the rest."""
+        self.sample: asyncio.Future[Array] = asyncio.get_running_loop().create_future()
+        """A frame to try things on: the first one, or what is put here before."""
+
+    async def run(self) -> None:
+        """Find the best plan; good ones are used meanwhile.
+
+        Raises:
+            FusepathError: there is none, or the edge server failed.
+        """
+        plan = self._order.plan
+        if isinstance(plan, Plan):
+            await self._prepare_given(plan)
+        else:
+            await self._find(plan)
+        await self._pairing.background.do(release_free_memory)
+
+    async def _find(self, request: PlanRequest) -> None:
+        self.local = asyncio.create_task(self._start_locally(request))
+        self.local.add_done_callback(_seen)
+        if self._order.edge is None:
+            alone = PlanRequest(algorithm="device-only", constraints=request.constraints)
+            await self._choose(alone, _Known())
+        elif request.algorithm == "device-only":
+            await self._choose(request, _Known())
+        else:
+            await self._with_edge(request)
+
+    def give_up(self) -> None:
+        """Leave what goes on beside `run`."""
+        if self.local is not None:
+            self.local.cancel()
+
+    def _use(self, prepared: Prepared) -> None:
+        self._in_use = prepared
+        self._put_to_use(prepared)
+
+    def _offer(self, prepared: Prepared) -> None:
+        """Use a plan if it is predicted to be better than the one in use."""
+        if self._in_use is None or cautious_s(prepared) < cautious_s(self._in_use):
+            self._use(prepared)
+
+    # ------------------------------------------------------------------ without measuring
+
+    async def _prepare_given(self, plan: Plan) -> None:
+        if not stays_local(plan, self._order.model):
+            await self._connect()
+        sample = await self._sample_frame(plan.input.dtype)
+        trials = Trials(pairing=self._pairing, sample=sample, say=self._order.say)
+        (prepared,) = await trials.prepare([plan])
+        await self._pairing.compare_clocks()
+        self._use(prepared)
+
+    async def _start_locally(self, request: PlanRequest) -> None:
+        """Be able to answer, if the constraints let this machine do all of it."""
+        sample = await asyncio.shield(self.sample)
+        plan = await self._unsplit("device-only", sample)
+        if self._breaks(plan, request):
+            return
+        prepared = await self._pairing.prepare(plan, sample)
+        if self._in_use is None:
+            self._use(prepared)
+
+    async def _unsplit(self, algorithm: str, sample: Array, link: Link | None = None) -> Plan:
+        """A plan that there is but one of, whatever the machines."""
+        nominal = Setting(
+            graph=self._order.model.graph,
+            device=ComputeRate(1e9),
+            edge=ComputeRate(1e9),
+            link=link or Link(up_bytes_per_s=1e6, down_bytes_per_s=1e6),
+            convention=runtime_convention(sample.dtype.name),
+        )
+        request = PlanRequest(algorithm=algorithm, codecs="off")
+        result = await self._pairing.background.do(make_plan, nominal, request, self._origin)
+        return result.best
+
+    def _breaks(self, plan: Plan, request: PlanRequest) -> bool:
+        return bool(limit_violations(plan, self._order.model.graph, request.constraints))
+
+    # ------------------------------------------------------------------ with an edge server
+
+    async def _with_edge(self, request: PlanRequest) -> None:
+        await self._connect()
+        sample = await self._sample_frame(self._usual_dtype)
+        memory = self._memory(request, sample.dtype.name)
+        last = await self._pairing.background.do(memory.load, self._order.model.graph)
+        if last is None:
+            known = await self._look_roughly(request, sample)
+        elif await self._resume(last, sample):
+            return
+        else:
+            known = _Known(edge=last.edge)
+        await self._choose(request, known, memory)
+
+    async def _resume(self, last: LastTime, sample: Array) -> bool:
+        """Take up the plan of last time; whether all is still as it was then."""
+        try:
+            prepared = await self._pairing.prepare(last.plan, sample)
+        except FusepathError as error:
+            logger.info("the plan of last time is of no use: %s", error)
+            return False
+        await self._pairing.compare_clocks()
+        self._use(prepared)
+        assert self._pairing.client is not None  # it was connected
+        rate = self._order.options.emulation.pace_bytes_per_s
+        if rate is None:
+            rate = await self._pairing.client.goodput_bytes_per_s()
+        same_link = _is_same(rate, last.link.up_bytes_per_s)
+        return same_link and _is_same(prepared.predicted.end_s, last.plan.makespan_s)
+
+    async def _look_roughly(self, request: PlanRequest, sample: Array) -> _Known:
+        """Use what is soon known to be better than this machine alone; what was found out for that.
+
+        Raises:
+            NoPlanError: no plan was found that keeps to the constraints.
+            PeerError: the edge server refuses or does not answer.
+        """
+        machines, pairing = self._order.machines, self._pairing
+        client = pairing.client
+        assert client is not None  # it was connected
+        link = machines.link
+        if link is None:
+            self._order.say("measuring the link")
+            pace = pairing.emulation.pace_bytes_per_s
+            link = await measured_link(client, pace_bytes_per_s=pace)
+        if machines.device is not None and machines.edge is not None:
+            return _Known(link=link)
+        assert self.local is not None
+        await asyncio.wait([self.local])  # whose own times would suffer
+        await pairing.compare_clocks()
+        rough, edge_s = await asyncio.gather(
+            self._rough_profile(), self._offload_all(request, sample, link)
+        )
+        setting = Setting(
+            graph=self._order.model.graph,
+            device=machines.device or rough.slowed(pairing.emulation.slowdown),
+            edge=machines.edge or rough.slowed(edge_s / rough.total_s),
+            link=link,
+            convention=runtime_convention(sample.dtype.name),
+        )
+        offered = await self._offered(request, setting, sample)
+        await self._plan_roughly(request, replace(setting, offered=offered), sample)
+        return _Known(link=link, offered=offered)
+
+    async def _rough_profile(self) -> MachineProfile:
+        """This machine as it was measured before, or else as each thing takes once."""
+        order, background = self._order, self._pairing.background
+        if order.options.remember:
+            known = await background.do(
+                partial(known_profile, order.model, threads=order.options.threads)
+            )
+            if known is not None:
+                return known
+        order.say("looking at this machine")
+        return await background.do(
+            partial(measure_layers, order.model, threads=order.options.threads, repeats=1)
+        )
+
+    async def _offload_all(self, request: PlanRequest, sample: Array, link: Link) -> float:
+        """Have the edge server do everything, if it may; seconds that the network takes there."""
+        plan = await self._unsplit("full-offload", sample, link)
+        prepared = await self._pairing.prepare(plan, sample)
+        if not self._breaks(plan, request):
+            self._offer(prepared)
+        return prepared.predicted.busy_s(Lane.EDGE)
+
+    async def _plan_roughly(self, request: PlanRequest, setting: Setting, sample: Array) -> None:
+        """Use what is found quickly, if anything is.
+
+        Whether limits can be met does not depend on how quick machines are: where they are hard to
+        keep to, all that a search may spend is spent before anybody measures with care.
+        """
+        budget = _ROUGH if request.budget is None else request.budget.within(_ROUGH)
+        try:
+            hasty = msgspec.structs.replace(request, budget=budget)
+            await self._use_first(hasty, setting, sample)
+        except UndecidedError:
+            if request.constraints.limits_choices:
+                await self._use_first(request, setting, sample)
+
+    async def _use_first(self, request: PlanRequest, setting: Setting, sample: Array) -> None:
+        """Use the most promising plan that the edge server is able to carry out."""
+        find = partial(shortlist, setting, request, self._origin)
+        for plan in await self._pairing.background.do(find):
+            try:
+                self._offer(await self._pairing.prepare(plan, sample))
+            except PeerRefusedError:
+                if not plan.codecs:  # which it may lack
+                    raise
+            else:
+                return
+
+    # ------------------------------------------------------------------ the best
+
+    async def _choose(
+        self, request: PlanRequest, known: _Known, memory: SessionMemory | None = None
+    ) -> None:
+        """Measure, plan, prepare, try, and take the best."""
+        order, given = self._order, self._order.machines
+        sample = await self._sample_frame(self._usual_dtype)
+        setting = await measured_setting(
+            self._pairing,
+            Machines(
+                device=given.device, edge=given.edge or known.edge, link=given.link or known.link
+            ),
+            sample.dtype.name,
+            remembered_profile if order.options.remember else measure_layers,
+            order.say,
+        )
+        offered = known.offered
+        if offered is None:
+            offered = await self._offered(request, setting, sample)
+        trials = Trials(pairing=self._pairing, sample=sample, say=order.say, offer=self._offer)
+        best = await trials.choose(
+            replace(self._as_shown(setting), offered=offered),
+            partial(shortlist, request=request, origin=self._origin),
+            trials=TRIALS if given.all_measured else 0,
+        )
+        await self._pairing.compare_clocks()
+        self._use(best)
+        if memory is not None:
+            kept = LastTime(edge=setting.edge, link=setting.link, offered=offered, plan=best.plan)
+            await self._pairing.background.do(memory.keep, kept)
+
+    def _as_shown(self, setting: Setting) -> Setting:
+        """The machines as the plan in use shows them, so that all is not planned for others first.
+
+        What is given is not measured, and taken at its word.
+        """
+        shown = self._in_use
+        if shown is None or not self._order.machines.all_measured:
+            return setting
+        planned = simulate(shown.plan, replace(setting, compression=shown.plan.compression))
+        return recalibrated(setting, planned, shown.predicted) or setting
+
+    async def _offered(
+        self, request: PlanRequest, setting: Setting, sample: Array
+    ) -> dict[str, list[Compression]]:
+        codecs = named_codecs(request.codecs)
+        if not codecs or self._pairing.client is None:
+            return {}
+        self._order.say("trying codecs on the input and on what layers make of it")
+        return await self._pairing.background.do(
+            partial(
+                measured_compression,
+                self._order.model,
+                sample,
+                self._form(sample),
+                setting,
+                codecs=codecs,
+            )
+        )
+
+    @property
+    def _origin(self) -> Origin:
+        """What is written into plans besides."""
+        frames = self._order.frames
+        return Origin(source=self._order.model.source, mean=frames.mean, std=frames.std)
+
+    @property
+    def _usual_dtype(self) -> str:
+        """Of frames, while none has come: pixels, if the model may take them."""
+        source = self._order.model.graph.input
+        return "uint8" if source.is_float else source.dtype
+
+    def _form(self, sample: Array) -> InputFormat:
+        frames = self._order.frames
+        return InputFormat(dtype=sample.dtype.name, mean=frames.mean, std=frames.std)
+
+    def _memory(self, request: PlanRequest, dtype: str) -> SessionMemory:
+        order = self._order
+        if not (order.options.remember and order.machines.all_measured and order.edge):
+            return SessionMemory(None)
+        return SessionMemory.of_user(
+            order.model.graph,
+            order.edge,
+            request=repr(request),
+            input=(dtype, order.frames.mean, order.frames.std),
+            emulation=order.options.emulation,
+            threads=order.options.threads,
+        )
+
+    async def _sample_frame(self, dtype: str) -> Array:
+        """A frame of the application's, or after a while a made-up one."""
+        if not self.sample.done() and not isinstance(self._order.plan, Plan):
+            await asyncio.wait([self.sample], timeout=_FIRST_FRAME_S)
+        if self.sample.done():
+            return self.sample.result()
+        made_up = made_up_frame(self._order.model.graph.input.shape, dtype)
+        if not isinstance(self._order.plan, Plan):
+            self.sample.set_result(made_up)
+        return made_up
+
+
+def made_up_frame(shape: tuple[int, ...], dtype: str) -> Array:
+    """Something like a picture: slow changes, and a little noise; integers but pixels are 0."""
+    rng = np.random.default_rng(0)
+    if len(shape) != 4 or shape[0] != 1:
+        return rng.random(shape, dtype=np.float32).astype(dtype)
+    _, channels, height, width = shape
+    coarse = rng.random((channels, 8, 8), dtype=np.float32)
+    rows = np.linspace(0, 7, height).astype(int)
+    cols = np.linspace(0, 7, width).astype(int)
+    smooth = coarse[:, rows][:, :, cols] + 0.02 * rng.random((channels, height, width))
+    values = np.clip(smooth, 0, 1)[None]
+    return (values * 255 if dtype == "uint8" else values).astype(dtype)
+
+
+def _is_same(one: float, other: float) -> bool:
+    return abs(one - other) <= _SAME * other
+
+
+def _seen(done: asyncio.Future[None]) -> None:
+    """Whoever waits is told of an error; nobody has to."""
+    if not done.cancelled():
+        done.exception()

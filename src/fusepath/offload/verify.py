@@ -1,0 +1,87 @@
+"""Is what a plan made what the model makes? ONNX Runtime says, and how exactly it can say so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fusepath.onnx_io import original_with_shape, summands, whole_exposing
+from fusepath.runtime.compare import Comparison, compare, measured_tolerances
+from fusepath.runtime.pixels import to_model_input
+from fusepath.runtime.runner import LEVELS, Level, Runner
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fusepath.arrays import Array
+    from fusepath.onnx_io import Model
+    from fusepath.plan import InputFormat
+
+
+def run_unsplit(
+    model: Model, image: Array, form: InputFormat, level: Level = "all"
+) -> dict[str, Array]:
+    """Outputs of the original, untouched model on this machine.
+
+    Args:
+        model: the network.
+        image: the input in normal form; for a model of a batch, all its images, (N, C, H, W).
+        form: how pixels become values.
+        level: how far ONNX Runtime may rewrite the model.
+    """
+    source, outputs = model.boundary.input, model.boundary.outputs
+    names = [port.name for port in outputs]
+    runner = Runner(original_with_shape(model), outputs=names, level=level)
+    value = to_model_input(image, form, source.dtype)
+    return runner.run({source.name: source.to_owner([value])})
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the unsplit model makes of an input, and how exactly that can be said."""
+
+    outputs: Mapping[str, Array]
+    tolerances: Mapping[str, float]
+
+    def judge(self, outputs: Mapping[str, Array]) -> Comparison:
+        """How far outputs are from the reference."""
+        return compare(outputs, self.outputs, self.tolerances)
+
+
+def measured_reference(model: Model, image: Array, form: InputFormat) -> Reference:
+    """The reference for an input: the original at every level of optimisation of ONNX Runtime.
+
+    Args:
+        model: the network.
+        image: as of `run_unsplit`.
+        form: how pixels become values.
+    """
+    runs = [run_unsplit(model, image, form, level) for level in LEVELS]
+    halves = any(tensor.dtype == "float16" for tensor in model.graph.tensors.values())
+    tolerances = measured_tolerances(runs, _summed(model, image, form), halves=halves)
+    return Reference(runs[0], tolerances)
+
+
+def _summed(model: Model, image: Array, form: InputFormat) -> dict[str, float]:
+    """By output: the largest value of which its last sums were made."""
+    read = summands(model)
+    whole = whole_exposing(model, frozenset().union(*(names for names, _ in read.values())))
+    runner = Runner(whole.data, weights=whole.weights, outputs=whole.outputs)
+    source = model.graph.input
+    values = to_model_input(image, form, source.dtype)
+    largest: dict[str, float] = {}
+    for part in np.split(values, model.boundary.batch):
+        found = {source.name: part, **runner.run({source.name: part})}
+        for name, value in found.items():
+            largest[name] = max(largest.get(name, 0.0), _largest(value))
+    return {
+        output: max(least, *(largest[name] for name in names))
+        for output, (names, least) in read.items()
+    }
+
+
+def _largest(value: Array) -> float:
+    finite = np.abs(value[np.isfinite(value)], dtype=np.float64)
+    return float(finite.max(initial=0.0))

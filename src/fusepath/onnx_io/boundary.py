@@ -1,0 +1,68 @@
+"""Where a network begins and ends: from what its owner feeds to one map, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from fusepath.onnx_io.batch import one_image
+from fusepath.onnx_io.channels_last import channels_first_input, channels_first_outputs
+from fusepath.onnx_io.infer import infer, static_tensors
+from fusepath.onnx_io.normalise import normalise
+from fusepath.onnx_io.port import CHANNELS_LAST, Port
+
+if TYPE_CHECKING:
+    from fusepath.onnx_io.draft import Draft, Types
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boundary:
+    """The inputs and outputs of a network, as its owner knows them."""
+
+    input: Port
+    outputs: tuple[Port, ...]
+    batch: int
+    """Images that the owner feeds at once and that the normal form takes one by one."""
+
+
+def narrowed(draft: Draft, types: Types, *, fed_as: str) -> tuple[Draft, Types, Boundary]:
+    """A normalised draft that begins and ends at maps (1, C, H, W), where its owner's does not.
+
+    A batch becomes one image, unless the network mixes images; (N, H, W, C) becomes (N, C, H, W),
+    unless it is used as such.
+
+    Args:
+        draft: normalised.
+        types: of its tensors.
+        fed_as: what the model file calls the input.
+
+    Raises:
+        ModelError: the shape of a tensor depends on the data.
+    """
+    owned = static_tensors(draft, types)
+    turned: set[str] = set()
+    single = one_image(draft, types)
+    if single is not None:
+        draft, types = normalise(single)
+    first = channels_first_input(draft, types)
+    if first is not None:
+        turned.add(first.input.name)
+        draft, types = first, infer(first, strict=True)
+    last, ends = channels_first_outputs(draft, types)
+    if ends:
+        turned |= ends
+        draft, types = last, infer(last, strict=True)
+    tensors = static_tensors(draft, types)
+    source, *outputs = (
+        Port(
+            name=name,
+            shape=owned[name].shape,
+            dtype=owned[name].dtype,
+            axes=CHANNELS_LAST if name in turned else tuple(range(len(owned[name].shape))),
+            normal_shape=tensors[name].shape,
+        )
+        for name in (draft.input.name, *draft.outputs)
+    )
+    source = replace(source, name=fed_as)
+    batch = 1 if single is None else source.shape[0]
+    return draft, types, Boundary(input=source, outputs=tuple(outputs), batch=batch)

@@ -1,0 +1,320 @@
+"""Resize and Upsample: which elements of a map each output reads, and a form that tiles share.
+
+A tile's session resamples a piece, so nothing that it does may depend on how large the piece is or
+where it lies. Factors are stated as scales, never as sizes; positions count from the beginning
+(``asymmetric``) or from the middle of the first element (``half_pixel``). Nearest neighbours are
+found in float32, as ONNX Runtime finds them, for every output of the whole map: where that is
+repetition, whatever the mode, it is written as repetition.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+from onnx import helper, numpy_helper
+
+from fusepath.graph import POINT, Sampling, Transposed
+from fusepath.onnx_io.naming import Names
+from fusepath.onnx_io.nodes import input_at, integer, integers, text
+from fusepath.onnx_io.work import shape_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from onnx import NodeProto, TensorProto
+
+    from fusepath.arrays import FloatArray, IntArray
+    from fusepath.graph import Footprint
+    from fusepath.onnx_io.draft import Draft, Types
+
+_MODES_OPSET = 11
+"""From here on a Resize states its coordinates; before, they are asymmetric."""
+_SIZES_AT = 3
+_LARGEST_PERIOD = 512
+"""Most outputs after which a pattern repeats that a scale is recognised by."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """One axis of a map that is resampled."""
+
+    size: int
+    made: int
+    scale: np.float32
+    """Outputs per input, as ONNX Runtime reckons with them."""
+
+    @property
+    def written(self) -> np.float32:
+        """The scale with which the runtime comes to the same size where it is not told a size."""
+        enough = Fraction(float(self.scale)) * self.size >= self.made
+        return self.scale if enough else np.nextafter(self.scale, np.float32(np.inf))
+
+    @property
+    def ratio(self) -> Fraction | None:
+        """The scale as a fraction of small numbers, but for rounding; None where it is none."""
+        simple = Fraction(float(self.scale)).limit_denominator(_LARGEST_PERIOD)
+        off = abs(np.float32(float(simple)) - self.scale)
+        small = 0 < simple.numerator <= _LARGEST_PERIOD
+        return simple if small and off <= np.spacing(self.scale) else None
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether positions are computed without rounding that matters."""
+        return self.ratio is not None and Fraction(float(self.written)) == self.ratio
+
+    def keeps_sizes(self, ratio: Fraction) -> bool:
+        """Whether the runtime finds the right size for every piece of whole periods less."""
+        sizes = np.arange(self.size, 0, -ratio.denominator)
+        less = (self.size - sizes) // ratio.denominator * ratio.numerator
+        found = (sizes.astype(np.float32) * self.written).astype(np.int64)
+        return bool((found == self.made - less).all())
+
+
+@dataclass(frozen=True, slots=True)
+class _Resize:
+    """A node as its attributes and constants state it, rows and columns apart."""
+
+    linear: bool
+    coordinates: str
+    rounding: str
+    axes: tuple[_Axis, _Axis]
+
+    def nearest(self, axis: _Axis, scale: np.float32) -> IntArray:
+        """The input element of every output along an axis, as ONNX Runtime computes it."""
+        at = self._positions(axis, scale)
+        match self.rounding:
+            case "floor":
+                index = np.floor(at)
+            case "ceil":
+                index = np.ceil(at)
+            case "round_prefer_ceil":
+                index = np.floor(at + 0.5)
+            case "simple":  # before opset 11
+                index = np.ceil(at) if scale < 1 else np.trunc(at)
+            case _:
+                index = np.ceil(at - 0.5)
+        return np.clip(index.astype(np.int64), 0, axis.size - 1)
+
+    def _positions(self, axis: _Axis, scale: np.float32) -> FloatArray:
+        outputs = np.arange(axis.made, dtype=np.float32)
+        half = np.float32(0.5)
+        match self.coordinates:
+            case "asymmetric":
+                at = outputs / scale
+            case "align_corners" if axis.made > 1:
+                at = outputs * np.float32(axis.size - 1) / np.float32(axis.made - 1)
+            case "align_corners":
+                at = np.zeros_like(outputs)
+            case "pytorch_half_pixel" if axis.made == 1:
+                at = np.zeros_like(outputs)
+            case _:
+                at = (outputs + half) / scale - half
+        return at.astype(np.float64)
+
+    def repeats(self, axis: _Axis) -> int:
+        """How often elements are repeated along an axis, but for what is cut off; 0 if not so."""
+        factor = -(-axis.made // axis.size)
+        repeated = np.arange(axis.made) // factor
+        return 0 if self.linear or (self.nearest(axis, axis.scale) != repeated).any() else factor
+
+    def sampling(self, axis: _Axis) -> Footprint | str:
+        """How outputs read their input along an axis, or why tiles cannot share that."""
+        ratio = axis.ratio
+        if self.coordinates == "align_corners":
+            return (
+                f"align_corners puts outputs {axis.size - 1}/{axis.made - 1} of an element apart, "
+                "a pattern that does not repeat within the map"
+            )
+        if ratio is None or not axis.keeps_sizes(ratio):
+            return f"its factor {float(axis.scale):.6g} is no ratio of small whole numbers"
+        if ratio == 1:
+            return POINT
+        inputs, outputs = ratio.denominator, ratio.numerator
+        offset = 0 if self.coordinates == "asymmetric" else inputs - outputs
+        if self.linear:
+            # Where rounding may put a position on either side of an element, both may be read.
+            slack = 0 if axis.is_exact else 1
+            last = offset + 2 * outputs - 1
+            return Sampling(inputs=inputs, outputs=outputs, low=offset - slack, high=last + slack)
+        tap = offset + {
+            "floor": 0,
+            "ceil": 2 * outputs - 1,
+            "round_prefer_ceil": outputs,
+            "simple": 2 * outputs - 1 if ratio < 1 else 0,
+        }.get(self.rounding, outputs - 1)
+        exact = np.clip(
+            (2 * np.arange(axis.made) * inputs + tap) // (2 * outputs), 0, axis.size - 1
+        )
+        if any((exact != self.nearest(axis, by)).any() for by in (axis.scale, axis.written)):
+            return "rounding makes its nearest neighbours irregular"
+        return Sampling(inputs=inputs, outputs=outputs, low=tap, high=tap)
+
+
+def resize_footprints(
+    node: NodeProto, draft: Draft, types: Types
+) -> tuple[Footprint, Footprint] | str:
+    """How a Resize or Upsample in its own form reads a map along (rows, cols), or why not."""
+    resize = _stated(node, draft, types)
+    if isinstance(resize, str):
+        return resize
+    rows, cols = (
+        _repetition(factor)
+        if (factor := resize.repeats(axis)) and factor * axis.size == axis.made
+        else resize.sampling(axis)
+        for axis in resize.axes
+    )
+    if isinstance(rows, str) or isinstance(cols, str):
+        return rows if isinstance(rows, str) else str(cols)
+    return rows, cols
+
+
+def _repetition(factor: int) -> Footprint:
+    return Transposed(kernel=factor, stride=factor) if factor > 1 else POINT
+
+
+def rewrite_resizes(draft: Draft, types: Types) -> Draft:
+    """The draft with resizes in the form that tiles share, where there is one for them."""
+    names = Names(draft.tensor_names())
+    labels = Names(node.name for node in draft.nodes)
+    constants = dict(draft.constants)
+    nodes: list[NodeProto] = []
+    for node in draft.nodes:
+        made = None
+        if node.op_type == "Resize" and draft.opset >= _MODES_OPSET:
+            made = _rewritten(node, draft, types, names, labels)
+        if made is None:
+            nodes.append(node)
+            continue
+        nodes.extend(made[0])
+        constants |= {tensor.name: tensor for tensor in made[1]}
+    return replace(draft, nodes=tuple(nodes), constants=constants)
+
+
+def _rewritten(
+    node: NodeProto, draft: Draft, types: Types, names: Names, labels: Names
+) -> tuple[list[NodeProto], list[TensorProto]] | None:
+    """The same by other nodes and constants; None where it is as it should be, or cannot be."""
+    resize = _stated(node, draft, types)
+    if isinstance(resize, str):
+        return None
+    factors = [resize.repeats(axis) for axis in resize.axes]
+    if all(factors):
+        return _repeated(node, resize.axes, factors, names, labels)
+    if any(isinstance(resize.sampling(axis), str) for axis in resize.axes):
+        return None
+    coordinates = "asymmetric" if resize.coordinates == "asymmetric" else "half_pixel"
+    attributes = {"coordinate_transformation_mode": coordinates}
+    attributes |= {"mode": "linear"} if resize.linear else {"nearest_mode": resize.rounding}
+    scales = [1.0, 1.0, *(float(axis.written) for axis in resize.axes)]
+    return _scaled(node, node.output[0], scales, attributes, names)
+
+
+def _repeated(
+    node: NodeProto,
+    sides: tuple[_Axis, _Axis],
+    factors: list[int],
+    names: Names,
+    labels: Names,
+) -> tuple[list[NodeProto], list[TensorProto]]:
+    """Elements repeated, and what is then too much at the end cut off."""
+    over = [side.size * factor - side.made for side, factor in zip(sides, factors, strict=True)]
+    output = node.output[0]
+    repeated = names.fresh(f"{output}_repeated") if any(over) else output
+    attributes = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    nodes, constants = _scaled(node, repeated, [1.0, 1.0, *map(float, factors)], attributes, names)
+    if any(over):
+        axes = [axis for axis, more in zip((2, 3), over, strict=True) if more]
+        for values in ([0] * len(axes), [-more for more in over if more], axes):
+            name = names.fresh(f"{output}_bounds")
+            constants.append(numpy_helper.from_array(np.array(values, np.int64), name))
+        inputs = [repeated, *(tensor.name for tensor in constants[-3:])]
+        nodes.append(
+            helper.make_node("Slice", inputs, [output], labels.fresh(f"{node.name}_cropped"))
+        )
+    return nodes, constants
+
+
+def _scaled(
+    node: NodeProto,
+    output: str,
+    scales: list[float],
+    attributes: dict[str, str],
+    names: Names,
+) -> tuple[list[NodeProto], list[TensorProto]]:
+    constants = [
+        numpy_helper.from_array(np.array(values, np.float32), names.fresh(f"{output}_{what}"))
+        for what, values in (("roi", []), ("scales", scales))
+    ]
+    inputs = [input_at(node, 0), *(tensor.name for tensor in constants)]
+    return [helper.make_node("Resize", inputs, [output], node.name, **attributes)], constants
+
+
+def _stated(node: NodeProto, draft: Draft, types: Types) -> _Resize | str:
+    """What a node does, or why it cannot be done in tiles."""
+    source, target = (shape_of(name, types) for name in (input_at(node, 0), node.output[0]))
+    if len(source) != 4 or len(target) != 4:
+        return "does not resize a map"
+    scales = _scales(node, draft, source, target)
+    if scales is None:
+        return "its factors are not constant"
+    rows, cols = (_Axis(source[at], target[at], scales[at]) for at in (2, 3))
+    resize = _Resize(
+        linear=text(node, "mode", "nearest") == "linear",
+        coordinates=text(node, "coordinate_transformation_mode", "half_pixel"),
+        rounding=text(node, "nearest_mode", "round_prefer_floor"),
+        axes=(rows, cols),
+    )
+    if draft.opset < _MODES_OPSET:
+        resize = replace(resize, coordinates="asymmetric", rounding="simple")
+    if source[:2] != target[:2]:
+        return "resizes the channels"
+    return next(_objections(node, resize), resize)
+
+
+def _objections(node: NodeProto, resize: _Resize) -> Iterator[str]:
+    mode = text(node, "mode", "nearest")
+    if mode not in {"nearest", "linear"}:
+        yield f"mode {mode} is not supported in tiles yet"
+    if integer(node, "antialias", 0) and resize.linear:
+        yield "antialiasing is not supported in tiles yet"
+    if integer(node, "exclude_outside", 0) or resize.coordinates == "tf_crop_and_resize":
+        yield "reads outside the map in a way of its own"
+    if text(node, "keep_aspect_ratio_policy", "stretch") != "stretch":
+        yield "keeps the aspect ratio, which ties rows to columns"
+    for axis in resize.axes:
+        uneven = Fraction(axis.made, axis.size) != axis.ratio
+        if resize.coordinates == "half_pixel_symmetric" and uneven:
+            yield "its outputs are centred on the whole map"
+        single = axis.made == 1 < axis.size
+        if resize.coordinates == "pytorch_half_pixel" and single and resize.linear:
+            yield "shrinks an axis to a single element"
+
+
+def _scales(
+    node: NodeProto, draft: Draft, source: tuple[int, ...], target: tuple[int, ...]
+) -> list[np.float32] | None:
+    """Outputs per input along all four axes; None where they are not constant."""
+    if draft.opset >= _MODES_OPSET and input_at(node, _SIZES_AT):
+        return [np.float32(made) / np.float32(n) for n, made in zip(source, target, strict=True)]
+    at = 2 if draft.opset >= _MODES_OPSET else 1
+    name = input_at(node, at)
+    values = draft.array(name)
+    stated = values.tolist() if values is not None else _attribute(node)
+    axes = integers(node, "axes") or tuple(range(4))
+    if stated is None or len(stated) != len(axes):
+        return None
+    scales = [np.float32(1)] * 4
+    for axis, value in zip(axes, stated, strict=True):
+        scales[axis] = np.float32(value)
+    return scales
+
+
+def _attribute(node: NodeProto) -> list[float] | None:
+    """Scales before opset 9."""
+    for attribute in node.attribute:
+        if attribute.name == "scales":
+            return list(helper.get_attribute_value(attribute))
+    return None

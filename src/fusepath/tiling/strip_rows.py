@@ -1,0 +1,182 @@
+"""How far up and down every map is needed, and how far it can be made, row by row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fusepath.errors import GeometryError
+from fusepath.graph import POINT, Kind, Window
+from fusepath.tiling.reach import first_read, stop_read
+from fusepath.tiling.tiling import check_tileable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fusepath.arrays import IntArray
+    from fusepath.graph import ModelGraph, Operator
+
+
+@dataclass(frozen=True)
+class StripRows:
+    """How far up and down every map is needed for any band of the fused layer.
+
+    The rows that fused rows ``[a, b)`` need of a map end at ``stops[b]`` whatever ``a`` is, and
+    begin at a row that depends on ``a`` alone; that is what makes reuse simple.
+    """
+
+    graph: ModelGraph
+    tau: int
+
+    def __post_init__(self) -> None:
+        check_tileable(self.graph, self.tau)
+        for op in self.graph.operators(1, self.tau):
+            if isinstance(op.rows, Window) and op.kind is Kind.WINDOW:
+                _check_window(self.graph, op, op.rows)
+
+    @property
+    def height(self) -> int:
+        """Rows of the fused layer: of its smallest map, in proportion to which others are cut."""
+        return self.graph.fused_size(self.tau, 0)
+
+    @property
+    def makes_outputs(self) -> bool:
+        """Whether rows of the fused layer are rows of the result: nothing is left behind it."""
+        return self.tau == self.graph.depth
+
+    @cached_property
+    def ready(self) -> Mapping[str, IntArray]:
+        """Rows of each map that can be made, by rows of the input released ``0 … input height``."""
+        return ready_rows(self.graph, self.tau)
+
+    @cached_property
+    def stops(self) -> Mapping[str, IntArray]:
+        """Row after the last one needed, by fused rows done ``0 … height`` (0 for none)."""
+        graph = self.graph
+        stops = {name: self._edges(name) for name in graph.frontier(self.tau)}
+        for op in reversed(graph.operators(1, self.tau)):
+            wanted = [stops[out] for out in op.outputs if out in stops]
+            if not wanted:
+                continue
+            stop = _reduce(np.maximum, wanted)
+            for out in op.outputs:
+                stops[out] = stop
+            for name in op.inputs:
+                row = stop
+                if _shifts_rows(op):
+                    row = np.clip(stop_read(op.rows, stop - 1), 1, graph.tensors[name].size(0))
+                    row[0] = 0
+                stops[name] = _reduce(np.maximum, [row, stops[name]]) if name in stops else row
+        return stops
+
+    @cached_property
+    def done(self) -> IntArray:
+        """Fused rows that can be done, by rows of the input released ``0 … input height``."""
+        by_map = [
+            np.searchsorted(self._edges(name), self.ready[name], side="right") - 1
+            for name in self.graph.frontier(self.tau)
+        ]
+        return _reduce(np.minimum, by_map)
+
+    def _edges(self, name: str) -> IntArray:
+        """Rows of a map of the fused layer that go with its first ``0 … height`` rows."""
+        if (size := self.graph.tensors[name].size(0)) not in self._edges_of_size:
+            rows = np.arange(self.height + 1, dtype=np.int64)
+            self._edges_of_size[size] = rows * size // self.height
+        return self._edges_of_size[size]
+
+    @cached_property
+    def _edges_of_size(self) -> dict[int, IntArray]:
+        return {}
+
+    def begins(self, resume: int) -> Mapping[str, IntArray]:
+        """First new row of each map for a segment that begins at fused row ``0 … height − 1``.
+
+        Args:
+            resume: layer (1-based) from which the edge server goes on where it stands, with all
+                rows that the fused rows above have needed; ``tau + 1`` begins afresh.
+        """
+        if resume not in self._begins:
+            self._begins[resume] = self._begin_at(resume)
+        return self._begins[resume]
+
+    @cached_property
+    def _begins(self) -> dict[int, Mapping[str, IntArray]]:
+        return {}
+
+    def _begin_at(self, resume: int) -> Mapping[str, IntArray]:
+        """Layers from ``resume`` on begin at their next row; walk back from there below it."""
+        graph, stops = self.graph, self.stops
+        fresh = resume == self.tau + 1
+        begins: dict[str, IntArray] = {}
+        for name in graph.frontier(resume - 1):
+            known = self._edges(name) if fresh else stops[name]
+            begins[name] = known[:-1]
+        for op in reversed(graph.operators(1, resume - 1)):
+            made = [begins[out] for out in op.outputs if out in begins]
+            if not made:
+                continue
+            begin = _reduce(np.minimum, made)
+            for out in op.outputs:
+                begins[out] = begin
+            last = stops[op.outputs[0]][-1]
+            for name in op.inputs:
+                row = begin
+                shifts = _shifts_rows(op)
+                if shifts or stops[name][-1] != last:
+                    if shifts:
+                        size = graph.tensors[name].size(0)
+                        row = np.clip(first_read(op.rows, begin), 0, size - 1)
+                    row = np.minimum(row, stops[name][-1])
+                    row[begin >= last] = stops[name][-1]
+                begins[name] = _reduce(np.minimum, [row, begins[name]]) if name in begins else row
+        for op in graph.operators(resume, self.tau):
+            for name in op.outputs:
+                begins[name] = stops[name][:-1]
+        return begins
+
+
+def ready_rows(graph: ModelGraph, last: int) -> dict[str, IntArray]:
+    """Rows of each map of layers ``1 … last`` that can be made, by rows of the input released."""
+    released = np.arange(graph.input.size(0) + 1, dtype=np.int64)
+    ready: dict[str, IntArray] = {graph.input.name: released}
+    for op in graph.operators(1, last):
+        rows = _reduce(np.minimum, [ready[name] for name in op.inputs])
+        if _shifts_rows(op):
+            size = graph.tensors[op.inputs[0]].size(0)
+            outputs = np.arange(graph.tensors[op.outputs[0]].size(0), dtype=np.int64)
+            # At least one row even to pad: with none at all nothing can be made.
+            stops = np.clip(stop_read(op.rows, outputs), 1, size)
+            rows = np.searchsorted(stops, rows, side="right")
+        for out in op.outputs:
+            ready[out] = rows
+    return ready
+
+
+def _shifts_rows(op: Operator) -> bool:
+    """Whether the rows that an operator makes have other numbers than those that it reads."""
+    return op.kind is Kind.WINDOW and op.rows != POINT
+
+
+def _reduce(pick: np.ufunc, several: Sequence[IntArray]) -> IntArray:
+    """The least (largest) of each; the very array where all are one, as in most of a network."""
+    first, *others = several
+    for other in others:
+        if other is not first:
+            first = pick(first, other)
+    return first
+
+
+def _check_window(graph: ModelGraph, op: Operator, window: Window) -> None:
+    """Raise where a strip could not state an operator's padding of its own."""
+    size = graph.tensors[op.inputs[0]].size(0)
+    last = (graph.tensors[op.outputs[0]].size(0) - 1) * window.stride - window.pad_begin
+    if window.pad_begin >= window.extent or last >= size:
+        raise GeometryError(f"'{op.name}' makes rows from padding alone, which strips cannot")
+    if op.op_type == "AveragePool" and last + window.extent - size > window.pad_end:
+        raise GeometryError(
+            f"'{op.name}' averages over a part of a window that ceil_mode adds, which strips cannot"
+        )

@@ -249,7 +249,6 @@ BARRIERS = {
     ),
     "CumSum(x, a)": ("needs whole columns", {"a": np.int64(2)}),
     "Shrink(x)": ("there is no rule", {}),
-    "Hardmax<axis = 1>(x)": ("there is no rule", {}),
     "Clip(x, m)": ("'m' is not constant", {}),
     'MaxPool<kernel_shape = [1, 1], strides = [1, 5], auto_pad = "SAME_UPPER">(x)': (
         "auto_pad crops",

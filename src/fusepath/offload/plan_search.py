@@ -60,8 +60,9 @@ _FIRST_FRAME_S = 1.0
 _SAME = 0.1
 """Part by which a link may differ from last time, and a plan from what it took then, so that
 nothing is planned anew."""
-_ROUGH = Budget(evaluations=10_000, seconds=2.0)
-"""What may be spent on a plan that is soon made again."""
+_ROUGH = Budget(evaluations=40_000, seconds=3.0)
+"""What may be spent on a plan that is soon made again. A quarter of it loses a few per cent, which
+is more than a rough profile does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +203,7 @@ class PlanSearch:
         if rate is None:
             rate = await self._pairing.client.goodput_bytes_per_s()
         same_link = _is_same(rate, last.link.up_bytes_per_s)
-        return same_link and _is_same(prepared.predicted.end_s, last.plan.makespan_s)
+        return same_link and _is_same(prepared.predicted.end_s, last.predicted_s)
 
     async def _look_roughly(self, request: PlanRequest, sample: Array) -> _Known:
         """Use what is soon known to be better than this machine alone; what was found out for that.
@@ -315,7 +316,13 @@ class PlanSearch:
         await self._pairing.compare_clocks()
         self._use(best)
         if memory is not None:
-            kept = LastTime(edge=setting.edge, link=setting.link, offered=offered, plan=best.plan)
+            kept = LastTime(
+                edge=setting.edge,
+                link=setting.link,
+                offered=offered,
+                plan=best.plan,
+                predicted_s=best.predicted.end_s,
+            )
             await self._pairing.background.do(memory.keep, kept)
 
     def _as_shown(self, setting: Setting) -> Setting:

@@ -94,7 +94,7 @@ class PlanSearch:
         self._order, self._pairing = order, pairing
         self._connect, self._put_to_use = connect, use
         self._in_use: Prepared | None = None
-        self.local: asyncio.Task[None] | None = None
+        self.local: asyncio.Task[Prepared | None] | None = None
         """Makes this machine ready to do all of it, whatever becomes of the rest."""
         self.sample: asyncio.Future[Array] = asyncio.get_running_loop().create_future()
         """A frame to try things on: the first one, or what is put here before."""
@@ -148,15 +148,16 @@ class PlanSearch:
         await self._pairing.compare_clocks()
         self._use(prepared)
 
-    async def _start_locally(self, request: PlanRequest) -> None:
+    async def _start_locally(self, request: PlanRequest) -> Prepared | None:
         """Be able to answer, if the constraints let this machine do all of it."""
         sample = await asyncio.shield(self.sample)
         plan = await self._unsplit("device-only", sample)
         if self._breaks(plan, request):
-            return
+            return None
         prepared = await self._pairing.prepare(plan, sample)
         if self._in_use is None:
             self._use(prepared)
+        return prepared
 
     async def _unsplit(self, algorithm: str, sample: Array, link: Link | None = None) -> Plan:
         """A plan that there is but one of, whatever the machines."""
@@ -223,14 +224,19 @@ class PlanSearch:
         if machines.device is not None and machines.edge is not None:
             return _Known(link=link)
         assert self.local is not None
-        await asyncio.wait([self.local])  # whose own times would suffer
+        local = await self.local  # whose own times would suffer from what comes now
         await pairing.compare_clocks()
         rough, edge_s = await asyncio.gather(
             self._rough_profile(), self._offload_all(request, sample, link)
         )
+        # How one layer compares with another is taken from this machine, and what all take from
+        # plans that are prepared. Whatever else goes on only ever adds time.
+        device_s = rough.total_s * pairing.emulation.slowdown
+        if local is not None:
+            device_s = min(local.predicted.busy_s(Lane.DEVICE), device_s)
         setting = Setting(
             graph=self._order.model.graph,
-            device=machines.device or rough.slowed(pairing.emulation.slowdown),
+            device=machines.device or rough.slowed(device_s / rough.total_s),
             edge=machines.edge or rough.slowed(edge_s / rough.total_s),
             link=link,
             convention=runtime_convention(sample.dtype.name),
@@ -405,7 +411,7 @@ def _is_same(one: float, other: float) -> bool:
     return abs(one - other) <= _SAME * other
 
 
-def _seen(done: asyncio.Future[None]) -> None:
+def _seen(done: asyncio.Future[Prepared | None]) -> None:
     """Whoever waits is told of an error; nobody has to."""
     if not done.cancelled():
         done.exception()

@@ -224,7 +224,8 @@ class PlanSearch:
         if machines.device is not None and machines.edge is not None:
             return _Known(link=link)
         assert self.local is not None
-        local = await self.local  # whose own times would suffer from what comes now
+        await asyncio.wait([self.local])  # whose own times would suffer from what comes now
+        local = None if self.local.exception() is not None else self.local.result()
         await pairing.compare_clocks()
         rough, edge_s = await asyncio.gather(
             self._rough_profile(), self._offload_all(request, sample, link)

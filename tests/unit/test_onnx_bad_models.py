@@ -166,8 +166,62 @@ def conditional(proto: ModelProto) -> None:
     proto.graph.node.append(made)
 
 
-def local_function(proto: ModelProto) -> None:
-    proto.functions.add(name="Mine", domain="local")
+def local_function(proto: ModelProto, *, calls: str, times: int = 1) -> None:
+    """A function of one node or more."""
+    body = [helper.make_node(calls, ["i"], ["o"], domain="local" if calls[0] in "MF" else "")]
+    body += [helper.make_node(body[0].op_type, ["i"], [f"o{at}"], domain=body[0].domain)
+             for at in range(1, times)]  # fmt: skip
+    versions = [helper.make_opsetid("", 17), helper.make_opsetid("local", 1)]
+    made = f"F{len(proto.functions)}"
+    proto.functions.append(helper.make_function("local", made, ["i"], ["o"], body, versions))
+
+
+def called_function(proto: ModelProto) -> None:
+    """The last function is what makes the output."""
+    last = node(proto, "act")
+    last.op_type, last.domain = proto.functions[-1].name, "local"
+    proto.opset_import.add(domain="local", version=1)
+
+
+def function_that_calls_itself(proto: ModelProto) -> None:
+    local_function(proto, calls="F1")
+    local_function(proto, calls="F0")
+    called_function(proto)
+
+
+def functions_that_explode(proto: ModelProto) -> None:
+    local_function(proto, calls="Relu", times=10)
+    for at in range(10):
+        local_function(proto, calls=f"F{at}", times=10)
+    called_function(proto)
+
+
+def functions_that_are_heavy(proto: ModelProto) -> None:
+    local_function(proto, calls="Relu")
+    weights = numpy_helper.from_array(np.zeros(2**20, np.float32))
+    proto.functions[0].node.append(helper.make_node("Constant", [], ["k"], value=weights))
+    local_function(proto, calls="F0", times=100)
+    called_function(proto)
+
+
+def functions_too_deep(proto: ModelProto) -> None:
+    local_function(proto, calls="Relu")
+    for at in range(60):
+        local_function(proto, calls=f"F{at}")
+    called_function(proto)
+
+
+def branch_in_a_function(proto: ModelProto) -> None:
+    local_function(proto, calls="Relu")
+    branch = helper.make_graph([], "branch", [], [])
+    made = helper.make_node("If", ["i"], ["z"], name="fork", then_branch=branch, else_branch=branch)
+    proto.functions[0].node.append(made)
+    called_function(proto)
+
+
+def function_that_is_not_there(proto: ModelProto) -> None:
+    local_function(proto, calls="Missing")
+    called_function(proto)
 
 
 def sparse(proto: ModelProto) -> None:
@@ -341,7 +395,15 @@ MODELS: dict[str, tuple[Callable[[ModelProto], None], str]] = {
     "external data in a node": (external_data_in_a_node, "tensor 'c' is kept in another file"),
     "a loop": (loop, "node 'again' (Loop): control flow"),
     "a condition": (conditional, "node 'fork' (If): control flow"),
-    "a local function": (local_function, "function 'Mine'"),
+    "a function that calls itself": (function_that_calls_itself, "calls itself"),
+    "functions that explode": (functions_that_explode, "make more than 50000 nodes"),
+    "functions that are heavy": (
+        functions_that_are_heavy,
+        "or 67108864 bytes",
+    ),
+    "functions too deep": (functions_too_deep, "more than 50 deep"),
+    "a branch in a function": (branch_in_a_function, "node 'fork' (If): control flow"),
+    "a function that is not there": (function_that_is_not_there, "custom operator of domain"),
     "sparse weights": (sparse, "sparse initialisers"),
     "a custom operator": (custom_operator, "node 'act' (Relu): custom operator of domain"),
     "a Microsoft operator": (microsoft_operator, "of domain 'com.microsoft'"),

@@ -200,10 +200,7 @@ _RULES: Mapping[str, Callable[[_Site], bool]] = {
         ],
         _alone,
     ),
-    **dict.fromkeys(
-        [*BROADCASTING, "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Where"],
-        _broadcast,
-    ),
+    **dict.fromkeys(BROADCASTING, _broadcast),
     **dict.fromkeys(
         [
             *("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean"),

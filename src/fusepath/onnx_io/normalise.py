@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fusepath.onnx_io.complaint import bad_model, one_line
 from fusepath.onnx_io.infer import infer
 from fusepath.onnx_io.passes.channels_last import put_channels_first
+from fusepath.onnx_io.passes.constant_channels import pad_constant_channels
 from fusepath.onnx_io.passes.explicit_pad import absorb_pads
 from fusepath.onnx_io.passes.focus import rewrite_focus
 from fusepath.onnx_io.passes.fold import (
@@ -50,6 +51,7 @@ _PASSES: tuple[Callable[[Draft, Types], Draft], ...] = (
     rewrite_focus,
     drop_noops,
     absorb_pads,
+    pad_constant_channels,
     shrink_operands,
     resolve_transposed,
     rewrite_resizes,

@@ -291,7 +291,6 @@ def _depth_to_space(site: _Site) -> _Verdict:
 _RULES: Mapping[str, Callable[[_Site], _Verdict]] = {
     **dict.fromkeys(ELEMENTWISE, _elementwise),
     **dict.fromkeys(BROADCASTING, _broadcast),
-    "Cast": _elementwise,
     "Conv": _convolution,
     "MaxPool": _pool,
     "AveragePool": _pool,

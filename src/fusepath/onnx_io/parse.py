@@ -11,18 +11,17 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 from fusepath.graph import product
 from fusepath.onnx_io.complaint import bad_model, bad_node, one_line, translated
 from fusepath.onnx_io.external import MOST_BYTES, PACKED_TYPES, embed
+from fusepath.onnx_io.inline import MOST_NODES, check_no_graphs, inlined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MOST_NODES = 50_000
 OLDEST_OPSET = 7
 """Before opset 7 operators broadcast by other rules."""
 STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
 
 _NOT_ONNX = "not an ONNX model, or a damaged or truncated one"
 _LFS_POINTER = b"version https://git-lfs"
-_GRAPH_ATTRIBUTES = frozenset({AttributeProto.GRAPH, AttributeProto.GRAPHS})
 _SPARSE_ATTRIBUTES = frozenset({AttributeProto.SPARSE_TENSOR, AttributeProto.SPARSE_TENSORS})
 _COMPLEX_TYPES = frozenset({"complex64", "complex128"})
 
@@ -39,8 +38,8 @@ def parse(
 
     Raises:
         ModelError: empty, not ONNX, damaged, too large, of an unknown version, or with tensors in
-            files that are not given, sub-graphs, local functions, sparse tensors or custom
-            operators.
+            files that are not given, sub-graphs, functions that call themselves or make the graph
+            too large, sparse tensors or custom operators.
     """
     if not data:
         raise bad_model(name, "is empty; export it again")
@@ -52,6 +51,7 @@ def parse(
         model = ModelProto.FromString(data)
         _check_header(model, name)
         embed(model, external, name=name)
+        model = inlined(model, name=name)
         _check_graph(model.graph, name)
     return model
 
@@ -77,9 +77,6 @@ def _check_header(model: ModelProto, name: str) -> None:
         raise bad_model(
             name, f"opset {opset} is outside {OLDEST_OPSET} … {newest}; export with one of those"
         )
-    if model.functions:
-        function = one_line(model.functions[0].name)
-        raise bad_model(name, f"has a model-local function '{function}'; inline it before")
 
 
 def _check_graph(graph: GraphProto, name: str) -> None:
@@ -98,6 +95,7 @@ def _check_graph(graph: GraphProto, name: str) -> None:
             raise bad_model(name, f"initialiser '{one_line(tensor.name)}' is defined twice")
         seen.add(tensor.name)
         _check_tensor(tensor, name)
+    check_no_graphs(graph.node, name=name)
     for node in graph.node:
         _check_node(node, name)
 
@@ -126,10 +124,6 @@ def _check_node(node: NodeProto, name: str) -> None:
             "export with standard ONNX operators",
         )
     for attribute in node.attribute:
-        if attribute.type in _GRAPH_ATTRIBUTES or attribute.HasField("g") or attribute.graphs:
-            raise bad_node(
-                name, node, "control flow and sub-graphs are not supported; export without them"
-            )
         if attribute.type in _SPARSE_ATTRIBUTES:
             raise bad_node(name, node, "sparse tensors are not supported; store them dense")
         if attribute.ref_attr_name:

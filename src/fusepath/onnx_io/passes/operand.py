@@ -54,17 +54,21 @@ def _spans_map(node: NodeProto, draft: Draft, types: Types) -> bool:
     return any(s.is_map and s.shape and s.shape[2:] == target.shape[2:] for s in sources)
 
 
-def _shrunk(tensor: TensorProto) -> np.ndarray | None:
-    """The constant with size-1 rows and columns; None when it has them or needs more."""
+def alike_everywhere(tensor: TensorProto) -> np.ndarray | None:
+    """The constant with one row and column; None where these differ, or for a very large one."""
     dims = tuple(tensor.dims)
-    spatial = tuple(range(max(0, len(dims) - 2), len(dims)))
-    if all(dims[axis] == 1 for axis in spatial) or constant_elements(tensor) > _LARGEST:
+    if constant_elements(tensor) > _LARGEST:
         return None
     value: np.ndarray = numpy_helper.to_array(tensor)
     first = value
-    for axis in spatial:
+    for axis in range(max(0, len(dims) - 2), len(dims)):
         first = first.take([0], axis)
     return first if first.size and np.array_equal(np.broadcast_to(first, dims), value) else None
+
+
+def _shrunk(tensor: TensorProto) -> np.ndarray | None:
+    """The constant with one row and column; None when it has them or needs more."""
+    return None if all(size == 1 for size in tensor.dims[-2:]) else alike_everywhere(tensor)
 
 
 def _reading(node: NodeProto, names: dict[str, str]) -> NodeProto:

@@ -161,9 +161,20 @@ def loop(proto: ModelProto) -> None:
 
 
 def conditional(proto: ModelProto) -> None:
-    branch = helper.make_graph([], "branch", [], [])
-    made = helper.make_node("If", ["y"], ["z"], name="fork", then_branch=branch, else_branch=branch)
-    proto.graph.node.append(made)
+    """A condition on the values of the image."""
+    result = helper.make_tensor_value_info("z", TensorProto.FLOAT, None)
+    branches = {
+        name: helper.make_graph([helper.make_node(op, ["y"], ["z"])], name, [], [result])
+        for name, op in (("then_branch", "Relu"), ("else_branch", "Neg"))
+    }
+    proto.graph.node.extend(
+        [
+            helper.make_node("ReduceMax", ["y"], ["most"], keepdims=0),
+            helper.make_node("Cast", ["most"], ["any"], to=TensorProto.BOOL),
+            helper.make_node("If", ["any"], ["out"], name="fork", **branches),
+        ]
+    )
+    proto.graph.output.append(helper.make_tensor_value_info("out", TensorProto.FLOAT, None))
 
 
 def local_function(proto: ModelProto, *, calls: str, times: int = 1) -> None:
@@ -393,8 +404,8 @@ MODELS: dict[str, tuple[Callable[[ModelProto], None], str]] = {
     "wrong width": (shaped(1, 3, 12, 9), "node name: fc"),
     "external data": (external_data, "tensor 'w' is kept in another file (external data)"),
     "external data in a node": (external_data_in_a_node, "tensor 'c' is kept in another file"),
-    "a loop": (loop, "node 'again' (Loop): control flow"),
-    "a condition": (conditional, "node 'fork' (If): control flow"),
+    "a loop": (loop, "node 'again' (Loop): loops and sub-graphs"),
+    "a condition": (conditional, "node 'fork' (If): control flow that depends on the data"),
     "a function that calls itself": (function_that_calls_itself, "calls itself"),
     "functions that explode": (functions_that_explode, "make more than 50000 nodes"),
     "functions that are heavy": (

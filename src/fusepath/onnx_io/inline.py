@@ -9,22 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from onnx import AttributeProto, NodeProto, inliner
+from onnx import inliner
 
 from fusepath.onnx_io.complaint import bad_model, bad_node, one_line
+from fusepath.onnx_io.nodes import graphs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from onnx import ModelProto
+    from onnx import ModelProto, NodeProto
 
 MOST_NODES = 50_000
 MOST_ADDED_BYTES = 2**26
 """Bytes that calls add to a model at most."""
 DEEPEST = 50
 """Functions that call each other, one within the other."""
-
-_GRAPHS = frozenset({AttributeProto.GRAPH, AttributeProto.GRAPHS})
 
 _Key = tuple[str, str, str]
 """What a call and the function that it means have in common: domain, name and overload."""
@@ -47,7 +46,7 @@ def inlined(model: ModelProto, *, name: str) -> ModelProto:
     if not model.functions:
         return model
     for nodes in (model.graph.node, *(function.node for function in model.functions)):
-        check_no_graphs(nodes, name=name)
+        _check_no_graphs(nodes, name)
     size = _size(model.graph.node, _sizes(model, name))
     if size.nodes > MOST_NODES or size.encoded > MOST_ADDED_BYTES:
         raise bad_model(
@@ -59,18 +58,16 @@ def inlined(model: ModelProto, *, name: str) -> ModelProto:
     return inliner.inline_local_functions(model, convert_version=True)
 
 
-def check_no_graphs(nodes: Iterable[NodeProto], *, name: str) -> None:
-    """Refuse control flow.
-
-    Raises:
-        ModelError: a node holds graphs; the message names it.
-    """
+def _check_no_graphs(nodes: Iterable[NodeProto], name: str) -> None:
+    """Refuse sub-graphs, whose calls would not be counted."""
     for node in nodes:
-        for attribute in node.attribute:
-            if attribute.type in _GRAPHS or attribute.HasField("g") or attribute.graphs:
-                raise bad_node(
-                    name, node, "control flow and sub-graphs are not supported; export without them"
-                )
+        if any(True for _ in graphs_of(node)):
+            raise bad_node(
+                name,
+                node,
+                "control flow in a model with functions of its own is not supported; "
+                "export without it",
+            )
 
 
 def _sizes(model: ModelProto, name: str) -> dict[_Key, _Size]:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from onnx import NodeProto, helper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from onnx import GraphProto
 
 
 def integer(node: NodeProto, name: str, default: int) -> int:
@@ -51,6 +53,14 @@ def present(names: Iterable[str]) -> tuple[str, ...]:
 def input_at(node: NodeProto, index: int) -> str:
     """The name of an input; empty where it is left out."""
     return str(node.input[index]) if index < len(node.input) else ""
+
+
+def graphs_of(node: NodeProto) -> Iterator[GraphProto]:
+    """The graphs that a node holds."""
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
 
 
 def copied(node: NodeProto) -> NodeProto:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fusepath.onnx_io.complaint import bad_model, one_line
 from fusepath.onnx_io.infer import infer
+from fusepath.onnx_io.passes.branches import check_no_branches, take_branches
 from fusepath.onnx_io.passes.channels_last import put_channels_first
 from fusepath.onnx_io.passes.constant_channels import pad_constant_channels
 from fusepath.onnx_io.passes.explicit_pad import absorb_pads
@@ -66,10 +67,12 @@ def normalise(draft: Draft) -> tuple[Draft, Types]:
     It computes what the original computes. Shapes that depend on the data stay unknown.
 
     Raises:
-        ModelError: shapes contradict each other, an operator trains, or an output is constant.
+        ModelError: shapes contradict each other, an operator trains, a branch depends on the data,
+            or an output is constant.
     """
     check_windows(draft)
-    draft, types = _settle(lift_constants(draft))
+    draft, types = _settle(lift_constants(drop_dead(draft)))
+    check_no_branches(draft)
     check_inference_mode(draft)
     check_plausible(draft, types)
     types = infer(draft, strict=True)
@@ -89,7 +92,7 @@ def normalise(draft: Draft) -> tuple[Draft, Types]:
 
 
 def _settle(draft: Draft) -> tuple[Draft, Types]:
-    """Resolve pads and axes and fold constants until nothing changes.
+    """Resolve pads and axes, fold constants and take branches until nothing changes.
 
     Inference is lenient here: before pads are resolved it may find sizes that contradict others.
     """
@@ -100,8 +103,8 @@ def _settle(draft: Draft) -> tuple[Draft, Types]:
         if settled.nodes == draft.nodes:
             made = constant_bytes(draft) - stored
             most = max(MOST_FOLDED, MOST_GROWTH * stored)
-            settled = fold(draft, types, budget=most - made)
-            if len(settled.nodes) == len(draft.nodes):
+            settled = lift_constants(take_branches(fold(draft, types, budget=most - made)))
+            if settled.nodes == draft.nodes:
                 break
         draft, types = settled, infer(settled, strict=False)
     return draft, types

@@ -11,7 +11,8 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 from fusepath.graph import product
 from fusepath.onnx_io.complaint import bad_model, bad_node, one_line, translated
 from fusepath.onnx_io.external import MOST_BYTES, PACKED_TYPES, embed
-from fusepath.onnx_io.inline import MOST_NODES, check_no_graphs, inlined
+from fusepath.onnx_io.inline import MOST_NODES, inlined
+from fusepath.onnx_io.nodes import graphs_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +39,7 @@ def parse(
 
     Raises:
         ModelError: empty, not ONNX, damaged, too large, of an unknown version, or with tensors in
-            files that are not given, sub-graphs, functions that call themselves or make the graph
+            files that are not given, loops, functions that call themselves or make the graph
             too large, sparse tensors or custom operators.
     """
     if not data:
@@ -80,13 +81,22 @@ def _check_header(model: ModelProto, name: str) -> None:
 
 
 def _check_graph(graph: GraphProto, name: str) -> None:
-    _check_names(graph, name)
     if not graph.node:
         raise bad_model(name, "the graph has no operators")
-    if len(graph.node) > MOST_NODES:
-        raise bad_model(
-            name, f"{len(graph.node)} nodes are more than {MOST_NODES}; simplify the model"
-        )
+    count = _count(graph)
+    if count > MOST_NODES:
+        raise bad_model(name, f"{count} nodes are more than {MOST_NODES}; simplify the model")
+    _check_content(graph, name)
+
+
+def _count(graph: GraphProto) -> int:
+    """Nodes of a graph and of all branches in it."""
+    inner = (branch for node in graph.node for branch in graphs_of(node))
+    return len(graph.node) + sum(map(_count, inner))
+
+
+def _check_content(graph: GraphProto, name: str) -> None:
+    _check_names(graph, name)
     if graph.sparse_initializer:
         raise bad_model(name, "sparse initialisers are not supported; store them dense")
     seen: set[str] = set()
@@ -95,9 +105,14 @@ def _check_graph(graph: GraphProto, name: str) -> None:
             raise bad_model(name, f"initialiser '{one_line(tensor.name)}' is defined twice")
         seen.add(tensor.name)
         _check_tensor(tensor, name)
-    check_no_graphs(graph.node, name=name)
     for node in graph.node:
         _check_node(node, name)
+        for branch in graphs_of(node):
+            if node.op_type != "If":
+                raise bad_node(
+                    name, node, "loops and sub-graphs are not supported; export without them"
+                )
+            _check_content(branch, name)
 
 
 def _check_names(graph: GraphProto, name: str) -> None:

@@ -49,7 +49,6 @@ def put_channels_first(draft: Draft, types: Types) -> Draft:
     islands = _Islands(rewriting)
     for node in draft.nodes:
         if islands.begins(node):
-            islands.first[node.output[0]] = node.input[0]
             rewriting.put(islands.back(node.output, outputs_only=True), instead_of=node)
         elif not islands.first.keys().isdisjoint(node.input):
             made = _converted(node, islands)
@@ -66,17 +65,23 @@ class _Islands:
     def __init__(self, rewriting: Rewriting) -> None:
         self.rewriting = rewriting
         self.first: dict[str, str] = {}
+        self._begun: dict[str, NodeProto] = {}
         self._back: set[str] = set()
         self._constants: dict[str, str] = {}
 
     def begins(self, node: NodeProto) -> bool:
-        """Whether a node moves the channels of a map to its end."""
-        return (
+        """Whether a node moves the channels of a map to its end; its output is known then."""
+        source = node.input[0] if node.input else ""
+        begins = (
             node.op_type == "Transpose"
             and integers(node, "perm") == _TO_LAST
-            and node.input[0] not in self.first
-            and node.input[0] not in self.rewriting.draft.constants
+            and source not in self.first
+            and source not in self.rewriting.draft.constants
         )
+        if begins:
+            self.first[node.output[0]] = source
+            self._begun[node.output[0]] = node
+        return begins
 
     def back(self, names: Iterable[str], *, outputs_only: bool = False) -> list[NodeProto]:
         """Transposes that make tensors of channels last where somebody reads them so."""
@@ -88,12 +93,12 @@ class _Islands:
             and (not outputs_only or name in self.rewriting.draft.outputs)
         ]
         self._back.update(wanted)
-        return [
-            self.rewriting.node(
-                "Transpose", [self.first[name]], name, label=f"{name}_last", perm=_TO_LAST
-            )
-            for name in wanted
-        ]
+        return [self._begun.get(name) or self._turned(name) for name in wanted]
+
+    def _turned(self, name: str) -> NodeProto:
+        return self.rewriting.node(
+            "Transpose", [self.first[name]], name, label=f"{name}_last", perm=_TO_LAST
+        )
 
     def operand(self, name: str) -> str | None:
         """An operand of channels last as one of channels first; None where it is not known."""

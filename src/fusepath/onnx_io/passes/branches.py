@@ -1,0 +1,115 @@
+"""Branches that are known when a model is read: an If whose condition is constant.
+
+PyTorch writes one for every squeeze of an axis whose size it does not know; with a static input the
+size is known. The branch that is taken becomes part of the graph, the other one is gone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from onnx import NodeProto, TensorProto, helper
+
+from fusepath.onnx_io.complaint import bad_node
+from fusepath.onnx_io.naming import Names
+from fusepath.onnx_io.nodes import copied, graphs_of, present
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from onnx import GraphProto
+
+    from fusepath.onnx_io.draft import Draft
+
+
+def take_branches(draft: Draft) -> Draft:
+    """The draft with the branch of every If whose condition is constant by now."""
+    known = {
+        node.name: _taken(node, bool(condition.reshape(-1)[0]))
+        for node in draft.nodes
+        if node.op_type == "If"
+        and (condition := draft.array(node.input[0])) is not None
+        and condition.size == 1
+    }
+    if not known:
+        return draft
+    names = Names(draft.tensor_names())
+    labels = Names(node.name for node in draft.nodes)
+    constants = dict(draft.constants)
+    nodes: list[NodeProto] = []
+    for node in draft.nodes:
+        if node.name in known:
+            made, weights = _opened(node, known[node.name], names, labels)
+            nodes.extend(made)
+            constants.update(weights)
+        else:
+            nodes.append(node)
+    return replace(draft, nodes=tuple(nodes), constants=constants)
+
+
+def check_no_branches(draft: Draft) -> None:
+    """Refuse what is left of them.
+
+    Raises:
+        ModelError: a condition depends on the data; the message names the node.
+    """
+    for node in draft.nodes:
+        if node.op_type == "If":
+            raise bad_node(
+                draft.model,
+                node,
+                "control flow that depends on the data is not supported; export without it",
+            )
+
+
+def _taken(node: NodeProto, condition: bool) -> GraphProto:
+    wanted = "then_branch" if condition else "else_branch"
+    return next(attribute.g for attribute in node.attribute if attribute.name == wanted)
+
+
+def _opened(
+    node: NodeProto, branch: GraphProto, names: Names, labels: Names
+) -> tuple[list[NodeProto], dict[str, TensorProto]]:
+    """What a branch does, as nodes and constants of the graph around it."""
+    made_inside = {name for inner in branch.node for name in present(inner.output)}
+    renamed: dict[str, str] = {}
+    passed: list[tuple[str, str]] = []
+    for target, output in zip(node.output, branch.output, strict=False):
+        if output.name in made_inside and output.name not in renamed:
+            renamed[output.name] = target
+        else:
+            passed.append((output.name, target))
+    stored = {tensor.name for tensor in branch.initializer}
+    for name in sorted((made_inside | stored) - renamed.keys()):
+        renamed[name] = names.fresh(f"{node.name}_{name}")
+    nodes = []
+    for inner in branch.node:
+        twin = copied(inner)
+        _rename((twin,), renamed)
+        twin.domain = ""
+        twin.name = labels.fresh(f"{node.name}_{inner.name or inner.op_type}")
+        nodes.append(twin)
+    for source, target in passed:
+        label = labels.fresh(f"{node.name}_{target}")
+        nodes.append(helper.make_node("Identity", [renamed.get(source, source)], [target], label))
+    constants = {}
+    for tensor in branch.initializer:
+        value = TensorProto()
+        value.CopyFrom(tensor)
+        value.name = renamed[tensor.name]
+        constants[value.name] = value
+    return nodes, constants
+
+
+def _rename(nodes: Iterable[NodeProto], names: Mapping[str, str]) -> None:
+    """Call tensors otherwise, in place, also where branches within branches read them."""
+    for node in nodes:
+        for index, name in enumerate(node.input):
+            node.input[index] = names.get(name, name)
+        for index, name in enumerate(node.output):
+            node.output[index] = names.get(name, name)
+        for branch in graphs_of(node):
+            _rename(branch.node, names)
+            for output in branch.output:
+                output.name = names.get(output.name, output.name)

@@ -398,7 +398,7 @@ def test_a_ceil_mode_window_that_starts_behind_the_map_is_not_counted(opset, pad
     assert model.graph.tensors["y"].shape == (1, 4, 3, 3)
 
 
-def test_quantised_models_are_read_and_not_tiled():
+def test_an_operator_is_counted_with_what_quantises_around_it():
     quantised = net(
         """(float[] y) { q = QuantizeLinear(x, s, z)  d = DequantizeLinear(q, s, z)
             w = DequantizeLinear(k, s, z)  y = Conv(d, w) }""",
@@ -407,8 +407,11 @@ def test_quantised_models_are_read_and_not_tiled():
         k=np.ones((2, 4, 3, 3), dtype=np.uint8),
     )
 
-    assert quantised.graph.tileable_layers == 0
-    assert quantised.graph.layers[-1].operators[-1].work == Work(macs=10 * 6 * 2 * 36)
+    assert quantised.graph.tileable_layers == quantised.graph.depth == 1
+    conv = quantised.graph.layers[-1].operators[-1]
+    assert (conv.op_type, conv.inputs, conv.outputs) == ("Conv", ("q",), ("y",))
+    assert conv.work == Work(macs=2 * 36)
+    assert conv.weight_bytes == 72 + 4 + 1  # one scale and zero point for both
 
 
 def test_half_precision_maps_are_tiled():

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
-    from onnx import ModelProto
+    from onnx import ModelProto, NodeProto
 
     from fusepath.graph import ModelGraph
     from fusepath.onnx_io.boundary import Boundary
@@ -28,6 +28,8 @@ class Model:
     """Inputs and outputs as the owner has them, where the graph begins and ends at maps."""
     proto: ModelProto = field(repr=False)
     """Normalised: static shapes, no constants computed in the graph, explicit pads."""
+    nodes: Mapping[str, tuple[NodeProto, ...]] = field(repr=False)
+    """The nodes of every operator, by its name and in running order."""
     weights: Mapping[str, NDArray[Any]] = field(repr=False)
     """Values of the constants that ``proto`` only names."""
     origin: Callable[[], ModelFiles] = field(repr=False)

@@ -28,10 +28,12 @@ from fusepath.onnx_io.passes.operand import shrink_operands
 from fusepath.onnx_io.passes.padding import resolve_pads
 from fusepath.onnx_io.passes.reduced import keep_reduced_axes
 from fusepath.onnx_io.passes.shuffle import rewrite_shuffles
+from fusepath.onnx_io.passes.unsigned import make_unsigned
 from fusepath.onnx_io.plausible import check_plausible
 from fusepath.onnx_io.resize import rewrite_resizes
 from fusepath.onnx_io.slicing import count_axes_from_the_front, rewrite_slices
 from fusepath.onnx_io.transposed import resolve_transposed
+from fusepath.onnx_io.units import dequantise_per_reader
 from fusepath.onnx_io.windows import check_windows
 
 if TYPE_CHECKING:
@@ -57,6 +59,8 @@ _PASSES: tuple[Callable[[Draft, Types], Draft], ...] = (
     resolve_transposed,
     rewrite_resizes,
     rewrite_slices,
+    make_unsigned,
+    dequantise_per_reader,
 )
 """Rewrites of a graph whose shapes are known, in their order."""
 

@@ -18,20 +18,23 @@ from fusepath.onnx_io.nodes import input_at, integer, present
 from fusepath.onnx_io.resize import resize_footprints
 from fusepath.onnx_io.slicing import crops_of, slice_bounds
 from fusepath.onnx_io.transposed import transposed_of
+from fusepath.onnx_io.units import DEQUANTISE, QUANTISE
 from fusepath.onnx_io.windows import crops_its_input, kernel_of, windows_of
 from fusepath.onnx_io.work import barrier_work, shape_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from onnx import NodeProto
 
     from fusepath.graph import Footprint
     from fusepath.onnx_io.draft import Draft, Types
+    from fusepath.onnx_io.units import Unit
 
 _RANK = 4
-_TYPES = frozenset({"float32", "float16", "bool"})
+_TYPES = frozenset({"float32", "float16", "bool", "int8", "uint8"})
 """Element types of maps that are tiled; a Cast may read and write any."""
+_TILED = "floats, bytes and bool"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,8 @@ class _Site:
     node: NodeProto
     draft: Draft
     types: Types
+    weights: frozenset[str] = frozenset()
+    """What is dequantised of constants for it."""
 
     @property
     def source(self) -> str:
@@ -62,7 +67,15 @@ class _Site:
     def is_constant(self, index: int) -> bool:
         """True when an input is a constant or left out."""
         name = input_at(self.node, index)
-        return not name or name in self.draft.constants
+        return not name or self.is_known(name)
+
+    def is_known(self, name: str) -> bool:
+        """True for a constant, quantised or not."""
+        return name in self.draft.constants or name in self.weights
+
+    @property
+    def activations(self) -> tuple[str, ...]:
+        return tuple(n for n in self.draft.activations(self.node) if n not in self.weights)
 
     def output_channels(self) -> int:
         return sum(self.shape(name)[CHANNELS] for name in present(self.node.output))
@@ -77,36 +90,40 @@ _Verdict = _Tiled | str
 """How a node is tiled, or the reason why it is not."""
 
 
-def operators(draft: Draft, types: Types) -> tuple[Operator, ...]:
-    """One operator per node of a normalised draft, in the same order."""
-    return tuple(_operator(_Site(node, draft, types)) for node in draft.nodes)
+def operators(found: Sequence[Unit], draft: Draft, types: Types) -> tuple[Operator, ...]:
+    """One operator per unit of a normalised draft, in the same order, called as its main node."""
+    return tuple(_operator(unit, draft, types) for unit in found)
 
 
-def _operator(site: _Site) -> Operator:
-    node = site.node
+def _operator(unit: Unit, draft: Draft, types: Types) -> Operator:
+    site = _Site(unit.main, draft, types, unit.weights(draft))
     verdict = _verdict(site)
+    for node in (*unit.before, *unit.after):
+        if draft.activations(node):
+            own = _verdict(_Site(node, draft, types))
+            verdict = own if isinstance(own, str) else verdict
     if isinstance(verdict, str):
-        tiled = _Tiled(kind=Kind.BARRIER, work=barrier_work(node, site.types))
+        tiled = _Tiled(kind=Kind.BARRIER, work=barrier_work(unit.main, types))
         reason = verdict
     else:
         tiled, reason = verdict, ""
     return Operator(
-        name=node.name,
-        op_type=node.op_type,
+        name=unit.main.name,
+        op_type=unit.main.op_type,
         kind=tiled.kind,
-        inputs=site.draft.activations(node),
-        outputs=present(node.output),
+        inputs=unit.inputs(draft),
+        outputs=unit.outputs,
         work=tiled.work,
         rows=tiled.rows,
         cols=tiled.cols,
-        weight_bytes=_weight_bytes(site),
+        weight_bytes=_weight_bytes(unit, draft),
         barrier_reason=reason,
     )
 
 
-def _weight_bytes(site: _Site) -> int:
-    constants = site.draft.constants
-    weights = [constants[name] for name in {*site.node.input} if name in constants]
+def _weight_bytes(unit: Unit, draft: Draft) -> int:
+    read = {name for node in unit.nodes for name in node.input}
+    weights = [draft.constants[name] for name in read if name in draft.constants]
     return sum(
         product(weight.dims) * helper.tensor_dtype_to_np_dtype(weight.data_type).itemsize
         for weight in weights
@@ -119,7 +136,7 @@ def _verdict(site: _Site) -> _Verdict:
     rule = _RULES.get(site.node.op_type)
     if rule is None:
         return "there is no rule for computing it tile by tile"
-    activations = site.draft.activations(site.node)
+    activations = site.activations
     if not activations:
         return "reads constants only, which are not folded"
     outputs = present(site.node.output)
@@ -138,7 +155,7 @@ def _not_maps(names: tuple[str, ...], site: _Site) -> str:
     for name in names:
         known = site.types[name]
         if known.dtype not in _TYPES and site.node.op_type != "Cast":
-            return f"works on {known.dtype}; only maps of floats and bool are tiled"
+            return f"works on {known.dtype}; only maps of {_TILED} are tiled"
         if not known.is_map:
             return f"'{name}' of shape {known.shape} is not a batch-1 map (1, C, H, W)"
     return ""
@@ -196,11 +213,22 @@ def _broadcast(site: _Site) -> _Verdict:
     _, _, *target = site.shape(site.node.output[0])
     for name in present(site.node.input):
         shape = site.shape(name)
-        if name in site.draft.constants:
+        if site.is_known(name):
             if any(size != 1 for size in shape[-2:]):
                 return f"its constant operand '{name}' varies over rows or columns"
         elif list(shape[2:]) != target:
             return f"its operand '{name}' of shape {shape} is stretched over rows or columns"
+    return _per_position(site)
+
+
+def _scaling(site: _Site) -> _Verdict:
+    """Quantising and dequantising: one scale for all, or one per channel."""
+    if not (site.is_constant(1) and site.is_constant(2)):
+        return "its scale is not constant"
+    if product(site.shape(input_at(site.node, 1))) != 1 and (
+        site.axis(CHANNELS) != CHANNELS or integer(site.node, "block_size", 0)
+    ):
+        return "its scale varies over rows or columns, or from block to block"
     return _per_position(site)
 
 
@@ -216,7 +244,7 @@ def _concatenation(site: _Site) -> _Verdict:
     if site.axis(CHANNELS) != CHANNELS:
         return "joins maps along rows or columns"
     for name in present(site.node.input):
-        if name in site.draft.constants:
+        if site.is_known(name):
             return f"its constant operand '{name}' covers the whole map"
     return _per_position(site)
 
@@ -297,6 +325,7 @@ _RULES: Mapping[str, Callable[[_Site], _Verdict]] = {
     "SpaceToDepth": _space_to_depth,
     "BatchNormalization": _normalisation,
     "LRN": _per_position,
+    **dict.fromkeys([QUANTISE, DEQUANTISE], _scaling),
     "Concat": _concatenation,
     **dict.fromkeys(OVER_AXES, _over_axes),
     "Gather": _gather,
@@ -314,7 +343,7 @@ _WHOLE_MAP = "needs the whole feature map"
 _REARRANGES = "rearranges the whole feature map"
 _ALL_AT_ONCE = "each output reads every position of its input"
 _NOT_YET = "is not supported in tiles yet"
-_QUANTISED = "works on quantised values; only maps of floats and bool are tiled"
+_QUANTISED = "computes in integers of other operands or scales than constant ones"
 _DYNAMIC = "its result depends on the data of the whole map"
 
 _BARRIERS: Mapping[str, str] = {
@@ -352,12 +381,10 @@ _BARRIERS: Mapping[str, str] = {
     **dict.fromkeys(
         [
             "ConvInteger",
-            "DequantizeLinear",
             "DynamicQuantizeLinear",
             "MatMulInteger",
             "QLinearConv",
             "QLinearMatMul",
-            "QuantizeLinear",
         ],
         _QUANTISED,
     ),

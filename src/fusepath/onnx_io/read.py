@@ -21,6 +21,7 @@ from fusepath.onnx_io.naming import Names, named
 from fusepath.onnx_io.normalise import normalise
 from fusepath.onnx_io.operators import operators
 from fusepath.onnx_io.parse import parse, standard_opset
+from fusepath.onnx_io.units import units
 from fusepath.onnx_io.weights import set_apart
 
 if TYPE_CHECKING:
@@ -66,13 +67,14 @@ def read_model(
         check(draft)
         draft, types, ends = narrowed(*normalise(draft), fed_as=fed.name)
         tensors = static_tensors(draft, types)
+        found = units(draft)
         graph = build_graph(
             name=name,
             sha256=files.sha256,
             input=draft.input,
             outputs=draft.outputs,
             tensors=tensors,
-            operators=operators(draft, types),
+            operators=operators(found, draft, types),
             fed_shape=fed.shape,
         )
         constants, weights = set_apart(draft.constants.values())
@@ -81,6 +83,7 @@ def read_model(
             graph=graph,
             boundary=ends,
             proto=closed,
+            nodes={unit.main.name: unit.nodes for unit in found},
             weights=weights,
             origin=origin or (lambda: files),
             source=source,

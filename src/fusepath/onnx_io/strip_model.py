@@ -106,7 +106,6 @@ class _Builder:
             ),
             default=1,
         )
-        self._proto = {node.name: node for node in model.proto.graph.node}
         self._nodes: list[NodeProto] = []
         self._constants: dict[str, TensorProto] = {}
         self._slices: dict[tuple[str, int, int], str] = {}
@@ -118,25 +117,31 @@ class _Builder:
     def operation(self, item: StripOperation) -> None:
         """The operator, reading its own rows and padded as is left to it."""
         op = item.operator
-        node = self._fitted(item, copied(self._proto[op.name]))
         readings = {r.tensor: self._rows(r.tensor, r.start, r.stop) for r in item.readings}
         cropped = item.crop_begin > 0 or item.crop_end > 0
-        self._weights.update(
-            name
-            for name in present(node.input)
-            if name not in readings and name not in self._constants
-        )
-        inputs = [readings.get(name, name) for name in node.input]
-        outputs = [new_name(name) if name else "" for name in node.output]
-        made = [made_name(name) for name in op.outputs] if cropped else outputs
-        node.ClearField("input")
-        node.ClearField("output")
-        node.input.extend(inputs)
-        node.output.extend(made)
-        self._nodes.append(node)
+        made = {name: made_name(name) if cropped else new_name(name) for name in op.outputs}
+        inner: set[str] = set()
+        for original in self._model.nodes[op.name]:
+            node = copied(original)
+            if node.name == op.name:
+                node = self._fitted(item, node)
+            self._weights.update(
+                name
+                for name in present(node.input)
+                if name not in readings and name not in self._constants and name not in inner
+            )
+            inner.update(node.output)
+            inputs = [readings.get(name, name) for name in node.input]
+            outputs = [made.get(name, name) for name in node.output]
+            node.ClearField("input")
+            node.ClearField("output")
+            node.input.extend(inputs)
+            node.output.extend(outputs)
+            self._nodes.append(node)
         if cropped:
             start, stop = item.crop_begin, item.crop_begin + item.rows[1] - item.rows[0]
-            self._nodes.append(self._slice(made[0], outputs[0], start, stop))
+            name = op.outputs[0]
+            self._nodes.append(self._slice(made[name], new_name(name), start, stop))
         self._made.update(op.outputs)
 
     def _fitted(self, item: StripOperation, node: NodeProto) -> NodeProto:

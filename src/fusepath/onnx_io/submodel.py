@@ -52,14 +52,14 @@ def build_submodel(model: Model, first: int, last: int) -> SubModel:
     inputs = tuple(name for name in graph.frontier(first - 1) if name in read)
     outputs = tuple(name for name in graph.frontier(last) if name in made)
 
-    by_name = {node.name: node for node in model.proto.graph.node}
-    nodes = [by_name[operator.name] for operator in operators]
+    nodes = [node for operator in operators for node in model.nodes[operator.name]]
     symbolic = last <= graph.tileable_layers
     small = GraphProto(name=f"{graph.name}_{first}_{last}")
     small.node.extend(nodes)
     small.input.extend(declare_tensor(graph.tensors[name], symbolic=symbolic) for name in inputs)
     small.output.extend(declare_tensor(graph.tensors[name], symbolic=symbolic) for name in outputs)
-    constants = {name for node in nodes for name in present(node.input)} - made - read
+    inner = {name for node in nodes for name in node.output}
+    constants = {name for node in nodes for name in present(node.input)} - inner - read
     data, weights = encode_model(model, small, constants)
     return SubModel(data=data, weights=weights, inputs=inputs, outputs=outputs)
 

@@ -1,0 +1,141 @@
+"""Quantised networks in tiles and strips, bit by bit, and what crosses their cuts."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+
+from fusepath.cost import RUNTIME, cut_bytes
+from fusepath.offload.verify import run_unsplit
+from fusepath.onnx_io import Model, build_strip_model, build_submodel, read_model
+from fusepath.plan import InputFormat
+from fusepath.tiling import layout
+from tests.onnx_models import with_weights
+from tests.plans import carry_out, plan_of, stream_plan, streamable
+from tests.quantised_models import quantised
+from tests.written_models import net_bytes
+
+SHAPE = (1, 3, 23, 19)
+VALUES = InputFormat(dtype="float32", mean=(0.0,), std=(1.0,))
+BODY = """(float[] y, float[] z) {
+    a = Conv<pads = [1, 1, 1, 1]>(x, k1, b1)  b = Relu(a)
+    c = Conv<pads = [1, 1, 1, 1], strides = [2, 2], group = 8>(b, k2, b2)  d = Clip(c, low, high)
+    e = Conv(d, k3, b3)  f = Conv<pads = [2, 2, 2, 2]>(d, k4, b4)  g = Relu(f)
+    h = Add(e, g)  i = Relu(h)
+    m = MaxPool<kernel_shape = [3, 3], pads = [1, 1, 1, 1]>(i)
+    n = Concat<axis = 1>(m, d, e)
+    y = Conv<pads = [1, 1, 1, 1], strides = [2, 2]>(n, k5, b5)  o = Relu(y)
+    p = GlobalAveragePool(o)  q = Flatten(p)  z = Gemm<transB = 1>(q, k6) }"""
+
+
+def float_bytes() -> bytes:
+    """Convolutions of all kinds, branches that meet by sum and by Concat, a pool and a head."""
+    weights = {
+        "k1": (8, 3, 3, 3), "k2": (8, 1, 3, 3), "k3": (8, 8, 1, 1), "k4": (8, 8, 5, 5),
+        "k5": (6, 24, 3, 3), "b1": (8,), "b2": (8,), "b3": (8,), "b4": (8,), "b5": (6,),
+        "k6": (5, 6), "low": np.float32(0), "high": np.float32(6),
+    }  # fmt: skip
+    return net_bytes(BODY, shape=",".join(map(str, SHAPE)), **weights)
+
+
+def image(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(SHAPE, dtype=np.float32)
+
+
+@cache
+def model_of(activations: str, *, per_channel: bool) -> Model:
+    samples = [image(seed) for seed in range(3)]
+    with TemporaryDirectory() as folder:
+        data = quantised(
+            float_bytes(), Path(folder), samples, activations=activations, per_channel=per_channel
+        )
+    return read_model(data, name="quantised", source="quantised.onnx")
+
+
+every_kind = pytest.mark.parametrize(
+    ("activations", "per_channel"),
+    [("u8", True), ("s8", True), ("u8", False), ("s8", False)],
+    ids=["u8", "s8", "u8 per tensor", "s8 per tensor"],
+)
+
+
+@every_kind
+def test_a_quantised_network_can_be_tiled_to_its_head(activations, per_channel):
+    graph = model_of(activations, per_channel=per_channel).graph
+
+    assert graph.barrier is not None
+    assert graph.barrier.op_type == "GlobalAveragePool"
+    assert [layer.op_type for layer in graph.layers[: graph.tileable_layers]] == [
+        "Conv", "Conv", "Conv", "Conv", "MaxPool", "Conv",
+    ]  # fmt: skip
+
+
+@every_kind
+def test_bytes_cross_the_cuts(activations, per_channel):
+    graph = model_of(activations, per_channel=per_channel).graph
+    whole = read_model(float_bytes(), name="float", source="float.onnx").graph
+
+    for cut in range(2, graph.tileable_layers + 1):
+        assert {graph.tensors[name].dtype for name in graph.sent(cut)} == {"uint8"}
+        assert cut_bytes(graph, cut, RUNTIME) * 4 == cut_bytes(whole, cut, RUNTIME)
+
+
+def optimised(data: bytes, weights: dict[str, np.ndarray], folder: Path) -> set[str]:
+    """Types of the operators that ONNX Runtime makes of a model."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.optimized_model_filepath = str(folder / "optimised.onnx")
+    whole = with_weights(data, weights).SerializeToString()
+    ort.InferenceSession(whole, options, providers=["CPUExecutionProvider"])
+    return {node.op_type for node in onnx.load(folder / "optimised.onnx").graph.node}
+
+
+@pytest.mark.parametrize("activations", ["u8", "s8"])
+def test_sub_models_compute_in_integers(activations, tmp_path):
+    """Wherever they begin and end, and with the rows of strips put together in between."""
+    model = model_of(activations, per_channel=True)
+    last = model.graph.tileable_layers
+    parts = [build_submodel(model, at, at) for at in range(1, last + 1)]
+    parts.append(build_submodel(model, 1, last))
+    plan = stream_plan(model, last, [(0, model.graph.fused_size(last, 0), 4, 3)], form=VALUES)
+    strips = layout(model.graph, plan.recipe.arrangement).strips
+    for strip in range(len(plan.cuts)):
+        step = strips.step(strip, 4, last)
+        parts.append(build_strip_model(model, step, model.graph.frontier(last)))
+
+    found = [optimised(part.data, dict(part.weights), tmp_path) for part in parts]
+
+    assert not {"Conv", "FusedConv", "Add", "Concat"} & set().union(*found[: last + 1])
+    assert not {"Conv", "FusedConv", "Add"} & set().union(*found)  # strips join rows by Concat
+    assert {"QLinearConv", "QLinearAdd", "QLinearConcat"} <= found[last]
+
+
+@every_kind
+def test_tiles_and_strips_are_bit_equal(activations, per_channel):
+    model = model_of(activations, per_channel=per_channel)
+    last = model.graph.tileable_layers
+    expected = run_unsplit(model, image(), VALUES)
+    plans = [plan_of(model, cuts=[cut], form=VALUES) for cut in range(1, model.graph.depth + 2)]
+    for tau in range(1, last + 1):
+        cuts = list(range(tau + 1, 0, -1))
+        plans += [
+            plan_of(model, tau=tau, grid=grid, cuts=cuts, form=VALUES)
+            for grid in ((1, 1), (2, 2), (3, 3))
+        ]
+    assert streamable(model) == list(range(1, last + 1))
+    for tau in streamable(model):
+        height = model.graph.fused_size(tau, 0)
+        for cut in range(1, tau + 2):
+            segments = [(0, height // 2, cut, 3), (height // 2, height, tau + 2 - cut, 2)]
+            plans.append(stream_plan(model, tau, segments, form=VALUES))
+    for plan in plans:
+        outputs = carry_out(model, plan, image()).outputs
+        assert outputs.keys() == expected.keys()
+        for name, want in expected.items():
+            np.testing.assert_array_equal(outputs[name], want, f"{name}: {plan.recipe}")

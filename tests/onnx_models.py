@@ -355,7 +355,10 @@ class Net:
         return self.constant(np.array(values, np.int64))
 
     def resize(self, x: str) -> str | None:
-        """Nearest by factors or to a size, linear by powers of two where sums must be exact."""
+        """Nearest by factors or to a size, linear by powers of two.
+
+        Positions by other factors are rounded, and a Sigmoid behind them would magnify that.
+        """
         channels, *size = self.shapes[x]
         draw = self.draw
         linear = draw(st.booleans())
@@ -365,11 +368,11 @@ class Net:
         if not linear:
             rounding = ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"]
             attributes["nearest_mode"] = draw(st.sampled_from(rounding))
-        if draw(st.integers(0, 2)) == 0 and not (linear and self.integer):
+        if not linear and draw(st.integers(0, 2)) == 0:
             out = [draw(st.integers(2, 2 * n)) for n in size]
             inputs = [x, "", "", self.integers(1, channels, *out)]
         else:
-            choices = [0.5, 1.0, 2.0] if linear and self.integer else [0.5, 1.5, 2.0, 3.0]
+            choices = [0.5, 1.0, 2.0] if linear else [0.5, 1.5, 2.0, 3.0]
             factors = [draw(st.sampled_from(choices)) for _ in size]
             out = [int(n * factor) for n, factor in zip(size, factors, strict=True)]
             inputs = [x, "", self.constant(np.array([1, 1, *factors], np.float32))]
@@ -441,6 +444,8 @@ class Net:
         channels, *size = self.shapes[x]
         small = self.halved(x, self.draw(st.sampled_from(["Conv", "MaxPool"])))
         attributes = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+        if self.draw(st.booleans()):
+            attributes = {"mode": "nearest"}
         inputs = [small, "", "", self.integers(1, channels, *size)]
         up = self.add("Resize", inputs, (channels, *size), self.bounds[small], **attributes)
         return self.joined(up, x)

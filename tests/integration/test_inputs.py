@@ -212,8 +212,8 @@ MIXING = {
     "one of them": "y = Gather<axis = 0>(x, first)",
     "joined": "y = Concat<axis = 0>(x, x)",
     "a constant for each": "y = Add(x, each)",
-    "rolled": "a = Slice(x, zero, end, zero)  y = Concat<axis = 0>(a, x)",
-    "padded and cut": """p = Pad(x, pads)  y = Slice(p, zero, end, zero)""",
+    "reversed": "y = Slice(x, last, before, zero, last)",
+    "moved on": "y = Pad(x, pads)",
 }
 
 
@@ -225,8 +225,9 @@ def test_a_network_that_mixes_images_runs_unsplit(body):
         first=np.array([0]),
         each=RNG.integers(-3, 3, (2, 1, 1, 1)).astype("f4"),
         zero=np.array([0]),
-        end=np.array([2]),
-        pads=np.array([1, 0, 0, 0, 0, 0, 0, 0]),
+        last=np.array([-1]),
+        before=np.array([-10]),
+        pads=np.array([1, 0, 0, 0, -1, 0, 0, 0]),
     )
 
     assert found.boundary.batch == 1

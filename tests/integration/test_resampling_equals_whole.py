@@ -311,6 +311,25 @@ def test_older_forms_of_resizing_padding_and_slicing(version):
     assert model.graph.tileable_layers == model.graph.depth
 
 
+def test_a_map_is_resized_to_the_odd_size_of_another_that_it_meets():
+    """From 7 rows to 12 and from 6 columns to 9: strides of 7/6 and 4/3 meet strides of 1."""
+    data = model_of(
+        f"""a = Conv(image, w)  b = Conv<strides = [2, 2], pads = [1, 1, 1, 1]>(image, w)
+            c = Resize<{HALF}>(b, , , s)  d = Add(a, c)
+            y = Conv<pads = [1, 1, 1, 1]>(d, v)""",
+        w=weights(4, 3, 2, 2),
+        v=weights(2, 4, 3, 3),
+        s=ints(1, 4, 12, 9),
+    )
+
+    model = assert_plans_give_the_same_bits(data)
+
+    assert model.graph.tileable_layers == model.graph.depth
+    assert model.graph.strides == {
+        "image": (6, 3), "a": (6, 3), "b": (12, 6), "c": (7, 4), "d": (6, 3), "y": (6, 3)
+    }  # fmt: skip
+
+
 def test_heads_of_different_heights_leave_one_fused_layer():
     data = model_of(
         """a = Conv<strides = [2, 1], pads = [1, 1, 1, 1]>(image, w)

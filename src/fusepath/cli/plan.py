@@ -142,6 +142,8 @@ def _codecs(
     """What codecs make of the tensors of a sample; nothing where there is none, or ``off``."""
     if compress == "off" or (compress is None and sample is None):
         return {}
+    import numpy as np
+
     from fusepath.errors import InputError
     from fusepath.plan import InputFormat
     from fusepath.profiling.codecs import measured_compression, named_codecs
@@ -153,6 +155,7 @@ def _codecs(
             f"--compress {compress} needs --sample INPUT: how well tensors compress depends on "
             f"what is in them"
         )
-    image = load_input(sample, model.graph.input, resize=True)
+    images = load_input(sample, model.graph.input, resize=True, batch=model.boundary.batch)
+    image = np.split(images, model.boundary.batch)[0]
     form = InputFormat(dtype=setting.input_dtype, mean=origin.mean, std=origin.std)
     return measured_compression(model, image, form, setting, codecs=codecs)

@@ -158,6 +158,13 @@ def command(
         raise InputError(
             "say where the edge server is: --edge HOST:PORT; without one, --algorithm device-only"
         )
+    if loaded.graph.tileable_layers == 0 and loaded.graph.barrier is not None:
+        first = loaded.graph.barrier
+        click.echo(
+            f"{loaded.graph.name} runs unsplit: '{first.name}' ({first.op_type}) "
+            f"{first.barrier_reason} …",
+            err=True,
+        )
     report = run(
         loaded,
         load_input(input_file, loaded.graph.input, resize=resize, batch=loaded.boundary.batch),

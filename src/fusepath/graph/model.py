@@ -205,6 +205,9 @@ def _strides(
 ) -> tuple[dict[str, Strides], dict[str, str]]:
     """Strides of every map that can be tiled: all that no barrier comes before.
 
+    What joins maps of different strides but equal sizes (a map resized to the very size of another)
+    has that of the first; no tile of it can be aligned, so that sessions compute all of it.
+
     Returns:
         Strides by tensor, and by operator why it cannot be tiled though it is no barrier.
     """
@@ -219,9 +222,6 @@ def _strides(
         if not all(tensors[t].is_map for t in op.outputs):
             continue
         rows, cols = exact[op.inputs[0]]
-        if any(exact[t] != (rows, cols) for t in op.inputs):
-            reasons[op.name] = "joins maps whose rows or columns lie at different distances"
-            continue
         if len({tensors[t].shape[2:] for t in op.inputs}) != 1:
             reasons[op.name] = "joins maps of different sizes"
             continue

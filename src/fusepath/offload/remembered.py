@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 1
+_VERSION = 2
 
 
 class LastTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,6 +37,8 @@ class LastTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     offered: dict[str, list[Compression]]
     """By tensor: what codecs made of it on the frame they were tried on."""
     plan: Plan
+    predicted_s: float
+    """By the times of the plan's very paths, as they are found out again when it is resumed."""
 
 
 @dataclass(frozen=True, slots=True)

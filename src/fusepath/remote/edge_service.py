@@ -183,11 +183,11 @@ class EdgeService:
 
     async def once(self, request: pb.Upload) -> pb.Download:
         """Run one inference of a prepared plan that has one path and returns no parts."""
-        stream = _OneEach(request)
+        stream = _OneMessage(request)
         await self.infer(stream)
-        if stream.answer is None or stream.answer.HasField("part"):
+        if len(stream.answers) != 1:
             raise Refusal(RefusalKind.MALFORMED, "this plan returns parts; call Infer")
-        return stream.answer
+        return stream.answers[0]
 
     def _find(self, first: pb.Upload) -> EdgeShare:
         prepared = self._prepared.get(first.start.recipe_sha256)
@@ -281,12 +281,12 @@ async def _start(stream: Incoming) -> pb.Upload:
     return message
 
 
-class _OneEach:
-    """A stream of one message from the device, and the last of the answers."""
+class _OneMessage:
+    """A stream of one message from the device, and the answers."""
 
     def __init__(self, message: pb.Upload) -> None:
         self._message: pb.Upload | None = message
-        self.answer: pb.Download | None = None
+        self.answers: list[pb.Download] = []
 
     async def read(self) -> pb.Upload | None:
         message, self._message = self._message, None
@@ -294,7 +294,7 @@ class _OneEach:
 
     async def write(self, message: Message) -> None:
         assert isinstance(message, pb.Download)
-        self.answer = message
+        self.answers.append(message)
 
 
 class _Inference:

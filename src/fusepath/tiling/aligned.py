@@ -58,6 +58,8 @@ def aligned_regions(
     starts = np.stack([needed[name].start for name in names])
     stops = np.stack([needed[name].stop for name in names])
     multiple = min(math.lcm(*(graph.strides[name][axis] for name in names)), _ENDLESS)
+    if any(len({graph.strides[name][axis] for name in op.inputs}) > 1 for op in operators):
+        multiple = _ENDLESS  # of what two strides join nothing can be left out on both alike
 
     begin = (starts * strides).min(axis=0) // multiple * multiple
     end = ((sizes - stops) * strides).min(axis=0) // multiple * multiple

@@ -238,7 +238,10 @@ def test_inspect_shows_the_same_to_people(fusepath):
 @pytest.mark.parametrize(
     ("nodes", "said"),
     [
-        ([("Transpose", "x", "y")], "no layer can be tiled; 'Transpose_y' (Transpose) ends"),
+        (
+            [("Transpose", "x", "y")],
+            "no layer can be tiled, it runs unsplit; 'Transpose_y' (Transpose) ends",
+        ),
         (
             [("Relu", "x", "a"), ("Transpose", "a", "y")],
             "layer 1 can be tiled; 'Transpose_y' (Transpose) ends",

@@ -55,6 +55,14 @@ def test_a_row_that_belongs_elsewhere_is_found_at_any_size(factor):
     assert reference.judge(run_unsplit(found, image(), VALUES, "off")).passed
 
 
+def test_shares_are_as_exact_as_they_are_large():
+    found = model(
+        "(float[] y) { a = Conv<pads = [1, 1, 1, 1]>(x, w)  y = Softmax<axis = 1>(a) }", w=weights()
+    )
+
+    assert summands(found) == {"y": (frozenset({"y"}), 0.0)}
+
+
 def test_the_last_sums_of_an_output_are_found_behind_what_sums_nothing():
     found = model(
         """(float[] y, float[] z) { a = Conv<pads = [1, 1, 1, 1]>(x, w)  b = Relu(a)

@@ -138,7 +138,7 @@ def test_a_row_has_a_verified_share_and_a_plan_at_the_crossover():
 
 
 def test_a_split_that_differs_makes_no_share(monkeypatch):
-    wrong = Comparison(max_abs_error=1.0, max_rel_error=0.5, bit_equal=False)
+    wrong = Comparison(max_abs_error=1.0, max_rel_error=0.5, bit_equal=False, error=1.0)
     monkeypatch.setattr(measuring, "run", lambda *_, **__: SimpleNamespace(comparison=wrong))
 
     row = measure("espcn", "dynamo", budget=LITTLE)

@@ -21,7 +21,7 @@ _SUMS = frozenset(
 _SATURATING = frozenset(
     [
         *("Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish", "LogSoftmax", "Mish", "Selu"),
-        *("Sigmoid", "Softmax", "Softplus", "Softsign", "Swish", "Tanh"),
+        *("Sigmoid", "Softplus", "Softsign", "Swish", "Tanh"),
     ]
 )
 """They compute with numbers of the size of 1, however small what they yield is."""
@@ -50,6 +50,8 @@ def _behind(output: str, makers: dict[str, Operator]) -> tuple[frozenset[str], f
         if name in seen or operator is None:
             continue
         seen.add(name)
+        if operator.op_type == "Softmax":
+            continue  # a share is as exact as it is large: what is behind it has no size here
         if operator.op_type in _SUMS:
             found.update((*operator.inputs, *operator.outputs))
             continue

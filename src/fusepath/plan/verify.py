@@ -47,6 +47,12 @@ def check_recipe(recipe: Recipe, graph: ModelGraph) -> None:
             f"the plan is for model '{recipe.model.name[:80]}' ({recipe.model.sha256[:12]}), not "
             f"for '{graph.name}' ({graph.sha256[:12]}); plan this model"
         )
+    form, taken = recipe.input.dtype, graph.input
+    if form != taken.dtype and not (form == "uint8" and taken.is_float):
+        raise FileFormatError(
+            f"the plan sends {form}, but '{graph.name}' takes {taken.dtype}; "
+            f"plan again for this input"
+        )
     paths, tau = recipe.paths, recipe.tau
     if not (1 <= tau <= graph.depth and paths <= MAX_PATHS):
         raise FileFormatError(

@@ -210,6 +210,16 @@ def test_an_image_of_a_batch_keeps_the_axis_of_images(opset):
     assert_answers(found, TILES, FULL)
 
 
+def test_sizes_of_rows_and_columns_alone_hold_for_every_image():
+    text = f"""(float[2,3,16,12] x) => (float[] z) {{ {TWO_CONVS.format("x", "y")}
+        z = Resize<axes = [2, 3], mode = "nearest">(y, , , sizes) }}"""
+    found = model(text, opset=18, sizes=np.array([16, 12]), **WEIGHTS)
+
+    assert found.boundary.batch == 2
+    assert found.graph.tileable_layers == found.graph.depth
+    assert_answers(found, TILES, STREAM)
+
+
 def test_an_output_may_be_a_single_number():
     text = f"""(float[1,3,16,12] x) => (float[] z) {{ {TWO_CONVS.format("x", "y")}
         g = ReduceMax<keepdims = 0>(y)  h = ReduceMax<keepdims = 0>(b)  z = Sub(g, h) }}"""

@@ -39,6 +39,31 @@ def refusal(data: bytes, **options: object) -> str:
     return message
 
 
+@pytest.mark.parametrize("opset", [9, 10, 17])
+@pytest.mark.parametrize(
+    ("shrinks", "reason"),
+    [
+        ("Conv(x, w)", "its kernel spans 12 elements, but its padded input has 8"),
+        ("MaxPool<kernel_shape = [12, 12]>(x)", "its kernel spans 12 elements"),
+        ("ConvTranspose<pads = [30, 30, 30, 30]>(x, w)", "is empty"),
+    ],
+)
+def test_a_slice_of_less_than_nothing_ends_in_one_line(opset, shrinks, reason):
+    """Shape inference would end the process."""
+    slices = "Slice<starts = [0], ends = [3], axes = [2]>(a)" if opset < 10 else "Slice(a, i, j, k)"
+    proto = parser.parse_model(
+        f'<ir_version: 8, opset_import: ["": {opset}]> g (float[1, 3, 8, 8] x) => (float[] y) '
+        f"{{ [it] a = {shrinks}  y = {slices} }}"
+    )
+    constants = {"w": np.zeros((3, 3, 12, 12), np.float32)}
+    constants |= {name: np.array([value]) for name, value in zip("ijk", (0, 3, 2), strict=True)}
+    for name, value in constants.items():
+        proto.graph.initializer.append(numpy_helper.from_array(value, name))
+
+    with pytest.raises(ModelError, match=f"'it'.*{reason}"):
+        read_model(proto.SerializeToString(), name="net", source="net")
+
+
 def test_the_model_that_the_cases_spoil_is_good():
     assert read_model(good().SerializeToString(), name="good", source="s").graph.depth == 4
 

@@ -41,7 +41,10 @@ def one_image(draft: Draft, types: Types) -> Draft | None:
         place, site = _TARGET_SHAPE.get(node.op_type), _Site(node, draft, types)
         # Left to itself it would drop the axis of images as well, now that there is one.
         drops_ones = node.op_type == "Squeeze" and site.numbers("axes", 1) is None
-        if not drops_ones and (place is None or input_at(node, place) not in constants):
+        states_images = place is not None and input_at(node, place) in constants
+        if node.op_type == "Resize" and _IMAGE not in (integers(node, "axes") or (_IMAGE,)):
+            states_images = False
+        if not drops_ones and not states_images:
             nodes.append(node)
             continue
         name = names.fresh(f"{node.output[0]}_one_image")

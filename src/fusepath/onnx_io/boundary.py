@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fusepath.onnx_io.batch import one_image
-from fusepath.onnx_io.channels_last import channels_first_input, channels_first_outputs
 from fusepath.onnx_io.infer import infer, static_tensors
 from fusepath.onnx_io.normalise import normalise
 from fusepath.onnx_io.port import CHANNELS_LAST, Port
+from fusepath.onnx_io.port_layout import channels_first_input, channels_first_outputs
 
 if TYPE_CHECKING:
     from fusepath.onnx_io.draft import Draft, Types

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from onnx import (
     GraphProto,
     ModelProto,
@@ -24,6 +26,11 @@ from fusepath.onnx_io.draft import (
 )
 from fusepath.onnx_io.nodes import present
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from onnx import NodeProto
+
 _VALUES_SHOWN = 4096
 """Constants up to this many elements are shown to shape inference; it needs the values of shapes
 and axes, never those of weights."""
@@ -37,7 +44,12 @@ def check(draft: Draft) -> None:
     """
     with translated(draft.model, "not a valid ONNX model"):
         # The checker wants output shapes, but does not hold them against anything.
-        checker.check_model(_without_weights(draft, output_dims=()))
+        model = _without_weights(draft, draft.nodes, [declare_tensor(draft.input)])
+        model.graph.output.extend(
+            declare(name, element_type, ())
+            for name, element_type in zip(draft.outputs, draft.output_types, strict=True)
+        )
+        checker.check_model(model)
 
 
 def infer(draft: Draft, *, strict: bool) -> Types:
@@ -53,14 +65,46 @@ def infer(draft: Draft, *, strict: bool) -> Types:
     with translated(draft.model, "shapes do not fit together"):
         # No data_prop: it computes tensors of any size, gigabytes for a file of 200 bytes. What
         # it would find out is found by folding, which knows limits.
-        graph = shape_inference.infer_shapes(
-            _without_weights(draft, output_dims=None), check_type=strict, strict_mode=strict
-        ).graph
-        types = {name: constant_type(tensor) for name, tensor in draft.constants.items()}
-        for value in (*graph.value_info, *graph.output, *graph.input):
-            if value.name not in types:
-                types[value.name] = _tensor_type(value)
-    return types
+        known = {draft.input.name: declare_tensor(draft.input)}
+        for nodes in _parts(draft.nodes):
+            read = {name for node in nodes for name in node.input}
+            inputs = [_possible(value) for name, value in known.items() if name in read]
+            model = _without_weights(draft, nodes, inputs)
+            made = {name for node in nodes for name in node.output}
+            model.graph.output.extend(
+                declare(name, element_type, None)
+                for name, element_type in zip(draft.outputs, draft.output_types, strict=True)
+                if name in made
+            )
+            graph = shape_inference.infer_shapes(model, check_type=strict, strict_mode=strict).graph
+            known |= {value.name: value for value in (*graph.value_info, *graph.output)}
+        types = {name: _tensor_type(value) for name, value in known.items()}
+    return types | {name: constant_type(tensor) for name, tensor in draft.constants.items()}
+
+
+def _parts(nodes: Iterable[NodeProto]) -> Iterator[list[NodeProto]]:
+    """The nodes in parts, so that what a Slice reads is known before its own part.
+
+    Inference finds sizes below zero where a window is larger than its map, and ends the process
+    when a Slice reads such a tensor.
+    """
+    part: list[NodeProto] = []
+    made: set[str] = set()
+    for node in nodes:
+        if node.op_type == "Slice" and node.input and node.input[0] in made:
+            yield part
+            part, made = [], set()
+        part.append(node)
+        made.update(node.output)
+    yield part
+
+
+def _possible(value: ValueInfoProto) -> ValueInfoProto:
+    """What is known of a tensor, without a shape that no tensor can have."""
+    tensor = value.type.tensor_type
+    if not any(dim.dim_value < 0 for dim in tensor.shape.dim):
+        return value
+    return declare(value.name, tensor.elem_type, None)
 
 
 def static_tensors(draft: Draft, types: Types) -> dict[str, Tensor]:
@@ -87,18 +131,22 @@ def static_tensors(draft: Draft, types: Types) -> dict[str, Tensor]:
     return tensors
 
 
-def _without_weights(draft: Draft, *, output_dims: tuple[int, ...] | None) -> ModelProto:
-    """The model with large constants declared as inputs, so that checking it stays quick."""
+def _without_weights(
+    draft: Draft, nodes: Sequence[NodeProto], inputs: Iterable[ValueInfoProto]
+) -> ModelProto:
+    """Some nodes as a model; large constants are inputs, so that checking it stays quick."""
     graph = GraphProto(name="skeleton")
-    graph.node.extend(draft.nodes)
-    graph.input.append(declare_tensor(draft.input))
-    for name, tensor in draft.constants.items():
+    graph.node.extend(nodes)
+    graph.input.extend(inputs)
+    read = (name for node in nodes for name in node.input)
+    for name in dict.fromkeys((*read, *draft.outputs)):
+        tensor = draft.constants.get(name)
+        if tensor is None:
+            continue
         if constant_elements(tensor) <= _VALUES_SHOWN:
             graph.initializer.append(tensor)
         else:
             graph.input.append(declare(name, tensor.data_type, tensor.dims))
-    for name, element_type in zip(draft.outputs, draft.output_types, strict=True):
-        graph.output.append(declare(name, element_type, output_dims))
     return ModelProto(
         ir_version=draft.ir_version,
         opset_import=[helper.make_opsetid("", draft.opset)],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fusepath.onnx_io.complaint import bad_model, one_line
 from fusepath.onnx_io.infer import infer
 from fusepath.onnx_io.passes.branches import check_no_branches, take_branches
-from fusepath.onnx_io.passes.channels_last import put_channels_first
+from fusepath.onnx_io.passes.channels_last_islands import put_channels_first
 from fusepath.onnx_io.passes.constant_channels import pad_constant_channels
 from fusepath.onnx_io.passes.explicit_pad import absorb_pads
 from fusepath.onnx_io.passes.focus import rewrite_focus
@@ -27,12 +27,12 @@ from fusepath.onnx_io.passes.noop import (
 from fusepath.onnx_io.passes.operand import shrink_operands
 from fusepath.onnx_io.passes.padding import resolve_pads
 from fusepath.onnx_io.passes.reduced import keep_reduced_axes
+from fusepath.onnx_io.passes.resampling import rewrite_resizes
 from fusepath.onnx_io.passes.shuffle import rewrite_shuffles
+from fusepath.onnx_io.passes.slicing import count_axes_from_the_front, rewrite_slices
+from fusepath.onnx_io.passes.transposed import resolve_transposed
 from fusepath.onnx_io.passes.unsigned import make_unsigned
 from fusepath.onnx_io.plausible import check_plausible
-from fusepath.onnx_io.resize import rewrite_resizes
-from fusepath.onnx_io.slicing import count_axes_from_the_front, rewrite_slices
-from fusepath.onnx_io.transposed import resolve_transposed
 from fusepath.onnx_io.units import dequantise_per_reader
 from fusepath.onnx_io.windows import check_windows
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from onnx import helper
 
 from fusepath.graph import POINT, Kind, Operator, Transposed, Window, Work, product
+from fusepath.onnx_io.barriers import BARRIERS
 from fusepath.onnx_io.border import pad_footprints
 from fusepath.onnx_io.channelwise import CHANNELS, OVER_AXES, mixes_positions
 from fusepath.onnx_io.families import BROADCASTING, ELEMENTWISE
@@ -131,8 +132,8 @@ def _weight_bytes(unit: Unit, draft: Draft) -> int:
 
 
 def _verdict(site: _Site) -> _Verdict:
-    if site.node.op_type in _BARRIERS:
-        return _BARRIERS[site.node.op_type]
+    if site.node.op_type in BARRIERS:
+        return BARRIERS[site.node.op_type]
     rule = _RULES.get(site.node.op_type)
     if rule is None:
         return "there is no rule for computing it tile by tile"
@@ -339,54 +340,3 @@ _RULES: Mapping[str, Callable[[_Site], _Verdict]] = {
 }
 
 _CROPS = "its auto_pad crops the map, as its stride is above its kernel"
-_WHOLE_MAP = "needs the whole feature map"
-_REARRANGES = "rearranges the whole feature map"
-_ALL_AT_ONCE = "each output reads every position of its input"
-_NOT_YET = "is not supported in tiles yet"
-_QUANTISED = "computes in integers of other operands or scales than constant ones"
-_DYNAMIC = "its result depends on the data of the whole map"
-
-_BARRIERS: Mapping[str, str] = {
-    **dict.fromkeys(
-        [
-            "GlobalAveragePool",
-            "GlobalLpPool",
-            "GlobalMaxPool",
-            "GroupNormalization",
-            "InstanceNormalization",
-        ],
-        _WHOLE_MAP,
-    ),
-    **dict.fromkeys(["Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze"], _REARRANGES),
-    **dict.fromkeys(
-        ["Attention", "Einsum", "GRU", "Gemm", "LSTM", "MatMul", "RNN"],
-        _ALL_AT_ONCE,
-    ),
-    **dict.fromkeys(
-        [
-            "DeformConv",
-            "Dropout",
-            "Expand",
-            "GatherElements",
-            "GatherND",
-            "GridSample",
-            "LpPool",
-            "MaxRoiPool",
-            "MaxUnpool",
-            "RoiAlign",
-            "Tile",
-        ],
-        _NOT_YET,
-    ),
-    **dict.fromkeys(
-        [
-            "ConvInteger",
-            "DynamicQuantizeLinear",
-            "MatMulInteger",
-            "QLinearConv",
-            "QLinearMatMul",
-        ],
-        _QUANTISED,
-    ),
-    **dict.fromkeys(["NonMaxSuppression", "NonZero", "Unique"], _DYNAMIC),
-}

@@ -1,11 +1,7 @@
-"""Resize and Upsample: which elements of a map each output reads, and a form that tiles share.
+"""Resize and Upsample: which elements of a map each output reads.
 
-A tile's session resamples a piece, so nothing that it does may depend on how large the piece is or
-where it lies. Factors are stated as scales, never as sizes; positions count from the beginning
-(``asymmetric``) or from the middle of the first element (``half_pixel``, and without the last half
-``tf_half_pixel_for_nn``). Nearest neighbours are found in float32, as ONNX Runtime finds them, for
-every output of the whole map: where that is repetition, whatever the mode, it is written as
-repetition.
+Nearest neighbours are found in float32, as ONNX Runtime finds them, for every output of the whole
+map.
 """
 
 from __future__ import annotations
@@ -15,33 +11,30 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from fusepath.graph import POINT, Sampling, Transposed
-from fusepath.onnx_io.naming import Names
 from fusepath.onnx_io.nodes import input_at, integer, integers, text
 from fusepath.onnx_io.work import shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from onnx import NodeProto, TensorProto
+    from onnx import NodeProto
 
     from fusepath.arrays import FloatArray, IntArray
     from fusepath.graph import Footprint
     from fusepath.onnx_io.draft import Draft, Types
 
-_MODES_OPSET = 11
+MODES_OPSET = 11
 """From here on a Resize states its coordinates; before, they are asymmetric."""
-_COUNTED = frozenset({"asymmetric", "tf_half_pixel_for_nn"})
-"""Coordinates other than ``half_pixel`` that do not depend on the size of the map."""
 _SIZES_AT = 3
 _LARGEST_PERIOD = 512
 """Most outputs after which a pattern repeats that a scale is recognised by."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Axis:
+class ResizedAxis:
     """One axis of a map that is resampled."""
 
     size: int
@@ -77,15 +70,15 @@ class _Axis:
 
 
 @dataclass(frozen=True, slots=True)
-class _Resize:
+class StatedResize:
     """A node as its attributes and constants state it, rows and columns apart."""
 
     linear: bool
     coordinates: str
     rounding: str
-    axes: tuple[_Axis, _Axis]
+    axes: tuple[ResizedAxis, ResizedAxis]
 
-    def nearest(self, axis: _Axis, scale: np.float32) -> IntArray:
+    def nearest(self, axis: ResizedAxis, scale: np.float32) -> IntArray:
         """The input element of every output along an axis, as ONNX Runtime computes it."""
         at = self._positions(axis, scale)
         match self.rounding:
@@ -101,7 +94,7 @@ class _Resize:
                 index = np.ceil(at - 0.5)
         return np.clip(index.astype(np.int64), 0, axis.size - 1)
 
-    def _positions(self, axis: _Axis, scale: np.float32) -> FloatArray:
+    def _positions(self, axis: ResizedAxis, scale: np.float32) -> FloatArray:
         outputs = np.arange(axis.made, dtype=np.float32)
         half = np.float32(0.5)
         match self.coordinates:
@@ -119,13 +112,13 @@ class _Resize:
                 at = (outputs + half) / scale - half
         return at.astype(np.float64)
 
-    def repeats(self, axis: _Axis) -> int:
+    def repeats(self, axis: ResizedAxis) -> int:
         """How often elements are repeated along an axis, but for what is cut off; 0 if not so."""
         factor = -(-axis.made // axis.size)
         repeated = np.arange(axis.made) // factor
         return 0 if self.linear or (self.nearest(axis, axis.scale) != repeated).any() else factor
 
-    def sampling(self, axis: _Axis) -> Footprint | str:
+    def sampling(self, axis: ResizedAxis) -> Footprint | str:
         """How outputs read their input along an axis, or why tiles cannot share that."""
         ratio = axis.ratio
         if self.coordinates == "align_corners":
@@ -165,7 +158,7 @@ def resize_footprints(
     node: NodeProto, draft: Draft, types: Types
 ) -> tuple[Footprint, Footprint] | str:
     """How a Resize or Upsample in its own form reads a map along (rows, cols), or why not."""
-    resize = _stated(node, draft, types)
+    resize = stated_resize(node, draft, types)
     if isinstance(resize, str):
         return resize
     rows, cols = (
@@ -208,84 +201,7 @@ def _repetition(factor: int) -> Footprint:
     return Transposed(kernel=factor, stride=factor) if factor > 1 else POINT
 
 
-def rewrite_resizes(draft: Draft, types: Types) -> Draft:
-    """The draft with resizes in the form that tiles share, where there is one for them."""
-    names = Names(draft.tensor_names())
-    labels = Names(node.name for node in draft.nodes)
-    constants = dict(draft.constants)
-    nodes: list[NodeProto] = []
-    for node in draft.nodes:
-        made = None
-        if node.op_type == "Resize" and draft.opset >= _MODES_OPSET:
-            made = _rewritten(node, draft, types, names, labels)
-        if made is None:
-            nodes.append(node)
-            continue
-        nodes.extend(made[0])
-        constants |= {tensor.name: tensor for tensor in made[1]}
-    return replace(draft, nodes=tuple(nodes), constants=constants)
-
-
-def _rewritten(
-    node: NodeProto, draft: Draft, types: Types, names: Names, labels: Names
-) -> tuple[list[NodeProto], list[TensorProto]] | None:
-    """The same by other nodes and constants; None where it is as it should be, or cannot be."""
-    resize = _stated(node, draft, types)
-    if isinstance(resize, str):
-        return None
-    factors = [resize.repeats(axis) for axis in resize.axes]
-    if all(factors):
-        return _repeated(node, resize.axes, factors, names, labels)
-    if any(isinstance(resize.sampling(axis), str) for axis in resize.axes):
-        return None
-    coordinates = resize.coordinates if resize.coordinates in _COUNTED else "half_pixel"
-    attributes = {"coordinate_transformation_mode": coordinates}
-    attributes |= {"mode": "linear"} if resize.linear else {"nearest_mode": resize.rounding}
-    scales = [1.0, 1.0, *(float(axis.written) for axis in resize.axes)]
-    return _scaled(node, node.output[0], scales, attributes, names)
-
-
-def _repeated(
-    node: NodeProto,
-    sides: tuple[_Axis, _Axis],
-    factors: list[int],
-    names: Names,
-    labels: Names,
-) -> tuple[list[NodeProto], list[TensorProto]]:
-    """Elements repeated, and what is then too much at the end cut off."""
-    over = [side.size * factor - side.made for side, factor in zip(sides, factors, strict=True)]
-    output = node.output[0]
-    repeated = names.fresh(f"{output}_repeated") if any(over) else output
-    attributes = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-    nodes, constants = _scaled(node, repeated, [1.0, 1.0, *map(float, factors)], attributes, names)
-    if any(over):
-        axes = [axis for axis, more in zip((2, 3), over, strict=True) if more]
-        for values in ([0] * len(axes), [-more for more in over if more], axes):
-            name = names.fresh(f"{output}_bounds")
-            constants.append(numpy_helper.from_array(np.array(values, np.int64), name))
-        inputs = [repeated, *(tensor.name for tensor in constants[-3:])]
-        nodes.append(
-            helper.make_node("Slice", inputs, [output], labels.fresh(f"{node.name}_cropped"))
-        )
-    return nodes, constants
-
-
-def _scaled(
-    node: NodeProto,
-    output: str,
-    scales: list[float],
-    attributes: dict[str, str],
-    names: Names,
-) -> tuple[list[NodeProto], list[TensorProto]]:
-    constants = [
-        numpy_helper.from_array(np.array(values, np.float32), names.fresh(f"{output}_{what}"))
-        for what, values in (("roi", []), ("scales", scales))
-    ]
-    inputs = [input_at(node, 0), *(tensor.name for tensor in constants)]
-    return [helper.make_node("Resize", inputs, [output], node.name, **attributes)], constants
-
-
-def _stated(node: NodeProto, draft: Draft, types: Types) -> _Resize | str:
+def stated_resize(node: NodeProto, draft: Draft, types: Types) -> StatedResize | str:
     """What a node does, or why it cannot be done in tiles."""
     source, target = (shape_of(name, types) for name in (input_at(node, 0), node.output[0]))
     if len(source) != 4 or len(target) != 4:
@@ -293,21 +209,21 @@ def _stated(node: NodeProto, draft: Draft, types: Types) -> _Resize | str:
     scales = _scales(node, draft, source, target)
     if scales is None:
         return "its factors are not constant"
-    rows, cols = (_Axis(source[at], target[at], scales[at]) for at in (2, 3))
-    resize = _Resize(
+    rows, cols = (ResizedAxis(source[at], target[at], scales[at]) for at in (2, 3))
+    resize = StatedResize(
         linear=text(node, "mode", "nearest") == "linear",
         coordinates=text(node, "coordinate_transformation_mode", "half_pixel"),
         rounding=text(node, "nearest_mode", "round_prefer_floor"),
         axes=(rows, cols),
     )
-    if draft.opset < _MODES_OPSET:
+    if draft.opset < MODES_OPSET:
         resize = replace(resize, coordinates="asymmetric", rounding="simple")
     if source[:2] != target[:2]:
         return "resizes the channels"
     return next(_objections(node, resize), resize)
 
 
-def _objections(node: NodeProto, resize: _Resize) -> Iterator[str]:
+def _objections(node: NodeProto, resize: StatedResize) -> Iterator[str]:
     mode = text(node, "mode", "nearest")
     if mode not in {"nearest", "linear"}:
         yield f"mode {mode} is not supported in tiles yet"
@@ -330,9 +246,9 @@ def _scales(
     node: NodeProto, draft: Draft, source: tuple[int, ...], target: tuple[int, ...]
 ) -> list[np.float32] | None:
     """Outputs per input along all four axes; None where they are not constant."""
-    if draft.opset >= _MODES_OPSET and input_at(node, _SIZES_AT):
+    if draft.opset >= MODES_OPSET and input_at(node, _SIZES_AT):
         return [np.float32(made) / np.float32(n) for n, made in zip(source, target, strict=True)]
-    at = 2 if draft.opset >= _MODES_OPSET else 1
+    at = 2 if draft.opset >= MODES_OPSET else 1
     name = input_at(node, at)
     values = draft.array(name)
     stated = values.tolist() if values is not None else _attribute(node)

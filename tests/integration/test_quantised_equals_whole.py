@@ -13,7 +13,7 @@ import pytest
 
 from fusepath.cost import RUNTIME, cut_bytes
 from fusepath.offload.verify import run_unsplit
-from fusepath.onnx_io import Model, build_strip_model, build_submodel, read_model
+from fusepath.onnx_io import Model, build_strip_model, build_submodel, load_model, read_model
 from fusepath.plan import InputFormat
 from fusepath.tiling import layout
 from tests.onnx_models import with_weights
@@ -22,6 +22,7 @@ from tests.quantised_models import quantised
 from tests.written_models import net_bytes
 
 SHAPE = (1, 3, 23, 19)
+GRIDS = [(1, 1), (2, 2), (3, 3)]
 VALUES = InputFormat(dtype="float32", mean=(0.0,), std=(1.0,))
 BODY = """(float[] y, float[] z) {
     a = Conv<pads = [1, 1, 1, 1]>(x, k1, b1)  b = Relu(a)
@@ -124,10 +125,7 @@ def test_tiles_and_strips_are_bit_equal(activations, per_channel):
     plans = [plan_of(model, cuts=[cut], form=VALUES) for cut in range(1, model.graph.depth + 2)]
     for tau in range(1, last + 1):
         cuts = list(range(tau + 1, 0, -1))
-        plans += [
-            plan_of(model, tau=tau, grid=grid, cuts=cuts, form=VALUES)
-            for grid in ((1, 1), (2, 2), (3, 3))
-        ]
+        plans += [plan_of(model, tau=tau, grid=grid, cuts=cuts, form=VALUES) for grid in GRIDS]
     assert streamable(model) == list(range(1, last + 1))
     for tau in streamable(model):
         height = model.graph.fused_size(tau, 0)
@@ -139,3 +137,59 @@ def test_tiles_and_strips_are_bit_equal(activations, per_channel):
         assert outputs.keys() == expected.keys()
         for name, want in expected.items():
             np.testing.assert_array_equal(outputs[name], want, f"{name}: {plan.recipe}")
+
+
+def test_operators_of_quantised_values_are_tiled(tmp_path):
+    """QLinearConv and a pool of bytes, as the other format of quantisation has them."""
+    body = """(float[] y) {
+        a = Conv<pads = [1, 1, 1, 1], auto_pad = "NOTSET">(x, k1, b1)  b = Relu(a)
+        c = MaxPool<kernel_shape = [3, 3], strides = [2, 2]>(b)
+        y = Conv<auto_pad = "SAME_UPPER", strides = [2, 2]>(c, k2, b2) }"""
+    shape = ",".join(map(str, SHAPE))
+    data = net_bytes(body, shape=shape, k1=(8, 3, 3, 3), b1=(8,), k2=(6, 8, 3, 3), b2=(6,))
+    samples = [image(seed) for seed in range(3)]
+    only = ["Conv", "MaxPool"]
+    written = quantised(data, tmp_path, samples, operators=only, qdq=False)
+    model = read_model(written, name="quantised", source="quantised.onnx")
+    graph = model.graph
+    expected = run_unsplit(model, image(), VALUES)
+
+    assert [layer.op_type for layer in graph.layers] == ["QLinearConv", "MaxPool", "QLinearConv"]
+    assert graph.tileable_layers == 3
+    plans = [plan_of(model, tau=3, grid=grid, cuts=[4, 3, 2, 1], form=VALUES) for grid in GRIDS]
+    height = graph.fused_size(3, 0)
+    plans += [stream_plan(model, 3, [(0, height, cut, 3)], form=VALUES) for cut in range(1, 5)]
+    for plan in plans:
+        outputs = carry_out(model, plan, image()).outputs
+        np.testing.assert_array_equal(outputs["y"], expected["y"], str(plan.recipe))
+    for cut in (2, 3):
+        assert {graph.tensors[name].dtype for name in graph.sent(cut)} == {"uint8"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("activations", ["u8", "s8"])
+@pytest.mark.parametrize(("name", "size"), [("resnet18", 97), ("mobilenetv2", 81)])
+def test_quantised_built_in_networks_are_bit_equal(name, size, activations, tmp_path):
+    whole = load_model(f"zoo:{name}?size={size}")
+    rng = np.random.default_rng(0)
+    samples = [rng.standard_normal(whole.graph.input.shape, dtype=np.float32) for _ in range(3)]
+    data = quantised(whole.original, tmp_path, samples, activations=activations)
+    model = read_model(data, name=name, source="quantised.onnx")
+    graph, last = model.graph, model.graph.tileable_layers
+    expected = run_unsplit(model, samples[0], VALUES)
+    plans = [plan_of(model, cuts=[cut], form=VALUES) for cut in range(1, graph.depth + 2)]
+    for tau in (1, last // 4, last // 2, last * 3 // 4, last):
+        grid = (min(3, graph.fused_size(tau, 0)), min(2, graph.fused_size(tau, 1)))
+        cuts = [tau + 1, tau // 2 + 1, 1, tau]
+        plans.append(plan_of(model, tau=tau, grid=grid, cuts=cuts, form=VALUES))
+        height = graph.fused_size(tau, 0)
+        segments = [(0, height // 2, tau // 2 + 1, 3), (height // 2, height, 1, 2)]
+        plans.append(stream_plan(model, tau, segments, form=VALUES))
+
+    assert last == whole.graph.tileable_layers
+    for cut in range(2, last + 1):
+        assert 4 * cut_bytes(graph, cut, RUNTIME) <= cut_bytes(whole.graph, cut, RUNTIME)
+    for plan in plans:
+        outputs = carry_out(model, plan, samples[0]).outputs
+        for output, want in expected.items():
+            np.testing.assert_array_equal(outputs[output], want, str(plan.recipe))

@@ -76,3 +76,35 @@ def test_the_last_sums_of_an_output_are_found_behind_what_sums_nothing():
         "y": (frozenset({"c", "d", "y"}), 1.0),
         "z": (frozenset({"x", "a", "z"}), 0.0),
     }
+
+
+def quantised() -> Model:
+    """Two convolutions in integers: in float32 some values come out a step away."""
+    rng = np.random.default_rng(4)
+    text = """<ir_version: 8, opset_import: ["": 17]> g (float[1,4,16,16] x) => (float[] y) {
+        q = QuantizeLinear(x, s, z)  d = DequantizeLinear(q, s, z)
+        w = DequantizeLinear(k, t, n)  v = DequantizeLinear(l, t, n)
+        a = Conv<pads = [1, 1, 1, 1]>(d, w)  p = QuantizeLinear(a, r, z)
+        b = DequantizeLinear(p, r, z)  c = Conv<pads = [1, 1, 1, 1]>(b, v)
+        e = QuantizeLinear(c, u, z)  y = DequantizeLinear(e, u, z) }"""
+    proto = parser.parse_model(text)
+    constants = {
+        "k": rng.integers(-60, 60, (6, 4, 3, 3)).astype(np.int8),
+        "l": rng.integers(-60, 60, (6, 6, 3, 3)).astype(np.int8),
+        "s": np.float32(0.03), "t": np.float32(0.01), "r": np.float32(0.1),
+        "u": np.float32(0.3), "z": np.uint8(128), "n": np.int8(0),
+    }  # fmt: skip
+    for name, value in constants.items():
+        proto.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+    return read_model(proto.SerializeToString(), name="net", source="net")
+
+
+def test_one_step_too_many_is_found_in_a_quantised_network():
+    found = quantised()
+    reference = measured_reference(found, image(), VALUES)
+    wrong = reference.outputs["y"].copy()
+    wrong[0, 0, 8, 8] += np.float32(0.3)
+
+    assert summands(found) == {"y": (frozenset({"y"}), 0.0)}
+    assert reference.judge(dict(reference.outputs)).passed
+    assert not reference.judge({"y": wrong}).passed

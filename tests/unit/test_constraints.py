@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import onnx
 import pytest
 
@@ -21,7 +22,7 @@ from fusepath.plan import (
     make_plan,
     save_plan,
 )
-from fusepath.plan.limits.memory import weight_bytes
+from fusepath.plan.limits.memory import weight_bytes, whole_bytes
 from fusepath.plan.limits.usage import StripUsage, TileUsage, WholeUsage
 from fusepath.runtime.device_share import DeviceShare
 from fusepath.tiling import Grid, strip_tiling
@@ -29,6 +30,7 @@ from tests.networks import skipped_input
 from tests.onnx_models import with_weights
 from tests.planning import planned
 from tests.plans import plan_of
+from tests.written_models import net
 
 BINDING = {
     "memory": Constraints(device_memory_bytes=2_000_000),
@@ -226,3 +228,25 @@ def test_weights_are_those_of_the_sub_model(squeezenet, cut):
 
     stored = sum(onnx.numpy_helper.to_array(item).nbytes for item in sub.graph.initializer)
     assert weight_bytes(squeezenet.graph, cut) == stored
+
+
+def test_a_map_is_not_written_over_one_of_another_type():
+    """Image and first map in float32, and beside them the bytes that are made of the map."""
+    model = net(
+        """(float[] y) { a = Relu(x) q = QuantizeLinear(a, s, z)  d = DequantizeLinear(q, s, z)
+            y = Conv(d, k) }""",
+        s=np.float32(0.1),
+        z=np.uint8(0),
+        k=np.ones((1, 4, 3, 3), np.float32),
+    )
+    elements = model.graph.input.elements
+    plan = plan_of(model, cuts=[2])
+
+    assert model.graph.depth == 1
+    assert whole_bytes(model.graph, 2) == elements * (4 + 4 + 1)
+    limits = Constraints(device_memory_bytes=whole_bytes(model.graph, 2))
+    assert limit_violations(plan, model.graph, limits) != []  # weights as well
+    limits = Constraints(device_memory_bytes=elements * 9 + weight_bytes(model.graph, 2))
+    assert limit_violations(plan, model.graph, limits) == []
+    limits = Constraints(device_memory_bytes=elements * 9 + weight_bytes(model.graph, 2) - 1)
+    assert limit_violations(plan, model.graph, limits) != []

@@ -89,6 +89,11 @@ class Tensor:
         return self.dtype in {"float16", "float32", "float64"}
 
     @property
+    def is_quantised(self) -> bool:
+        """Whether it holds bytes, with which no operator but a few computes as they are."""
+        return self.dtype in {"int8", "uint8"}
+
+    @property
     def elements(self) -> int:
         """Number of elements."""
         return product(self.shape)

@@ -11,7 +11,7 @@ _WHOLE_MAP = "needs the whole feature map"
 _REARRANGES = "rearranges the whole feature map"
 _ALL_AT_ONCE = "each output reads every position of its input"
 _NOT_YET = "is not supported in tiles yet"
-_QUANTISED = "computes in integers of other operands or scales than constant ones"
+_QUANTISED = "computes in integers in a way that is not supported in tiles yet"
 _DYNAMIC = "its result depends on the data of the whole map"
 
 BARRIERS: Mapping[str, str] = {
@@ -51,7 +51,6 @@ BARRIERS: Mapping[str, str] = {
             "ConvInteger",
             "DynamicQuantizeLinear",
             "MatMulInteger",
-            "QLinearConv",
             "QLinearMatMul",
         ],
         _QUANTISED,

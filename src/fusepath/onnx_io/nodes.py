@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from onnx import NodeProto, helper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from onnx import GraphProto
 
@@ -67,6 +67,16 @@ def copied(node: NodeProto) -> NodeProto:
     """A node of its own, safe to change."""
     twin = NodeProto()
     twin.CopyFrom(node)
+    return twin
+
+
+def reading(node: NodeProto, names: Mapping[str, str]) -> NodeProto:
+    """The node with some of the tensors that it reads called otherwise."""
+    if not any(name in names for name in node.input):
+        return node
+    twin = copied(node)
+    for index, name in enumerate(node.input):
+        twin.input[index] = names.get(name, name)
     return twin
 
 

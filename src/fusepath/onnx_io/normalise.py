@@ -26,6 +26,7 @@ from fusepath.onnx_io.passes.noop import (
 )
 from fusepath.onnx_io.passes.operand import shrink_operands
 from fusepath.onnx_io.passes.padding import resolve_pads
+from fusepath.onnx_io.passes.quantised_moves import quantise_moves
 from fusepath.onnx_io.passes.reduced import keep_reduced_axes
 from fusepath.onnx_io.passes.resampling import rewrite_resizes
 from fusepath.onnx_io.passes.shuffle import rewrite_shuffles
@@ -59,6 +60,7 @@ _PASSES: tuple[Callable[[Draft, Types], Draft], ...] = (
     resolve_transposed,
     rewrite_resizes,
     rewrite_slices,
+    quantise_moves,
     make_unsigned,
     dequantise_per_reader,
 )

@@ -20,7 +20,7 @@ from fusepath.onnx_io.resize import resize_footprints
 from fusepath.onnx_io.slicing import crops_of, slice_bounds
 from fusepath.onnx_io.transposed import transposed_of
 from fusepath.onnx_io.units import DEQUANTISE, QUANTISE
-from fusepath.onnx_io.windows import crops_its_input, kernel_of, windows_of
+from fusepath.onnx_io.windows import WEIGHTS_AT, crops_its_input, kernel_of, windows_of
 from fusepath.onnx_io.work import barrier_work, shape_of
 
 if TYPE_CHECKING:
@@ -173,11 +173,23 @@ def _convolution(site: _Site) -> _Verdict:
         return "its weights are not constant"
     if not site.is_constant(2):
         return "its bias is not constant"
+    return _convolving(site)
+
+
+def _quantised_convolution(site: _Site) -> _Verdict:
+    if site.source in site.draft.constants:
+        return "its input is constant"
+    if not all(site.is_constant(index) for index in range(1, len(site.node.input))):
+        return "its weights, bias or scales are not constant"
+    return _convolving(site)
+
+
+def _convolving(site: _Site) -> _Verdict:
     if crops_its_input(site.node):
         return _CROPS
     kernel = kernel_of(site.node, site.types) or ()
     rows, cols = windows_of(site.node, kernel, site.draft.model)
-    macs = product(site.shape(input_at(site.node, 1)))
+    macs = product(site.shape(input_at(site.node, WEIGHTS_AT[site.node.op_type])))
     return _Tiled(kind=Kind.WINDOW, work=Work(macs=macs), rows=rows, cols=cols)
 
 
@@ -321,6 +333,7 @@ _RULES: Mapping[str, Callable[[_Site], _Verdict]] = {
     **dict.fromkeys(ELEMENTWISE, _elementwise),
     **dict.fromkeys(BROADCASTING, _broadcast),
     "Conv": _convolution,
+    "QLinearConv": _quantised_convolution,
     "MaxPool": _pool,
     "AveragePool": _pool,
     "SpaceToDepth": _space_to_depth,

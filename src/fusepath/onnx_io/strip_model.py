@@ -149,7 +149,7 @@ class _Builder:
         op = item.operator
         rows = (item.pad_begin, item.pad_end)
         match op.op_type:
-            case "Conv" | "MaxPool" | "AveragePool":
+            case "Conv" | "QLinearConv" | "MaxPool" | "AveragePool":
                 assert isinstance(op.cols, Window)
                 pads = [rows[0], op.cols.pad_begin, rows[1], op.cols.pad_end]
                 return with_integers(node, "pads", pads)

@@ -30,14 +30,20 @@ _SATURATING = frozenset(
 def summands(model: Model) -> dict[str, tuple[frozenset[str], float]]:
     """By output: the tensors that its last sums read and make, and the least size of the rest.
 
-    From the output back, over operators that sum nothing, to those that do.
+    From the output back, over operators that sum nothing, to those that do. Sums of quantised
+    values are exact, and left out.
     """
     makers = {
         name: operator
         for operator in model.graph.operators(1, model.graph.depth)
         for name in operator.outputs
     }
-    return {output: _behind(output, makers) for output in model.graph.outputs}
+    found = {output: _behind(output, makers) for output in model.graph.outputs}
+    tensors = model.graph.tensors
+    return {
+        output: (frozenset(n for n in names if n == output or not tensors[n].is_quantised), least)
+        for output, (names, least) in found.items()
+    }
 
 
 def _behind(output: str, makers: dict[str, Operator]) -> tuple[frozenset[str], float]:

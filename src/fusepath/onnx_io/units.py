@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fusepath.onnx_io.naming import Names
-from fusepath.onnx_io.nodes import copied, present
+from fusepath.onnx_io.nodes import copied, present, reading
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -70,7 +70,7 @@ def dequantise_per_reader(draft: Draft, _types: Types) -> Draft:
             twin.name = labels.fresh(twin.name)
             twin.output[0] = other
             nodes.append(twin)
-        nodes.append(_reading(node, own) if own else node)
+        nodes.append(reading(node, own))
     return replace(draft, nodes=tuple(nodes))
 
 
@@ -95,10 +95,3 @@ def units(draft: Draft) -> tuple[Unit, ...]:
         joined.update(each.name for each in after)
         found.append(Unit(main=node, before=before, after=after))
     return tuple(found)
-
-
-def _reading(node: NodeProto, names: dict[str, str]) -> NodeProto:
-    twin = copied(node)
-    for index, name in enumerate(node.input):
-        twin.input[index] = names.get(name, name)
-    return twin

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from fusepath.onnx_io.draft import Draft, Types
 
-CONVOLUTIONS = frozenset({"Conv"})
-_WEIGHTED = CONVOLUTIONS | {"ConvTranspose"}
-"""Operators whose kernel may be known from their weights alone."""
+CONVOLUTIONS = frozenset({"Conv", "QLinearConv"})
+WEIGHTS_AT = {"Conv": 1, "ConvTranspose": 1, "QLinearConv": 3}
+"""Operators whose kernel may be known from their weights alone, and which input these are."""
 POOLS = frozenset({"MaxPool", "AveragePool", "LpPool"})
 
 
@@ -61,9 +61,9 @@ def windows_of(node: NodeProto, kernel: tuple[int, ...], model: str) -> tuple[Wi
 def kernel_of(node: NodeProto, types: Types) -> tuple[int, ...] | None:
     """The kernel sizes of a Conv or pooling node; None while the weights' shape is unknown."""
     stated = integers(node, "kernel_shape")
-    if stated is not None or node.op_type not in _WEIGHTED:
+    if stated is not None or node.op_type not in WEIGHTS_AT:
         return stated
-    weights = types.get(input_at(node, 1))
+    weights = types.get(input_at(node, WEIGHTS_AT[node.op_type]))
     return weights.shape[2:] if weights is not None and weights.shape is not None else None
 
 
@@ -75,9 +75,10 @@ def check_windows(draft: Draft) -> None:
     """
     for node in draft.nodes:
         stated = integers(node, "kernel_shape")
-        if node.op_type in _WEIGHTED and input_at(node, 1) in draft.constants:
-            stated = tuple(draft.constants[input_at(node, 1)].dims)[2:]
-        if stated is not None and (node.op_type in _WEIGHTED or node.op_type in POOLS):
+        weights = input_at(node, WEIGHTS_AT.get(node.op_type, len(node.input)))
+        if weights in draft.constants:
+            stated = tuple(draft.constants[weights].dims)[2:]
+        if stated is not None and (node.op_type in WEIGHTS_AT or node.op_type in POOLS):
             windows_of(node, stated, draft.model)
 
 

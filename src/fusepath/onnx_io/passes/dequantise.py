@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusepath.onnx_io.nodes import input_at, integer, present
+from fusepath.onnx_io.passes.quantised_moves import MOVES
+from fusepath.onnx_io.units import DEQUANTISE
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -15,18 +17,20 @@ if TYPE_CHECKING:
     from fusepath.onnx_io.draft import Draft
 
 _INTEGERS = frozenset({"int8", "uint8", "int16", "uint16", "int32"})
+_MOVES = MOVES | {"Dropout", "Identity"}
 
 
 def quantised_operands(draft: Draft) -> set[str]:
     """What operators read beside an activation that comes out of a DequantizeLinear.
 
-    Such operators compute in integers, so that their weights have to stay what they are.
+    Such operators compute in integers, so that their weights have to stay what they are. What is
+    only moved in between comes out of it as well.
     """
-    activations = {
-        node.output[0]
-        for node in draft.nodes
-        if node.op_type == "DequantizeLinear" and node.input[0] not in draft.constants
-    }
+    activations: set[str] = set()
+    for node in draft.nodes:
+        dequantises = node.op_type == DEQUANTISE and node.input[0] not in draft.constants
+        if dequantises or (node.op_type in _MOVES and node.input[0] in activations):
+            activations.add(node.output[0])
     readers = (node for node in draft.nodes if not activations.isdisjoint(node.input))
     return {name for node in readers for name in present(node.input)}
 

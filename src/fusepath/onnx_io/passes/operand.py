@@ -15,7 +15,7 @@ from onnx import numpy_helper
 from fusepath.onnx_io.draft import constant_elements
 from fusepath.onnx_io.families import BROADCASTING
 from fusepath.onnx_io.naming import Names
-from fusepath.onnx_io.nodes import copied, present
+from fusepath.onnx_io.nodes import present, reading
 
 if TYPE_CHECKING:
     from onnx import NodeProto, TensorProto
@@ -39,7 +39,7 @@ def shrink_operands(draft: Draft, types: Types) -> Draft:
                     if shrunk is not None:
                         small[name] = names.fresh(f"{name}_per_channel")
                         constants[small[name]] = numpy_helper.from_array(shrunk, small[name])
-            nodes.append(_reading(node, small))
+            nodes.append(reading(node, small))
         else:
             nodes.append(node)
     return replace(draft, nodes=tuple(nodes), constants=constants)
@@ -69,12 +69,3 @@ def alike_everywhere(tensor: TensorProto) -> np.ndarray | None:
 def _shrunk(tensor: TensorProto) -> np.ndarray | None:
     """The constant with one row and column; None when it has them or needs more."""
     return None if all(size == 1 for size in tensor.dims[-2:]) else alike_everywhere(tensor)
-
-
-def _reading(node: NodeProto, names: dict[str, str]) -> NodeProto:
-    if not any(name in names for name in node.input):
-        return node
-    twin = copied(node)
-    for index, name in enumerate(node.input):
-        twin.input[index] = names.get(name, name)
-    return twin

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from fusepath.cost import Convention
-    from fusepath.graph import ModelGraph, Operator
+    from fusepath.graph import ModelGraph, Operator, Tensor
     from fusepath.plan.limits.constraints import Constraints
     from fusepath.plan.plan import Plan
     from fusepath.tiling import TileLayout, WholeLayout
@@ -187,6 +187,10 @@ def _area(graph: ModelGraph, name: str) -> int:
     return shape[2] * shape[3] if len(shape) == 4 else 1
 
 
+def _alike(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and one.dtype == other.dtype
+
+
 def _most_alive(
     graph: ModelGraph, operators: Sequence[Operator], cut: int, sizes: Mapping[str, int]
 ) -> int:
@@ -194,7 +198,7 @@ def _most_alive(
 
     A map exists from the operator that makes it to the last one that reads it; what comes from
     outside exists from the beginning, and that and what is handed on exist to the end. A pointwise
-    operator writes over an input of its shape that nobody reads any more.
+    operator writes over an input of its shape and type that nobody reads any more.
     """
     begin: dict[str, int] = {}
     end: dict[str, int] = {}
@@ -213,8 +217,8 @@ def _most_alive(
         op = operators[at]
         total = sum(sizes[name] for name in end if begin[name] <= at <= end[name])
         if op.kind is Kind.POINTWISE:
-            shape = graph.tensors[op.outputs[0]].shape
-            over = [n for n in op.inputs if end[n] == at and graph.tensors[n].shape == shape]
+            made = graph.tensors[op.outputs[0]]
+            over = [n for n in op.inputs if end[n] == at and _alike(graph.tensors[n], made)]
             total -= sizes[over[0]] if over else 0
         return total
 

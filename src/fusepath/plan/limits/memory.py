@@ -106,8 +106,8 @@ def _peak(
     """Most bytes of maps alive at once while operators run one after the other.
 
     What comes in stays to the end, for the caller holds it, and so do the results. Any other map is
-    given up after the last operator that reads it; a pointwise operator of the same shape writes
-    over the input that it is the last to read.
+    given up after the last operator that reads it; a pointwise operator writes over an input that
+    it is the last to read, if that is of its shape and type.
     """
     made = {name for op in operators for name in op.outputs}
     last: Mapping[str, int] = {
@@ -119,8 +119,7 @@ def _peak(
         dying = [n for n in dict.fromkeys(op.inputs) if last.get(n) == at and n not in results]
         reused = None
         if op.kind is Kind.POINTWISE:
-            shape = graph.tensors[op.outputs[0]].shape
-            reused = next((n for n in dying if graph.tensors[n].shape == shape), None)
+            reused = next((n for n in dying if _fits(graph, op.outputs[0], n)), None)
         alive = alive + sum((size(name) for name in op.outputs), np.int64(0))
         if reused is not None:
             alive = alive - size(reused)
@@ -128,6 +127,12 @@ def _peak(
         dying += [n for n in op.outputs if n not in last and n not in results]
         alive = alive - sum((size(name) for name in dying if name != reused), np.int64(0))
     return peak
+
+
+def _fits(graph: ModelGraph, made: str, read: str) -> bool:
+    """Whether a map can take the place of another."""
+    one, other = graph.tensors[made], graph.tensors[read]
+    return (one.shape, one.dtype) == (other.shape, other.dtype)
 
 
 def _sources(operators: Sequence[Operator], made: set[str]) -> tuple[str, ...]:

@@ -5,13 +5,14 @@ And the other way round: servers that die, fall silent or answer nonsense end a 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,10 @@ from fusepath.offload import exchange as exchange_module
 from fusepath.onnx_io import load_model
 from fusepath.plan import PlanRequest, Recipe
 from fusepath.remote import message_costs, messages
+from fusepath.remote.edge_service import EdgeService
 from fusepath.remote.limits import MAX_MESSAGE_BYTES
+from fusepath.remote.model_store import ModelStore
+from fusepath.remote.transport import Refusal
 from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.remote.wire import fusepath_pb2_grpc as pb_grpc
 from fusepath.runtime.device_share import DeviceShare
@@ -316,6 +320,19 @@ def test_the_first_piece_may_come_with_the_start(prepared):
 )
 def test_a_call_of_one_message_that_the_plan_does_not_call_for_is_refused(prepared, message, words):
     assert_refused(lambda: prepared.Once(message(), timeout=TIMEOUT_S), Invalid, words)
+
+
+def test_no_part_is_lost_in_a_call_of_one_message(monkeypatch):
+    """Such a plan is for `Infer`; the device sees to that, and the server does not rely on it."""
+    service = EdgeService(ModelStore.of(model()))
+
+    async def answers_twice(stream: Any) -> None:
+        await stream.write(pb.Download(part=pb.Part(path=1)))
+        await stream.write(pb.Download(result=pb.Result()))
+
+    monkeypatch.setattr(service, "infer", answers_twice)
+    with closing(service), pytest.raises(Refusal, match="call Infer"):
+        asyncio.run(service.once(with_start(piece(1))))
 
 
 def no_tensors() -> pb.Upload:

@@ -29,7 +29,6 @@ from fusepath.onnx_io.passes.reduced import keep_reduced_axes
 from fusepath.onnx_io.passes.resampling import rewrite_resizes
 from fusepath.onnx_io.passes.shuffle import rewrite_shuffles
 from fusepath.onnx_io.passes.slicing import count_axes_from_the_front, rewrite_slices
-from fusepath.onnx_io.passes.transposed import resolve_transposed
 from fusepath.onnx_io.plausible import check_plausible
 from fusepath.onnx_io.windows import check_windows
 
@@ -53,7 +52,6 @@ _PASSES: tuple[Callable[[Draft, Types], Draft], ...] = (
     absorb_pads,
     pad_constant_channels,
     shrink_operands,
-    resolve_transposed,
     rewrite_resizes,
     rewrite_slices,
 )

@@ -64,6 +64,13 @@ def test_a_slice_of_less_than_nothing_ends_in_one_line(opset, shrinks, reason):
         read_model(proto.SerializeToString(), name="net", source="net")
 
 
+def test_an_attribute_that_is_not_text_is_named_with_its_node():
+    proto = good()
+    node(proto, "stem").attribute.append(helper.make_attribute("auto_pad", b"\xff\xfe"))
+
+    assert "node 'stem' (Conv): its auto_pad is not UTF-8" in refusal(proto.SerializeToString())
+
+
 def test_the_model_that_the_cases_spoil_is_good():
     assert read_model(good().SerializeToString(), name="good", source="s").graph.depth == 4
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fusepath.onnx_io.complaint import bad_model, one_line
 from fusepath.onnx_io.infer import infer
+from fusepath.onnx_io.passes.axes import count_axes_from_the_front
 from fusepath.onnx_io.passes.channels_last_islands import put_channels_first
 from fusepath.onnx_io.passes.constant_channels import pad_constant_channels
 from fusepath.onnx_io.passes.explicit_pad import absorb_pads
@@ -28,7 +29,7 @@ from fusepath.onnx_io.passes.padding import resolve_pads
 from fusepath.onnx_io.passes.reduced import keep_reduced_axes
 from fusepath.onnx_io.passes.resampling import rewrite_resizes
 from fusepath.onnx_io.passes.shuffle import rewrite_shuffles
-from fusepath.onnx_io.passes.slicing import count_axes_from_the_front, rewrite_slices
+from fusepath.onnx_io.passes.slicing import rewrite_slices
 from fusepath.onnx_io.plausible import check_plausible
 from fusepath.onnx_io.windows import check_windows
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fusepath.onnx_io.complaint import bad_node, one_line
 from fusepath.onnx_io.nodes import input_at, integers, text, with_attributes, without_attributes
 from fusepath.onnx_io.windows import kernel_of, windows_of
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from onnx import NodeProto
 
     from fusepath.onnx_io.draft import Draft, Types
+
+_AUTO_PADS = frozenset({"NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"})
 
 
 def resolved_transposed(node: NodeProto, draft: Draft, types: Types) -> NodeProto:
@@ -27,6 +30,8 @@ def resolved_transposed(node: NodeProto, draft: Draft, types: Types) -> NodeProt
     wanted = integers(node, "output_shape")
     if kernel is None or source is None or source.shape is None:
         return node
+    if auto_pad not in _AUTO_PADS:
+        raise bad_node(draft.model, node, f"unknown auto_pad '{one_line(auto_pad)}'")
     if wanted is None and auto_pad == "NOTSET":
         return node
     stated = wanted is not None

@@ -10,7 +10,7 @@ from tests.written_models import assert_same, net, run, run_chain
 
 SQUEEZES = {
     "counted from the end": (9, "Squeeze<axes = [2, -1]>(a)", {}),
-    "none, as an attribute": (11, "Squeeze<axes = []>(a)", {}),
+    "none, as an attribute": (11, "Squeeze<axes: ints = []>(a)", {}),
     "none, as an input": (17, "Squeeze(a, axes)", {"axes": np.zeros(0, np.int64)}),
 }
 

@@ -24,3 +24,10 @@ def test_a_squeeze_drops_the_axes_that_the_runtime_drops(opset, squeeze, constan
 
     wanted = run(original_with_shape(model), {"x": values})
     assert_same(run_chain(model, values, []), wanted)
+
+
+def test_a_concat_joins_along_an_axis_counted_from_the_end():
+    model = net("(float[] y) { a = Neg(x)  b = Concat<axis = -3>(a, x)  y = Abs(b) }", opset=9)
+
+    assert model.graph.tensors["b"].shape == (1, 8, 13, 10)
+    assert model.graph.tileable_layers == model.graph.depth

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fusepath.onnx_io.nodes import (
     copied,
     input_at,
+    integer,
     integers,
     with_attributes,
     without_attributes,
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def count_axes_from_the_front(draft: Draft, types: Types) -> Draft:
-    """The draft with axes of Slice and Squeeze that are attributes counted from the front.
+    """The draft with axes of Slice, Squeeze and Concat that are attributes counted from the front.
 
     A Squeeze of an empty list of axes, which means all of one element, has no list.
     """
@@ -29,10 +30,13 @@ def count_axes_from_the_front(draft: Draft, types: Types) -> Draft:
 
 
 def _counted(node: NodeProto, draft: Draft, types: Types) -> NodeProto:
-    if node.op_type not in {"Slice", "Squeeze"}:
+    if node.op_type not in {"Slice", "Squeeze", "Concat"}:
         return node
-    axes = integers(node, "axes")
     rank = len(shape_of(input_at(node, 0), types))
+    if node.op_type == "Concat":
+        axis = integer(node, "axis", 0)
+        return with_attributes(node, axis=axis + rank) if axis < 0 and rank else node
+    axes = integers(node, "axes")
     if axes and rank and min(axes) < 0:
         return with_attributes(node, axes=[axis + rank if axis < 0 else axis for axis in axes])
     if node.op_type == "Squeeze" and axes == ():

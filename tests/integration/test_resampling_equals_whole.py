@@ -121,6 +121,8 @@ CASES: dict[str, dict[str, np.ndarray]] = {
     "Pad(a, p)#channels": {"p": ints(0, 1, 0, 0, 0, 2, 0, 0)},
     # pools larger than their map, of which ceil mode makes one element
     "MaxPool<kernel_shape = [14, 10], strides = [2, 3], ceil_mode = 1>(a)": {},
+    # pools in floor mode that reach beyond their map by less than a stride
+    "MaxPool<kernel_shape = [15, 11], strides = [3, 3]>(a)": {},
     # slices
     "Slice(a, i, j, k)": {"i": ints(3), "j": ints(-2), "k": ints(2)},
     "Slice(a, i, j, k, s)": {"i": ints(1, 2), "j": ints(12, 8), "k": ints(2, 3), "s": ints(2, 3)},
@@ -231,6 +233,23 @@ def test_what_comes_out_as_large_as_it_went_in_is_copied():
     model = assert_plans_give_the_same_bits(data)
 
     assert model.graph.tileable_layers == model.graph.depth
+
+
+def test_sizes_behind_a_transposed_convolution_are_those_of_the_runtime():
+    """Shape inference adds the output padding to what SAME has fixed, so that nothing would fit."""
+    data = model_of(
+        """a = ConvTranspose<strides = [2, 2], auto_pad = "SAME_LOWER", output_padding = [0, 1]>
+           (image, k)  b = Conv<strides = [2, 2], auto_pad = "SAME_UPPER">(a, v)
+           c = Reshape(b, flat)  y = MatMul(c, m)""",
+        k=weights(3, 2, 3, 3),
+        v=weights(2, 2, 3, 3),
+        flat=ints(1, 2, 130),
+        m=weights(130, 2),
+    )
+
+    model = assert_plans_give_the_same_bits(data)
+
+    assert model.graph.tileable_layers == 2
 
 
 def test_axes_of_older_slices_may_be_counted_from_the_end():

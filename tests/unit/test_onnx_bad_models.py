@@ -64,6 +64,30 @@ def test_a_slice_of_less_than_nothing_ends_in_one_line(opset, shrinks, reason):
         read_model(proto.SerializeToString(), name="net", source="net")
 
 
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("y, z = Split<axis = 1, num_outputs = 4000000000>(x)", "num_outputs 4000000000 is not"),
+        ('y = ConvTranspose<auto_pad = "">(x, w)', "unknown auto_pad ''"),
+        ('y = ConvTranspose<auto_pad = "LIKE">(x, w)', "unknown auto_pad 'LIKE'"),
+    ],
+)
+def test_an_attribute_of_a_value_that_none_can_have(body, reason):
+    proto = parser.parse_model(
+        f'<ir_version: 8, opset_import: ["": 18]> g (float[1,3,8,8] x) => (float[] y) {{ {body} }}'
+    )
+    proto.graph.initializer.append(numpy_helper.from_array(np.ones((3, 3, 2, 2), np.float32), "w"))
+
+    assert reason in refusal(proto.SerializeToString())
+
+
+def test_an_attribute_that_is_not_text_is_named_with_its_node():
+    proto = good()
+    node(proto, "stem").attribute.append(helper.make_attribute("auto_pad", b"\xff\xfe"))
+
+    assert "node 'stem' (Conv): its auto_pad is not UTF-8" in refusal(proto.SerializeToString())
+
+
 def test_the_model_that_the_cases_spoil_is_good():
     assert read_model(good().SerializeToString(), name="good", source="s").graph.depth == 4
 

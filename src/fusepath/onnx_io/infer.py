@@ -24,7 +24,7 @@ from fusepath.onnx_io.draft import (
     constant_type,
     dtype_name,
 )
-from fusepath.onnx_io.nodes import present
+from fusepath.onnx_io.nodes import integer, present
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -50,6 +50,12 @@ def check(draft: Draft) -> None:
             for name, element_type in zip(draft.outputs, draft.output_types, strict=True)
         )
         checker.check_model(model)
+        for node in draft.nodes:
+            # Inference makes as many as are stated, whatever that takes.
+            stated = integer(node, "num_outputs", len(node.output))
+            if node.op_type == "Split" and stated != len(node.output):
+                reason = f"its num_outputs {stated} is not that of its outputs, {len(node.output)}"
+                raise bad_node(draft.model, node, reason)
 
 
 def infer(draft: Draft, *, strict: bool) -> Types:

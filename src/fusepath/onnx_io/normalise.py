@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fusepath.onnx_io.complaint import bad_model, one_line
 from fusepath.onnx_io.infer import infer
+from fusepath.onnx_io.passes.axes import count_axes_from_the_front
 from fusepath.onnx_io.passes.branches import check_no_branches, take_branches
 from fusepath.onnx_io.passes.channels_last_islands import put_channels_first
 from fusepath.onnx_io.passes.constant_channels import pad_constant_channels
@@ -30,8 +31,7 @@ from fusepath.onnx_io.passes.quantised_moves import quantise_moves
 from fusepath.onnx_io.passes.reduced import keep_reduced_axes
 from fusepath.onnx_io.passes.resampling import rewrite_resizes
 from fusepath.onnx_io.passes.shuffle import rewrite_shuffles
-from fusepath.onnx_io.passes.slicing import count_axes_from_the_front, rewrite_slices
-from fusepath.onnx_io.passes.transposed import resolve_transposed
+from fusepath.onnx_io.passes.slicing import rewrite_slices
 from fusepath.onnx_io.passes.unsigned import make_unsigned
 from fusepath.onnx_io.plausible import check_plausible
 from fusepath.onnx_io.units import dequantise_per_reader
@@ -57,7 +57,6 @@ _PASSES: tuple[Callable[[Draft, Types], Draft], ...] = (
     absorb_pads,
     pad_constant_channels,
     shrink_operands,
-    resolve_transposed,
     rewrite_resizes,
     rewrite_slices,
     quantise_moves,

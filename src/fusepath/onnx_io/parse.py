@@ -143,10 +143,21 @@ def _check_node(node: NodeProto, name: str) -> None:
             raise bad_node(name, node, "sparse tensors are not supported; store them dense")
         if attribute.ref_attr_name:
             raise bad_node(name, node, "refers to an attribute of a function that is not there")
+        if not all(map(_is_text, (attribute.s, *attribute.strings))):
+            label = one_line(attribute.name)
+            raise bad_node(name, node, f"its {label} is not UTF-8; export the model again")
         if attribute.HasField("t"):
             _check_tensor(attribute.t, name)
         for tensor in attribute.tensors:
             _check_tensor(tensor, name)
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _check_tensor(tensor: TensorProto, name: str) -> None:

@@ -28,6 +28,18 @@ if TYPE_CHECKING:
 
 MODES_OPSET = 11
 """From here on a Resize states its coordinates; before, they are asymmetric."""
+_COORDINATES = frozenset(
+    [
+        "align_corners",
+        "asymmetric",
+        "half_pixel",
+        "half_pixel_symmetric",
+        "pytorch_half_pixel",
+        "tf_crop_and_resize",
+        "tf_half_pixel_for_nn",
+    ]
+)
+_ROUNDINGS = frozenset({"ceil", "floor", "round_prefer_ceil", "round_prefer_floor", "simple"})
 _SIZES_AT = 3
 _LARGEST_PERIOD = 512
 """Most outputs after which a pattern repeats that a scale is recognised by."""
@@ -227,6 +239,8 @@ def _objections(node: NodeProto, resize: StatedResize) -> Iterator[str]:
     mode = text(node, "mode", "nearest")
     if mode not in {"nearest", "linear"}:
         yield f"mode {mode} is not supported in tiles yet"
+    if resize.coordinates not in _COORDINATES or resize.rounding not in _ROUNDINGS:
+        yield "its coordinates or their rounding are of an unknown kind"
     if integer(node, "antialias", 0) and resize.linear:
         yield "antialiasing is not supported in tiles yet"
     if integer(node, "exclude_outside", 0) or resize.coordinates == "tf_crop_and_resize":

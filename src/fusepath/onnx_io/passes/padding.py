@@ -12,6 +12,7 @@ from onnx import helper
 
 from fusepath.onnx_io.complaint import bad_node, one_line
 from fusepath.onnx_io.nodes import input_at, integer, text, without_attributes
+from fusepath.onnx_io.passes.transposed import resolved_transposed
 from fusepath.onnx_io.windows import CONVOLUTIONS, POOLS, kernel_of, windows_of
 
 if TYPE_CHECKING:
@@ -64,16 +65,21 @@ class _Axis:
 def resolve_pads(draft: Draft, types: Types) -> Draft:
     """The draft with explicit pads wherever the input's size is known.
 
-    Stops behind a window whose ``ceil_mode`` has changed: its output may be smaller than inference
-    has it, and all sizes behind it must be inferred again before they are relied on.
+    Stops behind a window whose ``ceil_mode`` has changed and behind a transposed convolution: the
+    output may be of another size than inference has it, and all sizes behind it must be inferred
+    again before they are relied on.
 
     Raises:
         ModelError: a window is impossible, or ``auto_pad`` has no agreed meaning there.
     """
     nodes = list(draft.nodes)
     for at, node in enumerate(nodes):
-        nodes[at] = _resolved(node, draft, types)
-        if nodes[at] is not node and integer(node, "ceil_mode", 0):
+        if node.op_type == "ConvTranspose":
+            nodes[at] = resolved_transposed(node, draft, types)
+        else:
+            nodes[at] = _resolved(node, draft, types)
+        resizes = node.op_type == "ConvTranspose" or integer(node, "ceil_mode", 0)
+        if nodes[at] is not node and resizes:
             break
     return replace(draft, nodes=tuple(nodes))
 
@@ -117,12 +123,14 @@ def _resolved(node: NodeProto, draft: Draft, types: Types) -> NodeProto:
 def _check_fits(node: NodeProto, axes: tuple[_Axis, ...], model: str, *, ceil_mode: bool) -> None:
     """Refuse a kernel larger than the padded map, for which shape inference finds a size.
 
-    In ceil mode a part of the first window is enough, as of any other.
+    In ceil mode a part of the first window is enough, as of any other. Of pools it is in floor mode
+    as well, since the runtime rounds towards zero.
     """
     for axis in axes:
         window = axis.window
         padded = axis.size + window.pad_begin + window.pad_end
-        reaches = padded + window.stride - 1 if ceil_mode else padded
+        partly = ceil_mode or node.op_type in POOLS
+        reaches = padded + window.stride - 1 if partly else padded
         if window.extent > reaches:
             raise bad_node(
                 model,

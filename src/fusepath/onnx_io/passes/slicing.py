@@ -9,7 +9,7 @@ import numpy as np
 from onnx import helper, numpy_helper
 
 from fusepath.onnx_io.naming import Names
-from fusepath.onnx_io.nodes import input_at, integer, integers, present, with_attributes
+from fusepath.onnx_io.nodes import input_at, integer, present
 from fusepath.onnx_io.slicing import ENDLESS, SLICE_TAKES_INPUTS, slice_bounds
 from fusepath.onnx_io.work import shape_of
 
@@ -24,23 +24,6 @@ if TYPE_CHECKING:
 _RANK = 4
 _CHANNELS = 1
 _SPATIAL = (2, 3)
-
-
-def count_axes_from_the_front(draft: Draft, types: Types) -> Draft:
-    """The draft with axes of Slices that are attributes counted from the front.
-
-    ONNX Runtime takes them counted from the end as well, but shape inference does not.
-    """
-    nodes = []
-    for node in draft.nodes:
-        axes = integers(node, "axes") if node.op_type == "Slice" else None
-        rank = len(shape_of(input_at(node, 0), types))
-        if axes and rank and min(axes) < 0:
-            counted = [axis + rank if axis < 0 else axis for axis in axes]
-            nodes.append(with_attributes(node, axes=counted))
-        else:
-            nodes.append(node)
-    return replace(draft, nodes=tuple(nodes))
 
 
 def rewrite_slices(draft: Draft, types: Types) -> Draft:

@@ -5,9 +5,9 @@ Where runtimes and the ONNX specification differ, the rule here is what ONNX Run
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from fusepath.onnx_io.complaint import bad_node, one_line
 from fusepath.onnx_io.nodes import input_at, integers, text, with_attributes, without_attributes
 from fusepath.onnx_io.windows import kernel_of, windows_of
 
@@ -16,27 +16,22 @@ if TYPE_CHECKING:
 
     from fusepath.onnx_io.draft import Draft, Types
 
-_OP = "ConvTranspose"
+_AUTO_PADS = frozenset({"NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"})
 
 
-def resolve_transposed(draft: Draft, types: Types) -> Draft:
-    """The draft with explicit pads in every transposed convolution whose input's size is known.
+def resolved_transposed(node: NodeProto, draft: Draft, types: Types) -> NodeProto:
+    """The node with explicit pads; itself where it has them or its input is not known yet.
 
     Raises:
         ModelError: attributes disagree in length, or have a value that none can have.
     """
-    nodes = tuple(
-        _resolved(node, draft, types) if node.op_type == _OP else node for node in draft.nodes
-    )
-    return replace(draft, nodes=nodes)
-
-
-def _resolved(node: NodeProto, draft: Draft, types: Types) -> NodeProto:
     kernel, source = kernel_of(node, types), types.get(input_at(node, 0))
     auto_pad = text(node, "auto_pad", "NOTSET")
     wanted = integers(node, "output_shape")
     if kernel is None or source is None or source.shape is None:
         return node
+    if auto_pad not in _AUTO_PADS:
+        raise bad_node(draft.model, node, f"unknown auto_pad '{one_line(auto_pad)}'")
     if wanted is None and auto_pad == "NOTSET":
         return node
     stated = wanted is not None

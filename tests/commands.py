@@ -11,6 +11,7 @@ COMMANDS = (
     "plan",
     "probe",
     "profile",
+    "quantize",
     "reproduce",
     "run",
     "serve",

@@ -11,14 +11,16 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from fusepath.cost import RUNTIME, cut_bytes
+from fusepath.cost import RUNTIME, ComputeRate, Link, cut_bytes
+from fusepath.offload.machines import Machines
 from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import Model, build_strip_model, build_submodel, load_model, read_model
-from fusepath.plan import InputFormat
+from fusepath.plan import InputFormat, PlanRequest
 from fusepath.tiling import layout
 from tests.onnx_models import with_weights
 from tests.plans import carry_out, plan_of, stream_plan, streamable
 from tests.quantised_models import quantised
+from tests.runs import run
 from tests.written_models import net_bytes
 
 SHAPE = (1, 3, 23, 19)
@@ -82,7 +84,7 @@ def test_bytes_cross_the_cuts(activations, per_channel):
     graph = model_of(activations, per_channel=per_channel).graph
     whole = read_model(float_bytes(), name="float", source="float.onnx").graph
 
-    for cut in range(2, graph.tileable_layers + 1):
+    for cut in range(2, graph.depth + 1):  # 'y', in mid-net, is an output as well
         assert {graph.tensors[name].dtype for name in graph.sent(cut)} == {"uint8"}
         assert cut_bytes(graph, cut, RUNTIME) * 4 == cut_bytes(whole, cut, RUNTIME)
 
@@ -137,6 +139,27 @@ def test_tiles_and_strips_are_bit_equal(activations, per_channel):
         assert outputs.keys() == expected.keys()
         for name, want in expected.items():
             np.testing.assert_array_equal(outputs[name], want, f"{name}: {plan.recipe}")
+
+
+@pytest.mark.parametrize("kind", ["tiles", "strips", "planned"])
+def test_a_run_over_the_service_is_verified(kind):
+    model = model_of("u8", per_channel=True)
+    cuts = [4, 2, 1, 5]
+    machines = Machines(
+        device=ComputeRate(1e8),
+        edge=ComputeRate(1e10),
+        link=Link(up_bytes_per_s=1e5, down_bytes_per_s=1e6),
+    )
+    plan = {
+        "tiles": plan_of(model, tau=4, grid=(2, 2), cuts=cuts, form=VALUES),
+        "strips": stream_plan(model, 5, [(0, 6, 3, 3), (6, 12, 1, 2)], form=VALUES),
+        "planned": PlanRequest(codecs="off", algorithm="stream"),
+    }[kind]
+
+    report = run(model, image(), edge="memory:", plan=plan, given=machines, verify=True)
+
+    assert report.comparison is not None
+    assert report.comparison.bit_equal
 
 
 def test_operators_of_quantised_values_are_tiled(tmp_path):

@@ -25,6 +25,7 @@ _COMMANDS = {
     "plan": "Find a plan and write it to a file.",
     "probe": "Measure the link to an edge server.",
     "profile": "Measure this machine for a model.",
+    "quantize": "Quantise a model to bytes, and say what that changes.",
     "reproduce": "The paper's figures, computed again beside what it published.",
     "run": "Run a model split between this machine and an edge server.",
     "serve": "Be an edge server.",

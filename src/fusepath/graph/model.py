@@ -129,7 +129,8 @@ def build_graph(
 
     A window operator opens a layer; pointwise operators join the layer of their latest producer.
     Tileable operators come first, everything behind a barrier after them: a head that branches
-    off in mid-net does not end the prefix of the backbone.
+    off in mid-net does not end the prefix of the backbone. What only turns a quantised map into an
+    output comes last: until then the smaller of the two crosses.
 
     Raises:
         ModelError: there is no operator at all.
@@ -141,6 +142,7 @@ def build_graph(
     ordered = tuple(
         replace(op, barrier_reason=reasons[op.name]) if op.name in reasons else op for op in ordered
     )
+    ending = _ending(outputs, tensors, ordered)
     tileable = [op for op in ordered if all(out in strides for out in op.outputs)]
     tileable_names = {op.name for op in tileable}
     rest = [op for op in ordered if op.name not in tileable_names]
@@ -151,7 +153,7 @@ def build_graph(
     for stage, members in (("tile", tileable), ("rest", rest)):
         if stage == "rest":
             prefix = len(groups)
-        for op in members:
+        for op in (member for member in members if member not in ending):
             at = max((layer_of[tensor] for tensor in op.inputs), default=-1)
             leading = at < 0 and op.kind is Kind.POINTWISE
             if op.kind is Kind.WINDOW or op.work.macs > 0 or (at < prefix and stage == "rest"):
@@ -164,6 +166,7 @@ def build_graph(
                     groups.append([])
             groups[at].append(op)
             layer_of.update(dict.fromkeys(op.outputs, at))
+    groups[-1:] = [[*(groups[-1] if groups else ()), *ending]]
 
     return ModelGraph(
         name=name,
@@ -174,6 +177,23 @@ def build_graph(
         layers=_layers(_merge_leading(groups, prefix), tileable_names),
         strides=strides,
         fed_shape=input.shape if fed_shape is None else fed_shape,
+    )
+
+
+def _ending(
+    outputs: tuple[str, ...], tensors: Mapping[str, Tensor], operators: tuple[Operator, ...]
+) -> tuple[Operator, ...]:
+    """Pointwise operators that make outputs that nobody reads of quantised maps."""
+    read = {name for op in operators for name in op.inputs}
+    return tuple(
+        op
+        for op in operators
+        if op.kind is Kind.POINTWISE
+        and all(tensors[name].is_quantised for name in op.inputs)
+        and all(
+            name in outputs and name not in read and not tensors[name].is_quantised
+            for name in op.outputs
+        )
     )
 
 

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from fusepath.onnx_io.units import Unit
 
 _RANK = 4
-_TYPES = frozenset({"float32", "float16", "bool", "int8", "uint8"})
+_TYPES = frozenset({"float32", "float16", "bool", "uint8"})
 """Element types of maps that are tiled; a Cast may read and write any."""
-_TILED = "floats, bytes and bool"
+_TILED = "floats, uint8 and bool"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +155,10 @@ def _not_maps(names: tuple[str, ...], site: _Site) -> str:
     """Why these tensors are not maps that can be cut; empty when they are."""
     for name in names:
         known = site.types[name]
+        if known.dtype == "int8":
+            return (
+                "works on int8, where parts may round otherwise than the whole; quantise to uint8"
+            )
         if known.dtype not in _TYPES and site.node.op_type != "Cast":
             return f"works on {known.dtype}; only maps of {_TILED} are tiled"
         if not known.is_map:

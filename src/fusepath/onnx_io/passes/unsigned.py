@@ -2,7 +2,9 @@
 
 Every value is the same, and so is every integer sum. On x86 ONNX Runtime has quick kernels for
 uint8 alone: it makes this change itself where it finds both ends of a tensor in one model, which
-the models of two sides of a cut do not have, and computes in float32 where it does not.
+the models of two sides of a cut do not have, and computes in float32 where it does not. So it does
+around a tensor that several operators read, and rounds otherwise there: a model with such a tensor
+stays as it is, for its results are to be those of the whole.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 def make_unsigned(draft: Draft, _types: Types) -> Draft:
     """The draft with uint8 for int8 between QuantizeLinear and DequantizeLinear."""
     changed = _between(draft)
-    if not changed:
+    if not changed or any(reads > 1 for reads in _reads(draft, changed)):
         return draft
     names = Names(draft.tensor_names())
     constants = dict(draft.constants)
@@ -47,6 +49,16 @@ def make_unsigned(draft: Draft, _types: Types) -> Draft:
         twin.input[2] = raised[zero]
         nodes.append(twin)
     return replace(draft, nodes=tuple(nodes), constants=constants)
+
+
+def _reads(draft: Draft, tensors: set[str]) -> list[int]:
+    """How many read each of these, once it is dequantised; an output of the network is read."""
+    uses = draft.uses()
+    reads = dict.fromkeys(tensors, 0)
+    for node in draft.nodes:
+        if node.op_type == DEQUANTISE and node.input[0] in reads:
+            reads[node.input[0]] += uses.get(node.output[0], 0)
+    return list(reads.values())
 
 
 def _between(draft: Draft) -> set[str]:

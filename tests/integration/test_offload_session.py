@@ -13,6 +13,7 @@ import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -422,7 +423,7 @@ def test_frame_after_frame_nothing_is_kept(edge, algorithm):
     assert len(plan.cuts) > 1
     with fusepath.Session(model(), edge.address, plan=plan, frames=AS_THEY_ARE) as session:
         marks = []
-        for _ in range(3):
+        for _ in range(4):
             for seed in range(40):
                 session.infer(frame(seed))
             gc.collect()
@@ -432,10 +433,15 @@ def test_frame_after_frame_nothing_is_kept(edge, algorithm):
                 tracemalloc.start()
         tracemalloc.stop()
 
-    (_, fds, _), (objects, _, before), (more_objects, more_fds, after) = marks
-    assert more_fds == fds
-    assert more_objects - objects < 20  # one of every frame would be 40
-    assert after - before < 40 * 1000  # the outputs of every frame would be 160 kB
+    gains = [
+        [after - before for before, after in zip(earlier, later, strict=True)]
+        for earlier, later in pairwise(marks[1:])
+    ]
+    # What every frame leaves behind shows in every round; what else the process does, in some.
+    objects, descriptors, bytes_ = (min(each) for each in zip(*gains, strict=True))
+    assert descriptors <= 0
+    assert objects < 20  # one of every frame would be 40
+    assert bytes_ < 40 * 1000  # the outputs of every frame would be 160 kB
 
 
 def test_statistics_count_by_plan():

@@ -63,6 +63,8 @@ def main() -> None:
         "memory": partial(_memory, names=MEMORY[:1] if quick else MEMORY),
     }
     wanted = [word for word in sys.argv[1:] if word != "--quick"] or list(sections)
+    if unknown := [word for word in wanted if word not in sections]:
+        raise SystemExit(f"there is no section '{unknown[0]}'; there are {', '.join(sections)}")
     rows: list[Row] = []
     try:
         with tempfile.TemporaryDirectory() as folder, _edge_server(folder) as address:

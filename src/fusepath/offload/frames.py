@@ -127,3 +127,17 @@ def _check_array(frame: Any, target: Tensor) -> None:
             f"the frame is {frame.dtype}; give {pixels}{target.dtype} values "
             f"(frame.astype(numpy.{target.dtype}))"
         )
+
+
+def made_up_frame(shape: tuple[int, ...], dtype: str) -> Array:
+    """Something like a picture: slow changes, and a little noise; integers but pixels are 0."""
+    rng = np.random.default_rng(0)
+    if len(shape) != 4 or shape[0] != 1:
+        return rng.random(shape, dtype=np.float32).astype(dtype)
+    _, channels, height, width = shape
+    coarse = rng.random((channels, 8, 8), dtype=np.float32)
+    rows = np.linspace(0, 7, height).astype(int)
+    cols = np.linspace(0, 7, width).astype(int)
+    smooth = coarse[:, rows][:, :, cols] + 0.02 * rng.random((channels, height, width))
+    values = np.clip(smooth, 0, 1)[None]
+    return (values * 255 if dtype == "uint8" else values).astype(dtype)

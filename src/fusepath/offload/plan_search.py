@@ -18,11 +18,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 
 from fusepath.cost import ComputeRate, Link
 from fusepath.errors import FusepathError, PeerRefusedError, UndecidedError
 from fusepath.offload.device import stays_local
+from fusepath.offload.frames import made_up_frame
 from fusepath.offload.machines import Machines, measured_link, measured_setting, runtime_convention
 from fusepath.offload.remembered import LastTime, SessionMemory
 from fusepath.offload.trials import TRIALS, Trials, cautious_s
@@ -400,20 +400,6 @@ class PlanSearch:
         if not isinstance(self._order.plan, Plan):
             self.sample.set_result(made_up)
         return made_up
-
-
-def made_up_frame(shape: tuple[int, ...], dtype: str) -> Array:
-    """Something like a picture: slow changes, and a little noise; integers but pixels are 0."""
-    rng = np.random.default_rng(0)
-    if len(shape) != 4 or shape[0] != 1:
-        return rng.random(shape, dtype=np.float32).astype(dtype)
-    _, channels, height, width = shape
-    coarse = rng.random((channels, 8, 8), dtype=np.float32)
-    rows = np.linspace(0, 7, height).astype(int)
-    cols = np.linspace(0, 7, width).astype(int)
-    smooth = coarse[:, rows][:, :, cols] + 0.02 * rng.random((channels, height, width))
-    values = np.clip(smooth, 0, 1)[None]
-    return (values * 255 if dtype == "uint8" else values).astype(dtype)
 
 
 def _is_same(one: float, other: float) -> bool:

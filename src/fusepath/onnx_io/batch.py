@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import helper, numpy_helper
 
+from fusepath.onnx_io.channelwise import REDUCTIONS
 from fusepath.onnx_io.families import BROADCASTING
 from fusepath.onnx_io.naming import Names
-from fusepath.onnx_io.nodes import copied, input_at, integer, integers, present
+from fusepath.onnx_io.nodes import copied, input_at, integer, integers, present, whole_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -103,8 +104,7 @@ class _Site:
         stated = integers(self.node, attribute)
         if stated is not None:
             return stated
-        value = self.draft.array(input_at(self.node, place))
-        return None if value is None else tuple(int(number) for number in value.ravel())
+        return whole_numbers(self.draft.array(input_at(self.node, place)))
 
 
 def _alone(site: _Site) -> bool:
@@ -204,13 +204,7 @@ _RULES: Mapping[str, Callable[[_Site], bool]] = {
         _alone,
     ),
     **dict.fromkeys(BROADCASTING, _broadcast),
-    **dict.fromkeys(
-        [
-            *("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean"),
-            *("ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare"),
-        ],
-        _reduction,
-    ),
+    **dict.fromkeys(REDUCTIONS, _reduction),
     **dict.fromkeys(["Softmax", "LogSoftmax", "LayerNormalization", "TopK"], _along(-1)),
     **dict.fromkeys(["ArgMax", "ArgMin", "Split"], _along(0)),
     **dict.fromkeys(["DequantizeLinear", "QuantizeLinear"], _scaled),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.onnx_io.nodes import input_at, integer, integers
+from fusepath.onnx_io.nodes import input_at, integer, integers, whole_numbers
 from fusepath.onnx_io.work import shape_of
 
 if TYPE_CHECKING:
@@ -61,10 +61,9 @@ def reduced_axes(node: NodeProto, draft: Draft, rank: int) -> frozenset[int] | N
     """Axes of a reduction, counted from the front; None where they are not constant."""
     axes = integers(node, "axes")
     if axes is None and input_at(node, 1):
-        value = draft.array(input_at(node, 1))
-        if value is None:
+        axes = whole_numbers(draft.array(input_at(node, 1)))
+        if axes is None:
             return None
-        axes = tuple(int(axis) for axis in np.ravel(value))
     if not axes:
         return frozenset() if integer(node, "noop_with_empty_axes", 0) else _all(0, rank)
     return frozenset(axis % rank for axis in axes)

@@ -75,6 +75,14 @@ class Draft:
             names.update(node.input, node.output)
         return names
 
+    def readers(self) -> dict[str, list[NodeProto]]:
+        """The nodes that read each tensor, each once."""
+        readers: dict[str, list[NodeProto]] = {}
+        for node in self.nodes:
+            for name in dict.fromkeys(present(node.input)):
+                readers.setdefault(name, []).append(node)
+        return readers
+
     def uses(self) -> dict[str, int]:
         """How often each tensor is read; being an output of the network counts."""
         counts: dict[str, int] = dict.fromkeys(self.outputs, 1)

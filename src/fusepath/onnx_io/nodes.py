@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from onnx import NodeProto, helper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from onnx import GraphProto
+
+    from fusepath.arrays import Array
 
 
 def integer(node: NodeProto, name: str, default: int) -> int:
@@ -80,6 +83,22 @@ def reading(node: NodeProto, names: Mapping[str, str]) -> NodeProto:
     return twin
 
 
+def rewired(node: NodeProto, names: Mapping[str, str]) -> NodeProto:
+    """The node with some of the tensors that it reads or makes called otherwise."""
+    twin = reading(node, names)
+    if not any(name in names for name in node.output):
+        return twin
+    twin = copied(twin)
+    for index, name in enumerate(node.output):
+        twin.output[index] = names.get(name, name)
+    return twin
+
+
+def whole_numbers(value: Array | None) -> tuple[int, ...] | None:
+    """The elements of a constant; None for what is none."""
+    return None if value is None else tuple(int(number) for number in np.ravel(value))
+
+
 def with_attributes(node: NodeProto, **values: int | list[int]) -> NodeProto:
     """The node with some attributes changed or added."""
     twin = without_attributes(node, values)
@@ -94,11 +113,4 @@ def without_attributes(node: NodeProto, names: Iterable[str]) -> NodeProto:
     kept = [attribute for attribute in node.attribute if attribute.name not in unwanted]
     del twin.attribute[:]
     twin.attribute.extend(kept)
-    return twin
-
-
-def with_integers(node: NodeProto, name: str, values: Sequence[int]) -> NodeProto:
-    """The node with a list of integers as an attribute."""
-    twin = without_attributes(node, (name,))
-    twin.attribute.append(helper.make_attribute(name, values))
     return twin

@@ -75,7 +75,7 @@ def _is_nonnegative(node: NodeProto, known: set[str], draft: Draft, types: Types
         stays = not low and _holds(names[0], known, draft)
         return stays or _holds(low, known, draft) or number(node, "min", -1.0) >= 0
     if op == "Pad":
-        padding = padding_of(node, draft, len(shape_of(names[0], types)))
+        padding = padding_of(node, draft.array, len(shape_of(names[0], types)))
         return padding is not None and padding.value >= 0 and _holds(names[0], known, draft)
     return op in _NEVER_BELOW
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.onnx_io.nodes import input_at, integers, number, text
+from fusepath.onnx_io.nodes import input_at, integers, number, text, whole_numbers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from onnx import NodeProto
 
-    from fusepath.onnx_io.draft import Draft
+    from fusepath.arrays import Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +35,23 @@ class Padding:
         return frozenset(axis for axis, pair in pairs if any(pair))
 
 
-def padding_of(node: NodeProto, draft: Draft, rank: int) -> Padding | None:
-    """The padding of a Pad node on a tensor of so many axes; None where it is not constant."""
+def padding_of(node: NodeProto, array: Callable[[str], Array | None], rank: int) -> Padding | None:
+    """The padding of a Pad node; None where it is not constant.
+
+    Args:
+        node: the Pad.
+        array: the value of a constant by name; None for what is none.
+        rank: how many axes its input has.
+    """
     mode = text(node, "mode", "constant")
     pads = integers(node, "pads")
     value: float | None = number(node, "value", 0.0)
     axes: tuple[int, ...] | None = tuple(range(rank))
     if pads is None:
-        pads = _integers(input_at(node, 1), draft)
-        value = _value(input_at(node, 2), draft)
+        pads = whole_numbers(array(input_at(node, 1)))
+        value = _value(input_at(node, 2), array)
         if input_at(node, 3):
-            axes = _integers(input_at(node, 3), draft)
+            axes = whole_numbers(array(input_at(node, 3)))
     if pads is None or value is None or axes is None or len(pads) != 2 * len(axes):
         return None
     begins, ends = [0] * rank, [0] * rank
@@ -54,14 +62,9 @@ def padding_of(node: NodeProto, draft: Draft, rank: int) -> Padding | None:
     return Padding(tuple(begins), tuple(ends), mode, value)
 
 
-def _integers(name: str, draft: Draft) -> tuple[int, ...] | None:
-    value = draft.array(name)
-    return None if value is None else tuple(int(item) for item in np.ravel(value))
-
-
-def _value(name: str, draft: Draft) -> float | None:
+def _value(name: str, array: Callable[[str], Array | None]) -> float | None:
     """The value added; 0 where the input is left out, None where it is computed."""
     if not name:
         return 0.0
-    value = draft.array(name)
+    value = array(name)
     return None if value is None or value.size != 1 else float(np.ravel(value)[0])

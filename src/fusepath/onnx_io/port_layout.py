@@ -14,7 +14,7 @@ from onnx import numpy_helper
 
 from fusepath.onnx_io.families import BROADCASTING
 from fusepath.onnx_io.naming import Names
-from fusepath.onnx_io.nodes import copied, input_at, integers, present
+from fusepath.onnx_io.nodes import copied, integers, present, rewired
 from fusepath.onnx_io.port import CHANNELS_LAST
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def channels_first_input(draft: Draft, types: Types) -> Draft | None:
     nodes = []
     for node in draft.nodes:
         if not turned.intersection(node.input):
-            nodes.append(_renamed(node, stands_for))
+            nodes.append(rewired(node, stands_for))
         elif _permutes(node, CHANNELS_LAST) and node.output[0] not in draft.outputs:
             stands_for[node.output[0]] = node.input[0]
         else:
@@ -135,7 +135,7 @@ def _channels_first_output(draft: Draft, types: Types, output: str) -> Draft | N
         twins[each.name] = twin
         turned.update(present(each.output))
     nodes = [
-        _renamed(twins.get(each.name, each), {source: name})
+        rewired(twins.get(each.name, each), {source: name})
         for each in draft.nodes
         if each is not node
     ]
@@ -183,14 +183,3 @@ class _Rewriting:
 
 def _permutes(node: NodeProto, axes: tuple[int, ...]) -> bool:
     return node.op_type == "Transpose" and integers(node, "perm") == axes
-
-
-def _renamed(node: NodeProto, names: dict[str, str]) -> NodeProto:
-    if not any(name in names for name in (*node.input, *node.output)):
-        return node
-    twin = copied(node)
-    for index in range(len(node.input)):
-        twin.input[index] = names.get(input_at(node, index), input_at(node, index))
-    for index, name in enumerate(node.output):
-        twin.output[index] = names.get(name, name)
-    return twin

@@ -25,10 +25,7 @@ class Rewriting:
     def __init__(self, draft: Draft, types: Types) -> None:
         self.draft, self.types = draft, types
         self._makers = {name: node for node in draft.nodes for name in present(node.output)}
-        self._readers: dict[str, list[NodeProto]] = {}
-        for node in draft.nodes:
-            for name in dict.fromkeys(present(node.input)):
-                self._readers.setdefault(name, []).append(node)
+        self._readers = draft.readers()
         self._names = Names(draft.tensor_names())
         self._labels = Names(node.name for node in draft.nodes)
         self._constants: dict[str, TensorProto] = {}

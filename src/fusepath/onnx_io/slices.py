@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from fusepath.onnx_io.nodes import input_at, integers
+from fusepath.onnx_io.nodes import input_at, integers, whole_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +32,7 @@ def slices_of(
     starts, ends = integers(node, "starts"), integers(node, "ends")
     axes, steps = integers(node, "axes"), None
     if starts is None:
-        given = [_numbers(array(input_at(node, at))) for at in range(1, 5)]
+        given = [whole_numbers(array(input_at(node, at))) for at in range(1, 5)]
         if any(value is None and input_at(node, at) for at, value in enumerate(given, 1)):
             return None
         starts, ends, axes, steps = given
@@ -44,7 +42,3 @@ def slices_of(
     counted = (axis + rank if axis < 0 else axis for axis in axes)
     bounds = zip(counted, starts, ends, steps, strict=True)
     return {axis: slice(start, end, step) for axis, start, end, step in bounds}
-
-
-def _numbers(value: Array | None) -> tuple[int, ...] | None:
-    return None if value is None else tuple(int(number) for number in np.ravel(value))

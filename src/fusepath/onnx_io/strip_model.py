@@ -9,9 +9,9 @@ import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from fusepath.graph import Kind, Window
-from fusepath.onnx_io.border import pads_of
 from fusepath.onnx_io.declare import declare_tensor
-from fusepath.onnx_io.nodes import copied, integers, present, with_integers
+from fusepath.onnx_io.nodes import copied, integers, present, with_attributes
+from fusepath.onnx_io.pads import padding_of
 from fusepath.onnx_io.slicing import ENDLESS, SLICE_TAKES_INPUTS, slice_bounds
 from fusepath.onnx_io.submodel import encode_model
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fusepath.onnx_io.model import Model
     from fusepath.tiling import MapRows, StripOperation, StripStep
 
+_RANK = 4
 _PAD_TAKES_INPUTS = 11
 
 
@@ -152,12 +153,12 @@ class _Builder:
             case "Conv" | "QLinearConv" | "MaxPool" | "AveragePool":
                 assert isinstance(op.cols, Window)
                 pads = [rows[0], op.cols.pad_begin, rows[1], op.cols.pad_end]
-                return with_integers(node, "pads", pads)
+                return with_attributes(node, pads=pads)
             case "ConvTranspose":
                 _, left, _, right = integers(node, "pads") or (0, 0, 0, 0)
                 _, added = integers(node, "output_padding") or (0, 0)
-                node = with_integers(node, "pads", [0, left, 0, right])
-                return with_integers(node, "output_padding", [rows[1], added])
+                node = with_attributes(node, pads=[0, left, 0, right])
+                return with_attributes(node, output_padding=[rows[1], added])
             case "Pad" if op.kind is Kind.WINDOW:
                 return self._pad(node, rows)
             case "Slice" if op.kind is Kind.WINDOW:
@@ -166,10 +167,12 @@ class _Builder:
 
     def _pad(self, node: NodeProto, rows: tuple[int, int]) -> NodeProto:
         """A Pad with so much added to the rows."""
-        pads = list(pads_of(node, self._array) or ())
+        padding = padding_of(node, self._array, _RANK)
+        assert padding is not None  # or no tile could pass it
+        pads = [*padding.begins, *padding.ends]
         pads[2], pads[6] = rows
         if self._opset < _PAD_TAKES_INPUTS:
-            return with_integers(node, "pads", pads)
+            return with_attributes(node, pads=pads)
         inputs = [node.input[0], self._integers(pads), *node.input[2:3]]
         node.ClearField("input")
         node.input.extend(inputs)
@@ -185,7 +188,7 @@ class _Builder:
             [step for *_, step in bounds],
         )
         if self._opset < SLICE_TAKES_INPUTS:
-            return with_integers(with_integers(node, "starts", starts), "ends", ends)
+            return with_attributes(node, starts=starts, ends=ends)
         inputs = [node.input[0], *map(self._integers, (starts, ends, axes, steps))]
         node.ClearField("input")
         node.input.extend(inputs)

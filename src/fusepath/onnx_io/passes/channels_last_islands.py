@@ -285,7 +285,7 @@ def _slice(node: NodeProto, islands: _Islands) -> list[NodeProto] | None:
 
 
 def _pad(node: NodeProto, islands: _Islands) -> list[NodeProto] | None:
-    padding = padding_of(node, islands.rewriting.draft, _RANK)
+    padding = padding_of(node, islands.rewriting.draft.array, _RANK)
     source = islands.first.get(node.input[0])
     if padding is None or source is None:
         return None

@@ -71,7 +71,7 @@ def _grown(
     """The window with another Pad's pads as well; None where that is not the same."""
     node, source = grown.node, pad.input[0]
     size = rewriting.shape(source)
-    padding = padding_of(pad, rewriting.draft, len(size)) if len(size) > 2 else None
+    padding = padding_of(pad, rewriting.draft.array, len(size)) if len(size) > 2 else None
     kernel = kernel_of(node, rewriting.types)
     if padding is None or kernel is None or crops_its_input(node) or not _is_a_border(padding):
         return None

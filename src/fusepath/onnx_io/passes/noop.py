@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusepath.onnx_io.complaint import bad_node
-from fusepath.onnx_io.nodes import copied, graphs_of, input_at, integer, integers, present
+from fusepath.onnx_io.nodes import copied, graphs_of, input_at, integer, integers, present, rewired
 from fusepath.onnx_io.pads import padding_of
 from fusepath.onnx_io.work import shape_of
 
@@ -67,9 +67,9 @@ def drop_noops(draft: Draft, types: Types) -> Draft:
             if source in produced and source not in draft.outputs and source not in renamed:
                 renamed[source] = target
                 continue
-        nodes.append(_rewired(node, stands_for))
+        nodes.append(rewired(node, stands_for))
         produced.update(present(node.output))
-    return replace(draft, nodes=tuple(_rewired(node, renamed) for node in nodes))
+    return replace(draft, nodes=tuple(rewired(node, renamed) for node in nodes))
 
 
 def drop_unused_outputs(draft: Draft, _types: Types) -> Draft:
@@ -109,18 +109,6 @@ def _reads(node: NodeProto) -> Iterator[str]:
             yield from _reads(inner)
 
 
-def _rewired(node: NodeProto, names: Mapping[str, str]) -> NodeProto:
-    """The node with some of its tensors called otherwise."""
-    if not any(name in names for name in (*node.input, *node.output)):
-        return node
-    twin = copied(node)
-    for index, name in enumerate(node.input):
-        twin.input[index] = names.get(name, name)
-    for index, name in enumerate(node.output):
-        twin.output[index] = names.get(name, name)
-    return twin
-
-
 def _passes_through(node: NodeProto, draft: Draft, types: Types) -> bool:
     rule = _RULES.get(node.op_type)
     if rule is None or not present(node.input) or len(present(node.output)) != 1:
@@ -150,7 +138,7 @@ def _keeps_order(node: NodeProto, _draft: Draft, _types: Types) -> bool:
 
 
 def _pads_nothing(node: NodeProto, draft: Draft, types: Types) -> bool:
-    padding = padding_of(node, draft, len(shape_of(node.input[0], types)))
+    padding = padding_of(node, draft.array, len(shape_of(node.input[0], types)))
     return padding is not None and not padding.axes
 
 

@@ -39,7 +39,7 @@ def quantise_moves(draft: Draft, _types: Types) -> Draft:
 def _behind(draft: Draft) -> Draft:
     """Where what is moved has been dequantised, quantise it again."""
     pairs = _Pairs(draft)
-    readers = _readers(draft)
+    readers = draft.readers()
     scales = {n.output[0]: n for n in draft.nodes if n.op_type == DEQUANTISE}
     nodes: list[NodeProto] = []
     renamed: dict[str, str] = {}
@@ -62,7 +62,7 @@ def _behind(draft: Draft) -> Draft:
 def _before(draft: Draft) -> Draft:
     """Where what has been moved is quantised, quantise what is moved; last nodes first."""
     pairs = _Pairs(draft)
-    readers = _readers(draft)
+    readers = draft.readers()
     makers = {name: node for node in draft.nodes for name in node.output}
     quantised = {n.input[0]: n for n in draft.nodes if n.op_type == QUANTISE}
     nodes: list[NodeProto] = []
@@ -118,11 +118,3 @@ def _is_even(node: NodeProto, draft: Draft) -> bool:
     scale, zero = draft.array(input_at(node, 1)), draft.array(input_at(node, 2))
     known = scale is not None and scale.size == 1 and scale.dtype == np.float32
     return known and zero is not None and zero.dtype.itemsize == 1 and not node.attribute
-
-
-def _readers(draft: Draft) -> dict[str, list[NodeProto]]:
-    readers: dict[str, list[NodeProto]] = {}
-    for node in draft.nodes:
-        for name in node.input:
-            readers.setdefault(name, []).append(node)
-    return readers

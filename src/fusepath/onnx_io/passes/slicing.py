@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import helper, numpy_helper
+from onnx import helper
 
-from fusepath.onnx_io.naming import Names
 from fusepath.onnx_io.nodes import input_at, integer, present
+from fusepath.onnx_io.rewriting import Rewriting
 from fusepath.onnx_io.slicing import ENDLESS, SLICE_TAKES_INPUTS, slice_bounds
-from fusepath.onnx_io.work import shape_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from onnx import NodeProto, TensorProto
+    from onnx import NodeProto
 
     from fusepath.onnx_io.draft import Draft, Types
     from fusepath.onnx_io.slicing import Bounds
@@ -31,56 +27,40 @@ def rewrite_slices(draft: Draft, types: Types) -> Draft:
 
     A Split along them becomes a Slice for each part.
     """
-    maker = _Maker(draft)
-    nodes: list[NodeProto] = []
+    rewriting = Rewriting(draft, types)
     for node in draft.nodes:
-        shape = shape_of(input_at(node, 0), types)
-        if len(shape) == _RANK and node.op_type == "Slice":
-            nodes.append(_relative(node, draft, shape, maker))
-        elif len(shape) == _RANK and node.op_type == "Split":
-            nodes.extend(_parts(node, shape, types, maker))
+        if len(rewriting.shape(input_at(node, 0))) != _RANK:
+            continue
+        if node.op_type == "Slice":
+            made = _relative(node, rewriting)
         else:
-            nodes.append(node)
-    return replace(draft, nodes=tuple(nodes), constants={**draft.constants, **maker.constants})
+            made = _parts(node, rewriting) if node.op_type == "Split" else []
+        if made:
+            rewriting.put(made, instead_of=node)
+    return rewriting.finished()
 
 
-class _Maker:
-    """Makes Slice nodes in the model's own opset."""
-
-    def __init__(self, draft: Draft) -> None:
-        self._opset = draft.opset
-        self._names = Names(draft.tensor_names())
-        self._labels = Names(node.name for node in draft.nodes)
-        self.constants: dict[str, TensorProto] = {}
-
-    def label(self, base: str) -> str:
-        """A new name for a node."""
-        return self._labels.fresh(base)
-
-    def slice(self, name: str, source: str, output: str, bounds: Bounds) -> NodeProto:
-        """A Slice with these bounds."""
-        axes, starts, ends, steps = (list(column) for column in zip(*bounds, strict=True))
-        if self._opset < SLICE_TAKES_INPUTS:
-            return helper.make_node(
-                "Slice", [source], [output], name, starts=starts, ends=ends, axes=axes
-            )
-        inputs = [source]
-        for what, values in (("starts", starts), ("ends", ends), ("axes", axes), ("steps", steps)):
-            constant = self._names.fresh(f"{output}_{what}")
-            inputs.append(constant)
-            self.constants[constant] = numpy_helper.from_array(
-                np.array(values, dtype=np.int64), constant
-            )
-        return helper.make_node("Slice", inputs, [output], name)
+def _sliced(rewriting: Rewriting, name: str, source: str, output: str, bounds: Bounds) -> NodeProto:
+    """A Slice with these bounds, in the model's own opset."""
+    axes, starts, ends, steps = (list(column) for column in zip(*bounds, strict=True))
+    if rewriting.draft.opset < SLICE_TAKES_INPUTS:
+        return helper.make_node(
+            "Slice", [source], [output], name, starts=starts, ends=ends, axes=axes
+        )
+    inputs = [
+        rewriting.constant(f"{output}_{what}", np.array(values, np.int64))
+        for what, values in (("starts", starts), ("ends", ends), ("axes", axes), ("steps", steps))
+    ]
+    return helper.make_node("Slice", [source, *inputs], [output], name)
 
 
-def _relative(node: NodeProto, draft: Draft, shape: tuple[int, ...], maker: _Maker) -> NodeProto:
-    """The Slice with starts counted from the beginning and ends from the end."""
-    bounds = slice_bounds(node, draft.array)
+def _relative(node: NodeProto, rewriting: Rewriting) -> list[NodeProto]:
+    """The Slice with starts counted from the beginning and ends from the end; none as it is."""
+    shape, bounds = rewriting.shape(node.input[0]), slice_bounds(node, rewriting.draft.array)
     if bounds is None or all(axis == _CHANNELS for axis, *_ in bounds):
-        return node
+        return []
     if any(axis != _CHANNELS and step < 1 for axis, _, _, step in bounds):
-        return node
+        return []
     kept = []
     for axis, start, end, step in bounds:
         if axis == _CHANNELS:
@@ -92,21 +72,22 @@ def _relative(node: NodeProto, draft: Draft, shape: tuple[int, ...], maker: _Mak
             kept.append((axis, first, -left if left else ENDLESS, step))
     if not kept:  # all of it, however that was said
         kept = [(2, 0, ENDLESS, 1)]
-    return maker.slice(node.name, input_at(node, 0), node.output[0], kept)
+    return [_sliced(rewriting, node.name, node.input[0], node.output[0], kept)]
 
 
-def _parts(
-    node: NodeProto, shape: tuple[int, ...], types: Types, maker: _Maker
-) -> Iterable[NodeProto]:
+def _parts(node: NodeProto, rewriting: Rewriting) -> list[NodeProto]:
+    """A Slice for each part of a Split along rows or columns; none of another."""
+    shape = rewriting.shape(node.input[0])
     axis = integer(node, "axis", 0)
     axis += _RANK if axis < 0 else 0
-    sizes = [shape_of(name, types) for name in node.output]
+    sizes = [rewriting.shape(name) for name in node.output]
     if axis not in _SPATIAL or not all(sizes) or len(present(node.output)) != len(sizes):
-        yield node
-        return
-    start = 0
+        return []
+    start, made = 0, []
     for name, part in zip(node.output, sizes, strict=True):
         left = shape[axis] - start - part[axis]
         bounds = [(axis, start, -left if left else ENDLESS, 1)]
-        yield maker.slice(maker.label(f"{node.name}_{start}"), input_at(node, 0), name, bounds)
+        label = rewriting.label(f"{node.name}_{start}")
+        made.append(_sliced(rewriting, label, node.input[0], name, bounds))
         start += part[axis]
+    return made

@@ -63,10 +63,7 @@ def _reads(draft: Draft, tensors: set[str]) -> list[int]:
 
 def _between(draft: Draft) -> set[str]:
     """Tensors of int8 that a QuantizeLinear makes and none but DequantizeLinear reads."""
-    readers: dict[str, list[NodeProto]] = {}
-    for node in draft.nodes:
-        for name in node.input:
-            readers.setdefault(name, []).append(node)
+    readers = draft.readers()
     return {
         node.output[0]
         for node in draft.nodes

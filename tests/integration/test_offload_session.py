@@ -617,6 +617,19 @@ def test_closing_while_plans_are_looked_for_does_not_wait_for_them(address):
 
 
 SCRIPTS = {
+    "forks while frames are on their way": """
+        import os, threading
+        def infer():
+            while True:
+                session.infer(frame)
+        threading.Thread(target=infer, daemon=True).start()
+        for _ in range(20):
+            child = os.fork()
+            if child == 0:
+                raise SystemExit(0)
+            assert os.waitpid(child, 0)[1] == 0
+        os._exit(0)
+    """,
     "an exit without a word": "",
     "an exit in the middle of measuring": "import time; time.sleep(0.3)",
     "an exit by an exception": "raise SystemExit(0)",

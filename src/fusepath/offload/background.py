@@ -18,6 +18,12 @@ _PATIENCE_S = 10.0
 """How long closing waits for a call that does not ask whether to go on."""
 
 
+def seen(done: asyncio.Future[Any]) -> None:
+    """For what nobody has to wait for: whoever does is told of an error, and nobody else."""
+    if not done.cancelled():
+        done.exception()
+
+
 class Background:
     """Does blocking work on threads of its own, until it is closed."""
 

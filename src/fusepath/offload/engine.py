@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fusepath.errors import ClosedError, FusepathError, InputError, PeerError
-from fusepath.offload.background import Background
+from fusepath.offload.background import Background, seen
 from fusepath.offload.device import check_image
 from fusepath.offload.pairing import Pairing, Prepared
 from fusepath.offload.plan_search import PlanSearch
@@ -181,7 +181,7 @@ class Engine:
         loop = asyncio.get_running_loop()
         self.current = None
         self._first: asyncio.Future[None] = loop.create_future()
-        self._first.add_done_callback(_seen)
+        self._first.add_done_callback(seen)
         self._plans = PlanSearch(self._order, self._pairing, self._connect, self._use)
         if sample is not None:
             self._plans.sample.set_result(sample)
@@ -264,9 +264,3 @@ async def _cancel_others() -> None:
         task.cancel()
     if tasks:
         await asyncio.wait(tasks, timeout=_CLOSING_S)
-
-
-def _seen(done: asyncio.Future[None]) -> None:
-    """Whoever waits is told of an error; nobody has to."""
-    if not done.cancelled():
-        done.exception()

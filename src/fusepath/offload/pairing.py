@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fusepath.errors import InputError
-from fusepath.offload.background import Background
+from fusepath.offload.background import Background, seen
 from fusepath.offload.device import Device, stays_local
 from fusepath.offload.emulation import NO_EMULATION, Emulation
 from fusepath.offload.exchange import Exchange
@@ -87,6 +87,7 @@ class Pairing:
         if self.client is None and not local:
             raise InputError("this plan needs an edge server; give its address (edge)")
         here = asyncio.create_task(self.background.do(self._ready_device, plan, sample))
+        here.add_done_callback(seen)  # if the session is closed meanwhile
         times = EdgeTimes((0.0,) * len(plan.cuts), 0.0)
         try:
             if self.client is not None and not local:

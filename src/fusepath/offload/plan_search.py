@@ -21,6 +21,7 @@ import msgspec
 
 from fusepath.cost import ComputeRate, Link
 from fusepath.errors import FusepathError, PeerRefusedError, UndecidedError
+from fusepath.offload.background import seen
 from fusepath.offload.device import stays_local
 from fusepath.offload.frames import made_up_frame
 from fusepath.offload.machines import Machines, measured_link, measured_setting, runtime_convention
@@ -114,7 +115,7 @@ class PlanSearch:
 
     async def _find(self, request: PlanRequest) -> None:
         self.local = asyncio.create_task(self._start_locally(request))
-        self.local.add_done_callback(_seen)
+        self.local.add_done_callback(seen)
         if self._order.edge is None:
             alone = PlanRequest(algorithm="device-only", constraints=request.constraints)
             await self._choose(alone, _Known())
@@ -404,9 +405,3 @@ class PlanSearch:
 
 def _is_same(one: float, other: float) -> bool:
     return abs(one - other) <= _SAME * other
-
-
-def _seen(done: asyncio.Future[Prepared | None]) -> None:
-    """Whoever waits is told of an error; nobody has to."""
-    if not done.cancelled():
-        done.exception()

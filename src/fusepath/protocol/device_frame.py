@@ -178,7 +178,7 @@ class DeviceFrame:
     patience_s: float | None = None
     story: list[tuple[Event, tuple[Command, ...]]] = field(default_factory=list)
     """What has happened, and what was to be done for it."""
-    _state: _State = _State.TOGETHER
+    _state: _State = field(default=_State.TOGETHER)
     _computed: int = 0
     _sent: int = 0
     _returned: set[int] = field(default_factory=set)
@@ -238,7 +238,7 @@ class DeviceFrame:
     def _take_computed(self, path: int) -> Sequence[Command]:
         if self._state is _State.ALONE:
             return ()
-        if self._all_computed or path != self.order[self._computed]:
+        if path not in self.order[self._computed : self._computed + 1]:
             raise ProtocolError(f"path {path + 1} was computed out of order")
         self._computed += 1
         ready = [path] if self.overlaps else self.order if self._all_computed else []

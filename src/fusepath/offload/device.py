@@ -26,7 +26,7 @@ _REHEARSALS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Computed:
+class PathAtCut:
     """A path at its cut; times are those of `time.perf_counter`."""
 
     pieces: dict[str, Array]
@@ -82,16 +82,16 @@ class Device:
                 time_s = statistics.median(times_s) if computes else 0.0
             self.expected_s[path] = time_s
 
-    def compute(self, path: int, image: Array) -> Computed:
+    def compute(self, path: int, image: Array) -> PathAtCut:
         """Take a path (0-based) to its cut and make it ready to be sent."""
         start_s = time.perf_counter()
         pieces = self.share.compute(path, image)
         to_send = self.share.pack(path, pieces)
         if self._targets_s[path] > 0:
             wait_until(start_s + self._targets_s[path])
-        return Computed(pieces, to_send, start_s, time.perf_counter())
+        return PathAtCut(pieces, to_send, start_s, time.perf_counter())
 
-    def start_computing(self, path: int, image: Array) -> asyncio.Future[Computed]:
+    def start_computing(self, path: int, image: Array) -> asyncio.Future[PathAtCut]:
         """Compute a path once all that were started before it are done."""
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(self.thread, self.compute, path, image)
@@ -109,13 +109,17 @@ class Device:
         )
         return Inference(
             plan=self.plan,
-            outputs={name: done.pieces[name] for name in self.model.graph.outputs},
+            outputs=self.outputs(done),
             timeline=Timeline(spans=(span,), measured=True),
             up_bytes=0,
             down_bytes=0,
             device_macs=self.share.macs,
             edge_macs=0,
         )
+
+    def outputs(self, done: PathAtCut) -> dict[str, Array]:
+        """The outputs of the model, of a plan that keeps everything on the device."""
+        return {name: done.pieces[name] for name in self.model.graph.outputs}
 
 
 def stays_local(plan: Plan, model: Model) -> bool:

@@ -1,4 +1,7 @@
-"""One inference with an edge server: computed, sent and received at the same time."""
+"""One inference with an edge server: computed, sent and received at the same time.
+
+What is to be done a `DeviceFrame` decides; here it is carried out.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,34 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fusepath.errors import PeerError
 from fusepath.offload.emulation import PacedLink
 from fusepath.offload.inference import Inference
-from fusepath.protocol.conversation import DeviceSession, ProtocolError
+from fusepath.protocol.conversation import Compute, FinishSending, ProtocolError, Send
+from fusepath.protocol.device_frame import (
+    Answered,
+    Arm,
+    Begun,
+    ComputeAlone,
+    Computed,
+    DeliverAlone,
+    DeviceFrame,
+    DoneAlone,
+    Lost,
+    Overdue,
+    PartReturned,
+    Sent,
+)
 from fusepath.remote import messages
 from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.timeline import Lane, Span, Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from fusepath.arrays import Array
-    from fusepath.offload.device import Computed, Device
+    from fusepath.offload.device import Device, PathAtCut
+    from fusepath.protocol.device_frame import Command, Event, Fallback
     from fusepath.remote.client import ClockOffset
     from fusepath.remote.transport import Stream
 
@@ -38,35 +57,70 @@ class _Returned:
     """When a slow link that is played would have been busy with it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One inference with an edge server."""
+
+    recipe_sha256: str
+    """By which it knows the plan."""
+    offset: ClockOffset
+    """Of its clock."""
+    begun_s: float
+    """When the inference began, by `time.perf_counter`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """This machine as it answers alone, and how long it waits for the other before it does."""
+
+    device: Device
+    patience_s: float
+
+
 class Exchange:
-    """Carries out a `DeviceSession`'s commands for one inference."""
+    """Carries out a `DeviceFrame`'s commands.
+
+    Args:
+        device: the device's share of the plan.
+        image: its input.
+        stream: a call that was opened for this.
+        call: what else is known of it.
+        reserve: answers where the edge server does not; None has the inference fail.
+    """
 
     def __init__(
         self,
         device: Device,
         image: Array,
         stream: Stream,
-        recipe_sha256: str,
-        offset: ClockOffset,
-        begun_s: float,
+        call: Call,
+        reserve: Reserve | None,
     ) -> None:
         self._device = device
         self._image = image
         self._stream = stream
-        self._recipe_sha256 = recipe_sha256
-        self._offset = offset
-        self._zero_s = begun_s
+        self._call = call
+        self._reserve = reserve
         self._order = [path - 1 for path in device.plan.order]
-        self._session = DeviceSession(self._order, overlaps=device.emulation.overlaps)
+        self.frame = DeviceFrame(
+            self._order,
+            overlaps=device.emulation.overlaps,
+            patience_s=None if reserve is None else reserve.patience_s,
+        )
+        self._timer: asyncio.TimerHandle | None = None
+        self._conversing: asyncio.Task[Inference]
+        self._alone: asyncio.Task[Inference] | None = None
         self._link = PacedLink(device.emulation.pace_bytes_per_s)
         self._way_back = PacedLink(device.emulation.pace_bytes_per_s)
-        self._to_send: asyncio.Queue[tuple[int, Computed, float]] = asyncio.Queue()
+        self._to_send: asyncio.Queue[tuple[int, PathAtCut, float]] = asyncio.Queue()
         self._first_written = asyncio.Event()
         self._spans: list[Span] = []
         self._written_s: dict[int, float] = {}
         self._arrived_s: dict[int, float] = {}
         """When the server had the piece of a path; it says so with the result."""
-        self._computed: dict[int, Computed] = {}
+        self._computed: dict[int, PathAtCut] = {}
+        self._at_cut: list[int] = []
+        """Paths that have been computed."""
         self._parts: dict[int, dict[str, Array]] = {}
         """Rows of the outputs by path: kept here, or returned by the server."""
         self._returned: list[_Returned] = []
@@ -76,10 +130,63 @@ class Exchange:
         """Carry it out.
 
         Raises:
-            ProtocolError: the server sent what the plan does not call for.
-            PeerError: it refused, vanished or took too long.
+            ProtocolError: the server sent what the plan does not call for, and nobody answers in
+                its place.
+            PeerError: it refused, vanished or took too long, likewise.
         """
-        paths = deque(command.path for command in self._session.start())
+        self._conversing = asyncio.create_task(self._converse())
+        try:
+            return await self._conversing
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._alone is None or task is None or task.cancelling():
+                raise
+            return await self._alone  # which was quicker, and has ended the conversation
+        except (PeerError, ProtocolError) as error:
+            self._tell(Lost(str(error)))
+            if self._alone is None:
+                raise
+            return await self._alone
+        finally:
+            for job in (self._conversing, self._alone, self._timer):
+                if job is not None:
+                    job.cancel()
+
+    def _tell(self, event: Event) -> Sequence[Command]:
+        """Let the frame know what has happened; what is left to do of what it says to."""
+        left: list[Command] = []
+        for command in self.frame.handle(event):
+            match command:
+                case Send(path):
+                    ready = self._computed.pop(path)
+                    self._to_send.put_nowait((path, ready, ready.end_s))
+                case Arm(after_s):
+                    if self._timer is not None:
+                        self._timer.cancel()
+                    loop = asyncio.get_running_loop()
+                    self._timer = loop.call_later(after_s, self._tell, Overdue())
+                case ComputeAlone():
+                    self._alone = asyncio.create_task(self._answer_alone())
+                case _:
+                    left.append(command)
+        return left
+
+    async def _answer_alone(self) -> Inference:
+        """Compute everything here."""
+        assert self._reserve is not None  # or the frame has no patience, and never asks for this
+        reserve = self._reserve.device
+        done = await reserve.start_computing(0, self._image)
+        if self.frame.has_ended:
+            raise asyncio.CancelledError  # the other answer was quicker
+        self._record(Lane.DEVICE, done.start_s, done.end_s)
+        commands = self._tell(DoneAlone())
+        self._conversing.cancel()
+        (fallback,) = (item.fallback for item in commands if isinstance(item, DeliverAlone))
+        macs = sum(map(self._device.share.path_macs, self._at_cut)) + reserve.share.macs
+        return self._inference(reserve.outputs(done), (macs, 0), fallback)
+
+    async def _converse(self) -> Inference:
+        paths = deque(item.path for item in self._tell(Begun()) if isinstance(item, Compute))
         while paths and not self._device.share.computes(paths[0]):
             path = paths.popleft()
             self._take_computed(path, self._device.compute(path, self._image))
@@ -111,18 +218,17 @@ class Exchange:
             for _, job in jobs:
                 job.cancel()
 
-    def _take_computed(self, path: int, done: Computed) -> None:
+    def _take_computed(self, path: int, done: PathAtCut) -> None:
         if self._device.share.computes(path):
             self._record(Lane.DEVICE, done.start_s, done.end_s, path=path + 1)
         if self._device.share.keeps(path):
             self._parts[path] = done.pieces
         self._computed[path] = done
-        for command in self._session.computed(path):
-            ready = command.path
-            self._to_send.put_nowait((ready, self._computed.pop(ready), done.end_s))
+        self._at_cut.append(path)
+        self._tell(Computed(path))
 
     async def _send(self) -> None:
-        message = pb.Upload(start=pb.Start(recipe_sha256=self._recipe_sha256))
+        message = pb.Upload(start=pb.Start(recipe_sha256=self._call.recipe_sha256))
         while True:
             path, done, ready_s = await self._to_send.get()
             tensors = messages.encode_all(done.to_send)
@@ -140,7 +246,7 @@ class Exchange:
                 return  # why the server ended the stream, `_receive` is told
             message = pb.Upload()
             self._first_written.set()
-            if self._session.sent(path):  # that was the last one
+            if FinishSending() in self._tell(Sent(path)):
                 await self._stream.done_writing()
                 return
 
@@ -182,6 +288,7 @@ class Exchange:
         self._down_bytes += size_bytes
         paced = self._way_back.occupy(size_bytes, arrived_s)
         self._returned.append(_Returned(path, arrived_s, paced))
+        self._tell(PartReturned(path))
 
     def _check(self, result: pb.Result) -> None:
         paths = range(1, len(self._order) + 1)
@@ -211,10 +318,10 @@ class Exchange:
         self._down_bytes += size_bytes
         done_s = {}
         for span in result.spans:
-            start_s = span.start_ns * 1e-9 - self._offset.seconds
-            end_s = span.end_ns * 1e-9 - self._offset.seconds
+            start_s = span.start_ns * 1e-9 - self._call.offset.seconds
+            end_s = span.end_ns * 1e-9 - self._call.offset.seconds
             if span.path > 0:
-                self._arrived_s[span.path - 1] = span.arrived_ns * 1e-9 - self._offset.seconds
+                self._arrived_s[span.path - 1] = span.arrived_ns * 1e-9 - self._call.offset.seconds
             done_s[span.path - 1] = end_s
             self._record(Lane.EDGE, start_s, end_s, path=span.path or None, worker=span.worker)
         down_start_s = min(arrived_s, max(done_s.values()))
@@ -223,18 +330,27 @@ class Exchange:
         self._record(Lane.DOWNLINK, down_start_s, time.perf_counter())
         if self._link.bytes_per_s is None:
             self._record_uplink()
+        self._tell(Answered())
+        together = self._device.share.put_together(outputs, self._parts)
+        return self._inference(together, (self._device.share.macs, result.macs))
+
+    def _inference(
+        self, outputs: dict[str, Array], macs: tuple[int, int], fallback: Fallback | None = None
+    ) -> Inference:
+        device_macs, edge_macs = macs
         return Inference(
             plan=self._device.plan,
-            outputs=self._device.share.put_together(outputs, self._parts),
+            outputs=outputs,
             timeline=Timeline(
                 spans=tuple(sorted(self._spans, key=lambda span: span.start_s)),
                 measured=True,
-                clock_error_s=self._offset.error_s,
+                clock_error_s=self._call.offset.error_s,
             ),
             up_bytes=self._up_bytes,
             down_bytes=self._down_bytes,
-            device_macs=self._device.share.macs,
-            edge_macs=result.macs,
+            device_macs=device_macs,
+            edge_macs=edge_macs,
+            fallback=fallback,
         )
 
     def _record_parts(self, done_s: dict[int, float]) -> float:
@@ -265,8 +381,8 @@ class Exchange:
         self._spans.append(
             Span(
                 lane=lane,
-                start_s=start_s - self._zero_s,
-                end_s=end_s - self._zero_s,
+                start_s=start_s - self._call.begun_s,
+                end_s=end_s - self._call.begun_s,
                 path=path,
                 worker=worker,
             )

@@ -20,15 +20,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from fusepath.cost import ComputeRate, Link
-from fusepath.errors import FusepathError, PeerRefusedError, UndecidedError
+from fusepath.errors import FusepathError, PeerError, PeerRefusedError, UndecidedError
 from fusepath.offload.background import seen
 from fusepath.offload.device import stays_local
 from fusepath.offload.frames import made_up_frame
 from fusepath.offload.machines import Machines, measured_link, measured_setting, runtime_convention
+from fusepath.offload.order import FallbackPolicy
 from fusepath.offload.remembered import LastTime, SessionMemory
 from fusepath.offload.trials import TRIALS, Trials, cautious_s
 from fusepath.plan import (
     Budget,
+    Constraints,
     InputFormat,
     Origin,
     Plan,
@@ -96,7 +98,8 @@ class PlanSearch:
         self._connect, self._put_to_use = connect, use
         self._in_use: Prepared | None = None
         self.local: asyncio.Task[Prepared | None] | None = None
-        """Makes this machine ready to do all of it, whatever becomes of the rest."""
+        """Makes this machine ready to do all of it, whatever becomes of the rest; its result is
+        None where limits forbid that."""
         self.sample: asyncio.Future[Array] = asyncio.get_running_loop().create_future()
         """A frame to try things on: the first one, or what is put here before."""
 
@@ -124,6 +127,11 @@ class PlanSearch:
         else:
             await self._with_edge(request)
 
+    @property
+    def known_sample(self) -> Array | None:
+        """The frame that things are tried on, if there is one."""
+        return self.sample.result() if self.sample.done() else None
+
     def give_up(self) -> None:
         """Leave what goes on beside `run`."""
         if self.local is not None:
@@ -141,24 +149,57 @@ class PlanSearch:
     # ------------------------------------------------------------------ without measuring
 
     async def _prepare_given(self, plan: Plan) -> None:
-        if not stays_local(plan, self._order.model):
-            await self._connect()
         sample = await self._sample_frame(plan.input.dtype)
-        trials = Trials(pairing=self._pairing, sample=sample, say=self._order.say)
-        (prepared,) = await trials.prepare([plan])
+        limits = plan.request.constraints
+        try:
+            if not stays_local(plan, self._order.model):
+                await self._connect()
+            trials = Trials(pairing=self._pairing, sample=sample, say=self._order.say)
+            (prepared,) = await trials.prepare([plan])
+        except PeerError:
+            await self._ready_reserve(limits, sample)
+            raise
         await self._pairing.compare_clocks()
         self._use(prepared)
+        if not prepared.is_local:
+            await self._ready_reserve(limits, sample)
 
     async def _start_locally(self, request: PlanRequest) -> Prepared | None:
-        """Be able to answer, if the constraints let this machine do all of it."""
+        """Be able to answer alone, if limits let this machine do all of it."""
         sample = await asyncio.shield(self.sample)
-        plan = await self._unsplit("device-only", sample)
-        if self._breaks(plan, request):
+        prepared = await self._ready_alone(request.constraints, sample)
+        if prepared is None or self._breaks(prepared.plan, request.constraints):
             return None
-        prepared = await self._pairing.prepare(plan, sample)
         if self._in_use is None:
             self._use(prepared)
         return prepared
+
+    async def _ready_reserve(self, limits: Constraints, sample: Array) -> None:
+        if self._order.options.fallback is not FallbackPolicy.OFF:
+            await self._ready_alone(limits, sample)
+
+    async def _ready_alone(self, limits: Constraints, sample: Array) -> Prepared | None:
+        """Make this machine ready to do all of it, for plans or as a reserve, if it may."""
+        plan = await self._unsplit("device-only", sample)
+        may_fall_back = self._may_fall_back(plan, limits)
+        if not may_fall_back and self._breaks(plan, limits):
+            return None
+        prepared = self._pairing.reserve or await self._pairing.prepare(plan, sample)
+        if may_fall_back:
+            self._pairing.reserve = prepared
+        return prepared
+
+    def _may_fall_back(self, alone: Plan, limits: Constraints) -> bool:
+        match self._order.options.fallback:
+            case FallbackPolicy.OFF:
+                return False
+            case FallbackPolicy.ALWAYS:
+                return True
+            case FallbackPolicy.WITHIN_MEMORY:
+                memory = Constraints(device_memory_bytes=limits.device_memory_bytes)
+                return not self._breaks(alone, memory)
+            case FallbackPolicy.WITHIN_LIMITS:
+                return not self._breaks(alone, limits)
 
     async def _unsplit(self, algorithm: str, sample: Array, link: Link | None = None) -> Plan:
         """A plan that there is but one of, whatever the machines."""
@@ -173,8 +214,8 @@ class PlanSearch:
         result = await self._pairing.background.do(make_plan, nominal, request, self._origin)
         return result.best
 
-    def _breaks(self, plan: Plan, request: PlanRequest) -> bool:
-        return bool(limit_violations(plan, self._order.model.graph, request.constraints))
+    def _breaks(self, plan: Plan, limits: Constraints) -> bool:
+        return bool(limit_violations(plan, self._order.model.graph, limits))
 
     # ------------------------------------------------------------------ with an edge server
 
@@ -265,7 +306,7 @@ class PlanSearch:
         """Have the edge server do everything, if it may; seconds that the network takes there."""
         plan = await self._unsplit("full-offload", sample, link)
         prepared = await self._pairing.prepare(plan, sample)
-        if not self._breaks(plan, request):
+        if not self._breaks(plan, request.constraints):
             self._offer(prepared)
         return prepared.predicted.busy_s(Lane.EDGE)
 

@@ -105,6 +105,8 @@ class Deliver:
 class Stage(enum.Enum):
     """How far a conversation had come when it went wrong."""
 
+    AWAY = "away"
+    """It had not begun: the server was known to be of no use."""
     SENDING = "sending"
     """Not every path had gone out."""
     WAITING = "waiting"
@@ -149,6 +151,10 @@ Command = (
 )
 
 
+Story = list[tuple[Event, tuple[Command, ...]]]
+"""What has happened in one inference, and what was to be done for it."""
+
+
 class _State(enum.Enum):
     TOGETHER = enum.auto()
     """The answer will come from the edge server."""
@@ -176,8 +182,7 @@ class DeviceFrame:
     order: Sequence[int]
     overlaps: bool = True
     patience_s: float | None = None
-    story: list[tuple[Event, tuple[Command, ...]]] = field(default_factory=list)
-    """What has happened, and what was to be done for it."""
+    story: Story = field(default_factory=list)
     _state: _State = field(default=_State.TOGETHER)
     _computed: int = 0
     _sent: int = 0

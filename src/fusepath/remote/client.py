@@ -98,6 +98,11 @@ class EdgeClient:
         assert best is not None
         return best
 
+    async def greet(self, *, within_s: float) -> None:
+        """See whether the server is there."""
+        timeout_s = min(within_s, self.timeout.connect_s)
+        await self._channel.call("Clock", pb.ClockRequest(), timeout_s=timeout_s)
+
     async def message_costs(self) -> MessageCosts:
         """Send pieces for which nothing is computed, one by one, and see what that takes."""
         small = [

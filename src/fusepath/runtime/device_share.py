@@ -65,6 +65,11 @@ class DeviceShare:
         """Multiply-accumulates of one inference on the device."""
         return stages_macs(self._stages, self._recipe)
 
+    def path_macs(self, path: int) -> int:
+        """Multiply-accumulates that a path (0-based) takes on the device."""
+        stage = self._stages.get(self._recipe.cuts[path])
+        return 0 if stage is None else stage.macs(path)
+
     def keeps(self, path: int) -> bool:
         """Whether the device takes a path to the very end, so that nothing of it is sent."""
         return self._recipe.cuts[path] == self._model.graph.depth + 1

@@ -18,7 +18,14 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from fusepath.errors import ClosedError, FusepathError, InputError, PeerError, PeerRefusedError
+from fusepath.errors import (
+    ClosedError,
+    FusepathError,
+    InputError,
+    PeerBusyError,
+    PeerError,
+    PeerRefusedError,
+)
 from fusepath.offload.background import Background, seen
 from fusepath.offload.device import check_image
 from fusepath.offload.liveness import Liveness
@@ -27,6 +34,7 @@ from fusepath.offload.plan_search import PlanSearch
 from fusepath.offload.statistics import Counter
 from fusepath.plan import Plan
 from fusepath.protocol.device_frame import Fallback, Stage
+from fusepath.protocol.story import told
 from fusepath.protocol.watch import Failed, Served
 from fusepath.remote.client import EdgeClient
 from fusepath.remote.edge_service import EdgeService
@@ -258,6 +266,15 @@ class Engine:
             if not self._pairing.is_busy:  # or the inference will show
                 self._liveness.tell(Failed(str(error)))
 
+    def story(self, frames: int) -> list[str]:
+        """Of the last frames, and of the edge server; from any thread."""
+        stories = list(self._pairing.stories)
+        chosen = stories[-frames:] if frames > 0 else []
+        lines = []
+        for back, story in zip(range(len(chosen), 0, -1), chosen, strict=True):
+            lines += [f"frame -{back}: {line}" for line in told(tuple(story))]
+        return lines + [f"edge server: {line}" for line in told(tuple(self._liveness.watch.story))]
+
     def use_alone(self, reason: str) -> None:
         """Answer frames without the edge server, if this machine may."""
         self._away = reason
@@ -274,12 +291,19 @@ class Engine:
         """See whether the edge server answers."""
         await self._connect()
         assert self._pairing.client is not None  # it was connected
-        await self._pairing.client.greet(within_s=_SIGN_OF_LIFE_WITHIN_S)
+        try:
+            await self._pairing.client.greet(within_s=_SIGN_OF_LIFE_WITHIN_S)
+        except PeerError:
+            # A link that was down for long may be up long before a connection over it notices.
+            assert self._channel is not None
+            await self._channel.close()
+            self._channel = None
+            raise
 
     async def make_ready(self) -> None:
         """Have the plan that was found made ready again, or look for one anew."""
-        if isinstance(self.error, PeerRefusedError):
-            raise self.error  # nothing that would pass
+        if isinstance(self.error, PeerRefusedError) and not isinstance(self.error, PeerBusyError):
+            raise self.error  # it would say the same again
         if isinstance(self.error, PeerError):
             self.error = None
             if self.ready.done():

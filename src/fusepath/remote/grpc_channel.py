@@ -9,6 +9,7 @@ import grpc
 
 from fusepath.errors import (
     InputError,
+    PeerBusyError,
     PeerError,
     PeerRefusedError,
     PeerTimeoutError,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 _REFUSALS = {
     grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.INVALID_ARGUMENT,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
     grpc.StatusCode.UNIMPLEMENTED,
     grpc.StatusCode.NOT_FOUND,
 }
@@ -48,6 +48,7 @@ class GrpcChannel:
         check_address(address)
         self.address = address
         self._channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+        self._closed = False
         self._stub: Any = pb_grpc.EdgeStub(self._channel)  # type: ignore[no-untyped-call] # generated
 
     @classmethod
@@ -75,18 +76,31 @@ class GrpcChannel:
 
     async def call(self, method: str, request: Message, *, timeout_s: float) -> Any:
         """One message there and one back."""
+        self._check_open()
         try:
-            return await getattr(self._stub, method)(request, timeout=timeout_s)
+            return _said(
+                self.address, await getattr(self._stub, method)(request, timeout=timeout_s)
+            )
         except grpc.aio.AioRpcError as error:
             raise translated(self.address, error) from error
 
     def stream(self, method: str, *, timeout_s: float) -> GrpcStream:
-        """Open a call of several messages."""
+        """Open a call of several messages.
+
+        Raises:
+            PeerUnreachableError: the channel is closed.
+        """
+        self._check_open()
         return GrpcStream(self.address, getattr(self._stub, method)(timeout=timeout_s))
 
     async def close(self) -> None:
         """Let everything go."""
+        self._closed = True
         await self._channel.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise PeerUnreachableError(self.address, "the connection was given up")
 
 
 class GrpcStream:
@@ -115,7 +129,7 @@ class GrpcStream:
         """The next message of the server; None after the last."""
         try:
             if not hasattr(self._call, "read"):  # one answer to many messages
-                return await self._call
+                return _said(self._address, await self._call)
             message = await self._call.read()
             if message is not grpc.aio.EOF:
                 return message
@@ -132,6 +146,15 @@ class GrpcStream:
         self._call.cancel()
 
 
+def _said(address: str, answer: Any) -> Any:
+    """The answer of a call that has one."""
+    if answer is None or answer is grpc.aio.EOF:
+        raise PeerRefusedError(
+            address, "ended the call without an answer; is it a fusepath server?"
+        )
+    return answer
+
+
 def translated(address: str, error: grpc.aio.AioRpcError) -> PeerError:
     """What the edge server did, from what gRPC raises."""
     code = error.code()
@@ -139,6 +162,8 @@ def translated(address: str, error: grpc.aio.AioRpcError) -> PeerError:
     text = details[0][:500] if details else code.name
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return PeerTimeoutError(address, "no answer before the deadline")
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return PeerBusyError(address, f"refused: {text}")
     if code in _REFUSALS:
         return PeerRefusedError(address, f"refused: {text}")
     # Whatever else went wrong, the server is of no use now: a killed one even says INTERNAL.

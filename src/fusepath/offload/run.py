@@ -96,8 +96,9 @@ def run(
         except PeerError:
             if session["options"].fallback is FallbackPolicy.OFF:
                 raise
-        runs = [running.infer(image) for _ in range(repeats)]
+            running.infer(image)  # which waits until this machine is ready to answer alone
         plan, predicted = running.plan, running.predicted
+        runs = [running.infer(image) for _ in range(repeats)]
     assert plan is not None  # it has answered
     assert predicted is not None
     comparison = None

@@ -78,11 +78,10 @@ class GrpcChannel:
         """One message there and one back."""
         self._check_open()
         try:
-            return _said(
-                self.address, await getattr(self._stub, method)(request, timeout=timeout_s)
-            )
+            answer = await getattr(self._stub, method)(request, timeout=timeout_s)
         except grpc.aio.AioRpcError as error:
             raise translated(self.address, error) from error
+        return _said(self.address, answer)
 
     def stream(self, method: str, *, timeout_s: float) -> GrpcStream:
         """Open a call of several messages.
@@ -149,9 +148,7 @@ class GrpcStream:
 def _said(address: str, answer: Any) -> Any:
     """The answer of a call that has one."""
     if answer is None or answer is grpc.aio.EOF:
-        raise PeerRefusedError(
-            address, "ended the call without an answer; is it a fusepath server?"
-        )
+        raise PeerRefusedError(address, "gave no answer; is it a fusepath server?")
     return answer
 
 

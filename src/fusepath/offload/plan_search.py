@@ -406,8 +406,9 @@ class PlanSearch:
     @property
     def _origin(self) -> Origin:
         """What is written into plans besides."""
-        frames = self._order.frames
-        return Origin(source=self._order.model.source, mean=frames.mean, std=frames.std)
+        given = self._order.plan
+        form = given.input if isinstance(given, Plan) else self._order.frames
+        return Origin(source=self._order.model.source, mean=form.mean, std=form.std)
 
     @property
     def _usual_dtype(self) -> str:

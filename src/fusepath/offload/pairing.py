@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _LEAST_PATIENCE_S, _PATIENCE = 0.25, 3
 """Where an answer is late by so many times what was predicted, and by this at least, this machine
 begins to answer alone."""
-_STORIES = 256
+_STORIES = 16
 _COMPARISONS = 3
 """Of clocks, at most: one beside an inference is not as good as one by itself."""
 

@@ -138,7 +138,7 @@ class _Held:
     def story(self, frames: int = 1) -> list[str]:
         """What happened in the last frames that the edge server had a part in, and of late with it.
 
-        A line for each event with what was done for it; paths are 0-based. The last 256 frames
+        A line for each event with what was done for it; paths are 0-based. The last 16 frames
         are kept.
         """
         return self._engine.story(frames)

@@ -58,6 +58,17 @@ class _Returned:
 
 
 @dataclass(frozen=True, slots=True)
+class _Answer:
+    """The result that has come back; times are those of `time.perf_counter`."""
+
+    message: pb.Result
+    outputs: dict[str, Array]
+    arrived_s: float
+    done_s: float
+    """When a slow link that is played would have been through with it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One inference with an edge server."""
 
@@ -106,6 +117,7 @@ class Exchange:
             self._order,
             overlaps=device.emulation.overlaps,
             patience_s=None if reserve is None else reserve.patience_s,
+            returning=device.share.returning or (),
         )
         self._timer: asyncio.TimerHandle | None = None
         self._conversing: asyncio.Task[Inference]
@@ -193,7 +205,7 @@ class Exchange:
         if len(self._order) == 1:  # nothing can go on at the same time
             await self._compute(paths)
             await self._send()
-            return await self._finish(await self._receive())
+            return self._finish(await self._receive())
         receiving = asyncio.create_task(self._receive())
         jobs = [receiving, *map(asyncio.create_task, (self._send(), self._compute(paths)))]
         try:
@@ -201,7 +213,7 @@ class Exchange:
         finally:
             for job in jobs:
                 job.cancel()
-        return await self._finish(receiving.result())
+        return self._finish(receiving.result())
 
     async def _compute(self, paths: Collection[int]) -> None:
         """Have paths computed; the thread goes from one to the next by itself."""
@@ -246,11 +258,12 @@ class Exchange:
                 return  # why the server ended the stream, `_receive` is told
             message = pb.Upload()
             self._first_written.set()
-            if FinishSending() in self._tell(Sent(path)):
+            commands = self._tell(Sent(path))
+            if FinishSending() in commands or self.frame.has_ended:  # the answer may be quicker
                 await self._stream.done_writing()
                 return
 
-    async def _receive(self) -> pb.Result:
+    async def _receive(self) -> _Answer:
         while True:
             message = await self._stream.read()
             if message is None:
@@ -259,9 +272,7 @@ class Exchange:
                 case "part":
                     self._take(message.part)
                 case "result":
-                    result: pb.Result = message.result
-                    self._check(result)
-                    return result
+                    return await self._take_result(message.result)
                 case _:
                     raise ProtocolError("the server sent an empty message")
 
@@ -273,39 +284,19 @@ class Exchange:
         """
         arrived_s = time.perf_counter()
         path = part.path - 1
-        if path not in (self._device.share.returning or ()):
-            raise ProtocolError(
-                f"the server returned a part for path {part.path}, which returns none"
-            )
-        if path in self._parts:
-            raise ProtocolError(f"the server returned the part of path {part.path} twice")
-        if path not in self._written_s:
-            raise ProtocolError(
-                f"the server returned the part of path {part.path} without having had that path"
-            )
+        self._tell(PartReturned(path))
         self._parts[path] = messages.decode(part.tensors, self._device.share.expected_part(path))
         size_bytes = sum(value.nbytes for value in self._parts[path].values())
         self._down_bytes += size_bytes
         paced = self._way_back.occupy(size_bytes, arrived_s)
         self._returned.append(_Returned(path, arrived_s, paced))
-        self._tell(PartReturned(path))
 
-    def _check(self, result: pb.Result) -> None:
-        paths = range(1, len(self._order) + 1)
-        served = sorted(span.path for span in result.spans if span.path > 0)
-        if unknown := [path for path in served if path not in paths]:
-            raise ProtocolError(
-                f"the server computed path {unknown[0]}, a path that the plan does not have"
-            )
-        if served != list(paths) or len(self._written_s) < len(paths):
-            raise ProtocolError("the server sent a result without having had every path")
-        if missing := sorted((self._device.share.returning or frozenset()) - self._parts.keys()):
-            raise ProtocolError(
-                f"the server sent a result without the part of path {missing[0] + 1}; "
-                f"is it an older fusepath?"
-            )
+    async def _take_result(self, result: pb.Result) -> _Answer:
+        """Take the result; whatever has not been sent by now need not be.
 
-    async def _finish(self, result: pb.Result) -> Inference:
+        Raises:
+            ProtocolError: the plan does not call for it, or not now.
+        """
         arrived_s = time.perf_counter()
         graph = self._device.model.graph
         in_parts = self._device.share.returning is not None
@@ -316,6 +307,12 @@ class Exchange:
         outputs = messages.decode(result.tensors, expected)
         size_bytes = sum(value.nbytes for value in outputs.values())
         self._down_bytes += size_bytes
+        await self._way_back.transfer(size_bytes)
+        self._tell(Answered([span.path - 1 for span in result.spans if span.path > 0]))
+        return _Answer(result, outputs, arrived_s, time.perf_counter())
+
+    def _finish(self, answer: _Answer) -> Inference:
+        result = answer.message
         done_s = {}
         for span in result.spans:
             start_s = span.start_ns * 1e-9 - self._call.offset.seconds
@@ -324,14 +321,12 @@ class Exchange:
                 self._arrived_s[span.path - 1] = span.arrived_ns * 1e-9 - self._call.offset.seconds
             done_s[span.path - 1] = end_s
             self._record(Lane.EDGE, start_s, end_s, path=span.path or None, worker=span.worker)
-        down_start_s = min(arrived_s, max(done_s.values()))
+        down_start_s = min(answer.arrived_s, max(done_s.values()))
         down_start_s = max(down_start_s, self._record_parts(done_s))
-        await self._way_back.transfer(size_bytes)
-        self._record(Lane.DOWNLINK, down_start_s, time.perf_counter())
+        self._record(Lane.DOWNLINK, down_start_s, answer.done_s)
         if self._link.bytes_per_s is None:
             self._record_uplink()
-        self._tell(Answered())
-        together = self._device.share.put_together(outputs, self._parts)
+        together = self._device.share.put_together(answer.outputs, self._parts)
         return self._inference(together, (self._device.share.macs, result.macs))
 
     def _inference(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from fusepath.protocol.conversation import Compute, FinishSending, ProtocolError, Send
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 # ---------------------------------------------------------------------------- what happened
 
@@ -50,7 +50,9 @@ class PartReturned:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The result has come, and is one that the plan calls for."""
+    """The result has come, and tells which paths (0-based) the edge server has computed."""
+
+    served: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +179,13 @@ class DeviceFrame:
         overlaps: whether paths are sent while others are computed.
         patience_s: how long nothing may happen, once all paths are computed, before the device
             begins to compute alone; None if it cannot.
+        returning: paths of which the edge server returns a part of the outputs each.
     """
 
     order: Sequence[int]
     overlaps: bool = True
     patience_s: float | None = None
+    returning: Collection[int] = ()
     story: Story = field(default_factory=list)
     _state: _State = field(default=_State.TOGETHER)
     _computed: int = 0
@@ -198,7 +202,7 @@ class DeviceFrame:
         """Take in what has happened; what is to be done for it.
 
         Raises:
-            ProtocolError: it cannot have happened.
+            ProtocolError: it cannot have happened, or the plan does not call for what came.
         """
         commands = tuple(self._handle(event))
         self.story.append((event, commands))
@@ -206,8 +210,8 @@ class DeviceFrame:
 
     def _handle(self, event: Event) -> Sequence[Command]:
         commands: Sequence[Command] = ()
-        if self._state is _State.ENDED:
-            return commands
+        if self._state is _State.ENDED or (self._state is _State.ALONE and event != DoneAlone()):
+            return commands  # late news
         match event:
             case Begun():
                 commands = [Compute(path) for path in self.order]
@@ -217,8 +221,8 @@ class DeviceFrame:
                 commands = self._take_sent(path)
             case PartReturned(path):
                 commands = self._take_part(path)
-            case Answered():
-                commands = self._take_answer()
+            case Answered(served):
+                commands = self._take_answer(served)
             case Lost(reason):
                 commands = self._take_loss(reason)
             case Overdue():
@@ -235,14 +239,21 @@ class DeviceFrame:
     def _all_sent(self) -> bool:
         return self._sent == len(self.order)
 
+    @property
+    def _leaving(self) -> Sequence[int]:
+        """Paths that may have reached the server: those sent, and the one that is on its way.
+
+        An answer often comes before it is known that what it answers has gone out.
+        """
+        ready = self._computed if self.overlaps or self._all_computed else 0
+        return self.order[: min(ready, self._sent + 1)]
+
     def _patience(self) -> list[Command]:
         """Something has happened: wait anew, where it is the other side that is waited for."""
         waits = self._state is _State.TOGETHER and self._all_computed
         return [Arm(self.patience_s)] if waits and self.patience_s is not None else []
 
     def _take_computed(self, path: int) -> Sequence[Command]:
-        if self._state is _State.ALONE:
-            return ()
         if path not in self.order[self._computed : self._computed + 1]:
             raise ProtocolError(f"path {path + 1} was computed out of order")
         self._computed += 1
@@ -250,28 +261,43 @@ class DeviceFrame:
         return [*map(Send, ready), *self._patience()]
 
     def _take_sent(self, path: int) -> Sequence[Command]:
-        if self._state is _State.ALONE:
-            return ()
-        if self._sent >= self._computed or path != self.order[self._sent]:
+        if path not in self._leaving[self._sent :]:
             raise ProtocolError(f"path {path + 1} was sent out of order")
         self._sent += 1
         return [*([FinishSending()] if self._all_sent else []), *self._patience()]
 
     def _take_part(self, path: int) -> Sequence[Command]:
+        if path not in self.returning:
+            raise ProtocolError(
+                f"the server returned a part for path {path + 1}, which returns none"
+            )
         if path in self._returned:
-            raise ProtocolError(f"the part of path {path + 1} came twice")
+            raise ProtocolError(f"the server returned the part of path {path + 1} twice")
+        if path not in self._leaving:
+            raise ProtocolError(
+                f"the server returned the part of path {path + 1} without having had that path"
+            )
         self._returned.add(path)
         return self._patience()
 
-    def _take_answer(self) -> Sequence[Command]:
-        if self._state is _State.ALONE:
-            return ()
+    def _take_answer(self, served: Sequence[int]) -> Sequence[Command]:
+        if unknown := sorted(set(served).difference(self.order)):
+            raise ProtocolError(
+                f"the server computed path {unknown[0] + 1}, a path that the plan does not have"
+            )
+        if sorted(served) != sorted(self.order) or len(self._leaving) < len(self.order):
+            raise ProtocolError("the server sent a result without having had every path")
+        if missing := sorted(set(self.returning) - self._returned):
+            raise ProtocolError(
+                f"the server sent a result without the part of path {missing[0] + 1}; "
+                f"is it an older fusepath?"
+            )
         raced = self._state is _State.RACING
         self._state = _State.ENDED
         return [StopComputing(), Deliver()] if raced else [Deliver()]
 
     def _take_loss(self, reason: str) -> Sequence[Command]:
-        if self._fallback is not None:  # it has begun already
+        if self._state is _State.RACING:  # it has begun already
             self._state = _State.ALONE
             return ()
         if self.patience_s is None:
@@ -282,7 +308,7 @@ class DeviceFrame:
         return [StopComputing(), ComputeAlone()]
 
     def _take_overdue(self) -> Sequence[Command]:
-        if self._state is not _State.TOGETHER or not self._all_computed:
+        if self._state is not _State.TOGETHER:
             return ()
         self._fall_back("no answer in time")
         self._state = _State.RACING

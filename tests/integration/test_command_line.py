@@ -961,11 +961,12 @@ def test_where_no_server_is_this_machine_answers_alone_and_says_so(fusepath, fil
     called = fusepath(*command, "--repeat", "2", "--verify", "--json")
 
     assert called.code == 0
-    document = json.loads(called.out)
+    document = called.json
     assert document["fallbacks"] == 2
     assert document["fallback"]["stage"] == "away"
     assert document["bit_equal"]
-    assert "this machine answered 2 of 2 alone: edge 127.0.0.1:9: nobody answered" in called.stderr
+    (complaint,) = called.complaints
+    assert "this machine answered 2 of 2 alone: edge 127.0.0.1:9: nobody answered" in complaint
 
 
 @pytest.mark.system

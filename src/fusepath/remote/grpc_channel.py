@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -19,6 +20,8 @@ from fusepath.remote.limits import CHANNEL_OPTIONS
 from fusepath.remote.wire import fusepath_pb2_grpc as pb_grpc
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from google.protobuf.message import Message
 
 _REFUSALS = {
@@ -77,10 +80,8 @@ class GrpcChannel:
     async def call(self, method: str, request: Message, *, timeout_s: float) -> Any:
         """One message there and one back."""
         self._check_open()
-        try:
+        with _translating(self.address):
             answer = await getattr(self._stub, method)(request, timeout=timeout_s)
-        except grpc.aio.AioRpcError as error:
-            raise translated(self.address, error) from error
         return _said(self.address, answer)
 
     def stream(self, method: str, *, timeout_s: float) -> GrpcStream:
@@ -115,6 +116,10 @@ class GrpcStream:
             await self._call.write(message)
         except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
             return False
+        except asyncio.CancelledError:
+            if _is_cancelled():
+                raise
+            return False
         return True
 
     async def done_writing(self) -> None:
@@ -123,10 +128,13 @@ class GrpcStream:
             await self._call.done_writing()
         except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
             return  # why it ended the call, `read` is told
+        except asyncio.CancelledError:
+            if _is_cancelled():
+                raise
 
     async def read(self) -> Any:
         """The next message of the server; None after the last."""
-        try:
+        with _translating(self._address):
             if not hasattr(self._call, "read"):  # one answer to many messages
                 return _said(self._address, await self._call)
             message = await self._call.read()
@@ -136,8 +144,6 @@ class GrpcStream:
             if code is not grpc.StatusCode.OK:
                 details = (await self._call.details()) or code.name
                 raise PeerRefusedError(self._address, details.splitlines()[0][:500])
-        except grpc.aio.AioRpcError as error:
-            raise translated(self._address, error) from error
         return None
 
     def cancel(self) -> None:
@@ -150,6 +156,25 @@ def _said(address: str, answer: Any) -> Any:
     if answer is None or answer is grpc.aio.EOF:
         raise PeerRefusedError(address, "gave no answer; is it a fusepath server?")
     return answer
+
+
+def _is_cancelled() -> bool:
+    """Whether whoever waits is cancelled, and not the call that is waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+@contextmanager
+def _translating(address: str) -> Iterator[None]:
+    """Says what the edge server did where gRPC raises something."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise translated(address, error) from error
+    except asyncio.CancelledError as error:
+        if _is_cancelled():
+            raise
+        raise PeerUnreachableError(address, "the connection was given up") from error
 
 
 def translated(address: str, error: grpc.aio.AioRpcError) -> PeerError:

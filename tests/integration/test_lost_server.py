@@ -90,8 +90,7 @@ def test_a_server_that_dies_and_comes_back_is_used_again(plan):
         assert served(answer(held))
         wait_for_reserve(held)
         first.kill()
-        lost = answer(held)
-        assert lost.fallback.stage in {fusepath.Stage.SENDING, fusepath.Stage.WAITING}
+        assert answer(held).fallback is not None
         assert answer(held).fallback.stage is fusepath.Stage.AWAY
         assert held.statistics.fallbacks == 2
         with edge_server(listen=first.address):

@@ -192,10 +192,12 @@ def main(seeds: int, every: int, first: int, modules: tuple[str, ...]) -> None:
     """Mutants of the machines; those that the simulation does not notice are listed."""
     tried = [(module, what, text) for module in modules for what, text in mutants(module)]
     tried = tried[first::every]
-    survivors = [what for module, what, text in tried if not is_noticed(module, text, seeds)]
-    for survivor in survivors:
-        click.echo(survivor)
-    noticed = 1 - len(survivors) / len(tried)
+    survivors = 0
+    for module, what, text in tried:
+        if not is_noticed(module, text, seeds):
+            survivors += 1
+            click.echo(what)
+    noticed = 1 - survivors / len(tried)
     click.echo(f"{100 * noticed:.1f} % of {len(tried)} mutants noticed")
     sys.exit(noticed < LEAST_NOTICED)
 

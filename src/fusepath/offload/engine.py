@@ -26,6 +26,7 @@ from fusepath.errors import (
     PeerError,
     PeerRefusedError,
 )
+from fusepath.offload.adaptation import PROBE_BYTES, Adaptation
 from fusepath.offload.background import Background, seen
 from fusepath.offload.device import check_image
 from fusepath.offload.liveness import Liveness
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _SIGN_OF_LIFE_EVERY_S, _SIGN_OF_LIFE_WITHIN_S = 1.0, 1.5
-_CLOCKS_EVERY = 10
+_CLOCKS_EVERY, _PROBES_EVERY = 10, 5
 """So many signs of life."""
 _CLOSING_S = 5.0
 CLOSED = (
@@ -153,6 +154,7 @@ class Engine:
             self._liveness.tell(Failed(inference.fallback.reason))
         elif not prepared.is_local:
             self._liveness.tell(Served())
+            self._adaptation.see(inference, prepared)
         elif self._away is not None:
             inference = replace(inference, fallback=Fallback(self._away, Stage.AWAY))
         self.counter.add(inference, prepared.recipe_sha256)
@@ -209,6 +211,7 @@ class Engine:
             self._first: asyncio.Future[None] = loop.create_future()
             self._first.add_done_callback(seen)
         self._plans = PlanSearch(self._order, self._pairing, self._connect, self._use)
+        self._adaptation = Adaptation(self._plans.replan)
         if sample is not None:
             self._plans.sample.set_result(sample)
         self._searching = loop.create_task(self._search())
@@ -230,6 +233,8 @@ class Engine:
             if not self._first.done():
                 self._first.set_exception(error)
         else:
+            if self._plans.link is not None:
+                self._adaptation.plan_for(self._plans.link)
             self._settle(None)
 
     def _settle(self, error: BaseException | None) -> None:
@@ -254,16 +259,20 @@ class Engine:
 
     async def _see_whether_it_lives(self, number: int) -> None:
         """Ask for a sign of life, where it is needed, and no inference shows it."""
-        needed = self._found is None or not self._found.is_local or not self._searching.done()
-        if self._pairing.client is None or not needed or self._away or self._pairing.is_busy:
+        client, found = self._pairing.client, self._found
+        needed = found is None or not found.is_local or not self._searching.done()
+        if client is None or self._away or (needed and self._pairing.is_busy):
             return
         try:
-            if number % _CLOCKS_EVERY == 0:
+            if not needed:
+                if number % _PROBES_EVERY == 0:
+                    await self._probe()
+            elif number % _CLOCKS_EVERY == 0:
                 await self._pairing.compare_clocks()
             else:
-                await self._pairing.client.greet(within_s=_SIGN_OF_LIFE_WITHIN_S)
-        except PeerError as error:
-            if not self._pairing.is_busy:  # or the inference will show
+                await client.greet(within_s=_SIGN_OF_LIFE_WITHIN_S)
+        except FusepathError as error:
+            if needed and not self._pairing.is_busy:  # or the inference will show
                 self._liveness.tell(Failed(str(error)))
 
     def story(self, frames: int) -> list[str]:
@@ -311,6 +320,13 @@ class Engine:
             self._begin(self._plans.known_sample)
         elif self._found is not None:
             await self._pairing.prepare_again(self._found)
+            await self._probe()  # the link may be another by now
+
+    async def _probe(self) -> None:
+        """See how quick the link is, where plans follow it."""
+        if self._adaptation.is_watching and self._pairing.client is not None:
+            rate = self._pairing.client.goodput_bytes_per_s(size_bytes=PROBE_BYTES, repeats=1)
+            await self._adaptation.probed(await rate)
 
     async def _connect(self) -> None:
         order = self._order

@@ -7,7 +7,10 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from fusepath.errors import InputError
 from fusepath.offload.background import Background, seen
@@ -20,6 +23,7 @@ from fusepath.runtime.edge_share import EdgeTimes
 
 if TYPE_CHECKING:
     from fusepath.arrays import Array
+    from fusepath.cost import Link
     from fusepath.offload.inference import Inference
     from fusepath.onnx_io import Model
     from fusepath.plan import Plan
@@ -46,13 +50,35 @@ class Prepared:
     """By which the edge server knows it, and statistics: worked out once."""
     is_local: bool
     """Whether nothing leaves this machine."""
-    predicted: Timeline
-    """What the plan will do by the times of its paths, where planning knew only those of layers."""
+    edge_times: EdgeTimes
+
+    @cached_property
+    def predicted(self) -> Timeline:
+        """What the plan will do by the times of its paths, where planning knew only of layers."""
+        return self.predicted_on(self.plan.link)
+
+    def predicted_on(self, link: Link) -> Timeline:
+        """What it will do on another link."""
+        share = self.device.share
+        return predict(
+            self.device.model.graph,
+            msgspec.structs.replace(self.plan, link=link),
+            device_s=self.device.expected_s,
+            sent_bytes=[share.sent_bytes(path) for path in range(len(self.plan.cuts))],
+            edge_s=self.edge_times.paths_s,
+            tail_s=self.edge_times.tail_s,
+        )
 
     @property
     def plan(self) -> Plan:
         """The plan."""
         return self.device.plan
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes sent of the sample it was prepared with."""
+        share = self.device.share
+        return sum(share.sent_bytes(path) for path in range(len(self.plan.cuts)))
 
 
 @dataclass(kw_only=True)
@@ -111,20 +137,11 @@ class Pairing:
                     await self.compare_clocks()
         finally:
             await asyncio.wait([here])
-        device = here.result()
-        predicted = predict(
-            self.model.graph,
-            plan,
-            device_s=device.expected_s,
-            sent_bytes=[device.share.sent_bytes(path) for path in range(len(plan.cuts))],
-            edge_s=times.paths_s,
-            tail_s=times.tail_s,
-        )
         return Prepared(
-            device=device,
+            device=here.result(),
             recipe_sha256=plan.recipe_sha256,
             is_local=local,
-            predicted=predicted,
+            edge_times=times,
         )
 
     def _ready_device(self, plan: Plan, sample: Array) -> Device:

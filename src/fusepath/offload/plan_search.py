@@ -63,6 +63,8 @@ _FIRST_FRAME_S = 1.0
 _SAME = 0.1
 """Part by which a link may differ from last time, and a plan from what it took then, so that
 nothing is planned anew."""
+_WORTH_CHANGING = 0.97
+"""A plan for a link that has changed is predicted to take this part of the time or less."""
 _ROUGH = Budget(evaluations=40_000, seconds=3.0)
 """What may be spent on a plan that is soon made again. A quarter of it loses a few per cent, which
 is more than a rough profile does."""
@@ -97,6 +99,10 @@ class PlanSearch:
         self._order, self._pairing = order, pairing
         self._connect, self._put_to_use = connect, use
         self._in_use: Prepared | None = None
+        self._learned: Setting | None = None
+        """What the best plan was made for; None where that is not known yet."""
+        self._resumed: LastTime | None = None
+        """Whose plan is used, where nothing is measured anew."""
         self.local: asyncio.Task[Prepared | None] | None = None
         """Makes this machine ready to do all of it, whatever becomes of the rest; its result is
         None where limits forbid that."""
@@ -227,6 +233,7 @@ class PlanSearch:
         if last is None:
             known = await self._look_roughly(request, sample)
         elif await self._resume(last, sample):
+            self._resumed = last
             return
         else:
             known = _Known(edge=last.edge)
@@ -357,8 +364,9 @@ class PlanSearch:
         if offered is None:
             offered = await self._offered(request, setting, sample)
         trials = Trials(pairing=self._pairing, sample=sample, say=order.say, offer=self._offer)
+        self._learned = replace(self._as_shown(setting), offered=offered)
         best = await trials.choose(
-            replace(self._as_shown(setting), offered=offered),
+            self._learned,
             partial(shortlist, request=request, origin=self._origin),
             trials=TRIALS if given.all_measured else 0,
         )
@@ -373,6 +381,54 @@ class PlanSearch:
                 predicted_s=best.predicted.end_s,
             )
             await self._pairing.background.do(memory.keep, kept)
+
+    @property
+    def link(self) -> Link | None:
+        """What the plan in use is made for, where plans follow the link; after `run`.
+
+        A link that is given or emulated does not change.
+        """
+        order = self._order
+        fixed = order.machines.link is not None or order.options.emulation.pace_bytes_per_s
+        may_change = not (fixed or order.edge is None or isinstance(order.plan, Plan))
+        known = self._learned or self._resumed
+        return known.link if may_change and known is not None else None
+
+    async def replan(self, link: Link) -> None:
+        """Plan for another link, and use what is better than the plan in use by enough.
+
+        Raises:
+            FusepathError: no plan was found, or the edge server failed.
+        """
+        request, shown = self._order.plan, self._in_use
+        assert isinstance(request, PlanRequest)  # or there is no link to follow
+        assert shown is not None
+        self._learned = setting = replace(await self._learned_setting(), link=link)
+        budget = _ROUGH if request.budget is None else request.budget.within(_ROUGH)
+        hasty = msgspec.structs.replace(request, budget=budget)
+        find = partial(shortlist, setting, hasty, self._origin)
+        best = (await self._pairing.background.do(find))[0]
+        if best.recipe_sha256 == shown.recipe_sha256:
+            return
+        prepared = await self._pairing.prepare(best, await self._sample_frame(best.input.dtype))
+        others = [item for item in (shown, self._pairing.reserve) if item is not None]
+        quickest = min(others, key=lambda item: item.predicted_on(link).end_s)
+        if prepared.predicted.end_s < quickest.predicted_on(link).end_s * _WORTH_CHANGING:
+            quickest = prepared
+        if quickest is not shown:
+            self._order.say("the link has changed: another plan is better")
+            self._use(quickest)
+
+    async def _learned_setting(self) -> Setting:
+        if self._learned is not None:
+            return self._learned
+        last = self._resumed
+        assert last is not None
+        given = self._order.machines
+        machines = Machines(device=given.device, edge=last.edge, link=last.link)
+        dtype = last.plan.input.dtype
+        setting = await measured_setting(self._pairing, machines, dtype, remembered_profile)
+        return replace(setting, offered=last.offered)
 
     def _as_shown(self, setting: Setting) -> Setting:
         """The machines as the plan in use shows them, so that all is not planned for others first.

@@ -17,7 +17,7 @@ from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.timeline import Lane, Span, Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from fusepath.arrays import Array
     from fusepath.offload.device import Computed, Device
@@ -49,9 +49,11 @@ class Exchange:
         recipe_sha256: str,
         offset: ClockOffset,
         begun_s: float,
+        companions: Mapping[str, Array],
     ) -> None:
         self._device = device
         self._image = image
+        self._companions = companions
         self._stream = stream
         self._recipe_sha256 = recipe_sha256
         self._offset = offset
@@ -82,7 +84,7 @@ class Exchange:
         paths = deque(command.path for command in self._session.start())
         while paths and not self._device.share.computes(paths[0]):
             path = paths.popleft()
-            self._take_computed(path, self._device.compute(path, self._image))
+            self._take_computed(path, self._device.compute(path, self._image, self._companions))
         if len(self._order) == 1:  # nothing can go on at the same time
             await self._compute(paths)
             await self._send()
@@ -103,7 +105,8 @@ class Exchange:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_HEAD_START_S):
                     await self._first_written.wait()
-        jobs = [(path, self._device.start_computing(path, self._image)) for path in paths]
+        start = self._device.start_computing
+        jobs = [(path, start(path, self._image, self._companions)) for path in paths]
         try:
             for path, job in jobs:
                 self._take_computed(path, await job)

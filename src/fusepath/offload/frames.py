@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
 
-from fusepath.errors import ImageError
+from fusepath.errors import ImageError, InputError
 from fusepath.runtime.image import taken_dtypes
 
 if TYPE_CHECKING:
@@ -94,6 +95,41 @@ class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
                 raise ImageError(f"order 'bgr' has three channels, but the model takes {channels}")
             value = value[::-1]
         return np.ascontiguousarray(value)[None]
+
+
+def by_name(frame: Any, model: Model) -> Mapping[str, Any]:
+    """The inputs of a model by name: as they are given, or the one that there is."""
+    return frame if isinstance(frame, Mapping) else {model.boundary.input.name: frame}
+
+
+def parted(feed: Mapping[str, Any], model: Model) -> tuple[Any, dict[str, Array]]:
+    """The input that is cut, as it is given, and its companions by their names in the graph.
+
+    Args:
+        feed: all inputs of the model, by name.
+        model: the network.
+
+    Raises:
+        InputError: one is missing, or the model does not have it.
+        ImageError: a companion of another type or shape than the model takes.
+    """
+    boundary = model.boundary
+    wanted = [boundary.input.name, *(port.name for port in boundary.companions)]
+    if set(feed) != set(wanted):
+        given = ", ".join(map(repr, feed)) or "nothing"
+        names = ", ".join(map(repr, wanted))
+        many = f"{len(wanted)} inputs" if len(wanted) > 1 else "one input"
+        raise InputError(f"the model takes {many}, {names}; the feed has {given}")
+    companions = {}
+    for inner, port in zip(model.graph.companions, boundary.companions, strict=True):
+        value = np.asarray(feed[port.name])
+        if value.dtype.name != port.dtype or value.shape != port.shape:
+            raise ImageError(
+                f"input '{port.name}' is {list(value.shape)} {value.dtype}, but the model takes "
+                f"{list(port.shape)} {port.dtype}"
+            )
+        companions[inner] = np.ascontiguousarray(value).reshape(port.shape)
+    return feed[boundary.input.name], companions
 
 
 def fed_inputs(value: Array, model: Model) -> list[Array]:

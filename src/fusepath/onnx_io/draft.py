@@ -50,11 +50,19 @@ class Draft:
     opset: int
     ir_version: int
     input: Tensor
+    """The one that is cut."""
     outputs: tuple[str, ...]
     output_types: tuple[int, ...]
     """ONNX element types that the file declares for the outputs."""
     nodes: tuple[NodeProto, ...]
     constants: Mapping[str, TensorProto]
+    companions: tuple[Tensor, ...] = ()
+    """Inputs besides."""
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """All inputs, the one that is cut first."""
+        return (self.input, *self.companions)
 
     def activations(self, node: NodeProto) -> tuple[str, ...]:
         """Inputs of a node that are no constants, each once."""
@@ -70,7 +78,7 @@ class Draft:
 
     def tensor_names(self) -> set[str]:
         """Every tensor name in use."""
-        names = {self.input.name, *self.constants}
+        names = {*(tensor.name for tensor in self.inputs), *self.constants}
         for node in self.nodes:
             names.update(node.input, node.output)
         return names

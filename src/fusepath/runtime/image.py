@@ -49,12 +49,13 @@ def load_input(
     Raises:
         ImageError: the file is missing, damaged, or of another size or type.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise ImageError(f"input '{file}' does not exist")
+    file = _existing(path)
     if file.suffix != ".npy":
         return np.repeat(_load_picture(file, target, resize), batch, axis=0)
-    array = _load_array(file, target)
+    array = load_array(file)
+    if array.dtype not in taken_dtypes(target):
+        pixels = "uint8 pixels or " if target.is_float else ""
+        raise ImageError(f"input '{file}' is {array.dtype}; give {pixels}{target.dtype} values")
     if batch == 1:
         return _fitting(array, target, file)
     if array.ndim < 3 or len(array) != batch:
@@ -89,7 +90,20 @@ def _size(array: NDArray[Any]) -> str:
     return "x".join(map(str, array.shape))
 
 
-def _load_array(file: Path, target: Tensor) -> NDArray[Any]:
+def _existing(path: str | Path) -> Path:
+    file = Path(path)
+    if not file.is_file():
+        raise ImageError(f"input '{file}' does not exist")
+    return file
+
+
+def load_array(path: str | Path) -> NDArray[Any]:
+    """The array of a ``.npy`` file.
+
+    Raises:
+        ImageError: the file is missing, or is not one array of numbers.
+    """
+    file = _existing(path)
     try:
         array: NDArray[Any] = np.load(file, allow_pickle=False)
     except (ValueError, OSError, EOFError, MemoryError) as error:
@@ -97,9 +111,6 @@ def _load_array(file: Path, target: Tensor) -> NDArray[Any]:
     if not isinstance(array, np.ndarray):
         array.close()
         raise ImageError(f"input '{file}' is not a .npy array but an archive; save one array")
-    if array.dtype not in taken_dtypes(target):
-        pixels = "uint8 pixels or " if target.is_float else ""
-        raise ImageError(f"input '{file}' is {array.dtype}; give {pixels}{target.dtype} values")
     return array
 
 

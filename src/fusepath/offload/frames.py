@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from fusepath.errors import ImageError, InputError
-from fusepath.runtime.image import taken_dtypes
+from fusepath.runtime.image import as_map, taken_dtypes
 
 if TYPE_CHECKING:
     from fusepath.arrays import Array
@@ -60,7 +60,7 @@ class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
         Args:
             frame: (H, W, C), (C, H, W), either with a 1 before it, or (H, W) for one channel; of
-                the very shape of the input, where that is no map.
+                the very shape of the input, where that is no map; (C, L) or (1, C, L) for a signal.
             target: the model's input.
 
         Raises:
@@ -74,7 +74,8 @@ class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
                 )
             return np.ascontiguousarray(frame)
         _, channels, height, width = target.shape
-        value = frame[0] if frame.ndim == 4 and len(frame) == 1 else frame
+        value = as_map(frame, target)
+        value = value[0] if value.ndim == 4 and len(value) == 1 else value
         if value.ndim == 2 and channels == 1:
             value = value[None]
         elif self.layout != "chw" and value.shape == (height, width, channels):

@@ -10,6 +10,7 @@ from fusepath.onnx_io.infer import infer, static_tensors
 from fusepath.onnx_io.normalise import normalise
 from fusepath.onnx_io.port import CHANNELS_LAST, Port
 from fusepath.onnx_io.port_layout import channels_first_input, channels_first_outputs
+from fusepath.onnx_io.signals import signals_as_maps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,7 @@ def narrowed(draft: Draft, types: Types, *, fed_as: Sequence[str]) -> tuple[Draf
     """A normalised draft that begins and ends at maps (1, C, H, W), where its owner's does not.
 
     A batch becomes one image, unless the network mixes images; (N, H, W, C) becomes (N, C, H, W),
-    unless it is used as such.
+    unless it is used as such; and a signal (1, C, L) becomes a map of one column.
 
     Args:
         draft: normalised.
@@ -49,6 +50,9 @@ def narrowed(draft: Draft, types: Types, *, fed_as: Sequence[str]) -> tuple[Draf
     single = one_image(draft, types)
     if single is not None:
         draft, types = normalise(single)
+    signals = signals_as_maps(draft, types)
+    if signals is not None:
+        draft, types = normalise(signals)
     first = channels_first_input(draft, types)
     if first is not None:
         turned.add(first.input.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from onnx import NodeProto, TensorProto, helper, numpy_helper
@@ -110,6 +111,7 @@ def constant_elements(tensor: TensorProto) -> int:
     return product(tuple(tensor.dims))
 
 
+@cache
 def dtype_name(element_type: int) -> str:
     """The numpy name of an ONNX element type; empty for one that is undefined or unknown."""
     if element_type not in _ELEMENT_TYPES:

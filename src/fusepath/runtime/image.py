@@ -70,6 +70,7 @@ def _fitting(array: NDArray[Any], target: Tensor, file: Path) -> NDArray[Any]:
     """An array as the model's input, channels before rows."""
     value = array
     if target.is_map:
+        value = as_map(value, target)
         if value.ndim == 4 and len(value) == 1:
             value = value[0]
         if value.ndim == 3:
@@ -84,6 +85,12 @@ def _fitting(array: NDArray[Any], target: Tensor, file: Path) -> NDArray[Any]:
             f"input '{file}' is {_size(value)}{axes}, but the model takes {wanted}{remedy}"
         )
     return np.ascontiguousarray(value)
+
+
+def as_map(array: NDArray[Any], target: Tensor) -> NDArray[Any]:
+    """A signal, (C, L) or (1, C, L), as the map of one column that it is inside."""
+    signal = target.shape[3] == 1 and array.shape in {target.shape[:3], target.shape[1:3]}
+    return array[..., None] if signal else array
 
 
 def _size(array: NDArray[Any]) -> str:

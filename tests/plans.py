@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -25,7 +26,7 @@ from fusepath.tiling import Grid, Segment, StripRows, Strips, Tiles, Whole
 from fusepath.timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -195,7 +196,12 @@ class Carried(NamedTuple):
     """Of all pieces, as they were sent."""
 
 
-def carry_out(model: Model, plan: Plan, image: NDArray[Any]) -> Carried:
+def carry_out(
+    model: Model,
+    plan: Plan,
+    image: NDArray[Any],
+    companions: Mapping[str, NDArray[Any]] = MappingProxyType({}),
+) -> Carried:
     """Run a plan in this process; every piece is encoded, checked and decoded as on the wire."""
     check_plan(plan, model.graph)
     device, edge = DeviceShare(model, plan.recipe), EdgeShare(model, plan.recipe)
@@ -203,7 +209,7 @@ def carry_out(model: Model, plan: Plan, image: NDArray[Any]) -> Carried:
     parts = {}
     up_bytes = 0
     for number in plan.order:
-        pieces = device.compute(number - 1, image)
+        pieces = device.compute(number - 1, image, companions)
         if device.keeps(number - 1):
             parts[number - 1] = pieces
         sent = messages.encode_all(device.pack(number - 1, pieces))

@@ -15,6 +15,7 @@ from fusepath.runtime.device_share import DeviceShare
 from fusepath.timeline import Lane, Span, Timeline
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from concurrent.futures import Executor
 
     from fusepath.arrays import Array
@@ -82,28 +83,33 @@ class Device:
                 time_s = statistics.median(times_s) if computes else 0.0
             self.expected_s[path] = time_s
 
-    def compute(self, path: int, image: Array) -> PathAtCut:
+    def compute(self, path: int, image: Array, companions: Mapping[str, Array]) -> PathAtCut:
         """Take a path (0-based) to its cut and make it ready to be sent."""
         start_s = time.perf_counter()
-        pieces = self.share.compute(path, image)
+        pieces = self.share.compute(path, image, companions)
         to_send = self.share.pack(path, pieces)
         if self._targets_s[path] > 0:
             wait_until(start_s + self._targets_s[path])
         return PathAtCut(pieces, to_send, start_s, time.perf_counter())
 
-    def start_computing(self, path: int, image: Array) -> asyncio.Future[PathAtCut]:
+    def start_computing(
+        self, path: int, image: Array, companions: Mapping[str, Array]
+    ) -> asyncio.Future[PathAtCut]:
         """Compute a path once all that were started before it are done."""
         loop = asyncio.get_running_loop()
-        return loop.run_in_executor(self.thread, self.compute, path, image)
+        return loop.run_in_executor(self.thread, self.compute, path, image, companions)
 
-    async def run_alone(self, image: Array, *, begun_s: float) -> Inference:
+    async def run_alone(
+        self, image: Array, companions: Mapping[str, Array], *, begun_s: float
+    ) -> Inference:
         """Run a plan that keeps everything on the device.
 
         Args:
             image: the plan's input.
+            companions: the other inputs.
             begun_s: when the inference began, by `time.perf_counter`.
         """
-        done = await self.start_computing(0, image)
+        done = await self.start_computing(0, image, companions)
         span = Span(
             lane=Lane.DEVICE, start_s=done.start_s - begun_s, end_s=done.end_s - begun_s, path=1
         )

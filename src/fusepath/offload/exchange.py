@@ -35,7 +35,7 @@ from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.timeline import Lane, Span, Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from fusepath.arrays import Array
     from fusepath.offload.device import Device, PathAtCut
@@ -78,6 +78,8 @@ class Call:
     """Of its clock."""
     begun_s: float
     """When the inference began, by `time.perf_counter`."""
+    companions: Mapping[str, Array]
+    """The other inputs of the network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,7 @@ class Exchange:
         """Compute everything here."""
         assert self._reserve is not None  # or the frame has no patience, and never asks for this
         reserve = self._reserve.device
-        done = await reserve.start_computing(0, self._image)
+        done = await reserve.start_computing(0, self._image, self._call.companions)
         if self.frame.has_ended:
             raise asyncio.CancelledError  # the other answer was quicker
         self._record(Lane.DEVICE, done.start_s, done.end_s)
@@ -201,7 +203,9 @@ class Exchange:
         paths = deque(item.path for item in self._tell(Begun()) if isinstance(item, Compute))
         while paths and not self._device.share.computes(paths[0]):
             path = paths.popleft()
-            self._take_computed(path, self._device.compute(path, self._image))
+            self._take_computed(
+                path, self._device.compute(path, self._image, self._call.companions)
+            )
         if len(self._order) == 1:  # nothing can go on at the same time
             await self._compute(paths)
             await self._send()
@@ -222,7 +226,8 @@ class Exchange:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_HEAD_START_S):
                     await self._first_written.wait()
-        jobs = [(path, self._device.start_computing(path, self._image)) for path in paths]
+        start = self._device.start_computing
+        jobs = [(path, start(path, self._image, self._call.companions)) for path in paths]
         try:
             for path, job in jobs:
                 self._take_computed(path, await job)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from fusepath.runtime.companions import blank_companions
 from fusepath.runtime.packing import EncodedTensor, pack
 from fusepath.runtime.pixels import check_form
 from fusepath.runtime.stage import make_stage
@@ -43,18 +45,26 @@ class DeviceShare:
         self._state = StripState()
         self._sent_bytes = [0] * len(recipe.cuts)
 
-    def compute(self, path: int, image: Array) -> Pieces:
+    def compute(
+        self, path: int, image: Array, companions: Mapping[str, Array] = MappingProxyType({})
+    ) -> Pieces:
         """What path (0-based) sends: its part of the image, taken as far as its cut.
 
         Args:
             path: 0-based.
             image: the whole input, (1, C, H, W), of the plan's input dtype.
+            companions: the other inputs, by name in the graph.
         """
         name = self._model.graph.input.name
         piece = self._paths.piece(path, name, image)
         pieces = {} if piece is None else {name: piece}
-        stage = self._stages.get(self._recipe.cuts[path])
-        return stage.forward(path, pieces, self._state) if stage is not None else pieces
+        cut = self._recipe.cuts[path]
+        stage = self._stages.get(cut)
+        if stage is not None:
+            pieces = stage.forward(path, {**pieces, **companions}, self._state)
+        if path == self._recipe.order[0] - 1:
+            pieces |= {name: companions[name] for name in self._model.graph.accompanying(cut)}
+        return pieces
 
     def pack(self, path: int, pieces: Pieces) -> dict[str, Array | EncodedTensor]:
         """The pieces of a path as they are sent: encoded, where the plan says so."""
@@ -113,10 +123,11 @@ class DeviceShare:
     def rehearse(self, image: Array, *, repeats: int) -> list[list[float]]:
         """Warm every session up; seconds of each path (0-based), ``repeats`` times."""
         times: list[list[float]] = [[] for _ in self._recipe.cuts]
+        companions = blank_companions(self._model.graph)
         for turn in range(repeats + 1):
             for number in self._recipe.order:
                 started_s = time.perf_counter()
-                to_send = self.pack(number - 1, self.compute(number - 1, image))
+                to_send = self.pack(number - 1, self.compute(number - 1, image, companions))
                 self._sent_bytes[number - 1] = sum(item.nbytes for item in to_send.values())
                 if turn > 0:  # the first one warms up
                     times[number - 1].append(time.perf_counter() - started_s)

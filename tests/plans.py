@@ -16,6 +16,7 @@ from fusepath.plan import (
     Prediction,
     Provenance,
     Recipe,
+    TailPlace,
     check_plan,
 )
 from fusepath.remote import messages
@@ -134,6 +135,7 @@ def hand_made(
         "arrangement": arrangement,
         "order": tuple(order) if order is not None else tuple(range(1, paths + 1)),
         "cuts": arrangement.cuts_of(tuple(cuts[path % len(cuts)] for path in range(paths))),
+        "tail": TailPlace.EDGE,
         "codecs": {name: item.codec for name, item in compression.items()},
     }
     prediction = {
@@ -200,12 +202,11 @@ def carry_out(model: Model, plan: Plan, image: NDArray[Any]) -> Carried:
     check_plan(plan, model.graph)
     device, edge = DeviceShare(model, plan.recipe), EdgeShare(model, plan.recipe)
     fused = edge.new_fused()
-    parts = {}
+    kept, parts = {}, {}
     up_bytes = 0
     for number in plan.order:
         pieces = device.compute(number - 1, image)
-        if device.keeps(number - 1):
-            parts[number - 1] = pieces
+        kept[number - 1] = device.kept(number - 1, pieces)
         sent = messages.encode_all(device.pack(number - 1, pieces))
         up_bytes += sum(len(tensor.data) for tensor in sent)
         arrived = messages.decode(sent, edge.expected(number - 1), edge.codecs)
@@ -214,7 +215,7 @@ def carry_out(model: Model, plan: Plan, image: NDArray[Any]) -> Carried:
             part = messages.encode_all(edge.part(number - 1, fused))
             parts[number - 1] = messages.decode(part, device.expected_part(number - 1))
     returned = edge.compute_tail(fused) if edge.returning is None else {}
-    outputs = device.put_together(returned, parts)
+    outputs = device.put_together(returned, [*kept.items(), *parts.items()], image)
     return Carried(outputs, outputs if plan.tau == model.graph.depth else fused.maps, up_bytes)
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from fusepath.errors import FileFormatError, FusepathError
 from fusepath.plan.limits.check import limit_violations
 from fusepath.plan.plan import MAX_PATHS, PLAN_FORMAT, PLAN_VERSION
-from fusepath.tiling import layout
+from fusepath.plan.recipe import TailPlace
+from fusepath.tiling import Whole, layout
 
 _MOST_WORDS = 500
 """Characters of a complaint, which may list as many numbers as the plan has."""
@@ -65,6 +66,11 @@ def check_recipe(recipe: Recipe, graph: ModelGraph) -> None:
         raise FileFormatError(
             f"plan: 'cuts' must give each of the {paths} paths a layer from 1 to {tau + 1}"
         )
+    if recipe.tail is TailPlace.DEVICE and isinstance(recipe.arrangement, Whole):
+        raise FileFormatError(
+            "plan: the unsplit network leaves no tail to the device; give 'tail' as edge"
+        )
+    graph = recipe.divided(graph)
     crossing = {name for cut in recipe.cuts for name in graph.sent(cut)}
     for name in recipe.codecs:
         if name not in crossing:

@@ -75,8 +75,9 @@ class _AxisLengths:
     """Lengths along one axis of what each grid row (or column) computes and sends.
 
     Shapes: device and edge (intervals, cuts, charges), sent and back (intervals, cuts, maps); 0
-    where a cut does not compute or send that map, or it does not return. Whole numbers, but for `Regions.SHARE`; floats all the
-    same, for those multiply fast and are exact far beyond the size of any map.
+    where a cut does not compute or send that map, or it does not return. Whole numbers, but for
+    `Regions.SHARE`; floats all the same, for those multiply fast and are exact far beyond the size
+    of any map.
     """
 
     device: FloatArray

@@ -21,8 +21,8 @@ def violations(
     No span ends before it starts; a lane does one thing at a time (each edge worker is a lane of
     its own); a path is computed on the device, then sent, then computed at the edge, then its part
     of the result returns; the tail starts when all paths are done; what returns for all of them
-    returns last; what the device does for all of them, it does in the end. A measured timeline is held to ``tolerance_s`` plus its own clock error between
-    the two machines.
+    returns last; what the device does for all of them, it does in the end. A measured timeline is
+    held to ``tolerance_s`` plus its own clock error between the two machines.
 
     Args:
         timeline: what to check.

@@ -41,12 +41,12 @@ What comes before and after: a plan that sends anything sends a message, which c
 something besides what is in it, and is only done one link delay after that. When layers follow the
 tileable ones, they start then, and the result (where it counts) is sent after them. When everything
 can be tiled, the device may finish its part itself and results may return in parts, so the way back
-counts as one more delay unless the caller says that the result comes back in one piece. With the tail on the device, the layers behind the
-tileable ones run there when all has come back.
+counts as one more delay unless the caller says that the result comes back in one piece.
+With the tail on the device, the layers behind the tileable ones run there when all has come back.
 
 Plans that keep all tileable layers on the device may send less than that, or nothing. There are few
-of them, so the fastest is known: one cut of the unsplit network behind these layers, or, where
-nothing follows them, tiles that leave out positions that nothing reads.
+of them, so the fastest is known: one cut of the unsplit network behind these layers, or tiles that
+leave out positions that nothing reads, and the rest on the device.
 
 **Assumptions.** Costs are those of `MachineProfile` or `ComputeRate`: proportional to positions,
 plus fixed times that only add. Tiles are charged for all they need (`Regions.NEEDED` or
@@ -161,7 +161,9 @@ def fluid_bound(
     around_s += timing.prices.tail_s(last)
     weights, shared_s = _best_mean(setting, _Division(shares, TailPlace.EDGE, has_tail), meter)
     if not whole_result:
-        finish_s = setting.link.delay_s + timing.down_s(in_parts=True) + timing.prices.finish_s(last)
+        finish_s = (
+            setting.link.delay_s + timing.down_s(in_parts=True) + timing.prices.finish_s(last)
+        )
         division = _Division(shares, TailPlace.DEVICE, has_tail)
         enough_s = min(shared_s + around_s, undivided_s) - finish_s
         other, other_s = _best_mean(setting, division, meter, enough_s)

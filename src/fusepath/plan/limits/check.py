@@ -42,22 +42,17 @@ def limit_violations(plan: Plan, graph: ModelGraph, constraints: Constraints) ->
         if isinstance(laid, StripLayout)
         else _Shares(plan, divided, laid)
     )
-    tail = graph.operators(divided.depth + 1, graph.depth)
+    behind = graph.operators(divided.depth + 1, graph.depth)
     limits = (
-        (
-            "MACs on the device",
-            constraints.device_macs,
-            lambda: counted.macs() + _macs(graph, tail),
-        ),
-        ("bytes sent up", constraints.upload_bytes, counted.sent_bytes),
-        (
-            "bytes of device memory",
-            constraints.device_memory_bytes,
-            lambda: counted.memory_bytes() + _bytes_behind(graph, tail),
-        ),
+        ("MACs on the device", constraints.device_macs, counted.macs, _macs),
+        ("bytes sent up", constraints.upload_bytes, counted.sent_bytes, None),
+        ("bytes of device memory", constraints.device_memory_bytes, counted.memory_bytes, _held),
     )
-    for what, limit, count in limits:
-        if limit is not None and (needed := count()) > limit:
+    for what, limit, of_paths, of_tail in limits:
+        if limit is None:
+            continue
+        needed = of_paths() + (of_tail(graph, behind) if of_tail is not None else 0)
+        if needed > limit:
             problems.append(f"{needed} {what}, but at most {limit} are allowed")
     return problems
 
@@ -82,7 +77,7 @@ def _macs(graph: ModelGraph, operators: Sequence[Operator]) -> int:
     )
 
 
-def _bytes_behind(graph: ModelGraph, operators: Sequence[Operator]) -> int:
+def _held(graph: ModelGraph, operators: Sequence[Operator]) -> int:
     """What the device holds for the last operators of the network beside its paths."""
     if not operators:
         return 0

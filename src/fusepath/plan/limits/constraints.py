@@ -135,8 +135,7 @@ class Constraints(
             )
 
     def left(self, *, device_macs: int, memory_bytes: int) -> Constraints | None:
-        """What paths must keep to where the device needs so much besides; None if it is too much.
-        """
+        """What is left to paths where the device needs so much besides; None if too little is."""
         macs, memory = self.device_macs, self.device_memory_bytes
         macs = None if macs is None else macs - device_macs
         memory = None if memory is None else memory - memory_bytes

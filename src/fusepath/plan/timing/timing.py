@@ -50,7 +50,8 @@ class Timing:
 
     def with_tail(self, tail: TailPlace, tau: int) -> Timing:
         """Of plans with this fused layer and the tail at this place."""
-        return self.up_to(tau) if tail is TailPlace.DEVICE else self
+        divided = tail is TailPlace.EDGE or self.setting.graph.outputs_stay
+        return self if divided else self.up_to(tau)
 
     def whole_problem(self) -> Problem:
         """The unsplit network as one path: cut ``o`` in ``1 … depth + 1``, no tail.
@@ -176,25 +177,27 @@ class Timing:
 
     def wire_bytes(self, plan: Plan) -> tuple[FloatArray, FloatArray | None]:
         """What every path of a plan sends up, messages included, and returns, if in parts."""
-        return self.with_tail(plan.tail, plan.tau)._wire_bytes(plan)
-
-    def _wire_bytes(self, plan: Plan) -> tuple[FloatArray, FloatArray | None]:
-        back = None
+        timing, back = self.with_tail(plan.tail, plan.tau), None
+        prices, link = timing.prices, timing.setting.link
         match plan.arrangement:
             case Whole():
-                sent = np.array([self.prices.crossing(plan.cuts[0]).sent_bytes])
+                sent = np.array([prices.crossing(plan.cuts[0]).sent_bytes])
             case Tiles() as tiles:
-                costs = self.prices.costs(tiles.tau, tiles.grid, tiles.sizes)
+                costs = prices.costs(tiles.tau, tiles.grid, tiles.sizes)
                 chosen = costs.class_of, np.array(plan.cuts) - 1
                 sent = costs.up_bytes[chosen]
-                if costs.back_bytes is not None and self.setting.convention.counts_result:
+                if costs.back_bytes is not None and timing.setting.convention.counts_result:
                     back = costs.back_bytes[chosen]
             case Strips() as strips:
-                return self.strips(strips.tau).wire_bytes(strips.segments)
-        return self.setting.link.on_wire(sent), back
+                return timing.strips(strips.tau).wire_bytes(strips.segments)
+        return link.on_wire(sent), back
 
     def messages(
-        self, sent_bytes: IntArray, returned_bytes: IntArray | float = 0.0, *, paths: int
+        self,
+        sent_bytes: IntArray,
+        returned_bytes: FloatArray | IntArray | float = 0.0,
+        *,
+        paths: int,
     ) -> MessageTimes:
         """What messages take, whatever is in them: of tiles, strips and the whole network alike."""
         return self.setting.link.messages(sent_bytes, returned_bytes, paths=paths)

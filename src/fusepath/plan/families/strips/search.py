@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from fusepath.plan.families.strips.layer import Layer
     from fusepath.plan.limits.constraints import Constraints
     from fusepath.plan.search import Search
-    from fusepath.schedule.budget import Meter
     from fusepath.plan.setting import Setting
     from fusepath.plan.timing import Timing
+    from fusepath.schedule.budget import Meter
     from fusepath.tiling import Segment
 
 
@@ -128,5 +128,6 @@ def _nothing_keeps(
     if constraints.max_paths is not None and strips > constraints.max_paths:
         short.append(Shortfall(PATHS, strips, constraints.max_paths))
     return InfeasibleError(
-        f"{message}; the closest (tau {arrangement.tau}) needs {' and '.join(map(str, short))}", short
+        f"{message}; the closest (tau {arrangement.tau}) needs {' and '.join(map(str, short))}",
+        short,
     )

@@ -8,7 +8,7 @@ from fusepath.errors import FileFormatError, FusepathError
 from fusepath.plan.limits.check import limit_violations
 from fusepath.plan.plan import MAX_PATHS, PLAN_FORMAT, PLAN_VERSION
 from fusepath.plan.recipe import TailPlace
-from fusepath.tiling import Whole, layout
+from fusepath.tiling import layout
 
 _MOST_WORDS = 500
 """Characters of a complaint, which may list as many numbers as the plan has."""
@@ -66,7 +66,8 @@ def check_recipe(recipe: Recipe, graph: ModelGraph) -> None:
         raise FileFormatError(
             f"plan: 'cuts' must give each of the {paths} paths a layer from 1 to {tau + 1}"
         )
-    if recipe.tail is TailPlace.DEVICE and isinstance(recipe.arrangement, Whole):
+    whole = tau == graph.depth and not recipe.arrangement.is_split
+    if recipe.tail is TailPlace.DEVICE and whole:
         raise FileFormatError(
             "plan: the unsplit network leaves no tail to the device; give 'tail' as edge"
         )

@@ -66,11 +66,6 @@ def check_recipe(recipe: Recipe, graph: ModelGraph) -> None:
         raise FileFormatError(
             f"plan: 'cuts' must give each of the {paths} paths a layer from 1 to {tau + 1}"
         )
-    whole = tau == graph.depth and not recipe.arrangement.is_split
-    if recipe.tail is TailPlace.DEVICE and whole:
-        raise FileFormatError(
-            "plan: the unsplit network leaves no tail to the device; give 'tail' as edge"
-        )
     graph = recipe.divided(graph)
     crossing = {name for cut in recipe.cuts for name in graph.sent(cut)}
     for name in recipe.codecs:
@@ -79,8 +74,12 @@ def check_recipe(recipe: Recipe, graph: ModelGraph) -> None:
                 f"plan: 'codecs' names {name[:80]!r}, which no cut of this plan sends"
             )
     try:
-        layout(graph, recipe.arrangement)
+        laid = layout(graph, recipe.arrangement)
     except FusepathError as error:
         raise FileFormatError(f"plan: {str(error)[:_MOST_WORDS]}") from error
+    if recipe.tail is TailPlace.DEVICE and not laid.returns_parts:
+        raise FileFormatError(
+            "plan: the unsplit network leaves no tail to the device; give 'tail' as edge"
+        )
     if wrong := recipe.arrangement.objection(recipe.order, recipe.cuts):
         raise FileFormatError(f"plan: {wrong}")

@@ -132,7 +132,7 @@ class DeviceShare:
     @property
     def sessions(self) -> int:
         """Number of sessions in memory."""
-        return sum(stage.sessions for stage in self._stages.values())
+        return sum(stage.sessions for stage in self._stages.values()) + self.has_tail
 
     def computes(self, path: int) -> bool:
         """Whether the device does anything for a path but cut it out of the image."""

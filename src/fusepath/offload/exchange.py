@@ -136,7 +136,9 @@ class Exchange:
         self._at_cut: list[int] = []
         """Paths that have been computed."""
         self._parts: dict[int, dict[str, Array]] = {}
-        """Rows of the outputs by path: kept here, or returned by the server."""
+        """Shares of the fused layer by path, returned by the server."""
+        self._kept: dict[int, dict[str, Array]] = {}
+        """And kept here."""
         self._returned: list[_Returned] = []
         self._up_bytes = self._down_bytes = 0
 
@@ -209,7 +211,7 @@ class Exchange:
         if len(self._order) == 1:  # nothing can go on at the same time
             await self._compute(paths)
             await self._send()
-            return self._finish(await self._receive())
+            return await self._finish(await self._receive())
         receiving = asyncio.create_task(self._receive())
         jobs = [receiving, *map(asyncio.create_task, (self._send(), self._compute(paths)))]
         try:
@@ -217,7 +219,7 @@ class Exchange:
         finally:
             for job in jobs:
                 job.cancel()
-        return self._finish(receiving.result())
+        return await self._finish(receiving.result())
 
     async def _compute(self, paths: Collection[int]) -> None:
         """Have paths computed; the thread goes from one to the next by itself."""
@@ -238,8 +240,7 @@ class Exchange:
     def _take_computed(self, path: int, done: PathAtCut) -> None:
         if self._device.share.computes(path):
             self._record(Lane.DEVICE, done.start_s, done.end_s, path=path + 1)
-        if self._device.share.keeps(path):
-            self._parts[path] = done.pieces
+        self._kept[path] = self._device.share.kept(path, done.pieces)
         self._computed[path] = done
         self._at_cut.append(path)
         self._tell(Computed(path))
@@ -316,7 +317,7 @@ class Exchange:
         self._tell(Answered([span.path - 1 for span in result.spans if span.path > 0]))
         return _Answer(result, outputs, arrived_s, time.perf_counter())
 
-    def _finish(self, answer: _Answer) -> Inference:
+    async def _finish(self, answer: _Answer) -> Inference:
         result = answer.message
         done_s = {}
         for span in result.spans:
@@ -331,8 +332,15 @@ class Exchange:
         self._record(Lane.DOWNLINK, down_start_s, answer.done_s)
         if self._link.bytes_per_s is None:
             self._record_uplink()
-        together = self._device.share.put_together(answer.outputs, self._parts)
-        return self._inference(together, (self._device.share.macs, result.macs))
+        parts = [*self._kept.items(), *self._parts.items()]
+        finished = await self._device.start_finishing(
+            answer.outputs,
+            parts,
+            {self._device.model.graph.input.name: self._image, **self._call.companions},
+        )
+        if self._device.share.has_tail:
+            self._record(Lane.DEVICE, finished.start_s, finished.end_s)
+        return self._inference(finished.outputs, (self._device.share.macs, result.macs))
 
     def _inference(
         self, outputs: dict[str, Array], macs: tuple[int, int], fallback: Fallback | None = None

@@ -70,6 +70,7 @@ class Prepared:
             sent_bytes=[share.sent_bytes(path) for path in range(len(self.plan.cuts))],
             edge_s=self.edge_times.paths_s,
             tail_s=self.edge_times.tail_s,
+            finish_s=self.device.expected_tail_s,
         )
 
     @property

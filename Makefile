@@ -20,8 +20,8 @@ test: $(DEV_READY) check  ## lint, types, import contract, generated code, tests
 slow: $(DEV_READY)  ## every network, grid and fused layer; takes long
 	$(BIN)/pytest -n 2 -m slow
 
-simulate: $(DEV_READY)  ## sessions through seeded faults: make simulate SEEDS=2000
-	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+simulate: $(DEV_READY)  ## sessions through faults, and every order of events: SEEDS=2000
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --paths 5
 
 mutate: $(DEV_READY)  ## faults put into the protocol's machines that the simulation must notice
 	$(BIN)/python -m tests.simulation.mutants

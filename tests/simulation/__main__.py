@@ -9,18 +9,22 @@ from itertools import islice
 import click
 
 from tests.simulation.clock import Violation
+from tests.simulation.explorer import explore
 from tests.simulation.world import Outcome, simulate, told
 
 
 @click.command()
 @click.option("--seeds", type=int, default=2000, help="How many sessions.")
 @click.option("--seed", type=int, default=0, help="The first one.")
+@click.option("--paths", type=int, default=0, help="Explore one frame of up to so many paths.")
 @click.option("--story", is_flag=True, help="Tell what happens in the first one.")
-def main(seeds: int, seed: int, story: bool) -> None:
+def main(seeds: int, seed: int, paths: int, story: bool) -> None:
     """Sessions of a device and an edge server through faults; a violation names its seed."""
     if story:
         click.echo("\n".join(told(seed)))
         return
+    if paths:
+        click.echo(f"one frame of up to {paths} paths: {explore(paths)} states, none is stuck")
     begun_s = time.process_time()
     outcomes: list[Outcome] = []
     violations = []

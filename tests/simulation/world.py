@@ -14,6 +14,7 @@ from tests.simulation.faults import FAULTS
 from tests.simulation.network import Network
 from tests.simulation.scene import draw
 from tests.simulation.server import Server
+from tests.simulation.watching import watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -100,6 +101,7 @@ class World:
         Raises:
             Violation: something happened that must not.
         """
+        watch(self.random)
         driver, clock = self.driver, self.clock
         healthy = not self._faults
         clock.after(self.random.random(), driver.look)
@@ -168,6 +170,6 @@ def told(seed: int) -> list[str]:
     story: list[str] = []
     try:
         outcome = World(seed, story=story).run()
-    except Violation as error:
-        return [*story, f"violation: {error}"]
+    except Exception as error:
+        return [*story, f"violation: {error!r}"]
     return [*story, str(outcome)]

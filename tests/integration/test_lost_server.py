@@ -20,6 +20,7 @@ from fusepath.onnx_io import load_model
 from fusepath.plan import Constraints, InputFormat, PlanRequest
 from tests.edges import edge_server
 from tests.plans import plan_of
+from tests.slow_link import slow_link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -195,6 +196,27 @@ def test_which_limits_bind_the_fall_back_is_an_option(policy, limits, falls_back
         else:
             with pytest.raises(PeerUnreachableError):
                 held.infer(FRAME)
+
+
+def test_plans_follow_the_link():
+    """From a quick one to one that is of no use, and back."""
+    machines = fusepath.Machines(
+        device=fusepath.parse_machine("0.2GFLOPS"), edge=fusepath.parse_machine("500GFLOPS")
+    )
+    emulation = fusepath.Emulation(slowdown=20)
+    with (
+        edge_server() as edge,
+        slow_link(edge.address, up_bytes_per_s=2e6) as link,
+        session(link.address, machines=machines, options={"emulation": emulation}) as held,
+    ):
+        answer(held)
+        held.wait_ready(PATIENCE_S)
+        assert served(answer(held))
+        link.rates[:] = [2e4, 2e4]
+        # Not for want of an answer, but since it is known that the link is no use.
+        answer_until(held, lambda result: result.fallback is None and result.up_bytes == 0)
+        link.rates[:] = [2e6, 2e6]
+        answer_until(held, served)
 
 
 def test_threads_get_their_frames_while_the_server_comes_and_goes():

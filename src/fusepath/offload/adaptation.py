@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from fusepath.offload.inference import Inference
     from fusepath.offload.pairing import Prepared
 
-PROBE_BYTES = 1 << 16
+PROBES_BYTES, PROBED_S = (1 << 13, 1 << 16), 0.05
+"""What is sent to see how quick a link is: more where the less has taken no longer than this."""
 _NOTICEABLE = 1.25
 """A link that was probed must be so many times quicker or slower to be planned for."""
 

@@ -26,7 +26,7 @@ from fusepath.errors import (
     PeerError,
     PeerRefusedError,
 )
-from fusepath.offload.adaptation import PROBE_BYTES, Adaptation
+from fusepath.offload.adaptation import PROBED_S, PROBES_BYTES, Adaptation
 from fusepath.offload.background import Background, seen
 from fusepath.offload.device import check_image
 from fusepath.offload.liveness import Liveness
@@ -324,9 +324,14 @@ class Engine:
 
     async def _probe(self) -> None:
         """See how quick the link is, where plans follow it."""
-        if self._adaptation.is_watching and self._pairing.client is not None:
-            rate = self._pairing.client.goodput_bytes_per_s(size_bytes=PROBE_BYTES, repeats=1)
-            await self._adaptation.probed(await rate)
+        client = self._pairing.client
+        if client is None or not self._adaptation.is_watching:
+            return
+        for size_bytes in PROBES_BYTES:
+            rate = await client.goodput_bytes_per_s(size_bytes=size_bytes, repeats=1)
+            if size_bytes / rate > PROBED_S:
+                break  # more would hold up what else is to be carried
+        await self._adaptation.probed(rate)
 
     async def _connect(self) -> None:
         order = self._order

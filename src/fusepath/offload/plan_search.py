@@ -408,13 +408,13 @@ class PlanSearch:
         hasty = msgspec.structs.replace(request, budget=budget)
         find = partial(shortlist, setting, hasty, self._origin)
         best = (await self._pairing.background.do(find))[0]
-        if best.recipe_sha256 == shown.recipe_sha256:
-            return
-        prepared = await self._pairing.prepare(best, await self._sample_frame(best.input.dtype))
-        others = [item for item in (shown, self._pairing.reserve) if item is not None]
-        quickest = min(others, key=lambda item: item.predicted_on(link).end_s)
-        if prepared.predicted.end_s < quickest.predicted_on(link).end_s * _WORTH_CHANGING:
-            quickest = prepared
+        known = [item for item in (shown, self._pairing.reserve) if item is not None]
+        quickest = min(known, key=lambda item: item.predicted_on(link).end_s)
+        if best.recipe_sha256 not in {item.recipe_sha256 for item in known}:
+            sample = await self._sample_frame(best.input.dtype)
+            prepared = await self._pairing.prepare(best, sample)
+            if prepared.predicted.end_s < quickest.predicted_on(link).end_s * _WORTH_CHANGING:
+                quickest = prepared
         if quickest is not shown:
             self._order.say("the link has changed: another plan is better")
             self._use(quickest)

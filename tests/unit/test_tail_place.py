@@ -149,3 +149,20 @@ def test_a_search_on_both_places_spends_one_budget():
     search_stream(Timing(setting()), Search(PlanRequest(algorithm="stream"), meter))
 
     assert meter.spent <= 1.1 * 20_000
+
+
+def test_what_only_the_tail_reads_stays_and_what_the_edge_server_makes_of_it_returns():
+    graph = detector().graph
+    tau = graph.tileable_layers
+    front = graph.front(tau)
+    spared = 0
+
+    for cut in range(1, tau + 2):
+        made = {name for op in graph.operators(1, cut - 1) for name in op.outputs}
+        read = {name for op in graph.operators(cut, tau) for name in op.inputs}
+        assert set(front.sent(cut)) == read & {*made, graph.input.name}
+        assert set(front.returned(cut)) == set(front.outputs) - made
+        spared += len(set(graph.sent(cut)) - set(front.sent(cut)))
+
+    assert spared > 0
+    assert set(front.outputs) == set(graph.frontier(tau))

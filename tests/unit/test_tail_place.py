@@ -96,6 +96,16 @@ def test_limits_count_the_tail():
     assert limit_violations(free, graph, narrow)
 
 
+def test_a_search_within_memory_leaves_room_for_the_tail():
+    graph = detector().graph
+    (said,) = limit_violations(best(), graph, Constraints(device_memory_bytes=0))
+    limits = Constraints(device_memory_bytes=int(said.split()[0]) - 1)
+
+    plan = planned(setting(), "stream", codecs="off", budget=FEW, constraints=limits)
+
+    assert limit_violations(plan, graph, limits) == []
+
+
 def test_memory_for_the_tail_is_held_beside_that_for_paths():
     graph = detector().graph
     tau = graph.tileable_layers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import pytest
@@ -25,6 +26,7 @@ from fusepath.plan import (
     predict,
     simulate,
 )
+from fusepath.plan.families.before_tail import fronts
 from fusepath.plan.families.strips import search_stream
 from fusepath.plan.totals import tail_macs
 from fusepath.timeline import Lane, violations
@@ -176,3 +178,16 @@ def test_what_only_the_tail_reads_stays_and_what_the_edge_server_makes_of_it_ret
 
     assert spared > 0
     assert set(front.outputs) == set(graph.frontier(tau))
+
+
+def test_the_tail_takes_from_limits_what_it_needs():
+    graph, tau = detector().graph, 10
+    needs = tail_macs(graph, tau)
+    timing = Timing(setting())
+
+    (front,) = fronts(timing, tau, Constraints(device_macs=needs + 7), math.inf)
+
+    assert front.constraints.device_macs == 7
+    assert front.timing.finish_s == timing.prices.finish_s(tau) > 0
+    assert list(fronts(timing, tau, Constraints(device_macs=needs - 1), math.inf)) == []
+    assert list(fronts(timing, tau, Constraints(keep_on_device=tau + 1), math.inf)) == []

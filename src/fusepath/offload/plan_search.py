@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -252,16 +251,15 @@ class PlanSearch:
 
     async def _use_soon(self, request: PlanRequest, setting: Setting, sample: Array) -> None:
         """Use what is found quickly, if anything is."""
-        with suppress(UndecidedError):
-            await self._use_first(_hasty(request), setting, sample)
-
-    async def _use_first(self, request: PlanRequest, setting: Setting, sample: Array) -> None:
-        """Use the most promising plan that the edge server is able to carry out."""
-        for plan in await self._plans_for(setting, request):
+        hasty = _hasty(request)
+        for asked in (hasty, msgspec.structs.replace(hasty, codecs="off")):
+            result = await self._pairing.background.do(make_plan, setting, asked, self._origin)
+            if not result.plans:
+                return
             try:
-                self._offer(await self._pairing.prepare(plan, sample))
+                self._offer(await self._pairing.prepare(result.best, sample))
             except PeerRefusedError:
-                if not plan.codecs:  # which it may lack
+                if not result.best.codecs:  # which it may lack
                     raise
             else:
                 return

@@ -30,6 +30,7 @@ from fusepath.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from fusepath.arrays import Array
     from fusepath.offload.inference import Inference
     from fusepath.offload.run import Report
     from fusepath.onnx_io import Model
@@ -73,6 +74,13 @@ if TYPE_CHECKING:
     "--verify", is_flag=True, help="Compare with the unsplit model; exit 1 if it differs."
 )
 @click.option("--resize", is_flag=True, help="Scale a picture to the model's size.")
+@click.option(
+    "--feed",
+    "feeds",
+    multiple=True,
+    metavar="NAME=FILE.npy",
+    help="Another input of a model that has several; once for each.",
+)
 @mean_option
 @std_option
 @input_shape_option
@@ -111,6 +119,7 @@ def command(
     repeat: int,
     verify: bool,
     resize: bool,
+    feeds: tuple[str, ...],
     mean: str,
     std: str,
     input_shape: str | None,
@@ -123,8 +132,9 @@ def command(
 ) -> int:
     """Run MODEL on INPUT, split between this machine and an edge server.
 
-    INPUT is a picture or a .npy array. Without --plan, device, edge server and link are measured
-    unless given, and --algorithm plans for them. What was measured of this machine is remembered.
+    INPUT is a picture or a .npy array; of a model of several inputs it is the image, and --feed
+    gives the others. Without --plan, device, edge server and link are measured unless given, and
+    --algorithm plans for them. What was measured of this machine is remembered.
     """
     from fusepath.cost import parse_link, parse_machine
     from fusepath.errors import InputError
@@ -173,7 +183,12 @@ def command(
         )
     report = run(
         loaded,
-        load_input(input_file, loaded.graph.input, resize=resize, batch=loaded.boundary.batch),
+        {
+            loaded.boundary.input.name: load_input(
+                input_file, loaded.graph.input, resize=resize, batch=loaded.boundary.batch
+            ),
+            **dict(map(_fed, feeds)),
+        },
         edge,
         repeats=repeat,
         verify=verify,
@@ -207,6 +222,17 @@ def command(
     return 1 if failed else 0
 
 
+def _fed(text: str) -> tuple[str, Array]:
+    """Name and value of an input, as ``NAME=FILE.npy``."""
+    from fusepath.errors import InputError
+    from fusepath.runtime.image import load_array
+
+    name, separator, path = text.rpartition("=")
+    if not separator or not name:
+        raise InputError(f"--feed '{text}' is not NAME=FILE.npy")
+    return name, load_array(path)
+
+
 def _keep_to(plan: Plan, model: Model, constraints: Constraints) -> None:
     """Refuse a plan made before that breaks constraints."""
     from fusepath.errors import InfeasibleError
@@ -233,6 +259,7 @@ def _document(report: Report) -> dict[str, Any]:
         "grid": str(plan.grid),
         "order": plan.order,
         "cuts": plan.cuts,
+        "tail": plan.tail,
         "codecs": plan.codecs,
         "makespan_s": plan.makespan_s,
         "predicted_s": report.predicted.end_s,

@@ -45,7 +45,7 @@ from fusepath.remote.memory import MemoryChannel
 from fusepath.remote.model_store import ModelStore
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Mapping
 
     from fusepath.arrays import Array
     from fusepath.offload.inference import Inference
@@ -132,7 +132,9 @@ class Engine:
 
     # ------------------------------------------------------------------ answering frames
 
-    async def infer(self, image: Array, begun_s: float) -> Inference:
+    async def infer(
+        self, image: Array, begun_s: float, companions: Mapping[str, Array]
+    ) -> Inference:
         """One inference with the plan in use.
 
         Raises:
@@ -144,7 +146,9 @@ class Engine:
         prepared = self.current
         assert prepared is not None
         try:
-            inference = await self._pairing.infer(prepared, image, begun_s=begun_s)
+            inference = await self._pairing.infer(
+                prepared, image, begun_s=begun_s, companions=companions
+            )
         except PeerError as error:
             if self.closed:  # which ends streams as well, maybe before whoever waits for them
                 raise ClosedError(CLOSED) from None

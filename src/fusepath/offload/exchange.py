@@ -35,7 +35,7 @@ from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.timeline import Lane, Span, Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from fusepath.arrays import Array
     from fusepath.offload.device import Device, PathAtCut
@@ -78,6 +78,8 @@ class Call:
     """Of its clock."""
     begun_s: float
     """When the inference began, by `time.perf_counter`."""
+    companions: Mapping[str, Array]
+    """The other inputs of the network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,9 @@ class Exchange:
         self._at_cut: list[int] = []
         """Paths that have been computed."""
         self._parts: dict[int, dict[str, Array]] = {}
-        """Rows of the outputs by path: kept here, or returned by the server."""
+        """Shares of the fused layer by path, returned by the server."""
+        self._kept: dict[int, dict[str, Array]] = {}
+        """And kept here."""
         self._returned: list[_Returned] = []
         self._up_bytes = self._down_bytes = 0
 
@@ -187,7 +191,7 @@ class Exchange:
         """Compute everything here."""
         assert self._reserve is not None  # or the frame has no patience, and never asks for this
         reserve = self._reserve.device
-        done = await reserve.start_computing(0, self._image)
+        done = await reserve.start_computing(0, self._image, self._call.companions)
         if self.frame.has_ended:
             raise asyncio.CancelledError  # the other answer was quicker
         self._record(Lane.DEVICE, done.start_s, done.end_s)
@@ -201,11 +205,13 @@ class Exchange:
         paths = deque(item.path for item in self._tell(Begun()) if isinstance(item, Compute))
         while paths and not self._device.share.computes(paths[0]):
             path = paths.popleft()
-            self._take_computed(path, self._device.compute(path, self._image))
+            self._take_computed(
+                path, self._device.compute(path, self._image, self._call.companions)
+            )
         if len(self._order) == 1:  # nothing can go on at the same time
             await self._compute(paths)
             await self._send()
-            return self._finish(await self._receive())
+            return await self._finish(await self._receive())
         receiving = asyncio.create_task(self._receive())
         jobs = [receiving, *map(asyncio.create_task, (self._send(), self._compute(paths)))]
         try:
@@ -213,7 +219,7 @@ class Exchange:
         finally:
             for job in jobs:
                 job.cancel()
-        return self._finish(receiving.result())
+        return await self._finish(receiving.result())
 
     async def _compute(self, paths: Collection[int]) -> None:
         """Have paths computed; the thread goes from one to the next by itself."""
@@ -222,7 +228,8 @@ class Exchange:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_HEAD_START_S):
                     await self._first_written.wait()
-        jobs = [(path, self._device.start_computing(path, self._image)) for path in paths]
+        start = self._device.start_computing
+        jobs = [(path, start(path, self._image, self._call.companions)) for path in paths]
         try:
             for path, job in jobs:
                 self._take_computed(path, await job)
@@ -233,8 +240,7 @@ class Exchange:
     def _take_computed(self, path: int, done: PathAtCut) -> None:
         if self._device.share.computes(path):
             self._record(Lane.DEVICE, done.start_s, done.end_s, path=path + 1)
-        if self._device.share.keeps(path):
-            self._parts[path] = done.pieces
+        self._kept[path] = self._device.share.kept(path, done.pieces)
         self._computed[path] = done
         self._at_cut.append(path)
         self._tell(Computed(path))
@@ -311,7 +317,7 @@ class Exchange:
         self._tell(Answered([span.path - 1 for span in result.spans if span.path > 0]))
         return _Answer(result, outputs, arrived_s, time.perf_counter())
 
-    def _finish(self, answer: _Answer) -> Inference:
+    async def _finish(self, answer: _Answer) -> Inference:
         result = answer.message
         done_s = {}
         for span in result.spans:
@@ -326,8 +332,15 @@ class Exchange:
         self._record(Lane.DOWNLINK, down_start_s, answer.done_s)
         if self._link.bytes_per_s is None:
             self._record_uplink()
-        together = self._device.share.put_together(answer.outputs, self._parts)
-        return self._inference(together, (self._device.share.macs, result.macs))
+        parts = [*self._kept.items(), *self._parts.items()]
+        finished = await self._device.start_finishing(
+            answer.outputs,
+            parts,
+            {self._device.model.graph.input.name: self._image, **self._call.companions},
+        )
+        if self._device.share.has_tail:
+            self._record(Lane.DEVICE, finished.start_s, finished.end_s)
+        return self._inference(finished.outputs, (self._device.share.macs, result.macs))
 
     def _inference(
         self, outputs: dict[str, Array], macs: tuple[int, int], fallback: Fallback | None = None

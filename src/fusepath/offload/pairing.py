@@ -19,9 +19,12 @@ from fusepath.offload.emulation import NO_EMULATION, Emulation
 from fusepath.offload.exchange import Call, Exchange, Reserve
 from fusepath.plan import check_plan, predict
 from fusepath.remote.client import peer_errors
+from fusepath.runtime.companions import blank_companions
 from fusepath.runtime.edge_share import EdgeTimes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fusepath.arrays import Array
     from fusepath.cost import Link
     from fusepath.offload.inference import Inference
@@ -67,6 +70,7 @@ class Prepared:
             sent_bytes=[share.sent_bytes(path) for path in range(len(self.plan.cuts))],
             edge_s=self.edge_times.paths_s,
             tail_s=self.edge_times.tail_s,
+            finish_s=self.device.expected_tail_s,
         )
 
     @property
@@ -189,7 +193,12 @@ class Pairing:
         return self._turn.locked()
 
     async def infer(
-        self, prepared: Prepared, image: Array, *, begun_s: float | None = None
+        self,
+        prepared: Prepared,
+        image: Array,
+        *,
+        begun_s: float | None = None,
+        companions: Mapping[str, Array] | None = None,
     ) -> Inference:
         """One inference, when its turn has come.
 
@@ -198,19 +207,24 @@ class Pairing:
             image: its input.
             begun_s: when it was asked for, by `time.perf_counter`; now without. Time that it has to
                 wait for others is none of its own.
+            companions: the other inputs of the network; something made up without.
 
         Raises:
             PeerError: the edge server refused, vanished or took too long, and there is no reserve.
         """
-        if begun_s is None or self._turn.locked():
-            async with self._turn:
-                return await self._infer(prepared, image, time.perf_counter())
+        if companions is None:
+            companions = blank_companions(self.model.graph)
+        waits = begun_s is None or self._turn.locked()
         async with self._turn:
-            return await self._infer(prepared, image, begun_s)
+            if begun_s is None or waits:
+                begun_s = time.perf_counter()
+            return await self._infer(prepared, image, begun_s, companions)
 
-    async def _infer(self, prepared: Prepared, image: Array, begun_s: float) -> Inference:
+    async def _infer(
+        self, prepared: Prepared, image: Array, begun_s: float, companions: Mapping[str, Array]
+    ) -> Inference:
         if prepared.is_local:
-            return await prepared.device.run_alone(image, begun_s=begun_s)
+            return await prepared.device.run_alone(image, companions, begun_s=begun_s)
         client, offset = self.client, self._offset
         assert client is not None  # what is prepared on an edge server has one,
         assert offset is not None  # and the clocks have been compared for it
@@ -221,7 +235,7 @@ class Pairing:
             prepared.device,
             image,
             stream,
-            Call(prepared.recipe_sha256, offset, begun_s),
+            Call(prepared.recipe_sha256, offset, begun_s, companions),
             self._reserve_of(prepared),
         )
         self.stories.append(exchange.frame.story)

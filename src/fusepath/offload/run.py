@@ -9,7 +9,7 @@ import numpy as np
 
 from fusepath.errors import PeerError
 from fusepath.offload.device import check_image
-from fusepath.offload.frames import FrameFormat
+from fusepath.offload.frames import FrameFormat, by_name, parted
 from fusepath.offload.inference import Inference, in_a_row, median_of
 from fusepath.offload.order import FallbackPolicy, SessionOptions
 from fusepath.offload.session import Session
@@ -17,7 +17,7 @@ from fusepath.offload.verify import measured_reference
 from fusepath.plan import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from fusepath.arrays import Array
     from fusepath.offload.machines import Machines
@@ -57,7 +57,7 @@ class SessionArguments(TypedDict, total=False):
 
 def run(
     model: Model,
-    image: Array,
+    image: Array | Mapping[str, Array],
     edge: str | None = None,
     *,
     repeats: int = 1,
@@ -72,7 +72,7 @@ def run(
 
     Args:
         model: the network.
-        image: its input, as of `Session.infer`; plans are tried on it.
+        image: its input or inputs, as of `Session.infer`; plans are tried on it.
         edge: ``HOST:PORT`` of the edge server; None for a plan that keeps everything here.
         repeats: inferences.
         verify: compare with the unsplit model on this machine.
@@ -85,7 +85,8 @@ def run(
         InputError: an edge server is needed and not given, or the plan does not fit.
     """
     frames = session.get("frames", FrameFormat())
-    inputs = frames.to_inputs(image, model)
+    frame, companions = parted(by_name(image, model), model)
+    inputs = frames.to_inputs(frame, model)
     given = session.get("plan")
     if isinstance(given, Plan):
         check_image(inputs[0], model, given)
@@ -103,7 +104,7 @@ def run(
     assert predicted is not None
     comparison = None
     if verify:
-        reference = measured_reference(model, np.concatenate(inputs), plan.input)
+        reference = measured_reference(model, np.concatenate(inputs), plan.input, companions)
         comparisons = [reference.judge(item.outputs) for item in runs]
         comparison = max(comparisons, key=lambda item: (not item.bit_equal, item.used))
     predicted = in_a_row([predicted] * len(inputs)) if len(inputs) > 1 else predicted

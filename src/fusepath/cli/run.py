@@ -31,6 +31,7 @@ from fusepath.cli.options import (
 
 if TYPE_CHECKING:
     from fusepath.arrays import Array
+    from fusepath.offload.inference import Inference
     from fusepath.offload.run import Report
     from fusepath.onnx_io import Model
     from fusepath.plan import Constraints, Plan
@@ -86,10 +87,14 @@ if TYPE_CHECKING:
 @click.option(
     "--timeout",
     type=click.FloatRange(0.1, 3600),
-    default=60.0,
-    show_default=True,
     metavar="SECONDS",
-    help="Deadline of one inference.",
+    help="Deadline of whatever the edge server is asked; without it 60 for an inference, 300 for "
+    "preparing.",
+)
+@click.option(
+    "--no-fallback",
+    is_flag=True,
+    help="Fail where the edge server does, instead of answering alone.",
 )
 @click.option("-o", "--output", metavar="FILE.npz", help="Write the outputs here.")
 @no_cache_option
@@ -118,7 +123,8 @@ def command(
     mean: str,
     std: str,
     input_shape: str | None,
-    timeout: float,
+    timeout: float | None,
+    no_fallback: bool,
     output: str | None,
     no_cache: bool,
     as_json: bool,
@@ -135,7 +141,7 @@ def command(
     from fusepath.offload.emulation import Emulation
     from fusepath.offload.frames import FrameFormat
     from fusepath.offload.machines import Machines
-    from fusepath.offload.order import SessionOptions
+    from fusepath.offload.order import FallbackPolicy, SessionOptions
     from fusepath.offload.run import run
     from fusepath.plan import load_plan
     from fusepath.remote.client import Timeout
@@ -189,12 +195,23 @@ def command(
         plan=plan or request,
         machines=machines,
         frames=FrameFormat(layout="chw", mean=channels[0], std=channels[1]),
-        timeout=Timeout(infer_s=timeout),
-        options=SessionOptions(remember=not no_cache, emulation=emulation),
+        timeout=Timeout() if timeout is None else Timeout(prepare_s=timeout, infer_s=timeout),
+        options=SessionOptions(
+            remember=not no_cache,
+            emulation=emulation,
+            fallback=FallbackPolicy.OFF if no_fallback else FallbackPolicy.WITHIN_MEMORY,
+        ),
         say=lambda text: click.echo(f"{text} …", err=True),
     )
     if output is not None:
         _save_outputs(report, output)
+    alone = [run.fallback for run in report.runs if run.fallback is not None]
+    if alone:
+        click.echo(
+            f"fusepath: this machine answered {len(alone)} of {len(report.runs)} alone: "
+            f"{alone[-1].reason}",
+            err=True,
+        )
     if as_json:
         print_json(_document(report))
     else:
@@ -242,6 +259,7 @@ def _document(report: Report) -> dict[str, Any]:
         "grid": str(plan.grid),
         "order": plan.order,
         "cuts": plan.cuts,
+        "tail": plan.tail,
         "codecs": plan.codecs,
         "makespan_s": plan.makespan_s,
         "predicted_s": report.predicted.end_s,
@@ -250,6 +268,8 @@ def _document(report: Report) -> dict[str, Any]:
         "latency_min_s": latencies[0],
         "latency_max_s": latencies[-1],
         "runs": len(latencies),
+        "fallbacks": sum(run.fallback is not None for run in report.runs),
+        "fallback": _fallback(median),
         "up_bytes": median.up_bytes,
         "device_macs": median.device_macs,
         "edge_macs": median.edge_macs,
@@ -287,6 +307,12 @@ def _document(report: Report) -> dict[str, Any]:
             "verified": comparison.passed,
         }
     return document
+
+
+def _fallback(inference: Inference) -> dict[str, str] | None:
+    if inference.fallback is None:
+        return None
+    return {"reason": inference.fallback.reason, "stage": inference.fallback.stage.value}
 
 
 def _print(report: Report) -> None:

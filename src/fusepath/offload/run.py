@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
 
+from fusepath.errors import PeerError
 from fusepath.offload.device import check_image
 from fusepath.offload.frames import FrameFormat, by_name, parted
 from fusepath.offload.inference import Inference, in_a_row, median_of
-from fusepath.offload.order import SessionOptions
+from fusepath.offload.order import FallbackPolicy, SessionOptions
 from fusepath.offload.session import Session
 from fusepath.offload.verify import measured_reference
 from fusepath.plan import Plan
@@ -65,7 +66,9 @@ def run(
 ) -> Report:
     """Run a model split between this machine and an edge server, with the best plan.
 
-    A `Session` that is waited for until it is ready, and then infers.
+    A `Session` that is waited for until it is ready, and then infers. Where the edge server cannot
+    be used, this machine answers alone, and the inferences say why (`Inference.fallback`), unless
+    the options forbid it.
 
     Args:
         model: the network.
@@ -77,7 +80,7 @@ def run(
 
     Raises:
         ImageError: the image does not fit.
-        PeerError: the edge server cannot be used.
+        PeerError: the edge server cannot be used, and this machine may not answer alone.
         InfeasibleError: no plan keeps to the constraints.
         InputError: an edge server is needed and not given, or the plan does not fit.
     """
@@ -89,10 +92,15 @@ def run(
         check_image(inputs[0], model, given)
     session["options"] = replace(session.get("options", SessionOptions()), sample=inputs[0])
     with Session(model, edge, **session) as running:
-        running.wait_ready()
-        runs = [running.infer(image) for _ in range(repeats)]
+        try:
+            running.wait_ready()
+        except PeerError:
+            if session["options"].fallback is FallbackPolicy.OFF:
+                raise
+            running.infer(image)  # which waits until this machine is ready to answer alone
         plan, predicted = running.plan, running.predicted
-    assert plan is not None  # it is ready
+        runs = [running.infer(image) for _ in range(repeats)]
+    assert plan is not None  # it has answered
     assert predicted is not None
     comparison = None
     if verify:

@@ -147,6 +147,14 @@ class _Held:
         """What was done so far: counts, latencies, bytes, by plan."""
         return self._engine.counter.statistics()
 
+    def story(self, frames: int = 1) -> list[str]:
+        """What happened in the last frames that the edge server had a part in, and of late with it.
+
+        A line for each event with what was done for it; paths are 0-based. The last 16 frames
+        are kept.
+        """
+        return self._engine.story(frames)
+
     @property
     def is_ready(self) -> bool:
         """Whether the best plan that could be found is in use."""

@@ -36,6 +36,10 @@ class ComputeRate(msgspec.Struct, frozen=True, tag="rate", forbid_unknown_fields
         """Seconds of a whole layer (1-based)."""
         return layer_ops(graph, index, convention) / self.ops_per_s
 
+    def first(self, layers: int) -> ComputeRate:  # noqa: ARG002 - the rate of any layers
+        """The machine for a network of the first so many layers."""
+        return self
+
     @property
     def call_overhead_s(self) -> float:
         """A rate knows of no calls."""
@@ -143,6 +147,10 @@ class MachineProfile(
                 f"the profile was measured on model {self.model_sha256[:12]}, "
                 f"not on '{graph.name}' ({graph.sha256[:12]}); profile this model"
             )
+
+    def first(self, layers: int) -> MachineProfile:
+        """The machine for a network of the first so many layers."""
+        return msgspec.structs.replace(self, layers=self.layers[:layers])
 
     def slowed(self, factor: float) -> MachineProfile:
         """The profile of a machine ``factor`` times slower."""

@@ -47,6 +47,8 @@ class ModelGraph:
     sha256: str
     """Digest of the model file; both machines must hold the same."""
     input: Tensor
+    companions: tuple[str, ...] = ()
+    """Inputs besides the one that is cut. They travel whole, with the first path that is sent."""
     outputs: tuple[str, ...]
     tensors: Mapping[str, Tensor]
     layers: tuple[Layer, ...]
@@ -59,6 +61,9 @@ class ModelGraph:
     fed_shape: tuple[int, ...] = ()
     """Of the input as the model file has it, which may be (N, H, W, C) or a batch; like the digest,
     it says which network this is of those that a file with open dimensions may be."""
+    outputs_stay: bool = False
+    """Whether the outputs belong on the device, output by output: what it has made of them is not
+    sent, and what the edge server has made returns. Otherwise they return as the network's."""
 
     @property
     def depth(self) -> int:
@@ -104,7 +109,45 @@ class ModelGraph:
 
         None for ``cut = depth + 1``: what the device has computed to the end stays there.
         """
-        return () if cut == self.depth + 1 else self.frontier(cut - 1)
+        if cut == self.depth + 1:
+            return ()
+        if not self.outputs_stay:
+            return self.frontier(cut - 1)
+        read = {name for op in self.operators(cut, self.depth) for name in op.inputs}
+        return tuple(name for name in self.frontier(cut - 1) if name in read)
+
+    def returned(self, cut: int) -> tuple[str, ...]:
+        """Outputs that come back when layer ``cut`` (1-based) is the first on the edge."""
+        if cut == self.depth + 1:
+            return ()
+        if not self.outputs_stay:
+            return self.outputs
+        made = {name for op in self.operators(cut, self.depth) for name in op.outputs}
+        return tuple(name for name in self.outputs if name in made)
+
+    def front(self, last: int) -> ModelGraph:
+        """Layers ``1 … last`` as a network whose outputs, what lies behind reads, stay here.
+
+        The input is none of them: who has the outputs has had it.
+        """
+        if last not in self._fronts:
+            names = self.frontier(last)
+            self._fronts[last] = replace(
+                self,
+                layers=self.layers[:last],
+                outputs=tuple(name for name in names if name != self.input.name),
+                outputs_stay=True,
+            )
+        return self._fronts[last]
+
+    @cached_property
+    def _fronts(self) -> dict[int, ModelGraph]:
+        return {}
+
+    def accompanying(self, cut: int) -> tuple[str, ...]:
+        """Companions that layers from ``cut`` (1-based) on read: they cross the link as well."""
+        read = {name for op in self.operators(cut, self.depth) for name in op.inputs}
+        return tuple(name for name in self.companions if name in read)
 
     def operators(self, first: int, last: int) -> tuple[Operator, ...]:
         """Operators of layers ``first … last`` (1-based, both included), in running order."""
@@ -123,6 +166,7 @@ def build_graph(
     outputs: tuple[str, ...],
     tensors: Mapping[str, Tensor],
     operators: Iterable[Operator],
+    companions: tuple[str, ...] = (),
     fed_shape: tuple[int, ...] | None = None,
 ) -> ModelGraph:
     """Group operators (in an order in which they can run) into layers.
@@ -148,7 +192,7 @@ def build_graph(
     rest = [op for op in ordered if op.name not in tileable_names]
 
     groups: list[list[Operator]] = []
-    layer_of: dict[str, int] = {input.name: -1}
+    layer_of: dict[str, int] = dict.fromkeys((input.name, *companions), -1)
     prefix = 0
     for stage, members in (("tile", tileable), ("rest", rest)):
         if stage == "rest":
@@ -172,6 +216,7 @@ def build_graph(
         name=name,
         sha256=sha256,
         input=input,
+        companions=companions,
         outputs=outputs,
         tensors=tensors,
         layers=_layers(_merge_leading(groups, prefix), tileable_names),

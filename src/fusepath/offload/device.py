@@ -15,6 +15,7 @@ from fusepath.runtime.device_share import DeviceShare
 from fusepath.timeline import Lane, Span, Timeline
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from concurrent.futures import Executor
 
     from fusepath.arrays import Array
@@ -26,12 +27,21 @@ _REHEARSALS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Computed:
+class PathAtCut:
     """A path at its cut; times are those of `time.perf_counter`."""
 
     pieces: dict[str, Array]
     to_send: dict[str, Array | EncodedTensor]
     """The pieces as they are sent; none where the device keeps the path."""
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The outputs, and when the device was at work on them, as of `Computed`."""
+
+    outputs: dict[str, Array]
     start_s: float
     end_s: float
 
@@ -56,7 +66,10 @@ class Device:
     threads: int = 1
     expected_s: list[float] = field(init=False)
     """How long each path will take, known once the device is ready."""
+    expected_tail_s: float = field(init=False, default=0.0)
+    """The same of putting the outputs together and the tail, where it runs here."""
     _targets_s: list[float] = field(init=False)
+    _tail_target_s: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         self.share = DeviceShare(self.model, self.plan.recipe, threads=self.threads)
@@ -71,8 +84,8 @@ class Device:
         """
         check_image(image, self.model, self.plan)
         # On the thread that will compute.
-        rehearsal = self.thread.submit(self.share.rehearse, image, repeats=_REHEARSALS)
-        for path, times_s in enumerate(rehearsal.result()):
+        rehearsal = self.thread.submit(self.share.rehearse, image, repeats=_REHEARSALS).result()
+        for path, times_s in enumerate(rehearsal.paths_s):
             computes = self.share.computes(path)
             if self.emulation.slowdown > 1:
                 # A fixed target: as steady as the machine itself is not.
@@ -81,41 +94,80 @@ class Device:
             else:
                 time_s = statistics.median(times_s) if computes else 0.0
             self.expected_s[path] = time_s
+        if self.share.has_tail:
+            self.expected_tail_s = statistics.median(rehearsal.tail_s)
+            if self.emulation.slowdown > 1:
+                self.expected_tail_s = min(rehearsal.tail_s) * self.emulation.slowdown
+                self._tail_target_s = self.expected_tail_s
 
-    def compute(self, path: int, image: Array) -> Computed:
+    def compute(self, path: int, image: Array, companions: Mapping[str, Array]) -> PathAtCut:
         """Take a path (0-based) to its cut and make it ready to be sent."""
         start_s = time.perf_counter()
-        pieces = self.share.compute(path, image)
+        pieces = self.share.compute(path, image, companions)
         to_send = self.share.pack(path, pieces)
         if self._targets_s[path] > 0:
             wait_until(start_s + self._targets_s[path])
-        return Computed(pieces, to_send, start_s, time.perf_counter())
+        return PathAtCut(pieces, to_send, start_s, time.perf_counter())
 
-    def start_computing(self, path: int, image: Array) -> asyncio.Future[Computed]:
+    def finish(
+        self,
+        outputs: dict[str, Array],
+        parts: Sequence[tuple[int, dict[str, Array]]],
+        inputs: Mapping[str, Array],
+    ) -> Finished:
+        """Put the outputs together, as `DeviceShare.put_together`, and time the tail."""
+        start_s = time.perf_counter()
+        made = self.share.put_together(outputs, parts, inputs)
+        if self._tail_target_s > 0:
+            wait_until(start_s + self._tail_target_s)
+        return Finished(made, start_s, time.perf_counter())
+
+    async def start_finishing(
+        self,
+        outputs: dict[str, Array],
+        parts: Sequence[tuple[int, dict[str, Array]]],
+        inputs: Mapping[str, Array],
+    ) -> Finished:
+        """The same on the thread that computes, where there is a tail to compute."""
+        if not self.share.has_tail:
+            return self.finish(outputs, parts, inputs)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.thread, self.finish, outputs, parts, inputs)
+
+    def start_computing(
+        self, path: int, image: Array, companions: Mapping[str, Array]
+    ) -> asyncio.Future[PathAtCut]:
         """Compute a path once all that were started before it are done."""
         loop = asyncio.get_running_loop()
-        return loop.run_in_executor(self.thread, self.compute, path, image)
+        return loop.run_in_executor(self.thread, self.compute, path, image, companions)
 
-    async def run_alone(self, image: Array, *, begun_s: float) -> Inference:
+    async def run_alone(
+        self, image: Array, companions: Mapping[str, Array], *, begun_s: float
+    ) -> Inference:
         """Run a plan that keeps everything on the device.
 
         Args:
             image: the plan's input.
+            companions: the other inputs.
             begun_s: when the inference began, by `time.perf_counter`.
         """
-        done = await self.start_computing(0, image)
+        done = await self.start_computing(0, image, companions)
         span = Span(
             lane=Lane.DEVICE, start_s=done.start_s - begun_s, end_s=done.end_s - begun_s, path=1
         )
         return Inference(
             plan=self.plan,
-            outputs={name: done.pieces[name] for name in self.model.graph.outputs},
+            outputs=self.outputs(done),
             timeline=Timeline(spans=(span,), measured=True),
             up_bytes=0,
             down_bytes=0,
             device_macs=self.share.macs,
             edge_macs=0,
         )
+
+    def outputs(self, done: PathAtCut) -> dict[str, Array]:
+        """The outputs of the model, of a plan that keeps everything on the device."""
+        return {name: done.pieces[name] for name in self.model.graph.outputs}
 
 
 def stays_local(plan: Plan, model: Model) -> bool:

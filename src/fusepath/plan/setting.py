@@ -34,6 +34,12 @@ class Setting:
         pixels = source.is_float and self.convention.input_bytes_per_element == 1
         return "uint8" if pixels else source.dtype
 
+    def front(self, last: int) -> Setting:
+        """The same for layers ``1 … last`` alone, as `ModelGraph.front`."""
+        graph, machines = self.graph.front(last), (self.device, self.edge)
+        device, edge = (machine.first(last) for machine in machines)
+        return replace(self, graph=graph, device=device, edge=edge)
+
     def at(self, link: Link) -> Setting:
         """The same machines joined by another link."""
         return replace(self, link=link)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fusepath.cost import crossing, layer_macs
+from fusepath.plan.recipe import TailPlace
 from fusepath.tiling import Strips, Whole, strip_tiling
 
 if TYPE_CHECKING:
@@ -31,6 +32,20 @@ class PlanTotals:
 
 def totals_of(timing: Timing, found: Candidate) -> PlanTotals:
     """Count the MACs on both machines and the bytes sent up."""
+    totals = _of_paths(timing.with_tail(found.tail, found.tau), found)
+    if found.tail is TailPlace.EDGE:
+        return totals
+    behind = tail_macs(timing.setting.graph, found.tau)
+    return replace(totals, device_macs=totals.device_macs + behind)
+
+
+def tail_macs(graph: ModelGraph, tau: int) -> int:
+    """Multiply-accumulates of the layers behind ``tau``."""
+    return sum(layer_macs(graph, index) for index in range(tau + 1, graph.depth + 1))
+
+
+def _of_paths(timing: Timing, found: Candidate) -> PlanTotals:
+    """The same of what paths share out, and of the edge server's tail."""
     setting, prices = timing.setting, timing.prices
     graph, cuts, arrangement = setting.graph, found.cuts, found.arrangement
     if isinstance(arrangement, Strips):
@@ -48,10 +63,9 @@ def totals_of(timing: Timing, found: Candidate) -> PlanTotals:
     if setting.compression:
         sending = prices.costs(arrangement.tau, arrangement.grid, arrangement.sizes)
     chosen = (costs.class_of, np.array(cuts) - 1)
-    tail = sum(layer_macs(graph, index) for index in range(arrangement.tau + 1, graph.depth + 1))
     return PlanTotals(
         device_macs=round(costs.device[chosen].sum()),
-        edge_macs=round(costs.edge[chosen].sum()) + tail,
+        edge_macs=round(costs.edge[chosen].sum()) + tail_macs(graph, arrangement.tau),
         up_bytes=int(sending.up_bytes[sending.class_of, np.array(cuts) - 1].sum()),
     )
 
@@ -83,5 +97,5 @@ def strip_totals(
             elements = tensor.channels * (end - begin) * tensor.size(1)
             per_element = crossing(graph, name, convention, compression)
             sent += elements * per_element.sent_bytes
-    tail = sum(layer_macs(graph, index) for index in range(tau + 1, graph.depth + 1))
-    return PlanTotals(device_macs=device, edge_macs=edge + tail, up_bytes=round(sent))
+    edge += tail_macs(graph, tau)
+    return PlanTotals(device_macs=device, edge_macs=edge, up_bytes=round(sent))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fusepath.errors import FileFormatError, FusepathError
 from fusepath.plan.limits.check import limit_violations
 from fusepath.plan.plan import MAX_PATHS, PLAN_FORMAT, PLAN_VERSION
+from fusepath.plan.recipe import TailPlace
 from fusepath.tiling import layout
 
 _MOST_WORDS = 500
@@ -65,6 +66,7 @@ def check_recipe(recipe: Recipe, graph: ModelGraph) -> None:
         raise FileFormatError(
             f"plan: 'cuts' must give each of the {paths} paths a layer from 1 to {tau + 1}"
         )
+    graph = recipe.divided(graph)
     crossing = {name for cut in recipe.cuts for name in graph.sent(cut)}
     for name in recipe.codecs:
         if name not in crossing:
@@ -72,8 +74,12 @@ def check_recipe(recipe: Recipe, graph: ModelGraph) -> None:
                 f"plan: 'codecs' names {name[:80]!r}, which no cut of this plan sends"
             )
     try:
-        layout(graph, recipe.arrangement)
+        laid = layout(graph, recipe.arrangement)
     except FusepathError as error:
         raise FileFormatError(f"plan: {str(error)[:_MOST_WORDS]}") from error
+    if recipe.tail is TailPlace.DEVICE and not laid.returns_parts:
+        raise FileFormatError(
+            "plan: the unsplit network leaves no tail to the device; give 'tail' as edge"
+        )
     if wrong := recipe.arrangement.objection(recipe.order, recipe.cuts):
         raise FileFormatError(f"plan: {wrong}")

@@ -179,7 +179,7 @@ def plan_text(plan: Plan) -> str:
             f"device       {plan.device.describe()}",
             f"edge         {plan.edge.describe()}",
             f"link         {plan.link.describe()} up",
-            f"fused layer  {plan.tau}, grid {plan.arrangement}",
+            f"fused layer  {plan.tau}, grid {plan.arrangement}, tail on the {plan.tail}",
             f"order        {order}",
             f"cuts         {cuts}",
             *([f"codecs       {codecs}"] if codecs else []),

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from fusepath.plan import TailPlace
+from fusepath.runtime.companions import blank_companions
 from fusepath.runtime.packing import EncodedTensor, pack
 from fusepath.runtime.pixels import check_form
-from fusepath.runtime.stage import make_stage
+from fusepath.runtime.stage import WholeStage, make_stage
 from fusepath.runtime.stages import prepare_stages, stages_macs, usable_codecs
 from fusepath.runtime.strip_stage import StripState
 from fusepath.tiling import layout
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from fusepath.arrays import Array
     from fusepath.onnx_io import Model
@@ -22,8 +28,16 @@ if TYPE_CHECKING:
     from fusepath.runtime.stage import Pieces, Stage
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceTimes:
+    """Seconds of every path (0-based) and of the tail, where it runs here, once per repeat."""
+
+    paths_s: list[list[float]]
+    tail_s: list[float]
+
+
 class DeviceShare:
-    """The device's share of a plan: layers before each path's cut.
+    """The device's share of a plan: layers before each path's cut, and perhaps the tail.
 
     It serves one inference at a time, in the plan's order.
     """
@@ -33,41 +47,75 @@ class DeviceShare:
         self._model = model
         self._recipe = recipe
         self._codecs = usable_codecs(recipe)
-        self._paths = layout(model.graph, recipe.arrangement)
+        self._graph = recipe.divided(model.graph)
+        self._paths = layout(self._graph, recipe.arrangement)
         self._stages: dict[int, Stage] = {
             cut: make_stage(model, self._paths, recipe.input, 1, cut - 1, threads=threads)
             for cut in sorted(set(recipe.cuts))
             if cut > 1
         }
         prepare_stages(self._stages, recipe)
+        depth = model.graph.depth
+        self._tail = (
+            WholeStage(model, recipe.input, recipe.tau + 1, depth, threads=threads)
+            if recipe.tail is TailPlace.DEVICE and recipe.tau < depth
+            else None
+        )
         self._state = StripState()
         self._sent_bytes = [0] * len(recipe.cuts)
 
-    def compute(self, path: int, image: Array) -> Pieces:
+    def compute(
+        self, path: int, image: Array, companions: Mapping[str, Array] = MappingProxyType({})
+    ) -> Pieces:
         """What path (0-based) sends: its part of the image, taken as far as its cut.
 
         Args:
             path: 0-based.
             image: the whole input, (1, C, H, W), of the plan's input dtype.
+            companions: the other inputs, by name in the graph.
         """
         name = self._model.graph.input.name
         piece = self._paths.piece(path, name, image)
         pieces = {} if piece is None else {name: piece}
-        stage = self._stages.get(self._recipe.cuts[path])
-        return stage.forward(path, pieces, self._state) if stage is not None else pieces
+        cut = self._recipe.cuts[path]
+        stage = self._stages.get(cut)
+        if stage is not None:
+            pieces = stage.forward(path, {**pieces, **companions}, self._state)
+        if self._accompanying(path):
+            pieces |= {name: companions[name] for name in self._accompanying(path)}
+        return pieces
 
     def pack(self, path: int, pieces: Pieces) -> dict[str, Array | EncodedTensor]:
         """The pieces of a path as they are sent: encoded, where the plan says so."""
-        return {} if self.keeps(path) else pack(pieces, self._codecs)
+        sent = (*self._graph.sent(self._recipe.cuts[path]), *self._accompanying(path))
+        return pack({name: pieces[name] for name in sent if name in pieces}, self._codecs)
+
+    def _accompanying(self, path: int) -> tuple[str, ...]:
+        """Companions that the edge server needs; they travel with the first path."""
+        is_first = path == self._recipe.order[0] - 1
+        return self._graph.accompanying(self._recipe.cuts[path]) if is_first else ()
+
+    def kept(self, path: int, pieces: Pieces) -> Pieces:
+        """Those of a path's pieces that stay: its share of what nobody computes further."""
+        cut = self._recipe.cuts[path]
+        if cut <= self._graph.depth and not self._graph.outputs_stay:
+            return {}
+        return {name: pieces[name] for name in self._graph.outputs if name in pieces}
 
     @cached_property
     def macs(self) -> int:
         """Multiply-accumulates of one inference on the device."""
-        return stages_macs(self._stages, self._recipe)
+        return stages_macs(self._stages, self._recipe) + (self._tail.macs(0) if self._tail else 0)
 
-    def keeps(self, path: int) -> bool:
-        """Whether the device takes a path to the very end, so that nothing of it is sent."""
-        return self._recipe.cuts[path] == self._model.graph.depth + 1
+    def path_macs(self, path: int) -> int:
+        """Multiply-accumulates that a path (0-based) takes on the device."""
+        stage = self._stages.get(self._recipe.cuts[path])
+        return 0 if stage is None else stage.macs(path)
+
+    @property
+    def has_tail(self) -> bool:
+        """Whether layers behind the fused layer run here."""
+        return self._tail is not None
 
     def sent_bytes(self, path: int) -> int:
         """Bytes of what a path (0-based) has sent of the image of the rehearsal."""
@@ -80,39 +128,60 @@ class DeviceShare:
 
     def expected_part(self, path: int) -> dict[str, tuple[str, tuple[int, ...]]]:
         """(dtype, shape) by output of the part that comes back for a path (0-based)."""
-        return self._paths.part_forms(path)
+        return self._paths.part_forms(path, self._recipe.cuts[path])
 
-    def put_together(self, outputs: Pieces, parts: Mapping[int, Pieces]) -> Pieces:
-        """The outputs from what has come back as a whole, and from parts (by path, 0-based).
+    def put_together(
+        self, outputs: Pieces, parts: Iterable[tuple[int, Pieces]], inputs: Mapping[str, Array]
+    ) -> Pieces:
+        """The outputs from what has come back as a whole and from parts; computes the tail, if any.
 
-        Parts are those that the device has kept, and those that have come back one by one.
+        Args:
+            outputs: what has come back as a whole.
+            parts: by path (0-based), what the device has kept and what has come back one by one.
+            inputs: the whole image and its companions, by name in the graph.
         """
         whole = dict(outputs)
-        for path, pieces in parts.items():
+        for path, pieces in parts:
             for name, piece in pieces.items():
                 whole[name] = self._paths.placed(path, name, piece, whole.get(name))
+        if self._tail is not None:
+            whole = self._tail.forward(0, {**whole, **inputs}, self._state)
         return {name: whole[name] for name in self._model.graph.outputs}
 
     @property
     def sessions(self) -> int:
         """Number of sessions in memory."""
-        return sum(stage.sessions for stage in self._stages.values())
+        return sum(stage.sessions for stage in self._stages.values()) + self.has_tail
 
     def computes(self, path: int) -> bool:
         """Whether the device does anything for a path but cut it out of the image."""
         cut = self._recipe.cuts[path]
-        return cut in self._stages or any(
-            name in self._codecs for name in self._model.graph.sent(cut)
-        )
+        return cut in self._stages or any(name in self._codecs for name in self._graph.sent(cut))
 
-    def rehearse(self, image: Array, *, repeats: int) -> list[list[float]]:
-        """Warm every session up; seconds of each path (0-based), ``repeats`` times."""
-        times: list[list[float]] = [[] for _ in self._recipe.cuts]
+    def rehearse(self, image: Array, *, repeats: int) -> DeviceTimes:
+        """Warm every session up and time it ``repeats`` times; what returns is taken as zeros."""
+        times = DeviceTimes([[] for _ in self._recipe.cuts], [])
+        companions = blank_companions(self._model.graph)
         for turn in range(repeats + 1):
+            kept: dict[int, Pieces] = {}
             for number in self._recipe.order:
                 started_s = time.perf_counter()
-                to_send = self.pack(number - 1, self.compute(number - 1, image))
+                pieces = self.compute(number - 1, image, companions)
+                to_send = self.pack(number - 1, pieces)
                 self._sent_bytes[number - 1] = sum(item.nbytes for item in to_send.values())
                 if turn > 0:  # the first one warms up
-                    times[number - 1].append(time.perf_counter() - started_s)
+                    times.paths_s[number - 1].append(time.perf_counter() - started_s)
+                kept[number - 1] = self.kept(number - 1, pieces)
+            if self._tail is None:
+                continue
+            parts = [*kept.items(), *((path, self._blank_part(path)) for path in kept)]
+            started_s = time.perf_counter()
+            self.put_together({}, parts, {self._graph.input.name: image, **companions})
+            if turn > 0:
+                times.tail_s.append(time.perf_counter() - started_s)
         return times
+
+    def _blank_part(self, path: int) -> Pieces:
+        """A part as it could come back."""
+        expected = self.expected_part(path)
+        return {name: np.zeros(shape, dtype) for name, (dtype, shape) in expected.items()}

@@ -42,7 +42,7 @@ class Stage(Protocol):
     def forward(self, path: int, pieces: Mapping[str, Array], state: StripState) -> Pieces:
         """Compute a path (0-based): pieces of ``frontier(first − 1)`` to ``frontier(last)``.
 
-        Tensors that the range neither reads nor makes pass through.
+        Tensors that the range neither reads nor makes pass through, but for companions.
         """
 
     def macs(self, path: int) -> int:
@@ -86,6 +86,7 @@ class WholeStage:
         return {
             name: results[name] if name in results else pieces[name]
             for name in graph.frontier(self._last)
+            if name in results or name in pieces
         }
 
     def macs(self, path: int) -> int:  # noqa: ARG002 - there is one path
@@ -136,6 +137,7 @@ class TileStage:
         return {
             name: results[name] if name in results else pieces[name]
             for name in self._model.graph.frontier(self._last)
+            if name in results or name in pieces
         }
 
     def macs(self, path: int) -> int:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from fusepath.timeline.span import Span, Timeline
 
 _ORDER = (Lane.DEVICE, Lane.UPLINK, Lane.EDGE, Lane.DOWNLINK)
+_FOR_ALL = (Lane.EDGE, Lane.DOWNLINK, Lane.DEVICE)
+"""What is done for all paths: the tail, what returns in the end, a tail on the device."""
 
 
 def violations(
@@ -21,8 +23,8 @@ def violations(
     No span ends before it starts; a lane does one thing at a time (each edge worker is a lane of
     its own); a path is computed on the device, then sent, then computed at the edge, then its part
     of the result returns; the tail starts when all paths are done; what returns for all of them
-    returns last. A measured timeline is held to ``tolerance_s`` plus its own clock error between
-    the two machines.
+    returns last; what the device does for all of them, it does in the end. A measured timeline is
+    held to ``tolerance_s`` plus its own clock error between the two machines.
 
     Args:
         timeline: what to check.
@@ -61,9 +63,9 @@ def _causes(timeline: Timeline, slack: float) -> list[str]:
 
 def _must_precede(earlier: Span, later: Span) -> bool:
     if later.path is None:
-        if later.lane is Lane.DOWNLINK:
-            return earlier.lane is not Lane.DOWNLINK or earlier.path is not None
-        return earlier.lane is not Lane.DOWNLINK and earlier.path is not None
+        if earlier.path is None:
+            return _FOR_ALL.index(earlier.lane) < _FOR_ALL.index(later.lane)
+        return later.lane is not Lane.EDGE or earlier.lane is not Lane.DOWNLINK
     if earlier.path != later.path:
         return False
     return _ORDER.index(earlier.lane) < _ORDER.index(later.lane)

@@ -34,18 +34,25 @@ def limit_violations(plan: Plan, graph: ModelGraph, constraints: Constraints) ->
     paths = plan.recipe.paths
     if constraints.max_paths is not None and paths > constraints.max_paths:
         problems.append(f"{paths} paths, but at most {constraints.max_paths} are allowed")
-    problems += _sends_too_early(plan, graph, constraints.keep_on_device)
-    laid = layout(graph, plan.arrangement)
+    divided = plan.recipe.divided(graph)
+    problems += _sends_too_early(plan, divided, constraints.keep_on_device)
+    laid = layout(divided, plan.arrangement)
     counted = (
-        _Strips(plan, graph, laid) if isinstance(laid, StripLayout) else _Shares(plan, graph, laid)
+        _Strips(plan, divided, laid)
+        if isinstance(laid, StripLayout)
+        else _Shares(plan, divided, laid)
     )
+    behind = graph.operators(divided.depth + 1, graph.depth)
     limits = (
-        ("MACs on the device", constraints.device_macs, counted.macs),
-        ("bytes sent up", constraints.upload_bytes, counted.sent_bytes),
-        ("bytes of device memory", constraints.device_memory_bytes, counted.memory_bytes),
+        ("MACs on the device", constraints.device_macs, counted.macs, _macs),
+        ("bytes sent up", constraints.upload_bytes, counted.sent_bytes, None),
+        ("bytes of device memory", constraints.device_memory_bytes, counted.memory_bytes, _held),
     )
-    for what, limit, count in limits:
-        if limit is not None and (needed := count()) > limit:
+    for what, limit, of_paths, of_tail in limits:
+        if limit is None:
+            continue
+        needed = of_paths() + (of_tail(graph, behind) if of_tail is not None else 0)
+        if needed > limit:
             problems.append(f"{needed} {what}, but at most {limit} are allowed")
     return problems
 
@@ -55,12 +62,30 @@ def _sends_too_early(plan: Plan, graph: ModelGraph, kept: int) -> list[str]:
     for cut in sorted(set(plan.cuts)) if kept > 0 else ():
         if cut <= kept:
             problems.append(f"cut {cut} leaves layers {cut} to {kept} to the edge server")
-        sent = () if cut > graph.depth else graph.frontier(cut - 1)
-        if graph.input.name in sent:
+        if graph.input.name in graph.sent(cut):
             problems.append(f"cut {cut} sends the input")
     if kept > plan.tau:
         problems.append(f"the tail begins at layer {plan.tau + 1}, and layer {kept} is kept")
     return problems
+
+
+def _macs(graph: ModelGraph, operators: Sequence[Operator]) -> int:
+    """Multiply-accumulates of operators on whole maps."""
+    return sum(
+        op.work.macs * (1 if op.kind is Kind.BARRIER else _area(graph, op.counted))
+        for op in operators
+    )
+
+
+def _held(graph: ModelGraph, operators: Sequence[Operator]) -> int:
+    """What the device holds for the last operators of the network beside its paths."""
+    if not operators:
+        return 0
+    tensors = graph.tensors
+    held = {name for op in operators for name in (*op.inputs, *op.outputs)}
+    sizes = {n: tensors[n].elements * np.dtype(tensors[n].dtype).itemsize for n in held}
+    alive = _most_alive(graph, operators, graph.depth + 1, sizes)
+    return sum(op.weight_bytes for op in operators) + alive
 
 
 class _Shares:

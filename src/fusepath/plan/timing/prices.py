@@ -64,6 +64,7 @@ class Prices:
         self.convention, self.compression = setting.convention, setting.compression
         self._tiled: dict[tuple[int, Grid | None], tuple[Tiled, ...]] = {}
         self._tile_costs: dict[int, TileCosts] = {}
+        self._fronts: dict[int, Prices] = {}
 
     @cached_property
     def device_layers_s(self) -> list[float]:
@@ -99,6 +100,18 @@ class Prices:
         """Seconds of the layers behind ``tau`` on the edge server."""
         call_s = self.edge.call_overhead_s if tau < self.graph.depth else 0.0
         return sum(self.edge_layers_s[tau:]) + call_s
+
+    def finish_s(self, tau: int) -> float:
+        """Seconds of the layers behind ``tau`` on the device."""
+        call_s = self.device.call_overhead_s if tau < self.graph.depth else 0.0
+        return sum(self.device_layers_s[tau:]) + call_s
+
+    def front(self, setting: Setting) -> Prices:
+        """Of a setting's network that is one of this one's `ModelGraph.front`."""
+        tau = setting.graph.depth
+        if tau not in self._fronts:
+            self._fronts[tau] = Prices(setting)
+        return self._fronts[tau]
 
     def tilings(self, grid: Grid | None = None, tau: int | None = None) -> tuple[Tiled, ...]:
         """Every admissible tiling, small fused layers and small grids first.

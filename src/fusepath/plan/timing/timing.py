@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusepath.cost import result_bytes
+from fusepath.plan.recipe import TailPlace
 from fusepath.plan.timing.prices import Prices, Tiled
 from fusepath.plan.timing.strips import StripTiming
 from fusepath.schedule.problem import Problem, nanoseconds, ns
@@ -28,15 +29,29 @@ class Timing:
     Args:
         setting: network, machines and link.
         prices: of the same network and machines, to be shared by settings of several links.
+        finish_s: what the device computes behind all that paths share out.
     """
 
-    def __init__(self, setting: Setting, prices: Prices | None = None) -> None:
+    def __init__(
+        self, setting: Setting, prices: Prices | None = None, *, finish_s: float = 0.0
+    ) -> None:
         self.setting = setting
         self.prices = prices or Prices(setting)
+        self.finish_s = finish_s
 
     def at(self, link: Link) -> Timing:
         """The same machines joined by another link; what is known of them is shared."""
-        return Timing(self.setting.at(link), self.prices)
+        return Timing(self.setting.at(link), self.prices, finish_s=self.finish_s)
+
+    def up_to(self, tau: int) -> Timing:
+        """Of plans that leave what lies behind ``tau`` to the device: paths share out the rest."""
+        front = self.setting.front(tau)
+        return Timing(front, self.prices.front(front), finish_s=self.prices.finish_s(tau))
+
+    def with_tail(self, tail: TailPlace, tau: int) -> Timing:
+        """Of plans with this fused layer and the tail at this place."""
+        divided = tail is TailPlace.EDGE or self.setting.graph.outputs_stay
+        return self if divided else self.up_to(tau)
 
     def whole_problem(self) -> Problem:
         """The unsplit network as one path: cut ``o`` in ``1 … depth + 1``, no tail.
@@ -69,17 +84,22 @@ class Timing:
         """The scheduling problem of one grid: cuts ``1 … tau + 1``."""
         tiled = tiling if isinstance(tiling, Tiled) else self.prices.tiled(tiling)
         device_ns, link_ns, edge_ns = self.times_ns(tiled)
+        back = tiled.costs.back_bytes
         return self.assemble(
             class_of=tuple(tiled.costs.class_of.tolist()),
             device_ns=device_ns,
             link_ns=link_ns,
             edge_ns=edge_ns,
+            back_ns=None if back is None else nanoseconds(self.setting.link.down_s(back)),
             tail_ns=tiled.tail_ns,
         )
 
     def times_ns(self, tiled: Tiled) -> tuple[IntArray, IntArray, IntArray]:
         """Times of a tiling on device, link and edge server, by class and cut."""
-        messages = self.messages(tiled.costs.up_bytes, paths=tiled.grid.paths)
+        back = tiled.costs.back_bytes
+        messages = self.messages(
+            tiled.costs.up_bytes, 0.0 if back is None else back, paths=tiled.grid.paths
+        )
         return (
             tiled.device_ns + nanoseconds(messages.device_s),
             nanoseconds(messages.link_s),
@@ -117,6 +137,7 @@ class Timing:
             costs=self.prices.strips.at(rows),
             tail_s=self.prices.tail_s(tau),
             down_s=self.down_s(in_parts=rows.makes_outputs),
+            finish_s=self.finish_s,
         )
 
     def strip_problem(self, tau: int, segments: Sequence[Segment]) -> Problem:
@@ -150,24 +171,33 @@ class Timing:
         Args:
             plan: a plan that has been checked against the setting's network, for any machines.
         """
-        problem = self.problem_of(plan.arrangement)
+        problem = self.with_tail(plan.tail, plan.tau).problem_of(plan.arrangement)
         in_strips = isinstance(plan.arrangement, Strips)
         return problem, (1,) * len(plan.cuts) if in_strips else plan.cuts
 
     def wire_bytes(self, plan: Plan) -> tuple[FloatArray, FloatArray | None]:
         """What every path of a plan sends up, messages included, and returns, if in parts."""
+        timing, back = self.with_tail(plan.tail, plan.tau), None
+        prices, link = timing.prices, timing.setting.link
         match plan.arrangement:
             case Whole():
-                sent = np.array([self.prices.crossing(plan.cuts[0]).sent_bytes])
+                sent = np.array([prices.crossing(plan.cuts[0]).sent_bytes])
             case Tiles() as tiles:
-                costs = self.prices.costs(tiles.tau, tiles.grid, tiles.sizes)
-                sent = costs.up_bytes[costs.class_of, np.array(plan.cuts) - 1]
+                costs = prices.costs(tiles.tau, tiles.grid, tiles.sizes)
+                chosen = costs.class_of, np.array(plan.cuts) - 1
+                sent = costs.up_bytes[chosen]
+                if costs.back_bytes is not None and timing.setting.convention.counts_result:
+                    back = costs.back_bytes[chosen]
             case Strips() as strips:
-                return self.strips(strips.tau).wire_bytes(strips.segments)
-        return self.setting.link.on_wire(sent), None
+                return timing.strips(strips.tau).wire_bytes(strips.segments)
+        return link.on_wire(sent), back
 
     def messages(
-        self, sent_bytes: IntArray, returned_bytes: IntArray | float = 0.0, *, paths: int
+        self,
+        sent_bytes: IntArray,
+        returned_bytes: FloatArray | IntArray | float = 0.0,
+        *,
+        paths: int,
     ) -> MessageTimes:
         """What messages take, whatever is in them: of tiles, strips and the whole network alike."""
         return self.setting.link.messages(sent_bytes, returned_bytes, paths=paths)
@@ -204,6 +234,7 @@ class Timing:
             tail_ns=tail_ns,
             back_ns=back_ns if convention.counts_result else None,
             down_ns=ns(self.down_s(in_parts=back_ns is not None)),
+            finish_ns=ns(self.finish_s),
             delay_ns=ns(self.setting.link.delay_s),
             edge_workers=convention.edge_workers,
             shared_link=convention.shared_link,

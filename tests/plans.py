@@ -132,6 +132,7 @@ def hand_made(
         ),
         "input": AS_THEY_ARE,
         "arrangement": arrangement,
+        "start": 0,
         "order": tuple(order) if order is not None else tuple(range(1, paths + 1)),
         "cuts": arrangement.cuts_of(tuple(cuts[path % len(cuts)] for path in range(paths))),
         "codecs": {name: item.codec for name, item in compression.items()},
@@ -199,6 +200,7 @@ def carry_out(model: Model, plan: Plan, image: NDArray[Any]) -> Carried:
     """Run a plan in this process; every piece is encoded, checked and decoded as on the wire."""
     check_plan(plan, model.graph)
     device, edge = DeviceShare(model, plan.recipe), EdgeShare(model, plan.recipe)
+    device.compute_head(image)
     fused = edge.new_fused()
     parts = {}
     up_bytes = 0

@@ -12,7 +12,7 @@ from fusepath.errors import ImageError
 from fusepath.offload.emulation import NO_EMULATION, Emulation, wait_until
 from fusepath.offload.inference import Inference
 from fusepath.runtime.device_share import DeviceShare
-from fusepath.timeline import Lane, Span, Timeline
+from fusepath.timeline import HEAD, Lane, Span, Timeline
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -54,8 +54,11 @@ class Device:
     thread: Executor
     emulation: Emulation = NO_EMULATION
     threads: int = 1
+    head_s: float = field(init=False, default=0.0)
+    """How long what comes before all paths will take, known once the device is ready."""
     expected_s: list[float] = field(init=False)
     """How long each path will take, known once the device is ready."""
+    _head_target_s: float = field(init=False, default=0.0)
     _targets_s: list[float] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,15 +75,34 @@ class Device:
         check_image(image, self.model, self.plan)
         # On the thread that will compute.
         rehearsal = self.thread.submit(self.share.rehearse, image, repeats=_REHEARSALS)
-        for path, times_s in enumerate(rehearsal.result()):
-            computes = self.share.computes(path)
-            if self.emulation.slowdown > 1:
-                # A fixed target: as steady as the machine itself is not.
-                time_s = min(times_s) * self.emulation.slowdown if computes else 0.0
-                self._targets_s[path] = time_s
-            else:
-                time_s = statistics.median(times_s) if computes else 0.0
+        head, paths = rehearsal.result()
+        # A fixed target: as steady as the machine itself is not.
+        slowed = self.emulation.slowdown > 1
+        if self.share.has_head:
+            self.head_s = self._usual_s(head)
+            self._head_target_s = self.head_s if slowed else 0.0
+        for path, times_s in enumerate(paths):
+            time_s = self._usual_s(times_s) if self.share.computes(path) else 0.0
             self.expected_s[path] = time_s
+            self._targets_s[path] = time_s if slowed else 0.0
+
+    def _usual_s(self, times_s: list[float]) -> float:
+        if self.emulation.slowdown > 1:
+            return min(times_s) * self.emulation.slowdown
+        return statistics.median(times_s)
+
+    def compute_head(self, image: Array) -> tuple[float, float]:
+        """Compute what comes before all paths; when it began and ended."""
+        start_s = time.perf_counter()
+        self.share.compute_head(image)
+        if self._head_target_s > 0:
+            wait_until(start_s + self._head_target_s)
+        return start_s, time.perf_counter()
+
+    def start_head(self, image: Array) -> asyncio.Future[tuple[float, float]]:
+        """`compute_head` on the thread that computes."""
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self.thread, self.compute_head, image)
 
     def compute(self, path: int, image: Array) -> Computed:
         """Take a path (0-based) to its cut and make it ready to be sent."""
@@ -103,14 +125,19 @@ class Device:
             image: the plan's input.
             begun_s: when the inference began, by `time.perf_counter`.
         """
+        times = {}
+        if self.share.has_head:
+            times[HEAD] = await self.start_head(image)
         done = await self.start_computing(0, image)
-        span = Span(
-            lane=Lane.DEVICE, start_s=done.start_s - begun_s, end_s=done.end_s - begun_s, path=1
+        times[1] = (done.start_s, done.end_s)
+        spans = (
+            Span(lane=Lane.DEVICE, start_s=start - begun_s, end_s=end - begun_s, path=path)
+            for path, (start, end) in times.items()
         )
         return Inference(
             plan=self.plan,
             outputs={name: done.pieces[name] for name in self.model.graph.outputs},
-            timeline=Timeline(spans=(span,), measured=True),
+            timeline=Timeline(spans=tuple(spans), measured=True),
             up_bytes=0,
             down_bytes=0,
             device_macs=self.share.macs,

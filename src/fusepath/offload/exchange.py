@@ -14,7 +14,7 @@ from fusepath.offload.inference import Inference
 from fusepath.protocol.conversation import DeviceSession, ProtocolError
 from fusepath.remote import messages
 from fusepath.remote.wire import fusepath_pb2 as pb
-from fusepath.timeline import Lane, Span, Timeline
+from fusepath.timeline import HEAD, Lane, Span, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -103,11 +103,16 @@ class Exchange:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_HEAD_START_S):
                     await self._first_written.wait()
+        heads = [self._device.start_head(self._image)] if self._device.share.has_head else []
         jobs = [(path, self._device.start_computing(path, self._image)) for path in paths]
         try:
+            for head in heads:
+                self._record(Lane.DEVICE, *(await head), path=HEAD)
             for path, job in jobs:
                 self._take_computed(path, await job)
         finally:
+            for head in heads:
+                head.cancel()
             for _, job in jobs:
                 job.cancel()
 

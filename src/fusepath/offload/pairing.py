@@ -98,6 +98,7 @@ class Pairing:
         predicted = predict(
             self.model.graph,
             plan,
+            head_s=device.head_s,
             device_s=device.expected_s,
             sent_bytes=[device.share.sent_bytes(path) for path in range(len(plan.cuts))],
             edge_s=times.paths_s,

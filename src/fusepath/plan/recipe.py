@@ -54,6 +54,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     model: ModelReference
     input: InputFormat
     arrangement: Arrangement
+    start: int = 0
+    """Layers that the device computes whole before all paths, which begin behind them: 0, or where
+    a later section begins."""
     order: tuple[int, ...]
     cuts: tuple[int, ...]
     codecs: dict[str, str] = {}
@@ -73,6 +76,19 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def paths(self) -> int:
         """Number of paths."""
         return self.arrangement.paths
+
+    @property
+    def rest(self) -> Recipe:
+        """What is done behind layer ``start``, as a recipe of the network that is left there.
+
+        Its layers are counted anew (`ModelGraph.behind`).
+        """
+        return msgspec.structs.replace(
+            self,
+            start=0,
+            arrangement=self.arrangement.moved(-self.start),
+            cuts=tuple(cut - self.start for cut in self.cuts),
+        )
 
     @property
     def sha256(self) -> str:

@@ -34,6 +34,15 @@ class Setting:
         pixels = source.is_float and self.convention.input_bytes_per_element == 1
         return "uint8" if pixels else source.dtype
 
+    def behind(self, start: int) -> Setting:
+        """The rest of the network on the same machines, once layers ``1 … start`` have run."""
+        return replace(
+            self,
+            graph=self.graph.behind(start),
+            device=self.device.behind(start),
+            edge=self.edge.behind(start),
+        )
+
     def at(self, link: Link) -> Setting:
         """The same machines joined by another link."""
         return replace(self, link=link)

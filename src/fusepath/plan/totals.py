@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fusepath.cost import crossing, layer_macs
+from fusepath.plan.limits.head import head_macs
 from fusepath.tiling import Strips, Whole, strip_tiling
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from fusepath.cost import Compression, Convention
     from fusepath.graph import ModelGraph
     from fusepath.plan.candidate import Candidate
     from fusepath.plan.timing import Timing
+    from fusepath.tiling import Arrangement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +33,16 @@ class PlanTotals:
 
 def totals_of(timing: Timing, found: Candidate) -> PlanTotals:
     """Count the MACs on both machines and the bytes sent up."""
+    start = found.start
+    cuts = tuple(cut - start for cut in found.cuts)
+    rest = _totals(timing.behind(start), found.arrangement.moved(-start), cuts)
+    head = head_macs(timing.setting.graph, start)
+    return replace(rest, device_macs=rest.device_macs + head)
+
+
+def _totals(timing: Timing, arrangement: Arrangement, cuts: Sequence[int]) -> PlanTotals:
     setting, prices = timing.setting, timing.prices
-    graph, cuts, arrangement = setting.graph, found.cuts, found.arrangement
+    graph = setting.graph
     if isinstance(arrangement, Strips):
         return strip_totals(graph, arrangement, setting.convention, compression=setting.compression)
     if isinstance(arrangement, Whole):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fusepath.runtime.packing import EncodedTensor, pack
 from fusepath.runtime.pixels import check_form
-from fusepath.runtime.stage import make_stage
+from fusepath.runtime.stage import WholeStage, make_stage
 from fusepath.runtime.stages import prepare_stages, stages_macs, usable_codecs
 from fusepath.runtime.strip_stage import StripState
 from fusepath.tiling import layout
@@ -30,8 +30,13 @@ class DeviceShare:
 
     def __init__(self, model: Model, recipe: Recipe, *, threads: int = 1) -> None:
         check_form(recipe.input, model)
+        self._head = None
+        if recipe.start > 0:
+            self._head = WholeStage(model, recipe.input, 1, recipe.start, threads=threads)
+            model, recipe = model.behind(recipe.start), recipe.rest
         self._model = model
         self._recipe = recipe
+        self._entry: Pieces = {}
         self._codecs = usable_codecs(recipe)
         self._paths = layout(model.graph, recipe.arrangement)
         self._stages: dict[int, Stage] = {
@@ -43,16 +48,31 @@ class DeviceShare:
         self._state = StripState()
         self._sent_bytes = [0] * len(recipe.cuts)
 
+    @property
+    def has_head(self) -> bool:
+        """Whether layers are computed whole before all paths."""
+        return self._head is not None
+
+    def compute_head(self, image: Array) -> None:
+        """Compute the layers before all paths, whose maps the paths of this image begin with.
+
+        Args:
+            image: as of `compute`.
+        """
+        if self._head is not None:
+            pieces = {self._model.graph.input.name: image}
+            self._entry = self._head.forward(0, pieces, self._state)
+
     def compute(self, path: int, image: Array) -> Pieces:
-        """What path (0-based) sends: its part of the image, taken as far as its cut.
+        """What path (0-based) sends: its part of what paths begin with, taken as far as its cut.
 
         Args:
             path: 0-based.
             image: the whole input, (1, C, H, W), of the plan's input dtype.
         """
-        name = self._model.graph.input.name
-        piece = self._paths.piece(path, name, image)
-        pieces = {} if piece is None else {name: piece}
+        entry = {self._model.graph.input.name: image} if self._head is None else self._entry
+        held = {name: self._paths.piece(path, name, value) for name, value in entry.items()}
+        pieces = {name: piece for name, piece in held.items() if piece is not None}
         stage = self._stages.get(self._recipe.cuts[path])
         return stage.forward(path, pieces, self._state) if stage is not None else pieces
 
@@ -63,7 +83,8 @@ class DeviceShare:
     @cached_property
     def macs(self) -> int:
         """Multiply-accumulates of one inference on the device."""
-        return stages_macs(self._stages, self._recipe)
+        head = self._head.macs(0) if self._head is not None else 0
+        return head + stages_macs(self._stages, self._recipe)
 
     def keeps(self, path: int) -> bool:
         """Whether the device takes a path to the very end, so that nothing of it is sent."""
@@ -96,23 +117,33 @@ class DeviceShare:
     @property
     def sessions(self) -> int:
         """Number of sessions in memory."""
-        return sum(stage.sessions for stage in self._stages.values())
+        return sum(stage.sessions for stage in self._stages.values()) + self.has_head
 
     def computes(self, path: int) -> bool:
         """Whether the device does anything for a path but cut it out of the image."""
         cut = self._recipe.cuts[path]
-        return cut in self._stages or any(
-            name in self._codecs for name in self._model.graph.sent(cut)
+        return (
+            self.has_head
+            or cut in self._stages
+            or any(name in self._codecs for name in self._model.graph.sent(cut))
         )
 
-    def rehearse(self, image: Array, *, repeats: int) -> list[list[float]]:
-        """Warm every session up; seconds of each path (0-based), ``repeats`` times."""
+    def rehearse(self, image: Array, *, repeats: int) -> tuple[list[float], list[list[float]]]:
+        """Warm every session up; seconds of the head and of each path (0-based).
+
+        All of them ``repeats`` times.
+        """
+        head: list[float] = []
         times: list[list[float]] = [[] for _ in self._recipe.cuts]
         for turn in range(repeats + 1):
+            started_s = time.perf_counter()
+            self.compute_head(image)
+            if turn > 0:
+                head.append(time.perf_counter() - started_s)
             for number in self._recipe.order:
                 started_s = time.perf_counter()
                 to_send = self.pack(number - 1, self.compute(number - 1, image))
                 self._sent_bytes[number - 1] = sum(item.nbytes for item in to_send.values())
                 if turn > 0:  # the first one warms up
                     times[number - 1].append(time.perf_counter() - started_s)
-        return times
+        return head, times

@@ -35,14 +35,23 @@ def limit_violations(plan: Plan, graph: ModelGraph, constraints: Constraints) ->
     if constraints.max_paths is not None and paths > constraints.max_paths:
         problems.append(f"{paths} paths, but at most {constraints.max_paths} are allowed")
     problems += _sends_too_early(plan, graph, constraints.keep_on_device)
-    laid = layout(graph, plan.arrangement)
-    counted = (
-        _Strips(plan, graph, laid) if isinstance(laid, StripLayout) else _Shares(plan, graph, laid)
+    rest, recipe = graph.behind(plan.recipe.start), plan.recipe.rest
+    laid = layout(rest, recipe.arrangement)
+    counted: _Strips | _Shares = (
+        _Strips(recipe.cuts, plan.convention, rest, laid)
+        if isinstance(laid, StripLayout)
+        else _Shares(recipe.cuts, plan.convention, rest, laid)
     )
-    limits = (
-        ("MACs on the device", constraints.device_macs, counted.macs),
+    head = _Head(graph, plan.recipe.start)
+
+    def memory_bytes() -> int:
+        weights, maps = counted.memory_bytes()
+        return head.memory_bytes(weights, maps)
+
+    limits: tuple[tuple[str, int | None, Callable[[], int]], ...] = (
+        ("MACs on the device", constraints.device_macs, lambda: head.macs() + counted.macs()),
         ("bytes sent up", constraints.upload_bytes, counted.sent_bytes),
-        ("bytes of device memory", constraints.device_memory_bytes, counted.memory_bytes),
+        ("bytes of device memory", constraints.device_memory_bytes, memory_bytes),
     )
     for what, limit, count in limits:
         if limit is not None and (needed := count()) > limit:
@@ -63,15 +72,48 @@ def _sends_too_early(plan: Plan, graph: ModelGraph, kept: int) -> list[str]:
     return problems
 
 
+class _Head:
+    """The layers that the device computes whole, before all paths."""
+
+    def __init__(self, graph: ModelGraph, start: int) -> None:
+        self.graph, self.start = graph, start
+        self.operators = graph.operators(1, start)
+
+    def macs(self) -> int:
+        return sum(
+            op.work.macs * (1 if op.kind is Kind.BARRIER else _area(self.graph, op.counted))
+            for op in self.operators
+        )
+
+    def memory_bytes(self, weights: int, maps: int) -> int:
+        """With the weights and the maps of the paths, beside which what they begin with is held."""
+        if not self.operators:
+            return weights + maps
+        sizes = {
+            name: tensor.elements * np.dtype(tensor.dtype).itemsize
+            for name, tensor in self.graph.tensors.items()
+        }
+        alive = _most_alive(self.graph, self.operators, self.start + 1, sizes)
+        held = sum(sizes[name] for name in self.graph.frontier(self.start))
+        own = sum(op.weight_bytes for op in self.operators)
+        return own + weights + max(alive, held + maps)
+
+
 class _Shares:
     """Tiles, or the unsplit network: paths that compute a share of every map."""
 
-    def __init__(self, plan: Plan, graph: ModelGraph, paths: WholeLayout | TileLayout) -> None:
-        self.plan, self.graph, self.paths = plan, graph, paths
+    def __init__(
+        self,
+        cuts: Sequence[int],
+        convention: Convention,
+        graph: ModelGraph,
+        paths: WholeLayout | TileLayout,
+    ) -> None:
+        self.cuts, self.convention, self.graph, self.paths = cuts, convention, graph, paths
 
     def macs(self) -> int:
         total = 0.0
-        for path, cut in enumerate(self.plan.cuts):
+        for path, cut in enumerate(self.cuts):
             computed = self._computed(path, cut)
             for op in self.graph.operators(1, cut - 1):
                 times = 1.0 if op.kind is Kind.BARRIER else computed(op.counted)
@@ -79,9 +121,9 @@ class _Shares:
         return round(total)
 
     def sent_bytes(self) -> int:
-        convention = self.plan.convention
+        convention = self.convention
         total = 0
-        for path, cut in enumerate(self.plan.cuts):
+        for path, cut in enumerate(self.cuts):
             sent = 0.0
             for name in self.graph.sent(cut):
                 size = _element_bytes(self.graph, name, convention)
@@ -92,25 +134,24 @@ class _Shares:
             total += round(sent)
         return total
 
-    def memory_bytes(self) -> int:
+    def memory_bytes(self) -> tuple[int, int]:
+        """Of weights, and of maps."""
         weights = sum(
-            op.weight_bytes
-            for cut in set(self.plan.cuts)
-            for op in self.graph.operators(1, cut - 1)
+            op.weight_bytes for cut in set(self.cuts) for op in self.graph.operators(1, cut - 1)
         )
         largest = 0
-        for path, cut in enumerate(self.plan.cuts):
+        for path, cut in enumerate(self.cuts):
             operators = self.graph.operators(1, cut - 1)
             if operators:
                 held = self.paths.session_elements(path, 1, cut - 1)
                 tensors = self.graph.tensors
                 sizes = {n: held[n] * np.dtype(tensors[n].dtype).itemsize for n in held}
                 largest = max(largest, _most_alive(self.graph, operators, cut, sizes))
-        return weights + largest
+        return weights, largest
 
     def _computed(self, path: int, cut: int) -> Area:
         """Positions of each map that the convention charges a path's device share for."""
-        regions = self.plan.convention.regions
+        regions = self.convention.regions
         if regions is Regions.SHARE:
             share = self.paths.share(path)
             return lambda name: _area(self.graph, name) * share
@@ -128,12 +169,14 @@ class _Shares:
 class _Strips:
     """Segments of strips."""
 
-    def __init__(self, plan: Plan, graph: ModelGraph, paths: StripLayout) -> None:
-        self.plan, self.graph, self.paths = plan, graph, paths
+    def __init__(
+        self, cuts: Sequence[int], convention: Convention, graph: ModelGraph, paths: StripLayout
+    ) -> None:
+        self.cuts, self.convention, self.graph, self.paths = cuts, convention, graph, paths
 
     def macs(self) -> int:
         total = 0
-        for strip, cut in enumerate(self.plan.cuts):
+        for strip, cut in enumerate(self.cuts):
             maps = self.paths.strips.step(strip, 1, cut - 1).maps
             for op in self.graph.operators(1, cut - 1):
                 rows = maps[op.counted].reached - maps[op.counted].known
@@ -141,18 +184,19 @@ class _Strips:
         return total
 
     def sent_bytes(self) -> int:
-        convention = self.plan.convention
+        convention = self.convention
         total = 0
-        for strip, cut in enumerate(self.plan.cuts):
+        for strip, cut in enumerate(self.cuts):
             for name in self.graph.sent(cut):
                 size = _element_bytes(self.graph, name, convention)
                 total += self.paths.elements(strip, name) * size
         return total
 
-    def memory_bytes(self) -> int:
+    def memory_bytes(self) -> tuple[int, int]:
+        """Of weights, and of maps."""
         sub_models: dict[object, int] = {}
         largest = held = 0
-        for strip, cut in enumerate(self.plan.cuts):
+        for strip, cut in enumerate(self.cuts):
             if cut == 1:
                 continue
             step = self.paths.strips.step(strip, 1, cut - 1)
@@ -164,7 +208,7 @@ class _Strips:
             alive = _most_alive(self.graph, operators, cut, sizes) if operators else 0
             largest = max(largest, held + alive + keeps)
             held = keeps
-        return sum(sub_models.values()) + largest
+        return sum(sub_models.values()), largest
 
     def _row_bytes(self, name: str) -> int:
         tensor = self.graph.tensors[name]

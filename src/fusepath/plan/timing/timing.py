@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +38,12 @@ class Timing:
     def at(self, link: Link) -> Timing:
         """The same machines joined by another link; what is known of them is shared."""
         return Timing(self.setting.at(link), self.prices)
+
+    def behind(self, start: int) -> Timing:
+        """Times of the rest of the network, once layers ``1 … start`` have run."""
+        if start == 0:
+            return self
+        return Timing(self.setting.behind(start), self.prices.behind(start, self.setting))
 
     def whole_problem(self) -> Problem:
         """The unsplit network as one path: cut ``o`` in ``1 … depth + 1``, no tail.
@@ -150,20 +157,23 @@ class Timing:
         Args:
             plan: a plan that has been checked against the setting's network, for any machines.
         """
-        problem = self.problem_of(plan.arrangement)
+        start, rest = plan.recipe.start, plan.recipe.rest
+        problem = self.behind(start).problem_of(rest.arrangement)
+        problem = replace(problem, head_ns=self.prices.head_ns(start))
         in_strips = isinstance(plan.arrangement, Strips)
-        return problem, (1,) * len(plan.cuts) if in_strips else plan.cuts
+        return problem, (1,) * len(plan.cuts) if in_strips else rest.cuts
 
     def wire_bytes(self, plan: Plan) -> tuple[FloatArray, FloatArray | None]:
         """What every path of a plan sends up, messages included, and returns, if in parts."""
-        match plan.arrangement:
+        rest, timing = plan.recipe.rest, self.behind(plan.recipe.start)
+        match rest.arrangement:
             case Whole():
                 sent = np.array([self.prices.crossing(plan.cuts[0]).sent_bytes])
             case Tiles() as tiles:
-                costs = self.prices.costs(tiles.tau, tiles.grid, tiles.sizes)
-                sent = costs.up_bytes[costs.class_of, np.array(plan.cuts) - 1]
+                costs = timing.prices.costs(tiles.tau, tiles.grid, tiles.sizes)
+                sent = costs.up_bytes[costs.class_of, np.array(rest.cuts) - 1]
             case Strips() as strips:
-                return self.strips(strips.tau).wire_bytes(strips.segments)
+                return timing.strips(strips.tau).wire_bytes(strips.segments)
         return self.setting.link.on_wire(sent), None
 
     def messages(

@@ -16,6 +16,7 @@ from fusepath.plan import (
     Prediction,
     Provenance,
     Recipe,
+    TailPlace,
     check_plan,
 )
 from fusepath.remote import messages
@@ -135,6 +136,7 @@ def hand_made(
         "start": 0,
         "order": tuple(order) if order is not None else tuple(range(1, paths + 1)),
         "cuts": arrangement.cuts_of(tuple(cuts[path % len(cuts)] for path in range(paths))),
+        "tail": TailPlace.EDGE,
         "codecs": {name: item.codec for name, item in compression.items()},
     }
     prediction = {
@@ -202,12 +204,11 @@ def carry_out(model: Model, plan: Plan, image: NDArray[Any]) -> Carried:
     device, edge = DeviceShare(model, plan.recipe), EdgeShare(model, plan.recipe)
     device.compute_head(image)
     fused = edge.new_fused()
-    parts = {}
+    kept, parts = {}, {}
     up_bytes = 0
     for number in plan.order:
         pieces = device.compute(number - 1, image)
-        if device.keeps(number - 1):
-            parts[number - 1] = pieces
+        kept[number - 1] = device.kept(number - 1, pieces)
         sent = messages.encode_all(device.pack(number - 1, pieces))
         up_bytes += sum(len(tensor.data) for tensor in sent)
         arrived = messages.decode(sent, edge.expected(number - 1), edge.codecs)
@@ -216,7 +217,7 @@ def carry_out(model: Model, plan: Plan, image: NDArray[Any]) -> Carried:
             part = messages.encode_all(edge.part(number - 1, fused))
             parts[number - 1] = messages.decode(part, device.expected_part(number - 1))
     returned = edge.compute_tail(fused) if edge.returning is None else {}
-    outputs = device.put_together(returned, parts)
+    outputs = device.put_together(returned, [*kept.items(), *parts.items()], image)
     return Carried(outputs, outputs if plan.tau == model.graph.depth else fused.maps, up_bytes)
 
 

@@ -134,6 +134,7 @@ NOT_PLANS = {
     "an empty row": changed(arrangement__rows=[14, 0]),
     "a grid turned inside out": changed(arrangement__rows=[16, -2]),
     "no strips": changed(arrangement={"type": "strips", "tau": 4, "segments": []}),
+    "a tail nowhere": changed(tail="moon"),
     "a number too long to print": changed().replace(b'"tau": 4', b'"tau": 1' + b"0" * 10_000),
 }
 
@@ -142,6 +143,8 @@ NOT_PLANS = {
 def test_what_is_no_recipe_is_not_prepared(stub, data):
     assert_refused(lambda: prepare(stub, data), Refused, "not a fusepath recipe file")
 
+
+UNSPLIT = {"type": "whole", "layers": model().graph.depth}
 
 IMPOSSIBLE = {
     "a huge grid": (
@@ -202,6 +205,14 @@ IMPOSSIBLE = {
     "a zoo model with an unknown key": (
         {"model__source": "zoo:vgg16?colour=red", "model__sha256": "0" * 64},
         "colour",
+    ),
+    "a tail that the unsplit network does not have": (
+        {"tail": "device", "arrangement": UNSPLIT, "order": [1], "cuts": [1]},
+        "the unsplit network leaves no tail",
+    ),
+    "a codec for what a tail on the device needs no sending of": (
+        {"tail": "device", "cuts": [5] * 4, "codecs": {model().graph.sent(5)[0]: "bitmask"}},
+        "no cut of this plan sends",
     ),
     "another type of input": ({"input__dtype": "float64"}, "takes float32"),
     "another seed": ({"model__source": f"{SOURCE}&seed=3", "model__sha256": "1" * 64}, "SHA-256"),

@@ -33,7 +33,7 @@ from fusepath.errors import (
 from fusepath.offload import plan_search
 from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import load_model, original_with_shape
-from fusepath.plan import Constraints, InputFormat, PlanRequest
+from fusepath.plan import Constraints, InputFormat, PlanRequest, TailPlace
 from fusepath.profiling.layers import measure_layers
 from fusepath.runtime.runner import Runner
 from fusepath.timeline import Lane
@@ -98,6 +98,7 @@ def fusepath_threads() -> list[str]:
         pytest.param(lambda: plan_of(model(), cuts=[9]), id="single cut"),
         pytest.param(tiles, id="tiles"),
         pytest.param(lambda: plan_of(model(), cuts=[model().graph.depth + 1]), id="local"),
+        pytest.param(lambda: tiles(tail=TailPlace.DEVICE), id="tail on the device"),
     ],
 )
 def test_a_plan_yields_the_unsplit_result_over_every_transport(address, plan):

@@ -22,7 +22,7 @@ from fusepath.offload.machines import Machines
 from fusepath.offload.pairing import Pairing
 from fusepath.offload.run import Report
 from fusepath.onnx_io import load_model, zoo
-from fusepath.plan import InputFormat, PlanRequest
+from fusepath.plan import InputFormat, PlanRequest, Setting, make_plan
 from fusepath.remote.client import Timeout, connect
 from fusepath.remote.grpc_channel import GrpcChannel, GrpcStream
 from fusepath.remote.wire import fusepath_pb2 as pb
@@ -535,4 +535,28 @@ def test_a_published_face_detector_runs_split_on_a_picture(options, tmp_path_fac
 
     assert report.comparison is not None
     assert report.comparison.max_rel_error <= 1e-5
+    assert_done_as_planned(report, model)
+
+
+@pytest.mark.skipif(not ULTRAFACE, reason="FUSEPATH_ULTRAFACE does not name the model file")
+def test_a_published_face_detector_gains_by_its_tail_on_the_device(tmp_path):
+    (tmp_path / "ultraface.onnx").write_bytes(Path(ULTRAFACE).read_bytes())
+    model = load_model(tmp_path / "ultraface.onnx")
+    setting = Setting(
+        graph=model.graph,
+        device=ComputeRate(1.6e9),
+        edge=ComputeRate(500e9),
+        link=Link(up_bytes_per_s=1.8e6, down_bytes_per_s=1.8e6),
+    )
+    nfl, auto = (
+        make_plan(setting, PlanRequest(algorithm=name, codecs="off")).best
+        for name in ("nfl", "auto")
+    )
+    assert nfl.makespan_s / auto.makespan_s >= 1.25
+
+    with edge_server("--models", str(tmp_path)) as own:
+        report = run(model, pixels(model), edge=own.address, plan=auto, verify=True)
+
+    assert report.comparison is not None
+    assert report.comparison.passed
     assert_done_as_planned(report, model)

@@ -25,9 +25,9 @@ from fusepath.graph import Kind, ModelGraph, Operator, Tensor, Window, Work, bui
 from fusepath.onnx_io import load_model
 from fusepath.plan import Budget, Search, Setting, Timing
 from fusepath.plan.fluid import fluid_bound, fluid_bound_s
-from fusepath.plan.fluid.bound import best_weights_for
 from fusepath.plan.fluid.min_cut import INFINITE, FlowNetwork
 from fusepath.plan.fluid.shares import shares_of
+from fusepath.plan.fluid.weights import best_weights_for
 from fusepath.plan.planner import ALGORITHMS
 from fusepath.schedule import NS_PER_S, evaluate
 from fusepath.schedule.exact import exact

@@ -110,3 +110,35 @@ def test_a_problem_with_fewer_cuts_keeps_the_times_of_its_way_back():
     )
 
     assert schedule_of(two_cuts.restricted(1)) == schedule_of(THREE_STRIPS)
+
+
+FINISHED = replace(THREE_STRIPS, finish_ns=9)
+
+
+def test_the_device_finishes_when_all_is_there():
+    assert schedule_of(FINISHED).finish == (59, 68)
+    assert schedule_of(FINISHED).makespan_ns == 68
+    assert play(FINISHED, range(3), [1] * 3).end_s == pytest.approx(68e-9)
+    assert violations(FINISHED, schedule_of(FINISHED)) == []
+    (last,) = [span for span in schedule_of(FINISHED).timeline().spans if span.path is None][1:]
+    assert last.lane is Lane.DEVICE
+
+
+def test_the_device_finishes_after_its_own_paths_too():
+    slow = replace(FINISHED, device_ns=np.array([[0], [10], [500]]))
+
+    assert schedule_of(slow).finish[0] >= 510
+
+
+@pytest.mark.parametrize(
+    ("finish", "words"),
+    [
+        ((59, 67), "finishing takes 8 ns"),
+        ((58, 67), "before all has returned"),
+        ((20, 29), "before all its paths are computed"),
+    ],
+)
+def test_the_checker_finds_what_is_wrong_with_finishing(finish, words):
+    schedule = replace(schedule_of(FINISHED), finish=finish)
+
+    assert any(words in item for item in violations(FINISHED, schedule))

@@ -40,6 +40,10 @@ class ComputeRate(msgspec.Struct, frozen=True, tag="rate", forbid_unknown_fields
         """Seconds of a whole layer (1-based)."""
         return layer_ops(graph, index, convention) / self.ops_per_s
 
+    def first(self, layers: int) -> ComputeRate:  # noqa: ARG002 - the rate of any layers
+        """The machine for a network of the first so many layers."""
+        return self
+
     @property
     def call_overhead_s(self) -> float:
         """A rate knows of no calls."""
@@ -151,6 +155,10 @@ class MachineProfile(
     def behind(self, start: int) -> MachineProfile:
         """The same machine for the rest of the network behind layer ``start``."""
         return msgspec.structs.replace(self, layers=self.layers[start:])
+
+    def first(self, layers: int) -> MachineProfile:
+        """The machine for a network of the first so many layers."""
+        return msgspec.structs.replace(self, layers=self.layers[:layers])
 
     def slowed(self, factor: float) -> MachineProfile:
         """The profile of a machine ``factor`` times slower."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from fusepath.cost.compression import crossing
 from fusepath.cost.convention import Convention, Regions
+from fusepath.cost.operations import bytes_per_element
 from fusepath.tiling import (
     Grid,
     Intervals,
@@ -54,6 +55,8 @@ class PathCosts:
     """Seconds, or what else is charged."""
     up_bytes: IntArray
     edge: FloatArray
+    back_bytes: IntArray | None = None
+    """What returns of a path by itself; None where the outputs return as a whole."""
 
     @property
     def class_of(self) -> IntArray:
@@ -71,30 +74,32 @@ class PathCosts:
 class _AxisLengths:
     """Lengths along one axis of what each grid row (or column) computes and sends.
 
-    Shapes: device and edge (intervals, cuts, charges), sent (intervals, cuts, maps); 0 where a
-    cut does not compute or send that map. Whole numbers, but for `Regions.SHARE`; floats all the
-    same, for those multiply fast and are exact far beyond the size of any map.
+    Shapes: device and edge (intervals, cuts, charges), sent and back (intervals, cuts, maps); 0
+    where a cut does not compute or send that map, or it does not return. Whole numbers, but for
+    `Regions.SHARE`; floats all the same, for those multiply fast and are exact far beyond the size
+    of any map.
     """
 
     device: FloatArray
     edge: FloatArray
     sent: FloatArray
+    back: FloatArray
+
+    @property
+    def tables(self) -> tuple[FloatArray, ...]:
+        return self.device, self.edge, self.sent, self.back
 
     def take(self, chosen: IntArray) -> _AxisLengths:
-        return _AxisLengths(self.device[chosen], self.edge[chosen], self.sent[chosen])
+        return _AxisLengths(*(table[chosen] for table in self.tables))
 
     @classmethod
     def joined(cls, parts: Sequence[_AxisLengths]) -> _AxisLengths:
-        return cls(
-            np.concatenate([part.device for part in parts]),
-            np.concatenate([part.edge for part in parts]),
-            np.concatenate([part.sent for part in parts]),
-        )
+        return cls(*map(np.concatenate, zip(*(part.tables for part in parts), strict=True)))
 
     @property
     def key(self) -> bytes:
         """Equal for equal lengths."""
-        return self.device.tobytes() + self.edge.tobytes() + self.sent.tobytes()
+        return b"".join(table.tobytes() for table in self.tables)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +115,7 @@ class _Axis:
     @classmethod
     def of(cls, lengths: _AxisLengths, parts: Sequence[int]) -> _Axis:
         count = len(lengths.device)
-        flat = np.concatenate(
-            [part.reshape(count, -1) for part in (lengths.device, lengths.edge, lengths.sent)],
-            axis=1,
-        )
+        flat = np.concatenate([part.reshape(count, -1) for part in lengths.tables], axis=1)
         first: dict[bytes, int] = {}
         class_of = np.array([first.setdefault(row.tobytes(), len(first)) for row in flat])
         _, examples = np.unique(class_of, return_index=True)
@@ -137,9 +139,11 @@ class _Prices:
     device: tuple[Charge, ...]
     edge: tuple[Charge, ...]
     maps: tuple[str, ...]
-    """All maps that a cut may send."""
+    """All maps that a cut may send, or that may return."""
     sending: FloatArray
     """Of a position of these maps; shape (device seconds, bytes, edge seconds; maps)."""
+    returning: FloatArray
+    """Bytes of a position of these maps as they return."""
     compressed: bool
     device_call_s: FloatArray
     """Fixed seconds of a piece, by cut; shape (cuts,)."""
@@ -157,7 +161,8 @@ class _Prices:
     ) -> _Prices:
         check_tileable(graph, tau)
         cuts = range(1, tau + 2)
-        maps = sorted({name for cut in cuts for name in graph.frontier(cut - 1)})
+        names = {name for cut in cuts for name in graph.frontier(cut - 1)}
+        maps = sorted(names.union(graph.outputs) if graph.outputs_stay else names)
         return cls(
             graph=graph,
             tau=tau,
@@ -172,6 +177,9 @@ class _Prices:
                     for m in maps
                 ]
             ).T,
+            returning=np.array(
+                [graph.tensors[m].channels * bytes_per_element(graph, m, convention) for m in maps]
+            ),
             compressed=any(name in compression for name in maps),
             device_call_s=np.array([device.piece_s(1, cut - 1) for cut in cuts]),
             edge_call_s=np.array([edge.piece_s(cut, tau) for cut in cuts]),
@@ -196,6 +204,7 @@ class _Prices:
             device_s += _areas(tall.sent, wide.sent, encode_s)
             edge_s += _areas(tall.sent, wide.sent, decode_s)
             up_bytes = np.ceil(up_bytes)  # never less than bounds reckon with
+        back_bytes = _whole(_areas(tall.back, wide.back, self.returning))
         return PathCosts(
             tau=self.tau,
             grid=grid,
@@ -205,6 +214,7 @@ class _Prices:
             device=device_s,
             up_bytes=_whole(up_bytes),
             edge=edge_s,
+            back_bytes=back_bytes if self.graph.outputs_stay else None,
         )
 
     def lengths(self, fused: Mapping[str, Intervals], axis: int) -> _AxisLengths:
@@ -215,10 +225,13 @@ class _Prices:
         device = np.zeros((count, cuts, len(self.device)))
         edge = np.zeros((count, cuts, len(self.edge)))
         sent = np.zeros((count, cuts, len(self.maps)))
+        back = np.zeros((count, cuts, len(self.maps)))
+        place = {name: j for j, name in enumerate(self.maps)}
         for cut in range(1, cuts + 1):
-            for j, name in enumerate(self.maps):
-                if name in graph.sent(cut):
-                    sent[:, cut - 1, j] = lengths.needed(name)
+            for name in graph.sent(cut):
+                sent[:, cut - 1, place[name]] = lengths.needed(name)
+            for name in graph.returned(cut) if graph.outputs_stay else ():
+                back[:, cut - 1, place[name]] = lengths.needed(name)
             for table, charges, first, last in (
                 (device, self.device, 1, cut - 1),
                 (edge, self.edge, cut, self.tau),
@@ -229,7 +242,7 @@ class _Prices:
                 for j, charge in enumerate(charges):
                     if first <= charge.layer <= last:
                         table[:, cut - 1, j] = computed(charge.tensor)
-        return _AxisLengths(device, edge, sent)
+        return _AxisLengths(device, edge, sent, back)
 
 
 def path_costs(

@@ -198,10 +198,9 @@ def strip_prices(
         for name in graph.sent(cut):
             per_element = crossing(graph, name, convention, compression)
             per_row[:3, cut - 1, place[name]] += _row_elements(graph, name) * np.array(per_element)
-    if depth == graph.depth:
-        for name in graph.outputs:
+        for name in graph.returned(cut) if depth == graph.depth else ():
             size = bytes_per_element(graph, name, convention)
-            per_row[3, :depth, place[name]] = _row_elements(graph, name) * size
+            per_row[3, cut - 1, place[name]] = _row_elements(graph, name) * size
     return StripPrices(
         graph=graph,
         ready=np.stack([by_kind[kind] for kind in range(len(kinds))]),

@@ -77,6 +77,9 @@ class ModelGraph:
     it says which network this is of those that a file with open dimensions may be."""
     given: tuple[str, ...] = ()
     """Maps that it begins with, where it is the rest of a network (`behind`)."""
+    outputs_stay: bool = False
+    """Whether the outputs belong on the device, output by output: what it has made of them is not
+    sent, and what the edge server has made returns. Otherwise they return as the network's."""
 
     @property
     def entry(self) -> tuple[str, ...]:
@@ -165,7 +168,40 @@ class ModelGraph:
 
         None for ``cut = depth + 1``: what the device has computed to the end stays there.
         """
-        return () if cut == self.depth + 1 else self.frontier(cut - 1)
+        if cut == self.depth + 1:
+            return ()
+        if not self.outputs_stay:
+            return self.frontier(cut - 1)
+        read = {name for op in self.operators(cut, self.depth) for name in op.inputs}
+        return tuple(name for name in self.frontier(cut - 1) if name in read)
+
+    def returned(self, cut: int) -> tuple[str, ...]:
+        """Outputs that come back when layer ``cut`` (1-based) is the first on the edge."""
+        if cut == self.depth + 1:
+            return ()
+        if not self.outputs_stay:
+            return self.outputs
+        made = {name for op in self.operators(cut, self.depth) for name in op.outputs}
+        return tuple(name for name in self.outputs if name in made)
+
+    def front(self, last: int) -> ModelGraph:
+        """Layers ``1 … last`` as a network whose outputs, what lies behind reads, stay here.
+
+        The input is none of them: who has the outputs has had it.
+        """
+        if last not in self._fronts:
+            names = self.frontier(last)
+            self._fronts[last] = replace(
+                self,
+                layers=self.layers[:last],
+                outputs=tuple(name for name in names if name != self.input.name),
+                outputs_stay=True,
+            )
+        return self._fronts[last]
+
+    @cached_property
+    def _fronts(self) -> dict[int, ModelGraph]:
+        return {}
 
     def operators(self, first: int, last: int) -> tuple[Operator, ...]:
         """Operators of layers ``first … last`` (1-based, both included), in running order."""

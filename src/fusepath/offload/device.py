@@ -15,6 +15,7 @@ from fusepath.runtime.device_share import DeviceShare
 from fusepath.timeline import HEAD, Lane, Span, Timeline
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from concurrent.futures import Executor
 
     from fusepath.arrays import Array
@@ -32,6 +33,15 @@ class Computed:
     pieces: dict[str, Array]
     to_send: dict[str, Array | EncodedTensor]
     """The pieces as they are sent; none where the device keeps the path."""
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The outputs, and when the device was at work on them, as of `Computed`."""
+
+    outputs: dict[str, Array]
     start_s: float
     end_s: float
 
@@ -58,8 +68,11 @@ class Device:
     """How long what comes before all paths will take, known once the device is ready."""
     expected_s: list[float] = field(init=False)
     """How long each path will take, known once the device is ready."""
+    expected_tail_s: float = field(init=False, default=0.0)
+    """The same of putting the outputs together and the tail, where it runs here."""
     _head_target_s: float = field(init=False, default=0.0)
     _targets_s: list[float] = field(init=False)
+    _tail_target_s: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         self.share = DeviceShare(self.model, self.plan.recipe, threads=self.threads)
@@ -74,17 +87,19 @@ class Device:
         """
         check_image(image, self.model, self.plan)
         # On the thread that will compute.
-        rehearsal = self.thread.submit(self.share.rehearse, image, repeats=_REHEARSALS)
-        head, paths = rehearsal.result()
+        rehearsal = self.thread.submit(self.share.rehearse, image, repeats=_REHEARSALS).result()
         # A fixed target: as steady as the machine itself is not.
         slowed = self.emulation.slowdown > 1
         if self.share.has_head:
-            self.head_s = self._usual_s(head)
+            self.head_s = self._usual_s(rehearsal.head_s)
             self._head_target_s = self.head_s if slowed else 0.0
-        for path, times_s in enumerate(paths):
+        for path, times_s in enumerate(rehearsal.paths_s):
             time_s = self._usual_s(times_s) if self.share.computes(path) else 0.0
             self.expected_s[path] = time_s
             self._targets_s[path] = time_s if slowed else 0.0
+        if self.share.has_tail:
+            self.expected_tail_s = self._usual_s(rehearsal.tail_s)
+            self._tail_target_s = self.expected_tail_s if slowed else 0.0
 
     def _usual_s(self, times_s: list[float]) -> float:
         if self.emulation.slowdown > 1:
@@ -112,6 +127,25 @@ class Device:
         if self._targets_s[path] > 0:
             wait_until(start_s + self._targets_s[path])
         return Computed(pieces, to_send, start_s, time.perf_counter())
+
+    def finish(
+        self, outputs: dict[str, Array], parts: Sequence[tuple[int, dict[str, Array]]], image: Array
+    ) -> Finished:
+        """Put the outputs together, as `DeviceShare.put_together`, and time the tail."""
+        start_s = time.perf_counter()
+        made = self.share.put_together(outputs, parts, image)
+        if self._tail_target_s > 0:
+            wait_until(start_s + self._tail_target_s)
+        return Finished(made, start_s, time.perf_counter())
+
+    async def start_finishing(
+        self, outputs: dict[str, Array], parts: Sequence[tuple[int, dict[str, Array]]], image: Array
+    ) -> Finished:
+        """The same on the thread that computes, where there is a tail to compute."""
+        if not self.share.has_tail:
+            return self.finish(outputs, parts, image)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.thread, self.finish, outputs, parts, image)
 
     def start_computing(self, path: int, image: Array) -> asyncio.Future[Computed]:
         """Compute a path once all that were started before it are done."""

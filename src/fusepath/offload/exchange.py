@@ -68,7 +68,9 @@ class Exchange:
         """When the server had the piece of a path; it says so with the result."""
         self._computed: dict[int, Computed] = {}
         self._parts: dict[int, dict[str, Array]] = {}
-        """Rows of the outputs by path: kept here, or returned by the server."""
+        """Shares of the fused layer by path, returned by the server."""
+        self._kept: dict[int, dict[str, Array]] = {}
+        """And kept here."""
         self._returned: list[_Returned] = []
         self._up_bytes = self._down_bytes = 0
 
@@ -119,8 +121,7 @@ class Exchange:
     def _take_computed(self, path: int, done: Computed) -> None:
         if self._device.share.computes(path):
             self._record(Lane.DEVICE, done.start_s, done.end_s, path=path + 1)
-        if self._device.share.keeps(path):
-            self._parts[path] = done.pieces
+        self._kept[path] = self._device.share.kept(path, done.pieces)
         self._computed[path] = done
         for command in self._session.computed(path):
             ready = command.path
@@ -228,9 +229,13 @@ class Exchange:
         self._record(Lane.DOWNLINK, down_start_s, time.perf_counter())
         if self._link.bytes_per_s is None:
             self._record_uplink()
+        parts = [*self._kept.items(), *self._parts.items()]
+        finished = await self._device.start_finishing(outputs, parts, self._image)
+        if self._device.share.has_tail:
+            self._record(Lane.DEVICE, finished.start_s, finished.end_s)
         return Inference(
             plan=self._device.plan,
-            outputs=self._device.share.put_together(outputs, self._parts),
+            outputs=finished.outputs,
             timeline=Timeline(
                 spans=tuple(sorted(self._spans, key=lambda span: span.start_s)),
                 measured=True,

@@ -103,6 +103,7 @@ class Pairing:
             sent_bytes=[device.share.sent_bytes(path) for path in range(len(plan.cuts))],
             edge_s=times.paths_s,
             tail_s=times.tail_s,
+            finish_s=device.expected_tail_s,
         )
         return Prepared(
             device=device,

@@ -14,7 +14,7 @@ from fusepath.plan.plan import Plan, Prediction, Provenance
 from fusepath.plan.plan_file import load_plan, plan_document, save_plan
 from fusepath.plan.planner import ALGORITHMS, check_request, make_plan, plan_with
 from fusepath.plan.recalibrated import recalibrated
-from fusepath.plan.recipe import InputFormat, ModelReference, Recipe
+from fusepath.plan.recipe import InputFormat, ModelReference, Recipe, TailPlace
 from fusepath.plan.request import DEFAULT_REQUEST, PlanRequest
 from fusepath.plan.result import PlanResult
 from fusepath.plan.search import Search
@@ -51,6 +51,7 @@ __all__ = [
     "Recipe",
     "Search",
     "Setting",
+    "TailPlace",
     "Tiled",
     "Timing",
     "best_single_cut",

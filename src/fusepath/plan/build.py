@@ -30,8 +30,8 @@ def build_plan(timing: Timing, found: Candidate, search: Search, origin: Origin)
             f"{MAX_PATHS}; use a smaller grid"
         )
     setting = timing.setting
-    graph = setting.graph
     totals = totals_of(timing, found)
+    graph = timing.with_tail(found.tail, found.tau).setting.graph
     crossing = sorted({name for cut in found.cuts for name in graph.sent(cut)})
     compression = {n: setting.compression[n] for n in crossing if n in setting.compression}
     return Plan(
@@ -51,6 +51,7 @@ def build_plan(timing: Timing, found: Candidate, search: Search, origin: Origin)
             start=found.start,
             order=tuple(path + 1 for path in found.schedule.order),
             cuts=found.cuts,
+            tail=found.tail,
             codecs={name: item.codec for name, item in compression.items()},
         ),
         request=search.request,

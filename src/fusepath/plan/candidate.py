@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from fusepath.plan.recipe import TailPlace
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -24,6 +26,7 @@ class Candidate:
     lower_bound_ns: int
     """No schedule of any tiling that the algorithm may choose is faster; 0 where it knows none."""
     evaluated: int
+    tail: TailPlace = TailPlace.EDGE
     others: tuple[Candidate, ...] = ()
     """The next best of other tilings or segments, best first; as many as were asked for."""
 
@@ -74,7 +77,7 @@ class Candidate:
     @property
     def likeness(self) -> tuple[object, ...]:
         """Equal for candidates that do the same."""
-        return self.start, self.arrangement.likeness, self.cuts
+        return self.start, self.arrangement.likeness, self.cuts, self.tail
 
 
 def ranked(found: Iterable[Candidate], top: int) -> Candidate:

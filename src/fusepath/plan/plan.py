@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from fusepath.cost import Compression, Convention, Link, Machine
-from fusepath.plan.recipe import InputFormat, ModelReference, Recipe
+from fusepath.plan.recipe import InputFormat, ModelReference, Recipe, TailPlace
 from fusepath.plan.request import DEFAULT_REQUEST, PlanRequest
 from fusepath.schedule.result import relative_gap
 from fusepath.timeline import Timeline
@@ -106,6 +106,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return self.recipe.cuts
 
     @property
+    def tail(self) -> TailPlace:
+        """Where the layers behind the fused layer run."""
+        return self.recipe.tail
+
+    @property
     def codecs(self) -> dict[str, str]:
         """The codec of every tensor that is encoded."""
         return self.recipe.codecs
@@ -148,7 +153,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def family(self) -> str:
         """What kind of plan it is, in words."""
-        return self.arrangement.family(self.cuts)
+        family = self.arrangement.family(self.cuts)
+        return f"{family}, tail on the device" if self.tail is TailPlace.DEVICE else family
 
     @property
     def gap(self) -> float:

@@ -68,8 +68,8 @@ ALGORITHMS = {
     "jps": Algorithm(search_johnson, tiles=True, unequal=True),
     "psomw": Algorithm(search_swarm, tiles=False),
     "exact": Algorithm(search_exact, tiles=True, unequal=True),
-    "stream": Algorithm(search_stream, tiles=False, budget=Budget(evaluations=200_000)),
-    "auto": Algorithm(search_auto, tiles=False, budget=Budget(evaluations=200_000)),
+    "stream": Algorithm(search_stream, tiles=False, budget=Budget(evaluations=300_000)),
+    "auto": Algorithm(search_auto, tiles=False, budget=Budget(evaluations=300_000)),
 }
 
 

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from typing import ClassVar
+from enum import StrEnum
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
 from fusepath.graph import INPUT_DTYPES
 from fusepath.tiling import Arrangement, Grid
+
+if TYPE_CHECKING:
+    from fusepath.graph import ModelGraph
+
+
+class TailPlace(StrEnum):
+    """Where the layers behind the fused layer run.
+
+    On the edge server once all paths have come together there, and the outputs return; or on the
+    device, which keeps its share of the fused layer while that of the edge server returns.
+    """
+
+    EDGE = "edge"
+    DEVICE = "device"
 
 
 class ModelReference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,6 +74,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     a later section begins."""
     order: tuple[int, ...]
     cuts: tuple[int, ...]
+    tail: TailPlace = TailPlace.EDGE
     codecs: dict[str, str] = {}
     """By tensor: the codec that it is encoded with. Tensors that are not here are sent as is."""
 
@@ -76,6 +92,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def paths(self) -> int:
         """Number of paths."""
         return self.arrangement.paths
+
+    def divided(self, graph: ModelGraph) -> ModelGraph:
+        """What paths share out: the network, or the part of it before a tail on the device."""
+        return graph.front(self.tau) if self.tail is TailPlace.DEVICE else graph
 
     @property
     def rest(self) -> Recipe:

@@ -43,6 +43,12 @@ class Setting:
             edge=self.edge.behind(start),
         )
 
+    def front(self, last: int) -> Setting:
+        """The same for layers ``1 … last`` alone, as `ModelGraph.front`."""
+        graph, machines = self.graph.front(last), (self.device, self.edge)
+        device, edge = (machine.first(last) for machine in machines)
+        return replace(self, graph=graph, device=device, edge=edge)
+
     def at(self, link: Link) -> Setting:
         """The same machines joined by another link."""
         return replace(self, link=link)

@@ -10,6 +10,7 @@ import numpy as np
 
 from fusepath.cost import crossing, layer_macs
 from fusepath.plan.limits.head import head_macs
+from fusepath.plan.recipe import TailPlace
 from fusepath.tiling import Strips, Whole, strip_tiling
 
 if TYPE_CHECKING:
@@ -33,14 +34,24 @@ class PlanTotals:
 
 def totals_of(timing: Timing, found: Candidate) -> PlanTotals:
     """Count the MACs on both machines and the bytes sent up."""
-    start = found.start
+    graph, start = timing.setting.graph, found.start
     cuts = tuple(cut - start for cut in found.cuts)
-    rest = _totals(timing.behind(start), found.arrangement.moved(-start), cuts)
-    head = head_macs(timing.setting.graph, start)
-    return replace(rest, device_macs=rest.device_macs + head)
+    arrangement = found.arrangement.moved(-start)
+    of_paths = timing.behind(start).with_tail(found.tail, arrangement.tau)
+    totals = _of_paths(of_paths, arrangement, cuts)
+    whole = head_macs(graph, start)
+    if found.tail is TailPlace.DEVICE:
+        whole += tail_macs(graph, found.tau)
+    return replace(totals, device_macs=totals.device_macs + whole)
 
 
-def _totals(timing: Timing, arrangement: Arrangement, cuts: Sequence[int]) -> PlanTotals:
+def tail_macs(graph: ModelGraph, tau: int) -> int:
+    """Multiply-accumulates of the layers behind ``tau``."""
+    return sum(layer_macs(graph, index) for index in range(tau + 1, graph.depth + 1))
+
+
+def _of_paths(timing: Timing, arrangement: Arrangement, cuts: Sequence[int]) -> PlanTotals:
+    """The same of what paths share out, and of the edge server's tail."""
     setting, prices = timing.setting, timing.prices
     graph = setting.graph
     if isinstance(arrangement, Strips):
@@ -58,10 +69,9 @@ def _totals(timing: Timing, arrangement: Arrangement, cuts: Sequence[int]) -> Pl
     if setting.compression:
         sending = prices.costs(arrangement.tau, arrangement.grid, arrangement.sizes)
     chosen = (costs.class_of, np.array(cuts) - 1)
-    tail = sum(layer_macs(graph, index) for index in range(arrangement.tau + 1, graph.depth + 1))
     return PlanTotals(
         device_macs=round(costs.device[chosen].sum()),
-        edge_macs=round(costs.edge[chosen].sum()) + tail,
+        edge_macs=round(costs.edge[chosen].sum()) + tail_macs(graph, arrangement.tau),
         up_bytes=int(sending.up_bytes[sending.class_of, np.array(cuts) - 1].sum()),
     )
 
@@ -93,5 +103,5 @@ def strip_totals(
             elements = tensor.channels * (end - begin) * tensor.size(1)
             per_element = crossing(graph, name, convention, compression)
             sent += elements * per_element.sent_bytes
-    tail = sum(layer_macs(graph, index) for index in range(tau + 1, graph.depth + 1))
-    return PlanTotals(device_macs=device, edge_macs=edge + tail, up_bytes=round(sent))
+    edge += tail_macs(graph, tau)
+    return PlanTotals(device_macs=device, edge_macs=edge, up_bytes=round(sent))

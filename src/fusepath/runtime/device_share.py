@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from fusepath.plan import TailPlace
 from fusepath.runtime.packing import EncodedTensor, pack
 from fusepath.runtime.pixels import check_form
 from fusepath.runtime.stage import WholeStage, make_stage
@@ -14,7 +18,7 @@ from fusepath.runtime.strip_stage import StripState
 from fusepath.tiling import layout
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
     from fusepath.arrays import Array
     from fusepath.onnx_io import Model
@@ -22,8 +26,17 @@ if TYPE_CHECKING:
     from fusepath.runtime.stage import Pieces, Stage
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceTimes:
+    """Seconds of the head, of every path (0-based) and of the tail if it runs here, per repeat."""
+
+    head_s: list[float]
+    paths_s: list[list[float]]
+    tail_s: list[float]
+
+
 class DeviceShare:
-    """The device's share of a plan: layers before each path's cut.
+    """The device's share of a plan: layers before each path's cut, and perhaps the tail.
 
     It serves one inference at a time, in the plan's order.
     """
@@ -38,13 +51,20 @@ class DeviceShare:
         self._recipe = recipe
         self._entry: Pieces = {}
         self._codecs = usable_codecs(recipe)
-        self._paths = layout(model.graph, recipe.arrangement)
+        self._graph = recipe.divided(model.graph)
+        self._paths = layout(self._graph, recipe.arrangement)
         self._stages: dict[int, Stage] = {
             cut: make_stage(model, self._paths, recipe.input, 1, cut - 1, threads=threads)
             for cut in sorted(set(recipe.cuts))
             if cut > 1
         }
         prepare_stages(self._stages, recipe)
+        depth = model.graph.depth
+        self._tail = (
+            WholeStage(model, recipe.input, recipe.tau + 1, depth, threads=threads)
+            if recipe.tail is TailPlace.DEVICE and recipe.tau < depth
+            else None
+        )
         self._state = StripState()
         self._sent_bytes = [0] * len(recipe.cuts)
 
@@ -78,17 +98,26 @@ class DeviceShare:
 
     def pack(self, path: int, pieces: Pieces) -> dict[str, Array | EncodedTensor]:
         """The pieces of a path as they are sent: encoded, where the plan says so."""
-        return {} if self.keeps(path) else pack(pieces, self._codecs)
+        sent = self._graph.sent(self._recipe.cuts[path])
+        return pack({name: pieces[name] for name in sent if name in pieces}, self._codecs)
+
+    def kept(self, path: int, pieces: Pieces) -> Pieces:
+        """Those of a path's pieces that stay: its share of what nobody computes further."""
+        cut = self._recipe.cuts[path]
+        if cut <= self._graph.depth and not self._graph.outputs_stay:
+            return {}
+        return {name: pieces[name] for name in self._graph.outputs if name in pieces}
 
     @cached_property
     def macs(self) -> int:
         """Multiply-accumulates of one inference on the device."""
-        head = self._head.macs(0) if self._head is not None else 0
-        return head + stages_macs(self._stages, self._recipe)
+        whole = sum(stage.macs(0) for stage in (self._head, self._tail) if stage is not None)
+        return whole + stages_macs(self._stages, self._recipe)
 
-    def keeps(self, path: int) -> bool:
-        """Whether the device takes a path to the very end, so that nothing of it is sent."""
-        return self._recipe.cuts[path] == self._model.graph.depth + 1
+    @property
+    def has_tail(self) -> bool:
+        """Whether layers behind the fused layer run here."""
+        return self._tail is not None
 
     def sent_bytes(self, path: int) -> int:
         """Bytes of what a path (0-based) has sent of the image of the rehearsal."""
@@ -101,17 +130,25 @@ class DeviceShare:
 
     def expected_part(self, path: int) -> dict[str, tuple[str, tuple[int, ...]]]:
         """(dtype, shape) by output of the part that comes back for a path (0-based)."""
-        return self._paths.part_forms(path)
+        return self._paths.part_forms(path, self._recipe.cuts[path])
 
-    def put_together(self, outputs: Pieces, parts: Mapping[int, Pieces]) -> Pieces:
-        """The outputs from what has come back as a whole, and from parts (by path, 0-based).
+    def put_together(
+        self, outputs: Pieces, parts: Iterable[tuple[int, Pieces]], image: Array
+    ) -> Pieces:
+        """The outputs from what has come back as a whole and from parts; computes the tail, if any.
 
-        Parts are those that the device has kept, and those that have come back one by one.
+        Args:
+            outputs: what has come back as a whole.
+            parts: by path (0-based), what the device has kept and what has come back one by one.
+            image: the whole input.
         """
         whole = dict(outputs)
-        for path, pieces in parts.items():
+        for path, pieces in parts:
             for name, piece in pieces.items():
                 whole[name] = self._paths.placed(path, name, piece, whole.get(name))
+        if self._tail is not None:
+            whole[self._graph.input.name] = image
+            whole = self._tail.forward(0, whole, self._state)
         return {name: whole[name] for name in self._model.graph.outputs}
 
     @property
@@ -125,25 +162,36 @@ class DeviceShare:
         return (
             self.has_head
             or cut in self._stages
-            or any(name in self._codecs for name in self._model.graph.sent(cut))
+            or any(name in self._codecs for name in self._graph.sent(cut))
         )
 
-    def rehearse(self, image: Array, *, repeats: int) -> tuple[list[float], list[list[float]]]:
-        """Warm every session up; seconds of the head and of each path (0-based).
-
-        All of them ``repeats`` times.
-        """
-        head: list[float] = []
-        times: list[list[float]] = [[] for _ in self._recipe.cuts]
+    def rehearse(self, image: Array, *, repeats: int) -> DeviceTimes:
+        """Warm every session up and time it ``repeats`` times; what returns is taken as zeros."""
+        times = DeviceTimes([], [[] for _ in self._recipe.cuts], [])
         for turn in range(repeats + 1):
             started_s = time.perf_counter()
             self.compute_head(image)
             if turn > 0:
-                head.append(time.perf_counter() - started_s)
+                times.head_s.append(time.perf_counter() - started_s)
+            kept: dict[int, Pieces] = {}
             for number in self._recipe.order:
                 started_s = time.perf_counter()
-                to_send = self.pack(number - 1, self.compute(number - 1, image))
+                pieces = self.compute(number - 1, image)
+                to_send = self.pack(number - 1, pieces)
                 self._sent_bytes[number - 1] = sum(item.nbytes for item in to_send.values())
                 if turn > 0:  # the first one warms up
-                    times[number - 1].append(time.perf_counter() - started_s)
-        return head, times
+                    times.paths_s[number - 1].append(time.perf_counter() - started_s)
+                kept[number - 1] = self.kept(number - 1, pieces)
+            if self._tail is None:
+                continue
+            parts = [*kept.items(), *((path, self._blank_part(path)) for path in kept)]
+            started_s = time.perf_counter()
+            self.put_together({}, parts, image)
+            if turn > 0:
+                times.tail_s.append(time.perf_counter() - started_s)
+        return times
+
+    def _blank_part(self, path: int) -> Pieces:
+        """A part as it could come back."""
+        expected = self.expected_part(path)
+        return {name: np.zeros(shape, dtype) for name, (dtype, shape) in expected.items()}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fusepath.plan import TailPlace
 from fusepath.runtime.packing import EncodedTensor, pack
 from fusepath.runtime.pixels import check_form
 from fusepath.runtime.stage import WholeStage, make_stage
@@ -35,6 +36,9 @@ class FusedLayer:
     """One inference on the edge server: maps that paths fill, and what strips remember."""
 
     maps: Pieces
+    """Put together, where the tail runs here or the outputs return as a whole."""
+    parts: dict[int, Pieces] = field(default_factory=dict)
+    """What returns, by path (0-based), where every path returns its own."""
     state: StripState = field(default_factory=StripState)
 
 
@@ -56,7 +60,8 @@ class EdgeShare:
         self._model = model
         self.recipe = recipe
         self.codecs = usable_codecs(recipe)
-        self._paths = layout(model.graph, recipe.arrangement)
+        self._graph = recipe.divided(model.graph)
+        self._paths = layout(self._graph, recipe.arrangement)
         self._stages: dict[int, Stage] = {
             cut: make_stage(model, self._paths, recipe.input, cut, recipe.tau, threads=threads)
             for cut in sorted(set(recipe.cuts))
@@ -67,13 +72,13 @@ class EdgeShare:
         depth = model.graph.depth
         self._tail = (
             WholeStage(model, recipe.input, recipe.tau + 1, depth, threads=threads)
-            if recipe.tau < depth
+            if recipe.tail is TailPlace.EDGE and recipe.tau < depth
             else None
         )
 
     @property
     def has_tail(self) -> bool:
-        """Whether layers are left behind the fused layer."""
+        """Whether layers behind the fused layer run here."""
         return self._tail is not None
 
     def predecessors(self) -> dict[int, int]:
@@ -85,7 +90,7 @@ class EdgeShare:
         return self._expected[path]
 
     def _arrives(self, path: int) -> dict[str, tuple[str, tuple[int, ...]]]:
-        graph = self._model.graph
+        graph = self._graph
         shapes = {
             name: self._paths.piece_shape(path, name) for name in graph.sent(self.recipe.cuts[path])
         }
@@ -100,18 +105,23 @@ class EdgeShare:
 
     def new_fused(self) -> FusedLayer:
         """Room for the fused layer of one inference."""
-        graph = self._model.graph
+        graph = self._graph
+        names = graph.frontier(self.recipe.tau) if self.returning is None else ()
         return FusedLayer(
             {
                 name: np.zeros(graph.tensors[name].shape, dtype=graph.tensors[name].dtype)
-                for name in graph.frontier(self.recipe.tau)
+                for name in names
             }
         )
 
     def compute(self, path: int, pieces: Mapping[str, Array], fused: FusedLayer) -> None:
-        """Take a path from its cut to the fused layer and put its share in place."""
+        """Take a path from its cut to the fused layer and put its share in place, or by."""
         stage = self._stages.get(self.recipe.cuts[path])
         shares = stage.forward(path, pieces, fused.state) if stage is not None else pieces
+        if self.returning is not None:
+            returned = self._graph.returned(self.recipe.cuts[path])
+            fused.parts[path] = {name: shares[name] for name in returned if name in shares}
+            return
         for name, share in shares.items():
             fused.maps[name] = self._paths.placed(path, name, share, fused.maps[name])
 
@@ -121,12 +131,8 @@ class EdgeShare:
         return self._paths.returning(self.recipe.cuts)
 
     def part(self, path: int, fused: FusedLayer) -> Pieces:
-        """The rows of the outputs that a path (0-based) has made."""
-        parts = {
-            name: self._paths.piece(path, name, fused.maps[name])
-            for name in self._model.graph.outputs
-        }
-        return {name: part for name, part in parts.items() if part is not None}
+        """What a path (0-based) has made of the outputs."""
+        return fused.parts.pop(path)
 
     def compute_tail(self, fused: FusedLayer) -> Pieces:
         """The outputs, once all paths are in place."""

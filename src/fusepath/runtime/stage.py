@@ -86,6 +86,7 @@ class WholeStage:
         return {
             name: results[name] if name in results else pieces[name]
             for name in graph.frontier(self._last)
+            if name in results or name in pieces
         }
 
     def macs(self, path: int) -> int:  # noqa: ARG002 - there is one path
@@ -136,6 +137,7 @@ class TileStage:
         return {
             name: results[name] if name in results else pieces[name]
             for name in self._model.graph.frontier(self._last)
+            if name in results or name in pieces
         }
 
     def macs(self, path: int) -> int:

@@ -104,7 +104,7 @@ def _weighted_end_ns(problem: Problem, costs: FloatArray, weights: FloatArray) -
 
 def _makespan_ns(problem: Problem, end_ns: int) -> int:
     """The bound of the makespan, from that of the end of the last path."""
-    sent = end_ns + problem.tail_ns + problem.down_ns
+    sent = end_ns + problem.tail_ns + problem.down_ns + problem.finish_ns
     if problem.tail_ns > 0:
         return sent
     idle = (problem.link_ns == 0) & (problem.edge_ns == 0)
@@ -113,4 +113,4 @@ def _makespan_ns(problem: Problem, end_ns: int) -> int:
     if not idle[_counts(problem) > 0].any(axis=1).all():
         return sent
     stay = np.where(idle, problem.device_ns, np.iinfo(np.int64).max).min(axis=1)
-    return min(sent, int(stay[list(problem.class_of)].sum()))
+    return min(sent, int(stay[list(problem.class_of)].sum()) + problem.finish_ns)

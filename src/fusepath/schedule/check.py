@@ -20,7 +20,8 @@ def violations(problem: Problem, schedule: Schedule) -> list[str]:
     chained paths by their numbers on the device, and no one of them taken up at
     the edge before the one before is done; a path is sent after it is computed and taken up after
     it has arrived; a part of the result returns after its path is done, one at a time on a shared
-    link; the tail waits for all; what returns in the end returns last.
+    link; the tail waits for all; what returns in the end returns last; and the device finishes when
+    that has returned and all its paths are computed.
     """
     problems: list[str] = []
     if sorted(item.path for item in schedule.paths) != list(range(problem.paths)):
@@ -50,6 +51,13 @@ def violations(problem: Problem, schedule: Schedule) -> list[str]:
         problems.append("the result ends before its last part has returned")
     if sent_any and schedule.down[1] - schedule.down[0] != problem.down_ns:
         problems.append(f"the result takes {schedule.down[1] - schedule.down[0]} ns")
+    begin, end = schedule.finish
+    if end - begin != problem.finish_ns:
+        problems.append(f"finishing takes {end - begin} ns")
+    if begin < max(item.device[1] for item in schedule.paths):
+        problems.append("the device finishes before all its paths are computed")
+    if sent_any and begin < schedule.down[1]:
+        problems.append("the device finishes before all has returned")
     return problems
 
 

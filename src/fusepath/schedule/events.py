@@ -167,9 +167,13 @@ class _Play:
         self._end()
 
     def _end(self) -> None:
-        if self.offloaded and self.tail_done and self.to_return == 0:
-            self._work(Lane.DOWNLINK, self.problem.down_ns, None, _nothing)
+        if self.tail_done and self.to_return == 0:
+            down_ns = self.problem.down_ns if self.offloaded else 0
+            self._work(Lane.DOWNLINK, down_ns, None, self._all_there)
+
+    def _all_there(self) -> None:
+        self._work(Lane.DEVICE, self.problem.finish_ns, None, _nothing)
 
 
 def _nothing() -> None:
-    """The result has arrived; nothing follows."""
+    """The result is there; nothing follows."""

@@ -48,6 +48,8 @@ class Problem:
     down_ns: int = 0
     """Sending what returns after all paths, the result or the last bit of its parts; not paid when
     nothing was sent up."""
+    finish_ns: int = 0
+    """What the device computes once all is there, its own paths and what has returned."""
     delay_ns: int = 0
     """From the end of a transmission to the start of work at the edge server."""
     edge_workers: int = 1

@@ -36,6 +36,8 @@ class Schedule:
     paths: tuple[PathTimes, ...]
     tail: tuple[int, int]
     down: tuple[int, int]
+    finish: tuple[int, int]
+    """When the device computes what is left to it behind all paths."""
     head_ns: int = 0
     """When the device has done what comes before all paths."""
 
@@ -60,13 +62,14 @@ class Schedule:
             ),
             tail=later(self.tail),
             down=later(self.down),
+            finish=later(self.finish),
             head_ns=self.head_ns + head_ns,
         )
 
     @property
     def makespan_ns(self) -> int:
-        """When the result is where it belongs."""
-        return self.down[1]
+        """When the result is there."""
+        return self.finish[1]
 
     @property
     def order(self) -> tuple[int, ...]:
@@ -92,7 +95,11 @@ class Schedule:
             ):
                 if end > start:
                     spans.append(_span(lane, start, end, path=item.path + 1, worker=worker))
-        for lane, (start, end) in ((Lane.EDGE, self.tail), (Lane.DOWNLINK, self.down)):
+        for lane, (start, end) in (
+            (Lane.EDGE, self.tail),
+            (Lane.DOWNLINK, self.down),
+            (Lane.DEVICE, self.finish),
+        ):
             if end > start:
                 spans.append(_span(lane, start, end))
         return Timeline(spans=tuple(spans), settled_s=self.makespan_ns / NS_PER_S)
@@ -104,7 +111,8 @@ def evaluate(problem: Problem, order: Sequence[int], cuts: Sequence[int]) -> Sch
     The device computes one path at a time in the given order; the link sends first come, first
     served; the edge server's workers take paths as they arrive, or one after the other where each
     goes on from the one before; the tail waits for all paths. Parts of the result return first
-    come, first served too, and what returns in the end returns after them.
+    come, first served too, and what returns in the end returns after them. What is left to the
+    device it computes last.
 
     Args:
         problem: the times.
@@ -161,6 +169,7 @@ def evaluate(problem: Problem, order: Sequence[int], cuts: Sequence[int]) -> Sch
         paths=tuple(times[path] for path in order),
         tail=(joined, tail_end),
         down=(down_start, down_end),
+        finish=(down_end, down_end + problem.finish_ns),
         head_ns=problem.head_ns,
     )
 

@@ -33,23 +33,30 @@ class _Parts(ABC):
     def piece_shape(self, path: int, tensor: str) -> tuple[int, ...] | None:
         """Shape of the part of a tensor that a path holds and sends; None for nothing."""
 
-    def part_forms(self, path: int) -> dict[str, Form]:
-        """(dtype, shape) of what a path makes of every output of which it makes any."""
+    def part_forms(self, path: int, cut: int) -> dict[str, Form]:
+        """(dtype, shape) of what returns of a path with a cut (1-based): its share of outputs."""
         tensors = self.graph.tensors
-        shapes = {name: self.piece_shape(path, name) for name in self.graph.outputs}
+        shapes = {name: self.piece_shape(path, name) for name in self.graph.returned(cut)}
         return {
             name: (tensors[name].dtype, shape)
             for name, shape in shapes.items()
             if shape is not None
         }
 
-    def returning(self, cuts: Sequence[int]) -> frozenset[int] | None:  # noqa: ARG002
-        """Paths whose rows of the outputs the edge server returns as they are done.
+    def returning(self, cuts: Sequence[int]) -> frozenset[int] | None:
+        """Paths whose share of the outputs the edge server returns as soon as it is done.
 
-        None where the outputs return as a whole, because something follows the fused layer or the
-        paths are no strips.
+        None where the outputs return as a whole, because the edge server computes what follows the
+        fused layer, or the paths are no strips.
         """
-        return None
+        if not self.returns_parts:
+            return None
+        return frozenset(path for path, cut in enumerate(cuts) if self.part_forms(path, cut))
+
+    @property
+    def returns_parts(self) -> bool:
+        """Whether every path returns its share of the outputs by itself."""
+        return self.graph.outputs_stay
 
     def predecessors(self) -> dict[int, int]:
         """Paths that must not start before another one has ended, and that other."""
@@ -177,16 +184,10 @@ class StripLayout(_Boxes):
         """The rows of a map that a strip adds; None for nothing."""
         return self.strips.region(path, tensor)
 
-    def returning(self, cuts: Sequence[int]) -> frozenset[int] | None:
-        """Strips whose rows of the outputs the edge server returns as they are done."""
-        if not self.strips.rows.makes_outputs:
-            return None
-        return frozenset(
-            path
-            for path, cut in enumerate(cuts)
-            if cut <= self.strips.tau
-            and any(self.box(path, name) is not None for name in self.graph.outputs)
-        )
+    @property
+    def returns_parts(self) -> bool:
+        """Whether rows of the fused layer are rows of the outputs."""
+        return self.strips.rows.makes_outputs
 
     def predecessors(self) -> dict[int, int]:
         """Every strip must have ended before the next one starts."""

@@ -21,8 +21,9 @@ def violations(
     No span ends before it starts; a lane does one thing at a time (each edge worker is a lane of
     its own); the head comes before everything; a path is computed on the device, then sent, then
     computed at the edge, then its part of the result returns; the tail starts when all paths are
-    done; what returns for all of them returns last. A measured timeline is held to ``tolerance_s``
-    plus its own clock error between the two machines.
+    done; what returns for all of them returns last; what the device does for all of them, it does
+    in the end. A measured timeline is held to ``tolerance_s`` plus its own clock error between the
+    two machines.
 
     Args:
         timeline: what to check.
@@ -62,8 +63,17 @@ def _causes(timeline: Timeline, slack: float) -> list[str]:
 def _must_precede(earlier: Span, later: Span) -> bool:
     if HEAD in (earlier.path, later.path):
         return earlier.path == HEAD != later.path
+    return _precedes_in_turn(earlier, later)
+
+
+def _precedes_in_turn(earlier: Span, later: Span) -> bool:
+    """The same of what comes after the head."""
     if later.path is None:
+        if later.lane is Lane.DEVICE:
+            return earlier.lane is not Lane.DEVICE or earlier.path is not None
         if later.lane is Lane.DOWNLINK:
+            if earlier.lane is Lane.DEVICE and earlier.path is None:
+                return False
             return earlier.lane is not Lane.DOWNLINK or earlier.path is not None
         return earlier.lane is not Lane.DOWNLINK and earlier.path is not None
     if earlier.path != later.path:

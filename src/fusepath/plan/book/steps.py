@@ -31,6 +31,8 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     tail_ns: int
     result_bytes: int
     """What returns after all paths; 0 where the convention does not count the way back."""
+    finish_ns: int = 0
+    """What the device computes once all is there."""
     back_bytes: tuple[int, ...] | None = None
     """What every path returns; None where nothing returns in parts."""
     chained: bool
@@ -44,7 +46,8 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise ValueError(
                 "steps need device_ns, sent_bytes, edge_ns and back_bytes, if any, of every path"
             )
-        if min(map(min, (*times, (self.head_ns, self.tail_ns, self.result_bytes)))) < 0:
+        times.append((self.head_ns, self.tail_ns, self.result_bytes, self.finish_ns))
+        if min(map(min, times)) < 0:
             raise ValueError("steps hold a time or a size below zero")
 
     @property
@@ -68,6 +71,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             back_ns=back_ns,
             head_ns=self.head_ns,
             tail_ns=self.tail_ns,
+            finish_ns=self.finish_ns,
             down_ns=ns(down_s) if convention.counts_result else 0,
             delay_ns=ns(link.delay_s),
             edge_workers=convention.edge_workers,
@@ -95,6 +99,7 @@ def steps_of(timing: Timing, plan: Plan) -> Steps:
         back_bytes=None if back_bytes is None else _whole(back_bytes),
         head_ns=problem.head_ns,
         tail_ns=problem.tail_ns,
+        finish_ns=problem.finish_ns,
         result_bytes=result_bytes(timing.setting.graph, convention) if returns_whole else 0,
         chained=problem.chained,
     )

@@ -27,15 +27,27 @@ All constraints are differences of two unknowns, so for fixed weights of the thr
 weighted mean of their loads is smallest at zeros and ones: a minimum cut. Any weights that sum to
 one bound the makespan; the best ones are found by collecting cuts until they stop improving.
 
+**With the tail on the device** what the edge server has made of the maps that lie before it comes
+back, on a fourth machine, the way back. Some layers, one after the other to the last, run there
+whole, so ``a_t ≥ a_k`` does not hold for them. Instead
+
+* ``d_t ≥ a_k − a_t``: the device has what it reads by computing it or by its coming back; and
+  ``d_t ≥ 1 − a_t`` for what the layers behind the tileable ones read.
+* The makespan is at least ``Σ d_t·back_t``, too.
+
+That is asked of all layers, whatever the fused one is, and the lower of the two bounds holds for
+plans of both kinds.
+
 What comes before and after: a plan that sends anything sends a message, which costs every machine
 something besides what is in it, and is only done one link delay after that. When layers follow the
 tileable ones, they start then, and the result (where it counts) is sent after them. When everything
 can be tiled, the device may finish its part itself and results may return in parts, so the way back
 counts as one more delay unless the caller says that the result comes back in one piece.
+With the tail on the device, the layers behind the tileable ones run there when all has come back.
 
 Plans that keep all tileable layers on the device may send less than that, or nothing. There are few
-of them, so the fastest is known: one cut of the unsplit network behind these layers, or, where
-nothing follows them, tiles that leave out positions that nothing reads.
+of them, so the fastest is known: one cut of the unsplit network behind these layers, or tiles that
+leave out positions that nothing reads, and the rest on the device.
 
 **Assumptions.** Costs are those of `MachineProfile` or `ComputeRate`: proportional to positions,
 plus fixed times that only add. Tiles are charged for all they need (`Regions.NEEDED` or
@@ -45,14 +57,16 @@ the rounding. Schedules in whole nanoseconds can undercut it by rounding, under 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fusepath.plan.fluid.min_cut import INFINITE, FlowNetwork
 from fusepath.plan.fluid.shares import Shares, shares_of
+from fusepath.plan.fluid.weights import best_weights_for
+from fusepath.plan.recipe import TailPlace
 from fusepath.plan.timing import Timing
 from fusepath.schedule.budget import Budget
 from fusepath.schedule.problem import NS_PER_S
@@ -79,8 +93,10 @@ class FluidBound:
     """Weights of the machines in the bound; a machine with weight 0 does not limit."""
     link_weight: float
     edge_weight: float
+    back_weight: float = 0.0
+    """Of the way back, where plans with their tail on the device decide."""
     shared_s: float
-    """What device, link and edge server need at least while all three work."""
+    """What the machines need at least while all of them work."""
     before_and_after_s: float
     """Delay, layers behind the tileable ones, result."""
     undivided_s: float
@@ -110,6 +126,7 @@ class FluidBound:
             "device": self.device_weight,
             "link": self.link_weight,
             "edge": self.edge_weight,
+            "way back": self.back_weight,
         }
         return max(weights, key=lambda machine: weights[machine])
 
@@ -179,8 +196,8 @@ def section_bound(
     Args:
         setting: network, machines and link.
         whole_result: also count the way back when everything can be tiled. Right for plans that
-            return the result in one piece, as tilings do; not for plans whose device finishes a
-            part of the result by itself.
+            return the result in one piece, as tilings with their tail on the edge server do; not
+            for plans whose device finishes a part of the result by itself, which are left out.
         meter: what may be spent.
     """
     graph = setting.graph
@@ -196,62 +213,91 @@ def section_bound(
             before_and_after_s=0.0,
             undivided_s=undivided_s,
         )
-    weights, shared_s = _best_mean(setting, shares, meter or Budget().begin())
     timing = Timing(setting)
-    has_tail = graph.tileable_layers < graph.depth
+    meter = meter or Budget().begin()
+    last = graph.tileable_layers
+    has_tail = last < graph.depth
     around_s = setting.link.delay_s + timing.down_s(in_parts=not (has_tail or whole_result))
-    if has_tail:
-        around_s += timing.prices.tail_s(graph.tileable_layers)
+    around_s += timing.prices.tail_s(last)
+    weights, shared_s = _best_mean(setting, _Division(shares, TailPlace.EDGE, has_tail), meter)
+    if not whole_result:
+        finish_s = (
+            setting.link.delay_s + timing.down_s(in_parts=True) + timing.prices.finish_s(last)
+        )
+        division = _Division(shares, TailPlace.DEVICE, has_tail)
+        enough_s = min(shared_s + around_s, undivided_s) - finish_s
+        other, other_s = _best_mean(setting, division, meter, enough_s)
+        if other_s < enough_s:
+            weights, shared_s, around_s = other, other_s, finish_s
     return FluidBound(
         bound_s=min(shared_s + around_s, undivided_s),
         device_weight=float(weights[0]),
         link_weight=float(weights[1]),
         edge_weight=float(weights[2]),
+        back_weight=float(weights[3]),
         shared_s=shared_s,
         before_and_after_s=around_s,
         undivided_s=undivided_s,
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Division:
+    """What may be divided between the machines, and where it has to come together."""
+
+    shares: Shares
+    tail: TailPlace
+    joined: bool
+    """Whether layers follow that read everything."""
+
+    @property
+    def returns(self) -> bool:
+        """Whether what the edge server has made may come back before the end."""
+        return self.tail is TailPlace.DEVICE
+
+
 def _undivided_s(setting: Setting, shares: Shares) -> float:
     """The fastest plan that computes all tileable layers on the device and does not divide them."""
-    problem = Timing(setting).whole_problem()
+    timing = Timing(setting)
+    problem = timing.whole_problem()
     depth, last = setting.graph.depth, setting.graph.tileable_layers
     whole_ns = min(
         evaluate(problem, (0,), (cut,)).makespan_ns for cut in range(last + 1, depth + 2)
     )
-    if last < depth:
-        return whole_ns / NS_PER_S
-    tiles_s = sum(shares.device_s) + setting.device.piece_s(1, depth)
+    tiles_s = sum(shares.device_s) + setting.device.piece_s(1, last) + timing.prices.finish_s(last)
     return min(whole_ns / NS_PER_S, tiles_s)
 
 
 def _message_s(setting: Setting) -> FloatArray:
-    """What device, link and edge server do for a single message besides computing."""
+    """What the machines do for a single message up besides computing."""
     link = setting.link
     link_s = link.message_bytes / link.up_bytes_per_s
-    return np.array([link.message_device_s, link_s, link.message_edge_s])
+    return np.array([link.message_device_s, link_s, link.message_edge_s, 0.0])
 
 
-def _best_mean(setting: Setting, shares: Shares, meter: Meter) -> tuple[FloatArray, float]:
+def _best_mean(
+    setting: Setting, division: _Division, meter: Meter, enough_s: float = math.inf
+) -> tuple[FloatArray, float]:
     """The best weights found, and the bound of those weights.
 
     Column generation: the best weights for the cuts known so far, then the cut that is smallest
-    for these weights, until that cut is not smaller than the known ones.
+    for these weights, until that cut is not smaller than the known ones, or large enough.
     """
+    shares = division.shares
+    on_shared_link = 1.0 if setting.convention.shared_link else 0.0
     limits = np.array(
         [
             1.0,
-            1.0 if setting.convention.shared_link else 0.0,
+            on_shared_link,
             1 / setting.convention.edge_workers if setting.convention.edge_workers else 0.0,
+            on_shared_link,
         ]
     )
-    joined = setting.graph.tileable_layers < setting.graph.depth
     layers = len(shares.device_s)
     message_s = _message_s(setting) * limits
-    loads = np.array([_loads_of_cut(shares, cut, joined) for cut in range(layers + 1)]) * limits
+    loads = np.array([_loads_of_cut(division, cut) for cut in range(layers + 1)]) * limits
     loads += message_s
-    best_s, best_weights = 0.0, np.array([1.0, 0.0, 0.0])
+    best_s, best_weights = 0.0, np.array([1.0, 0.0, 0.0, 0.0])
     for turn in range(_MOST_ROUNDS):
         meter.spend(layers**2)
         weights, known_s = best_weights_for(loads)
@@ -260,11 +306,11 @@ def _best_mean(setting: Setting, shares: Shares, meter: Meter) -> tuple[FloatArr
                 best_weights = weights
                 best_s = _without_sending(shares, weights * limits) + float(weights @ message_s)
             break
-        value_s, load = _smallest(shares, weights * limits, joined)
+        value_s, load = _smallest(division, weights * limits)
         value_s += float(weights @ message_s)
         if value_s > best_s:
             best_s, best_weights = value_s, weights
-        if value_s >= known_s * (1 - _TOLERANCE):
+        if value_s >= min(known_s * (1 - _TOLERANCE), enough_s):
             break
         loads = np.vstack([loads, load * limits + message_s])
     return best_weights, best_s
@@ -272,125 +318,78 @@ def _best_mean(setting: Setting, shares: Shares, meter: Meter) -> tuple[FloatArr
 
 def _without_sending(shares: Shares, weights: FloatArray) -> float:
     """A mean that no division undercuts, with nothing but that somebody computes each layer."""
-    on_device, _, on_edge = (float(weight) for weight in weights)
+    on_device, _, on_edge, _ = (float(weight) for weight in weights)
     both = zip(shares.device_s, shares.edge_s, strict=True)
     return sum(min(on_device * device_s, on_edge * edge_s) for device_s, edge_s in both)
 
 
-def _loads_of_cut(shares: Shares, cut: int, joined: bool) -> tuple[float, float, float]:
+def _loads_of_cut(division: _Division, cut: int) -> tuple[float, ...]:
     """Loads when layers ``1 … cut`` run on the device and the others on the edge server."""
-    edge = tuple(index > cut for index in range(1, len(shares.device_s) + 1))
-    return _loads(shares, tuple(not at for at in edge), edge, joined)
+    edge = tuple(index > cut for index in range(1, len(division.shares.device_s) + 1))
+    return _loads(division, tuple(not at for at in edge), edge)
 
 
 def _loads(
-    shares: Shares, on_device: tuple[bool, ...], on_edge: tuple[bool, ...], joined: bool
-) -> tuple[float, float, float]:
-    link = 0.0
+    division: _Division, on_device: tuple[bool, ...], on_edge: tuple[bool, ...]
+) -> tuple[float, ...]:
+    shares = division.shares
+    link = back = 0.0
     for flow in shares.flows:
-        if flow.born and on_edge[flow.born - 1]:
-            continue
-        if (flow.joins and joined) or any(on_edge[reader - 1] for reader in flow.readers):
+        joins = flow.joins and division.joined
+        if not (flow.born and on_edge[flow.born - 1]) and (
+            (joins and not division.returns) or any(on_edge[at - 1] for at in flow.readers)
+        ):
             link += flow.seconds
+        if division.returns and flow.born and not on_device[flow.born - 1]:
+            wanted = joins or any(on_device[at - 1] for at in flow.readers)
+            back += flow.back_s if wanted else 0.0
     return (
         sum(t for t, there in zip(shares.device_s, on_device, strict=True) if there),
         link,
         sum(t for t, there in zip(shares.edge_s, on_edge, strict=True) if there),
+        back,
     )
 
 
-def _smallest(shares: Shares, weights: FloatArray, joined: bool) -> tuple[float, FloatArray]:
+def _smallest(division: _Division, weights: FloatArray) -> tuple[float, FloatArray]:
     """The smallest weighted mean of the loads of any division, and loads that attain it.
 
     Source side of a node: for ``device(i)`` that the device computes layer ``i``, for ``edge(i)``
-    that the edge server does not, for a flow that it is not needed there.
+    that the edge server does not, for a flow up that it is not needed there, for a flow back that
+    it is needed here.
     """
-    on_device, on_link, on_edge = weights.tolist()
-    layers = len(shares.device_s)
+    shares = division.shares
+    on_device, on_link, on_edge, on_way_back = weights.tolist()
+    layers, flows = len(shares.device_s), len(shares.flows)
     source, sink = 0, 1
-    network = FlowNetwork(2 + 2 * layers + len(shares.flows))
+    network = FlowNetwork(2 + 2 * layers + 2 * flows)
     for index in range(1, layers + 1):
         device, edge = 2 * index, 2 * index + 1
         network.add(device, sink, on_device * shares.device_s[index - 1])
         network.add(source, edge, on_edge * shares.edge_s[index - 1])
         network.add(edge, device, INFINITE)  # somebody computes it
     for at, flow in enumerate(shares.flows):
-        node = 2 + 2 * layers + at
+        node, back = 2 + 2 * layers + at, 2 + 2 * layers + flows + at
         born_on_device = 2 * flow.born if flow.born else source
         born_on_edge = 2 * flow.born + 1 if flow.born else source
         network.add(born_on_edge, node, on_link * flow.seconds)
         for reader in flow.readers:
             network.add(node, 2 * reader + 1, INFINITE)
             if flow.born:
-                network.add(2 * reader, born_on_device, INFINITE)
-        if flow.joins and joined:
-            network.add(node, sink, INFINITE)
+                network.add(2 * reader, back if division.returns else born_on_device, INFINITE)
+        if division.returns and flow.born:
+            network.add(back, born_on_device, on_way_back * flow.back_s)
+        if flow.joins and division.joined:
+            if not division.returns:
+                network.add(node, sink, INFINITE)
+            elif flow.born:
+                network.add(source, back, INFINITE)
     value = network.send(source, sink)
     side = network.reachable(source)
     return value, np.array(
         _loads(
-            shares,
+            division,
             tuple(side[2 * index] for index in range(1, layers + 1)),
             tuple(not side[2 * index + 1] for index in range(1, layers + 1)),
-            joined,
         )
     )
-
-
-def best_weights_for(loads: FloatArray) -> tuple[FloatArray, float]:
-    """Weights of three machines, summing to 1, whose least weighted load is largest; its value.
-
-    A few rows decide: the least row for the best weights of the rows so far is added to them, until
-    it is one of them.
-
-    Args:
-        loads: rows (device, link, edge); at least one.
-    """
-    deciding = [int(loads.sum(axis=1).argmin())]
-    while True:
-        weights, value = _best_weights_for_few(loads[deciding])
-        least = loads @ weights
-        at = int(least.argmin())
-        if at in deciding or least[at] >= value:
-            return weights, float(least[at])
-        deciding.append(at)
-
-
-def _best_weights_for_few(loads: FloatArray) -> tuple[FloatArray, float]:
-    """`best_weights_for`, by trying all weights at which rows meet.
-
-    The least of linear functions is concave and largest where one, two or three of them meet on
-    a face of the simplex with as many machines; all such points are tried.
-    """
-    lower = (loads[:, None, :] <= loads[None, :, :]).all(axis=2)
-    equal = lower & lower.T
-    rows = loads[~((lower & ~equal) | np.triu(equal, k=1)).any(axis=0)]
-    candidates = [np.eye(3)]
-    first, second = np.triu_indices(len(rows), k=1)
-    for one, other in ((0, 1), (0, 2), (1, 2)):
-        slope = (rows[:, one] - rows[:, other])[first] - (rows[:, one] - rows[:, other])[second]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            weight = (rows[second, other] - rows[first, other]) / slope
-        weights = np.zeros((len(first), 3))
-        weights[:, one], weights[:, other] = weight, 1 - weight
-        candidates.append(weights[np.isfinite(weight) & (weight >= 0) & (weight <= 1)])
-    candidates.append(_meeting_points(rows))
-    points = np.concatenate(candidates)
-    values = np.concatenate(
-        [(part @ rows.T).min(axis=1) for part in np.array_split(points, len(points) // 4096 + 1)]
-    )
-    best = int(np.argmax(values))
-    return points[best], float(values[best])
-
-
-def _meeting_points(rows: FloatArray) -> FloatArray:
-    """Weights at which three rows have the same weighted load."""
-    triples = np.array(list(combinations(range(len(rows)), 3)), dtype=np.int64).reshape(-1, 3)
-    one, other = (rows[triples[:, 0]] - rows[triples[:, at]] for at in (1, 2))
-    direction = np.cross(one, other)
-    total = direction.sum(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        weights = direction / total[:, None]
-    inside = np.isfinite(weights).all(axis=1) & (weights >= 0).all(axis=1)
-    points: FloatArray = weights[inside]
-    return points

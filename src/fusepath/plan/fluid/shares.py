@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.cost import crossing
+from fusepath.cost import bytes_per_element, crossing
 from fusepath.graph import Kind, Transposed, Window
 from fusepath.tiling import first_read, stop_read
 
@@ -45,6 +45,8 @@ class Flow:
     """Layer that makes it; 0 for what the network begins with."""
     seconds: float
     """To send all of its needed positions."""
+    back_s: float
+    """For them to come back, as they are; 0 where the way back does not count."""
     readers: tuple[int, ...]
     """Proportional readers among the tileable layers."""
     joins: bool
@@ -96,6 +98,10 @@ def shares_of(setting: Setting) -> Shares:
             Flow(
                 born=born[name],
                 seconds=setting.link.up_s(size * sent.sent_bytes),
+                back_s=setting.link.down_s(
+                    size * bytes_per_element(graph, name, setting.convention)
+                )
+                * setting.convention.counts_result,
                 readers=tuple(index for index in readers[name] if index > born[name]),
                 joins=name in joined,
             )

@@ -34,22 +34,27 @@ def limit_violations(plan: Plan, graph: ModelGraph, constraints: Constraints) ->
     paths = plan.recipe.paths
     if constraints.max_paths is not None and paths > constraints.max_paths:
         problems.append(f"{paths} paths, but at most {constraints.max_paths} are allowed")
-    problems += _sends_too_early(plan, graph, constraints.keep_on_device)
     rest, recipe = graph.behind(plan.recipe.start), plan.recipe.rest
-    laid = layout(rest, recipe.arrangement)
+    divided = recipe.divided(rest)
+    problems += _sends_too_early(plan, plan.recipe.divided(graph), constraints.keep_on_device)
+    laid = layout(divided, recipe.arrangement)
     counted: _Strips | _Shares = (
-        _Strips(recipe.cuts, plan.convention, rest, laid)
+        _Strips(recipe.cuts, plan.convention, divided, laid)
         if isinstance(laid, StripLayout)
-        else _Shares(recipe.cuts, plan.convention, rest, laid)
+        else _Shares(recipe.cuts, plan.convention, divided, laid)
     )
     head = _Head(graph, plan.recipe.start)
+    behind = rest.operators(divided.depth + 1, rest.depth)
+
+    def macs() -> int:
+        return head.macs() + counted.macs() + _macs(graph, behind)
 
     def memory_bytes() -> int:
         weights, maps = counted.memory_bytes()
-        return head.memory_bytes(weights, maps)
+        return head.memory_bytes(weights, maps) + _held(graph, behind)
 
     limits: tuple[tuple[str, int | None, Callable[[], int]], ...] = (
-        ("MACs on the device", constraints.device_macs, lambda: head.macs() + counted.macs()),
+        ("MACs on the device", constraints.device_macs, macs),
         ("bytes sent up", constraints.upload_bytes, counted.sent_bytes),
         ("bytes of device memory", constraints.device_memory_bytes, memory_bytes),
     )
@@ -64,8 +69,7 @@ def _sends_too_early(plan: Plan, graph: ModelGraph, kept: int) -> list[str]:
     for cut in sorted(set(plan.cuts)) if kept > 0 else ():
         if cut <= kept:
             problems.append(f"cut {cut} leaves layers {cut} to {kept} to the edge server")
-        sent = () if cut > graph.depth else graph.frontier(cut - 1)
-        if graph.input.name in sent:
+        if graph.input.name in graph.sent(cut):
             problems.append(f"cut {cut} sends the input")
     if kept > plan.tau:
         problems.append(f"the tail begins at layer {plan.tau + 1}, and layer {kept} is kept")
@@ -80,10 +84,7 @@ class _Head:
         self.operators = graph.operators(1, start)
 
     def macs(self) -> int:
-        return sum(
-            op.work.macs * (1 if op.kind is Kind.BARRIER else _area(self.graph, op.counted))
-            for op in self.operators
-        )
+        return _macs(self.graph, self.operators)
 
     def memory_bytes(self, weights: int, maps: int) -> int:
         """With the weights and the maps of the paths, beside which what they begin with is held."""
@@ -97,6 +98,25 @@ class _Head:
         held = sum(sizes[name] for name in self.graph.frontier(self.start))
         own = sum(op.weight_bytes for op in self.operators)
         return own + weights + max(alive, held + maps)
+
+
+def _macs(graph: ModelGraph, operators: Sequence[Operator]) -> int:
+    """Multiply-accumulates of operators on whole maps."""
+    return sum(
+        op.work.macs * (1 if op.kind is Kind.BARRIER else _area(graph, op.counted))
+        for op in operators
+    )
+
+
+def _held(graph: ModelGraph, operators: Sequence[Operator]) -> int:
+    """What the device holds for the last operators of the network beside its paths."""
+    if not operators:
+        return 0
+    tensors = graph.tensors
+    held = {name for op in operators for name in (*op.inputs, *op.outputs)}
+    sizes = {n: tensors[n].elements * np.dtype(tensors[n].dtype).itemsize for n in held}
+    alive = _most_alive(graph, operators, graph.depth + 1, sizes)
+    return sum(op.weight_bytes for op in operators) + alive
 
 
 class _Shares:

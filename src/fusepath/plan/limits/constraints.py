@@ -134,6 +134,15 @@ class Constraints(
                 f"{KEPT} {self.keep_on_device}: '{graph.name}' has {graph.depth} layers"
             )
 
+    def left(self, *, device_macs: int, memory_bytes: int) -> Constraints | None:
+        """What is left to paths where the device needs so much besides; None if too little is."""
+        macs, memory = self.device_macs, self.device_memory_bytes
+        macs = None if macs is None else macs - device_macs
+        memory = None if memory is None else memory - memory_bytes
+        if min(macs or 0, memory or 0) < 0:
+            return None
+        return msgspec.structs.replace(self, device_macs=macs, device_memory_bytes=memory)
+
     def allows_cut(self, graph: ModelGraph, cut: int) -> bool:
         """Whether a path may be cut before layer ``cut`` (1-based) as far as privacy goes.
 

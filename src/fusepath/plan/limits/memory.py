@@ -39,6 +39,22 @@ def whole_bytes(graph: ModelGraph, cut: int) -> int:
     )
 
 
+def tail_bytes(graph: ModelGraph, tau: int) -> int:
+    """Weights of the layers behind ``tau``, and the largest set of their maps alive at once.
+
+    Where the device runs them, it needs this beside what it needs for its paths: the maps that the
+    first of them read come together while paths are computed.
+    """
+    operators = graph.operators(tau + 1, graph.depth)
+    alive = _peak(
+        graph,
+        operators,
+        graph.outputs,
+        lambda name: np.int64(graph.tensors[name].elements * element_bytes(graph, name)),
+    )
+    return sum(op.weight_bytes for op in operators) + int(alive)
+
+
 def tile_bytes(graph: ModelGraph, tiling: Tiling, cut: int) -> IntArray:
     """For every path, the largest set of maps alive while its layers before ``cut`` run.
 

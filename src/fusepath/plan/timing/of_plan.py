@@ -52,6 +52,7 @@ def predict(
     sent_bytes: Sequence[int],
     edge_s: Sequence[float],
     tail_s: float,
+    finish_s: float = 0.0,
 ) -> Timeline:
     """What a plan will do, from measured times of its very paths in place of a cost model.
 
@@ -62,7 +63,8 @@ def predict(
         device_s: seconds of each path (0-based) on the device.
         sent_bytes: what each path sends.
         edge_s: seconds of each path on the edge server.
-        tail_s: seconds of the layers behind the paths.
+        tail_s: seconds of the layers behind the paths on the edge server.
+        finish_s: the same on the device.
     """
     setting = Setting(
         graph=graph,
@@ -71,14 +73,15 @@ def predict(
         link=plan.link,
         convention=plan.convention,
     )
-    rest = plan.recipe.rest
-    timing, paths = Timing(setting.behind(plan.recipe.start)), len(plan.cuts)
+    timing, paths = Timing(setting, finish_s=finish_s), len(plan.cuts)
+    # What a path returns is known, however long it takes to compute.
+    _, returned = timing.wire_bytes(plan)
     back_ns = None
-    if isinstance(rest.arrangement, Strips):
-        # What a strip returns is known, however long it takes to compute.
-        back_ns = timing.problem_of(rest.arrangement).back_ns
-    returned = 0.0 if back_ns is None else back_ns[:, 0]
-    messages = timing.messages(np.array(sent_bytes), returned, paths=paths)
+    if returned is not None:
+        back_ns = nanoseconds(setting.link.down_s(returned))[:, None]
+    messages = timing.messages(
+        np.array(sent_bytes), 0.0 if returned is None else returned, paths=paths
+    )
     problem = timing.assemble(
         class_of=tuple(range(paths)),
         device_ns=nanoseconds(np.array(device_s) + messages.device_s)[:, None],

@@ -65,6 +65,7 @@ class Prices:
         self._tiled: dict[tuple[int, Grid | None], tuple[Tiled, ...]] = {}
         self._tile_costs: dict[int, TileCosts] = {}
         self._rests: dict[int, Prices] = {}
+        self._fronts: dict[int, Prices] = {}
 
     def behind(self, start: int, setting: Setting) -> Prices:
         """Costs of the rest of the network, once layers ``1 … start`` have run.
@@ -116,6 +117,18 @@ class Prices:
         """Seconds of the layers behind ``tau`` on the edge server."""
         call_s = self.edge.call_overhead_s if tau < self.graph.depth else 0.0
         return sum(self.edge_layers_s[tau:]) + call_s
+
+    def finish_s(self, tau: int) -> float:
+        """Seconds of the layers behind ``tau`` on the device."""
+        call_s = self.device.call_overhead_s if tau < self.graph.depth else 0.0
+        return sum(self.device_layers_s[tau:]) + call_s
+
+    def front(self, setting: Setting) -> Prices:
+        """Of a setting's network that is one of this one's `ModelGraph.front`."""
+        tau = setting.graph.depth
+        if tau not in self._fronts:
+            self._fronts[tau] = Prices(setting)
+        return self._fronts[tau]
 
     def tilings(self, grid: Grid | None = None, tau: int | None = None) -> tuple[Tiled, ...]:
         """Every admissible tiling, small fused layers and small grids first.

@@ -28,6 +28,8 @@ class StripTiming:
     tail_s: float
     down_s: float
     """What returns after all strips."""
+    finish_s: float = 0.0
+    """What the device computes behind all of that."""
     _met: dict[tuple[Segment, int], FloatArray] = field(default_factory=dict)
     """Segments are changed one at a time, and the others stay as they are."""
 

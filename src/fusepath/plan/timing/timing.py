@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusepath.cost import result_bytes
+from fusepath.plan.recipe import TailPlace
 from fusepath.plan.timing.prices import Prices, Tiled
 from fusepath.plan.timing.strips import StripTiming
 from fusepath.schedule.problem import Problem, nanoseconds, ns
@@ -29,15 +30,29 @@ class Timing:
     Args:
         setting: network, machines and link.
         prices: of the same network and machines, to be shared by settings of several links.
+        finish_s: what the device computes behind all that paths share out.
     """
 
-    def __init__(self, setting: Setting, prices: Prices | None = None) -> None:
+    def __init__(
+        self, setting: Setting, prices: Prices | None = None, *, finish_s: float = 0.0
+    ) -> None:
         self.setting = setting
         self.prices = prices or Prices(setting)
+        self.finish_s = finish_s
 
     def at(self, link: Link) -> Timing:
         """The same machines joined by another link; what is known of them is shared."""
-        return Timing(self.setting.at(link), self.prices)
+        return Timing(self.setting.at(link), self.prices, finish_s=self.finish_s)
+
+    def up_to(self, tau: int) -> Timing:
+        """Of plans that leave what lies behind ``tau`` to the device: paths share out the rest."""
+        front = self.setting.front(tau)
+        return Timing(front, self.prices.front(front), finish_s=self.prices.finish_s(tau))
+
+    def with_tail(self, tail: TailPlace, tau: int) -> Timing:
+        """Of plans with this fused layer and the tail at this place."""
+        divided = tail is TailPlace.EDGE or self.setting.graph.outputs_stay
+        return self if divided else self.up_to(tau)
 
     def behind(self, start: int) -> Timing:
         """Times of the rest of the network, once layers ``1 … start`` have run."""
@@ -76,17 +91,22 @@ class Timing:
         """The scheduling problem of one grid: cuts ``1 … tau + 1``."""
         tiled = tiling if isinstance(tiling, Tiled) else self.prices.tiled(tiling)
         device_ns, link_ns, edge_ns = self.times_ns(tiled)
+        back = tiled.costs.back_bytes
         return self.assemble(
             class_of=tuple(tiled.costs.class_of.tolist()),
             device_ns=device_ns,
             link_ns=link_ns,
             edge_ns=edge_ns,
+            back_ns=None if back is None else nanoseconds(self.setting.link.down_s(back)),
             tail_ns=tiled.tail_ns,
         )
 
     def times_ns(self, tiled: Tiled) -> tuple[IntArray, IntArray, IntArray]:
         """Times of a tiling on device, link and edge server, by class and cut."""
-        messages = self.messages(tiled.costs.up_bytes, paths=tiled.grid.paths)
+        back = tiled.costs.back_bytes
+        messages = self.messages(
+            tiled.costs.up_bytes, 0.0 if back is None else back, paths=tiled.grid.paths
+        )
         return (
             tiled.device_ns + nanoseconds(messages.device_s),
             nanoseconds(messages.link_s),
@@ -124,6 +144,7 @@ class Timing:
             costs=self.prices.strips.at(rows),
             tail_s=self.prices.tail_s(tau),
             down_s=self.down_s(in_parts=rows.makes_outputs),
+            finish_s=self.finish_s,
         )
 
     def strip_problem(self, tau: int, segments: Sequence[Segment]) -> Problem:
@@ -158,26 +179,35 @@ class Timing:
             plan: a plan that has been checked against the setting's network, for any machines.
         """
         start, rest = plan.recipe.start, plan.recipe.rest
-        problem = self.behind(start).problem_of(rest.arrangement)
-        problem = replace(problem, head_ns=self.prices.head_ns(start))
+        timing = self.behind(start).with_tail(plan.tail, rest.tau)
+        problem = replace(timing.problem_of(rest.arrangement), head_ns=self.prices.head_ns(start))
         in_strips = isinstance(plan.arrangement, Strips)
         return problem, (1,) * len(plan.cuts) if in_strips else rest.cuts
 
     def wire_bytes(self, plan: Plan) -> tuple[FloatArray, FloatArray | None]:
         """What every path of a plan sends up, messages included, and returns, if in parts."""
-        rest, timing = plan.recipe.rest, self.behind(plan.recipe.start)
+        rest, back = plan.recipe.rest, None
+        timing = self.behind(plan.recipe.start).with_tail(plan.tail, rest.tau)
+        prices, link = timing.prices, timing.setting.link
         match rest.arrangement:
             case Whole():
-                sent = np.array([self.prices.crossing(plan.cuts[0]).sent_bytes])
+                sent = np.array([prices.crossing(rest.cuts[0]).sent_bytes])
             case Tiles() as tiles:
-                costs = timing.prices.costs(tiles.tau, tiles.grid, tiles.sizes)
-                sent = costs.up_bytes[costs.class_of, np.array(rest.cuts) - 1]
+                costs = prices.costs(tiles.tau, tiles.grid, tiles.sizes)
+                chosen = costs.class_of, np.array(rest.cuts) - 1
+                sent = costs.up_bytes[chosen]
+                if costs.back_bytes is not None and timing.setting.convention.counts_result:
+                    back = costs.back_bytes[chosen]
             case Strips() as strips:
                 return timing.strips(strips.tau).wire_bytes(strips.segments)
-        return self.setting.link.on_wire(sent), None
+        return link.on_wire(sent), back
 
     def messages(
-        self, sent_bytes: IntArray, returned_bytes: IntArray | float = 0.0, *, paths: int
+        self,
+        sent_bytes: IntArray,
+        returned_bytes: FloatArray | IntArray | float = 0.0,
+        *,
+        paths: int,
     ) -> MessageTimes:
         """What messages take, whatever is in them: of tiles, strips and the whole network alike."""
         return self.setting.link.messages(sent_bytes, returned_bytes, paths=paths)
@@ -214,6 +244,7 @@ class Timing:
             tail_ns=tail_ns,
             back_ns=back_ns if convention.counts_result else None,
             down_ns=ns(self.down_s(in_parts=back_ns is not None)),
+            finish_ns=ns(self.finish_s),
             delay_ns=ns(self.setting.link.delay_s),
             edge_workers=convention.edge_workers,
             shared_link=convention.shared_link,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fusepath.arrays import IntArray
     from fusepath.cost import AlikeMaps
     from fusepath.plan.families.strips.layer import Layer
+    from fusepath.plan.recipe import TailPlace
     from fusepath.schedule.budget import Meter
 
 
@@ -37,22 +38,26 @@ class Outline:
     """Cuts and ends of segments, and a makespan that reckons with a usual number of strips."""
 
     makespan_s: float
-    tau: int
+    layer: tuple[int, TailPlace]
+    """`Layer.key`."""
     cuts: tuple[int, ...]
     edges: tuple[int, ...]
     """Fused rows where segments end; the last is the height."""
 
 
-def short_list(layers: Mapping[int, Layer], meter: Meter) -> tuple[list[Outline], int]:
+def short_list(
+    layers: Mapping[tuple[int, TailPlace], Layer], meter: Meter, within_s: float = math.inf
+) -> tuple[list[Outline], int]:
     """Candidates that are worth refining, and how many were looked at.
 
     Args:
-        layers: by ``tau``, the most promising first.
+        layers: by `Layer.key`, the most promising first.
         meter: what may be spent.
+        within_s: what takes as long is of no use.
     """
     short: list[Outline] = []
     evaluated = 0
-    best_s = math.inf
+    best_s = within_s
     for layer in layers.values():
         for candidate in _pairs(layer, lambda: best_s, meter):  # noqa: B023 - read at once
             evaluated += 1
@@ -61,7 +66,7 @@ def short_list(layers: Mapping[int, Layer], meter: Meter) -> tuple[list[Outline]
                 best_s = min(best_s, candidate.makespan_s)
     short = _diverse(short)
     for candidate in tuple(short[:2]):
-        triples = list(_with_third(layers[candidate.tau], candidate, meter))
+        triples = list(_with_third(layers[candidate.layer], candidate, meter))
         evaluated += len(triples)
         better = [item for item in triples if item.makespan_s < candidate.makespan_s]
         short += sorted(better, key=lambda item: item.makespan_s)[:2]
@@ -73,9 +78,9 @@ def _diverse(candidates: Sequence[Outline]) -> list[Outline]:
 
     Fixed costs can turn the order of what the first search found; neighbours would all turn alike.
     """
-    best: dict[tuple[int, int], Outline] = {}
+    best: dict[object, Outline] = {}
     for candidate in sorted(candidates, key=lambda item: item.makespan_s):
-        best.setdefault((candidate.tau, len(candidate.cuts)), candidate)
+        best.setdefault((candidate.layer, len(candidate.cuts)), candidate)
     return list(best.values())[:_SHORT_LIST]
 
 
@@ -163,7 +168,7 @@ def _candidate(
         start = edge
     return Outline(
         makespan_s=time_s + layer.after_s + layer.fixed_s(kept_cuts),
-        tau=layer.rows.tau,
+        layer=layer.key,
         cuts=tuple(kept_cuts),
         edges=tuple(kept_edges),
     )

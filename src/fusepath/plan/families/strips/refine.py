@@ -36,7 +36,7 @@ Counts = tuple[int, int]
 class Refined:
     """Segments with their strips."""
 
-    tau: int
+    layer: Layer
     segments: tuple[Segment, ...]
     excess: float
     """By how much they exceed the constraints, relative to these; 0 if they do not."""
@@ -71,7 +71,7 @@ def refine(layer: Layer, candidate: Outline, meter: Meter) -> Refined:
                     break
     assert tries.best is not None  # the first try improves on nothing
     return Refined(
-        tau=candidate.tau,
+        layer=layer,
         segments=_segments(layer, candidate.cuts, edges, counts),
         excess=tries.best[0],
         makespan_s=tries.best[1],

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from fusepath.errors import InfeasibleError, InputError, UndecidedError
 from fusepath.plan.candidate import Candidate, ranked
-from fusepath.plan.families.strips.layer import layers_of
+from fusepath.plan.families.strips.layer import layers_before_tail, layers_of
 from fusepath.plan.families.strips.outlines import short_list
 from fusepath.plan.families.strips.refine import Refined, refine
 from fusepath.plan.limits.constraints import PATHS, Shortfall
 from fusepath.plan.limits.usage import StripUsage
+from fusepath.plan.recipe import TailPlace
 from fusepath.schedule.schedule import evaluate
 from fusepath.tiling import Strips
 
@@ -22,9 +24,13 @@ if TYPE_CHECKING:
     from fusepath.plan.search import Search
     from fusepath.plan.setting import Setting
     from fusepath.plan.timing import Timing
+    from fusepath.schedule.budget import Meter
     from fusepath.tiling import Segment
 
 
+_TAIL_ON_EDGE = 2 / 3
+"""Share of a budget for plans whose tail runs on the edge server; what is left of it goes on to
+those whose tail runs on the device."""
 _TO_PREPARE, _TO_OUTLINE = 0.4, 0.5
 """Shares of what is left of a budget: the rest is for numbers of strips and exact sizes."""
 
@@ -49,42 +55,59 @@ def search_stream(timing: Timing, search: Search) -> Candidate:
     """
     if search.request.grid is not None:
         raise InputError("stream chooses its own strips: leave out grid")
-    constraints, meter = search.request.constraints, search.meter
-    layers = sorted(
-        layers_of(timing, search.request.tau, constraints, meter.part(share=_TO_PREPARE)),
-        key=lambda layer: float(layer.pair_bounds_s.min()),
-    )
-    by_tau = {layer.rows.tau: layer for layer in layers}
-    short, evaluated = short_list(by_tau, meter.part(share=_TO_OUTLINE))
-    refined: list[Refined] = []
-    keeping: list[Refined] = []
-    for candidate in short:
-        if refined and meter.is_over:
-            break
-        result = refine(by_tau[candidate.tau], candidate, meter)
-        refined.append(result)
-        evaluated += result.tried
-        if result.excess == 0:
-            keeping.append(result)
+    tau, constraints, meter = search.request.tau, search.request.constraints, search.meter
+    on_edge = meter.part(share=_TAIL_ON_EDGE)
+    layers = list(layers_of(timing, tau, constraints, on_edge.part(share=_TO_PREPARE)))
+    refined, evaluated = _refined(layers, on_edge)
+    best_s = min((item.makespan_s for item in refined if item.excess == 0), default=math.inf)
+    to_prepare = meter.part(share=_TO_PREPARE)
+    layers = list(layers_before_tail(timing, tau, constraints, to_prepare, best_s))
+    more, tried = _refined(layers, meter, best_s)
+    refined, evaluated = [*refined, *more], evaluated + tried
+    keeping = [item for item in refined if item.excess == 0]
     if not keeping:
-        if meter.cut_short:
+        if meter.cut_short or on_edge.cut_short:
             raise UndecidedError("the budget ended before strips were found; give more evaluations")
         raise _nothing_keeps(timing.setting, constraints, refined)
     keeping.sort(key=lambda item: item.makespan_s)
     top = search.request.top
-    found = (_found(timing, by_tau[item.tau], item.segments, evaluated) for item in keeping[:top])
+    found = (_found(timing, item.layer, item.segments, evaluated) for item in keeping[:top])
     return ranked(found, top)
+
+
+def _refined(
+    layers: Sequence[Layer], meter: Meter, within_s: float = math.inf
+) -> tuple[list[Refined], int]:
+    """The best strips of some fused layers, and how many were tried.
+
+    Args:
+        layers: to choose from.
+        meter: what may be spent.
+        within_s: what takes as long is of no use.
+    """
+    layers = sorted(layers, key=lambda layer: float(layer.pair_bounds_s.min()))
+    by_key = {layer.key: layer for layer in layers}
+    short, evaluated = short_list(by_key, meter.part(share=_TO_OUTLINE), within_s)
+    refined: list[Refined] = []
+    for candidate in short:
+        if refined and meter.is_over:
+            break
+        result = refine(by_key[candidate.layer], candidate, meter)
+        refined.append(result)
+        evaluated += result.tried
+    return refined, evaluated
 
 
 def _found(
     timing: Timing, layer: Layer, segments: tuple[Segment, ...], evaluated: int
 ) -> Candidate:
-    problem = timing.problem_of_strips(layer.timing, segments)
+    problem = timing.with_tail(layer.tail, layer.rows.tau).problem_of_strips(layer.timing, segments)
     return Candidate(
         arrangement=Strips(tau=layer.rows.tau, segments=segments),
         schedule=evaluate(problem, range(problem.paths), [1] * problem.paths),
         lower_bound_ns=0,
         evaluated=evaluated,
+        tail=layer.tail,
     )
 
 
@@ -96,13 +119,15 @@ def _nothing_keeps(
     message = "no strips were found that keep to the constraints"
     if not refined:
         return InfeasibleError(f"{message}; a single cut (nfl) may")
-    closest = min(refined, key=lambda item: item.excess)
-    arrangement = Strips(tau=closest.tau, segments=closest.segments)
+    on_edge = [item for item in refined if item.layer.tail is TailPlace.EDGE]
+    closest = min(on_edge or refined, key=lambda item: item.excess)
+    arrangement = Strips(tau=closest.layer.rows.tau, segments=closest.segments)
     demand = StripUsage(setting.graph, setting.convention, arrangement)
     short = list(constraints.shortfalls(demand))
     strips = arrangement.paths
     if constraints.max_paths is not None and strips > constraints.max_paths:
         short.append(Shortfall(PATHS, strips, constraints.max_paths))
     return InfeasibleError(
-        f"{message}; the closest (tau {closest.tau}) needs {' and '.join(map(str, short))}", short
+        f"{message}; the closest (tau {arrangement.tau}) needs {' and '.join(map(str, short))}",
+        short,
     )

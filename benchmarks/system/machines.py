@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from fusepath.cost import RUNTIME, Link, MachineProfile
-from fusepath.offload.run import measured_link
+from fusepath.offload.machines import measured_link
 from fusepath.plan import InputFormat, Setting
 from fusepath.profiling.codecs import measured_compression, named_codecs
 from fusepath.profiling.layers import measure_layers

@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from fusepath.plan import Provenance as Provenance
     from fusepath.plan import Recipe as Recipe
     from fusepath.plan import Setting as Setting
+    from fusepath.plan import TailPlace as TailPlace
     from fusepath.plan import load_book as load_book
     from fusepath.plan import load_plan as load_plan
     from fusepath.plan import make_book as make_book
@@ -155,6 +156,7 @@ _HOMES = {
     "Session": "fusepath.offload.session",
     "SessionOptions": "fusepath.offload.order",
     "Setting": "fusepath.plan",
+    "TailPlace": "fusepath.plan",
     "Shortfall": "fusepath.plan.limits.constraints",
     "Span": "fusepath.timeline",
     "Statistics": "fusepath.offload.statistics",

@@ -227,6 +227,7 @@ def _document(report: Report) -> dict[str, Any]:
         "grid": str(plan.grid),
         "order": plan.order,
         "cuts": plan.cuts,
+        "tail": plan.tail,
         "codecs": plan.codecs,
         "makespan_s": plan.makespan_s,
         "predicted_s": report.predicted.end_s,

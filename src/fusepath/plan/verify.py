@@ -8,7 +8,7 @@ from fusepath.errors import FileFormatError, FusepathError
 from fusepath.plan.limits.check import limit_violations
 from fusepath.plan.plan import MAX_PATHS, PLAN_FORMAT, PLAN_VERSION
 from fusepath.plan.recipe import TailPlace
-from fusepath.tiling import Whole, layout
+from fusepath.tiling import layout
 
 _MOST_WORDS = 500
 """Characters of a complaint, which may list as many numbers as the plan has."""
@@ -72,10 +72,6 @@ def check_recipe(recipe: Recipe, graph: ModelGraph) -> None:
             f"plan: 'cuts' must give each of the {paths} paths a layer from {start + 1} to "
             f"{tau + 1}"
         )
-    if recipe.tail is TailPlace.DEVICE and isinstance(recipe.arrangement, Whole):
-        raise FileFormatError(
-            "plan: the unsplit network leaves no tail to the device; give 'tail' as edge"
-        )
     rest = recipe.rest.divided(graph.behind(start))
     crossing = {name for cut in recipe.rest.cuts for name in rest.sent(cut)}
     for name in recipe.codecs:
@@ -84,8 +80,12 @@ def check_recipe(recipe: Recipe, graph: ModelGraph) -> None:
                 f"plan: 'codecs' names {name[:80]!r}, which no cut of this plan sends"
             )
     try:
-        layout(rest, recipe.rest.arrangement)
+        laid = layout(rest, recipe.rest.arrangement)
     except FusepathError as error:
         raise FileFormatError(f"plan: {str(error)[:_MOST_WORDS]}") from error
+    if recipe.tail is TailPlace.DEVICE and not laid.returns_parts:
+        raise FileFormatError(
+            "plan: the unsplit network leaves no tail to the device; give 'tail' as edge"
+        )
     if wrong := recipe.arrangement.objection(recipe.order, recipe.cuts):
         raise FileFormatError(f"plan: {wrong}")

@@ -77,7 +77,7 @@ def _draw_plans(book: PlanBook, upper: Any, lower: Any) -> None:
     labelled = set()
     for number, entry in enumerate(book.entries):
         kind = entry.plan.family
-        colour = COLOURS[kind]
+        colour = COLOURS[entry.plan.arrangement.family(entry.plan.cuts)]
         rates = np.geomspace(entry.from_bytes_per_s, entry.to_bytes_per_s, _POINTS)
         times_s = np.array([entry.makespan_s(book.link_at(rate)) for rate in rates])
         nfl_s = np.array([book.nfl_s(rate) for rate in rates])

@@ -187,7 +187,7 @@ def plan_text(plan: Plan) -> str:
             f"edge         {plan.edge.describe()}",
             f"link         {plan.link.describe()} up",
             *([f"head         layers 1 to {plan.start}"] if plan.start else []),
-            f"fused layer  {plan.tau}, grid {plan.arrangement}",
+            f"fused layer  {plan.tau}, grid {plan.arrangement}, tail on the {plan.tail}",
             f"order        {order}",
             f"cuts         {cuts}",
             *([f"codecs       {codecs}"] if codecs else []),

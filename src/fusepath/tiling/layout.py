@@ -69,6 +69,9 @@ class WholeLayout(_Parts):
 
     graph: ModelGraph
 
+    returns_parts = False
+    """Nothing is left for the device to put together."""
+
     def piece_shape(self, path: int, tensor: str) -> tuple[int, ...] | None:  # noqa: ARG002
         """All of it."""
         return self.graph.tensors[tensor].shape

@@ -220,12 +220,14 @@ def layers_before_tail(
 ) -> Iterator[Layer]:
     """The same with the tail on the device, of fused layers that may take no longer than so.
 
-    Those of which every map returns as an output of the network's anyway are left out.
+    The last layer is left out where it makes all outputs: then strips return them anyway.
     """
     graph = timing.setting.graph
     last = graph.tileable_layers
-    taus = range(max(constraints.keep_on_device, 1), last + 1) if tau is None else (tau,)
-    promised = _promised_before_tail(timing, [at for at in taus if at < graph.depth])
+    if set(graph.front(graph.depth).returned(graph.depth)) == set(graph.outputs):
+        last = min(last, graph.depth - 1)
+    taus = range(max(constraints.keep_on_device, 1), last + 1)
+    promised = _promised_before_tail(timing, [at for at in taus if tau in (None, at)])
     for at in sorted(promised, key=lambda at: promised[at]):
         if meter.is_over or promised[at] >= within_s * NS_PER_S:
             return

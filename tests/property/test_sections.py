@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 REPEATABLE = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
-    max_examples=120,
+    max_examples=50,
     derandomize=True,
 )
 FORM = InputFormat(dtype="float32", mean=(0.0,), std=(1.0,))

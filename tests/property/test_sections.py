@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from fusepath.onnx_io import read_model
-from fusepath.plan import InputFormat
-from fusepath.tiling import Grid, Tiling, violations
+from fusepath.plan import InputFormat, TailPlace
+from fusepath.tiling import Grid, Tiling, Whole, violations
 from tests.onnx_models import run_original, striplings, tilings
-from tests.plans import carry_out, plan_of
+from tests.plans import carry_out, plan_of, with_recipe
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn
@@ -131,6 +131,23 @@ def test_tiles_and_strips_of_every_section_give_the_same_bits(drawn, data):
 
         for name, want in expected.items():
             np.testing.assert_array_equal(outputs[name], want, err_msg=name)
+
+
+@REPEATABLE
+@given(networks(), st.data())
+def test_a_tail_on_the_device_follows_paths_of_every_section(drawn, data):
+    file, image = drawn
+    model = _read(file)
+    expected = run_original(file, image)
+    section = data.draw(st.sampled_from(model.graph.sections))
+    here = data.draw(st.sampled_from((tilings, striplings)))(model, section)
+    plan = with_recipe(plan_of(model, form=FORM, **data.draw(here)), tail=TailPlace.DEVICE)
+    assume(not isinstance(plan.arrangement, Whole))
+
+    outputs = carry_out(model, plan, image).outputs
+
+    for name, want in expected.items():
+        np.testing.assert_array_equal(outputs[name], want, err_msg=name)
 
 
 @REPEATABLE

@@ -7,7 +7,9 @@ DEV_READY := $(VENV)/.dev-ready
 GRPC_TOOLS := .cache/grpc-tools
 WIRE := src/fusepath/remote/wire
 
-.PHONY: demo test check slow proto bench-plan bench-codec bench-session bench-system bench-models clean
+SEEDS ?= 2000
+
+.PHONY: demo test check slow simulate mutate proto bench-plan bench-codec bench-session bench-system bench-models clean
 
 demo: $(READY)  ## an edge server, a slow link and a weak device on this machine
 	$(BIN)/fusepath demo
@@ -17,6 +19,12 @@ test: $(DEV_READY) check  ## lint, types, import contract, generated code, tests
 
 slow: $(DEV_READY)  ## every network, grid and fused layer; takes long
 	$(BIN)/pytest -n 2 -m slow
+
+simulate: $(DEV_READY)  ## sessions through faults, and every order of events: SEEDS=2000
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --paths 5
+
+mutate: $(DEV_READY)  ## faults put into the protocol's machines that the simulation must notice
+	$(BIN)/python -m tests.simulation.mutants
 
 check: $(DEV_READY) $(GRPC_TOOLS)/.ready
 	$(BIN)/ruff check .

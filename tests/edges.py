@@ -24,10 +24,10 @@ class Edge(NamedTuple):
 
 
 @contextmanager
-def edge_server(*options: str) -> Iterator[Edge]:
+def edge_server(*options: str, listen: str = "127.0.0.1:0") -> Iterator[Edge]:
     """A server on a free port of loopback, for the time of a ``with`` block."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "fusepath", "serve", "--listen", "127.0.0.1:0", *options],
+        [sys.executable, "-m", "fusepath", "serve", "--listen", listen, *options],
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -26,7 +27,7 @@ from fusepath.tiling import Grid, Segment, StripRows, Strips, Tiles, Whole
 from fusepath.timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -198,7 +199,12 @@ class Carried(NamedTuple):
     """Of all pieces, as they were sent."""
 
 
-def carry_out(model: Model, plan: Plan, image: NDArray[Any]) -> Carried:
+def carry_out(
+    model: Model,
+    plan: Plan,
+    image: NDArray[Any],
+    companions: Mapping[str, NDArray[Any]] = MappingProxyType({}),
+) -> Carried:
     """Run a plan in this process; every piece is encoded, checked and decoded as on the wire."""
     check_plan(plan, model.graph)
     device, edge = DeviceShare(model, plan.recipe), EdgeShare(model, plan.recipe)
@@ -207,7 +213,7 @@ def carry_out(model: Model, plan: Plan, image: NDArray[Any]) -> Carried:
     kept, parts = {}, {}
     up_bytes = 0
     for number in plan.order:
-        pieces = device.compute(number - 1, image)
+        pieces = device.compute(number - 1, image, companions)
         kept[number - 1] = device.kept(number - 1, pieces)
         sent = messages.encode_all(device.pack(number - 1, pieces))
         up_bytes += sum(len(tensor.data) for tensor in sent)
@@ -217,7 +223,8 @@ def carry_out(model: Model, plan: Plan, image: NDArray[Any]) -> Carried:
             part = messages.encode_all(edge.part(number - 1, fused))
             parts[number - 1] = messages.decode(part, device.expected_part(number - 1))
     returned = edge.compute_tail(fused) if edge.returning is None else {}
-    outputs = device.put_together(returned, [*kept.items(), *parts.items()], image)
+    inputs = {model.graph.input.name: image, **companions}
+    outputs = device.put_together(returned, [*kept.items(), *parts.items()], inputs)
     return Carried(outputs, outputs if plan.tau == model.graph.depth else fused.maps, up_bytes)
 
 

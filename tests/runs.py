@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fusepath.offload.emulation import Emulation
 from fusepath.offload.frames import FrameFormat
 from fusepath.offload.machines import Machines
-from fusepath.offload.order import SessionOptions
+from fusepath.offload.order import FallbackPolicy, SessionOptions
 from fusepath.offload.run import run as run_with
 from fusepath.plan import PlanRequest
 from fusepath.remote.client import Timeout
@@ -35,9 +35,13 @@ def run(
     std: tuple[float, ...] = (255.0,),
     request: PlanRequest = PlanRequest(codecs="off"),
     say: Any = lambda _: None,
+    fallback: FallbackPolicy = FallbackPolicy.OFF,
     **emulated: Any,
 ) -> Report:
-    """Run a plan, or plan for a request; ``emulated`` is an `Emulation`, nothing is remembered."""
+    """Run a plan, or plan for a request; ``emulated`` is an `Emulation`, nothing is remembered.
+
+    What the edge server does is looked at, so no fall-back hides it if not asked for.
+    """
     return run_with(
         model,
         image,
@@ -48,6 +52,6 @@ def run(
         machines=given,
         frames=FrameFormat(layout="chw", mean=mean, std=std),
         timeout=timeout if timeout_s is None else Timeout(infer_s=timeout_s),
-        options=SessionOptions(remember=False, emulation=Emulation(**emulated)),
+        options=SessionOptions(remember=False, emulation=Emulation(**emulated), fallback=fallback),
         say=say,
     )

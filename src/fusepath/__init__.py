@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fusepath.errors import InputError as InputError
     from fusepath.errors import ModelError as ModelError
     from fusepath.errors import NoPlanError as NoPlanError
+    from fusepath.errors import PeerBusyError as PeerBusyError
     from fusepath.errors import PeerError as PeerError
     from fusepath.errors import PeerRefusedError as PeerRefusedError
     from fusepath.errors import PeerTimeoutError as PeerTimeoutError
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from fusepath.offload.frames import FrameFormat as FrameFormat
     from fusepath.offload.inference import Inference as Inference
     from fusepath.offload.machines import Machines as Machines
+    from fusepath.offload.order import FallbackPolicy as FallbackPolicy
     from fusepath.offload.order import SessionOptions as SessionOptions
     from fusepath.offload.run import Report as Report
     from fusepath.offload.run import run as run
@@ -82,6 +84,8 @@ if TYPE_CHECKING:
     from fusepath.plan import simulate as simulate
     from fusepath.plan.limits.constraints import Shortfall as Shortfall
     from fusepath.profiling.layers import measure_layers as measure_layers
+    from fusepath.protocol.device_frame import Fallback as Fallback
+    from fusepath.protocol.device_frame import Stage as Stage
     from fusepath.remote.client import Timeout as Timeout
     from fusepath.report.gantt import gantt as gantt
     from fusepath.runtime.compare import Comparison as Comparison
@@ -112,6 +116,8 @@ _HOMES = {
     "Constraints": "fusepath.plan",
     "Convention": "fusepath.cost",
     "Emulation": "fusepath.offload.emulation",
+    "Fallback": "fusepath.protocol.device_frame",
+    "FallbackPolicy": "fusepath.offload.order",
     "FileFormatError": "fusepath.errors",
     "FitError": "fusepath.cost.fit",
     "FrameFormat": "fusepath.offload.frames",
@@ -135,6 +141,7 @@ _HOMES = {
     "ModelReference": "fusepath.plan",
     "NoPlanError": "fusepath.errors",
     "Origin": "fusepath.plan",
+    "PeerBusyError": "fusepath.errors",
     "PeerError": "fusepath.errors",
     "PeerRefusedError": "fusepath.errors",
     "PeerTimeoutError": "fusepath.errors",
@@ -159,6 +166,7 @@ _HOMES = {
     "TailPlace": "fusepath.plan",
     "Shortfall": "fusepath.plan.limits.constraints",
     "Span": "fusepath.timeline",
+    "Stage": "fusepath.protocol.device_frame",
     "Statistics": "fusepath.offload.statistics",
     "Status": "fusepath.schedule.result",
     "Strips": "fusepath.tiling",

@@ -13,6 +13,7 @@
     ├── PeerError                  3   the other side
     │   ├── PeerUnreachableError       nobody answers there
     │   ├── PeerRefusedError           it answered no
+    │   │   └── PeerBusyError              it has no room now
     │   └── PeerTimeoutError           it did not answer in time
     ├── ClosedError                2   a session that is closed was used
     └── NoPlanError                4   there is no plan to give
@@ -91,6 +92,10 @@ class PeerUnreachableError(PeerError):
 
 class PeerRefusedError(PeerError):
     """The edge server answered, and said no."""
+
+
+class PeerBusyError(PeerRefusedError):
+    """The edge server has no room for it now; later it may."""
 
 
 class PeerTimeoutError(PeerError):

@@ -950,15 +950,30 @@ def test_a_server_where_it_cannot_listen_is_one_line_and_exit_code_2(edge):
 
 
 def test_a_server_that_is_not_there_is_one_line_and_exit_code_3(fusepath, files, monkeypatch):
-    called = fusepath("run", MODEL, files / "good.png", "--edge", "127.0.0.1:9", *GIVEN)
+    command = ["run", MODEL, files / "good.png", "--edge", "127.0.0.1:9", *GIVEN]
+    called = fusepath(*command, "--no-fallback")
 
     assert_complains(called, 3, "edge 127.0.0.1:9: nobody answered within")
+
+
+def test_where_no_server_is_this_machine_answers_alone_and_says_so(fusepath, files):
+    command = ["run", MODEL, files / "good.png", "--edge", "127.0.0.1:9", *GIVEN]
+    called = fusepath(*command, "--repeat", "2", "--verify", "--json")
+
+    assert called.code == 0
+    document = called.json
+    assert document["fallbacks"] == 2
+    assert document["fallback"]["stage"] == "away"
+    assert document["bit_equal"]
+    (complaint,) = called.complaints
+    assert "this machine answered 2 of 2 alone: edge 127.0.0.1:9: nobody answered" in complaint
 
 
 @pytest.mark.system
 def test_a_server_that_has_another_model_is_one_line_and_exit_code_3(fusepath, files, edge):
     options = ["--edge", edge.address, "--algorithm", "full-offload"]
 
+    options.append("--no-fallback")
     given = fusepath("run", files / "own.onnx", files / "good.png", *options, *GIVEN)
     assert_complains(given, 3, "start the server with a folder of models")
     measured = fusepath("run", files / "own.onnx", files / "good.png", *options)
@@ -980,7 +995,7 @@ exchange.messages.encode_all = encode_all
 sys.exit(run(sys.argv[2:]))
 """
     with edge_server() as own:
-        options = ["--edge", own.address, *GIVEN, "--algorithm", "full-offload"]
+        options = ["--edge", own.address, *GIVEN, "--algorithm", "full-offload", "--no-fallback"]
         command = ["run", MODEL, files / "good.png", *options]
         done = in_a_process(own.process.pid, *command, script=script)
         own.process.wait(timeout=30)

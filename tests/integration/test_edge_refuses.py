@@ -1,12 +1,14 @@
 """Wrong and hostile clients: each is refused with a reason, and the server serves the next one.
 
-And the other way round: servers that die, fall silent or answer nonsense end a run in a PeerError.
+And the other way round: where servers die, fall silent or answer nonsense, the device answers
+alone, or, where it may not, the run ends in a PeerError.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import socket
 import threading
@@ -22,10 +24,13 @@ import numpy as np
 import pytest
 
 from fusepath import jsonfile
+from fusepath.cost import layer_macs
 from fusepath.errors import PeerError, PeerRefusedError, PeerTimeoutError, PeerUnreachableError
 from fusepath.offload import exchange as exchange_module
+from fusepath.offload.order import FallbackPolicy
 from fusepath.onnx_io import load_model
 from fusepath.plan import PlanRequest, Recipe
+from fusepath.protocol.device_frame import Stage
 from fusepath.remote import message_costs, messages
 from fusepath.remote.edge_service import EdgeService
 from fusepath.remote.limits import MAX_MESSAGE_BYTES
@@ -557,6 +562,43 @@ def assert_run_fails(
     assert "\n" not in str(caught.value)
 
 
+def assert_this_machine_answers(address: str, words: str, stages: set[Stage]) -> None:
+    """Alone, exactly, and saying why."""
+    report = run(
+        model(),
+        pixels(model()),
+        edge=address,
+        plan=good_plan(),
+        fallback=FallbackPolicy.WITHIN_MEMORY,
+        verify=True,
+    )
+    assert report.comparison.bit_equal
+    fallback = report.median.fallback
+    assert re.search(words, fallback.reason)
+    assert fallback.stage in stages
+    assert report.median.edge_macs == 0
+    assert report.median.device_macs >= sum(
+        layer_macs(model().graph, index) for index in range(1, model().graph.depth + 1)
+    )
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_server_killed_in_the_middle_of_a_run_leaves_the_device_to_answer(monkeypatch, number):
+    with edge_server() as own:
+        doing_before_piece(monkeypatch, number, own.kill)
+
+        assert_this_machine_answers(own.address, "connection was lost", {Stage.SENDING})
+
+
+def test_a_server_that_stands_still_leaves_the_device_to_answer(monkeypatch):
+    with edge_server() as own:
+        doing_before_piece(monkeypatch, 2, lambda: own.process.send_signal(signal.SIGSTOP))
+        try:
+            assert_this_machine_answers(own.address, "no answer in time", {Stage.WAITING})
+        finally:
+            own.process.send_signal(signal.SIGCONT)
+
+
 @pytest.mark.parametrize("number", [1, 3])
 def test_a_server_killed_in_the_middle_of_a_run_is_noticed_at_once(monkeypatch, number):
     with edge_server() as own:
@@ -712,6 +754,12 @@ NONSENSE: dict[str, tuple[list[pb.Download], str]] = {
 def test_a_server_that_answers_nonsense_is_a_peer_error(answers, words):
     with serving(Strange(answers=answers)) as address:
         assert_run_fails(address, PeerRefusedError, words, timeout_s=5)
+
+
+@pytest.mark.parametrize(("answers", "words"), NONSENSE.values(), ids=NONSENSE)
+def test_a_server_that_answers_nonsense_leaves_the_device_to_answer(answers, words):
+    with serving(Strange(answers=answers)) as address:
+        assert_this_machine_answers(address, words, {Stage.WAITING, Stage.SENDING})
 
 
 @cache

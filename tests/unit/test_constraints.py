@@ -116,7 +116,7 @@ def test_what_cannot_be_kept_to_says_what_is_short(setting, algorithm, constrain
             algorithm,
             grid=Grid(2, 2) if algorithm == "mw" else None,
             constraints=constraints,
-            budget=Budget(evaluations=50_000),
+            budget=Budget(evaluations=75_000),
         )
 
     assert words in str(caught.value)

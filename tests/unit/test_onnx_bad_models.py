@@ -151,8 +151,12 @@ def too_many_nodes(proto: ModelProto) -> None:
     )
 
 
-def two_inputs(proto: ModelProto) -> None:
-    proto.graph.input.append(helper.make_tensor_value_info("second", 1, [1]))
+def open_second_input(proto: ModelProto) -> None:
+    proto.graph.input.append(helper.make_tensor_value_info("second", 1, [1, "length"]))
+
+
+def text_beside(proto: ModelProto) -> None:
+    proto.graph.input.append(helper.make_tensor_value_info("second", TensorProto.STRING, [1]))
 
 
 def no_inputs(proto: ModelProto) -> None:
@@ -407,7 +411,8 @@ MODELS: dict[str, tuple[Callable[[ModelProto], None], str]] = {
     "ancient opset": (set_opset(5), "opset 5 is outside"),
     "no opset": (lambda proto: proto.opset_import.pop(), "opset 0 is outside"),
     "no input": (no_inputs, "has no input"),
-    "two inputs": (two_inputs, "'image', 'second'"),
+    "an open second input": (open_second_input, "dimension 1 of input 'second' is dynamic"),
+    "text beside the image": (text_beside, "input 'second' is object"),
     "no output": (no_outputs, "has no output"),
     "an output twice": (same_output_twice, "output 'y' is named twice"),
     "an output nobody makes": (unknown_output, "nowhere"),

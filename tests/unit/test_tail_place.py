@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import pytest
@@ -25,6 +26,7 @@ from fusepath.plan import (
     predict,
     simulate,
 )
+from fusepath.plan.families.before_tail import fronts
 from fusepath.plan.families.strips import search_stream
 from fusepath.plan.totals import tail_macs
 from fusepath.timeline import Lane, violations
@@ -96,6 +98,16 @@ def test_limits_count_the_tail():
     assert limit_violations(free, graph, narrow)
 
 
+def test_a_search_within_memory_leaves_room_for_the_tail():
+    graph = detector().graph
+    (said,) = limit_violations(best(), graph, Constraints(device_memory_bytes=0))
+    limits = Constraints(device_memory_bytes=int(said.split()[0]) - 1)
+
+    plan = planned(setting(), "stream", codecs="off", budget=FEW, constraints=limits)
+
+    assert limit_violations(plan, graph, limits) == []
+
+
 def test_memory_for_the_tail_is_held_beside_that_for_paths():
     graph = detector().graph
     tau = graph.tileable_layers
@@ -149,3 +161,33 @@ def test_a_search_on_both_places_spends_one_budget():
     search_stream(Timing(setting()), Search(PlanRequest(algorithm="stream"), meter))
 
     assert meter.spent <= 1.1 * 20_000
+
+
+def test_what_only_the_tail_reads_stays_and_what_the_edge_server_makes_of_it_returns():
+    graph = detector().graph
+    tau = graph.tileable_layers
+    front = graph.front(tau)
+    spared = 0
+
+    for cut in range(1, tau + 2):
+        made = {name for op in graph.operators(1, cut - 1) for name in op.outputs}
+        read = {name for op in graph.operators(cut, tau) for name in op.inputs}
+        assert set(front.sent(cut)) == read & {*made, graph.input.name}
+        assert set(front.returned(cut)) == set(front.outputs) - made
+        spared += len(set(graph.sent(cut)) - set(front.sent(cut)))
+
+    assert spared > 0
+    assert set(front.outputs) == set(graph.frontier(tau))
+
+
+def test_the_tail_takes_from_limits_what_it_needs():
+    graph, tau = detector().graph, 10
+    needs = tail_macs(graph, tau)
+    timing = Timing(setting())
+
+    (front,) = fronts(timing, tau, Constraints(device_macs=needs + 7), math.inf)
+
+    assert front.constraints.device_macs == 7
+    assert front.timing.finish_s == timing.prices.finish_s(tau) > 0
+    assert list(fronts(timing, tau, Constraints(device_macs=needs - 1), math.inf)) == []
+    assert list(fronts(timing, tau, Constraints(keep_on_device=tau + 1), math.inf)) == []

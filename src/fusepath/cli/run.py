@@ -31,6 +31,8 @@ from fusepath.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from fusepath.arrays import Array
+    from fusepath.offload.inference import Inference
     from fusepath.offload.run import Report
     from fusepath.onnx_io import Model
     from fusepath.plan import Constraints, Plan
@@ -74,16 +76,27 @@ if TYPE_CHECKING:
     "--verify", is_flag=True, help="Compare with the unsplit model; exit 1 if it differs."
 )
 @click.option("--resize", is_flag=True, help="Scale a picture to the model's size.")
+@click.option(
+    "--feed",
+    "feeds",
+    multiple=True,
+    metavar="NAME=FILE.npy",
+    help="Another input of a model that has several; once for each.",
+)
 @mean_option
 @std_option
 @input_shape_option
 @click.option(
     "--timeout",
     type=click.FloatRange(0.1, 3600),
-    default=60.0,
-    show_default=True,
     metavar="SECONDS",
-    help="Deadline of one inference.",
+    help="Deadline of whatever the edge server is asked; without it 60 for an inference, 300 for "
+    "preparing.",
+)
+@click.option(
+    "--no-fallback",
+    is_flag=True,
+    help="Fail where the edge server does, instead of answering alone.",
 )
 @click.option("-o", "--output", metavar="FILE.npz", help="Write the outputs here.")
 @no_cache_option
@@ -109,10 +122,12 @@ def command(
     repeat: int,
     verify: bool,
     resize: bool,
+    feeds: tuple[str, ...],
     mean: str,
     std: str,
     input_shape: str | None,
-    timeout: float,
+    timeout: float | None,
+    no_fallback: bool,
     output: str | None,
     no_cache: bool,
     as_json: bool,
@@ -120,15 +135,16 @@ def command(
 ) -> int:
     """Run MODEL on INPUT, split between this machine and an edge server.
 
-    INPUT is a picture or a .npy array. Without --plan, device, edge server and link are measured
-    unless given, and --algorithm plans for them. What was measured of this machine is remembered.
+    INPUT is a picture or a .npy array; of a model of several inputs it is the image, and --feed
+    gives the others. Without --plan, device, edge server and link are measured unless given, and
+    --algorithm plans for them. What was measured of this machine is remembered.
     """
     from fusepath.cost import parse_link, parse_machine
     from fusepath.errors import InputError
     from fusepath.offload.emulation import Emulation
     from fusepath.offload.frames import FrameFormat
     from fusepath.offload.machines import Machines
-    from fusepath.offload.order import SessionOptions
+    from fusepath.offload.order import FallbackPolicy, SessionOptions
     from fusepath.offload.run import run
     from fusepath.plan import load_plan
     from fusepath.remote.client import Timeout
@@ -177,19 +193,35 @@ def command(
         )
     report = run(
         loaded,
-        load_input(input_file, loaded.graph.input, resize=resize, batch=loaded.boundary.batch),
+        {
+            loaded.boundary.input.name: load_input(
+                input_file, loaded.graph.input, resize=resize, batch=loaded.boundary.batch
+            ),
+            **dict(map(_fed, feeds)),
+        },
         edge,
         repeats=repeat,
         verify=verify,
         plan=plan or request,
         machines=machines,
         frames=FrameFormat(layout="chw", mean=channels[0], std=channels[1]),
-        timeout=Timeout(infer_s=timeout),
-        options=SessionOptions(remember=not no_cache, emulation=emulation),
+        timeout=Timeout() if timeout is None else Timeout(prepare_s=timeout, infer_s=timeout),
+        options=SessionOptions(
+            remember=not no_cache,
+            emulation=emulation,
+            fallback=FallbackPolicy.OFF if no_fallback else FallbackPolicy.WITHIN_MEMORY,
+        ),
         say=lambda text: click.echo(f"{text} …", err=True),
     )
     if output is not None:
         _save_outputs(report, output)
+    alone = [run.fallback for run in report.runs if run.fallback is not None]
+    if alone:
+        click.echo(
+            f"fusepath: this machine answered {len(alone)} of {len(report.runs)} alone: "
+            f"{alone[-1].reason}",
+            err=True,
+        )
     if as_json:
         print_json(_document(report))
     else:
@@ -198,6 +230,17 @@ def command(
     if failed:
         click.echo("fusepath: the split result differs from the unsplit one", err=True)
     return 1 if failed else 0
+
+
+def _fed(text: str) -> tuple[str, Array]:
+    """Name and value of an input, as ``NAME=FILE.npy``."""
+    from fusepath.errors import InputError
+    from fusepath.runtime.image import load_array
+
+    name, separator, path = text.rpartition("=")
+    if not separator or not name:
+        raise InputError(f"--feed '{text}' is not NAME=FILE.npy")
+    return name, load_array(path)
 
 
 def _keep_to(plan: Plan, model: Model, constraints: Constraints) -> None:
@@ -236,6 +279,8 @@ def _document(report: Report) -> dict[str, Any]:
         "latency_min_s": latencies[0],
         "latency_max_s": latencies[-1],
         "runs": len(latencies),
+        "fallbacks": sum(run.fallback is not None for run in report.runs),
+        "fallback": _fallback(median),
         "up_bytes": median.up_bytes,
         "device_macs": median.device_macs,
         "edge_macs": median.edge_macs,
@@ -273,6 +318,12 @@ def _document(report: Report) -> dict[str, Any]:
             "verified": comparison.passed,
         }
     return document
+
+
+def _fallback(inference: Inference) -> dict[str, str] | None:
+    if inference.fallback is None:
+        return None
+    return {"reason": inference.fallback.reason, "stage": inference.fallback.stage.value}
 
 
 def _print(report: Report) -> None:

@@ -83,7 +83,7 @@ def cut_crossing(
     """The same for all that crosses when layer ``cut`` (1-based) is the first on the edge."""
     parts = [
         (graph.tensors[name].elements, crossing(graph, name, convention, compression))
-        for name in graph.sent(cut)
+        for name in (*graph.sent(cut), *graph.accompanying(cut))
     ]
     return Crossing(
         sum(count * item.encode_s for count, item in parts),

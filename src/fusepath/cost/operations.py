@@ -83,7 +83,8 @@ def cut_bytes(graph: ModelGraph, cut: int, convention: Convention) -> int:
 
     0 for ``cut = depth + 1``: the device has computed everything.
     """
-    return sum(tensor_bytes(graph, name, convention) for name in graph.sent(cut))
+    crossing = (*graph.sent(cut), *graph.accompanying(cut))
+    return sum(tensor_bytes(graph, name, convention) for name in crossing)
 
 
 def result_bytes(graph: ModelGraph, convention: Convention) -> int:

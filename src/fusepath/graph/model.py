@@ -63,6 +63,8 @@ class ModelGraph:
     sha256: str
     """Digest of the model file; both machines must hold the same."""
     input: Tensor
+    companions: tuple[str, ...] = ()
+    """Inputs besides the one that is cut. They travel whole, with the first path that is sent."""
     outputs: tuple[str, ...]
     tensors: Mapping[str, Tensor]
     layers: tuple[Layer, ...]
@@ -203,6 +205,11 @@ class ModelGraph:
     def _fronts(self) -> dict[int, ModelGraph]:
         return {}
 
+    def accompanying(self, cut: int) -> tuple[str, ...]:
+        """Companions that layers from ``cut`` (1-based) on read: they cross the link as well."""
+        read = {name for op in self.operators(cut, self.depth) for name in op.inputs}
+        return tuple(name for name in self.companions if name in read)
+
     def operators(self, first: int, last: int) -> tuple[Operator, ...]:
         """Operators of layers ``first … last`` (1-based, both included), in running order."""
         return tuple(op for layer in self.layers[first - 1 : last] for op in layer.operators)
@@ -220,6 +227,7 @@ def build_graph(
     outputs: tuple[str, ...],
     tensors: Mapping[str, Tensor],
     operators: Iterable[Operator],
+    companions: tuple[str, ...] = (),
     fed_shape: tuple[int, ...] | None = None,
 ) -> ModelGraph:
     """Group operators (in an order in which they can run) into layers.
@@ -245,7 +253,7 @@ def build_graph(
     ending = tuple(op for op in ordered if op.name in last_names)
 
     groups: list[list[Operator]] = []
-    layer_of: dict[str, int] = {input.name: -1}
+    layer_of: dict[str, int] = dict.fromkeys((input.name, *companions), -1)
     prefix = 0
     for stage in range(max(stages.of.values()) + 1):
         begin = len(groups)
@@ -272,6 +280,7 @@ def build_graph(
         name=name,
         sha256=sha256,
         input=input,
+        companions=companions,
         outputs=outputs,
         tensors=tensors,
         layers=_layers(_merge_leading(groups, prefix), stages.tileable),

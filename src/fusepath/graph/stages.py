@@ -104,7 +104,7 @@ class _Walk:
 
     def passed(self, op: Operator) -> int:
         """The stage of an operator, whose outputs are known from then on."""
-        at = max((self.stage_of[name] for name in op.inputs), default=0)
+        at = max((self.stage_of.get(name, 0) for name in op.inputs), default=0)
         made = self._strides(op)
         opens = op.kind is Kind.WINDOW or op.work.macs > 0
         tiled = made is not None and (at % 2 == 0 or opens)

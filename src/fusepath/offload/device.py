@@ -15,7 +15,7 @@ from fusepath.runtime.device_share import DeviceShare
 from fusepath.timeline import HEAD, Lane, Span, Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from concurrent.futures import Executor
 
     from fusepath.arrays import Array
@@ -27,7 +27,7 @@ _REHEARSALS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Computed:
+class PathAtCut:
     """A path at its cut; times are those of `time.perf_counter`."""
 
     pieces: dict[str, Array]
@@ -106,63 +106,76 @@ class Device:
             return min(times_s) * self.emulation.slowdown
         return statistics.median(times_s)
 
-    def compute_head(self, image: Array) -> tuple[float, float]:
+    def compute_head(self, image: Array, companions: Mapping[str, Array]) -> tuple[float, float]:
         """Compute what comes before all paths; when it began and ended."""
         start_s = time.perf_counter()
-        self.share.compute_head(image)
+        self.share.compute_head(image, companions)
         if self._head_target_s > 0:
             wait_until(start_s + self._head_target_s)
         return start_s, time.perf_counter()
 
-    def start_head(self, image: Array) -> asyncio.Future[tuple[float, float]]:
+    def start_head(
+        self, image: Array, companions: Mapping[str, Array]
+    ) -> asyncio.Future[tuple[float, float]]:
         """`compute_head` on the thread that computes."""
         loop = asyncio.get_running_loop()
-        return loop.run_in_executor(self.thread, self.compute_head, image)
+        return loop.run_in_executor(self.thread, self.compute_head, image, companions)
 
-    def compute(self, path: int, image: Array) -> Computed:
+    def compute(self, path: int, image: Array, companions: Mapping[str, Array]) -> PathAtCut:
         """Take a path (0-based) to its cut and make it ready to be sent."""
         start_s = time.perf_counter()
-        pieces = self.share.compute(path, image)
+        pieces = self.share.compute(path, image, companions)
         to_send = self.share.pack(path, pieces)
         if self._targets_s[path] > 0:
             wait_until(start_s + self._targets_s[path])
-        return Computed(pieces, to_send, start_s, time.perf_counter())
+        return PathAtCut(pieces, to_send, start_s, time.perf_counter())
 
     def finish(
-        self, outputs: dict[str, Array], parts: Sequence[tuple[int, dict[str, Array]]], image: Array
+        self,
+        outputs: dict[str, Array],
+        parts: Sequence[tuple[int, dict[str, Array]]],
+        inputs: Mapping[str, Array],
     ) -> Finished:
         """Put the outputs together, as `DeviceShare.put_together`, and time the tail."""
         start_s = time.perf_counter()
-        made = self.share.put_together(outputs, parts, image)
+        made = self.share.put_together(outputs, parts, inputs)
         if self._tail_target_s > 0:
             wait_until(start_s + self._tail_target_s)
         return Finished(made, start_s, time.perf_counter())
 
     async def start_finishing(
-        self, outputs: dict[str, Array], parts: Sequence[tuple[int, dict[str, Array]]], image: Array
+        self,
+        outputs: dict[str, Array],
+        parts: Sequence[tuple[int, dict[str, Array]]],
+        inputs: Mapping[str, Array],
     ) -> Finished:
         """The same on the thread that computes, where there is a tail to compute."""
         if not self.share.has_tail:
-            return self.finish(outputs, parts, image)
+            return self.finish(outputs, parts, inputs)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.thread, self.finish, outputs, parts, image)
+        return await loop.run_in_executor(self.thread, self.finish, outputs, parts, inputs)
 
-    def start_computing(self, path: int, image: Array) -> asyncio.Future[Computed]:
+    def start_computing(
+        self, path: int, image: Array, companions: Mapping[str, Array]
+    ) -> asyncio.Future[PathAtCut]:
         """Compute a path once all that were started before it are done."""
         loop = asyncio.get_running_loop()
-        return loop.run_in_executor(self.thread, self.compute, path, image)
+        return loop.run_in_executor(self.thread, self.compute, path, image, companions)
 
-    async def run_alone(self, image: Array, *, begun_s: float) -> Inference:
+    async def run_alone(
+        self, image: Array, companions: Mapping[str, Array], *, begun_s: float
+    ) -> Inference:
         """Run a plan that keeps everything on the device.
 
         Args:
             image: the plan's input.
+            companions: the other inputs.
             begun_s: when the inference began, by `time.perf_counter`.
         """
         times = {}
         if self.share.has_head:
-            times[HEAD] = await self.start_head(image)
-        done = await self.start_computing(0, image)
+            times[HEAD] = await self.start_head(image, companions)
+        done = await self.start_computing(0, image, companions)
         times[1] = (done.start_s, done.end_s)
         spans = (
             Span(lane=Lane.DEVICE, start_s=start - begun_s, end_s=end - begun_s, path=path)
@@ -170,13 +183,17 @@ class Device:
         )
         return Inference(
             plan=self.plan,
-            outputs={name: done.pieces[name] for name in self.model.graph.outputs},
+            outputs=self.outputs(done),
             timeline=Timeline(spans=tuple(spans), measured=True),
             up_bytes=0,
             down_bytes=0,
             device_macs=self.share.macs,
             edge_macs=0,
         )
+
+    def outputs(self, done: PathAtCut) -> dict[str, Array]:
+        """The outputs of the model, of a plan that keeps everything on the device."""
+        return {name: done.pieces[name] for name in self.model.graph.outputs}
 
 
 def stays_local(plan: Plan, model: Model) -> bool:

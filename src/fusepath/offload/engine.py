@@ -1,8 +1,8 @@
 """What works behind a session: an event loop on a thread of its own.
 
 It answers frames with the best plan that is prepared, while `PlanSearch` looks for a better one. A
-plan takes over between two frames. Now and then the clocks are compared, while nothing else is on
-the link.
+plan takes over between two frames. Between frames the edge server is asked for a sign of life, and
+now and then the clocks are compared. Where it fails, this machine answers alone until it is back.
 
 The engine knows nothing of the session, so that a session that nobody holds any more can go.
 """
@@ -11,18 +11,32 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import itertools
 import logging
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from fusepath.errors import ClosedError, FusepathError, InputError, PeerError
+from fusepath.errors import (
+    ClosedError,
+    FusepathError,
+    InputError,
+    PeerBusyError,
+    PeerError,
+    PeerRefusedError,
+)
+from fusepath.offload.adaptation import PROBED_S, PROBES_BYTES, Adaptation
 from fusepath.offload.background import Background, seen
 from fusepath.offload.device import check_image
+from fusepath.offload.liveness import Liveness
 from fusepath.offload.pairing import Pairing, Prepared
 from fusepath.offload.plan_search import PlanSearch
 from fusepath.offload.statistics import Counter
 from fusepath.plan import Plan
+from fusepath.protocol.device_frame import Fallback, Stage
+from fusepath.protocol.story import told
+from fusepath.protocol.watch import Failed, Served
 from fusepath.remote.client import EdgeClient
 from fusepath.remote.edge_service import EdgeService
 from fusepath.remote.grpc_channel import GrpcChannel
@@ -31,7 +45,7 @@ from fusepath.remote.memory import MemoryChannel
 from fusepath.remote.model_store import ModelStore
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Mapping
 
     from fusepath.arrays import Array
     from fusepath.offload.inference import Inference
@@ -40,7 +54,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_CLOCKS_EVERY_S = 10.0
+_SIGN_OF_LIFE_EVERY_S, _SIGN_OF_LIFE_WITHIN_S = 1.0, 1.5
+_CLOCKS_EVERY, _PROBES_EVERY = 10, 5
+"""So many signs of life."""
 _CLOSING_S = 5.0
 CLOSED = (
     "this session is closed, or was made before a fork; make a session in the process that uses it"
@@ -59,6 +75,10 @@ class Engine:
         self.counter = Counter()
         self.current: Prepared | None = None
         """The plan in use."""
+        self._found: Prepared | None = None
+        """The plan in use, or else it would be if the edge server were there."""
+        self._away: str | None = None
+        """Why the edge server is not used."""
         self.error: BaseException | None = None
         """Why no better plan is being looked for any more."""
         self.ready: concurrent.futures.Future[None] = concurrent.futures.Future()
@@ -112,7 +132,9 @@ class Engine:
 
     # ------------------------------------------------------------------ answering frames
 
-    async def infer(self, image: Array, begun_s: float) -> Inference:
+    async def infer(
+        self, image: Array, begun_s: float, companions: Mapping[str, Array]
+    ) -> Inference:
         """One inference with the plan in use.
 
         Raises:
@@ -124,11 +146,21 @@ class Engine:
         prepared = self.current
         assert prepared is not None
         try:
-            inference = await self._pairing.infer(prepared, image, begun_s=begun_s)
-        except PeerError:
+            inference = await self._pairing.infer(
+                prepared, image, begun_s=begun_s, companions=companions
+            )
+        except PeerError as error:
             if self.closed:  # which ends streams as well, maybe before whoever waits for them
                 raise ClosedError(CLOSED) from None
+            self._liveness.tell(Failed(str(error)))
             raise
+        if inference.fallback is not None:
+            self._liveness.tell(Failed(inference.fallback.reason))
+        elif not prepared.is_local:
+            self._liveness.tell(Served())
+            self._adaptation.see(inference, prepared)
+        elif self._away is not None:
+            inference = replace(inference, fallback=Fallback(self._away, Stage.AWAY))
         self.counter.add(inference, prepared.recipe_sha256)
         return inference
 
@@ -143,6 +175,7 @@ class Engine:
         elif sample.result().dtype != image.dtype:
             # Pixels before, values now, or the other way round: all that was planned is void.
             self._give_up()
+            self.current = self._found = self._pairing.reserve = None
             self._begin(image.copy())
 
     def _give_up(self) -> None:
@@ -162,13 +195,12 @@ class Engine:
             threads=order.options.threads,
             background=self._background,
         )
+        self._liveness = Liveness(self)
         self._begin(order.options.sample)
         try:
-            while True:
-                await asyncio.sleep(_CLOCKS_EVERY_S)
-                if self.current is not None and not self.current.is_local:
-                    with suppress(FusepathError):  # an inference that needs the server will tell
-                        await self._pairing.compare_clocks()
+            for number in itertools.count(1):
+                await asyncio.sleep(_SIGN_OF_LIFE_EVERY_S)
+                await self._see_whether_it_lives(number)
         finally:
             self._give_up()
             with suppress(asyncio.CancelledError, Exception):
@@ -179,10 +211,11 @@ class Engine:
     def _begin(self, sample: Array | None) -> None:
         """Look for plans from the start."""
         loop = asyncio.get_running_loop()
-        self.current = None
-        self._first: asyncio.Future[None] = loop.create_future()
-        self._first.add_done_callback(seen)
+        if self.current is None:
+            self._first: asyncio.Future[None] = loop.create_future()
+            self._first.add_done_callback(seen)
         self._plans = PlanSearch(self._order, self._pairing, self._connect, self._use)
+        self._adaptation = Adaptation(self._plans.replan)
         if sample is not None:
             self._plans.sample.set_result(sample)
         self._searching = loop.create_task(self._search())
@@ -199,9 +232,13 @@ class Engine:
                 logger.info("looking for a plan failed", exc_info=error)
             if self._plans.local is not None:  # which may do without whatever has failed
                 await asyncio.wait([self._plans.local])
+            if isinstance(error, PeerError):
+                self._liveness.tell(Failed(str(error)))
             if not self._first.done():
                 self._first.set_exception(error)
         else:
+            if self._plans.link is not None:
+                self._adaptation.plan_for(self._plans.link)
             self._settle(None)
 
     def _settle(self, error: BaseException | None) -> None:
@@ -213,9 +250,92 @@ class Engine:
                 self.ready.set_exception(error)
 
     def _use(self, prepared: Prepared) -> None:
+        self._found = prepared
+        if self._away is None or prepared.is_local or self._pairing.reserve is None:
+            self._put_to_use(prepared)
+
+    def _put_to_use(self, prepared: Prepared) -> None:
         self.current = prepared
         if not self._first.done():
             self._first.set_result(None)
+
+    # ------------------------------------------------------------------ the edge server
+
+    async def _see_whether_it_lives(self, number: int) -> None:
+        """Ask for a sign of life, where it is needed, and no inference shows it."""
+        client, found = self._pairing.client, self._found
+        needed = found is None or not found.is_local or not self._searching.done()
+        if client is None or self._away or (needed and self._pairing.is_busy):
+            return
+        try:
+            if not needed:
+                if number % _PROBES_EVERY == 0:
+                    await self._probe()
+            elif number % _CLOCKS_EVERY == 0:
+                await self._pairing.compare_clocks()
+            else:
+                await client.greet(within_s=_SIGN_OF_LIFE_WITHIN_S)
+        except FusepathError as error:
+            if needed and not self._pairing.is_busy:  # or the inference will show
+                self._liveness.tell(Failed(str(error)))
+
+    def story(self, frames: int) -> list[str]:
+        """Of the last frames, and of the edge server; from any thread."""
+        stories = list(self._pairing.stories)
+        chosen = stories[-frames:] if frames > 0 else []
+        lines = []
+        for back, story in zip(range(len(chosen), 0, -1), chosen, strict=True):
+            lines += [f"frame -{back}: {line}" for line in told(tuple(story))]
+        return lines + [f"edge server: {line}" for line in told(tuple(self._liveness.watch.story))]
+
+    def use_alone(self, reason: str) -> None:
+        """Answer frames without the edge server, if this machine may."""
+        self._away = reason
+        if self._pairing.reserve is not None:
+            self._put_to_use(self._pairing.reserve)
+
+    def use_together(self) -> None:
+        """Answer frames with the plan that was found, whatever it needs."""
+        self._away = None
+        if self._found is not None:
+            self._put_to_use(self._found)
+
+    async def dial(self) -> None:
+        """See whether the edge server answers."""
+        await self._connect()
+        assert self._pairing.client is not None  # it was connected
+        try:
+            await self._pairing.client.greet(within_s=_SIGN_OF_LIFE_WITHIN_S)
+        except PeerError:
+            # A link that was down for long may be up long before a connection over it notices.
+            assert self._channel is not None
+            await self._channel.close()
+            self._channel = None
+            raise
+
+    async def make_ready(self) -> None:
+        """Have the plan that was found made ready again, or look for one anew."""
+        if isinstance(self.error, PeerRefusedError) and not isinstance(self.error, PeerBusyError):
+            raise self.error  # it would say the same again
+        if isinstance(self.error, PeerError):
+            self.error = None
+            if self.ready.done():
+                self.ready = concurrent.futures.Future()
+            self._begin(self._plans.known_sample)
+        elif self._found is not None:
+            await self._pairing.prepare_again(self._found)
+            await self._probe()  # the link may be another by now
+
+    async def _probe(self) -> None:
+        """See how quick the link is, where plans follow it."""
+        client = self._pairing.client
+        if client is None or not self._adaptation.is_watching:
+            return
+        for size_bytes in PROBES_BYTES:
+            rate = await client.goodput_bytes_per_s(size_bytes=size_bytes, repeats=1)
+            if size_bytes / rate > PROBED_S:
+                break  # more would hold up what else is to be carried
+        await self._adaptation.probed(rate)
 
     async def _connect(self) -> None:
         order = self._order

@@ -1,4 +1,7 @@
-"""One inference with an edge server: computed, sent and received at the same time."""
+"""One inference with an edge server: computed, sent and received at the same time.
+
+What is to be done a `DeviceFrame` decides; here it is carried out.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,34 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fusepath.errors import PeerError
 from fusepath.offload.emulation import PacedLink
 from fusepath.offload.inference import Inference
-from fusepath.protocol.conversation import DeviceSession, ProtocolError
+from fusepath.protocol.conversation import Compute, FinishSending, ProtocolError, Send
+from fusepath.protocol.device_frame import (
+    Answered,
+    Arm,
+    Begun,
+    ComputeAlone,
+    Computed,
+    DeliverAlone,
+    DeviceFrame,
+    DoneAlone,
+    Lost,
+    Overdue,
+    PartReturned,
+    Sent,
+)
 from fusepath.remote import messages
 from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.timeline import HEAD, Lane, Span, Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping, Sequence
 
     from fusepath.arrays import Array
-    from fusepath.offload.device import Computed, Device
+    from fusepath.offload.device import Device, PathAtCut
+    from fusepath.protocol.device_frame import Command, Event, Fallback
     from fusepath.remote.client import ClockOffset
     from fusepath.remote.transport import Stream
 
@@ -38,35 +57,84 @@ class _Returned:
     """When a slow link that is played would have been busy with it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The result that has come back; times are those of `time.perf_counter`."""
+
+    message: pb.Result
+    outputs: dict[str, Array]
+    arrived_s: float
+    done_s: float
+    """When a slow link that is played would have been through with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One inference with an edge server."""
+
+    recipe_sha256: str
+    """By which it knows the plan."""
+    offset: ClockOffset
+    """Of its clock."""
+    begun_s: float
+    """When the inference began, by `time.perf_counter`."""
+    companions: Mapping[str, Array]
+    """The other inputs of the network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """This machine as it answers alone, and how long it waits for the other before it does."""
+
+    device: Device
+    patience_s: float
+
+
 class Exchange:
-    """Carries out a `DeviceSession`'s commands for one inference."""
+    """Carries out a `DeviceFrame`'s commands.
+
+    Args:
+        device: the device's share of the plan.
+        image: its input.
+        stream: a call that was opened for this.
+        call: what else is known of it.
+        reserve: answers where the edge server does not; None has the inference fail.
+    """
 
     def __init__(
         self,
         device: Device,
         image: Array,
         stream: Stream,
-        recipe_sha256: str,
-        offset: ClockOffset,
-        begun_s: float,
+        call: Call,
+        reserve: Reserve | None,
     ) -> None:
         self._device = device
         self._image = image
         self._stream = stream
-        self._recipe_sha256 = recipe_sha256
-        self._offset = offset
-        self._zero_s = begun_s
+        self._call = call
+        self._reserve = reserve
         self._order = [path - 1 for path in device.plan.order]
-        self._session = DeviceSession(self._order, overlaps=device.emulation.overlaps)
+        self.frame = DeviceFrame(
+            self._order,
+            overlaps=device.emulation.overlaps,
+            patience_s=None if reserve is None else reserve.patience_s,
+            returning=device.share.returning or (),
+        )
+        self._timer: asyncio.TimerHandle | None = None
+        self._conversing: asyncio.Task[Inference]
+        self._alone: asyncio.Task[Inference] | None = None
         self._link = PacedLink(device.emulation.pace_bytes_per_s)
         self._way_back = PacedLink(device.emulation.pace_bytes_per_s)
-        self._to_send: asyncio.Queue[tuple[int, Computed, float]] = asyncio.Queue()
+        self._to_send: asyncio.Queue[tuple[int, PathAtCut, float]] = asyncio.Queue()
         self._first_written = asyncio.Event()
         self._spans: list[Span] = []
         self._written_s: dict[int, float] = {}
         self._arrived_s: dict[int, float] = {}
         """When the server had the piece of a path; it says so with the result."""
-        self._computed: dict[int, Computed] = {}
+        self._computed: dict[int, PathAtCut] = {}
+        self._at_cut: list[int] = []
+        """Paths that have been computed."""
         self._parts: dict[int, dict[str, Array]] = {}
         """Shares of the fused layer by path, returned by the server."""
         self._kept: dict[int, dict[str, Array]] = {}
@@ -78,13 +146,68 @@ class Exchange:
         """Carry it out.
 
         Raises:
-            ProtocolError: the server sent what the plan does not call for.
-            PeerError: it refused, vanished or took too long.
+            ProtocolError: the server sent what the plan does not call for, and nobody answers in
+                its place.
+            PeerError: it refused, vanished or took too long, likewise.
         """
-        paths = deque(command.path for command in self._session.start())
+        self._conversing = asyncio.create_task(self._converse())
+        try:
+            return await self._conversing
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._alone is None or task is None or task.cancelling():
+                raise
+            return await self._alone  # which was quicker, and has ended the conversation
+        except (PeerError, ProtocolError) as error:
+            self._tell(Lost(str(error)))
+            if self._alone is None:
+                raise
+            return await self._alone
+        finally:
+            for job in (self._conversing, self._alone, self._timer):
+                if job is not None:
+                    job.cancel()
+
+    def _tell(self, event: Event) -> Sequence[Command]:
+        """Let the frame know what has happened; what is left to do of what it says to."""
+        left: list[Command] = []
+        for command in self.frame.handle(event):
+            match command:
+                case Send(path):
+                    ready = self._computed.pop(path)
+                    self._to_send.put_nowait((path, ready, ready.end_s))
+                case Arm(after_s):
+                    if self._timer is not None:
+                        self._timer.cancel()
+                    loop = asyncio.get_running_loop()
+                    self._timer = loop.call_later(after_s, self._tell, Overdue())
+                case ComputeAlone():
+                    self._alone = asyncio.create_task(self._answer_alone())
+                case _:
+                    left.append(command)
+        return left
+
+    async def _answer_alone(self) -> Inference:
+        """Compute everything here."""
+        assert self._reserve is not None  # or the frame has no patience, and never asks for this
+        reserve = self._reserve.device
+        done = await reserve.start_computing(0, self._image, self._call.companions)
+        if self.frame.has_ended:
+            raise asyncio.CancelledError  # the other answer was quicker
+        self._record(Lane.DEVICE, done.start_s, done.end_s)
+        commands = self._tell(DoneAlone())
+        self._conversing.cancel()
+        (fallback,) = (item.fallback for item in commands if isinstance(item, DeliverAlone))
+        macs = sum(map(self._device.share.path_macs, self._at_cut)) + reserve.share.macs
+        return self._inference(reserve.outputs(done), (macs, 0), fallback)
+
+    async def _converse(self) -> Inference:
+        paths = deque(item.path for item in self._tell(Begun()) if isinstance(item, Compute))
         while paths and not self._device.share.computes(paths[0]):
             path = paths.popleft()
-            self._take_computed(path, self._device.compute(path, self._image))
+            self._take_computed(
+                path, self._device.compute(path, self._image, self._call.companions)
+            )
         if len(self._order) == 1:  # nothing can go on at the same time
             await self._compute(paths)
             await self._send()
@@ -105,8 +228,10 @@ class Exchange:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_HEAD_START_S):
                     await self._first_written.wait()
-        heads = [self._device.start_head(self._image)] if self._device.share.has_head else []
-        jobs = [(path, self._device.start_computing(path, self._image)) for path in paths]
+        companions = self._call.companions
+        device = self._device
+        heads = [device.start_head(self._image, companions)] if device.share.has_head else []
+        jobs = [(path, device.start_computing(path, self._image, companions)) for path in paths]
         try:
             for head in heads:
                 self._record(Lane.DEVICE, *(await head), path=HEAD)
@@ -118,17 +243,16 @@ class Exchange:
             for _, job in jobs:
                 job.cancel()
 
-    def _take_computed(self, path: int, done: Computed) -> None:
+    def _take_computed(self, path: int, done: PathAtCut) -> None:
         if self._device.share.computes(path):
             self._record(Lane.DEVICE, done.start_s, done.end_s, path=path + 1)
         self._kept[path] = self._device.share.kept(path, done.pieces)
         self._computed[path] = done
-        for command in self._session.computed(path):
-            ready = command.path
-            self._to_send.put_nowait((ready, self._computed.pop(ready), done.end_s))
+        self._at_cut.append(path)
+        self._tell(Computed(path))
 
     async def _send(self) -> None:
-        message = pb.Upload(start=pb.Start(recipe_sha256=self._recipe_sha256))
+        message = pb.Upload(start=pb.Start(recipe_sha256=self._call.recipe_sha256))
         while True:
             path, done, ready_s = await self._to_send.get()
             tensors = messages.encode_all(done.to_send)
@@ -146,11 +270,12 @@ class Exchange:
                 return  # why the server ended the stream, `_receive` is told
             message = pb.Upload()
             self._first_written.set()
-            if self._session.sent(path):  # that was the last one
+            commands = self._tell(Sent(path))
+            if FinishSending() in commands or self.frame.has_ended:  # the answer may be quicker
                 await self._stream.done_writing()
                 return
 
-    async def _receive(self) -> pb.Result:
+    async def _receive(self) -> _Answer:
         while True:
             message = await self._stream.read()
             if message is None:
@@ -159,9 +284,7 @@ class Exchange:
                 case "part":
                     self._take(message.part)
                 case "result":
-                    result: pb.Result = message.result
-                    self._check(result)
-                    return result
+                    return await self._take_result(message.result)
                 case _:
                     raise ProtocolError("the server sent an empty message")
 
@@ -173,38 +296,19 @@ class Exchange:
         """
         arrived_s = time.perf_counter()
         path = part.path - 1
-        if path not in (self._device.share.returning or ()):
-            raise ProtocolError(
-                f"the server returned a part for path {part.path}, which returns none"
-            )
-        if path in self._parts:
-            raise ProtocolError(f"the server returned the part of path {part.path} twice")
-        if path not in self._written_s:
-            raise ProtocolError(
-                f"the server returned the part of path {part.path} without having had that path"
-            )
+        self._tell(PartReturned(path))
         self._parts[path] = messages.decode(part.tensors, self._device.share.expected_part(path))
         size_bytes = sum(value.nbytes for value in self._parts[path].values())
         self._down_bytes += size_bytes
         paced = self._way_back.occupy(size_bytes, arrived_s)
         self._returned.append(_Returned(path, arrived_s, paced))
 
-    def _check(self, result: pb.Result) -> None:
-        paths = range(1, len(self._order) + 1)
-        served = sorted(span.path for span in result.spans if span.path > 0)
-        if unknown := [path for path in served if path not in paths]:
-            raise ProtocolError(
-                f"the server computed path {unknown[0]}, a path that the plan does not have"
-            )
-        if served != list(paths) or len(self._written_s) < len(paths):
-            raise ProtocolError("the server sent a result without having had every path")
-        if missing := sorted((self._device.share.returning or frozenset()) - self._parts.keys()):
-            raise ProtocolError(
-                f"the server sent a result without the part of path {missing[0] + 1}; "
-                f"is it an older fusepath?"
-            )
+    async def _take_result(self, result: pb.Result) -> _Answer:
+        """Take the result; whatever has not been sent by now need not be.
 
-    async def _finish(self, result: pb.Result) -> Inference:
+        Raises:
+            ProtocolError: the plan does not call for it, or not now.
+        """
         arrived_s = time.perf_counter()
         graph = self._device.model.graph
         in_parts = self._device.share.returning is not None
@@ -215,36 +319,52 @@ class Exchange:
         outputs = messages.decode(result.tensors, expected)
         size_bytes = sum(value.nbytes for value in outputs.values())
         self._down_bytes += size_bytes
+        await self._way_back.transfer(size_bytes)
+        self._tell(Answered([span.path - 1 for span in result.spans if span.path > 0]))
+        return _Answer(result, outputs, arrived_s, time.perf_counter())
+
+    async def _finish(self, answer: _Answer) -> Inference:
+        result = answer.message
         done_s = {}
         for span in result.spans:
-            start_s = span.start_ns * 1e-9 - self._offset.seconds
-            end_s = span.end_ns * 1e-9 - self._offset.seconds
+            start_s = span.start_ns * 1e-9 - self._call.offset.seconds
+            end_s = span.end_ns * 1e-9 - self._call.offset.seconds
             if span.path > 0:
-                self._arrived_s[span.path - 1] = span.arrived_ns * 1e-9 - self._offset.seconds
+                self._arrived_s[span.path - 1] = span.arrived_ns * 1e-9 - self._call.offset.seconds
             done_s[span.path - 1] = end_s
             self._record(Lane.EDGE, start_s, end_s, path=span.path or None, worker=span.worker)
-        down_start_s = min(arrived_s, max(done_s.values()))
+        down_start_s = min(answer.arrived_s, max(done_s.values()))
         down_start_s = max(down_start_s, self._record_parts(done_s))
-        await self._way_back.transfer(size_bytes)
-        self._record(Lane.DOWNLINK, down_start_s, time.perf_counter())
+        self._record(Lane.DOWNLINK, down_start_s, answer.done_s)
         if self._link.bytes_per_s is None:
             self._record_uplink()
         parts = [*self._kept.items(), *self._parts.items()]
-        finished = await self._device.start_finishing(outputs, parts, self._image)
+        finished = await self._device.start_finishing(
+            answer.outputs,
+            parts,
+            {self._device.model.graph.input.name: self._image, **self._call.companions},
+        )
         if self._device.share.has_tail:
             self._record(Lane.DEVICE, finished.start_s, finished.end_s)
+        return self._inference(finished.outputs, (self._device.share.macs, result.macs))
+
+    def _inference(
+        self, outputs: dict[str, Array], macs: tuple[int, int], fallback: Fallback | None = None
+    ) -> Inference:
+        device_macs, edge_macs = macs
         return Inference(
             plan=self._device.plan,
-            outputs=finished.outputs,
+            outputs=outputs,
             timeline=Timeline(
                 spans=tuple(sorted(self._spans, key=lambda span: span.start_s)),
                 measured=True,
-                clock_error_s=self._offset.error_s,
+                clock_error_s=self._call.offset.error_s,
             ),
             up_bytes=self._up_bytes,
             down_bytes=self._down_bytes,
-            device_macs=self._device.share.macs,
-            edge_macs=result.macs,
+            device_macs=device_macs,
+            edge_macs=edge_macs,
+            fallback=fallback,
         )
 
     def _record_parts(self, done_s: dict[int, float]) -> float:
@@ -275,8 +395,8 @@ class Exchange:
         self._spans.append(
             Span(
                 lane=lane,
-                start_s=start_s - self._zero_s,
-                end_s=end_s - self._zero_s,
+                start_s=start_s - self._call.begun_s,
+                end_s=end_s - self._call.begun_s,
                 path=path,
                 worker=worker,
             )

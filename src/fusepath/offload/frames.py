@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
 
-from fusepath.errors import ImageError
-from fusepath.runtime.image import taken_dtypes
+from fusepath.errors import ImageError, InputError
+from fusepath.runtime.image import as_map, taken_dtypes
 
 if TYPE_CHECKING:
     from fusepath.arrays import Array
@@ -59,7 +60,7 @@ class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
         Args:
             frame: (H, W, C), (C, H, W), either with a 1 before it, or (H, W) for one channel; of
-                the very shape of the input, where that is no map.
+                the very shape of the input, where that is no map; (C, L) or (1, C, L) for a signal.
             target: the model's input.
 
         Raises:
@@ -73,7 +74,8 @@ class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
                 )
             return np.ascontiguousarray(frame)
         _, channels, height, width = target.shape
-        value = frame[0] if frame.ndim == 4 and len(frame) == 1 else frame
+        value = as_map(frame, target)
+        value = value[0] if value.ndim == 4 and len(value) == 1 else value
         if value.ndim == 2 and channels == 1:
             value = value[None]
         elif self.layout != "chw" and value.shape == (height, width, channels):
@@ -94,6 +96,41 @@ class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
                 raise ImageError(f"order 'bgr' has three channels, but the model takes {channels}")
             value = value[::-1]
         return np.ascontiguousarray(value)[None]
+
+
+def by_name(frame: Any, model: Model) -> Mapping[str, Any]:
+    """The inputs of a model by name: as they are given, or the one that there is."""
+    return frame if isinstance(frame, Mapping) else {model.boundary.input.name: frame}
+
+
+def parted(feed: Mapping[str, Any], model: Model) -> tuple[Any, dict[str, Array]]:
+    """The input that is cut, as it is given, and its companions by their names in the graph.
+
+    Args:
+        feed: all inputs of the model, by name.
+        model: the network.
+
+    Raises:
+        InputError: one is missing, or the model does not have it.
+        ImageError: a companion of another type or shape than the model takes.
+    """
+    boundary = model.boundary
+    wanted = [boundary.input.name, *(port.name for port in boundary.companions)]
+    if set(feed) != set(wanted):
+        given = ", ".join(map(repr, feed)) or "nothing"
+        names = ", ".join(map(repr, wanted))
+        many = f"{len(wanted)} inputs" if len(wanted) > 1 else "one input"
+        raise InputError(f"the model takes {many}, {names}; the feed has {given}")
+    companions = {}
+    for inner, port in zip(model.graph.companions, boundary.companions, strict=True):
+        value = np.asarray(feed[port.name])
+        if value.dtype.name != port.dtype or value.shape != port.shape:
+            raise ImageError(
+                f"input '{port.name}' is {list(value.shape)} {value.dtype}, but the model takes "
+                f"{list(port.shape)} {port.dtype}"
+            )
+        companions[inner] = np.ascontiguousarray(value).reshape(port.shape)
+    return feed[boundary.input.name], companions
 
 
 def fed_inputs(value: Array, model: Model) -> list[Array]:

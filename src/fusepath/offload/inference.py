@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from fusepath.arrays import Array
     from fusepath.plan import Plan
+    from fusepath.protocol.device_frame import Fallback
     from fusepath.timeline import Span, Timeline
 
 
@@ -31,6 +32,8 @@ class Inference:
     """Of outputs that came back."""
     device_macs: int
     edge_macs: int
+    fallback: Fallback | None = None
+    """Why this machine has answered alone although the plan says otherwise."""
 
     @property
     def latency_s(self) -> float:
@@ -47,6 +50,7 @@ def one_after_the_other(done: Sequence[Inference]) -> Inference:
         down_bytes=sum(inference.down_bytes for inference in done),
         device_macs=sum(inference.device_macs for inference in done),
         edge_macs=sum(inference.edge_macs for inference in done),
+        fallback=next((item.fallback for item in done if item.fallback is not None), None),
     )
 
 

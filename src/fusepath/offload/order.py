@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,21 @@ if TYPE_CHECKING:
     from fusepath.remote.client import Timeout
 
 
+class FallbackPolicy(enum.Enum):
+    """Whether this machine answers a frame alone that the edge server fails.
+
+    Limits of plans are for ordinary times. Which of them hold for a fall-back as well, this says.
+    """
+
+    OFF = "off"
+    """It does not: the frame fails."""
+    WITHIN_LIMITS = "within-limits"
+    """It does if no limit forbids it."""
+    WITHIN_MEMORY = "within-memory"
+    """It does if the limit on this machine's memory, where there is one, allows it."""
+    ALWAYS = "always"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOptions:
     """What most sessions leave as it is."""
@@ -28,6 +44,8 @@ class SessionOptions:
     """Use what was measured and planned last time, and keep it for the next."""
     emulation: Emulation = NO_EMULATION
     """How weak this machine and how slow its link shall seem."""
+    fallback: FallbackPolicy = FallbackPolicy.WITHIN_MEMORY
+    """Whether this machine answers alone where the edge server does not."""
     sample: Array | None = None
     """A frame on which codecs are measured and plans are tried; the first frame without."""
 

@@ -4,27 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from fusepath.errors import InputError
 from fusepath.offload.background import Background, seen
 from fusepath.offload.device import Device, stays_local
 from fusepath.offload.emulation import NO_EMULATION, Emulation
-from fusepath.offload.exchange import Exchange
+from fusepath.offload.exchange import Call, Exchange, Reserve
 from fusepath.plan import check_plan, predict
 from fusepath.remote.client import peer_errors
+from fusepath.runtime.companions import blank_companions
 from fusepath.runtime.edge_share import EdgeTimes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fusepath.arrays import Array
+    from fusepath.cost import Link
     from fusepath.offload.inference import Inference
     from fusepath.onnx_io import Model
     from fusepath.plan import Plan
+    from fusepath.protocol.device_frame import Story
     from fusepath.remote.client import ClockOffset, EdgeClient
     from fusepath.remote.transport import Stream
     from fusepath.timeline import Timeline
+
+
+_LEAST_PATIENCE_S, _PATIENCE = 0.25, 3
+"""Where an answer is late by so many times what was predicted, and by this at least, this machine
+begins to answer alone."""
+_STORIES = 16
+_COMPARISONS = 3
+"""Of clocks, at most: one beside an inference is not as good as one by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +53,37 @@ class Prepared:
     """By which the edge server knows it, and statistics: worked out once."""
     is_local: bool
     """Whether nothing leaves this machine."""
-    predicted: Timeline
-    """What the plan will do by the times of its paths, where planning knew only those of layers."""
+    edge_times: EdgeTimes
+
+    @cached_property
+    def predicted(self) -> Timeline:
+        """What the plan will do by the times of its paths, where planning knew only of layers."""
+        return self.predicted_on(self.plan.link)
+
+    def predicted_on(self, link: Link) -> Timeline:
+        """What it will do on another link."""
+        share = self.device.share
+        return predict(
+            self.device.model.graph,
+            msgspec.structs.replace(self.plan, link=link),
+            head_s=self.device.head_s,
+            device_s=self.device.expected_s,
+            sent_bytes=[share.sent_bytes(path) for path in range(len(self.plan.cuts))],
+            edge_s=self.edge_times.paths_s,
+            tail_s=self.edge_times.tail_s,
+            finish_s=self.device.expected_tail_s,
+        )
 
     @property
     def plan(self) -> Plan:
         """The plan."""
         return self.device.plan
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes sent of the sample it was prepared with."""
+        share = self.device.share
+        return sum(share.sent_bytes(path) for path in range(len(self.plan.cuts)))
 
 
 @dataclass(kw_only=True)
@@ -61,11 +102,16 @@ class Pairing:
     emulation: Emulation = NO_EMULATION
     threads: int = 1
     background: Background = field(default_factory=Background)
+    reserve: Prepared | None = None
+    """The whole network on this machine, for frames that the edge server fails."""
+    stories: deque[Story] = field(default_factory=lambda: deque(maxlen=_STORIES))
+    """Of the last frames with the edge server: what happened, and what was done for it."""
     _thread: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="fusepath-device")
     )
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _offset: ClockOffset | None = None
+    _frames: int = 0
     _ending: Stream | None = None
     """The last call that went well. Its end is yet to come, and nobody has to wait for that."""
 
@@ -92,24 +138,15 @@ class Pairing:
         try:
             if self.client is not None and not local:
                 times = await self.client.prepare(plan)
+                if self._offset is None:
+                    await self.compare_clocks()
         finally:
             await asyncio.wait([here])
-        device = here.result()
-        predicted = predict(
-            self.model.graph,
-            plan,
-            head_s=device.head_s,
-            device_s=device.expected_s,
-            sent_bytes=[device.share.sent_bytes(path) for path in range(len(plan.cuts))],
-            edge_s=times.paths_s,
-            tail_s=times.tail_s,
-            finish_s=device.expected_tail_s,
-        )
         return Prepared(
-            device=device,
+            device=here.result(),
             recipe_sha256=plan.recipe_sha256,
             is_local=local,
-            predicted=predicted,
+            edge_times=times,
         )
 
     def _ready_device(self, plan: Plan, sample: Array) -> Device:
@@ -123,18 +160,46 @@ class Pairing:
         device.make_ready(sample)
         return device
 
+    async def prepare_again(self, prepared: Prepared) -> None:
+        """Have an edge server that may have forgotten it make its share of a plan ready.
+
+        Raises:
+            PeerError: the edge server refuses the plan or does not answer.
+        """
+        if self.client is not None and not prepared.is_local:
+            await self.client.prepare(prepared.plan)
+            await self.compare_clocks()
+
     async def compare_clocks(self) -> None:
-        """Find out anew how far the two clocks are apart, while no inference is under way.
+        """Find out anew how far the two clocks are apart; no inference has to wait for it.
 
         Raises:
             PeerError: the edge server does not answer.
         """
-        if self.client is not None:
-            async with self._turn:
-                self._offset = await self.client.clock_offset()
+        if self.client is None:
+            return
+        best: ClockOffset | None = None
+        for _ in range(_COMPARISONS):
+            frames, busy = self._frames, self.is_busy
+            offset = await self.client.clock_offset()
+            if best is None or offset.error_s < best.error_s:
+                best = offset
+            if not busy and frames == self._frames:
+                break
+        self._offset = best
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an inference is under way."""
+        return self._turn.locked()
 
     async def infer(
-        self, prepared: Prepared, image: Array, *, begun_s: float | None = None
+        self,
+        prepared: Prepared,
+        image: Array,
+        *,
+        begun_s: float | None = None,
+        companions: Mapping[str, Array] | None = None,
     ) -> Inference:
         """One inference, when its turn has come.
 
@@ -143,36 +208,54 @@ class Pairing:
             image: its input.
             begun_s: when it was asked for, by `time.perf_counter`; now without. Time that it has to
                 wait for others is none of its own.
+            companions: the other inputs of the network; something made up without.
 
         Raises:
-            PeerError: the edge server refused, vanished or took too long.
+            PeerError: the edge server refused, vanished or took too long, and there is no reserve.
         """
-        if begun_s is None or self._turn.locked():
-            async with self._turn:
-                return await self._infer(prepared, image, time.perf_counter())
+        if companions is None:
+            companions = blank_companions(self.model.graph)
+        waits = begun_s is None or self._turn.locked()
         async with self._turn:
-            return await self._infer(prepared, image, begun_s)
+            if begun_s is None or waits:
+                begun_s = time.perf_counter()
+            return await self._infer(prepared, image, begun_s, companions)
 
-    async def _infer(self, prepared: Prepared, image: Array, begun_s: float) -> Inference:
+    async def _infer(
+        self, prepared: Prepared, image: Array, begun_s: float, companions: Mapping[str, Array]
+    ) -> Inference:
         if prepared.is_local:
-            return await prepared.device.run_alone(image, begun_s=begun_s)
-        client = self.client
-        assert client is not None  # what is prepared on an edge server has one
-        if self._offset is None:
-            self._offset = await client.clock_offset()
-            begun_s = time.perf_counter()
+            return await prepared.device.run_alone(image, companions, begun_s=begun_s)
+        client, offset = self.client, self._offset
+        assert client is not None  # what is prepared on an edge server has one,
+        assert offset is not None  # and the clocks have been compared for it
+        self._frames += 1
         share = prepared.device.share
         stream = client.infer(once=len(prepared.plan.cuts) == 1 and share.returning is None)
+        exchange = Exchange(
+            prepared.device,
+            image,
+            stream,
+            Call(prepared.recipe_sha256, offset, begun_s, companions),
+            self._reserve_of(prepared),
+        )
+        self.stories.append(exchange.frame.story)
         try:
             with peer_errors(client):
-                inference = await Exchange(
-                    prepared.device, image, stream, prepared.recipe_sha256, self._offset, begun_s
-                ).run()
+                inference = await exchange.run()
         except BaseException:
             stream.cancel()
             raise
+        if inference.fallback is not None:
+            stream.cancel()
         self._ending = stream
         return inference
+
+    def _reserve_of(self, prepared: Prepared) -> Reserve | None:
+        if self.reserve is None:
+            return None
+        patience_s = max(_PATIENCE * prepared.predicted.end_s, _LEAST_PATIENCE_S)
+        return Reserve(self.reserve.device, patience_s)
 
     def close(self) -> None:
         """Give up what is at work in the background, and let the threads go."""

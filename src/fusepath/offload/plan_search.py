@@ -20,15 +20,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from fusepath.cost import ComputeRate, Link
-from fusepath.errors import FusepathError, PeerRefusedError, UndecidedError
+from fusepath.errors import FusepathError, PeerError, PeerRefusedError, UndecidedError
 from fusepath.offload.background import seen
 from fusepath.offload.device import stays_local
 from fusepath.offload.frames import made_up_frame
 from fusepath.offload.machines import Machines, measured_link, measured_setting, runtime_convention
+from fusepath.offload.order import FallbackPolicy
 from fusepath.offload.remembered import LastTime, SessionMemory
 from fusepath.offload.trials import TRIALS, Trials, cautious_s
 from fusepath.plan import (
     Budget,
+    Constraints,
     InputFormat,
     Origin,
     Plan,
@@ -61,6 +63,8 @@ _FIRST_FRAME_S = 1.0
 _SAME = 0.1
 """Part by which a link may differ from last time, and a plan from what it took then, so that
 nothing is planned anew."""
+_WORTH_CHANGING = 0.97
+"""A plan for a link that has changed is predicted to take this part of the time or less."""
 _ROUGH = Budget(evaluations=40_000, seconds=3.0)
 """What may be spent on a plan that is soon made again. A quarter of it loses a few per cent, which
 is more than a rough profile does."""
@@ -95,8 +99,13 @@ class PlanSearch:
         self._order, self._pairing = order, pairing
         self._connect, self._put_to_use = connect, use
         self._in_use: Prepared | None = None
+        self._learned: Setting | None = None
+        """What the best plan was made for; None where that is not known yet."""
+        self._resumed: LastTime | None = None
+        """Whose plan is used, where nothing is measured anew."""
         self.local: asyncio.Task[Prepared | None] | None = None
-        """Makes this machine ready to do all of it, whatever becomes of the rest."""
+        """Makes this machine ready to do all of it, whatever becomes of the rest; its result is
+        None where limits forbid that."""
         self.sample: asyncio.Future[Array] = asyncio.get_running_loop().create_future()
         """A frame to try things on: the first one, or what is put here before."""
 
@@ -124,6 +133,11 @@ class PlanSearch:
         else:
             await self._with_edge(request)
 
+    @property
+    def known_sample(self) -> Array | None:
+        """The frame that things are tried on, if there is one."""
+        return self.sample.result() if self.sample.done() else None
+
     def give_up(self) -> None:
         """Leave what goes on beside `run`."""
         if self.local is not None:
@@ -141,24 +155,57 @@ class PlanSearch:
     # ------------------------------------------------------------------ without measuring
 
     async def _prepare_given(self, plan: Plan) -> None:
-        if not stays_local(plan, self._order.model):
-            await self._connect()
         sample = await self._sample_frame(plan.input.dtype)
-        trials = Trials(pairing=self._pairing, sample=sample, say=self._order.say)
-        (prepared,) = await trials.prepare([plan])
+        limits = plan.request.constraints
+        try:
+            if not stays_local(plan, self._order.model):
+                await self._connect()
+            trials = Trials(pairing=self._pairing, sample=sample, say=self._order.say)
+            (prepared,) = await trials.prepare([plan])
+        except PeerError:
+            await self._ready_reserve(limits, sample)
+            raise
         await self._pairing.compare_clocks()
         self._use(prepared)
+        if not prepared.is_local:
+            await self._ready_reserve(limits, sample)
 
     async def _start_locally(self, request: PlanRequest) -> Prepared | None:
-        """Be able to answer, if the constraints let this machine do all of it."""
+        """Be able to answer alone, if limits let this machine do all of it."""
         sample = await asyncio.shield(self.sample)
-        plan = await self._unsplit("device-only", sample)
-        if self._breaks(plan, request):
+        prepared = await self._ready_alone(request.constraints, sample)
+        if prepared is None or self._breaks(prepared.plan, request.constraints):
             return None
-        prepared = await self._pairing.prepare(plan, sample)
         if self._in_use is None:
             self._use(prepared)
         return prepared
+
+    async def _ready_reserve(self, limits: Constraints, sample: Array) -> None:
+        if self._order.options.fallback is not FallbackPolicy.OFF:
+            await self._ready_alone(limits, sample)
+
+    async def _ready_alone(self, limits: Constraints, sample: Array) -> Prepared | None:
+        """Make this machine ready to do all of it, for plans or as a reserve, if it may."""
+        plan = await self._unsplit("device-only", sample)
+        may_fall_back = self._may_fall_back(plan, limits)
+        if not may_fall_back and self._breaks(plan, limits):
+            return None
+        prepared = self._pairing.reserve or await self._pairing.prepare(plan, sample)
+        if may_fall_back:
+            self._pairing.reserve = prepared
+        return prepared
+
+    def _may_fall_back(self, alone: Plan, limits: Constraints) -> bool:
+        match self._order.options.fallback:
+            case FallbackPolicy.OFF:
+                return False
+            case FallbackPolicy.ALWAYS:
+                return True
+            case FallbackPolicy.WITHIN_MEMORY:
+                memory = Constraints(device_memory_bytes=limits.device_memory_bytes)
+                return not self._breaks(alone, memory)
+            case FallbackPolicy.WITHIN_LIMITS:
+                return not self._breaks(alone, limits)
 
     async def _unsplit(self, algorithm: str, sample: Array, link: Link | None = None) -> Plan:
         """A plan that there is but one of, whatever the machines."""
@@ -173,8 +220,8 @@ class PlanSearch:
         result = await self._pairing.background.do(make_plan, nominal, request, self._origin)
         return result.best
 
-    def _breaks(self, plan: Plan, request: PlanRequest) -> bool:
-        return bool(limit_violations(plan, self._order.model.graph, request.constraints))
+    def _breaks(self, plan: Plan, limits: Constraints) -> bool:
+        return bool(limit_violations(plan, self._order.model.graph, limits))
 
     # ------------------------------------------------------------------ with an edge server
 
@@ -186,6 +233,7 @@ class PlanSearch:
         if last is None:
             known = await self._look_roughly(request, sample)
         elif await self._resume(last, sample):
+            self._resumed = last
             return
         else:
             known = _Known(edge=last.edge)
@@ -265,7 +313,7 @@ class PlanSearch:
         """Have the edge server do everything, if it may; seconds that the network takes there."""
         plan = await self._unsplit("full-offload", sample, link)
         prepared = await self._pairing.prepare(plan, sample)
-        if not self._breaks(plan, request):
+        if not self._breaks(plan, request.constraints):
             self._offer(prepared)
         return prepared.predicted.busy_s(Lane.EDGE)
 
@@ -316,8 +364,9 @@ class PlanSearch:
         if offered is None:
             offered = await self._offered(request, setting, sample)
         trials = Trials(pairing=self._pairing, sample=sample, say=order.say, offer=self._offer)
+        self._learned = replace(self._as_shown(setting), offered=offered)
         best = await trials.choose(
-            replace(self._as_shown(setting), offered=offered),
+            self._learned,
             partial(shortlist, request=request, origin=self._origin),
             trials=TRIALS if given.all_measured else 0,
         )
@@ -332,6 +381,54 @@ class PlanSearch:
                 predicted_s=best.predicted.end_s,
             )
             await self._pairing.background.do(memory.keep, kept)
+
+    @property
+    def link(self) -> Link | None:
+        """What the plan in use is made for, where plans follow the link; after `run`.
+
+        A link that is given or emulated does not change.
+        """
+        order = self._order
+        fixed = order.machines.link is not None or order.options.emulation.pace_bytes_per_s
+        may_change = not (fixed or order.edge is None or isinstance(order.plan, Plan))
+        known = self._learned or self._resumed
+        return known.link if may_change and known is not None else None
+
+    async def replan(self, link: Link) -> None:
+        """Plan for another link, and use what is better than the plan in use by enough.
+
+        Raises:
+            FusepathError: no plan was found, or the edge server failed.
+        """
+        request, shown = self._order.plan, self._in_use
+        assert isinstance(request, PlanRequest)  # or there is no link to follow
+        assert shown is not None
+        self._learned = setting = replace(await self._learned_setting(), link=link)
+        budget = _ROUGH if request.budget is None else request.budget.within(_ROUGH)
+        hasty = msgspec.structs.replace(request, budget=budget)
+        find = partial(shortlist, setting, hasty, self._origin)
+        best = (await self._pairing.background.do(find))[0]
+        known = [item for item in (shown, self._pairing.reserve) if item is not None]
+        quickest = min(known, key=lambda item: item.predicted_on(link).end_s)
+        if best.recipe_sha256 not in {item.recipe_sha256 for item in known}:
+            sample = await self._sample_frame(best.input.dtype)
+            prepared = await self._pairing.prepare(best, sample)
+            if prepared.predicted.end_s < quickest.predicted_on(link).end_s * _WORTH_CHANGING:
+                quickest = prepared
+        if quickest is not shown:
+            self._order.say("the link has changed: another plan is better")
+            self._use(quickest)
+
+    async def _learned_setting(self) -> Setting:
+        if self._learned is not None:
+            return self._learned
+        last = self._resumed
+        assert last is not None
+        given = self._order.machines
+        machines = Machines(device=given.device, edge=last.edge, link=last.link)
+        dtype = last.plan.input.dtype
+        setting = await measured_setting(self._pairing, machines, dtype, remembered_profile)
+        return replace(setting, offered=last.offered)
 
     def _as_shown(self, setting: Setting) -> Setting:
         """The machines as the plan in use shows them, so that all is not planned for others first.
@@ -365,8 +462,9 @@ class PlanSearch:
     @property
     def _origin(self) -> Origin:
         """What is written into plans besides."""
-        frames = self._order.frames
-        return Origin(source=self._order.model.source, mean=frames.mean, std=frames.std)
+        given = self._order.plan
+        form = given.input if isinstance(given, Plan) else self._order.frames
+        return Origin(source=self._order.model.source, mean=form.mean, std=form.std)
 
     @property
     def _usual_dtype(self) -> str:

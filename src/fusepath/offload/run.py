@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
 
+from fusepath.errors import PeerError
 from fusepath.offload.device import check_image
-from fusepath.offload.frames import FrameFormat
+from fusepath.offload.frames import FrameFormat, by_name, parted
 from fusepath.offload.inference import Inference, in_a_row, median_of
-from fusepath.offload.order import SessionOptions
+from fusepath.offload.order import FallbackPolicy, SessionOptions
 from fusepath.offload.session import Session
 from fusepath.offload.verify import measured_reference
 from fusepath.plan import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from fusepath.arrays import Array
     from fusepath.offload.machines import Machines
@@ -56,7 +57,7 @@ class SessionArguments(TypedDict, total=False):
 
 def run(
     model: Model,
-    image: Array,
+    image: Array | Mapping[str, Array],
     edge: str | None = None,
     *,
     repeats: int = 1,
@@ -65,11 +66,13 @@ def run(
 ) -> Report:
     """Run a model split between this machine and an edge server, with the best plan.
 
-    A `Session` that is waited for until it is ready, and then infers.
+    A `Session` that is waited for until it is ready, and then infers. Where the edge server cannot
+    be used, this machine answers alone, and the inferences say why (`Inference.fallback`), unless
+    the options forbid it.
 
     Args:
         model: the network.
-        image: its input, as of `Session.infer`; plans are tried on it.
+        image: its input or inputs, as of `Session.infer`; plans are tried on it.
         edge: ``HOST:PORT`` of the edge server; None for a plan that keeps everything here.
         repeats: inferences.
         verify: compare with the unsplit model on this machine.
@@ -77,25 +80,31 @@ def run(
 
     Raises:
         ImageError: the image does not fit.
-        PeerError: the edge server cannot be used.
+        PeerError: the edge server cannot be used, and this machine may not answer alone.
         InfeasibleError: no plan keeps to the constraints.
         InputError: an edge server is needed and not given, or the plan does not fit.
     """
     frames = session.get("frames", FrameFormat())
-    inputs = frames.to_inputs(image, model)
+    frame, companions = parted(by_name(image, model), model)
+    inputs = frames.to_inputs(frame, model)
     given = session.get("plan")
     if isinstance(given, Plan):
         check_image(inputs[0], model, given)
     session["options"] = replace(session.get("options", SessionOptions()), sample=inputs[0])
     with Session(model, edge, **session) as running:
-        running.wait_ready()
-        runs = [running.infer(image) for _ in range(repeats)]
+        try:
+            running.wait_ready()
+        except PeerError:
+            if session["options"].fallback is FallbackPolicy.OFF:
+                raise
+            running.infer(image)  # which waits until this machine is ready to answer alone
         plan, predicted = running.plan, running.predicted
-    assert plan is not None  # it is ready
+        runs = [running.infer(image) for _ in range(repeats)]
+    assert plan is not None  # it has answered
     assert predicted is not None
     comparison = None
     if verify:
-        reference = measured_reference(model, np.concatenate(inputs), plan.input)
+        reference = measured_reference(model, np.concatenate(inputs), plan.input, companions)
         comparisons = [reference.judge(item.outputs) for item in runs]
         comparison = max(comparisons, key=lambda item: (not item.bit_equal, item.used))
     predicted = in_a_row([predicted] * len(inputs)) if len(inputs) > 1 else predicted

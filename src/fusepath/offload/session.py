@@ -13,7 +13,7 @@ import numpy as np
 
 from fusepath.errors import ClosedError, InputError
 from fusepath.offload.engine import CLOSED, Engine
-from fusepath.offload.frames import FrameFormat, fed_inputs
+from fusepath.offload.frames import FrameFormat, by_name, fed_inputs, parted
 from fusepath.offload.inference import one_after_the_other
 from fusepath.offload.machines import Machines
 from fusepath.offload.order import Order, SessionOptions
@@ -56,6 +56,14 @@ class TensorInfo:
     shape: list[int]
     type: str
     """``tensor(float)`` and the like."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fed:
+    """What an inference is made of, in normal form."""
+
+    images: list[Array]
+    companions: dict[str, Array]
 
 
 class _Held:
@@ -111,8 +119,12 @@ class _Held:
         self._finalizer = weakref.finalize(self, Engine.close, self._engine)
 
     def get_inputs(self) -> list[TensorInfo]:
-        """The model's input, as `onnxruntime.InferenceSession.get_inputs` lists it."""
-        return [_info(self.model.boundary.input)]
+        """The model's inputs, as `onnxruntime.InferenceSession.get_inputs` lists them.
+
+        The one that is cut comes first.
+        """
+        boundary = self.model.boundary
+        return [_info(port) for port in (boundary.input, *boundary.companions)]
 
     def get_outputs(self) -> list[TensorInfo]:
         """The model's outputs, in their order."""
@@ -135,6 +147,14 @@ class _Held:
         """What was done so far: counts, latencies, bytes, by plan."""
         return self._engine.counter.statistics()
 
+    def story(self, frames: int = 1) -> list[str]:
+        """What happened in the last frames that the edge server had a part in, and of late with it.
+
+        A line for each event with what was done for it; paths are 0-based. The last 16 frames
+        are kept.
+        """
+        return self._engine.story(frames)
+
     @property
     def is_ready(self) -> bool:
         """Whether the best plan that could be found is in use."""
@@ -145,27 +165,25 @@ class _Held:
         if self._engine.closed:
             raise ClosedError(CLOSED)
 
-    def _inputs(self, frame: Any) -> list[Array]:
+    def _inputs(self, frame: Any) -> _Fed:
         self._check_open()
-        return self._frames.to_inputs(frame, self.model)
+        image, companions = parted(by_name(frame, self.model), self.model)
+        return _Fed(self._frames.to_inputs(image, self.model), companions)
 
-    def _fed(self, feed: Mapping[str, Any]) -> list[Array]:
+    def _fed(self, feed: Mapping[str, Any]) -> _Fed:
         """The inputs of a feed by name, in the model's own layout."""
         self._check_open()
-        name = self.model.boundary.input.name
-        if set(feed) != {name}:
-            given = ", ".join(map(repr, feed)) or "nothing"
-            raise InputError(f"the model takes one input, '{name}'; the feed has {given}")
-        return fed_inputs(np.asarray(feed[name]), self.model)
+        image, companions = parted(feed, self.model)
+        return _Fed(fed_inputs(np.asarray(image), self.model), companions)
 
-    async def _infer(self, images: list[Array], begun_s: float) -> Inference:
+    async def _infer(self, fed: _Fed, begun_s: float) -> Inference:
         """One inference after the other; the outputs as the model's owner knows them."""
         ports = self.model.boundary.outputs
-        if len(images) == 1 and all(port.is_unchanged for port in ports):
-            return await self._engine.infer(images[0], begun_s)
+        if len(fed.images) == 1 and all(port.is_unchanged for port in ports):
+            return await self._engine.infer(fed.images[0], begun_s, fed.companions)
         done = []
-        for image in images:
-            done.append(await self._engine.infer(image, begun_s))
+        for image in fed.images:
+            done.append(await self._engine.infer(image, begun_s, fed.companions))
             begun_s = time.perf_counter()
         together = done[0] if len(done) == 1 else one_after_the_other(done)
         outputs = {
@@ -237,10 +255,12 @@ class Session(_Held):
 
         Args:
             frame: pixels (uint8) or values (float32), in the declared `FrameFormat`; numpy views
-                and arrays of any memory order are taken.
+                and arrays of any memory order are taken. For a model of several inputs a
+                dictionary of all of them, by name.
 
         Raises:
             ImageError: the frame is of another type or shape.
+            InputError: an input is missing, or the model does not have it.
             PeerError: the edge server refused, vanished or took too long.
             ClosedError: the session is closed.
         """
@@ -269,8 +289,8 @@ class Session(_Held):
         outputs = self._answer(self._fed(input_feed), begun_s).outputs
         return [outputs[name] for name in wanted]
 
-    def _answer(self, images: list[Array], begun_s: float) -> Inference:
-        inference: Inference = self._engine.call(self._infer(images, begun_s))
+    def _answer(self, fed: _Fed, begun_s: float) -> Inference:
+        inference: Inference = self._engine.call(self._infer(fed, begun_s))
         return inference
 
     def wait_ready(self, timeout_s: float | None = None) -> None:
@@ -335,8 +355,8 @@ class AsyncSession(_Held):
         outputs = (await self._answer(self._fed(input_feed), begun_s)).outputs
         return [outputs[name] for name in wanted]
 
-    async def _answer(self, images: list[Array], begun_s: float) -> Inference:
-        work = asyncio.wrap_future(self._engine.submit(self._infer(images, begun_s)))
+    async def _answer(self, fed: _Fed, begun_s: float) -> Inference:
+        work = asyncio.wrap_future(self._engine.submit(self._infer(fed, begun_s)))
         try:
             inference: Inference = await work
         except asyncio.CancelledError:

@@ -43,6 +43,8 @@ class Statistics:
     p99_s: float | None
     up_bytes: int
     down_bytes: int
+    fallbacks: int
+    """Inferences that this machine answered alone although the plan says otherwise."""
     by_plan: tuple[PlanStatistics, ...]
     """In the order in which plans came into use."""
 
@@ -81,6 +83,7 @@ class Counter:
         self._lock = threading.Lock()
         self._by_plan: dict[str, _Counted] = {}
         self._latencies_s: deque[float] = deque(maxlen=KEPT)
+        self._fallbacks = 0
 
     def add(self, inference: Inference, recipe_sha256: str) -> None:
         """Count one more, of the plan with this recipe."""
@@ -92,6 +95,7 @@ class Counter:
             counted.down_bytes += inference.down_bytes
             counted.latencies_s.append(inference.latency_s)
             self._latencies_s.append(inference.latency_s)
+            self._fallbacks += inference.fallback is not None
 
     def statistics(self) -> Statistics:
         """All so far."""
@@ -107,5 +111,6 @@ class Counter:
             p99_s=p99_s,
             up_bytes=sum(item.up_bytes for item in plans),
             down_bytes=sum(item.down_bytes for item in plans),
+            fallbacks=self._fallbacks,
             by_plan=plans,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 
 
 def run_unsplit(
-    model: Model, image: Array, form: InputFormat, level: Level = "all"
+    model: Model,
+    image: Array,
+    form: InputFormat,
+    level: Level = "all",
+    companions: Mapping[str, Array] = MappingProxyType({}),
 ) -> dict[str, Array]:
     """Outputs of the original, untouched model on this machine.
 
@@ -30,12 +35,16 @@ def run_unsplit(
         image: the input in normal form; for a model of a batch, all its images, (N, C, H, W).
         form: how pixels become values.
         level: how far ONNX Runtime may rewrite the model.
+        companions: the other inputs, by their names in the graph.
     """
     source, outputs = model.boundary.input, model.boundary.outputs
     names = [port.name for port in outputs]
     runner = Runner(original_with_shape(model), outputs=names, level=level)
     value = to_model_input(image, form, source.dtype)
-    return runner.run({source.name: source.to_owner([value])})
+    feeds = {source.name: source.to_owner([value])}
+    for inner, port in zip(model.graph.companions, model.boundary.companions, strict=True):
+        feeds[port.name] = companions[inner]
+    return runner.run(feeds)
 
 
 @dataclass(frozen=True)
@@ -50,17 +59,23 @@ class Reference:
         return compare(outputs, self.outputs, self.tolerances)
 
 
-def measured_reference(model: Model, image: Array, form: InputFormat) -> Reference:
+def measured_reference(
+    model: Model,
+    image: Array,
+    form: InputFormat,
+    companions: Mapping[str, Array] = MappingProxyType({}),
+) -> Reference:
     """The reference for an input: the original at ONNX Runtime's levels of optimisation.
 
     Args:
         model: the network.
         image: as of `run_unsplit`.
         form: how pixels become values.
+        companions: the other inputs, by their names in the graph.
     """
-    runs = [run_unsplit(model, image, form, level) for level in _levels(model)]
+    runs = [run_unsplit(model, image, form, level, companions) for level in _levels(model)]
     halves = any(tensor.dtype == "float16" for tensor in model.graph.tensors.values())
-    tolerances = measured_tolerances(runs, _summed(model, image, form), halves=halves)
+    tolerances = measured_tolerances(runs, _summed(model, image, form, companions), halves=halves)
     return Reference(runs[0], tolerances)
 
 
@@ -75,7 +90,9 @@ def _levels(model: Model) -> tuple[Level, ...]:
     return LEVELS[:2] if quantised else LEVELS
 
 
-def _summed(model: Model, image: Array, form: InputFormat) -> dict[str, float]:
+def _summed(
+    model: Model, image: Array, form: InputFormat, companions: Mapping[str, Array]
+) -> dict[str, float]:
     """By output: the largest value of which its last sums were made."""
     read = summands(model)
     whole = whole_exposing(model, frozenset().union(*(names for names, _ in read.values())))
@@ -84,7 +101,8 @@ def _summed(model: Model, image: Array, form: InputFormat) -> dict[str, float]:
     values = to_model_input(image, form, source.dtype)
     largest: dict[str, float] = {}
     for part in np.split(values, model.boundary.batch):
-        found = {source.name: part, **runner.run({source.name: part})}
+        feeds = {source.name: part, **companions}
+        found = {**feeds, **runner.run(feeds)}
         for name, value in found.items():
             largest[name] = max(largest.get(name, 0.0), _largest(value))
     return {

@@ -34,6 +34,8 @@ def one_image(draft: Draft, types: Types) -> Draft | None:
         None where there is no batch, or an operator mixes images or is not known not to.
     """
     batch = draft.input.shape[_IMAGE] if len(draft.input.shape) > 1 else 1
+    if draft.companions:  # what of them belongs to which image, nothing says
+        return None
     if batch == 1 or not all(_Site(node, draft, types).by_image(batch) for node in draft.nodes):
         return None
     constants, names = dict(draft.constants), Names(draft.tensor_names())

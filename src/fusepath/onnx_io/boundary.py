@@ -10,8 +10,11 @@ from fusepath.onnx_io.infer import infer, static_tensors
 from fusepath.onnx_io.normalise import normalise
 from fusepath.onnx_io.port import CHANNELS_LAST, Port
 from fusepath.onnx_io.port_layout import channels_first_input, channels_first_outputs
+from fusepath.onnx_io.signals import signals_as_maps
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fusepath.onnx_io.draft import Draft, Types
 
 
@@ -20,21 +23,24 @@ class Boundary:
     """The inputs and outputs of a network, as its owner knows them."""
 
     input: Port
+    """The one that is cut."""
+    companions: tuple[Port, ...]
+    """The others, which are the same in both forms."""
     outputs: tuple[Port, ...]
     batch: int
     """Images that the owner feeds at once and that the normal form takes one by one."""
 
 
-def narrowed(draft: Draft, types: Types, *, fed_as: str) -> tuple[Draft, Types, Boundary]:
+def narrowed(draft: Draft, types: Types, *, fed_as: Sequence[str]) -> tuple[Draft, Types, Boundary]:
     """A normalised draft that begins and ends at maps (1, C, H, W), where its owner's does not.
 
     A batch becomes one image, unless the network mixes images; (N, H, W, C) becomes (N, C, H, W),
-    unless it is used as such.
+    unless it is used as such; and a signal (1, C, L) becomes a map of one column.
 
     Args:
         draft: normalised.
         types: of its tensors.
-        fed_as: what the model file calls the input.
+        fed_as: what the model file calls the inputs.
 
     Raises:
         ModelError: the shape of a tensor depends on the data.
@@ -44,6 +50,9 @@ def narrowed(draft: Draft, types: Types, *, fed_as: str) -> tuple[Draft, Types, 
     single = one_image(draft, types)
     if single is not None:
         draft, types = normalise(single)
+    signals = signals_as_maps(draft, types)
+    if signals is not None:
+        draft, types = normalise(signals)
     first = channels_first_input(draft, types)
     if first is not None:
         turned.add(first.input.name)
@@ -53,7 +62,7 @@ def narrowed(draft: Draft, types: Types, *, fed_as: str) -> tuple[Draft, Types, 
         turned |= ends
         draft, types = last, infer(last, strict=True)
     tensors = static_tensors(draft, types)
-    source, *outputs = (
+    source, *others = (
         Port(
             name=name,
             shape=owned[name].shape,
@@ -61,8 +70,21 @@ def narrowed(draft: Draft, types: Types, *, fed_as: str) -> tuple[Draft, Types, 
             axes=CHANNELS_LAST if name in turned else tuple(range(len(owned[name].shape))),
             normal_shape=tensors[name].shape,
         )
-        for name in (draft.input.name, *draft.outputs)
+        for name in (*(tensor.name for tensor in draft.inputs), *draft.outputs)
     )
-    source = replace(source, name=fed_as)
+    names = iter(fed_as)
+    source = replace(source, name=next(names))
+    beside = len(draft.companions)
     batch = 1 if single is None else source.shape[0]
-    return draft, types, Boundary(input=source, outputs=tuple(outputs), batch=batch)
+    return (
+        draft,
+        types,
+        Boundary(
+            input=source,
+            companions=tuple(
+                replace(port, name=name) for port, name in zip(others[:beside], names, strict=True)
+            ),
+            outputs=tuple(others[beside:]),
+            batch=batch,
+        ),
+    )

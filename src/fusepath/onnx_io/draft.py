@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from onnx import NodeProto, TensorProto, helper, numpy_helper
@@ -50,11 +51,19 @@ class Draft:
     opset: int
     ir_version: int
     input: Tensor
+    """The one that is cut."""
     outputs: tuple[str, ...]
     output_types: tuple[int, ...]
     """ONNX element types that the file declares for the outputs."""
     nodes: tuple[NodeProto, ...]
     constants: Mapping[str, TensorProto]
+    companions: tuple[Tensor, ...] = ()
+    """Inputs besides."""
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """All inputs, the one that is cut first."""
+        return (self.input, *self.companions)
 
     def activations(self, node: NodeProto) -> tuple[str, ...]:
         """Inputs of a node that are no constants, each once."""
@@ -70,7 +79,7 @@ class Draft:
 
     def tensor_names(self) -> set[str]:
         """Every tensor name in use."""
-        names = {self.input.name, *self.constants}
+        names = {*(tensor.name for tensor in self.inputs), *self.constants}
         for node in self.nodes:
             names.update(node.input, node.output)
         return names
@@ -102,6 +111,7 @@ def constant_elements(tensor: TensorProto) -> int:
     return product(tuple(tensor.dims))
 
 
+@cache
 def dtype_name(element_type: int) -> str:
     """The numpy name of an ONNX element type; empty for one that is undefined or unknown."""
     if element_type not in _ELEMENT_TYPES:

@@ -1,14 +1,16 @@
-"""The one input of a network, and the shape it is given."""
+"""The inputs of a network: which of them is cut, and the shapes that they are given."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fusepath.graph import INPUT_DTYPES, Tensor
+from fusepath.graph import INPUT_DTYPES, Tensor, product
 from fusepath.onnx_io.complaint import bad_model, one_line
 from fusepath.onnx_io.draft import dtype_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from onnx import GraphProto, ValueInfoProto
 
     from fusepath.errors import ModelError
@@ -24,24 +26,25 @@ Dims = tuple[int | str, ...]
 """Static dimensions as numbers, dynamic ones by name (empty when they have none)."""
 
 
-def entry_value(graph: GraphProto, *, name: str) -> ValueInfoProto:
-    """The declaration of the only input that is no initialiser.
+def entry_values(graph: GraphProto, *, name: str) -> list[ValueInfoProto]:
+    """The declarations of all inputs that are no initialisers, the one that is cut first.
+
+    That is the largest of four dimensions, or else the largest, as far as sizes are stated; of
+    several as large as each other, the first.
 
     Raises:
-        ModelError: there is none, or more than one.
+        ModelError: there is none.
     """
     stored = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in stored]
     if not inputs:
         raise bad_model(name, "has no input; a network with one image input is needed")
-    if len(inputs) > 1:
-        names = one_line(", ".join(f"'{value.name}'" for value in inputs))
-        raise bad_model(
-            name,
-            f"has {len(inputs)} inputs ({names}); one is supported: make the "
-            "others constants and export again",
-        )
-    return inputs[0]
+    return sorted(inputs, key=_prominence, reverse=True)
+
+
+def _prominence(value: ValueInfoProto) -> tuple[bool, int]:
+    dims = entry_dims(value) or ()
+    return len(dims) == 4, product([dim if isinstance(dim, int) else _USUAL for dim in dims[1:]])
 
 
 def entry_dims(value: ValueInfoProto) -> Dims | None:
@@ -58,16 +61,41 @@ def entry_dims(value: ValueInfoProto) -> Dims | None:
     )
 
 
-def entry_tensor(
-    value: ValueInfoProto, *, name: str, input_shape: tuple[int, ...] | None
-) -> Tensor:
-    """The input as the file declares it, with a static shape; an open batch is 1.
+def companion_tensor(value: ValueInfoProto, beside: Mapping[str, int], *, name: str) -> Tensor:
+    """An input besides the one that is cut, with a static shape; an open batch is 1.
+
+    Args:
+        value: its declaration.
+        beside: sizes of the dimensions that have a name in the input that is cut.
+        name: what messages call the model.
 
     Raises:
-        ModelError: it is no tensor of numbers, another dimension is dynamic and ``input_shape``
-            does not say it, or the two disagree.
+        ModelError: it is no tensor of numbers, or another dimension is dynamic.
     """
     label = f"input '{one_line(value.name)}'"
+    dtype = _dtype(value, name=name, label=label)
+    declared = entry_dims(value)
+    if declared is None:
+        raise bad_model(name, f"{label} has no shape; export it with one")
+    shape = []
+    for axis, dim in enumerate(declared):
+        size = dim if isinstance(dim, int) else beside.get(dim, 1 if axis == 0 else 0)
+        if size == 0:
+            called = f" ('{one_line(dim)}')" if dim else ""
+            raise bad_model(
+                name, f"dimension {axis} of {label} is dynamic{called}; export it with a fixed one"
+            )
+        shape.append(size)
+    return Tensor(name=value.name, shape=tuple(shape), dtype=dtype)
+
+
+def named_dims(value: ValueInfoProto, shape: tuple[int, ...]) -> dict[str, int]:
+    """Sizes of the dimensions of an input that have a name."""
+    both = zip(entry_dims(value) or (), shape, strict=False)
+    return {dim: size for dim, size in both if dim and isinstance(dim, str)}
+
+
+def _dtype(value: ValueInfoProto, *, name: str, label: str) -> str:
     if not value.type.HasField("tensor_type"):
         raise bad_model(name, f"{label} is not a tensor")
     dtype = dtype_name(value.type.tensor_type.elem_type)
@@ -76,6 +104,20 @@ def entry_tensor(
         raise bad_model(
             name, f"{label} is {given}; export the model with an input of float32 or uint8"
         )
+    return dtype
+
+
+def entry_tensor(
+    value: ValueInfoProto, *, name: str, input_shape: tuple[int, ...] | None
+) -> Tensor:
+    """The input that is cut, as the file declares it, with a static shape; an open batch is 1.
+
+    Raises:
+        ModelError: it is no tensor of numbers, another dimension is dynamic and ``input_shape``
+            does not say it, or the two disagree.
+    """
+    label = f"input '{one_line(value.name)}'"
+    dtype = _dtype(value, name=name, label=label)
     declared = entry_dims(value)
     if declared is None:
         if input_shape is None:

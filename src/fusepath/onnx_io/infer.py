@@ -44,7 +44,7 @@ def check(draft: Draft) -> None:
     """
     with translated(draft.model, "not a valid ONNX model"):
         # The checker wants output shapes, but does not hold them against anything.
-        model = _without_weights(draft, draft.nodes, [declare_tensor(draft.input)])
+        model = _without_weights(draft, draft.nodes, [*map(declare_tensor, draft.inputs)])
         model.graph.output.extend(
             declare(name, element_type, ())
             for name, element_type in zip(draft.outputs, draft.output_types, strict=True)
@@ -71,7 +71,7 @@ def infer(draft: Draft, *, strict: bool) -> Types:
     with translated(draft.model, "shapes do not fit together"):
         # No data_prop: it computes tensors of any size, gigabytes for a file of 200 bytes. What
         # it would find out is found by folding, which knows limits.
-        known = {draft.input.name: declare_tensor(draft.input)}
+        known = {tensor.name: declare_tensor(tensor) for tensor in draft.inputs}
         for nodes in _parts(draft.nodes):
             read = {name for node in nodes for name in node.input}
             inputs = [_possible(value) for name, value in known.items() if name in read]
@@ -120,7 +120,7 @@ def static_tensors(draft: Draft, types: Types) -> dict[str, Tensor]:
         ModelError: one is not a tensor or its shape depends on the data; the message names the
             node that makes it.
     """
-    tensors = {draft.input.name: draft.input}
+    tensors = {tensor.name: tensor for tensor in draft.inputs}
     for node in draft.nodes:
         for name in present(node.output):
             known = types.get(name)

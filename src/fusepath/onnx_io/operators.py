@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 from onnx import helper
 
 from fusepath.graph import POINT, Kind, Operator, Transposed, Window, Work, product
@@ -36,6 +37,8 @@ _RANK = 4
 _TYPES = frozenset({"float32", "float16", "bool", "uint8"})
 """Element types of maps that are tiled; a Cast may read and write any."""
 _TILED = "floats, uint8 and bool"
+_MOST_BESIDE = 4096
+"""Bytes of companions beside which maps are tiled; what it takes to send them is not planned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +140,8 @@ def _verdict(site: _Site) -> _Verdict:
     rule = _RULES.get(site.node.op_type)
     if rule is None:
         return "there is no rule for computing it tile by tile"
+    if reason := _beside(site):
+        return reason
     activations = site.activations
     if not activations:
         return "reads constants only, which are not folded"
@@ -149,6 +154,17 @@ def _verdict(site: _Site) -> _Verdict:
     if isinstance(verdict, str):
         return verdict
     return _not_maps((*activations, *outputs), site) or verdict
+
+
+def _beside(site: _Site) -> str:
+    """Why inputs besides the one that is cut are in the way; empty when they are not."""
+    companions = {tensor.name: tensor for tensor in site.draft.companions}
+    sizes = {n: t.elements * np.dtype(t.dtype).itemsize for n, t in companions.items()}
+    if sum(sizes.values()) > _MOST_BESIDE:
+        name = max(sizes, key=lambda name: sizes[name])
+        return f"stands beside the input '{name}' of {sizes[name]} bytes, which is not cut"
+    read = [name for name in site.activations if name in companions]
+    return f"reads the input '{read[0]}', which is not cut" if read else ""
 
 
 def _not_maps(names: tuple[str, ...], site: _Site) -> str:

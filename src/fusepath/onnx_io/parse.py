@@ -10,6 +10,7 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 
 from fusepath.graph import product
 from fusepath.onnx_io.complaint import bad_model, bad_node, one_line, translated
+from fusepath.onnx_io.contributed import expanded
 from fusepath.onnx_io.external import MOST_BYTES, PACKED_TYPES, embed
 from fusepath.onnx_io.inline import MOST_NODES, inlined
 from fusepath.onnx_io.nodes import graphs_of
@@ -52,7 +53,7 @@ def parse(
         model = ModelProto.FromString(data)
         _check_header(model, name)
         embed(model, external, name=name)
-        model = inlined(model, name=name)
+        model = expanded(inlined(model, name=name), standard_opset(model))
         _check_graph(model.graph, name)
     return model
 
@@ -135,8 +136,8 @@ def _check_node(node: NodeProto, name: str) -> None:
         raise bad_node(
             name,
             node,
-            f"custom operator of domain '{one_line(node.domain)}'; "
-            "export with standard ONNX operators",
+            f"custom operator of domain '{one_line(node.domain)}'; export with standard ONNX "
+            "operators, and give the model as it was before ONNX Runtime optimised it",
         )
     for attribute in node.attribute:
         if attribute.type in _SPARSE_ATTRIBUTES:

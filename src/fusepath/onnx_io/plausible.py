@@ -28,8 +28,9 @@ def check_plausible(draft: Draft, types: Types) -> None:
         ModelError: a tensor is empty or too large, or a node cannot take its input; the message
             names the node.
     """
-    if reason := _oversized(draft.input.name, types.get(draft.input.name)):
-        raise bad_model(draft.model, f"input {reason}")
+    for tensor in draft.inputs:
+        if reason := _oversized(tensor.name, types.get(tensor.name)):
+            raise bad_model(draft.model, f"input {reason}")
     for node in draft.nodes:
         for name in present(node.output):
             if reason := _oversized(name, types.get(name)):

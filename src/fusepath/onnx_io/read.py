@@ -13,7 +13,7 @@ from fusepath.onnx_io.boundary import narrowed
 from fusepath.onnx_io.complaint import bad_model, one_line, translated
 from fusepath.onnx_io.declare import declare_tensor
 from fusepath.onnx_io.draft import Draft
-from fusepath.onnx_io.entry import entry_tensor, entry_value
+from fusepath.onnx_io.entry import companion_tensor, entry_tensor, entry_values, named_dims
 from fusepath.onnx_io.files import ModelFiles
 from fusepath.onnx_io.infer import check, static_tensors
 from fusepath.onnx_io.model import Model
@@ -62,20 +62,21 @@ def read_model(
     with translated(name, "cannot be read"):
         files = ModelFiles(data, external)
         proto = parse(data, name=name, external=external)
-        fed = entry_tensor(entry_value(proto.graph, name=name), name=name, input_shape=input_shape)
+        fed = _fed(proto.graph, name=name, input_shape=input_shape)
         draft = _opened(proto, name=name, fed=fed)
         check(draft)
-        draft, types, ends = narrowed(*normalise(draft), fed_as=fed.name)
+        draft, types, ends = narrowed(*normalise(draft), fed_as=[tensor.name for tensor in fed])
         tensors = static_tensors(draft, types)
         found = units(draft)
         graph = build_graph(
             name=name,
             sha256=files.sha256,
             input=draft.input,
+            companions=tuple(tensor.name for tensor in draft.companions),
             outputs=draft.outputs,
             tensors=tensors,
             operators=operators(found, draft, types),
-            fed_shape=fed.shape,
+            fed_shape=fed[0].shape,
         )
         constants, weights = set_apart(draft.constants.values())
         closed = _closed(draft, constants, tensors)
@@ -90,7 +91,17 @@ def read_model(
         )
 
 
-def _opened(proto: ModelProto, *, name: str, fed: Tensor) -> Draft:
+def _fed(
+    graph: GraphProto, *, name: str, input_shape: tuple[int, ...] | None
+) -> tuple[Tensor, ...]:
+    """The inputs as the file declares them, the one that is cut first."""
+    first, *others = entry_values(graph, name=name)
+    fed = entry_tensor(first, name=name, input_shape=input_shape)
+    sizes = named_dims(first, fed.shape)
+    return (fed, *(companion_tensor(value, sizes, name=name) for value in others))
+
+
+def _opened(proto: ModelProto, *, name: str, fed: tuple[Tensor, ...]) -> Draft:
     """The draft of a parsed model; nodes are copied, weights are not.
 
     An input that is an output as well gets another name, since it may come as pixels.
@@ -100,16 +111,20 @@ def _opened(proto: ModelProto, *, name: str, fed: Tensor) -> Draft:
     nodes = named(graph.node)
     for node in nodes:
         node.domain = ""
-    if fed.name in outputs:
-        taken = {text for node in nodes for text in (node.name, *node.input, *node.output)}
-        inner = Names({*taken, *(tensor.name for tensor in graph.initializer)}).fresh(fed.name)
-        nodes = _reading_instead(nodes, fed.name, inner)
-        fed = replace(fed, name=inner)
+    taken = {text for node in nodes for text in (node.name, *node.input, *node.output)}
+    names = Names({*taken, *(tensor.name for tensor in (*graph.initializer, *fed))})
+    inputs = []
+    for tensor in fed:
+        inner = names.fresh(tensor.name) if tensor.name in outputs else tensor.name
+        if inner != tensor.name:
+            nodes = _reading_instead(nodes, tensor.name, inner)
+        inputs.append(replace(tensor, name=inner))
     return Draft(
         model=name,
         opset=standard_opset(proto),
         ir_version=max(proto.ir_version, OLDEST_IR),
-        input=fed,
+        input=inputs[0],
+        companions=tuple(inputs[1:]),
         outputs=tuple(outputs),
         output_types=tuple(outputs.values()),
         nodes=nodes,
@@ -148,7 +163,7 @@ def _closed(
     graph = helper.make_graph(
         draft.nodes,
         draft.model,
-        [declare_tensor(draft.input)],
+        [*map(declare_tensor, draft.inputs)],
         [declare_tensor(tensors[name]) for name in draft.outputs],
         constants,
     )

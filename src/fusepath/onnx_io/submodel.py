@@ -9,7 +9,7 @@ from onnx import GraphProto, ModelProto
 
 from fusepath.errors import ModelError
 from fusepath.onnx_io.declare import declare, declare_tensor
-from fusepath.onnx_io.entry import entry_dims, entry_value
+from fusepath.onnx_io.entry import entry_dims, entry_values
 from fusepath.onnx_io.nodes import present
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def build_submodel(model: Model, first: int, last: int) -> SubModel:
     operators = graph.operators(first, last)
     made = {name for operator in operators for name in operator.outputs}
     read = {name for operator in operators for name in operator.inputs} - made
-    inputs = tuple(name for name in graph.frontier(first - 1) if name in read)
+    inputs = tuple(n for n in (*graph.frontier(first - 1), *graph.companions) if n in read)
     outputs = tuple(name for name in graph.frontier(last) if name in made)
 
     nodes = [node for operator in operators for node in model.nodes[operator.name]]
@@ -105,7 +105,7 @@ def original_with_shape(model: Model) -> bytes:
     """
     original = model.original
     proto = ModelProto.FromString(original)
-    value = entry_value(proto.graph, name=model.graph.name)
+    value, *_ = entry_values(proto.graph, name=model.graph.name)
     shape = model.graph.fed_shape
     if entry_dims(value) == shape:
         return original

@@ -68,6 +68,6 @@ def _behind(output: str, makers: dict[str, Operator]) -> tuple[frozenset[str], f
 
 
 def whole_exposing(model: Model, tensors: frozenset[str]) -> SubModel:
-    """The whole network, with these tensors as outputs; all but its input."""
-    names = sorted(tensors - {model.graph.input.name})
+    """The whole network, with these tensors as outputs; all but its inputs."""
+    names = sorted(tensors - {model.graph.input.name, *model.graph.companions})
     return exposing(build_submodel(model, 1, model.graph.depth), model, names)

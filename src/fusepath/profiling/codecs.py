@@ -13,6 +13,7 @@ from fusepath.cost import Compression
 from fusepath.errors import ImageError
 from fusepath.onnx_io import build_submodel
 from fusepath.runtime.codecs import CODECS, find_codec, is_installed
+from fusepath.runtime.companions import blank_companions
 from fusepath.runtime.pixels import to_model_input
 from fusepath.runtime.runner import Runner
 
@@ -77,12 +78,12 @@ def cut_tensors(model: Model, image: Array, form: InputFormat) -> Iterator[tuple
         raise ImageError(f"the sample is {sent.dtype.name}, but the plan sends {form.dtype}")
     yield graph.input.name, sent
     seen = {graph.input.name}
-    values: dict[str, Array] = {graph.input.name: value}
+    values: dict[str, Array] = {graph.input.name: value, **blank_companions(graph)}
     for index in range(1, graph.depth):
         sub = build_submodel(model, index, index)
         runner = Runner(sub.data, weights=sub.weights, outputs=sub.outputs)
         values |= runner.run({name: values[name] for name in sub.inputs})
-        values = {name: values[name] for name in graph.frontier(index)}
+        values = {name: values[name] for name in (*graph.frontier(index), *graph.companions)}
         for name in graph.sent(index + 1):
             if name not in seen:
                 seen.add(name)
@@ -180,7 +181,7 @@ def _network_s(model: Model, values: Array, repeats: int = 5) -> float:
     graph = model.graph
     sub = build_submodel(model, 1, graph.depth)
     whole = Runner(sub.data, weights=sub.weights)
-    feeds = {graph.input.name: values}
+    feeds = {graph.input.name: values, **blank_companions(graph)}
     whole.run(feeds)
     return max(_least_s(lambda: whole.run(feeds), repeats), _LEAST_S)
 

@@ -25,6 +25,7 @@ from fusepath.errors import GeometryError
 from fusepath.onnx_io import build_submodel
 from fusepath.plan import InputFormat
 from fusepath.profiling.timing import Timing, time_call
+from fusepath.runtime.companions import blank_companions
 from fusepath.runtime.runner import PROVIDER, Runner, runtime_version
 from fusepath.runtime.strip_stage import StripStage, StripState
 from fusepath.tiling import Band, Box, Grid, StripRows, StripTiling, Tiling
@@ -166,7 +167,7 @@ def whole_time(model: Model, *, threads: int = 1, repeats: int = 5) -> Timing:
     """
     sub = build_submodel(model, 1, model.graph.depth)
     whole = Runner(sub.data, weights=sub.weights, threads=threads)
-    feeds = {model.graph.input.name: _image(model)}
+    feeds = _inputs(model)
     return time_call(lambda: whole.run(feeds), repeats, threads=threads)
 
 
@@ -175,7 +176,7 @@ def each_layer(
 ) -> Iterator[LayerMeasurement]:
     """Every layer by itself: on its whole maps, and on a middle tile of those grids that fit."""
     graph = model.graph
-    values: dict[str, Array] = {graph.input.name: _image(model)}
+    values = _inputs(model)
     for index in range(1, graph.depth + 1):
         sub = build_submodel(model, index, index)
         runner = Runner(sub.data, weights=sub.weights, outputs=sub.outputs, threads=threads)
@@ -198,7 +199,7 @@ def each_layer(
             pieces.append(PieceTime(grid, share, _timed(runner, tile, threads, repeats).seconds))
         yield LayerMeasurement(whole, tuple(pieces))
         values |= runner.run(feeds)
-        values = {name: values[name] for name in graph.frontier(index)}
+        values = {name: values[name] for name in (*graph.frontier(index), *graph.companions)}
 
 
 def _waking_s(model: Model, threads: int, repeats: int) -> float:
@@ -326,6 +327,10 @@ def deepest_strips(upto: int, model: Model, height: int) -> StripRows | None:
 
 def _timed(runner: Runner, feeds: Mapping[str, Array], threads: int, repeats: int) -> Timing:
     return time_call(lambda: runner.run(feeds), repeats, threads=threads)
+
+
+def _inputs(model: Model) -> dict[str, Array]:
+    return {model.graph.input.name: _image(model), **blank_companions(model.graph)}
 
 
 def _image(model: Model) -> Array:

@@ -1,6 +1,6 @@
-"""What device and edge server decide, without sockets, threads or clocks.
+"""What both sides are told to do, and what an edge server decides for one inference.
 
-Events come in as method calls, commands go out as values; the loops in `device` and `edge` carry
+No clock, socket or thread is in here: events come in, commands go out as values, and others carry
 them out. So every decision can be tested without a network.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,41 +55,6 @@ Command = Compute | ComputeTail | SendPart | SendResult
 
 class ProtocolError(Exception):
     """The other side sent something that the plan does not call for."""
-
-
-@dataclass(slots=True)
-class DeviceSession:
-    """One inference seen from the device: paths are computed and sent in the plan's order.
-
-    They are computed one after the other without waiting for anything; without ``overlaps`` nothing
-    is sent before all are computed.
-    """
-
-    order: Sequence[int]
-    overlaps: bool = True
-    _computed: int = 0
-    _sent: int = 0
-
-    def start(self) -> list[Compute]:
-        """All paths are to be computed, in this order."""
-        return [Compute(path) for path in self.order]
-
-    def computed(self, path: int) -> list[Send]:
-        """A path has left the device's layers."""
-        if path != self.order[self._computed]:
-            raise ProtocolError(f"path {path + 1} was computed out of order")
-        self._computed += 1
-        if self.overlaps:
-            return [Send(path)]
-        done = self._computed == len(self.order)
-        return [Send(computed) for computed in self.order] if done else []
-
-    def sent(self, path: int) -> list[FinishSending]:
-        """A path has gone out."""
-        if path != self.order[self._sent] or self._sent >= self._computed:
-            raise ProtocolError(f"path {path + 1} was sent out of order")
-        self._sent += 1
-        return [FinishSending()] if self._sent == len(self.order) else []
 
 
 @dataclass(slots=True)

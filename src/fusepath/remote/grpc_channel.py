@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc
 
 from fusepath.errors import (
     InputError,
+    PeerBusyError,
     PeerError,
     PeerRefusedError,
     PeerTimeoutError,
@@ -18,12 +20,13 @@ from fusepath.remote.limits import CHANNEL_OPTIONS
 from fusepath.remote.wire import fusepath_pb2_grpc as pb_grpc
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from google.protobuf.message import Message
 
 _REFUSALS = {
     grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.INVALID_ARGUMENT,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
     grpc.StatusCode.UNIMPLEMENTED,
     grpc.StatusCode.NOT_FOUND,
 }
@@ -48,6 +51,7 @@ class GrpcChannel:
         check_address(address)
         self.address = address
         self._channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+        self._closed = False
         self._stub: Any = pb_grpc.EdgeStub(self._channel)  # type: ignore[no-untyped-call] # generated
 
     @classmethod
@@ -75,18 +79,28 @@ class GrpcChannel:
 
     async def call(self, method: str, request: Message, *, timeout_s: float) -> Any:
         """One message there and one back."""
-        try:
-            return await getattr(self._stub, method)(request, timeout=timeout_s)
-        except grpc.aio.AioRpcError as error:
-            raise translated(self.address, error) from error
+        self._check_open()
+        with _translating(self.address):
+            answer = await getattr(self._stub, method)(request, timeout=timeout_s)
+        return _said(self.address, answer)
 
     def stream(self, method: str, *, timeout_s: float) -> GrpcStream:
-        """Open a call of several messages."""
+        """Open a call of several messages.
+
+        Raises:
+            PeerUnreachableError: the channel is closed.
+        """
+        self._check_open()
         return GrpcStream(self.address, getattr(self._stub, method)(timeout=timeout_s))
 
     async def close(self) -> None:
         """Let everything go."""
+        self._closed = True
         await self._channel.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise PeerUnreachableError(self.address, "the connection was given up")
 
 
 class GrpcStream:
@@ -102,6 +116,10 @@ class GrpcStream:
             await self._call.write(message)
         except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
             return False
+        except asyncio.CancelledError:
+            if _is_cancelled():
+                raise
+            return False
         return True
 
     async def done_writing(self) -> None:
@@ -110,12 +128,15 @@ class GrpcStream:
             await self._call.done_writing()
         except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
             return  # why it ended the call, `read` is told
+        except asyncio.CancelledError:
+            if _is_cancelled():
+                raise
 
     async def read(self) -> Any:
         """The next message of the server; None after the last."""
-        try:
+        with _translating(self._address):
             if not hasattr(self._call, "read"):  # one answer to many messages
-                return await self._call
+                return _said(self._address, await self._call)
             message = await self._call.read()
             if message is not grpc.aio.EOF:
                 return message
@@ -123,13 +144,37 @@ class GrpcStream:
             if code is not grpc.StatusCode.OK:
                 details = (await self._call.details()) or code.name
                 raise PeerRefusedError(self._address, details.splitlines()[0][:500])
-        except grpc.aio.AioRpcError as error:
-            raise translated(self._address, error) from error
         return None
 
     def cancel(self) -> None:
         """Give the call up, if it has not ended."""
         self._call.cancel()
+
+
+def _said(address: str, answer: Any) -> Any:
+    """The answer of a call that has one."""
+    if answer is None or answer is grpc.aio.EOF:
+        raise PeerRefusedError(address, "gave no answer; is it a fusepath server?")
+    return answer
+
+
+def _is_cancelled() -> bool:
+    """Whether whoever waits is cancelled, and not the call that is waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+@contextmanager
+def _translating(address: str) -> Iterator[None]:
+    """Says what the edge server did where gRPC raises something."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise translated(address, error) from error
+    except asyncio.CancelledError as error:
+        if _is_cancelled():
+            raise
+        raise PeerUnreachableError(address, "the connection was given up") from error
 
 
 def translated(address: str, error: grpc.aio.AioRpcError) -> PeerError:
@@ -139,6 +184,8 @@ def translated(address: str, error: grpc.aio.AioRpcError) -> PeerError:
     text = details[0][:500] if details else code.name
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return PeerTimeoutError(address, "no answer before the deadline")
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return PeerBusyError(address, f"refused: {text}")
     if code in _REFUSALS:
         return PeerRefusedError(address, f"refused: {text}")
     # Whatever else went wrong, the server is of no use now: a killed one even says INTERNAL.

@@ -10,13 +10,12 @@ IDLE_TIMEOUT_S = 60.0
 """How long the edge server waits for the next piece of an inference."""
 
 _KEEPALIVE = [
-    # A link that went down shows within two seconds; without these it would not show at all.
-    ("grpc.keepalive_time_ms", 1000),
-    ("grpc.keepalive_timeout_ms", 1000),
-    # A process that stands still, behind a kernel that goes on acknowledging, shows by a ping that
-    # is not answered. The ping waits behind what is already in the socket's buffer, so on a slow
-    # link it may take seconds while all is well.
-    ("grpc.http2.ping_timeout_ms", 10_000),
+    # For a connection that nobody uses, and for the server, whose devices may be gone for good. A
+    # ping waits behind what is already in the socket's buffer, and a slow link is not a dead one:
+    # whether a server is there a device sees by what comes back.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.ping_timeout_ms", 60_000),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.keepalive_permit_without_calls", 1),
 ]
@@ -25,7 +24,15 @@ _MESSAGES = [
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
 ]
 
-CHANNEL_OPTIONS = [*_KEEPALIVE, *_MESSAGES, ("grpc.enable_http_proxy", 0)]
+CHANNEL_OPTIONS = [
+    *_KEEPALIVE,
+    *_MESSAGES,
+    ("grpc.enable_http_proxy", 0),
+    # How often it is tried again to connect is decided elsewhere.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
 SERVER_OPTIONS = [
     *_KEEPALIVE,
     *_MESSAGES,

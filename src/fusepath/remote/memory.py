@@ -9,7 +9,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from fusepath.errors import PeerError, PeerRefusedError, PeerTimeoutError, PeerUnreachableError
+from fusepath.errors import (
+    PeerBusyError,
+    PeerError,
+    PeerRefusedError,
+    PeerTimeoutError,
+    PeerUnreachableError,
+)
 from fusepath.remote.transport import Refusal, RefusalKind
 
 if TYPE_CHECKING:
@@ -122,4 +128,6 @@ async def _answered(call: Awaitable[Any], timeout_s: float) -> Any:
 def _translated(refusal: Refusal) -> PeerError:
     if refusal.kind is RefusalKind.SILENT:
         return PeerTimeoutError(ADDRESS, str(refusal))
+    if refusal.kind is RefusalKind.EXHAUSTED:
+        return PeerBusyError(ADDRESS, f"refused: {refusal}")
     return PeerRefusedError(ADDRESS, f"refused: {refusal}")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fusepath.plan import TailPlace
+from fusepath.runtime.companions import blank_companions
 from fusepath.runtime.packing import EncodedTensor, pack
 from fusepath.runtime.pixels import check_form
 from fusepath.runtime.stage import WholeStage, make_stage
@@ -18,7 +20,7 @@ from fusepath.runtime.strip_stage import StripState
 from fusepath.tiling import layout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from fusepath.arrays import Array
     from fusepath.onnx_io import Model
@@ -73,33 +75,49 @@ class DeviceShare:
         """Whether layers are computed whole before all paths."""
         return self._head is not None
 
-    def compute_head(self, image: Array) -> None:
+    def compute_head(
+        self, image: Array, companions: Mapping[str, Array] = MappingProxyType({})
+    ) -> None:
         """Compute the layers before all paths, whose maps the paths of this image begin with.
 
         Args:
             image: as of `compute`.
+            companions: the other inputs, by name in the graph.
         """
         if self._head is not None:
-            pieces = {self._model.graph.input.name: image}
+            pieces = {self._model.graph.input.name: image, **companions}
             self._entry = self._head.forward(0, pieces, self._state)
 
-    def compute(self, path: int, image: Array) -> Pieces:
+    def compute(
+        self, path: int, image: Array, companions: Mapping[str, Array] = MappingProxyType({})
+    ) -> Pieces:
         """What path (0-based) sends: its part of what paths begin with, taken as far as its cut.
 
         Args:
             path: 0-based.
             image: the whole input, (1, C, H, W), of the plan's input dtype.
+            companions: the other inputs, by name in the graph.
         """
         entry = {self._model.graph.input.name: image} if self._head is None else self._entry
         held = {name: self._paths.piece(path, name, value) for name, value in entry.items()}
         pieces = {name: piece for name, piece in held.items() if piece is not None}
-        stage = self._stages.get(self._recipe.cuts[path])
-        return stage.forward(path, pieces, self._state) if stage is not None else pieces
+        cut = self._recipe.cuts[path]
+        stage = self._stages.get(cut)
+        if stage is not None:
+            pieces = stage.forward(path, {**pieces, **companions}, self._state)
+        if self._accompanying(path):
+            pieces |= {name: companions[name] for name in self._accompanying(path)}
+        return pieces
 
     def pack(self, path: int, pieces: Pieces) -> dict[str, Array | EncodedTensor]:
         """The pieces of a path as they are sent: encoded, where the plan says so."""
-        sent = self._graph.sent(self._recipe.cuts[path])
+        sent = (*self._graph.sent(self._recipe.cuts[path]), *self._accompanying(path))
         return pack({name: pieces[name] for name in sent if name in pieces}, self._codecs)
+
+    def _accompanying(self, path: int) -> tuple[str, ...]:
+        """Companions that the edge server needs; they travel with the first path."""
+        is_first = path == self._recipe.order[0] - 1
+        return self._graph.accompanying(self._recipe.cuts[path]) if is_first else ()
 
     def kept(self, path: int, pieces: Pieces) -> Pieces:
         """Those of a path's pieces that stay: its share of what nobody computes further."""
@@ -113,6 +131,14 @@ class DeviceShare:
         """Multiply-accumulates of one inference on the device."""
         whole = sum(stage.macs(0) for stage in (self._head, self._tail) if stage is not None)
         return whole + stages_macs(self._stages, self._recipe)
+
+    def path_macs(self, path: int) -> int:
+        """Multiply-accumulates of a path (0-based) on the device, and the head with the first."""
+        stage = self._stages.get(self._recipe.cuts[path])
+        macs = 0 if stage is None else stage.macs(path)
+        if self._head is not None and path + 1 == self._recipe.order[0]:
+            macs += self._head.macs(0)
+        return macs
 
     @property
     def has_tail(self) -> bool:
@@ -133,28 +159,28 @@ class DeviceShare:
         return self._paths.part_forms(path, self._recipe.cuts[path])
 
     def put_together(
-        self, outputs: Pieces, parts: Iterable[tuple[int, Pieces]], image: Array
+        self, outputs: Pieces, parts: Iterable[tuple[int, Pieces]], inputs: Mapping[str, Array]
     ) -> Pieces:
         """The outputs from what has come back as a whole and from parts; computes the tail, if any.
 
         Args:
             outputs: what has come back as a whole.
             parts: by path (0-based), what the device has kept and what has come back one by one.
-            image: the whole input.
+            inputs: the whole image and its companions, by name in the graph.
         """
         whole = dict(outputs)
         for path, pieces in parts:
             for name, piece in pieces.items():
                 whole[name] = self._paths.placed(path, name, piece, whole.get(name))
         if self._tail is not None:
-            whole[self._graph.input.name] = image
-            whole = self._tail.forward(0, whole, self._state)
+            whole = self._tail.forward(0, {**whole, **inputs}, self._state)
         return {name: whole[name] for name in self._model.graph.outputs}
 
     @property
     def sessions(self) -> int:
         """Number of sessions in memory."""
-        return sum(stage.sessions for stage in self._stages.values()) + self.has_head
+        own = sum(stage.sessions for stage in self._stages.values())
+        return own + self.has_head + self.has_tail
 
     def computes(self, path: int) -> bool:
         """Whether the device does anything for a path but cut it out of the image."""
@@ -168,15 +194,16 @@ class DeviceShare:
     def rehearse(self, image: Array, *, repeats: int) -> DeviceTimes:
         """Warm every session up and time it ``repeats`` times; what returns is taken as zeros."""
         times = DeviceTimes([], [[] for _ in self._recipe.cuts], [])
+        companions = blank_companions(self._model.graph)
         for turn in range(repeats + 1):
             started_s = time.perf_counter()
-            self.compute_head(image)
+            self.compute_head(image, companions)
             if turn > 0:
                 times.head_s.append(time.perf_counter() - started_s)
             kept: dict[int, Pieces] = {}
             for number in self._recipe.order:
                 started_s = time.perf_counter()
-                pieces = self.compute(number - 1, image)
+                pieces = self.compute(number - 1, image, companions)
                 to_send = self.pack(number - 1, pieces)
                 self._sent_bytes[number - 1] = sum(item.nbytes for item in to_send.values())
                 if turn > 0:  # the first one warms up
@@ -186,7 +213,7 @@ class DeviceShare:
                 continue
             parts = [*kept.items(), *((path, self._blank_part(path)) for path in kept)]
             started_s = time.perf_counter()
-            self.put_together({}, parts, image)
+            self.put_together({}, parts, {self._graph.input.name: image, **companions})
             if turn > 0:
                 times.tail_s.append(time.perf_counter() - started_s)
         return times

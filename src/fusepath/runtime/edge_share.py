@@ -91,9 +91,10 @@ class EdgeShare:
 
     def _arrives(self, path: int) -> dict[str, tuple[str, tuple[int, ...]]]:
         graph = self._graph
-        shapes = {
-            name: self._paths.piece_shape(path, name) for name in graph.sent(self.recipe.cuts[path])
-        }
+        cut = self.recipe.cuts[path]
+        shapes = {name: self._paths.piece_shape(path, name) for name in graph.sent(cut)}
+        if path == self.recipe.order[0] - 1:
+            shapes |= {name: graph.tensors[name].shape for name in graph.accompanying(cut)}
         return {
             name: (
                 self.recipe.input.dtype if name == graph.input.name else graph.tensors[name].dtype,
@@ -122,7 +123,11 @@ class EdgeShare:
             returned = self._graph.returned(self.recipe.cuts[path])
             fused.parts[path] = {name: shares[name] for name in returned if name in shares}
             return
+        companions = pieces.keys() & set(self._model.graph.companions)
+        fused.maps.update({name: pieces[name] for name in companions})
         for name, share in shares.items():
+            if name in companions:
+                continue
             fused.maps[name] = self._paths.placed(path, name, share, fused.maps[name])
 
     @cached_property

@@ -49,12 +49,13 @@ def load_input(
     Raises:
         ImageError: the file is missing, damaged, or of another size or type.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise ImageError(f"input '{file}' does not exist")
+    file = _existing(path)
     if file.suffix != ".npy":
         return np.repeat(_load_picture(file, target, resize), batch, axis=0)
-    array = _load_array(file, target)
+    array = load_array(file)
+    if array.dtype not in taken_dtypes(target):
+        pixels = "uint8 pixels or " if target.is_float else ""
+        raise ImageError(f"input '{file}' is {array.dtype}; give {pixels}{target.dtype} values")
     if batch == 1:
         return _fitting(array, target, file)
     if array.ndim < 3 or len(array) != batch:
@@ -69,6 +70,7 @@ def _fitting(array: NDArray[Any], target: Tensor, file: Path) -> NDArray[Any]:
     """An array as the model's input, channels before rows."""
     value = array
     if target.is_map:
+        value = as_map(value, target)
         if value.ndim == 4 and len(value) == 1:
             value = value[0]
         if value.ndim == 3:
@@ -85,11 +87,30 @@ def _fitting(array: NDArray[Any], target: Tensor, file: Path) -> NDArray[Any]:
     return np.ascontiguousarray(value)
 
 
+def as_map(array: NDArray[Any], target: Tensor) -> NDArray[Any]:
+    """A signal, (C, L) or (1, C, L), as the map of one column that it is inside."""
+    signal = target.shape[3] == 1 and array.shape in {target.shape[:3], target.shape[1:3]}
+    return array[..., None] if signal else array
+
+
 def _size(array: NDArray[Any]) -> str:
     return "x".join(map(str, array.shape))
 
 
-def _load_array(file: Path, target: Tensor) -> NDArray[Any]:
+def _existing(path: str | Path) -> Path:
+    file = Path(path)
+    if not file.is_file():
+        raise ImageError(f"input '{file}' does not exist")
+    return file
+
+
+def load_array(path: str | Path) -> NDArray[Any]:
+    """The array of a ``.npy`` file.
+
+    Raises:
+        ImageError: the file is missing, or is not one array of numbers.
+    """
+    file = _existing(path)
     try:
         array: NDArray[Any] = np.load(file, allow_pickle=False)
     except (ValueError, OSError, EOFError, MemoryError) as error:
@@ -97,9 +118,6 @@ def _load_array(file: Path, target: Tensor) -> NDArray[Any]:
     if not isinstance(array, np.ndarray):
         array.close()
         raise ImageError(f"input '{file}' is not a .npy array but an archive; save one array")
-    if array.dtype not in taken_dtypes(target):
-        pixels = "uint8 pixels or " if target.is_float else ""
-        raise ImageError(f"input '{file}' is {array.dtype}; give {pixels}{target.dtype} values")
     return array
 
 

@@ -70,6 +70,11 @@ def quantise(
         ModelError: ONNX Runtime cannot quantise the model.
     """
     source = model.boundary.input
+    if model.boundary.companions:
+        raise ModelError(
+            f"model '{model.graph.name}' has several inputs, of which samples give one; "
+            "quantise it with ONNX Runtime's quantize_static"
+        )
     feeds = [
         {source.name: source.to_owner([to_model_input(sample, form, source.dtype)])}
         for sample in samples

@@ -42,7 +42,7 @@ class Stage(Protocol):
     def forward(self, path: int, pieces: Mapping[str, Array], state: StripState) -> Pieces:
         """Compute a path (0-based): pieces of ``frontier(first − 1)`` to ``frontier(last)``.
 
-        Tensors that the range neither reads nor makes pass through.
+        Tensors that the range neither reads nor makes pass through, but for companions.
         """
 
     def macs(self, path: int) -> int:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from fusepath.timeline.span import Span, Timeline
 
 _ORDER = (Lane.DEVICE, Lane.UPLINK, Lane.EDGE, Lane.DOWNLINK)
+_FOR_ALL = (Lane.EDGE, Lane.DOWNLINK, Lane.DEVICE)
+"""What is done for all paths: the tail, what returns in the end, a tail on the device."""
 
 
 def violations(
@@ -69,13 +71,9 @@ def _must_precede(earlier: Span, later: Span) -> bool:
 def _precedes_in_turn(earlier: Span, later: Span) -> bool:
     """The same of what comes after the head."""
     if later.path is None:
-        if later.lane is Lane.DEVICE:
-            return earlier.lane is not Lane.DEVICE or earlier.path is not None
-        if later.lane is Lane.DOWNLINK:
-            if earlier.lane is Lane.DEVICE and earlier.path is None:
-                return False
-            return earlier.lane is not Lane.DOWNLINK or earlier.path is not None
-        return earlier.lane is not Lane.DOWNLINK and earlier.path is not None
+        if earlier.path is None:
+            return _FOR_ALL.index(earlier.lane) < _FOR_ALL.index(later.lane)
+        return later.lane is not Lane.EDGE or earlier.lane is not Lane.DOWNLINK
     if earlier.path != later.path:
         return False
     return _ORDER.index(earlier.lane) < _ORDER.index(later.lane)

@@ -50,6 +50,7 @@ def without(problem: Problem, forbidden: BoolArray) -> Problem:
         device_ns=slowed(problem.device_ns),
         link_ns=slowed(problem.link_ns),
         edge_ns=slowed(problem.edge_ns),
+        back_ns=None if problem.back_ns is None else problem.back_ns[kind],
     )
 
 

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.cost import cut_crossing, tensor_bytes
 from fusepath.errors import GeometryError
+from fusepath.plan.families.before_tail import fronts
 from fusepath.plan.families.quick_bounds import WEIGHTS
-from fusepath.plan.limits.memory import tail_bytes, weight_bytes
+from fusepath.plan.limits.memory import weight_bytes
 from fusepath.plan.limits.usage import StripUsage
 from fusepath.plan.recipe import TailPlace
-from fusepath.plan.totals import tail_macs
-from fusepath.schedule.problem import NS_PER_S
 from fusepath.tiling import Strips
 
 if TYPE_CHECKING:
@@ -38,13 +36,6 @@ _LAST_ROWS = 6
 """Steps in which the first search does the last fused rows of a segment."""
 DEVICE, UPLINK, EDGE = range(3)
 """What strips pass, in order; the way back is the fourth."""
-_WEIGHTS_BACK = np.concatenate(
-    [
-        np.concatenate([share * WEIGHTS, np.full((len(WEIGHTS), 1), 1 - share)], axis=1)
-        for share in (1.0, 0.75, 0.5, 0.25, 0.0)
-    ]
-)
-"""Weights of device, link, edge server and way back."""
 _USUAL_STRIPS = 8
 """Strips whose fixed costs the first search reckons with; how many there are comes later."""
 
@@ -218,31 +209,17 @@ def layers_of(
 def layers_before_tail(
     timing: Timing, tau: int | None, constraints: Constraints, meter: Meter, within_s: float
 ) -> Iterator[Layer]:
-    """The same with the tail on the device, of fused layers that may take no longer than so.
-
-    The last layer is left out where it makes all outputs: then strips return them anyway.
-    """
-    graph = timing.setting.graph
-    last = graph.tileable_layers
-    if set(graph.front(graph.depth).returned(graph.depth)) == set(graph.outputs):
-        last = min(last, graph.depth - 1)
-    taus = range(max(constraints.keep_on_device, 1), last + 1)
-    promised = _promised_before_tail(timing, [at for at in taus if tau in (None, at)])
-    for at in sorted(promised, key=lambda at: promised[at]):
-        if meter.is_over or promised[at] >= within_s * NS_PER_S:
+    """The same with the tail on the device, of fused layers that may take no longer than so."""
+    for front in fronts(timing, tau, constraints, within_s):
+        if meter.is_over:
             return
-        left = constraints.left(
-            device_macs=tail_macs(graph, at), memory_bytes=tail_bytes(graph, at)
-        )
-        if left is None:
-            continue
-        meter.spend(_LAYER_EVALUATIONS * at)
-        before = timing.up_to(at)
+        meter.spend(_LAYER_EVALUATIONS * front.tau)
         try:
-            strips = before.strips(at)
+            strips = front.timing.strips(front.tau)
         except GeometryError:
             continue
-        yield Layer(strips, before.prices.counts.strips, left, TailPlace.DEVICE)
+        counts = front.timing.prices.counts.strips
+        yield Layer(strips, counts, front.constraints, TailPlace.DEVICE)
 
 
 def _by_promise(timing: Timing, taus: Sequence[int]) -> list[int]:
@@ -256,27 +233,6 @@ def _by_promise(timing: Timing, taus: Sequence[int]) -> list[int]:
         loads[2] -= behind_ns
         promised[tau] = float((WEIGHTS @ loads).min(axis=1).max()) + float(behind_ns)
     return sorted(taus, key=lambda tau: promised[tau])
-
-
-def _promised_before_tail(timing: Timing, taus: Sequence[int]) -> dict[int, float]:
-    """By fused layer, nanoseconds that need none of its costs, with the tail on the device."""
-    setting, prices = timing.setting, timing.prices
-    promised: dict[int, float] = {}
-    for tau in taus:
-        front = setting.graph.front(tau)
-        size = {name: tensor_bytes(front, name, setting.convention) for name in front.outputs}
-        cuts = range(1, tau + 2)
-        sent = [cut_crossing(front, c, setting.convention, setting.compression) for c in cuts]
-        back = [sum(size[name] for name in front.returned(cut)) for cut in cuts]
-        loads = [
-            np.cumsum([0.0, *prices.device_layers_s[:tau]]),
-            setting.link.up_s(np.array([item.sent_bytes for item in sent])),
-            np.cumsum([0.0, *prices.edge_layers_s[:tau][::-1]])[::-1],
-            setting.link.down_s(np.array(back)) * setting.convention.counts_result,
-        ]
-        means = _WEIGHTS_BACK @ np.stack(loads)
-        promised[tau] = NS_PER_S * (float(means.min(axis=1).max()) + prices.finish_s(tau))
-    return promised
 
 
 def makespan_of(layer: Layer, segments: Sequence[Segment]) -> float:

@@ -1,4 +1,4 @@
-"""What device and edge server decide: events in, commands out, nothing else."""
+"""What an edge server decides for one inference: events in, commands out, nothing else."""
 
 from __future__ import annotations
 
@@ -7,85 +7,11 @@ import pytest
 from fusepath.protocol.conversation import (
     Compute,
     ComputeTail,
-    DeviceSession,
     EdgeSession,
-    FinishSending,
     ProtocolError,
-    Send,
     SendPart,
     SendResult,
 )
-
-# ---------------------------------------------------------------------------- device
-
-
-def test_the_device_computes_on_while_paths_are_sent():
-    session = DeviceSession((2, 0, 1))
-
-    assert session.start() == [Compute(2), Compute(0), Compute(1)]
-    assert session.computed(2) == [Send(2)]
-    assert session.sent(2) == []
-    assert session.computed(0) == [Send(0)]
-    assert session.computed(1) == [Send(1)]
-    assert session.sent(0) == []
-    assert session.sent(1) == [FinishSending()]
-
-
-def test_the_device_may_be_far_ahead_of_the_link():
-    session = DeviceSession((0, 1))
-    session.start()
-    session.computed(0)
-    session.computed(1)
-
-    assert session.sent(0) == []
-    assert session.sent(1) == [FinishSending()]
-
-
-def test_a_single_path_is_computed_sent_and_that_is_all():
-    session = DeviceSession((0,))
-
-    assert session.start() == [Compute(0)]
-    assert session.computed(0) == [Send(0)]
-    assert session.sent(0) == [FinishSending()]
-
-
-def test_paths_are_computed_in_the_order_of_the_plan_alone():
-    session = DeviceSession((1, 0))
-    session.start()
-
-    with pytest.raises(ProtocolError, match="path 1 was computed out of order"):
-        session.computed(0)
-
-
-def test_paths_are_sent_in_the_order_of_the_plan_alone():
-    session = DeviceSession((1, 0))
-    session.start()
-    session.computed(1)
-    session.computed(0)
-
-    with pytest.raises(ProtocolError, match="path 1 was sent out of order"):
-        session.sent(0)
-
-
-def test_a_path_is_not_sent_before_it_is_computed():
-    session = DeviceSession((0, 1))
-    session.start()
-
-    with pytest.raises(ProtocolError, match="path 1 was sent out of order"):
-        session.sent(0)
-
-
-def test_without_overlap_nothing_is_sent_before_everything_is_computed():
-    session = DeviceSession((2, 0, 1), overlaps=False)
-
-    assert session.start() == [Compute(2), Compute(0), Compute(1)]
-    assert session.computed(2) == []
-    assert session.computed(0) == []
-    assert session.computed(1) == [Send(2), Send(0), Send(1)]
-    assert [session.sent(path) for path in (2, 0, 1)] == [[], [], [FinishSending()]]
-
-
-# ---------------------------------------------------------------------------- edge server
 
 
 def test_the_edge_server_takes_up_a_path_as_soon_as_it_arrives():

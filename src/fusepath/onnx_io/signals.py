@@ -1,0 +1,194 @@
+"""Networks on signals, (1, C, L): inside, a signal is a map (1, C, L, 1) of one column.
+
+So rows of it can be cut. Windows get a second axis on which they are points.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from onnx import helper, numpy_helper
+
+from fusepath.onnx_io.families import BROADCASTING, ELEMENTWISE
+from fusepath.onnx_io.naming import Names
+from fusepath.onnx_io.nodes import copied, input_at, integer, integers, present, with_attributes
+from fusepath.onnx_io.windows import POOLS
+from fusepath.onnx_io.work import shape_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from onnx import NodeProto
+
+    from fusepath.onnx_io.draft import Draft, Types
+
+_RANK = 3
+_PER_AXIS = {"kernel_shape": 1, "strides": 1, "dilations": 1, "output_padding": 0}
+"""Attributes of windows, and what they are along the axis that is new."""
+_SQUEEZE_OPSET = 13
+"""From here on the axes of a Squeeze are an input."""
+
+
+def signals_as_maps(draft: Draft, types: Types) -> Draft | None:
+    """The draft with maps of one column in place of signals, as far as operators allow.
+
+    What has no such form gets its signal back.
+
+    Returns:
+        None where no window reads a signal.
+    """
+    shape = draft.input.shape
+    if len(shape) != _RANK or shape[0] != 1:
+        return None
+    lifting = _Lifting(draft, types)
+    lifting.maps.add(draft.input.name)
+    nodes: list[NodeProto] = []
+    windows = 0
+    for node in draft.nodes:
+        twin = lifting.lifted(node)
+        if twin is None:
+            nodes += [*lifting.back(node.input), lifting.reading_signals(node)]
+            continue
+        nodes.append(twin)
+        windows += node.op_type in _WINDOWS
+    if not windows:
+        return None
+    return replace(
+        draft,
+        input=replace(draft.input, shape=(*shape, 1)),
+        nodes=tuple(nodes),
+        constants=lifting.constants,
+    )
+
+
+class _Lifting:
+    """Which signals are maps, and what is made for them."""
+
+    def __init__(self, draft: Draft, types: Types) -> None:
+        self.draft, self.types = draft, types
+        self.constants = dict(draft.constants)
+        self.maps: set[str] = set()
+        self._names = Names(draft.tensor_names())
+        self._labels = Names(node.name for node in draft.nodes)
+        self._signals: dict[str, str] = {}
+
+    def lifted(self, node: NodeProto) -> NodeProto | None:
+        """The node on maps; None where it has no such form, or reads no map."""
+        rule = _RULES.get(node.op_type)
+        read = self.draft.activations(node)
+        if rule is None or not read or not self.maps.issuperset(read):
+            return None
+        made = [shape_of(name, self.types) for name in present(node.output)]
+        if any(len(shape) != _RANK for shape in made):
+            return None
+        twin = rule(node, self)
+        if twin is not None:
+            self.maps.update(present(node.output))
+        return twin
+
+    def back(self, names: Iterable[str]) -> list[NodeProto]:
+        """Nodes that make signals of maps, for whoever needs them so."""
+        made = []
+        for name in dict.fromkeys(names):
+            if name in self.maps and name not in self._signals:
+                self._signals[name] = self._names.fresh(f"{name}_signal")
+                made.append(self._squeeze(name, self._signals[name]))
+        return made
+
+    def reading_signals(self, node: NodeProto) -> NodeProto:
+        """The node as it was, on the signals that have been made again."""
+        twin = copied(node)
+        for index, name in enumerate(node.input):
+            twin.input[index] = self._signals.get(name, name)
+        return twin
+
+    def _squeeze(self, source: str, target: str) -> NodeProto:
+        label = self._labels.fresh(target)
+        if self.draft.opset < _SQUEEZE_OPSET:
+            return helper.make_node("Squeeze", [source], [target], label, axes=[_RANK])
+        axes = self.constant(f"{target}_axes", np.array([_RANK], dtype=np.int64))
+        return helper.make_node("Squeeze", [source, axes], [target], label)
+
+    def constant(self, label: str, value: np.ndarray) -> str:
+        """A new constant, by its name."""
+        name = self._names.fresh(label)
+        self.constants[name] = numpy_helper.from_array(value, name)
+        return name
+
+    def with_column(self, name: str) -> str | None:
+        """A constant with one more axis at its end; None for what is none."""
+        value = self.draft.array(name)
+        return None if value is None else self.constant(f"{name}_map", value[..., None])
+
+
+def _alike(node: NodeProto, lifting: _Lifting) -> NodeProto | None:
+    """What else it reads are numbers, or by channel."""
+    return (
+        node if all(name in lifting.draft.constants for name in present(node.input[1:])) else None
+    )
+
+
+def _broadcast(node: NodeProto, lifting: _Lifting) -> NodeProto | None:
+    twin = copied(node)
+    for index, name in enumerate(node.input):
+        value = lifting.draft.array(name)
+        if value is not None and value.ndim > 0:
+            twin.input[index] = lifting.with_column(name) or ""
+    return twin
+
+
+def _window(node: NodeProto, lifting: _Lifting) -> NodeProto | None:
+    changed: dict[str, int | list[int]] = {}
+    for name, point in _PER_AXIS.items():
+        stated = integers(node, name)
+        if stated is not None:
+            changed[name] = [*stated, point]
+    pads = integers(node, "pads")
+    if pads is not None:
+        changed["pads"] = [pads[0], 0, pads[1], 0]
+    if integers(node, "output_shape") is not None:
+        return None
+    twin = with_attributes(node, **changed)
+    if node.op_type not in POOLS:
+        weights = lifting.with_column(input_at(node, 1))
+        if weights is None:
+            return None
+        twin.input[1] = weights
+    return twin
+
+
+def _concatenation(node: NodeProto, lifting: _Lifting) -> NodeProto | None:
+    twin = _broadcast(node, lifting)
+    return None if twin is None else with_attributes(twin, axis=integer(node, "axis", 1) % _RANK)
+
+
+def _split(node: NodeProto, lifting: _Lifting) -> NodeProto | None:  # noqa: ARG001
+    return with_attributes(node, axis=integer(node, "axis", 0) % _RANK)
+
+
+def _padding(node: NodeProto, lifting: _Lifting) -> NodeProto | None:
+    stated = integers(node, "pads")
+    if stated is not None:
+        return with_attributes(node, pads=[*stated[:_RANK], 0, *stated[_RANK:], 0])
+    value = lifting.draft.array(input_at(node, 1))
+    if value is None or input_at(node, 3):
+        return None
+    whole = np.concatenate([value[:_RANK], [0], value[_RANK:], [0]]).astype(np.int64)
+    twin = copied(node)
+    twin.input[1] = lifting.constant(f"{node.input[1]}_map", whole)
+    return twin
+
+
+_WINDOWS = frozenset({"Conv", "ConvTranspose", "MaxPool", "AveragePool"})
+_RULES: Mapping[str, Callable[[NodeProto, _Lifting], NodeProto | None]] = {
+    **dict.fromkeys(ELEMENTWISE, _alike),
+    **dict.fromkeys(BROADCASTING, _broadcast),
+    **dict.fromkeys(["BatchNormalization", "DequantizeLinear", "QuantizeLinear"], _alike),
+    **dict.fromkeys(["GlobalAveragePool", "GlobalMaxPool", "InstanceNormalization"], _alike),
+    **dict.fromkeys(_WINDOWS, _window),
+    "Concat": _concatenation,
+    "Split": _split,
+    "Pad": _padding,
+}

@@ -1,0 +1,105 @@
+"""Networks on signals (1, C, L) are cut into strips of maps of one column."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fusepath import Budget, Machines, PlanRequest, Session, parse_link, parse_machine, run
+from fusepath.errors import ImageError
+from fusepath.offload.frames import FrameFormat
+from fusepath.onnx_io import original_with_shape
+from fusepath.remote.memory import ADDRESS as MEMORY
+from fusepath.runtime.image import load_input
+from fusepath.runtime.runner import Runner
+from tests.written_models import assert_splits, ints, net, op_types
+
+MACHINES = Machines(
+    device=parse_machine("1GFLOPS"), edge=parse_machine("9GFLOPS"), link=parse_link("1MB/s")
+)
+CHAIN = """a = Conv<pads = [2, 2], strides = [2], dilations = [2]>(x, w, bias)
+    b = BatchNormalization(a, g, h, mean, var)  c = Relu(b)
+    d = Conv<pads = [1, 1], group = 4>(c, k)  e = Add(d, c)  f = Concat<axis = -2>(e, d)
+    m = MaxPool<kernel_shape = [3], strides = [2], pads = [1, 1]>(f)  n = Mul(m, s)"""
+WEIGHTS = {
+    "w": (4, 4, 3),
+    "bias": (4,),
+    "g": np.ones(4, "f4"),
+    "h": (4,),
+    "mean": (4,),
+    "var": np.full(4, 1 - 1e-5, "f4"),
+    "k": (4, 1, 3),
+    "s": (8, 1),
+}
+
+
+def signals(body: str, **weights: object):
+    return net(f"(float[] y) {{ {body} }}", shape="1,4,60", integer=True, **weights)
+
+
+def test_a_chain_of_signals_is_tiled_to_its_end_and_answers_as_it_did():
+    model = signals(f"{CHAIN}  y = AveragePool<kernel_shape = [2], strides = [2]>(n)", **WEIGHTS)
+
+    assert model.graph.input.shape == (1, 4, 60, 1)
+    assert model.graph.tileable_layers == model.graph.depth == 4
+    assert model.boundary.input.shape == (1, 4, 60)
+    assert model.boundary.outputs[0].shape == (1, 8, 7)
+    assert_splits(model)
+
+
+@pytest.mark.parametrize("opset", [11, 17])
+def test_what_needs_signals_gets_them_back(opset):
+    body = f"{CHAIN}  t = Transpose<perm = [0, 2, 1]>(n)  y = MatMul(t, p)"
+    weights = {**WEIGHTS, "p": (8, 3)}
+    model = net(f"(float[] y) {{ {body} }}", shape="1,4,60", opset=opset, integer=True, **weights)
+
+    assert model.graph.tileable_layers == 3
+    assert op_types(model)[-3:] == ["Squeeze", "Transpose", "MatMul"]
+    assert_splits(model)
+
+
+def test_transposed_windows_pads_and_parts():
+    body = """p = Pad<mode = "reflect">(x, pads)  a = Conv(p, w)  s, t = Split<axis = 1>(a)
+        u = Add(s, t)  v = ConvTranspose<strides = [2], pads = [1, 1], output_padding = [1]>(u, q)
+        y = Tanh(v)"""
+    model = signals(body, pads=ints(0, 0, 3, 0, 0, 2), w=(4, 4, 3), q=(2, 3, 4))
+
+    assert model.graph.tileable_layers == model.graph.depth
+    assert_splits(model, exact=False)
+
+
+def test_a_constant_that_is_joined_becomes_a_map_too():
+    model = signals(
+        "c = Concat<axis = 1>(x, k)  y = Conv(c, w)", k=np.zeros((1, 2, 60), "f4"), w=(3, 6, 3)
+    )
+
+    assert model.graph.tileable_layers == model.graph.depth
+    assert_splits(model)
+
+
+def test_without_a_window_it_stays_what_it_is():
+    model = signals("t = Transpose<perm = [0, 2, 1]>(x)  y = MatMul(t, p)", p=(4, 3))
+
+    assert model.graph.input.shape == (1, 4, 60)
+    assert model.graph.tileable_layers == 0
+
+
+def test_a_session_takes_signals_as_the_file_has_them(tmp_path):
+    model = signals(f"{CHAIN}  y = Relu(n)", **WEIGHTS)
+    value = np.random.default_rng(0).integers(-3, 4, (1, 4, 60)).astype("f4")
+    expected = Runner(original_with_shape(model)).run({"x": value})["y"]
+    stream = PlanRequest(algorithm="stream", budget=Budget(evaluations=300))
+
+    with Session(model, MEMORY, plan=stream, machines=MACHINES) as session:
+        session.wait_ready(60)
+        np.testing.assert_array_equal(session.run(None, {"x": value})[0], expected)
+        for frame in (value, value[0]):
+            np.testing.assert_array_equal(session.infer(frame).outputs["y"], expected)
+        assert session.get_inputs()[0].shape == [1, 4, 60]
+        with pytest.raises(ImageError, match="4 channels of 60x1"):
+            session.infer(value[:, :3])
+    np.save(tmp_path / "x.npy", value)
+    loaded = load_input(tmp_path / "x.npy", model.graph.input)
+    report = run(model, loaded, MEMORY, verify=True, plan=stream, frames=FrameFormat(layout="chw"))
+    assert report.comparison is not None
+    assert report.comparison.bit_equal

@@ -1,0 +1,246 @@
+"""A session whose edge server dies, stands still, comes late or back: every frame is answered."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import fusepath
+from fusepath.errors import PeerError, PeerUnreachableError
+from fusepath.offload.verify import run_unsplit
+from fusepath.onnx_io import load_model
+from fusepath.plan import Constraints, InputFormat, PlanRequest
+from tests.edges import edge_server
+from tests.plans import plan_of
+from tests.slow_link import slow_link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from fusepath.onnx_io import Model
+    from fusepath.plan import Plan
+
+pytestmark = pytest.mark.system
+
+SOURCE = "zoo:squeezenet?size=64&weights=integer"
+AS_THEY_ARE = fusepath.FrameFormat(std=(1.0,))
+PATIENCE_S = 60.0
+
+
+@cache
+def model() -> Model:
+    return load_model(SOURCE)
+
+
+def tiles() -> Plan:
+    return plan_of(model(), tau=4, grid=(2, 2), cuts=[1, 3, 5, 2])
+
+
+FRAME = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+
+
+@cache
+def expected() -> np.ndarray:
+    image = np.ascontiguousarray(FRAME.transpose(2, 0, 1))[None]
+    return run_unsplit(model(), image, InputFormat(std=(1.0,)))["output"]
+
+
+@contextmanager
+def session(edge: str, **arguments) -> Iterator[fusepath.Session]:
+    options = fusepath.SessionOptions(remember=False, **arguments.pop("options", {}))
+    held = fusepath.Session(model(), edge, frames=AS_THEY_ARE, options=options, **arguments)
+    with held:
+        yield held
+
+
+def answer(held: fusepath.Session) -> fusepath.Inference:
+    result = held.infer(FRAME)
+    np.testing.assert_array_equal(result.outputs["output"], expected())
+    return result
+
+
+def answer_until(held: fusepath.Session, wanted: Callable[[fusepath.Inference], bool]) -> float:
+    """Infer again and again; how long it takes until a result is as wanted."""
+    begun_s = time.monotonic()
+    while not wanted(answer(held)):
+        assert time.monotonic() - begun_s < PATIENCE_S
+        time.sleep(0.05)
+    return time.monotonic() - begun_s
+
+
+def served(result: fusepath.Inference) -> bool:
+    return result.fallback is None and result.up_bytes > 0
+
+
+def free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return f"127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("plan", [tiles, lambda: plan_of(model(), cuts=[1])], ids=["tiles", "one"])
+def test_a_server_that_dies_and_comes_back_is_used_again(plan):
+    with edge_server() as first, session(first.address, plan=plan()) as held:
+        assert served(answer(held))
+        wait_for_reserve(held)
+        first.kill()
+        assert answer(held).fallback is not None
+        assert answer(held).fallback.stage is fusepath.Stage.AWAY
+        assert held.statistics.fallbacks == 2
+        with edge_server(listen=first.address):
+            answer_until(held, served)
+        story = "\n".join(held.story())
+    assert "UseAlone" in story
+    assert "UseTogether" in story
+
+
+def wait_for_reserve(held: fusepath.Session) -> None:
+    """A given plan is in use before this machine is ready to answer without it."""
+    until_s = time.monotonic() + PATIENCE_S
+    while held._engine._pairing.reserve is None:
+        assert time.monotonic() < until_s
+        time.sleep(0.01)
+
+
+def test_a_server_that_stands_still_holds_up_one_frame():
+    with edge_server() as edge, session(edge.address, plan=tiles()) as held:
+        assert served(answer(held))
+        wait_for_reserve(held)
+        edge.process.send_signal(signal.SIGSTOP)
+        late = answer(held)
+        assert late.fallback.reason == "no answer in time"
+        assert answer(held).fallback.stage is fusepath.Stage.AWAY
+        edge.process.send_signal(signal.SIGCONT)
+        answer_until(held, served)
+
+
+def test_a_server_that_stands_still_between_frames_is_noticed_between_frames():
+    with edge_server() as edge, session(edge.address, plan=tiles()) as held:
+        assert served(answer(held))
+        wait_for_reserve(held)
+        edge.process.send_signal(signal.SIGSTOP)
+        until_s = time.monotonic() + PATIENCE_S
+        while held.plan == tiles():
+            assert time.monotonic() < until_s
+            time.sleep(0.05)
+        assert answer(held).fallback.stage is fusepath.Stage.AWAY
+        edge.process.send_signal(signal.SIGCONT)
+
+
+def test_a_server_that_comes_later_than_the_session_is_used():
+    address = free_port()
+    timeout = fusepath.Timeout(connect_s=0.3)
+    machines = fusepath.Machines(
+        device=fusepath.parse_machine("1GFLOPS"),
+        edge=fusepath.parse_machine("500GFLOPS"),
+        link=fusepath.parse_link("100MB/s"),
+    )
+    with session(address, timeout=timeout, machines=machines) as held:
+        with pytest.raises(PeerUnreachableError):
+            held.wait_ready(PATIENCE_S)
+        assert answer(held).fallback.stage is fusepath.Stage.AWAY
+        with edge_server(listen=address):
+            answer_until(held, served)
+            held.wait_ready(PATIENCE_S)
+            assert held.is_ready
+
+
+def test_without_fall_back_a_frame_fails_and_the_server_is_still_taken_back():
+    options = {"fallback": fusepath.FallbackPolicy.OFF}
+    with edge_server() as first, session(first.address, plan=tiles(), options=options) as held:
+        assert served(answer(held))
+        first.kill()
+        for _ in range(2):
+            with pytest.raises(PeerError):
+                held.infer(FRAME)
+        with edge_server(listen=first.address):
+            until_s = time.monotonic() + PATIENCE_S
+            while True:
+                try:
+                    result = answer(held)
+                except PeerError:
+                    assert time.monotonic() < until_s
+                    time.sleep(0.1)
+                else:
+                    break
+        assert served(result)
+
+
+@pytest.mark.parametrize(
+    ("policy", "limits", "falls_back"),
+    [
+        ("WITHIN_MEMORY", Constraints(device_macs=1000), True),
+        ("WITHIN_LIMITS", Constraints(device_macs=1000), False),
+        ("WITHIN_MEMORY", Constraints(device_memory_bytes=100_000), False),
+        ("ALWAYS", Constraints(device_memory_bytes=100_000), True),
+    ],
+)
+def test_which_limits_bind_the_fall_back_is_an_option(policy, limits, falls_back):
+    address = free_port()
+    request = PlanRequest(algorithm="full-offload", constraints=limits)
+    with session(
+        address,
+        plan=request,
+        options={"fallback": fusepath.FallbackPolicy[policy]},
+        timeout=fusepath.Timeout(connect_s=0.3),
+    ) as held:
+        if falls_back:
+            assert answer(held).fallback.stage is fusepath.Stage.AWAY
+        else:
+            with pytest.raises(PeerUnreachableError):
+                held.infer(FRAME)
+
+
+def test_plans_follow_the_link():
+    """From a quick one to one that is of no use, and back."""
+    machines = fusepath.Machines(
+        device=fusepath.parse_machine("0.2GFLOPS"), edge=fusepath.parse_machine("500GFLOPS")
+    )
+    emulation = fusepath.Emulation(slowdown=20)
+    with (
+        edge_server() as edge,
+        slow_link(edge.address, up_bytes_per_s=2e6) as link,
+        session(link.address, machines=machines, options={"emulation": emulation}) as held,
+    ):
+        answer(held)
+        held.wait_ready(PATIENCE_S)
+        assert served(answer(held))
+        link.rates[:] = [2e4, 2e4]
+        # Not for want of an answer, but since it is known that the link is no use.
+        answer_until(held, lambda result: result.fallback is None and result.up_bytes == 0)
+        link.rates[:] = [2e6, 2e6]
+        answer_until(held, served)
+
+
+def test_threads_get_their_frames_while_the_server_comes_and_goes():
+    with edge_server() as edge, session(edge.address, plan=tiles()) as held:
+        assert served(answer(held))
+        wait_for_reserve(held)
+        failures: list[BaseException] = []
+
+        def infer() -> None:
+            try:
+                for _ in range(30):
+                    answer(held)
+            except BaseException as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=infer) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for _ in range(3):
+            edge.process.send_signal(signal.SIGSTOP)
+            time.sleep(0.4)
+            edge.process.send_signal(signal.SIGCONT)
+            time.sleep(0.4)
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        assert held.statistics.count == 91

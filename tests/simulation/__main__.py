@@ -1,0 +1,53 @@
+"""Simulate sessions: ``python -m tests.simulation --seeds 2000``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from itertools import islice
+
+import click
+
+from tests.simulation.clock import Violation
+from tests.simulation.explorer import explore
+from tests.simulation.world import Outcome, simulate, told
+
+
+@click.command()
+@click.option("--seeds", type=int, default=2000, help="How many sessions.")
+@click.option("--seed", type=int, default=0, help="The first one.")
+@click.option("--paths", type=int, default=0, help="Explore one frame of up to so many paths.")
+@click.option("--story", is_flag=True, help="Tell what happens in the first one.")
+def main(seeds: int, seed: int, paths: int, story: bool) -> None:
+    """Sessions of a device and an edge server through faults; a violation names its seed."""
+    if story:
+        click.echo("\n".join(told(seed)))
+        return
+    if paths:
+        click.echo(f"one frame of up to {paths} paths: {explore(paths)} states, none is stuck")
+    begun_s = time.process_time()
+    outcomes: list[Outcome] = []
+    violations = []
+    for number in range(seed, seed + seeds):
+        try:
+            outcomes.append(simulate(number))
+        except Violation as error:
+            violations.append(str(error))
+    taken_s = time.process_time() - begun_s
+    frames, alone, fell_back, failed = (
+        sum(getattr(outcome, name) for outcome in outcomes)
+        for name in ("frames", "alone", "fell_back", "failed")
+    )
+    for violation in islice(violations, 10):
+        click.echo(violation)
+    click.echo(
+        f"{seeds} sessions, {frames} frames ({alone} alone, {fell_back} fell back, {failed} "
+        f"without an answer), {frames / taken_s:.0f} frames/s of one core; used again after at "
+        f"most {max((outcome.back_s for outcome in outcomes), default=0.0):.1f} s; "
+        f"{len(violations)} violations"
+    )
+    sys.exit(bool(violations))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,381 @@
+"""The device: carries out a `DeviceFrame`'s commands in simulated time, and checks each of them."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from fusepath.protocol.conversation import Compute, FinishSending, ProtocolError, Send
+from fusepath.protocol.device_frame import (
+    Answered,
+    Arm,
+    Begun,
+    ComputeAlone,
+    Computed,
+    Deliver,
+    DeliverAlone,
+    DeviceFrame,
+    DoneAlone,
+    Fail,
+    Fallback,
+    GiveUp,
+    Lost,
+    Overdue,
+    PartReturned,
+    Sent,
+    Stage,
+    StopComputing,
+)
+from tests.simulation.clock import Timer, Violation, cancel, require
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.simulation.clock import Clock
+    from tests.simulation.network import Message
+    from tests.simulation.world import World
+
+INFER_S = 4.0
+"""The deadline that a call has."""
+_SLACK_S = 1e-6
+
+
+class Thread:
+    """Does one thing after the other; what has begun is not broken off."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.free_s = 0.0
+        """When what it does now is done."""
+        self.jobs: deque[tuple[object, float, Callable[..., None], tuple[Any, ...]]] = deque()
+        self.busy = False
+
+    def submit(
+        self, owner: object, taken_s: float, done: Callable[..., None], *arguments: Any
+    ) -> None:
+        """Do something when all that was asked before is done."""
+        self.jobs.append((owner, taken_s, done, arguments))
+        self._next()
+
+    def drop(self, owner: object) -> None:
+        """Forget what has not begun."""
+        self.jobs = deque(job for job in self.jobs if job[0] is not owner)
+
+    def _next(self) -> None:
+        if not self.busy and self.jobs:
+            self.busy = True
+            _, taken_s, done, arguments = self.jobs.popleft()
+            self.free_s = self.clock.now + taken_s
+            self.clock.after(taken_s, self._done, done, arguments)
+
+    def _done(self, done: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+        self.busy = False
+        done(*arguments)
+        self._next()
+
+    def done_with(self, work_s: float) -> float:
+        """When so much would be done, if it were asked for now."""
+        free_s = self.free_s if self.busy else self.clock.now
+        return free_s + sum(job[1] for job in self.jobs) + work_s
+
+
+class Frame:
+    """One inference with the edge server."""
+
+    def __init__(self, world: World, number: int, ended: Callable[[Frame], None]) -> None:
+        self.world, self.number, self._ended = world, number, ended
+        self.scene = scene = world.scene
+        self.clock, self.thread = world.clock, world.thread
+        self.machine = DeviceFrame(
+            scene.order,
+            patience_s=scene.patience_s if scene.reserve else None,
+            returning=scene.returning or (),
+            **scene.options,
+        )
+        self.fallback: Fallback | None = None
+        self.error: str | None = None
+        self.timer: Timer | None = None
+        self.late_s = 0.0
+        """By how much a clock that jumped may have delayed it."""
+        self._ends = 0
+        self._lost: str | None = None
+        self._expected: Fallback | None = None
+        """Why and when this machine began to compute alone."""
+        self._told: list[tuple[object, tuple[object, ...]]] = []
+        self._to_compute: list[int] = []
+        self._computed: list[int] = []
+        self._to_send: list[int] = []
+        self._sent: list[int] = []
+        self._finished = self._gave_up = self._stopped = False
+        self._parts: dict[int, Any] = {}
+        self._returned: list[int] = []
+        self._outputs: dict[int, Any] | None = None
+        self._due_s = 0.0
+        """When this must have led to something, as things are now."""
+
+    def begin(self) -> None:
+        """Open the call and go."""
+        network = self.world.network
+        self.call = network.open(self.receive, self._lose)
+        self.deadline = self.clock.after(INFER_S, network.fail, self.call, "it took too long")
+        network.send(0, self.call, ("start", self.number))
+        self._due_s = self.clock.now
+        self.tell(Begun())
+        require(self._to_compute == list(self.scene.order), "not every path is computed")
+        self._progress()
+
+    # ------------------------------------------------------------------ what happens
+
+    def tell(self, event: Any) -> None:
+        """Let the machine know, and do what it says.
+
+        Raises:
+            ProtocolError: the server sent what the plan does not call for.
+        """
+        commands = self.machine.handle(event)
+        self._told.append((event, tuple(commands)))
+        if self.world.story is not None:
+            self.world.tell(f"frame {self.number}", event, commands)
+        for command in commands:
+            self._do(command)
+        require(self.machine.has_ended == bool(self._ends), "the frame does not know its end")
+        if self._ends:
+            require(not any(job[0] is self for job in self.thread.jobs), "work is left behind")
+
+    def _own(self, event: Any) -> None:
+        """Something that no server has a part in."""
+        try:
+            self.tell(event)
+        except ProtocolError as error:
+            raise Violation(f"{event} was refused: {error}") from error
+
+    def _progress(self) -> None:
+        """Something has happened: by when must something happen again?"""
+        if self._ends or self._expected is not None:
+            return
+        all_computed = len(self._computed) == len(self.scene.order)
+        now = self.clock.now
+        if not all_computed:
+            left = self.scene.order[len(self._computed) :]
+            self._due_s = self.thread.done_with(0.0) if left else now
+        elif self.scene.reserve:
+            self._due_s = now + self.scene.patience_s
+            timer = self.timer
+            require(timer is not None and timer[2] is not None, "nobody looks at the time")
+            assert timer is not None
+            require(abs(timer[0] - self._due_s) < _SLACK_S, "the patience is another one")
+        else:
+            self._due_s = self.deadline[0]
+
+    def _after_computing(self, path: int) -> None:
+        if self._ends:
+            return
+        self._computed.append(path)
+        self._own(Computed(path))
+        if self._expected is None:
+            all_computed = len(self._computed) == len(self.scene.order)
+            ready = self._computed if self.scene.overlaps or all_computed else []
+            require(self._to_send == ready, "what is ready is not sent")
+        self._progress()
+
+    def _after_sending(self, path: int) -> None:
+        if self._ends or self._lost is not None:
+            return
+        self._sent.append(path)
+        self._own(Sent(path))
+        all_sent = len(self._sent) == len(self.scene.order)
+        require(self._finished == all_sent, "the end of the stream is not said")
+        self._progress()
+
+    def _overdue(self) -> None:
+        if self._ends:
+            return
+        together = self._expected is None
+        self._own(Overdue())
+        if together:
+            require(self._expected is not None, "nothing is done about lateness")
+            reason = "no answer in time"
+            require(self._expected.reason == reason, "why is another reason")
+
+    def _alone(self) -> None:
+        if not self._ends:
+            self._own(DoneAlone())
+            require(self._ends, "the own answer is not taken")
+
+    def _lose(self, reason: str) -> None:
+        """The conversation has ended."""
+        self.world.network.close(self.call)
+        together = self._expected is None
+        self._lost = reason
+        if self._ends:
+            return
+        if together and self.scene.reserve:
+            self._own(Lost(reason))
+            require(self._expected is not None, "nothing is done about the loss")
+            # What is under way ends first; nothing else may stand before it.
+            queue = [job for job in self.thread.jobs if job[0] is self]
+            require(len(queue) <= 1, "paths are computed for nobody")
+        else:
+            self._own(Lost(reason))
+            require(self.scene.reserve or self.error == reason, "the loss is not said")
+
+    def receive(self, message: Message) -> None:
+        """What the server says."""
+        if self._ends or self._lost is not None:
+            return
+        match message:
+            case ("part", path, value, intact):
+                wrong = self._wrong_part(path)
+                if self._accepts(PartReturned(path), wrong):
+                    self._returned.append(path)
+                    if intact:
+                        self._parts[path] = value
+                        self._progress()
+                    else:
+                        self._lose("a part is damaged")
+            case ("result", served, values, intact):
+                paths = () if values is None else values
+                fits = set(paths) == set(() if self.scene.rows is not None else self.scene.order)
+                if not intact or not fits or (values is None) != (self.scene.rows is not None):
+                    self._lose("the result is damaged")
+                    return
+                self._outputs = values
+                if self._accepts(Answered(served), self._wrong_result(served)):
+                    require(self._ends, "the answer is not taken")
+            case ("refused", reason):
+                self._lose(f"the server refused: {reason}")
+            case ("end",):
+                self._lose("the stream ended without a result")
+            case _:
+                self._lose("the server sent an empty message")
+
+    def _accepts(self, event: Any, wrong: str | None) -> bool:
+        try:
+            self.tell(event)
+        except ProtocolError as error:
+            require(wrong is not None, f"{event} was refused: {error}")
+            assert wrong is not None
+            require(wrong in str(error), f"{event} was refused for another reason: {error}")
+            self._lose(str(error))
+            return False
+        require(wrong is None, f"{event} was accepted, but {wrong}")
+        return True
+
+    @property
+    def _leaving(self) -> list[int]:
+        """What the server may have had."""
+        return self._to_send[: len(self._sent) + 1]
+
+    def _wrong_part(self, path: int) -> str | None:
+        if path not in (self.scene.returning or ()):
+            return f"a part for path {path + 1}, which returns none"
+        if path in self._returned:
+            return f"the part of path {path + 1} twice"
+        if path not in self._leaving:
+            return f"the part of path {path + 1} without having had that path"
+        return None
+
+    def _wrong_result(self, served: list[int]) -> str | None:
+        unknown = sorted(set(served) - set(self.scene.order))
+        if unknown:
+            return f"path {unknown[0] + 1}, a path that the plan does not have"
+        every = sorted(self.scene.order)
+        if sorted(served) != every or sorted(self._leaving) != every:
+            return "a result without having had every path"
+        missing = sorted(set(self.scene.returning or ()) - set(self._returned))
+        if missing:
+            return f"a result without the part of path {missing[0] + 1}"
+        return None
+
+    # ------------------------------------------------------------------ what is done
+
+    def _do(self, command: Any) -> None:
+        require(not self._ends, f"{command} after the end")
+        scene = self.scene
+        match command:
+            case Compute(path):
+                self._to_compute.append(path)
+                require(not self._computed, "paths are computed late")
+                self.thread.submit(self, scene.device_s[path], self._after_computing, path)
+            case Send(path):
+                require(self._expected is None, "something is sent after a fall-back")
+                require(path in self._computed, f"path {path} is sent before it is computed")
+                require(path not in self._to_send, f"path {path} is sent twice")
+                self._to_send.append(path)
+                self.world.network.send(
+                    0,
+                    self.call,
+                    ("piece", path, (self.number, path), True),
+                    lambda: self._after_sending(path),
+                )
+            case FinishSending():
+                require(not self._finished, "the end of the stream is said twice")
+                self._finished = True
+                self.world.network.send(0, self.call, ("end",))
+            case Arm(after_s):
+                require(after_s == scene.patience_s and scene.reserve, "another patience")
+                waits = self._expected is None and len(self._computed) == len(scene.order)
+                require(waits, "nobody is waited for")
+                cancel(self.timer)
+                self.timer = self.clock.after(after_s, self._overdue)
+            case StopComputing():
+                needed = self._lost is not None or self._expected is not None
+                require(needed and not self._stopped, "nothing need be stopped")
+                self._stopped = True
+                self.thread.drop(self)
+            case ComputeAlone():
+                self._compute_alone()
+            case GiveUp():
+                require(self.call.open and not self._gave_up, "nothing is there to be given up")
+                self._gave_up = True
+                self.world.network.close(self.call)
+            case Deliver():
+                require(self._lost is None, "a lost answer is delivered")
+                raced = self._expected is not None
+                require(self._stopped == raced, "the device computes on for nobody")
+                got = self._outputs
+                if got is None:
+                    kept = {path: scene.piece(self.number, path) for path in scene.kept}
+                    got = {**self._parts, **kept}
+                require(got == scene.result(self.number), f"a wrong result: {got}")
+                self.world.network.close(self.call)
+                self._end()
+            case DeliverAlone(fallback):
+                require(fallback == self._expected, f"{fallback} should be {self._expected}")
+                require(not self.call.open, "the conversation is left open")
+                self.fallback = fallback
+                self._end()
+            case Fail(reason):
+                require(not scene.reserve and reason == self._lost, "a failure for no reason")
+                self.error = reason
+                self._end()
+            case _:
+                raise Violation(f"the device was told to {command}")
+
+    def _compute_alone(self) -> None:
+        require(self.scene.reserve, "it cannot compute alone")
+        require(self._expected is None, "it computes alone twice")
+        require(self.clock.now <= self._due_s + self.late_s + _SLACK_S, "noticed late")
+        sent = len(self._sent) == len(self.scene.order)
+        stage = Stage.RETURNING if self._returned else Stage.WAITING
+        reason = self._lost if self._lost is not None else "no answer in time"
+        self._expected = Fallback(reason, stage if sent else Stage.SENDING)
+        self.thread.submit(self, self.scene.alone_s, self._alone)
+        running_s = self.thread.free_s - self.clock.now if self.thread.busy else 0.0
+        self._due_s = self.clock.now + max(running_s, 0.0) + self.scene.alone_s
+
+    def _end(self) -> None:
+        self._ends += 1
+        require(self._ends == 1, "it ends twice")
+        require(self.clock.now <= self._due_s + self.late_s + _SLACK_S, "it ends late")
+        cancel(self.timer)
+        cancel(self.deadline)
+        self.clock.after(0.0, self._tell_end)
+
+    def _tell_end(self) -> None:
+        require(self.machine.story == self._told, "the story is another one")
+        events = len(self._told)
+        require(events <= 4 * len(self.scene.order) + 5, "the story is long")
+        self.machine.handle(Lost("after the end"))
+        require(self.machine.has_ended, "it has ended no more")
+        self._ended(self)

@@ -1,0 +1,231 @@
+"""The device's session: frame after frame, and a `Watch` over the edge server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fusepath.protocol.watch import (
+    Dial,
+    Due,
+    Failed,
+    MakeReady,
+    Pause,
+    Reached,
+    Ready,
+    Served,
+    State,
+    UseAlone,
+    UseTogether,
+    Watch,
+)
+from tests.simulation.clock import Timer, Violation, cancel, require
+from tests.simulation.device import Frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.simulation.network import Message
+    from tests.simulation.world import World
+
+SIGN_OF_LIFE_EVERY_S, SIGN_OF_LIFE_WITHIN_S = 1.0, 1.5
+PREPARE_WITHIN_S = 6.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S, FORGIVEN_AFTER = 0.1, 5.0, 20
+
+
+class Driver:
+    """Answers frames with the plan, or alone, as the watch says."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.watch = Watch(world.random.random)
+        self.together = True
+        self.frame: Frame | None = None
+        self.in_a_row = 0
+        """Frames that went well together, since one did not."""
+        self.answered = self.alone = self.fell_back = self.failed = 0
+        self.pause: Timer | None = None
+        self.closed = False
+        self._wanted = 0
+        self._at_work = 0
+        self._failures = self._served = 0
+
+    # ------------------------------------------------------------------ frames
+
+    def run(self, frames: int) -> None:
+        """Answer so many more frames."""
+        idle = not self._wanted
+        self._wanted += frames
+        if idle:
+            self._next()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all frames have been answered."""
+        return not self._wanted
+
+    def _next(self) -> None:
+        number = self.answered
+        if self.together or not self.world.scene.reserve:
+            self.frame = Frame(self.world, number, self._ended)
+            self.frame.begin()
+        else:
+            self.alone += 1
+            self.world.thread.submit(self, self.world.scene.alone_s, self._count)
+
+    def _ended(self, frame: Frame) -> None:
+        require(frame is self.frame, "another frame has ended")
+        self.frame = None
+        if frame.error is not None:
+            self.failed += 1
+            self.in_a_row = 0
+            self.tell(Failed(frame.error))
+        elif frame.fallback is not None:
+            self.fell_back += 1
+            self.in_a_row = 0
+            self.tell(Failed(frame.fallback.reason))
+            require(not self.together, "the server is used on")
+        else:
+            self.in_a_row += 1
+            self.tell(Served())
+        self._count()
+
+    def _count(self) -> None:
+        self.answered += 1
+        self._wanted -= 1
+        if self._wanted:
+            self.world.clock.after(self.world.scene.pause_s, self._next)
+
+    # ------------------------------------------------------------------ the watch
+
+    def tell(self, event: Any) -> None:
+        """Let the watch know, and do what it says."""
+        watch, used = self.watch, self.together
+        commands = watch.handle(event)
+        if self.world.story is not None and not isinstance(event, Served):
+            self.world.tell("watch", event, commands)
+        if not isinstance(event, Served):
+            require(watch.story[-1] == (event, tuple(commands)), "the story is another one")
+        require(len(watch.story) <= 256, "the story is long")
+        if isinstance(event, Served) and used:
+            self._served += 1
+            if self._served >= FORGIVEN_AFTER:
+                self._failures = 0
+        tries = any(isinstance(command, Pause | Dial) for command in commands)
+        if isinstance(event, Failed) and tries:
+            self._failures += 1
+        for command in commands:
+            self._do(command, event)
+        if not self.together:
+            busy = self._at_work or (self.pause is not None and self.pause[2] is not None)
+            require(busy, "nobody looks after the server")
+        require(self.together == (watch.state is State.USED), "used or not?")
+
+    def _do(self, command: Any, event: Any) -> None:
+        match command:
+            case UseAlone(reason):
+                require(self.together and isinstance(event, Failed), "alone for no reason")
+                require(reason == event.reason, "another reason")
+                self.together = False
+            case UseTogether():
+                require(not self.together and isinstance(event, Ready), "it is not ready")
+                self.together, self._served = True, 0
+            case Pause(seconds):
+                require(self.pause is None, "two pauses at a time")
+                most_s = FIRST_PAUSE_S * 2 ** (self._failures - 2)
+                most_s = min(most_s, LONGEST_PAUSE_S)
+                require(self._failures > 1, "the first try is not at once")
+                require(most_s / 2 < seconds <= most_s, f"a pause of {seconds} s, not {most_s}")
+                self.pause = self.world.clock.after(seconds, self._due)
+            case Dial():
+                require(isinstance(event, Due) or self._failures == 1, "no pause before a try")
+                self._greet(lambda: self.tell(Reached()), self._fail)
+            case MakeReady():
+                require(isinstance(event, Reached), "it was not reached")
+                self._make_ready()
+            case _:
+                raise Violation(f"the session was told to {command}")
+
+    def _due(self) -> None:
+        self.pause = None
+        self.tell(Due())
+
+    def _fail(self, reason: str) -> None:
+        self.tell(Failed(reason))
+
+    def _greet(self, done: Callable[[], None], failed: Callable[[str], None]) -> None:
+        self._ask(("greet",), ("greeting",), SIGN_OF_LIFE_WITHIN_S, (done, failed))
+
+    def _make_ready(self) -> None:
+        """It may take long; a server that stands still meanwhile is not waited for."""
+        ended = False
+
+        def once(tell: Callable[..., None], *arguments: Any) -> None:
+            nonlocal ended
+            if not ended:
+                ended = True
+                tell(*arguments)
+
+        def failed(reason: str) -> None:
+            once(self._fail, reason)
+
+        def look() -> None:
+            if not ended:
+                self._greet(look_again, failed)
+
+        def look_again() -> None:
+            self.world.clock.after(SIGN_OF_LIFE_EVERY_S, look)
+
+        outcome = (lambda: once(self.tell, Ready()), failed)
+        self._ask(("prepare",), ("prepared",), PREPARE_WITHIN_S, outcome)
+        look_again()
+
+    def _ask(
+        self,
+        question: Message,
+        answer: Message,
+        within_s: float,
+        outcome: tuple[Callable[[], None], Callable[[str], None]],
+    ) -> None:
+        """One message there and one back."""
+        network = self.world.network
+        done, failed = outcome
+        self._at_work += 1
+
+        def settle(tell: Callable[..., None], *arguments: Any) -> None:
+            self._at_work -= 1
+            cancel(timer)
+            tell(*arguments)
+
+        def receive(message: Message) -> None:
+            network.close(call)
+            if message == answer:
+                settle(done)
+            else:
+                settle(failed, f"{message} is no answer")
+
+        call = network.open(receive, lambda reason: settle(failed, reason))
+        timer = self.world.clock.after(within_s, network.fail, call, "no answer in time")
+        network.send(0, call, question)
+
+    def look(self) -> None:
+        """Ask for a sign of life between frames."""
+        if self.closed:
+            return
+        self.world.clock.after(SIGN_OF_LIFE_EVERY_S, self.look)
+        if self.together and self.frame is None:
+            self._greet(lambda: None, self._no_sign)
+
+    def _no_sign(self, reason: str) -> None:
+        if self.frame is None:  # or the frame will show
+            self.tell(Failed(reason))
+
+    # ------------------------------------------------------------------ the clock
+
+    def jump(self, by_s: float) -> None:
+        """The clock jumps: timers go off early, or late."""
+        frame, clock = self.frame, self.world.clock
+        if frame is not None and frame.timer is not None:
+            frame.timer = clock.move(frame.timer, -by_s)
+            frame.late_s += max(-by_s, 0.0)
+        if self.pause is not None:
+            self.pause = clock.move(self.pause, -by_s)

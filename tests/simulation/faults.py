@@ -1,0 +1,113 @@
+"""What goes wrong: each fault is done to a world, and says how it is undone."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tests.simulation.network import a_lie
+from tests.simulation.server import Inference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.simulation.world import World
+
+Undo = "Callable[[], None] | None"
+
+
+def _kill(world: World) -> Undo:
+    world.server.kill()
+    return world.server.start
+
+
+def _restart(world: World) -> Undo:
+    world.server.kill()
+    world.server.start()
+    return None
+
+
+def _stop(world: World) -> Undo:
+    world.server.stop()
+    return world.server.go_on
+
+
+def _block(world: World, *ways: int) -> Undo:
+    def change(by: int) -> None:
+        for way in ways:
+            world.network.blocked[way] += by
+        world.network.changed()
+
+    change(1)
+    return partial(change, -1)
+
+
+def _slow_link(world: World) -> Undo:
+    world.network.bytes_per_s = world.scene.bytes_per_s / 100
+    return partial(setattr, world.network, "bytes_per_s", world.scene.bytes_per_s)
+
+
+def _slow_server(world: World) -> Undo:
+    world.server.slowness = 50.0
+    return partial(setattr, world.server, "slowness", 1.0)
+
+
+def _reorder(world: World) -> Undo:
+    world.network.reorders = True
+    return partial(setattr, world.network, "reorders", False)
+
+
+def _mangle(world: World, way: int) -> Undo:
+    world.network.mangles[way] = 0.3
+
+    def undo() -> None:
+        world.network.mangles[way] = 0.0
+
+    return undo
+
+
+def _lie(world: World) -> Undo:
+    for call in list(world.network.calls):
+        if isinstance(call.work, Inference):
+            world.network.send(1, call, a_lie(world.random))
+    return None
+
+
+def _refuse(world: World, reason: str) -> Undo:
+    world.server.refuses.append(reason)
+    return partial(world.server.refuses.remove, reason)
+
+
+def _flag(world: World, name: str) -> Undo:
+    def change(by: int) -> None:
+        setattr(world.server, name, getattr(world.server, name) + by)
+
+    change(1)
+    return partial(change, -1)
+
+
+def _jump(world: World, by_s: float) -> Undo:
+    world.driver.jump(by_s)
+    return None
+
+
+FAULTS: dict[str, Callable[[World], Undo]] = {
+    "kill": _kill,
+    "restart": _restart,
+    "stop": _stop,
+    "lose the way up": lambda world: _block(world, 0),
+    "lose the way down": lambda world: _block(world, 1),
+    "lose both ways": lambda world: _block(world, 0, 1),
+    "slow link": _slow_link,
+    "slow server": _slow_server,
+    "calls overtake each other": _reorder,
+    "a broken device": lambda world: _mangle(world, 0),
+    "a broken server": lambda world: _mangle(world, 1),
+    "a lie": _lie,
+    "refuse": lambda world: _refuse(world, "too many devices"),
+    "refuse without a reason": lambda world: _refuse(world, ""),
+    "memory full": lambda world: _flag(world, "full"),
+    "another version": lambda world: _flag(world, "skewed"),
+    "clock jumps ahead": lambda world: _jump(world, 3600.0),
+    "clock jumps back": lambda world: _jump(world, -0.7),
+}

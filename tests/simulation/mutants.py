@@ -1,0 +1,206 @@
+"""Faults put into the machines: does the simulation notice? ``python -m tests.simulation.mutants``.
+
+Each mutant changes one thing in the syntax tree of a module: a condition is negated, a statement
+or an element of a list dropped, branches or cases are swapped, a number or truth value is another
+one, a comparison is off by one, an operator another. It is put in the place of its module in a
+process of its own, which explores and simulates until something is found wrong.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import signal
+import sys
+import types
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MODULES = ("conversation", "device_frame", "watch")
+SEEDS = 400
+LEAST_NOTICED = 0.95
+_LIMIT_S = 60
+_COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
+}  # fmt: skip
+_OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.Pow: ast.Mult,
+}  # fmt: skip
+
+
+def source(module: str) -> str:
+    """The text of a module of the protocol, without importing it."""
+    found = importlib.util.find_spec("fusepath")
+    assert found is not None
+    assert found.origin is not None
+    return (Path(found.origin).parent / "protocol" / f"{module}.py").read_text(encoding="utf-8")
+
+
+def _changes(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """What may stand in the place of a node."""
+    yield from _changed_expressions(node)
+    yield from _changed_statements(node)
+
+
+def _changed_expressions(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    match node:
+        case ast.Compare(left, [operator], rest):
+            if type(operator) in _COMPARISONS:
+                yield "comparison", ast.Compare(left, [_COMPARISONS[type(operator)]()], rest)
+        case ast.BinOp(left, operator, right) if type(operator) in _OPERATORS:
+            yield "operator", ast.BinOp(left, _OPERATORS[type(operator)](), right)
+        case ast.BoolOp(operator, values):
+            other = ast.Or() if isinstance(operator, ast.And) else ast.And()
+            yield "and, or", ast.BoolOp(other, values)
+            for index in range(len(values)):
+                rest = values[:index] + values[index + 1 :]
+                yield "operand dropped", rest[0] if len(rest) == 1 else ast.BoolOp(operator, rest)
+        case ast.UnaryOp(ast.Not(), operand):
+            yield "not dropped", operand
+        case ast.IfExp(test, body, orelse):
+            yield "branches swapped", ast.IfExp(test, orelse, body)
+        case ast.Constant(bool() as value):
+            yield "truth value", ast.Constant(value=not value)
+        case ast.Constant(int() | float() as value):
+            yield "number", ast.Constant(value=value + 1)
+            yield "number", ast.Constant(value=value - 1)
+        case ast.List(elements) | ast.Tuple(elements):
+            for index in range(len(elements)):
+                rest = elements[:index] + elements[index + 1 :]
+                yield "element dropped", type(node)(rest, node.ctx)
+
+
+def _changed_statements(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    match node:
+        case ast.If(test, body, orelse):
+            yield "condition negated", ast.If(ast.UnaryOp(ast.Not(), test), body, orelse)
+            yield "never", ast.If(ast.Constant(value=False), body, orelse)
+        case ast.While(test, body, orelse):
+            yield "never", ast.While(ast.Constant(value=False), body, orelse)
+        case ast.Match(subject, cases):
+            for index in range(len(cases)):
+                yield "case dropped", ast.Match(subject, cases[:index] + cases[index + 1 :])
+                if index:
+                    swapped = list(cases)
+                    one, two = swapped[index - 1 : index + 1]
+                    swapped[index - 1] = ast.match_case(one.pattern, one.guard, two.body)
+                    swapped[index] = ast.match_case(two.pattern, two.guard, one.body)
+                    yield "cases swapped", ast.Match(subject, swapped)
+        case ast.Expr(ast.Call()) | ast.Assign() | ast.AugAssign():
+            yield "statement dropped", ast.Pass()
+        case ast.Return(value) if value is not None:
+            yield "nothing returned", ast.Return(ast.Tuple([], ast.Load()))
+        case ast.Raise():
+            yield "not raised", ast.Pass()
+
+
+def _places(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
+    """Every node that runs, with where it hangs; not what is for readers and type checkers."""
+    for name, value in ast.iter_fields(tree):
+        if name in {"annotation", "returns", "decorator_list", "bases", "type_params"}:
+            continue
+        for index, child in enumerate(value) if isinstance(value, list) else ((None, value),):
+            if not isinstance(child, ast.AST) or isinstance(child, ast.Import | ast.ImportFrom):
+                continue
+            if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+                continue
+            if isinstance(child, ast.Assign) and isinstance(tree, ast.Module):
+                continue  # names of types; the one number there is a default
+            yield tree, name, index, child
+            if not isinstance(child, ast.match_case):
+                yield from _places(child)
+            else:
+                for statement in [child.guard, *child.body]:
+                    if isinstance(statement, ast.AST):
+                        yield from _places(ast.Module([statement], []))
+
+
+def mutants(module: str) -> list[tuple[str, str]]:
+    """What is changed, and the text of the module then."""
+    text = source(module)
+    tree = ast.parse(text)
+    found = []
+    for parent, name, index, node in list(_places(tree)):
+        for kind, changed in _changes(node):
+            line = getattr(node, "lineno", 0)
+            before = ast.unparse(node).splitlines()
+            after = ast.unparse(ast.fix_missing_locations(changed)).splitlines()
+            held = getattr(parent, name)
+            _put(parent, name, index, changed)
+            try:
+                mutated = ast.unparse(ast.fix_missing_locations(tree))
+            finally:
+                if index is None:
+                    setattr(parent, name, held)
+                else:
+                    held[index] = node
+            if mutated != ast.unparse(tree):
+                found.append((f"{module}:{line} {kind}: {before[0]} -> {after[0]}", mutated))
+    return found
+
+
+def _put(parent: ast.AST, name: str, index: int | None, node: ast.AST) -> None:
+    if index is None:
+        setattr(parent, name, node)
+    else:
+        getattr(parent, name)[index] = node
+
+
+def is_noticed(module: str, text: str, seeds: int) -> bool:
+    """Whether the simulation finds a mutant; a process of its own has it."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(_LIMIT_S)  # a mutant that does not end is noticed by that
+        os._exit(_judge(module, text, seeds))
+    _, status = os.waitpid(child, 0)
+    return status != 0
+
+
+def _judge(module: str, text: str, seeds: int) -> int:
+    name = f"fusepath.protocol.{module}"
+    try:
+        mutated = types.ModuleType(name)
+        sys.modules[name] = mutated
+        exec(compile(text, name, "exec"), mutated.__dict__)  # noqa: S102 - it is our own text
+        from tests.simulation.explorer import explore  # noqa: PLC0415 - with the mutant in place
+        from tests.simulation.world import simulate  # noqa: PLC0415
+
+        for seed in range(10):
+            simulate(seed)
+        explore(2)
+        for seed in range(10, seeds):
+            simulate(seed)
+        explore(3)
+    except Exception:  # whatever it is, it was noticed
+        return 1
+    return 0
+
+
+@click.command()
+@click.option("--seeds", type=int, default=SEEDS, help="Sessions that a mutant must get through.")
+@click.option("--every", type=int, default=1, help="Of the mutants, try every so many.")
+@click.option("--first", type=int, default=0, help="Number of the first one.")
+@click.option("--module", "modules", multiple=True, default=MODULES, help="Only this module.")
+def main(seeds: int, every: int, first: int, modules: tuple[str, ...]) -> None:
+    """Mutants of the machines; those that the simulation does not notice are listed."""
+    tried = [(module, what, text) for module in modules for what, text in mutants(module)]
+    tried = tried[first::every]
+    survivors = 0
+    for module, what, text in tried:
+        if not is_noticed(module, text, seeds):
+            survivors += 1
+            click.echo(what)
+    noticed = 1 - survivors / len(tried)
+    click.echo(f"{100 * noticed:.1f} % of {len(tried)} mutants noticed")
+    sys.exit(noticed < LEAST_NOTICED)
+
+
+if __name__ == "__main__":
+    main()

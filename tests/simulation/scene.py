@@ -1,0 +1,101 @@
+"""What is played: a plan, two machines and a link, all drawn from one seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from random import Random
+
+LEAST_PATIENCE_S, PATIENCE = 0.25, 3
+
+
+@dataclass(slots=True)
+class Scene:
+    """A plan and how long everything takes, in seconds and bytes; paths are 0-based."""
+
+    order: tuple[int, ...]
+    predecessors: dict[int, int]
+    rows: frozenset[int] | None
+    """Paths that make rows of the outputs; None where there is one result for all."""
+    kept: frozenset[int]
+    """Paths that the device takes to the very end."""
+    overlaps: bool
+    device_s: list[float]
+    edge_s: list[float]
+    tail_s: float
+    alone_s: float
+    bytes_per_s: float
+    delay_s: float
+    message_bytes: int
+    workers: int
+    reserve: bool
+    """Whether the device may answer alone."""
+    pause_s: float
+    """Between two frames."""
+    prepare_s: float
+    keepalive_s: float
+    """After so long without a sign a connection is given up."""
+    patience_s: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        sending = len(self.order) * (self.message_bytes / self.bytes_per_s + self.delay_s)
+        predicted = sum(self.device_s) + sum(self.edge_s) + self.tail_s + 2 * sending
+        self.patience_s = max(PATIENCE * predicted, LEAST_PATIENCE_S)
+
+    @property
+    def options(self) -> dict[str, bool]:
+        """What both machines are told but for what is usual."""
+        return {} if self.overlaps else {"overlaps": False}
+
+    @property
+    def returning(self) -> frozenset[int] | None:
+        """Paths of which the server returns a part each; None for one whole result."""
+        return None if self.rows is None else self.rows - self.kept
+
+    def piece(self, frame: int, path: int) -> tuple[object, ...]:
+        """What a path is worth: on the edge server a strip reads the strip before it."""
+        before = self.predecessors.get(path)
+        return (frame, path) if before is None else (frame, path, self.piece(frame, before))
+
+    def result(self, frame: int) -> dict[int, object]:
+        """What must come out of a frame, by path."""
+        paths = self.order if self.rows is None else self.rows
+        return {path: self.piece(frame, path) for path in paths}
+
+
+def draw(random: Random) -> Scene:
+    """Any scene."""
+    chance = random.random
+    paths = random.randint(1, 5)
+    order = list(range(paths))
+    if chance() < 0.5:
+        random.shuffle(order)
+    predecessors = {}
+    if chance() < 0.5:  # strips; some begin anew
+        predecessors = {path: path - 1 for path in range(1, paths) if chance() < 0.8}
+    rows = kept = None
+    if chance() < 0.5:
+        rows = frozenset(path for path in range(paths) if chance() < 0.7)
+        kept = frozenset(path for path in rows if chance() < 0.2)
+    scale = 0.002 * 10 ** (1.5 * chance())
+    return Scene(
+        order=tuple(order),
+        predecessors=predecessors,
+        rows=rows,
+        kept=kept or frozenset(),
+        overlaps=chance() < 0.8,
+        device_s=[0.0 if chance() < 0.2 else scale * chance() for _ in order],
+        edge_s=[scale * chance() for _ in order],
+        tail_s=scale * chance(),
+        alone_s=3 * scale,
+        bytes_per_s=1e6,
+        delay_s=random.choice((0.0001, 0.002, 0.02)),
+        message_bytes=round(scale * chance() * 1e6),
+        workers=random.randint(1, 3),
+        reserve=chance() < 0.85,
+        pause_s=random.choice((0.0, 0.0, 0.01, 0.3)),
+        prepare_s=random.choice((0.01, 0.1, 1.5)),
+        keepalive_s=random.choice((2.0, 60.0)),
+    )

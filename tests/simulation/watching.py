@@ -1,0 +1,71 @@
+"""A `Watch` alone, through more failures and good frames than a session has time for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fusepath.protocol.watch import (
+    Dial,
+    Due,
+    Failed,
+    MakeReady,
+    Pause,
+    Reached,
+    Ready,
+    Served,
+    UseAlone,
+    UseTogether,
+    Watch,
+)
+from tests.simulation.clock import require
+from tests.simulation.driver import FIRST_PAUSE_S, FORGIVEN_AFTER, LONGEST_PAUSE_S
+
+if TYPE_CHECKING:
+    from random import Random
+
+_NEXT = {Dial(): Reached(), MakeReady(): Ready()}
+_ALL = (Due(), Reached(), Ready(), Served())
+
+
+def watch(random: Random, rounds: int = 8) -> None:
+    """Frames go well for a while and then fail; tries go well or do not; late news comes between.
+
+    Raises:
+        Violation: the watch does not do what it says it does.
+    """
+    part = 0.0
+
+    def draw() -> float:
+        nonlocal part
+        part = random.random()
+        return part
+
+    machine = Watch(draw)
+    failures = 0
+
+    def tried(commands: tuple[Any, ...]) -> Any:
+        """The one command of a try that failed; what is waited for then."""
+        seconds = min(FIRST_PAUSE_S * 2 ** max(failures - 2, 0), LONGEST_PAUSE_S)
+        expected: Any = Dial() if failures == 1 else Pause(seconds * (1 - part / 2))
+        require(commands == (expected,), f"{commands} after {failures} failures, not {expected}")
+        return expected
+
+    for _ in range(rounds):
+        served = random.choice((0, 1, FORGIVEN_AFTER - 1, FORGIVEN_AFTER, FORGIVEN_AFTER + 1))
+        for _ in range(served):
+            require(machine.handle(Served()) == (), "a good frame leads to something")
+        failures = 1 if served >= FORGIVEN_AFTER else failures + 1
+        first, *rest = machine.handle(Failed("why"))
+        require(first == UseAlone("why"), f"{first} for a failure")
+        waits = tried(tuple(rest))
+        while waits != UseTogether():
+            right = _NEXT.get(waits, Due())
+            late = random.choice([event for event in _ALL if event != right])
+            require(machine.handle(late) == (), f"{late} leads to something")
+            if isinstance(waits, Pause):
+                require(machine.handle(Failed("late")) == (), "a pause is broken off")
+            elif random.random() < 0.4:
+                failures += 1
+                waits = tried(tuple(machine.handle(Failed("again"))))
+                continue
+            (waits,) = machine.handle(right)

@@ -375,7 +375,7 @@ def _lies(state: State) -> Iterator[tuple[Any, int | None]]:
     for path in (-1, *order, len(order)):
         if path not in returning or path in state.parts or path not in leaving:
             yield PartReturned(path), path
-    yield Answered([*order, len(order)]), len(order)
+    yield Answered([*order, 77, len(order)]), len(order)
     yield Answered(order[1:]), None
     yield Answered([*order, 0]), None
     missing = [path for path in order if path in returning and path not in state.parts]

@@ -7,6 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from fusepath.protocol.watch import State
+from tests.simulation.carrying import carry
 from tests.simulation.clock import Clock, Violation, require
 from tests.simulation.device import Thread
 from tests.simulation.driver import Driver
@@ -101,7 +102,9 @@ class World:
         Raises:
             Violation: something happened that must not.
         """
-        watch(self.random)
+        if self.random.random() < 0.25:
+            watch(self.random)
+            carry(self.random)
         driver, clock = self.driver, self.clock
         healthy = not self._faults
         clock.after(self.random.random(), driver.look)
@@ -170,6 +173,6 @@ def told(seed: int) -> list[str]:
     story: list[str] = []
     try:
         outcome = World(seed, story=story).run()
-    except Violation as error:
-        return [*story, f"violation: {error}"]
+    except Exception as error:
+        return [*story, f"violation: {error!r}"]
     return [*story, str(outcome)]

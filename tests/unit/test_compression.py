@@ -25,6 +25,7 @@ from fusepath.plan import (
     Setting,
     Timing,
     make_plan,
+    planner,
     problem_of_plan,
     shortlist,
     simulate,
@@ -194,6 +195,32 @@ def test_plans_of_both_kinds_have_the_bound_that_none_of_them_beats():
     assert {bool(plan.compression) for plan in result.plans} == {True, False}
     assert {plan.lower_bound_s for plan in result.plans} == {result.lower_bound_s}
     assert result.lower_bound_s == min(bounds)
+
+
+@pytest.mark.parametrize(("ratio", "searches"), [(0.1, 1), (0.98, 2)])
+def test_no_search_is_made_without_codecs_that_the_plan_with_codecs_beats_anyway(
+    ratio, searches, monkeypatch
+):
+    codec = free(HALF, ratio=ratio)
+    searched: list[bool] = []
+    search = planner._plans
+
+    def counted(timing: Timing, *rest):
+        searched.append(bool(timing.setting.compression))
+        return search(timing, *rest)
+
+    alone = [
+        make_plan(setting(compression=c), PlanRequest(algorithm="nfl", codecs="off"))
+        for c in (everything(codec), {})
+    ]
+
+    monkeypatch.setattr(planner, "_plans", counted)
+
+    result = make_plan(offering(codec), PlanRequest(algorithm="nfl"))
+
+    assert searched == [True, False][:searches]
+    assert result.best.makespan_s == min(item.best.makespan_s for item in alone)
+    assert result.lower_bound_s <= alone[1].best.makespan_s
 
 
 def test_codecs_are_left_out_or_chosen_by_name():

@@ -29,6 +29,7 @@ from fusepath.protocol.device_frame import (
     Overdue,
     PartReturned,
     Sent,
+    StopComputing,
 )
 from fusepath.remote import messages
 from fusepath.remote.wire import fusepath_pb2 as pb
@@ -181,6 +182,8 @@ class Exchange:
                         self._timer.cancel()
                     loop = asyncio.get_running_loop()
                     self._timer = loop.call_later(after_s, self._tell, Overdue())
+                case StopComputing() if self._alone is not None:
+                    self._alone.cancel()  # what is left here to do need not wait for it
                 case ComputeAlone():
                     self._alone = asyncio.create_task(self._answer_alone())
                 case _:

@@ -67,7 +67,7 @@ async def measured_setting(
     client, emulation = pairing.client, pairing.emulation
     # Two machines, measured at the same time.
     device, edge = await asyncio.gather(
-        _measured_device(pairing, machines, profiler, say), _measured_edge(pairing, machines, say)
+        measured_device(pairing, machines, profiler, say), measured_edge(pairing, machines, say)
     )
     link = machines.link
     if link is None and client is not None:
@@ -82,9 +82,10 @@ async def measured_setting(
     )
 
 
-async def _measured_device(
+async def measured_device(
     pairing: Pairing, machines: Machines, profiler: Profiler, say: Callable[[str], None]
 ) -> Machine:
+    """This machine as it is measured, or emulated; what is given is not measured."""
     if machines.device is not None:
         return machines.device
     say("measuring every layer on this machine")
@@ -93,9 +94,14 @@ async def _measured_device(
     return measured.slowed(pairing.emulation.slowdown)
 
 
-async def _measured_edge(
+async def measured_edge(
     pairing: Pairing, machines: Machines, say: Callable[[str], None]
 ) -> Machine | None:
+    """The edge server as it measures itself; what is given is not measured.
+
+    Raises:
+        PeerError: the edge server refuses or does not answer.
+    """
     client = pairing.client
     if machines.edge is not None or client is None:
         return machines.edge

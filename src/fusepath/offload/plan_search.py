@@ -2,11 +2,10 @@
 
 1. The whole network on this machine; or the plan of last time, which is kept if all is as it was.
 2. The whole network on the edge server, which shows how quick that is.
-3. The plan of a rough look at this machine, with the edge server taken to be as much quicker or
-   slower in every layer as it is in all of them; which soon shows as well whether the limits that
-   a plan is to keep to can be met.
-4. Both machines are measured, plans are made for them with all that a search may spend, prepared
-   and tried. The best takes over for good.
+3. Both machines are measured at the same time, each once and no more often than it has to be, and
+   what a search finds soon is used.
+4. Plans are made with all that a search may spend, prepared and tried. The best takes over for
+   good.
 """
 
 from __future__ import annotations
@@ -24,7 +23,14 @@ from fusepath.errors import FusepathError, PeerError, PeerRefusedError, Undecide
 from fusepath.offload.background import seen
 from fusepath.offload.device import stays_local
 from fusepath.offload.frames import made_up_frame
-from fusepath.offload.machines import Machines, measured_link, measured_setting, runtime_convention
+from fusepath.offload.machines import (
+    Machines,
+    measured_device,
+    measured_edge,
+    measured_link,
+    measured_setting,
+    runtime_convention,
+)
 from fusepath.offload.order import FallbackPolicy
 from fusepath.offload.remembered import LastTime, SessionMemory
 from fusepath.offload.trials import TRIALS, Trials, cautious_s
@@ -42,17 +48,17 @@ from fusepath.plan import (
     shortlist,
     simulate,
 )
-from fusepath.profiling.cache import known_profile, remembered_profile
-from fusepath.profiling.codecs import measured_compression, named_codecs
+from fusepath.profiling.cache import remembered_profile
+from fusepath.profiling.codecs import TriedCodecs, named_codecs, try_codecs
 from fusepath.profiling.layers import measure_layers
 from fusepath.runtime.allocator import release_free_memory
-from fusepath.timeline import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from fusepath.arrays import Array
-    from fusepath.cost import Compression, Machine, MachineProfile
+    from fusepath.cost import Machine
+    from fusepath.graph import ModelGraph
     from fusepath.offload.order import Order
     from fusepath.offload.pairing import Pairing, Prepared
 
@@ -65,9 +71,8 @@ _SAME = 0.1
 nothing is planned anew."""
 _WORTH_CHANGING = 0.97
 """A plan for a link that has changed is predicted to take this part of the time or less."""
-_ROUGH = Budget(evaluations=40_000, seconds=3.0)
-"""What may be spent on a plan that is soon made again. A quarter of it loses a few per cent, which
-is more than a rough profile does."""
+_SOON = Budget(evaluations=40_000, seconds=3.0)
+"""What may be spent on a plan that is soon made again. A quarter of it loses a few per cent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +81,6 @@ class _Known:
 
     edge: Machine | None = None
     link: Link | None = None
-    offered: dict[str, list[Compression]] | None = None
 
 
 class PlanSearch:
@@ -209,13 +213,7 @@ class PlanSearch:
 
     async def _unsplit(self, algorithm: str, sample: Array, link: Link | None = None) -> Plan:
         """A plan that there is but one of, whatever the machines."""
-        nominal = Setting(
-            graph=self._order.model.graph,
-            device=ComputeRate(1e9),
-            edge=ComputeRate(1e9),
-            link=link or Link(up_bytes_per_s=1e6, down_bytes_per_s=1e6),
-            convention=runtime_convention(sample.dtype.name),
-        )
+        nominal = _nominal(self._order.model.graph, sample, link)
         request = PlanRequest(algorithm=algorithm, codecs="off")
         result = await self._pairing.background.do(make_plan, nominal, request, self._origin)
         return result.best
@@ -231,7 +229,7 @@ class PlanSearch:
         memory = self._memory(request, sample.dtype.name)
         last = await self._pairing.background.do(memory.load, self._order.model.graph)
         if last is None:
-            known = await self._look_roughly(request, sample)
+            known = _Known(link=await self._look_first(request, sample))
         elif await self._resume(last, sample):
             self._resumed = last
             return
@@ -255,93 +253,67 @@ class PlanSearch:
         same_link = _is_same(rate, last.link.up_bytes_per_s)
         return same_link and _is_same(prepared.predicted.end_s, last.predicted_s)
 
-    async def _look_roughly(self, request: PlanRequest, sample: Array) -> _Known:
-        """Use what is soon known to be better than this machine alone; what was found out for that.
+    async def _look_first(self, request: PlanRequest, sample: Array) -> Link:
+        """Use the edge server for all of it, if that is better; the link.
 
         Raises:
             NoPlanError: no plan was found that keeps to the constraints.
             PeerError: the edge server refuses or does not answer.
         """
         machines, pairing = self._order.machines, self._pairing
-        client = pairing.client
-        assert client is not None  # it was connected
+        assert pairing.client is not None  # it was connected
+        assert self.local is not None
+        # Messages are timed by what this process computes, and what is rehearsed by the clock.
+        await asyncio.wait([self.local])
         link = machines.link
         if link is None:
             self._order.say("measuring the link")
             pace = pairing.emulation.pace_bytes_per_s
-            link = await measured_link(client, pace_bytes_per_s=pace)
-        if machines.device is not None and machines.edge is not None:
-            return _Known(link=link)
-        assert self.local is not None
-        await asyncio.wait([self.local])  # whose own times would suffer from what comes now
-        local = None if self.local.exception() is not None else self.local.result()
-        await pairing.compare_clocks()
-        rough, edge_s = await asyncio.gather(
-            self._rough_profile(), self._offload_all(request, sample, link)
-        )
-        # How one layer compares with another is taken from this machine, and what all take from
-        # plans that are prepared. Whatever else goes on only ever adds time.
-        device_s = rough.total_s * pairing.emulation.slowdown
-        if local is not None:
-            device_s = min(local.predicted.busy_s(Lane.DEVICE), device_s)
-        setting = Setting(
-            graph=self._order.model.graph,
-            device=machines.device or rough.slowed(device_s / rough.total_s),
-            edge=machines.edge or rough.slowed(edge_s / rough.total_s),
-            link=link,
-            convention=runtime_convention(sample.dtype.name),
-        )
-        offered = await self._offered(request, setting, sample)
-        await self._plan_roughly(request, replace(setting, offered=offered), sample)
-        return _Known(link=link, offered=offered)
-
-    async def _rough_profile(self) -> MachineProfile:
-        """This machine as it was measured before, or else as each thing takes once."""
-        order, background = self._order, self._pairing.background
-        if order.options.remember:
-            known = await background.do(
-                partial(known_profile, order.model, threads=order.options.threads)
-            )
-            if known is not None:
-                return known
-        order.say("looking at this machine")
-        return await background.do(
-            partial(measure_layers, order.model, threads=order.options.threads, repeats=1)
-        )
-
-    async def _offload_all(self, request: PlanRequest, sample: Array, link: Link) -> float:
-        """Have the edge server do everything, if it may; seconds that the network takes there."""
-        plan = await self._unsplit("full-offload", sample, link)
-        prepared = await self._pairing.prepare(plan, sample)
-        if not self._breaks(plan, request.constraints):
-            self._offer(prepared)
-        return prepared.predicted.busy_s(Lane.EDGE)
-
-    async def _plan_roughly(self, request: PlanRequest, setting: Setting, sample: Array) -> None:
-        """Use what is found quickly, if anything is.
-
-        Whether limits can be met does not depend on how quick machines are: where they are hard to
-        keep to, all that a search may spend is spent before anybody measures with care.
-        """
-        budget = _ROUGH if request.budget is None else request.budget.within(_ROUGH)
-        try:
-            hasty = msgspec.structs.replace(request, budget=budget)
-            await self._use_first(hasty, setting, sample)
-        except UndecidedError:
+            link = await measured_link(pairing.client, pace_bytes_per_s=pace)
+        if machines.device is None or machines.edge is None:
+            await pairing.compare_clocks()
+            await self._offload_all(request, sample, link)
             if request.constraints.limits_choices:
-                await self._use_first(request, setting, sample)
+                await self._check_limits(request, sample, link)
+        return link
 
-    async def _use_first(self, request: PlanRequest, setting: Setting, sample: Array) -> None:
-        """Use the most promising plan that the edge server is able to carry out."""
-        find = partial(shortlist, setting, request, self._origin)
-        for plan in await self._pairing.background.do(find):
+    async def _offload_all(self, request: PlanRequest, sample: Array, link: Link) -> None:
+        """Have the edge server do everything, if it may."""
+        plan = await self._unsplit("full-offload", sample, link)
+        if not self._breaks(plan, request.constraints):
+            self._offer(await self._pairing.prepare(plan, sample))
+
+    async def _check_limits(self, request: PlanRequest, sample: Array, link: Link) -> None:
+        """Raise soon if there is no plan: whether limits can be met does not depend on machines.
+
+        Where they are hard to keep to, all that a search may spend is spent.
+
+        Raises:
+            NoPlanError: no plan was found that keeps to the constraints.
+        """
+        setting = _nominal(self._order.model.graph, sample, link)
+        try:
+            await self._plans_for(setting, _hasty(request))
+        except UndecidedError:
+            await self._plans_for(setting, request)
+
+    async def _use_soon(self, request: PlanRequest, setting: Setting, sample: Array) -> None:
+        """Use what is found quickly, if anything is."""
+        hasty = _hasty(request)
+        for asked in (hasty, msgspec.structs.replace(hasty, codecs="off")):
+            result = await self._pairing.background.do(make_plan, setting, asked, self._origin)
+            if not result.plans:
+                return
             try:
-                self._offer(await self._pairing.prepare(plan, sample))
+                self._offer(await self._pairing.prepare(result.best, sample))
             except PeerRefusedError:
-                if not plan.codecs:  # which it may lack
+                if not result.best.codecs:  # which it may lack
                     raise
             else:
                 return
+
+    async def _plans_for(self, setting: Setting, request: PlanRequest) -> list[Plan]:
+        return await self._pairing.background.do(shortlist, setting, request, self._origin)
 
     # ------------------------------------------------------------------ the best
 
@@ -351,20 +323,11 @@ class PlanSearch:
         """Measure, plan, prepare, try, and take the best."""
         order, given = self._order, self._order.machines
         sample = await self._sample_frame(self._usual_dtype)
-        setting = await measured_setting(
-            self._pairing,
-            Machines(
-                device=given.device, edge=given.edge or known.edge, link=given.link or known.link
-            ),
-            sample.dtype.name,
-            remembered_profile if order.options.remember else measure_layers,
-            order.say,
-        )
-        offered = known.offered
-        if offered is None:
-            offered = await self._offered(request, setting, sample)
+        setting = await self._measured(request, known, sample)
+        if given.all_measured and self._pairing.client is not None:
+            await self._use_soon(request, setting, sample)
         trials = Trials(pairing=self._pairing, sample=sample, say=order.say, offer=self._offer)
-        self._learned = replace(self._as_shown(setting), offered=offered)
+        self._learned = self._as_shown(setting)
         best = await trials.choose(
             self._learned,
             partial(shortlist, request=request, origin=self._origin),
@@ -376,7 +339,7 @@ class PlanSearch:
             kept = LastTime(
                 edge=setting.edge,
                 link=setting.link,
-                offered=offered,
+                offered={name: list(codecs) for name, codecs in setting.offered.items()},
                 plan=best.plan,
                 predicted_s=best.predicted.end_s,
             )
@@ -404,10 +367,7 @@ class PlanSearch:
         assert isinstance(request, PlanRequest)  # or there is no link to follow
         assert shown is not None
         self._learned = setting = replace(await self._learned_setting(), link=link)
-        budget = _ROUGH if request.budget is None else request.budget.within(_ROUGH)
-        hasty = msgspec.structs.replace(request, budget=budget)
-        find = partial(shortlist, setting, hasty, self._origin)
-        best = (await self._pairing.background.do(find))[0]
+        best = (await self._plans_for(setting, _hasty(request)))[0]
         known = [item for item in (shown, self._pairing.reserve) if item is not None]
         quickest = min(known, key=lambda item: item.predicted_on(link).end_s)
         if best.recipe_sha256 not in {item.recipe_sha256 for item in known}:
@@ -441,22 +401,31 @@ class PlanSearch:
         planned = simulate(shown.plan, replace(setting, compression=shown.plan.compression))
         return recalibrated(setting, planned, shown.predicted) or setting
 
-    async def _offered(
-        self, request: PlanRequest, setting: Setting, sample: Array
-    ) -> dict[str, list[Compression]]:
+    async def _measured(self, request: PlanRequest, known: _Known, sample: Array) -> Setting:
+        """Machines, link and codecs: what is not known is measured, both machines at a time."""
+        order, pairing, given = self._order, self._pairing, self._order.machines
+        machines = Machines(
+            device=given.device, edge=given.edge or known.edge, link=given.link or known.link
+        )
+        profiler = remembered_profile if order.options.remember else measure_layers
+        edge = asyncio.create_task(measured_edge(pairing, machines, order.say))
+        edge.add_done_callback(seen)
+        try:
+            device = await measured_device(pairing, machines, profiler, order.say)
+            tried = await self._try_codecs(request, sample)
+            machines = replace(machines, device=device, edge=await edge)
+        finally:
+            edge.cancel()
+        setting = await measured_setting(pairing, machines, sample.dtype.name, profiler, order.say)
+        return replace(setting, offered=tried.on(setting))
+
+    async def _try_codecs(self, request: PlanRequest, sample: Array) -> TriedCodecs:
         codecs = named_codecs(request.codecs)
         if not codecs or self._pairing.client is None:
-            return {}
+            return TriedCodecs()
         self._order.say("trying codecs on the input and on what layers make of it")
         return await self._pairing.background.do(
-            partial(
-                measured_compression,
-                self._order.model,
-                sample,
-                self._form(sample),
-                setting,
-                codecs=codecs,
-            )
+            partial(try_codecs, self._order.model, sample, self._form(sample), codecs=codecs)
         )
 
     @property
@@ -499,6 +468,23 @@ class PlanSearch:
         if not isinstance(self._order.plan, Plan):
             self.sample.set_result(made_up)
         return made_up
+
+
+def _nominal(graph: ModelGraph, sample: Array, link: Link | None = None) -> Setting:
+    """For what does not depend on how quick machines are."""
+    return Setting(
+        graph=graph,
+        device=ComputeRate(1e9),
+        edge=ComputeRate(1e9),
+        link=link or Link(up_bytes_per_s=1e6, down_bytes_per_s=1e6),
+        convention=runtime_convention(sample.dtype.name),
+    )
+
+
+def _hasty(request: PlanRequest) -> PlanRequest:
+    """The same request with little to spend."""
+    budget = _SOON if request.budget is None else request.budget.within(_SOON)
+    return msgspec.structs.replace(request, budget=budget)
 
 
 def _is_same(one: float, other: float) -> bool:

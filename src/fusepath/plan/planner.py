@@ -28,10 +28,11 @@ from fusepath.plan.result import PlanResult, nothing_found
 from fusepath.plan.search import Search
 from fusepath.plan.timing import Timing
 from fusepath.schedule.budget import Budget
+from fusepath.schedule.problem import NS_PER_S
 from fusepath.schedule.result import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from fusepath.plan.candidate import Candidate
     from fusepath.plan.origin import Origin
@@ -159,18 +160,23 @@ def answer(
     timings = variants(timing, request.codecs)
     budget = usual_budget(request) if request.budget is None else request.budget
     meter = Budget(seconds=budget.seconds).begin()
-    plans: list[Plan] = []
+    found: list[list[Plan]] = []
     errors: list[NoPlanError] = []
-    for place, variant in enumerate(timings):
+    # With codecs first: what they reach may show that it is of no use to search without them.
+    for place, variant in enumerate(reversed(timings)):
+        if found and most is None and _cannot_improve(variant, found[0], request.top, meter):
+            continue
         share = 1 / (len(timings) - place)
         search = Search(request, meter.part(evaluations=budget.evaluations, share=share))
         try:
-            plans += _plans(variant, search, origin, find, meter)
+            found.append(_plans(variant, search, origin, find, meter))
         except NoPlanError as error:
             errors.append(error)
+    plans = [plan for several in reversed(found) for plan in several]
     if not plans:
-        return nothing_found(errors[0], seconds=meter.seconds, evaluations=meter.spent)
-    # Plans of either kind were to be had, so only what none of them beats is a bound.
+        return nothing_found(errors[-1], seconds=meter.seconds, evaluations=meter.spent)
+    # Plans of either kind were to be had, so only what none of them beats is a bound; one that
+    # was not searched is no less.
     bound_s = min(plan.lower_bound_s for plan in plans)
     plans = [plan.predicting(lower_bound_s=bound_s) for plan in plans]
     plans.sort(key=lambda plan: plan.makespan_s)
@@ -181,6 +187,14 @@ def answer(
         seconds=meter.seconds,
         evaluations=meter.spent,
     )
+
+
+def _cannot_improve(timing: Timing, found: Sequence[Plan], top: int, meter: Meter) -> bool:
+    """Whether the best plans that are wanted are there, and no plan of a setting beats them."""
+    if len(found) < top:
+        return False
+    slowest_s = sorted(plan.makespan_s for plan in found)[top - 1]
+    return fluid_bound_ns(timing.setting, meter) >= slowest_s * NS_PER_S
 
 
 def _plans(timing: Timing, search: Search, origin: Origin, find: Find, clock: Meter) -> list[Plan]:

@@ -135,6 +135,58 @@ def _decode(codec: Codec, pairs: Sequence[tuple[bytes, Array]]) -> None:
         codec.decode(data, piece.dtype, piece.shape)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriedCodecs:
+    """What codecs save and cost on this machine."""
+
+    samples: tuple[Sample, ...] = ()
+    network_s: float = 1.0
+    """Seconds that the whole network takes here."""
+
+    def on(self, setting: Setting) -> dict[str, list[Compression]]:
+        """By tensor, what codecs save and cost on the machines of a setting.
+
+        A machine that runs the network so many times slower than this one is taken to run codecs
+        so many times slower as well.
+        """
+        slower = {
+            "device": _total_s(setting, setting.device) / self.network_s,
+            "edge": _total_s(setting, setting.edge) / self.network_s,
+        }
+        offered: dict[str, list[Compression]] = {}
+        for item in self.samples:
+            offered.setdefault(item.tensor, []).append(item.compression.on(**slower))
+        return offered
+
+
+def try_codecs(
+    model: Model, image: Array, form: InputFormat, *, codecs: Sequence[str]
+) -> TriedCodecs:
+    """Time codecs here, on what cuts send and is not much larger than the image.
+
+    Args:
+        model: the network.
+        image: a sample; how sparse maps are, depends on it.
+        form: how the image travels.
+        codecs: names; without any, nothing is measured.
+
+    Raises:
+        InputError: a codec is unknown or not installed.
+        ImageError: the image is not the model's input.
+    """
+    if not codecs:
+        return TriedCodecs()
+    network_s = _network_s(model, to_model_input(image, form, model.graph.input.dtype))
+    samples: list[Sample] = []
+    most_bytes = None
+    for name, value in cut_tensors(model, image, form):
+        if most_bytes is None:  # the image comes first
+            most_bytes = _LARGEST * value.nbytes
+        if value.nbytes <= most_bytes:
+            samples += sample_codecs(name, value, codecs)
+    return TriedCodecs(samples=tuple(samples), network_s=network_s)
+
+
 def measured_compression(
     model: Model,
     image: Array,
@@ -143,38 +195,8 @@ def measured_compression(
     *,
     codecs: Sequence[str],
 ) -> dict[str, list[Compression]]:
-    """By tensor, what codecs save and cost on the machines of a setting.
-
-    Codecs are timed here, on what is not much larger than the image. A machine that runs the
-    network so many times slower than this one is taken to run codecs so many times slower as well.
-
-    Args:
-        model: the network.
-        image: a sample; how sparse maps are, depends on it.
-        form: how the image travels.
-        setting: the machines.
-        codecs: names; without any, nothing is measured.
-
-    Raises:
-        InputError: a codec is unknown or not installed.
-        ImageError: the image is not the model's input.
-    """
-    if not codecs:
-        return {}
-    here_s = _network_s(model, to_model_input(image, form, model.graph.input.dtype))
-    slower = {
-        "device": _total_s(setting, setting.device) / here_s,
-        "edge": _total_s(setting, setting.edge) / here_s,
-    }
-    offered: dict[str, list[Compression]] = {}
-    most_bytes = None
-    for name, value in cut_tensors(model, image, form):
-        if most_bytes is None:  # the image comes first
-            most_bytes = _LARGEST * value.nbytes
-        if value.nbytes <= most_bytes:
-            samples = sample_codecs(name, value, codecs)
-            offered[name] = [item.compression.on(**slower) for item in samples]
-    return offered
+    """`try_codecs`, as it is on the machines of a setting."""
+    return try_codecs(model, image, form, codecs=codecs).on(setting)
 
 
 def _network_s(model: Model, values: Array, repeats: int = 5) -> float:

@@ -189,3 +189,86 @@ def test_any_order_of_four_axes_computes_the_same(order):
     )
 
     assert_all_agree(model, [[]])
+
+
+UPWARDS = {
+    "pixel shuffle": (
+        "r = Reshape(a, s)  t = Transpose<perm = [0, 1, 4, 2, 5, 3]>(r)  b = Reshape(t, u)",
+        {"s": ints(1, 2, 2, 2, 6, 4), "u": ints(1, 2, 12, 8)},
+        "DepthToSpace",
+    ),
+    "depth to space of TensorFlow": (
+        "r = Reshape(a, s)  t = Transpose<perm = [0, 3, 4, 1, 5, 2]>(r)  b = Reshape(t, u)",
+        {"s": ints(1, 2, 2, 2, 6, 4), "u": ints(1, 2, 12, 8)},
+        "DepthToSpace",
+    ),
+    "repetition by Expand": (
+        "r = Reshape(a, s)  t = Expand(r, e)  b = Reshape(t, u)",
+        {"s": ints(1, 8, 6, 1, 4, 1), "e": ints(1, 1, 1, 2, 1, 2), "u": ints(1, 8, 12, 8)},
+        "Resize",
+    ),
+    "repetition by Tile": (
+        "r = Reshape(a, s)  t = Tile(r, e)  b = Reshape(t, u)",
+        {"s": ints(1, 8, 6, 1, 4, 1), "e": ints(1, 1, 1, 3, 1, 3), "u": ints(1, 8, 18, 12)},
+        "Resize",
+    ),
+}
+
+
+@pytest.mark.parametrize("opset", [9, 11, 17])
+@pytest.mark.parametrize("kind", UPWARDS)
+def test_spreading_over_rows_and_columns_is_rewritten(kind, opset):
+    chain, constants, made = UPWARDS[kind]
+    channels = constants["u"][1]
+    model = net(
+        f"""(float[] y) {{ a = Conv<pads = [1, 1, 1, 1]>(x, w)  {chain}
+            y = Conv<pads = [1, 1, 1, 1]>(b, v) }}""",
+        shape="1,4,6,4",
+        opset=opset,
+        integer=True,
+        w=(8, 4, 3, 3),
+        v=(3, int(channels), 3, 3),
+        **constants,
+    )
+
+    assert model.graph.tileable_layers == model.graph.depth == 3
+    assert (made if opset >= 11 else "DepthToSpace") in op_types(model)
+    assert "Reshape" not in op_types(model)
+    assert_splits(model)
+
+
+def test_stretching_over_channels_is_choosing_channels():
+    model = net(
+        """(float[] y) { m = ReduceL2<axes = [1], keepdims = 1>(x)  e = Expand(m, s)
+            d = Div(x, e)  y = Conv(d, w) }""",
+        s=ints(1, 4, 13, 10),
+        w=(3, 4, 1, 1),
+    )
+
+    assert "Expand" not in op_types(model)
+    assert model.graph.tileable_layers == model.graph.depth
+    assert_splits(model, exact=False)
+
+
+@pytest.mark.parametrize(
+    "chain",
+    ["s = Squeeze(a, z)  b = Unsqueeze(s, z)", "s = Reshape(a, flat)  b = Reshape(s, back)"],
+)
+def test_to_another_shape_and_back_is_nothing(chain):
+    constants = {"z": ints(0)} if "Squeeze" in chain else {}
+    if not constants:
+        constants = {"flat": ints(1, 4, -1), "back": ints(0, 0, 13, 10)}
+    body = f"{{ a = Conv<pads = [1, 1, 1, 1]>(x, w)  {chain}  y = Relu(b) }}"
+    model = net(f"(float[] y) {body}", integer=True, w=(4, 4, 3, 3), **constants)
+
+    assert op_types(model) == ["Conv", "Relu"]
+    assert_splits(model)
+
+
+def test_stretching_that_is_no_repetition_of_elements_stays():
+    body = "{ r = Reshape(x, s)  t = Tile(r, e)  b = Reshape(t, u)  y = Relu(b) }"
+    constants = {"s": ints(1, 4, 1, 6, 4), "e": ints(1, 1, 2, 1, 1), "u": ints(1, 4, 12, 4)}
+    model = net(f"(float[] y) {body}", shape="1,4,6,4", **constants)
+
+    assert model.graph.tileable_layers == 0
+    assert_all_agree(model, [[]])

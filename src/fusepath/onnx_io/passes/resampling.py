@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from onnx import NodeProto
 
     from fusepath.onnx_io.draft import Draft, Types
-    from fusepath.onnx_io.resize import ResizedAxis
+    from fusepath.onnx_io.resize import ResizedAxis, StatedResize
 
 _COUNTED = frozenset({"asymmetric", "tf_half_pixel_for_nn"})
 """Coordinates other than ``half_pixel`` that do not depend on the size of the map."""
@@ -46,7 +46,10 @@ def _rewritten(node: NodeProto, rewriting: Rewriting) -> list[NodeProto]:
         return []
     factors = [resize.repeats(axis) for axis in resize.axes]
     if all(factors):
-        return _repeated(node, resize.axes, factors, rewriting)
+        repeating = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+        return _cropped(node, resize.axes, factors, repeating, rewriting)
+    if resize.coordinates == "align_corners":
+        return _aligned(node, resize, rewriting)
     if any(isinstance(resize.sampling(axis), str) for axis in resize.axes):
         return []
     coordinates = resize.coordinates if resize.coordinates in _COUNTED else "half_pixel"
@@ -56,17 +59,32 @@ def _rewritten(node: NodeProto, rewriting: Rewriting) -> list[NodeProto]:
     return [_scaled(node, node.output[0], written, attributes, rewriting)]
 
 
-def _repeated(
+def _aligned(node: NodeProto, resize: StatedResize, rewriting: Rewriting) -> list[NodeProto]:
+    """Corners aligned, where outputs lie a whole number of times as close as inputs.
+
+    Then they lie as in a resize by that number which counts from the first element, up to the last
+    element of the map.
+    """
+    steps = [(side.made - 1, side.size - 1) for side in resize.axes]
+    if any(not 1 <= inputs <= outputs or outputs % inputs for outputs, inputs in steps):
+        return []
+    attributes = {"coordinate_transformation_mode": "asymmetric"}
+    attributes |= {"mode": "linear"} if resize.linear else {"nearest_mode": resize.rounding}
+    factors = [outputs // inputs for outputs, inputs in steps]
+    return _cropped(node, resize.axes, factors, attributes, rewriting)
+
+
+def _cropped(
     node: NodeProto,
     sides: tuple[ResizedAxis, ResizedAxis],
     factors: list[int],
+    attributes: dict[str, str],
     rewriting: Rewriting,
 ) -> list[NodeProto]:
-    """Elements repeated, and what is then too much at the end cut off."""
+    """Resized by whole numbers, and what is then too much at the end cut off."""
     over = [side.size * factor - side.made for side, factor in zip(sides, factors, strict=True)]
     output = node.output[0]
     repeated = rewriting.tensor(f"{output}_repeated") if any(over) else output
-    attributes = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     nodes = [_scaled(node, repeated, list(map(float, factors)), attributes, rewriting)]
     if any(over):
         axes = [axis for axis, more in zip((2, 3), over, strict=True) if more]

@@ -1,4 +1,4 @@
-"""Channel shuffles and space-to-depth written as Reshape and Transpose.
+"""Channel shuffles, repetition, space-to-depth and back written as Reshape, Transpose and Expand.
 
 Exporters have no single operator for them, and the Reshape targets hold the map's height and
 width, so no tile could run them. What a chain of such nodes does is found by running it on the
@@ -14,6 +14,7 @@ import numpy as np
 
 from fusepath.graph import product
 from fusepath.onnx_io.nodes import input_at, integer, integers, present
+from fusepath.onnx_io.resize import MODES_OPSET
 from fusepath.onnx_io.rewriting import Rewriting
 from fusepath.onnx_io.slices import slices_of
 
@@ -28,10 +29,14 @@ LARGEST_MAP = 2**22
 MOST_MOVED = 2**26
 """Elements of all tensors that are looked at."""
 
+_OPTIONAL_ROI_OPSET = 13
+"""From here on a Resize need not state a region."""
+
 _RESHAPERS = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze"})
 _PICKERS = frozenset({"Gather", "Slice", "Split"})
 """What takes a part of an axis; from map to map they stay as they are, since tiles can run them."""
-_REARRANGERS = _RESHAPERS | _PICKERS | {"Transpose"}
+_REPEATERS = frozenset({"Expand", "Tile"})
+_REARRANGERS = _RESHAPERS | _PICKERS | _REPEATERS | {"Transpose"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,36 @@ class Shuffle:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """Channels in some order, spread over rows and columns: a depth-to-space by ``block``."""
+
+    block: int
+    channels: tuple[int, ...]
+
+    def nodes(
+        self, rewriting: Rewriting, source: str, target: str, *, label: str
+    ) -> list[NodeProto]:
+        """Nodes that make ``target`` of ``source``."""
+        depth = rewriting.shape(source)[1]
+        repeats = self.channels == tuple(range(depth)) * self.block**2
+        if repeats and rewriting.draft.opset >= MODES_OPSET:
+            scales = np.array([1, 1, self.block, self.block], np.float32)
+            inputs = [source, "", rewriting.constant(f"{target}_scales", scales)]
+            if rewriting.draft.opset < _OPTIONAL_ROI_OPSET:
+                inputs[1] = rewriting.constant(f"{target}_roi", np.zeros(0, np.float32))
+            attributes = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+            name = f"{label}_repeated"
+            return [rewriting.node("Resize", inputs, target, label=name, **attributes)]
+        made = Shuffle(1, self.channels).nodes(
+            rewriting, source, rewriting.tensor(f"{target}_deep"), label=label
+        )
+        name = f"{label}_depth_to_space"
+        deep = made[-1].output[0]
+        spread = rewriting.node("DepthToSpace", [deep], target, label=name, blocksize=self.block)
+        return [*made, spread]
+
+
+@dataclass(frozen=True, slots=True)
 class _Moved:
     """A tensor as numbers of the elements of a map."""
 
@@ -75,7 +110,7 @@ class _Moved:
 
 
 def rewrite_shuffles(draft: Draft, types: Types) -> Draft:
-    """The draft with such chains turned into SpaceToDepth and Gather on the channel axis."""
+    """The draft with such chains turned into operators that tiles can run."""
     rewriting = Rewriting(draft, types)
     moved: dict[str, _Moved] = {}
     readers_left: dict[str, int] = {}
@@ -127,6 +162,8 @@ def _carried(node: NodeProto, before: _Moved, rewriting: Rewriting) -> dict[str,
             if sorted(perm) != list(range(numbers.ndim)):
                 return {}
             made = [numbers.transpose(perm)]
+        case op if op in _REPEATERS:
+            made = _repeated(node, numbers, shapes[0], rewriting.draft)
         case op if op in _PICKERS and not all(map(_is_map, (numbers.shape, *shapes))):
             made = _picked(node, numbers, shapes, rewriting.draft)
         case _:
@@ -137,6 +174,21 @@ def _carried(node: NodeProto, before: _Moved, rewriting: Rewriting) -> dict[str,
         name: _Moved(before.source, value, before.rearranged or moves)
         for name, value in zip(names, made, strict=True)
     }
+
+
+def _repeated(node: NodeProto, numbers: Array, shape: tuple[int, ...], draft: Draft) -> list[Array]:
+    """What an Expand or Tile makes; nothing where that is not constant, or too large."""
+    if not shape or product(shape) > LARGEST_MAP:
+        return []
+    repeats = draft.array(input_at(node, 1))
+    if node.op_type == "Tile":
+        return [] if repeats is None else [np.tile(numbers, repeats.astype(np.int64).tolist())]
+    # ONNX stretches both ways, numpy one.
+    fits = len(shape) >= numbers.ndim and all(
+        size in {1, made}
+        for size, made in zip(reversed(numbers.shape), reversed(shape), strict=False)
+    )
+    return [np.broadcast_to(numbers, shape)] if fits else []
 
 
 def _picked(
@@ -168,7 +220,7 @@ def _replace(node: NodeProto, made: dict[str, _Moved], rewriting: Rewriting) -> 
     for name, after in made.items():
         start = _start(after.source, rewriting.types)
         shuffle = None
-        if after.rearranged and start is not None:
+        if start is not None and (after.rearranged or _is_back(node, after, start)):
             shuffle = _recognised(start.numbers, after.numbers)
         if shuffle is None:
             return
@@ -177,20 +229,40 @@ def _replace(node: NodeProto, made: dict[str, _Moved], rewriting: Rewriting) -> 
         rewriting.put(nodes, instead_of=node)
 
 
-def _recognised(numbers: Array, moved: Array) -> Shuffle | None:
-    """The shuffle that turns ``numbers`` into ``moved``; None when there is none."""
+def _is_back(node: NodeProto, after: _Moved, start: _Moved) -> bool:
+    """Whether a node makes a map again of what was a map of the same shape before."""
+    return after.numbers.shape == start.numbers.shape and node.input[0] != after.source
+
+
+def _recognised(numbers: Array, moved: Array) -> Shuffle | Spread | None:
+    """What turns ``numbers`` into ``moved``; None when nothing known does."""
     rows, cols = numbers.shape[2:]
     if not _is_map(moved.shape):
         return None
+    if moved.shape[2] > rows:
+        return _spread(numbers, moved)
     block = rows // moved.shape[2]
     if block < 1 or (moved.shape[2] * block, moved.shape[3] * block) != (rows, cols):
         return None
-    deep = _space_to_depth(numbers, block)
-    place = {int(number): index for index, number in enumerate(deep[0, :, 0, 0])}
-    order = [place.get(int(number), -1) for number in moved[0, :, 0, 0]]
-    if -1 in order or not np.array_equal(deep[:, order], moved):
+    order = _order(_space_to_depth(numbers, block), moved)
+    return None if order is None else Shuffle(block, order)
+
+
+def _spread(numbers: Array, moved: Array) -> Spread | None:
+    rows, cols = numbers.shape[2:]
+    block = moved.shape[2] // rows
+    if moved.shape[2:] != (rows * block, cols * block):
         return None
-    return Shuffle(block, tuple(order))
+    deep = _space_to_depth(moved, block)
+    order = _order(numbers, deep)
+    return None if order is None else Spread(block, order)
+
+
+def _order(numbers: Array, moved: Array) -> tuple[int, ...] | None:
+    """Which channel of ``numbers`` each of ``moved`` is; None where one is none of them."""
+    place = {int(number): index for index, number in enumerate(numbers[0, :, 0, 0])}
+    order = [place.get(int(number), -1) for number in moved[0, :, 0, 0]]
+    return None if -1 in order or not np.array_equal(numbers[:, order], moved) else tuple(order)
 
 
 def _is_map(shape: tuple[int, ...]) -> bool:

@@ -1,0 +1,77 @@
+"""What quantising a network gains: planned latency of the int8 model over that of the float32 one.
+
+Both are measured on this machine, which is the edge server; the device is this machine slowed.
+Plans are those of the same planner, for a picture sent as pixels, without codecs.
+
+    python -m benchmarks.int8 [zoo:mobilenetv2 ultraface …]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import fusepath
+from benchmarks.models.families import FAMILIES
+from benchmarks.models.measure import build
+from fusepath import Budget, PlanRequest, Setting, make_plan, parse_link
+from fusepath.onnx_io import Model, read_model
+from fusepath.plan import InputFormat
+from fusepath.profiling.layers import measure_layers
+from fusepath.runtime.image import load_input
+from fusepath.runtime.quantise import quantise
+
+NETWORKS = ("zoo:resnet18", "zoo:mobilenetv2", "ultraface")
+SLOWER = (4, 8, 16)
+RATES = (1.1, 1.5, 2.0, 2.5, 3.0)
+"""MB/s."""
+REQUEST = PlanRequest(codecs="off", budget=Budget(evaluations=30_000))
+PICTURE = Path(fusepath.__file__).parent / "assets" / "demo.png"
+
+
+def pair(name: str) -> tuple[Model, Model]:
+    """The network in float32 and in int8, with maps of uint8."""
+    if name in FAMILIES:
+        data = build(name, FAMILIES[name], "torchscript").SerializeToString()
+        model = read_model(data, name=name, source=name)
+    else:
+        model = fusepath.load_model(name)
+    picture = load_input(PICTURE, model.graph.input, resize=True)
+    samples = [picture, np.ascontiguousarray(picture[..., ::-1])]
+    quantised = quantise(model, samples, InputFormat())
+    return model, read_model(quantised.data, name=f"{name} int8", source=name)
+
+
+def main() -> None:
+    """Print a table."""
+    print("| network | float32, ms | int8, ms | device slower by | int8/float32 | largest |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for name in sys.argv[1:] or NETWORKS:
+        models = pair(name)
+        profiles = [measure_layers(model, threads=1, repeats=3) for model in models]
+        times = " | ".join(f"{1e3 * profile.total_s:.1f}" for profile in profiles)
+        for factor in SLOWER:
+            ratios = []
+            for rate in RATES:
+                link = parse_link(f"{rate}MB/s")
+                floats, bytes_ = (
+                    make_plan(
+                        Setting(
+                            graph=model.graph,
+                            device=profile.slowed(factor),
+                            edge=profile,
+                            link=link,
+                        ),
+                        REQUEST,
+                    ).best.makespan_s
+                    for model, profile in zip(models, profiles, strict=True)
+                )
+                ratios.append(bytes_ / floats)
+            mean = np.exp(np.mean(np.log(ratios)))
+            print(f"| {name} | {times} | {factor} | {mean:.2f} | {max(ratios):.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

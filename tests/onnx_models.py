@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn
     from numpy.typing import NDArray
 
+    from fusepath.graph import Section
     from fusepath.onnx_io import Model
 
 IR_OF_OPSET = {13: 8, 17: 8, 21: 10}
@@ -544,16 +545,18 @@ def run_original(data: bytes, image: NDArray[Any]) -> dict[str, NDArray[Any]]:
 
 
 @st.composite
-def tilings(draw: DrawFn, model: Model) -> dict[str, Any]:
+def tilings(draw: DrawFn, model: Model, section: Section | None = None) -> dict[str, Any]:
     """τ, grid, cuts and order of a plan that fits a model; now and then the unsplit network."""
     graph = model.graph
-    if graph.tileable_layers == 0 or draw(st.integers(0, 9)) == 0:
+    if not graph.sections or (section is None and draw(st.integers(0, 9)) == 0):
         return {"cuts": [draw(st.integers(1, graph.depth + 1))]}
-    tau = draw(st.integers(1, graph.tileable_layers))
+    section = section or draw(st.sampled_from(graph.sections))
+    tau = draw(st.integers(section.start + 1, section.end))
     grid = tuple(draw(st.integers(1, min(4, graph.fused_size(tau, axis)))) for axis in (0, 1))
     paths = grid[0] * grid[1]
-    used = draw(st.lists(st.integers(1, tau + 1), min_size=1, max_size=3))
+    used = draw(st.lists(st.integers(section.start + 1, tau + 1), min_size=1, max_size=3))
     return {
+        "start": section.start,
         "tau": tau,
         "grid": grid,
         "cuts": draw(st.lists(st.sampled_from(used), min_size=paths, max_size=paths)),
@@ -562,22 +565,31 @@ def tilings(draw: DrawFn, model: Model) -> dict[str, Any]:
 
 
 @st.composite
-def striplings(draw: DrawFn, model: Model) -> dict[str, Any]:
+def striplings(draw: DrawFn, model: Model, section: Section | None = None) -> dict[str, Any]:
     """τ and segments of a plan of strips that fits a model, if any does."""
-    graph = model.graph
-    tau = draw(st.integers(1, max(1, graph.tileable_layers)))
+    if not model.graph.sections:
+        return draw(tilings(model))
+    section = section or draw(st.sampled_from(model.graph.sections))
+    begun, graph = section.start, model.graph.behind(section.start)
+    tau = draw(st.integers(1, section.layers))
     try:
         height = StripRows(graph, tau).height
     except (GeometryError, UnsupportedOperatorError):
-        return draw(tilings(model))
+        return draw(tilings(model, section))
     edges = sorted(draw(st.sets(st.integers(1, height - 1), max_size=2)) if height > 1 else [])
     segments = []
     for start, stop in itertools.pairwise([0, *edges, height]):
         steps = draw(st.integers(1, 4))
-        released = [(graph.input.size(0) * at // steps, 0) for at in range(1, steps)]
+        released = [
+            (graph.tensors[graph.source].size(0) * at // steps, 0) for at in range(1, steps)
+        ]
         done = draw(st.sets(st.integers(start + 1, stop), max_size=3)) | {stop}
         most = released[-1][0] if released else 0
         marks = (*released, *((most, row) for row in sorted(done)))
         cut = draw(st.integers(1, tau + 1))
-        segments.append(Segment(start=start, stop=stop, cut=cut, strips=marks))
-    return {"tau": tau, "segments": tuple(draw(st.permutations(segments)))}
+        segments.append(Segment(start=start, stop=stop, cut=cut + begun, strips=marks))
+    return {
+        "start": begun,
+        "tau": tau + begun,
+        "segments": tuple(draw(st.permutations(segments))),
+    }

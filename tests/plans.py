@@ -134,6 +134,7 @@ def hand_made(
         ),
         "input": AS_THEY_ARE,
         "arrangement": arrangement,
+        "start": 0,
         "order": tuple(order) if order is not None else tuple(range(1, paths + 1)),
         "cuts": arrangement.cuts_of(tuple(cuts[path % len(cuts)] for path in range(paths))),
         "tail": TailPlace.EDGE,
@@ -207,6 +208,7 @@ def carry_out(
     """Run a plan in this process; every piece is encoded, checked and decoded as on the wire."""
     check_plan(plan, model.graph)
     device, edge = DeviceShare(model, plan.recipe), EdgeShare(model, plan.recipe)
+    device.compute_head(image)
     fused = edge.new_fused()
     kept, parts = {}, {}
     up_bytes = 0

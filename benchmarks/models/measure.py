@@ -20,7 +20,7 @@ from fusepath.tiling import Grid
 if TYPE_CHECKING:
     import onnx
 
-    from fusepath.graph import ModelGraph
+    from fusepath.graph import ModelGraph, Section
     from fusepath.onnx_io import Model
     from fusepath.plan import Plan
     from fusepath.schedule.budget import Budget
@@ -42,7 +42,7 @@ class Row:
     layers: int = 0
     tileable_layers: int = 0
     tileable_share: float = 0.0
-    """Of the MACs: in layers that the split plan below runs."""
+    """Of the MACs: in layers that the split plans below run."""
     stops: str = ""
     """The node that ends tiling, and why."""
     device_gflop_per_s: float = 0.0
@@ -52,7 +52,7 @@ class Row:
     bound_ms: float = 0.0
     winner: str = ""
     split: str = ""
-    """The deepest tiles, which were carried out and compared, as was the best plan."""
+    """The deepest tiles of every section, all carried out and compared, as was the best plan."""
     rel_error: float | None = None
     """Of the outputs, over the largest value, the worse of both; None where nothing is split."""
     verified: bool = False
@@ -136,29 +136,33 @@ def _plan(row: Row, setting: Setting, budget: Budget | None) -> Plan:
 
 
 def _split(row: Row, model: Model, setting: Setting, best: Plan) -> None:
-    """Carry out the deepest tiles and the best plan; a share that no plan runs is none."""
-    tiles = _deepest(setting)
-    if tiles is None:
+    """Carry out the deepest tiles of every section and the best plan.
+
+    A share that no plan runs is none.
+    """
+    tiles = [plan for section in setting.graph.sections if (plan := _deepest(setting, section))]
+    if not tiles:
         return
     random = np.random.default_rng(0)
     picture = random.integers(0, 256, model.graph.input.shape, dtype=np.uint8)
     compared = [
-        run(model, picture, "memory:", plan=plan, verify=True).comparison for plan in (tiles, best)
+        run(model, picture, "memory:", plan=plan, verify=True).comparison for plan in (*tiles, best)
     ]
-    row.split = f"{tiles.grid} at layer {tiles.tau}"
+    row.split = ", ".join(f"{plan.grid} at layer {plan.tau}" for plan in tiles)
     row.rel_error = max(item.max_rel_error for item in compared)
     row.verified = all(item.passed for item in compared)
     if row.verified:
         macs = [layer["macs"] for layer in describe(model.graph)["layers"]]
-        row.tileable_share = sum(macs[: tiles.tau]) / sum(macs)
+        fused = sum(sum(macs[plan.start : plan.tau]) for plan in tiles)
+        row.tileable_share = fused / sum(macs)
 
 
-def _deepest(setting: Setting) -> Plan | None:
-    """Tiles at the last layer whose maps can be cut; None where fewer than two layers can."""
-    graph = setting.graph
-    for tau in range(graph.tileable_layers, FEWEST_LAYERS - 1, -1):
+def _deepest(setting: Setting, section: Section) -> Plan | None:
+    """Tiles at a section's last layer whose maps can be cut; None where fewer than two can."""
+    graph, start = setting.graph, section.start
+    for tau in range(section.end, start + FEWEST_LAYERS - 1, -1):
         for grid in GRIDS:
             if grid.rows <= graph.fused_size(tau, 0) and grid.cols <= graph.fused_size(tau, 1):
-                request = PlanRequest(algorithm="mw", tau=tau, grid=grid, codecs="off")
+                request = PlanRequest(algorithm="mw", start=start, tau=tau, grid=grid, codecs="off")
                 return make_plan(setting, request).best
     return None

@@ -131,14 +131,15 @@ page.
   Paddle2ONNX (BatchNormalization kept, biases as Add, sizes computed from shapes). Detectors have
   the tails that decode their boxes.
 - *nodes* are those of the file, *layers* what a plan can cut between.
-- *MACs in tiles*: the share of the MACs in the layers up to the deepest at which tiles were
-  carried out and verified; 0 where fewer than two layers can be fused.
-- *what ends tiling*: the first operator that needs whole maps.
+- *MACs in tiles*: the share of the MACs in the layers of all sections up to the deepest at which
+  tiles were carried out and verified; sections of fewer than two layers do not count.
+- *what ends tiling*: the first operator that needs whole maps; plans can begin behind it.
 - *device*: at this rate the device alone takes as long as sending the image to an edge server of
   500 GFLOP/s over 1.8 MB/s each way: the crossover, where planning has most to choose from. The
   image is sent as uint8, everything else as float32 without codecs, and the way back is counted.
 - *NFL/auto*: the time of the best single cut over that of the best plan; *NFL/bound*: over what
   no plan can beat.
-- *verified error*: of the deepest tiles and of the best plan, whichever is larger, both carried
-  out by a device and an edge server in one process; relative to the largest value of each output.
+- *verified error*: of the deepest tiles of every section and of the best plan, whichever is
+  largest, all carried out by a device and an edge server in one process; relative to the largest
+  value of each output.
 """

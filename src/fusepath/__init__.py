@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from fusepath.errors import UnsupportedOperatorError as UnsupportedOperatorError
     from fusepath.errors import VerificationError as VerificationError
     from fusepath.graph import ModelGraph as ModelGraph
+    from fusepath.graph import Section as Section
     from fusepath.graph import Tensor as Tensor
     from fusepath.offload.emulation import Emulation as Emulation
     from fusepath.offload.frames import FrameFormat as FrameFormat
@@ -157,6 +158,7 @@ _HOMES = {
     "Recipe": "fusepath.plan",
     "Regions": "fusepath.cost.convention",
     "Report": "fusepath.offload.run",
+    "Section": "fusepath.graph",
     "Segment": "fusepath.tiling",
     "Session": "fusepath.offload.session",
     "SessionOptions": "fusepath.offload.order",

@@ -1050,3 +1050,33 @@ def test_verify_exits_1_when_a_stage_computes_nonsense(
     assert called.complaints == ["fusepath: the split result differs from the unsplit one"]
     if json_option:
         assert called.json["verified"] is False
+
+
+def test_inspect_shows_every_section_and_why_it_ends(fusepath):
+    name = "zoo:mobilenetv3-large?size=96"
+    sections = fusepath("inspect", name, "--json").json["sections"]
+
+    assert len(sections) > 5
+    assert sections[0]["start"] == 0
+    for section in sections:
+        assert section["start"] < section["end"]
+        assert section["ends_at"]["op_type"] == "GlobalAveragePool"
+        assert section["ends_at"]["reason"] == "needs the whole feature map"
+    shown = fusepath("inspect", name).out
+    assert f"layers {sections[1]['start'] + 1} to {sections[1]['end']}, " in shown
+
+
+def test_a_plan_may_begin_in_a_section(fusepath, tmp_path):
+    machines = ("--device", "5GFLOPS", "--edge", "500GFLOPS", "--link", "1.8MB/s")
+    file = tmp_path / "plan.json"
+    name = "zoo:mobilenetv3-large?size=96"
+    asked = ("--algorithm", "mw", "--start", "26", "-o", str(file), "--json")
+    document = fusepath("plan", name, *machines, *asked).json
+
+    assert document["start"] == document["recipe"]["start"] == 26
+    assert document["tau"] > 26
+    played = fusepath("simulate", str(file), "--json").json
+    assert played["makespan_s"] == document["makespan_s"]
+    refused = fusepath("plan", name, *machines, "--algorithm", "mw", "--start", "25")
+    assert refused.code == 2
+    assert any("start=25: no section" in line for line in refused.complaints)

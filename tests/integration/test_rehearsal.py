@@ -102,6 +102,7 @@ def test_both_machines_time_every_path_of_a_plan(model, setting):
     on_edge = edge.rehearse()
 
     assert [len(times) for times in on_device.paths_s] == [2] * len(plan.cuts)
+    assert len(on_device.head_s) == 2
     assert len(on_edge.paths_s) == len(plan.cuts)
     assert min(on_edge.paths_s) >= 0
     assert (on_edge.tail_s > 0) == (plan.tau < model.graph.depth)

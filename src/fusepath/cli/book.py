@@ -227,6 +227,7 @@ def _book_json(book: PlanBook) -> dict[str, Any]:
                 "from_bytes_per_s": entry.from_bytes_per_s,
                 "to_bytes_per_s": entry.to_bytes_per_s,
                 "plan": entry.plan.family,
+                "start": entry.plan.start,
                 "tau": entry.plan.tau,
                 "grid": str(entry.plan.grid),
                 "cuts": entry.plan.cuts,

@@ -159,6 +159,7 @@ class _Row:
         latencies = sorted(run.latency_s for run in self.runs)
         return {
             "name": self.name,
+            "start": self.plan.start,
             "tau": self.plan.tau,
             "grid": str(self.plan.grid),
             "order": self.plan.order,

@@ -10,7 +10,7 @@ from fusepath.cli.options import input_shape_option, json_option, model_argument
 from fusepath.cli.options import print_json as _print_json
 
 if TYPE_CHECKING:
-    from fusepath.graph import ModelGraph
+    from fusepath.graph import ModelGraph, Operator
 
 
 @click.command("inspect")
@@ -39,11 +39,20 @@ def command(model: str, input_shape: str | None, as_json: bool) -> None:
     if barrier is None:
         click.echo("every layer can be tiled")
     else:
-        reason = barrier.barrier_reason or "behind an operator that needs whole maps"
+        reason = barrier.barrier_reason or "stands behind an operator that needs whole maps"
         click.echo(
             f"{_tileable(graph.tileable_layers)}; '{barrier.name}' "
             f"({barrier.op_type}) ends the prefix: {reason}"
         )
+    if len(described["sections"]) > 1:
+        click.echo("sections between operators that need whole maps, in which plans may begin:")
+        for section in described["sections"]:
+            ends = section["ends_at"]
+            why = f"up to '{ends['node']}' ({ends['op_type']}): {ends['reason']}" if ends else ""
+            click.echo(
+                f"  layers {section['start'] + 1} to {section['end']}, "
+                f"{section['share']:.1%} of the MACs{', ' if why else ''}{why}"
+            )
     click.echo(f"{described['tileable_share']:.1%} of the MACs are in layers that can be tiled")
 
 
@@ -58,7 +67,7 @@ def _tileable(layers: int) -> str:
 
 def describe(graph: ModelGraph) -> dict[str, Any]:
     """The JSON form of a network."""
-    from fusepath.cost import RUNTIME, cut_bytes, layer_macs, tileable_share
+    from fusepath.cost import RUNTIME, cut_bytes, layer_macs, section_share, tileable_share
 
     layers = []
     for layer in graph.layers:
@@ -74,7 +83,6 @@ def describe(graph: ModelGraph) -> dict[str, Any]:
                 "tileable": layer.tileable,
             }
         )
-    barrier = graph.barrier
     return {
         "name": graph.name,
         "sha256": graph.sha256,
@@ -83,12 +91,23 @@ def describe(graph: ModelGraph) -> dict[str, Any]:
         "macs": sum(layer["macs"] for layer in layers),
         "tileable_layers": graph.tileable_layers,
         "tileable_share": tileable_share(graph),
-        "barrier": None
-        if barrier is None
-        else {
-            "node": barrier.name,
-            "op_type": barrier.op_type,
-            "reason": barrier.barrier_reason,
-        },
+        "barrier": _border(graph.barrier),
+        "sections": [
+            {
+                "start": section.start,
+                "end": section.end,
+                "share": section_share(graph, section),
+                "ends_at": _border(graph.barrier_at(section)),
+            }
+            for section in graph.sections
+        ],
         "layers": layers,
     }
+
+
+def _border(operator: Operator | None) -> dict[str, str] | None:
+    """The operator that ends a section, and why."""
+    if operator is None:
+        return None
+    reason = operator.barrier_reason or "stands behind an operator that needs whole maps"
+    return {"node": operator.name, "op_type": operator.op_type, "reason": reason}

@@ -44,6 +44,12 @@ grid_option = click.option(
 tau_option = click.option(
     "--tau", type=int, help="Fused layer (1-based); all are searched without."
 )
+start_option = click.option(
+    "--start",
+    type=click.IntRange(min=0),
+    help="Layers that the device computes whole before all tiles, where a section begins (see "
+    "inspect); auto searches all sections, other algorithms begin at the image.",
+)
 tiles_option = click.option(
     "--tiles",
     type=click.Choice(["equal", "auto"]),
@@ -243,12 +249,13 @@ def tiling_request(
     *,
     grid: str,
     tau: int | None,
+    start: int | None,
     tiles: str,
     constraints: Constraints,
     codecs: str | None,
     top: int = 1,
 ) -> PlanRequest:
-    """What ``--algorithm``, ``--grid``, ``--tau``, ``--tiles`` and ``--compress`` ask for."""
+    """What ``--algorithm``, ``--compress`` and the options of a tiling ask for."""
     from fusepath.plan import PlanRequest
     from fusepath.tiling import Grid
 
@@ -256,6 +263,7 @@ def tiling_request(
         algorithm=_algorithm(algorithm, grid=grid, tau=tau, tiles=tiles),
         grid=None if grid == "auto" else Grid.parse(grid),
         tau=tau,
+        start=start,
         unequal=tiles == "auto",
         constraints=constraints,
         codecs=codecs or "auto",

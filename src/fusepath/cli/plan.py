@@ -24,6 +24,7 @@ from fusepath.cli.options import (
     parse_channels,
     planning_request,
     print_json,
+    start_option,
     std_option,
     tau_option,
     tiles_option,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 @algorithm_option
 @grid_option
 @tau_option
+@start_option
 @tiles_option
 @evaluations_option
 @time_limit_option
@@ -74,6 +76,7 @@ def command(
     algorithm: str | None,
     grid: str,
     tau: int | None,
+    start: int | None,
     tiles: str,
     evaluations: int | None,
     time_limit: float | None,
@@ -96,6 +99,7 @@ def command(
         algorithm,
         grid=grid,
         tau=tau,
+        start=start,
         tiles=tiles,
         constraints=constraints,
         codecs=compress,

@@ -22,6 +22,7 @@ from fusepath.cli.options import (
     parse_channels,
     planning_request,
     print_json,
+    start_option,
     std_option,
     tau_option,
     tiles_option,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 @algorithm_option
 @grid_option
 @tau_option
+@start_option
 @tiles_option
 @evaluations_option
 @time_limit_option
@@ -107,6 +109,7 @@ def command(
     algorithm: str | None,
     grid: str,
     tau: int | None,
+    start: int | None,
     tiles: str,
     evaluations: int | None,
     time_limit: float | None,
@@ -157,7 +160,13 @@ def command(
         pace_bytes_per_s=parse_bytes_per_s(pace) if pace else None, slowdown=slowdown
     )
     asked = tiling_request(
-        algorithm, grid=grid, tau=tau, tiles=tiles, constraints=constraints, codecs=compress
+        algorithm,
+        grid=grid,
+        tau=tau,
+        start=start,
+        tiles=tiles,
+        constraints=constraints,
+        codecs=compress,
     )
     channels = parse_channels(mean, "--mean"), parse_channels(std, "--std", nonzero=True)
     plan = load_plan(plan_file) if plan_file else None
@@ -165,9 +174,10 @@ def command(
     check_channels(loaded, mean=channels[0], std=channels[1])
     request = planning_request(asked, evaluations=evaluations, time_limit=time_limit)
     if plan is not None:
-        if algorithm or grid != "auto" or tau is not None or compress:
+        if algorithm or grid != "auto" or tau is not None or start is not None or compress:
             raise InputError(
-                "--plan is a plan made before: leave out --algorithm, --grid, --tau and --compress"
+                "--plan is a plan made before: leave out --algorithm, --grid, --tau, --start and "
+                "--compress"
             )
         _keep_to(plan, loaded, constraints)
     elif edge is None and request.algorithm != "device-only":
@@ -255,6 +265,7 @@ def _document(report: Report) -> dict[str, Any]:
     document: dict[str, Any] = {
         "model": plan.model.name,
         "algorithm": plan.algorithm,
+        "start": plan.start,
         "tau": plan.tau,
         "grid": str(plan.grid),
         "order": plan.order,

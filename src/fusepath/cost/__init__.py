@@ -37,6 +37,7 @@ from fusepath.cost.operations import (
     ops_per_position,
     positions,
     result_bytes,
+    section_share,
     tensor_bytes,
     tileable_share,
 )
@@ -92,6 +93,7 @@ __all__ = [
     "positions",
     "quickest",
     "result_bytes",
+    "section_share",
     "strip_costs",
     "strip_prices",
     "tensor_bytes",

@@ -32,6 +32,10 @@ class ComputeRate(msgspec.Struct, frozen=True, tag="rate", forbid_unknown_fields
             if (ops := ops_per_position(op, convention)) > 0
         )
 
+    def behind(self, start: int) -> ComputeRate:  # noqa: ARG002 - a rate is the same anywhere
+        """The same machine for the rest of a network."""
+        return self
+
     def layer_s(self, graph: ModelGraph, index: int, convention: Convention) -> float:
         """Seconds of a whole layer (1-based)."""
         return layer_ops(graph, index, convention) / self.ops_per_s
@@ -147,6 +151,10 @@ class MachineProfile(
                 f"the profile was measured on model {self.model_sha256[:12]}, "
                 f"not on '{graph.name}' ({graph.sha256[:12]}); profile this model"
             )
+
+    def behind(self, start: int) -> MachineProfile:
+        """The same machine for the rest of the network behind layer ``start``."""
+        return msgspec.structs.replace(self, layers=self.layers[start:])
 
     def first(self, layers: int) -> MachineProfile:
         """The machine for a network of the first so many layers."""

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.graph import Kind
+from fusepath.graph import FEWEST_FUSED, Kind
 
 if TYPE_CHECKING:
     from fusepath.cost.convention import Convention
-    from fusepath.graph import ModelGraph, Operator
+    from fusepath.graph import ModelGraph, Operator, Section
 
 
 def positions(graph: ModelGraph, op: Operator) -> int:
@@ -28,10 +28,19 @@ def layer_macs(graph: ModelGraph, index: int) -> int:
 
 
 def tileable_share(graph: ModelGraph) -> float:
-    """The share of a network's multiply-accumulates that is in layers that can be tiled, 0 to 1."""
+    """The share of a network's multiply-accumulates that tiles of two layers or more can do.
+
+    Of all its sections together, each of which a plan may begin in; 0 to 1.
+    """
+    fused = [item for item in graph.sections if item.layers >= FEWEST_FUSED]
+    return sum(section_share(graph, item) for item in fused)
+
+
+def section_share(graph: ModelGraph, section: Section) -> float:
+    """The share of a network's multiply-accumulates that is in a section, 0 to 1."""
     macs = [layer_macs(graph, index) for index in range(1, graph.depth + 1)]
     total = sum(macs)
-    return sum(macs[: graph.tileable_layers]) / total if total else 0.0
+    return sum(macs[section.start : section.end]) / total if total else 0.0
 
 
 def ops_per_position(op: Operator, convention: Convention) -> int:

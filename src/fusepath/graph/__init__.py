@@ -10,10 +10,11 @@ from fusepath.graph.footprint import (
     Transposed,
     Window,
 )
-from fusepath.graph.model import Layer, ModelGraph, build_graph
+from fusepath.graph.model import FEWEST_FUSED, Layer, ModelGraph, Section, build_graph
 from fusepath.graph.operators import INPUT_DTYPES, Kind, Operator, Tensor, Work, product
 
 __all__ = [
+    "FEWEST_FUSED",
     "INPUT_DTYPES",
     "POINT",
     "Border",
@@ -25,6 +26,7 @@ __all__ = [
     "Operator",
     "Padding",
     "Sampling",
+    "Section",
     "Tensor",
     "Transposed",
     "Window",

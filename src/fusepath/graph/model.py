@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import math
+import itertools
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from fusepath.errors import ModelError
 from fusepath.graph.operators import Kind, Operator, Tensor
+from fusepath.graph.stages import stages_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-Strides = tuple[int, int]
-
-_FINEST = 2**24
-"""Most parts of a pixel that strides are counted in, so that positions fit 64 bits."""
+    from fusepath.graph.stages import Strides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +33,30 @@ class Layer:
     tileable: bool
 
 
+FEWEST_FUSED = 2
+"""Layers that tiles have in common, or nothing is fused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Layers ``start + 1 … end``, all of which can be tiled."""
+
+    start: int
+    """Layers before it, which are computed whole."""
+    end: int
+
+    @property
+    def layers(self) -> int:
+        """How many."""
+        return self.end - self.start
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelGraph:
     """A network: tensors, operators grouped into layers, and the stride of every tileable map.
 
-    Layers are in an order in which they can run, tileable ones first.
+    Layers are in an order in which they can run: those of a section together, and all that can be
+    tiled as early as can be.
     """
 
     name: str
@@ -61,9 +77,40 @@ class ModelGraph:
     fed_shape: tuple[int, ...] = ()
     """Of the input as the model file has it, which may be (N, H, W, C) or a batch; like the digest,
     it says which network this is of those that a file with open dimensions may be."""
+    given: tuple[str, ...] = ()
+    """Maps that it begins with, where it is the rest of a network (`behind`)."""
     outputs_stay: bool = False
     """Whether the outputs belong on the device, output by output: what it has made of them is not
     sent, and what the edge server has made returns. Otherwise they return as the network's."""
+
+    @property
+    def entry(self) -> tuple[str, ...]:
+        """Tensors that it begins with: the input, or of the rest of a network what has been made.
+
+        Some of them may be read behind the layers that a plan tiles, or be outputs.
+        """
+        return self.given or (self.input.name,)
+
+    @cached_property
+    def source(self) -> str:
+        """The entry's map with most rows, by which strips count what is released."""
+        return max(self.entry, key=lambda name: self.tensors[name].size(0))
+
+    def behind(self, start: int) -> ModelGraph:
+        """The rest of the network once layers ``1 … start`` have run, its layers counted anew."""
+        if start not in self._rests:
+            self._rests[start] = replace(
+                self,
+                layers=tuple(
+                    replace(layer, index=layer.index - start) for layer in self.layers[start:]
+                ),
+                given=self.frontier(start),
+            )
+        return self._rests[start]
+
+    @cached_property
+    def _rests(self) -> dict[int, ModelGraph]:
+        return {0: self}
 
     @property
     def depth(self) -> int:
@@ -73,18 +120,32 @@ class ModelGraph:
     @cached_property
     def tileable_layers(self) -> int:
         """How many leading layers can be cut into tiles; the largest admissible τ."""
-        return sum(layer.tileable for layer in self.layers)
+        return sum(1 for _ in itertools.takewhile(lambda layer: layer.tileable, self.layers))
+
+    @cached_property
+    def sections(self) -> tuple[Section, ...]:
+        """All ranges of layers that can be tiled, each between two operators that need whole maps.
+
+        Two layers or more: in one alone nothing is fused. The first is there whatever it is.
+        """
+        ends = [0, *(layer.index for layer in self.layers if not layer.tileable), self.depth + 1]
+        found = [Section(before, after - 1) for before, after in itertools.pairwise(ends)]
+        return tuple(
+            item for item in found if item.layers >= FEWEST_FUSED or item.start == 0 < item.end
+        )
+
+    def barrier_at(self, section: Section) -> Operator | None:
+        """The operator that ends a section; None where the network ends with it."""
+        return None if section.end == self.depth else self.layers[section.end].operators[0]
 
     @cached_property
     def barrier(self) -> Operator | None:
         """The operator that ends the tileable prefix; None when everything can be tiled."""
-        if self.tileable_layers == self.depth:
-            return None
-        return self.layers[self.tileable_layers].operators[0]
+        return self.barrier_at(Section(0, self.tileable_layers))
 
     @cached_property
     def _frontiers(self) -> tuple[tuple[str, ...], ...]:
-        born = {self.input.name: 0}
+        born = dict.fromkeys(self.entry, 0)
         last_use = dict.fromkeys(self.outputs, self.depth + 1)
         for layer in self.layers:
             for operator in layer.operators:
@@ -172,9 +233,9 @@ def build_graph(
     """Group operators (in an order in which they can run) into layers.
 
     A window operator opens a layer; pointwise operators join the layer of their latest producer.
-    Tileable operators come first, everything behind a barrier after them: a head that branches
-    off in mid-net does not end the prefix of the backbone. What only turns a quantised map into an
-    output comes last: until then the smaller of the two crosses.
+    Operators come stage by stage (`stages_of`), tileable ones as early as can be: a head that
+    branches off in mid-net does not end a section of the backbone. What only turns a quantised map
+    into an output comes last: until then the smaller of the two crosses.
 
     Raises:
         ModelError: there is no operator at all.
@@ -182,25 +243,26 @@ def build_graph(
     ordered = tuple(operators)
     if not ordered:
         raise ModelError(f"model '{name}': the graph has no operators")
-    strides, reasons = _strides(input, tensors, ordered)
-    ordered = tuple(
-        replace(op, barrier_reason=reasons[op.name]) if op.name in reasons else op for op in ordered
-    )
     ending = _ending(outputs, tensors, ordered)
-    tileable = [op for op in ordered if all(out in strides for out in op.outputs)]
-    tileable_names = {op.name for op in tileable}
-    rest = [op for op in ordered if op.name not in tileable_names]
+    stages = stages_of(input, outputs, tensors, ordered, {op.name for op in ending})
+    ordered = tuple(
+        replace(op, barrier_reason=stages.reasons[op.name]) if op.name in stages.reasons else op
+        for op in ordered
+    )
+    last_names = {op.name for op in ending}
+    ending = tuple(op for op in ordered if op.name in last_names)
 
     groups: list[list[Operator]] = []
     layer_of: dict[str, int] = dict.fromkeys((input.name, *companions), -1)
     prefix = 0
-    for stage, members in (("tile", tileable), ("rest", rest)):
-        if stage == "rest":
-            prefix = len(groups)
-        for op in (member for member in members if member not in ending):
+    for stage in range(max(stages.of.values()) + 1):
+        begin = len(groups)
+        for op in ordered:
+            if stages.of[op.name] != stage or op.name in last_names:
+                continue
             at = max((layer_of[tensor] for tensor in op.inputs), default=-1)
             leading = at < 0 and op.kind is Kind.POINTWISE
-            if op.kind is Kind.WINDOW or op.work.macs > 0 or (at < prefix and stage == "rest"):
+            if op.kind is Kind.WINDOW or op.work.macs > 0 or (at < begin and stage > 0):
                 at = len(groups)
                 groups.append([])
             elif leading:
@@ -210,6 +272,8 @@ def build_graph(
                     groups.append([])
             groups[at].append(op)
             layer_of.update(dict.fromkeys(op.outputs, at))
+        if stage == 0:
+            prefix = len(groups)
     groups[-1:] = [[*(groups[-1] if groups else ()), *ending]]
 
     return ModelGraph(
@@ -219,8 +283,8 @@ def build_graph(
         companions=companions,
         outputs=outputs,
         tensors=tensors,
-        layers=_layers(_merge_leading(groups, prefix), tileable_names),
-        strides=strides,
+        layers=_layers(_merge_leading(groups, prefix), stages.tileable),
+        strides=stages.strides,
         fed_shape=input.shape if fed_shape is None else fed_shape,
     )
 
@@ -249,7 +313,7 @@ def _merge_leading(groups: list[list[Operator]], prefix: int) -> list[list[Opera
     return groups
 
 
-def _layers(groups: list[list[Operator]], tileable_names: set[str]) -> tuple[Layer, ...]:
+def _layers(groups: list[list[Operator]], tileable_names: frozenset[str]) -> tuple[Layer, ...]:
     layers = []
     for index, group in enumerate(groups, start=1):
         main = max(group, key=lambda op: (op.kind is Kind.WINDOW, op.work.macs))
@@ -263,44 +327,3 @@ def _layers(groups: list[list[Operator]], tileable_names: set[str]) -> tuple[Lay
             )
         )
     return tuple(layers)
-
-
-def _strides(
-    source: Tensor, tensors: Mapping[str, Tensor], operators: tuple[Operator, ...]
-) -> tuple[dict[str, Strides], dict[str, str]]:
-    """Strides of every map that can be tiled: all that no barrier comes before.
-
-    What joins maps of different strides but equal sizes (a map resized to the very size of another)
-    has that of the first; no tile of it can be aligned, so that sessions compute all of it.
-
-    Returns:
-        Strides by tensor, and by operator why it cannot be tiled though it is no barrier.
-    """
-    exact: dict[str, tuple[Fraction, Fraction]] = {}
-    units = [1, 1]
-    if source.is_map:
-        exact[source.name] = (Fraction(1), Fraction(1))
-    reasons: dict[str, str] = {}
-    for op in operators:
-        if op.kind is Kind.BARRIER or not op.inputs or any(t not in exact for t in op.inputs):
-            continue
-        if not all(tensors[t].is_map for t in op.outputs):
-            continue
-        rows, cols = exact[op.inputs[0]]
-        if len({tensors[t].shape[2:] for t in op.inputs}) != 1:
-            reasons[op.name] = "joins maps of different sizes"
-            continue
-        made = tuple(
-            stride * Fraction(*footprint.step)
-            for stride, footprint in zip((rows, cols), op.footprints, strict=True)
-        )
-        finer = [math.lcm(units[axis], made[axis].denominator) for axis in (0, 1)]
-        if max(finer) > _FINEST:
-            reasons[op.name] = "resamples to distances that have too fine a common measure"
-            continue
-        units = finer
-        exact |= dict.fromkeys(op.outputs, (made[0], made[1]))
-    strides = {
-        name: (int(rows * units[0]), int(cols * units[1])) for name, (rows, cols) in exact.items()
-    }
-    return strides, reasons

@@ -12,7 +12,7 @@ from fusepath.errors import ImageError
 from fusepath.offload.emulation import NO_EMULATION, Emulation, wait_until
 from fusepath.offload.inference import Inference
 from fusepath.runtime.device_share import DeviceShare
-from fusepath.timeline import Lane, Span, Timeline
+from fusepath.timeline import HEAD, Lane, Span, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,10 +64,13 @@ class Device:
     thread: Executor
     emulation: Emulation = NO_EMULATION
     threads: int = 1
+    head_s: float = field(init=False, default=0.0)
+    """How long what comes before all paths will take, known once the device is ready."""
     expected_s: list[float] = field(init=False)
     """How long each path will take, known once the device is ready."""
     expected_tail_s: float = field(init=False, default=0.0)
     """The same of putting the outputs together and the tail, where it runs here."""
+    _head_target_s: float = field(init=False, default=0.0)
     _targets_s: list[float] = field(init=False)
     _tail_target_s: float = field(init=False, default=0.0)
 
@@ -85,20 +88,38 @@ class Device:
         check_image(image, self.model, self.plan)
         # On the thread that will compute.
         rehearsal = self.thread.submit(self.share.rehearse, image, repeats=_REHEARSALS).result()
+        # A fixed target: as steady as the machine itself is not.
+        slowed = self.emulation.slowdown > 1
+        if self.share.has_head:
+            self.head_s = self._usual_s(rehearsal.head_s)
+            self._head_target_s = self.head_s if slowed else 0.0
         for path, times_s in enumerate(rehearsal.paths_s):
-            computes = self.share.computes(path)
-            if self.emulation.slowdown > 1:
-                # A fixed target: as steady as the machine itself is not.
-                time_s = min(times_s) * self.emulation.slowdown if computes else 0.0
-                self._targets_s[path] = time_s
-            else:
-                time_s = statistics.median(times_s) if computes else 0.0
+            time_s = self._usual_s(times_s) if self.share.computes(path) else 0.0
             self.expected_s[path] = time_s
+            self._targets_s[path] = time_s if slowed else 0.0
         if self.share.has_tail:
-            self.expected_tail_s = statistics.median(rehearsal.tail_s)
-            if self.emulation.slowdown > 1:
-                self.expected_tail_s = min(rehearsal.tail_s) * self.emulation.slowdown
-                self._tail_target_s = self.expected_tail_s
+            self.expected_tail_s = self._usual_s(rehearsal.tail_s)
+            self._tail_target_s = self.expected_tail_s if slowed else 0.0
+
+    def _usual_s(self, times_s: list[float]) -> float:
+        if self.emulation.slowdown > 1:
+            return min(times_s) * self.emulation.slowdown
+        return statistics.median(times_s)
+
+    def compute_head(self, image: Array, companions: Mapping[str, Array]) -> tuple[float, float]:
+        """Compute what comes before all paths; when it began and ended."""
+        start_s = time.perf_counter()
+        self.share.compute_head(image, companions)
+        if self._head_target_s > 0:
+            wait_until(start_s + self._head_target_s)
+        return start_s, time.perf_counter()
+
+    def start_head(
+        self, image: Array, companions: Mapping[str, Array]
+    ) -> asyncio.Future[tuple[float, float]]:
+        """`compute_head` on the thread that computes."""
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self.thread, self.compute_head, image, companions)
 
     def compute(self, path: int, image: Array, companions: Mapping[str, Array]) -> PathAtCut:
         """Take a path (0-based) to its cut and make it ready to be sent."""
@@ -151,14 +172,19 @@ class Device:
             companions: the other inputs.
             begun_s: when the inference began, by `time.perf_counter`.
         """
+        times = {}
+        if self.share.has_head:
+            times[HEAD] = await self.start_head(image, companions)
         done = await self.start_computing(0, image, companions)
-        span = Span(
-            lane=Lane.DEVICE, start_s=done.start_s - begun_s, end_s=done.end_s - begun_s, path=1
+        times[1] = (done.start_s, done.end_s)
+        spans = (
+            Span(lane=Lane.DEVICE, start_s=start - begun_s, end_s=end - begun_s, path=path)
+            for path, (start, end) in times.items()
         )
         return Inference(
             plan=self.plan,
             outputs=self.outputs(done),
-            timeline=Timeline(spans=(span,), measured=True),
+            timeline=Timeline(spans=tuple(spans), measured=True),
             up_bytes=0,
             down_bytes=0,
             device_macs=self.share.macs,

@@ -33,7 +33,7 @@ from fusepath.protocol.device_frame import (
 )
 from fusepath.remote import messages
 from fusepath.remote.wire import fusepath_pb2 as pb
-from fusepath.timeline import Lane, Span, Timeline
+from fusepath.timeline import HEAD, Lane, Span, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -231,12 +231,18 @@ class Exchange:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_HEAD_START_S):
                     await self._first_written.wait()
-        start = self._device.start_computing
-        jobs = [(path, start(path, self._image, self._call.companions)) for path in paths]
+        companions = self._call.companions
+        device = self._device
+        heads = [device.start_head(self._image, companions)] if device.share.has_head else []
+        jobs = [(path, device.start_computing(path, self._image, companions)) for path in paths]
         try:
+            for head in heads:
+                self._record(Lane.DEVICE, *(await head), path=HEAD)
             for path, job in jobs:
                 self._take_computed(path, await job)
         finally:
+            for head in heads:
+                head.cancel()
             for _, job in jobs:
                 job.cancel()
 

@@ -66,6 +66,7 @@ class Prepared:
         return predict(
             self.device.model.graph,
             msgspec.structs.replace(self.plan, link=link),
+            head_s=self.device.head_s,
             device_s=self.device.expected_s,
             sent_bytes=[share.sent_bytes(path) for path in range(len(self.plan.cuts))],
             edge_s=self.edge_times.paths_s,

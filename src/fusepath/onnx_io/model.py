@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,10 @@ class Model:
             Path(path).write_bytes(self.original)
         except OSError as error:
             raise ModelError(f"cannot write '{path}': {error.strerror or error}") from error
+
+    def behind(self, start: int) -> Model:
+        """The rest of the network once layers ``1 … start`` have run, its layers counted anew."""
+        return replace(self, graph=self.graph.behind(start))
 
     @property
     def sha256(self) -> str:

@@ -53,7 +53,7 @@ def build_submodel(model: Model, first: int, last: int) -> SubModel:
     outputs = tuple(name for name in graph.frontier(last) if name in made)
 
     nodes = [node for operator in operators for node in model.nodes[operator.name]]
-    symbolic = last <= graph.tileable_layers
+    symbolic = all(layer.tileable for layer in graph.layers[first - 1 : last])
     small = GraphProto(name=f"{graph.name}_{first}_{last}")
     small.node.extend(nodes)
     small.input.extend(declare_tensor(graph.tensors[name], symbolic=symbolic) for name in inputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -14,11 +15,13 @@ from fusepath.errors import (
     UnsupportedOperatorError,
 )
 from fusepath.plan.candidate import Candidate, ranked
+from fusepath.plan.families.sections import search_behind
 from fusepath.plan.families.single_cut import no_fused_layers
 from fusepath.plan.families.strips import search_stream
 from fusepath.plan.families.tiles import improve_minimizing_waiting, search_minimizing_waiting
-from fusepath.plan.fluid import fluid_bound_ns
+from fusepath.plan.fluid import later_bounds, section_bound
 from fusepath.plan.plan import MAX_PATHS
+from fusepath.schedule.problem import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
 _SIZES_EVALUATIONS = 30_000
 """Strips are mostly better than tiles of any sizes, so ``auto`` does not look long for those."""
+_OF_WHAT_IS_LEFT = 0.4
+"""Share of the budget that is left for each search in a section, where there are several."""
 _TO_STRIPS = 0.7
 """Share of the budget for strips where no single cut keeps to the constraints, and tiles may."""
 
@@ -37,7 +42,8 @@ def search_auto(timing: Timing, search: Search) -> Candidate:
 
     Where no single cut keeps to the constraints, the others are tried until one does.
 
-    Single cuts, then strips, then MW's equal tiles, then unequal ones around those.
+    Single cuts, then strips, then MW's equal tiles, then unequal ones around those; then strips and
+    equal tiles that begin in later sections, the one with the least bound first.
 
     Raises:
         InputError: a grid or a fused layer was asked for.
@@ -60,11 +66,15 @@ def search_shortlist(timing: Timing, search: Search) -> Candidate:
     families = _Families(timing, search)
     best = families.best
     beside: list[Candidate] = []
-    if families.single_cuts is not None:
+    if not search.request.start and families.single_cuts is not None:
         nfl, *later = families.single_cuts.all
         ends = ((timing.setting.graph.depth + 1,), (1,))
         beside += [nfl, *(item for item in later if item.cuts in ends)]
-    if families.equal_tiles is not None and families.equal_tiles.arrangement.paths <= MAX_PATHS:
+    if (
+        not search.request.start
+        and families.equal_tiles is not None
+        and families.equal_tiles.arrangement.paths <= MAX_PATHS
+    ):
         beside.append(replace(families.equal_tiles, others=()))
     return replace(best, others=tuple(beside)).rated(best.lower_bound_ns, families.evaluated)
 
@@ -79,6 +89,8 @@ class _Families:
         if search.request.grid is not None or search.request.tau is not None:
             raise InputError("auto chooses for itself: leave out grid and tau")
         self._timing, self._search = timing, search
+        self._bounds_ns: dict[int, int] = {}
+        """By the start of a section, what no plan that begins there beats."""
         self._found: list[Candidate] = []
         self._reasons: list[NoPlanError] = []
 
@@ -90,21 +102,59 @@ class _Families:
     @cached_property
     def best(self) -> Candidate:
         """The best plans of all families that there is time for."""
-        bound_ns = fluid_bound_ns(self._timing.setting, self._search.meter)
         for _ in self._in_turn():
+            bound_ns = min(self._bounds_ns.values())
             proven = any(found.schedule.makespan_ns <= bound_ns for found in self._found)
             late = self._search.meter.is_over
             if self._found and (late or (proven and self._search.request.top == 1)):
                 break
         if not self._found:
             raise self._nothing()
-        return ranked(self._found, self._search.request.top).rated(bound_ns, self.evaluated)
+        least_ns = min(self._bounds_ns.values())
+        return ranked(self._found, self._search.request.top).rated(least_ns, self.evaluated)
 
     def _in_turn(self) -> Iterator[Candidate | None]:
-        yield self.single_cuts
+        setting, meter = self._timing.setting, self._search.meter
+        start = self._search.request.start
+        if start:
+            self._bounds_ns[start] = (
+                section_bound(setting.behind(start), meter=meter)
+                .behind(self._timing.prices.head_ns(start) / NS_PER_S)
+                .bound_ns
+            )
+            yield from self._begun_at(start)
+            return
+        self._bounds_ns[0] = section_bound(setting, meter=meter).bound_ns
+        singles = self.single_cuts
+        if start is None:
+            below_s = math.inf if singles is None else singles.schedule.makespan_ns / NS_PER_S
+            later = later_bounds(setting, below_s=below_s, meter=meter)
+            self._bounds_ns |= {at: bound.bound_ns for at, bound in later.items()}
+        yield singles
         yield self.strips
         yield self.equal_tiles
         yield self.unequal_tiles
+        for at in self._promising:
+            if self._bounds_ns[at] < self._best_ns:
+                yield from self._begun_at(at)
+
+    @property
+    def _best_ns(self) -> float:
+        """The makespan of the best plan so far."""
+        return min((item.schedule.makespan_ns for item in self._found), default=math.inf)
+
+    @property
+    def _promising(self) -> list[int]:
+        """Later sections in which something better may be found, least bound first."""
+        starts = sorted(self._bounds_ns, key=lambda start: self._bounds_ns[start])
+        return [at for at in starts if at > 0 and self._bounds_ns[at] < self._best_ns]
+
+    def _begun_at(self, start: int) -> Iterator[Candidate | None]:
+        """Strips and equal tiles of the rest of the network behind layer ``start``."""
+        for family in (search_stream, search_minimizing_waiting):
+            find = partial(search_behind, family, start=start)
+            meter = self._search.meter.part(share=_OF_WHAT_IS_LEFT)
+            yield self._searched(find, self._search.within(meter))
 
     @cached_property
     def single_cuts(self) -> Candidate | None:
@@ -115,7 +165,9 @@ class _Families:
     @cached_property
     def strips(self) -> Candidate | None:
         """Strips that reuse their halos."""
-        share = 1.0 if self._found else _TO_STRIPS
+        share = _OF_WHAT_IS_LEFT if self._promising else 1.0
+        if not self._found:
+            share *= _TO_STRIPS
         return self._searched(
             search_stream, self._search.within(self._search.meter.part(share=share))
         )
@@ -124,7 +176,9 @@ class _Families:
     def equal_tiles(self) -> Candidate | None:
         """MW's best; as much is spent on it once more where strips have left nothing."""
         meter = self._search.meter
-        search = self._search.within(meter.again()) if meter.is_over else self._search
+        if self._promising:
+            meter = meter.part(share=_OF_WHAT_IS_LEFT)
+        search = self._search.within(meter.again()) if meter.is_over else self._search.within(meter)
         found = self._searched(search_minimizing_waiting, search)
         if search.meter is not meter:
             meter.spend(search.meter.spent)
@@ -154,7 +208,7 @@ class _Families:
 
     def _nothing(self) -> NoPlanError:
         """Why there is no plan: the reason of the first family, unless the budget ended."""
-        first = self._reasons[0]  # single cuts can always be tried
+        first = self._reasons[0]
         undecided = [error for error in self._reasons if isinstance(error, UndecidedError)]
         if undecided:
             return UndecidedError(f"{first}; {undecided[0]}")

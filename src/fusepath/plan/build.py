@@ -48,6 +48,7 @@ def build_plan(timing: Timing, found: Candidate, search: Search, origin: Origin)
                 std=origin.std,
             ),
             arrangement=found.arrangement,
+            start=found.start,
             order=tuple(path + 1 for path in found.schedule.order),
             cuts=found.cuts,
             tail=found.tail,

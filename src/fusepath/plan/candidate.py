@@ -19,6 +19,8 @@ class Candidate:
     """The best schedule of an algorithm, and what it is known to be worth."""
 
     arrangement: Arrangement
+    start: int = 0
+    """Layers before all paths."""
     schedule: Schedule
     """Its paths are those of the arrangement; a strip has one cut, that of its segment."""
     lower_bound_ns: int
@@ -32,6 +34,17 @@ class Candidate:
     def all(self) -> tuple[Candidate, ...]:
         """This one and the others, best first."""
         return (replace(self, others=()), *self.others)
+
+    def behind(self, layers: int, head_ns: int) -> Candidate:
+        """This one and the others, once so many more layers have been computed before all paths."""
+        return replace(
+            self,
+            arrangement=self.arrangement.moved(layers),
+            start=self.start + layers,
+            schedule=self.schedule.behind(layers, head_ns),
+            lower_bound_ns=self.lower_bound_ns + head_ns if self.lower_bound_ns else 0,
+            others=tuple(item.behind(layers, head_ns) for item in self.others),
+        )
 
     def rated(self, bound_ns: int, evaluated: int) -> Candidate:
         """This one and the others as the outcome of one search.
@@ -64,7 +77,7 @@ class Candidate:
     @property
     def likeness(self) -> tuple[object, ...]:
         """Equal for candidates that do the same."""
-        return self.arrangement.likeness, self.cuts, self.tail
+        return self.start, self.arrangement.likeness, self.cuts, self.tail
 
 
 def ranked(found: Iterable[Candidate], top: int) -> Candidate:

@@ -81,6 +81,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return self.recipe.arrangement
 
     @property
+    def start(self) -> int:
+        """Layers that the device computes whole, before all paths."""
+        return self.recipe.start
+
+    @property
     def tau(self) -> int:
         """The fused layer."""
         return self.recipe.tau

@@ -30,6 +30,7 @@ def _derived(plan: Plan) -> dict[str, Any]:
         "gap": plan.gap,
         "status": plan.status,
         "family": plan.family,
+        "start": plan.start,
         "tau": plan.tau,
         "grid": str(plan.grid),
         "order": list(plan.order),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fusepath.errors import InputError, NoPlanError
 from fusepath.plan.auto import search_auto
 from fusepath.plan.build import build_plan
 from fusepath.plan.compressed import variants
+from fusepath.plan.families.sections import check_start, search_behind
 from fusepath.plan.families.single_cut import device_only, full_offload, no_fused_layers
 from fusepath.plan.families.strips import search_stream
 from fusepath.plan.families.swarm import search_swarm
@@ -72,6 +74,10 @@ ALGORITHMS = {
 }
 
 
+WHOLE = frozenset({"device-only", "full-offload", "nfl"})
+"""Those that leave the network as it is."""
+
+
 def usual_budget(request: PlanRequest) -> Budget:
     """What the search of a request may spend where nobody says."""
     if request.unequal:
@@ -122,6 +128,11 @@ def check_request(request: PlanRequest) -> None:
         raise InputError(
             f"there is no algorithm '{request.algorithm}'; known ones are {', '.join(ALGORITHMS)}"
         )
+    if request.start and request.algorithm in WHOLE:
+        raise InputError(
+            f"algorithm '{request.algorithm}' does not tile, so that it begins at the input: leave "
+            f"out start"
+        )
     if request.unequal and not ALGORITHMS[request.algorithm].unequal:
         able = ", ".join(name for name, item in ALGORITHMS.items() if item.unequal)
         raise InputError(
@@ -142,6 +153,10 @@ def answer(
         most: how many plans are kept; as many as the request wants without.
     """
     request.constraints.check(timing.setting.graph)
+    if request.start:
+        check_start(timing.setting.graph, request.start)
+        if request.algorithm != "auto":
+            find = partial(search_behind, find, start=request.start)
     timings = variants(timing, request.codecs)
     budget = usual_budget(request) if request.budget is None else request.budget
     meter = Budget(seconds=budget.seconds).begin()

@@ -69,6 +69,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     model: ModelReference
     input: InputFormat
     arrangement: Arrangement
+    start: int = 0
+    """Layers that the device computes whole before all paths, which begin behind them: 0, or where
+    a later section begins."""
     order: tuple[int, ...]
     cuts: tuple[int, ...]
     tail: TailPlace = TailPlace.EDGE
@@ -93,6 +96,19 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def divided(self, graph: ModelGraph) -> ModelGraph:
         """What paths share out: the network, or the part of it before a tail on the device."""
         return graph.front(self.tau) if self.tail is TailPlace.DEVICE else graph
+
+    @property
+    def rest(self) -> Recipe:
+        """What is done behind layer ``start``, as a recipe of the network that is left there.
+
+        Its layers are counted anew (`ModelGraph.behind`).
+        """
+        return msgspec.structs.replace(
+            self,
+            start=0,
+            arrangement=self.arrangement.moved(-self.start),
+            cuts=tuple(cut - self.start for cut in self.cuts),
+        )
 
     @property
     def sha256(self) -> str:

@@ -23,6 +23,9 @@ class PlanRequest(
     """A fixed grid."""
     tau: int | None = None
     """A fixed fused layer (1-based); all are searched without."""
+    start: int | None = None
+    """Layers that the device computes whole before all paths, where a section begins. None leaves
+    it to ``auto``; other algorithms begin at the input."""
     unequal: bool = False
     """Choose the sizes of tiles as well."""
     constraints: Constraints = NO_CONSTRAINTS

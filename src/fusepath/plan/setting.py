@@ -34,6 +34,15 @@ class Setting:
         pixels = source.is_float and self.convention.input_bytes_per_element == 1
         return "uint8" if pixels else source.dtype
 
+    def behind(self, start: int) -> Setting:
+        """The rest of the network on the same machines, once layers ``1 … start`` have run."""
+        return replace(
+            self,
+            graph=self.graph.behind(start),
+            device=self.device.behind(start),
+            edge=self.edge.behind(start),
+        )
+
     def front(self, last: int) -> Setting:
         """The same for layers ``1 … last`` alone, as `ModelGraph.front`."""
         graph, machines = self.graph.front(last), (self.device, self.edge)

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusepath.cost import crossing, layer_macs
+from fusepath.plan.limits.head import head_macs
 from fusepath.plan.recipe import TailPlace
 from fusepath.tiling import Strips, Whole, strip_tiling
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from fusepath.cost import Compression, Convention
     from fusepath.graph import ModelGraph
     from fusepath.plan.candidate import Candidate
     from fusepath.plan.timing import Timing
+    from fusepath.tiling import Arrangement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +34,15 @@ class PlanTotals:
 
 def totals_of(timing: Timing, found: Candidate) -> PlanTotals:
     """Count the MACs on both machines and the bytes sent up."""
-    totals = _of_paths(timing.with_tail(found.tail, found.tau), found)
-    if found.tail is TailPlace.EDGE:
-        return totals
-    behind = tail_macs(timing.setting.graph, found.tau)
-    return replace(totals, device_macs=totals.device_macs + behind)
+    graph, start = timing.setting.graph, found.start
+    cuts = tuple(cut - start for cut in found.cuts)
+    arrangement = found.arrangement.moved(-start)
+    of_paths = timing.behind(start).with_tail(found.tail, arrangement.tau)
+    totals = _of_paths(of_paths, arrangement, cuts)
+    whole = head_macs(graph, start)
+    if found.tail is TailPlace.DEVICE:
+        whole += tail_macs(graph, found.tau)
+    return replace(totals, device_macs=totals.device_macs + whole)
 
 
 def tail_macs(graph: ModelGraph, tau: int) -> int:
@@ -44,10 +50,10 @@ def tail_macs(graph: ModelGraph, tau: int) -> int:
     return sum(layer_macs(graph, index) for index in range(tau + 1, graph.depth + 1))
 
 
-def _of_paths(timing: Timing, found: Candidate) -> PlanTotals:
+def _of_paths(timing: Timing, arrangement: Arrangement, cuts: Sequence[int]) -> PlanTotals:
     """The same of what paths share out, and of the edge server's tail."""
     setting, prices = timing.setting, timing.prices
-    graph, cuts, arrangement = setting.graph, found.cuts, found.arrangement
+    graph = setting.graph
     if isinstance(arrangement, Strips):
         return strip_totals(graph, arrangement, setting.convention, compression=setting.compression)
     if isinstance(arrangement, Whole):

@@ -54,27 +54,33 @@ def check_recipe(recipe: Recipe, graph: ModelGraph) -> None:
             f"the plan sends {form}, but '{graph.name}' takes {taken.dtype}; "
             f"plan again for this input"
         )
-    paths, tau = recipe.paths, recipe.tau
-    if not (1 <= tau <= graph.depth and paths <= MAX_PATHS):
+    paths, start, tau = recipe.paths, recipe.start, recipe.tau
+    if start != 0 and start not in {section.start for section in graph.sections}:
+        known = ", ".join(str(section.start) for section in graph.sections) or "0"
+        raise FileFormatError(
+            f"plan: 'start' is {start}, but sections of '{graph.name}' begin behind layers {known}"
+        )
+    if not (start < tau <= graph.depth and paths <= MAX_PATHS):
         raise FileFormatError(
             f"plan: tau={tau} and grid {recipe.grid} do not fit a network "
             f"of {graph.depth} layers (at most {MAX_PATHS} paths)"
         )
     if sorted(recipe.order) != list(range(1, paths + 1)):
         raise FileFormatError(f"plan: 'order' must list each of the {paths} paths once")
-    if len(recipe.cuts) != paths or not all(1 <= cut <= tau + 1 for cut in recipe.cuts):
+    if len(recipe.cuts) != paths or not all(start < cut <= tau + 1 for cut in recipe.cuts):
         raise FileFormatError(
-            f"plan: 'cuts' must give each of the {paths} paths a layer from 1 to {tau + 1}"
+            f"plan: 'cuts' must give each of the {paths} paths a layer from {start + 1} to "
+            f"{tau + 1}"
         )
-    graph = recipe.divided(graph)
-    crossing = {name for cut in recipe.cuts for name in graph.sent(cut)}
+    rest = recipe.rest.divided(graph.behind(start))
+    crossing = {name for cut in recipe.rest.cuts for name in rest.sent(cut)}
     for name in recipe.codecs:
         if name not in crossing:
             raise FileFormatError(
                 f"plan: 'codecs' names {name[:80]!r}, which no cut of this plan sends"
             )
     try:
-        laid = layout(graph, recipe.arrangement)
+        laid = layout(rest, recipe.rest.arrangement)
     except FusepathError as error:
         raise FileFormatError(f"plan: {str(error)[:_MOST_WORDS]}") from error
     if recipe.tail is TailPlace.DEVICE and not laid.returns_parts:

@@ -240,10 +240,12 @@ def range_tiles(
 def _tiles(
     model: Model, grids: Sequence[Grid], first: int, last: int
 ) -> Iterator[tuple[Grid, dict[str, Box]]]:
-    """The regions of a middle tile, where the range can be tiled so."""
-    graph = model.graph
-    if last > graph.tileable_layers:
+    """The regions of a middle tile, where the range lies in a section and can be tiled so."""
+    sections = model.graph.sections
+    start = next((item.start for item in sections if item.start < first and last <= item.end), None)
+    if start is None:
         return
+    graph, first, last = model.graph.behind(start), first - start, last - start
     for grid in grids:
         if grid.rows <= graph.fused_size(last, 0) and grid.cols <= graph.fused_size(last, 1):
             middle = grid.rows // 2 * grid.cols + grid.cols // 2

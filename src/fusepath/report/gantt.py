@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fusepath.timeline import HEAD as HEAD_PATH
 from fusepath.timeline import Lane
 
 if TYPE_CHECKING:
@@ -12,16 +13,16 @@ if TYPE_CHECKING:
     from fusepath.timeline import Span, Timeline
 
 _LETTERS = "123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSUVWXYZ"
-TAIL, RESULT, MANY, IDLE = "T", "R", "#", "·"
+HEAD, TAIL, RESULT, MANY, IDLE = "H", "T", "R", "#", "·"
 _LABEL_WIDTH = 9
 
 
 def gantt(timeline: Timeline, *, width: int = 72, until_s: float | None = None) -> str:
     """Draw a timeline.
 
-    A path and its part of the result show as its number (letters after 9), the tail as ``T``, what
-    returns in the end as ``R``. Where two spans fall into one character, the longer one shows; a
-    span never vanishes because it is short.
+    A path and its part of the result show as its number (letters after 9), what the device computes
+    before all paths as ``H``, the tail as ``T``, what returns in the end as ``R``. Where two spans
+    fall into one character, the longer one shows; a span never vanishes because it is short.
 
     Args:
         timeline: predicted or measured.
@@ -63,6 +64,8 @@ def _line(spans: list[Span], end_s: float, width: int) -> str:
 def _mark(span: Span) -> str:
     if span.path is None:
         return RESULT if span.lane is Lane.DOWNLINK else TAIL
+    if span.path == HEAD_PATH:
+        return HEAD
     return _LETTERS[span.path - 1] if span.path <= len(_LETTERS) else MANY
 
 

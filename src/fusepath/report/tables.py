@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fusepath.cost import RUNTIME, cut_bytes, layer_macs
-from fusepath.timeline import Lane, parting, steps
+from fusepath.timeline import HEAD, Lane, parting, steps
 from fusepath.units import format_bytes, format_bytes_per_s, format_count
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def plans_table(rows: Sequence[ComparedPlan]) -> Table:
         plan = row.plan
         table.add_row(
             plan.algorithm,
-            str(plan.tau),
+            fused_layers(plan),
             str(plan.grid),
             milliseconds(plan.makespan_s),
             milliseconds(row.lower_bound_s),
@@ -73,6 +73,11 @@ def plans_table(rows: Sequence[ComparedPlan]) -> Table:
     return table
 
 
+def fused_layers(plan: Plan) -> str:
+    """The fused layer, or, where paths begin behind others, which layers are fused: ``27–31``."""
+    return f"{plan.start + 1}–{plan.tau}" if plan.start else str(plan.tau)
+
+
 def top_table(plans: Sequence[Plan]) -> Table:
     """Plans of one algorithm, best first."""
     table = empty_table("plan", "tau", "grid", "makespan", "vs best", "device", "sent", "cuts")
@@ -80,7 +85,7 @@ def top_table(plans: Sequence[Plan]) -> Table:
         best_s = plans[0].makespan_s
         table.add_row(
             str(rank),
-            str(plan.tau),
+            fused_layers(plan),
             str(plan.arrangement),
             milliseconds(plan.makespan_s),
             f"{plan.makespan_s / best_s - 1:+.1%}" if best_s else "",
@@ -155,6 +160,8 @@ def parting_text(predicted: Timeline, measured: Timeline) -> str:
     if step is None:
         return "prediction and measurement do not part: the end came when it was predicted"
     what = "the layers behind the paths" if step.path is None else f"path {step.path}"
+    if step.path == HEAD:
+        what = "the layers before the paths"
     if step.path is None and step.lane is Lane.DOWNLINK:
         what = "the result"
     longer = f"took {step.longer_s * 1e3:+.1f} ms" if step.longer_s else "began late"
@@ -179,6 +186,7 @@ def plan_text(plan: Plan) -> str:
             f"device       {plan.device.describe()}",
             f"edge         {plan.edge.describe()}",
             f"link         {plan.link.describe()} up",
+            *([f"head         layers 1 to {plan.start}"] if plan.start else []),
             f"fused layer  {plan.tau}, grid {plan.arrangement}, tail on the {plan.tail}",
             f"order        {order}",
             f"cuts         {cuts}",
@@ -221,7 +229,7 @@ def book_table(book: PlanBook) -> Table:
             f"{format_bytes_per_s(entry.from_bytes_per_s)} … "
             f"{format_bytes_per_s(entry.to_bytes_per_s)}",
             plan.family,
-            str(plan.tau),
+            fused_layers(plan),
             str(plan.grid),
             ", ".join(str(cut) for cut in cuts),
             f"{milliseconds(slow_s)} … {milliseconds(fast_s)}",

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DeviceTimes:
-    """Seconds of every path (0-based) and of the tail, where it runs here, once per repeat."""
+    """Seconds of the head, of every path (0-based) and of the tail if it runs here, per repeat."""
 
+    head_s: list[float]
     paths_s: list[list[float]]
     tail_s: list[float]
 
@@ -44,8 +45,13 @@ class DeviceShare:
 
     def __init__(self, model: Model, recipe: Recipe, *, threads: int = 1) -> None:
         check_form(recipe.input, model)
+        self._head = None
+        if recipe.start > 0:
+            self._head = WholeStage(model, recipe.input, 1, recipe.start, threads=threads)
+            model, recipe = model.behind(recipe.start), recipe.rest
         self._model = model
         self._recipe = recipe
+        self._entry: Pieces = {}
         self._codecs = usable_codecs(recipe)
         self._graph = recipe.divided(model.graph)
         self._paths = layout(self._graph, recipe.arrangement)
@@ -64,19 +70,37 @@ class DeviceShare:
         self._state = StripState()
         self._sent_bytes = [0] * len(recipe.cuts)
 
+    @property
+    def has_head(self) -> bool:
+        """Whether layers are computed whole before all paths."""
+        return self._head is not None
+
+    def compute_head(
+        self, image: Array, companions: Mapping[str, Array] = MappingProxyType({})
+    ) -> None:
+        """Compute the layers before all paths, whose maps the paths of this image begin with.
+
+        Args:
+            image: as of `compute`.
+            companions: the other inputs, by name in the graph.
+        """
+        if self._head is not None:
+            pieces = {self._model.graph.input.name: image, **companions}
+            self._entry = self._head.forward(0, pieces, self._state)
+
     def compute(
         self, path: int, image: Array, companions: Mapping[str, Array] = MappingProxyType({})
     ) -> Pieces:
-        """What path (0-based) sends: its part of the image, taken as far as its cut.
+        """What path (0-based) sends: its part of what paths begin with, taken as far as its cut.
 
         Args:
             path: 0-based.
             image: the whole input, (1, C, H, W), of the plan's input dtype.
             companions: the other inputs, by name in the graph.
         """
-        name = self._model.graph.input.name
-        piece = self._paths.piece(path, name, image)
-        pieces = {} if piece is None else {name: piece}
+        entry = {self._model.graph.input.name: image} if self._head is None else self._entry
+        held = {name: self._paths.piece(path, name, value) for name, value in entry.items()}
+        pieces = {name: piece for name, piece in held.items() if piece is not None}
         cut = self._recipe.cuts[path]
         stage = self._stages.get(cut)
         if stage is not None:
@@ -105,12 +129,16 @@ class DeviceShare:
     @cached_property
     def macs(self) -> int:
         """Multiply-accumulates of one inference on the device."""
-        return stages_macs(self._stages, self._recipe) + (self._tail.macs(0) if self._tail else 0)
+        whole = sum(stage.macs(0) for stage in (self._head, self._tail) if stage is not None)
+        return whole + stages_macs(self._stages, self._recipe)
 
     def path_macs(self, path: int) -> int:
-        """Multiply-accumulates that a path (0-based) takes on the device."""
+        """Multiply-accumulates of a path (0-based) on the device, and the head with the first."""
         stage = self._stages.get(self._recipe.cuts[path])
-        return 0 if stage is None else stage.macs(path)
+        macs = 0 if stage is None else stage.macs(path)
+        if self._head is not None and path + 1 == self._recipe.order[0]:
+            macs += self._head.macs(0)
+        return macs
 
     @property
     def has_tail(self) -> bool:
@@ -151,18 +179,27 @@ class DeviceShare:
     @property
     def sessions(self) -> int:
         """Number of sessions in memory."""
-        return sum(stage.sessions for stage in self._stages.values()) + self.has_tail
+        own = sum(stage.sessions for stage in self._stages.values())
+        return own + self.has_head + self.has_tail
 
     def computes(self, path: int) -> bool:
         """Whether the device does anything for a path but cut it out of the image."""
         cut = self._recipe.cuts[path]
-        return cut in self._stages or any(name in self._codecs for name in self._graph.sent(cut))
+        return (
+            self.has_head
+            or cut in self._stages
+            or any(name in self._codecs for name in self._graph.sent(cut))
+        )
 
     def rehearse(self, image: Array, *, repeats: int) -> DeviceTimes:
         """Warm every session up and time it ``repeats`` times; what returns is taken as zeros."""
-        times = DeviceTimes([[] for _ in self._recipe.cuts], [])
+        times = DeviceTimes([], [[] for _ in self._recipe.cuts], [])
         companions = blank_companions(self._model.graph)
         for turn in range(repeats + 1):
+            started_s = time.perf_counter()
+            self.compute_head(image, companions)
+            if turn > 0:
+                times.head_s.append(time.perf_counter() - started_s)
             kept: dict[int, Pieces] = {}
             for number in self._recipe.order:
                 started_s = time.perf_counter()

@@ -55,6 +55,8 @@ class EdgeShare:
 
     def __init__(self, model: Model, recipe: Recipe, *, threads: int = 1) -> None:
         check_form(recipe.input, model)
+        # What the device computes before all paths is no concern of this machine.
+        model, recipe = model.behind(recipe.start), recipe.rest
         self._model = model
         self.recipe = recipe
         self.codecs = usable_codecs(recipe)

@@ -16,7 +16,8 @@ def violations(problem: Problem, schedule: Schedule) -> list[str]:
 
     The rules: every path once, in the order in which the device computes them; durations are those
     of its cut; on device and shared link no two paths at the same time; at most ``edge_workers``
-    paths at the edge; chained paths by their numbers on the device, and no one of them taken up at
+    paths at the edge; the device begins with paths once what comes before all of them is done;
+    chained paths by their numbers on the device, and no one of them taken up at
     the edge before the one before is done; a path is sent after it is computed and taken up after
     it has arrived; a part of the result returns after its path is done, one at a time on a shared
     link; the tail waits for all; what returns in the end returns last; and the device finishes when
@@ -28,6 +29,8 @@ def violations(problem: Problem, schedule: Schedule) -> list[str]:
     for item in schedule.paths:
         problems += _path(problem, item)
     problems += _in_order(problem, schedule)
+    if min(item.device[0] for item in schedule.paths) < problem.head_ns:
+        problems.append(f"a path is computed before {problem.head_ns}, when the head is done")
 
     problems += _at_most(1, [item.device for item in schedule.paths], "device")
     if problem.shared_link:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fusepath.schedule.problem import NS_PER_S
-from fusepath.timeline import Lane, Span, Timeline
+from fusepath.timeline import HEAD, Lane, Span, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -59,7 +59,10 @@ class _Play:
         self.to_serve = deque(self.order if self.problem.chained else ())
         self.to_finish = self.to_return = self.problem.paths
         self.idle_workers = list(range(self.problem.edge_workers or self.problem.paths))
-        self._compute_next()
+        if self.problem.head_ns > 0:
+            self._work(Lane.DEVICE, self.problem.head_ns, HEAD - 1, self._compute_next)
+        else:
+            self._compute_next()
         while self.events:
             self.now, _, act = heapq.heappop(self.events)
             act()

@@ -38,6 +38,9 @@ class Problem:
     device_ns: IntArray
     link_ns: IntArray
     edge_ns: IntArray
+    head_ns: int = 0
+    """What the device computes before all paths. It comes on top of everything: algorithms leave it
+    out, and know the time from when it is done."""
     tail_ns: int = 0
     """What the edge server computes once all paths have come together."""
     back_ns: IntArray | None = None

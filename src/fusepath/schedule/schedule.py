@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fusepath.schedule.problem import NS_PER_S
-from fusepath.timeline import Lane, Span, Timeline
+from fusepath.timeline import HEAD, Lane, Span, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +38,33 @@ class Schedule:
     down: tuple[int, int]
     finish: tuple[int, int]
     """When the device computes what is left to it behind all paths."""
+    head_ns: int = 0
+    """When the device has done what comes before all paths."""
+
+    def behind(self, layers: int, head_ns: int) -> Schedule:
+        """The same once so many more layers have been computed before all paths."""
+
+        def later(span: tuple[int, int]) -> tuple[int, int]:
+            return span[0] + head_ns, span[1] + head_ns
+
+        return Schedule(
+            paths=tuple(
+                PathTimes(
+                    path=item.path,
+                    cut=item.cut + layers,
+                    device=later(item.device),
+                    link=later(item.link),
+                    edge=later(item.edge),
+                    worker=item.worker,
+                    back=later(item.back),
+                )
+                for item in self.paths
+            ),
+            tail=later(self.tail),
+            down=later(self.down),
+            finish=later(self.finish),
+            head_ns=self.head_ns + head_ns,
+        )
 
     @property
     def makespan_ns(self) -> int:
@@ -57,6 +84,8 @@ class Schedule:
     def timeline(self) -> Timeline:
         """The schedule as a predicted timeline; work that takes no time is left out."""
         spans = []
+        if self.head_ns > 0:
+            spans.append(_span(Lane.DEVICE, 0, self.head_ns, path=HEAD))
         for item in self.paths:
             for lane, (start, end), worker in (
                 (Lane.DEVICE, item.device, 0),
@@ -91,7 +120,7 @@ def evaluate(problem: Problem, order: Sequence[int], cuts: Sequence[int]) -> Sch
         cuts: first layer on the edge server (1-based), by path.
     """
     device_ns, link_ns, edge_ns = problem.times
-    device_free = link_free = 0
+    device_free, link_free = problem.head_ns, 0
     sent = []
     for path in order:
         kind, cut = problem.class_of[path], cuts[path]
@@ -141,6 +170,7 @@ def evaluate(problem: Problem, order: Sequence[int], cuts: Sequence[int]) -> Sch
         tail=(joined, tail_end),
         down=(down_start, down_end),
         finish=(down_end, down_end + problem.finish_ns),
+        head_ns=problem.head_ns,
     )
 
 

@@ -57,6 +57,10 @@ class Whole(msgspec.Struct, frozen=True, kw_only=True, tag="whole", forbid_unkno
         """Equal for arrangements that, cut alike, do the same."""
         return _ONE_PATH
 
+    def moved(self, layers: int) -> Whole:
+        """The same where so many more layers come before: of all of them."""
+        return Whole(layers=self.layers + layers)
+
     def cuts_of(self, chosen: Cuts) -> Cuts:
         """The cuts of a schedule that has chosen these."""
         return chosen
@@ -139,6 +143,10 @@ class Tiles(msgspec.Struct, frozen=True, kw_only=True, tag="tiles", forbid_unkno
         """Equal for arrangements that, cut alike, do the same."""
         return self if self.is_split else _ONE_PATH
 
+    def moved(self, layers: int) -> Tiles:
+        """The same where so many more layers come before."""
+        return Tiles(tau=self.tau + layers, rows=self.rows, cols=self.cols)
+
     def cuts_of(self, chosen: Cuts) -> Cuts:
         """The cuts of a schedule that has chosen these."""
         return chosen
@@ -219,6 +227,13 @@ class Strips(msgspec.Struct, frozen=True, kw_only=True, tag="strips", forbid_unk
     def likeness(self) -> object:
         """Equal for arrangements that, cut alike, do the same."""
         return self
+
+    def moved(self, layers: int) -> Strips:
+        """The same where so many more layers come before."""
+        segments = tuple(
+            msgspec.structs.replace(item, cut=item.cut + layers) for item in self.segments
+        )
+        return Strips(tau=self.tau + layers, segments=segments)
 
     def cuts_of(self, chosen: Cuts) -> Cuts:  # noqa: ARG002 - a strip knows only that of its segment
         """The cuts of a schedule that has chosen these."""

@@ -140,9 +140,16 @@ class StripRows:
 
 
 def ready_rows(graph: ModelGraph, last: int) -> dict[str, IntArray]:
-    """Rows of each map of layers ``1 … last`` that can be made, by rows of the input released."""
-    released = np.arange(graph.input.size(0) + 1, dtype=np.int64)
-    ready: dict[str, IntArray] = {graph.input.name: released}
+    """Rows of each map of layers ``1 … last`` that can be made, by rows of the input released.
+
+    Of several maps that the layers begin with those are meant of the tallest; the others are
+    released in proportion.
+    """
+    tallest = graph.tensors[graph.source].size(0)
+    released = np.arange(tallest + 1, dtype=np.int64)
+    ready: dict[str, IntArray] = {
+        name: released * graph.tensors[name].size(0) // tallest for name in graph.entry
+    }
     for op in graph.operators(1, last):
         rows = _reduce(np.minimum, [ready[name] for name in op.inputs])
         if _shifts_rows(op):

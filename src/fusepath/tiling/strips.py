@@ -83,7 +83,7 @@ class StripTiling:
                 f"segments {covered} do not cover the {self.rows.height} rows of the fused layer "
                 f"at tau={self.tau} exactly once"
             )
-        height = self.graph.input.size(0)
+        height = self.graph.tensors[self.graph.source].size(0)
         if any(mark[0] > height for band in self.bands for mark in band.marks):
             raise GeometryError(f"strips release more than the {height} rows of the input")
 

@@ -2,6 +2,6 @@
 
 from fusepath.timeline.check import violations
 from fusepath.timeline.compare import Step, parting, steps
-from fusepath.timeline.span import Lane, Span, Timeline
+from fusepath.timeline.span import HEAD, Lane, Span, Timeline
 
-__all__ = ["Lane", "Span", "Step", "Timeline", "parting", "steps", "violations"]
+__all__ = ["HEAD", "Lane", "Span", "Step", "Timeline", "parting", "steps", "violations"]

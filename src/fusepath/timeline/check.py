@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from fusepath.timeline.span import Lane
+from fusepath.timeline.span import HEAD, Lane
 
 if TYPE_CHECKING:
     from fusepath.timeline.span import Span, Timeline
@@ -21,10 +21,11 @@ def violations(
     """Everything impossible in a timeline; empty when it is possible.
 
     No span ends before it starts; a lane does one thing at a time (each edge worker is a lane of
-    its own); a path is computed on the device, then sent, then computed at the edge, then its part
-    of the result returns; the tail starts when all paths are done; what returns for all of them
-    returns last; what the device does for all of them, it does in the end. A measured timeline is
-    held to ``tolerance_s`` plus its own clock error between the two machines.
+    its own); the head comes before everything; a path is computed on the device, then sent, then
+    computed at the edge, then its part of the result returns; the tail starts when all paths are
+    done; what returns for all of them returns last; what the device does for all of them, it does
+    in the end. A measured timeline is held to ``tolerance_s`` plus its own clock error between the
+    two machines.
 
     Args:
         timeline: what to check.
@@ -62,6 +63,13 @@ def _causes(timeline: Timeline, slack: float) -> list[str]:
 
 
 def _must_precede(earlier: Span, later: Span) -> bool:
+    if HEAD in (earlier.path, later.path):
+        return earlier.path == HEAD != later.path
+    return _precedes_in_turn(earlier, later)
+
+
+def _precedes_in_turn(earlier: Span, later: Span) -> bool:
+    """The same of what comes after the head."""
     if later.path is None:
         if earlier.path is None:
             return _FOR_ALL.index(earlier.lane) < _FOR_ALL.index(later.lane)
@@ -72,5 +80,5 @@ def _must_precede(earlier: Span, later: Span) -> bool:
 
 
 def _name(span: Span) -> str:
-    what = "the tail" if span.path is None else f"path {span.path}"
+    what = {None: "the tail", HEAD: "the head"}.get(span.path, f"path {span.path}")
     return f"{what} on {span.lane}"

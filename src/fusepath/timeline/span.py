@@ -6,6 +6,9 @@ from enum import StrEnum
 
 import msgspec
 
+HEAD = 0
+"""Stands for what the device computes before all paths, where spans have paths."""
+
 
 class Lane(StrEnum):
     """A machine or a direction of the link; each does one thing at a time."""
@@ -19,9 +22,9 @@ class Lane(StrEnum):
 class Span(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One piece of work on one lane.
 
-    ``path`` is the 1-based path, or None for the tail and what returns for all paths. Times are
-    seconds since the start of the inference. ``worker`` tells the edge server's workers apart
-    (0-based).
+    ``path`` is the 1-based path, 0 (`HEAD`) for what comes before all paths, or None for the tail
+    and what returns for all paths. Times are seconds since the start of the inference. ``worker``
+    tells the edge server's workers apart (0-based).
     """
 
     lane: Lane

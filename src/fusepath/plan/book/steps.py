@@ -27,6 +27,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     device_ns: tuple[int, ...]
     sent_bytes: tuple[int, ...]
     edge_ns: tuple[int, ...]
+    head_ns: int = 0
     tail_ns: int
     result_bytes: int
     """What returns after all paths; 0 where the convention does not count the way back."""
@@ -45,7 +46,8 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise ValueError(
                 "steps need device_ns, sent_bytes, edge_ns and back_bytes, if any, of every path"
             )
-        if min(map(min, (*times, (self.tail_ns, self.result_bytes, self.finish_ns)))) < 0:
+        times.append((self.head_ns, self.tail_ns, self.result_bytes, self.finish_ns))
+        if min(map(min, times)) < 0:
             raise ValueError("steps hold a time or a size below zero")
 
     @property
@@ -67,6 +69,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             link_ns=np.rint(sent_s * NS_PER_S).astype(np.int64)[:, None],
             edge_ns=np.array(self.edge_ns)[:, None],
             back_ns=back_ns,
+            head_ns=self.head_ns,
             tail_ns=self.tail_ns,
             finish_ns=self.finish_ns,
             down_ns=ns(down_s) if convention.counts_result else 0,
@@ -94,6 +97,7 @@ def steps_of(timing: Timing, plan: Plan) -> Steps:
         sent_bytes=_whole(sent_bytes),
         edge_ns=tuple(problem.edge_ns[chosen].tolist()),
         back_bytes=None if back_bytes is None else _whole(back_bytes),
+        head_ns=problem.head_ns,
         tail_ns=problem.tail_ns,
         finish_ns=problem.finish_ns,
         result_bytes=result_bytes(timing.setting.graph, convention) if returns_whole else 0,

@@ -3,9 +3,10 @@
 **What is bounded.** A plan divides the work of the tileable layers between device and edge server
 by positions: each needed position of each layer's map is computed at least once, on either; data
 crosses only upwards; the layers behind the tileable ones run whole on the edge server, once all
-has arrived, unless the network is not divided at all. That covers one cut for the whole network,
-grids of tiles with any cuts and any fused layer, and strips in any number of segments, with halos
-computed twice, sent, or kept.
+has arrived, unless the network is not divided at all. Where the network has later sections, plans
+that begin there are bounded by themselves, behind what the device computes before. That covers one
+cut for the whole network, grids of tiles with any cuts and any fused layer, and strips in any
+number of segments, with halos computed twice, sent, or kept.
 
 **The argument.** For layer ``i`` let ``a_i`` and ``b_i`` be the shares of its needed positions
 that device and edge server compute, and for tensor ``t`` let ``c_t`` be the share that is sent.
@@ -57,7 +58,7 @@ the rounding. Schedules in whole nanoseconds can undercut it by rounding, under 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -102,6 +103,20 @@ class FluidBound:
     """The fastest of the plans that keep all tileable layers on the device. They send at most one
     tensor behind them, so they may be faster than all others, and then they are the bound."""
 
+    def behind(self, head_s: float) -> FluidBound:
+        """The bound where layers come before all paths that take so long."""
+        return replace(
+            self,
+            bound_s=self.bound_s + head_s,
+            before_and_after_s=self.before_and_after_s + head_s,
+            undivided_s=self.undivided_s + head_s,
+        )
+
+    @property
+    def bound_ns(self) -> int:
+        """In whole nanoseconds, rounded down so that it stays a bound."""
+        return int(self.bound_s * NS_PER_S + _HAIR_NS)
+
     @property
     def binding(self) -> str:
         """The machine with the largest weight, or ``undivided``."""
@@ -122,14 +137,59 @@ def fluid_bound_s(setting: Setting, *, whole_result: bool = False) -> float:
 
 
 def fluid_bound_ns(setting: Setting, meter: Meter | None = None) -> int:
-    """`fluid_bound_s` in whole nanoseconds, rounded down so that it stays a bound."""
-    return int(fluid_bound(setting, meter=meter).bound_s * NS_PER_S + _HAIR_NS)
+    """`fluid_bound_s` in whole nanoseconds."""
+    return fluid_bound(setting, meter=meter).bound_ns
 
 
 def fluid_bound(
     setting: Setting, *, whole_result: bool = False, meter: Meter | None = None
 ) -> FluidBound:
-    """The fluid bound of a network as a whole, over all fused layers, tilings, orders and cuts.
+    """The fluid bound of a network as a whole: over all sections, and all plans that begin there.
+
+    Args:
+        setting: network, machines and link.
+        whole_result: as of `section_bound`.
+        meter: what may be spent.
+    """
+    best = section_bound(setting, whole_result=whole_result, meter=meter)
+    later = later_bounds(setting, below_s=best.bound_s, whole_result=whole_result, meter=meter)
+    return min((best, *later.values()), key=lambda bound: bound.bound_s)
+
+
+def later_bounds(
+    setting: Setting,
+    *,
+    below_s: float,
+    whole_result: bool = False,
+    meter: Meter | None = None,
+) -> dict[int, FluidBound]:
+    """By its start, the bound of every later section whose head alone takes less than a time.
+
+    The device computes the head before all paths, and everything waits for that; so what comes
+    before a section adds to the bound of the rest of the network.
+
+    Args:
+        setting: network, machines and link.
+        below_s: seconds.
+        whole_result: as of `section_bound`.
+        meter: what may be spent.
+    """
+    graph, prices = setting.graph, Timing(setting).prices
+    found: dict[int, FluidBound] = {}
+    if not setting.convention.counts_untileable:  # then whatever lies behind a section is free
+        return found
+    for start in (section.start for section in graph.sections if section.start > 0):
+        head_s = prices.head_ns(start) / NS_PER_S
+        if head_s < below_s:
+            rest = section_bound(setting.behind(start), whole_result=whole_result, meter=meter)
+            found[start] = rest.behind(head_s)
+    return found
+
+
+def section_bound(
+    setting: Setting, *, whole_result: bool = False, meter: Meter | None = None
+) -> FluidBound:
+    """The fluid bound of plans that begin at the input, over fused layers, tilings, orders, cuts.
 
     Where the budget ends, the best bound so far.
 

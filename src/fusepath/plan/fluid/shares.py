@@ -42,7 +42,7 @@ class Flow:
     """A tensor that a cut may have to send."""
 
     born: int
-    """Layer that makes it; 0 for the network's input."""
+    """Layer that makes it; 0 for what the network begins with."""
     seconds: float
     """To send all of its needed positions."""
     back_s: float
@@ -81,7 +81,7 @@ def shares_of(setting: Setting) -> Shares:
                 for axis in (0, 1)
             ):
                 readers[name].append(layer.index)
-    born = {graph.input.name: 0} | {
+    born = dict.fromkeys(graph.entry, 0) | {
         out: layer.index
         for layer in graph.layers[:last]
         for op in layer.operators
@@ -133,7 +133,7 @@ def _needed(graph: ModelGraph, axis: int) -> dict[str, Mask]:
     """By tensor of the tileable layers: the rows (columns) that their last maps depend on."""
     last = graph.tileable_layers
     operators = graph.operators(1, last)
-    names = {graph.input.name} | {name for op in operators for name in (*op.inputs, *op.outputs)}
+    names = {*graph.entry} | {name for op in operators for name in (*op.inputs, *op.outputs)}
     masks = {name: np.zeros(graph.tensors[name].size(axis), dtype=bool) for name in names}
     for name in graph.frontier(last):
         masks[name][:] = True

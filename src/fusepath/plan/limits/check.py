@@ -34,25 +34,32 @@ def limit_violations(plan: Plan, graph: ModelGraph, constraints: Constraints) ->
     paths = plan.recipe.paths
     if constraints.max_paths is not None and paths > constraints.max_paths:
         problems.append(f"{paths} paths, but at most {constraints.max_paths} are allowed")
-    divided = plan.recipe.divided(graph)
-    problems += _sends_too_early(plan, divided, constraints.keep_on_device)
-    laid = layout(divided, plan.arrangement)
-    counted = (
-        _Strips(plan, divided, laid)
+    rest, recipe = graph.behind(plan.recipe.start), plan.recipe.rest
+    divided = recipe.divided(rest)
+    problems += _sends_too_early(plan, plan.recipe.divided(graph), constraints.keep_on_device)
+    laid = layout(divided, recipe.arrangement)
+    counted: _Strips | _Shares = (
+        _Strips(recipe.cuts, plan.convention, divided, laid)
         if isinstance(laid, StripLayout)
-        else _Shares(plan, divided, laid)
+        else _Shares(recipe.cuts, plan.convention, divided, laid)
     )
-    behind = graph.operators(divided.depth + 1, graph.depth)
-    limits = (
-        ("MACs on the device", constraints.device_macs, counted.macs, _macs),
-        ("bytes sent up", constraints.upload_bytes, counted.sent_bytes, None),
-        ("bytes of device memory", constraints.device_memory_bytes, counted.memory_bytes, _held),
+    head = _Head(graph, plan.recipe.start)
+    behind = rest.operators(divided.depth + 1, rest.depth)
+
+    def macs() -> int:
+        return head.macs() + counted.macs() + _macs(graph, behind)
+
+    def memory_bytes() -> int:
+        weights, maps = counted.memory_bytes()
+        return head.memory_bytes(weights, maps) + _held(graph, behind)
+
+    limits: tuple[tuple[str, int | None, Callable[[], int]], ...] = (
+        ("MACs on the device", constraints.device_macs, macs),
+        ("bytes sent up", constraints.upload_bytes, counted.sent_bytes),
+        ("bytes of device memory", constraints.device_memory_bytes, memory_bytes),
     )
-    for what, limit, of_paths, of_tail in limits:
-        if limit is None:
-            continue
-        needed = of_paths() + (of_tail(graph, behind) if of_tail is not None else 0)
-        if needed > limit:
+    for what, limit, count in limits:
+        if limit is not None and (needed := count()) > limit:
             problems.append(f"{needed} {what}, but at most {limit} are allowed")
     return problems
 
@@ -67,6 +74,30 @@ def _sends_too_early(plan: Plan, graph: ModelGraph, kept: int) -> list[str]:
     if kept > plan.tau:
         problems.append(f"the tail begins at layer {plan.tau + 1}, and layer {kept} is kept")
     return problems
+
+
+class _Head:
+    """The layers that the device computes whole, before all paths."""
+
+    def __init__(self, graph: ModelGraph, start: int) -> None:
+        self.graph, self.start = graph, start
+        self.operators = graph.operators(1, start)
+
+    def macs(self) -> int:
+        return _macs(self.graph, self.operators)
+
+    def memory_bytes(self, weights: int, maps: int) -> int:
+        """With the weights and the maps of the paths, beside which what they begin with is held."""
+        if not self.operators:
+            return weights + maps
+        sizes = {
+            name: tensor.elements * np.dtype(tensor.dtype).itemsize
+            for name, tensor in self.graph.tensors.items()
+        }
+        alive = _most_alive(self.graph, self.operators, self.start + 1, sizes)
+        held = sum(sizes[name] for name in self.graph.frontier(self.start))
+        own = sum(op.weight_bytes for op in self.operators)
+        return own + weights + max(alive, held + maps)
 
 
 def _macs(graph: ModelGraph, operators: Sequence[Operator]) -> int:
@@ -91,12 +122,18 @@ def _held(graph: ModelGraph, operators: Sequence[Operator]) -> int:
 class _Shares:
     """Tiles, or the unsplit network: paths that compute a share of every map."""
 
-    def __init__(self, plan: Plan, graph: ModelGraph, paths: WholeLayout | TileLayout) -> None:
-        self.plan, self.graph, self.paths = plan, graph, paths
+    def __init__(
+        self,
+        cuts: Sequence[int],
+        convention: Convention,
+        graph: ModelGraph,
+        paths: WholeLayout | TileLayout,
+    ) -> None:
+        self.cuts, self.convention, self.graph, self.paths = cuts, convention, graph, paths
 
     def macs(self) -> int:
         total = 0.0
-        for path, cut in enumerate(self.plan.cuts):
+        for path, cut in enumerate(self.cuts):
             computed = self._computed(path, cut)
             for op in self.graph.operators(1, cut - 1):
                 times = 1.0 if op.kind is Kind.BARRIER else computed(op.counted)
@@ -104,9 +141,9 @@ class _Shares:
         return round(total)
 
     def sent_bytes(self) -> int:
-        convention = self.plan.convention
+        convention = self.convention
         total = 0
-        for path, cut in enumerate(self.plan.cuts):
+        for path, cut in enumerate(self.cuts):
             sent = 0.0
             for name in self.graph.sent(cut):
                 size = _element_bytes(self.graph, name, convention)
@@ -117,25 +154,24 @@ class _Shares:
             total += round(sent)
         return total
 
-    def memory_bytes(self) -> int:
+    def memory_bytes(self) -> tuple[int, int]:
+        """Of weights, and of maps."""
         weights = sum(
-            op.weight_bytes
-            for cut in set(self.plan.cuts)
-            for op in self.graph.operators(1, cut - 1)
+            op.weight_bytes for cut in set(self.cuts) for op in self.graph.operators(1, cut - 1)
         )
         largest = 0
-        for path, cut in enumerate(self.plan.cuts):
+        for path, cut in enumerate(self.cuts):
             operators = self.graph.operators(1, cut - 1)
             if operators:
                 held = self.paths.session_elements(path, 1, cut - 1)
                 tensors = self.graph.tensors
                 sizes = {n: held[n] * np.dtype(tensors[n].dtype).itemsize for n in held}
                 largest = max(largest, _most_alive(self.graph, operators, cut, sizes))
-        return weights + largest
+        return weights, largest
 
     def _computed(self, path: int, cut: int) -> Area:
         """Positions of each map that the convention charges a path's device share for."""
-        regions = self.plan.convention.regions
+        regions = self.convention.regions
         if regions is Regions.SHARE:
             share = self.paths.share(path)
             return lambda name: _area(self.graph, name) * share
@@ -153,12 +189,14 @@ class _Shares:
 class _Strips:
     """Segments of strips."""
 
-    def __init__(self, plan: Plan, graph: ModelGraph, paths: StripLayout) -> None:
-        self.plan, self.graph, self.paths = plan, graph, paths
+    def __init__(
+        self, cuts: Sequence[int], convention: Convention, graph: ModelGraph, paths: StripLayout
+    ) -> None:
+        self.cuts, self.convention, self.graph, self.paths = cuts, convention, graph, paths
 
     def macs(self) -> int:
         total = 0
-        for strip, cut in enumerate(self.plan.cuts):
+        for strip, cut in enumerate(self.cuts):
             maps = self.paths.strips.step(strip, 1, cut - 1).maps
             for op in self.graph.operators(1, cut - 1):
                 rows = maps[op.counted].reached - maps[op.counted].known
@@ -166,18 +204,19 @@ class _Strips:
         return total
 
     def sent_bytes(self) -> int:
-        convention = self.plan.convention
+        convention = self.convention
         total = 0
-        for strip, cut in enumerate(self.plan.cuts):
+        for strip, cut in enumerate(self.cuts):
             for name in self.graph.sent(cut):
                 size = _element_bytes(self.graph, name, convention)
                 total += self.paths.elements(strip, name) * size
         return total
 
-    def memory_bytes(self) -> int:
+    def memory_bytes(self) -> tuple[int, int]:
+        """Of weights, and of maps."""
         sub_models: dict[object, int] = {}
         largest = held = 0
-        for strip, cut in enumerate(self.plan.cuts):
+        for strip, cut in enumerate(self.cuts):
             if cut == 1:
                 continue
             step = self.paths.strips.step(strip, 1, cut - 1)
@@ -189,7 +228,7 @@ class _Strips:
             alive = _most_alive(self.graph, operators, cut, sizes) if operators else 0
             largest = max(largest, held + alive + keeps)
             held = keeps
-        return sum(sub_models.values()) + largest
+        return sum(sub_models.values()), largest
 
     def _row_bytes(self, name: str) -> int:
         tensor = self.graph.tensors[name]

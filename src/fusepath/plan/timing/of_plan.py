@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,6 +47,7 @@ def predict(
     graph: ModelGraph,
     plan: Plan,
     *,
+    head_s: float = 0.0,
     device_s: Sequence[float],
     sent_bytes: Sequence[int],
     edge_s: Sequence[float],
@@ -57,6 +59,7 @@ def predict(
     Args:
         graph: the plan's network.
         plan: a plan that has been checked against it; its link is taken as it is.
+        head_s: seconds of the layers before all paths.
         device_s: seconds of each path (0-based) on the device.
         sent_bytes: what each path sends.
         edge_s: seconds of each path on the edge server.
@@ -88,4 +91,5 @@ def predict(
         tail_ns=ns(tail_s),
         chained=isinstance(plan.arrangement, Strips),
     )
+    problem = replace(problem, head_ns=ns(head_s))
     return evaluate(problem, [number - 1 for number in plan.order], [1] * paths).timeline()

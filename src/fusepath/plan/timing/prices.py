@@ -64,7 +64,24 @@ class Prices:
         self.convention, self.compression = setting.convention, setting.compression
         self._tiled: dict[tuple[int, Grid | None], tuple[Tiled, ...]] = {}
         self._tile_costs: dict[int, TileCosts] = {}
+        self._rests: dict[int, Prices] = {}
         self._fronts: dict[int, Prices] = {}
+
+    def behind(self, start: int, setting: Setting) -> Prices:
+        """Costs of the rest of the network, once layers ``1 … start`` have run.
+
+        Args:
+            start: where a section begins.
+            setting: as of these prices.
+        """
+        if start not in self._rests:
+            self._rests[start] = Prices(setting.behind(start))
+        return self._rests[start]
+
+    def head_ns(self, start: int) -> int:
+        """What the device takes for layers ``1 … start``."""
+        call_s = self.device.call_overhead_s if start > 0 else 0.0
+        return ns(sum(self.device_layers_s[:start]) + call_s)
 
     @cached_property
     def device_layers_s(self) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,6 +53,12 @@ class Timing:
         """Of plans with this fused layer and the tail at this place."""
         divided = tail is TailPlace.EDGE or self.setting.graph.outputs_stay
         return self if divided else self.up_to(tau)
+
+    def behind(self, start: int) -> Timing:
+        """Times of the rest of the network, once layers ``1 … start`` have run."""
+        if start == 0:
+            return self
+        return Timing(self.setting.behind(start), self.prices.behind(start, self.setting))
 
     def whole_problem(self) -> Problem:
         """The unsplit network as one path: cut ``o`` in ``1 … depth + 1``, no tail.
@@ -171,20 +178,23 @@ class Timing:
         Args:
             plan: a plan that has been checked against the setting's network, for any machines.
         """
-        problem = self.with_tail(plan.tail, plan.tau).problem_of(plan.arrangement)
+        start, rest = plan.recipe.start, plan.recipe.rest
+        timing = self.behind(start).with_tail(plan.tail, rest.tau)
+        problem = replace(timing.problem_of(rest.arrangement), head_ns=self.prices.head_ns(start))
         in_strips = isinstance(plan.arrangement, Strips)
-        return problem, (1,) * len(plan.cuts) if in_strips else plan.cuts
+        return problem, (1,) * len(plan.cuts) if in_strips else rest.cuts
 
     def wire_bytes(self, plan: Plan) -> tuple[FloatArray, FloatArray | None]:
         """What every path of a plan sends up, messages included, and returns, if in parts."""
-        timing, back = self.with_tail(plan.tail, plan.tau), None
+        rest, back = plan.recipe.rest, None
+        timing = self.behind(plan.recipe.start).with_tail(plan.tail, rest.tau)
         prices, link = timing.prices, timing.setting.link
-        match plan.arrangement:
+        match rest.arrangement:
             case Whole():
-                sent = np.array([prices.crossing(plan.cuts[0]).sent_bytes])
+                sent = np.array([prices.crossing(rest.cuts[0]).sent_bytes])
             case Tiles() as tiles:
                 costs = prices.costs(tiles.tau, tiles.grid, tiles.sizes)
-                chosen = costs.class_of, np.array(plan.cuts) - 1
+                chosen = costs.class_of, np.array(rest.cuts) - 1
                 sent = costs.up_bytes[chosen]
                 if costs.back_bytes is not None and timing.setting.convention.counts_result:
                     back = costs.back_bytes[chosen]

@@ -107,8 +107,9 @@ class Layer:
         alike = self.timing.costs.alike(self.rows.tau + 1 if resume is None else resume)
         ready = self.timing.costs.prices.ready
         kind = alike.ready_kind[:, None, None]
-        source = self.rows.stops[self.rows.graph.input.name]
-        releases = spread(self.rows.graph.input.size(0), _MARKS)
+        source = self.rows.stops[self.rows.graph.source]
+        graph = self.rows.graph
+        releases = spread(graph.tensors[graph.source].size(0), _MARKS)
         released = np.minimum(releases[None, :], np.maximum(source[stop] - 1, 0)[:, None])
         step = -(-self.height // _MARKS)
         done = np.maximum(stop[:, None] - step * np.arange(_LAST_ROWS, -1, -1), 0)

@@ -153,7 +153,7 @@ def _segments(
     counts: Sequence[Counts],
 ) -> tuple[Segment, ...]:
     """Segments from their ends and, for each, numbers of releases and of steps to the last row."""
-    source = layer.rows.graph.input.name
+    source = layer.rows.graph.source
     segments: list[Segment] = []
     ranges = list(itertools.pairwise([0, *edges]))
     resumes = resume_layers(layer.rows.tau, cuts, ranges)

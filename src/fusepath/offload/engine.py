@@ -32,6 +32,7 @@ from fusepath.offload.device import check_image
 from fusepath.offload.liveness import Liveness
 from fusepath.offload.pairing import Pairing, Prepared
 from fusepath.offload.plan_search import PlanSearch
+from fusepath.offload.replanning import Replanning
 from fusepath.offload.statistics import Counter
 from fusepath.plan import Plan
 from fusepath.protocol.device_frame import Fallback, Stage
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
     from fusepath.arrays import Array
+    from fusepath.cost import Link
     from fusepath.offload.inference import Inference
     from fusepath.offload.order import Order
     from fusepath.remote.transport import Channel
@@ -215,7 +217,8 @@ class Engine:
             self._first: asyncio.Future[None] = loop.create_future()
             self._first.add_done_callback(seen)
         self._plans = PlanSearch(self._order, self._pairing, self._connect, self._use)
-        self._adaptation = Adaptation(self._plans.replan)
+        self._adaptation = Adaptation(self._replan)
+        self._replanning: Replanning | None = None
         if sample is not None:
             self._plans.sample.set_result(sample)
         self._searching = loop.create_task(self._search())
@@ -237,9 +240,21 @@ class Engine:
             if not self._first.done():
                 self._first.set_exception(error)
         else:
-            if self._plans.link is not None:
-                self._adaptation.plan_for(self._plans.link)
+            learned, sample = self._plans.learned, self._plans.known_sample
+            if self._order.follows_link and learned is not None and sample is not None:
+                self._replanning = Replanning(
+                    order=self._order, pairing=self._pairing, learned=learned, sample=sample
+                )
+                self._adaptation.plan_for(learned.link)
             self._settle(None)
+
+    async def _replan(self, link: Link) -> None:
+        """Use what is best on the link as it is now."""
+        assert self._replanning is not None  # or no link is watched
+        assert self._found is not None
+        better = await self._replanning.better(link, self._found)
+        if better is not self._found:
+            self._use(better)
 
     def _settle(self, error: BaseException | None) -> None:
         """Tell who waits for the best plan; whoever does so first is right."""

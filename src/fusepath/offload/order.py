@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fusepath.offload.emulation import NO_EMULATION, Emulation
+from fusepath.plan import Origin, Plan, PlanRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from fusepath.offload.frames import FrameFormat
     from fusepath.offload.machines import Machines
     from fusepath.onnx_io import Model
-    from fusepath.plan import Plan, PlanRequest
     from fusepath.remote.client import Timeout
 
 
@@ -62,3 +62,15 @@ class Order:
     timeout: Timeout
     options: SessionOptions
     say: Callable[[str], None]
+
+    @property
+    def origin(self) -> Origin:
+        """What is written into plans besides."""
+        form = self.plan.input if isinstance(self.plan, Plan) else self.frames
+        return Origin(source=self.model.source, mean=form.mean, std=form.std)
+
+    @property
+    def follows_link(self) -> bool:
+        """Whether plans may change with the link; one that is given or emulated does not."""
+        fixed = self.machines.link is not None or self.options.emulation.pace_bytes_per_s
+        return self.edge is not None and isinstance(self.plan, PlanRequest) and not fixed

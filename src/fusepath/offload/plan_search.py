@@ -33,12 +33,11 @@ from fusepath.offload.machines import (
 )
 from fusepath.offload.order import FallbackPolicy
 from fusepath.offload.remembered import LastTime, SessionMemory
+from fusepath.offload.replanning import hasty
 from fusepath.offload.trials import TRIALS, Trials, cautious_s
 from fusepath.plan import (
-    Budget,
     Constraints,
     InputFormat,
-    Origin,
     Plan,
     PlanRequest,
     Setting,
@@ -69,10 +68,6 @@ _FIRST_FRAME_S = 1.0
 _SAME = 0.1
 """Part by which a link may differ from last time, and a plan from what it took then, so that
 nothing is planned anew."""
-_WORTH_CHANGING = 0.97
-"""A plan for a link that has changed is predicted to take this part of the time or less."""
-_SOON = Budget(evaluations=40_000, seconds=3.0)
-"""What may be spent on a plan that is soon made again. A quarter of it loses a few per cent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,10 +98,8 @@ class PlanSearch:
         self._order, self._pairing = order, pairing
         self._connect, self._put_to_use = connect, use
         self._in_use: Prepared | None = None
-        self._learned: Setting | None = None
-        """What the best plan was made for; None where that is not known yet."""
-        self._resumed: LastTime | None = None
-        """Whose plan is used, where nothing is measured anew."""
+        self.learned: Setting | LastTime | None = None
+        """What the plan that was found is for; None before, and for a plan that was given."""
         self.local: asyncio.Task[Prepared | None] | None = None
         """Makes this machine ready to do all of it, whatever becomes of the rest; its result is
         None where limits forbid that."""
@@ -215,7 +208,7 @@ class PlanSearch:
         """A plan that there is but one of, whatever the machines."""
         nominal = _nominal(self._order.model.graph, sample, link)
         request = PlanRequest(algorithm=algorithm, codecs="off")
-        result = await self._pairing.background.do(make_plan, nominal, request, self._origin)
+        result = await self._pairing.background.do(make_plan, nominal, request, self._order.origin)
         return result.best
 
     def _breaks(self, plan: Plan, limits: Constraints) -> bool:
@@ -231,7 +224,7 @@ class PlanSearch:
         if last is None:
             known = _Known(link=await self._look_first(request, sample))
         elif await self._resume(last, sample):
-            self._resumed = last
+            self.learned = last
             return
         else:
             known = _Known(edge=last.edge)
@@ -293,15 +286,17 @@ class PlanSearch:
         """
         setting = _nominal(self._order.model.graph, sample, link)
         try:
-            await self._plans_for(setting, _hasty(request))
+            await self._plans_for(setting, hasty(request))
         except UndecidedError:
             await self._plans_for(setting, request)
 
     async def _use_soon(self, request: PlanRequest, setting: Setting, sample: Array) -> None:
         """Use what is found quickly, if anything is."""
-        hasty = _hasty(request)
-        for asked in (hasty, msgspec.structs.replace(hasty, codecs="off")):
-            result = await self._pairing.background.do(make_plan, setting, asked, self._origin)
+        quick = hasty(request)
+        for asked in (quick, msgspec.structs.replace(quick, codecs="off")):
+            result = await self._pairing.background.do(
+                make_plan, setting, asked, self._order.origin
+            )
             if not result.plans:
                 return
             try:
@@ -313,7 +308,7 @@ class PlanSearch:
                 return
 
     async def _plans_for(self, setting: Setting, request: PlanRequest) -> list[Plan]:
-        return await self._pairing.background.do(shortlist, setting, request, self._origin)
+        return await self._pairing.background.do(shortlist, setting, request, self._order.origin)
 
     # ------------------------------------------------------------------ the best
 
@@ -327,10 +322,10 @@ class PlanSearch:
         if given.all_measured and self._pairing.client is not None:
             await self._use_soon(request, setting, sample)
         trials = Trials(pairing=self._pairing, sample=sample, say=order.say, offer=self._offer)
-        self._learned = self._as_shown(setting)
+        self.learned = shown = self._as_shown(setting)
         best = await trials.choose(
-            self._learned,
-            partial(shortlist, request=request, origin=self._origin),
+            shown,
+            partial(shortlist, request=request, origin=self._order.origin),
             trials=TRIALS if given.all_measured else 0,
         )
         await self._pairing.compare_clocks()
@@ -344,51 +339,6 @@ class PlanSearch:
                 predicted_s=best.predicted.end_s,
             )
             await self._pairing.background.do(memory.keep, kept)
-
-    @property
-    def link(self) -> Link | None:
-        """What the plan in use is made for, where plans follow the link; after `run`.
-
-        A link that is given or emulated does not change.
-        """
-        order = self._order
-        fixed = order.machines.link is not None or order.options.emulation.pace_bytes_per_s
-        may_change = not (fixed or order.edge is None or isinstance(order.plan, Plan))
-        known = self._learned or self._resumed
-        return known.link if may_change and known is not None else None
-
-    async def replan(self, link: Link) -> None:
-        """Plan for another link, and use what is better than the plan in use by enough.
-
-        Raises:
-            FusepathError: no plan was found, or the edge server failed.
-        """
-        request, shown = self._order.plan, self._in_use
-        assert isinstance(request, PlanRequest)  # or there is no link to follow
-        assert shown is not None
-        self._learned = setting = replace(await self._learned_setting(), link=link)
-        best = (await self._plans_for(setting, _hasty(request)))[0]
-        known = [item for item in (shown, self._pairing.reserve) if item is not None]
-        quickest = min(known, key=lambda item: item.predicted_on(link).end_s)
-        if best.recipe_sha256 not in {item.recipe_sha256 for item in known}:
-            sample = await self._sample_frame(best.input.dtype)
-            prepared = await self._pairing.prepare(best, sample)
-            if prepared.predicted.end_s < quickest.predicted_on(link).end_s * _WORTH_CHANGING:
-                quickest = prepared
-        if quickest is not shown:
-            self._order.say("the link has changed: another plan is better")
-            self._use(quickest)
-
-    async def _learned_setting(self) -> Setting:
-        if self._learned is not None:
-            return self._learned
-        last = self._resumed
-        assert last is not None
-        given = self._order.machines
-        machines = Machines(device=given.device, edge=last.edge, link=last.link)
-        dtype = last.plan.input.dtype
-        setting = await measured_setting(self._pairing, machines, dtype, remembered_profile)
-        return replace(setting, offered=last.offered)
 
     def _as_shown(self, setting: Setting) -> Setting:
         """The machines as the plan in use shows them, so that all is not planned for others first.
@@ -427,13 +377,6 @@ class PlanSearch:
         return await self._pairing.background.do(
             partial(try_codecs, self._order.model, sample, self._form(sample), codecs=codecs)
         )
-
-    @property
-    def _origin(self) -> Origin:
-        """What is written into plans besides."""
-        given = self._order.plan
-        form = given.input if isinstance(given, Plan) else self._order.frames
-        return Origin(source=self._order.model.source, mean=form.mean, std=form.std)
 
     @property
     def _usual_dtype(self) -> str:
@@ -479,12 +422,6 @@ def _nominal(graph: ModelGraph, sample: Array, link: Link | None = None) -> Sett
         link=link or Link(up_bytes_per_s=1e6, down_bytes_per_s=1e6),
         convention=runtime_convention(sample.dtype.name),
     )
-
-
-def _hasty(request: PlanRequest) -> PlanRequest:
-    """The same request with little to spend."""
-    budget = _SOON if request.budget is None else request.budget.within(_SOON)
-    return msgspec.structs.replace(request, budget=budget)
 
 
 def _is_same(one: float, other: float) -> bool:

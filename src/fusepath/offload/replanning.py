@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from fusepath.offload.machines import Machines, measured_setting
-from fusepath.offload.remembered import LastTime
 from fusepath.plan import Budget, PlanRequest, Setting, shortlist
 from fusepath.profiling.cache import remembered_profile
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from fusepath.cost import Link
     from fusepath.offload.order import Order
     from fusepath.offload.pairing import Pairing, Prepared
+    from fusepath.offload.remembered import LastTime
 
 _SOON = Budget(evaluations=40_000, seconds=3.0)
 """What may be spent on a plan that is soon made again. A quarter of it loses a few per cent."""

@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 import fusepath
-from benchmarks.session.child import NETWORK, frame, plans
+from benchmarks.session.child import AS_PLANNED, NETWORK, frame, plans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -102,7 +102,7 @@ def _latencies(address: str, folder: str) -> list[Row]:
     model = fusepath.load_model(NETWORK)
     pixels = frame(model, 0)
     sessions = {
-        name: fusepath.Session(model, address, plan=plan)
+        name: fusepath.Session(model, address, plan=plan, options=AS_PLANNED)
         for name, plan in plans(model, address).items()
     }
     calls: dict[str, Callable[[], object]] = {}

@@ -101,6 +101,11 @@ def test_a_server_that_dies_and_comes_back_is_used_again(plan):
     assert "UseTogether" in story
 
 
+def test_there_is_a_story_before_anything_has_happened():
+    with session("memory:") as held:
+        assert held.story() == []
+
+
 def wait_for_reserve(held: fusepath.Session) -> None:
     """A given plan is in use before this machine is ready to answer without it."""
     until_s = time.monotonic() + PATIENCE_S

@@ -86,6 +86,14 @@ class Engine:
         self.ready: concurrent.futures.Future[None] = concurrent.futures.Future()
         self.closed = False
         self._background = Background()
+        self._channel: Channel | None = None
+        self._pairing = Pairing(
+            model=order.model,
+            emulation=order.options.emulation,
+            threads=order.options.threads,
+            background=self._background,
+        )
+        self._liveness = Liveness(self)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
             target=self._serve_loop, name="fusepath-session", daemon=True
@@ -189,16 +197,7 @@ class Engine:
 
     async def _run(self) -> None:
         """The engine's life."""
-        order = self._order
-        self._channel: Channel | None = None
-        self._pairing = Pairing(
-            model=order.model,
-            emulation=order.options.emulation,
-            threads=order.options.threads,
-            background=self._background,
-        )
-        self._liveness = Liveness(self)
-        self._begin(order.options.sample)
+        self._begin(self._order.options.sample)
         try:
             for number in itertools.count(1):
                 await asyncio.sleep(_SIGN_OF_LIFE_EVERY_S)

@@ -17,6 +17,7 @@ DOCUMENTED = {
     "FileFormatError": 2,
     "PeerError": 3,
     "PeerUnreachableError": 3,
+    "PeerBusyError": 3,
     "PeerRefusedError": 3,
     "PeerTimeoutError": 3,
     "ClosedError": 2,

@@ -136,6 +136,8 @@ class Exchange:
         self._computed: dict[int, PathAtCut] = {}
         self._at_cut: list[int] = []
         """Paths that have been computed."""
+        self._computed_s = 0.0
+        """When the last of them was."""
         self._parts: dict[int, dict[str, Array]] = {}
         """Shares of the fused layer by path, returned by the server."""
         self._kept: dict[int, dict[str, Array]] = {}
@@ -175,8 +177,7 @@ class Exchange:
         for command in self.frame.handle(event):
             match command:
                 case Send(path):
-                    ready = self._computed.pop(path)
-                    self._to_send.put_nowait((path, ready, ready.end_s))
+                    self._to_send.put_nowait((path, self._computed.pop(path), self._computed_s))
                 case Arm(after_s):
                     if self._timer is not None:
                         self._timer.cancel()
@@ -252,6 +253,7 @@ class Exchange:
         self._kept[path] = self._device.share.kept(path, done.pieces)
         self._computed[path] = done
         self._at_cut.append(path)
+        self._computed_s = done.end_s
         self._tell(Computed(path))
 
     async def _send(self) -> None:

@@ -174,8 +174,7 @@ class ModelGraph:
             return ()
         if not self.outputs_stay:
             return self.frontier(cut - 1)
-        read = {name for op in self.operators(cut, self.depth) for name in op.inputs}
-        return tuple(name for name in self.frontier(cut - 1) if name in read)
+        return tuple(name for name in self.frontier(cut - 1) if self._last_read.get(name, 0) >= cut)
 
     def returned(self, cut: int) -> tuple[str, ...]:
         """Outputs that come back when layer ``cut`` (1-based) is the first on the edge."""
@@ -183,8 +182,7 @@ class ModelGraph:
             return ()
         if not self.outputs_stay:
             return self.outputs
-        made = {name for op in self.operators(cut, self.depth) for name in op.outputs}
-        return tuple(name for name in self.outputs if name in made)
+        return tuple(name for name in self.outputs if self._made_in.get(name, 0) >= cut)
 
     def front(self, last: int) -> ModelGraph:
         """Layers ``1 … last`` as a network whose outputs, what lies behind reads, stay here.
@@ -207,8 +205,27 @@ class ModelGraph:
 
     def accompanying(self, cut: int) -> tuple[str, ...]:
         """Companions that layers from ``cut`` (1-based) on read: they cross the link as well."""
-        read = {name for op in self.operators(cut, self.depth) for name in op.inputs}
-        return tuple(name for name in self.companions if name in read)
+        return tuple(name for name in self.companions if self._last_read.get(name, 0) >= cut)
+
+    @cached_property
+    def _last_read(self) -> dict[str, int]:
+        """The last layer (1-based) that reads a tensor."""
+        return {
+            name: number
+            for number, layer in enumerate(self.layers, 1)
+            for op in layer.operators
+            for name in op.inputs
+        }
+
+    @cached_property
+    def _made_in(self) -> dict[str, int]:
+        """The layer (1-based) that makes a tensor."""
+        return {
+            name: number
+            for number, layer in enumerate(self.layers, 1)
+            for op in layer.operators
+            for name in op.outputs
+        }
 
     def operators(self, first: int, last: int) -> tuple[Operator, ...]:
         """Operators of layers ``first … last`` (1-based, both included), in running order."""

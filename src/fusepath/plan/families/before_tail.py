@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.cost import cut_crossing, tensor_bytes
+from fusepath.cost import crossing, tensor_bytes
 from fusepath.plan.families.quick_bounds import WEIGHTS
 from fusepath.plan.limits.memory import tail_bytes
 from fusepath.plan.totals import tail_macs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from fusepath.plan.limits.constraints import Constraints
+    from fusepath.plan.setting import Setting
     from fusepath.plan.timing import Timing
 
 _WEIGHTS = np.concatenate(
@@ -50,7 +51,8 @@ def fronts(
     if set(graph.front(graph.depth).returned(graph.depth)) == set(graph.outputs):
         last = min(last, graph.depth - 1)
     taus = range(max(constraints.keep_on_device, 1), last + 1)
-    promised = {at: _promised_s(timing, at) for at in taus if tau in (None, at)}
+    sent_bytes = _sent_bytes(timing.setting)
+    promised = {at: _promised_s(timing, at, sent_bytes) for at in taus if tau in (None, at)}
     for at in sorted(promised, key=lambda at: promised[at]):
         if promised[at] >= within_s:
             return
@@ -61,7 +63,18 @@ def fronts(
             yield Front(tau=at, timing=timing.up_to(at), constraints=left)
 
 
-def _promised_s(timing: Timing, tau: int) -> float:
+def _sent_bytes(setting: Setting) -> dict[str, float]:
+    """Of all tensors that cross some cut, as they travel."""
+    graph = setting.graph
+    names = {name for after in range(graph.depth) for name in graph.frontier(after)}
+    return {
+        name: graph.tensors[name].elements
+        * crossing(graph, name, setting.convention, setting.compression).sent_bytes
+        for name in names.union(graph.companions)
+    }
+
+
+def _promised_s(timing: Timing, tau: int, sent_bytes: Mapping[str, float]) -> float:
     """Seconds that need no geometry: the means of the machines' loads on whole maps, and the tail.
 
     Paths that share the network out freely between two cuts and without halos do not beat it.
@@ -70,7 +83,10 @@ def _promised_s(timing: Timing, tau: int) -> float:
     link, convention = setting.link, setting.convention
     front, cuts = setting.graph.front(tau), range(1, tau + 2)
     size = {name: tensor_bytes(front, name, convention) for name in front.outputs}
-    sent = [cut_crossing(front, cut, convention, setting.compression).sent_bytes for cut in cuts]
+    sent = [
+        sum(sent_bytes[name] for name in (*front.sent(cut), *front.accompanying(cut)))
+        for cut in cuts
+    ]
     back = [sum(size[name] for name in front.returned(cut)) for cut in cuts]
     loads = [
         np.cumsum([0.0, *prices.device_layers_s[:tau]]),

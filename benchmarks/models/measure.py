@@ -12,6 +12,7 @@ from benchmarks.models.spellings import SPELLINGS
 from fusepath.cli.inspect import describe
 from fusepath.cost import ComputeRate, parse_link
 from fusepath.errors import FusepathError
+from fusepath.graph import FEWEST_FUSED
 from fusepath.offload.order import FallbackPolicy, SessionOptions
 from fusepath.offload.run import run
 from fusepath.onnx_io.read import read_model
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 EDGE_FLOP_PER_S = 500e9
 LINK = "1.8MB/s"
 GRIDS = (Grid(2, 2), Grid(2, 1), Grid(1, 2))
-FEWEST_LAYERS = 2
-"""What is fused by fewer layers is no fused-layer path."""
 _AS_PLANNED = SessionOptions(fallback=FallbackPolicy.OFF)
 """A result of the device alone would verify, whatever the plan."""
 
@@ -164,7 +163,7 @@ def _split(row: Row, model: Model, setting: Setting, best: Plan) -> None:
 def _deepest(setting: Setting, section: Section) -> Plan | None:
     """Tiles at a section's last layer whose maps can be cut; None where fewer than two can."""
     graph, start = setting.graph, section.start
-    for tau in range(section.end, start + FEWEST_LAYERS - 1, -1):
+    for tau in range(section.end, start + FEWEST_FUSED - 1, -1):
         for grid in GRIDS:
             if grid.rows <= graph.fused_size(tau, 0) and grid.cols <= graph.fused_size(tau, 1):
                 request = PlanRequest(algorithm="mw", start=start, tau=tau, grid=grid, codecs="off")

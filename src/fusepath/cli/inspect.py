@@ -35,14 +35,13 @@ def command(model: str, input_shape: str | None, as_json: bool) -> None:
     shape = "x".join(str(size) for size in graph.fed_shape)
     click.echo(f"\n{graph.name}: input {shape}, {graph.depth} layers, {format_count(total)} MAC")
     click.echo(f"SHA-256 {graph.sha256}")
-    barrier = graph.barrier
+    barrier = described["barrier"]
     if barrier is None:
         click.echo("every layer can be tiled")
     else:
-        reason = barrier.barrier_reason or "stands behind an operator that needs whole maps"
         click.echo(
-            f"{_tileable(graph.tileable_layers)}; '{barrier.name}' "
-            f"({barrier.op_type}) ends the prefix: {reason}"
+            f"{_tileable(graph.tileable_layers)}; '{barrier['node']}' "
+            f"({barrier['op_type']}) ends the prefix: {barrier['reason']}"
         )
     if len(described["sections"]) > 1:
         click.echo("sections between operators that need whole maps, in which plans may begin:")

@@ -27,6 +27,11 @@ def layer_macs(graph: ModelGraph, index: int) -> int:
     return sum(op.work.macs * positions(graph, op) for op in layer.operators)
 
 
+def range_macs(graph: ModelGraph, first: int, last: int) -> int:
+    """Multiply-accumulates of layers ``first … last`` (1-based, both included) on whole maps."""
+    return sum(layer_macs(graph, index) for index in range(first, last + 1))
+
+
 def tileable_share(graph: ModelGraph) -> float:
     """The share of a network's multiply-accumulates that tiles of two layers or more can do.
 
@@ -38,9 +43,8 @@ def tileable_share(graph: ModelGraph) -> float:
 
 def section_share(graph: ModelGraph, section: Section) -> float:
     """The share of a network's multiply-accumulates that is in a section, 0 to 1."""
-    macs = [layer_macs(graph, index) for index in range(1, graph.depth + 1)]
-    total = sum(macs)
-    return sum(macs[section.start : section.end]) / total if total else 0.0
+    total = range_macs(graph, 1, graph.depth)
+    return range_macs(graph, section.start + 1, section.end) / total if total else 0.0
 
 
 def ops_per_position(op: Operator, convention: Convention) -> int:

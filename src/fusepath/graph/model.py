@@ -203,6 +203,11 @@ class ModelGraph:
     def _fronts(self) -> dict[int, ModelGraph]:
         return {}
 
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """Layers behind which a plan may begin: 0, and those before later sections."""
+        return (0, *(section.start for section in self.sections if section.start > 0))
+
     def accompanying(self, cut: int) -> tuple[str, ...]:
         """Companions that layers from ``cut`` (1-based) on read: they cross the link as well."""
         return tuple(name for name in self.companions if self._last_read.get(name, 0) >= cut)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.cost import crossing, layer_macs
+from fusepath.cost import crossing, layer_macs, range_macs
 from fusepath.plan.limits.head import head_macs
 from fusepath.plan.recipe import TailPlace
 from fusepath.tiling import Strips, Whole, strip_tiling
@@ -47,7 +47,7 @@ def totals_of(timing: Timing, found: Candidate) -> PlanTotals:
 
 def tail_macs(graph: ModelGraph, tau: int) -> int:
     """Multiply-accumulates of the layers behind ``tau``."""
-    return sum(layer_macs(graph, index) for index in range(tau + 1, graph.depth + 1))
+    return range_macs(graph, tau + 1, graph.depth)
 
 
 def _of_paths(timing: Timing, arrangement: Arrangement, cuts: Sequence[int]) -> PlanTotals:

@@ -55,8 +55,8 @@ def check_recipe(recipe: Recipe, graph: ModelGraph) -> None:
             f"plan again for this input"
         )
     paths, start, tau = recipe.paths, recipe.start, recipe.tau
-    if start != 0 and start not in {section.start for section in graph.sections}:
-        known = ", ".join(str(section.start) for section in graph.sections) or "0"
+    if start not in graph.starts:
+        known = ", ".join(map(str, graph.starts))
         raise FileFormatError(
             f"plan: 'start' is {start}, but sections of '{graph.name}' begin behind layers {known}"
         )

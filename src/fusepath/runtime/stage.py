@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from fusepath.cost import layer_macs
+from fusepath.cost import range_macs
 from fusepath.onnx_io import build_submodel
 from fusepath.runtime.pixels import model_value
 from fusepath.runtime.runner import Runner
@@ -91,9 +91,7 @@ class WholeStage:
 
     def macs(self, path: int) -> int:  # noqa: ARG002 - there is one path
         """Multiply-accumulates of the layers."""
-        return sum(
-            layer_macs(self._model.graph, index) for index in range(self._first, self._last + 1)
-        )
+        return range_macs(self._model.graph, self._first, self._last)
 
 
 class TileStage:

@@ -22,11 +22,10 @@ def check_start(graph: ModelGraph, start: int) -> None:
     Raises:
         InputError: none does.
     """
-    starts = [section.start for section in graph.sections]
-    if start not in (0, *starts):
+    if start not in graph.starts:
         raise InputError(
             f"start={start}: no section of '{graph.name}' begins behind this layer; they begin "
-            f"behind layers {', '.join(map(str, starts))}"
+            f"behind layers {', '.join(map(str, graph.starts))}"
         )
 
 

@@ -178,7 +178,7 @@ def later_bounds(
     found: dict[int, FluidBound] = {}
     if not setting.convention.counts_untileable:  # then whatever lies behind a section is free
         return found
-    for start in (section.start for section in graph.sections if section.start > 0):
+    for start in graph.starts[1:]:
         head_s = prices.head_ns(start) / NS_PER_S
         if head_s < below_s:
             rest = section_bound(setting.behind(start), whole_result=whole_result, meter=meter)

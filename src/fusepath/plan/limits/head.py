@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from fusepath.cost import layer_macs
+from fusepath.cost import range_macs
 from fusepath.plan.limits.memory import element_bytes, weight_bytes, whole_bytes
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def head_macs(graph: ModelGraph, start: int) -> int:
     """Multiply-accumulates of layers ``1 … start``."""
-    return sum(layer_macs(graph, index) for index in range(1, start + 1))
+    return range_macs(graph, 1, start)
 
 
 def left_by_head(constraints: Constraints, graph: ModelGraph, start: int) -> Constraints | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.cost import cut_bytes, layer_macs
+from fusepath.cost import cut_bytes, range_macs
 from fusepath.plan.limits.memory import strip_bytes, tile_bytes, weight_bytes, whole_bytes
 from fusepath.plan.totals import strip_totals
 from fusepath.tiling import Tiling, strip_tiling
@@ -38,7 +38,7 @@ class WholeUsage:
     @property
     def device_macs(self) -> int:
         """Multiply-accumulates of the layers before the cut."""
-        return sum(layer_macs(self.graph, index) for index in range(1, self.cut))
+        return range_macs(self.graph, 1, self.cut - 1)
 
     @property
     def up_bytes(self) -> int:

@@ -10,10 +10,11 @@ import pytest
 import fusepath
 from fusepath.offload.frames import made_up_frame
 from fusepath.onnx_io import load_model
+from fusepath.pictures.inputs import load_input
+from fusepath.plan import Fit, Preprocessing
 from fusepath.profiling.codecs import sample_codecs
 from fusepath.runtime.codecs import CODECS, find_codec, suits
 from fusepath.runtime.coders import DamagedError
-from fusepath.runtime.image import load_input
 
 DEMO = Path(fusepath.__file__).parent / "assets" / "demo.png"
 PICTURE = find_codec("picture")
@@ -79,7 +80,7 @@ def test_the_steepest_edges_do_not_overflow(low):
 
 def test_it_leaves_less_of_a_picture_than_any_other_codec():
     model = load_model("zoo:squeezenet")
-    picture = load_input(DEMO, model.graph.input, resize=True)
+    picture = load_input(DEMO, model.graph.input, pictures=Preprocessing(fit=Fit.STRETCH))
 
     left = {name: len(codec.encode(picture)) for name, codec in CODECS.items()}
 

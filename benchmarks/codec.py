@@ -153,8 +153,6 @@ def measure(network: str, photo: Path) -> list[dict]:
     model = load_model(network if network.endswith(".onnx") else f"zoo:{network}")
     _, _, height, width = model.graph.input.shape
     image = pixels(photo, rows=height, columns=width)
-=======
->>>>>>> main
     rows = []
     for name, value in cut_tensors(model, image, InputFormat()):
         kind = "image" if name == model.graph.input.name else "map"

@@ -57,7 +57,8 @@ def slowed(profile: MachineProfile, kernels: float, calls: float) -> MachineProf
 def main() -> None:
     """Print a table."""
     print(
-        "| network | calls slower by | kernels slower by | NFL, ms | auto, ms | NFL/auto | NFL/bound | plan |"
+        "| network | calls slower by | kernels slower by | NFL, ms | auto, ms | NFL/auto "
+        "| NFL/bound | plan |"
     )
     print("|---|---:|---:|---:|---:|---:|---:|---|")
     for name in sys.argv[1:] or ["ultraface"]:
@@ -81,7 +82,8 @@ def main() -> None:
             print(
                 f"| {model.graph.name} | {calls:.1f} | {kernels:.1f} | {1e3 * nfl.makespan_s:.1f} "
                 f"| {1e3 * auto.makespan_s:.1f} | {nfl.makespan_s / auto.makespan_s:.2f} "
-                f"| {nfl.makespan_s / auto.lower_bound_s:.2f} | {auto.family}, {len(auto.cuts)} paths |",
+                f"| {nfl.makespan_s / auto.lower_bound_s:.2f} "
+                f"| {auto.family}, {len(auto.cuts)} paths |",
                 flush=True,
             )
         print(

@@ -11,6 +11,7 @@ crossover, where the device alone takes as long as sending the picture; calls by
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,9 +19,11 @@ import fusepath
 from benchmarks.models.families import FAMILIES
 from benchmarks.models.measure import build
 from fusepath import Budget, PlanRequest, Setting, make_plan, parse_link
-from fusepath.cost import MachineProfile
 from fusepath.onnx_io import Model, read_model
 from fusepath.profiling.layers import measure_layers
+
+if TYPE_CHECKING:
+    from fusepath.cost import MachineProfile
 
 LINK = "1.8MB/s"
 CALLS = (1.0, 4.0, 8.0, 16.0, 32.0)

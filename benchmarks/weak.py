@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fusepath.cost import MachineProfile
 
 LINK = "1.8MB/s"
-CALLS = (1.0, 4.0, 8.0, 16.0, 32.0)
+CALLS = (1.0, 4.0, 8.0, 16.0)
 """By what calls are slower; as much as kernels comes last."""
 REQUEST = PlanRequest(codecs="off", budget=Budget(evaluations=30_000))
 

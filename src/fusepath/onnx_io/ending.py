@@ -148,7 +148,8 @@ def _encoded(
         producer_name="fusepath",
         graph=graph,
     )
-    return proto.SerializeToString(deterministic=True)
+    data: bytes = proto.SerializeToString(deterministic=True)
+    return data
 
 
 def _declared(name: str, about: TensorType) -> ValueInfoProto:
@@ -156,7 +157,8 @@ def _declared(name: str, about: TensorType) -> ValueInfoProto:
 
 
 def _element_type(about: TensorType) -> int:
-    return helper.np_dtype_to_tensor_dtype(np.dtype(about.dtype))
+    element_type: int = helper.np_dtype_to_tensor_dtype(np.dtype(about.dtype))
+    return element_type
 
 
 def _described(name: str, declared: int, types: Types) -> LastOutput:

@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from fusepath.arrays import Array
     from fusepath.offload.inference import Inference
     from fusepath.offload.statistics import Statistics
-    from fusepath.onnx_io.ending import LastOutput
-    from fusepath.onnx_io.port import Port
+    from fusepath.onnx_io import LastOutput, Port
     from fusepath.timeline import Timeline
 
 _ENGINES: weakref.WeakSet[Engine] = weakref.WeakSet()

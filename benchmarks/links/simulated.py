@@ -100,6 +100,7 @@ class Plans:
             make_plan(setting, PlanRequest(algorithm=name, codecs="off")).best
             for name in ("device-only", "full-offload")
         )
+        self.book = self.map.names
         self.alone = next(n for n in self.map.names if not self.steps(n).offloads)
         self._best: dict[Conditions, str] = {}
 
@@ -178,13 +179,13 @@ class Stream:
         self._away = False
         self._probing: tuple[float, float] | None = None
         if not self.fixed:
-            for event in (Ready(self.plans.alone), Known(self.plans.map.names)):
+            for event in (Ready(self.plans.alone), Known(self.plans.book)):
                 self._tell(event)
 
     # ------------------------------------------------------------------ the machine
 
     def settle(self) -> None:
-        """Have everything made ready that is made ready ahead."""
+        """Have everything made ready that is made ready ahead, and searched that is searched."""
         while self._later:
             _, _, event = self._later.pop(0)
             self._tell(event)
@@ -226,10 +227,12 @@ class Stream:
         return up_s + down_s + 4 * delay_s, event
 
     def _happen(self) -> None:
-        """Everything that was to happen by now."""
-        while self._later and self._later[0][0] <= self.now_s:
-            _, _, event = self._later.pop(0)
+        """Everything that was to happen by now, when it was."""
+        until_s = self.now_s
+        while self._later and self._later[0][0] <= until_s:
+            self.now_s, _, event = self._later.pop(0)
             self._tell(event)
+        self.now_s = until_s
 
     # ------------------------------------------------------------------ frames
 

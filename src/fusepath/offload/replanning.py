@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
 _SOON = Budget(evaluations=40_000, seconds=3.0)
 """What may be spent on a plan that is soon made again. A quarter of it loses a few per cent."""
-_RANGE = 32
-"""A book is for links up to so many times slower or quicker than now,"""
-_PLANNED = 14
+_RANGE = (1 / 64, 16)
+"""A book is for links from so many times to so many times as quick as now,"""
+_PLANNED = 16
 """of which so many are planned,"""
+_SLOW_BACK, _PLANNED_SLOW_BACK = 1 / 16, 8
+"""and so many of those that are so much slower only on the way back,"""
 _TOLERANCE = 0.02
 """and this is how much slower than the best its plans may be."""
 
@@ -101,23 +103,31 @@ class Replanning:
 def book_around(
     setting: Setting, request: PlanRequest, origin: Origin = UNKNOWN
 ) -> Sequence[BookEntry]:
-    """Plans for links that are slower or quicker; none where there can be no book.
+    """Plans for links that are slower or quicker, or slower only on the way back.
+
+    There are none where there can be no book.
 
     Raises:
         NoPlanError: nothing was found that keeps to the constraints.
     """
-    rate = setting.link.up_bytes_per_s
     if not follows_lines(setting.convention):
         return ()
-    return make_book(
-        setting,
-        (rate / _RANGE, rate * _RANGE),
-        request,
-        origin,
-        tolerance=_TOLERANCE,
-        most=_PLANNED,
-        probes=0,
-    ).entries
+    link = setting.link
+    slow_back = msgspec.structs.replace(link, down_bytes_per_s=link.down_bytes_per_s * _SLOW_BACK)
+    low, high = (link.up_bytes_per_s * times for times in _RANGE)
+    return [
+        entry
+        for way, most in ((link, _PLANNED), (slow_back, _PLANNED_SLOW_BACK))
+        for entry in make_book(
+            setting.at(way),
+            (low, high),
+            request,
+            origin,
+            tolerance=_TOLERANCE,
+            most=most,
+            probes=0,
+        ).entries
+    ]
 
 
 def setting_under(plans: PlanMap, conditions: Conditions) -> Setting:

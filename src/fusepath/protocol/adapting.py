@@ -286,7 +286,7 @@ class Adapting:
             yield from self._choose()
             return
         self._steady += 1
-        if self._steady % COOL_DOWN == 0:  # what was barred may be used again
+        if any(until == self._frames for until, _ in self._barred.values()):  # free again
             yield from self._choose()
         here = self.conditions
         if (
@@ -322,9 +322,13 @@ class Adapting:
             self._probing = True
             yield Probe(min(8 * event.size_bytes, most))  # so little does not tell how quick
             return
-        self.up.handle(event.up)
-        self.down.handle(event.down)
+        ways = (self.up, self.down)
+        for gauge, taken in zip(ways, (event.up, event.down), strict=True):
+            gauge.handle(taken)
         yield from self._look()
+        if any(gauge.is_unsure and gauge.is_trusted for gauge in ways):
+            self._probing = True
+            yield Probe(event.size_bytes)
 
     # ------------------------------------------------------------------ choosing
 

@@ -22,14 +22,15 @@ FRAMES = 2
 """In a row that are believed."""
 FEW = 3
 """After a change, so many frames are believed at once: what comes first may be of before."""
-RECENT = 15
+RECENT = 40
 """Frames that what is believed is the middle of."""
 SOON = 40
 """Within so many frames of becoming quicker, becoming slower shows that it was but a burst."""
 FORGIVEN = 200
 """Frames in a row as expected after which all is forgotten."""
 MOST_DOUBT = 32
-_LEAST = math.log(1.2)
+_LEAST, _MOST = math.log(1.2), math.log(2.0)
+"""Frames are unusual from the one on at most, from the other at least."""
 _NOISES = 3.0
 """What is unusual: so many times what frames usually differ by."""
 _LEARNS = 0.1
@@ -77,6 +78,11 @@ class Gauge:
         """Whether the last frame was unusual, and it is not known yet what that means."""
         return bool(self._run)
 
+    @property
+    def is_trusted(self) -> bool:
+        """Whether it has not been quick in bursts."""
+        return self._doubt == 1
+
     def forget(self) -> None:
         """Believe what the next frames say at once."""
         self._recent.clear()
@@ -88,14 +94,17 @@ class Gauge:
         if taken.planned_s <= 0 or max(taken.measured_s, expected_s) <= 2 * taken.unclear_s:
             return
         said = max(taken.measured_s, taken.unclear_s) / taken.planned_s
-        unusual = max(_LEAST, _NOISES * self._noise)
+        unusual = min(max(_LEAST, _NOISES * self._noise), _MOST)
         deviation = _deviation(taken, self.slowness)
         self._noise += _LEARNS * (min(abs(math.log(said / self.slowness)), unusual) - self._noise)
         self._since_quicker += 1
-        if abs(deviation) <= unusual or len(self._recent) < FEW:
+        is_new = len(self._recent) < FEW and (self._doubt == 1 or deviation > 0)
+        if abs(deviation) <= unusual or is_new:
+            if deviation > unusual:
+                self._was_it_a_burst()
             self._run.clear()
             self._recent = [*self._recent, said][-RECENT:]
-            self.slowness = statistics.median(self._recent)
+            self.slowness = self._middle()
             self._usual += 1
             if self._usual >= FORGIVEN:
                 self._doubt = 1
@@ -108,12 +117,24 @@ class Gauge:
         if len(self._run) >= (FRAMES if slower else FRAMES * self._doubt):
             self._change(slower=slower)
 
+    def _middle(self) -> float:
+        """Of the last frames; of something that is quick in bursts, one of the slower ones."""
+        if self._doubt == 1:
+            return statistics.median(self._recent)
+        return sorted(self._recent)[(3 * len(self._recent)) // 4]
+
+    def _was_it_a_burst(self) -> None:
+        """Doubt that it becomes quicker, if it was so until just now."""
+        if self._since_quicker < SOON:
+            self._since_quicker = SOON
+            self._doubt = min(2 * self._doubt, MOST_DOUBT)
+
     def _change(self, *, slower: bool) -> None:
         """Believe the last frames."""
         if not slower:
             self._since_quicker = 0
-        elif self._since_quicker < SOON:
-            self._doubt = min(2 * self._doubt, MOST_DOUBT)
+        else:
+            self._was_it_a_burst()
         self._recent = self._run[-FRAMES:]
         self._run = []
         self.slowness = min(self._recent) if slower else max(self._recent)

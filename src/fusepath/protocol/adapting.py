@@ -40,15 +40,15 @@ _NOTICEABLE = 1.1
 """A change is worth looking at plans again."""
 _ELSEWHERE = 1.25
 """Conditions that differ by this factor are others."""
-_NEIGHBOURS = (0.25, 4.0, 1 / 16, 16.0)
-"""Plans are made ready for links so many times slower than now."""
-_IF_QUICKER = 1 / 8
+_NEIGHBOURS = ((2, 2), (0.5, 0.5), (4, 4), (0.25, 0.25), (1, 8), (16, 16), (1 / 16, 1 / 16))
+"""Plans are made ready for links so many times slower than now, up and down."""
+_IF_QUICKER = 1e-3
 PROBES_BYTES = (1 << 11, 1 << 18)
 """The least and the most that is sent to see how quick a link is."""
 _PROBE_S = 0.008
 """What is sent takes about so long, as far as is known."""
-_PROBE_EVERY_S = 0.05
-"""Of frames' time."""
+_PROBE_EVERY_S, _PROBE_EVERY = 0.05, 4
+"""Of frames' time, or so many times what the last probe took."""
 _REMEMBERED = 256
 
 
@@ -211,6 +211,7 @@ class Adapting:
     _searched: list[Conditions] = field(default_factory=lambda: [Conditions()])
     _is_searching: bool = False
     _probing: bool = False
+    _probe_took_s: float = 0.0
     _unprobed_s: float = math.inf
 
     def __post_init__(self) -> None:
@@ -300,7 +301,8 @@ class Adapting:
 
     def _wants_probe(self, up: Taken) -> bool:
         """Whether the link might be quicker, and nothing shows it."""
-        if self._probing or self._unprobed_s < _PROBE_EVERY_S:
+        pause_s = max(_PROBE_EVERY_S, _PROBE_EVERY * self._probe_took_s)
+        if self._probing or self._unprobed_s < pause_s:
             return False
         if self.up.tells(up.planned_s, up.unclear_s):
             return False
@@ -315,6 +317,7 @@ class Adapting:
 
     def _probed(self, event: Probed) -> Iterator[Command]:
         self._probing = False
+        self._probe_took_s = event.up.measured_s + event.down.measured_s
         quicker = self.up.is_quicker(event.up) or self.down.is_quicker(event.down)
         _, most = PROBES_BYTES
         short = event.up.measured_s < _PROBE_S and event.down.measured_s < _PROBE_S
@@ -383,8 +386,8 @@ class Adapting:
         if self._preparing is not None:
             return
         kept = {self.current, self._before}
-        for times in (1.0, *_NEIGHBOURS):
-            there = replace(here, up=here.up * times, down=here.down * times)
+        for up, down in ((1, 1), *_NEIGHBOURS):
+            there = replace(here, up=here.up * up, down=here.down * down)
             best = min(self._allowed(self._known), key=lambda plan: self.predicted_s(plan, there))
             ready_s = self._best(self._ready, there)
             if self.predicted_s(best, there) >= WORTH * ready_s:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
-from benchmarks.links.trace import DOWN, UP, Link
+from benchmarks.links.trace import DOWN, UP, Link, Phase
 from fusepath.errors import NoPlanError
 from fusepath.offload.plan_map import PlanMap
 from fusepath.offload.replanning import book_around, hasty, setting_under
-from fusepath.plan import PlanRequest, make_plan, shortlist
+from fusepath.plan import DEFAULT_REQUEST, PlanRequest, make_plan, shortlist
 from fusepath.protocol.adapting import (
     Adapting,
     Answered,
@@ -37,7 +37,6 @@ from fusepath.protocol.gauge import Taken
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchmarks.links.trace import Phase
     from fusepath.plan import Setting
     from fusepath.plan.book.steps import Steps
     from fusepath.protocol.adapting import Event
@@ -45,6 +44,8 @@ if TYPE_CHECKING:
 PREPARED_S = 1.0
 """What it takes to make a plan ready."""
 SEARCHED_S = 2.0
+SETTLED_S = 20.0
+"""For so long frames have been answered before the first one that counts."""
 ROOM = 10
 _MATTERS, _UNCLEAR_S, _PROBE_UNCLEAR_S = 0.04, 0.0005, 0.001
 _LEAST_PATIENCE_S, _PATIENCE = 0.25, 3
@@ -63,6 +64,7 @@ class Frame:
     phase: int
     alone: bool
     """Answered by the device in place of the plan in use."""
+    burst_left_bytes: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,11 +91,12 @@ class Plans:
 
     Args:
         setting: for which a book is made.
+        thorough: what may be spent on the best plans; a session spends less.
     """
 
-    def __init__(self, setting: Setting) -> None:
-        self.setting = setting
-        self.request = hasty(PlanRequest())
+    def __init__(self, setting: Setting, thorough: PlanRequest = DEFAULT_REQUEST) -> None:
+        self.setting, self.thorough = setting, thorough
+        self.request = hasty(thorough)
         self.map = PlanMap(setting)
         self.map.add(book_around(setting, self.request))
         self.map.add_plans(
@@ -120,7 +123,7 @@ class Plans:
     def auto(self, conditions: Conditions) -> str:
         """The best plan under some conditions, with all that a search may spend."""
         if conditions not in self._best:
-            best = make_plan(setting_under(self.map, conditions), PlanRequest()).best
+            best = make_plan(setting_under(self.map, conditions), self.thorough).best
             self.map.add_plans([best])
             self._best[conditions] = best.recipe_sha256
         name = self._best[conditions]
@@ -185,10 +188,20 @@ class Stream:
     # ------------------------------------------------------------------ the machine
 
     def settle(self) -> None:
-        """Have everything made ready that is made ready ahead, and searched that is searched."""
+        """Let it find out what the first phase is like, and what is made ready ahead be ready."""
+        first, link = self.link.phases[0], self.link
+        quick = max(first.up_bytes_per_s, first.burst_bytes_per_s)
+        steady = Phase(
+            seconds=SETTLED_S, up_bytes_per_s=quick, down_bytes_per_s=first.down_bytes_per_s
+        )
+        self.link = Link((steady,))
+        self.run(SETTLED_S)
         while self._later:
-            _, _, event = self._later.pop(0)
-            self._tell(event)
+            self.now_s = max(self._later[0][0], self.now_s)
+            self._happen()
+        self.link, self.now_s, self.probed_bytes = link, 0.0, 0
+        self.frames.clear()
+        self.switches.clear()
 
     def _tell(self, event: Event) -> None:
         for command in self.machine.handle(event):
@@ -272,6 +285,7 @@ class Stream:
                 plan=name,
                 phase=here,
                 alone=alone or self._away,
+                burst_left_bytes=self.link.burst_left_bytes,
             )
         )
         answered = self._answered(name, spent, latency_s)

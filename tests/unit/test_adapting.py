@@ -123,9 +123,10 @@ def test_a_plan_that_would_be_better_is_made_ready_and_used_when_it_is():
 
 def test_plans_for_other_rates_are_made_ready_ahead():
     made = Adapting(predicted_s, "all", 9, RATE)
-    wanted = made.handle(Known(tuple(PLANS)))
-    assert wanted == (Prepare("alone"),)  # for a quarter of the rate
-    assert made.handle(Ready("alone")) == ()  # "half" is nowhere the best by enough
+    assert made.handle(Known(tuple(PLANS))) == (Prepare("half"),)  # for half the rate
+    assert made.handle(Ready("half")) == (Prepare("alone"),)  # for a quarter
+    assert made.handle(Ready("alone")) == ()
+    assert made.current == "all"
 
 
 def test_a_plan_that_cannot_be_made_ready_is_forgotten():

@@ -40,7 +40,10 @@ _NOTICEABLE = 1.1
 """A change is worth looking at plans again."""
 _ELSEWHERE = 1.25
 """Conditions that differ by this factor are others."""
-_NEIGHBOURS = ((2, 2), (0.5, 0.5), (4, 4), (0.25, 0.25), (1, 8), (16, 16), (1 / 16, 1 / 16))
+_NEIGHBOURS = (
+    *((2, 2), (0.5, 0.5), (4, 4), (0.25, 0.25), (1, 8), (8, 1)),
+    *((16, 16), (1 / 16, 1 / 16), (1, 32)),
+)
 """Plans are made ready for links so many times slower than now, up and down."""
 _IF_QUICKER = 1e-3
 PROBES_BYTES = (1 << 11, 1 << 18)

@@ -226,6 +226,8 @@ class Driver:
         frame, clock = self.frame, self.world.clock
         if frame is not None and frame.timer is not None:
             frame.timer = clock.move(frame.timer, -by_s)
+            if frame.hedge is not None:
+                frame.hedge = clock.move(frame.hedge, -by_s)
             frame.late_s += max(-by_s, 0.0)
         if self.pause is not None:
             self.pause = clock.move(self.pause, -by_s)

@@ -85,6 +85,7 @@ class Engine:
         """Why no better plan is being looked for any more."""
         self.ready: concurrent.futures.Future[None] = concurrent.futures.Future()
         self.closed = False
+        self._finishing: asyncio.Task[None] | None = None
         self._background = Background()
         self._channel: Channel | None = None
         self._pairing = Pairing(
@@ -201,6 +202,7 @@ class Engine:
         try:
             for number in itertools.count(1):
                 await asyncio.sleep(_SIGN_OF_LIFE_EVERY_S)
+                self._ready_to_finish()
                 await self._see_whether_it_lives(number)
         finally:
             self._give_up()
@@ -272,6 +274,14 @@ class Engine:
         self.current = prepared
         if not self._first.done():
             self._first.set_result(None)
+
+    def _ready_to_finish(self) -> None:
+        """See to it that frames of the plan in use can be finished; no other plan is tried now."""
+        done = self._finishing is None or self._finishing.done()
+        if self.current is not None and self._searching.done() and done:
+            work = self._pairing.ready_to_finish(self.current)
+            self._finishing = asyncio.get_running_loop().create_task(work)
+            self._finishing.add_done_callback(seen)
 
     # ------------------------------------------------------------------ the edge server
 

@@ -136,6 +136,13 @@ class Frame:
         require(self._to_compute == list(self.scene.order), "not every path is computed")
         self._progress()
 
+    @property
+    def was_late(self) -> bool:
+        """Whether this machine had begun to answer alone."""
+        late = self._expected is not None
+        require(self.machine.was_late == late, "late or not?")
+        return late
+
     # ------------------------------------------------------------------ what happens
 
     def tell(self, event: Any) -> None:
@@ -253,13 +260,13 @@ class Frame:
         match message:
             case ("part", path, value, intact):
                 wrong = self._wrong_part(path)
-                if self._accepts(PartReturned(path), wrong):
+                if wrong is None and not intact:
+                    self.machine.check_part(path)
+                    self._lose("a part is damaged")
+                elif self._accepts(PartReturned(path), wrong):
                     self._returned.append(path)
-                    if intact:
-                        self._parts[path] = value
-                        self._progress()
-                    else:
-                        self._lose("a part is damaged")
+                    self._parts[path] = value
+                    self._progress()
             case ("result", served, values, intact):
                 paths = () if values is None else values
                 fits = set(paths) == set(() if self.scene.rows is not None else self.scene.order)
@@ -355,26 +362,8 @@ class Frame:
                 require(needed and not self._stopped, "nothing need be stopped")
                 self._stopped = True
                 self.thread.drop(self)
-            case ComputeAlone():
-                require(self._expected is not None and not self._began, "it computes alone twice")
-                require(self._anew, "what there is would be less work")
-                self._began = True
-                self.thread.submit(self, scene.alone_s, self._alone)
-            case Continue(path):
-                self._go_on()
-                require(path == self._missing()[0], f"path {path} is taken on, and not the next")
-                self._continuing = path
-                assert scene.finish_s is not None
-                self.thread.submit(self, scene.finish_s[path], self._continued, path)
-            case Assemble():
-                self._go_on()
-                require(not self._missing(), "something is missing")
-                kept = {path: scene.piece(self.number, path) for path in scene.kept}
-                got = {**self._parts, **kept, **self._fused}
-                wanted = scene.result(self.number)
-                got = {path: value for path, value in got.items() if path in wanted}
-                require(got == wanted, f"a wrong result: {got}")
-                self.thread.submit(self, scene.tail_s, self._alone)
+            case ComputeAlone() | Continue() | Assemble():
+                self._do_alone(command)
             case GiveUp():
                 require(self.call.open and not self._gave_up, "nothing is there to be given up")
                 self._gave_up = True
@@ -401,6 +390,33 @@ class Frame:
                 self._end()
             case _:
                 raise Violation(f"the device was told to {command}")
+
+    def _do_alone(self, command: Any) -> None:
+        """Something for an answer of this machine's own."""
+        scene = self.scene
+        match command:
+            case ComputeAlone():
+                require(self._expected is not None and not self._began, "it computes alone twice")
+                require(self._anew, "what there is would be less work")
+                self._began = True
+                self.thread.submit(self, scene.alone_s, self._alone)
+            case Continue(path):
+                self._go_on()
+                before = scene.predecessors.get(path)
+                require(path in self._missing(), f"path {path} is taken on for nobody")
+                require(before is None or before in self._fused, f"{path} goes on before {before}")
+                self._continuing = path
+                assert scene.finish_s is not None
+                self.thread.submit(self, scene.finish_s[path], self._continued, path)
+            case Assemble():
+                self._go_on()
+                require(not self._missing(), "something is missing")
+                kept = {path: scene.piece(self.number, path) for path in scene.kept}
+                got = {**self._parts, **kept, **self._fused}
+                wanted = scene.result(self.number)
+                got = {path: value for path, value in got.items() if path in wanted}
+                require(got == wanted, f"a wrong result: {got}")
+                self.thread.submit(self, scene.tail_s, self._alone)
 
     def _go_on(self) -> None:
         """Finishing may take its next step."""

@@ -63,7 +63,9 @@ class Setting:
     overlaps: bool
     reserve: bool
     finishes: bool
-    """Whether the device answers alone from what there is, and does not only wait for silence."""
+    """Whether the device answers alone from what there is."""
+    hedges: bool
+    """Whether it does not only wait for silence."""
 
     @property
     def before(self) -> dict[int, int]:
@@ -181,7 +183,9 @@ class Explorer:
                 whole_s=1.0,
                 predecessors=setting.before,
             )
-            finishing = {"remainder": remainder, "hedge_s": 1.0}
+            finishing = {"remainder": remainder}
+        if setting.hedges:
+            finishing["hedge_s"] = 1.0
         first = State(
             DeviceFrame(
                 tuple(range(setting.paths)),
@@ -340,20 +344,8 @@ class Explorer:
                     state.hedged = True
                 case StopComputing():
                     state.thread = state.thread[:1]  # which has begun
-                case ComputeAlone():
-                    require(ALONE not in state.thread, "it computes alone twice")
-                    require(not self.setting.finishes, "what there is is not used")
-                    state.thread += (ALONE,)
-                case Continue(path):
-                    before = self.setting.before.get(path)
-                    require(before is None or before in state.on, f"{path} goes on before {before}")
-                    require(not state.thread and path not in state.on, "more than is needed")
-                    state.thread += (command,)
-                case Assemble():
-                    wanted = self.setting.returning or frozenset(range(self.setting.paths))
-                    require(wanted <= state.parts | state.on, "something is missing")
-                    require(self.setting.finishes and not state.thread, "it computes alone twice")
-                    state.thread += (ALONE,)
+                case ComputeAlone() | Continue() | Assemble():
+                    self._begin(state, command)
                 case GiveUp():
                     state.over = True
                 case Deliver():
@@ -369,6 +361,24 @@ class Explorer:
                     state.ended = "failed"
         require(state.frame.has_ended == bool(state.ended), "the frame does not know its end")
         require(state.faulty or state.ended != "failed", "a failure without a fault")
+
+    def _begin(self, state: State, command: Any) -> None:
+        """Begin with something for an answer of the device's own."""
+        match command:
+            case ComputeAlone():
+                require(ALONE not in state.thread, "it computes alone twice")
+                require(not self.setting.finishes, "what there is is not used")
+                state.thread += (ALONE,)
+            case Continue(path):
+                before = self.setting.before.get(path)
+                require(before is None or before in state.on, f"{path} goes on before {before}")
+                require(not state.thread and path not in state.on, "more than is needed")
+                state.thread += (command,)
+            case Assemble():
+                wanted = self.setting.returning or frozenset(range(self.setting.paths))
+                require(wanted <= state.parts | state.on, "something is missing")
+                require(self.setting.finishes and not state.thread, "it computes alone twice")
+                state.thread += (ALONE,)
 
     def _obey(self, state: State, edge: EdgeSession, commands: list[Any]) -> None:
         state.edge, state.edge_key = edge, _key(edge)
@@ -473,14 +483,21 @@ def _told(story: Any) -> str:
 
 def settings(most_paths: int) -> Iterator[Setting]:
     """Every kind of plan of up to so many paths: tiles and strips, whole results and parts."""
-    alone = ((True, True), (True, False), (False, False))
-    for paths, strips, overlaps, (reserve, finishes) in product(
-        range(1, most_paths + 1), (False, True), (True, False), alone
+    alone = {
+        (True, False, False): 5,
+        (False, False, False): 5,
+        (True, True, False): 4,  # paths: with more there are ten times the states of all others,
+        (True, False, True): 2,
+    }
+    for paths, strips, overlaps, (how, most) in product(
+        range(1, most_paths + 1), (False, True), (True, False), alone.items()
     ):
+        if paths > most - (how[1] and not strips):  # and tiles have more than strips
+            continue
         for returning in (None, frozenset(range(paths)), frozenset(range(0, paths, 2))):
             if paths == 5 and not strips and returning is not None and len(returning) == 5:
                 continue  # tiles that all return a part: ten times the states of all others
-            yield Setting(paths, strips, returning, overlaps, reserve, finishes)
+            yield Setting(paths, strips, returning, overlaps, *how)
 
 
 def explore(most_paths: int) -> int:

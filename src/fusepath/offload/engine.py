@@ -37,7 +37,7 @@ from fusepath.offload.statistics import Counter
 from fusepath.plan import Plan
 from fusepath.protocol.device_frame import Fallback, Stage
 from fusepath.protocol.story import told
-from fusepath.protocol.watch import Failed, Served
+from fusepath.protocol.watch import Failed, Served, ServedLate
 from fusepath.remote.client import EdgeClient
 from fusepath.remote.edge_service import EdgeService
 from fusepath.remote.grpc_channel import GrpcChannel
@@ -168,7 +168,7 @@ class Engine:
         if inference.fallback is not None:
             self._liveness.tell(Failed(inference.fallback.reason))
         elif not prepared.is_local:
-            self._liveness.tell(Served())
+            self._liveness.tell(ServedLate() if inference.late else Served())
             self._adaptation.see(inference, prepared)
         elif self._away is not None:
             inference = replace(inference, fallback=Fallback(self._away, Stage.AWAY))

@@ -327,8 +327,9 @@ class Exchange:
         """
         arrived_s = time.perf_counter()
         path = part.path - 1
-        self._tell(PartReturned(path))
+        self.frame.check_part(path)
         self._parts[path] = messages.decode(part.tensors, self._device.share.expected_part(path))
+        self._tell(PartReturned(path))
         size_bytes = sum(value.nbytes for value in self._parts[path].values())
         self._down_bytes += size_bytes
         paced = self._way_back.occupy(size_bytes, arrived_s)

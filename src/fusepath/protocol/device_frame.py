@@ -329,7 +329,12 @@ class DeviceFrame:
         self._sent += 1
         return [*([FinishSending()] if self._all_sent else []), *self._patience()]
 
-    def _take_part(self, path: int) -> Sequence[Command]:
+    def check_part(self, path: int) -> None:
+        """Raise unless the part of a path (0-based) may return now.
+
+        Raises:
+            ProtocolError: it returns none, or has returned, or may not have left.
+        """
         if path not in self.returning:
             raise ProtocolError(
                 f"the server returned a part for path {path + 1}, which returns none"
@@ -340,6 +345,9 @@ class DeviceFrame:
             raise ProtocolError(
                 f"the server returned the part of path {path + 1} without having had that path"
             )
+
+    def _take_part(self, path: int) -> Sequence[Command]:
+        self.check_part(path)
         self._returned.add(path)
         return self._patience()
 

@@ -53,17 +53,19 @@ class Remainder:
     predecessors: Mapping[int, int] = field(default_factory=dict)
 
     def missing(self, order: Sequence[int], wanted: Collection[int]) -> list[int]:
-        """Paths to be taken on from their cuts, in order.
+        """Paths to be taken on from their cuts, one after the other.
 
-        Those whose shares of the fused layer are wanted, and whatever they read on the way.
+        Those whose shares of the fused layer are wanted, each after whatever it goes on from.
         """
-        needed: set[int] = set()
-        for path in wanted:
-            at: int | None = path
-            while at is not None and at not in needed:
-                needed.add(at)
+        found: dict[int, None] = {}  # in order
+        for path in order:
+            chain: list[int] = []
+            at = path if path in wanted else None
+            while at is not None and at not in found:
+                chain.append(at)
                 at = self.predecessors.get(at)
-        return [path for path in order if path in needed]
+            found.update(dict.fromkeys(reversed(chain)))
+        return list(found)
 
     def finish_s(self, to_compute: Collection[int], missing: Collection[int]) -> float:
         """How long finishing takes.

@@ -22,10 +22,10 @@ from rich.console import Console
 from rich.table import Table
 
 from fusepath.onnx_io import load_model
-from fusepath.plan import InputFormat
+from fusepath.pictures.inputs import load_input
+from fusepath.plan import Fit, InputFormat, Preprocessing
 from fusepath.profiling.codecs import cut_tensors, named_codecs, sample_codecs
 from fusepath.runtime.codecs import CODECS, is_installed
-from fusepath.runtime.image import load_input
 
 NETWORKS = ("squeezenet", "alexnet", "resnet18", "tiny-yolov2")
 PICTURE = resources.files("fusepath") / "assets" / "demo.png"
@@ -47,7 +47,7 @@ def main() -> None:
 
 def measure(network: str) -> list[dict]:
     model = load_model(network if network.endswith(".onnx") else f"zoo:{network}")
-    image = load_input(str(PICTURE), model.graph.input, resize=True)
+    image = load_input(str(PICTURE), model.graph.input, pictures=Preprocessing(fit=Fit.STRETCH))
     rows = []
     for name, value in cut_tensors(model, image, InputFormat()):
         kind = "image" if name == model.graph.input.name else "map"

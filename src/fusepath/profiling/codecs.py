@@ -176,7 +176,7 @@ def try_codecs(
     """
     if not codecs:
         return TriedCodecs()
-    network_s = _network_s(model, to_model_input(image, form, model.graph.input.dtype))
+    network_s = least_network_s(model, to_model_input(image, form, model.graph.input.dtype))
     samples: list[Sample] = []
     most_bytes = None
     for name, value in cut_tensors(model, image, form):
@@ -199,7 +199,14 @@ def measured_compression(
     return try_codecs(model, image, form, codecs=codecs).on(setting)
 
 
-def _network_s(model: Model, values: Array, repeats: int = 5) -> float:
+def least_network_s(model: Model, values: Array, repeats: int = 5) -> float:
+    """Seconds of the whole network on this machine: the least of so many runs.
+
+    Args:
+        model: the network.
+        values: its input, as it computes with it.
+        repeats: runs that count; one before warms up.
+    """
     graph = model.graph
     sub = build_submodel(model, 1, graph.depth)
     whole = Runner(sub.data, weights=sub.weights)

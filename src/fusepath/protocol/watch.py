@@ -7,7 +7,7 @@ are answered without it, and then it is used again. One that soon fails again is
 after the failures before: only frames that go well make it as good as new.
 
 A frame that the server has answered, but so late that this machine had begun to as well, did not
-go well. A few of them in a row are a failure; before that, plans have had time to follow a link that
+go well. Some of them in a row are a failure; before that, plans have had time to follow a link that
 has become slower.
 
 No clock, socket or thread is in here: events in, commands out.

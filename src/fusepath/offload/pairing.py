@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 
 _LEAST_PATIENCE_S, _PATIENCE = 0.25, 3
-"""Where an answer is late by so many times what was predicted, and by this at least, this machine
-begins to answer alone."""
+"""Where an answer takes so many times what was predicted, and this at least, this machine begins to
+answer alone."""
 _STORIES = 16
 _COMPARISONS = 3
 """Of clocks, at most: one beside an inference is not as good as one by itself."""
@@ -269,7 +269,8 @@ class Pairing:
         own_s = whole_s if finisher is None else min(whole_s, finisher.remainder.all_s)
         return Reserve(
             device=alone,
-            patience_s=max(_PATIENCE * end_s, _LEAST_PATIENCE_S),
+            # Counted from the last progress, which this machine makes until about as predicted.
+            patience_s=max(_PATIENCE * end_s, _LEAST_PATIENCE_S) - end_s,
             hedge_s=answer_s + max(own_s, _LEAST_PATIENCE_S),
             finisher=finisher,
         )

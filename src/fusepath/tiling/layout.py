@@ -236,10 +236,16 @@ def strip_tiling(graph: ModelGraph, strips: Strips) -> StripTiling:
     """The geometry of strips.
 
     Raises:
-        GeometryError: the segments do not fit the fused layer.
+        GeometryError: the segments do not fit the fused layer, or it has none that go upwards.
     """
+    way = graph.mirrored if strips.upward else graph
+    if way is None:
+        raise GeometryError(
+            f"'{graph.name}' has layers that no strips can go up, since they resample; "
+            "give 'upward' as false"
+        )
     return StripTiling(
-        graph,
+        way,
         strips.tau,
         bands=tuple(item.band() for item in strips.segments),
         cuts=tuple(item.cut for item in strips.segments),

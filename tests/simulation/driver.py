@@ -19,6 +19,7 @@ from fusepath.protocol.watch import (
     Watch,
 )
 from tests.simulation.clock import Timer, Violation, cancel, require
+from tests.simulation.conversation import Conversation
 from tests.simulation.device import Frame
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Driver:
         """Frames that went well together, since one did not."""
         self.answered = self.alone = self.fell_back = self.failed = 0
         self.pause: Timer | None = None
+        self.conversation = Conversation(world)
         self.closed = False
         self._wanted = 0
         self._at_work = 0

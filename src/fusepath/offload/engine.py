@@ -359,10 +359,16 @@ class Engine:
             raise InputError("this plan needs an edge server; give its address (edge)")
         if order.edge == MEMORY:
             service = EdgeService(ModelStore.of(order.model), threads=order.options.threads)
-            self._channel = MemoryChannel(service)
+            channel: Channel = MemoryChannel(service)
         else:
-            self._channel = await GrpcChannel.open(order.edge, timeout_s=order.timeout.connect_s)
-        self._pairing.client = EdgeClient(self._channel, order.timeout)
+            channel = await GrpcChannel.open(order.edge, timeout_s=order.timeout.connect_s)
+        client = EdgeClient(channel, order.timeout)
+        try:
+            await client.greet(within_s=order.timeout.connect_s)
+        except BaseException:
+            await channel.close()
+            raise
+        self._channel, self._pairing.client = channel, client
 
     # ------------------------------------------------------------------ the end
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from fusepath.errors import PeerError
 from fusepath.offload.emulation import PacedLink
 from fusepath.offload.inference import Inference
-from fusepath.protocol.conversation import Compute, FinishSending, ProtocolError, Send
+from fusepath.protocol.conversation import Compute, ProtocolError, Send
 from fusepath.protocol.device_frame import (
     Answered,
     Arm,
@@ -31,8 +31,8 @@ from fusepath.protocol.device_frame import (
     Sent,
     StopComputing,
 )
-from fusepath.remote import messages
-from fusepath.remote.wire import fusepath_pb2 as pb
+from fusepath.protocol.framing import Begin, Part, Piece, Result
+from fusepath.remote import tensors
 from fusepath.timeline import HEAD, Lane, Span, Timeline
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from fusepath.offload.device import Device, PathAtCut
     from fusepath.protocol.device_frame import Command, Event, Fallback
     from fusepath.remote.client import ClockOffset
-    from fusepath.remote.transport import Stream
+    from fusepath.remote.conversation import Request
 
 _HEAD_START_S = 0.005
 """How long computing waits at most for a first message that needs none."""
@@ -62,7 +62,7 @@ class _Returned:
 class _Answer:
     """The result that has come back; times are those of `time.perf_counter`."""
 
-    message: pb.Result
+    message: Result
     outputs: dict[str, Array]
     arrived_s: float
     done_s: float
@@ -97,7 +97,7 @@ class Exchange:
     Args:
         device: the device's share of the plan.
         image: its input.
-        stream: a call that was opened for this.
+        request: was made for this.
         call: what else is known of it.
         reserve: answers where the edge server does not; None has the inference fail.
     """
@@ -106,13 +106,13 @@ class Exchange:
         self,
         device: Device,
         image: Array,
-        stream: Stream,
+        request: Request,
         call: Call,
         reserve: Reserve | None,
     ) -> None:
         self._device = device
         self._image = image
-        self._stream = stream
+        self._request = request
         self._call = call
         self._reserve = reserve
         self._order = [path - 1 for path in device.plan.order]
@@ -257,10 +257,8 @@ class Exchange:
         self._tell(Computed(path))
 
     async def _send(self) -> None:
-        message = pb.Upload(start=pb.Start(recipe_sha256=self._call.recipe_sha256))
-        while True:
+        for number in range(len(self._order)):
             path, done, ready_s = await self._to_send.get()
-            tensors = messages.encode_all(done.to_send)
             size_bytes = sum(value.nbytes for value in done.to_send.values())
             self._up_bytes += size_bytes
             self._written_s[path] = time.perf_counter()
@@ -269,31 +267,29 @@ class Exchange:
             paced = await self._link.transfer(size_bytes, ready_s=ready_s)
             if paced is not None and size_bytes > 0:
                 self._record(Lane.UPLINK, *paced, path=path + 1)
-            message.piece.path = path + 1
-            message.piece.tensors.extend(tensors)
-            if not await self._stream.write(message):
-                return  # why the server ended the stream, `_receive` is told
-            message = pb.Upload()
+            if not await self._request.send(self._message(path, done, first=number == 0)):
+                return  # why the stream has ended, `_receive` is told
             self._first_written.set()
-            commands = self._tell(Sent(path))
-            if FinishSending() in commands or self.frame.has_ended:  # the answer may be quicker
-                await self._stream.done_writing()
-                return
+            self._tell(Sent(path))
+
+    def _message(self, path: int, done: PathAtCut, *, first: bool) -> Begin | Piece:
+        request, data = self._request, tensors.to_send(done.to_send)
+        if first:
+            recipe = self._call.recipe_sha256
+            return Begin(request.number, path + 1, recipe, request.left_us, data)
+        return Piece(request.number, path + 1, data)
 
     async def _receive(self) -> _Answer:
         while True:
-            message = await self._stream.read()
-            if message is None:
-                raise ProtocolError("the stream ended without a result")
-            match message.WhichOneof("message"):
-                case "part":
-                    self._take(message.part)
-                case "result":
-                    return await self._take_result(message.result)
-                case _:
-                    raise ProtocolError("the server sent an empty message")
+            match await self._request.read():
+                case Part() as part:
+                    self._take(part)
+                case Result() as result:
+                    return await self._take_result(result)
+                case other:
+                    raise ProtocolError(f"the server sent {type(other).__name__}")
 
-    def _take(self, part: pb.Part) -> None:
+    def _take(self, part: Part) -> None:
         """Keep a part of the outputs that has come back.
 
         Raises:
@@ -302,13 +298,13 @@ class Exchange:
         arrived_s = time.perf_counter()
         path = part.path - 1
         self._tell(PartReturned(path))
-        self._parts[path] = messages.decode(part.tensors, self._device.share.expected_part(path))
+        self._parts[path] = tensors.decode(part.tensors, self._device.share.expected_part(path))
         size_bytes = sum(value.nbytes for value in self._parts[path].values())
         self._down_bytes += size_bytes
         paced = self._way_back.occupy(size_bytes, arrived_s)
         self._returned.append(_Returned(path, arrived_s, paced))
 
-    async def _take_result(self, result: pb.Result) -> _Answer:
+    async def _take_result(self, result: Result) -> _Answer:
         """Take the result; whatever has not been sent by now need not be.
 
         Raises:
@@ -321,7 +317,7 @@ class Exchange:
             name: (graph.tensors[name].dtype, graph.tensors[name].shape)
             for name in (() if in_parts else graph.outputs)
         }
-        outputs = messages.decode(result.tensors, expected)
+        outputs = tensors.decode(result.tensors, expected)
         size_bytes = sum(value.nbytes for value in outputs.values())
         self._down_bytes += size_bytes
         await self._way_back.transfer(size_bytes)

@@ -14,7 +14,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from fusepath.protocol.conversation import Compute, FinishSending, ProtocolError, Send
+from fusepath.protocol.conversation import Compute, ProtocolError, Send
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -140,16 +140,7 @@ class Fail:
 
 
 Command = (
-    Compute
-    | Send
-    | FinishSending
-    | Arm
-    | StopComputing
-    | ComputeAlone
-    | GiveUp
-    | Deliver
-    | DeliverAlone
-    | Fail
+    Compute | Send | Arm | StopComputing | ComputeAlone | GiveUp | Deliver | DeliverAlone | Fail
 )
 
 
@@ -264,7 +255,7 @@ class DeviceFrame:
         if path not in self._leaving[self._sent :]:
             raise ProtocolError(f"path {path + 1} was sent out of order")
         self._sent += 1
-        return [*([FinishSending()] if self._all_sent else []), *self._patience()]
+        return self._patience()
 
     def _take_part(self, path: int) -> Sequence[Command]:
         if path not in self.returning:

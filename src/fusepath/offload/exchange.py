@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fusepath.errors import PeerError
+from fusepath.offload.due_timer import DueTimer
 from fusepath.offload.emulation import PacedLink
 from fusepath.offload.inference import Inference
 from fusepath.protocol.conversation import Compute, ProtocolError, Send
@@ -122,7 +123,7 @@ class Exchange:
             patience_s=None if reserve is None else reserve.patience_s,
             returning=device.share.returning or (),
         )
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer = DueTimer(lambda: self._tell(Overdue()))
         self._conversing: asyncio.Task[Inference]
         self._alone: asyncio.Task[Inference] | None = None
         self._link = PacedLink(device.emulation.pace_bytes_per_s)
@@ -179,10 +180,7 @@ class Exchange:
                 case Send(path):
                     self._to_send.put_nowait((path, self._computed.pop(path), self._computed_s))
                 case Arm(after_s):
-                    if self._timer is not None:
-                        self._timer.cancel()
-                    loop = asyncio.get_running_loop()
-                    self._timer = loop.call_later(after_s, self._tell, Overdue())
+                    self._timer.due_after(after_s)
                 case StopComputing() if self._alone is not None:
                     self._alone.cancel()  # what is left here to do need not wait for it
                 case ComputeAlone():

@@ -1,4 +1,4 @@
-"""The stream that all requests share: the device's end of it, with several frames at a time."""
+"""The stream that all requests share: the device's end of it."""
 
 from __future__ import annotations
 
@@ -12,30 +12,47 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.simulation.device import Frame
-    from tests.simulation.network import Call, Message
+    from tests.simulation.network import Message
     from tests.simulation.world import World
 
 
 class Conversation:
-    """Keeps a stream open, opens another when one is lost, and knows which frame is meant."""
+    """Keeps a stream open, and opens another when one is lost or of no use."""
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.call: Call | None = None
-        self.closed = False
+        self._open: Stream | None = None
+
+    def begin(self, frame: Frame) -> tuple[Stream, int]:
+        """A new request: its stream and its number."""
+        if self._open is None or self._open.over:
+            self._open = Stream(self.world)
+        return self._open, self._open.begin(frame)
+
+    def renew(self) -> None:
+        """Have what follows go over another stream."""
+        if self._open is not None:
+            self._open.retire()
+            self._open = None
+
+
+class Stream:
+    """One stream, and which frames wait for which of its requests."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.over = False
         self._machine = DeviceRequests()
         self._frames: dict[int, Frame] = {}
         self._leaving: dict[int, int] = {}
         """Messages of a request that have not left."""
         self._made = 0
-        self._greeted = False
+        self._greeted = self._retired = False
+        self._call = world.network.open(self._receive, self._lost)
+        world.network.send(0, self._call, ("hello",))
 
     def begin(self, frame: Frame) -> int:
         """The number of a new request."""
-        if self.call is None:
-            self._machine, self._made, self._greeted = DeviceRequests(), 0, False
-            self.call = self.world.network.open(self._receive, self._lost)
-            self.world.network.send(0, self.call, ("hello",))
         number = self._machine.begin()
         self._made += 1
         require(number == self._made, "requests are not counted")
@@ -43,46 +60,52 @@ class Conversation:
         self._leaving[number] = 0
         return number
 
-    def is_open(self, number: int, frame: Frame) -> bool:
+    def is_open(self, number: int) -> bool:
         """Whether a frame still waits for its request."""
-        return self._frames.get(number) is frame
+        return number in self._frames
 
     def send(self, number: int, message: Message, sent: Callable[[], None]) -> None:
         """Send a message of a request, and say when it has left."""
-        assert self.call is not None
         self._leaving[number] += 1
 
         def left() -> None:
             self._leaving[number] -= 1
             sent()
 
-        self.world.network.send(0, self.call, message, left)
+        self.world.network.send(0, self._call, message, left)
 
     def end(self, number: int) -> None:
         """Nothing more is waited for."""
         self._machine.end(number)
         self._frames.pop(number, None)
+        if self._retired:
+            self.retire()
 
     def give_up(self, number: int) -> None:
         """The same, and the server is told, or the stream ended where something has not left."""
-        if self._frames.pop(number, None) is None:
+        if number not in self._frames:
             return
-        self._machine.end(number)
-        assert self.call is not None
+        self.end(number)
         if self._leaving[number]:
             self.break_off("the connection was given up")
-        else:
-            self.world.network.send(0, self.call, ("give up", number))
+        elif not self.over:
+            self.world.network.send(0, self._call, ("give up", number))
+
+    def retire(self) -> None:
+        """End it once nothing is waited for."""
+        self._retired = True
+        if not self._frames:
+            self.break_off("nothing is waited for")
 
     def break_off(self, reason: str) -> None:
         """End the stream."""
-        if self.call is not None:
-            self.world.network.close(self.call)
+        if not self.over:
+            self.world.network.close(self._call)
             self._lost(reason)
 
     def _lost(self, reason: str) -> None:
         """With a stream all of its requests are lost."""
-        self.call = None
+        self.over = True
         frames, self._frames = self._frames, {}
         for frame in frames.values():
             frame.lose(reason)
@@ -117,15 +140,9 @@ class Conversation:
         require(waits == (frame is not None), f"{message} is waited for: {waits}")
         if frame is None:
             return
-        if message[0] == "refused":
+        if message[0] != "part":
             self.end(number)
+        if message[0] == "refused":
             frame.lose(f"the server refused: {message[2]}")
         else:
-            if message[0] == "result":
-                self.end(number)
             frame.receive((message[0], *message[2:]))
-
-    def close(self) -> None:
-        """Nothing more will be asked."""
-        require(not self._frames, "a frame waits for ever")
-        self.break_off("closed")

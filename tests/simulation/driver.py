@@ -140,6 +140,7 @@ class Driver:
                 self.pause = self.world.clock.after(seconds, self._due)
             case Dial():
                 require(isinstance(event, Due) or self._failures == 1, "no pause before a try")
+                self.conversation.renew()
                 self._greet(lambda: self.tell(Reached()), self._fail)
             case MakeReady():
                 require(isinstance(event, Reached), "it was not reached")

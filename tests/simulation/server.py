@@ -122,7 +122,7 @@ class Server:
 
     def refuse(self, call: Call, reason: str) -> None:
         """Say no, which ends the call."""
-        self.say(call, ("refused", reason))
+        self.say(call, ("no", reason))
 
     def break_off(self, call: Call, reason: str) -> None:
         """End a stream."""

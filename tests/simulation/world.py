@@ -147,7 +147,7 @@ class World:
 
     def _come_to_rest(self) -> None:
         self.driver.closed = True
-        self.driver.conversation.close()
+        self.driver.conversation.renew()
         while self.clock.step():
             require(self.clock.events < _MOST_EVENTS, "it does not come to rest")
         require(self.server.is_idle, "the server has not forgotten a call")

@@ -319,7 +319,7 @@ class Engine:
         await self._connect()
         assert self._pairing.client is not None  # it was connected
         try:
-            await self._pairing.client.greet(within_s=_SIGN_OF_LIFE_WITHIN_S)
+            await self._pairing.client.greet_anew(within_s=_SIGN_OF_LIFE_WITHIN_S)
         except PeerError:
             # A link that was down for long may be up long before a connection over it notices.
             assert self._channel is not None

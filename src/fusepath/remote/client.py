@@ -107,6 +107,11 @@ class EdgeClient:
         await self._conversation.greet(timeout_s=timeout_s)
         await self._channel.call("Clock", pb.ClockRequest(), timeout_s=timeout_s)
 
+    async def greet_anew(self, *, within_s: float) -> None:
+        """The same for a server that has failed, on another stream."""
+        self._conversation.renew()
+        await self.greet(within_s=within_s)
+
     async def message_costs(self) -> MessageCosts:
         """Send pieces for which nothing is computed, one by one, and see what that takes."""
         small = [

@@ -58,6 +58,15 @@ class Conversation:
                 self._open.cancel()
             raise PeerTimeoutError(self._channel.address, "no answer before the deadline") from None
 
+    def renew(self) -> None:
+        """Have what follows go over another stream; what is under way goes on.
+
+        A stream on which an answer is late may be of no use any more, and nothing says so.
+        """
+        if self._open is not None:
+            self._open.retire()
+            self._open = None
+
     def begin(self, left_s: float) -> Request:
         """A new request.
 
@@ -161,6 +170,7 @@ class _OpenStream:
     def __init__(self, address: str, stream: Stream) -> None:
         self.address = address
         self.ended = False
+        self._retired = False
         self._stream = stream
         self._machine = DeviceRequests()
         self._requests: dict[int, Request] = {}
@@ -181,7 +191,16 @@ class _OpenStream:
     def end(self, request: Request) -> bool:
         """Whether the server may still be at work on it."""
         self._machine.end(request.number)
-        return self._requests.pop(request.number, None) is not None and not self.ended
+        held = self._requests.pop(request.number, None) is not None
+        if self._retired:
+            self.retire()
+        return held and not self.ended
+
+    def retire(self) -> None:
+        """End it as soon as nothing is waited for."""
+        self._retired = True
+        if not self._requests:
+            self.cancel()
 
     def send(self, message: Message) -> asyncio.Task[bool]:
         """Send when all before it has been sent; nobody who gives up waiting breaks it off."""

@@ -7,6 +7,7 @@ the same order, the same refusals and deadlines.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fusepath.errors import PeerTimeoutError, PeerUnreachableError
@@ -14,7 +15,7 @@ from fusepath.remote.refused import refused
 from fusepath.remote.transport import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from google.protobuf.message import Message
 
@@ -39,7 +40,7 @@ class MemoryChannel:
     async def call(self, method: str, request: Message, *, timeout_s: float) -> Any:
         """One message there and one back."""
         handler = getattr(self._service, method.lower())
-        return await _answered(handler(request), timeout_s)
+        return await _answered(partial(handler, request), timeout_s)
 
     def stream(self) -> MemoryStream:
         """Open a stream."""
@@ -75,7 +76,7 @@ class MemoryStream:
     def __init__(self, service: EdgeService) -> None:
         self._ends = _Incoming()
         self.ended: asyncio.Task[None] = asyncio.ensure_future(
-            _answered(service.converse(self._ends))
+            _answered(partial(service.converse, self._ends))
         )
         self.ended.add_done_callback(self._end)
 
@@ -106,10 +107,10 @@ class MemoryStream:
         self.ended.cancel()
 
 
-async def _answered(call: Awaitable[Any], timeout_s: float | None = None) -> Any:
+async def _answered(call: Callable[[], Awaitable[Any]], timeout_s: float | None = None) -> Any:
     try:
         async with asyncio.timeout(timeout_s):
-            return await call
+            return await call()
     except TimeoutError:
         raise PeerTimeoutError(ADDRESS, "no answer before the deadline") from None
     except Refusal as refusal:

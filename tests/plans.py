@@ -123,9 +123,11 @@ def hand_made(
         source: where the model is.
         sizes: of tiles that are not equal.
         segments: of strips.
-        others: further fields of the plan, its recipe or its prediction.
+        others: further fields of the plan, its recipe or its prediction; ``upward`` of segments.
     """
     arrangement = arranged(graph, tau=tau, grid=grid, sizes=sizes, segments=segments)
+    if others.pop("upward", False):
+        arrangement = msgspec.structs.replace(arrangement, upward=True)
     paths = arrangement.paths
     compression = others.pop("compression", {})
     recipe = {

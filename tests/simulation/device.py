@@ -9,6 +9,7 @@ from fusepath.protocol.conversation import Compute, ProtocolError, Send
 from fusepath.protocol.device_frame import (
     Answered,
     Arm,
+    ArmHedge,
     Begun,
     ComputeAlone,
     Computed,
@@ -19,6 +20,7 @@ from fusepath.protocol.device_frame import (
     Fail,
     Fallback,
     GiveUp,
+    Late,
     Lost,
     Overdue,
     PartReturned,
@@ -26,6 +28,7 @@ from fusepath.protocol.device_frame import (
     Stage,
     StopComputing,
 )
+from fusepath.protocol.finishing import Assemble, Continue, Continued
 from tests.simulation.clock import Timer, Violation, cancel, require
 
 if TYPE_CHECKING:
@@ -90,17 +93,26 @@ class Frame:
             scene.order,
             patience_s=scene.patience_s if scene.reserve else None,
             returning=scene.returning or (),
+            hedge_s=scene.hedge_s if scene.reserve else None,
+            remainder=scene.remainder if scene.reserve else None,
             **scene.options,
         )
         self.fallback: Fallback | None = None
         self.error: str | None = None
         self.timer: Timer | None = None
+        self.hedge: Timer | None = None
         self.late_s = 0.0
         """By how much a clock that jumped may have delayed it."""
         self._ends = 0
         self._lost: str | None = None
         self._expected: Fallback | None = None
         """Why and when this machine began to compute alone."""
+        self._anew = False
+        """Whether all of it is, and not what is missing."""
+        self._began = False
+        self._continuing: int | None = None
+        self._fused: dict[int, Any] = {}
+        """Paths that were taken on here."""
         self._told: list[tuple[object, tuple[object, ...]]] = []
         self._to_compute: list[int] = []
         self._computed: list[int] = []
@@ -125,6 +137,13 @@ class Frame:
     def _expire(self) -> None:
         self.stream.give_up(self.request)
         self.lose("it took too long")
+
+    @property
+    def was_late(self) -> bool:
+        """Whether this machine had begun to answer alone."""
+        late = self._expected is not None
+        require(self.machine.was_late == late, "late or not?")
+        return late
 
     # ------------------------------------------------------------------ what happens
 
@@ -166,6 +185,9 @@ class Frame:
             require(timer is not None and timer[2] is not None, "nobody looks at the time")
             assert timer is not None
             require(abs(timer[0] - self._due_s) < _SLACK_S, "the patience is another one")
+            require((self.hedge is None) == (self.scene.hedge_s is None), "no hedge")
+            if self.hedge is not None:
+                self._due_s = min(self._due_s, self.hedge[0])
         else:
             self._due_s = self.deadline[0]
 
@@ -187,15 +209,24 @@ class Frame:
         self._own(Sent(path))
         self._progress()
 
-    def _overdue(self) -> None:
+    def _overdue(self, event: Any) -> None:
         if self._ends:
             return
         together = self._expected is None
-        self._own(Overdue())
         if together:
-            require(self._expected is not None, "nothing is done about lateness")
-            reason = "no answer in time"
-            require(self._expected.reason == reason, "why is another reason")
+            self._expect_own("no answer in time")
+        self._own(event)
+        require(self._began, "nothing is done about lateness")
+
+    def _continued(self, path: int) -> None:
+        if not self._ends:
+            before = self.scene.predecessors.get(path)
+            value = (self.number, path)
+            self._fused[path] = value if before is None else (*value, self._fused[before])
+            self._continuing = None
+            self._own(Continued(path))
+            going = self._continuing is not None or self.thread.busy or self.thread.jobs
+            require(self._ends or going, "finishing does not go on")
 
     def _alone(self) -> None:
         if not self._ends:
@@ -212,11 +243,14 @@ class Frame:
         if self._ends:
             return
         if together and self.scene.reserve:
+            self._expect_own(reason)
             self._own(Lost(reason))
-            require(self._expected is not None, "nothing is done about the loss")
+            whole = len(self._computed) == len(self.scene.order)
+            require(self._began == (self._anew or whole), "nothing is done about the loss")
             # What is under way ends first; nothing else may stand before it.
             queue = [job for job in self.thread.jobs if job[0] is self]
-            require(len(queue) <= 1, "paths are computed for nobody")
+            left = len(self.scene.order) - len(self._computed)
+            require(len(queue) <= (1 if self._anew or whole else left), "computed for nobody")
         else:
             self._own(Lost(reason))
             require(self.scene.reserve or self.error == reason, "the loss is not said")
@@ -228,13 +262,13 @@ class Frame:
         match message:
             case ("part", path, value, intact):
                 wrong = self._wrong_part(path)
-                if self._accepts(PartReturned(path), wrong):
+                if wrong is None and not intact:
+                    self.machine.check_part(path)
+                    self.lose("a part is damaged")
+                elif self._accepts(PartReturned(path), wrong):
                     self._returned.append(path)
-                    if intact:
-                        self._parts[path] = value
-                        self._progress()
-                    else:
-                        self.lose("a part is damaged")
+                    self._parts[path] = value
+                    self._progress()
             case ("result", served, values, intact):
                 paths = () if values is None else values
                 fits = set(paths) == set(() if self.scene.rows is not None else self.scene.order)
@@ -307,14 +341,19 @@ class Frame:
                 waits = self._expected is None and len(self._computed) == len(scene.order)
                 require(waits, "nobody is waited for")
                 cancel(self.timer)
-                self.timer = self.clock.after(after_s, self._overdue)
+                self.timer = self.clock.after(after_s, self._overdue, Overdue())
+            case ArmHedge(after_s):
+                require(after_s == scene.hedge_s and scene.reserve, "another hedge")
+                require(self.hedge is None and self._expected is None, "two hedges")
+                require(len(self._computed) == len(scene.order), "a hedge while it computes")
+                self.hedge = self.clock.after(after_s, self._overdue, Late())
             case StopComputing():
                 needed = self._lost is not None or self._expected is not None
                 require(needed and not self._stopped, "nothing need be stopped")
                 self._stopped = True
                 self.thread.drop(self)
-            case ComputeAlone():
-                self._compute_alone()
+            case ComputeAlone() | Continue() | Assemble():
+                self._do_alone(command)
             case GiveUp():
                 is_open = self.stream.is_open(self.request)
                 require(is_open and not self._gave_up, "nothing is there to be given up")
@@ -344,30 +383,79 @@ class Frame:
             case _:
                 raise Violation(f"the device was told to {command}")
 
-    def _compute_alone(self) -> None:
+    def _do_alone(self, command: Any) -> None:
+        """Something for an answer of this machine's own."""
+        scene = self.scene
+        match command:
+            case ComputeAlone():
+                require(self._expected is not None and not self._began, "it computes alone twice")
+                require(self._anew, "what there is would be less work")
+                self._began = True
+                self.thread.submit(self, scene.alone_s, self._alone)
+            case Continue(path):
+                self._go_on()
+                before = scene.predecessors.get(path)
+                require(path in self._missing(), f"path {path} is taken on for nobody")
+                require(before is None or before in self._fused, f"{path} goes on before {before}")
+                self._continuing = path
+                assert scene.finish_s is not None
+                self.thread.submit(self, scene.finish_s[path], self._continued, path)
+            case Assemble():
+                self._go_on()
+                require(not self._missing(), "something is missing")
+                kept = {path: scene.piece(self.number, path) for path in scene.kept}
+                got = {**self._parts, **kept, **self._fused}
+                wanted = scene.result(self.number)
+                got = {path: value for path, value in got.items() if path in wanted}
+                require(got == wanted, f"a wrong result: {got}")
+                self.thread.submit(self, scene.tail_s, self._alone)
+
+    def _go_on(self) -> None:
+        """Finishing may take its next step."""
+        require(self._expected is not None and not self._anew, "nothing is to be finished")
+        require(self._continuing is None, "two steps at a time")
+        require(len(self._computed) == len(self.scene.order), "a path is not at its cut")
+        self._began = True
+
+    def _missing(self) -> list[int]:
+        """What is yet to be taken on here."""
+        scene = self.scene
+        wanted = scene.returning or set(scene.order)
+        needed = {at for path in wanted - set(self._returned) for at in scene.chain(path)}
+        return [path for path in scene.order if path in needed and path not in self._fused]
+
+    def _expect_own(self, reason: str) -> None:
+        """Now this machine must begin to answer alone, in the way that is less work."""
         require(self.scene.reserve, "it cannot compute alone")
-        require(self._expected is None, "it computes alone twice")
         require(self.clock.now <= self._due_s + self.late_s + _SLACK_S, "noticed late")
         sent = len(self._sent) == len(self.scene.order)
         stage = Stage.RETURNING if self._returned else Stage.WAITING
-        reason = self._lost if self._lost is not None else "no answer in time"
         self._expected = Fallback(reason, stage if sent else Stage.SENDING)
-        self.thread.submit(self, self.scene.alone_s, self._alone)
-        running_s = self.thread.free_s - self.clock.now if self.thread.busy else 0.0
-        self._due_s = self.clock.now + max(running_s, 0.0) + self.scene.alone_s
+        scene = self.scene
+        running_s = max(self.thread.free_s - self.clock.now, 0.0) if self.thread.busy else 0.0
+        self._anew = scene.finish_s is None
+        own_s = scene.alone_s
+        if scene.finish_s is not None:
+            left = [path for path in scene.order if path not in self._computed]
+            to_cuts_s = sum(scene.device_s[path] for path in left)
+            on_s = sum(scene.finish_s[path] for path in self._missing())
+            self._anew = to_cuts_s + on_s + scene.tail_s >= scene.alone_s
+            own_s = scene.alone_s if self._anew else to_cuts_s + on_s + scene.tail_s
+        self._due_s = self.clock.now + running_s + own_s
 
     def _end(self) -> None:
         self._ends += 1
         require(self._ends == 1, "it ends twice")
         require(self.clock.now <= self._due_s + self.late_s + _SLACK_S, "it ends late")
         cancel(self.timer)
+        cancel(self.hedge)
         cancel(self.deadline)
         self.clock.after(0.0, self._tell_end)
 
     def _tell_end(self) -> None:
         require(self.machine.story == self._told, "the story is another one")
         events = len(self._told)
-        require(events <= 4 * len(self.scene.order) + 5, "the story is long")
+        require(events <= 5 * len(self.scene.order) + 6, "the story is long")
         self.machine.handle(Lost("after the end"))
         require(self.machine.has_ended, "it has ended no more")
         self._ended(self)

@@ -23,11 +23,12 @@ class Conversation:
         self.world = world
         self._open: Stream | None = None
 
-    def begin(self, frame: Frame) -> tuple[Stream, int]:
-        """A new request: its stream and its number."""
+    def begin(self, frame: Frame) -> Stream:
+        """The stream of a new request."""
         if self._open is None or self._open.over:
             self._open = Stream(self.world)
-        return self._open, self._open.begin(frame)
+        self._open.begin(frame)
+        return self._open
 
     def renew(self) -> None:
         """Have what follows go over another stream."""
@@ -43,58 +44,62 @@ class Stream:
         self.world = world
         self.over = False
         self._machine = DeviceRequests()
+        self._waiting: dict[Frame, int] = {}
+        """Frames that wait, and the numbers of their requests; 0 before anything was sent."""
         self._frames: dict[int, Frame] = {}
-        self._leaving: dict[int, int] = {}
-        """Messages of a request that have not left."""
+        self._leaving: dict[Frame, int] = {}
+        """Messages of a frame that have not left."""
         self._made = 0
         self._greeted = self._retired = False
         self._call = world.network.open(self._receive, self._lost)
         world.network.send(0, self._call, ("hello",))
 
-    def begin(self, frame: Frame) -> int:
-        """The number of a new request."""
-        number = self._machine.begin()
-        self._made += 1
-        require(number == self._made, "requests are not counted")
-        self._frames[number] = frame
-        self._leaving[number] = 0
-        return number
+    def begin(self, frame: Frame) -> None:
+        """A frame has a request on this stream."""
+        self._waiting[frame] = self._leaving[frame] = 0
 
-    def is_open(self, number: int) -> bool:
-        """Whether a frame still waits for its request."""
-        return number in self._frames
+    def waits(self, frame: Frame) -> bool:
+        """Whether a frame waits for anything."""
+        return frame in self._waiting
 
-    def send(self, number: int, message: Message, sent: Callable[[], None]) -> None:
-        """Send a message of a request, and say when it has left."""
-        self._leaving[number] += 1
+    def send(self, frame: Frame, message: Message, sent: Callable[[], None]) -> None:
+        """Send a message of a frame under its number, and say when it has left."""
+        if not self._waiting[frame]:
+            self._waiting[frame] = number = self._machine.begin()
+            self._made += 1
+            require(number == self._made, "requests are not counted")
+            self._frames[number] = frame
+        self._leaving[frame] += 1
 
         def left() -> None:
-            self._leaving[number] -= 1
+            self._leaving[frame] -= 1
             sent()
 
-        self.world.network.send(0, self._call, message, left)
+        kind, *rest = message
+        self.world.network.send(0, self._call, (kind, self._waiting[frame], *rest), left)
 
-    def end(self, number: int) -> None:
-        """Nothing more is waited for."""
-        self._machine.end(number)
-        self._frames.pop(number, None)
+    def end(self, frame: Frame) -> int:
+        """Nothing more is waited for; the number, if the server knows one."""
+        number = self._waiting.pop(frame, 0)
+        if number:
+            self._machine.end(number)
+            del self._frames[number]
         if self._retired:
             self.retire()
+        return number
 
-    def give_up(self, number: int) -> None:
+    def give_up(self, frame: Frame) -> None:
         """The same, and the server is told, or the stream ended where something has not left."""
-        if number not in self._frames:
-            return
-        self.end(number)
-        if self._leaving[number]:
+        number = self.end(frame)
+        if self._leaving[frame]:
             self.break_off("the connection was given up")
-        elif not self.over:
+        elif number and not self.over:
             self.world.network.send(0, self._call, ("give up", number))
 
     def retire(self) -> None:
         """End it once nothing is waited for."""
         self._retired = True
-        if not self._frames:
+        if not self._waiting:
             self.break_off("nothing is waited for")
 
     def break_off(self, reason: str) -> None:
@@ -106,8 +111,8 @@ class Stream:
     def _lost(self, reason: str) -> None:
         """With a stream all of its requests are lost."""
         self.over = True
-        frames, self._frames = self._frames, {}
-        for frame in frames.values():
+        frames, self._waiting = self._waiting, {}
+        for frame in frames:
             frame.lose(reason)
 
     def _receive(self, message: Message) -> None:
@@ -141,7 +146,7 @@ class Stream:
         if frame is None:
             return
         if message[0] != "part":
-            self.end(number)
+            self.end(frame)
         if message[0] == "refused":
             frame.lose(f"the server refused: {message[2]}")
         else:

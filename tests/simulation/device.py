@@ -127,7 +127,7 @@ class Frame:
 
     def begin(self) -> None:
         """Make the request and go."""
-        self.stream, self.request = self.world.driver.conversation.begin(self)
+        self.stream = self.world.driver.conversation.begin(self)
         self.deadline = self.clock.after(INFER_S, self._expire)
         self._due_s = self.clock.now
         self.tell(Begun())
@@ -135,7 +135,7 @@ class Frame:
         self._progress()
 
     def _expire(self) -> None:
-        self.stream.give_up(self.request)
+        self.stream.give_up(self)
         self.lose("it took too long")
 
     @property
@@ -235,7 +235,7 @@ class Frame:
 
     def lose(self, reason: str) -> None:
         """Nothing more comes of the request."""
-        self.stream.give_up(self.request)
+        self.stream.give_up(self)
         if self._lost is not None:  # with the stream, which is given up for this
             return
         together = self._expected is None
@@ -334,8 +334,8 @@ class Frame:
                 self._to_send.append(path)
                 left_s = self.deadline[0] - self.clock.now
                 first = ("begin", left_s) if len(self._to_send) == 1 else ("piece", None)
-                message = (first[0], self.request, path, (self.number, path), True, first[1])
-                self.stream.send(self.request, message, lambda: self._after_sending(path))
+                message = (first[0], path, (self.number, path), True, first[1])
+                self.stream.send(self, message, lambda: self._after_sending(path))
             case Arm(after_s):
                 require(after_s == scene.patience_s and scene.reserve, "another patience")
                 waits = self._expected is None and len(self._computed) == len(scene.order)
@@ -355,10 +355,10 @@ class Frame:
             case ComputeAlone() | Continue() | Assemble():
                 self._do_alone(command)
             case GiveUp():
-                is_open = self.stream.is_open(self.request)
+                is_open = self.stream.waits(self)
                 require(is_open and not self._gave_up, "nothing is there to be given up")
                 self._gave_up = True
-                self.stream.give_up(self.request)
+                self.stream.give_up(self)
             case Deliver():
                 require(self._lost is None, "a lost answer is delivered")
                 raced = self._expected is not None
@@ -368,11 +368,11 @@ class Frame:
                     kept = {path: scene.piece(self.number, path) for path in scene.kept}
                     got = {**self._parts, **kept}
                 require(got == scene.result(self.number), f"a wrong result: {got}")
-                self.stream.end(self.request)
+                self.stream.end(self)
                 self._end()
             case DeliverAlone(fallback):
                 require(fallback == self._expected, f"{fallback} should be {self._expected}")
-                is_open = self.stream.is_open(self.request)
+                is_open = self.stream.waits(self)
                 require(not is_open, "the conversation is left open")
                 self.fallback = fallback
                 self._end()

@@ -284,7 +284,7 @@ def test_an_answer_later_than_the_own_one_is_not_waited_for_though_things_happen
     assert told(frame, Begun(), Computed(0)) == [Send(0)]
     assert told(frame, Computed(1)) == [Send(1), WAIT, ArmHedge(0.7)]
     assert not frame.was_late
-    assert told(frame, Sent(0), Sent(1)) == [FinishSending(), WAIT]
+    assert told(frame, Sent(0), Sent(1)) == [WAIT]
     assert told(frame, Late()) == [ComputeAlone()]
     assert frame.was_late
     assert told(frame, Overdue()) == []

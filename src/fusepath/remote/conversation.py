@@ -88,12 +88,12 @@ class Request:
     """One request; made by `Conversation.begin`.
 
     Args:
-        number: by which both sides know it.
+        stream: that it is made on.
         left_s: seconds until it is given up.
     """
 
-    def __init__(self, stream: _OpenStream, number: int, left_s: float) -> None:
-        self.number = number
+    def __init__(self, stream: _OpenStream, left_s: float) -> None:
+        self._number = 0
         self._stream = stream
         self._answers: asyncio.Queue[Answer | None] = asyncio.Queue()
         self._error: PeerError | None = None
@@ -101,6 +101,13 @@ class Request:
         self._due_s = loop.time() + left_s
         self._timer = loop.call_at(self._due_s, self._expire)
         self._writing = 0
+
+    @property
+    def number(self) -> int:
+        """By which both sides know it, from its first message on."""
+        if not self._number:
+            self._number = self._stream.number_of(self)
+        return self._number
 
     @property
     def left_us(self) -> int:
@@ -135,7 +142,7 @@ class Request:
     def end(self) -> None:
         """Nothing more is waited for."""
         self._timer.cancel()
-        self._stream.end(self)
+        self._stream.end(self, self._number)
 
     def give_up(self) -> None:
         """Nothing more is waited for, and the server need do no more for it.
@@ -145,8 +152,8 @@ class Request:
         self._timer.cancel()
         if self._writing:
             self._stream.cancel()
-        elif self._stream.end(self):
-            self._stream.send(GiveUp(self.number))
+        elif self._stream.end(self, self._number) and self._number:
+            self._stream.send(GiveUp(self._number))
 
     def answered(self, answer: Answer) -> None:
         """The server has said something."""
@@ -173,7 +180,9 @@ class _OpenStream:
         self._retired = False
         self._stream = stream
         self._machine = DeviceRequests()
-        self._requests: dict[int, Request] = {}
+        self._requests: set[Request] = set()
+        """That wait for something."""
+        self._numbered: dict[int, Request] = {}
         self._turn = asyncio.Lock()
         self._jobs: set[asyncio.Task[bool]] = set()
         loop = asyncio.get_running_loop()
@@ -184,14 +193,22 @@ class _OpenStream:
         self._reading = loop.create_task(self._read())
 
     def begin(self, left_s: float) -> Request:
-        request = Request(self, self._machine.begin(), left_s)
-        self._requests[request.number] = request
+        request = Request(self, left_s)
+        self._requests.add(request)
         return request
 
-    def end(self, request: Request) -> bool:
+    def number_of(self, request: Request) -> int:
+        """A number for a request that has none."""
+        number = self._machine.begin()
+        self._numbered[number] = request
+        return number
+
+    def end(self, request: Request, number: int) -> bool:
         """Whether the server may still be at work on it."""
-        self._machine.end(request.number)
-        held = self._requests.pop(request.number, None) is not None
+        held = request in self._requests
+        self._requests.discard(request)
+        self._numbered.pop(number, None)
+        self._machine.end(number)
         if self._retired:
             self.retire()
         return held and not self.ended
@@ -233,8 +250,8 @@ class _OpenStream:
             self.cancel()
             if not self.greeted.done():
                 self.greeted.set_exception(error)
-            requests, self._requests = self._requests, {}
-            for request in requests.values():
+            requests, self._requests = self._requests, set()
+            for request in requests:
                 request.lost(error)
 
     async def _message(self) -> Message:
@@ -248,11 +265,11 @@ class _OpenStream:
             raise ProtocolError(f"the server sent {type(message).__name__}")
         if not self._machine.waits(message.request):
             return
-        request = self._requests[message.request]
+        request = self._numbered[message.request]
         if isinstance(message, Part):
             request.answered(message)
             return
-        self.end(request)
+        self.end(request, message.request)
         if isinstance(message, Refused):
             request.lost(refused(self.address, message.kind, message.reason))
         else:

@@ -275,7 +275,10 @@ class Adapting:
         self.down.handle(event.down)
         self.device.handle(event.device)
         self.edge.handle(event.edge)
-        yield from self._look()
+        if self._has_changed:
+            yield from self._change()
+        else:
+            yield from self._settle()
         if event.plan == self.current:
             yield from self._judge(event.latency_s)
         if self._wants_probe(event.up):
@@ -283,12 +286,16 @@ class Adapting:
             self._unprobed_s = 0.0
             yield Probe(self._probe_bytes)
 
-    def _look(self) -> Iterator[Command]:
-        """Choose again if something has changed."""
-        if self.conditions.differs(self._chosen_for, _NOTICEABLE):
-            self._steady = 0
-            yield from self._choose()
-            return
+    @property
+    def _has_changed(self) -> bool:
+        return self.conditions.differs(self._chosen_for, _NOTICEABLE)
+
+    def _change(self) -> Iterator[Command]:
+        self._steady = 0
+        yield from self._choose()
+
+    def _settle(self) -> Iterator[Command]:
+        """Look for plans for just this, once it has been so for a while."""
         self._steady += 1
         if any(until == self._frames for until, _ in self._barred.values()):  # free again
             yield from self._choose()
@@ -331,7 +338,8 @@ class Adapting:
         ways = (self.up, self.down)
         for gauge, taken in zip(ways, (event.up, event.down), strict=True):
             gauge.handle(taken)
-        yield from self._look()
+        if self._has_changed:
+            yield from self._change()
         if any(gauge.is_unsure and gauge.is_trusted for gauge in ways):
             self._probing = True
             yield Probe(event.size_bytes)

@@ -63,7 +63,7 @@ class Play:
     random: Random
     plans: dict[str, Plan]
     machine: Adapting = field(init=False)
-    here: Conditions = Conditions()
+    here: Conditions = field(default_factory=Conditions)
     ready: set[str] = field(default_factory=lambda: {"alone"})
     known: set[str] = field(default_factory=lambda: {"alone"})
     preparing: str | None = None

@@ -6,7 +6,8 @@ The machine that decides is that of a session, and so are the plans; link, devic
 are played by the times of the plans (`simulated`). Traces: 12, 3, 0.3 MB/s, down for 2 s, 12 MB/s;
 up and down alike, then 8 MB/s up and 0.25 down, then 1 up and 8 down; 1 MB/s with a burst of 2 MB.
 The device is five times slower than the edge server. Writes benchmarks/results/links.csv and, with
---figure, docs/figures/links.png.
+--figure, docs/figures/links.png. With --real, sessions and an edge server on this machine, and a relay
+that carries as the traces say, in real time; --trace NAME plays one of them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.links.cells import NETWORKS, cell
+from benchmarks.links.real import measure
 from benchmarks.links.simulated import Plans, Stream
 from benchmarks.links.summary import (
     FIXED_BAR,
@@ -33,6 +35,7 @@ from benchmarks.links.summary import (
 from benchmarks.links.trace import TRACES, Link
 
 if TYPE_CHECKING:
+    from benchmarks.links.real import Measured
     from benchmarks.links.summary import PhaseRow
 
 RESULTS = Path(__file__).parents[1] / "results" / "links.csv"
@@ -44,16 +47,33 @@ _DRAWN = "falling"
 @click.command()
 @click.option("--seconds", type=float, default=60.0, help="Of every phase that is not an outage.")
 @click.option("--network", "networks", multiple=True, default=NETWORKS, help="Only this one.")
+@click.option("--trace", "traces", multiple=True, default=tuple(TRACES), help="Only this one.")
 @click.option("--figure", is_flag=True, help="Draw docs/figures/links.png.")
-def main(seconds: float, networks: tuple[str, ...], figure: bool) -> None:
+@click.option("--real", is_flag=True, help="In real time, with a session.")
+@click.option("--settle", type=float, default=30.0, help="Seconds before the first phase (--real).")
+def main(
+    seconds: float,
+    networks: tuple[str, ...],
+    traces: tuple[str, ...],
+    figure: bool,
+    real: bool,
+    settle: float,
+) -> None:
     """Streams of frames over links that change, in simulated time."""
+    if real:
+        for network in networks:
+            for trace in traces:
+                _show_measured(
+                    network, trace, measure(network, TRACES[trace](seconds), settle_s=settle)
+                )
+        return
     found: list[PhaseRow] = []
     streams: dict[str, Stream] = {}
     stay: dict[str, Stream] = {}
     for network in networks:
         plans = Plans(cell(network))
-        for trace, phases_of in TRACES.items():
-            phases = phases_of(seconds)
+        for trace in traces:
+            phases = TRACES[trace](seconds)
             stream = played(plans, phases)
             found += rows(network, trace, stream)
             if trace != _DRAWN:
@@ -70,10 +90,30 @@ def main(seconds: float, networks: tuple[str, ...], figure: bool) -> None:
             )
     _write(found)
     _show(found)
-    if figure:
+    if figure and streams:
         from benchmarks.links.figure import draw  # noqa: PLC0415 - needs matplotlib
 
         draw(streams, stay, FIGURE)
+
+
+def _show_measured(network: str, trace: str, phases: list[Measured]) -> None:
+    table = Table(box=None, pad_edge=False, title=f"{network}, {trace}")
+    for column in (
+        *("up/down MB/s", "frames", "alone", "mean ms", "median ms"),
+        *("usual plan after", "plans"),
+    ):
+        table.add_column(column, justify="right")
+    for item in phases:
+        table.add_row(
+            f"{item.phase.up_bytes_per_s / 1e6:g} / {item.phase.down_bytes_per_s / 1e6:g}",
+            f"{item.frames}",
+            f"{item.alone}",
+            f"{item.mean_s * 1e3:.1f}",
+            f"{item.median_s * 1e3:.1f}",
+            f"{item.settled_frames}",
+            f"{item.plans}",
+        )
+    Console(width=110).print(table)
 
 
 def _write(found: list[PhaseRow]) -> None:

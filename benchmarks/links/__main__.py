@@ -6,8 +6,8 @@ The machine that decides is that of a session, and so are the plans; link, devic
 are played by the times of the plans (`simulated`). Traces: 12, 3, 0.3 MB/s, down for 2 s, 12 MB/s;
 up and down alike, then 8 MB/s up and 0.25 down, then 1 up and 8 down; 1 MB/s with a burst of 2 MB.
 The device is five times slower than the edge server. Writes benchmarks/results/links.csv and, with
---figure, docs/figures/links.png. With --real, sessions and an edge server on this machine, and a relay
-that carries as the traces say, in real time; --trace NAME plays one of them.
+--figure, docs/figures/links.png. With --real, sessions and an edge server on this machine, and a
+relay that carries as the traces say, in real time; --trace NAME plays one of them.
 """
 
 from __future__ import annotations

@@ -62,6 +62,10 @@ class _Parts(ABC):
         """Paths that must not start before another one has ended, and that other."""
         return {}
 
+    def goes_on_from(self) -> dict[int, int]:
+        """Paths that read what another one has left behind its cut, and that other."""
+        return {}
+
 
 @dataclass(frozen=True)
 class WholeLayout(_Parts):
@@ -195,6 +199,14 @@ class StripLayout(_Boxes):
     def predecessors(self) -> dict[int, int]:
         """Every strip must have ended before the next one starts."""
         return {strip: strip - 1 for strip in range(1, self.strips.paths)}
+
+    def goes_on_from(self) -> dict[int, int]:
+        """Strips of a segment, and the first of one that resumes, read the strip before them."""
+        return {
+            strip: before
+            for strip, before in self.predecessors().items()
+            if self.strips.goes_on(strip)
+        }
 
 
 Layout = WholeLayout | TileLayout | StripLayout

@@ -118,6 +118,10 @@ class StripTiling:
         """Whether the strip opens its band."""
         return self.strips[strip][1] == (0, 0)
 
+    def goes_on(self, strip: int) -> bool:
+        """Whether the edge server goes on with it where it stands after the strip before."""
+        return not self.is_first(strip) or self.resumes[self.strips[strip][0]] <= self.tau
+
     def new_rows(self, strip: int, tensor: str) -> tuple[int, int]:
         """Rows of a map that the strip adds, ``[start, stop)``; may be empty."""
         if (strip, tensor) not in self._known_rows:

@@ -106,25 +106,25 @@ PLANS: dict[str, Callable[[], tuple[str, Plan]]] = {
 
 
 class Breaking:
-    """A call that breaks after so many messages of the device, or of the server."""
+    """A request that breaks after so many messages of the device, or of the server."""
 
-    def __init__(self, stream: Any, writes: int, reads: int) -> None:
-        self._stream, self._writes, self._reads = stream, writes, reads
+    def __init__(self, request: Any, writes: int, reads: int) -> None:
+        self._request, self._writes, self._reads = request, writes, reads
         self._broken = asyncio.Event()
 
-    async def write(self, message: Any) -> bool:
+    async def send(self, message: Any) -> bool:
         if self._writes == 0:
             self._broken.set()
             return False
         self._writes -= 1
-        return await self._stream.write(message)
+        return await self._request.send(message)
 
     async def read(self) -> Any:
         if self._reads == 0:
             raise PeerUnreachableError("test", "it broke")
         self._reads -= 1
         both = [
-            asyncio.ensure_future(self._stream.read()),
+            asyncio.ensure_future(self._request.read()),
             asyncio.create_task(self._broken.wait()),
         ]
         done, left = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -135,7 +135,7 @@ class Breaking:
         return done.pop().result()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+        return getattr(self._request, name)
 
 
 class Pair:
@@ -155,7 +155,7 @@ class Pair:
 
     async def answer(self, writes: int, reads: int) -> Inference:
         """A frame whose call breaks."""
-        self.pairing.client.infer = lambda **how: Breaking(self._infer(**how), writes, reads)
+        self.pairing.client.infer = lambda left_s: Breaking(self._infer(left_s), writes, reads)
         result = await self.pairing.infer(self.prepared, self.image)
         for output, value in expected(self.name).items():
             np.testing.assert_array_equal(result.outputs[output], value)

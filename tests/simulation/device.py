@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from fusepath.protocol.conversation import Compute, FinishSending, ProtocolError, Send
+from fusepath.protocol.conversation import Compute, ProtocolError, Send
 from fusepath.protocol.device_frame import (
     Answered,
     Arm,
@@ -118,7 +118,7 @@ class Frame:
         self._computed: list[int] = []
         self._to_send: list[int] = []
         self._sent: list[int] = []
-        self._finished = self._gave_up = self._stopped = False
+        self._gave_up = self._stopped = False
         self._parts: dict[int, Any] = {}
         self._returned: list[int] = []
         self._outputs: dict[int, Any] | None = None
@@ -126,15 +126,17 @@ class Frame:
         """When this must have led to something, as things are now."""
 
     def begin(self) -> None:
-        """Open the call and go."""
-        network = self.world.network
-        self.call = network.open(self.receive, self._lose)
-        self.deadline = self.clock.after(INFER_S, network.fail, self.call, "it took too long")
-        network.send(0, self.call, ("start", self.number))
+        """Make the request and go."""
+        self.stream = self.world.driver.conversation.begin(self)
+        self.deadline = self.clock.after(INFER_S, self._expire)
         self._due_s = self.clock.now
         self.tell(Begun())
         require(self._to_compute == list(self.scene.order), "not every path is computed")
         self._progress()
+
+    def _expire(self) -> None:
+        self.stream.give_up(self)
+        self.lose("it took too long")
 
     @property
     def was_late(self) -> bool:
@@ -205,8 +207,6 @@ class Frame:
             return
         self._sent.append(path)
         self._own(Sent(path))
-        all_sent = len(self._sent) == len(self.scene.order)
-        require(self._finished == all_sent, "the end of the stream is not said")
         self._progress()
 
     def _overdue(self, event: Any) -> None:
@@ -233,9 +233,11 @@ class Frame:
             self._own(DoneAlone())
             require(self._ends, "the own answer is not taken")
 
-    def _lose(self, reason: str) -> None:
-        """The conversation has ended."""
-        self.world.network.close(self.call)
+    def lose(self, reason: str) -> None:
+        """Nothing more comes of the request."""
+        self.stream.give_up(self)
+        if self._lost is not None:  # with the stream, which is given up for this
+            return
         together = self._expected is None
         self._lost = reason
         if self._ends:
@@ -262,7 +264,7 @@ class Frame:
                 wrong = self._wrong_part(path)
                 if wrong is None and not intact:
                     self.machine.check_part(path)
-                    self._lose("a part is damaged")
+                    self.lose("a part is damaged")
                 elif self._accepts(PartReturned(path), wrong):
                     self._returned.append(path)
                     self._parts[path] = value
@@ -271,17 +273,11 @@ class Frame:
                 paths = () if values is None else values
                 fits = set(paths) == set(() if self.scene.rows is not None else self.scene.order)
                 if not intact or not fits or (values is None) != (self.scene.rows is not None):
-                    self._lose("the result is damaged")
+                    self.lose("the result is damaged")
                     return
                 self._outputs = values
                 if self._accepts(Answered(served), self._wrong_result(served)):
                     require(self._ends, "the answer is not taken")
-            case ("refused", reason):
-                self._lose(f"the server refused: {reason}")
-            case ("end",):
-                self._lose("the stream ended without a result")
-            case _:
-                self._lose("the server sent an empty message")
 
     def _accepts(self, event: Any, wrong: str | None) -> bool:
         try:
@@ -290,7 +286,7 @@ class Frame:
             require(wrong is not None, f"{event} was refused: {error}")
             assert wrong is not None
             require(wrong in str(error), f"{event} was refused for another reason: {error}")
-            self._lose(str(error))
+            self.lose(str(error))
             return False
         require(wrong is None, f"{event} was accepted, but {wrong}")
         return True
@@ -336,16 +332,10 @@ class Frame:
                 require(path in self._computed, f"path {path} is sent before it is computed")
                 require(path not in self._to_send, f"path {path} is sent twice")
                 self._to_send.append(path)
-                self.world.network.send(
-                    0,
-                    self.call,
-                    ("piece", path, (self.number, path), True),
-                    lambda: self._after_sending(path),
-                )
-            case FinishSending():
-                require(not self._finished, "the end of the stream is said twice")
-                self._finished = True
-                self.world.network.send(0, self.call, ("end",))
+                left_s = self.deadline[0] - self.clock.now
+                first = ("begin", left_s) if len(self._to_send) == 1 else ("piece", None)
+                message = (first[0], path, (self.number, path), True, first[1])
+                self.stream.send(self, message, lambda: self._after_sending(path))
             case Arm(after_s):
                 require(after_s == scene.patience_s and scene.reserve, "another patience")
                 waits = self._expected is None and len(self._computed) == len(scene.order)
@@ -365,9 +355,10 @@ class Frame:
             case ComputeAlone() | Continue() | Assemble():
                 self._do_alone(command)
             case GiveUp():
-                require(self.call.open and not self._gave_up, "nothing is there to be given up")
+                is_open = self.stream.waits(self)
+                require(is_open and not self._gave_up, "nothing is there to be given up")
                 self._gave_up = True
-                self.world.network.close(self.call)
+                self.stream.give_up(self)
             case Deliver():
                 require(self._lost is None, "a lost answer is delivered")
                 raced = self._expected is not None
@@ -377,11 +368,12 @@ class Frame:
                     kept = {path: scene.piece(self.number, path) for path in scene.kept}
                     got = {**self._parts, **kept}
                 require(got == scene.result(self.number), f"a wrong result: {got}")
-                self.world.network.close(self.call)
+                self.stream.end(self)
                 self._end()
             case DeliverAlone(fallback):
                 require(fallback == self._expected, f"{fallback} should be {self._expected}")
-                require(not self.call.open, "the conversation is left open")
+                is_open = self.stream.waits(self)
+                require(not is_open, "the conversation is left open")
                 self.fallback = fallback
                 self._end()
             case Fail(reason):

@@ -20,6 +20,7 @@ from fusepath.protocol.watch import (
     Watch,
 )
 from tests.simulation.clock import Timer, Violation, cancel, require
+from tests.simulation.conversation import Conversation
 from tests.simulation.device import Frame
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Driver:
         """Frames that went well together, since one did not."""
         self.answered = self.alone = self.fell_back = self.failed = 0
         self.pause: Timer | None = None
+        self.conversation = Conversation(world)
         self.closed = False
         self._wanted = 0
         self._at_work = 0
@@ -144,6 +146,7 @@ class Driver:
                 self.pause = self.world.clock.after(seconds, self._due)
             case Dial():
                 require(isinstance(event, Due) or self._failures == 1, "no pause before a try")
+                self.conversation.renew()
                 self._greet(lambda: self.tell(Reached()), self._fail)
             case MakeReady():
                 require(isinstance(event, Reached), "it was not reached")

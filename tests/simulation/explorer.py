@@ -17,7 +17,6 @@ from fusepath.protocol.conversation import (
     Compute,
     ComputeTail,
     EdgeSession,
-    FinishSending,
     ProtocolError,
     Send,
     SendPart,
@@ -49,7 +48,7 @@ from tests.simulation.clock import Violation, require
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-ALONE, TAIL, END = "alone", "tail", "end"
+ALONE, TAIL = "alone", "tail"
 Job = int | str | Continue
 
 
@@ -277,19 +276,15 @@ class Explorer:
     def _know(self, state: State) -> None:
         path, *rest = state.to_send
         state.to_send, state.writing = tuple(rest), False
-        if path != END:
-            self._tell(state, Sent(path))
+        self._tell(state, Sent(path))
 
     def _arrive(self, state: State) -> None:
         path, *rest = state.up
         state.up = tuple(rest)
         edge = _clone(state.edge)
-        if path == END:
-            edge.ended()
-        else:
-            assert isinstance(path, int)
-            state.arrived |= {path}
-            self._obey(state, edge, edge.arrived(path))
+        assert isinstance(path, int)
+        state.arrived |= {path}
+        self._obey(state, edge, edge.arrived(path))
 
     def _serve(self, state: State, job: Job) -> None:
         state.workers = tuple([other for other in state.workers if other != job])
@@ -335,8 +330,6 @@ class Explorer:
                     state.thread += (path,)
                 case Send(path):
                     state.to_send += (path,)
-                case FinishSending():
-                    state.to_send += (END,)
                 case Arm():
                     state.armed = True
                 case ArmHedge():
@@ -407,7 +400,7 @@ def _probe(state: State, story: Any, probed: set[object]) -> None:
     if not alone:
         probed.add(state.frame_key)
         waiting = state.thread[:1]
-        leaving = state.to_send[:1] if state.to_send[:1] != (END,) else ()
+        leaving = state.to_send[:1]
         wrong = [Computed(path) for path in paths if (path,) != waiting]
         wrong += [Sent(path) for path in paths if (path,) != leaving]
         wrong += [Continued(path) for path in paths if (Continue(path),) != waiting]
@@ -423,10 +416,8 @@ def _probe(state: State, story: Any, probed: set[object]) -> None:
             if path not in state.workers:
                 _refused(edge, lambda path=path: edge.computed(path), path, story)
         if TAIL not in state.workers and not state.tailed and not state.fused:
-            missing = [path for path in frame.order if path not in state.arrived]
-            if missing:
-                _refused(edge, edge.ended, missing[0], story)
-            for path in {*paths} - {*missing}:
+            missing = {path for path in frame.order if path not in state.arrived}
+            for path in {*paths} - missing:
                 _refused(edge, lambda path=path: edge.arrived(path), path, story)
 
 
@@ -435,7 +426,7 @@ def _lies(state: State) -> Iterator[tuple[Any, int | None]]:
     frame = state.frame
     order, returning = list(frame.order), frame.returning
     sent = [event for event in order if event not in (*state.thread, *state.to_send)]
-    leaving = {*sent, *(path for path in state.to_send[:1] if path != END)}
+    leaving = {*sent, *state.to_send[:1]}
     for path in (-1, *order, len(order)):
         if path not in returning or path in state.parts or path not in leaving:
             yield PartReturned(path), path

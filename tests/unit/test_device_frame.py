@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fusepath.protocol.conversation import Compute, FinishSending, ProtocolError, Send
+from fusepath.protocol.conversation import Compute, ProtocolError, Send
 from fusepath.protocol.device_frame import (
     Answered,
     Arm,
@@ -57,7 +57,7 @@ def test_the_device_computes_on_while_paths_are_sent():
     assert told(frame, Computed(0)) == [Send(0)]
     assert told(frame, Computed(1)) == [Send(1)]
     assert told(frame, Sent(0)) == []
-    assert told(frame, Sent(1)) == [FinishSending()]
+    assert told(frame, Sent(1)) == []
     assert told(frame, Answered([0, 1, 2])) == [Deliver()]
     assert frame.has_ended
 
@@ -70,7 +70,7 @@ def test_without_overlap_nothing_is_sent_before_everything_is_computed():
     with pytest.raises(ProtocolError, match="path 3 was sent out of order"):
         frame.handle(Sent(2))
     assert told(frame, Computed(1)) == [Send(2), Send(0), Send(1)]
-    assert told(frame, Sent(2), Sent(0), Sent(1)) == [FinishSending()]
+    assert told(frame, Sent(2), Sent(0), Sent(1)) == []
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_once_all_is_computed_every_sign_of_progress_is_waited_for_anew():
 
     assert told(frame, Begun(), Computed(0), Sent(0)) == []
     assert told(frame, Computed(1)) == [Send(1), WAIT]
-    assert told(frame, Sent(1)) == [FinishSending(), WAIT]
+    assert told(frame, Sent(1)) == [WAIT]
     assert told(frame, PartReturned(0)) == [WAIT]
     assert told(frame, Answered([0, 1])) == [Deliver()]
 
@@ -284,7 +284,7 @@ def test_an_answer_later_than_the_own_one_is_not_waited_for_though_things_happen
     assert told(frame, Begun(), Computed(0)) == [Send(0)]
     assert told(frame, Computed(1)) == [Send(1), WAIT, ArmHedge(0.7)]
     assert not frame.was_late
-    assert told(frame, Sent(0), Sent(1)) == [FinishSending(), WAIT]
+    assert told(frame, Sent(0), Sent(1)) == [WAIT]
     assert told(frame, Late()) == [ComputeAlone()]
     assert frame.was_late
     assert told(frame, Overdue()) == []

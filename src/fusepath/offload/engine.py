@@ -329,7 +329,7 @@ class Engine:
         await self._connect()
         assert self._pairing.client is not None  # it was connected
         try:
-            await self._pairing.client.greet(within_s=_SIGN_OF_LIFE_WITHIN_S)
+            await self._pairing.client.greet_anew(within_s=_SIGN_OF_LIFE_WITHIN_S)
         except PeerError:
             # A link that was down for long may be up long before a connection over it notices.
             assert self._channel is not None
@@ -369,10 +369,16 @@ class Engine:
             raise InputError("this plan needs an edge server; give its address (edge)")
         if order.edge == MEMORY:
             service = EdgeService(ModelStore.of(order.model), threads=order.options.threads)
-            self._channel = MemoryChannel(service)
+            channel: Channel = MemoryChannel(service)
         else:
-            self._channel = await GrpcChannel.open(order.edge, timeout_s=order.timeout.connect_s)
-        self._pairing.client = EdgeClient(self._channel, order.timeout)
+            channel = await GrpcChannel.open(order.edge, timeout_s=order.timeout.connect_s)
+        client = EdgeClient(channel, order.timeout)
+        try:
+            await client.greet(within_s=order.timeout.connect_s)
+        except BaseException:
+            await channel.close()
+            raise
+        self._channel, self._pairing.client = channel, client
 
     # ------------------------------------------------------------------ the end
 

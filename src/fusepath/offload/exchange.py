@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fusepath.errors import PeerError
+from fusepath.offload.due_timer import DueTimer
 from fusepath.offload.emulation import PacedLink
 from fusepath.offload.inference import Inference
 from fusepath.offload.own_answer import OwnAnswer
-from fusepath.protocol.conversation import Compute, FinishSending, ProtocolError, Send
+from fusepath.protocol.conversation import Compute, ProtocolError, Send
 from fusepath.protocol.device_frame import (
     Answered,
     Arm,
@@ -34,8 +35,8 @@ from fusepath.protocol.device_frame import (
     StopComputing,
 )
 from fusepath.protocol.finishing import Assemble, Continue
-from fusepath.remote import messages
-from fusepath.remote.wire import fusepath_pb2 as pb
+from fusepath.protocol.framing import Begin, Part, Piece, Result
+from fusepath.remote import tensors
 from fusepath.timeline import HEAD, Lane, Span, Timeline
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from fusepath.offload.own_answer import Made, Reserve
     from fusepath.protocol.device_frame import Command, Event, Fallback
     from fusepath.remote.client import ClockOffset
-    from fusepath.remote.transport import Stream
+    from fusepath.remote.conversation import Request
 
 _HEAD_START_S = 0.005
 """How long computing waits at most for a first message that needs none."""
@@ -66,7 +67,7 @@ class _Returned:
 class _Answer:
     """The result that has come back; times are those of `time.perf_counter`."""
 
-    message: pb.Result
+    message: Result
     outputs: dict[str, Array]
     arrived_s: float
     done_s: float
@@ -93,7 +94,7 @@ class Exchange:
     Args:
         device: the device's share of the plan.
         image: its input.
-        stream: a call that was opened for this.
+        request: was made for this.
         call: what else is known of it.
         reserve: answers where the edge server does not; None has the inference fail.
     """
@@ -102,13 +103,13 @@ class Exchange:
         self,
         device: Device,
         image: Array,
-        stream: Stream,
+        request: Request,
         call: Call,
         reserve: Reserve | None,
     ) -> None:
         self._device = device
         self._image = image
-        self._stream = stream
+        self._request = request
         self._call = call
         self._order = [path - 1 for path in device.plan.order]
         self.frame = DeviceFrame(
@@ -124,7 +125,8 @@ class Exchange:
             self._own = OwnAnswer(
                 reserve=reserve, inputs=self._inputs, tell=self._tell, record=self._record
             )
-        self._timers: dict[type[Event], asyncio.TimerHandle] = {}
+        self._overdue = DueTimer(lambda: self._tell(Overdue()))
+        self._late = DueTimer(lambda: self._tell(Late()))
         self._conversing: asyncio.Task[Inference]
         self._computing: asyncio.Task[None] | None = None
         self._alone: asyncio.Task[Made] | None = None
@@ -170,8 +172,9 @@ class Exchange:
                 raise
             return self._inference_alone(await self._own_answer())
         finally:
-            timers = self._timers.values()
-            for job in (self._conversing, self._computing, self._alone, *timers):
+            self._overdue.cancel()
+            self._late.cancel()
+            for job in (self._conversing, self._computing, self._alone):
                 if job is not None:
                     job.cancel()
 
@@ -183,9 +186,9 @@ class Exchange:
                 case Send(path):
                     self._to_send.put_nowait((path, self._computed.pop(path), self._computed_s))
                 case Arm(after_s):
-                    self._arm(after_s, Overdue())
+                    self._overdue.due_after(after_s)
                 case ArmHedge(after_s):
-                    self._arm(after_s, Late())
+                    self._late.due_after(after_s)
                 case StopComputing():
                     for job in (self._computing, self._alone):
                         if job is not None:
@@ -197,12 +200,6 @@ class Exchange:
                 case _:
                     left.append(command)
         return left
-
-    def _arm(self, after_s: float, event: Event) -> None:
-        if timer := self._timers.get(type(event)):
-            timer.cancel()
-        loop = asyncio.get_running_loop()
-        self._timers[type(event)] = loop.call_later(after_s, self._tell, event)
 
     async def _answer_alone(self, command: Command) -> Made:
         assert self._own is not None  # or the frame has no patience, and never asks for this
@@ -283,10 +280,8 @@ class Exchange:
         self._tell(Computed(path))
 
     async def _send(self) -> None:
-        message = pb.Upload(start=pb.Start(recipe_sha256=self._call.recipe_sha256))
-        while True:
+        for number in range(len(self._order)):
             path, done, ready_s = await self._to_send.get()
-            tensors = messages.encode_all(done.to_send)
             size_bytes = sum(value.nbytes for value in done.to_send.values())
             self._up_bytes += size_bytes
             self._written_s[path] = time.perf_counter()
@@ -295,31 +290,29 @@ class Exchange:
             paced = await self._link.transfer(size_bytes, ready_s=ready_s)
             if paced is not None and size_bytes > 0:
                 self._record(Lane.UPLINK, *paced, path=path + 1)
-            message.piece.path = path + 1
-            message.piece.tensors.extend(tensors)
-            if not await self._stream.write(message):
-                return  # why the server ended the stream, `_receive` is told
-            message = pb.Upload()
+            if not await self._request.send(self._message(path, done, first=number == 0)):
+                return  # why the stream has ended, `_receive` is told
             self._first_written.set()
-            commands = self._tell(Sent(path))
-            if FinishSending() in commands or self.frame.has_ended:  # the answer may be quicker
-                await self._stream.done_writing()
-                return
+            self._tell(Sent(path))
+
+    def _message(self, path: int, done: PathAtCut, *, first: bool) -> Begin | Piece:
+        request, data = self._request, tensors.to_send(done.to_send)
+        if first:
+            recipe = self._call.recipe_sha256
+            return Begin(request.number, path + 1, recipe, request.left_us, data)
+        return Piece(request.number, path + 1, data)
 
     async def _receive(self) -> _Answer:
         while True:
-            message = await self._stream.read()
-            if message is None:
-                raise ProtocolError("the stream ended without a result")
-            match message.WhichOneof("message"):
-                case "part":
-                    self._take(message.part)
-                case "result":
-                    return await self._take_result(message.result)
-                case _:
-                    raise ProtocolError("the server sent an empty message")
+            match await self._request.read():
+                case Part() as part:
+                    self._take(part)
+                case Result() as result:
+                    return await self._take_result(result)
+                case other:
+                    raise ProtocolError(f"the server sent {type(other).__name__}")
 
-    def _take(self, part: pb.Part) -> None:
+    def _take(self, part: Part) -> None:
         """Keep a part of the outputs that has come back.
 
         Raises:
@@ -328,14 +321,14 @@ class Exchange:
         arrived_s = time.perf_counter()
         path = part.path - 1
         self.frame.check_part(path)
-        self._parts[path] = messages.decode(part.tensors, self._device.share.expected_part(path))
+        self._parts[path] = tensors.decode(part.tensors, self._device.share.expected_part(path))
         self._tell(PartReturned(path))
         size_bytes = sum(value.nbytes for value in self._parts[path].values())
         self._down_bytes += size_bytes
         paced = self._way_back.occupy(size_bytes, arrived_s)
         self._returned.append(_Returned(path, arrived_s, paced))
 
-    async def _take_result(self, result: pb.Result) -> _Answer:
+    async def _take_result(self, result: Result) -> _Answer:
         """Take the result; whatever has not been sent by now need not be.
 
         Raises:
@@ -348,7 +341,7 @@ class Exchange:
             name: (graph.tensors[name].dtype, graph.tensors[name].shape)
             for name in (() if in_parts else graph.outputs)
         }
-        outputs = messages.decode(result.tensors, expected)
+        outputs = tensors.decode(result.tensors, expected)
         size_bytes = sum(value.nbytes for value in outputs.values())
         self._down_bytes += size_bytes
         await self._way_back.transfer(size_bytes)

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from fusepath.plan import Plan
     from fusepath.protocol.device_frame import Story
     from fusepath.remote.client import ClockOffset, EdgeClient
-    from fusepath.remote.transport import Stream
     from fusepath.timeline import Timeline
 
 
@@ -120,8 +119,6 @@ class Pairing:
     """Of the plan in use."""
     _to_finish: Device | None = None
     """Whose share of a plan it is of, or would be if it paid."""
-    _ending: Stream | None = None
-    """The last call that went well. Its end is yet to come, and nobody has to wait for that."""
 
     async def prepare(self, plan: Plan, sample: Array) -> Prepared:
         """Build and warm the sessions of a plan, here and on the edge server at the same time.
@@ -238,26 +235,20 @@ class Pairing:
         assert client is not None  # what is prepared on an edge server has one,
         assert offset is not None  # and the clocks have been compared for it
         self._frames += 1
-        share = prepared.device.share
-        stream = client.infer(once=len(prepared.plan.cuts) == 1 and share.returning is None)
+        request = client.infer(begun_s + client.timeout.infer_s - time.perf_counter())
         exchange = Exchange(
             prepared.device,
             image,
-            stream,
+            request,
             Call(prepared.recipe_sha256, offset, begun_s, companions),
             self._reserve_of(prepared),
         )
         self.stories.append(exchange.frame.story)
         try:
             with peer_errors(client):
-                inference = await exchange.run()
-        except BaseException:
-            stream.cancel()
-            raise
-        if inference.fallback is not None:
-            stream.cancel()
-        self._ending = stream
-        return inference
+                return await exchange.run()
+        finally:
+            request.give_up()  # which says nothing where the answer has come
 
     def _reserve_of(self, prepared: Prepared) -> Reserve | None:
         if self.reserve is None:

@@ -16,7 +16,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from fusepath.protocol.conversation import Compute, FinishSending, ProtocolError, Send
+from fusepath.protocol.conversation import Compute, ProtocolError, Send
 from fusepath.protocol.finishing import Assemble, Continue, Continued
 
 if TYPE_CHECKING:
@@ -170,7 +170,6 @@ class Fail:
 Command = (
     Compute
     | Send
-    | FinishSending
     | Arm
     | ArmHedge
     | StopComputing
@@ -327,7 +326,7 @@ class DeviceFrame:
         if path not in self._leaving[self._sent :]:
             raise ProtocolError(f"path {path + 1} was sent out of order")
         self._sent += 1
-        return [*([FinishSending()] if self._all_sent else []), *self._patience()]
+        return self._patience()
 
     def check_part(self, path: int) -> None:
         """Raise unless the part of a path (0-based) may return now.

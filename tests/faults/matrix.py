@@ -81,8 +81,10 @@ class Noticed:
     """A frame has begun to answer alone."""
 
     at_s: float
+    begun_s: float
+    """What the path takes that the device is at."""
     own_s: float | None
-    """What that is predicted to take; None where all is computed anew."""
+    """What finishing is predicted to take after that; None where all is computed anew."""
 
 
 @contextmanager
@@ -95,10 +97,11 @@ def notices() -> Iterator[list[Noticed]]:
         at_s = time.perf_counter()
         commands = begin(frame)
         own_s = None
-        if frame._finishing and frame.remainder is not None:
-            left = frame.order[frame._computed :]
-            own_s = frame.remainder.finish_s(left, frame._missing)
-        seen.append(Noticed(at_s, own_s))
+        left, remainder = frame.order[frame._computed :], frame.remainder
+        begun_s = sum(remainder.to_cut_s[path] for path in left[:1]) if remainder else 0.0
+        if frame._finishing and remainder is not None:
+            own_s = remainder.finish_s(left[1:], frame._missing)
+        seen.append(Noticed(at_s, begun_s, own_s))
         return commands
 
     DeviceFrame._begin = noted  # type: ignore[method-assign,assignment]
@@ -287,7 +290,8 @@ class Rig:
             outcome.own_s = ended_s - noticed.at_s
             outcome.finished = noticed.own_s is not None
             whole_s = reserve.device.alone_s
-            outcome.promised_s = whole_s if noticed.own_s is None else noticed.own_s
+            outcome.promised_s = noticed.begun_s
+            outcome.promised_s += whole_s if noticed.own_s is None else noticed.own_s
         return outcome
 
 

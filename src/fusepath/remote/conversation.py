@@ -279,6 +279,8 @@ class _OpenStream:
             error = lost
         except ProtocolError as nonsense:
             error = PeerRefusedError(self.address, str(nonsense))
+        except Exception as failed:  # of a server within this process
+            error = PeerUnreachableError(self.address, f"the connection was lost ({failed})")
         finally:
             self.cancel()
             self._writing.cancel()

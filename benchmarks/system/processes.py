@@ -35,9 +35,11 @@ class Hosts:
     edge_core: int
 
     @contextmanager
-    def edge_server(self, *, overlaps: bool = True) -> Iterator[str]:
-        """``fusepath serve`` on the edge host; its address."""
+    def edge_server(self, *, overlaps: bool = True, models: Path | None = None) -> Iterator[str]:
+        """``fusepath serve`` on the edge host, with models of its own; its address."""
         command = [sys.executable, "-m", "fusepath", "serve", "--json"]
+        if models is not None:
+            command += ["--models", str(models)]
         if not overlaps:
             command = [sys.executable, "-m", "benchmarks.system.serial_edge"]
         with self._on_edge(*command, "--listen", f"{EDGE_ADDRESS}:0") as address:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fusepath.cost.convention import Regions as Regions
     from fusepath.cost.fit import FitError as FitError
     from fusepath.errors import ClosedError as ClosedError
+    from fusepath.errors import DroppedError as DroppedError
     from fusepath.errors import FileFormatError as FileFormatError
     from fusepath.errors import FusepathError as FusepathError
     from fusepath.errors import GeometryError as GeometryError
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from fusepath.offload.emulation import Emulation as Emulation
     from fusepath.offload.frames import FrameFormat as FrameFormat
     from fusepath.offload.inference import Inference as Inference
+    from fusepath.offload.line import Flow as Flow
     from fusepath.offload.machines import Machines as Machines
     from fusepath.offload.order import FallbackPolicy as FallbackPolicy
     from fusepath.offload.order import SessionOptions as SessionOptions
@@ -86,6 +88,7 @@ if TYPE_CHECKING:
     from fusepath.profiling.layers import measure_layers as measure_layers
     from fusepath.protocol.device_frame import Fallback as Fallback
     from fusepath.protocol.device_frame import Stage as Stage
+    from fusepath.protocol.in_flight import WhenFull as WhenFull
     from fusepath.remote.client import Timeout as Timeout
     from fusepath.report.gantt import gantt as gantt
     from fusepath.runtime.compare import Comparison as Comparison
@@ -115,11 +118,13 @@ _HOMES = {
     "ComputeRate": "fusepath.cost",
     "Constraints": "fusepath.plan",
     "Convention": "fusepath.cost",
+    "DroppedError": "fusepath.errors",
     "Emulation": "fusepath.offload.emulation",
     "Fallback": "fusepath.protocol.device_frame",
     "FallbackPolicy": "fusepath.offload.order",
     "FileFormatError": "fusepath.errors",
     "FitError": "fusepath.cost.fit",
+    "Flow": "fusepath.offload.line",
     "FrameFormat": "fusepath.offload.frames",
     "FusepathError": "fusepath.errors",
     "GeometryError": "fusepath.errors",
@@ -179,6 +184,7 @@ _HOMES = {
     "UndecidedError": "fusepath.errors",
     "UnsupportedOperatorError": "fusepath.errors",
     "VerificationError": "fusepath.errors",
+    "WhenFull": "fusepath.protocol.in_flight",
     "Whole": "fusepath.tiling",
     "compare": "fusepath.runtime.compare",
     "from_torch": "fusepath.onnx_io",

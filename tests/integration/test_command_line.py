@@ -970,6 +970,24 @@ def test_where_no_server_is_this_machine_answers_alone_and_says_so(fusepath, fil
 
 
 @pytest.mark.system
+def test_inferences_may_overlap_and_their_rate_is_told(fusepath, files, edge):
+    command = ["run", MODEL, files / "good.png", "--edge", edge.address, *GIVEN]
+    command += ["--algorithm", "full-offload"]
+    called = fusepath(*command, "--repeat", "6", "--in-flight", "3", "--verify", "--json")
+
+    assert called.code == 0
+    document = called.json
+    assert document["runs"] == 6
+    assert document["bit_equal"]
+    assert document["frames_per_s"] > 0
+    assert document["latency_min_s"] <= document["latency_p50_s"] <= document["latency_p90_s"]
+    assert document["latency_p90_s"] <= document["latency_p99_s"] <= document["latency_max_s"]
+
+    told = fusepath(*command, "--repeat", "2", "--in-flight", "2")
+    assert "frames/s" in told.out
+
+
+@pytest.mark.system
 def test_a_server_that_has_another_model_is_one_line_and_exit_code_3(fusepath, files, edge):
     options = ["--edge", edge.address, "--algorithm", "full-offload"]
 

@@ -73,6 +73,14 @@ if TYPE_CHECKING:
     help="Inferences; the median is reported.",
 )
 @click.option(
+    "--in-flight",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    help="Inferences that are under way at a time: the device on the next while the link carries "
+    "this one.",
+)
+@click.option(
     "--verify", is_flag=True, help="Compare with the unsplit model; exit 1 if it differs."
 )
 @click.option("--resize", is_flag=True, help="Scale a picture to the model's size.")
@@ -120,6 +128,7 @@ def command(
     pace: str | None,
     slowdown: float,
     repeat: int,
+    in_flight: int,
     verify: bool,
     resize: bool,
     feeds: tuple[str, ...],
@@ -201,6 +210,7 @@ def command(
         },
         edge,
         repeats=repeat,
+        in_flight=in_flight,
         verify=verify,
         plan=plan or request,
         machines=machines,
@@ -258,10 +268,12 @@ def _document(report: Report) -> dict[str, Any]:
 
     import msgspec
 
+    from fusepath.offload.statistics import percentiles
     from fusepath.timeline import steps
 
     plan, median, comparison = report.plan, report.median, report.comparison
     latencies = sorted(run.latency_s for run in report.runs)
+    p50_s, p90_s, p99_s = percentiles(latencies)
     document: dict[str, Any] = {
         "model": plan.model.name,
         "algorithm": plan.algorithm,
@@ -278,6 +290,10 @@ def _document(report: Report) -> dict[str, Any]:
         "latency_s": median.latency_s,
         "latency_min_s": latencies[0],
         "latency_max_s": latencies[-1],
+        "latency_p50_s": p50_s,
+        "latency_p90_s": p90_s,
+        "latency_p99_s": p99_s,
+        "frames_per_s": report.frames_per_s,
         "runs": len(latencies),
         "fallbacks": sum(run.fallback is not None for run in report.runs),
         "fallback": _fallback(median),
@@ -347,6 +363,8 @@ def _print(report: Report) -> None:
             f"{milliseconds(latencies[-1])})"
         )
     click.echo(f"latency      {milliseconds(median.latency_s)}{spread}")
+    if len(report.runs) > 1:
+        click.echo(f"throughput   {report.frames_per_s:.1f} frames/s")
     if report.comparison is not None:
         comparison = report.comparison
         verdict = (

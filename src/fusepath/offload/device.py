@@ -15,10 +15,10 @@ from fusepath.runtime.device_share import DeviceShare
 from fusepath.timeline import HEAD, Lane, Span, Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from concurrent.futures import Executor
+    from collections.abc import Callable, Mapping, Sequence
 
     from fusepath.arrays import Array
+    from fusepath.offload.device_thread import DeviceThread
     from fusepath.onnx_io import Model
     from fusepath.plan import Plan
     from fusepath.runtime.packing import EncodedTensor
@@ -61,7 +61,7 @@ class Device:
 
     model: Model
     plan: Plan
-    thread: Executor
+    thread: DeviceThread
     emulation: Emulation = NO_EMULATION
     threads: int = 1
     head_s: float = field(init=False, default=0.0)
@@ -118,8 +118,7 @@ class Device:
         self, image: Array, companions: Mapping[str, Array]
     ) -> asyncio.Future[tuple[float, float]]:
         """`compute_head` on the thread that computes."""
-        loop = asyncio.get_running_loop()
-        return loop.run_in_executor(self.thread, self.compute_head, image, companions)
+        return asyncio.wrap_future(self.thread.submit(self.compute_head, image, companions))
 
     def compute(self, path: int, image: Array, companions: Mapping[str, Array]) -> PathAtCut:
         """Take a path (0-based) to its cut and make it ready to be sent."""
@@ -149,21 +148,34 @@ class Device:
         parts: Sequence[tuple[int, dict[str, Array]]],
         inputs: Mapping[str, Array],
     ) -> Finished:
-        """The same on the thread that computes, where there is a tail to compute."""
+        """The same on the thread that computes, where there is a tail to compute.
+
+        Paths of later frames that have not begun wait for it.
+        """
         if not self.share.has_tail:
             return self.finish(outputs, parts, inputs)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.thread, self.finish, outputs, parts, inputs)
+        job = self.thread.submit_ahead(self.finish, outputs, parts, inputs)
+        return await asyncio.wrap_future(job)
 
     def start_computing(
         self, path: int, image: Array, companions: Mapping[str, Array]
     ) -> asyncio.Future[PathAtCut]:
         """Compute a path once all that were started before it are done."""
-        loop = asyncio.get_running_loop()
-        return loop.run_in_executor(self.thread, self.compute, path, image, companions)
+        return asyncio.wrap_future(self.thread.submit(self.compute, path, image, companions))
+
+    def start_answering(
+        self, image: Array, companions: Mapping[str, Array]
+    ) -> asyncio.Future[PathAtCut]:
+        """Compute everything for a frame that the edge server has failed, before later frames."""
+        return asyncio.wrap_future(self.thread.submit_ahead(self.compute, 0, image, companions))
 
     async def run_alone(
-        self, image: Array, companions: Mapping[str, Array], *, begun_s: float
+        self,
+        image: Array,
+        companions: Mapping[str, Array],
+        *,
+        begun_s: float,
+        handed_in: Callable[[], None],
     ) -> Inference:
         """Run a plan that keeps everything on the device.
 
@@ -171,11 +183,18 @@ class Device:
             image: the plan's input.
             companions: the other inputs.
             begun_s: when the inference began, by `time.perf_counter`.
+            handed_in: told once the thread knows all that it has to do.
         """
         times = {}
-        if self.share.has_head:
-            times[HEAD] = await self.start_head(image, companions)
-        done = await self.start_computing(0, image, companions)
+        heads = [self.start_head(image, companions)] if self.share.has_head else []
+        computing = self.start_computing(0, image, companions)
+        handed_in()
+        try:
+            for head in heads:
+                times[HEAD] = await head
+            done = await computing
+        finally:
+            computing.cancel()  # nobody needs it without the head
         times[1] = (done.start_s, done.end_s)
         spans = (
             Span(lane=Lane.DEVICE, start_s=start - begun_s, end_s=end - begun_s, path=path)

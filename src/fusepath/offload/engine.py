@@ -143,9 +143,14 @@ class Engine:
     # ------------------------------------------------------------------ answering frames
 
     async def infer(
-        self, image: Array, begun_s: float, companions: Mapping[str, Array]
+        self,
+        image: Array,
+        begun_s: float,
+        companions: Mapping[str, Array],
+        *,
+        overlapping: bool = False,
     ) -> Inference:
-        """One inference with the plan in use.
+        """One inference with the plan in use; others may overlap with it.
 
         Raises:
             FusepathError: there is no plan, and there will be none; or its edge server failed.
@@ -155,17 +160,22 @@ class Engine:
             await asyncio.shield(self._first)
         prepared = self.current
         assert prepared is not None
+        away = self._away
         try:
             inference = await self._pairing.infer(
-                prepared, image, begun_s=begun_s, companions=companions
+                prepared,
+                image,
+                begun_s=begun_s,
+                companions=companions,
+                overlapping=overlapping,
             )
         except PeerError as error:
             if self.closed:  # which ends streams as well, maybe before whoever waits for them
                 raise ClosedError(CLOSED) from None
-            self._liveness.tell(Failed(str(error)))
+            self._fail(str(error), away)
             raise
         if inference.fallback is not None:
-            self._liveness.tell(Failed(inference.fallback.reason))
+            self._fail(inference.fallback.reason, away)
         elif not prepared.is_local:
             self._liveness.tell(Served())
             self._adaptation.see(inference, prepared)
@@ -173,6 +183,16 @@ class Engine:
             inference = replace(inference, fallback=Fallback(self._away, Stage.AWAY))
         self.counter.add(inference, prepared.recipe_sha256)
         return inference
+
+    def _fail(self, reason: str, away: str | None) -> None:
+        """The edge server has failed a frame; of several under way the first one tells.
+
+        Args:
+            reason: what it did.
+            away: why it was not to be used already when the frame began.
+        """
+        if away is self._away:
+            self._liveness.tell(Failed(reason))
 
     def _meet(self, image: Array) -> None:
         """See to it that plans are for frames of this type."""

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fusepath.errors import PeerError
-from fusepath.offload.emulation import PacedLink
 from fusepath.offload.inference import Inference
 from fusepath.protocol.conversation import Compute, FinishSending, ProtocolError, Send
 from fusepath.protocol.device_frame import (
@@ -36,10 +35,11 @@ from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.timeline import HEAD, Lane, Span, Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from fusepath.arrays import Array
     from fusepath.offload.device import Device, PathAtCut
+    from fusepath.offload.shared_link import SharedLink
     from fusepath.protocol.device_frame import Command, Event, Fallback
     from fusepath.remote.client import ClockOffset
     from fusepath.remote.transport import Stream
@@ -81,6 +81,8 @@ class Call:
     """When the inference began, by `time.perf_counter`."""
     companions: Mapping[str, Array]
     """The other inputs of the network."""
+    handed_in: Callable[[], None]
+    """Told once this machine's thread knows all that it has to compute of paths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class Exchange:
         device: the device's share of the plan.
         image: its input.
         stream: a call that was opened for this.
+        link: what it shares with other frames.
         call: what else is known of it.
         reserve: answers where the edge server does not; None has the inference fail.
     """
@@ -107,12 +110,14 @@ class Exchange:
         device: Device,
         image: Array,
         stream: Stream,
+        link: SharedLink,
         call: Call,
         reserve: Reserve | None,
     ) -> None:
         self._device = device
         self._image = image
         self._stream = stream
+        self._link = link
         self._call = call
         self._reserve = reserve
         self._order = [path - 1 for path in device.plan.order]
@@ -125,8 +130,6 @@ class Exchange:
         self._timer: asyncio.TimerHandle | None = None
         self._conversing: asyncio.Task[Inference]
         self._alone: asyncio.Task[Inference] | None = None
-        self._link = PacedLink(device.emulation.pace_bytes_per_s)
-        self._way_back = PacedLink(device.emulation.pace_bytes_per_s)
         self._to_send: asyncio.Queue[tuple[int, PathAtCut, float]] = asyncio.Queue()
         self._first_written = asyncio.Event()
         self._spans: list[Span] = []
@@ -195,7 +198,7 @@ class Exchange:
         """Compute everything here."""
         assert self._reserve is not None  # or the frame has no patience, and never asks for this
         reserve = self._reserve.device
-        done = await reserve.start_computing(0, self._image, self._call.companions)
+        done = await reserve.start_answering(self._image, self._call.companions)
         if self.frame.has_ended:
             raise asyncio.CancelledError  # the other answer was quicker
         self._record(Lane.DEVICE, done.start_s, done.end_s)
@@ -227,7 +230,7 @@ class Exchange:
 
     async def _compute(self, paths: Collection[int]) -> None:
         """Have paths computed; the thread goes from one to the next by itself."""
-        if paths and not self._to_send.empty():
+        if paths and not self._to_send.empty() and not self._link.turn.locked():
             # Where there is one processor, computing would hold up the first message.
             with suppress(TimeoutError):
                 async with asyncio.timeout(_HEAD_START_S):
@@ -236,6 +239,7 @@ class Exchange:
         device = self._device
         heads = [device.start_head(self._image, companions)] if device.share.has_head else []
         jobs = [(path, device.start_computing(path, self._image, companions)) for path in paths]
+        self._call.handed_in()
         try:
             for head in heads:
                 self._record(Lane.DEVICE, *(await head), path=HEAD)
@@ -257,16 +261,21 @@ class Exchange:
         self._tell(Computed(path))
 
     async def _send(self) -> None:
+        ready = await self._to_send.get()
+        async with self._link.turn:
+            await self._send_all(ready)
+
+    async def _send_all(self, ready: tuple[int, PathAtCut, float]) -> None:
         message = pb.Upload(start=pb.Start(recipe_sha256=self._call.recipe_sha256))
         while True:
-            path, done, ready_s = await self._to_send.get()
+            path, done, ready_s = ready
             tensors = messages.encode_all(done.to_send)
             size_bytes = sum(value.nbytes for value in done.to_send.values())
             self._up_bytes += size_bytes
             self._written_s[path] = time.perf_counter()
-            if self._link.bytes_per_s is not None:
+            if self._link.is_paced:
                 self._first_written.set()  # a link that is played takes no processor
-            paced = await self._link.transfer(size_bytes, ready_s=ready_s)
+            paced = await self._link.up.transfer(size_bytes, ready_s=ready_s)
             if paced is not None and size_bytes > 0:
                 self._record(Lane.UPLINK, *paced, path=path + 1)
             message.piece.path = path + 1
@@ -279,6 +288,7 @@ class Exchange:
             if FinishSending() in commands or self.frame.has_ended:  # the answer may be quicker
                 await self._stream.done_writing()
                 return
+            ready = await self._to_send.get()
 
     async def _receive(self) -> _Answer:
         while True:
@@ -305,7 +315,7 @@ class Exchange:
         self._parts[path] = messages.decode(part.tensors, self._device.share.expected_part(path))
         size_bytes = sum(value.nbytes for value in self._parts[path].values())
         self._down_bytes += size_bytes
-        paced = self._way_back.occupy(size_bytes, arrived_s)
+        paced = self._link.down.occupy(size_bytes, arrived_s)
         self._returned.append(_Returned(path, arrived_s, paced))
 
     async def _take_result(self, result: pb.Result) -> _Answer:
@@ -324,7 +334,7 @@ class Exchange:
         outputs = messages.decode(result.tensors, expected)
         size_bytes = sum(value.nbytes for value in outputs.values())
         self._down_bytes += size_bytes
-        await self._way_back.transfer(size_bytes)
+        await self._link.down.transfer(size_bytes)
         self._tell(Answered([span.path - 1 for span in result.spans if span.path > 0]))
         return _Answer(result, outputs, arrived_s, time.perf_counter())
 
@@ -340,8 +350,9 @@ class Exchange:
             self._record(Lane.EDGE, start_s, end_s, path=span.path or None, worker=span.worker)
         down_start_s = min(answer.arrived_s, max(done_s.values()))
         down_start_s = max(down_start_s, self._record_parts(done_s))
-        self._record(Lane.DOWNLINK, down_start_s, answer.done_s)
-        if self._link.bytes_per_s is None:
+        self._record(Lane.DOWNLINK, min(down_start_s, answer.done_s), answer.done_s)
+        self._link.down_free_s = max(answer.done_s, self._link.down_free_s)
+        if not self._link.is_paced:
             self._record_uplink()
         parts = [*self._kept.items(), *self._parts.items()]
         finished = await self._device.start_finishing(
@@ -373,26 +384,28 @@ class Exchange:
         )
 
     def _record_parts(self, done_s: dict[int, float]) -> float:
-        """Record when parts were on their way back; the end of the last one, 0 without any.
+        """Record when parts were on their way back; when that way was free again.
 
         Args:
             done_s: when the server was through with a path (0-based).
         """
-        free_s = 0.0
+        free_s = self._link.down_free_s
         for item in self._returned:
-            start_s = max(free_s, min(done_s.get(item.path, item.arrived_s), item.arrived_s))
+            start_s = max(free_s, done_s.get(item.path, item.arrived_s))
+            start_s = min(start_s, item.arrived_s)
             start_s, free_s = item.paced or (start_s, item.arrived_s)
             self._record(Lane.DOWNLINK, start_s, free_s, path=item.path + 1)
         return free_s
 
     def _record_uplink(self) -> None:
         """On a real link a message occupies it from when it may start to when it has arrived."""
-        free_s = 0.0
+        free_s = self._link.up_free_s
         for path in self._device.plan.order:
             end_s = self._arrived_s[path - 1]
             start_s = min(max(free_s, self._written_s[path - 1]), end_s)
             self._record(Lane.UPLINK, start_s, end_s, path=path)
             free_s = end_s
+        self._link.up_free_s = max(free_s, self._link.up_free_s)
 
     def _record(
         self, lane: Lane, start_s: float, end_s: float, *, path: int | None = None, worker: int = 0

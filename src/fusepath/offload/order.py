@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fusepath.offload.emulation import NO_EMULATION, Emulation
+from fusepath.offload.line import USUAL_FLOW, Flow
 from fusepath.plan import Origin, Plan, PlanRequest
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class SessionOptions:
     """How weak this machine and how slow its link shall seem."""
     fallback: FallbackPolicy = FallbackPolicy.WITHIN_MEMORY
     """Whether this machine answers alone where the edge server does not."""
+    flow: Flow = USUAL_FLOW
+    """How many frames of `Session.submit` are under way at a time."""
     sample: Array | None = None
     """A frame on which codecs are measured and plans are tried; the first frame without."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,8 +14,11 @@ import msgspec
 from fusepath.errors import InputError
 from fusepath.offload.background import Background, seen
 from fusepath.offload.device import Device, stays_local
+from fusepath.offload.device_thread import DeviceThread
 from fusepath.offload.emulation import NO_EMULATION, Emulation
 from fusepath.offload.exchange import Call, Exchange, Reserve
+from fusepath.offload.shared_link import SharedLink
+from fusepath.offload.turns import Turns
 from fusepath.plan import check_plan, predict
 from fusepath.remote.client import peer_errors
 from fusepath.runtime.companions import blank_companions
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from fusepath.arrays import Array
     from fusepath.cost import Link
     from fusepath.offload.inference import Inference
+    from fusepath.offload.turns import Turn
     from fusepath.onnx_io import Model
     from fusepath.plan import Plan
     from fusepath.protocol.device_frame import Story
@@ -88,7 +91,7 @@ class Prepared:
 
 @dataclass(kw_only=True)
 class Pairing:
-    """A device and its edge server; one inference at a time, in the order of the calls.
+    """A device and its edge server; inferences begin in the order of the calls.
 
     Args:
         model: the network that both hold.
@@ -106,14 +109,16 @@ class Pairing:
     """The whole network on this machine, for frames that the edge server fails."""
     stories: deque[Story] = field(default_factory=lambda: deque(maxlen=_STORIES))
     """Of the last frames with the edge server: what happened, and what was done for it."""
-    _thread: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="fusepath-device")
-    )
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _thread: DeviceThread = field(default_factory=DeviceThread)
+    _turns: Turns = field(default_factory=Turns)
+    _link: SharedLink = field(init=False)
     _offset: ClockOffset | None = None
     _frames: int = 0
     _ending: Stream | None = None
     """The last call that went well. Its end is yet to come, and nobody has to wait for that."""
+
+    def __post_init__(self) -> None:
+        self._link = SharedLink(self.emulation)
 
     async def prepare(self, plan: Plan, sample: Array) -> Prepared:
         """Build and warm the sessions of a plan, here and on the edge server at the same time.
@@ -191,7 +196,7 @@ class Pairing:
     @property
     def is_busy(self) -> bool:
         """Whether an inference is under way."""
-        return self._turn.locked()
+        return self._turns.is_busy
 
     async def infer(
         self,
@@ -200,6 +205,7 @@ class Pairing:
         *,
         begun_s: float | None = None,
         companions: Mapping[str, Array] | None = None,
+        overlapping: bool = False,
     ) -> Inference:
         """One inference, when its turn has come.
 
@@ -209,34 +215,46 @@ class Pairing:
             begun_s: when it was asked for, by `time.perf_counter`; now without. Time that it has to
                 wait for others is none of its own.
             companions: the other inputs of the network; something made up without.
+            overlapping: whether others may begin and end meanwhile. Those before it have what this
+                machine computes and the link carries first.
 
         Raises:
             PeerError: the edge server refused, vanished or took too long, and there is no reserve.
         """
         if companions is None:
             companions = blank_companions(self.model.graph)
-        waits = begun_s is None or self._turn.locked()
-        async with self._turn:
+        waits = begun_s is None or self._turns.is_busy
+        async with self._turns.take(overlapping=overlapping) as turn:
             if begun_s is None or waits:
                 begun_s = time.perf_counter()
-            return await self._infer(prepared, image, begun_s, companions)
+            return await self._infer(prepared, image, begun_s, companions, turn)
 
     async def _infer(
-        self, prepared: Prepared, image: Array, begun_s: float, companions: Mapping[str, Array]
+        self,
+        prepared: Prepared,
+        image: Array,
+        begun_s: float,
+        companions: Mapping[str, Array],
+        turn: Turn,
     ) -> Inference:
         if prepared.is_local:
-            return await prepared.device.run_alone(image, companions, begun_s=begun_s)
+            return await prepared.device.run_alone(
+                image, companions, begun_s=begun_s, handed_in=turn.pass_on
+            )
         client, offset = self.client, self._offset
         assert client is not None  # what is prepared on an edge server has one,
         assert offset is not None  # and the clocks have been compared for it
         self._frames += 1
         share = prepared.device.share
-        stream = client.infer(once=len(prepared.plan.cuts) == 1 and share.returning is None)
+        # A call of one message is quicker, but when it has gone out is not known.
+        once = len(prepared.plan.cuts) == 1 and share.returning is None and not turn.overlapping
+        stream = client.infer(once=once)
         exchange = Exchange(
             prepared.device,
             image,
             stream,
-            Call(prepared.recipe_sha256, offset, begun_s, companions),
+            self._link,
+            Call(prepared.recipe_sha256, offset, begun_s, companions, turn.pass_on),
             self._reserve_of(prepared),
         )
         self.stories.append(exchange.frame.story)
@@ -254,7 +272,9 @@ class Pairing:
     def _reserve_of(self, prepared: Prepared) -> Reserve | None:
         if self.reserve is None:
             return None
-        patience_s = max(_PATIENCE * prepared.predicted.end_s, _LEAST_PATIENCE_S)
+        # Where others are under way, their work and what they send comes first.
+        predicted_s = prepared.predicted.end_s * self._turns.under_way
+        patience_s = max(_PATIENCE * predicted_s, _LEAST_PATIENCE_S)
         return Reserve(self.reserve.device, patience_s)
 
     def close(self) -> None:

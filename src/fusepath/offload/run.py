@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
@@ -36,12 +38,19 @@ class Report:
     predicted: Timeline
     """From the times of the plan's very paths, measured when it was prepared."""
     runs: list[Inference]
+    taken_s: float
+    """From the beginning of the first run to the end of the last."""
     comparison: Comparison | None
 
     @property
     def median(self) -> Inference:
         """The run of median latency."""
         return median_of(self.runs)
+
+    @property
+    def frames_per_s(self) -> float:
+        """Runs per second."""
+        return len(self.runs) / self.taken_s
 
 
 class SessionArguments(TypedDict, total=False):
@@ -61,6 +70,7 @@ def run(
     edge: str | None = None,
     *,
     repeats: int = 1,
+    in_flight: int = 1,
     verify: bool = False,
     **session: Unpack[SessionArguments],
 ) -> Report:
@@ -75,6 +85,7 @@ def run(
         image: its input or inputs, as of `Session.infer`; plans are tried on it.
         edge: ``HOST:PORT`` of the edge server; None for a plan that keeps everything here.
         repeats: inferences.
+        in_flight: of them under way at a time.
         verify: compare with the unsplit model on this machine.
         session: further arguments of `Session`.
 
@@ -99,7 +110,12 @@ def run(
                 raise
             running.infer(image)  # which waits until this machine is ready to answer alone
         plan, predicted = running.plan, running.predicted
-        runs = [running.infer(image) for _ in range(repeats)]
+        begun_s = time.perf_counter()
+        if in_flight == 1:
+            runs = [running.infer(image) for _ in range(repeats)]
+        else:
+            runs = list(running.stream(repeat(image, repeats), in_flight=in_flight))
+        taken_s = time.perf_counter() - begun_s
     assert plan is not None  # it has answered
     assert predicted is not None
     comparison = None
@@ -108,4 +124,4 @@ def run(
         comparisons = [reference.judge(item.outputs) for item in runs]
         comparison = max(comparisons, key=lambda item: (not item.bit_equal, item.used))
     predicted = in_a_row([predicted] * len(inputs)) if len(inputs) > 1 else predicted
-    return Report(plan=plan, predicted=predicted, runs=runs, comparison=comparison)
+    return Report(plan=plan, predicted=predicted, runs=runs, taken_s=taken_s, comparison=comparison)

@@ -7,6 +7,7 @@ the same order, the same refusals and deadlines.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fusepath.errors import (
@@ -19,7 +20,7 @@ from fusepath.errors import (
 from fusepath.remote.transport import Refusal, RefusalKind
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from google.protobuf.message import Message
 
@@ -44,7 +45,7 @@ class MemoryChannel:
     async def call(self, method: str, request: Message, *, timeout_s: float) -> Any:
         """One message there and one back."""
         handler = getattr(self._service, method.lower())
-        return await _answered(handler(request), timeout_s)
+        return await _answered(partial(handler, request), timeout_s)
 
     def stream(self, method: str, *, timeout_s: float) -> MemoryStream:
         """Open a call of several messages."""
@@ -80,7 +81,7 @@ class MemoryStream:
     def __init__(self, handler: Any, timeout_s: float) -> None:
         self._ends = _Incoming()
         self.ended: asyncio.Task[Any] = asyncio.ensure_future(
-            _answered(handler(self._ends), timeout_s)
+            _answered(partial(handler, self._ends), timeout_s)
         )
         self.ended.add_done_callback(self._end)
 
@@ -115,10 +116,10 @@ class MemoryStream:
         self.ended.cancel()
 
 
-async def _answered(call: Awaitable[Any], timeout_s: float) -> Any:
+async def _answered(call: Callable[[], Awaitable[Any]], timeout_s: float) -> Any:
     try:
         async with asyncio.timeout(timeout_s):
-            return await call
+            return await call()
     except TimeoutError:
         raise PeerTimeoutError(ADDRESS, "no answer before the deadline") from None
     except Refusal as refusal:

@@ -18,9 +18,9 @@ from benchmarks.models.families import FAMILIES
 from benchmarks.models.measure import build
 from fusepath import Budget, PlanRequest, Setting, make_plan, parse_link
 from fusepath.onnx_io import Model, read_model
-from fusepath.plan import InputFormat
+from fusepath.pictures.inputs import load_input
+from fusepath.plan import Fit, InputFormat, Preprocessing
 from fusepath.profiling.layers import measure_layers
-from fusepath.runtime.image import load_input
 from fusepath.runtime.quantise import quantise
 
 NETWORKS = ("zoo:resnet18", "zoo:mobilenetv2", "ultraface")
@@ -38,7 +38,7 @@ def pair(name: str) -> tuple[Model, Model]:
         model = read_model(data, name=name, source=name)
     else:
         model = fusepath.load_model(name)
-    picture = load_input(PICTURE, model.graph.input, resize=True)
+    picture = load_input(PICTURE, model.graph.input, pictures=Preprocessing(fit=Fit.STRETCH))
     samples = [picture, np.ascontiguousarray(picture[..., ::-1])]
     quantised = quantise(model, samples, InputFormat())
     return model, read_model(quantised.data, name=f"{name} int8", source=name)

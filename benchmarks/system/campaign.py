@@ -27,16 +27,18 @@ from benchmarks.system.contenders import Peer, Planned, planned_s, rehearsed
 from benchmarks.system.machines import Machines, profile
 from benchmarks.system.measure import measure
 from fusepath.onnx_io import load_model, original_with_shape
+from fusepath.pictures.inputs import load_input
 from fusepath.plan import (
+    Fit,
     InputFormat,
     Origin,
     PlanRequest,
+    Preprocessing,
     fluid_bound_s,
     make_plan,
     shortlist,
 )
 from fusepath.remote.client import connect
-from fusepath.runtime.image import load_input
 from fusepath.runtime.pixels import to_model_input
 from fusepath.runtime.runner import Runner
 
@@ -67,7 +69,9 @@ class Subject:
     def __init__(self, network: str) -> None:
         self.model: Model = load_model(f"zoo:{network}")
         picture = str(resources.files("fusepath") / "assets" / "demo.png")
-        self.image: Array = load_input(picture, self.model.graph.input, resize=True)
+        self.image: Array = load_input(
+            picture, self.model.graph.input, pictures=Preprocessing(fit=Fit.STRETCH)
+        )
         self.floats: Array = to_model_input(self.image, FORM)
         runner = Runner(original_with_shape(self.model), outputs=self.model.graph.outputs)
         inputs = {self.model.graph.input.name: self.floats}

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from fusepath.onnx_io import Port as Port
     from fusepath.onnx_io import from_torch as from_torch
     from fusepath.onnx_io import load_model as load_model
+    from fusepath.pictures.inputs import load_input as load_input
     from fusepath.plan import BookEntry as BookEntry
     from fusepath.plan import Budget as Budget
     from fusepath.plan import Constraints as Constraints
@@ -85,6 +86,9 @@ if TYPE_CHECKING:
     from fusepath.plan import save_plan as save_plan
     from fusepath.plan import simulate as simulate
     from fusepath.plan.limits.constraints import Shortfall as Shortfall
+    from fusepath.plan.preprocessing import Filter as Filter
+    from fusepath.plan.preprocessing import Fit as Fit
+    from fusepath.plan.preprocessing import Preprocessing as Preprocessing
     from fusepath.profiling.layers import measure_layers as measure_layers
     from fusepath.protocol.device_frame import Fallback as Fallback
     from fusepath.protocol.device_frame import Stage as Stage
@@ -93,7 +97,6 @@ if TYPE_CHECKING:
     from fusepath.report.gantt import gantt as gantt
     from fusepath.runtime.compare import Comparison as Comparison
     from fusepath.runtime.compare import compare as compare
-    from fusepath.runtime.image import load_input as load_input
     from fusepath.schedule.result import Status as Status
     from fusepath.tiling import Arrangement as Arrangement
     from fusepath.tiling import Grid as Grid
@@ -123,6 +126,8 @@ _HOMES = {
     "Fallback": "fusepath.protocol.device_frame",
     "FallbackPolicy": "fusepath.offload.order",
     "FileFormatError": "fusepath.errors",
+    "Filter": "fusepath.plan",
+    "Fit": "fusepath.plan",
     "FitError": "fusepath.cost.fit",
     "Flow": "fusepath.offload.line",
     "FrameFormat": "fusepath.offload.frames",
@@ -159,6 +164,7 @@ _HOMES = {
     "PlannedRate": "fusepath.plan",
     "Port": "fusepath.onnx_io",
     "Prediction": "fusepath.plan",
+    "Preprocessing": "fusepath.plan",
     "Provenance": "fusepath.plan",
     "Recipe": "fusepath.plan",
     "Regions": "fusepath.cost.convention",
@@ -190,7 +196,7 @@ _HOMES = {
     "from_torch": "fusepath.onnx_io",
     "gantt": "fusepath.report.gantt",
     "load_book": "fusepath.plan",
-    "load_input": "fusepath.runtime.image",
+    "load_input": "fusepath.pictures.inputs",
     "load_model": "fusepath.onnx_io",
     "load_plan": "fusepath.plan",
     "make_book": "fusepath.plan",

@@ -102,7 +102,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     huge = header + b"(99999999999999, 3), }"
     (folder / "huge.npy").write_bytes(huge + b" " * (127 - len(huge)) + b"\n" + bytes(64))
     with (folder / "archive.npy").open("wb") as stream:
-        np.savez(stream, image=pixels)
+        np.savez(stream, image=pixels, other=pixels)
     return folder
 
 
@@ -611,7 +611,7 @@ def test_run_needs_no_server_for_a_plan_that_stays_here(fusepath, files):
 
 def test_run_scales_a_picture_when_told_to(fusepath, files):
     called = fusepath(
-        "run", MODEL, files / "low.png", "--resize", "--algorithm", "device-only", "--json"
+        "run", MODEL, files / "low.png", "--fit", "stretch", "--algorithm", "device-only", "--json"
     )
 
     assert called.code == 0
@@ -815,8 +815,8 @@ def test_a_plan_that_the_machines_would_refuse_is_not_made(fusepath, options):
 
 BAD_IMAGES = {
     "missing": ("missing.png", "does not exist"),
-    "a folder": ("folder.onnx", "does not exist"),
-    "of another size": ("low.png", r"32x20 pixels.*32x32.*--resize"),
+    "a folder": ("folder.onnx", "is a folder"),
+    "of another size": ("low.png", r"32x20 pixels.*32x32.*--fit stretch, crop or letterbox"),
     "no picture": ("text.png", "not a picture"),
     "half a picture": ("half.png", "not a picture"),
     "an empty picture": ("empty.png", "not a picture"),
@@ -825,7 +825,7 @@ BAD_IMAGES = {
     "half an array": ("half.npy", "not a .npy array"),
     "an empty array file": ("empty.npy", "not a .npy array"),
     "a huge array": ("huge.npy", "not a .npy array"),
-    "an archive of arrays": ("archive.npy", "not a .npy array"),
+    "an archive of arrays": ("archive.npy", "holds image, other; save one array by itself"),
     "an array of objects": ("objects.npy", "not a .npy array"),
     "an array of doubles": ("doubles.npy", "float64; give uint8 pixels or float32"),
     "a flat array": ("flat.npy", "the model takes 1x3x32x32"),

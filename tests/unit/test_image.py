@@ -10,14 +10,16 @@ from PIL import Image
 
 from fusepath.errors import ImageError
 from fusepath.graph import Tensor
-from fusepath.runtime import image as image_module
-from fusepath.runtime.image import load_input
+from fusepath.pictures import decoding
+from fusepath.pictures.inputs import load_input
+from fusepath.plan import Fit, Preprocessing
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 COLOUR = Tensor(name="image", shape=(1, 3, 4, 6))
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+STRETCH = Preprocessing(fit=Fit.STRETCH)
 PLANES = PIXELS.transpose(2, 0, 1)[None]
 
 
@@ -50,7 +52,9 @@ def test_a_picture_takes_the_channels_that_the_model_has(tmp_path):
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "1", "CMYK", "I;16"])
 def test_pictures_of_every_mode_are_understood(tmp_path, mode):
     form = "tiff" if mode == "CMYK" else "png"
-    Image.new(mode, (6, 4)).save(tmp_path / f"picture.{form}")
+    Image.new(mode, (6, 4), (1, 2, 3, 255) if mode == "RGBA" else 0).save(
+        tmp_path / f"picture.{form}"
+    )
 
     assert load_input(tmp_path / f"picture.{form}", COLOUR).shape == COLOUR.shape
 
@@ -65,9 +69,9 @@ def test_a_picture_for_a_model_of_two_channels_is_refused(tmp_path):
 def test_a_picture_of_another_size_is_scaled_only_when_asked(tmp_path):
     Image.fromarray(PIXELS).resize((12, 8)).save(tmp_path / "large.png")
 
-    with pytest.raises(ImageError, match=r"12x8 pixels.*6x4.*resize=True"):
+    with pytest.raises(ImageError, match=r"12x8 pixels.*6x4.*fit='stretch'"):
         load_input(tmp_path / "large.png", COLOUR)
-    assert load_input(tmp_path / "large.png", COLOUR, resize=True).shape == COLOUR.shape
+    assert load_input(tmp_path / "large.png", COLOUR, pictures=STRETCH).shape == COLOUR.shape
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
@@ -95,7 +99,6 @@ BAD_ARRAYS = {
     "number": (np.uint8(1), "the model takes"),
     "doubles": (np.zeros((1, 3, 4, 6)), "float64; give uint8 pixels or float32 values"),
     "integers": (np.zeros((1, 3, 4, 6), np.int64), "int64"),
-    "big-endian": (np.zeros((1, 3, 4, 6), ">f4"), ">f4"),
     "text": (np.full((1, 3, 4, 6), "x"), "<U1"),
 }
 
@@ -121,30 +124,64 @@ def test_a_pickle_is_never_opened(tmp_path):
         load_input(tmp_path / "trap.npy", COLOUR)
 
 
-def test_an_archive_is_not_an_array(tmp_path):
-    with (tmp_path / "archive.npy").open("wb") as stream:
-        np.savez(stream, image=PLANES)
+def test_an_archive_is_an_array_where_it_holds_one(tmp_path):
+    for name in ("archive.npy", "archive.npz", "archive.NPZ"):
+        with (tmp_path / name).open("wb") as stream:
+            np.savez(stream, image=PLANES)
 
-    with pytest.raises(ImageError, match=r"not a \.npy array but an archive"):
-        load_input(tmp_path / "archive.npy", COLOUR)
+        np.testing.assert_array_equal(load_input(tmp_path / name, COLOUR), PLANES, strict=True)
+    np.savez(tmp_path / "two.npz", image=PLANES, other=PLANES)
+
+    with pytest.raises(ImageError, match="holds image, other; save one array by itself"):
+        load_input(tmp_path / "two.npz", COLOUR)
+
+
+@pytest.mark.parametrize("kind", [">f4", "<f4", ">u1"])
+@pytest.mark.parametrize("name", ["input.npy", "input.NPY"])
+def test_an_array_of_any_byte_order_is_taken(tmp_path, kind, name):
+    with (tmp_path / name).open("wb") as stream:
+        np.save(stream, PLANES.astype(kind))
+
+    value = load_input(tmp_path / name, COLOUR)
+
+    np.testing.assert_array_equal(
+        value, PLANES.astype(np.dtype(kind).newbyteorder("=")), strict=True
+    )
+
+
+def test_rows_and_columns_are_enough_for_one_channel(tmp_path):
+    target = Tensor(name="image", shape=(1, 1, 4, 6))
+
+    np.testing.assert_array_equal(
+        load_input(saved(tmp_path, PIXELS[..., 0]), target)[0, 0], PIXELS[..., 0]
+    )
 
 
 def test_a_picture_of_too_many_pixels_is_not_decoded(tmp_path, monkeypatch):
-    monkeypatch.setattr(image_module, "MAX_PIXELS", 20)
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 20)
     Image.fromarray(PIXELS).save(tmp_path / "picture.png")
 
-    with pytest.raises(ImageError, match="more than 20 pixels"):
-        load_input(tmp_path / "picture.png", COLOUR, resize=True)
+    with pytest.raises(ImageError, match="24 pixels, more than 20"):
+        load_input(tmp_path / "picture.png", COLOUR, pictures=STRETCH)
 
 
-def test_a_picture_that_pillow_takes_for_a_bomb_is_refused(tmp_path, monkeypatch):
+def test_the_limit_on_pixels_is_ours_and_not_where_pillow_warns(tmp_path, monkeypatch):
     """Beyond its limit Pillow warns, beyond twice the limit it refuses."""
     Image.fromarray(PIXELS).save(tmp_path / "picture.png")
-    for limit in (PIXELS[..., 0].size - 1, 5):
-        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", PIXELS[..., 0].size - 1)
+    np.testing.assert_array_equal(load_input(tmp_path / "picture.png", COLOUR), PLANES)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5)
 
-        with pytest.raises(ImageError, match="not a picture that can be read"):
-            load_input(tmp_path / "picture.png", COLOUR)
+    with pytest.raises(ImageError, match=f"more than {decoding.MAX_PIXELS} pixels"):
+        load_input(tmp_path / "picture.png", COLOUR)
+
+
+def test_a_progressive_picture_that_paints_without_end_is_not_decoded(tmp_path, monkeypatch):
+    Image.fromarray(PIXELS).save(tmp_path / "many.jpg", progressive=True)
+    monkeypatch.setattr(decoding, "_MOST_SCANNED_PIXELS", 100)
+
+    with pytest.raises(ImageError, match=r"paints its 24 pixels \d+ times"):
+        load_input(tmp_path / "many.jpg", COLOUR)
 
 
 def test_damaged_and_missing_files_are_refused(tmp_path):
@@ -159,5 +196,5 @@ def test_damaged_and_missing_files_are_refused(tmp_path):
     for name in ("missing.png", "missing.npy"):
         with pytest.raises(ImageError, match="does not exist"):
             load_input(tmp_path / name, COLOUR)
-    with pytest.raises(ImageError, match="does not exist"):
+    with pytest.raises(ImageError, match="is a folder"):
         load_input(tmp_path, COLOUR)

@@ -31,10 +31,17 @@ if TYPE_CHECKING:
     from fusepath.runtime.compare import Comparison
     from fusepath.timeline import Timeline
 
+_CALIBRATION_RUNS = 30
+"""Enough that one of them is undisturbed, also on a machine that is busy."""
+_WELL_PLAYED = 0.15
+"""Part by which a device may take longer than it is told to before that is worth a word."""
+
 
 @click.command("demo")
 @click.option("--model", default="zoo:squeezenet", show_default=True, help="What to run.")
-@click.option("--image", metavar="FILE", help="A picture of your own; scaled to fit.")
+@click.option(
+    "--image", metavar="FILE", help="A picture of your own; the middle of it is scaled to fit."
+)
 @click.option(
     "--pace", default="1.8MB/s", show_default=True, help="Rate of the link that is played."
 )
@@ -45,7 +52,7 @@ if TYPE_CHECKING:
     default=130.0,
     show_default=True,
     metavar="MS",
-    help="What the device takes for the whole network; this machine at least.",
+    help="What the device takes for the whole network; what this machine takes, at least.",
 )
 @click.option(
     "--slowdown",
@@ -72,8 +79,11 @@ def command(
     result is checked against the unsplit model.
     """
     from fusepath.offload.emulation import Emulation
+    from fusepath.pictures.inputs import load_input
+    from fusepath.plan import Fit, InputFormat, Preprocessing
+    from fusepath.profiling.codecs import least_network_s
     from fusepath.profiling.layers import measure_layers
-    from fusepath.runtime.image import load_input
+    from fusepath.runtime.pixels import to_model_input
     from fusepath.units import parse_bytes_per_s
 
     def say(text: str) -> None:
@@ -82,11 +92,16 @@ def command(
     pace_bytes_per_s = parse_bytes_per_s(pace)
     loaded = open_model(model, None)
     picture = image or str(resources.files("fusepath") / "assets" / "demo.png")
-    pixels = load_input(picture, loaded.graph.input, resize=True)
+    pixels = load_input(picture, loaded.graph.input, pictures=Preprocessing(fit=Fit.CROP))
     say("measuring every layer on this machine")
     device = measure_layers(loaded)
     if slowdown is None:
-        slowdown = max(device_ms * 1e-3 / device.total_s, 1.0)
+        # What runs is one call of the whole network, and not as many as it has layers.
+        values = to_model_input(pixels, InputFormat(), loaded.graph.input.dtype)
+        slowdown = max(device_ms * 1e-3 / least_network_s(loaded, values, _CALIBRATION_RUNS), 1.0)
+        device = device.slowed(device_ms * 1e-3 / (device.total_s + device.call_overhead_s))
+    else:
+        device = device.slowed(slowdown)
     emulation = Emulation(pace_bytes_per_s=pace_bytes_per_s, slowdown=slowdown)
     say("starting an edge server")
     with _edge_server() as address:
@@ -95,7 +110,7 @@ def command(
                 loaded,
                 pixels,
                 address,
-                device=device.slowed(slowdown),
+                device=device,
                 emulation=emulation,
                 repeats=repeat,
                 say=say,
@@ -234,6 +249,12 @@ async def _all_plans(
         plans["auto"] = best.plan
         say("preparing the sessions of all plans on both sides")
         prepared = {name: await pairing.prepare(plan, image) for name, plan in plans.items()}
+        alone = prepared["device only"]
+        if alone.predicted.end_s > (1 + _WELL_PLAYED) * alone.plan.makespan_s:
+            say(
+                f"this machine is busy or slow: the device takes {alone.predicted.end_s * 1e3:.0f} "
+                f"ms for the network, not {alone.plan.makespan_s * 1e3:.0f} ms"
+            )
         await pairing.compare_clocks()
         runs: dict[str, list[Inference]] = {name: [] for name in plans}
         for turn in range(repeats):

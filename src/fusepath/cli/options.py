@@ -124,6 +124,99 @@ input_type_option = click.option(
 )
 
 
+FITS = ("exact", "stretch", "crop", "letterbox")
+FILTERS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
+"""Of `fusepath.plan`, which is not imported only to print the help."""
+
+
+def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """How a picture becomes the input; the command gets it as ``pictures``."""
+
+    @functools.wraps(command)
+    def with_pictures(
+        *args: Any,
+        fit: str,
+        filter_name: str,
+        bars: str,
+        background: str | None,
+        levels: str | None,
+        frame: int | None,
+        bgr: bool,
+        **others: Any,
+    ) -> Any:
+        from fusepath.plan import Filter, Fit, Preprocessing
+
+        try:
+            pictures = Preprocessing(
+                fit=Fit(fit),
+                filter=Filter(filter_name),
+                bars=_numbers(bars, "--bars", int, 3),
+                background=_numbers(background, "--background", int, 3) if background else None,
+                levels=_numbers(levels, "--levels", float, 2) if levels else None,
+                frame=frame,
+                bgr=bgr,
+            )
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        return command(*args, pictures=pictures, **others)
+
+    wrapped: Callable[..., Any] = with_pictures
+    for option in reversed(
+        [
+            click.option(
+                "--fit",
+                type=click.Choice(FITS),
+                default=FITS[0],
+                show_default=True,
+                help="How a picture of another size is brought to the model's: not at all, both "
+                "sides by themselves, the middle of it, or all of it between bars.",
+            ),
+            click.option(
+                "--filter",
+                "filter_name",
+                type=click.Choice(FILTERS),
+                default="bilinear",
+                show_default=True,
+                help="How it is scaled.",
+            ),
+            click.option(
+                "--bars", default="0,0,0", metavar="R,G,B", help="Colour of a letterbox's bars."
+            ),
+            click.option(
+                "--background",
+                metavar="R,G,B",
+                help="Colour that transparent pixels are laid on; refused without.",
+            ),
+            click.option(
+                "--levels",
+                metavar="LOW,HIGH",
+                help="Black and white of a picture with more than 8 bits a channel.",
+            ),
+            click.option(
+                "--frame",
+                type=click.IntRange(min=0),
+                metavar="N",
+                help="Which picture of a file that holds several, from 0.",
+            ),
+            click.option("--bgr", is_flag=True, help="The model takes blue first."),
+        ]
+    ):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def _numbers(text: str, option: str, kind: Callable[[str], Any], count: int) -> tuple[Any, ...]:
+    """So many numbers, with commas between them."""
+    parts = text.split(",")
+    try:
+        numbers = tuple(map(kind, parts))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != count:
+        raise InputError(f"{option} '{text}' is not {count} numbers with commas between them")
+    return numbers
+
+
 def constraint_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What a plan must keep to; the command gets it as ``constraints``."""
 
@@ -311,7 +404,10 @@ _OPTIONS = {
     "max_paths": "--max-paths",
     "input_shape": "--input-shape",
     "input_type": "--input-type",
-    "resize=True": "--resize",
+    "fit='stretch', 'crop' or 'letterbox'": "--fit stretch, crop or letterbox",
+    "background=(255, 255, 255)": "--background 255,255,255",
+    "levels=(0, 1)": "--levels 0,1",
+    "frame=0": "--frame 0",
 }
 """The options by which parameters are given that messages of the library name."""
 
@@ -319,7 +415,7 @@ _OPTIONS = {
 def as_options(message: str) -> str:
     """A message of the library in the words of the command line."""
     words = "|".join(map(re.escape, _OPTIONS))
-    return re.sub(rf"\b({words})\b", lambda found: _OPTIONS[found[1]], message)
+    return re.sub(rf"(?<!\w)({words})(?!\w)", lambda found: _OPTIONS[found[1]], message)
 
 
 def print_json(document: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ from fusepath.cli.options import (
     model_argument,
     open_setting,
     parse_channels,
+    picture_options,
     planning_request,
     print_json,
     start_option,
@@ -35,7 +36,7 @@ from fusepath.cli.options import (
 if TYPE_CHECKING:
     from fusepath.cost import Compression
     from fusepath.onnx_io import Model
-    from fusepath.plan import Constraints, Origin, Setting
+    from fusepath.plan import Constraints, Origin, Preprocessing, Setting
 
 
 @click.command("plan")
@@ -53,8 +54,9 @@ if TYPE_CHECKING:
 @click.option(
     "--sample",
     metavar="INPUT",
-    help="A picture or .npy array on which codecs are tried; it is scaled to the model's size.",
+    help="A picture or .npy array on which codecs are tried.",
 )
+@picture_options
 @input_type_option
 @mean_option
 @std_option
@@ -90,6 +92,7 @@ def command(
     output: str | None,
     as_json: bool,
     constraints: Constraints,
+    pictures: Preprocessing,
 ) -> None:
     """Find a plan for MODEL on a device, an edge server and a link."""
     from fusepath.plan import Origin, make_plan, plan_document, save_plan
@@ -118,7 +121,7 @@ def command(
     check_channels(loaded, mean=channels[0], std=channels[1])
     request = planning_request(asked, evaluations=evaluations, time_limit=time_limit)
     origin = Origin(source=loaded.source, mean=channels[0], std=channels[1])
-    offered = _codecs(loaded, setting, compress, sample, origin)
+    offered = _codecs(loaded, setting, compress, sample, origin, pictures)
     result = make_plan(replace(setting, offered=offered), request, origin)
     best, plans = result.best, result.plans
     if output is not None:
@@ -142,6 +145,7 @@ def _codecs(
     compress: str | None,
     sample: str | None,
     origin: Origin,
+    pictures: Preprocessing,
 ) -> dict[str, list[Compression]]:
     """What codecs make of the tensors of a sample; nothing where there is none, or ``off``."""
     if compress == "off" or (compress is None and sample is None):
@@ -149,9 +153,9 @@ def _codecs(
     import numpy as np
 
     from fusepath.errors import InputError
+    from fusepath.pictures.inputs import load_input
     from fusepath.plan import InputFormat
     from fusepath.profiling.codecs import measured_compression, named_codecs
-    from fusepath.runtime.image import load_input
 
     codecs = named_codecs(compress or "auto")
     if sample is None:
@@ -159,7 +163,7 @@ def _codecs(
             f"--compress {compress} needs --sample INPUT: how well tensors compress depends on "
             f"what is in them"
         )
-    images = load_input(sample, model.graph.input, resize=True, batch=model.boundary.batch)
+    images = load_input(sample, model.graph.input, pictures=pictures, batch=model.boundary.batch)
     image = np.split(images, model.boundary.batch)[0]
     form = InputFormat(dtype=setting.input_dtype, mean=origin.mean, std=origin.std)
     return measured_compression(model, image, form, setting, codecs=codecs)

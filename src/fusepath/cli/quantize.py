@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,9 +15,13 @@ from fusepath.cli.options import (
     model_argument,
     open_model,
     parse_channels,
+    picture_options,
     print_json,
     std_option,
 )
+
+if TYPE_CHECKING:
+    from fusepath.plan import Preprocessing
 
 
 @click.command("quantize")
@@ -32,7 +37,7 @@ from fusepath.cli.options import (
     show_default=True,
     help="Element type of the maps.",
 )
-@click.option("--resize", is_flag=True, help="Scale pictures to the model's size.")
+@picture_options
 @mean_option
 @std_option
 @input_shape_option
@@ -42,11 +47,11 @@ def command(
     samples: str,
     output: str,
     activations: str,
-    resize: bool,
     mean: str,
     std: str,
     input_shape: str | None,
     as_json: bool,
+    pictures: Preprocessing,
 ) -> None:
     """Quantise MODEL to bytes by ONNX Runtime's static quantisation.
 
@@ -54,8 +59,8 @@ def command(
     on the samples is printed.
     """
     from fusepath.errors import InputError
+    from fusepath.pictures.inputs import load_input
     from fusepath.plan import InputFormat
-    from fusepath.runtime.image import load_input
     from fusepath.runtime.quantise import quantise
 
     channels = parse_channels(mean, "--mean"), parse_channels(std, "--std", nonzero=True)
@@ -68,7 +73,7 @@ def command(
     target, batch = loaded.graph.input, loaded.boundary.batch
     found = quantise(
         loaded,
-        [load_input(file, target, resize=resize, batch=batch) for file in files],
+        [load_input(file, target, pictures=pictures, batch=batch) for file in files],
         InputFormat(mean=channels[0], std=channels[1]),
         activations=activations,  # type: ignore[arg-type]
     )

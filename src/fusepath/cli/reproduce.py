@@ -283,7 +283,7 @@ def _say_fig4(figure: Fig4) -> None:
 
     click.echo("Fig. 4: mean of NFL over mean of MW (k×k); published average ", nl=False)
     click.echo(f"{published().headline}")
-    click.echo(render(speed_ups_table(figure), width=160))
+    click.echo(render(speed_ups_table(figure)))
     click.echo()
 
 

@@ -20,6 +20,7 @@ from fusepath.cli.options import (
     no_cache_option,
     open_model,
     parse_channels,
+    picture_options,
     planning_request,
     print_json,
     start_option,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from fusepath.offload.inference import Inference
     from fusepath.offload.run import Report
     from fusepath.onnx_io import Model
-    from fusepath.plan import Constraints, Plan
+    from fusepath.plan import Constraints, Plan, Preprocessing
 
 
 @click.command("run")
@@ -83,7 +84,7 @@ if TYPE_CHECKING:
 @click.option(
     "--verify", is_flag=True, help="Compare with the unsplit model; exit 1 if it differs."
 )
-@click.option("--resize", is_flag=True, help="Scale a picture to the model's size.")
+@picture_options
 @click.option(
     "--feed",
     "feeds",
@@ -130,7 +131,6 @@ def command(
     repeat: int,
     in_flight: int,
     verify: bool,
-    resize: bool,
     feeds: tuple[str, ...],
     mean: str,
     std: str,
@@ -141,6 +141,7 @@ def command(
     no_cache: bool,
     as_json: bool,
     constraints: Constraints,
+    pictures: Preprocessing,
 ) -> int:
     """Run MODEL on INPUT, split between this machine and an edge server.
 
@@ -155,9 +156,9 @@ def command(
     from fusepath.offload.machines import Machines
     from fusepath.offload.order import FallbackPolicy, SessionOptions
     from fusepath.offload.run import run
+    from fusepath.pictures.inputs import load_input
     from fusepath.plan import load_plan
     from fusepath.remote.client import Timeout
-    from fusepath.runtime.image import load_input
     from fusepath.units import parse_bytes_per_s
 
     machines = Machines(
@@ -204,7 +205,7 @@ def command(
         loaded,
         {
             loaded.boundary.input.name: load_input(
-                input_file, loaded.graph.input, resize=resize, batch=loaded.boundary.batch
+                input_file, loaded.graph.input, pictures=pictures, batch=loaded.boundary.batch
             ),
             **dict(map(_fed, feeds)),
         },
@@ -245,7 +246,7 @@ def command(
 def _fed(text: str) -> tuple[str, Array]:
     """Name and value of an input, as ``NAME=FILE.npy``."""
     from fusepath.errors import InputError
-    from fusepath.runtime.image import load_array
+    from fusepath.pictures.arrays import load_array
 
     name, separator, path = text.rpartition("=")
     if not separator or not name:

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from fusepath.errors import ImageError, InputError
-from fusepath.runtime.image import as_map, taken_dtypes
+from fusepath.pictures.arrays import as_map, taken_dtypes
 
 if TYPE_CHECKING:
     from fusepath.arrays import Array

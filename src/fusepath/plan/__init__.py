@@ -13,6 +13,7 @@ from fusepath.plan.origin import Origin
 from fusepath.plan.plan import Plan, Prediction, Provenance
 from fusepath.plan.plan_file import load_plan, plan_document, save_plan
 from fusepath.plan.planner import ALGORITHMS, check_request, make_plan, plan_with
+from fusepath.plan.preprocessing import AS_THEY_COME, Filter, Fit, Preprocessing
 from fusepath.plan.recalibrated import recalibrated
 from fusepath.plan.recipe import InputFormat, ModelReference, Recipe, TailPlace
 from fusepath.plan.request import DEFAULT_REQUEST, PlanRequest
@@ -28,6 +29,7 @@ from fusepath.schedule.budget import Budget
 
 __all__ = [
     "ALGORITHMS",
+    "AS_THEY_COME",
     "DEFAULT_REQUEST",
     "NO_CONSTRAINTS",
     "BookEntry",
@@ -35,6 +37,8 @@ __all__ = [
     "Candidate",
     "ComparedPlan",
     "Constraints",
+    "Filter",
+    "Fit",
     "FluidBound",
     "InputFormat",
     "ModelReference",
@@ -46,6 +50,7 @@ __all__ = [
     "PlanTotals",
     "PlannedRate",
     "Prediction",
+    "Preprocessing",
     "Prices",
     "Provenance",
     "Recipe",

@@ -12,7 +12,7 @@ import numpy as np
 from fusepath.cost import Compression
 from fusepath.errors import ImageError
 from fusepath.onnx_io import build_submodel
-from fusepath.runtime.codecs import CODECS, find_codec, is_installed
+from fusepath.runtime.codecs import CODECS, find_codec, is_installed, suits
 from fusepath.runtime.companions import blank_companions
 from fusepath.runtime.pixels import to_model_input
 from fusepath.runtime.runner import Runner
@@ -93,7 +93,7 @@ def cut_tensors(model: Model, image: Array, form: InputFormat) -> Iterator[tuple
 def sample_codecs(
     name: str, value: Array, codecs: Iterable[str], *, repeats: int = 3
 ) -> Iterator[Sample]:
-    """Encode and decode a tensor with every codec; the least time of the repeats counts.
+    """Encode and decode a tensor with every codec that suits it; the least of the times counts.
 
     Args:
         name: of the tensor.
@@ -109,6 +109,8 @@ def sample_codecs(
         pieces = np.array_split(value, _PIECES, axis=2)
     for codec_name in codecs:
         codec = find_codec(codec_name)
+        if not suits(codec_name, value.dtype):
+            continue
         pairs = [(codec.encode(piece), piece) for piece in pieces]
         encode_s = _least_s(partial(_encode, codec, pieces), repeats)
         decode_s = _least_s(partial(_decode, codec, pairs), repeats)
@@ -176,7 +178,7 @@ def try_codecs(
     """
     if not codecs:
         return TriedCodecs()
-    network_s = _network_s(model, to_model_input(image, form, model.graph.input.dtype))
+    network_s = least_network_s(model, to_model_input(image, form, model.graph.input.dtype))
     samples: list[Sample] = []
     most_bytes = None
     for name, value in cut_tensors(model, image, form):
@@ -199,7 +201,14 @@ def measured_compression(
     return try_codecs(model, image, form, codecs=codecs).on(setting)
 
 
-def _network_s(model: Model, values: Array, repeats: int = 5) -> float:
+def least_network_s(model: Model, values: Array, repeats: int = 5) -> float:
+    """Seconds of the whole network on this machine: the least of so many runs.
+
+    Args:
+        model: the network.
+        values: its input, as it computes with it.
+        repeats: runs that count; one before warms up.
+    """
     graph = model.graph
     sub = build_submodel(model, 1, graph.depth)
     whole = Runner(sub.data, weights=sub.weights)

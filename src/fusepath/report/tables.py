@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _MOST_RUNS = 6
 _MOST_PATHS = 12
+_WIDEST = 1000
+"""Of a table, in characters; none comes near it."""
 
 
 def layers_table(graph: ModelGraph, convention: Convention = RUNTIME) -> Table:
@@ -282,9 +284,9 @@ def milliseconds(seconds: float) -> str:
     return f"{seconds * 1e3:.1f} ms"
 
 
-def render(table: Table, *, width: int = 120) -> str:
-    """A table as plain text."""
-    console = Console(width=width, color_system=None, force_terminal=False, highlight=False)
+def render(table: Table) -> str:
+    """A table as plain text, as wide as what is in it: nothing is cut off."""
+    console = Console(width=_WIDEST, color_system=None, force_terminal=False, highlight=False)
     with console.capture() as capture:
         console.print(table)
     return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusepath.protocol.conversation import ProtocolError
-from fusepath.runtime.codecs import CODECS, DamagedError
+from fusepath.runtime.codecs import CODECS
+from fusepath.runtime.coders import DamagedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

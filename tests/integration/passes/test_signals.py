@@ -9,8 +9,8 @@ from fusepath import Budget, Machines, PlanRequest, Session, parse_link, parse_m
 from fusepath.errors import ImageError
 from fusepath.offload.frames import FrameFormat
 from fusepath.onnx_io import original_with_shape
+from fusepath.pictures.inputs import load_input
 from fusepath.remote.memory import ADDRESS as MEMORY
-from fusepath.runtime.image import load_input
 from fusepath.runtime.runner import Runner
 from tests.written_models import assert_splits, ints, net, op_types
 

@@ -1,0 +1,1 @@
+"""From files to inputs: pictures, arrays and videos. The only home of Pillow and PyAV."""

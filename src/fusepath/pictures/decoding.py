@@ -1,0 +1,271 @@
+"""From an encoded picture to pixels: the one function that does it, on whichever machine.
+
+A header is looked at before anything is decoded. Whatever a file says, no more pixels are decoded
+than `MAX_PIXELS`, nor more scans of them than a camera writes.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from fusepath.errors import ImageError
+from fusepath.pictures.arrays import existing
+from fusepath.plan import Fit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from fusepath.plan import Preprocessing
+
+MAX_PIXELS = 100_000_000
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+"""What a picture is decoded to, by the channels that a network takes."""
+_MOST_SCANNED_PIXELS = 2_000_000_000
+"""A progressive JPEG paints its pixels several times; a hostile one does so without end."""
+_SCAN = b"\xff\xda"
+_SIXTEEN_BITS = (0.0, 65535.0)
+_UNREADABLE = (
+    UnidentifiedImageError,
+    OSError,
+    EOFError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    ArithmeticError,
+    LookupError,
+)
+"""What Pillow raises for files that are damaged or not what they seem."""
+_WARNINGS = threading.Lock()
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """An encoded picture: the bytes of a file, however they came here."""
+
+    data: bytes
+    name: str = "picture"
+    """For messages."""
+
+    @classmethod
+    def read(cls, path: str | Path) -> PictureFile:
+        """The bytes of a file, which is not decoded.
+
+        Raises:
+            ImageError: it is missing or cannot be read.
+        """
+        file = existing(path)
+        try:
+            return cls(file.read_bytes(), name=f"input '{file}'")
+        except OSError as error:
+            raise ImageError(f"input '{file}' cannot be read: {error.strerror}") from error
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """Width and height as the header says, before anything is turned.
+
+        Raises:
+            ImageError: it is no picture, or one of too many pixels.
+        """
+        with _opened(self) as opened:
+            return opened.size
+
+    @property
+    def pixels(self) -> int:
+        """Number of them.
+
+        Raises:
+            ImageError: as of `size`.
+        """
+        width, height = self.size
+        return width * height
+
+    @cached_property
+    def frames(self) -> int:
+        """How many pictures the file holds.
+
+        Raises:
+            ImageError: it is no picture, or one of too many pixels.
+        """
+        with _opened(self) as opened:
+            return _frames(opened)
+
+
+@contextmanager
+def _opened(file: PictureFile, formats: tuple[str, ...] | None = None) -> Iterator[Image.Image]:
+    """Only the header has been read; what fails in the block is the picture's fault as well."""
+    try:
+        with _open(file.data, formats) as opened:
+            _check(file, opened)
+            yield opened
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{file.name} has more than {MAX_PIXELS} pixels") from error
+    except _UNREADABLE as error:
+        raise ImageError(
+            f"{file.name} is not a picture that can be read: {_in_a_line(error)}"
+        ) from error
+
+
+def _open(data: bytes, formats: tuple[str, ...] | None) -> Image.Image:
+    """As Pillow opens it, but for a warning at a limit of its own, which is not ours."""
+    with _WARNINGS, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(io.BytesIO(data), formats=formats)
+
+
+def _check(file: PictureFile, opened: Image.Image) -> None:
+    pixels = opened.width * opened.height
+    if pixels > MAX_PIXELS:
+        raise ImageError(f"{file.name} has {pixels} pixels, more than {MAX_PIXELS}")
+    scans = file.data.count(_SCAN) if opened.format in {"JPEG", "MPO"} else 1
+    if pixels * scans > _MOST_SCANNED_PIXELS:
+        raise ImageError(f"{file.name} paints its {pixels} pixels {scans} times")
+
+
+def _in_a_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _frames(opened: Image.Image) -> int:
+    """How many there are; what a camera adds to its picture (MPO) is no other picture."""
+    return 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
+
+
+def preprocess(
+    file: PictureFile,
+    chain: Preprocessing,
+    *,
+    channels: int,
+    size: tuple[int, int],
+    formats: tuple[str, ...] | None = None,
+) -> NDArray[Any]:
+    """The pixels of a picture as a network takes them.
+
+    Args:
+        file: an encoded picture.
+        chain: the steps.
+        channels: 1 for grey, 3 for colour, 4 with transparency.
+        size: height and width of the result.
+        formats: names of those that are decoded, as Pillow has them; all without.
+
+    Returns:
+        uint8, (1, C, H, W).
+
+    Raises:
+        ImageError: it is no picture, too large, or the chain does not say what to do with it.
+    """
+    with _opened(file, formats) as opened:
+        frames = _frames(opened)
+        if frames > 1 and chain.frame is None:
+            raise ImageError(f"{file.name} holds {frames} pictures; say which one, as frame=0")
+        if chain.frame is not None:
+            if chain.frame >= frames:
+                raise ImageError(f"{file.name} has no frame {chain.frame}; it holds {frames}")
+            opened.seek(chain.frame)
+        opened.load()
+        picture = ImageOps.exif_transpose(opened)
+        picture = _of_mode(_eight_bits(picture, chain, file.name), channels, chain, file.name)
+        picture = _sized(picture, size, chain, file.name)
+        pixels = np.asarray(picture, dtype=np.uint8).reshape(*size, channels)
+    if chain.bgr:
+        if channels != 3:
+            raise ImageError(f"blue first has three channels, but the model takes {channels}")
+        pixels = pixels[..., ::-1]
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))[None]
+
+
+def _eight_bits(picture: Image.Image, chain: Preprocessing, name: str) -> Image.Image:
+    """Black to 0 and white to 255, where there are more than 8 bits a channel."""
+    if picture.mode[0] not in "IF":
+        return picture
+    levels = chain.levels or (_SIXTEEN_BITS if picture.mode.startswith("I;16") else None)
+    if levels is None:
+        kind = "floating-point" if picture.mode == "F" else "32-bit"
+        raise ImageError(f"{name} has {kind} values; say what is black and white: levels=(0, 1)")
+    black, white = levels
+    values = np.asarray(picture).astype(np.float64)
+    if not np.isfinite(values).all():
+        raise ImageError(f"{name} has values that are no numbers")
+    return Image.fromarray(
+        np.rint(np.clip((values - black) * (255 / (white - black)), 0, 255)).astype(np.uint8)
+    )
+
+
+def _of_mode(picture: Image.Image, channels: int, chain: Preprocessing, name: str) -> Image.Image:
+    mode = MODES[channels]
+    if mode == "RGBA" or not picture.has_transparency_data:
+        return picture.convert(mode)
+    picture = picture.convert("RGBA")
+    if picture.getchannel("A").getextrema() != (255, 255):
+        if chain.background is None:
+            raise ImageError(
+                f"{name} has transparent pixels; say which colour they are laid on: "
+                f"background=(255, 255, 255)"
+            )
+        ground = Image.new("RGBA", picture.size, (*chain.background, 255))
+        picture = Image.alpha_composite(ground, picture)
+    return picture.convert("RGB").convert(mode)
+
+
+def _sized(
+    picture: Image.Image, size: tuple[int, int], chain: Preprocessing, name: str
+) -> Image.Image:
+    height, width = size
+    if picture.size == (width, height):
+        return picture
+    how = Image.Resampling[chain.filter.name]
+    match chain.fit:
+        case Fit.EXACT:
+            raise ImageError(
+                f"{name} is {picture.width}x{picture.height} pixels, but the model takes "
+                f"{width}x{height}; say how to fit it: fit='stretch', 'crop' or 'letterbox'"
+            )
+        case Fit.STRETCH:
+            return picture.resize((width, height), how)
+        case Fit.CROP:
+            return picture.resize((width, height), how, box=_middle(picture.size, (width, height)))
+        case Fit.LETTERBOX:
+            return _letterboxed(picture, (width, height), how, chain.bars)
+
+
+def _middle(size: tuple[int, int], wanted: tuple[int, int]) -> tuple[float, float, float, float]:
+    """The largest box in the middle that has the wanted shape: left, upper, right, lower."""
+    (width, height), (to_width, to_height) = size, wanted
+    if width * to_height > height * to_width:
+        margin = (width - height * to_width / to_height) / 2
+        return margin, 0, width - margin, height
+    margin = (height - width * to_height / to_width) / 2
+    return 0, margin, width, height - margin
+
+
+def _letterboxed(
+    picture: Image.Image,
+    wanted: tuple[int, int],
+    how: Image.Resampling,
+    bars: tuple[int, int, int],
+) -> Image.Image:
+    """All of the picture in the middle; where bars cannot be equal, the second is wider by one."""
+    (width, height), (to_width, to_height) = picture.size, wanted
+    if width * to_height > height * to_width:
+        inner = to_width, max(1, round(height * to_width / width))
+    else:
+        inner = max(1, round(width * to_height / height)), to_height
+    colour = Image.new("RGB", (1, 1), bars).convert(picture.mode).getpixel((0, 0))
+    whole = Image.new(picture.mode, wanted, colour)
+    whole.paste(
+        picture.resize(inner, how), ((to_width - inner[0]) // 2, (to_height - inner[1]) // 2)
+    )
+    return whole

@@ -22,6 +22,7 @@ from fusepath.plan.families.tiles import (
     search_minimizing_waiting,
 )
 from fusepath.plan.fluid import fluid_bound_ns
+from fusepath.plan.objective import LATENCY
 from fusepath.plan.origin import UNKNOWN
 from fusepath.plan.request import DEFAULT_REQUEST
 from fusepath.plan.result import PlanResult, nothing_found
@@ -115,6 +116,8 @@ def plan_with(
 ) -> PlanResult:
     """`make_plan` for a setting whose prices other settings share, as those at other links do."""
     check_request(request)
+    if request.objective != LATENCY:
+        raise InputError("plans for streams of frames are made by make_rotation: this makes one")
     return answer(timing, request, origin, ALGORITHMS[request.algorithm].search)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -144,10 +145,14 @@ class _Frame:
         return int(table[self._job.problem.class_of[path], self._job.cuts[path] - 1])
 
     def begin(self) -> None:
-        device, rank = self._stream.device, (self._number,)
-        device.ask(rank, self._job.problem.head_ns, _nothing)
-        for path in self._job.order:
-            duration = self._of(self._job.problem.device_ns, path)
+        """What needs nothing of the device, and waits for nothing of its own, leaves at once."""
+        device, rank, problem = self._stream.device, (self._number,), self._job.problem
+        left = deque((path, self._of(problem.device_ns, path)) for path in self._job.order)
+        while left and not problem.head_ns and not left[0][1]:
+            self._computed(left.popleft()[0])
+        if problem.head_ns:
+            device.ask(rank, problem.head_ns, _nothing)
+        for path, duration in left:
             device.ask(rank, duration, partial(self._computed, path))
 
     def _computed(self, path: int) -> None:
@@ -201,8 +206,11 @@ class _Frame:
         self._stream.clock.after(delay, self._finish)
 
     def _finish(self) -> None:
-        done = partial(self._stream.ended, self._number)
-        self._stream.device.ask((self._number,), self._job.problem.finish_ns, done)
+        done, finish_ns = partial(self._stream.ended, self._number), self._job.problem.finish_ns
+        if finish_ns:
+            self._stream.device.ask((self._number,), finish_ns, done)
+        else:
+            done()
 
 
 def _nothing() -> None:

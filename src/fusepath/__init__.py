@@ -66,7 +66,9 @@ if TYPE_CHECKING:
     from fusepath.plan import Budget as Budget
     from fusepath.plan import Constraints as Constraints
     from fusepath.plan import InputFormat as InputFormat
+    from fusepath.plan import Latency as Latency
     from fusepath.plan import ModelReference as ModelReference
+    from fusepath.plan import Objective as Objective
     from fusepath.plan import Origin as Origin
     from fusepath.plan import Plan as Plan
     from fusepath.plan import PlanBook as PlanBook
@@ -76,12 +78,15 @@ if TYPE_CHECKING:
     from fusepath.plan import Prediction as Prediction
     from fusepath.plan import Provenance as Provenance
     from fusepath.plan import Recipe as Recipe
+    from fusepath.plan import Rotation as Rotation
     from fusepath.plan import Setting as Setting
     from fusepath.plan import TailPlace as TailPlace
+    from fusepath.plan import Throughput as Throughput
     from fusepath.plan import load_book as load_book
     from fusepath.plan import load_plan as load_plan
     from fusepath.plan import make_book as make_book
     from fusepath.plan import make_plan as make_plan
+    from fusepath.plan import make_rotation as make_rotation
     from fusepath.plan import save_book as save_book
     from fusepath.plan import save_plan as save_plan
     from fusepath.plan import simulate as simulate
@@ -140,6 +145,7 @@ _HOMES = {
     "InputError": "fusepath.errors",
     "InputFormat": "fusepath.plan",
     "Lane": "fusepath.timeline",
+    "Latency": "fusepath.plan",
     "Link": "fusepath.cost",
     "Machine": "fusepath.cost",
     "MachineProfile": "fusepath.cost",
@@ -150,6 +156,7 @@ _HOMES = {
     "ModelGraph": "fusepath.graph",
     "ModelReference": "fusepath.plan",
     "NoPlanError": "fusepath.errors",
+    "Objective": "fusepath.plan",
     "Origin": "fusepath.plan",
     "PeerBusyError": "fusepath.errors",
     "PeerError": "fusepath.errors",
@@ -169,6 +176,7 @@ _HOMES = {
     "Recipe": "fusepath.plan",
     "Regions": "fusepath.cost.convention",
     "Report": "fusepath.offload.run",
+    "Rotation": "fusepath.plan",
     "Section": "fusepath.graph",
     "Segment": "fusepath.tiling",
     "Session": "fusepath.offload.session",
@@ -184,6 +192,7 @@ _HOMES = {
     "Tensor": "fusepath.graph",
     "TensorInfo": "fusepath.offload.session",
     "TileSizes": "fusepath.tiling",
+    "Throughput": "fusepath.plan",
     "Tiles": "fusepath.tiling",
     "Timeline": "fusepath.timeline",
     "Timeout": "fusepath.remote.client",
@@ -201,6 +210,7 @@ _HOMES = {
     "load_plan": "fusepath.plan",
     "make_book": "fusepath.plan",
     "make_plan": "fusepath.plan",
+    "make_rotation": "fusepath.plan",
     "measure_layers": "fusepath.profiling.layers",
     "parse_link": "fusepath.cost",
     "parse_machine": "fusepath.cost",

@@ -78,8 +78,8 @@ def period_ns(problem: Problem, cuts, in_flight: int) -> float:
     cycles = 14
     jobs = [Job(problem, [0], [cut]) for cut in cuts] * cycles
     done = play_stream(jobs, in_flight=in_flight).done_ns
-    middle = len(cuts) * 5 - 1, len(cuts) * 10 - 1
-    return (done[middle[1]] - done[middle[0]]) / (len(cuts) * 5)
+    middle = len(cuts) * 4 - 1, len(cuts) * 10 - 1
+    return (done[middle[1]] - done[middle[0]]) / (len(cuts) * 6)
 
 
 def test_frames_take_the_device_in_their_order_and_results_too():
@@ -95,36 +95,34 @@ def test_so_many_frames_are_under_way_and_no_more():
         assert period_ns(problem, [1], in_flight) == wanted
 
 
-times = st.lists(st.integers(0, 20), min_size=3, max_size=3)
-
-
-@settings(max_examples=25, deadline=None)
-@given(times, times, times, st.integers(1, 4))
-def test_bound_optimum_and_heuristic_are_in_order(device, link, edge, in_flight):
-    device, link, edge = ([value + 1 for value in values] for values in (device, link, edge))
-    problem = whole(device, link, edge)
-    loads = np.array([device, link, edge], dtype=float).T
-    alone = loads.sum(axis=1)
+@pytest.mark.parametrize("seed", range(12))
+def test_bound_optimum_and_heuristic_are_in_order(seed):
+    """Of random instances all orders of up to three frames are tried."""
+    rng = np.random.default_rng(seed)
+    in_flight = int(rng.integers(1, 5))
+    loads = rng.integers(1, 20, (3, 3)).astype(float)  # plans, machines
+    problem = whole(*loads.T)
+    options = alternations(
+        loads, list(loads.sum(axis=1)), in_flight=in_flight, by_latency=False, most=400
+    )
+    heuristic = min(
+        period_ns(problem, [at + 1 for at in option.turns], in_flight)
+        for option in options
+        if len(option.turns) < 4
+    )
     _, bound = best_weights_for(loads)
-    options = alternations(loads, list(alone), in_flight=in_flight, by_latency=False, most=60)
-    played = [
-        (period_ns(problem, [at + 1 for at in option.turns], in_flight), option.least_period_s)
-        for option in options[:6]
-    ]
-    heuristic = min(value for value, _ in played)
-    brute = min(
+    optimum = min(
         period_ns(problem, cuts, in_flight)
-        for size in (1, 2)
+        for size in (1, 2, 3)
         for cuts in itertools.product((1, 2, 3), repeat=size)
     )
 
-    for value, promised in played:
-        assert value >= promised * (1 - 1e-9)  # played for a while, so it may be no less
-    assert bound <= min(brute, heuristic) * (1 + 1e-9)
-    singles = [option for option in options if len(option.turns) == 1]
-    assert {option.turns for option in singles} <= {(0,), (1,), (2,)}
+    assert bound <= optimum * (1 + 1e-9)
+    assert optimum <= heuristic <= 1.1 * optimum
+    for option in options[::20]:
+        played = period_ns(problem, [at + 1 for at in option.turns], in_flight)
+        assert played >= option.least_period_s * (1 - 1e-9)
     assert options == sorted(options, key=lambda option: option.least_period_s)
-    assert heuristic <= brute * 1.2
 
 
 # ---------------------------------------------------------------------------- plans
@@ -135,7 +133,7 @@ def test_bound_optimum_and_heuristic_are_in_order(device, link, edge, in_flight)
     [
         ("squeezenet?size=64", 10, 200, "3MB/s"),
         ("resnet18?size=64", 2, 100, "1MB/s"),
-        ("mobilenetv3?size=64", 5, 100, "1MB/s"),
+        ("mobilenetv3-large?size=64", 5, 100, "1MB/s"),
         ("tiny-yolov2?size=64", 50, 200, "3MB/s"),
     ],
 )
@@ -144,7 +142,7 @@ def test_no_plan_loads_the_machines_less_than_the_bound(network, device, edge, l
     bound_s = period_bound_s([here])
     several = [PlanRequest(algorithm="nfl", top=1000)]
     several += [
-        PlanRequest(algorithm=name, budget=QUICK, top=10) for name in ("stream", "mw", "auto")
+        PlanRequest(algorithm=name, budget=QUICK, top=3) for name in ("stream", "mw", "auto")
     ]
     for request in several:
         for plan in make_plan(here, request).plans:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import statistics
 import sys
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fusepath.arrays import FloatArray
-    from fusepath.plan.objective import Objective
     from fusepath.plan.origin import Origin
     from fusepath.plan.plan import Plan
     from fusepath.plan.request import PlanRequest
@@ -56,7 +57,7 @@ class Rotation:
     period_s: float
     """Mean time from one result to the next."""
     latency_s: float
-    """Mean time from a frame's beginning to its result, others being under way."""
+    """Mean of what the frames would take alone."""
     lower_bound_s: float
     """A period that no plans beat, in whatever turns and however many frames are under way."""
 
@@ -93,68 +94,64 @@ def make_rotation(setting: Setting, request: PlanRequest, origin: Origin = UNKNO
     check_request(request)
     timing, objective = Timing(setting), request.objective
     candidates = _candidates(timing, request, origin)
-    options = alternations(
-        np.array([loads_of(plan) for plan in candidates]),
-        [plan.makespan_s for plan in candidates],
-        in_flight=objective.in_flight,
-        by_latency=isinstance(objective, Latency),
-        most=_LISTED,
-    )
-    turns, played = _best(options, [_job(setting, plan) for plan in candidates], objective)
+    loads_s = np.array([loads_of(plan) for plan in candidates])
+    alone_s = [plan.makespan_s for plan in candidates]
+    jobs = [_job(setting, plan) for plan in candidates]
+    listed = partial(alternations, loads_s, alone_s, in_flight=objective.in_flight, most=_LISTED)
+    quickest = partial(_quickest, jobs, objective.in_flight)
+    if isinstance(objective, Latency):
+        most_s = objective.most_period_s
+        turns, period_s = quickest(listed(by_latency=True, within_s=most_s), enough_s=most_s)
+        if period_s > most_s:
+            turns, period_s = quickest(listed(by_latency=False), enough_s=most_s)
+        if period_s > most_s:
+            raise InfeasibleError(
+                f"no plans have {1 / most_s:.4g} frames/s with {objective.in_flight} under way; "
+                f"the most that was found is {1 / period_s:.4g}"
+            )
+    else:
+        turns, period_s = quickest(listed(by_latency=False))
     used = sorted(set(turns), key=lambda at: -turns.count(at))
     bound_s = period_bound_s([item.setting for item in variants(timing, request.codecs)])
     return Rotation(
         plans=tuple(msgspec.structs.replace(candidates[at], request=request) for at in used),
         turns=tuple(used.index(at) for at in turns),
         in_flight=objective.in_flight,
-        period_s=played.period_s,
-        latency_s=played.latency_s,
-        lower_bound_s=min(bound_s, played.period_s),
+        period_s=period_s,
+        latency_s=statistics.fmean(candidates[at].makespan_s for at in turns),
+        lower_bound_s=min(bound_s, period_s),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What a stream that has settled is like."""
+def _quickest(
+    jobs: Sequence[Job],
+    in_flight: int,
+    options: Sequence[Alternation],
+    *,
+    enough_s: float = 0.0,
+) -> tuple[tuple[int, ...], float]:
+    """The alternation of least period, or the first with one that is enough; and its period.
 
-    period_s: float
-    latency_s: float
-
-
-def _best(
-    options: Sequence[Alternation], jobs: Sequence[Job], objective: Objective
-) -> tuple[tuple[int, ...], _Seen]:
-    """The best of several alternations, played in the order of what they promise.
-
-    Raises:
-        InfeasibleError: none has so many frames a second.
+    Args:
+        jobs: a frame of each plan.
+        in_flight: frames under way at a time.
+        options: are played in this order, while one that is left may be better.
+        enough_s: seconds.
     """
-    by_latency = isinstance(objective, Latency)
-    most_s = objective.most_period_s if isinstance(objective, Latency) else math.inf
-    best: tuple[float, tuple[int, ...], _Seen] | None = None
-    quickest_s = math.inf
+    best: tuple[tuple[int, ...], float] = (), math.inf
     several = 0
     for option in options:
-        promised_s = option.latency_s if by_latency else option.least_period_s
-        if best is not None and promised_s >= best[0] * (1 - _SAME):
-            break
-        if option.least_period_s > most_s:
-            quickest_s = min(quickest_s, option.least_period_s)
+        if option.least_period_s >= best[1] * (1 - _SAME):
             continue
         several += len(option.turns) > 1
         if len(option.turns) > 1 and several > _PLAYED:
             continue  # but single plans are all looked at
-        seen = _play([jobs[at] for at in option.turns], objective.in_flight)
-        quickest_s = min(quickest_s, seen.period_s)
-        value_s = seen.latency_s if by_latency else seen.period_s
-        if seen.period_s <= most_s and (best is None or value_s < best[0]):
-            best = value_s, option.turns, seen
-    if best is None:
-        raise InfeasibleError(
-            f"no plans have {1 / most_s:.4g} frames/s with {objective.in_flight} under way; "
-            f"the quickest that were met have {1 / quickest_s:.4g}"
-        )
-    return best[1:]
+        period_s = _period_s([jobs[at] for at in option.turns], in_flight)
+        if period_s < best[1]:
+            best = option.turns, period_s
+        if period_s <= enough_s:
+            break
+    return best
 
 
 def _candidates(timing: Timing, request: PlanRequest, origin: Origin) -> Sequence[Plan]:
@@ -207,7 +204,7 @@ def played_period_s(
         turns: by frame of a cycle: its plan, 0-based.
         in_flight: frames under way at a time.
     """
-    return _play([_job(setting, plans[at]) for at in turns], in_flight).period_s
+    return _period_s([_job(setting, plans[at]) for at in turns], in_flight)
 
 
 def _job(setting: Setting, plan: Plan) -> Job:
@@ -216,12 +213,9 @@ def _job(setting: Setting, plan: Plan) -> Job:
     return Job(problem, [path - 1 for path in plan.order], cuts)
 
 
-def _play(cycle: Sequence[Job], in_flight: int) -> _Seen:
-    """Not the first frames, which find machines idle, nor the last, behind which there are none."""
+def _period_s(cycle: Sequence[Job], in_flight: int) -> float:
+    """Not of the first frames, which find machines idle, nor the last, which have none behind."""
     around = -(-2 * in_flight // len(cycle))
     played = play_stream([*cycle] * (2 * around + _CYCLES), in_flight=in_flight)
-    first, last = (len(cycle) * number for number in (around, around + _CYCLES))
-    times = range(first, last)
-    taken_ns = sum(played.done_ns[at] - played.begun_ns[at] for at in times)
-    period_ns = played.done_ns[last - 1] - played.done_ns[first - 1]
-    return _Seen(period_ns / len(times) / NS_PER_S, taken_ns / len(times) / NS_PER_S)
+    first, last = (len(cycle) * number - 1 for number in (around, around + _CYCLES))
+    return (played.done_ns[last] - played.done_ns[first]) / (last - first) / NS_PER_S

@@ -7,6 +7,7 @@ where whole frames take two plans in turn, that can be less than with either.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -41,6 +42,7 @@ def alternations(
     in_flight: int,
     by_latency: bool,
     most: int,
+    within_s: float = math.inf,
 ) -> list[Alternation]:
     """One plan for all frames, or two in turn: the best by what is known without playing them.
 
@@ -50,6 +52,7 @@ def alternations(
         in_flight: frames that may be under way.
         by_latency: least latency first; least period without.
         most: how many are wanted; single plans come besides.
+        within_s: the longest period.
     """
     latencies = np.array(latencies_s)
     kept = np.flatnonzero(_worth(loads_s, latencies))
@@ -63,7 +66,7 @@ def alternations(
     # A frame is under way for as long as it takes alone, or longer.
     period = np.maximum(mixed.max(axis=3), latency / in_flight)
     same = np.eye(len(kept), dtype=bool)
-    fits = np.where(second == 0, same, ~same)
+    fits = np.where(second == 0, same, ~same) & (period <= within_s)
     first_key, second_key = (latency, period) if by_latency else (period, latency)
     order = np.lexsort((second_key.ravel(), first_key.ravel(), ~fits.ravel()))
     chosen = [int(at) for at in order[:most] if fits.flat[at]]

@@ -156,13 +156,17 @@ class _Frame:
             device.ask(rank, duration, partial(self._computed, path))
 
     def _computed(self, path: int) -> None:
+        if not self._offloaded:  # nobody else has a part in it
+            self._returned += 1
+            if self._returned == len(self._job.order):
+                self._finish()
+            return
         self._stream.up.ask(
             (), self._of(self._job.problem.link_ns, path), partial(self._sent, path)
         )
 
     def _sent(self, path: int) -> None:
-        delay = self._job.problem.delay_ns if self._offloaded else 0
-        self._stream.clock.after(delay, partial(self._take, path))
+        self._stream.clock.after(self._job.problem.delay_ns, partial(self._take, path))
 
     def _take(self, path: int) -> None:
         self._arrived.add(path)
@@ -198,9 +202,8 @@ class _Frame:
         """What returns in the end occupies the way back but for the delay of the link."""
         problem = self._job.problem
         if self._tail_done and self._returned == len(self._job.order):
-            down = problem.down_ns if self._offloaded else 0
-            delay = min(problem.delay_ns, down)
-            self._stream.down.ask((), down - delay, partial(self._delayed, delay))
+            delay = min(problem.delay_ns, problem.down_ns)
+            self._stream.down.ask((), problem.down_ns - delay, partial(self._delayed, delay))
 
     def _delayed(self, delay: int) -> None:
         self._stream.clock.after(delay, self._finish)

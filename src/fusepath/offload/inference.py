@@ -34,6 +34,8 @@ class Inference:
     edge_macs: int
     fallback: Fallback | None = None
     """Why this machine has answered alone although the plan says otherwise."""
+    late: bool = False
+    """Whether this machine had begun to answer alone, whoever was first in the end."""
 
     @property
     def latency_s(self) -> float:
@@ -51,6 +53,7 @@ def one_after_the_other(done: Sequence[Inference]) -> Inference:
         device_macs=sum(inference.device_macs for inference in done),
         edge_macs=sum(inference.edge_macs for inference in done),
         fallback=next((item.fallback for item in done if item.fallback is not None), None),
+        late=any(inference.late for inference in done),
     )
 
 

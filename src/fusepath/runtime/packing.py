@@ -24,7 +24,7 @@ class EncodedTensor:
     name: str
     dtype: str
     shape: tuple[int, ...]
-    data: bytes
+    data: bytes | memoryview
     codec: str = ""
     """That ``data`` is encoded with; empty for row-major little-endian elements."""
 

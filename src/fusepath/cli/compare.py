@@ -18,6 +18,7 @@ from fusepath.cli.options import (
     model_argument,
     open_setting,
     planning_request,
+    post_option,
     print_json,
     time_limit_option,
 )
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 @constraint_options
 @input_type_option
 @input_shape_option
+@post_option
 @json_option
 def command(
     model: str,
@@ -49,6 +51,7 @@ def command(
     time_limit: float | None,
     input_type: str,
     input_shape: str | None,
+    post: str | None,
     as_json: bool,
     constraints: Constraints,
 ) -> None:
@@ -73,6 +76,7 @@ def command(
         link=link,
         convention=convention,
         input_type=input_type,
+        post=post,
     )
     tileable = loaded.graph.tileable_layers > 0
     plans = []

@@ -40,7 +40,9 @@ class PixelCodec(Protocol):
     def encode(self, value: Array) -> bytes:
         """The pixels, encoded."""
 
-    def decode(self, data: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+    def decode(
+        self, data: bytes | memoryview, dtype: np.dtype[Any], shape: tuple[int, ...]
+    ) -> Array:
         """The pixels."""
 
 
@@ -89,7 +91,9 @@ class DisguisedCodec:
         data = pixels.tobytes() if self._pixels is None else self._pixels.encode(pixels)
         return b"".join((_HEADER.pack(len(named)), named, data))
 
-    def decode(self, data: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+    def decode(
+        self, data: bytes | memoryview, dtype: np.dtype[Any], shape: tuple[int, ...]
+    ) -> Array:
         """A tensor from the bytes that `encode` has made of it.
 
         Raises:
@@ -110,7 +114,7 @@ class DisguisedCodec:
             check_size(len(rest), math.prod(shape))
             pixels = np.frombuffer(rest, dtype=np.uint8).reshape(shape)
         else:
-            pixels = self._pixels.decode(bytes(rest), np.dtype(np.uint8), shape)
+            pixels = self._pixels.decode(rest, np.dtype(np.uint8), shape)
         value = np.empty(shape, dtype=np.float32)
         for channel in range(shape[1]):
             values[channel].take(pixels[0, channel], out=value[0, channel], mode="clip")

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from fusepath.arrays import Array
     from fusepath.offload.device import Device, PathAtCut
+    from fusepath.pictures.frame import PictureFrame
     from fusepath.protocol.device_frame import Command, Event, Fallback
     from fusepath.remote.client import ClockOffset
     from fusepath.remote.transport import Stream
@@ -96,7 +97,7 @@ class Exchange:
 
     Args:
         device: the device's share of the plan.
-        image: its input.
+        image: its input, or the file of it that is forwarded.
         stream: a call that was opened for this.
         call: what else is known of it.
         reserve: answers where the edge server does not; None has the inference fail.
@@ -105,7 +106,7 @@ class Exchange:
     def __init__(
         self,
         device: Device,
-        image: Array,
+        image: Array | PictureFrame,
         stream: Stream,
         call: Call,
         reserve: Reserve | None,

@@ -22,6 +22,7 @@ from fusepath.plan.search import Search
 from fusepath.plan.setting import Setting
 from fusepath.plan.shortlist import shortlist
 from fusepath.plan.simulation import simulate
+from fusepath.plan.source import MAX_FILE_BYTES, MAX_FORWARDED_PIXELS, Forwarding, PictureSource
 from fusepath.plan.timing import Prices, Tiled, Timing, predict, problem_of, problem_of_plan
 from fusepath.plan.totals import PlanTotals, totals_of
 from fusepath.plan.verify import check_plan, check_recipe
@@ -31,6 +32,8 @@ __all__ = [
     "ALGORITHMS",
     "AS_THEY_COME",
     "DEFAULT_REQUEST",
+    "MAX_FILE_BYTES",
+    "MAX_FORWARDED_PIXELS",
     "NO_CONSTRAINTS",
     "BookEntry",
     "Budget",
@@ -40,9 +43,11 @@ __all__ = [
     "Filter",
     "Fit",
     "FluidBound",
+    "Forwarding",
     "InputFormat",
     "ModelReference",
     "Origin",
+    "PictureSource",
     "Plan",
     "PlanBook",
     "PlanRequest",

@@ -1,0 +1,51 @@
+"""Which of two prepared plans answers a frame: known when the size of its file is."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from fusepath.pictures.frame import PictureFrame
+
+if TYPE_CHECKING:
+    from fusepath.arrays import Array
+    from fusepath.offload.pairing import Prepared
+
+
+def expected_s(prepared: Prepared, frame: PictureFrame) -> float:
+    """What a plan is predicted to take for a picture; infinite where it may not be forwarded.
+
+    Raises:
+        ImageError: it is no picture.
+    """
+    predicted_s, sample = prepared.predicted.end_s, prepared.device.sample
+    source = prepared.plan.source
+    if not prepared.forwards:
+        known_s = 0.0 if sample is None else prepared.device.decode_s(sample)
+        return predicted_s + prepared.device.decode_s(frame) - known_s
+    assert source  # or there would be no file to forward
+    limit = prepared.plan.request.constraints.upload_bytes
+    more_bytes = len(frame.file.data) - prepared.file_bytes
+    if not frame.file.may_be_forwarded or (
+        limit is not None and prepared.sent_bytes + more_bytes > limit
+    ):
+        return math.inf
+    larger = frame.file.pixels / (source if sample is None else sample.file).pixels
+    return (
+        predicted_s
+        + prepared.plan.link.up_s(more_bytes)
+        + source.edge_decode_s * (larger - 1)
+    )
+
+
+def quicker(one: Prepared, other: Prepared | None, image: Array | PictureFrame) -> Prepared:
+    """The plan that is quicker for an input; only one of files is ever forwarded.
+
+    Raises:
+        ImageError: it is a file that is no picture.
+    """
+    if other is None or one.forwards == other.forwards:
+        return one
+    if isinstance(image, PictureFrame):
+        return min(one, other, key=lambda prepared: expected_s(prepared, image))
+    return other if one.forwards else one

@@ -1,0 +1,70 @@
+"""An encoded picture as the input of a network, decoded when and where it is needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fusepath.pictures.decoding import OWN, PictureFile, preprocess
+from fusepath.pictures.inputs import check_takes_pictures
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from fusepath.graph import Tensor
+    from fusepath.pictures.decoding import Limits
+    from fusepath.plan import Preprocessing
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFrame:
+    """A file, and the pixels that it stands for.
+
+    Args:
+        file: as a camera or a disk has it.
+        chain: from the file to pixels.
+        shape: (1, C, H, W) of these.
+    """
+
+    file: PictureFile
+    chain: Preprocessing
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, file: PictureFile, chain: Preprocessing, target: Tensor) -> PictureFrame:
+        """For a network's input.
+
+        Raises:
+            ImageError: it takes no pictures, or this is none.
+        """
+        check_takes_pictures(target)
+        frame = cls(file, chain, target.shape)
+        assert file.pixels > 0  # its header has been read
+        return frame
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the pixels."""
+        return np.dtype(np.uint8)
+
+    def pixels(self, limits: Limits = OWN) -> NDArray[Any]:
+        """uint8, (1, C, H, W): decoded anew each time.
+
+        Raises:
+            ImageError: as of `preprocess`.
+        """
+        _, channels, height, width = self.shape
+        return preprocess(
+            self.file, self.chain, channels=channels, size=(height, width), limits=limits
+        )
+
+
+def pixels_of(image: NDArray[Any] | PictureFrame) -> NDArray[Any]:
+    """The pixels or values of an input, in whichever form it comes.
+
+    Raises:
+        ImageError: it is a file that cannot be decoded.
+    """
+    return image.pixels() if isinstance(image, PictureFrame) else image

@@ -96,7 +96,7 @@ def test_a_machine_that_is_not_quiet_is_measured_again_and_marked(model, monkeyp
     def drifting(*_, **__) -> Timing:
         return Timing(seconds=next(slower), spread=0.0)
 
-    monkeypatch.setattr(profile_module, "whole_time", drifting)
+    monkeypatch.setattr(profile_module.WholeNetwork, "time", drifting)
 
     report = profile_machine(model, msgspec.structs.replace(SETTINGS, attempts=3))
 

@@ -34,6 +34,7 @@ from fusepath.offload.machines import (
 from fusepath.offload.order import FallbackPolicy
 from fusepath.offload.remembered import LastTime, SessionMemory
 from fusepath.offload.replanning import hasty
+from fusepath.offload.shown import as_shown
 from fusepath.offload.trials import TRIALS, Trials, cautious_s
 from fusepath.plan import (
     Constraints,
@@ -43,9 +44,7 @@ from fusepath.plan import (
     Setting,
     limit_violations,
     make_plan,
-    recalibrated,
     shortlist,
-    simulate,
 )
 from fusepath.profiling.cache import remembered_profile
 from fusepath.profiling.codecs import TriedCodecs, named_codecs, try_codecs
@@ -65,6 +64,9 @@ logger = logging.getLogger(__name__)
 
 _FIRST_FRAME_S = 1.0
 """How long measuring waits for a frame before it makes do with a made-up one."""
+_QUICK_PLANS = 2
+"""So many are made before all that a search may spend is spent: one for the machines as they were
+measured, one for them as its own times show them."""
 _SAME = 0.1
 """Part by which a link may differ from last time, and a plan from what it took then, so that
 nothing is planned anew."""
@@ -291,21 +293,25 @@ class PlanSearch:
             await self._plans_for(setting, request)
 
     async def _use_soon(self, request: PlanRequest, setting: Setting, sample: Array) -> None:
-        """Use what is found quickly, if anything is."""
-        quick = hasty(request)
-        for asked in (quick, msgspec.structs.replace(quick, codecs="off")):
-            result = await self._pairing.background.do(
-                make_plan, setting, asked, self._order.origin
-            )
-            if not result.plans:
+        """Use what is found quickly, and what is then found for the machines that this shows."""
+        tried: set[str] = set()
+        shown, asked = setting, hasty(request)
+        while len(tried) < _QUICK_PLANS:
+            result = await self._pairing.background.do(make_plan, shown, asked, self._order.origin)
+            if not result.plans or result.best.recipe_sha256 in tried:
                 return
+            tried.add(result.best.recipe_sha256)
             try:
-                self._offer(await self._pairing.prepare(result.best, sample))
+                prepared = await self._pairing.prepare(result.best, sample)
             except PeerRefusedError:
                 if not result.best.codecs:  # which it may lack
                     raise
+                asked = msgspec.structs.replace(asked, codecs="off")
             else:
-                return
+                self._offer(prepared)
+                if as_shown(shown, prepared) is shown:
+                    return
+                shown = as_shown(setting, prepared)
 
     async def _plans_for(self, setting: Setting, request: PlanRequest) -> list[Plan]:
         return await self._pairing.background.do(shortlist, setting, request, self._order.origin)
@@ -318,11 +324,14 @@ class PlanSearch:
         """Measure, plan, prepare, try, and take the best."""
         order, given = self._order, self._order.machines
         sample = await self._sample_frame(self._usual_dtype)
-        setting = await self._measured(request, known, sample)
-        if given.all_measured and self._pairing.client is not None:
-            await self._use_soon(request, setting, sample)
+        setting = shown = await self._measured(request, known, sample)
+        if given.all_measured:  # or machines are taken at their word
+            if self._pairing.client is not None:
+                await self._use_soon(request, setting, sample)
+            if self._in_use is not None:
+                shown = as_shown(setting, self._in_use)
+        self.learned = shown
         trials = Trials(pairing=self._pairing, sample=sample, say=order.say, offer=self._offer)
-        self.learned = shown = self._as_shown(setting)
         best = await trials.choose(
             shown,
             partial(shortlist, request=request, origin=self._order.origin),
@@ -339,17 +348,6 @@ class PlanSearch:
                 predicted_s=best.predicted.end_s,
             )
             await self._pairing.background.do(memory.keep, kept)
-
-    def _as_shown(self, setting: Setting) -> Setting:
-        """The machines as the plan in use shows them, so that all is not planned for others first.
-
-        What is given is not measured, and taken at its word.
-        """
-        shown = self._in_use
-        if shown is None or not self._order.machines.all_measured:
-            return setting
-        planned = simulate(shown.plan, replace(setting, compression=shown.plan.compression))
-        return recalibrated(setting, planned, shown.predicted) or setting
 
     async def _measured(self, request: PlanRequest, known: _Known, sample: Array) -> Setting:
         """Machines, link and codecs: what is not known is measured, both machines at a time."""

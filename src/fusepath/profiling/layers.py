@@ -103,11 +103,13 @@ def measure_layers(
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> MachineProfile:
     """The profile of this machine for a model, measured once; see `measure`."""
-    return measure(model, threads=threads, repeats=repeats, progress=progress).profile
+    whole_s = WholeNetwork(model, threads=threads).time(repeats).seconds
+    return measure(model, whole_s, threads=threads, repeats=repeats, progress=progress).profile
 
 
 def measure(
     model: Model,
+    whole_s: float,
     *,
     threads: int = 1,
     repeats: int = 5,
@@ -122,6 +124,7 @@ def measure(
 
     Args:
         model: what to measure.
+        whole_s: seconds of the whole network (`WholeNetwork`).
         threads: threads of one operator.
         repeats: runs of every layer and piece.
         progress: called with (layers done, layers in all).
@@ -131,8 +134,7 @@ def measure(
     for index, item in enumerate(each_layer(model, FITTED_GRIDS, threads, repeats), 1):
         measured.append(item)
         progress(index, graph.depth)
-    whole = whole_time(model, threads=threads, repeats=repeats)
-    scale = whole.seconds / _sum_s(measured)
+    scale = whole_s / _sum_s(measured)
     call_s = min((item.fixed_s for item in measured if item.fixed_s > 0), default=0.0)
     profile = MachineProfile(
         model_sha256=graph.sha256,
@@ -160,15 +162,25 @@ def _sum_s(layers: Sequence[LayerMeasurement]) -> float:
     return sum(item.whole.seconds for item in layers)
 
 
-def whole_time(model: Model, *, threads: int = 1, repeats: int = 5) -> Timing:
-    """The whole network, in the normal form, which is what runs.
+class WholeNetwork:
+    """The whole network in the normal form, which is what runs: built once, timed now and then.
 
     ONNX Runtime folds more of it than of some originals.
+
+    Args:
+        model: the network.
+        threads: threads of one operator.
     """
-    sub = build_submodel(model, 1, model.graph.depth)
-    whole = Runner(sub.data, weights=sub.weights, threads=threads)
-    feeds = _inputs(model)
-    return time_call(lambda: whole.run(feeds), repeats, threads=threads)
+
+    def __init__(self, model: Model, *, threads: int = 1) -> None:
+        sub = build_submodel(model, 1, model.graph.depth)
+        self._runner = Runner(sub.data, weights=sub.weights, threads=threads)
+        self._feeds = _inputs(model)
+        self._threads = threads
+
+    def time(self, repeats: int) -> Timing:
+        """Seconds of a run, from so many."""
+        return _timed(self._runner, self._feeds, self._threads, repeats)
 
 
 def each_layer(

@@ -14,12 +14,12 @@ from fusepath.profiling.layers import (
     LayerMeasurement,
     Measurement,
     PieceTime,
+    WholeNetwork,
     deepest_strips,
     each_layer,
     measure,
     range_tiles,
     strips_s,
-    whole_time,
 )
 from fusepath.profiling.timing import time_call
 from fusepath.tiling import Grid
@@ -162,14 +162,16 @@ class _Attempt:
         cls, model: Model, settings: Settings, progress: Callable[[int, int], None]
     ) -> _Attempt:
         threads, graph = settings.threads, model.graph
+        whole = WholeNetwork(model, threads=threads)
         if settings.patience_s is not None:
-            once_s = whole_time(model, threads=threads, repeats=1).seconds
+            once_s = whole.time(1).seconds
             settings = msgspec.structs.replace(settings, repeats=settings.repeats_of(once_s))
         repeats = settings.repeats
-        before_s = whole_time(model, threads=threads, repeats=repeats).seconds
+        before_s = whole.time(repeats).seconds
         passes = 2 if settings.held_out else 1
         found = measure(
             model,
+            before_s,
             threads=threads,
             repeats=repeats,
             progress=lambda done, depth: progress(done, passes * depth),
@@ -191,7 +193,7 @@ class _Attempt:
             _layer_report(layer, first, held_out)
             for layer, first, held_out in zip(graph.layers, found.layers, pieces, strict=True)
         )
-        after_s = whole_time(model, threads=threads, repeats=repeats).seconds
+        after_s = whole.time(repeats).seconds
         pairs = ((before_s, after_s), (found.layers_s, layers_s))
         drift = max(max(pair) / min(pair) - 1 for pair in pairs)
         return cls(measurement=found, layers=layers, tiles=tiles, strips=strips, drift=drift)

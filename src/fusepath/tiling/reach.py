@@ -69,9 +69,15 @@ def reach(footprint: Footprint, needed: Intervals, *, input_size: int) -> Interv
     Outputs that read padding alone are given the nearest element, so that no range is empty.
     """
     return Intervals(
-        np.clip(first_read(footprint, needed.start), 0, input_size - 1),
-        np.clip(stop_read(footprint, needed.stop - 1), 1, input_size),
+        _clipped(first_read(footprint, needed.start), 0, input_size - 1),
+        _clipped(stop_read(footprint, needed.stop - 1), 1, input_size),
     )
+
+
+def _clipped(values: IntArray, least: int, most: int) -> IntArray:
+    """What `np.clip` does, which takes ten times as long for a few values."""
+    clipped: IntArray = np.minimum(np.maximum(values, least), most)
+    return clipped
 
 
 def needed_regions(

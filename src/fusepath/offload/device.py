@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from fusepath.arrays import Array
     from fusepath.onnx_io import Model
+    from fusepath.pictures.frame import Frame
     from fusepath.plan import Plan
     from fusepath.runtime.packing import EncodedTensor
 
@@ -92,7 +93,7 @@ class Device:
         self.expected_s = [0.0] * len(self.plan.cuts)
         self._targets_s = [0.0] * len(self.plan.cuts)
 
-    def make_ready(self, image: Array | PictureFrame) -> None:
+    def make_ready(self, image: Frame) -> None:
         """Warm all sessions up, and find out how long each path takes. Blocks.
 
         Raises:
@@ -167,7 +168,7 @@ class Device:
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(self.thread, self.compute_head, image, companions)
 
-    def compute(self, path: int, image: Array | PictureFrame, companions: Mapping[str, Array]) -> PathAtCut:
+    def compute(self, path: int, image: Frame, companions: Mapping[str, Array]) -> PathAtCut:
         """Take a path (0-based) to its cut and make it ready to be sent."""
         start_s = time.perf_counter()
         if isinstance(image, PictureFrame):
@@ -206,7 +207,7 @@ class Device:
         return await loop.run_in_executor(self.thread, self.finish, outputs, parts, inputs)
 
     def start_computing(
-        self, path: int, image: Array | PictureFrame, companions: Mapping[str, Array]
+        self, path: int, image: Frame, companions: Mapping[str, Array]
     ) -> asyncio.Future[PathAtCut]:
         """Compute a path once all that were started before it are done."""
         loop = asyncio.get_running_loop()
@@ -251,12 +252,12 @@ def stays_local(plan: Plan, model: Model) -> bool:
     return plan.cuts == (model.graph.depth + 1,)
 
 
-def _input_type(image: Array, model: Model) -> str:
+def _input_type(image: Frame, model: Model) -> str:
     """What plans call inputs such as this one."""
     return "values" if image.dtype.name == model.graph.input.dtype else "pixels"
 
 
-def check_image(image: Array, model: Model, plan: Plan) -> None:
+def check_image(image: Frame, model: Model, plan: Plan) -> None:
     """Raise unless an image is the input that a plan was made for.
 
     Raises:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from fusepath.errors import PeerError
 from fusepath.offload.emulation import PacedLink
 from fusepath.offload.inference import Inference
+from fusepath.pictures.frame import PictureFrame, pixels_of
 from fusepath.protocol.conversation import Compute, FinishSending, ProtocolError, Send
 from fusepath.protocol.device_frame import (
     Answered,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     from fusepath.arrays import Array
     from fusepath.offload.device import Device, PathAtCut
-    from fusepath.pictures.frame import PictureFrame
+    from fusepath.pictures.frame import Frame
     from fusepath.protocol.device_frame import Command, Event, Fallback
     from fusepath.remote.client import ClockOffset
     from fusepath.remote.transport import Stream
@@ -106,7 +107,7 @@ class Exchange:
     def __init__(
         self,
         device: Device,
-        image: Array | PictureFrame,
+        image: Frame,
         stream: Stream,
         call: Call,
         reserve: Reserve | None,
@@ -235,7 +236,9 @@ class Exchange:
                     await self._first_written.wait()
         companions = self._call.companions
         device = self._device
-        heads = [device.start_head(self._image, companions)] if device.share.has_head else []
+        heads = (
+            [device.start_head(pixels_of(self._image), companions)] if device.share.has_head else []
+        )
         jobs = [(path, device.start_computing(path, self._image, companions)) for path in paths]
         try:
             for head in heads:
@@ -348,11 +351,18 @@ class Exchange:
         finished = await self._device.start_finishing(
             answer.outputs,
             parts,
-            {self._device.model.graph.input.name: self._image, **self._call.companions},
+            {**self._fed, **self._call.companions},
         )
         if self._device.share.has_tail:
             self._record(Lane.DEVICE, finished.start_s, finished.end_s)
         return self._inference(finished.outputs, (self._device.share.macs, result.macs))
+
+    @property
+    def _fed(self) -> dict[str, Array]:
+        """The input by its name, unless only its file is here, which nothing behind it reads."""
+        if isinstance(self._image, PictureFrame):
+            return {}
+        return {self._device.model.graph.input.name: self._image}
 
     def _inference(
         self, outputs: dict[str, Array], macs: tuple[int, int], fallback: Fallback | None = None

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from fusepath.pictures.frame import PictureFrame
 
 if TYPE_CHECKING:
-    from fusepath.arrays import Array
     from fusepath.offload.pairing import Prepared
+    from fusepath.pictures.frame import Frame
 
 
 def expected_s(prepared: Prepared, frame: PictureFrame) -> float:
@@ -31,14 +31,10 @@ def expected_s(prepared: Prepared, frame: PictureFrame) -> float:
     ):
         return math.inf
     larger = frame.file.pixels / (source if sample is None else sample.file).pixels
-    return (
-        predicted_s
-        + prepared.plan.link.up_s(more_bytes)
-        + source.edge_decode_s * (larger - 1)
-    )
+    return predicted_s + prepared.plan.link.up_s(more_bytes) + source.edge_decode_s * (larger - 1)
 
 
-def quicker(one: Prepared, other: Prepared | None, image: Array | PictureFrame) -> Prepared:
+def quicker(one: Prepared, other: Prepared | None, image: Frame) -> Prepared:
     """The plan that is quicker for an input; only one of files is ever forwarded.
 
     Raises:

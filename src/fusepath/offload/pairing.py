@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fusepath.cost import Link
     from fusepath.offload.inference import Inference
     from fusepath.onnx_io import Model
+    from fusepath.pictures.frame import Frame
     from fusepath.plan import Plan
     from fusepath.protocol.device_frame import Story
     from fusepath.remote.client import ClockOffset, EdgeClient
@@ -131,6 +132,9 @@ class Pairing:
     background: Background = field(default_factory=Background)
     reserve: Prepared | None = None
     """The whole network on this machine, for frames that the edge server fails."""
+    beside: Prepared | None = None
+    """Forwards files where the plan in use does not, or the reverse: for frames for which it is
+    quicker."""
     stories: deque[Story] = field(default_factory=lambda: deque(maxlen=_STORIES))
     """Of the last frames with the edge server: what happened, and what was done for it."""
     _thread: ThreadPoolExecutor = field(
@@ -142,7 +146,7 @@ class Pairing:
     _ending: Stream | None = None
     """The last call that went well. Its end is yet to come, and nobody has to wait for that."""
 
-    async def prepare(self, plan: Plan, sample: Array | PictureFrame) -> Prepared:
+    async def prepare(self, plan: Plan, sample: Frame) -> Prepared:
         """Build and warm the sessions of a plan, here and on the edge server at the same time.
 
         Args:
@@ -176,7 +180,7 @@ class Pairing:
             edge_times=times,
         )
 
-    def _ready_device(self, plan: Plan, sample: Array | PictureFrame) -> Device:
+    def _ready_device(self, plan: Plan, sample: Frame) -> Device:
         device = Device(
             model=self.model,
             plan=plan,
@@ -223,7 +227,7 @@ class Pairing:
     async def infer(
         self,
         prepared: Prepared,
-        image: Array | PictureFrame,
+        image: Frame,
         *,
         begun_s: float | None = None,
         companions: Mapping[str, Array] | None = None,
@@ -251,7 +255,7 @@ class Pairing:
     async def _decoded_or_not(
         self,
         prepared: Prepared,
-        image: Array | PictureFrame,
+        image: Frame,
         begun_s: float,
         companions: Mapping[str, Array],
     ) -> Inference:
@@ -265,7 +269,11 @@ class Pairing:
         return inference.begun_with(decoded.start_s - begun_s, decoded.end_s - begun_s)
 
     async def _infer(
-        self, prepared: Prepared, image: Array | PictureFrame, begun_s: float, companions: Mapping[str, Array]
+        self,
+        prepared: Prepared,
+        image: Frame,
+        begun_s: float,
+        companions: Mapping[str, Array],
     ) -> Inference:
         if prepared.is_local:
             assert not isinstance(image, PictureFrame)  # what stays here has been decoded

@@ -12,11 +12,11 @@ from fusepath.plan import Budget, PlanRequest, Setting, shortlist
 from fusepath.profiling.cache import remembered_profile
 
 if TYPE_CHECKING:
-    from fusepath.arrays import Array
     from fusepath.cost import Link
     from fusepath.offload.order import Order
     from fusepath.offload.pairing import Pairing, Prepared
     from fusepath.offload.remembered import LastTime
+    from fusepath.pictures.frame import Frame
 
 _SOON = Budget(evaluations=40_000, seconds=3.0)
 """What may be spent on a plan that is soon made again. A quarter of it loses a few per cent."""
@@ -44,7 +44,7 @@ class Replanning:
     order: Order
     pairing: Pairing
     learned: Setting | LastTime
-    sample: Array
+    sample: Frame
 
     async def better(self, link: Link, shown: Prepared) -> Prepared:
         """The best plan for a link: the one in use, if no other is better by enough.
@@ -76,4 +76,4 @@ class Replanning:
         machines = Machines(device=self.order.machines.device, edge=last.edge, link=last.link)
         dtype = last.plan.input.dtype
         setting = await measured_setting(self.pairing, machines, dtype, remembered_profile)
-        return replace(setting, offered=last.offered)
+        return replace(setting, offered=last.offered, source=last.plan.source or None)

@@ -11,9 +11,8 @@ from fusepath.plan import recalibrated
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from fusepath.arrays import Array
     from fusepath.offload.pairing import Pairing, Prepared
-    from fusepath.pictures.frame import PictureFrame
+    from fusepath.pictures.frame import Frame
     from fusepath.plan import Plan, Setting
 
 TRIALS = 3
@@ -33,7 +32,7 @@ def _with_caution(prepared: Prepared, latency_s: float, caution: float) -> float
     return latency_s * (caution if prepared.plan.arrangement.is_split else 1.0)
 
 
-def _is_plain(plan: Plan) -> bool:
+def is_plain(plan: Plan) -> bool:
     """Whether any edge server can carry it out."""
     return not plan.codecs and not plan.recipe.forwards
 
@@ -50,7 +49,7 @@ class Trials:
     """
 
     pairing: Pairing
-    sample: Array | PictureFrame
+    sample: Frame
     say: Callable[[str], None] = lambda _: None
     offer: Callable[[Prepared], None] = lambda _: None
     prepared: list[Prepared] = field(default_factory=list)
@@ -89,7 +88,7 @@ class Trials:
         """
         plans = await self.pairing.background.do(plans_for, setting)
         prepared = await self.prepare(plans)
-        plain = next((item for item in prepared if _is_plain(item.plan)), None)
+        plain = next((item for item in prepared if is_plain(item.plan)), None)
         if trials > 0 and plain is not None:
             now = recalibrated(setting, plain.plan.timeline, plain.predicted)
             if now is not None:
@@ -98,7 +97,7 @@ class Trials:
                 again = await self.pairing.background.do(plans_for, now)
                 others = [plan for plan in again if plan.recipe_sha256 not in known]
                 if len(prepared) < len(plans):  # the edge server lacks the codecs
-                    others = [plan for plan in others if _is_plain(plan)]
+                    others = [plan for plan in others if is_plain(plan)]
                 prepared += await self.prepare(others)
         return await self._quickest(prepared, trials)
 
@@ -120,7 +119,7 @@ class Trials:
             try:
                 item = await self.pairing.prepare(plan, self.sample)
             except PeerRefusedError as error:
-                if _is_plain(plan) or not any(map(_is_plain, plans)):
+                if is_plain(plan) or not any(map(is_plain, plans)):
                     raise
                 self.say(f"without {'codecs' if plan.codecs else 'forwarding'}, for {error}")
             else:

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fusepath.arrays import Array
 from fusepath.pictures.decoding import OWN, PictureFile, preprocess
 from fusepath.pictures.inputs import check_takes_pictures
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from fusepath.graph import Tensor
     from fusepath.pictures.decoding import Limits
     from fusepath.plan import Preprocessing
@@ -49,7 +48,7 @@ class PictureFrame:
         """Of the pixels."""
         return np.dtype(np.uint8)
 
-    def pixels(self, limits: Limits = OWN) -> NDArray[Any]:
+    def pixels(self, limits: Limits = OWN) -> Array:
         """uint8, (1, C, H, W): decoded anew each time.
 
         Raises:
@@ -61,7 +60,11 @@ class PictureFrame:
         )
 
 
-def pixels_of(image: NDArray[Any] | PictureFrame) -> NDArray[Any]:
+Frame = Array | PictureFrame
+"""An input: pixels or values, or a picture that becomes pixels."""
+
+
+def pixels_of(image: Frame) -> Array:
     """The pixels or values of an input, in whichever form it comes.
 
     Raises:

@@ -12,7 +12,7 @@ import numpy as np
 from fusepath.cost import Compression
 from fusepath.errors import ImageError
 from fusepath.onnx_io import build_submodel
-from fusepath.runtime.codecs import CODECS, find_codec, is_installed
+from fusepath.runtime.codecs import CODECS, find_codec, is_installed, suits
 from fusepath.runtime.companions import blank_companions
 from fusepath.runtime.pixels import to_model_input
 from fusepath.runtime.runner import Runner
@@ -93,7 +93,7 @@ def cut_tensors(model: Model, image: Array, form: InputFormat) -> Iterator[tuple
 def sample_codecs(
     name: str, value: Array, codecs: Iterable[str], *, repeats: int = 3
 ) -> Iterator[Sample]:
-    """Encode and decode a tensor with every codec; the least time of the repeats counts.
+    """Encode and decode a tensor with every codec that suits it; the least of the times counts.
 
     Args:
         name: of the tensor.
@@ -109,6 +109,8 @@ def sample_codecs(
         pieces = np.array_split(value, _PIECES, axis=2)
     for codec_name in codecs:
         codec = find_codec(codec_name)
+        if not suits(codec_name, value.dtype):
+            continue
         pairs = [(codec.encode(piece), piece) for piece in pieces]
         encode_s = least_s(partial(_encode, codec, pieces), repeats)
         decode_s = least_s(partial(_decode, codec, pairs), repeats)

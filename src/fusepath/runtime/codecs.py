@@ -1,13 +1,15 @@
 """Lossless codecs: a tensor in fewer bytes, and every bit of it back.
 
-A codec is a chain of steps and is named by them. Elements are seen as unsigned integers of their
+Most are chains of steps, and named by them. Elements are seen as unsigned integers of their
 size, so that -0.0, infinities and the payloads of NaN are bit patterns like any other.
 
 * ``bitmask``: one bit per element says whether it is anything but zero bits; the others follow,
   packed. What ReLU leaves is mostly zeros.
 * ``shuffle``: first bytes of all elements, then all second ones …: exponents lie side by side.
 * ``delta``: each element less the one before it, in the order of memory.
-* ``lz4``, ``zstd``: general compression of what the steps before have left (the extra ``codec``).
+* ``lz4``, ``zstd``: general compression of what the steps before have left (`coders`).
+
+``picture`` is for pixels alone (`picture_codec`).
 
 A decoder knows type and shape of what it must get before it looks at a byte, so it never makes
 room for more than that, whatever the bytes say.
@@ -23,88 +25,32 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from fusepath.errors import InputError
+from fusepath.runtime.coders import AsItIs, Coder, DamagedError, Lz4, Zstd, check_size
+from fusepath.runtime.picture_codec import PictureCodec
 
 if TYPE_CHECKING:
     from fusepath.arrays import Array
 
 
-class DamagedError(Exception):
-    """Bytes that no encoder of this codec has written for this type and shape."""
+class Codec(Protocol):
+    """A lossless encoding of tensors."""
 
+    def encode(self, value: Array) -> bytes:
+        """The tensor's elements, encoded."""
 
-class Coder(Protocol):
-    """General compression of bytes."""
-
-    def compress(self, data: Array) -> bytes:
-        """Fewer bytes, usually."""
-
-    def expand(self, data: memoryview, size: int) -> bytes | memoryview:
-        """The ``size`` bytes that were compressed.
+    def decode(self, data: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+        """A tensor from the bytes that `encode` has made of it.
 
         Raises:
-            DamagedError: they are not, or there would be more or fewer.
+            DamagedError: they are not such bytes.
         """
 
 
-class _AsItIs:
-    def compress(self, data: Array) -> bytes:
-        return data.tobytes()
-
-    def expand(self, data: memoryview, size: int) -> memoryview:
-        _check_size(len(data), size)
-        return data
-
-
-class _Lz4:
-    """The block format, which states no size: ours is the only one."""
-
-    def compress(self, data: Array) -> bytes:
-        from lz4 import block  # noqa: PLC0415 - in an extra
-
-        packed: bytes = block.compress(data.tobytes(), store_size=False)
-        return packed
-
-    def expand(self, data: memoryview, size: int) -> bytes:
-        from lz4 import block  # noqa: PLC0415 - in an extra
-
-        try:
-            expanded: bytes = block.decompress(data, uncompressed_size=size)
-        except block.LZ4BlockError as error:
-            raise DamagedError("the lz4 block is damaged") from error
-        _check_size(len(expanded), size)
-        return expanded
-
-
-class _Zstd:
-    """One frame, which states its size."""
-
-    _LEVEL = 1
-
-    def compress(self, data: Array) -> bytes:
-        import zstandard  # noqa: PLC0415 - in an extra
-
-        return zstandard.ZstdCompressor(level=self._LEVEL).compress(data.tobytes())
-
-    def expand(self, data: memoryview, size: int) -> bytes:
-        import zstandard  # noqa: PLC0415 - in an extra
-
-        try:
-            # The library makes room for what the frame states, whatever max_output_size says.
-            _check_size(zstandard.get_frame_parameters(data).content_size, size)
-            expanded = zstandard.ZstdDecompressor().decompress(
-                data, max_output_size=size, allow_extra_data=False
-            )
-        except zstandard.ZstdError as error:
-            raise DamagedError("the zstd frame is damaged") from error
-        _check_size(len(expanded), size)
-        return expanded
-
-
-_AS_IT_IS = _AsItIs()
+_AS_IT_IS = AsItIs()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Codec:
+class Chain:
     """A chain of steps; see the module."""
 
     bitmask: bool = False
@@ -154,7 +100,7 @@ class Codec:
 
     def _elements(self, data: memoryview, kind: np.dtype[Any], count: int) -> Array:
         if count == 0:
-            _check_size(len(data), 0)
+            check_size(len(data), 0)
             return np.zeros(0, dtype=kind)
         plain = np.frombuffer(self.coder.expand(data, count * kind.itemsize), dtype=np.uint8)
         if self.shuffle:
@@ -163,19 +109,20 @@ class Codec:
         return np.cumsum(flat, dtype=kind) if self.delta else flat
 
 
-CODECS = {
-    "bitmask": Codec(bitmask=True),
-    "lz4": Codec(coder=_Lz4()),
-    "zstd": Codec(coder=_Zstd()),
-    "shuffle+zstd": Codec(shuffle=True, coder=_Zstd()),
-    "delta+zstd": Codec(delta=True, coder=_Zstd()),
-    "bitmask+lz4": Codec(bitmask=True, coder=_Lz4()),
-    "bitmask+zstd": Codec(bitmask=True, coder=_Zstd()),
-    "bitmask+shuffle+zstd": Codec(bitmask=True, shuffle=True, coder=_Zstd()),
+CODECS: dict[str, Codec] = {
+    "bitmask": Chain(bitmask=True),
+    "lz4": Chain(coder=Lz4()),
+    "zstd": Chain(coder=Zstd()),
+    "shuffle+zstd": Chain(shuffle=True, coder=Zstd()),
+    "delta+zstd": Chain(delta=True, coder=Zstd()),
+    "bitmask+lz4": Chain(bitmask=True, coder=Lz4()),
+    "bitmask+zstd": Chain(bitmask=True, coder=Zstd()),
+    "bitmask+shuffle+zstd": Chain(bitmask=True, shuffle=True, coder=Zstd()),
+    "picture": PictureCodec(),
 }
 """By name, simple ones first."""
 
-_PACKAGES = {"zstd": "zstandard", "lz4": "lz4"}
+_PACKAGES = {"lz4": "lz4"}
 
 
 def is_installed(name: str) -> bool:
@@ -194,15 +141,15 @@ def find_codec(name: str) -> Codec:
     if not is_installed(name):
         raise InputError(
             f"codec '{name}' needs a package that is not installed here; "
-            f"install fusepath[codec], or use bitmask"
+            f"install fusepath[codec], or use one without lz4"
         )
     return CODECS[name]
 
 
+def suits(name: str, dtype: np.dtype[Any]) -> bool:
+    """Whether a codec of `CODECS` may be worth trying on tensors of such elements."""
+    return name != "picture" or dtype.itemsize == 1
+
+
 def _bits(flat: Array) -> Array:
     return flat.view(np.dtype(f"u{flat.itemsize}"))
-
-
-def _check_size(size: int, expected: int) -> None:
-    if size != expected:
-        raise DamagedError(f"{size} bytes instead of {expected}")

@@ -11,7 +11,8 @@ from fusepath.errors import ImageError
 from fusepath.pictures.decoding import FORWARDED, PictureFile
 from fusepath.pictures.frame import PictureFrame
 from fusepath.protocol.conversation import ProtocolError
-from fusepath.runtime.codecs import CODECS, DamagedError
+from fusepath.runtime.codecs import CODECS
+from fusepath.runtime.coders import DamagedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

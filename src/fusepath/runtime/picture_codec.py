@@ -1,0 +1,105 @@
+"""A lossless codec for pixels: what neighbours and colours tell of each other is taken out.
+
+1. Of three colours the first and the last are less the middle one: red and blue follow green.
+2. Every element is less what left + above − corner foretells, that is, less the one above it, and
+   that less the one to its left. Running sums along both axes undo this: it takes no loop over
+   pixels.
+3. What is left is small numbers around 0, noise in no order. zstd is told to look for long repeats
+   only: then nearly all time goes into its entropy coding, which is what helps.
+
+All differences are modulo the size of an element, so that nothing is lost and nothing widens.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fusepath.runtime.coders import Zstd, check_size
+
+if TYPE_CHECKING:
+    from fusepath.arrays import Array
+
+_CODER = Zstd(min_match=7, hash_log=6, chain_log=6)
+_MANY = 1 << 15
+"""Elements from which on one way of summing is quicker than the other."""
+
+
+class PictureCodec:
+    """Of tensors (…, H, W) whose elements are bytes; (…, 3, H, W) has three colours, as (3, H, W).
+
+    Others are taken as well: elements as integers of their size, and less than two axes as one row.
+    """
+
+    def encode(self, value: Array) -> bytes:
+        """The tensor, encoded."""
+        planes = _planes(np.ascontiguousarray(value))
+        return _CODER.compress(_residuals(planes)) if planes.size else b""
+
+    def decode(self, data: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+        """A tensor from the bytes that `encode` has made of it.
+
+        Raises:
+            DamagedError: they are not such bytes.
+        """
+        size = math.prod(shape) * dtype.itemsize
+        if size == 0:
+            check_size(len(data), 0)
+            return np.zeros(shape, dtype=dtype)
+        flat = np.frombuffer(_CODER.expand(memoryview(data), size), dtype=dtype)
+        return _restored(_planes(flat.reshape(shape))).view(dtype).reshape(shape)
+
+
+def _planes(value: Array) -> Array:
+    """The elements as unsigned integers, (planes, H, W)."""
+    rows, columns = (1, 1, *value.shape)[-2:]
+    bits = value.reshape(-1).view(f"u{value.itemsize}")
+    return bits.reshape(-1 if bits.size else 0, rows, columns)
+
+
+def _residuals(planes: Array) -> Array:
+    other = np.empty_like(planes)
+    if len(planes) == 3:
+        np.subtract(planes[0], planes[1], out=other[0])
+        other[1] = planes[1]
+        np.subtract(planes[2], planes[1], out=other[2])
+        planes = other
+    upright = np.empty_like(planes)
+    upright[:, 0] = planes[:, 0]
+    np.subtract(planes[:, 1:], planes[:, :-1], out=upright[:, 1:])
+    other[:, :, 0] = upright[:, :, 0]
+    np.subtract(upright[:, :, 1:], upright[:, :, :-1], out=other[:, :, 1:])
+    return other
+
+
+def _restored(residuals: Array) -> Array:
+    planes = _summed_down(_summed_along(residuals))
+    if len(planes) == 3:
+        planes[0] += planes[1]
+        planes[2] += planes[1]
+    return planes
+
+
+def _summed_along(planes: Array) -> Array:
+    """Running sums along columns; many elements are soonest turned, summed and turned back."""
+    if planes.size < _MANY:
+        return np.add.accumulate(planes, axis=2, dtype=planes.dtype)
+    turned = planes.transpose(0, 2, 1).copy()
+    return _summed_down(turned).transpose(0, 2, 1).copy()
+
+
+def _summed_down(planes: Array) -> Array:
+    """Running sums along rows, of 1, 2, 4, … of them at a time: few calls, each on many elements.
+
+    Three times as quick as `numpy.add.accumulate`. What it is given it may write over.
+    """
+    other = np.empty_like(planes)
+    reach = 1
+    while reach < planes.shape[1]:
+        other[:, :reach] = planes[:, :reach]
+        np.add(planes[:, reach:], planes[:, :-reach], out=other[:, reach:])
+        planes, other = other, planes
+        reach *= 2
+    return planes

@@ -13,13 +13,14 @@ from fusepath.errors import ImageError, InputError
 from fusepath.pictures.arrays import as_map, taken_dtypes
 from fusepath.pictures.decoding import PictureFile
 from fusepath.pictures.frame import PictureFrame
-from fusepath.plan import AS_THEY_COME, Preprocessing
+from fusepath.plan import AS_THEY_COME, Plan, Preprocessing
 
 if TYPE_CHECKING:
     from fusepath.arrays import Array
     from fusepath.graph import Tensor
     from fusepath.onnx_io import Model
     from fusepath.pictures.frame import Frame
+    from fusepath.plan import PlanRequest
 
 
 class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,6 +38,12 @@ class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     std: tuple[float, ...] = (255.0,)
     pictures: Preprocessing = AS_THEY_COME
     """How encoded pictures become pixels, on whichever machine."""
+
+    def for_plan(self, plan: Plan | PlanRequest | None) -> FrameFormat:
+        """The same, with pictures as a plan that is given has them."""
+        if isinstance(plan, Plan) and plan.source:
+            return msgspec.structs.replace(self, pictures=plan.source.chain)
+        return self
 
     def to_inputs(self, frame: Any, model: Model) -> list[Frame]:
         """The model's inputs: one, or one for every image of a batch.

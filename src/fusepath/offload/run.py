@@ -86,7 +86,7 @@ def run(
         InfeasibleError: no plan keeps to the constraints.
         InputError: an edge server is needed and not given, or the plan does not fit.
     """
-    frames = session.get("frames", FrameFormat())
+    frames = session.get("frames", FrameFormat()).for_plan(session.get("plan"))
     frame, companions = parted(by_name(image, model), model)
     inputs = frames.to_inputs(frame, model)
     given = session.get("plan")

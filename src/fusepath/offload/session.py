@@ -9,7 +9,6 @@ import weakref
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
 
 from fusepath.errors import ClosedError, InputError
@@ -103,9 +102,7 @@ class _Held:
             check_request(plan)
             plan.constraints.check(graph)
             named_codecs(plan.codecs)
-        if isinstance(plan, Plan) and plan.source:
-            frames = msgspec.structs.replace(frames, pictures=plan.source.chain)
-        self._frames = frames
+        self._frames = frames.for_plan(plan)
         self._engine = Engine(
             Order(
                 model=self.model,

@@ -225,7 +225,7 @@ def preprocess(
         if channels != 3:
             raise ImageError(f"blue first has three channels, but the model takes {channels}")
         pixels = pixels[..., ::-1]
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))[None]
+    return np.array(pixels.transpose(2, 0, 1)[None], order="C")  # what Pillow holds is read-only
 
 
 def _eight_bits(picture: Image.Image, chain: Preprocessing, name: str) -> Image.Image:

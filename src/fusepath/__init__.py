@@ -59,6 +59,9 @@ if TYPE_CHECKING:
     from fusepath.onnx_io import Port as Port
     from fusepath.onnx_io import from_torch as from_torch
     from fusepath.onnx_io import load_model as load_model
+    from fusepath.pictures.decoding import PictureFile as PictureFile
+    from fusepath.pictures.frame import Frame as Frame
+    from fusepath.pictures.frame import PictureFrame as PictureFrame
     from fusepath.pictures.inputs import load_input as load_input
     from fusepath.plan import BookEntry as BookEntry
     from fusepath.plan import Budget as Budget
@@ -87,6 +90,8 @@ if TYPE_CHECKING:
     from fusepath.plan.preprocessing import Filter as Filter
     from fusepath.plan.preprocessing import Fit as Fit
     from fusepath.plan.preprocessing import Preprocessing as Preprocessing
+    from fusepath.plan.source import Forwarding as Forwarding
+    from fusepath.plan.source import PictureSource as PictureSource
     from fusepath.profiling.layers import measure_layers as measure_layers
     from fusepath.protocol.device_frame import Fallback as Fallback
     from fusepath.protocol.device_frame import Stage as Stage
@@ -125,6 +130,8 @@ _HOMES = {
     "Filter": "fusepath.plan",
     "Fit": "fusepath.plan",
     "FitError": "fusepath.cost.fit",
+    "Forwarding": "fusepath.plan",
+    "Frame": "fusepath.pictures.frame",
     "FrameFormat": "fusepath.offload.frames",
     "FusepathError": "fusepath.errors",
     "GeometryError": "fusepath.errors",
@@ -152,6 +159,9 @@ _HOMES = {
     "PeerTimeoutError": "fusepath.errors",
     "PeerUnreachableError": "fusepath.errors",
     "Plan": "fusepath.plan",
+    "PictureFile": "fusepath.pictures.decoding",
+    "PictureFrame": "fusepath.pictures.frame",
+    "PictureSource": "fusepath.plan",
     "PlanBook": "fusepath.plan",
     "PlanRequest": "fusepath.plan",
     "PlanResult": "fusepath.plan",

@@ -48,16 +48,24 @@ class PictureFrame:
         """Of the pixels."""
         return np.dtype(np.uint8)
 
-    def pixels(self, limits: Limits = OWN) -> Array:
+    def pixels(self) -> Array:
         """uint8, (1, C, H, W): decoded anew each time.
 
         Raises:
             ImageError: as of `preprocess`.
         """
-        _, channels, height, width = self.shape
-        return preprocess(
-            self.file, self.chain, channels=channels, size=(height, width), limits=limits
-        )
+        return decode_within(OWN, self)
+
+
+def decode_within(limits: Limits, frame: PictureFrame) -> Array:
+    """The pixels of a picture, if it is within limits.
+
+    Raises:
+        ImageError: as of `preprocess`.
+    """
+    _, channels, height, width = frame.shape
+    size = height, width
+    return preprocess(frame.file, frame.chain, channels=channels, size=size, limits=limits)
 
 
 Frame = Array | PictureFrame

@@ -9,7 +9,7 @@ import numpy as np
 
 from fusepath.errors import ImageError
 from fusepath.pictures.decoding import FORWARDED, PictureFile
-from fusepath.pictures.frame import PictureFrame
+from fusepath.pictures.frame import PictureFrame, decode_within
 from fusepath.protocol.conversation import ProtocolError
 from fusepath.runtime.codecs import CODECS
 from fusepath.runtime.coders import DamagedError
@@ -60,7 +60,7 @@ class EncodedTensor:
         """
         frame = PictureFrame(PictureFile(bytes(self.data), "the file sent"), chain, self.shape)
         try:
-            return frame.pixels(FORWARDED)
+            return decode_within(FORWARDED, frame)
         except ImageError as error:
             raise ProtocolError(str(error)) from error
 

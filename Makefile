@@ -9,7 +9,7 @@ WIRE := src/fusepath/remote/wire
 
 SEEDS ?= 2000
 
-.PHONY: demo test check slow simulate mutate proto bench-plan bench-codec bench-session bench-system bench-models clean
+.PHONY: demo test check slow simulate mutate test-faults proto bench-plan bench-codec bench-session bench-system bench-models clean
 
 demo: $(READY)  ## an edge server, a slow link and a weak device on this machine
 	$(BIN)/fusepath demo
@@ -25,6 +25,10 @@ simulate: $(DEV_READY)  ## sessions through faults, and every order of events: S
 
 mutate: $(DEV_READY)  ## faults put into the protocol's machines that the simulation must notice
 	$(BIN)/python -m tests.simulation.mutants
+
+test-faults: $(DEV_READY)  ## real processes killed, stopped, garbled and stalled; takes long
+	$(BIN)/python -m tests.faults
+	$(BIN)/python -m tests.faults --frames 170
 
 check: $(DEV_READY) $(GRPC_TOOLS)/.ready
 	$(BIN)/ruff check .

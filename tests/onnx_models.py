@@ -572,8 +572,9 @@ def striplings(draw: DrawFn, model: Model, section: Section | None = None) -> di
     section = section or draw(st.sampled_from(model.graph.sections))
     begun, graph = section.start, model.graph.behind(section.start)
     tau = draw(st.integers(1, section.layers))
+    upward = graph.mirrored is not None and draw(st.booleans())
     try:
-        height = StripRows(graph, tau).height
+        height = StripRows(graph.mirrored if upward else graph, tau).height
     except (GeometryError, UnsupportedOperatorError):
         return draw(tilings(model, section))
     edges = sorted(draw(st.sets(st.integers(1, height - 1), max_size=2)) if height > 1 else [])
@@ -592,4 +593,5 @@ def striplings(draw: DrawFn, model: Model, section: Section | None = None) -> di
         "start": begun,
         "tau": tau + begun,
         "segments": tuple(draw(st.permutations(segments))),
+        "upward": upward,
     }

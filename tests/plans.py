@@ -20,7 +20,7 @@ from fusepath.plan import (
     TailPlace,
     check_plan,
 )
-from fusepath.remote import messages
+from fusepath.remote import tensors
 from fusepath.runtime.device_share import DeviceShare
 from fusepath.runtime.edge_share import EdgeShare
 from fusepath.tiling import Grid, Segment, StripRows, Strips, Tiles, Whole
@@ -123,9 +123,11 @@ def hand_made(
         source: where the model is.
         sizes: of tiles that are not equal.
         segments: of strips.
-        others: further fields of the plan, its recipe or its prediction.
+        others: further fields of the plan, its recipe or its prediction; ``upward`` of segments.
     """
     arrangement = arranged(graph, tau=tau, grid=grid, sizes=sizes, segments=segments)
+    if others.pop("upward", False):
+        arrangement = msgspec.structs.replace(arrangement, upward=True)
     paths = arrangement.paths
     compression = others.pop("compression", {})
     recipe = {
@@ -215,13 +217,13 @@ def carry_out(
     for number in plan.order:
         pieces = device.compute(number - 1, image, companions)
         kept[number - 1] = device.kept(number - 1, pieces)
-        sent = messages.encode_all(device.pack(number - 1, pieces))
+        sent = tensors.to_send(device.pack(number - 1, pieces))
         up_bytes += sum(len(tensor.data) for tensor in sent)
-        arrived = messages.decode(sent, edge.expected(number - 1), edge.codecs)
+        arrived = tensors.decode(sent, edge.expected(number - 1), edge.codecs)
         edge.compute(number - 1, arrived, fused)
         if number - 1 in (edge.returning or ()):
-            part = messages.encode_all(edge.part(number - 1, fused))
-            parts[number - 1] = messages.decode(part, device.expected_part(number - 1))
+            part = tensors.to_send(edge.part(number - 1, fused))
+            parts[number - 1] = tensors.decode(part, device.expected_part(number - 1))
     returned = edge.compute_tail(fused) if edge.returning is None else {}
     inputs = {model.graph.input.name: image, **companions}
     outputs = device.put_together(returned, [*kept.items(), *parts.items()], inputs)

@@ -987,11 +987,11 @@ def test_a_server_killed_in_the_middle_leaves_one_line_and_exit_code_3(files):
 import os, signal, sys
 from fusepath.cli.main import run
 from fusepath.offload import exchange
-original = exchange.messages.encode_all
-def encode_all(values):
+original = exchange.tensors.to_send
+def to_send(values):
     os.kill(int(sys.argv[1]), signal.SIGKILL)
     return original(values)
-exchange.messages.encode_all = encode_all
+exchange.tensors.to_send = to_send
 sys.exit(run(sys.argv[2:]))
 """
     with edge_server() as own:

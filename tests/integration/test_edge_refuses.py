@@ -6,7 +6,6 @@ alone, or, where it may not, the run ends in a PeerError.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import signal
@@ -14,8 +13,8 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -31,11 +30,25 @@ from fusepath.offload.order import FallbackPolicy
 from fusepath.onnx_io import load_model
 from fusepath.plan import PlanRequest, Recipe
 from fusepath.protocol.device_frame import Stage
-from fusepath.remote import message_costs, messages
-from fusepath.remote.edge_service import EdgeService
-from fusepath.remote.limits import MAX_MESSAGE_BYTES
-from fusepath.remote.model_store import ModelStore
-from fusepath.remote.transport import Refusal
+from fusepath.protocol.framing import (
+    WIRE_VERSION,
+    Begin,
+    Drill,
+    Drilled,
+    EdgeSpan,
+    GiveUp,
+    Hello,
+    Message,
+    Part,
+    Piece,
+    RawTensor,
+    RefusalKind,
+    Refused,
+    Result,
+    encode,
+)
+from fusepath.remote import message_costs, tensors
+from fusepath.remote.limits import MAX_MESSAGE_BYTES, MAX_REQUESTS_OF_ONE
 from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.remote.wire import fusepath_pb2_grpc as pb_grpc
 from fusepath.runtime.device_share import DeviceShare
@@ -43,6 +56,7 @@ from fusepath.tiling import Segment
 from tests.edges import Edge, edge_server
 from tests.plans import pixels, plan_of
 from tests.runs import run
+from tests.talks import Answered, converse, serving_stream, talk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,7 +68,7 @@ pytestmark = pytest.mark.system
 
 SOURCE = "zoo:squeezenet?size=64&weights=integer"
 TIMEOUT_S = 30.0
-Refused = grpc.StatusCode.FAILED_PRECONDITION
+Unfit = grpc.StatusCode.FAILED_PRECONDITION
 Invalid = grpc.StatusCode.INVALID_ARGUMENT
 Exhausted = grpc.StatusCode.RESOURCE_EXHAUSTED
 
@@ -78,12 +92,18 @@ def assert_still_serves(edge: Edge) -> None:
 
 
 @pytest.fixture
-def stub(edge: Edge) -> Iterator[Any]:
-    """The raw calls; afterwards the server must still do its work."""
+def channel(edge: Edge) -> Iterator[grpc.Channel]:
+    """A connection; afterwards the server must still do its work."""
     options = [("grpc.max_send_message_length", -1), ("grpc.enable_http_proxy", 0)]
     with grpc.insecure_channel(edge.address, options=options) as channel:
-        yield pb_grpc.EdgeStub(channel)
+        yield channel
     assert_still_serves(edge)
+
+
+@pytest.fixture
+def stub(channel: grpc.Channel) -> Any:
+    """The raw calls."""
+    return pb_grpc.EdgeStub(channel)
 
 
 def assert_refused(call: Callable[[], Any], code: grpc.StatusCode, words: str) -> None:
@@ -91,7 +111,7 @@ def assert_refused(call: Callable[[], Any], code: grpc.StatusCode, words: str) -
         call()
     details = caught.value.details()
     assert caught.value.code() is code, details
-    assert words in details
+    assert re.search(words, details), details
     assert "\n" not in details
     assert len(details) < 2000
 
@@ -146,7 +166,7 @@ NOT_PLANS = {
 
 @pytest.mark.parametrize("data", NOT_PLANS.values(), ids=NOT_PLANS)
 def test_what_is_no_recipe_is_not_prepared(stub, data):
-    assert_refused(lambda: prepare(stub, data), Refused, "not a fusepath recipe file")
+    assert_refused(lambda: prepare(stub, data), Unfit, "not a fusepath recipe file")
 
 
 UNSPLIT = {"type": "whole", "layers": model().graph.depth}
@@ -231,7 +251,7 @@ IMPOSSIBLE = {
 
 @pytest.mark.parametrize(("changes", "words"), IMPOSSIBLE.values(), ids=IMPOSSIBLE)
 def test_a_plan_that_cannot_be_carried_out_is_not_prepared(stub, changes, words):
-    assert_refused(lambda: prepare(stub, changed(**changes)), Refused, words)
+    assert_refused(lambda: prepare(stub, changed(**changes)), Unfit, words)
 
 
 def test_a_large_model_behind_a_small_stated_input_is_not_prepared(stub):
@@ -241,253 +261,234 @@ def test_a_large_model_behind_a_small_stated_input_is_not_prepared(stub):
     document = json.loads(jsonfile.encode(recipe))
     document["model"]["input_shape"] = [1, 3, 64, 64]
 
-    assert_refused(lambda: prepare(stub, json.dumps(document).encode()), Refused, "takes an input")
+    assert_refused(lambda: prepare(stub, json.dumps(document).encode()), Unfit, "takes an input")
 
 
 def test_profiles_of_unknown_models_are_refused(stub):
     request = pb.ModelRequest(name="x", sha256="0" * 64, source="x.onnx", input_shape=[1, 3, 8, 8])
     huge = pb.ModelRequest(name="x", sha256="0" * 64, source=SOURCE, input_shape=[1, 3, 10**9, 8])
 
-    assert_refused(lambda: stub.Profile(request, timeout=TIMEOUT_S), Refused, "SHA-256")
-    assert_refused(lambda: stub.Profile(huge, timeout=TIMEOUT_S), Refused, "too large")
+    assert_refused(lambda: stub.Profile(request, timeout=TIMEOUT_S), Unfit, "SHA-256")
+    assert_refused(lambda: stub.Profile(huge, timeout=TIMEOUT_S), Unfit, "too large")
 
 
 # ---------------------------------------------------------------------------- streams
 
-
-def infer(stub: Any, *messages: pb.Upload) -> list[pb.Download]:
-    return list(stub.Infer(iter(messages), timeout=TIMEOUT_S))
-
-
-def start() -> pb.Upload:
-    return pb.Upload(start=pb.Start(recipe_sha256=good_plan().recipe_sha256))
+HELLO = Hello(WIRE_VERSION, "of a test")
+FIRST = 1
+"""The number of a request."""
 
 
 @cache
-def _pieces() -> dict[int, tuple[pb.Tensor, ...]]:
+def _pieces() -> dict[int, tuple[RawTensor, ...]]:
     device = DeviceShare(model(), good_plan().recipe)
     image = pixels(model())
     return {
-        number: tuple(messages.encode_all(device.compute(number - 1, image)))
+        number: tuple(tensors.to_send(device.compute(number - 1, image)))
         for number in good_plan().order
     }
 
 
-def piece(number: int, *, named: int | None = None) -> pb.Upload:
+def piece(number: int, *, named: int | None = None, request: int = FIRST) -> Piece:
     """The right piece of a path, perhaps under another number."""
-    tensors = list(_pieces()[number])
-    return pb.Upload(piece=pb.Piece(path=number if named is None else named, tensors=tensors))
+    return Piece(request, number if named is None else named, _pieces()[number])
 
 
-def with_tensor(**changes: Any) -> pb.Upload:
-    """The piece of path 1 with something wrong about its tensor."""
-    message = piece(1)
-    tensor = message.piece.tensors[0]
-    for name, value in changes.items():
-        if name == "shape":
-            del tensor.shape[:]
-            tensor.shape.extend(value)
-        else:
-            setattr(tensor, name, value)
-    return message
+def begun(message: Piece, *, left_s: float = TIMEOUT_S, digest: str | None = None) -> Begin:
+    """A piece as the first one of its request."""
+    recipe = good_plan().recipe_sha256 if digest is None else digest
+    return Begin(message.request, message.path, recipe, round(left_s * 1e6), message.tensors)
+
+
+def with_data(*data: bytes, encoded: bool = False) -> Begin:
+    """The piece of path 1 with other tensors."""
+    return begun(Piece(FIRST, 1, [RawTensor(item, encoded) for item in data]))
 
 
 @pytest.fixture
-def prepared(stub: Any) -> Any:
-    """The raw calls of a server that has prepared the good plan."""
+def prepared(channel: grpc.Channel, stub: Any) -> grpc.Channel:
+    """A connection to a server that has prepared the good plan."""
     prepare(stub, jsonfile.encode(good_plan().recipe))
-    return stub
+    return channel
 
 
 def test_right_messages_by_hand_are_answered_with_the_result(prepared):
     """Guards the tests below: it is not the hand-made messages that are refused."""
-    (answer,) = infer(prepared, start(), *(piece(number) for number in (1, 2, 3, 4)))
+    (answer,) = talk(prepared, HELLO, begun(piece(1)), *map(piece, (2, 3, 4)))
 
-    assert answer.WhichOneof("message") == "result"
-    spans = answer.result.spans
-    assert sorted(span.path for span in spans) == [0, 1, 2, 3, 4]
-    for span in spans:
+    assert isinstance(answer, Result)
+    assert sorted(span.path for span in answer.spans) == [0, 1, 2, 3, 4]
+    for span in answer.spans:
         assert (0 < span.arrived_ns <= span.start_ns) == (span.path > 0)
 
 
-def with_start(message: pb.Upload) -> pb.Upload:
-    """The start, and a piece in the same message."""
-    message.start.CopyFrom(start().start)
-    return message
+def test_requests_on_one_stream_are_answered_each_by_its_number(prepared):
+    """Mixed piece by piece; what comes for one that has ended is late, and nothing else."""
+    mixed = [begun(piece(1)), begun(piece(1, request=2))]
+    mixed += [piece(path, request=request) for path in (2, 3) for request in (1, 2)]
+    mixed += [GiveUp(1), piece(4), piece(4), piece(4, request=2)]
+
+    (answer,) = talk(prepared, HELLO, *mixed)
+
+    assert isinstance(answer, Result)
+    assert answer.request == 2
 
 
-def test_the_first_piece_may_come_with_the_start(prepared):
-    apart = infer(prepared, start(), *map(piece, (1, 2, 3, 4)))
-    together = infer(prepared, with_start(piece(1)), *map(piece, (2, 3, 4)))
+def test_a_plan_that_is_not_prepared_refuses_its_request_alone(prepared):
+    unknown = begun(piece(1), digest="f" * 64)
+    second = [begun(piece(1, request=2)), *(piece(path, request=2) for path in (2, 3, 4))]
 
-    assert together[-1].result.tensors == apart[-1].result.tensors
+    refused, answer = talk(prepared, HELLO, unknown, piece(2), *second, ends=2)
 
-
-@pytest.mark.parametrize(
-    ("message", "words"),
-    [
-        (pb.Upload, "the first message must be Start"),
-        (lambda: piece(1), "the first message must be Start"),
-        (start, "ended without path 1, 2, 3, 4"),
-        (lambda: with_start(piece(1)), "ended without path 2, 3, 4"),
-        (lambda: with_start(damaged()), "damaged on the way"),
-    ],
-    ids=["empty", "no start", "no piece", "a plan of several paths", "damaged"],
-)
-def test_a_call_of_one_message_that_the_plan_does_not_call_for_is_refused(prepared, message, words):
-    assert_refused(lambda: prepared.Once(message(), timeout=TIMEOUT_S), Invalid, words)
+    assert refused.request == 1
+    assert refused.kind is RefusalKind.UNFIT
+    assert "has not been prepared" in refused.reason
+    assert isinstance(answer, Result)
 
 
-def test_no_part_is_lost_in_a_call_of_one_message(monkeypatch):
-    """Such a plan is for `Infer`; the device sees to that, and the server does not rely on it."""
-    service = EdgeService(ModelStore.of(model()))
+def test_a_request_whose_deadline_has_passed_is_given_up(prepared):
+    second = [begun(piece(1, request=2)), *(piece(path, request=2) for path in (2, 3, 4))]
 
-    async def answers_twice(stream: Any) -> None:
-        await stream.write(pb.Download(part=pb.Part(path=1)))
-        await stream.write(pb.Download(result=pb.Result()))
+    refused, answer = talk(prepared, HELLO, begun(piece(1), left_s=0.0), *second, ends=2)
 
-    monkeypatch.setattr(service, "infer", answers_twice)
-    with closing(service), pytest.raises(Refusal, match="call Infer"):
-        asyncio.run(service.once(with_start(piece(1))))
+    assert (refused.request, refused.kind) == (1, RefusalKind.SILENT)
+    assert "deadline" in refused.reason
+    assert isinstance(answer, Result)
 
 
-def no_tensors() -> pb.Upload:
-    return pb.Upload(piece=pb.Piece(path=1))
+def test_more_requests_than_one_device_may_have_are_refused(prepared):
+    many = [begun(piece(1, request=number)) for number in range(1, MAX_REQUESTS_OF_ONE + 2)]
+
+    (refused,) = talk(prepared, HELLO, *many)
+
+    assert (refused.request, refused.kind) == (MAX_REQUESTS_OF_ONE + 1, RefusalKind.EXHAUSTED)
 
 
-def a_tensor_twice() -> pb.Upload:
-    message = piece(1)
-    message.piece.tensors.extend(list(message.piece.tensors))
-    return message
+def changed_byte(message: Message, at: int) -> bytes:
+    data = bytearray(encode(message))
+    data[at] ^= 1
+    return bytes(data)
 
 
-def damaged() -> pb.Upload:
-    message = piece(1)
-    data = bytearray(message.piece.tensors[0].data)
-    data[len(data) // 2] ^= 1
-    message.piece.tensors[0].data = bytes(data)
-    return message
-
-
-STREAMS: dict[str, tuple[Callable[[], list[pb.Upload]], str]] = {
-    "nothing": (list, "the first message must be Start"),
-    "an empty message first": (lambda: [pb.Upload()], "the first message must be Start"),
-    "a piece first": (lambda: [piece(1)], "the first message must be Start"),
-    "an unknown plan": (
-        lambda: [pb.Upload(start=pb.Start(recipe_sha256="f" * 64)), piece(1)],
-        "has not been prepared",
+STREAMS: dict[str, tuple[Callable[[], list[Message | bytes]], str]] = {
+    "no hello": (lambda: [begun(piece(1))], "must say Hello first, not Begin"),
+    "a second hello": (lambda: [HELLO, HELLO], "does not send Hello"),
+    "nothing": (lambda: [HELLO, b""], "0 bytes are no message"),
+    "noise": (lambda: [HELLO, bytes(range(100))], "no message of fusepath"),
+    "a flipped bit": (lambda: [HELLO, changed_byte(begun(piece(1)), -1)], "damaged on the way"),
+    "a flipped bit in the header": (
+        lambda: [HELLO, changed_byte(begun(piece(1)), 9)],
+        "header of a message was damaged",
     ),
-    "a second start": (lambda: [start(), start()], "expected a Piece"),
-    "a start beside a later piece": (lambda: [start(), with_start(piece(1))], "expected a Piece"),
-    "an empty message": (lambda: [start(), pb.Upload()], "expected a Piece"),
-    "path 0": (lambda: [start(), piece(1, named=0)], "there is no path 0"),
-    "an unknown path": (lambda: [start(), piece(1, named=5)], "there is no path 5"),
-    "a path beyond all": (lambda: [start(), piece(1, named=2**32 - 1)], "there is no path"),
-    "a path twice": (lambda: [start(), piece(1), piece(1)], "path 1 was sent twice"),
-    "the piece of another path": (lambda: [start(), piece(2, named=1)], "is not expected here"),
-    "another type": (lambda: [start(), with_tensor(dtype="float32")], "expected uint8"),
-    "an unknown type": (lambda: [start(), with_tensor(dtype="object")], "expected uint8"),
-    "another shape": (lambda: [start(), with_tensor(shape=[1, 3, 1, 1])], "expected uint8"),
-    "a negative shape": (lambda: [start(), with_tensor(shape=[-1, 3, 9, 9])], "expected uint8"),
-    "no shape": (lambda: [start(), with_tensor(shape=[])], "expected uint8"),
-    "too few bytes": (lambda: [start(), with_tensor(data=b"123")], "has 3 bytes"),
-    "no bytes": (lambda: [start(), with_tensor(data=b"")], "has 0 bytes"),
-    "another checksum": (lambda: [start(), with_tensor(crc32=1)], "damaged on the way"),
-    "a flipped bit": (lambda: [start(), damaged()], "damaged on the way"),
-    "another tensor": (lambda: [start(), with_tensor(name="secrets")], "is not expected here"),
-    "a long name": (lambda: [start(), with_tensor(name="x" * 100_000)], "is not expected here"),
-    "a name with line breaks": (lambda: [start(), with_tensor(name="a\nb")], "is not expected"),
-    "no tensors": (lambda: [start(), no_tensors()], "is missing"),
-    "a tensor twice": (lambda: [start(), a_tensor_twice()], "is not expected here"),
-    "no pieces": (lambda: [start()], "the stream ended without path 1, 2, 3, 4"),
-    "a missing path": (lambda: [start(), piece(1), piece(4)], "ended without path 2, 3"),
+    "half a message": (lambda: [HELLO, encode(begun(piece(1)))[:-9]], "bytes in place of"),
+    "what a server says": (lambda: [HELLO, Drilled(1, 5)], "does not send Drilled"),
+    "a piece first": (lambda: [HELLO, piece(1)], "request 1 has not begun"),
+    "to give up first": (lambda: [HELLO, GiveUp(7)], "request 7 has not begun"),
+    "request 0": (lambda: [HELLO, begun(piece(1, request=0))], "request 0 was made after"),
+    "a request twice": (
+        lambda: [HELLO, begun(piece(1)), begun(piece(2))],
+        "request 1 was made after request 1",
+    ),
+    "path 0": (lambda: [HELLO, begun(piece(1, named=0))], "there is no path 0"),
+    "an unknown path": (
+        lambda: [HELLO, begun(piece(1)), piece(1, named=5)],
+        "there is no path 5",
+    ),
+    "a path beyond all": (lambda: [HELLO, begun(piece(1, named=2**16 - 1))], "there is no path"),
+    "a path twice": (lambda: [HELLO, begun(piece(1)), piece(1)], "path 1 was sent twice"),
+    "the piece of another path": (
+        lambda: [HELLO, begun(piece(2, named=1))],
+        r"'image' has \d+ bytes; uint8",
+    ),
+    "too few bytes": (lambda: [HELLO, with_data(b"123")], "has 3 bytes; uint8"),
+    "no bytes": (lambda: [HELLO, with_data(b"")], "has 0 bytes; uint8"),
+    "a codec where there is none": (
+        lambda: [HELLO, with_data(b"123", encoded=True)],
+        "comes encoded, expected plain",
+    ),
+    "no tensors": (lambda: [HELLO, with_data()], "holds 0 tensors, expected image"),
+    "two tensors": (lambda: [HELLO, with_data(b"", b"")], "holds 2 tensors, expected image"),
+    "a piece in a drill": (
+        lambda: [HELLO, Drill(1, 5, message_costs.piece()), piece(1)],
+        "request 1 is a drill",
+    ),
+    "a drill in an inference": (
+        lambda: [HELLO, begun(piece(1)), Drill(1, 5, message_costs.piece())],
+        "request 1 is no drill",
+    ),
+    "a large drill": (
+        lambda: [HELLO, Drill(1, 1, message_costs.piece(message_costs.MOST_BYTES + 1))],
+        "'piece' has 1048577 bytes",
+    ),
+    "an empty drill": (lambda: [HELLO, Drill(1, 1, [])], "holds 0 tensors"),
+    "an endless drill": (
+        lambda: [
+            HELLO,
+            *[Drill(1, 9, message_costs.piece(1))] * (message_costs.MOST_MESSAGES + 1),
+        ],
+        "goes on after its end",
+    ),
 }
 
 
 @pytest.mark.parametrize(("messages", "words"), STREAMS.values(), ids=STREAMS)
-def test_a_stream_that_the_plan_does_not_call_for_is_refused(prepared, messages, words):
-    assert_refused(lambda: infer(prepared, *messages()), Invalid, words)
+def test_a_stream_that_is_none_is_refused(prepared, messages, words):
+    assert_refused(lambda: talk(prepared, *messages(), ends=2), Invalid, words)
 
 
-def drilled(stub: Any, *pieces: pb.Piece) -> pb.DrillReply:
-    return stub.Drill(iter(pieces), timeout=TIMEOUT_S)
+def test_another_version_is_refused_by_both_names(channel):
+    other = Hello(WIRE_VERSION + 1, "9.9")
+
+    assert_refused(
+        lambda: talk(channel, other),
+        Unfit,
+        rf"the device runs fusepath 9\.9 \(wire {other.wire}\), this is .* \(wire {WIRE_VERSION}\)",
+    )
 
 
-def test_a_drill_says_what_a_message_costs(stub):
-    assert drilled(stub, *[message_costs.piece()] * (message_costs.WARM_UP + 20)).busy_ns > 0
-    assert drilled(stub).busy_ns >= 0
+def test_a_drill_says_what_a_message_costs(channel):
+    count = message_costs.WARM_UP + 20
+    drill = [Drill(1, left, message_costs.piece()) for left in reversed(range(count))]
 
+    (answer,) = talk(channel, HELLO, *drill)
 
-def test_a_drill_is_for_its_own_pieces(stub):
-    large = message_costs.piece(message_costs.MOST_BYTES + 1)
-    floats = pb.Piece(tensors=messages.encode_all({"piece": np.zeros(8, dtype=np.float32)}))
-    damaged = message_costs.piece()
-    damaged.tensors[0].crc32 = 1
-
-    for other, words in (
-        (large, "expected uint8"),
-        (floats, "expected uint8"),
-        (damaged, "damaged on the way"),
-        (pb.Piece(path=1), "is missing"),
-    ):
-        assert_refused(
-            lambda sent=other: drilled(stub, message_costs.piece(), sent), Invalid, words
-        )
-
-
-def test_a_drill_ends_after_so_many_messages(stub):
-    gate = threading.Event()
-
-    def pieces() -> Iterator[pb.Piece]:
-        while not gate.is_set():
-            yield message_costs.piece()
-
-    assert stub.Drill(pieces(), timeout=TIMEOUT_S).busy_ns > 0
-    gate.set()
+    assert answer.busy_ns > 0
 
 
 def test_a_message_larger_than_any_map_is_refused(prepared):
-    message = with_tensor(data=bytes(MAX_MESSAGE_BYTES + 1))
+    message = with_data(bytes(MAX_MESSAGE_BYTES + 1))
 
-    assert_refused(lambda: infer(prepared, start(), message), Exhausted, "larger than max")
+    assert_refused(lambda: talk(prepared, HELLO, message), Exhausted, "larger than max")
 
 
 def test_a_client_that_leaves_in_the_middle_leaves_nothing_behind(prepared):
-    gate, sent = threading.Event(), threading.Semaphore(0)
-
-    def messages() -> Iterator[pb.Upload]:
-        yield start()
-        yield piece(1)
-        sent.release()
-        gate.wait(TIMEOUT_S)
-
     for _ in range(5):
-        call = prepared.Infer(messages(), timeout=TIMEOUT_S)
-        assert sent.acquire(timeout=TIMEOUT_S)
-        call.cancel()
-    gate.set()
+        with converse(prepared) as (say, read):
+            say(HELLO, begun(piece(1)), Drill(2, 0, message_costs.piece()))
+            assert isinstance(read(), Hello)
+            assert isinstance(read(), Drilled)  # so what came before has been taken
 
 
 def test_devices_at_the_same_time_each_get_their_own_result(prepared):
     """Two streams of one plan, piece by piece in turn: nothing of one gets into the other."""
     images = [pixels(model(), seed=seed) for seed in (1, 2)]
     device = DeviceShare(model(), good_plan().recipe)
-    turns = threading.Barrier(2, timeout=TIMEOUT_S)
+    sent = [
+        {n: tensors.to_send(device.compute(n - 1, image)) for n in good_plan().order}
+        for image in images
+    ]
 
-    def uploads(image: np.ndarray) -> Iterator[pb.Upload]:
-        sent = {n: messages.encode_all(device.compute(n - 1, image)) for n in good_plan().order}
-        yield start()
-        for number, tensors in sent.items():
-            turns.wait()
-            yield pb.Upload(piece=pb.Piece(path=number, tensors=tensors))
-
-    with ThreadPoolExecutor(2) as pool:
-        answers = list(
-            pool.map(lambda image: list(prepared.Infer(uploads(image), timeout=TIMEOUT_S)), images)
-        )
+    with converse(prepared) as (say_one, read_one), converse(prepared) as (say_other, read_other):
+        for say in (say_one, say_other):
+            say(HELLO)
+        for at, number in enumerate(good_plan().order):
+            for say, pieces in zip((say_one, say_other), sent, strict=True):
+                message = Piece(FIRST, number, pieces[number])
+                say(begun(message) if at == 0 else message)
+        answers = [(read(), read())[1] for read in (read_one, read_other)]
 
     expected = {"output": ("float32", (1, 1000))}
-    results = [messages.decode(answer[-1].result.tensors, expected)["output"] for answer in answers]
+    results = [tensors.decode(answer.tensors, expected)["output"] for answer in answers]
     alone = [
         run(model(), image, edge=None, plan=plan_of(model(), cuts=[31])).median.outputs["output"]
         for image in images
@@ -540,14 +541,14 @@ def doing_before_piece(
     monkeypatch: pytest.MonkeyPatch, number: int, act: Callable[[], None]
 ) -> None:
     """Have something happen right before the so-many-th piece of a run is sent."""
-    original, sent = messages.encode_all, iter(range(1, 1000))
+    original, sent = tensors.to_send, iter(range(1, 1000))
 
-    def encode_all(values: Any) -> Any:
+    def to_send(values: Any) -> Any:
         if next(sent) == number:
             act()
         return original(values)
 
-    monkeypatch.setattr(exchange_module.messages, "encode_all", encode_all)
+    monkeypatch.setattr(exchange_module.tensors, "to_send", to_send)
 
 
 def assert_run_fails(
@@ -650,14 +651,17 @@ def test_a_listener_that_talks_nonsense_is_unreachable(monkeypatch):
 class Strange(pb_grpc.EdgeServicer):
     """A server that answers as it is told."""
 
-    answers: list[pb.Download] = field(default_factory=list)
+    answers: list[Answered] = field(default_factory=list)
+    hello: Hello = HELLO
+    paths: int = 0
+    """Of the plan that was prepared last."""
     digest: str = ""
     profile: bytes = b""
     path_ns: tuple[int, ...] | None = None
     stays_open: bool = False
     hangs_up: bool = False
     hasty: bool = False
-    """Answers before it has read anything."""
+    """Answers before it has read everything."""
     released: threading.Event = field(default_factory=threading.Event)
 
     def Clock(self, request, context):  # noqa: N802
@@ -669,15 +673,20 @@ class Strange(pb_grpc.EdgeServicer):
     def Prepare(self, request, context):  # noqa: N802
         recipe = jsonfile.decode(request.recipe_json, Recipe, where="test")
         digest, paths = self.digest or recipe.sha256, recipe.paths
+        self.paths = paths
         path_ns = (0,) * paths if self.path_ns is None else self.path_ns
         return pb.PrepareReply(recipe_sha256=digest, path_ns=path_ns)
 
-    def Infer(self, request_iterator, context):  # noqa: N802
+    def converse(self, messages: Iterator[Message]) -> Iterator[Message]:
+        assert isinstance(next(messages), Hello)
+        yield self.hello
+        request = next(messages).request
         if self.hangs_up:
             return
-        for _ in () if self.hasty else request_iterator:
-            pass  # a stream that ends too early would hide the answers behind an error of gRPC's
-        yield from self.answers
+        for _ in range(0 if self.hasty else self.paths - 1):
+            next(messages)
+        for answer in self.answers:
+            yield replace(answer, request=request) if isinstance(answer, Message) else answer
         if self.stays_open:
             self.released.wait(TIMEOUT_S)
 
@@ -686,6 +695,7 @@ class Strange(pb_grpc.EdgeServicer):
 def serving(servicer: Strange) -> Iterator[str]:
     server = grpc.server(ThreadPoolExecutor(4))
     pb_grpc.add_EdgeServicer_to_server(servicer, server)
+    server.add_generic_rpc_handlers((serving_stream(servicer.converse),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
@@ -695,15 +705,15 @@ def serving(servicer: Strange) -> Iterator[str]:
         server.stop(None).wait()
 
 
-def result(*paths: int, tensors: list[pb.Tensor]) -> pb.Download:
+def result(*paths: int, outputs: list[np.ndarray]) -> Result:
     """The outputs, and that these paths have been computed."""
     now = time.monotonic_ns()
-    spans = [pb.EdgeSpan(path=path, arrived_ns=now, start_ns=now, end_ns=now) for path in paths]
-    return pb.Download(result=pb.Result(tensors=tensors, spans=spans))
+    spans = [EdgeSpan(path, 0, now, now, now) for path in paths]
+    return Result(0, 0, spans, raw(*outputs))
 
 
-def right_output() -> pb.Tensor:
-    return messages.encode("output", np.zeros((1, 1000), dtype=np.float32))
+def raw(*values: np.ndarray) -> list[RawTensor]:
+    return [RawTensor(value.tobytes()) for value in values]
 
 
 def test_a_server_that_never_finishes_runs_into_the_deadline():
@@ -722,32 +732,56 @@ def test_a_server_that_times_other_paths_than_the_plan_has_is_not_used(path_ns):
         assert_run_fails(address, PeerRefusedError, "did not time every path", timeout_s=5)
 
 
-def an_output(value: np.ndarray, name: str = "output") -> list[pb.Download]:
-    return [result(1, 2, 3, 4, tensors=[messages.encode(name, value)])]
-
-
 ZEROS = np.zeros((1, 1000), dtype=np.float32)
-NONSENSE: dict[str, tuple[list[pb.Download], str]] = {
+RIGHT = result(1, 2, 3, 4, outputs=[ZEROS])
+NONSENSE: dict[str, tuple[list[Answered], str]] = {
     "nothing": ([], "ended without a result"),
-    "an empty message": ([pb.Download()], "an empty message"),
-    "no outputs": ([result(1, 2, 3, 4, tensors=[])], "is missing"),
-    "another output": (an_output(ZEROS, "secrets"), "is not expected"),
-    "an output of another shape": (an_output(ZEROS[:, :10]), "expected float32"),
-    "an output of another type": (an_output(ZEROS.astype(np.float64)), "expected float32"),
-    "a result of no path": ([result(tensors=[right_output()])], "without having had every path"),
+    "no message": ([b"what?"], "5 bytes are no message"),
+    "a flipped bit": ([changed_byte(RIGHT, -1)], "damaged on the way"),
+    "half a message": ([encode(RIGHT)[:-9]], "bytes in place of"),
+    "what a device says": ([GiveUp(1)], "the server sent GiveUp"),
+    "the end of a drill": ([Drilled(1, 0)], "the server sent Drilled"),
+    "an answer to nobody": ([encode(replace(RIGHT, request=99))], "request 99, which nobody"),
+    "no outputs": ([result(1, 2, 3, 4, outputs=[])], "holds 0 tensors, expected output"),
+    "another output": ([result(1, 2, 3, 4, outputs=[ZEROS] * 2)], "holds 2 tensors"),
+    "an output of another shape": (
+        [result(1, 2, 3, 4, outputs=[ZEROS[:, :10]])],
+        r"'output' has 40 bytes; float32\[1, 1000\] has 4000",
+    ),
+    "an encoded output": (
+        [replace(RIGHT, tensors=[RawTensor(b"1", encoded=True)])],
+        "comes encoded, expected plain",
+    ),
+    "a result of no path": ([result(outputs=[ZEROS])], "without having had every path"),
     "a result of some paths": (
-        [result(1, 2, 4, tensors=[right_output()])],
+        [result(1, 2, 4, outputs=[ZEROS])],
         "without having had every path",
     ),
     "a path twice": (
-        [result(1, 2, 3, 4, 4, tensors=[right_output()])],
+        [result(1, 2, 3, 4, 4, outputs=[ZEROS])],
         "without having had every path",
     ),
     "work on an unknown path": (
-        [result(1, 2, 3, 4, 9, tensors=[right_output()])],
+        [result(1, 2, 3, 4, 9, outputs=[ZEROS])],
         "path 9, a path that the plan does not have",
     ),
+    "a refusal": ([Refused(0, RefusalKind.UNFIT, "I would\nrather not")], "I would rather not"),
 }
+
+
+def test_a_right_result_by_hand_is_taken():
+    """Guards the tests below: it is not the hand-made result that is refused."""
+    with serving(Strange(answers=[RIGHT])) as address:
+        report = run(model(), pixels(model()), edge=address, plan=good_plan(), timeout_s=5)
+
+    assert not report.median.outputs["output"].any()
+
+
+def test_a_server_of_another_version_is_a_peer_error():
+    """Before anything else is asked of it."""
+    with serving(Strange(hello=Hello(WIRE_VERSION + 1, "9.9"))) as address:
+        words = rf"the edge server runs fusepath 9\.9 \(wire {WIRE_VERSION + 1}\), this is"
+        assert_run_fails(address, PeerRefusedError, words, timeout_s=5)
 
 
 @pytest.mark.parametrize(("answers", "words"), NONSENSE.values(), ids=NONSENSE)
@@ -781,30 +815,26 @@ def parts_plan() -> Plan:
 ROW = np.zeros((1, 125, 1, 2), dtype=np.float32)
 
 
-def part(path: int, value: np.ndarray = ROW, name: str = "output", **changes: Any) -> pb.Download:
-    tensor = messages.encode(name, value)
-    for field_name, changed_to in changes.items():
-        setattr(tensor, field_name, changed_to)
-    return pb.Download(part=pb.Part(path=path, tensors=[tensor]))
+def part(path: int, *values: np.ndarray) -> Part:
+    return Part(0, path, raw(*(values or (ROW,))))
 
 
-RIGHT_PARTS = [part(2), result(1, 2, 3, tensors=[])]
-WRONG_PARTS: dict[str, tuple[list[pb.Download], str]] = {
-    "no part": ([result(1, 2, 3, tensors=[])], "without the part of path 2"),
+RIGHT_PARTS = [part(2), result(1, 2, 3, outputs=[])]
+WRONG_PARTS: dict[str, tuple[list[Answered], str]] = {
+    "no part": ([result(1, 2, 3, outputs=[])], "without the part of path 2"),
     "a part twice": ([part(2), part(2)], "the part of path 2 twice"),
     "path 0": ([part(0)], "a part for path 0, which returns none"),
     "an unknown path": ([part(77)], "a part for path 77, which returns none"),
     "a path without rows": ([part(1)], "a part for path 1, which returns none"),
     "a path that stays": ([part(3)], "a part for path 3, which returns none"),
-    "no tensors": ([pb.Download(part=pb.Part(path=2))], "is missing"),
-    "another tensor": ([part(2, name="secrets")], "is not expected"),
-    "another shape": ([part(2, np.zeros((1, 125, 2, 2), dtype=np.float32))], "expected float32"),
-    "another type": ([part(2, ROW.astype(np.float64))], "expected float32"),
-    "too few bytes": ([part(2, data=b"123")], "has 3 bytes"),
-    "another checksum": ([part(2, crc32=1)], "damaged on the way"),
+    "no tensors": ([Part(0, 2, [])], "holds 0 tensors, expected output"),
+    "two tensors": ([part(2, ROW, ROW)], "holds 2 tensors, expected output"),
+    "another shape": ([part(2, np.zeros((1, 125, 2, 2), dtype=np.float32))], "bytes; float32"),
+    "another type": ([part(2, ROW.astype(np.float64))], "bytes; float32"),
+    "a flipped bit": ([changed_byte(part(2), -1)], "damaged on the way"),
     "outputs as well": (
-        [part(2), result(1, 2, 3, tensors=[messages.encode("output", ROW)])],
-        "is not expected",
+        [part(2), result(1, 2, 3, outputs=[ROW])],
+        "holds 1 tensors, expected none",
     ),
 }
 
@@ -836,15 +866,16 @@ def test_a_server_that_returns_nonsense_in_parts_is_a_peer_error(answers, words)
 
 def test_a_part_of_a_path_that_has_not_been_sent_is_a_peer_error():
     """The device is held up before its second piece, so that the part comes first."""
+    strips = Segment(start=0, stop=2, cut=1, strips=((30, 0), (50, 1), (64, 2)))
     with (
-        serving(Strange(answers=[part(2)], hasty=True)) as address,
+        serving(Strange(answers=[part(3)], hasty=True)) as address,
         pytest.raises(PeerRefusedError, match="without having had that path"),
     ):
         run(
             detector(),
             pixels(detector()),
             edge=address,
-            plan=parts_plan(),
+            plan=plan_of(detector(), segments=(strips,)),
             pace_bytes_per_s=2e3,
             timeout_s=20,
         )

@@ -23,9 +23,9 @@ from fusepath.offload.pairing import Pairing
 from fusepath.offload.run import Report
 from fusepath.onnx_io import load_model, zoo
 from fusepath.plan import InputFormat, PlanRequest, Setting, make_plan
+from fusepath.protocol.framing import Begin, Hello, Piece, decode
 from fusepath.remote.client import Timeout, connect
-from fusepath.remote.grpc_channel import GrpcChannel, GrpcStream
-from fusepath.remote.wire import fusepath_pb2 as pb
+from fusepath.remote.grpc_channel import GrpcStream
 from fusepath.tiling import Grid, Segment
 from fusepath.timeline import Lane, violations
 from tests.edges import edge_server
@@ -269,16 +269,28 @@ def test_a_device_played_slower_takes_its_factor_longer(edge):
 
 
 @pytest.mark.parametrize("cut", [1, 3])
-def test_a_plan_of_one_path_takes_one_message_each_way(edge, monkeypatch, cut):
+def test_inferences_of_one_path_take_one_message_each_way_on_one_stream(edge, monkeypatch, cut):
     model = load_model("zoo:squeezenet?size=64&weights=integer")
-    monkeypatch.setattr(GrpcChannel, "stream", lambda *_, **__: pytest.fail("a stream"))
+    write, written = GrpcStream.write, []
 
+    async def counted(stream, data):
+        written.append((stream, type(decode(data))))
+        return await write(stream, data)
+
+    monkeypatch.setattr(GrpcStream, "write", counted)
     report = run(
-        model, pixels(model), edge=edge.address, plan=plan_of(model, cuts=[cut]), verify=True
+        model,
+        pixels(model),
+        edge=edge.address,
+        plan=plan_of(model, cuts=[cut]),
+        verify=True,
+        repeats=3,
     )
 
     assert report.comparison is not None
     assert report.comparison.bit_equal
+    assert [kind for _, kind in written] == [Hello, Begin, Begin, Begin]
+    assert len({stream for stream, _ in written}) == 1
 
 
 @pytest.mark.parametrize("write_s", [0.0, 0.5], ids=["a played link", "a write that takes long"])
@@ -288,7 +300,7 @@ def test_computing_does_not_wait_until_a_raw_path_has_been_sent(edge, monkeypatc
     write = GrpcStream.write
 
     async def slow_write(stream, message):
-        if isinstance(message, pb.Upload):
+        if isinstance(decode(message), Begin | Piece):
             await asyncio.sleep(write_s)
         return await write(stream, message)
 

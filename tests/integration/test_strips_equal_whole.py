@@ -47,14 +47,15 @@ def models():
 def arrangements(draw, model: Model):
     """Any fused layer, one to three segments in any order, any cuts, any number of strips."""
     tau = draw(st.sampled_from(streamable(model)))
-    height = StripRows(model.graph, tau).height
+    way = draw(st.sampled_from([item for item in (model.graph, model.graph.mirrored) if item]))
+    height = StripRows(way, tau).height
     edges = sorted(draw(st.sets(st.integers(1, height - 1), max_size=2)) if height > 1 else [])
     bounds = [0, *edges, height]
     segments = [
         (start, stop, draw(st.integers(1, tau + 1)), draw(st.integers(1, 4)))
         for start, stop in itertools.pairwise(bounds)
     ]
-    return tau, draw(st.permutations(segments))
+    return tau, draw(st.permutations(segments)), way.upward
 
 
 @pytest.mark.parametrize("net", SMALL)
@@ -71,8 +72,8 @@ def test_integer_weights_come_out_bit_equal(net, models):
     )
     @given(arrangements(model))
     def check(arrangement):
-        tau, segments = arrangement
-        plan = stream_plan(model, tau, segments)
+        tau, segments, upward = arrangement
+        plan = stream_plan(model, tau, segments, upward=upward)
         outputs = carry_out(model, plan, image).outputs
         for name, expected in run_unsplit(model, image, plan.input).items():
             np.testing.assert_array_equal(outputs[name], expected)

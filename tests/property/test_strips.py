@@ -32,6 +32,8 @@ def marks(draw, released: int, stop: int) -> tuple[tuple[int, int], ...]:
 def strip_tilings(draw) -> StripTiling:
     """One to three bands over a random network, in any order, with random strips and cuts."""
     graph: ModelGraph = draw(networks())
+    if graph.mirrored is not None and draw(st.booleans()):
+        graph = graph.mirrored
     tau = draw(st.integers(1, graph.tileable_layers))
     try:
         height = StripRows(graph, tau).height

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from fusepath.protocol.conversation import Compute, FinishSending, ProtocolError, Send
+from fusepath.protocol.conversation import Compute, ProtocolError, Send
 from fusepath.protocol.device_frame import (
     Answered,
     Arm,
+    ArmHedge,
     Begun,
     ComputeAlone,
     Computed,
@@ -19,6 +20,7 @@ from fusepath.protocol.device_frame import (
     Fail,
     Fallback,
     GiveUp,
+    Late,
     Lost,
     Overdue,
     PartReturned,
@@ -26,6 +28,7 @@ from fusepath.protocol.device_frame import (
     Stage,
     StopComputing,
 )
+from fusepath.protocol.finishing import Assemble, Continue, Continued
 from tests.simulation.clock import Timer, Violation, cancel, require
 
 if TYPE_CHECKING:
@@ -90,23 +93,32 @@ class Frame:
             scene.order,
             patience_s=scene.patience_s if scene.reserve else None,
             returning=scene.returning or (),
+            hedge_s=scene.hedge_s if scene.reserve else None,
+            remainder=scene.remainder if scene.reserve else None,
             **scene.options,
         )
         self.fallback: Fallback | None = None
         self.error: str | None = None
         self.timer: Timer | None = None
+        self.hedge: Timer | None = None
         self.late_s = 0.0
         """By how much a clock that jumped may have delayed it."""
         self._ends = 0
         self._lost: str | None = None
         self._expected: Fallback | None = None
         """Why and when this machine began to compute alone."""
+        self._anew = False
+        """Whether all of it is, and not what is missing."""
+        self._began = False
+        self._continuing: int | None = None
+        self._fused: dict[int, Any] = {}
+        """Paths that were taken on here."""
         self._told: list[tuple[object, tuple[object, ...]]] = []
         self._to_compute: list[int] = []
         self._computed: list[int] = []
         self._to_send: list[int] = []
         self._sent: list[int] = []
-        self._finished = self._gave_up = self._stopped = False
+        self._gave_up = self._stopped = False
         self._parts: dict[int, Any] = {}
         self._returned: list[int] = []
         self._outputs: dict[int, Any] | None = None
@@ -114,15 +126,24 @@ class Frame:
         """When this must have led to something, as things are now."""
 
     def begin(self) -> None:
-        """Open the call and go."""
-        network = self.world.network
-        self.call = network.open(self.receive, self._lose)
-        self.deadline = self.clock.after(INFER_S, network.fail, self.call, "it took too long")
-        network.send(0, self.call, ("start", self.number))
+        """Make the request and go."""
+        self.stream = self.world.driver.conversation.begin(self)
+        self.deadline = self.clock.after(INFER_S, self._expire)
         self._due_s = self.clock.now
         self.tell(Begun())
         require(self._to_compute == list(self.scene.order), "not every path is computed")
         self._progress()
+
+    def _expire(self) -> None:
+        self.stream.give_up(self)
+        self.lose("it took too long")
+
+    @property
+    def was_late(self) -> bool:
+        """Whether this machine had begun to answer alone."""
+        late = self._expected is not None
+        require(self.machine.was_late == late, "late or not?")
+        return late
 
     # ------------------------------------------------------------------ what happens
 
@@ -164,6 +185,9 @@ class Frame:
             require(timer is not None and timer[2] is not None, "nobody looks at the time")
             assert timer is not None
             require(abs(timer[0] - self._due_s) < _SLACK_S, "the patience is another one")
+            require((self.hedge is None) == (self.scene.hedge_s is None), "no hedge")
+            if self.hedge is not None:
+                self._due_s = min(self._due_s, self.hedge[0])
         else:
             self._due_s = self.deadline[0]
 
@@ -183,38 +207,50 @@ class Frame:
             return
         self._sent.append(path)
         self._own(Sent(path))
-        all_sent = len(self._sent) == len(self.scene.order)
-        require(self._finished == all_sent, "the end of the stream is not said")
         self._progress()
 
-    def _overdue(self) -> None:
+    def _overdue(self, event: Any) -> None:
         if self._ends:
             return
         together = self._expected is None
-        self._own(Overdue())
         if together:
-            require(self._expected is not None, "nothing is done about lateness")
-            reason = "no answer in time"
-            require(self._expected.reason == reason, "why is another reason")
+            self._expect_own("no answer in time")
+        self._own(event)
+        require(self._began, "nothing is done about lateness")
+
+    def _continued(self, path: int) -> None:
+        if not self._ends:
+            before = self.scene.predecessors.get(path)
+            value = (self.number, path)
+            self._fused[path] = value if before is None else (*value, self._fused[before])
+            self._continuing = None
+            self._own(Continued(path))
+            going = self._continuing is not None or self.thread.busy or self.thread.jobs
+            require(self._ends or going, "finishing does not go on")
 
     def _alone(self) -> None:
         if not self._ends:
             self._own(DoneAlone())
             require(self._ends, "the own answer is not taken")
 
-    def _lose(self, reason: str) -> None:
-        """The conversation has ended."""
-        self.world.network.close(self.call)
+    def lose(self, reason: str) -> None:
+        """Nothing more comes of the request."""
+        self.stream.give_up(self)
+        if self._lost is not None:  # with the stream, which is given up for this
+            return
         together = self._expected is None
         self._lost = reason
         if self._ends:
             return
         if together and self.scene.reserve:
+            self._expect_own(reason)
             self._own(Lost(reason))
-            require(self._expected is not None, "nothing is done about the loss")
+            whole = len(self._computed) == len(self.scene.order)
+            require(self._began == (self._anew or whole), "nothing is done about the loss")
             # What is under way ends first; nothing else may stand before it.
             queue = [job for job in self.thread.jobs if job[0] is self]
-            require(len(queue) <= 1, "paths are computed for nobody")
+            left = len(self.scene.order) - len(self._computed)
+            require(len(queue) <= (1 if self._anew or whole else left), "computed for nobody")
         else:
             self._own(Lost(reason))
             require(self.scene.reserve or self.error == reason, "the loss is not said")
@@ -226,28 +262,22 @@ class Frame:
         match message:
             case ("part", path, value, intact):
                 wrong = self._wrong_part(path)
-                if self._accepts(PartReturned(path), wrong):
+                if wrong is None and not intact:
+                    self.machine.check_part(path)
+                    self.lose("a part is damaged")
+                elif self._accepts(PartReturned(path), wrong):
                     self._returned.append(path)
-                    if intact:
-                        self._parts[path] = value
-                        self._progress()
-                    else:
-                        self._lose("a part is damaged")
+                    self._parts[path] = value
+                    self._progress()
             case ("result", served, values, intact):
                 paths = () if values is None else values
                 fits = set(paths) == set(() if self.scene.rows is not None else self.scene.order)
                 if not intact or not fits or (values is None) != (self.scene.rows is not None):
-                    self._lose("the result is damaged")
+                    self.lose("the result is damaged")
                     return
                 self._outputs = values
                 if self._accepts(Answered(served), self._wrong_result(served)):
                     require(self._ends, "the answer is not taken")
-            case ("refused", reason):
-                self._lose(f"the server refused: {reason}")
-            case ("end",):
-                self._lose("the stream ended without a result")
-            case _:
-                self._lose("the server sent an empty message")
 
     def _accepts(self, event: Any, wrong: str | None) -> bool:
         try:
@@ -256,7 +286,7 @@ class Frame:
             require(wrong is not None, f"{event} was refused: {error}")
             assert wrong is not None
             require(wrong in str(error), f"{event} was refused for another reason: {error}")
-            self._lose(str(error))
+            self.lose(str(error))
             return False
         require(wrong is None, f"{event} was accepted, but {wrong}")
         return True
@@ -302,33 +332,33 @@ class Frame:
                 require(path in self._computed, f"path {path} is sent before it is computed")
                 require(path not in self._to_send, f"path {path} is sent twice")
                 self._to_send.append(path)
-                self.world.network.send(
-                    0,
-                    self.call,
-                    ("piece", path, (self.number, path), True),
-                    lambda: self._after_sending(path),
-                )
-            case FinishSending():
-                require(not self._finished, "the end of the stream is said twice")
-                self._finished = True
-                self.world.network.send(0, self.call, ("end",))
+                left_s = self.deadline[0] - self.clock.now
+                first = ("begin", left_s) if len(self._to_send) == 1 else ("piece", None)
+                message = (first[0], path, (self.number, path), True, first[1])
+                self.stream.send(self, message, lambda: self._after_sending(path))
             case Arm(after_s):
                 require(after_s == scene.patience_s and scene.reserve, "another patience")
                 waits = self._expected is None and len(self._computed) == len(scene.order)
                 require(waits, "nobody is waited for")
                 cancel(self.timer)
-                self.timer = self.clock.after(after_s, self._overdue)
+                self.timer = self.clock.after(after_s, self._overdue, Overdue())
+            case ArmHedge(after_s):
+                require(after_s == scene.hedge_s and scene.reserve, "another hedge")
+                require(self.hedge is None and self._expected is None, "two hedges")
+                require(len(self._computed) == len(scene.order), "a hedge while it computes")
+                self.hedge = self.clock.after(after_s, self._overdue, Late())
             case StopComputing():
                 needed = self._lost is not None or self._expected is not None
                 require(needed and not self._stopped, "nothing need be stopped")
                 self._stopped = True
                 self.thread.drop(self)
-            case ComputeAlone():
-                self._compute_alone()
+            case ComputeAlone() | Continue() | Assemble():
+                self._do_alone(command)
             case GiveUp():
-                require(self.call.open and not self._gave_up, "nothing is there to be given up")
+                is_open = self.stream.waits(self)
+                require(is_open and not self._gave_up, "nothing is there to be given up")
                 self._gave_up = True
-                self.world.network.close(self.call)
+                self.stream.give_up(self)
             case Deliver():
                 require(self._lost is None, "a lost answer is delivered")
                 raced = self._expected is not None
@@ -338,11 +368,12 @@ class Frame:
                     kept = {path: scene.piece(self.number, path) for path in scene.kept}
                     got = {**self._parts, **kept}
                 require(got == scene.result(self.number), f"a wrong result: {got}")
-                self.world.network.close(self.call)
+                self.stream.end(self)
                 self._end()
             case DeliverAlone(fallback):
                 require(fallback == self._expected, f"{fallback} should be {self._expected}")
-                require(not self.call.open, "the conversation is left open")
+                is_open = self.stream.waits(self)
+                require(not is_open, "the conversation is left open")
                 self.fallback = fallback
                 self._end()
             case Fail(reason):
@@ -352,30 +383,79 @@ class Frame:
             case _:
                 raise Violation(f"the device was told to {command}")
 
-    def _compute_alone(self) -> None:
+    def _do_alone(self, command: Any) -> None:
+        """Something for an answer of this machine's own."""
+        scene = self.scene
+        match command:
+            case ComputeAlone():
+                require(self._expected is not None and not self._began, "it computes alone twice")
+                require(self._anew, "what there is would be less work")
+                self._began = True
+                self.thread.submit(self, scene.alone_s, self._alone)
+            case Continue(path):
+                self._go_on()
+                before = scene.predecessors.get(path)
+                require(path in self._missing(), f"path {path} is taken on for nobody")
+                require(before is None or before in self._fused, f"{path} goes on before {before}")
+                self._continuing = path
+                assert scene.finish_s is not None
+                self.thread.submit(self, scene.finish_s[path], self._continued, path)
+            case Assemble():
+                self._go_on()
+                require(not self._missing(), "something is missing")
+                kept = {path: scene.piece(self.number, path) for path in scene.kept}
+                got = {**self._parts, **kept, **self._fused}
+                wanted = scene.result(self.number)
+                got = {path: value for path, value in got.items() if path in wanted}
+                require(got == wanted, f"a wrong result: {got}")
+                self.thread.submit(self, scene.tail_s, self._alone)
+
+    def _go_on(self) -> None:
+        """Finishing may take its next step."""
+        require(self._expected is not None and not self._anew, "nothing is to be finished")
+        require(self._continuing is None, "two steps at a time")
+        require(len(self._computed) == len(self.scene.order), "a path is not at its cut")
+        self._began = True
+
+    def _missing(self) -> list[int]:
+        """What is yet to be taken on here."""
+        scene = self.scene
+        wanted = scene.returning or set(scene.order)
+        needed = {at for path in wanted - set(self._returned) for at in scene.chain(path)}
+        return [path for path in scene.order if path in needed and path not in self._fused]
+
+    def _expect_own(self, reason: str) -> None:
+        """Now this machine must begin to answer alone, in the way that is less work."""
         require(self.scene.reserve, "it cannot compute alone")
-        require(self._expected is None, "it computes alone twice")
         require(self.clock.now <= self._due_s + self.late_s + _SLACK_S, "noticed late")
         sent = len(self._sent) == len(self.scene.order)
         stage = Stage.RETURNING if self._returned else Stage.WAITING
-        reason = self._lost if self._lost is not None else "no answer in time"
         self._expected = Fallback(reason, stage if sent else Stage.SENDING)
-        self.thread.submit(self, self.scene.alone_s, self._alone)
-        running_s = self.thread.free_s - self.clock.now if self.thread.busy else 0.0
-        self._due_s = self.clock.now + max(running_s, 0.0) + self.scene.alone_s
+        scene = self.scene
+        running_s = max(self.thread.free_s - self.clock.now, 0.0) if self.thread.busy else 0.0
+        self._anew = scene.finish_s is None
+        own_s = scene.alone_s
+        if scene.finish_s is not None:
+            left = [path for path in scene.order if path not in self._computed]
+            to_cuts_s = sum(scene.device_s[path] for path in left)
+            on_s = sum(scene.finish_s[path] for path in self._missing())
+            self._anew = to_cuts_s + on_s + scene.tail_s >= scene.alone_s
+            own_s = scene.alone_s if self._anew else to_cuts_s + on_s + scene.tail_s
+        self._due_s = self.clock.now + running_s + own_s
 
     def _end(self) -> None:
         self._ends += 1
         require(self._ends == 1, "it ends twice")
         require(self.clock.now <= self._due_s + self.late_s + _SLACK_S, "it ends late")
         cancel(self.timer)
+        cancel(self.hedge)
         cancel(self.deadline)
         self.clock.after(0.0, self._tell_end)
 
     def _tell_end(self) -> None:
         require(self.machine.story == self._told, "the story is another one")
         events = len(self._told)
-        require(events <= 4 * len(self.scene.order) + 5, "the story is long")
+        require(events <= 5 * len(self.scene.order) + 6, "the story is long")
         self.machine.handle(Lost("after the end"))
         require(self.machine.has_ended, "it has ended no more")
         self._ended(self)

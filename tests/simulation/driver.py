@@ -13,12 +13,14 @@ from fusepath.protocol.watch import (
     Reached,
     Ready,
     Served,
+    ServedLate,
     State,
     UseAlone,
     UseTogether,
     Watch,
 )
 from tests.simulation.clock import Timer, Violation, cancel, require
+from tests.simulation.conversation import Conversation
 from tests.simulation.device import Frame
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 SIGN_OF_LIFE_EVERY_S, SIGN_OF_LIFE_WITHIN_S = 1.0, 1.5
 PREPARE_WITHIN_S = 6.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S, FORGIVEN_AFTER = 0.1, 5.0, 20
+MOST_LATE, LATE = 7, "its answers come late, one after the other"
 
 
 class Driver:
@@ -44,10 +47,11 @@ class Driver:
         """Frames that went well together, since one did not."""
         self.answered = self.alone = self.fell_back = self.failed = 0
         self.pause: Timer | None = None
+        self.conversation = Conversation(world)
         self.closed = False
         self._wanted = 0
         self._at_work = 0
-        self._failures = self._served = 0
+        self._failures = self._served = self._late = 0
 
     # ------------------------------------------------------------------ frames
 
@@ -86,7 +90,7 @@ class Driver:
             require(not self.together, "the server is used on")
         else:
             self.in_a_row += 1
-            self.tell(Served())
+            self.tell(ServedLate() if frame.was_late else Served())
         self._count()
 
     def _count(self) -> None:
@@ -103,6 +107,8 @@ class Driver:
         commands = watch.handle(event)
         if self.world.story is not None and not isinstance(event, Served):
             self.world.tell("watch", event, commands)
+        late = self._late + 1 if isinstance(event, ServedLate) and used else 0
+        self._late = self._late if not used else late
         if not isinstance(event, Served):
             require(watch.story[-1] == (event, tuple(commands)), "the story is another one")
         require(len(watch.story) <= 256, "the story is long")
@@ -111,7 +117,8 @@ class Driver:
             if self._served >= FORGIVEN_AFTER:
                 self._failures = 0
         tries = any(isinstance(command, Pause | Dial) for command in commands)
-        if isinstance(event, Failed) and tries:
+        require(tries == (late > MOST_LATE) or not isinstance(event, ServedLate), "too late?")
+        if isinstance(event, Failed | ServedLate) and tries:
             self._failures += 1
         for command in commands:
             self._do(command, event)
@@ -123,8 +130,9 @@ class Driver:
     def _do(self, command: Any, event: Any) -> None:
         match command:
             case UseAlone(reason):
-                require(self.together and isinstance(event, Failed), "alone for no reason")
-                require(reason == event.reason, "another reason")
+                require(self.together, "alone for no reason")
+                why = event.reason if isinstance(event, Failed) else LATE
+                require(reason == why, "another reason")
                 self.together = False
             case UseTogether():
                 require(not self.together and isinstance(event, Ready), "it is not ready")
@@ -138,6 +146,7 @@ class Driver:
                 self.pause = self.world.clock.after(seconds, self._due)
             case Dial():
                 require(isinstance(event, Due) or self._failures == 1, "no pause before a try")
+                self.conversation.renew()
                 self._greet(lambda: self.tell(Reached()), self._fail)
             case MakeReady():
                 require(isinstance(event, Reached), "it was not reached")
@@ -226,6 +235,8 @@ class Driver:
         frame, clock = self.frame, self.world.clock
         if frame is not None and frame.timer is not None:
             frame.timer = clock.move(frame.timer, -by_s)
+            if frame.hedge is not None:
+                frame.hedge = clock.move(frame.hedge, -by_s)
             frame.late_s += max(-by_s, 0.0)
         if self.pause is not None:
             self.pause = clock.move(self.pause, -by_s)

@@ -17,7 +17,6 @@ from fusepath.protocol.conversation import (
     Compute,
     ComputeTail,
     EdgeSession,
-    FinishSending,
     ProtocolError,
     Send,
     SendPart,
@@ -26,6 +25,7 @@ from fusepath.protocol.conversation import (
 from fusepath.protocol.device_frame import (
     Answered,
     Arm,
+    ArmHedge,
     Begun,
     ComputeAlone,
     Computed,
@@ -35,19 +35,21 @@ from fusepath.protocol.device_frame import (
     DoneAlone,
     Fail,
     GiveUp,
+    Late,
     Lost,
     Overdue,
     PartReturned,
     Sent,
     StopComputing,
 )
+from fusepath.protocol.finishing import Assemble, Continue, Continued, Remainder
 from tests.simulation.clock import Violation, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-ALONE, TAIL, END = "alone", "tail", "end"
-Job = int | str
+ALONE, TAIL = "alone", "tail"
+Job = int | str | Continue
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,15 @@ class Setting:
     returning: frozenset[int] | None
     overlaps: bool
     reserve: bool
+    finishes: bool
+    """Whether the device answers alone from what there is."""
+    hedges: bool
+    """Whether it does not only wait for silence."""
+
+    @property
+    def before(self) -> dict[int, int]:
+        """The path that one waits for, and goes on from."""
+        return {path: path - 1 for path in range(1, self.paths)} if self.strips else {}
 
 
 @dataclass(slots=True)
@@ -81,7 +92,10 @@ class State:
     tailed: bool = False
     down: tuple[tuple[str, Any], ...] = ()
     parts: frozenset[int] = frozenset()
+    on: frozenset[int] = frozenset()
+    """Paths that the device has taken from their cuts on."""
     armed: bool = False
+    hedged: bool = False
     loss: bool = False
     """Whether the device is yet to hear of a crash."""
     faulty: bool = False
@@ -93,14 +107,15 @@ class State:
         """Let go what makes no difference any more."""
         if self.over:
             self.edge, self.to_send, self.writing, self.down = None, (), False, ()
-            self.loss, self.parts = False, frozenset()
+            self.loss = False
         if self.edge is None:
             self.edge_key = None
             self.up = self.workers = ()
             self.arrived = self.fused = frozenset()
             self.tailed = False
         if self.ended:
-            self.armed = False
+            self.armed = self.hedged = False
+            self.parts = self.on = frozenset()
 
     def copy(self) -> State:
         """Another state, as yet the same."""
@@ -119,8 +134,8 @@ NAMES = [item.name for item in fields(State)][2:]  # without the machines
 
 @cache
 def _names(kind: type[Any]) -> list[str]:
-    constant = {"order", "returning", "predecessors", "_successors"} if kind is not State else set()
-    return [item.name for item in fields(kind) if item.name not in constant]
+    constant = {"order", "returning", "predecessors", "_successors", "remainder", "hedge_s"}
+    return [item.name for item in fields(kind) if kind is State or item.name not in constant]
 
 
 def _key(machine: Any) -> tuple[object, ...]:
@@ -155,15 +170,28 @@ class Explorer:
             Violation: something happened that must not; says what led there.
         """
         setting = self.setting
-        before = {path: path - 1 for path in range(1, setting.paths)} if setting.strips else {}
         options = {} if setting.overlaps else {"overlaps": False}
-        edge = EdgeSession(setting.paths, before, setting.returning, **options)
+        edge = EdgeSession(setting.paths, setting.before, setting.returning, **options)
+        finishing: dict[str, Any] = {}
+        if setting.finishes:
+            zeros = [0.0] * setting.paths
+            remainder = Remainder(
+                to_cut_s=zeros,
+                from_cut_s=zeros,
+                tail_s=0.0,
+                whole_s=1.0,
+                predecessors=setting.before,
+            )
+            finishing = {"remainder": remainder}
+        if setting.hedges:
+            finishing["hedge_s"] = 1.0
         first = State(
             DeviceFrame(
                 tuple(range(setting.paths)),
                 patience_s=1.0 if setting.reserve else None,
                 returning=setting.returning or (),
                 **options,
+                **finishing,
             ),
             edge,
             edge_key=_key(edge),
@@ -201,6 +229,8 @@ class Explorer:
             yield f"device computed {state.thread[0]}", self._compute
         if state.armed:
             yield "the timer", self._fire
+        if state.hedged:
+            yield "the hedge", self._hedge
         if state.over:
             return
         if state.to_send and not state.writing:
@@ -224,29 +254,37 @@ class Explorer:
     def _compute(self, state: State) -> None:
         job, *rest = state.thread
         state.thread = tuple(rest)
-        if not state.ended:
-            self._tell(state, DoneAlone() if job == ALONE else Computed(job))
+        if state.ended:
+            return
+        match job:
+            case Continue(path):
+                state.on |= {path}
+                self._tell(state, Continued(path))
+            case int():
+                self._tell(state, Computed(job))
+            case _:
+                self._tell(state, DoneAlone())
 
     def _fire(self, state: State) -> None:
         state.armed = False
         self._tell(state, Overdue())
 
+    def _hedge(self, state: State) -> None:
+        state.hedged = False
+        self._tell(state, Late())
+
     def _know(self, state: State) -> None:
         path, *rest = state.to_send
         state.to_send, state.writing = tuple(rest), False
-        if path != END:
-            self._tell(state, Sent(path))
+        self._tell(state, Sent(path))
 
     def _arrive(self, state: State) -> None:
         path, *rest = state.up
         state.up = tuple(rest)
         edge = _clone(state.edge)
-        if path == END:
-            edge.ended()
-        else:
-            assert isinstance(path, int)
-            state.arrived |= {path}
-            self._obey(state, edge, edge.arrived(path))
+        assert isinstance(path, int)
+        state.arrived |= {path}
+        self._obey(state, edge, edge.arrived(path))
 
     def _serve(self, state: State, job: Job) -> None:
         state.workers = tuple([other for other in state.workers if other != job])
@@ -292,15 +330,15 @@ class Explorer:
                     state.thread += (path,)
                 case Send(path):
                     state.to_send += (path,)
-                case FinishSending():
-                    state.to_send += (END,)
                 case Arm():
                     state.armed = True
+                case ArmHedge():
+                    require(not state.hedged, "two hedges")
+                    state.hedged = True
                 case StopComputing():
                     state.thread = state.thread[:1]  # which has begun
-                case ComputeAlone():
-                    require(ALONE not in state.thread, "it computes alone twice")
-                    state.thread += (ALONE,)
+                case ComputeAlone() | Continue() | Assemble():
+                    self._begin(state, command)
                 case GiveUp():
                     state.over = True
                 case Deliver():
@@ -316,6 +354,24 @@ class Explorer:
                     state.ended = "failed"
         require(state.frame.has_ended == bool(state.ended), "the frame does not know its end")
         require(state.faulty or state.ended != "failed", "a failure without a fault")
+
+    def _begin(self, state: State, command: Any) -> None:
+        """Begin with something for an answer of the device's own."""
+        match command:
+            case ComputeAlone():
+                require(ALONE not in state.thread, "it computes alone twice")
+                require(not self.setting.finishes, "what there is is not used")
+                state.thread += (ALONE,)
+            case Continue(path):
+                before = self.setting.before.get(path)
+                require(before is None or before in state.on, f"{path} goes on before {before}")
+                require(not state.thread and path not in state.on, "more than is needed")
+                state.thread += (command,)
+            case Assemble():
+                wanted = self.setting.returning or frozenset(range(self.setting.paths))
+                require(wanted <= state.parts | state.on, "something is missing")
+                require(self.setting.finishes and not state.thread, "it computes alone twice")
+                state.thread += (ALONE,)
 
     def _obey(self, state: State, edge: EdgeSession, commands: list[Any]) -> None:
         state.edge, state.edge_key = edge, _key(edge)
@@ -344,9 +400,10 @@ def _probe(state: State, story: Any, probed: set[object]) -> None:
     if not alone:
         probed.add(state.frame_key)
         waiting = state.thread[:1]
-        leaving = state.to_send[:1] if state.to_send[:1] != (END,) else ()
+        leaving = state.to_send[:1]
         wrong = [Computed(path) for path in paths if (path,) != waiting]
         wrong += [Sent(path) for path in paths if (path,) != leaving]
+        wrong += [Continued(path) for path in paths if (Continue(path),) != waiting]
         for event in wrong:
             _refused(frame, lambda event=event: frame.handle(event), event.path, story)
         _refused(frame, lambda: frame.handle(DoneAlone()), None, story)
@@ -359,10 +416,8 @@ def _probe(state: State, story: Any, probed: set[object]) -> None:
             if path not in state.workers:
                 _refused(edge, lambda path=path: edge.computed(path), path, story)
         if TAIL not in state.workers and not state.tailed and not state.fused:
-            missing = [path for path in frame.order if path not in state.arrived]
-            if missing:
-                _refused(edge, edge.ended, missing[0], story)
-            for path in {*paths} - {*missing}:
+            missing = {path for path in frame.order if path not in state.arrived}
+            for path in {*paths} - missing:
                 _refused(edge, lambda path=path: edge.arrived(path), path, story)
 
 
@@ -371,7 +426,7 @@ def _lies(state: State) -> Iterator[tuple[Any, int | None]]:
     frame = state.frame
     order, returning = list(frame.order), frame.returning
     sent = [event for event in order if event not in (*state.thread, *state.to_send)]
-    leaving = {*sent, *(path for path in state.to_send[:1] if path != END)}
+    leaving = {*sent, *state.to_send[:1]}
     for path in (-1, *order, len(order)):
         if path not in returning or path in state.parts or path not in leaving:
             yield PartReturned(path), path
@@ -419,13 +474,21 @@ def _told(story: Any) -> str:
 
 def settings(most_paths: int) -> Iterator[Setting]:
     """Every kind of plan of up to so many paths: tiles and strips, whole results and parts."""
-    for paths, strips, overlaps, reserve in product(
-        range(1, most_paths + 1), (False, True), (True, False), (True, False)
+    alone = {
+        (True, False, False): 5,
+        (False, False, False): 5,
+        (True, True, False): 4,  # paths: with more there are ten times the states of all others,
+        (True, False, True): 2,
+    }
+    for paths, strips, overlaps, (how, most) in product(
+        range(1, most_paths + 1), (False, True), (True, False), alone.items()
     ):
+        if paths > most - (how[1] and not strips):  # and tiles have more than strips
+            continue
         for returning in (None, frozenset(range(paths)), frozenset(range(0, paths, 2))):
             if paths == 5 and not strips and returning is not None and len(returning) == 5:
                 continue  # tiles that all return a part: ten times the states of all others
-            yield Setting(paths, strips, returning, overlaps, reserve)
+            yield Setting(paths, strips, returning, overlaps, *how)
 
 
 def explore(most_paths: int) -> int:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.simulation.network import a_lie
-from tests.simulation.server import Inference
+from tests.simulation.server import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,7 @@ def _mangle(world: World, way: int) -> Undo:
 
 def _lie(world: World) -> Undo:
     for call in list(world.network.calls):
-        if isinstance(call.work, Inference):
+        if isinstance(call.work, Stream):
             world.network.send(1, call, a_lie(world.random))
     return None
 

@@ -22,7 +22,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MODULES = ("conversation", "device_frame", "rate_watch", "watch")
+MODULES = ("conversation", "device_frame", "finishing", "rate_watch", "requests", "watch")
 SEEDS = 400
 LEAST_NOTICED = 0.95
 _LIMIT_S = 60

@@ -164,43 +164,56 @@ class Network:
         return mangle(message, self.random)
 
 
-LARGE = frozenset({"piece", "part", "result"})
+LARGE = frozenset({"begin", "piece", "part", "result"})
 
 
 def mangle(message: Message, random: Random) -> list[Message]:
     """What a broken peer says in place of something."""
     kind, *rest = message
     wrong: list[list[Message]] = [[], [message, message], [("gibberish",)], [message, ("end",)]]
-    if kind in {"piece", "part"}:
-        path, value, _ = rest
+    if kind in {"begin", "piece", "part"}:
+        number, path, value, _, *more = rest
         wrong += [
-            [(kind, path, value, False)],
-            [(kind, random.choice((path - 1, path + 1, 77)), None, False)],
-            [(kind, random.randrange(6), None, False), message],
+            [(kind, number, path, value, False, *more)],
+            [(kind, number, random.choice((path - 1, path + 1, 77)), None, False, *more)],
+            [(kind, number, random.randrange(6), None, False, *more), message],
+            [(kind, random.choice((number - 1, number + 1, 0)), path, None, False, *more)],
         ]
     if kind == "result":
-        served, values, _ = rest
+        number, served, values, _ = rest
         wrong += [
-            [(kind, served, values, False)],
-            [(kind, served[1:], values, True)],
-            [(kind, [*served, served[0]], values, True)],
-            [(kind, [*served, 77], values, True)],
-            [(kind, served, {} if values is None else None, True)],
+            [(kind, number, served, values, False)],
+            [(kind, number, served[1:], values, True)],
+            [(kind, number, [*served, served[0]], values, True)],
+            [(kind, number, [*served, 77], values, True)],
+            [(kind, number, served, {} if values is None else None, True)],
+            [(kind, random.choice((number - 1, number + 1, 0)), served, values, False)],
         ]
+    if kind in {"give up", "refused"}:
+        number, *more = rest
+        wrong += [[(kind, random.choice((number - 1, number + 1, 0)), *more)]]
     wrong.append([a_lie(random)])
     return random.choice(wrong)
 
 
 def a_lie(random: Random) -> Message:
     """What a server says that makes things up; nothing that could be true."""
-    path = random.randint(-1, 5)
+    path, number = random.randint(-1, 5), random.randint(0, 70)
     return random.choice(
         [
-            ("part", path, None, False),
-            ("result", list(range(random.randint(0, 6))), None, False),
-            ("result", list(range(random.randint(1, 5))), random.choice((None, {})), True),
+            ("part", number, path, None, False),
+            ("result", number, list(range(random.randint(0, 6))), None, False),
+            (
+                "result",
+                number,
+                list(range(random.randint(1, 5))),
+                random.choice((None, {})),
+                True,
+            ),
             ("gibberish",),
+            ("hello",),
             ("end",),
-            ("refused", ""),
+            ("broken off", ""),
+            ("refused", number, ""),
         ]
     )

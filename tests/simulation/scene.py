@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fusepath.protocol.finishing import Remainder
+
 if TYPE_CHECKING:
     from random import Random
 
@@ -37,17 +39,40 @@ class Scene:
     prepare_s: float
     keepalive_s: float
     """After so long without a sign a connection is given up."""
+    finish_s: list[float] | None
+    """From the cuts to the fused layer here; None where the device computes all anew."""
+    hedges: bool
     patience_s: float = field(init=False)
+    hedge_s: float | None = field(init=False)
 
     def __post_init__(self) -> None:
         sending = len(self.order) * (self.message_bytes / self.bytes_per_s + self.delay_s)
         predicted = sum(self.device_s) + sum(self.edge_s) + self.tail_s + 2 * sending
         self.patience_s = max(PATIENCE * predicted, LEAST_PATIENCE_S)
+        self.hedge_s = predicted + max(self.alone_s, LEAST_PATIENCE_S) if self.hedges else None
 
     @property
     def options(self) -> dict[str, bool]:
         """What both machines are told but for what is usual."""
         return {} if self.overlaps else {"overlaps": False}
+
+    @property
+    def remainder(self) -> Remainder | None:
+        """What the machine is told of finishing."""
+        if self.finish_s is None:
+            return None
+        return Remainder(
+            to_cut_s=self.device_s,
+            from_cut_s=self.finish_s,
+            tail_s=self.tail_s,
+            whole_s=self.alone_s,
+            predecessors=self.predecessors,
+        )
+
+    def chain(self, path: int) -> list[int]:
+        """A path and those that it goes on from, behind the cut."""
+        before = self.predecessors.get(path)
+        return [path] if before is None else [path, *self.chain(before)]
 
     @property
     def returning(self) -> frozenset[int] | None:
@@ -80,6 +105,7 @@ def draw(random: Random) -> Scene:
         rows = frozenset(path for path in range(paths) if chance() < 0.7)
         kept = frozenset(path for path in rows if chance() < 0.2)
     scale = 0.002 * 10 ** (1.5 * chance())
+    finishes = chance() < 0.7
     return Scene(
         order=tuple(order),
         predecessors=predecessors,
@@ -98,4 +124,6 @@ def draw(random: Random) -> Scene:
         pause_s=random.choice((0.0, 0.0, 0.01, 0.3)),
         prepare_s=random.choice((0.01, 0.1, 1.5)),
         keepalive_s=random.choice((2.0, 60.0)),
+        finish_s=[3 * scale / paths * chance() for _ in order] if finishes else None,
+        hedges=chance() < 0.5,
     )

@@ -13,6 +13,7 @@ from fusepath.protocol.conversation import (
     SendPart,
     SendResult,
 )
+from fusepath.protocol.requests import EdgeRequests
 from tests.simulation.clock import require
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Server:
         self._held: list[tuple[Any, ...]] = []
         self._free = world.scene.workers
         self.jobs: deque[Any] = deque()
-        self.inferences = 0
+        self.inferences = self.streams = 0
 
     # ------------------------------------------------------------------ the process
 
@@ -49,7 +50,7 @@ class Server:
             self.jobs.clear()
             self._held.clear()
             self._free = self.world.scene.workers
-            self.inferences = 0
+            self.inferences = self.streams = 0
             self.world.network.killed()
 
     def start(self) -> None:
@@ -67,10 +68,11 @@ class Server:
         if not self.stopped:
             held, self._held = self._held, []
             for action, *arguments in held:
-                self._when_running(self.life, action, *arguments)
+                self.when_running(self.life, action, *arguments)
         self.world.network.changed()
 
-    def _when_running(self, life: int, action: Callable[..., None], *arguments: Any) -> None:
+    def when_running(self, life: int, action: Callable[..., None], *arguments: Any) -> None:
+        """Do something, once the process does anything again, if it is still this one."""
         if life == self.life:
             if self.stopped:
                 self._held.append((action, *arguments))
@@ -79,13 +81,13 @@ class Server:
 
     def _after(self, delay_s: float, action: Callable[..., None], *arguments: Any) -> None:
         clock = self.world.clock
-        clock.after(delay_s * self.slowness, self._when_running, self.life, action, *arguments)
+        clock.after(delay_s * self.slowness, self.when_running, self.life, action, *arguments)
 
     # ------------------------------------------------------------------ calls
 
     def take(self, call: Call, message: Message) -> None:
         """A message has arrived."""
-        self._when_running(self.life, self._take, call, message)
+        self.when_running(self.life, self._take, call, message)
 
     def _take(self, call: Call, message: Message) -> None:
         if not call.open:
@@ -100,22 +102,19 @@ class Server:
                     self.refuse(call, self.refuses[-1])
                 else:
                     self._after(self.world.scene.prepare_s, self._keep, call)
-            case ("start", frame):
+            case ("hello",) if call.work is None:
                 if self.skewed:
-                    self.refuse(call, "unknown message; is it another fusepath?")
+                    self.break_off(call, "another version of fusepath")
                 elif self.refuses:
-                    self.refuse(call, self.refuses[-1])
-                elif not self.prepared:
-                    self.refuse(call, "this plan has not been prepared here; call Prepare first")
-                elif call.work is None:
-                    call.work = Inference(self, call, frame)
-                    self.inferences += 1
+                    self.break_off(call, self.refuses[-1])
                 else:
-                    self.refuse(call, "expected a Piece")
-            case _ if call.work is not None:
+                    call.work = Stream(self, call)
+                    self.streams += 1
+                    self.say(call, ("hello",))
+            case _ if isinstance(call.work, Stream):
                 call.work.take(message)
-            case _:
-                self.refuse(call, "the first message must be Start")
+            case _ if call.work is None:
+                self.break_off(call, "the device must say Hello first")
 
     def _keep(self, call: Call) -> None:
         self.prepared = True
@@ -123,8 +122,12 @@ class Server:
 
     def refuse(self, call: Call, reason: str) -> None:
         """Say no, which ends the call."""
+        self.say(call, ("no", reason))
+
+    def break_off(self, call: Call, reason: str) -> None:
+        """End a stream."""
         self.abandon(call)
-        self.say(call, ("refused", reason))
+        self.say(call, ("broken off", reason))
 
     def say(self, call: Call, message: Message) -> None:
         """Send a message."""
@@ -133,12 +136,18 @@ class Server:
     def abandon(self, call: Call) -> None:
         """Nobody waits for this any more."""
         work, call.work = call.work, OVER
-        if isinstance(work, Inference):
-            work.over = True
+        if isinstance(work, Stream):
+            work.close()
             if call.life == self.life:
-                self.inferences -= 1
-                require(self.inferences >= 0, "an inference ended twice")
-                self.jobs = deque(job for job in self.jobs if job[0] is not work)
+                self.streams -= 1
+                require(self.streams >= 0, "a stream ended twice")
+
+    def ended(self, work: Inference) -> None:
+        """An inference is over."""
+        if work.stream.call.life == self.life:
+            self.inferences -= 1
+            require(self.inferences >= 0, "an inference ended twice")
+            self.jobs = deque(job for job in self.jobs if job[0] is not work)
 
     # ------------------------------------------------------------------ workers
 
@@ -162,7 +171,9 @@ class Server:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is left of any call."""
-        return self._free == self.world.scene.workers and not self.jobs and self.inferences == 0
+        return self._free == self.world.scene.workers and not (
+            self.jobs or self.inferences or self.streams
+        )
 
 
 class _Over:
@@ -173,11 +184,103 @@ class _Over:
 OVER = _Over()
 
 
+MOST_REQUESTS = 4
+
+
+class Stream:
+    """One device's requests, each by its number."""
+
+    def __init__(self, server: Server, call: Call) -> None:
+        self.server, self.call = server, call
+        self._machine = EdgeRequests(MOST_REQUESTS)
+        self._begun = 0
+        self._open: dict[int, Inference] = {}
+
+    def take(self, message: Message) -> None:
+        """A message after the hello."""
+        match message:
+            case ("begin", number, path, value, intact, left_s):
+                self._begin(number, left_s, (path, value, intact))
+            case ("piece", number, path, value, intact, _):
+                if self._serves(number):
+                    self._open[number].piece(path, value, intact)
+            case ("give up", number):
+                if self._serves(number):
+                    self.end(number)
+            case _:
+                self.break_off("a device does not send this")
+
+    def _begin(self, number: int, left_s: float, piece: tuple[int, Any, bool]) -> None:
+        new = number > self._begun
+        try:
+            room = self._machine.begin(number)
+        except ProtocolError as error:
+            require(not new, f"request {number} was refused: {error}")
+            self.break_off(str(error))
+            return
+        require(new, f"request {number} was begun after {self._begun}")
+        self._begun = number
+        require(room == (len(self._open) < MOST_REQUESTS), "there is room, or not")
+        server = self.server
+        if not room or server.refuses or not server.prepared:
+            self._machine.end(number)
+            reason = server.refuses[-1] if server.refuses else "this plan is not prepared"
+            server.say(self.call, ("refused", number, reason))
+            return
+        self._open[number] = inference = Inference(self, number)
+        server.inferences += 1
+        self.due(number, left_s)
+        inference.piece(*piece)
+
+    def due(self, number: int, left_s: float) -> None:
+        """Give a request up after so long."""
+        server = self.server
+        server.world.clock.after(left_s, server.when_running, server.life, self._expire, number)
+
+    def _expire(self, number: int) -> None:
+        if number in self._open:
+            self.refuse(number, "the deadline has passed")
+
+    def _serves(self, number: int) -> bool:
+        known = 0 < number <= self._begun
+        try:
+            serves = self._machine.serves(number)
+        except ProtocolError as error:
+            require(not known, f"a message of request {number} was refused: {error}")
+            self.break_off(str(error))
+            return False
+        require(known, f"a message of request {number} was taken")
+        require(serves == (number in self._open), f"request {number} is served: {serves}")
+        return serves
+
+    def refuse(self, number: int, reason: str) -> None:
+        """End a request alone."""
+        self.end(number)
+        self.server.say(self.call, ("refused", number, reason))
+
+    def end(self, number: int) -> None:
+        """Do no more for a request."""
+        self._machine.end(number)
+        work = self._open.pop(number)
+        work.over = True
+        self.server.ended(work)
+
+    def break_off(self, reason: str) -> None:
+        """End all of it."""
+        self.server.break_off(self.call, reason)
+
+    def close(self) -> None:
+        """Nobody is there any more."""
+        for number in list(self._open):
+            self.end(number)
+
+
 class Inference:
     """One inference on the edge server."""
 
-    def __init__(self, server: Server, call: Call, frame: int) -> None:
-        self.server, self.call, self.frame = server, call, frame
+    def __init__(self, stream: Stream, number: int) -> None:
+        self.stream, self.number = stream, number
+        self.server = server = stream.server
         self.scene = scene = server.world.scene
         self.over = False
         self._session = EdgeSession(
@@ -192,39 +295,24 @@ class Inference:
         self._in_turn: deque[int] = deque()
         self._turn = False
 
-    def take(self, message: Message) -> None:
-        """A message after the start."""
-        match message:
-            case ("piece", path, value, intact):
-                self._piece(path, value, intact)
-            case ("end",):
-                missing = [
-                    str(path + 1) for path in sorted(self.scene.order) if path not in self._arrived
-                ]
-                reason = self._try(self._session.ended)
-                expected = "the stream ended without path " + ", ".join(missing)
-                require(reason == (expected if missing else None), f"the end was taken: {reason}")
-            case _:
-                self.server.refuse(self.call, "expected a Piece")
-
     def _try(self, what: Callable[..., Any], *arguments: Any) -> str | None:
         """Let the session know; why it refused."""
         try:
             commands = what(*arguments)
         except ProtocolError as error:
-            self.server.refuse(self.call, str(error))
+            self.stream.break_off(str(error))
             return str(error)
         self._do(commands or [])
         return None
 
-    def _piece(self, path: int, value: Any, intact: bool) -> None:
+    def piece(self, path: int, value: Any, intact: bool) -> None:
         expected = None
         if path not in self.scene.order:
             expected = f"there is no path {path + 1}; the plan has {len(self.scene.order)}"
         elif path in self._arrived:
             expected = f"path {path + 1} was sent twice"
         elif not intact:
-            self.server.refuse(self.call, "damaged on the way")
+            self.stream.break_off("damaged on the way")
             return
         else:
             self._arrived[path] = value
@@ -268,17 +356,17 @@ class Inference:
                     everything = len(self._fused) == len(scene.order)
                     require(scene.overlaps or everything, "a part is sent before all is computed")
                     self._returned.append(path)
-                    server.say(self.call, ("part", path, self._fused[path], True))
+                    part = ("part", self.number, path, self._fused[path], True)
+                    server.say(self.stream.call, part)
                 case SendResult():
                     self._results += 1
                     require(self._results == 1, "the result is sent twice")
                     parts = set(self._returned) == set(scene.returning or ())
                     require(parts, "the result is sent before its parts")
                     require((self._outputs is None) == (scene.returning is not None), "no outputs")
-                    message = ("result", sorted(self._fused), self._outputs, True)
-                    server.say(self.call, message)
-                    server.say(self.call, ("end",))
-                    server.abandon(self.call)
+                    message = ("result", self.number, sorted(self._fused), self._outputs, True)
+                    server.say(self.stream.call, message)
+                    self.stream.end(self.number)
                 case _:
                     require(False, f"the edge server was told to {command}")
 

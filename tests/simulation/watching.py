@@ -13,18 +13,19 @@ from fusepath.protocol.watch import (
     Reached,
     Ready,
     Served,
+    ServedLate,
     UseAlone,
     UseTogether,
     Watch,
 )
 from tests.simulation.clock import require
-from tests.simulation.driver import FIRST_PAUSE_S, FORGIVEN_AFTER, LONGEST_PAUSE_S
+from tests.simulation.driver import FIRST_PAUSE_S, FORGIVEN_AFTER, LATE, LONGEST_PAUSE_S, MOST_LATE
 
 if TYPE_CHECKING:
     from random import Random
 
 _NEXT = {Dial(): Reached(), MakeReady(): Ready()}
-_ALL = (Due(), Reached(), Ready(), Served())
+_ALL = (Due(), Reached(), Ready(), Served(), ServedLate())
 
 
 def watch(random: Random, rounds: int = 8) -> None:
@@ -55,8 +56,19 @@ def watch(random: Random, rounds: int = 8) -> None:
         for _ in range(served):
             require(machine.handle(Served()) == (), "a good frame leads to something")
         failures = 1 if served >= FORGIVEN_AFTER else failures + 1
-        first, *rest = machine.handle(Failed("why"))
-        require(first == UseAlone("why"), f"{first} for a failure")
+        late = random.choice((0, 1, MOST_LATE))
+        for _ in range(late):
+            require(machine.handle(ServedLate()) == (), "a late frame leads to something")
+        why, event = random.choice((("why", Failed("why")), (LATE, ServedLate())))
+        if isinstance(event, ServedLate):
+            for _ in range(MOST_LATE - late):
+                require(machine.handle(event) == (), "a late frame leads to something")
+        elif late and random.random() < 0.5:
+            require(machine.handle(Served()) == (), "a good frame leads to something")
+            require(machine.handle(ServedLate()) == (), "what was late is not forgotten")
+            failures = 1 if served + 1 >= FORGIVEN_AFTER else failures
+        first, *rest = machine.handle(event)
+        require(first == UseAlone(why), f"{first} for a failure")
         waits = tried(tuple(rest))
         while waits != UseTogether():
             right = _NEXT.get(waits, Due())

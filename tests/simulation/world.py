@@ -12,6 +12,7 @@ from tests.simulation.clock import Clock, Violation, require
 from tests.simulation.device import Thread
 from tests.simulation.driver import Driver
 from tests.simulation.faults import FAULTS
+from tests.simulation.multiplexing import multiplex
 from tests.simulation.network import Network
 from tests.simulation.scene import draw
 from tests.simulation.server import Server
@@ -105,6 +106,7 @@ class World:
         if self.random.random() < 0.25:
             watch(self.random)
             carry(self.random)
+            multiplex(self.random)
         driver, clock = self.driver, self.clock
         healthy = not self._faults
         clock.after(self.random.random(), driver.look)
@@ -145,6 +147,7 @@ class World:
 
     def _come_to_rest(self) -> None:
         self.driver.closed = True
+        self.driver.conversation.renew()
         while self.clock.step():
             require(self.clock.events < _MOST_EVENTS, "it does not come to rest")
         require(self.server.is_idle, "the server has not forgotten a call")

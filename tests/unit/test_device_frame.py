@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from fusepath.protocol.conversation import Compute, FinishSending, ProtocolError, Send
+from fusepath.protocol.conversation import Compute, ProtocolError, Send
 from fusepath.protocol.device_frame import (
     Answered,
     Arm,
+    ArmHedge,
     Begun,
     ComputeAlone,
     Computed,
@@ -18,6 +19,7 @@ from fusepath.protocol.device_frame import (
     Fail,
     Fallback,
     GiveUp,
+    Late,
     Lost,
     Overdue,
     PartReturned,
@@ -25,6 +27,7 @@ from fusepath.protocol.device_frame import (
     Stage,
     StopComputing,
 )
+from fusepath.protocol.finishing import Assemble, Continue, Continued, Remainder
 
 PATIENCE_S = 0.5
 WAIT = Arm(PATIENCE_S)
@@ -54,7 +57,7 @@ def test_the_device_computes_on_while_paths_are_sent():
     assert told(frame, Computed(0)) == [Send(0)]
     assert told(frame, Computed(1)) == [Send(1)]
     assert told(frame, Sent(0)) == []
-    assert told(frame, Sent(1)) == [FinishSending()]
+    assert told(frame, Sent(1)) == []
     assert told(frame, Answered([0, 1, 2])) == [Deliver()]
     assert frame.has_ended
 
@@ -67,7 +70,7 @@ def test_without_overlap_nothing_is_sent_before_everything_is_computed():
     with pytest.raises(ProtocolError, match="path 3 was sent out of order"):
         frame.handle(Sent(2))
     assert told(frame, Computed(1)) == [Send(2), Send(0), Send(1)]
-    assert told(frame, Sent(2), Sent(0), Sent(1)) == [FinishSending()]
+    assert told(frame, Sent(2), Sent(0), Sent(1)) == []
 
 
 @pytest.mark.parametrize(
@@ -96,7 +99,7 @@ def test_once_all_is_computed_every_sign_of_progress_is_waited_for_anew():
 
     assert told(frame, Begun(), Computed(0), Sent(0)) == []
     assert told(frame, Computed(1)) == [Send(1), WAIT]
-    assert told(frame, Sent(1)) == [FinishSending(), WAIT]
+    assert told(frame, Sent(1)) == [WAIT]
     assert told(frame, PartReturned(0)) == [WAIT]
     assert told(frame, Answered([0, 1])) == [Deliver()]
 
@@ -196,3 +199,93 @@ def test_the_story_tells_what_led_to_what():
         (Begun(), (Compute(0),)),
         (Lost("it vanished"), (StopComputing(), ComputeAlone())),
     ]
+
+
+def remainder(paths=3, **changes):
+    """To its cut a path takes 1 s, from there 2 s, the tail 1 s and the whole network 9 s."""
+    costs = {"to_cut_s": [1.0] * paths, "from_cut_s": [2.0] * paths, "tail_s": 1.0, "whole_s": 9.0}
+    return Remainder(**(costs | changes))
+
+
+def finishing(*, returning=(), **changes):
+    """A frame of three paths that waits for the answer, and may be finished."""
+    frame = DeviceFrame(
+        (2, 0, 1), patience_s=PATIENCE_S, returning=returning, remainder=remainder(**changes)
+    )
+    told(frame, Begun(), Computed(2), Computed(0), Computed(1), Sent(2), Sent(0), Sent(1))
+    return frame
+
+
+def test_a_frame_is_finished_path_by_path_from_what_there_is():
+    frame = finishing()
+
+    assert told(frame, Lost("it vanished")) == [Continue(2)]
+    with pytest.raises(ProtocolError, match="path 1 was taken on, which nobody asked for"):
+        frame.handle(Continued(0))
+    with pytest.raises(ProtocolError, match="nobody asked the device to compute alone"):
+        frame.handle(DoneAlone())
+    assert told(frame, Continued(2)) == [Continue(0)]
+    assert told(frame, Continued(0)) == [Continue(1)]
+    assert told(frame, Continued(1)) == [Assemble()]
+    assert told(frame, DoneAlone()) == [DeliverAlone(Fallback("it vanished", Stage.WAITING))]
+
+
+def test_paths_that_are_on_their_way_come_to_their_cuts_first():
+    frame = DeviceFrame((0, 1, 2), patience_s=PATIENCE_S, remainder=remainder(whole_s=9.5))
+    told(frame, Begun(), Computed(0))
+
+    assert told(frame, Lost("it vanished")) == []
+    assert told(frame, Computed(1)) == []
+    assert told(frame, Computed(2)) == [Continue(0)]
+
+
+@pytest.mark.parametrize(("whole_s", "finishes"), [(7.01, True), (7.0, False), (1.0, False)])
+def test_what_is_less_work_is_done(whole_s, finishes):
+    frame = finishing(whole_s=whole_s)
+
+    assert told(frame, Overdue()) == [Continue(2) if finishes else ComputeAlone()]
+
+
+def test_paths_that_are_yet_to_come_to_their_cuts_count():
+    frame = DeviceFrame((0, 1, 2), patience_s=PATIENCE_S, remainder=remainder())
+    told(frame, Begun(), Computed(0))
+
+    assert told(frame, Lost("it vanished")) == [StopComputing(), ComputeAlone()]
+
+
+def test_what_returns_in_the_race_need_not_be_taken_on():
+    frame = finishing(returning={0, 1, 2})
+
+    assert told(frame, PartReturned(2), Overdue()) == [Continue(0)]
+    assert told(frame, PartReturned(1)) == []
+    assert told(frame, Continued(0)) == [Assemble()]
+    fallback = Fallback("no answer in time", Stage.RETURNING)
+    assert told(frame, DoneAlone()) == [GiveUp(), DeliverAlone(fallback)]
+
+
+def test_paths_that_return_nothing_are_taken_on_only_for_those_that_read_them():
+    frame = finishing(returning={0}, predecessors={0: 2})
+
+    assert told(frame, Overdue()) == [Continue(2)]
+    assert told(frame, Continued(2)) == [Continue(0)]
+    assert told(frame, Continued(0)) == [Assemble()]
+
+
+def test_an_answer_in_the_race_ends_finishing():
+    frame = finishing()
+
+    assert told(frame, Overdue(), Answered([0, 1, 2])) == [StopComputing(), Deliver()]
+    assert told(frame, Continued(2)) == []
+
+
+def test_an_answer_later_than_the_own_one_is_not_waited_for_though_things_happen():
+    frame = DeviceFrame((0, 1), patience_s=PATIENCE_S, hedge_s=0.7)
+
+    assert told(frame, Begun(), Computed(0)) == [Send(0)]
+    assert told(frame, Computed(1)) == [Send(1), WAIT, ArmHedge(0.7)]
+    assert not frame.was_late
+    assert told(frame, Sent(0), Sent(1)) == [WAIT]
+    assert told(frame, Late()) == [ComputeAlone()]
+    assert frame.was_late
+    assert told(frame, Overdue()) == []
+    assert told(frame, Answered([0, 1])) == [StopComputing(), Deliver()]

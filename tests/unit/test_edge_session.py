@@ -106,22 +106,6 @@ def test_a_path_is_not_done_twice_nor_before_it_came():
         session.computed(0)
 
 
-def test_an_early_end_names_the_paths_that_are_missing():
-    session = EdgeSession(4)
-    session.arrived(2)
-
-    with pytest.raises(ProtocolError, match="the stream ended without path 1, 2, 4"):
-        session.ended()
-
-
-def test_an_end_after_all_paths_is_fine():
-    session = EdgeSession(2)
-    session.arrived(1)
-    session.arrived(0)
-
-    session.ended()
-
-
 def test_a_refused_event_changes_nothing():
     session = EdgeSession(2)
     session.arrived(0)

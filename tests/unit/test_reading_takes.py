@@ -43,17 +43,69 @@ def dense(nodes: int) -> bytes:
     return helper.make_model(graph, opset_imports=[opset], ir_version=8).SerializeToString()
 
 
-def test_shapes_of_a_large_model_are_inferred_a_few_times(monkeypatch: pytest.MonkeyPatch):
-    """Inference is the only thing that takes long; the number of times must not grow with nodes."""
-    inferred = []
+def reshaped(times: int) -> bytes:
+    """A chain of convolutions each of whose results is reshaped by a program of its own shape."""
+    made: list[onnx.NodeProto] = []
+    weights = [
+        numpy_helper.from_array(value, name)
+        for name, value in {
+            "w": np.ones((4, 4, 3, 3), np.float32),
+            "first": np.array(0),
+            "axes": np.array([0]),
+            "rest": np.array([4, 8, -1]),
+        }.items()
+    ]
+    source = "x"
+    for at in range(times):
+        steps = [
+            ("Conv", [source, "w"], f"c{at}", {"pads": [1, 1, 1, 1]}),
+            ("Shape", [f"c{at}"], f"s{at}", {}),
+            ("Gather", [f"s{at}", "first"], f"g{at}", {}),
+            ("Unsqueeze", [f"g{at}", "axes"], f"u{at}", {}),
+            ("Concat", [f"u{at}", "rest"], f"k{at}", {"axis": 0}),
+            ("Reshape", [f"c{at}", f"k{at}"], f"r{at}", {}),
+        ]
+        made += [helper.make_node(op, reads, [name], **more) for op, reads, name, more in steps]
+        source = f"r{at}"
+    graph = helper.make_graph(
+        made,
+        "reshaped",
+        [helper.make_tensor_value_info("x", 1, [1, 4, 8, 8])],
+        [helper.make_tensor_value_info(source, 1, None)],
+        weights,
+    )
+    opset = helper.make_opsetid("", 17)
+    return helper.make_model(graph, opset_imports=[opset], ir_version=8).SerializeToString()
+
+
+@pytest.fixture
+def inferred(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Numbers of nodes of which shapes were inferred, which is what takes long."""
+    counts = []
     infer_shapes = onnx.shape_inference.infer_shapes
 
     def counting(model: onnx.ModelProto, **options: bool) -> onnx.ModelProto:
-        inferred.append(len(model.graph.node))
+        counts.append(len(model.graph.node))
         return infer_shapes(model, **options)
 
     monkeypatch.setattr(onnx.shape_inference, "infer_shapes", counting)
+    return counts
+
+
+def test_shapes_of_a_large_model_are_inferred_a_few_times(inferred: list[int]):
+    """The number of times must not grow with nodes."""
     model = read_model(dense(1000), name="dense", source="dense")
 
     assert model.graph.tileable_layers == model.graph.depth
     assert 1000 <= sum(inferred) <= 4 * 1001
+
+
+def test_sizes_that_depend_on_each_other_in_a_long_chain_are_found_block_by_block(
+    inferred: list[int],
+):
+    """A size says what the next one is; each must not take a look at the whole network."""
+    times = 100
+    model = read_model(reshaped(times), name="reshaped", source="reshaped")
+
+    assert model.graph.depth == times
+    assert sum(inferred) <= 15 * 6 * times

@@ -176,7 +176,7 @@ def test_what_returns_in_parts_is_what_the_edge_server_makes_of_the_result(tiny_
         Segment(start=3, stop=height, cut=graph.depth + 1, strips=((200, 0), (224, height))),
     )
 
-    problem = Timing(setting).strip_problem(graph.depth, segments)
+    problem = Timing(setting).strip_problem(Strips(tau=graph.depth, segments=segments))
 
     assert problem.back_ns is not None
     row_bytes = 4 * 125 * graph.fused_size(graph.depth, 1)
@@ -196,7 +196,8 @@ def test_every_strip_pays_for_receiving_its_own_bytes(tiny_yolo):
         Segment(start=0, stop=height, cut=1, strips=((60, 0), (160, 0), (200, 0), (224, height))),
     )
 
-    before, after = (Timing(item).strip_problem(graph.depth, segments) for item in (free, costly))
+    strips = Strips(tau=graph.depth, segments=segments)
+    before, after = (Timing(item).strip_problem(strips) for item in (free, costly))
 
     sent_bytes = before.link_ns[:, 0] * 1e-9 * free.link.up_bytes_per_s
     assert len(set(sent_bytes.round().tolist())) == len(sent_bytes) == 4

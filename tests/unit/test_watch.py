@@ -13,6 +13,7 @@ from fusepath.protocol.watch import (
     Reached,
     Ready,
     Served,
+    ServedLate,
     State,
     UseAlone,
     UseTogether,
@@ -103,3 +104,23 @@ def test_the_story_is_of_late_and_without_frames_that_went_well():
 
     assert len(watch.story) == 256
     assert set(watch.story) == {(Due(), ())}
+
+
+def test_a_server_that_always_comes_late_is_given_up_and_one_that_does_at_times_is_not():
+    watch = Watch(lambda: LONGEST, most_late=2)
+
+    assert told(watch, ServedLate(), ServedLate(), Served(), ServedLate(), ServedLate()) == []
+    reason = "its answers come late, one after the other"
+    assert told(watch, ServedLate()) == [UseAlone(reason), Dial()]
+    assert told(watch, ServedLate()) == []
+    told(watch, Reached(), Ready())
+    assert told(watch, ServedLate(), ServedLate()) == []
+    (alone, pause) = told(watch, ServedLate())
+    assert (alone, pause) == (UseAlone(reason), Pause(0.1))
+
+
+def test_late_frames_do_not_make_a_server_as_good_as_new():
+    watch = Watch(lambda: LONGEST, forgiven_after=2, most_late=99)
+    told(watch, Failed("one"), Reached(), Ready(), ServedLate(), ServedLate(), Served())
+
+    assert told(watch, Failed("two")) == [UseAlone("two"), Pause(0.1)]

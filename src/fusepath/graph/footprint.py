@@ -18,7 +18,8 @@ class Window:
 
     Output ``j`` covers input ``[j·stride − pad_begin, j·stride − pad_begin + extent)``, of which
     every ``dilation``-th element is read. ``ceil_mode`` and ``auto_pad`` are already resolved:
-    the output size is stated by the tensor, never computed from the window.
+    the output size is stated by the tensor, never computed from the window. ``pad_begin`` below 0
+    is how many elements at the beginning are not read.
     """
 
     kernel: int = 1
@@ -30,8 +31,6 @@ class Window:
     def __post_init__(self) -> None:
         if min(self.kernel, self.stride, self.dilation) < 1:
             raise ValueError(f"kernel, stride and dilation must be at least 1: {self}")
-        if min(self.pad_begin, self.pad_end) < 0:
-            raise ValueError(f"negative pads are not a window: {self}")
 
     @property
     def extent(self) -> int:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from fusepath.errors import ModelError
+from fusepath.graph.mirror import mirrored
 from fusepath.graph.operators import Kind, Operator, Tensor
 from fusepath.graph.stages import stages_of
 
@@ -82,6 +83,9 @@ class ModelGraph:
     outputs_stay: bool = False
     """Whether the outputs belong on the device, output by output: what it has made of them is not
     sent, and what the edge server has made returns. Otherwise they return as the network's."""
+
+    upward: bool = False
+    """Whether rows are counted from the bottom (`mirrored`)."""
 
     @property
     def entry(self) -> tuple[str, ...]:
@@ -202,6 +206,29 @@ class ModelGraph:
     @cached_property
     def _fronts(self) -> dict[int, ModelGraph]:
         return {}
+
+    @cached_property
+    def mirrored(self) -> ModelGraph | None:
+        """The same network with rows counted from the bottom.
+
+        None where an operator of its tileable layers has rows that cannot be counted so.
+        """
+        layers = []
+        for layer in self.layers[: self.tileable_layers]:
+            operators = [self._mirrored(op) for op in layer.operators]
+            known = tuple(op for op in operators if op is not None)
+            if len(known) < len(operators):
+                return None
+            layers.append(replace(layer, operators=known))
+        layers += self.layers[self.tileable_layers :]
+        return replace(self, layers=tuple(layers), upward=not self.upward)
+
+    def _mirrored(self, op: Operator) -> Operator | None:
+        if op.kind is not Kind.WINDOW:
+            return op
+        inputs, outputs = (self.tensors[name].size(0) for name in (op.inputs[0], op.outputs[0]))
+        rows = mirrored(op.rows, inputs, outputs)
+        return None if rows is None else replace(op, rows=rows)
 
     @property
     def starts(self) -> tuple[int, ...]:

@@ -153,6 +153,11 @@ class Device:
             return min(times_s) * self.emulation.slowdown
         return statistics.median(times_s)
 
+    @property
+    def alone_s(self) -> float:
+        """How long a plan that keeps everything here will take."""
+        return self.head_s + self.expected_s[0]
+
     def compute_head(self, image: Array, companions: Mapping[str, Array]) -> tuple[float, float]:
         """Compute what comes before all paths; when it began and ended."""
         start_s = time.perf_counter()

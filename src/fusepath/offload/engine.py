@@ -39,7 +39,7 @@ from fusepath.pictures.frame import PictureFrame
 from fusepath.plan import Plan
 from fusepath.protocol.device_frame import Fallback, Stage
 from fusepath.protocol.story import told
-from fusepath.protocol.watch import Failed, Served
+from fusepath.protocol.watch import Failed, Served, ServedLate
 from fusepath.remote.client import EdgeClient
 from fusepath.remote.edge_service import EdgeService
 from fusepath.remote.grpc_channel import GrpcChannel
@@ -88,6 +88,7 @@ class Engine:
         """Why no better plan is being looked for any more."""
         self.ready: concurrent.futures.Future[None] = concurrent.futures.Future()
         self.closed = False
+        self._finishing: asyncio.Task[None] | None = None
         self._background = Background()
         self._channel: Channel | None = None
         self._pairing = Pairing(
@@ -172,7 +173,7 @@ class Engine:
         if inference.fallback is not None:
             self._liveness.tell(Failed(inference.fallback.reason))
         elif not prepared.is_local:
-            self._liveness.tell(Served())
+            self._liveness.tell(ServedLate() if inference.late else Served())
             self._adaptation.see(inference, prepared)
         elif self._away is not None:
             inference = replace(inference, fallback=Fallback(self._away, Stage.AWAY))
@@ -206,6 +207,7 @@ class Engine:
         try:
             for number in itertools.count(1):
                 await asyncio.sleep(_SIGN_OF_LIFE_EVERY_S)
+                self._ready_to_finish()
                 await self._see_whether_it_lives(number)
         finally:
             self._give_up()
@@ -278,6 +280,14 @@ class Engine:
         if not self._first.done():
             self._first.set_result(None)
 
+    def _ready_to_finish(self) -> None:
+        """See to it that frames of the plan in use can be finished; no other plan is tried now."""
+        done = self._finishing is None or self._finishing.done()
+        if self.current is not None and self._searching.done() and done:
+            work = self._pairing.ready_to_finish(self.current)
+            self._finishing = asyncio.get_running_loop().create_task(work)
+            self._finishing.add_done_callback(seen)
+
     # ------------------------------------------------------------------ the edge server
 
     async def _see_whether_it_lives(self, number: int) -> None:
@@ -324,7 +334,7 @@ class Engine:
         await self._connect()
         assert self._pairing.client is not None  # it was connected
         try:
-            await self._pairing.client.greet(within_s=_SIGN_OF_LIFE_WITHIN_S)
+            await self._pairing.client.greet_anew(within_s=_SIGN_OF_LIFE_WITHIN_S)
         except PeerError:
             # A link that was down for long may be up long before a connection over it notices.
             assert self._channel is not None
@@ -364,10 +374,16 @@ class Engine:
             raise InputError("this plan needs an edge server; give its address (edge)")
         if order.edge == MEMORY:
             service = EdgeService(ModelStore.of(order.model), threads=order.options.threads)
-            self._channel = MemoryChannel(service)
+            channel: Channel = MemoryChannel(service)
         else:
-            self._channel = await GrpcChannel.open(order.edge, timeout_s=order.timeout.connect_s)
-        self._pairing.client = EdgeClient(self._channel, order.timeout)
+            channel = await GrpcChannel.open(order.edge, timeout_s=order.timeout.connect_s)
+        client = EdgeClient(channel, order.timeout)
+        try:
+            await client.greet(within_s=order.timeout.connect_s)
+        except BaseException:
+            await channel.close()
+            raise
+        self._channel, self._pairing.client = channel, client
 
     # ------------------------------------------------------------------ the end
 

@@ -13,27 +13,31 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fusepath.errors import PeerError
+from fusepath.offload.due_timer import DueTimer
 from fusepath.offload.emulation import PacedLink
 from fusepath.offload.inference import Inference
+from fusepath.offload.own_answer import OwnAnswer
 from fusepath.pictures.frame import PictureFrame, pixels_of
-from fusepath.protocol.conversation import Compute, FinishSending, ProtocolError, Send
+from fusepath.protocol.conversation import Compute, ProtocolError, Send
 from fusepath.protocol.device_frame import (
     Answered,
     Arm,
+    ArmHedge,
     Begun,
     ComputeAlone,
     Computed,
-    DeliverAlone,
     DeviceFrame,
-    DoneAlone,
+    GiveUp,
+    Late,
     Lost,
     Overdue,
     PartReturned,
     Sent,
     StopComputing,
 )
-from fusepath.remote import messages
-from fusepath.remote.wire import fusepath_pb2 as pb
+from fusepath.protocol.finishing import Assemble, Continue
+from fusepath.protocol.framing import Begin, Part, Piece, Result
+from fusepath.remote import tensors
 from fusepath.timeline import HEAD, Lane, Span, Timeline
 
 if TYPE_CHECKING:
@@ -41,10 +45,11 @@ if TYPE_CHECKING:
 
     from fusepath.arrays import Array
     from fusepath.offload.device import Device, PathAtCut
+    from fusepath.offload.own_answer import Made, Reserve
     from fusepath.pictures.frame import Frame
     from fusepath.protocol.device_frame import Command, Event, Fallback
     from fusepath.remote.client import ClockOffset
-    from fusepath.remote.transport import Stream
+    from fusepath.remote.conversation import Request
 
 _HEAD_START_S = 0.005
 """How long computing waits at most for a first message that needs none."""
@@ -64,7 +69,7 @@ class _Returned:
 class _Answer:
     """The result that has come back; times are those of `time.perf_counter`."""
 
-    message: pb.Result
+    message: Result
     outputs: dict[str, Array]
     arrived_s: float
     done_s: float
@@ -85,21 +90,13 @@ class Call:
     """The other inputs of the network."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reserve:
-    """This machine as it answers alone, and how long it waits for the other before it does."""
-
-    device: Device
-    patience_s: float
-
-
 class Exchange:
     """Carries out a `DeviceFrame`'s commands.
 
     Args:
         device: the device's share of the plan.
         image: its input, or the file of it that is forwarded.
-        stream: a call that was opened for this.
+        request: was made for this.
         call: what else is known of it.
         reserve: answers where the edge server does not; None has the inference fail.
     """
@@ -108,25 +105,33 @@ class Exchange:
         self,
         device: Device,
         image: Frame,
-        stream: Stream,
+        request: Request,
         call: Call,
         reserve: Reserve | None,
     ) -> None:
         self._device = device
         self._image = image
-        self._stream = stream
+        self._request = request
         self._call = call
-        self._reserve = reserve
         self._order = [path - 1 for path in device.plan.order]
         self.frame = DeviceFrame(
             self._order,
             overlaps=device.emulation.overlaps,
             patience_s=None if reserve is None else reserve.patience_s,
             returning=device.share.returning or (),
+            hedge_s=None if reserve is None else reserve.hedge_s,
+            remainder=None if reserve is None else reserve.remainder,
         )
-        self._timer: asyncio.TimerHandle | None = None
+        self._own: OwnAnswer | None = None
+        if reserve is not None:
+            self._own = OwnAnswer(
+                reserve=reserve, inputs=self._inputs, tell=self._tell, record=self._record
+            )
+        self._overdue = DueTimer(lambda: self._tell(Overdue()))
+        self._late = DueTimer(lambda: self._tell(Late()))
         self._conversing: asyncio.Task[Inference]
-        self._alone: asyncio.Task[Inference] | None = None
+        self._computing: asyncio.Task[None] | None = None
+        self._alone: asyncio.Task[Made] | None = None
         self._link = PacedLink(device.emulation.pace_bytes_per_s)
         self._way_back = PacedLink(device.emulation.pace_bytes_per_s)
         self._to_send: asyncio.Queue[tuple[int, PathAtCut, float]] = asyncio.Queue()
@@ -136,8 +141,8 @@ class Exchange:
         self._arrived_s: dict[int, float] = {}
         """When the server had the piece of a path; it says so with the result."""
         self._computed: dict[int, PathAtCut] = {}
-        self._at_cut: list[int] = []
-        """Paths that have been computed."""
+        self._macs = 0
+        """That were done here, up to the cuts."""
         self._computed_s = 0.0
         """When the last of them was."""
         self._parts: dict[int, dict[str, Array]] = {}
@@ -162,14 +167,16 @@ class Exchange:
             task = asyncio.current_task()
             if self._alone is None or task is None or task.cancelling():
                 raise
-            return await self._alone  # which was quicker, and has ended the conversation
+            return self._inference_alone(await self._alone)  # which was quicker
         except (PeerError, ProtocolError) as error:
             self._tell(Lost(str(error)))
-            if self._alone is None:
+            if self.frame.has_ended:
                 raise
-            return await self._alone
+            return self._inference_alone(await self._own_answer())
         finally:
-            for job in (self._conversing, self._alone, self._timer):
+            self._overdue.cancel()
+            self._late.cancel()
+            for job in (self._conversing, self._computing, self._alone):
                 if job is not None:
                     job.cancel()
 
@@ -181,31 +188,45 @@ class Exchange:
                 case Send(path):
                     self._to_send.put_nowait((path, self._computed.pop(path), self._computed_s))
                 case Arm(after_s):
-                    if self._timer is not None:
-                        self._timer.cancel()
-                    loop = asyncio.get_running_loop()
-                    self._timer = loop.call_later(after_s, self._tell, Overdue())
-                case StopComputing() if self._alone is not None:
-                    self._alone.cancel()  # what is left here to do need not wait for it
-                case ComputeAlone():
-                    self._alone = asyncio.create_task(self._answer_alone())
+                    self._overdue.due_after(after_s)
+                case ArmHedge(after_s):
+                    self._late.due_after(after_s)
+                case StopComputing():
+                    for job in (self._computing, self._alone):
+                        if job is not None:
+                            job.cancel()  # what is left here to do need not wait for it
+                case ComputeAlone() | Continue() | Assemble() if self._alone is None:
+                    self._alone = asyncio.create_task(self._answer_alone(command))
+                case GiveUp():
+                    self._conversing.cancel()
                 case _:
                     left.append(command)
         return left
 
-    async def _answer_alone(self) -> Inference:
-        """Compute everything here."""
-        assert self._reserve is not None  # or the frame has no patience, and never asks for this
-        reserve = self._reserve.device
-        done = await reserve.start_computing(0, self._image, self._call.companions)
-        if self.frame.has_ended:
-            raise asyncio.CancelledError  # the other answer was quicker
-        self._record(Lane.DEVICE, done.start_s, done.end_s)
-        commands = self._tell(DoneAlone())
-        self._conversing.cancel()
-        (fallback,) = (item.fallback for item in commands if isinstance(item, DeliverAlone))
-        macs = sum(map(self._device.share.path_macs, self._at_cut)) + reserve.share.macs
-        return self._inference(reserve.outputs(done), (macs, 0), fallback)
+    async def _answer_alone(self, command: Command) -> Made:
+        assert self._own is not None  # or the frame has no patience, and never asks for this
+        if isinstance(command, ComputeAlone):
+            return await self._own.anew(self._image, self._call.companions)
+        return await self._own.from_pieces(command, self._parts_here)
+
+    async def _own_answer(self) -> Made:
+        """What this machine answers, once paths that are still wanted are at their cuts."""
+        if self._alone is None:
+            assert self._computing is not None  # or the frame had begun to answer
+            await self._computing
+            assert self._alone is not None  # for the frame has begun to answer with the last path
+        return await self._alone
+
+    def _parts_here(self) -> list[tuple[int, dict[str, Array]]]:
+        """Shares of the fused layer, by path (0-based)."""
+        return [*self._kept.items(), *self._parts.items()]
+
+    @property
+    def _inputs(self) -> dict[str, Array]:
+        """All inputs of the network, by name."""
+        if isinstance(self._image, PictureFrame):  # which is forwarded, and nothing is left here
+            return dict(self._call.companions)
+        return {self._device.model.graph.input.name: self._image, **self._call.companions}
 
     async def _converse(self) -> Inference:
         paths = deque(item.path for item in self._tell(Begun()) if isinstance(item, Compute))
@@ -219,12 +240,13 @@ class Exchange:
             await self._send()
             return await self._finish(await self._receive())
         receiving = asyncio.create_task(self._receive())
-        jobs = [receiving, *map(asyncio.create_task, (self._send(), self._compute(paths)))]
+        sending = asyncio.create_task(self._send())
+        self._computing = asyncio.create_task(self._compute(paths))
         try:
-            await asyncio.gather(*jobs)
-        finally:
-            for job in jobs:
-                job.cancel()
+            await asyncio.gather(receiving, sending, self._computing)
+        finally:  # what is computed may be wanted still
+            receiving.cancel()
+            sending.cancel()
         return await self._finish(receiving.result())
 
     async def _compute(self, paths: Collection[int]) -> None:
@@ -243,6 +265,7 @@ class Exchange:
         try:
             for head in heads:
                 self._record(Lane.DEVICE, *(await head), path=HEAD)
+                self._macs += device.share.head_macs
             for path, job in jobs:
                 self._take_computed(path, await job)
         finally:
@@ -256,15 +279,15 @@ class Exchange:
             self._record(Lane.DEVICE, done.start_s, done.end_s, path=path + 1)
         self._kept[path] = self._device.share.kept(path, done.pieces)
         self._computed[path] = done
-        self._at_cut.append(path)
+        if self._own is not None:
+            self._own.hold(path, done)
+        self._macs += self._device.share.path_macs(path)
         self._computed_s = done.end_s
         self._tell(Computed(path))
 
     async def _send(self) -> None:
-        message = pb.Upload(start=pb.Start(recipe_sha256=self._call.recipe_sha256))
-        while True:
+        for number in range(len(self._order)):
             path, done, ready_s = await self._to_send.get()
-            tensors = messages.encode_all(done.to_send)
             size_bytes = sum(value.nbytes for value in done.to_send.values())
             self._up_bytes += size_bytes
             self._written_s[path] = time.perf_counter()
@@ -273,31 +296,29 @@ class Exchange:
             paced = await self._link.transfer(size_bytes, ready_s=ready_s)
             if paced is not None and size_bytes > 0:
                 self._record(Lane.UPLINK, *paced, path=path + 1)
-            message.piece.path = path + 1
-            message.piece.tensors.extend(tensors)
-            if not await self._stream.write(message):
-                return  # why the server ended the stream, `_receive` is told
-            message = pb.Upload()
+            if not await self._request.send(self._message(path, done, first=number == 0)):
+                return  # why the stream has ended, `_receive` is told
             self._first_written.set()
-            commands = self._tell(Sent(path))
-            if FinishSending() in commands or self.frame.has_ended:  # the answer may be quicker
-                await self._stream.done_writing()
-                return
+            self._tell(Sent(path))
+
+    def _message(self, path: int, done: PathAtCut, *, first: bool) -> Begin | Piece:
+        request, data = self._request, tensors.to_send(done.to_send)
+        if first:
+            recipe = self._call.recipe_sha256
+            return Begin(request.number, path + 1, recipe, request.left_us, data)
+        return Piece(request.number, path + 1, data)
 
     async def _receive(self) -> _Answer:
         while True:
-            message = await self._stream.read()
-            if message is None:
-                raise ProtocolError("the stream ended without a result")
-            match message.WhichOneof("message"):
-                case "part":
-                    self._take(message.part)
-                case "result":
-                    return await self._take_result(message.result)
-                case _:
-                    raise ProtocolError("the server sent an empty message")
+            match await self._request.read():
+                case Part() as part:
+                    self._take(part)
+                case Result() as result:
+                    return await self._take_result(result)
+                case other:
+                    raise ProtocolError(f"the server sent {type(other).__name__}")
 
-    def _take(self, part: pb.Part) -> None:
+    def _take(self, part: Part) -> None:
         """Keep a part of the outputs that has come back.
 
         Raises:
@@ -305,14 +326,15 @@ class Exchange:
         """
         arrived_s = time.perf_counter()
         path = part.path - 1
+        self.frame.check_part(path)
+        self._parts[path] = tensors.decode(part.tensors, self._device.share.expected_part(path))
         self._tell(PartReturned(path))
-        self._parts[path] = messages.decode(part.tensors, self._device.share.expected_part(path))
         size_bytes = sum(value.nbytes for value in self._parts[path].values())
         self._down_bytes += size_bytes
         paced = self._way_back.occupy(size_bytes, arrived_s)
         self._returned.append(_Returned(path, arrived_s, paced))
 
-    async def _take_result(self, result: pb.Result) -> _Answer:
+    async def _take_result(self, result: Result) -> _Answer:
         """Take the result; whatever has not been sent by now need not be.
 
         Raises:
@@ -325,7 +347,7 @@ class Exchange:
             name: (graph.tensors[name].dtype, graph.tensors[name].shape)
             for name in (() if in_parts else graph.outputs)
         }
-        outputs = messages.decode(result.tensors, expected)
+        outputs = tensors.decode(result.tensors, expected)
         size_bytes = sum(value.nbytes for value in outputs.values())
         self._down_bytes += size_bytes
         await self._way_back.transfer(size_bytes)
@@ -347,22 +369,15 @@ class Exchange:
         self._record(Lane.DOWNLINK, down_start_s, answer.done_s)
         if self._link.bytes_per_s is None:
             self._record_uplink()
-        parts = [*self._kept.items(), *self._parts.items()]
         finished = await self._device.start_finishing(
-            answer.outputs,
-            parts,
-            {**self._fed, **self._call.companions},
+            answer.outputs, self._parts_here(), self._inputs
         )
         if self._device.share.has_tail:
             self._record(Lane.DEVICE, finished.start_s, finished.end_s)
         return self._inference(finished.outputs, (self._device.share.macs, result.macs))
 
-    @property
-    def _fed(self) -> dict[str, Array]:
-        """The input by its name, unless only its file is here, which nothing behind it reads."""
-        if isinstance(self._image, PictureFrame):
-            return {}
-        return {self._device.model.graph.input.name: self._image}
+    def _inference_alone(self, made: Made) -> Inference:
+        return self._inference(made.outputs, (self._macs + made.macs, 0), made.fallback)
 
     def _inference(
         self, outputs: dict[str, Array], macs: tuple[int, int], fallback: Fallback | None = None
@@ -381,6 +396,7 @@ class Exchange:
             device_macs=device_macs,
             edge_macs=edge_macs,
             fallback=fallback,
+            late=self.frame.was_late,
         )
 
     def _record_parts(self, done_s: dict[int, float]) -> float:
@@ -406,7 +422,7 @@ class Exchange:
             free_s = end_s
 
     def _record(
-        self, lane: Lane, start_s: float, end_s: float, *, path: int | None = None, worker: int = 0
+        self, lane: Lane, start_s: float, end_s: float, path: int | None = None, worker: int = 0
     ) -> None:
         self._spans.append(
             Span(

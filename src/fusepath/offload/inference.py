@@ -36,6 +36,8 @@ class Inference:
     edge_macs: int
     fallback: Fallback | None = None
     """Why this machine has answered alone although the plan says otherwise."""
+    late: bool = False
+    """Whether this machine had begun to answer alone, whoever was first in the end."""
 
     def begun_with(self, start_s: float, end_s: float) -> Inference:
         """The same, where the device has done something else before, seconds after the beginning.
@@ -67,6 +69,7 @@ def one_after_the_other(done: Sequence[Inference]) -> Inference:
         device_macs=sum(inference.device_macs for inference in done),
         edge_macs=sum(inference.edge_macs for inference in done),
         fallback=next((item.fallback for item in done if item.fallback is not None), None),
+        late=any(inference.late for inference in done),
     )
 
 

@@ -93,6 +93,8 @@ class Liveness:
             else:
                 self.tell(done)
 
+        if self._work is not None and self._work is not asyncio.current_task():
+            self._work.cancel()  # the watch has given it up
         self._work = asyncio.create_task(carry_out())
 
     async def _make_ready(self) -> None:

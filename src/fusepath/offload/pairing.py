@@ -17,7 +17,9 @@ from fusepath.errors import InputError
 from fusepath.offload.background import Background, seen
 from fusepath.offload.device import Device, stays_local
 from fusepath.offload.emulation import NO_EMULATION, Emulation
-from fusepath.offload.exchange import Call, Exchange, Reserve
+from fusepath.offload.exchange import Call, Exchange
+from fusepath.offload.finisher import Finisher, pays
+from fusepath.offload.own_answer import Reserve
 from fusepath.pictures.frame import PictureFrame
 from fusepath.plan import check_plan, predict
 from fusepath.remote.client import peer_errors
@@ -35,13 +37,12 @@ if TYPE_CHECKING:
     from fusepath.plan import Plan
     from fusepath.protocol.device_frame import Story
     from fusepath.remote.client import ClockOffset, EdgeClient
-    from fusepath.remote.transport import Stream
     from fusepath.timeline import Timeline
 
 
 _LEAST_PATIENCE_S, _PATIENCE = 0.25, 3
-"""Where an answer is late by so many times what was predicted, and by this at least, this machine
-begins to answer alone."""
+"""Where an answer takes so many times what was predicted, and this at least, this machine begins to
+answer alone."""
 _STORIES = 16
 _COMPARISONS = 3
 """Of clocks, at most: one beside an inference is not as good as one by itself."""
@@ -135,6 +136,8 @@ class Pairing:
     beside: Prepared | None = None
     """Forwards files where the plan in use does not, or the reverse: for frames for which it is
     quicker."""
+    may_finish: bool = True
+    """Whether there is memory to finish such frames from what there is of them."""
     stories: deque[Story] = field(default_factory=lambda: deque(maxlen=_STORIES))
     """Of the last frames with the edge server: what happened, and what was done for it."""
     _thread: ThreadPoolExecutor = field(
@@ -143,8 +146,10 @@ class Pairing:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _offset: ClockOffset | None = None
     _frames: int = 0
-    _ending: Stream | None = None
-    """The last call that went well. Its end is yet to come, and nobody has to wait for that."""
+    _finisher: Finisher | None = None
+    """Of the plan in use."""
+    _to_finish: Device | None = None
+    """Whose share of a plan it is of, or would be if it paid."""
 
     async def prepare(self, plan: Plan, sample: Frame) -> Prepared:
         """Build and warm the sessions of a plan, here and on the edge server at the same time.
@@ -282,32 +287,47 @@ class Pairing:
         assert client is not None  # what is prepared on an edge server has one,
         assert offset is not None  # and the clocks have been compared for it
         self._frames += 1
-        share = prepared.device.share
-        stream = client.infer(once=len(prepared.plan.cuts) == 1 and share.returning is None)
+        request = client.infer(begun_s + client.timeout.infer_s - time.perf_counter())
         exchange = Exchange(
             prepared.device,
             image,
-            stream,
+            request,
             Call(prepared.recipe_sha256, offset, begun_s, companions),
             self._reserve_of(prepared),
         )
         self.stories.append(exchange.frame.story)
         try:
             with peer_errors(client):
-                inference = await exchange.run()
-        except BaseException:
-            stream.cancel()
-            raise
-        if inference.fallback is not None:
-            stream.cancel()
-        self._ending = stream
-        return inference
+                return await exchange.run()
+        finally:
+            request.give_up()  # which says nothing where the answer has come
 
     def _reserve_of(self, prepared: Prepared) -> Reserve | None:
         if self.reserve is None:
             return None
-        patience_s = max(_PATIENCE * prepared.predicted.end_s, _LEAST_PATIENCE_S)
-        return Reserve(self.reserve.device, patience_s)
+        device, alone = prepared.device, self.reserve.device
+        finisher = self._finisher if self._to_finish is device else None
+        end_s, whole_s = prepared.predicted.end_s, alone.alone_s
+        answer_s = max(end_s - device.head_s - sum(device.expected_s), 0.0)
+        own_s = whole_s if finisher is None else min(whole_s, finisher.remainder.all_s)
+        return Reserve(
+            device=alone,
+            # Counted from the last progress, which this machine makes until about as predicted.
+            patience_s=max(_PATIENCE * end_s, _LEAST_PATIENCE_S) - end_s,
+            hedge_s=answer_s + max(own_s, _LEAST_PATIENCE_S),
+            finisher=finisher,
+        )
+
+    async def ready_to_finish(self, prepared: Prepared) -> None:
+        """Be able to finish frames of a plan that the edge server fails, where that pays."""
+        device = prepared.device
+        if prepared.is_local or self.reserve is None or self._to_finish is device:
+            return
+        self._to_finish, self._finisher = device, None
+        if self.may_finish and pays(device):
+            finisher = await self.background.do(Finisher, device, self.reserve.device.alone_s)
+            if self._to_finish is device:
+                self._finisher = finisher
 
     def close(self) -> None:
         """Give up what is at work in the background, and let the threads go."""

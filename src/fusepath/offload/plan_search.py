@@ -190,6 +190,8 @@ class PlanSearch:
         """Make this machine ready to do all of it, for plans or as a reserve, if it may."""
         plan = await self._unsplit("device-only", sample)
         may_fall_back = self._may_fall_back(plan, limits)
+        bound = self._order.options.fallback is not FallbackPolicy.ALWAYS
+        self._pairing.may_finish = not bound or limits.device_memory_bytes is None
         if not may_fall_back and self._breaks(plan, limits):
             return None
         prepared = self._pairing.reserve or await self._pairing.prepare(plan, sample)

@@ -58,6 +58,15 @@ def check(draft: Draft) -> None:
                 raise bad_node(draft.model, node, reason)
 
 
+Known = dict[str, ValueInfoProto]
+"""What is known of tensors that are no constants, by name."""
+
+
+def given(draft: Draft) -> Known:
+    """What is known of the inputs."""
+    return {tensor.name: declare_tensor(tensor) for tensor in draft.inputs}
+
+
 def infer(draft: Draft, *, strict: bool) -> Types:
     """What is known of every tensor of the draft.
 
@@ -68,13 +77,25 @@ def infer(draft: Draft, *, strict: bool) -> Types:
     Raises:
         ModelError: shapes or element types contradict each other.
     """
+    known = given(draft)
+    types = tensor_types(known | inferred(draft, known, strict=strict))
+    return types | {name: constant_type(tensor) for name, tensor in draft.constants.items()}
+
+
+def inferred(draft: Draft, known: Known, *, strict: bool) -> Known:
+    """What follows of the tensors that the draft's nodes make, from what is known of others.
+
+    Raises:
+        ModelError: as `infer`.
+    """
+    found: Known = {}
     with translated(draft.model, "shapes do not fit together"):
         # No data_prop: it computes tensors of any size, gigabytes for a file of 200 bytes. What
         # it would find out is found by folding, which knows limits.
-        known = {tensor.name: declare_tensor(tensor) for tensor in draft.inputs}
         for nodes in _parts(draft.nodes):
-            read = {name for node in nodes for name in node.input}
-            inputs = [_possible(value) for name, value in known.items() if name in read]
+            read = dict.fromkeys(name for node in nodes for name in node.input)
+            values = (found.get(name) or known.get(name) for name in read)
+            inputs = [_possible(value) for value in values if value is not None]
             model = _without_weights(draft, nodes, inputs)
             made = {name for node in nodes for name in node.output}
             model.graph.output.extend(
@@ -83,9 +104,13 @@ def infer(draft: Draft, *, strict: bool) -> Types:
                 if name in made
             )
             graph = shape_inference.infer_shapes(model, check_type=strict, strict_mode=strict).graph
-            known |= {value.name: value for value in (*graph.value_info, *graph.output)}
-        types = {name: _tensor_type(value) for name, value in known.items()}
-    return types | {name: constant_type(tensor) for name, tensor in draft.constants.items()}
+            found |= {value.name: value for value in (*graph.value_info, *graph.output)}
+    return found
+
+
+def tensor_types(known: Known) -> Types:
+    """Shapes and element types of what is known."""
+    return {name: _tensor_type(value) for name, value in known.items()}
 
 
 def _parts(nodes: Iterable[NodeProto]) -> Iterator[list[NodeProto]]:

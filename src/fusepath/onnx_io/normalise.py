@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fusepath.onnx_io.complaint import bad_model, one_line
-from fusepath.onnx_io.infer import infer
+from fusepath.onnx_io.draft import constant_type
+from fusepath.onnx_io.infer import given, infer, inferred, tensor_types
+from fusepath.onnx_io.naming import Names
 from fusepath.onnx_io.passes.axes import count_axes_from_the_front
 from fusepath.onnx_io.passes.branches import check_no_branches, take_branches
 from fusepath.onnx_io.passes.channels_last_islands import put_channels_first
 from fusepath.onnx_io.passes.constant_channels import pad_constant_channels
+from fusepath.onnx_io.passes.dequantise import quantised_operands
 from fusepath.onnx_io.passes.explicit_pad import absorb_pads
 from fusepath.onnx_io.passes.focus import rewrite_focus
 from fusepath.onnx_io.passes.fold import (
@@ -40,10 +44,15 @@ from fusepath.onnx_io.windows import check_windows
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from onnx import NodeProto
+
     from fusepath.onnx_io.draft import Draft, Types
+    from fusepath.onnx_io.infer import Known
 
 MOST_VISITS = 500_000
 """Nodes that folding may look at, all its rounds together; models need two or three rounds."""
+_BLOCK = 64
+"""Nodes that are folded together."""
 
 _PASSES: tuple[Callable[[Draft, Types], Draft], ...] = (
     drop_unused_outputs,
@@ -99,17 +108,64 @@ def normalise(draft: Draft) -> tuple[Draft, Types]:
 def _settle(draft: Draft) -> tuple[Draft, Types]:
     """Resolve pads and axes, fold constants and take branches until nothing changes.
 
+    That is done block by block: sizes of one decide what can be folded in those behind it, and a
+    long chain of such steps must not take a look at the whole network each.
+    """
+    stored = constant_bytes(draft)
+    settling = _Settling(draft, budget=max(MOST_FOLDED, MOST_GROWTH * stored))
+    rest = draft.nodes
+    settled: list[NodeProto] = []
+    while rest:
+        settled += settling.block(rest[:_BLOCK])
+        rest = rest[_BLOCK:]
+    return replace(draft, nodes=tuple(settled), constants=settling.constants), settling.types
+
+
+class _Settling:
+    """What is known behind the blocks of a draft that have been settled.
+
     Inference is lenient here: before pads are resolved it may find sizes that contradict others.
     """
-    types = infer(draft, strict=False)
-    stored = constant_bytes(draft)
-    for _ in range(max(1, MOST_VISITS // max(1, len(draft.nodes)))):
-        settled = count_axes_from_the_front(resolve_pads(draft, types), types)
-        if settled.nodes == draft.nodes:
-            made = constant_bytes(draft) - stored
-            most = max(MOST_FOLDED, MOST_GROWTH * stored)
-            settled = lift_constants(take_branches(fold(draft, types, budget=most - made)))
-            if settled.nodes == draft.nodes:
+
+    def __init__(self, draft: Draft, *, budget: int) -> None:
+        self.constants = draft.constants
+        self._draft, self._budget = draft, budget
+        self._known = given(draft)
+        self._kept = quantised_operands(draft)
+        self._names = Names(draft.tensor_names())
+        self._labels = Names(node.name for node in draft.nodes)
+        self._visits = MOST_VISITS
+
+    @property
+    def types(self) -> Types:
+        """Of what blocks have made, and of inputs."""
+        return tensor_types(self._known)
+
+    def block(self, nodes: tuple[NodeProto, ...]) -> tuple[NodeProto, ...]:
+        """The nodes behind those of the blocks before, settled."""
+        block = replace(self._draft, nodes=nodes, constants=self.constants)
+        found = inferred(block, self._known, strict=False)
+        while self._visits > 0:
+            self._visits -= len(block.nodes)
+            settled = self._round(block, self._types(block, found))
+            if settled.nodes == block.nodes:
                 break
-        draft, types = settled, infer(settled, strict=False)
-    return draft, types
+            block, found = settled, inferred(settled, self._known, strict=False)
+        self.constants = block.constants
+        self._known |= found
+        return block.nodes
+
+    def _round(self, block: Draft, types: Types) -> Draft:
+        settled = count_axes_from_the_front(resolve_pads(block, types), types)
+        if settled.nodes != block.nodes:
+            return settled
+        folded, self._budget = fold(block, types, kept=self._kept, budget=self._budget)
+        return lift_constants(take_branches(folded, self._names, self._labels))
+
+    def _types(self, block: Draft, found: Known) -> Types:
+        """Of all that the block reads and makes."""
+        read = {name for node in block.nodes for name in node.input}
+        known = {name: self._known[name] for name in read if name in self._known}
+        constants = {name: block.constants[name] for name in read if name in block.constants}
+        types = tensor_types(known | found)
+        return types | {name: constant_type(tensor) for name, tensor in constants.items()}

@@ -41,8 +41,8 @@ class StripModel:
     """Values of the constants that ``data`` only names; the network's own, no copies."""
     new_inputs: tuple[str, ...]
     cached_inputs: tuple[str, ...]
-    cached_rows: tuple[int, ...]
-    """How many rows of each are taken; more may have been kept."""
+    cached_rows: tuple[slice, ...]
+    """Which rows of each are taken; more may have been kept."""
     new_outputs: tuple[str, ...]
     kept_outputs: tuple[str, ...]
 
@@ -77,7 +77,7 @@ def build_strip_model(model: Model, step: StripStep, wanted: Sequence[str]) -> S
 
     Rows are static, columns are the whole width. Every window operator gets the padding that is
     left at this strip; where two branches have come down to different rows, each reads its own
-    part of what is cached and new.
+    part of what is cached and new. Strips that go upwards have what is new above what is cached.
 
     Args:
         model: the network.
@@ -140,15 +140,17 @@ class _Builder:
             node.output.extend(outputs)
             self._nodes.append(node)
         if cropped:
-            start, stop = item.crop_begin, item.crop_begin + item.rows[1] - item.rows[0]
-            name = op.outputs[0]
-            self._nodes.append(self._slice(made[name], new_name(name), start, stop))
+            before = item.crop_end if self._step.upward else item.crop_begin
+            rows, name = item.rows[1] - item.rows[0], op.outputs[0]
+            self._nodes.append(self._slice(made[name], new_name(name), before, before + rows))
         self._made.update(op.outputs)
 
     def _fitted(self, item: StripOperation, node: NodeProto) -> NodeProto:
         """The node with what is left to it of padding and slicing along the rows."""
         op = item.operator
         rows = (item.pad_begin, item.pad_end)
+        if self._step.upward:
+            rows = (item.pad_end, item.pad_begin)
         match op.op_type:
             case "Conv" | "QLinearConv" | "MaxPool" | "AveragePool":
                 assert isinstance(op.cols, Window)
@@ -240,7 +242,7 @@ class _Builder:
             weights=weights,
             new_inputs=new_inputs,
             cached_inputs=cached_inputs,
-            cached_rows=tuple(maps[name].known - maps[name].cached for name in cached_inputs),
+            cached_rows=tuple(map(self._taken, cached_inputs)),
             new_outputs=new_outputs,
             kept_outputs=kept_outputs,
         )
@@ -253,10 +255,19 @@ class _Builder:
             return whole
         key = (tensor, start, stop)
         if key not in self._slices:
-            name = f"{tensor}:{start - rows.cached}:{stop - rows.cached}"
-            self._nodes.append(self._slice(whole, name, start - rows.cached, stop - rows.cached))
+            begin, end = start - rows.cached, stop - rows.cached
+            if self._step.upward:
+                begin, end = rows.reached - stop, rows.reached - start
+            name = f"{tensor}:{begin}:{end}"
+            self._nodes.append(self._slice(whole, name, begin, end))
             self._slices[key] = name
         return self._slices[key]
+
+    def _taken(self, tensor: str) -> slice:
+        """Of rows that were kept, those beside what is new."""
+        rows = self._step.maps[tensor]
+        count = rows.known - rows.cached
+        return slice(-count, None) if self._step.upward else slice(count)
 
     def _buffer(self, tensor: str) -> str:
         if tensor not in self._buffers:
@@ -270,6 +281,8 @@ class _Builder:
             name = pieces[0]
             if len(pieces) == 2:
                 name = f"{tensor}:rows"
+                if self._step.upward:
+                    pieces.reverse()
                 self._nodes.append(helper.make_node("Concat", pieces, [name], name=name, axis=2))
             self._buffers[tensor] = name
         return self._buffers[tensor]

@@ -38,24 +38,23 @@ def windows_of(node: NodeProto, kernel: tuple[int, ...], model: str) -> tuple[Wi
         raise bad_node(
             model, node, f"kernel {kernel}, strides {strides}, pads {pads} disagree in length"
         )
-    try:
-        return tuple(
-            Window(
-                kernel=kernel[axis],
-                stride=strides[axis],
-                dilation=dilations[axis],
-                pad_begin=pads[axis],
-                pad_end=pads[rank + axis],
-            )
-            for axis in range(rank)
-        )
-    except ValueError:
+    if min((*kernel, *strides, *dilations), default=1) < 1 or min(pads, default=0) < 0:
         raise bad_node(
             model,
             node,
             f"kernel {kernel}, strides {strides}, dilations {dilations}, pads {pads}: kernels, "
             "strides and dilations must be at least 1 and pads at least 0",
-        ) from None
+        )
+    return tuple(
+        Window(
+            kernel=kernel[axis],
+            stride=strides[axis],
+            dilation=dilations[axis],
+            pad_begin=pads[axis],
+            pad_end=pads[rank + axis],
+        )
+        for axis in range(rank)
+    )
 
 
 def kernel_of(node: NodeProto, types: Types) -> tuple[int, ...] | None:

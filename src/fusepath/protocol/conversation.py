@@ -28,11 +28,6 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
-class FinishSending:
-    """Every path has been sent; tell the other side."""
-
-
-@dataclass(frozen=True, slots=True)
 class ComputeTail:
     """Join the paths and compute the layers behind them."""
 
@@ -130,14 +125,3 @@ class EdgeSession:
     def tail_computed(self) -> list[Command]:
         """The outputs are there."""
         return [SendResult()]
-
-    def ended(self) -> None:
-        """The device sends no more.
-
-        Raises:
-            ProtocolError: paths are missing.
-        """
-        missing = sorted(set(range(self.paths)) - self._arrived)
-        if missing:
-            names = ", ".join(str(path + 1) for path in missing)
-            raise ProtocolError(f"the stream ended without path {names}")

@@ -2,7 +2,9 @@
 
 A device holds the image and the whole model, so whatever becomes of link and edge server it can
 answer alone. It does when the conversation is lost; and when nothing has happened for longer than
-its patience, it begins to, and takes whichever answer is there first.
+its patience, or the answer is later than computing it here would take, it begins to, and takes
+whichever answer is there first. It finishes what is missing from what it has, where that is less
+work than the whole network anew.
 
 No clock, socket or thread is in here. What happened comes in as events, and what is to be done goes
 out as commands; `story` keeps both.
@@ -14,10 +16,13 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from fusepath.protocol.conversation import Compute, FinishSending, ProtocolError, Send
+from fusepath.protocol.conversation import Compute, ProtocolError, Send
+from fusepath.protocol.finishing import Assemble, Continue, Continued
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+
+    from fusepath.protocol.finishing import Remainder
 
 # ---------------------------------------------------------------------------- what happened
 
@@ -68,11 +73,27 @@ class Overdue:
 
 
 @dataclass(frozen=True, slots=True)
+class Late:
+    """It is as late as `ArmHedge` said."""
+
+
+@dataclass(frozen=True, slots=True)
 class DoneAlone:
-    """The device has computed all of it."""
+    """The device has the outputs."""
 
 
-Event = Begun | Computed | Sent | PartReturned | Answered | Lost | Overdue | DoneAlone
+Event = (
+    Begun
+    | Computed
+    | Sent
+    | PartReturned
+    | Answered
+    | Lost
+    | Overdue
+    | Late
+    | Continued
+    | DoneAlone
+)
 
 # ---------------------------------------------------------------------------- what is to be done
 
@@ -80,6 +101,13 @@ Event = Begun | Computed | Sent | PartReturned | Answered | Lost | Overdue | Don
 @dataclass(frozen=True, slots=True)
 class Arm:
     """Say `Overdue` after so long, counted anew from the last time this was said."""
+
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ArmHedge:
+    """Say `Late` after so long, whatever happens meanwhile."""
 
     after_s: float
 
@@ -142,10 +170,12 @@ class Fail:
 Command = (
     Compute
     | Send
-    | FinishSending
     | Arm
+    | ArmHedge
     | StopComputing
     | ComputeAlone
+    | Continue
+    | Assemble
     | GiveUp
     | Deliver
     | DeliverAlone
@@ -180,23 +210,38 @@ class DeviceFrame:
         patience_s: how long nothing may happen, once all paths are computed, before the device
             begins to compute alone; None if it cannot.
         returning: paths of which the edge server returns a part of the outputs each.
+        hedge_s: how long after the last path is computed the device begins to answer alone, even
+            if things do happen; None if it waits for as long as they do.
+        remainder: what there is to finish from; None where the whole network is computed anew.
     """
 
     order: Sequence[int]
     overlaps: bool = True
     patience_s: float | None = None
     returning: Collection[int] = ()
+    hedge_s: float | None = None
+    remainder: Remainder | None = None
     story: Story = field(default_factory=list)
     _state: _State = field(default=_State.TOGETHER)
     _computed: int = 0
     _sent: int = 0
     _returned: set[int] = field(default_factory=set)
     _fallback: Fallback | None = None
+    _finishing: bool = False
+    """Whether the device finishes what is missing from what it has."""
+    _continuing: int | None = None
+    _continued: set[int] = field(default_factory=set)
+    _assembling: bool = False
 
     @property
     def has_ended(self) -> bool:
         """Whether the result has been delivered, or there is none."""
         return self._state is _State.ENDED
+
+    @property
+    def was_late(self) -> bool:
+        """Whether the device has begun to answer alone."""
+        return self._fallback is not None
 
     def handle(self, event: Event) -> Sequence[Command]:
         """Take in what has happened; what is to be done for it.
@@ -210,7 +255,7 @@ class DeviceFrame:
 
     def _handle(self, event: Event) -> Sequence[Command]:
         commands: Sequence[Command] = ()
-        if self._state is _State.ENDED or (self._state is _State.ALONE and event != DoneAlone()):
+        if self._state is _State.ENDED or (self._state is _State.ALONE and not self._is_own(event)):
             return commands  # late news
         match event:
             case Begun():
@@ -225,11 +270,22 @@ class DeviceFrame:
                 commands = self._take_answer(served)
             case Lost(reason):
                 commands = self._take_loss(reason)
-            case Overdue():
+            case Overdue() | Late():
                 commands = self._take_overdue()
+            case Continued(path):
+                commands = self._take_continued(path)
             case DoneAlone():
                 commands = self._take_own()
         return commands
+
+    def _is_own(self, event: Event) -> bool:
+        """Whether it tells of what the device does for its own answer."""
+        match event:
+            case DoneAlone():
+                return True
+            case Computed() | Continued():
+                return self._finishing
+        return False
 
     @property
     def _all_computed(self) -> bool:
@@ -257,16 +313,27 @@ class DeviceFrame:
         if path not in self.order[self._computed : self._computed + 1]:
             raise ProtocolError(f"path {path + 1} was computed out of order")
         self._computed += 1
+        if self._finishing:
+            return self._go_on()
         ready = [path] if self.overlaps else self.order if self._all_computed else []
-        return [*map(Send, ready), *self._patience()]
+        return [*map(Send, ready), *self._patience(), *self._hedge()]
+
+    def _hedge(self) -> list[Command]:
+        """From now on the device is idle."""
+        return [ArmHedge(self.hedge_s)] if self._all_computed and self.hedge_s is not None else []
 
     def _take_sent(self, path: int) -> Sequence[Command]:
         if path not in self._leaving[self._sent :]:
             raise ProtocolError(f"path {path + 1} was sent out of order")
         self._sent += 1
-        return [*([FinishSending()] if self._all_sent else []), *self._patience()]
+        return self._patience()
 
-    def _take_part(self, path: int) -> Sequence[Command]:
+    def check_part(self, path: int) -> None:
+        """Raise unless the part of a path (0-based) may return now.
+
+        Raises:
+            ProtocolError: it returns none, or has returned, or may not have left.
+        """
         if path not in self.returning:
             raise ProtocolError(
                 f"the server returned a part for path {path + 1}, which returns none"
@@ -277,6 +344,9 @@ class DeviceFrame:
             raise ProtocolError(
                 f"the server returned the part of path {path + 1} without having had that path"
             )
+
+    def _take_part(self, path: int) -> Sequence[Command]:
+        self.check_part(path)
         self._returned.add(path)
         return self._patience()
 
@@ -305,21 +375,54 @@ class DeviceFrame:
             return [StopComputing(), Fail(reason)]
         self._fall_back(reason)
         self._state = _State.ALONE
-        return [StopComputing(), ComputeAlone()]
+        return self._begin()
 
     def _take_overdue(self) -> Sequence[Command]:
         if self._state is not _State.TOGETHER:
             return ()
         self._fall_back("no answer in time")
         self._state = _State.RACING
-        return [ComputeAlone()]
+        return self._begin()
 
     def _fall_back(self, reason: str) -> None:
         stage = Stage.RETURNING if self._returned else Stage.WAITING
         self._fallback = Fallback(reason, stage if self._all_sent else Stage.SENDING)
 
+    def _begin(self) -> list[Command]:
+        """Begin to answer alone: from what there is, or all of it anew, whichever is less."""
+        to_compute = self.order[self._computed :]
+        if self.remainder is not None and self.remainder.pays(to_compute, self._missing):
+            self._finishing = True
+            return self._go_on()
+        return [*([StopComputing()] if to_compute else []), ComputeAlone()]
+
+    @property
+    def _missing(self) -> list[int]:
+        """Paths that have not come to the fused layer, in order."""
+        assert self.remainder is not None  # or nothing is finished
+        wanted = set(self.returning or self.order) - self._returned
+        left = self.remainder.missing(self.order, wanted)
+        return [path for path in left if path not in self._continued]
+
+    def _go_on(self) -> list[Command]:
+        """The next step of finishing, once all paths are at their cuts."""
+        if not self._all_computed:
+            return []
+        for path in self._missing:
+            self._continuing = path
+            return [Continue(path)]
+        self._assembling = True
+        return [Assemble()]
+
+    def _take_continued(self, path: int) -> Sequence[Command]:
+        if path != self._continuing:
+            raise ProtocolError(f"path {path + 1} was taken on, which nobody asked for")
+        self._continuing = None
+        self._continued.add(path)
+        return self._go_on()
+
     def _take_own(self) -> Sequence[Command]:
-        if self._fallback is None:
+        if self._fallback is None or self._finishing != self._assembling:
             raise ProtocolError("nobody asked the device to compute alone")
         raced = self._state is _State.RACING
         self._state = _State.ENDED

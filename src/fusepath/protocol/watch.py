@@ -6,6 +6,10 @@ same server do not all come back together. Once it answers, plans are made ready
 are answered without it, and then it is used again. One that soon fails again is tried as
 after the failures before: only frames that go well make it as good as new.
 
+A frame that the server has answered, but so late that this machine had begun to as well, did not
+go well. Some of them in a row are a failure; before that, plans have had time to follow a link that
+has become slower.
+
 No clock, socket or thread is in here: events in, commands out.
 """
 
@@ -30,6 +34,11 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
+class ServedLate:
+    """A frame has been answered with the server's help, when this machine had begun to alone."""
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """The server has failed a frame, a sign of life, or whoever looks for plans."""
 
@@ -51,7 +60,7 @@ class Ready:
     """A plan is ready on the server."""
 
 
-Event = Served | Failed | Due | Reached | Ready
+Event = Served | ServedLate | Failed | Due | Reached | Ready
 
 # ---------------------------------------------------------------------------- what is to be done
 
@@ -106,12 +115,14 @@ class Watch:
         first_pause_s: after the second attempt; it doubles with each.
         longest_pause_s: the pauses grow to this.
         forgiven_after: frames that must go well before failures are forgotten.
+        most_late: frames in a row that may come late; one more is a failure.
     """
 
     random: Callable[[], float]
     first_pause_s: float = 0.1
     longest_pause_s: float = 5.0
     forgiven_after: int = 20
+    most_late: int = 7
     state: State = State.USED
     story: deque[tuple[Event, tuple[Command, ...]]] = field(
         default_factory=lambda: deque(maxlen=_REMEMBERED)
@@ -120,6 +131,7 @@ class Watch:
     out."""
     _failures: int = 0
     _served: int = 0
+    _late: int = 0
 
     def handle(self, event: Event) -> Sequence[Command]:
         """Take in what has happened; what is to be done for it. Late news changes nothing."""
@@ -133,8 +145,12 @@ class Watch:
         match event, self.state:
             case Served(), State.USED:
                 self._count()
+            case ServedLate(), State.USED:
+                self._late += 1
+                if self._late > self.most_late:
+                    commands = self._give_up("its answers come late, one after the other")
             case Failed(reason), State.USED:
-                commands = [UseAlone(reason), *self._try_later()]
+                commands = self._give_up(reason)
             case Failed(), State.DIALLING | State.READYING:
                 commands = self._try_later()
             case Due(), State.PAUSING:
@@ -149,7 +165,12 @@ class Watch:
                 commands = [UseTogether()]
         return commands
 
+    def _give_up(self, reason: str) -> list[Command]:
+        self._late = 0
+        return [UseAlone(reason), *self._try_later()]
+
     def _count(self) -> None:
+        self._late = 0
         self._served += 1
         if self._served >= self.forgiven_after:
             self._failures = 0

@@ -15,9 +15,10 @@ from fusepath import jsonfile
 from fusepath.cost import MachineProfile, MessageCosts
 from fusepath.errors import FileFormatError, PeerRefusedError
 from fusepath.protocol.conversation import ProtocolError
+from fusepath.protocol.framing import Drill, Drilled
 from fusepath.remote import message_costs
+from fusepath.remote.conversation import Conversation
 from fusepath.remote.grpc_channel import GrpcChannel
-from fusepath.remote.transport import OneEach
 from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.runtime.edge_share import EdgeTimes
 from fusepath.timeline import Lane
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
     from fusepath.onnx_io import Model
     from fusepath.plan import Plan
-    from fusepath.remote.transport import Channel, Stream
+    from fusepath.remote.conversation import Request
+    from fusepath.remote.transport import Channel
 
 _CLOCK_CALLS = 8
 _DRILLS, _LARGE_DRILLS = 3, 2
@@ -73,6 +75,7 @@ class EdgeClient:
 
     def __init__(self, channel: Channel, timeout: Timeout = DEFAULT_TIMEOUT) -> None:
         self._channel = channel
+        self._conversation = Conversation(channel)
         self.timeout = timeout
 
     @property
@@ -99,9 +102,15 @@ class EdgeClient:
         return best
 
     async def greet(self, *, within_s: float) -> None:
-        """See whether the server is there."""
+        """See whether the server is there, and speaks the same version."""
         timeout_s = min(within_s, self.timeout.connect_s)
+        await self._conversation.greet(timeout_s=timeout_s)
         await self._channel.call("Clock", pb.ClockRequest(), timeout_s=timeout_s)
+
+    async def greet_anew(self, *, within_s: float) -> None:
+        """The same for a server that has failed, on another stream."""
+        self._conversation.renew()
+        await self.greet(within_s=within_s)
 
     async def message_costs(self) -> MessageCosts:
         """Send pieces for which nothing is computed, one by one, and see what that takes."""
@@ -133,7 +142,7 @@ class EdgeClient:
     async def _drill(self, count: int, size_bytes: int) -> tuple[float, float]:
         """Send so many pieces; seconds that one of them took this machine and the server."""
         loop = asyncio.get_running_loop()
-        stream = self._channel.stream("Drill", timeout_s=self.timeout.prepare_s)
+        request = self._conversation.begin(self.timeout.prepare_s)
         try:
             begun_s = message_costs.busy_s()
             for sent in range(count):
@@ -142,16 +151,15 @@ class EdgeClient:
                 if sent > 0:
                     await asyncio.sleep(message_costs.PAUSE_S)
                 # A thread of its own, as paths are computed on.
-                piece = await loop.run_in_executor(None, message_costs.piece, size_bytes)
-                if not await stream.write(piece):
+                tensors = await loop.run_in_executor(None, message_costs.piece, size_bytes)
+                if not await request.send(Drill(request.number, count - sent - 1, tensors)):
                     break  # why, the answer says
             sent_s = (message_costs.busy_s() - begun_s) / max(count - message_costs.WARM_UP, 1)
-            await stream.done_writing()
-            reply: pb.DrillReply = await stream.read()
+            reply = await request.read()
         finally:
-            stream.cancel()
-        if reply.busy_ns < 0:
-            raise self.refused("the server says that a message takes it no time at all")
+            request.give_up()
+        if not isinstance(reply, Drilled) or reply.busy_ns < 0:
+            raise self.refused("the server does not say what a message takes it")
         return sent_s, reply.busy_ns * 1e-9
 
     async def goodput_bytes_per_s(self, *, size_bytes: int = 1 << 20, repeats: int = 3) -> float:
@@ -209,15 +217,13 @@ class EdgeClient:
             raise self.refused("the server did not time every path of the plan")
         return EdgeTimes(tuple(ns * 1e-9 for ns in reply.path_ns), reply.tail_ns * 1e-9)
 
-    def infer(self, *, once: bool) -> Stream:
-        """Open the stream of one inference.
+    def infer(self, left_s: float) -> Request:
+        """A new request for an inference.
 
         Args:
-            once: one message goes there and one comes back; a call of such is quicker.
+            left_s: seconds after which nobody waits for it any more.
         """
-        if once:
-            return OneEach(self._channel, "Once", timeout_s=self.timeout.infer_s)
-        return self._channel.stream("Infer", timeout_s=self.timeout.infer_s)
+        return self._conversation.begin(left_s)
 
 
 def idle_s(plan: Plan) -> float:
@@ -232,11 +238,13 @@ async def connect(address: str, *, timeout: Timeout = DEFAULT_TIMEOUT) -> AsyncI
 
     Raises:
         InputError: the address is malformed.
-        PeerUnreachableError: nobody answers there.
+        PeerError: nobody answers there, or another version of fusepath.
     """
     channel = await GrpcChannel.open(address, timeout_s=timeout.connect_s)
     try:
-        yield EdgeClient(channel, timeout)
+        client = EdgeClient(channel, timeout)
+        await client.greet(within_s=timeout.connect_s)
+        yield client
     finally:
         await channel.close()
 

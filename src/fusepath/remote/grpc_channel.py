@@ -16,7 +16,7 @@ from fusepath.errors import (
     PeerTimeoutError,
     PeerUnreachableError,
 )
-from fusepath.remote.limits import CHANNEL_OPTIONS
+from fusepath.remote.limits import CHANNEL_OPTIONS, STREAM_METHOD
 from fusepath.remote.wire import fusepath_pb2_grpc as pb_grpc
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _REFUSALS = {
     grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.INVALID_ARGUMENT,
-    grpc.StatusCode.UNIMPLEMENTED,
     grpc.StatusCode.NOT_FOUND,
 }
 
@@ -53,6 +52,7 @@ class GrpcChannel:
         self._channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
         self._closed = False
         self._stub: Any = pb_grpc.EdgeStub(self._channel)  # type: ignore[no-untyped-call] # generated
+        self._converse = self._channel.stream_stream(STREAM_METHOD)  # bytes as they are
 
     @classmethod
     async def open(cls, address: str, *, timeout_s: float) -> GrpcChannel:
@@ -84,14 +84,10 @@ class GrpcChannel:
             answer = await getattr(self._stub, method)(request, timeout=timeout_s)
         return _said(self.address, answer)
 
-    def stream(self, method: str, *, timeout_s: float) -> GrpcStream:
-        """Open a call of several messages.
-
-        Raises:
-            PeerUnreachableError: the channel is closed.
-        """
+    def stream(self) -> GrpcStream:
+        """Open a stream."""
         self._check_open()
-        return GrpcStream(self.address, getattr(self._stub, method)(timeout=timeout_s))
+        return GrpcStream(self.address, self._converse())
 
     async def close(self) -> None:
         """Let everything go."""
@@ -104,16 +100,16 @@ class GrpcChannel:
 
 
 class GrpcStream:
-    """The device's end of one gRPC call, with one message back or several."""
+    """The device's end of a stream over gRPC."""
 
     def __init__(self, address: str, call: Any) -> None:
         self._address = address
         self._call = call
 
-    async def write(self, message: Message) -> bool:
-        """Send a message; False once the server has ended the call."""
+    async def write(self, data: bytes) -> bool:
+        """Send a message; False once the stream has ended."""
         try:
-            await self._call.write(message)
+            await self._call.write(data)
         except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
             return False
         except asyncio.CancelledError:
@@ -122,24 +118,12 @@ class GrpcStream:
             return False
         return True
 
-    async def done_writing(self) -> None:
-        """Say that no message follows."""
-        try:
-            await self._call.done_writing()
-        except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
-            return  # why it ended the call, `read` is told
-        except asyncio.CancelledError:
-            if _is_cancelled():
-                raise
-
-    async def read(self) -> Any:
+    async def read(self) -> bytes | None:
         """The next message of the server; None after the last."""
         with _translating(self._address):
-            if not hasattr(self._call, "read"):  # one answer to many messages
-                return _said(self._address, await self._call)
             message = await self._call.read()
             if message is not grpc.aio.EOF:
-                return message
+                return bytes(message)
             code = await self._call.code()  # raises the reason, where there is one
             if code is not grpc.StatusCode.OK:
                 details = (await self._call.details()) or code.name
@@ -147,7 +131,7 @@ class GrpcStream:
         return None
 
     def cancel(self) -> None:
-        """Give the call up, if it has not ended."""
+        """End it, if it has not ended."""
         self._call.cancel()
 
 
@@ -186,6 +170,8 @@ def translated(address: str, error: grpc.aio.AioRpcError) -> PeerError:
         return PeerTimeoutError(address, "no answer before the deadline")
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return PeerBusyError(address, f"refused: {text}")
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return PeerRefusedError(address, f"refused: {text}; is it another version of fusepath?")
     if code in _REFUSALS:
         return PeerRefusedError(address, f"refused: {text}")
     # Whatever else went wrong, the server is of no use now: a killed one even says INTERNAL.

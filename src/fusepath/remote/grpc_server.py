@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from fusepath.errors import InputError
-from fusepath.remote.limits import SERVER_OPTIONS
-from fusepath.remote.transport import Refusal, RefusalKind
+from fusepath.protocol.framing import RefusalKind
+from fusepath.remote.limits import MAX_STREAMS, SERVER_OPTIONS, STREAM_NAME, STREAM_SERVICE
+from fusepath.remote.transport import Refusal
 from fusepath.remote.wire import fusepath_pb2_grpc as pb_grpc
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from fusepath.remote.edge_service import EdgeService
     from fusepath.remote.wire import fusepath_pb2 as pb
 
-MAX_STREAMS = 32
 _CODES = {
     RefusalKind.MALFORMED: grpc.StatusCode.INVALID_ARGUMENT,
     RefusalKind.UNFIT: grpc.StatusCode.FAILED_PRECONDITION,
@@ -36,12 +36,12 @@ class _Incoming:
 
     context: Any
 
-    async def read(self) -> Any:
+    async def read(self) -> bytes | None:
         message = await self.context.read()
         return None if message is grpc.aio.EOF else message
 
-    async def write(self, message: Any) -> None:
-        await self.context.write(message)
+    async def write(self, data: bytes) -> None:
+        await self.context.write(data)
 
 
 class _Servicer(pb_grpc.EdgeServicer):
@@ -53,20 +53,21 @@ class _Servicer(pb_grpc.EdgeServicer):
     async def Clock(self, request: pb.ClockRequest, context: Any) -> Any:  # noqa: N802 - gRPC's names
         return await _answer(self._service.clock(request), context)
 
-    async def Drill(self, request_iterator: Any, context: Any) -> Any:  # noqa: N802, ARG002
-        return await _answer(self._service.drill(_Incoming(context)), context)
-
     async def Profile(self, request: pb.ModelRequest, context: Any) -> Any:  # noqa: N802
         return await _answer(self._service.profile(request), context)
 
     async def Prepare(self, request: pb.PrepareRequest, context: Any) -> Any:  # noqa: N802
         return await _answer(self._service.prepare(request), context)
 
-    async def Infer(self, request_iterator: Any, context: Any) -> None:  # noqa: N802, ARG002
-        await _answer(self._service.infer(_Incoming(context)), context)
 
-    async def Once(self, request: pb.Upload, context: Any) -> Any:  # noqa: N802
-        return await _answer(self._service.once(request), context)
+def _stream_handler(service: EdgeService) -> Any:
+    """The stream of requests, whose messages are bytes to gRPC."""
+
+    async def converse(_: Any, context: Any) -> None:
+        await _answer(service.converse(_Incoming(context)), context)
+
+    handlers = {STREAM_NAME: grpc.stream_stream_rpc_method_handler(converse)}
+    return grpc.method_handlers_generic_handler(STREAM_SERVICE, handlers)
 
 
 async def _answer(call: Any, context: Any) -> Any:
@@ -101,6 +102,7 @@ class EdgeServer:
             raise InputError(f"listen address '{self._listen}' is not HOST:PORT, like 0.0.0.0:7070")
         self._server = grpc.aio.server(options=SERVER_OPTIONS, maximum_concurrent_rpcs=MAX_STREAMS)
         pb_grpc.add_EdgeServicer_to_server(_Servicer(self._service), self._server)  # type: ignore[no-untyped-call] # generated
+        self._server.add_generic_rpc_handlers((_stream_handler(self._service),))
         try:
             bound = self._server.add_insecure_port(self._listen)
         except RuntimeError as error:

@@ -7,19 +7,15 @@ the same order, the same refusals and deadlines.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from fusepath.errors import (
-    PeerBusyError,
-    PeerError,
-    PeerRefusedError,
-    PeerTimeoutError,
-    PeerUnreachableError,
-)
-from fusepath.remote.transport import Refusal, RefusalKind
+from fusepath.errors import PeerTimeoutError, PeerUnreachableError
+from fusepath.remote.refused import refused
+from fusepath.remote.transport import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from google.protobuf.message import Message
 
@@ -44,11 +40,11 @@ class MemoryChannel:
     async def call(self, method: str, request: Message, *, timeout_s: float) -> Any:
         """One message there and one back."""
         handler = getattr(self._service, method.lower())
-        return await _answered(handler(request), timeout_s)
+        return await _answered(partial(handler, request), timeout_s)
 
-    def stream(self, method: str, *, timeout_s: float) -> MemoryStream:
-        """Open a call of several messages."""
-        stream = MemoryStream(getattr(self._service, method.lower()), timeout_s)
+    def stream(self) -> MemoryStream:
+        """Open a stream."""
+        stream = MemoryStream(self._service)
         self._streams.add(stream)
         stream.ended.add_done_callback(lambda _: self._streams.discard(stream))
         return stream
@@ -64,70 +60,58 @@ class _Incoming:
     """The server's end."""
 
     def __init__(self) -> None:
-        self.up: asyncio.Queue[Any] = asyncio.Queue()
-        self.down: asyncio.Queue[Any] = asyncio.Queue()
+        self.up: asyncio.Queue[bytes] = asyncio.Queue()
+        self.down: asyncio.Queue[bytes | None] = asyncio.Queue()
 
-    async def read(self) -> Any:
+    async def read(self) -> bytes | None:
         return await self.up.get()
 
-    async def write(self, message: Any) -> None:
-        self.down.put_nowait(message)
+    async def write(self, data: bytes) -> None:
+        self.down.put_nowait(data)
 
 
 class MemoryStream:
-    """The device's end of one call."""
+    """The device's end of a stream."""
 
-    def __init__(self, handler: Any, timeout_s: float) -> None:
+    def __init__(self, service: EdgeService) -> None:
         self._ends = _Incoming()
-        self.ended: asyncio.Task[Any] = asyncio.ensure_future(
-            _answered(handler(self._ends), timeout_s)
+        self.ended: asyncio.Task[None] = asyncio.ensure_future(
+            _answered(partial(service.converse, self._ends))
         )
         self.ended.add_done_callback(self._end)
 
-    def _end(self, ended: asyncio.Task[Any]) -> None:
+    def _end(self, ended: asyncio.Task[None]) -> None:
         """Wake whoever waits for a message, and tell nobody where nobody does."""
         self._ends.down.put_nowait(None)
         if not ended.cancelled():
             ended.exception()
 
-    async def write(self, message: Message) -> bool:
-        """Send a message; False once the server has ended the call."""
+    async def write(self, data: bytes) -> bool:
+        """Send a message; False once the stream has ended."""
         if self.ended.done():
             return False
-        self._ends.up.put_nowait(message)
+        self._ends.up.put_nowait(data)
         return True
 
-    async def done_writing(self) -> None:
-        """Say that no message follows."""
-        self._ends.up.put_nowait(None)
-
-    async def read(self) -> Any:
+    async def read(self) -> bytes | None:
         """The next message of the server; None after the last."""
         message = await self._ends.down.get()
-        if message is not None:
-            return message
-        if self.ended.cancelled():
-            raise PeerUnreachableError(ADDRESS, "the call was given up")
-        return self.ended.result()  # raises the reason, or is the one answer to many messages
+        if message is None:
+            if self.ended.cancelled():
+                raise PeerUnreachableError(ADDRESS, "the connection was given up")
+            self.ended.result()  # raises the reason
+        return message
 
     def cancel(self) -> None:
-        """Give the call up, if it has not ended."""
+        """End it, if it has not ended."""
         self.ended.cancel()
 
 
-async def _answered(call: Awaitable[Any], timeout_s: float) -> Any:
+async def _answered(call: Callable[[], Awaitable[Any]], timeout_s: float | None = None) -> Any:
     try:
         async with asyncio.timeout(timeout_s):
-            return await call
+            return await call()
     except TimeoutError:
         raise PeerTimeoutError(ADDRESS, "no answer before the deadline") from None
     except Refusal as refusal:
-        raise _translated(refusal) from refusal
-
-
-def _translated(refusal: Refusal) -> PeerError:
-    if refusal.kind is RefusalKind.SILENT:
-        return PeerTimeoutError(ADDRESS, str(refusal))
-    if refusal.kind is RefusalKind.EXHAUSTED:
-        return PeerBusyError(ADDRESS, f"refused: {refusal}")
-    return PeerRefusedError(ADDRESS, f"refused: {refusal}")
+        raise refused(ADDRESS, refusal.kind, str(refusal)) from refusal

@@ -38,7 +38,9 @@ class Codec(Protocol):
     def encode(self, value: Array) -> bytes:
         """The tensor's elements, encoded."""
 
-    def decode(self, data: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+    def decode(
+        self, data: bytes | memoryview, dtype: np.dtype[Any], shape: tuple[int, ...]
+    ) -> Array:
         """A tensor from the bytes that `encode` has made of it.
 
         Raises:
@@ -73,7 +75,9 @@ class Chain:
         # Nothing is not compressed: it would grow, and a decoder need not ask.
         return mask + (self.coder.compress(flat) if flat.size else b"")
 
-    def decode(self, data: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+    def decode(
+        self, data: bytes | memoryview, dtype: np.dtype[Any], shape: tuple[int, ...]
+    ) -> Array:
         """A tensor from the bytes that `encode` has made of it.
 
         Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -112,8 +113,12 @@ class DeviceShare:
 
     def pack(self, path: int, pieces: Pieces) -> dict[str, Array | EncodedTensor]:
         """The pieces of a path as they are sent: encoded, where the plan says so."""
+        return pack(self.sent(path, pieces), self._codecs)
+
+    def sent(self, path: int, pieces: Pieces) -> Pieces:
+        """Those of a path's pieces that are sent."""
         sent = (*self._graph.sent(self._recipe.cuts[path]), *self._accompanying(path))
-        return pack({name: pieces[name] for name in sent if name in pieces}, self._codecs)
+        return {name: pieces[name] for name in sent if name in pieces}
 
     def forward(
         self, frame: PictureFrame, companions: Mapping[str, Array]
@@ -138,16 +143,33 @@ class DeviceShare:
     @cached_property
     def macs(self) -> int:
         """Multiply-accumulates of one inference on the device."""
-        whole = sum(stage.macs(0) for stage in (self._head, self._tail) if stage is not None)
-        return whole + stages_macs(self._stages, self._recipe)
+        return self.head_macs + stages_macs(self._stages, self._recipe) + self.tail_macs
+
+    @cached_property
+    def head_macs(self) -> int:
+        """Multiply-accumulates before all paths."""
+        return 0 if self._head is None else self._head.macs(0)
+
+    @cached_property
+    def tail_macs(self) -> int:
+        """Multiply-accumulates behind the fused layer, where they run here."""
+        return 0 if self._tail is None else self._tail.macs(0)
 
     def path_macs(self, path: int) -> int:
-        """Multiply-accumulates of a path (0-based) on the device, and the head with the first."""
+        """Multiply-accumulates of a path (0-based) on the device."""
         stage = self._stages.get(self._recipe.cuts[path])
-        macs = 0 if stage is None else stage.macs(path)
-        if self._head is not None and path + 1 == self._recipe.order[0]:
-            macs += self._head.macs(0)
-        return macs
+        return 0 if stage is None else stage.macs(path)
+
+    @cached_property
+    def held_bytes(self) -> int:
+        """Bytes of what all paths have at their cuts; pieces of the image take none."""
+        total = 0
+        for path, cut in enumerate(self._recipe.cuts):
+            for name in self._graph.sent(cut) if cut > 1 else ():
+                shape = self._paths.piece_shape(path, name)
+                dtype = np.dtype(self._graph.tensors[name].dtype)
+                total += 0 if shape is None else dtype.itemsize * math.prod(shape)
+        return total
 
     @property
     def has_tail(self) -> bool:

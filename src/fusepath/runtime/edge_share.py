@@ -96,6 +96,10 @@ class EdgeShare:
         """Paths (0-based) that wait for another path, and that other."""
         return self._paths.predecessors()
 
+    def goes_on_from(self) -> dict[int, int]:
+        """Paths (0-based) that read what another one leaves behind its cut, and that other."""
+        return self._paths.goes_on_from()
+
     def expected(self, path: int) -> dict[str, tuple[str, tuple[int, ...]]]:
         """(dtype, shape) of every tensor that path (0-based) arrives with."""
         return self._expected[path]
@@ -160,7 +164,17 @@ class EdgeShare:
     @cached_property
     def macs(self) -> int:
         """Multiply-accumulates of one inference on the edge server."""
-        return stages_macs(self._stages, self.recipe) + (self._tail.macs(0) if self._tail else 0)
+        return stages_macs(self._stages, self.recipe) + self.tail_macs
+
+    def path_macs(self, path: int) -> int:
+        """Multiply-accumulates of a path (0-based) from its cut to the fused layer."""
+        stage = self._stages.get(self.recipe.cuts[path])
+        return 0 if stage is None else stage.macs(path)
+
+    @cached_property
+    def tail_macs(self) -> int:
+        """Multiply-accumulates behind the fused layer, where they run here."""
+        return 0 if self._tail is None else self._tail.macs(0)
 
     @property
     def sessions(self) -> int:

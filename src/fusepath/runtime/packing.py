@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.errors import ImageError
 from fusepath.pictures.decoding import FORWARDED, PictureFile
 from fusepath.pictures.frame import PictureFrame, decode_within
 from fusepath.protocol.conversation import ProtocolError
@@ -31,7 +30,7 @@ class EncodedTensor:
     name: str
     dtype: str
     shape: tuple[int, ...]
-    data: bytes
+    data: bytes | memoryview
     codec: str = ""
     """That ``data`` is encoded with; empty for row-major little-endian elements, `FILE` for a
     picture's file, out of which this tensor is made."""
@@ -56,13 +55,10 @@ class EncodedTensor:
         """The tensor, out of a file that somebody has sent.
 
         Raises:
-            ProtocolError: the file cannot be decoded, or is larger than any that is.
+            ImageError: the file cannot be decoded, or is larger than any that is.
         """
-        frame = PictureFrame(PictureFile(bytes(self.data), "the file sent"), chain, self.shape)
-        try:
-            return decode_within(FORWARDED, frame)
-        except ImageError as error:
-            raise ProtocolError(str(error)) from error
+        file = PictureFile(bytes(self.data), "the file sent")
+        return decode_within(FORWARDED, PictureFrame(file, chain, self.shape))
 
     def value(self) -> Array:
         """The tensor.

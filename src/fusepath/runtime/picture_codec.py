@@ -38,7 +38,9 @@ class PictureCodec:
         planes = _planes(np.ascontiguousarray(value))
         return _CODER.compress(_residuals(planes)) if planes.size else b""
 
-    def decode(self, data: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+    def decode(
+        self, data: bytes | memoryview, dtype: np.dtype[Any], shape: tuple[int, ...]
+    ) -> Array:
         """A tensor from the bytes that `encode` has made of it.
 
         Raises:

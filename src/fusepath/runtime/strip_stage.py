@@ -96,7 +96,7 @@ class StripStage:
                 for name in sub.new_inputs
             }
             feeds |= {
-                cached_name(name): cached[name][:, :, :rows]
+                cached_name(name): cached[name][:, :, rows]
                 for name, rows in zip(sub.cached_inputs, sub.cached_rows, strict=True)
             }
             outputs = session.runner.run(feeds)

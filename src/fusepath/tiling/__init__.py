@@ -14,7 +14,7 @@ from fusepath.tiling.layout import (
 )
 from fusepath.tiling.reach import first_read, needed_regions, reach, stop_read
 from fusepath.tiling.sizes import Sizes, TileSizes, ends_of, even_ends, even_sizes, scaled_intervals
-from fusepath.tiling.strip_rows import StripRows, ready_rows
+from fusepath.tiling.strip_rows import StripRows, ready_rows, strip_rows
 from fusepath.tiling.strip_step import MapRows, Reading, StripOperation, StripStep
 from fusepath.tiling.strips import Band, Mark, StripTiling, resume_layers
 from fusepath.tiling.tiling import Grid, Tiling, check_tileable, whole
@@ -57,6 +57,7 @@ __all__ = [
     "resume_layers",
     "scaled_intervals",
     "stop_read",
+    "strip_rows",
     "strip_tiling",
     "violations",
     "whole",

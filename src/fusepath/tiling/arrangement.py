@@ -194,10 +194,14 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Strips(msgspec.Struct, frozen=True, kw_only=True, tag="strips", forbid_unknown_fields=True):
-    """Strips of rows over fused layer ``tau``, segment by segment, which is their order in time."""
+    """Strips of rows over fused layer ``tau``, segment by segment, which is their order in time.
+
+    They go downwards, or ``upward``: then all rows are counted from the bottom.
+    """
 
     tau: int
     segments: tuple[Segment, ...]
+    upward: bool = False
 
     def __post_init__(self) -> None:
         if not self.paths:
@@ -233,7 +237,7 @@ class Strips(msgspec.Struct, frozen=True, kw_only=True, tag="strips", forbid_unk
         segments = tuple(
             msgspec.structs.replace(item, cut=item.cut + layers) for item in self.segments
         )
-        return Strips(tau=self.tau + layers, segments=segments)
+        return Strips(tau=self.tau + layers, segments=segments, upward=self.upward)
 
     def cuts_of(self, chosen: Cuts) -> Cuts:  # noqa: ARG002 - a strip knows only that of its segment
         """The cuts of a schedule that has chosen these."""
@@ -259,7 +263,7 @@ class Strips(msgspec.Struct, frozen=True, kw_only=True, tag="strips", forbid_unk
     @property
     def label(self) -> str:
         """What a picture has room for."""
-        return f"τ {self.tau}"
+        return f"τ {self.tau}" + " ↑" * self.upward
 
     def __str__(self) -> str:
         return str(self.grid)

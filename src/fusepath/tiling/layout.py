@@ -62,6 +62,10 @@ class _Parts(ABC):
         """Paths that must not start before another one has ended, and that other."""
         return {}
 
+    def goes_on_from(self) -> dict[int, int]:
+        """Paths that read what another one has left behind its cut, and that other."""
+        return {}
+
 
 @dataclass(frozen=True)
 class WholeLayout(_Parts):
@@ -196,6 +200,14 @@ class StripLayout(_Boxes):
         """Every strip must have ended before the next one starts."""
         return {strip: strip - 1 for strip in range(1, self.strips.paths)}
 
+    def goes_on_from(self) -> dict[int, int]:
+        """Strips of a segment, and the first of one that resumes, read the strip before them."""
+        return {
+            strip: before
+            for strip, before in self.predecessors().items()
+            if self.strips.goes_on(strip)
+        }
+
 
 Layout = WholeLayout | TileLayout | StripLayout
 
@@ -224,10 +236,16 @@ def strip_tiling(graph: ModelGraph, strips: Strips) -> StripTiling:
     """The geometry of strips.
 
     Raises:
-        GeometryError: the segments do not fit the fused layer.
+        GeometryError: the segments do not fit the fused layer, or it has none that go upwards.
     """
+    way = graph.mirrored if strips.upward else graph
+    if way is None:
+        raise GeometryError(
+            f"'{graph.name}' has layers that no strips can go up, since they resample; "
+            "give 'upward' as false"
+        )
     return StripTiling(
-        graph,
+        way,
         strips.tau,
         bands=tuple(item.band() for item in strips.segments),
         cuts=tuple(item.cut for item in strips.segments),

@@ -139,6 +139,33 @@ class StripRows:
         return begins
 
 
+def strip_rows(graph: ModelGraph, tau: int) -> StripRows:
+    """The same from the end of the maps at which the first fused row is done sooner.
+
+    That is the top, but where it needs fewer rows of the input at the bottom.
+
+    Raises:
+        GeometryError: the fused layer cannot be cut into strips.
+        UnsupportedOperatorError: a layer up to it cannot be tiled.
+    """
+    down, mirrored = StripRows(graph, tau), graph.mirrored
+    if mirrored is None or not _leans(graph, mirrored, tau):
+        return down
+    up = StripRows(mirrored, tau)
+    return up if up.stops[graph.source][1] < down.stops[graph.source][1] else down
+
+
+def _leans(graph: ModelGraph, mirrored: ModelGraph, tau: int) -> bool:
+    """Whether a window is padded by less at the top of its map than at the bottom."""
+    pairs = zip(graph.operators(1, tau), mirrored.operators(1, tau), strict=True)
+    return any(
+        isinstance(op.rows, Window)
+        and isinstance(other.rows, Window)
+        and op.rows.pad_begin < other.rows.pad_begin
+        for op, other in pairs
+    )
+
+
 def ready_rows(graph: ModelGraph, last: int) -> dict[str, IntArray]:
     """Rows of each map of layers ``1 … last`` that can be made, by rows of the input released.
 

@@ -62,6 +62,8 @@ class StripStep:
 
     maps: Mapping[str, MapRows]
     operations: tuple[StripOperation, ...]
+    upward: bool = False
+    """Whether all rows are counted from the bottom."""
 
     @property
     def likeness(self) -> tuple[object, ...]:
@@ -85,7 +87,7 @@ class StripStep:
             )
             for item in self.operations
         )
-        return maps, operations
+        return self.upward, maps, operations
 
 
 def portion(op: Operator, tensor: str, rows: tuple[int, int], size: int) -> StripOperation:

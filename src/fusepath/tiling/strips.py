@@ -65,6 +65,9 @@ class Band:
 class StripTiling:
     """Bands of strips over the first ``tau`` layers.
 
+    Of a network whose rows are counted from the bottom (`ModelGraph.mirrored`) they go upwards; all
+    rows here are counted so, and `region` alone says where they are.
+
     Strips are numbered from 0, band after band in the given order, which is also the order in time.
     Bands must cover the fused rows exactly once.
     """
@@ -115,6 +118,10 @@ class StripTiling:
         """Whether the strip opens its band."""
         return self.strips[strip][1] == (0, 0)
 
+    def goes_on(self, strip: int) -> bool:
+        """Whether the edge server goes on with it where it stands after the strip before."""
+        return not self.is_first(strip) or self.resumes[self.strips[strip][0]] <= self.tau
+
     def new_rows(self, strip: int, tensor: str) -> tuple[int, int]:
         """Rows of a map that the strip adds, ``[start, stop)``; may be empty."""
         if (strip, tensor) not in self._known_rows:
@@ -139,11 +146,13 @@ class StripTiling:
         return int(min(max(ready[released], stops[done]), stops[band.stop]))
 
     def region(self, strip: int, tensor: str) -> Box | None:
-        """What the strip adds of a map, over the whole width; None for nothing."""
+        """Where a map gets what the strip adds, over the whole width; None for nothing."""
         begin, end = self.new_rows(strip, tensor)
         if begin == end:
             return None
-        return Box(Interval(begin, end), Interval(0, self.graph.tensors[tensor].size(1)))
+        height, width = (self.graph.tensors[tensor].size(axis) for axis in (0, 1))
+        rows = Interval(height - end, height - begin) if self.graph.upward else Interval(begin, end)
+        return Box(rows, Interval(0, width))
 
     def step(self, strip: int, first: int, last: int) -> StripStep:
         """What a machine that runs layers ``first … last`` (1-based) does in a strip."""
@@ -158,6 +167,7 @@ class StripTiling:
         return StripStep(
             maps={name: self._map_rows(strip, name, operators) for name in sorted(names)},
             operations=tuple(operations),
+            upward=self.graph.upward,
         )
 
     def _operation(self, op: Operator, begin: int, end: int) -> StripOperation:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from onnx import NodeProto, TensorProto, helper
 
 from fusepath.onnx_io.complaint import bad_node
-from fusepath.onnx_io.naming import Names
 from fusepath.onnx_io.nodes import copied, graphs_of, present
 
 if TYPE_CHECKING:
@@ -21,10 +20,17 @@ if TYPE_CHECKING:
     from onnx import GraphProto
 
     from fusepath.onnx_io.draft import Draft
+    from fusepath.onnx_io.naming import Names
 
 
-def take_branches(draft: Draft) -> Draft:
-    """The draft with the branch of every If whose condition is constant by now."""
+def take_branches(draft: Draft, names: Names, labels: Names) -> Draft:
+    """The draft with the branch of every If whose condition is constant by now.
+
+    Args:
+        draft: The graph, or a part of one.
+        names: Of the whole graph's tensors; they grow by those of branches.
+        labels: Of its nodes.
+    """
     known = {
         node.name: _taken(node, bool(condition.reshape(-1)[0]))
         for node in draft.nodes
@@ -34,8 +40,6 @@ def take_branches(draft: Draft) -> Draft:
     }
     if not known:
         return draft
-    names = Names(draft.tensor_names())
-    labels = Names(node.name for node in draft.nodes)
     constants = dict(draft.constants)
     nodes: list[NodeProto] = []
     for node in draft.nodes:

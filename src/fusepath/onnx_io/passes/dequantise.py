@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from fusepath.arrays import Array
     from fusepath.onnx_io.draft import Draft
 
+SHAPE_READERS = frozenset({"Shape", "Size"})
+"""What they make depends on no values."""
 _INTEGERS = frozenset({"int8", "uint8", "int16", "uint16", "int32"})
 _MOVES = MOVES | {"Dropout", "Identity"}
 
@@ -24,11 +26,15 @@ def quantised_operands(draft: Draft) -> set[str]:
     """What operators read beside an activation that comes out of a DequantizeLinear.
 
     Such operators compute in integers, so that their weights have to stay what they are. What is
-    only moved in between comes out of it as well.
+    only moved in between comes out of it as well. What constants and shapes alone decide is no
+    activation.
     """
     activations: set[str] = set()
+    fixed = set(draft.constants)
     for node in draft.nodes:
-        dequantises = node.op_type == DEQUANTISE and node.input[0] not in draft.constants
+        if node.op_type in SHAPE_READERS or fixed.issuperset(present(node.input)):
+            fixed.update(node.output)
+        dequantises = node.op_type == DEQUANTISE and node.input[0] not in fixed
         if dequantises or (node.op_type in _MOVES and node.input[0] in activations):
             activations.add(node.output[0])
     readers = (node for node in draft.nodes if not activations.isdisjoint(node.input))

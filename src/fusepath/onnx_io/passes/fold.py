@@ -7,6 +7,7 @@ with a static input all of it is constant.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, helper, numpy_helper
@@ -15,7 +16,10 @@ from fusepath.graph import product
 from fusepath.onnx_io.complaint import bad_node, one_line, translated
 from fusepath.onnx_io.draft import Draft, TensorType, Types, constant_elements, constant_type
 from fusepath.onnx_io.nodes import copied, integer, present
-from fusepath.onnx_io.passes.dequantise import dequantised, quantised_operands
+from fusepath.onnx_io.passes.dequantise import SHAPE_READERS, dequantised
+
+if TYPE_CHECKING:
+    from collections.abc import Set
 
 LARGEST_FOLDED = 2**27
 """Bytes; a node that reads or makes a larger constant stays in the graph."""
@@ -26,7 +30,6 @@ MOST_GROWTH = 4
 MOST_COUNTED = 2**20
 """Elements that an operator with a data-dependent result may read."""
 
-_SHAPE_READERS = frozenset({"Shape", "Size"})
 _DATA_DEPENDENT = frozenset({"NonZero"})
 """Their output's size depends on values, but is bounded by the input's."""
 _FOLDABLE = _DATA_DEPENDENT | frozenset(
@@ -113,23 +116,25 @@ def lift_constants(draft: Draft) -> Draft:
     return replace(draft, nodes=tuple(nodes), constants=constants)
 
 
-def fold(draft: Draft, types: Types, *, budget: int) -> Draft:
+def fold(draft: Draft, types: Types, *, kept: Set[str], budget: int) -> tuple[Draft, int]:
     """The draft without the nodes that can be computed from constants and static shapes.
 
     Only operators that rearrange or compute element by element are folded; what quantises or
-    draws random numbers is left alone. So are weights that meet quantised activations: the
-    operator between them computes in integers.
+    draws random numbers is left alone.
 
     Args:
         draft: The graph.
         types: What is known of its tensors.
+        kept: Tensors that stay what they are (`quantised_operands`).
         budget: Bytes of constants after which it stops.
+
+    Returns:
+        The draft, and what is left of the budget.
     """
     constants = dict(draft.constants)
-    quantised = quantised_operands(draft)
     nodes = []
     for node in draft.nodes:
-        foldable = budget > 0 and quantised.isdisjoint(node.output)
+        foldable = budget > 0 and kept.isdisjoint(node.output)
         values = _values(node, constants, types, draft.opset) if foldable else None
         if values is None:
             nodes.append(node)
@@ -137,7 +142,7 @@ def fold(draft: Draft, types: Types, *, budget: int) -> Draft:
         for name, value in values.items():
             constants[name] = numpy_helper.from_array(value, name)
             budget -= value.nbytes
-    return replace(draft, nodes=tuple(nodes), constants=constants)
+    return replace(draft, nodes=tuple(nodes), constants=constants), budget
 
 
 def constant_bytes(draft: Draft) -> int:
@@ -171,7 +176,7 @@ def _values(
     node: NodeProto, constants: dict[str, TensorProto], types: Types, opset: int
 ) -> dict[str, np.ndarray] | None:
     """Values of a node's outputs; None when they are not known, too large or not for folding."""
-    if node.op_type in _SHAPE_READERS:
+    if node.op_type in SHAPE_READERS:
         return _shape_values(node, types)
     inputs = present(node.input)
     if node.op_type not in _FOLDABLE or any(name not in constants for name in inputs):

@@ -22,6 +22,7 @@ from fusepath.tiling import Grid, check_tileable
 if TYPE_CHECKING:
     from fusepath.arrays import IntArray
     from fusepath.cost import Machine
+    from fusepath.graph import ModelGraph
     from fusepath.plan.setting import Setting
     from fusepath.tiling import TileSizes
 
@@ -64,6 +65,7 @@ class Prices:
         self.convention, self.compression = setting.convention, setting.compression
         self._tiled: dict[tuple[int, Grid | None], tuple[Tiled, ...]] = {}
         self._tile_costs: dict[int, TileCosts] = {}
+        self._strips: dict[bool, StripPrices] = {}
         self._rests: dict[int, Prices] = {}
         self._fronts: dict[int, Prices] = {}
 
@@ -98,16 +100,21 @@ class Prices:
         """MACs and bytes."""
         return Counts(self.graph, self.convention)
 
-    @cached_property
-    def strips(self) -> StripPrices:
-        """What rows of the tileable prefix cost."""
-        return strip_prices(
-            self.graph,
-            device=self.device,
-            edge=self.edge,
-            convention=self.convention,
-            compression=self.compression,
-        )
+    def strips(self, way: ModelGraph) -> StripPrices:
+        """What rows of the tileable prefix cost.
+
+        Args:
+            way: the network, or the same with rows counted from the bottom.
+        """
+        if way.upward not in self._strips:
+            self._strips[way.upward] = strip_prices(
+                way,
+                device=self.device,
+                edge=self.edge,
+                convention=self.convention,
+                compression=self.compression,
+            )
+        return self._strips[way.upward]
 
     def crossing(self, cut: int) -> Crossing:
         """What it takes to bring all that a cut (1-based) sends over, on whole maps."""

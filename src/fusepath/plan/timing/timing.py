@@ -12,7 +12,7 @@ from fusepath.plan.recipe import TailPlace
 from fusepath.plan.timing.prices import Prices, Tiled
 from fusepath.plan.timing.strips import StripTiming
 from fusepath.schedule.problem import Problem, nanoseconds, ns
-from fusepath.tiling import StripRows, Strips, Tiles, Whole
+from fusepath.tiling import Strips, Tiles, Whole, strip_tiling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fusepath.cost import Link, MessageTimes, PathCosts
     from fusepath.plan.plan import Plan
     from fusepath.plan.setting import Setting
-    from fusepath.tiling import Arrangement, Grid, Segment, TileSizes
+    from fusepath.tiling import Arrangement, Grid, Segment, StripRows, TileSizes
 
 
 class Timing:
@@ -151,36 +151,33 @@ class Timing:
             case Tiles():
                 return self.problem(arrangement.tau, arrangement.grid, arrangement.sizes)
             case Strips():
-                return self.strip_problem(arrangement.tau, arrangement.segments)
+                return self.strip_problem(arrangement)
 
     def problem(self, tau: int, grid: Grid, sizes: TileSizes | None = None) -> Problem:
         """The problem of a grid of tiles, of given sizes if there are any."""
         return self.tiled_problem(self.prices.costs(tau, grid, sizes))
 
-    def strips(self, tau: int) -> StripTiming:
-        """Times of strips over one fused layer.
-
-        Raises:
-            GeometryError: it cannot be cut into strips.
-        """
-        rows = StripRows(self.setting.graph, tau)
+    def strips(self, rows: StripRows) -> StripTiming:
+        """Times of strips over one fused layer."""
+        tau = rows.tau
         return StripTiming(
             setting=self.setting,
-            costs=self.prices.strips.at(rows),
+            costs=self.prices.strips(rows.graph).at(rows),
             tail_s=self.prices.tail_s(tau),
             down_s=self.down_s(in_parts=rows.makes_outputs),
             finish_s=self.finish_s,
         )
 
-    def strip_problem(self, tau: int, segments: Sequence[Segment]) -> Problem:
-        """The scheduling problem of given segments: one class per strip, one cut each.
+    def strip_problem(self, strips: Strips) -> Problem:
+        """The scheduling problem of given strips: one class and one cut each.
 
-        Strips must be scheduled segment by segment, each in order; its durations assume that.
+        They must be scheduled segment by segment, each in order; its durations assume that.
 
         Raises:
             GeometryError: the fused layer cannot be cut into strips.
         """
-        return self.problem_of_strips(self.strips(tau), segments)
+        rows = strip_tiling(self.setting.graph, strips).rows
+        return self.problem_of_strips(self.strips(rows), strips.segments)
 
     def problem_of_strips(self, strips: StripTiming, segments: Sequence[Segment]) -> Problem:
         """The same of a fused layer that is known."""
@@ -232,7 +229,8 @@ class Timing:
                 if costs.back_bytes is not None and timing.setting.convention.counts_result:
                     back = costs.back_bytes[chosen]
             case Strips() as strips:
-                return timing.strips(strips.tau).wire_bytes(strips.segments)
+                rows = strip_tiling(timing.setting.graph, strips).rows
+                return timing.strips(rows).wire_bytes(strips.segments)
         return link.on_wire(sent), back
 
     def messages(

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#fusepath/remote/wire/fusepath.proto\x12\x0b\x66usepath.v1\"4\n\x0c\x43lockRequest\x12\x0f\n\x07padding\x18\x01 \x01(\x0c\x12\x13\n\x0breply_bytes\x18\x02 \x01(\r\".\n\nClockReply\x12\x0f\n\x07\x65\x64ge_ns\x18\x01 \x01(\x03\x12\x0f\n\x07padding\x18\x02 \x01(\x0c\"\x1d\n\nDrillReply\x12\x0f\n\x07\x62usy_ns\x18\x01 \x01(\x03\"Q\n\x0cModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x13\n\x0binput_shape\x18\x04 \x03(\x03\"$\n\x0cProfileReply\x12\x14\n\x0cprofile_json\x18\x01 \x01(\x0c\"6\n\x0ePrepareRequest\x12\x13\n\x0brecipe_json\x18\x01 \x01(\x0c\x12\x0f\n\x07idle_ns\x18\x02 \x01(\x03\"a\n\x0cPrepareReply\x12\x15\n\rrecipe_sha256\x18\x01 \x01(\t\x12\x18\n\x10\x66usepath_version\x18\x02 \x01(\t\x12\x0f\n\x07path_ns\x18\x03 \x03(\x03\x12\x0f\n\x07tail_ns\x18\x04 \x01(\x03\"`\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12\r\n\x05\x63rc32\x18\x05 \x01(\x07\x12\r\n\x05\x63odec\x18\x06 \x01(\t\"\x1e\n\x05Start\x12\x15\n\rrecipe_sha256\x18\x01 \x01(\t\";\n\x05Piece\x12\x0c\n\x04path\x18\x01 \x01(\r\x12$\n\x07tensors\x18\x02 \x03(\x0b\x32\x13.fusepath.v1.Tensor\"N\n\x06Upload\x12!\n\x05start\x18\x01 \x01(\x0b\x32\x12.fusepath.v1.Start\x12!\n\x05piece\x18\x02 \x01(\x0b\x32\x12.fusepath.v1.Piece\"^\n\x08\x45\x64geSpan\x12\x0c\n\x04path\x18\x01 \x01(\r\x12\x0e\n\x06worker\x18\x02 \x01(\r\x12\x10\n\x08start_ns\x18\x03 \x01(\x03\x12\x0e\n\x06\x65nd_ns\x18\x04 \x01(\x03\x12\x12\n\narrived_ns\x18\x05 \x01(\x03\":\n\x04Part\x12\x0c\n\x04path\x18\x01 \x01(\r\x12$\n\x07tensors\x18\x02 \x03(\x0b\x32\x13.fusepath.v1.Tensor\"b\n\x06Result\x12$\n\x07tensors\x18\x01 \x03(\x0b\x32\x13.fusepath.v1.Tensor\x12$\n\x05spans\x18\x02 \x03(\x0b\x32\x15.fusepath.v1.EdgeSpan\x12\x0c\n\x04macs\x18\x03 \x01(\x04\"_\n\x08\x44ownload\x12%\n\x06result\x18\x01 \x01(\x0b\x32\x13.fusepath.v1.ResultH\x00\x12!\n\x04part\x18\x02 \x01(\x0b\x32\x11.fusepath.v1.PartH\x00\x42\t\n\x07message2\xec\x02\n\x04\x45\x64ge\x12;\n\x05\x43lock\x12\x19.fusepath.v1.ClockRequest\x1a\x17.fusepath.v1.ClockReply\x12\x36\n\x05\x44rill\x12\x12.fusepath.v1.Piece\x1a\x17.fusepath.v1.DrillReply(\x01\x12?\n\x07Profile\x12\x19.fusepath.v1.ModelRequest\x1a\x19.fusepath.v1.ProfileReply\x12\x41\n\x07Prepare\x12\x1b.fusepath.v1.PrepareRequest\x1a\x19.fusepath.v1.PrepareReply\x12\x37\n\x05Infer\x12\x13.fusepath.v1.Upload\x1a\x15.fusepath.v1.Download(\x01\x30\x01\x12\x32\n\x04Once\x12\x13.fusepath.v1.Upload\x1a\x15.fusepath.v1.Downloadb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#fusepath/remote/wire/fusepath.proto\x12\x0b\x66usepath.v1\"4\n\x0c\x43lockRequest\x12\x0f\n\x07padding\x18\x01 \x01(\x0c\x12\x13\n\x0breply_bytes\x18\x02 \x01(\r\".\n\nClockReply\x12\x0f\n\x07\x65\x64ge_ns\x18\x01 \x01(\x03\x12\x0f\n\x07padding\x18\x02 \x01(\x0c\"Q\n\x0cModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x13\n\x0binput_shape\x18\x04 \x03(\x03\"$\n\x0cProfileReply\x12\x14\n\x0cprofile_json\x18\x01 \x01(\x0c\"6\n\x0ePrepareRequest\x12\x13\n\x0brecipe_json\x18\x01 \x01(\x0c\x12\x0f\n\x07idle_ns\x18\x02 \x01(\x03\"G\n\x0cPrepareReply\x12\x15\n\rrecipe_sha256\x18\x01 \x01(\t\x12\x0f\n\x07path_ns\x18\x02 \x03(\x03\x12\x0f\n\x07tail_ns\x18\x03 \x01(\x03\x32\xc7\x01\n\x04\x45\x64ge\x12;\n\x05\x43lock\x12\x19.fusepath.v1.ClockRequest\x1a\x17.fusepath.v1.ClockReply\x12?\n\x07Profile\x12\x19.fusepath.v1.ModelRequest\x1a\x19.fusepath.v1.ProfileReply\x12\x41\n\x07Prepare\x12\x1b.fusepath.v1.PrepareRequest\x1a\x19.fusepath.v1.PrepareReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,32 +35,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLOCKREQUEST']._serialized_end=104
   _globals['_CLOCKREPLY']._serialized_start=106
   _globals['_CLOCKREPLY']._serialized_end=152
-  _globals['_DRILLREPLY']._serialized_start=154
-  _globals['_DRILLREPLY']._serialized_end=183
-  _globals['_MODELREQUEST']._serialized_start=185
-  _globals['_MODELREQUEST']._serialized_end=266
-  _globals['_PROFILEREPLY']._serialized_start=268
-  _globals['_PROFILEREPLY']._serialized_end=304
-  _globals['_PREPAREREQUEST']._serialized_start=306
-  _globals['_PREPAREREQUEST']._serialized_end=360
-  _globals['_PREPAREREPLY']._serialized_start=362
-  _globals['_PREPAREREPLY']._serialized_end=459
-  _globals['_TENSOR']._serialized_start=461
-  _globals['_TENSOR']._serialized_end=557
-  _globals['_START']._serialized_start=559
-  _globals['_START']._serialized_end=589
-  _globals['_PIECE']._serialized_start=591
-  _globals['_PIECE']._serialized_end=650
-  _globals['_UPLOAD']._serialized_start=652
-  _globals['_UPLOAD']._serialized_end=730
-  _globals['_EDGESPAN']._serialized_start=732
-  _globals['_EDGESPAN']._serialized_end=826
-  _globals['_PART']._serialized_start=828
-  _globals['_PART']._serialized_end=886
-  _globals['_RESULT']._serialized_start=888
-  _globals['_RESULT']._serialized_end=986
-  _globals['_DOWNLOAD']._serialized_start=988
-  _globals['_DOWNLOAD']._serialized_end=1083
-  _globals['_EDGE']._serialized_start=1086
-  _globals['_EDGE']._serialized_end=1450
+  _globals['_MODELREQUEST']._serialized_start=154
+  _globals['_MODELREQUEST']._serialized_end=235
+  _globals['_PROFILEREPLY']._serialized_start=237
+  _globals['_PROFILEREPLY']._serialized_end=273
+  _globals['_PREPAREREQUEST']._serialized_start=275
+  _globals['_PREPAREREQUEST']._serialized_end=329
+  _globals['_PREPAREREPLY']._serialized_start=331
+  _globals['_PREPAREREPLY']._serialized_end=402
+  _globals['_EDGE']._serialized_start=405
+  _globals['_EDGE']._serialized_end=604
 # @@protoc_insertion_point(module_scope)

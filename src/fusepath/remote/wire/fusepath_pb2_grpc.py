@@ -5,7 +5,7 @@ import warnings
 
 from fusepath.remote.wire import fusepath_pb2 as fusepath_dot_remote_dot_wire_dot_fusepath__pb2
 
-GRPC_GENERATED_VERSION = '1.71.2'
+GRPC_GENERATED_VERSION = '1.71.0'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -39,11 +39,6 @@ class EdgeStub(object):
                 request_serializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.ClockRequest.SerializeToString,
                 response_deserializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.ClockReply.FromString,
                 _registered_method=True)
-        self.Drill = channel.stream_unary(
-                '/fusepath.v1.Edge/Drill',
-                request_serializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Piece.SerializeToString,
-                response_deserializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.DrillReply.FromString,
-                _registered_method=True)
         self.Profile = channel.unary_unary(
                 '/fusepath.v1.Edge/Profile',
                 request_serializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.ModelRequest.SerializeToString,
@@ -54,16 +49,6 @@ class EdgeStub(object):
                 request_serializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.PrepareRequest.SerializeToString,
                 response_deserializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.PrepareReply.FromString,
                 _registered_method=True)
-        self.Infer = channel.stream_stream(
-                '/fusepath.v1.Edge/Infer',
-                request_serializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Upload.SerializeToString,
-                response_deserializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Download.FromString,
-                _registered_method=True)
-        self.Once = channel.unary_unary(
-                '/fusepath.v1.Edge/Once',
-                request_serializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Upload.SerializeToString,
-                response_deserializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Download.FromString,
-                _registered_method=True)
 
 
 class EdgeServicer(object):
@@ -71,14 +56,6 @@ class EdgeServicer(object):
 
     def Clock(self, request, context):
         """The edge server's monotonic clock, for putting both machines' times on one axis.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def Drill(self, request_iterator, context):
-        """Takes pieces as Infer does, all of the one tensor that is agreed on for it, and computes
-        nothing: shows what a message costs beside its bytes and its computing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -93,23 +70,7 @@ class EdgeServicer(object):
 
     def Prepare(self, request, context):
         """Checks a recipe, loads its model and builds its sessions, once for all devices that ask. Must
-        succeed before Infer.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def Infer(self, request_iterator, context):
-        """One inference: Start, then one Piece per path; then the Result, before which its parts may have
-        come.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def Once(self, request, context):
-        """The same in one call of one message each way, where there is one path and no part: Start and
-        Piece together, and the Result.
+        succeed before an inference.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -123,11 +84,6 @@ def add_EdgeServicer_to_server(servicer, server):
                     request_deserializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.ClockRequest.FromString,
                     response_serializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.ClockReply.SerializeToString,
             ),
-            'Drill': grpc.stream_unary_rpc_method_handler(
-                    servicer.Drill,
-                    request_deserializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Piece.FromString,
-                    response_serializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.DrillReply.SerializeToString,
-            ),
             'Profile': grpc.unary_unary_rpc_method_handler(
                     servicer.Profile,
                     request_deserializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.ModelRequest.FromString,
@@ -137,16 +93,6 @@ def add_EdgeServicer_to_server(servicer, server):
                     servicer.Prepare,
                     request_deserializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.PrepareRequest.FromString,
                     response_serializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.PrepareReply.SerializeToString,
-            ),
-            'Infer': grpc.stream_stream_rpc_method_handler(
-                    servicer.Infer,
-                    request_deserializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Upload.FromString,
-                    response_serializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Download.SerializeToString,
-            ),
-            'Once': grpc.unary_unary_rpc_method_handler(
-                    servicer.Once,
-                    request_deserializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Upload.FromString,
-                    response_serializer=fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Download.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -176,33 +122,6 @@ class Edge(object):
             '/fusepath.v1.Edge/Clock',
             fusepath_dot_remote_dot_wire_dot_fusepath__pb2.ClockRequest.SerializeToString,
             fusepath_dot_remote_dot_wire_dot_fusepath__pb2.ClockReply.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def Drill(request_iterator,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.stream_unary(
-            request_iterator,
-            target,
-            '/fusepath.v1.Edge/Drill',
-            fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Piece.SerializeToString,
-            fusepath_dot_remote_dot_wire_dot_fusepath__pb2.DrillReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -257,60 +176,6 @@ class Edge(object):
             '/fusepath.v1.Edge/Prepare',
             fusepath_dot_remote_dot_wire_dot_fusepath__pb2.PrepareRequest.SerializeToString,
             fusepath_dot_remote_dot_wire_dot_fusepath__pb2.PrepareReply.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def Infer(request_iterator,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.stream_stream(
-            request_iterator,
-            target,
-            '/fusepath.v1.Edge/Infer',
-            fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Upload.SerializeToString,
-            fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Download.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def Once(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/fusepath.v1.Edge/Once',
-            fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Upload.SerializeToString,
-            fusepath_dot_remote_dot_wire_dot_fusepath__pb2.Download.FromString,
             options,
             channel_credentials,
             insecure,

@@ -15,7 +15,7 @@ from fusepath.plan.families.quick_bounds import WEIGHTS
 from fusepath.plan.limits.memory import weight_bytes
 from fusepath.plan.limits.usage import StripUsage
 from fusepath.plan.recipe import TailPlace
-from fusepath.tiling import Strips
+from fusepath.tiling import Strips, strip_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -170,12 +170,16 @@ class Layer:
             keeps &= sent_bytes <= limits.upload_bytes
         return keeps
 
+    def arranged(self, segments: tuple[Segment, ...]) -> Strips:
+        """Segments as an arrangement of the network."""
+        return Strips(tau=self.rows.tau, segments=segments, upward=self.rows.graph.upward)
+
     def excess(self, segments: tuple[Segment, ...]) -> float:
         """By how much segments exceed the constraints, relative to these; 0 if they do not."""
         if not self.constraints:
             return 0.0
-        arrangement = Strips(tau=self.rows.tau, segments=segments)
-        demand = StripUsage(self.rows.graph, self.timing.setting.convention, arrangement)
+        arrangement = self.arranged(segments)
+        demand = StripUsage(self.timing.setting.graph, self.timing.setting.convention, arrangement)
         over = sum(item.excess for item in self.constraints.shortfalls(demand))
         most = self.constraints.max_paths
         return over + (0.0 if most is None else max(arrangement.paths / most - 1, 0.0))
@@ -198,7 +202,7 @@ def layers_of(
             return
         meter.spend(_LAYER_EVALUATIONS * at)
         try:
-            strips = timing.strips(at)
+            strips = timing.strips(strip_rows(timing.setting.graph, at))
         except GeometryError:
             if tau is not None:
                 raise
@@ -215,7 +219,7 @@ def layers_before_tail(
             return
         meter.spend(_LAYER_EVALUATIONS * front.tau)
         try:
-            strips = front.timing.strips(front.tau)
+            strips = front.timing.strips(strip_rows(front.timing.setting.graph, front.tau))
         except GeometryError:
             continue
         counts = front.timing.prices.counts.strips

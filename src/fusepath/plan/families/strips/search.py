@@ -14,7 +14,6 @@ from fusepath.plan.limits.constraints import PATHS, Shortfall
 from fusepath.plan.limits.usage import StripUsage
 from fusepath.plan.recipe import TailPlace
 from fusepath.schedule.schedule import evaluate
-from fusepath.tiling import Strips
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +102,7 @@ def _found(
 ) -> Candidate:
     problem = timing.with_tail(layer.tail, layer.rows.tau).problem_of_strips(layer.timing, segments)
     return Candidate(
-        arrangement=Strips(tau=layer.rows.tau, segments=segments),
+        arrangement=layer.arranged(segments),
         schedule=evaluate(problem, range(problem.paths), [1] * problem.paths),
         lower_bound_ns=0,
         evaluated=evaluated,
@@ -121,7 +120,7 @@ def _nothing_keeps(
         return InfeasibleError(f"{message}; a single cut (nfl) may")
     on_edge = [item for item in refined if item.layer.tail is TailPlace.EDGE]
     closest = min(on_edge or refined, key=lambda item: item.excess)
-    arrangement = Strips(tau=closest.layer.rows.tau, segments=closest.segments)
+    arrangement = closest.layer.arranged(closest.segments)
     demand = StripUsage(setting.graph, setting.convention, arrangement)
     short = list(constraints.shortfalls(demand))
     strips = arrangement.paths

@@ -1,0 +1,249 @@
+"""The edge server's end of one device's stream."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from fusepath.errors import FusepathError
+from fusepath.protocol.conversation import ProtocolError
+from fusepath.protocol.framing import (
+    WIRE_VERSION,
+    Begin,
+    Drill,
+    Drilled,
+    GiveUp,
+    Hello,
+    Part,
+    Piece,
+    RefusalKind,
+    Refused,
+    Result,
+    check_hello,
+    decode,
+    encode,
+)
+from fusepath.protocol.requests import EdgeRequests
+from fusepath.remote.edge_drill import EdgeDrill
+from fusepath.remote.edge_inference import EdgeInference
+from fusepath.remote.limits import HELLO_WITHIN_S, LONGEST_REQUEST_S, MAX_REQUESTS_OF_ONE
+from fusepath.remote.transport import Refusal
+from fusepath.version import VERSION
+
+if TYPE_CHECKING:
+    from fusepath.protocol.framing import Message
+    from fusepath.remote.transport import Incoming
+    from fusepath.remote.workers import Workers
+    from fusepath.runtime.edge_share import EdgeShare
+
+_LAST_WORDS_S = 5.0
+"""How long answers may take to leave once the stream is to be ended."""
+_NOT_PREPARED = "this plan has not been prepared here; call Prepare first"
+_NO_ROOM = "too many inferences are under way here; ask again later"
+
+
+class Host(Protocol):
+    """What all streams of an edge server share."""
+
+    workers: Workers
+    overlaps: bool
+
+    def find(self, recipe_sha256: str) -> EdgeShare | None:
+        """The share of a plan that has been prepared."""
+
+    def admit(self) -> bool:
+        """Whether there is room for one more request, which is counted until `release`."""
+
+    def release(self) -> None:
+        """A request has ended."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A request that has not ended."""
+
+    work: EdgeInference | EdgeDrill
+    timer: asyncio.TimerHandle
+    answered: bool = False
+    """Whether nothing but its answer is to be sent."""
+
+
+class EdgeConversation:
+    """Answers the requests of one device, each as it can be.
+
+    What no device of this version says ends the stream, as do data that do not decode; whatever
+    else is wrong with a request ends that alone.
+
+    Args:
+        host: what all streams share.
+        stream: the device's.
+    """
+
+    def __init__(self, host: Host, stream: Incoming) -> None:
+        self._host = host
+        self._stream = stream
+        self._requests = EdgeRequests(MAX_REQUESTS_OF_ONE)
+        self._open: dict[int, _Asked] = {}
+        self._answers: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._error: BaseException | None = None
+
+    async def run(self) -> None:
+        """Answer until the device ends the stream.
+
+        Raises:
+            Refusal: of the stream as a whole.
+        """
+        writing = asyncio.create_task(self._write())
+        self._reading = asyncio.create_task(self._read())
+        try:
+            await asyncio.wait([self._reading, writing], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._reading.cancel()
+            for number in list(self._open):
+                self._end(number)
+            # Also before a refusal: gRPC loses the stream's end when a write is broken off.
+            self._answers.put_nowait(None)
+            await asyncio.wait([writing], timeout=_LAST_WORDS_S)
+            writing.cancel()
+        if self._error is not None:
+            raise self._error
+
+    async def _write(self) -> None:
+        """Send the answers one after the other; a long one does not hold up the next path."""
+        while (answer := await self._answers.get()) is not None:
+            await self._stream.write(encode(answer))
+            if isinstance(answer, Result | Drilled):
+                self._end(answer.request)  # only now it takes no room any more
+
+    async def _read(self) -> None:
+        try:
+            await self._greet()
+            while (data := await self._stream.read()) is not None:
+                self._take(decode(data))
+        except Exception as error:
+            self._break_off(error)
+
+    def _break_off(self, error: BaseException) -> None:
+        """End the stream; why, the device is told."""
+        if isinstance(error, ProtocolError):
+            error = Refusal(RefusalKind.MALFORMED, str(error))
+        if self._error is None:
+            self._error = error
+        self._reading.cancel()
+
+    async def _greet(self) -> None:
+        ours = Hello(WIRE_VERSION, VERSION)
+        try:
+            async with asyncio.timeout(HELLO_WITHIN_S):
+                data = await self._stream.read()
+        except TimeoutError:
+            raise Refusal(RefusalKind.SILENT, f"no Hello for {HELLO_WITHIN_S:g} s") from None
+        if data is None:
+            return
+        hello = decode(data)
+        try:
+            check_hello(hello, ours, "device")
+        except ProtocolError as error:
+            if isinstance(hello, Hello):
+                raise Refusal(RefusalKind.UNFIT, str(error)) from error
+            raise
+        self._answers.put_nowait(ours)
+
+    # ------------------------------------------------------------------ requests
+
+    def _take(self, message: Message) -> None:
+        match message:
+            case Begin():
+                self._begin(message)
+            case Piece(number, path, tensors):
+                if self._requests.serves(number):
+                    work = self._open[number].work
+                    if isinstance(work, EdgeDrill):
+                        raise ProtocolError(f"request {number} is a drill")
+                    work.take(path - 1, tensors)
+            case GiveUp(number):
+                if self._requests.serves(number):
+                    self._end(number)
+            case Drill():
+                self._drill(message)
+            case _:
+                raise ProtocolError(f"a device does not send {type(message).__name__}")
+
+    def _begin(self, message: Begin) -> None:
+        number = message.request
+        if not self._admit(number):
+            return
+        share = self._host.find(message.recipe_sha256)
+        if share is None:
+            self._host.release()
+            self._refuse(number, RefusalKind.UNFIT, _NOT_PREPARED)
+            return
+        inference = EdgeInference(
+            number, share, self._host.workers, overlaps=self._host.overlaps, asker=self
+        )
+        self._keep(number, inference, message.left_us / 1e6)
+        inference.take(message.path - 1, message.tensors)
+
+    def _drill(self, message: Drill) -> None:
+        number = message.request
+        if self._requests.is_new(number):
+            if not self._admit(number):
+                return
+            self._keep(number, EdgeDrill(number, self._host.workers, self), LONGEST_REQUEST_S)
+        if self._requests.serves(number):
+            work = self._open[number].work
+            if not isinstance(work, EdgeDrill):
+                raise ProtocolError(f"request {number} is no drill")
+            work.take(message)
+
+    def _admit(self, number: int) -> bool:
+        """Whether there is room for a new request; if not, the device is told."""
+        if self._requests.begin(number) and self._host.admit():
+            return True
+        self._refuse(number, RefusalKind.EXHAUSTED, _NO_ROOM)
+        return False
+
+    def _keep(self, number: int, work: EdgeInference | EdgeDrill, left_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(min(left_s, LONGEST_REQUEST_S), self._expire, number)
+        self._open[number] = _Asked(work, timer)
+
+    def _refuse(self, number: int, kind: RefusalKind, reason: str) -> None:
+        self._end(number)
+        self._answers.put_nowait(Refused(number, kind, reason))
+
+    def _end(self, number: int) -> None:
+        """Do no more for a request."""
+        self._requests.end(number)
+        asked = self._open.pop(number, None)
+        if asked is not None:
+            asked.timer.cancel()
+            asked.work.give_up()
+            self._host.release()
+
+    def _expire(self, number: int) -> None:
+        if self._open[number].answered:
+            self._break_off(Refusal(RefusalKind.SILENT, "the device does not take its answers"))
+        else:
+            self._refuse(number, RefusalKind.SILENT, "the deadline passed before it was done")
+
+    # ------------------------------------------------------------------ what comes of them
+
+    def say(self, answer: Part) -> None:
+        """Send a part of the answer."""
+        self._answers.put_nowait(answer)
+
+    def finish(self, answer: Result | Drilled) -> None:
+        """Send the end of the answer."""
+        self._open[answer.request].answered = True
+        self._answers.put_nowait(answer)
+
+    def fail(self, number: int, error: BaseException) -> None:
+        """A request cannot be done."""
+        if isinstance(error, MemoryError):
+            self._refuse(number, RefusalKind.EXHAUSTED, "not enough memory here")
+        elif isinstance(error, FusepathError):
+            self._refuse(number, RefusalKind.UNFIT, str(error))
+        else:
+            self._break_off(error)

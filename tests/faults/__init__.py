@@ -1,0 +1,1 @@
+"""Real faults: real processes, a relay between them that knows frames, and signals."""

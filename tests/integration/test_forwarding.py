@@ -185,6 +185,23 @@ def test_every_picture_is_sent_as_is_quicker_for_it(model):
     assert_exact(model, pixels, small)
 
 
+def test_a_picture_for_which_the_plan_has_another_chain_is_decoded_here(model):
+    """The edge server knows but the chain of its recipe."""
+    data = jpeg()
+    stretched = PictureFrame.of(
+        PictureFile(data), Preprocessing(fit=Fit.STRETCH), model.graph.input
+    )
+    with session_of(model, plan=PlanRequest(algorithm="forward")) as session:
+        session.infer(data)
+        session.wait_ready(60)
+        inference = session.infer(stretched)
+
+    assert inference.up_bytes == stretched.pixels().nbytes
+    expected = run_unsplit(model, stretched.pixels(), InputFormat())
+    for name, value in expected.items():
+        np.testing.assert_array_equal(inference.outputs[name], value)
+
+
 @pytest.mark.parametrize(
     "options",
     [{"subsampling": 0}, {"progressive": True}, {"quality": 95}],

@@ -26,7 +26,7 @@ def expected_s(prepared: Prepared, frame: PictureFrame) -> float:
     assert source  # or there would be no file to forward
     limit = prepared.plan.request.constraints.upload_bytes
     more_bytes = len(frame.file.data) - prepared.file_bytes
-    if not frame.file.may_be_forwarded or (
+    if not prepared.may_forward(frame) or (
         limit is not None and prepared.sent_bytes + more_bytes > limit
     ):
         return math.inf

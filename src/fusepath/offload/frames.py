@@ -59,8 +59,10 @@ class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         """
         target, batch = model.graph.input, model.boundary.batch
         if isinstance(frame, bytes | bytearray | memoryview | str | os.PathLike | PictureFile):
-            picture = PictureFrame.of(_picture_file(frame), self.pictures, target)
-            return [picture] if batch == 1 else [picture.pixels()] * batch
+            frame = PictureFrame.of(_picture_file(frame), self.pictures, target)
+        if isinstance(frame, PictureFrame):
+            _check_shape(frame, target)
+            return [frame] if batch == 1 else [frame.pixels()] * batch
         if batch == 1:
             return [self.to_input(frame, target)]
         _check_array(frame, target)
@@ -114,6 +116,13 @@ class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
                 raise ImageError(f"order 'bgr' has three channels, but the model takes {channels}")
             value = value[::-1]
         return np.ascontiguousarray(value)[None]
+
+
+def _check_shape(frame: PictureFrame, target: Tensor) -> None:
+    if frame.shape != target.shape:
+        raise ImageError(
+            f"the picture becomes {list(frame.shape)}, but the model takes {list(target.shape)}"
+        )
 
 
 def _picture_file(frame: Any) -> PictureFile:

@@ -64,6 +64,17 @@ class Prepared:
         """Whether the input is sent as the file that it comes in."""
         return self.plan.recipe.forwards
 
+    def may_forward(self, frame: PictureFrame) -> bool:
+        """Whether the edge server makes of this file what the device would.
+
+        Raises:
+            ImageError: it is no picture.
+        """
+        forwarding = self.plan.recipe.forwarding
+        if not forwarding or frame.chain != forwarding.chain:
+            return False
+        return frame.file.may_be_forwarded
+
     @property
     def file_bytes(self) -> int:
         """Of the file that it was prepared with, where it forwards files."""
@@ -265,9 +276,7 @@ class Pairing:
         companions: Mapping[str, Array],
     ) -> Inference:
         """One inference, for which the device decodes the input if nobody else does."""
-        if not isinstance(image, PictureFrame) or (
-            prepared.forwards and image.file.may_be_forwarded
-        ):
+        if not isinstance(image, PictureFrame) or prepared.may_forward(image):
             return await self._infer(prepared, image, begun_s, companions)
         decoded = await prepared.device.start_decoding(image)
         inference = await self._infer(prepared, decoded.pixels, begun_s, companions)

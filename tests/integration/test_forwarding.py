@@ -125,7 +125,7 @@ def test_all_but_forwarding_waits_for_the_device_to_decode(model):
     free = setting_of(model, device_decode_s=0.0)
     slow = setting_of(model, device_decode_s=0.1)
     for algorithm in ("device-only", "nfl", "mw", "stream"):
-        request = PlanRequest(algorithm=algorithm, codecs="off", budget=BUDGET)
+        request = PlanRequest(algorithm=algorithm, codecs="off", budget=Budget(evaluations=20_000))
         quick, late = (make_plan(setting, request).best for setting in (free, slow))
         assert late.makespan_s - quick.makespan_s == pytest.approx(0.1, abs=1e-6)
         assert late.lower_bound_s <= late.makespan_s

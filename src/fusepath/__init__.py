@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from fusepath.pictures.frame import Frame as Frame
     from fusepath.pictures.frame import PictureFrame as PictureFrame
     from fusepath.pictures.inputs import load_input as load_input
+    from fusepath.pictures.sources import frames_of as frames_of
     from fusepath.plan import BookEntry as BookEntry
     from fusepath.plan import Budget as Budget
     from fusepath.plan import Constraints as Constraints
@@ -197,6 +198,7 @@ _HOMES = {
     "VerificationError": "fusepath.errors",
     "Whole": "fusepath.tiling",
     "compare": "fusepath.runtime.compare",
+    "frames_of": "fusepath.pictures.sources",
     "from_torch": "fusepath.onnx_io",
     "gantt": "fusepath.report.gantt",
     "load_book": "fusepath.plan",

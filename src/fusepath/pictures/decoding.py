@@ -218,9 +218,40 @@ def preprocess(
             opened.seek(chain.frame)
         opened.load()
         picture = ImageOps.exif_transpose(opened)
-        picture = _of_mode(_eight_bits(picture, chain, file.name), channels, chain, file.name)
-        picture = _sized(picture, size, chain, file.name)
-        pixels = np.asarray(picture, dtype=np.uint8).reshape(*size, channels)
+        return _pixels(picture, chain, channels, size, file.name)
+
+
+def fitted(
+    image: NDArray[Any], chain: Preprocessing, *, channels: int, size: tuple[int, int]
+) -> NDArray[Any]:
+    """The steps after decoding, for pixels that a camera or a video has: uint8, (1, C, H, W).
+
+    Args:
+        image: (H, W, 3) or, grey, (H, W); uint8.
+        chain: the steps.
+        channels: as of `preprocess`.
+        size: as of `preprocess`.
+
+    Raises:
+        ImageError: another type or shape, or the chain does not say what to do with it.
+    """
+    if image.dtype != np.uint8 or image.ndim not in {2, 3} or image.shape[2:] not in {(), (3,)}:
+        raise ImageError(
+            f"a frame is {list(image.shape)} {image.dtype}; give uint8 pixels, (H, W, 3) or (H, W)"
+        )
+    return _pixels(Image.fromarray(image), chain, channels, size, "a frame")
+
+
+def _pixels(
+    picture: Image.Image,
+    chain: Preprocessing,
+    channels: int,
+    size: tuple[int, int],
+    name: str,
+) -> NDArray[Any]:
+    picture = _of_mode(_eight_bits(picture, chain, name), channels, chain, name)
+    picture = _sized(picture, size, chain, name)
+    pixels = np.asarray(picture, dtype=np.uint8).reshape(*size, channels)
     if chain.bgr:
         if channels != 3:
             raise ImageError(f"blue first has three channels, but the model takes {channels}")

@@ -9,7 +9,7 @@ WIRE := src/fusepath/remote/wire
 
 SEEDS ?= 2000
 
-.PHONY: demo test check slow simulate mutate test-faults proto bench-plan bench-camera bench-codec bench-session bench-system bench-models clean
+.PHONY: demo test check slow simulate mutate test-faults proto bench-plan bench-camera bench-codec bench-session bench-system bench-models bench-links clean
 
 demo: $(READY)  ## an edge server, a slow link and a weak device on this machine
 	$(BIN)/fusepath demo
@@ -51,6 +51,9 @@ bench-models: $(READY)  ## the families of networks that people have; writes doc
 
 bench-camera: $(DEV_READY)  ## pictures from camera to result: auto beside the forwarded file and others, planned
 	$(BIN)/python -m benchmarks.camera
+
+bench-links: $(DEV_READY)  ## plans that follow a link that changes, in simulated time
+	$(BIN)/python -m benchmarks.links
 
 bench-codec: $(DEV_READY)  ## what lossless codecs save on real tensors, and what they take
 	$(BIN)/python benchmarks/codec.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import threading
@@ -15,9 +16,11 @@ import pytest
 
 import fusepath
 from fusepath.errors import PeerError, PeerUnreachableError
+from fusepath.offload.machines import measured_link
 from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import load_model
 from fusepath.plan import Constraints, InputFormat, PlanRequest
+from fusepath.remote.client import connect
 from tests.edges import edge_server
 from tests.plans import plan_of
 from tests.slow_link import slow_link
@@ -25,6 +28,7 @@ from tests.slow_link import slow_link
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from fusepath.cost import Link
     from fusepath.onnx_io import Model
     from fusepath.plan import Plan
 
@@ -249,3 +253,16 @@ def test_threads_get_their_frames_while_the_server_comes_and_goes():
             thread.join()
         assert failures == []
         assert held.statistics.count == 91
+
+
+def test_a_link_that_is_slow_one_way_is_measured_so():
+    async def measured(address: str) -> Link:
+        async with connect(address) as client:
+            return await measured_link(client)
+
+    with (
+        edge_server() as edge,
+        slow_link(edge.address, up_bytes_per_s=4e6, down_bytes_per_s=4e5) as link,
+    ):
+        found = asyncio.run(measured(link.address))
+    assert found.up_bytes_per_s / found.down_bytes_per_s > 4

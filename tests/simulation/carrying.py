@@ -1,60 +1,93 @@
-"""A `RateWatch` alone: links that are steady, change for good, or go up and down."""
+"""A `Gauge` alone: something that is steady, changes for good, or is quick in bursts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fusepath.protocol.rate_watch import Carried, RateWatch
+from fusepath.protocol.gauge import Gauge, Taken
 from tests.simulation.clock import require
 
 if TYPE_CHECKING:
     from random import Random
 
-SLOWER, QUICKER, MOST = 5, 3, 80
+FRAMES, FEW, SOON, FORGIVEN, MOST_DOUBT = 2, 3, 40, 200, 32
+PLANNED_S, UNCLEAR_S = 0.1, 0.002
 NOISE = 0.04
 
 
+def taken(slowness: float) -> Taken:
+    """What a frame takes of something so many times slower than planned."""
+    return Taken(PLANNED_S * slowness, PLANNED_S, UNCLEAR_S)
+
+
 def carry(random: Random) -> None:
-    """A link whose rate changes for good a few times, and what frames show of it.
+    """Something that changes for good a few times, and what frames show of it.
 
     Raises:
-        Violation: a rate is believed too soon, too late, or is a wrong one.
+        Violation: it is believed too soon, too late, or is taken for what it is not.
     """
-    planned = rate = 1e6
-    machine = RateWatch(rate)
-    doubt, went_up = 1, None
+    gauge = Gauge()
+    doubt, since_quicker, steady = 1, SOON, 0
 
-    def frame(at_rate: float, noise: float = 0.0) -> float | None:
-        """Half of its time is spent on the link; noise only ever adds."""
-        carried_s = 0.1 * planned / at_rate
-        believed = machine.believed_bytes_per_s
-        latency_s = 0.2 * planned / believed
-        return machine.handle(Carried(carried_s * (1 + noise), 0.1, planned, latency_s))
+    def near(slowness: float, why: str) -> None:
+        require(abs(gauge.slowness / slowness - 1) < NOISE, f"{gauge.slowness}: {why}")
 
-    for nothing in (Carried(0.0, 0.1, planned, 0.2), Carried(0.1, 0.0, planned, 0.2)) * MOST:
-        require(machine.handle(nothing) is None, "nothing was carried, and something is believed")
-    for _ in range(random.randint(1, 5)):
-        believed = machine.believed_bytes_per_s
-        quiet = random.choice((0, MOST - 2, MOST - 1))
-        for _ in range(quiet):
-            require(frame(believed, NOISE * random.random()) is None, "noise is believed")
-        mixed = random.choice((0, 20))
-        for _ in range(mixed):  # one way and the other
-            require(frame(2 * believed) is None, "a quick frame is believed")
-            require(frame(0.5 * believed) is None, "a slow frame is believed")
-        quicker = random.random() < 0.5
-        rate = believed * (2 if quicker else 0.5)
-        # Frames one way may be the last of those before; one that is as expected ends them.
-        require(frame(believed) is None, "a frame as expected is believed")
-        if quiet + 1 >= MOST and not mixed:
-            doubt = 1
-        needed = min((QUICKER if quicker else SLOWER) * doubt, MOST)
-        for number in range(1, needed + 1):
-            heard = frame(rate, 0.3 * NOISE * random.random())
-            require((heard is not None) == (number == needed), f"{heard} after {number} frames")
-        require(abs(machine.believed_bytes_per_s / rate - 1) < NOISE, "a wrong rate is believed")
-        if went_up is not None and went_up != quicker:
-            doubt = min(2 * doubt, MOST)
-        went_up = quicker
-    machine.believe(planned)
-    require(machine.believed_bytes_per_s == planned, "what is known is not believed")
+    for nothing in (
+        Taken(0.1, 0.0, UNCLEAR_S),
+        Taken(UNCLEAR_S, UNCLEAR_S, UNCLEAR_S),
+        Taken(2 * UNCLEAR_S, 0.0001, UNCLEAR_S),
+    ) * (FORGIVEN // 4):
+        gauge.handle(nothing)
+        require(gauge.slowness == 1.0 and not gauge.is_unsure, "what says nothing is believed")
+    for _ in range(random.randint(1, 8)):
+        believed = gauge.slowness
+        gauge.handle(taken(believed))  # or it is what all before have been
+        steady, since_quicker = steady + 1, since_quicker + 1
+        quiet = random.choice((FEW, SOON, FORGIVEN - steady - 1, FORGIVEN))
+        for _ in range(max(quiet, FEW)):
+            gauge.handle(taken(believed * (1 + NOISE * (random.random() - 0.5))))
+            near(believed, "noise is believed")
+            steady += 1
+            since_quicker += 1
+            if steady >= FORGIVEN:
+                doubt = 1
+        require(gauge.is_trusted == (doubt == 1), f"trusted: {gauge.is_trusted}, doubt {doubt}")
+        gauge.handle(taken(2 * believed))
+        require(gauge.is_unsure, "an unusual frame is not noticed")
+        gauge.handle(taken(0.5 * believed))
+        near(believed, "frames to both sides are believed")
+        gauge.handle(taken(believed))
+        require(not gauge.is_unsure, "a frame as expected is unusual")
+        steady, since_quicker = 1, since_quicker + 3
+        near(believed, "a frame as expected is believed")
+        quicker = believed > 0.5 and random.random() < 0.5
+        factors = sorted((random.uniform(2, 3), random.uniform(3, 4)))
+        if quicker:
+            factors = [1 / factor for factor in factors]
+        needed = FRAMES * doubt if quicker else FRAMES
+        for number in range(needed):
+            near(believed, f"{number} frames are believed, not {needed}")
+            gauge.handle(taken(believed * factors[number % 2]))
+        since_quicker += needed
+        near(believed * factors[0], "what is believed is not what is nearest to what was")
+        require(not gauge.is_unsure, "what is believed is unusual")
+        if quicker:
+            since_quicker = 0
+        elif since_quicker < SOON:
+            since_quicker, doubt = SOON, min(2 * doubt, MOST_DOUBT)
+        steady = 0
+        settled = believed * factors[1]
+        for _ in range(FEW):  # what came first may have been of before
+            gauge.handle(taken(settled))
+            since_quicker += 1
+        steady += FEW
+        require(gauge.is_quicker(taken(0.5 * gauge.slowness)), "half the time is not quicker")
+        require(not gauge.is_quicker(taken(0.9 * gauge.slowness)), "a tenth is noise")
+        if doubt == 1:
+            gauge.forget()
+            gauge.handle(taken(settled))
+            near(settled, "after forgetting, the first frame is not believed")
+        for _ in range(FEW):
+            gauge.handle(taken(settled))
+        since_quicker += 1 + FEW
+        steady += 1 + FEW

@@ -22,7 +22,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MODULES = ("conversation", "device_frame", "finishing", "rate_watch", "requests", "watch")
+MODULES = ("adapting", "conversation", "device_frame", "finishing", "gauge", "requests", "watch")
 SEEDS = 400
 LEAST_NOTICED = 0.95
 _LIMIT_S = 60
@@ -41,6 +41,8 @@ EQUIVALENT = {
     "return commands -> return ()": "there are none",
     "AWAY = 'away' -> pass": "of frames that have not begun the session says it",
     "min(self._failures - 2, 20) -> min(self._failures - 2, ": "pauses are the longest before",
+    "at is not None and at not in found -> at is not None": "what is found again changes nothing",
+    "missing) < self.whole_s -> ": "no two times are ever equal",
     "_quiet: int = 0": "before the first doubt there is none to forget",
     "_MATTERS * event.latency_s -> abs(": "no two times are ever equal",
     "_served: int = 0": "before the first failure there is nothing to forgive",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fusepath.protocol.watch import State
 from tests.simulation.carrying import carry
+from tests.simulation.choosing import choose
 from tests.simulation.clock import Clock, Violation, require
 from tests.simulation.device import Thread
 from tests.simulation.driver import Driver
@@ -106,6 +107,8 @@ class World:
         if self.random.random() < 0.25:
             watch(self.random)
             carry(self.random)
+            if self.random.random() < 0.2:  # which takes longer
+                choose(self.random)
             multiplex(self.random)
         driver, clock = self.driver, self.clock
         healthy = not self._faults

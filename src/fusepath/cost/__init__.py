@@ -1,6 +1,13 @@
 """How much it takes: operations, bytes and seconds under a stated convention. Pure."""
 
-from fusepath.cost.compression import Compression, Crossing, crossing, cut_crossing, quickest
+from fusepath.cost.compression import (
+    Compression,
+    Crossing,
+    crossing,
+    cut_crossing,
+    quickest,
+    unbeaten_codecs,
+)
 from fusepath.cost.convention import (
     CONVENTIONS,
     RUNTIME,
@@ -100,4 +107,5 @@ __all__ = [
     "strip_prices",
     "tensor_bytes",
     "tileable_share",
+    "unbeaten_codecs",
 ]

@@ -10,7 +10,7 @@ import msgspec
 from fusepath.cost.operations import bytes_per_element
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from fusepath.cost.convention import Convention
     from fusepath.graph import ModelGraph
@@ -102,3 +102,19 @@ def quickest(
         if best is not None and best.s_per_byte(up_bytes_per_s) < 1 / up_bytes_per_s:
             chosen[name] = best
     return chosen
+
+
+def unbeaten_codecs(offered: Mapping[str, Sequence[Compression]]) -> dict[str, Compression]:
+    """For each tensor what no choice of codecs beats: the least of each cost, at any rate.
+
+    To send a tensor as it is takes no encoding, so neither does this.
+    """
+    return {
+        name: Compression(
+            codec="any",
+            ratio=min((item.ratio for item in several), default=1.0),
+            encode_s_per_byte=0.0,
+            decode_s_per_byte=0.0,
+        )
+        for name, several in offered.items()
+    }

@@ -1,114 +1,180 @@
-"""Plans that follow the link: what frames show of it, and another plan where it has changed."""
+"""Plans that follow link and machines: `Adapting` decides, and here it is carried out."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import logging
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from fusepath.errors import FusepathError
 from fusepath.offload.background import seen
-from fusepath.protocol.rate_watch import Carried, RateWatch
-from fusepath.timeline import Lane
+from fusepath.offload.observed import answered, probed
+from fusepath.offload.plan_map import PlanMap
+from fusepath.protocol.adapting import (
+    Adapting,
+    Back,
+    Drop,
+    Known,
+    Prepare,
+    Probe,
+    ProbeFailed,
+    Ready,
+    Search,
+    Unfit,
+    Use,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Coroutine
+    from typing import Any
 
-    from fusepath.cost import Link
     from fusepath.offload.inference import Inference
     from fusepath.offload.pairing import Prepared
+    from fusepath.offload.replanning import Replanning
+    from fusepath.protocol.adapting import Conditions, Event
 
-PROBES_BYTES, PROBED_S = (1 << 13, 1 << 16), 0.05
-"""What is sent to see how quick a link is: more where the less has taken no longer than this."""
-_NOTICEABLE = 1.25
-"""A link that was probed must be so many times quicker or slower to be planned for."""
+logger = logging.getLogger(__name__)
 
-
-@dataclass(slots=True)
-class _Believed:
-    link: Link
-    up: RateWatch
-    down: RateWatch
+_ROOM = (3, 10)
+"""So many plans are ready at a time, at least and at most:"""
+_ROOM_BYTES = 1 << 28
+"""as many as hold so much of weights together."""
+_PROBE_WITHIN_S = 2.0
 
 
 class Adaptation:
-    """Watches over a link; on an event loop.
+    """Watches over a link and two machines, and has the plan used that is best; on an event loop.
 
     Args:
-        replan: plans for another link and uses what is better.
+        replanning: looks for plans.
+        use: has a prepared plan answer frames from now on.
     """
 
-    def __init__(self, replan: Callable[[Link], Awaitable[None]]) -> None:
-        self._replan = replan
-        self._believed: _Believed | None = None
-        self._work: asyncio.Task[None] | None = None
+    def __init__(self, replanning: Replanning, use: Callable[[Prepared], None]) -> None:
+        self._replanning, self._use = replanning, use
+        self._pairing = replanning.pairing
+        self._ready: dict[str, Prepared] = {}
+        self._plans: PlanMap
+        self._probing: asyncio.Future[None]
+        self._works: set[asyncio.Future[None]] = set()
+        self.machine: Adapting | None = None
+        """None until it is known what plans are made for."""
 
-    def plan_for(self, link: Link) -> None:
-        """Plans are for this link, as far as is known."""
-        up, down = RateWatch(link.up_bytes_per_s), RateWatch(link.down_bytes_per_s)
-        self._believed = _Believed(link, up, down)
+    def begin(self, current: Prepared) -> None:
+        """Begin with a plan in use."""
+        self._start(self._begin(current))
+
+    async def _begin(self, current: Prepared) -> None:
+        setting = await self._replanning.setting()
+        self._plans = PlanMap(setting)
+        do = self._pairing.background.do
+        known = {current.recipe_sha256: current}
+        if self._pairing.reserve is not None:
+            known.setdefault(self._pairing.reserve.recipe_sha256, self._pairing.reserve)
+        for prepared in known.values():
+            await do(self._plans.rehearsed, prepared)
+        self._ready = known
+        self.machine = Adapting(
+            self._plans.predicted_s,
+            current.recipe_sha256,
+            room=self._room,
+            up_bytes_per_s=setting.link.up_bytes_per_s,
+        )
+        for name in known:
+            self.tell(Ready(name))
+        try:
+            self._plans.add(await self._replanning.book(setting))
+        except FusepathError as error:
+            logger.info("there is no book of plans: %s", error)
+        self.tell(Known(self._plans.names))
+
+    def close(self) -> None:
+        """Give up what is at work."""
+        for work in self._works:
+            work.cancel()
 
     @property
-    def is_watching(self) -> bool:
-        """Whether it is known what plans are made for."""
-        return self._believed is not None
+    def _room(self) -> int:
+        """How many plans are ready at a time."""
+        graph, limits = self._pairing.model.graph, self._replanning.request.constraints
+        weights_bytes = sum(op.weight_bytes for op in graph.operators(1, graph.depth))
+        room_bytes = min(_ROOM_BYTES, limits.device_memory_bytes or _ROOM_BYTES)
+        least, most = _ROOM
+        return min(max(room_bytes // max(weights_bytes, 1), least), most)
 
     def see(self, inference: Inference, prepared: Prepared) -> None:
-        """Take in a frame that was answered together with the edge server."""
-        believed = self._believed
-        if believed is None or self._is_replanning:
+        """Take in a frame that was answered as planned."""
+        if self.machine is not None:
+            self.tell(answered(inference, prepared, self._plans.setting.link))
+
+    async def look(self) -> None:
+        """Take in what the link is like after it was of no use, and use what is best then."""
+        if self.machine is None:
             return
-        planned = prepared.plan.link
-        more = inference.up_bytes / max(prepared.sent_bytes, 1)  # codecs: another picture
-        up = believed.up.handle(
-            _carried(Lane.UPLINK, inference, prepared, planned.up_bytes_per_s, more)
-        )
-        down = believed.down.handle(
-            _carried(Lane.DOWNLINK, inference, prepared, planned.down_bytes_per_s)
-        )
-        if up is not None or down is not None:
-            self._work = asyncio.ensure_future(self._adapt(believed))
-            self._work.add_done_callback(seen)
+        self.tell(Known(self._plans.names))  # what could not be made ready meanwhile may be now
+        self.tell(Back())
+        while not self._probing.done():
+            await asyncio.wait([self._probing])
 
-    async def probed(self, up_bytes_per_s: float) -> None:
-        """Take in what was measured while nothing was sent; plans for it are in use then.
+    def tell(self, event: Event) -> None:
+        """Let the machine know what has happened, and do what it says."""
+        assert self.machine is not None  # or nothing happens yet
+        for command in self.machine.handle(event):
+            match command:
+                case Use(plan, why):
+                    self._replanning.order.say(f"another plan is used, {why}")
+                    self._use(self._ready[plan])
+                case Prepare(plan):
+                    self._start(self._prepare(plan))
+                case Drop(plan):
+                    del self._ready[plan]
+                case Probe(size_bytes):
+                    self._probing = self._start(self._probe(size_bytes))
+                case Search(conditions):
+                    self._start(self._search(conditions))
 
-        Raises:
-            FusepathError: none was found, or the edge server failed.
-        """
-        believed = self._believed
-        if believed is None or self._is_replanning:
-            return
-        change = up_bytes_per_s / believed.up.believed_bytes_per_s
-        if not 1 / _NOTICEABLE < change < _NOTICEABLE:
-            believed.up.believe(up_bytes_per_s)
-            believed.down.believe(believed.down.believed_bytes_per_s * change)
-            await self._adapt(believed)
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Future[None]:
+        task = asyncio.ensure_future(work)
+        self._works.add(task)
+        task.add_done_callback(seen)
+        task.add_done_callback(self._works.discard)
+        return task
 
-    @property
-    def _is_replanning(self) -> bool:
-        return self._work is not None and not self._work.done()
+    async def _prepare(self, plan: str) -> None:
+        reserve = self._pairing.reserve
+        try:
+            if reserve is not None and reserve.recipe_sha256 == plan:
+                prepared = reserve
+            else:
+                prepared = await self._pairing.prepare(
+                    self._plans.plan(plan), self._replanning.sample
+                )
+            await self._pairing.background.do(self._plans.rehearsed, prepared)
+        except FusepathError as error:
+            logger.info("a plan could not be made ready: %s", error)
+            self.tell(Unfit(plan))
+        else:
+            self._ready[plan] = prepared
+            self.tell(Ready(plan))
 
-    async def _adapt(self, believed: _Believed) -> None:
-        link = msgspec.structs.replace(
-            believed.link,
-            up_bytes_per_s=believed.up.believed_bytes_per_s,
-            down_bytes_per_s=believed.down.believed_bytes_per_s,
-        )
-        await self._replan(link)
+    async def _probe(self, size_bytes: int) -> None:
+        client = self._pairing.client
+        assert client is not None  # or there is no link
+        within_s = min(_PROBE_WITHIN_S, client.timeout.connect_s)
+        try:
+            up_s = await client.exchange_s(up_bytes=size_bytes, down_bytes=0, timeout_s=within_s)
+            down_s = await client.exchange_s(up_bytes=0, down_bytes=size_bytes, timeout_s=within_s)
+        except FusepathError:
+            self.tell(ProbeFailed())
+        else:
+            self.tell(probed(size_bytes, up_s, down_s, self._plans.setting.link))
 
-
-def _carried(
-    lane: Lane,
-    inference: Inference,
-    prepared: Prepared,
-    planned_bytes_per_s: float,
-    more: float = 1,
-) -> Carried:
-    return Carried(
-        measured_s=inference.timeline.busy_s(lane),
-        predicted_s=prepared.predicted.busy_s(lane) * more,
-        planned_bytes_per_s=planned_bytes_per_s,
-        latency_s=prepared.predicted.end_s,
-    )
+    async def _search(self, conditions: Conditions) -> None:
+        found: tuple[str, ...] = ()
+        try:
+            plans = await self._replanning.plans_for(self._plans, conditions)
+            await self._pairing.background.do(self._plans.add_plans, plans)
+            found = tuple(plan.recipe_sha256 for plan in plans)
+        except FusepathError as error:
+            logger.info("no plan was found: %s", error)
+        self.tell(Known(found))

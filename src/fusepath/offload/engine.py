@@ -26,7 +26,7 @@ from fusepath.errors import (
     PeerError,
     PeerRefusedError,
 )
-from fusepath.offload.adaptation import PROBED_S, PROBES_BYTES, Adaptation
+from fusepath.offload.adaptation import Adaptation
 from fusepath.offload.background import Background, seen
 from fusepath.offload.device import check_image
 from fusepath.offload.forwarding import quicker
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
     from fusepath.arrays import Array
-    from fusepath.cost import Link
     from fusepath.offload.inference import Inference
     from fusepath.offload.order import Order
     from fusepath.pictures.frame import Frame
@@ -60,7 +59,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _SIGN_OF_LIFE_EVERY_S, _SIGN_OF_LIFE_WITHIN_S = 1.0, 1.5
-_CLOCKS_EVERY, _PROBES_EVERY = 10, 5
+_CLOCKS_EVERY = 10
 """So many signs of life."""
 _CLOSING_S = 5.0
 CLOSED = (
@@ -172,11 +171,13 @@ class Engine:
             raise
         if inference.fallback is not None:
             self._liveness.tell(Failed(inference.fallback.reason))
-        elif not prepared.is_local:
-            self._liveness.tell(ServedLate() if inference.late else Served())
-            self._adaptation.see(inference, prepared)
-        elif self._away is not None:
+        elif self._away is not None and prepared.is_local:
             inference = replace(inference, fallback=Fallback(self._away, Stage.AWAY))
+        else:
+            if not prepared.is_local:
+                self._liveness.tell(ServedLate() if inference.late else Served())
+            if self._adaptation is not None:
+                self._adaptation.see(inference, prepared)
         self.counter.add(inference, prepared.recipe_sha256)
         return inference
 
@@ -198,6 +199,8 @@ class Engine:
         """Look for plans no longer."""
         self._searching.cancel()
         self._plans.give_up()
+        if self._adaptation is not None:
+            self._adaptation.close()
 
     # ------------------------------------------------------------------ looking for plans
 
@@ -223,8 +226,7 @@ class Engine:
             self._first: asyncio.Future[None] = loop.create_future()
             self._first.add_done_callback(seen)
         self._plans = PlanSearch(self._order, self._pairing, self._connect, self._use)
-        self._adaptation = Adaptation(self._replan)
-        self._replanning: Replanning | None = None
+        self._adaptation: Adaptation | None = None
         if sample is not None:
             self._plans.sample.set_result(sample)
         self._searching = loop.create_task(self._search())
@@ -248,19 +250,13 @@ class Engine:
         else:
             learned, sample = self._plans.learned, self._plans.known_sample
             if self._order.follows_link and learned is not None and sample is not None:
-                self._replanning = Replanning(
+                assert self._found is not None  # it is what was learned for
+                replanning = Replanning(
                     order=self._order, pairing=self._pairing, learned=learned, sample=sample
                 )
-                self._adaptation.plan_for(learned.link)
+                self._adaptation = Adaptation(replanning, self._use)
+                self._adaptation.begin(self._found)
             self._settle(None)
-
-    async def _replan(self, link: Link) -> None:
-        """Use what is best on the link as it is now."""
-        assert self._replanning is not None  # or no link is watched
-        assert self._found is not None
-        better = await self._replanning.better(link, self._found)
-        if better is not self._found:
-            self._use(better)
 
     def _settle(self, error: BaseException | None) -> None:
         """Tell who waits for the best plan; whoever does so first is right."""
@@ -294,18 +290,15 @@ class Engine:
         """Ask for a sign of life, where it is needed, and no inference shows it."""
         client, found = self._pairing.client, self._found
         needed = found is None or not found.is_local or not self._searching.done()
-        if client is None or self._away or (needed and self._pairing.is_busy):
+        if client is None or self._away or not needed or self._pairing.is_busy:
             return
         try:
-            if not needed:
-                if number % _PROBES_EVERY == 0:
-                    await self._probe()
-            elif number % _CLOCKS_EVERY == 0:
+            if number % _CLOCKS_EVERY == 0:
                 await self._pairing.compare_clocks()
             else:
                 await client.greet(within_s=_SIGN_OF_LIFE_WITHIN_S)
         except FusepathError as error:
-            if needed and not self._pairing.is_busy:  # or the inference will show
+            if not self._pairing.is_busy:  # or the inference will show
                 self._liveness.tell(Failed(str(error)))
 
     def story(self, frames: int) -> list[str]:
@@ -352,19 +345,12 @@ class Engine:
                 self.ready = concurrent.futures.Future()
             self._begin(self._plans.known_sample)
         elif self._found is not None:
-            await self._pairing.prepare_again(self._found)
-            await self._probe()  # the link may be another by now
-
-    async def _probe(self) -> None:
-        """See how quick the link is, where plans follow it."""
-        client = self._pairing.client
-        if client is None or not self._adaptation.is_watching:
-            return
-        for size_bytes in PROBES_BYTES:
-            rate = await client.goodput_bytes_per_s(size_bytes=size_bytes, repeats=1)
-            if size_bytes / rate > PROBED_S:
-                break  # more would hold up what else is to be carried
-        await self._adaptation.probed(rate)
+            before = self._found
+            await self._pairing.prepare_again(before)
+            if self._adaptation is not None:
+                await self._adaptation.look()  # the link may be another by now
+            if self._found is not before:
+                await self._pairing.prepare_again(self._found)
 
     async def _connect(self) -> None:
         order = self._order

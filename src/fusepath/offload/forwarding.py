@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING
 from fusepath.pictures.frame import PictureFrame
 
 if TYPE_CHECKING:
+    from fusepath.cost import Link
     from fusepath.offload.pairing import Prepared
     from fusepath.pictures.frame import Frame
 
 
-def expected_s(prepared: Prepared, frame: PictureFrame) -> float:
+def expected_s(prepared: Prepared, frame: PictureFrame, link: Link) -> float:
     """What a plan is predicted to take for a picture; infinite where it may not be forwarded.
 
     Raises:
         ImageError: it is no picture.
     """
-    predicted_s, sample = prepared.predicted.end_s, prepared.device.sample
+    sample = prepared.device.sample
+    here = prepared.plan.link == link
+    predicted_s = (prepared.predicted if here else prepared.predicted_on(link)).end_s
     source = prepared.plan.source
     if not prepared.forwards:
         known_s = 0.0 if sample is None else prepared.device.decode_s(sample)
@@ -31,7 +34,7 @@ def expected_s(prepared: Prepared, frame: PictureFrame) -> float:
     ):
         return math.inf
     larger = frame.file.pixels / (source if sample is None else sample.file).pixels
-    return predicted_s + prepared.plan.link.up_s(more_bytes) + source.edge_decode_s * (larger - 1)
+    return predicted_s + link.up_s(more_bytes) + source.edge_decode_s * (larger - 1)
 
 
 def quicker(one: Prepared, other: Prepared | None, image: Frame) -> Prepared:
@@ -43,5 +46,5 @@ def quicker(one: Prepared, other: Prepared | None, image: Frame) -> Prepared:
     if other is None or one.forwards == other.forwards:
         return one
     if isinstance(image, PictureFrame):
-        return min(one, other, key=lambda prepared: expected_s(prepared, image))
+        return min(one, other, key=lambda item: expected_s(item, image, one.plan.link))
     return other if one.forwards else one

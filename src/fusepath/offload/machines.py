@@ -12,6 +12,7 @@ import numpy as np
 
 from fusepath.cost import RUNTIME, Link
 from fusepath.plan import Setting
+from fusepath.profiling.goodput import Goodput, goodput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,15 +110,27 @@ async def measured_edge(
     return await client.profile(pairing.model)
 
 
-async def measured_link(client: EdgeClient, *, pace_bytes_per_s: float | None = None) -> Link:
-    """The link to an edge server: its rate, unless one is emulated, and what messages cost.
+async def measured_goodput(client: EdgeClient) -> Goodput:
+    """How quick the link to an edge server is, up and down.
 
     Raises:
         PeerError: the edge server does not answer.
     """
-    rate = pace_bytes_per_s or await client.goodput_bytes_per_s()
+    return await goodput(client.exchange_s, timeout_s=client.timeout.prepare_s)
+
+
+async def measured_link(client: EdgeClient, *, pace_bytes_per_s: float | None = None) -> Link:
+    """The link to an edge server: its rates, unless one is emulated, and what messages cost.
+
+    Raises:
+        PeerError: the edge server does not answer.
+    """
+    if pace_bytes_per_s is None:
+        up, down = await measured_goodput(client)
+    else:
+        up = down = pace_bytes_per_s
     costs = await client.message_costs()
-    link = costs.on(Link(up_bytes_per_s=rate, down_bytes_per_s=rate))
+    link = costs.on(Link(up_bytes_per_s=up, down_bytes_per_s=down))
     if pace_bytes_per_s is not None:  # what is emulated carries tensors and nothing else
         link = msgspec.structs.replace(link, message_bytes=0)
     return link

@@ -27,6 +27,7 @@ from fusepath.offload.machines import (
     Machines,
     measured_device,
     measured_edge,
+    measured_goodput,
     measured_link,
     measured_setting,
     runtime_convention,
@@ -73,6 +74,8 @@ measured, one for them as its own times show them."""
 _SAME = 0.1
 """Part by which a link may differ from last time, and a plan from what it took then, so that
 nothing is planned anew."""
+_SLOW_BACK = 0.5
+"""What returns is little, as a rule: its way may be so much slower than last time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,9 +253,9 @@ class PlanSearch:
         self._use(prepared)
         assert self._pairing.client is not None  # it was connected
         rate = self._order.options.emulation.pace_bytes_per_s
-        if rate is None:
-            rate = await self._pairing.client.goodput_bytes_per_s()
-        same_link = _is_same(rate, last.link.up_bytes_per_s)
+        up, down = (rate, rate) if rate else await measured_goodput(self._pairing.client)
+        same_link = _is_same(up, last.link.up_bytes_per_s)
+        same_link &= down > _SLOW_BACK * last.link.down_bytes_per_s
         return same_link and _is_same(prepared.predicted.end_s, last.predicted_s)
 
     async def _look_first(self, request: PlanRequest, sample: Frame) -> Link:

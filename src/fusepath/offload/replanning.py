@@ -1,4 +1,4 @@
-"""Another plan, while frames are answered with the one in use."""
+"""Plans for other conditions than those at hand, while frames are answered."""
 
 from __future__ import annotations
 
@@ -7,21 +7,35 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from fusepath.cost import ComputeRate
 from fusepath.offload.machines import Machines, measured_setting
-from fusepath.plan import Budget, PlanRequest, Setting, shortlist
+from fusepath.plan import Budget, PlanRequest, Setting, make_book, shortlist
+from fusepath.plan.book.rate_curve import follows_lines
+from fusepath.plan.origin import UNKNOWN
 from fusepath.profiling.cache import remembered_profile
 
 if TYPE_CHECKING:
-    from fusepath.cost import Link
+    from collections.abc import Sequence
+
+    from fusepath.cost import Machine
     from fusepath.offload.order import Order
-    from fusepath.offload.pairing import Pairing, Prepared
+    from fusepath.offload.pairing import Pairing
+    from fusepath.offload.plan_map import PlanMap
     from fusepath.offload.remembered import LastTime
     from fusepath.pictures.frame import Frame
+    from fusepath.plan import BookEntry, Origin, Plan
+    from fusepath.protocol.adapting import Conditions
 
 _SOON = Budget(evaluations=40_000, seconds=3.0)
 """What may be spent on a plan that is soon made again. A quarter of it loses a few per cent."""
-_WORTH_CHANGING = 0.97
-"""A plan for a link that has changed is predicted to take this part of the time or less."""
+_RANGE = (1 / 64, 16)
+"""A book is for links from so many times to so many times as quick as now,"""
+_PLANNED = 16
+"""of which so many are planned,"""
+_SLOW_BACK, _PLANNED_SLOW_BACK = 1 / 16, 8
+"""and so many of those that are so much slower only on the way back,"""
+_TOLERANCE = 0.02
+"""and this is how much slower than the best its plans may be."""
 
 
 def hasty(request: PlanRequest) -> PlanRequest:
@@ -32,7 +46,7 @@ def hasty(request: PlanRequest) -> PlanRequest:
 
 @dataclass(kw_only=True)
 class Replanning:
-    """Plans for another link than the plan in use is for.
+    """Looks for plans.
 
     Args:
         order: what is asked for, with a request to plan.
@@ -46,34 +60,89 @@ class Replanning:
     learned: Setting | LastTime
     sample: Frame
 
-    async def better(self, link: Link, shown: Prepared) -> Prepared:
-        """The best plan for a link: the one in use, if no other is better by enough.
+    @property
+    def request(self) -> PlanRequest:
+        """What is asked for, with little to spend on it."""
+        assert isinstance(self.order.plan, PlanRequest)  # a plan that is given stays
+        return hasty(self.order.plan)
+
+    async def setting(self) -> Setting:
+        """What the plan in use is for.
 
         Raises:
-            FusepathError: no plan was found, or the edge server failed.
+            PeerError: it had to be found out anew, and the edge server does not answer.
         """
-        request = self.order.plan
-        assert isinstance(request, PlanRequest)  # a plan that is given stays
-        setting = replace(await self._setting(), link=link)
-        self.learned = setting
-        found = await self.pairing.background.do(
-            shortlist, setting, hasty(request), self.order.origin
-        )
-        known = [item for item in (shown, self.pairing.reserve) if item is not None]
-        quickest = min(known, key=lambda item: item.predicted_on(link).end_s)
-        if found[0].recipe_sha256 not in {item.recipe_sha256 for item in known}:
-            prepared = await self.pairing.prepare(found[0], self.sample)
-            if prepared.predicted.end_s < quickest.predicted_on(link).end_s * _WORTH_CHANGING:
-                quickest = prepared
-        if quickest is not shown:
-            self.order.say("the link has changed: another plan is better")
-        return quickest
-
-    async def _setting(self) -> Setting:
         last = self.learned
-        if isinstance(last, Setting):
-            return last
-        machines = Machines(device=self.order.machines.device, edge=last.edge, link=last.link)
-        dtype = last.plan.input.dtype
-        setting = await measured_setting(self.pairing, machines, dtype, remembered_profile)
-        return replace(setting, offered=last.offered, source=last.plan.source or None)
+        if not isinstance(last, Setting):
+            machines = Machines(device=self.order.machines.device, edge=last.edge, link=last.link)
+            dtype = last.plan.input.dtype
+            setting = await measured_setting(self.pairing, machines, dtype, remembered_profile)
+            self.learned = last = replace(
+                setting, offered=last.offered, source=last.plan.source or None
+            )
+        return last
+
+    async def book(self, setting: Setting) -> Sequence[BookEntry]:
+        """`book_around` the link at hand.
+
+        Raises:
+            NoPlanError: nothing was found that keeps to the constraints.
+        """
+        return await self.pairing.background.do(
+            book_around, setting, self.request, self.order.origin
+        )
+
+    async def plans_for(self, plans: PlanMap, conditions: Conditions) -> Sequence[Plan]:
+        """The most promising plans as everything is now.
+
+        Raises:
+            NoPlanError: nothing was found that keeps to the constraints.
+        """
+        now = setting_under(plans, conditions)
+        return await self.pairing.background.do(shortlist, now, self.request, self.order.origin)
+
+
+def book_around(
+    setting: Setting, request: PlanRequest, origin: Origin = UNKNOWN
+) -> Sequence[BookEntry]:
+    """Plans for links that are slower or quicker, or slower only on the way back.
+
+    There are none where there can be no book.
+
+    Raises:
+        NoPlanError: nothing was found that keeps to the constraints.
+    """
+    if not follows_lines(setting.convention):
+        return ()
+    link = setting.link
+    slow_back = msgspec.structs.replace(link, down_bytes_per_s=link.down_bytes_per_s * _SLOW_BACK)
+    low, high = (link.up_bytes_per_s * times for times in _RANGE)
+    return [
+        entry
+        for way, most in ((link, _PLANNED), (slow_back, _PLANNED_SLOW_BACK))
+        for entry in make_book(
+            replace(setting.at(way), source=None),  # what files take, no line tells
+            (low, high),
+            request,
+            origin,
+            tolerance=_TOLERANCE,
+            most=most,
+            probes=0,
+        ).entries
+    ]
+
+
+def setting_under(plans: PlanMap, conditions: Conditions) -> Setting:
+    """What the plans of a map are for, so many times slower."""
+    return replace(
+        plans.setting,
+        link=plans.link_under(conditions),
+        device=_slowed(plans.setting.device, conditions.device),
+        edge=_slowed(plans.setting.edge, conditions.edge),
+    )
+
+
+def _slowed(machine: Machine, factor: float) -> Machine:
+    if isinstance(machine, ComputeRate):
+        return ComputeRate(machine.ops_per_s / factor)
+    return machine.slowed(factor)

@@ -2,6 +2,7 @@
 
 from fusepath.plan.book.book import BookEntry, PlanBook, PlannedRate, load_book, save_book
 from fusepath.plan.book.search import make_book
+from fusepath.plan.book.steps import steps_of
 from fusepath.plan.candidate import Candidate
 from fusepath.plan.comparison import ComparedPlan, compare_plans
 from fusepath.plan.families.single_cut import best_single_cut, problem_of_table
@@ -88,5 +89,6 @@ __all__ = [
     "search_plainly",
     "shortlist",
     "simulate",
+    "steps_of",
     "totals_of",
 ]

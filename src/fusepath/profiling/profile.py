@@ -60,8 +60,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @classmethod
     def brief(cls, threads: int = 1) -> Settings:
-        """For when a program waits: the profile alone, once, since what it plans is tried."""
-        return cls(threads=threads, repeats=5, attempts=1, held_out=False, patience_s=0.5)
+        """For when a program waits: the profile alone, once, since what it plans is tried.
+
+        Three runs of a thing are as steady as five, where the machine is not.
+        """
+        return cls(threads=threads, repeats=3, attempts=1, held_out=False, patience_s=0.5)
 
     def repeats_of(self, whole_s: float) -> int:
         """Runs of each thing where one of the whole network takes so long; at least one."""

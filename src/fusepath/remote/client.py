@@ -162,17 +162,6 @@ class EdgeClient:
             raise self.refused("the server does not say what a message takes it")
         return sent_s, reply.busy_ns * 1e-9
 
-    async def goodput_bytes_per_s(self, *, size_bytes: int = 1 << 20, repeats: int = 3) -> float:
-        """Measured rate of sending up: the quickest of some large messages, less an empty one."""
-        round_trip_s = 2 * (await self.clock_offset()).error_s
-        request = pb.ClockRequest(padding=bytes(size_bytes))
-        least_s = float("inf")
-        for _ in range(repeats):
-            before_s = time.perf_counter()
-            await self._channel.call("Clock", request, timeout_s=self.timeout.prepare_s)
-            least_s = min(least_s, time.perf_counter() - before_s)
-        return size_bytes / max(least_s - round_trip_s, 1e-6)
-
     async def exchange_s(self, *, up_bytes: int, down_bytes: int, timeout_s: float) -> float:
         """Seconds of sending so many bytes and getting so many back, nothing computed between."""
         request = pb.ClockRequest(padding=bytes(up_bytes), reply_bytes=down_bytes)

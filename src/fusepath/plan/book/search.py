@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import heapq
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
+from fusepath.cost import unbeaten_codecs
 from fusepath.errors import InputError
 from fusepath.plan.book.book import BookEntry, PlanBook, PlannedRate, without_timeline
 from fusepath.plan.book.envelope import fewest, lower_envelope
@@ -65,7 +66,8 @@ def make_book(
     within the other half of the best of all. The best single cut (NFL) of every rate is known
     exactly and is never beaten by what the book says.
 
-    Plans of a book send tensors as they are, or with the codecs chosen for the setting.
+    Plans of a book send tensors as they are, with the codecs chosen for the setting, or, of those
+    that it offers, with the ones that suit a rate.
 
     Both rates of the setting's link scale together; its delay stays. So the rate up is the only
     thing to look up, and how a radio link gets worse is met better than by a fixed rate down.
@@ -106,12 +108,13 @@ def make_book(
         setting=setting.at(setting.link.at(low)),
         fastest=1 / high,
         slowest=1 / low,
-        request=msgspec.structs.replace(request, codecs="off"),
+        request=request,
         origin=origin,
         most=most + probes,
         progress=progress,
     )
     shelf.add_single_cuts()
+    unbeaten = replace(setting, compression=setting.compression or unbeaten_codecs(setting.offered))
     settled = _search(shelf, low, high, tolerance / 2, most)
     for rate in _probe_rates(low, high, probes):
         shelf.plan(rate, probe=True)
@@ -125,7 +128,7 @@ def make_book(
         planned=tuple(sorted(shelf.planned, key=lambda item: item.up_bytes_per_s)),
         nfl=tuple((line.seconds, line.sent_bytes) for line in shelf.single_cut_lines()),
         bounds=tuple(
-            (rate, fluid_bound_s(setting.at(shelf.link_at(rate))))
+            (rate, fluid_bound_s(unbeaten.at(shelf.link_at(rate))))
             for rate in _geometric(low, high, _BOUND_STEP)
         ),
         entries=shelf.entries(low, high, tolerance / 2),
@@ -181,7 +184,7 @@ class _Shelf:
 
     def _keep(self, plan: Plan) -> int:
         """The place of a plan, which is a new one unless it is known."""
-        steps = steps_of(self.timing, plan)
+        steps = steps_of(self._timing_of(plan), plan)
         curve = rate_curve(
             lambda rate: steps.schedule(plan.order, self.link_at(rate), plan.convention),
             steps,
@@ -195,6 +198,12 @@ class _Shelf:
                 return place
         self.kept.append(_Kept(without_timeline(plan), steps, curve))
         return len(self.kept) - 1
+
+    def _timing_of(self, plan: Plan) -> Timing:
+        """With the codecs of a plan."""
+        if self.setting.compression or not plan.compression:
+            return self.timing
+        return Timing(replace(self.setting, compression=plan.compression))
 
     def add_single_cuts(self) -> None:
         """Keep the best single cut of every rate: one line each, so their crossings show all."""
@@ -247,7 +256,9 @@ class _Shelf:
         plan = kept.plan
         makespan_ns = kept.steps.schedule(plan.order, link, plan.convention).makespan_ns
         makespan_s = makespan_ns / NS_PER_S
-        bound_s = min(fluid_bound_s(self.setting.at(link)), makespan_s)
+        codecs = self.setting.compression or unbeaten_codecs(self.setting.offered)
+        unbeaten = replace(self.setting.at(link), compression=codecs)
+        bound_s = min(fluid_bound_s(unbeaten), makespan_s)
         return BookEntry(
             from_bytes_per_s=start,
             to_bytes_per_s=stop,

@@ -56,6 +56,17 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         shares = (self.sent_bytes, self.edge_ns, self.back_bytes or ())
         return self.tail_ns > 0 or any(map(any, shares))
 
+    def slowed(self, *, device: float, edge: float) -> Steps:
+        """The same on machines so many times slower."""
+        return msgspec.structs.replace(
+            self,
+            device_ns=_times(self.device_ns, device),
+            edge_ns=_times(self.edge_ns, edge),
+            head_ns=round(self.head_ns * device),
+            tail_ns=round(self.tail_ns * edge),
+            finish_ns=round(self.finish_ns * device),
+        )
+
     def problem(self, link: Link, convention: Convention) -> Problem:
         """The scheduling problem on a link: a class per path, which has one cut."""
         sent_s = link.up_s(np.array(self.sent_bytes))
@@ -107,3 +118,7 @@ def steps_of(timing: Timing, plan: Plan) -> Steps:
 
 def _whole(sizes: FloatArray) -> tuple[int, ...]:
     return tuple(np.rint(sizes).astype(np.int64).tolist())
+
+
+def _times(durations_ns: tuple[int, ...], factor: float) -> tuple[int, ...]:
+    return tuple(round(duration * factor) for duration in durations_ns)

@@ -1,0 +1,1 @@
+"""Links that change under a stream of frames: see `__main__`."""

@@ -1,0 +1,165 @@
+"""Plans that follow a link: a stream of frames while it changes, in simulated time.
+
+    make bench-links      or: python -m benchmarks.links [--seconds 60] [--network NAME …]
+
+The machine that decides is that of a session, and so are the plans; link, device and edge server
+are played by the times of the plans (`simulated`). Traces: 12, 3, 0.3 MB/s, down for 2 s, 12 MB/s;
+up and down alike, then 8 MB/s up and 0.25 down, then 1 up and 8 down; 1 MB/s with a burst of 2 MB.
+The device is five times slower than the edge server. Writes benchmarks/results/links.csv and, with
+--figure, docs/figures/links.png. With --real, sessions and an edge server on this machine, and a
+relay that carries as the traces say, in real time; --trace NAME plays one of them.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.links.cells import NETWORKS, cell
+from benchmarks.links.real import measure
+from benchmarks.links.simulated import Plans, Stream
+from benchmarks.links.summary import (
+    FIXED_BAR,
+    FRAMES_BAR,
+    MEAN_BAR,
+    best_fixed_s,
+    mean_s,
+    played,
+    rows,
+)
+from benchmarks.links.trace import TRACES, Link
+
+if TYPE_CHECKING:
+    from benchmarks.links.real import Measured
+    from benchmarks.links.summary import PhaseRow
+
+RESULTS = Path(__file__).parents[1] / "results" / "links.csv"
+FIGURE = Path(__file__).parents[2] / "docs" / "figures" / "links.png"
+_DRAWN = "falling"
+"""Also the trace on which plans that stay are beaten."""
+
+
+@click.command()
+@click.option("--seconds", type=float, default=60.0, help="Of every phase that is not an outage.")
+@click.option("--network", "networks", multiple=True, default=NETWORKS, help="Only this one.")
+@click.option("--trace", "traces", multiple=True, default=tuple(TRACES), help="Only this one.")
+@click.option("--figure", is_flag=True, help="Draw docs/figures/links.png.")
+@click.option("--real", is_flag=True, help="In real time, with a session.")
+@click.option("--settle", type=float, default=30.0, help="Seconds before the first phase (--real).")
+def main(
+    seconds: float,
+    networks: tuple[str, ...],
+    traces: tuple[str, ...],
+    figure: bool,
+    real: bool,
+    settle: float,
+) -> None:
+    """Streams of frames over links that change, in simulated time."""
+    if real:
+        for network in networks:
+            for trace in traces:
+                _show_measured(
+                    network, trace, measure(network, TRACES[trace](seconds), settle_s=settle)
+                )
+        return
+    found: list[PhaseRow] = []
+    streams: dict[str, Stream] = {}
+    stay: dict[str, Stream] = {}
+    for network in networks:
+        plans = Plans(cell(network))
+        for trace in traces:
+            phases = TRACES[trace](seconds)
+            stream = played(plans, phases)
+            found += rows(network, trace, stream)
+            if trace != _DRAWN:
+                continue
+            streams[network] = stream
+            name, fixed_s = best_fixed_s(plans, phases)
+            stay[network] = Stream(plans=plans, link=Link(phases), first=name, fixed=True)
+            stay[network].run(sum(phase.seconds for phase in phases))
+            ratio = mean_s(stream.frames) / fixed_s
+            print(
+                f"{network}, {trace}: mean over phases {mean_s(stream.frames) * 1e3:.1f} ms, "
+                f"{ratio:.2f} x the best plan that stays ({fixed_s * 1e3:.1f} ms; "
+                f"bar {FIXED_BAR:.2f}); {len(stream.switches)} changes of plan"
+            )
+    _write(found)
+    _show(found)
+    if figure and streams:
+        from benchmarks.links.figure import draw  # noqa: PLC0415 - needs matplotlib
+
+        draw(streams, stay, FIGURE)
+
+
+def _show_measured(network: str, trace: str, phases: list[Measured]) -> None:
+    table = Table(box=None, pad_edge=False, title=f"{network}, {trace}")
+    for column in (
+        *("up/down MB/s", "frames", "alone", "mean ms", "median ms"),
+        *("usual plan after", "plans"),
+    ):
+        table.add_column(column, justify="right")
+    for item in phases:
+        table.add_row(
+            f"{item.phase.up_bytes_per_s / 1e6:g} / {item.phase.down_bytes_per_s / 1e6:g}",
+            f"{item.frames}",
+            f"{item.alone}",
+            f"{item.mean_s * 1e3:.1f}",
+            f"{item.median_s * 1e3:.1f}",
+            f"{item.settled_frames}",
+            f"{item.plans}",
+        )
+    Console(width=110).print(table)
+
+
+def _write(found: list[PhaseRow]) -> None:
+    RESULTS.parent.mkdir(exist_ok=True)
+    with RESULTS.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(
+            ["network", "trace", "up", "down", "frames", "alone", "mean_s", "best_s", "late_frames"]
+        )
+        for row in found:
+            writer.writerow(
+                [
+                    *(row.network, row.trace),
+                    *(row.phase.up_bytes_per_s, row.phase.down_bytes_per_s),
+                    *(row.frames, row.alone, row.mean_s, row.best_s, row.late_frames),
+                ]
+            )
+
+
+def _show(found: list[PhaseRow]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for column in ("network", "trace", "up/down MB/s"):
+        table.add_column(column)
+    for column in ("frames", "alone", "mean ms", "best ms", "ratio", "right after", "right"):
+        table.add_column(column, justify="right")
+    for row in found:
+        table.add_row(
+            row.network,
+            row.trace,
+            f"{row.phase.up_bytes_per_s / 1e6:g} / {row.phase.down_bytes_per_s / 1e6:g}",
+            f"{row.frames}",
+            f"{row.alone}",
+            f"{row.mean_s * 1e3:.1f}",
+            f"{row.best_s * 1e3:.1f}",
+            f"{row.ratio:.3f}",
+            "never" if row.late_frames is None else f"{row.late_frames}",
+            f"{row.right:.1%}",
+        )
+    Console(width=110).print(table)
+    means = sum(row.ratio <= MEAN_BAR for row in found)
+    soon = sum(row.late_frames is not None and row.late_frames <= FRAMES_BAR for row in found)
+    print(
+        f"{means} of {len(found)} phases within {MEAN_BAR} x the best plan; in {soon} the plan is "
+        f"right within {FRAMES_BAR} frames"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""What a frame, or a probe, shows of link and machines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fusepath.protocol.adapting import Answered, Probed
+from fusepath.protocol.gauge import Taken
+from fusepath.timeline import Lane
+
+if TYPE_CHECKING:
+    from fusepath.cost import Link
+    from fusepath.offload.inference import Inference
+    from fusepath.offload.pairing import Prepared
+    from fusepath.timeline import Timeline
+
+_MATTERS = 0.04
+"""Part of a frame's latency of which nothing has to be known,"""
+_UNCLEAR_S = 0.0005
+"""nor of so little."""
+_PROBE_UNCLEAR_S = 0.001
+
+
+def answered(inference: Inference, prepared: Prepared, link: Link) -> Answered:
+    """What a frame took, beside what it would have taken on the link that plans were made for."""
+    shown, planned, made_for = inference.timeline, prepared.predicted, prepared.plan.link
+    more = inference.up_bytes / max(prepared.sent_bytes, 1)  # codecs: another picture
+    unclear_s = _MATTERS * planned.end_s + _UNCLEAR_S
+    between_s = unclear_s + shown.clock_error_s
+    up_s = planned.busy_s(Lane.UPLINK) * made_for.up_bytes_per_s / link.up_bytes_per_s
+    down_s = planned.busy_s(Lane.DOWNLINK) * made_for.down_bytes_per_s / link.down_bytes_per_s
+    return Answered(
+        plan=prepared.recipe_sha256,
+        latency_s=inference.latency_s,
+        up=Taken(_carried_s(shown, Lane.UPLINK, made_for.delay_s), up_s * more, between_s),
+        down=Taken(_carried_s(shown, Lane.DOWNLINK, made_for.delay_s), down_s, between_s),
+        device=Taken(shown.busy_s(Lane.DEVICE), planned.busy_s(Lane.DEVICE), unclear_s),
+        edge=Taken(_served_s(shown), planned.busy_s(Lane.EDGE), between_s),
+    )
+
+
+def probed(size_bytes: int, up_s: float, down_s: float, link: Link) -> Probed:
+    """What a probe took, beside what it would have taken on that link."""
+    unclear_s = _PROBE_UNCLEAR_S + link.delay_s
+    ways = (
+        Taken(max(taken_s - 2 * link.delay_s, 0.0), size_bytes / rate, unclear_s)
+        for taken_s, rate in ((up_s, link.up_bytes_per_s), (down_s, link.down_bytes_per_s))
+    )
+    return Probed(size_bytes, *ways)
+
+
+def _carried_s(timeline: Timeline, lane: Lane, delay_s: float) -> float:
+    """How long one way of the link was busy; messages that follow each other pay one delay."""
+    taken_s, free_s = 0.0, -1.0
+    for span in timeline.on(lane):
+        begins = span.start_s > free_s
+        taken_s += max(span.duration_s - (delay_s if begins else 0.0), 0.0)
+        free_s = span.end_s
+    return taken_s
+
+
+def _served_s(timeline: Timeline) -> float:
+    """How long paths were at the edge server, beyond waiting for each other: with its queue."""
+    arrived_s = {span.path: span.end_s for span in timeline.on(Lane.UPLINK)}
+    free_s: dict[int, float] = {}
+    served_s = 0.0
+    for span in timeline.on(Lane.EDGE):
+        ready_s = max(arrived_s.get(span.path, span.start_s), free_s.get(span.worker, 0.0))
+        if span.path is None:  # the tail waits for all paths
+            ready_s = max(arrived_s.values(), default=span.start_s)
+            ready_s = max(ready_s, *free_s.values()) if free_s else ready_s
+        served_s += span.end_s - min(ready_s, span.start_s)
+        free_s[span.worker] = span.end_s
+    return served_s

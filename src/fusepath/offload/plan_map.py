@@ -1,0 +1,116 @@
+"""The plans that a session may use, and what each takes on any link and on slower machines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from fusepath.plan import BookEntry, Timing, steps_of
+from fusepath.plan.book.book import without_timeline
+from fusepath.schedule.problem import NS_PER_S
+from fusepath.timeline import Lane
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fusepath.cost import Link
+    from fusepath.offload.pairing import Prepared
+    from fusepath.plan import Plan, Setting
+    from fusepath.plan.book.steps import Steps
+    from fusepath.protocol.adapting import Conditions
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    plan: Plan
+    steps: Steps
+
+
+class PlanMap:
+    """Plans by the digests of their recipes.
+
+    Args:
+        setting: what they are made for; conditions are relative to its link.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self._places: dict[str, _Place] = {}
+        self._known_s: dict[tuple[str, Conditions], float] = {}
+
+    def add(self, entries: Iterable[BookEntry]) -> None:
+        """Take up the plans of a book, but for those that are known."""
+        for entry in entries:
+            place = _Place(entry.plan, entry.steps)
+            self._places.setdefault(entry.plan.recipe_sha256, place)
+
+    def add_plans(self, plans: Iterable[Plan]) -> None:
+        """Take up plans that were made for these machines, on whatever link."""
+        for plan in plans:
+            timing = Timing(replace(self.setting, compression=plan.compression))
+            place = _Place(without_timeline(plan), steps_of(timing, plan))
+            self._places.setdefault(plan.recipe_sha256, place)
+
+    def rehearsed(self, prepared: Prepared) -> None:
+        """Take the times of a plan's very paths in place of what was planned."""
+        if prepared.recipe_sha256 not in self._places:
+            self.add_plans([prepared.plan])
+        place, shown = self._places[prepared.recipe_sha256], prepared.predicted
+        steps = place.steps
+        planned_device_ns = steps.head_ns + sum(steps.device_ns) + steps.finish_ns
+        planned_edge_ns = sum(steps.edge_ns) + steps.tail_ns
+        self._places[prepared.recipe_sha256] = _Place(
+            place.plan,
+            steps.slowed(
+                device=_ratio(shown.busy_s(Lane.DEVICE), planned_device_ns),
+                edge=_ratio(shown.busy_s(Lane.EDGE), planned_edge_ns),
+            ),
+        )
+        self._known_s.clear()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All plans."""
+        return tuple(self._places)
+
+    def plan(self, name: str) -> Plan:
+        """A plan, without a timeline."""
+        return self._places[name].plan
+
+    def steps(self, name: str) -> Steps:
+        """What the paths of a plan take."""
+        return self._places[name].steps
+
+    def link_under(self, conditions: Conditions) -> Link:
+        """The link when it is so many times slower."""
+        link = self.setting.link
+        return msgspec.structs.replace(
+            link,
+            up_bytes_per_s=link.up_bytes_per_s / conditions.up,
+            down_bytes_per_s=link.down_bytes_per_s / conditions.down,
+        )
+
+    def predicted_s(self, name: str, conditions: Conditions) -> float:
+        """What a plan takes."""
+        key = name, conditions
+        known_s = self._known_s.get(key)
+        if known_s is None:
+            if len(self._known_s) > _REMEMBERED:
+                self._known_s.clear()
+            place = self._places[name]
+            known_s = self._known_s[key] = (
+                place.steps.slowed(device=conditions.device, edge=conditions.edge)
+                .schedule(place.plan.order, self.link_under(conditions), place.plan.convention)
+                .makespan_ns
+                / NS_PER_S
+            )
+        return known_s
+
+
+_REMEMBERED = 4096
+
+
+def _ratio(shown_s: float, planned_ns: int) -> float:
+    return shown_s * NS_PER_S / planned_ns if planned_ns > 0 else 1.0

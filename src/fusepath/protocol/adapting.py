@@ -1,0 +1,415 @@
+"""Which of the plans that are known is used, as links and machines turn out to be.
+
+What frames take shows how many times slower each way of the link and each machine is than plans
+were made for (`Gauge`). Of plans that are ready the one that is predicted to be best then answers
+from the next frame on, if it is better by enough. Plans that would be best if the link were some
+times quicker or slower are made ready ahead, as far as there is room. A plan that turns out worse
+than the one before it, by what both were predicted to take, is given up for that one, and is not
+tried again for a while, which doubles each time. Where all has been as it is for some frames, and
+nothing was planned for that, plans for it are looked for.
+
+A plan that sends little does not show whether the link has become quicker. Where another plan would
+gain by that, a little is sent beside frames to see.
+
+No clock, socket or thread is in here: events in, commands out. Plans go by names.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from fusepath.protocol.gauge import Gauge, Taken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+WORTH = 0.97
+"""Another plan is predicted to take this part of the time or less."""
+TRIAL = 3
+"""Frames that show whether a plan is what it was predicted to be."""
+_WORSE = 1.1
+COOL_DOWN = 50
+"""Frames for which a plan that was given up is not used, at first."""
+SETTLED = 10
+"""Frames without a change."""
+_NOTICEABLE = 1.1
+"""A change is worth looking at plans again."""
+_ELSEWHERE = 1.25
+"""Conditions that differ by this factor are others."""
+_NEIGHBOURS = (
+    *((2, 2), (0.5, 0.5), (4, 4), (0.25, 0.25), (1, 8), (8, 1)),
+    *((16, 16), (1 / 16, 1 / 16), (1, 32)),
+)
+"""Plans are made ready for links so many times slower than now, up and down."""
+_IF_QUICKER = 1e-3
+PROBES_BYTES = (1 << 11, 1 << 18)
+"""The least and the most that is sent to see how quick a link is."""
+_PROBE_S = 0.008
+"""What is sent takes about so long, as far as is known."""
+_PROBE_EVERY_S, _PROBE_EVERY = 0.05, 4
+"""Of frames' time, or so many times what the last probe took."""
+_REMEMBERED = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """How many times slower everything is than plans were made for."""
+
+    up: float = 1.0
+    down: float = 1.0
+    device: float = 1.0
+    edge: float = 1.0
+
+    def differs(self, other: Conditions, factor: float) -> bool:
+        """Whether anything is so many times slower or quicker than in others."""
+        pairs = (
+            (self.up, other.up),
+            (self.down, other.down),
+            (self.device, other.device),
+            (self.edge, other.edge),
+        )
+        return any(not 1 / factor < one / two < factor for one, two in pairs)
+
+
+# ---------------------------------------------------------------------------- what happened
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Plans that may be used from now on, beside those known before; an answer to `Search`."""
+
+    plans: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A plan is ready, whoever wanted it."""
+
+    plan: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """A plan cannot be made ready."""
+
+    plan: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A frame was answered as planned: what it took of everything."""
+
+    plan: str
+    latency_s: float
+    up: Taken
+    down: Taken
+    device: Taken
+    edge: Taken
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """So many bytes were sent each way, for `Probe`."""
+
+    size_bytes: int
+    up: Taken
+    down: Taken
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFailed:
+    """They were not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """The link was down, and may be another now."""
+
+
+Event = Known | Ready | Unfit | Answered | Probed | ProbeFailed | Back
+
+# ---------------------------------------------------------------------------- what is to be done
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Answer frames with a plan that is ready."""
+
+    plan: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Make a plan ready: `Ready` or `Unfit`."""
+
+    plan: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A plan need not be ready any more."""
+
+    plan: str
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Send so many bytes each way: `Probed` or `ProbeFailed`."""
+
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Look for plans for these conditions: `Known`."""
+
+    conditions: Conditions
+
+
+Command = Use | Prepare | Drop | Probe | Search
+
+
+@dataclass(slots=True)
+class Adapting:
+    """Chooses between plans.
+
+    Args:
+        predicted_s: what a plan takes under some conditions, in seconds; inf for one that is not
+            known any more.
+        current: the plan in use.
+        room: how many plans may be ready at a time.
+        up_bytes_per_s: of the link that plans were made for.
+    """
+
+    predicted_s: Callable[[str, Conditions], float]
+    current: str
+    room: int
+    up_bytes_per_s: float
+    story: deque[tuple[Event, tuple[Command, ...]]] = field(
+        default_factory=lambda: deque(maxlen=_REMEMBERED)
+    )
+    """What led to something of late, and to what."""
+    up: Gauge = field(default_factory=Gauge)
+    down: Gauge = field(default_factory=Gauge)
+    device: Gauge = field(default_factory=Gauge)
+    edge: Gauge = field(default_factory=Gauge)
+    _known: dict[str, None] = field(init=False)
+    _ready: dict[str, None] = field(init=False)
+    """The one that was used last comes last."""
+    _preparing: str | None = None
+    _chosen_for: Conditions = Conditions()
+    _before: str | None = None
+    """What the plan in use has taken the place of, while it is on trial."""
+    _trial_s: list[float] = field(default_factory=list)
+    _frames: int = 0
+    _barred: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Plans that were given up: until which frame, and for how many."""
+    _steady: int = 0
+    """Frames since anything changed."""
+    _searched: list[Conditions] = field(default_factory=lambda: [Conditions()])
+    _is_searching: bool = False
+    _probing: bool = False
+    _probe_took_s: float = 0.0
+    _unprobed_s: float = math.inf
+
+    def __post_init__(self) -> None:
+        self._known = {self.current: None}
+        self._ready = {self.current: None}
+
+    @property
+    def conditions(self) -> Conditions:
+        """As they are believed to be."""
+        return Conditions(
+            self.up.slowness, self.down.slowness, self.device.slowness, self.edge.slowness
+        )
+
+    def handle(self, event: Event) -> Sequence[Command]:
+        """Take in what has happened; what is to be done for it."""
+        commands = tuple(self._handle(event))
+        if any(not isinstance(item, Probe) for item in commands):
+            self.story.append((event, commands))
+        return commands
+
+    def _handle(self, event: Event) -> Iterator[Command]:
+        match event:
+            case Known(plans):
+                self._is_searching = False
+                self._known |= dict.fromkeys(plans)
+                yield from self._choose()
+            case Ready(plan):
+                self._known[plan] = None
+                self._ready.setdefault(plan)
+                self._prepared(plan)
+                yield from self._choose()
+            case Unfit(plan):
+                self._known.pop(plan, None)
+                self._prepared(plan)
+                yield from self._choose()
+            case Answered():
+                yield from self._answered(event)
+            case Probed():
+                yield from self._probed(event)
+            case ProbeFailed():
+                self._probing = False
+            case Back():
+                for gauge in (self.up, self.down, self.edge):
+                    gauge.forget()
+                self._probing = True
+                yield Probe(self._probe_bytes)
+
+    def _prepared(self, plan: str) -> None:
+        if self._preparing == plan:
+            self._preparing = None
+
+    # ------------------------------------------------------------------ frames and probes
+
+    def _answered(self, event: Answered) -> Iterator[Command]:
+        self._frames += 1
+        self._unprobed_s += event.latency_s
+        self.up.handle(event.up)
+        self.down.handle(event.down)
+        self.device.handle(event.device)
+        self.edge.handle(event.edge)
+        if self._has_changed:
+            yield from self._change()
+        else:
+            yield from self._settle()
+        if event.plan == self.current:
+            yield from self._judge(event.latency_s)
+        if self._wants_probe(event.up):
+            self._probing = True
+            self._unprobed_s = 0.0
+            yield Probe(self._probe_bytes)
+
+    @property
+    def _has_changed(self) -> bool:
+        return self.conditions.differs(self._chosen_for, _NOTICEABLE)
+
+    def _change(self) -> Iterator[Command]:
+        self._steady = 0
+        yield from self._choose()
+
+    def _settle(self) -> Iterator[Command]:
+        """Look for plans for just this, once it has been so for a while."""
+        self._steady += 1
+        if any(until == self._frames for until, _ in self._barred.values()):  # free again
+            yield from self._choose()
+        here = self.conditions
+        if (
+            self._steady >= SETTLED
+            and not self._is_searching
+            and all(here.differs(there, _ELSEWHERE) for there in self._searched)
+        ):
+            self._searched.append(here)
+            self._is_searching = True
+            yield Search(here)
+
+    def _wants_probe(self, up: Taken) -> bool:
+        """Whether the link might be quicker, and nothing shows it."""
+        pause_s = max(_PROBE_EVERY_S, _PROBE_EVERY * self._probe_took_s)
+        if self._probing or self._unprobed_s < pause_s:
+            return False
+        if self.up.tells(up.planned_s, up.unclear_s):
+            return False
+        here = self.conditions
+        quicker = replace(here, up=here.up * _IF_QUICKER, down=here.down * _IF_QUICKER)
+        return self._best(self._known, quicker) < WORTH * self.predicted_s(self.current, quicker)
+
+    @property
+    def _probe_bytes(self) -> int:
+        least, most = PROBES_BYTES
+        return round(min(max(_PROBE_S * self.up_bytes_per_s / self.up.slowness, least), most))
+
+    def _probed(self, event: Probed) -> Iterator[Command]:
+        self._probing = False
+        self._probe_took_s = event.up.measured_s + event.down.measured_s
+        quicker = self.up.is_quicker(event.up) or self.down.is_quicker(event.down)
+        _, most = PROBES_BYTES
+        short = event.up.measured_s < _PROBE_S and event.down.measured_s < _PROBE_S
+        if quicker and short and event.size_bytes < most:
+            self._probing = True
+            yield Probe(min(8 * event.size_bytes, most))  # so little does not tell how quick
+            return
+        ways = (self.up, self.down)
+        for gauge, taken in zip(ways, (event.up, event.down), strict=True):
+            gauge.handle(taken)
+        if self._has_changed:
+            yield from self._change()
+        if any(gauge.is_unsure and gauge.is_trusted for gauge in ways):
+            self._probing = True
+            yield Probe(event.size_bytes)
+
+    # ------------------------------------------------------------------ choosing
+
+    def _best(self, plans: Sequence[str] | dict[str, None], conditions: Conditions) -> float:
+        return min(self.predicted_s(plan, conditions) for plan in plans)
+
+    def _allowed(self, plans: dict[str, None]) -> list[str]:
+        """Those that are not barred, and the one in use."""
+        return [
+            plan
+            for plan in plans
+            if plan == self.current or self._barred.get(plan, (0, 0))[0] <= self._frames
+        ]
+
+    def _choose(self) -> Iterator[Command]:
+        here = self._chosen_for = self.conditions
+        best = min(self._allowed(self._ready), key=lambda plan: self.predicted_s(plan, here))
+        if self.predicted_s(best, here) < WORTH * self.predicted_s(self.current, here):
+            self._before = self.current
+            yield self._use(best, "predicted to be quicker")
+        yield from self._prepare(here)
+
+    def _use(self, plan: str, why: str) -> Use:
+        self.current = plan
+        self._trial_s = []
+        del self._ready[plan]
+        self._ready[plan] = None
+        return Use(plan, why)
+
+    def _judge(self, latency_s: float) -> Iterator[Command]:
+        """Give the plan in use up if it is worse than the one before."""
+        if self._before is None or self._before not in self._ready:
+            return
+        gauges = (self.up, self.down, self.device, self.edge)
+        if any(gauge.is_unsure for gauge in gauges):
+            self._trial_s = []
+            return
+        self._trial_s.append(latency_s)
+        if len(self._trial_s) < TRIAL:
+            return
+        taken_s, here = statistics.median(self._trial_s), self.conditions
+        before, self._before = self._before, None
+        if taken_s > _WORSE * self.predicted_s(self.current, here) and taken_s > self.predicted_s(
+            before, here
+        ):
+            _, frames = self._barred.get(self.current, (0, COOL_DOWN // 2))
+            self._barred[self.current] = (self._frames + 2 * frames, 2 * frames)
+            yield self._use(before, "the other took longer than predicted")
+
+    def _prepare(self, here: Conditions) -> Iterator[Command]:
+        """Make ready what is best now, or would be if the link were another."""
+        if self._preparing is not None:
+            return
+        kept = {self.current, self._before}
+        for up, down in ((1, 1), *_NEIGHBOURS):
+            there = replace(here, up=here.up * up, down=here.down * down)
+            best = min(self._allowed(self._known), key=lambda plan: self.predicted_s(plan, there))
+            ready_s = self._best(self._ready, there)
+            if self.predicted_s(best, there) >= WORTH * ready_s:
+                kept.add(min(self._ready, key=lambda plan: self.predicted_s(plan, there)))
+                continue
+            spare = [plan for plan in self._ready if plan not in kept]
+            if len(self._ready) >= self.room:
+                if not spare:
+                    return
+                del self._ready[spare[0]]
+                yield Drop(spare[0])
+            self._preparing = best
+            yield Prepare(best)
+            return

@@ -1,0 +1,150 @@
+"""How many times slower something is than plans take it to be, told from what frames take anyway.
+
+One frame tells little: links are shared, and machines pause. So what is believed stays until frames
+in a row say otherwise, all to the same side, by more than they differ anyway, and by so much that
+it matters to them; then it is what they say. Of frames to the slower side the quickest is believed
+at first, of quicker ones the slowest. Within that, the middle of the last frames is believed.
+
+Something that seems to become quicker and soon is not (a link with a burst, which is quick until
+the burst is spent) is believed to be quicker ever more slowly. That it is slower is always believed
+soon, for that is what costs time.
+
+No clock, socket or thread is in here.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass, field
+
+FRAMES = 2
+"""In a row that are believed."""
+FEW = 3
+"""After a change, so many frames are believed at once: what comes first may be of before."""
+RECENT = 40
+"""Frames that what is believed is the middle of."""
+SOON = 40
+"""Within so many frames of becoming quicker, becoming slower shows that it was but a burst."""
+FORGIVEN = 200
+"""Frames in a row as expected after which all is forgotten."""
+MOST_DOUBT = 32
+_LEAST, _MOST = math.log(1.2), math.log(2.0)
+"""Frames are unusual from the one on at most, from the other at least."""
+_NOISES = 3.0
+"""What is unusual: so many times what frames usually differ by."""
+_LEARNS = 0.1
+_NOISE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a frame took of something."""
+
+    measured_s: float
+    planned_s: float
+    """At the speed that plans were made for."""
+    unclear_s: float
+    """It may have been so much more or less, or it does not matter."""
+
+
+@dataclass(slots=True)
+class Gauge:
+    """Follows one thing."""
+
+    slowness: float = 1.0
+    """Believed: it takes so many times what it would at the speed that plans were made for."""
+    _recent: list[float] = field(default_factory=lambda: [1.0] * FEW)
+    _run: list[float] = field(default_factory=list)
+    """What frames in a row have said that are unusual to the same side."""
+    _noise: float = _NOISE
+    """How much frames usually differ from what is believed, as a logarithm."""
+    _doubt: int = 1
+    """So many times more frames are waited for until it is believed to be quicker."""
+    _since_quicker: int = SOON
+    _usual: int = 0
+    """Frames in a row that were as expected."""
+
+    def tells(self, planned_s: float, unclear_s: float) -> bool:
+        """Whether a frame would show that this becomes quicker."""
+        return planned_s * self.slowness > 2 * unclear_s
+
+    def is_quicker(self, taken: Taken) -> bool:
+        """Whether something took less than believed, beyond what is unclear."""
+        return _deviation(taken, self.slowness) < -_LEAST
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether the last frame was unusual, and it is not known yet what that means."""
+        return bool(self._run)
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether it has not been quick in bursts."""
+        return self._doubt == 1
+
+    def forget(self) -> None:
+        """Believe what the next frames say at once."""
+        self._recent.clear()
+        self._run.clear()
+
+    def handle(self, taken: Taken) -> None:
+        """Take in what a frame took."""
+        expected_s = taken.planned_s * self.slowness
+        if taken.planned_s <= 0 or max(taken.measured_s, expected_s) <= 2 * taken.unclear_s:
+            return
+        said = max(taken.measured_s, taken.unclear_s) / taken.planned_s
+        unusual = min(max(_LEAST, _NOISES * self._noise), _MOST)
+        deviation = _deviation(taken, self.slowness)
+        self._noise += _LEARNS * (min(abs(math.log(said / self.slowness)), unusual) - self._noise)
+        self._since_quicker += 1
+        is_new = len(self._recent) < FEW and (self._doubt == 1 or deviation > 0)
+        if abs(deviation) <= unusual or is_new:
+            if deviation > unusual:
+                self._was_it_a_burst()
+            self._run.clear()
+            self._recent = [*self._recent, said][-RECENT:]
+            self.slowness = self._middle()
+            self._usual += 1
+            if self._usual >= FORGIVEN:
+                self._doubt = 1
+            return
+        self._usual = 0
+        slower = deviation > 0
+        if self._run and (self._run[-1] > self.slowness) != slower:
+            self._run.clear()
+        self._run.append(said)
+        if len(self._run) >= (FRAMES if slower else FRAMES * self._doubt):
+            self._change(slower=slower)
+
+    def _middle(self) -> float:
+        """Of the last frames; of something that is quick in bursts, one of the slower ones."""
+        if self._doubt == 1:
+            return statistics.median(self._recent)
+        return sorted(self._recent)[(3 * len(self._recent)) // 4]
+
+    def _was_it_a_burst(self) -> None:
+        """Doubt that it becomes quicker, if it was so until just now."""
+        if self._since_quicker < SOON:
+            self._since_quicker = SOON
+            self._doubt = min(2 * self._doubt, MOST_DOUBT)
+
+    def _change(self, *, slower: bool) -> None:
+        """Believe the last frames."""
+        if not slower:
+            self._since_quicker = 0
+        else:
+            self._was_it_a_burst()
+        self._recent = self._run[-FRAMES:]
+        self._run = []
+        self.slowness = min(self._recent) if slower else max(self._recent)
+
+
+def _deviation(taken: Taken, slowness: float) -> float:
+    """By how much something was slower than expected, as a logarithm, beyond what is unclear."""
+    expected_s = taken.planned_s * slowness
+    if taken.measured_s - taken.unclear_s > expected_s:
+        return math.log((taken.measured_s - taken.unclear_s) / expected_s)
+    if taken.measured_s + taken.unclear_s < expected_s:
+        return math.log((taken.measured_s + taken.unclear_s) / expected_s)
+    return 0.0

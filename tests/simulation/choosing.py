@@ -1,0 +1,322 @@
+"""An `Adapting` alone: links and machines that change, plans made ready, and plans that lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from fusepath.protocol.adapting import (
+    Adapting,
+    Answered,
+    Back,
+    Conditions,
+    Drop,
+    Known,
+    Prepare,
+    Probe,
+    Probed,
+    ProbeFailed,
+    Ready,
+    Search,
+    Unfit,
+    Use,
+)
+from fusepath.protocol.gauge import Taken
+from tests.simulation.clock import require
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from random import Random
+
+WORTH, TRIAL, COOL_DOWN, SETTLED, LEAST, MOST = 0.97, 3, 50, 10, 2**11, 2**18
+RATE, UNCLEAR_S = 1e6, 0.001
+PROBE_S, EVERY_S, EVERY = 0.008, 0.05, 4
+ELSEWHERE, NOTICEABLE = 1.25, 1.1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Seconds of each machine, bytes each way."""
+
+    device_s: float
+    up_bytes: float
+    down_bytes: float
+    edge_s: float
+
+
+def _drawn(random: Random) -> dict[str, Plan]:
+    """The whole network here, there, and what lies between."""
+    work_s = 0.05 + 0.1 * random.random()
+    plans = {"alone": Plan(work_s, 0, 0, 0.0)}
+    for number in range(random.randint(2, 6)):
+        here = random.random() * 0.8
+        plans[f"plan {number}"] = Plan(
+            work_s * here, 80_000 * (1 - here) * random.random(), 4_000, work_s * (1 - here) / 8
+        )
+    return plans
+
+
+@dataclass
+class Play:
+    """What surrounds the machine."""
+
+    random: Random
+    plans: dict[str, Plan]
+    machine: Adapting = field(init=False)
+    here: Conditions = field(default_factory=Conditions)
+    ready: set[str] = field(default_factory=lambda: {"alone"})
+    known: set[str] = field(default_factory=lambda: {"alone"})
+    preparing: str | None = None
+    probing: int | None = None
+    searching: bool = False
+    searched: list[Conditions] = field(default_factory=lambda: [Conditions()])
+    liars: dict[str, float] = field(default_factory=dict)
+    """Plans that take so many times longer than predicted."""
+    barred: dict[str, int] = field(default_factory=dict)
+    uses: list[str] = field(default_factory=list)
+    frames: int = 0
+    changed: int = 0
+    """The last frame at which conditions were others."""
+    unprobed_s: float = 1e9
+    pause_s: float = EVERY_S
+
+    def __post_init__(self) -> None:
+        self.room = self.random.choice((2, 3, 9))
+        self.machine = Adapting(self.predicted_s, "alone", self.room, RATE)
+
+    def predicted_s(self, name: str, at: Conditions) -> float:
+        """What a plan takes, one thing after the other."""
+        plan = self.plans[name]
+        return (
+            plan.device_s * at.device
+            + plan.up_bytes / RATE * at.up
+            + plan.down_bytes / RATE * at.down
+            + plan.edge_s * at.edge
+        )
+
+    def tell(self, event: object) -> Sequence[object]:
+        """Let the machine know, and see that what it says can be done."""
+        before = len(self.machine.story)
+        commands = self.machine.handle(event)  # type: ignore[arg-type]
+        for command in commands:
+            self.do(command, event)
+        told = any(not isinstance(item, Probe) for item in commands)
+        full = before == self.machine.story.maxlen
+        require(full or len(self.machine.story) == before + told, "the story lacks something")
+        require(len(self.ready) <= max(self.room, 2), "more is ready than there is room for")
+        return commands
+
+    def do(self, command: object, event: object) -> None:
+        """One command."""
+        match command:
+            case Use(name, _):
+                require(name in self.ready, f"{name} is used and not ready")
+                require(name == self.machine.current, "another is current than is used")
+                require(self.barred.get(name, 0) <= self.frames, f"{name} is tried too soon")
+                self.uses.append(name)
+            case Prepare(name):
+                require(self.preparing is None, "two are made ready at a time")
+                require(name in self.known and name not in self.ready, f"{name} need not be ready")
+                require(len(self.ready) < self.room, "there is no room for it")
+                self.preparing = name
+            case Drop(name):
+                require(name in self.ready and name != self.machine.current, f"{name} is dropped")
+                require(len(self.ready) >= self.room, "there is room")
+                self.ready.discard(name)
+            case Probe(size_bytes):
+                require(self.probing is None, "two probes at a time")
+                require(LEAST <= size_bytes <= MOST, f"a probe of {size_bytes} bytes")
+                if isinstance(event, Answered):
+                    require(self.unprobed_s >= self.pause_s, "probes follow too soon")
+                    require(
+                        abs(size_bytes - self.usual_bytes) <= 1, f"{size_bytes} bytes are probed"
+                    )
+                    self.unprobed_s = 0.0
+                self.probing = size_bytes
+            case Search(conditions):
+                require(not self.searching, "two searches at a time")
+                require(conditions == self.machine.conditions, "plans for elsewhere are looked for")
+                require(self.frames - self.changed >= SETTLED, "looked for before it has settled")
+                require(
+                    all(conditions.differs(other, ELSEWHERE) for other in self.searched),
+                    "plans are looked for twice",
+                )
+                self.searched.append(conditions)
+                self.searching = True
+
+    @property
+    def usual_bytes(self) -> int:
+        """What takes 8 ms, as far as is known."""
+        return round(min(max(PROBE_S * RATE / self.machine.up.slowness, LEAST), MOST))
+
+    # ------------------------------------------------------------------ what happens
+
+    def frame(self) -> Sequence[object]:
+        """One more, with the plan in use."""
+        name, at = self.machine.current, self.here
+        plan, slower = self.plans[name], self.liars.get(name, 1.0)
+        latency_s = self.predicted_s(name, at) * slower
+        pairs = (
+            (plan.up_bytes / RATE, at.up),
+            (plan.down_bytes / RATE, at.down),
+            (plan.device_s, at.device),
+            (plan.edge_s, at.edge),
+        )
+        self.frames += 1
+        self.unprobed_s += latency_s
+        taken = [Taken(planned_s * times, planned_s, UNCLEAR_S) for planned_s, times in pairs]
+        chosen = self.machine._chosen_for
+        commands = self.tell(Answered(name, latency_s, *taken))
+        if self.machine.conditions.differs(chosen, NOTICEABLE):
+            self.changed = self.frames
+        return commands
+
+    def answer(self) -> None:
+        """Whatever was asked for."""
+        if self.probing is not None:
+            size_bytes, self.probing = self.probing, None
+            planned_s = size_bytes / RATE
+            up, down = (
+                Taken(planned_s * times, planned_s, UNCLEAR_S)
+                for times in (self.here.up, self.here.down)
+            )
+            self.pause_s = max(EVERY_S, EVERY * (up.measured_s + down.measured_s))
+            chosen = self.machine._chosen_for
+            self.tell(Probed(size_bytes, up, down))
+            if self.machine.conditions.differs(chosen, NOTICEABLE):
+                self.changed = self.frames
+        if self.preparing is not None:
+            name, self.preparing = self.preparing, None
+            self.ready.add(name)
+            self.tell(Ready(name))
+        if self.searching:
+            self.searching = False
+            self.tell(Known(()))
+
+    def settle(self, frames: int = 30) -> None:
+        """Frames while nothing changes."""
+        for _ in range(frames):
+            self.frame()
+            self.answer()
+
+    def is_right(self) -> None:
+        """Whether the plan in use is as good as any that is known, where all is known."""
+        if self.machine.conditions.differs(self.here, NOTICEABLE):
+            return  # a plan that makes no use of something does not show how quick it is
+        best_s = min(self.predicted_s(name, self.here) for name in self.known - set(self.liars))
+        used_s = self.predicted_s(self.machine.current, self.here)
+        require(used_s * WORTH <= best_s * 1.02, f"{used_s} s are taken, not {best_s}")
+
+
+def choose(random: Random) -> None:
+    """Conditions that change for good a few times.
+
+    Raises:
+        Violation: the machine does what cannot be done, or is content with a bad plan.
+    """
+    play = Play(random, _drawn(random))
+    _begin(play)
+    for _ in range(random.randint(1, 4)):
+        _change(play)
+    _lie(play)
+    _come_back(play)
+
+
+def _begin(play: Play) -> None:
+    require(play.frame() == (), "something is done before anything is known")
+    play.known |= set(play.plans)
+    play.tell(Known(tuple(play.plans)))
+    unfit = play.preparing
+    if unfit is not None and len(play.plans) > 3 and play.random.random() < 0.5:
+        play.preparing = None
+        play.known.discard(unfit)
+        play.tell(Unfit(unfit))
+        play.settle(2)
+        require(unfit not in play.ready, "what is unfit is made ready again")
+    play.settle()
+    play.is_right()
+
+
+def _change(play: Play) -> None:
+    random = play.random
+    what = random.choice(("up", "link", "device", "edge"))
+    factor = random.choice((0.1, 0.4, 2.5, 10.0))
+    now = play.here
+    before = play.here
+    match what:
+        case "up":
+            now = replace(now, up=min(max(now.up * factor, 0.05), 50))
+        case "link":
+            now = replace(
+                now,
+                up=min(max(now.up * factor, 0.05), 50),
+                down=min(max(now.down * factor, 0.05), 50),
+            )
+        case "device":
+            now = replace(now, device=min(max(now.device * factor, 0.3), 4))
+        case "edge":
+            now = replace(now, edge=min(max(now.edge * factor, 0.3), 4))
+    play.here = before
+    uses = len(play.uses)
+    for _ in range(3):  # nothing changes, and nothing is done
+        play.frame()
+        play.answer()
+    require(len(play.uses) == uses, "the plan changes and nothing else does")
+    play.here = now
+    play.frame()
+    play.settle(60 + 2 * COOL_DOWN)
+    if play.machine.up.tells(play.plans[play.machine.current].up_bytes / RATE, UNCLEAR_S):
+        near = abs(play.machine.up.slowness / now.up - 1) < 0.1
+        require(near, f"the link is {now.up}, {play.machine.up.slowness} is believed")
+    play.is_right()
+    uses = len(play.uses)
+    searched = len(play.searched)
+    play.settle(20)
+    require(len(play.uses) == uses, "plans change while nothing does")
+    require(len(play.searched) == searched, "plans are looked for while nothing changes")
+
+
+def _lie(play: Play) -> None:
+    """A new plan promises much and keeps nothing of it."""
+    before = play.machine.current
+    if play.room < 3 or play.machine.conditions.differs(play.here, NOTICEABLE):
+        return
+    used_s = play.predicted_s(before, play.machine.conditions)
+    play.plans["liar"] = Plan(used_s / play.machine.conditions.device / 2, 0, 0, 0.0)
+    play.liars["liar"] = 4.0
+    play.known.add("liar")
+    play.tell(Known(("liar",)))
+    cool_down = COOL_DOWN
+    for _ in range(3):
+        while play.machine.current != "liar":
+            play.frame()
+            play.answer()
+            require(play.frames < 10_000, "what promises much is never tried")
+        for number in range(TRIAL):
+            require(play.machine.current == "liar", f"given up after {number} frames")
+            _lying_frame(play)
+        require(play.machine.current != "liar", "a plan that lies is kept")
+        play.barred["liar"] = play.frames + cool_down
+        cool_down *= 2
+
+
+def _lying_frame(play: Play) -> None:
+    """Everything takes what was planned, but the whole does not."""
+    play.frame()
+    if play.probing is not None:
+        play.probing = None
+        play.tell(ProbeFailed())
+
+
+def _come_back(play: Play) -> None:
+    """The link was down, and is another."""
+    if play.probing is not None:
+        play.probing = None
+        play.tell(ProbeFailed())
+    play.here = replace(play.here, up=play.random.uniform(3, 6), down=play.random.uniform(3, 6))
+    commands = play.tell(Back())
+    require([type(item) for item in commands] == [Probe], "nobody looks at a link that is back")
+    while play.probing is not None:
+        play.answer()
+    near = abs(play.machine.up.slowness / play.here.up - 1) < 0.05
+    require(near, f"the link is {play.here.up}, {play.machine.up.slowness} is believed")

@@ -1,0 +1,226 @@
+"""Which plan is used as link and machines change."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fusepath.protocol.adapting import (
+    COOL_DOWN,
+    PROBES_BYTES,
+    SETTLED,
+    TRIAL,
+    Adapting,
+    Answered,
+    Back,
+    Conditions,
+    Drop,
+    Known,
+    Prepare,
+    Probe,
+    Probed,
+    ProbeFailed,
+    Ready,
+    Search,
+    Unfit,
+    Use,
+)
+from fusepath.protocol.gauge import FRAMES, Taken
+
+RATE = 1e6
+UNCLEAR_S = 0.001
+PLANS = {  # seconds on the device, bytes up
+    "alone": (0.1, 0),
+    "half": (0.05, 20_000),
+    "all": (0.01, 60_000),
+}
+
+
+def predicted_s(plan: str, conditions: Conditions) -> float:
+    device_s, up_bytes = PLANS[plan]
+    return device_s * conditions.device + up_bytes / RATE * conditions.up
+
+
+def machine(*ready: str, known: tuple[str, ...] = tuple(PLANS), room: int = 9) -> Adapting:
+    first, *others = ready
+    made = Adapting(predicted_s, first, room, RATE)
+    for name in others:
+        made.handle(Ready(name))
+    made.handle(Known(known))
+    return made
+
+
+def answered(
+    made: Adapting, conditions: Conditions, latency_s: float | None = None
+) -> tuple[object, ...]:
+    """A frame with the plan in use; what is to be done for it."""
+    device_s, up_bytes = PLANS[made.current]
+    up_s = up_bytes / RATE
+    latency_s = latency_s or predicted_s(made.current, conditions)
+    nothing = Taken(0.0, 0.0, UNCLEAR_S)
+    return tuple(
+        made.handle(
+            Answered(
+                made.current,
+                latency_s,
+                Taken(up_s * conditions.up, up_s, UNCLEAR_S),
+                nothing,
+                Taken(device_s * conditions.device, device_s, UNCLEAR_S),
+                nothing,
+            )
+        )
+    )
+
+
+def commands(made: Adapting, conditions: Conditions, frames: int, kind: type) -> list[object]:
+    found = [command for _ in range(frames) for command in answered(made, conditions)]
+    return [command for command in found if isinstance(command, kind)]
+
+
+def probed(size_bytes: int, slowness: float) -> Probed:
+    taken = Taken(size_bytes / RATE * slowness, size_bytes / RATE, UNCLEAR_S)
+    return Probed(size_bytes, taken, taken)
+
+
+SLOW, QUICK = Conditions(up=10.0, down=10.0), Conditions(up=0.1, down=0.1)
+
+
+def test_what_is_ready_and_better_is_used_two_frames_after_a_change():
+    made = machine("all", "half", "alone")
+    assert made.current == "all"
+    assert commands(made, Conditions(), 30, Use) == []
+
+    assert commands(made, SLOW, FRAMES - 1, Use) == []
+    (use,) = commands(made, SLOW, 1, Use)
+    assert use.plan == "alone"
+    assert made.current == "alone"
+
+
+@pytest.mark.parametrize("what", ["device", "up"])
+def test_a_hot_device_and_a_slow_link_lead_to_different_plans(what):
+    made = machine("half", "all", "alone")
+    slower = {"device": Conditions(device=3.0), "up": Conditions(up=4.0)}[what]
+    commands(made, slower, FRAMES, Use)
+    assert made.current == {"device": "all", "up": "alone"}[what]
+
+
+def test_what_is_hardly_better_is_not_used():
+    made = machine("alone", "half", known=("alone", "half"))
+    made.handle(Back())
+    made.current = "half"
+    # 0.05 + 0.02 · 2.55 = 0.101 is more than 0.1, but not by enough.
+    assert commands(made, Conditions(up=2.55), 30, Use) == []
+
+
+def test_a_plan_that_would_be_better_is_made_ready_and_used_when_it_is():
+    made = Adapting(predicted_s, "alone", 9, RATE)
+    assert made.handle(Known(("alone", "all"))) == (Prepare("all"),)
+    assert made.handle(Known(("alone", "all"))) == ()  # one at a time
+    (use,) = made.handle(Ready("all"))
+    assert isinstance(use, Use)
+    assert made.current == "all"
+
+
+def test_plans_for_other_rates_are_made_ready_ahead():
+    made = Adapting(predicted_s, "all", 9, RATE)
+    assert made.handle(Known(tuple(PLANS))) == (Prepare("half"),)  # for half the rate
+    assert made.handle(Ready("half")) == (Prepare("alone"),)  # for a quarter
+    assert made.handle(Ready("alone")) == ()
+    assert made.current == "all"
+
+
+def test_a_plan_that_cannot_be_made_ready_is_forgotten():
+    made = Adapting(predicted_s, "alone", 9, RATE)
+    assert made.handle(Known(tuple(PLANS))) == (Prepare("all"),)
+    assert made.handle(Unfit("all")) == (Prepare("half"),)
+    assert made.handle(Known(("all",))) == ()
+    assert made.handle(Ready("half"))[1:] == (Prepare("all"),)
+
+
+def test_where_there_is_no_room_what_is_needed_least_makes_way():
+    made = Adapting(predicted_s, "half", 2, RATE)
+    made.handle(Ready("alone"))
+    assert made.handle(Known(tuple(PLANS))) == (Drop("alone"), Prepare("all")) or made.handle(
+        Ready("half")
+    ) == (Drop("alone"), Prepare("all"))
+
+
+def test_a_plan_that_turns_out_worse_is_given_up_and_left_alone_for_a_while():
+    made = machine("alone", "all")
+    assert made.current == "all"
+    uses = [answered(made, Conditions(), latency_s=0.2) for _ in range(TRIAL)]
+    assert [len(item) for item in uses[:-1]] == [0] * (TRIAL - 1)
+    (use,) = uses[-1]
+    assert use.plan == "alone"
+
+    assert commands(made, Conditions(), COOL_DOWN - 1, Use) == []
+    while made.current == "alone":
+        answered(made, Conditions())
+    for _ in range(TRIAL):
+        answered(made, Conditions(), latency_s=0.2)
+    assert made.current == "alone"
+    assert commands(made, Conditions(), 2 * COOL_DOWN - 1, Use) == []
+
+
+def test_a_plan_that_is_as_predicted_is_kept_and_later_slow_frames_do_not_count():
+    made = machine("alone", "all")
+    for _ in range(TRIAL):
+        answered(made, Conditions())
+    for _ in range(30):
+        assert answered(made, Conditions(), latency_s=0.2) == ()
+
+
+def test_once_settled_plans_for_just_this_are_looked_for_once():
+    made = machine("all", "alone")
+    slower = Conditions(up=1.6)
+    searches = commands(made, slower, FRAMES + 3 + SETTLED, Search)
+    assert [round(item.conditions.up, 2) for item in searches] == [1.6]
+    made.handle(Known(()))
+    assert commands(made, slower, 100, Search) == []
+
+
+def test_a_device_that_sends_nothing_sees_whether_the_link_has_become_quicker():
+    made = machine("alone", "all")
+    commands(made, SLOW, FRAMES, Use)
+    assert made.current == "alone"
+    (probe,) = commands(made, SLOW, 3, Probe)  # one at a time
+    assert PROBES_BYTES[0] <= probe.size_bytes < 4096
+    while made.handle(probed(probe.size_bytes, 10.0)):  # it is, both ways
+        pass
+    assert made.current == "alone"
+
+    (probe,) = commands(made, SLOW, 1, Probe)
+    for _ in range(10):  # more is sent until it shows how quick, and once more to be sure
+        done = made.handle(probed(probe.size_bytes, 1.0))
+        if any(isinstance(item, Use) for item in done):
+            break
+        (probe,) = done
+    assert made.current == "all"
+    assert made.up.slowness == pytest.approx(1.0)
+
+
+def test_a_probe_that_fails_is_followed_by_another():
+    made = machine("alone", "all")
+    commands(made, SLOW, FRAMES, Use)
+    assert len(commands(made, SLOW, 5, Probe)) == 1
+    made.handle(ProbeFailed())
+    assert len(commands(made, SLOW, 5, Probe)) == 1
+
+
+def test_nothing_is_probed_where_nothing_could_be_gained():
+    made = machine("alone", known=("alone",))
+    assert commands(made, SLOW, 50, Probe) == []
+
+
+def test_what_the_link_is_like_after_it_was_down_is_believed_at_once():
+    made = machine("all", "alone")
+    (probe,) = made.handle(Back())
+    done = made.handle(probed(probe.size_bytes, 40.0))
+    assert [item.plan for item in done if isinstance(item, Use)] == ["alone"]
+
+
+def test_a_steady_noisy_link_leads_to_no_change():
+    made = machine("all", "half", "alone")  # two are alike
+    rates = np.exp(np.random.default_rng(0).normal(0, 0.15, 2000)).tolist()
+    uses = [item for rate in rates for item in answered(made, Conditions(up=rate))]
+    assert [item for item in uses if isinstance(item, Use)] == []

@@ -1,0 +1,117 @@
+"""When something is believed to have become slower or quicker."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from fusepath.protocol.gauge import FORGIVEN, FRAMES, MOST_DOUBT, Gauge, Taken
+
+PLANNED_S, UNCLEAR_S = 0.05, 0.002
+
+
+def taken(slowness: float, *, planned_s: float = PLANNED_S) -> Taken:
+    return Taken(planned_s * slowness, planned_s, UNCLEAR_S)
+
+
+def after(gauge: Gauge, slowness: float, most: int = 1000) -> int:
+    """Frames of such a slowness until it is believed."""
+    for number in range(1, most):
+        gauge.handle(taken(slowness))
+        if abs(math.log(gauge.slowness / slowness)) < 0.05:
+            return number
+    raise AssertionError(f"{gauge.slowness} is believed, not {slowness}")
+
+
+@pytest.mark.parametrize("slowness", [0.1, 0.3, 0.6, 1.6, 4.0, 40.0])
+def test_a_change_is_believed_after_two_frames(slowness):
+    assert after(Gauge(), slowness) == FRAMES
+
+
+def test_one_frame_says_nothing_nor_do_frames_to_both_sides():
+    gauge = Gauge()
+    for slowness in (4.0, 1.0, 0.2, 4.0, 0.2, 4.0, 1.0) * 20:
+        gauge.handle(taken(slowness))
+        assert 0.9 < gauge.slowness < 1.1
+
+
+def test_what_is_unclear_and_what_was_not_used_say_nothing():
+    gauge = Gauge()
+    for _ in range(50):
+        gauge.handle(taken(2.0, planned_s=0.8 * UNCLEAR_S))
+        gauge.handle(Taken(0.05, 0.0, UNCLEAR_S))
+    assert gauge.slowness == 1.0
+    assert not gauge.tells(0.8 * UNCLEAR_S, UNCLEAR_S)
+    assert gauge.tells(3 * UNCLEAR_S, UNCLEAR_S)
+
+
+@pytest.mark.parametrize("noise", [0.03, 0.1, 0.2, 0.3])
+def test_a_noisy_thing_that_is_steady_is_believed_to_be_steady(noise):
+    gauge = Gauge()
+    random = np.random.default_rng(0)
+    believed = []
+    for slowness in np.exp(random.normal(0, noise, 2000)):
+        gauge.handle(taken(float(slowness)))
+        believed.append(gauge.slowness)
+    off = np.abs(np.log(believed))
+    assert np.mean(off > 3 * noise) < 0.01
+    assert np.median(off) < 0.5 * noise
+
+
+def test_small_changes_are_followed_by_and_by():
+    gauge = Gauge()
+    for _ in range(20):
+        gauge.handle(taken(1.1))
+    assert gauge.slowness == pytest.approx(1.1, rel=0.01)
+
+
+def test_of_the_frames_that_are_believed_the_one_nearest_to_what_was_counts():
+    for frames, expected in (((2.0, 4.0), 2.0), ((4.0, 2.0), 2.0), ((0.2, 0.4), 0.4)):
+        gauge = Gauge()
+        for slowness in frames:
+            gauge.handle(taken(slowness))
+        assert gauge.slowness == pytest.approx(expected)
+
+
+def test_what_is_quick_in_bursts_is_believed_to_be_quick_ever_more_slowly_then_anew():
+    gauge = Gauge()
+    waits = []
+    for _ in range(7):
+        waits.append(after(gauge, 0.1))
+        assert after(gauge, 1.0) <= FRAMES
+    assert waits == [FRAMES * 2**doubt for doubt in range(6)] + [FRAMES * MOST_DOUBT]
+
+    assert not gauge.is_trusted
+    for _ in range(FORGIVEN):
+        gauge.handle(taken(1.0))
+    assert gauge.is_trusted
+    assert after(gauge, 0.1) == FRAMES
+
+
+def test_what_stays_quick_for_long_is_no_burst():
+    gauge = Gauge()
+    for _ in range(5):
+        assert after(gauge, 0.1) == FRAMES
+        for _ in range(60):
+            gauge.handle(taken(0.1))
+        assert after(gauge, 1.0) == FRAMES
+        gauge.handle(taken(1.0))
+
+
+def test_after_forgetting_the_next_frame_is_believed():
+    gauge = Gauge()
+    gauge.forget()
+    assert after(gauge, 30.0) == 1
+
+
+def test_whether_something_is_quicker_is_told_beyond_what_is_unclear():
+    gauge = Gauge()
+    assert gauge.is_quicker(taken(0.5))
+    assert not gauge.is_quicker(taken(0.9))
+    assert not gauge.is_quicker(taken(0.5, planned_s=UNCLEAR_S))
+    gauge.handle(taken(3.0))
+    assert gauge.is_unsure
+    gauge.handle(taken(1.0))
+    assert not gauge.is_unsure

@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from fusepath.offload.statistics import PlanStatistics as PlanStatistics
     from fusepath.offload.statistics import Statistics as Statistics
     from fusepath.onnx_io import Boundary as Boundary
+    from fusepath.onnx_io import Ending as Ending
+    from fusepath.onnx_io import LastOutput as LastOutput
     from fusepath.onnx_io import Model as Model
     from fusepath.onnx_io import ModelFiles as ModelFiles
     from fusepath.onnx_io import Port as Port
@@ -125,6 +127,7 @@ _HOMES = {
     "Constraints": "fusepath.plan",
     "Convention": "fusepath.cost",
     "Emulation": "fusepath.offload.emulation",
+    "Ending": "fusepath.onnx_io",
     "Fallback": "fusepath.protocol.device_frame",
     "FallbackPolicy": "fusepath.offload.order",
     "FileFormatError": "fusepath.errors",
@@ -143,6 +146,7 @@ _HOMES = {
     "InputError": "fusepath.errors",
     "InputFormat": "fusepath.plan",
     "Lane": "fusepath.timeline",
+    "LastOutput": "fusepath.onnx_io",
     "Link": "fusepath.cost",
     "Machine": "fusepath.cost",
     "MachineProfile": "fusepath.cost",

@@ -1,6 +1,7 @@
 """The only home of ONNX: reading models, cutting them into sub-models, and the zoo."""
 
 from fusepath.onnx_io.boundary import Boundary
+from fusepath.onnx_io.ending import Ending, LastOutput
 from fusepath.onnx_io.files import ModelFiles
 from fusepath.onnx_io.load import file_sha256, load_model
 from fusepath.onnx_io.model import Model
@@ -20,6 +21,8 @@ from fusepath.onnx_io.summands import summands, whole_exposing
 
 __all__ = [
     "Boundary",
+    "Ending",
+    "LastOutput",
     "Model",
     "ModelFiles",
     "Port",

@@ -13,6 +13,7 @@ from fusepath.onnx_io.boundary import narrowed
 from fusepath.onnx_io.complaint import bad_model, one_line, translated
 from fusepath.onnx_io.declare import declare_tensor
 from fusepath.onnx_io.draft import Draft
+from fusepath.onnx_io.ending import ended
 from fusepath.onnx_io.entry import companion_tensor, entry_tensor, entry_values, named_dims
 from fusepath.onnx_io.files import ModelFiles
 from fusepath.onnx_io.infer import check, static_tensors
@@ -65,7 +66,9 @@ def read_model(
         fed = _fed(proto.graph, name=name, input_shape=input_shape)
         draft = _opened(proto, name=name, fed=fed)
         check(draft)
-        draft, types, ends = narrowed(*normalise(draft), fed_as=[tensor.name for tensor in fed])
+        draft, types = normalise(draft)
+        draft, ending = ended(draft, types)
+        draft, types, ends = narrowed(draft, types, fed_as=[tensor.name for tensor in fed])
         tensors = static_tensors(draft, types)
         found = units(draft)
         graph = build_graph(
@@ -83,6 +86,7 @@ def read_model(
         return Model(
             graph=graph,
             boundary=ends,
+            ending=ending,
             proto=closed,
             nodes={unit.main.name: unit.nodes for unit in found},
             weights=weights,

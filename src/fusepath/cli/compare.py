@@ -19,6 +19,7 @@ from fusepath.cli.options import (
     open_setting,
     picture_options,
     planning_request,
+    post_option,
     print_json,
     time_limit_option,
     with_source,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 @picture_options
 @input_type_option
 @input_shape_option
+@post_option
 @json_option
 def command(
     model: str,
@@ -57,6 +59,7 @@ def command(
     time_limit: float | None,
     input_type: str,
     input_shape: str | None,
+    post: str | None,
     as_json: bool,
     constraints: Constraints,
     sample: str | None,
@@ -84,6 +87,7 @@ def command(
         link=link,
         convention=convention,
         input_type=input_type,
+        post=post,
     )
     if sample is not None:
         setting = with_source(setting, loaded, sample, InputFormat(), pictures)

@@ -24,6 +24,7 @@ from fusepath.cli.options import (
     parse_channels,
     picture_options,
     planning_request,
+    post_option,
     print_json,
     start_option,
     std_option,
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 @mean_option
 @std_option
 @input_shape_option
+@post_option
 @click.option(
     "--top",
     type=click.IntRange(1, 1000),
@@ -87,6 +89,7 @@ def command(
     std: str,
     input_type: str,
     input_shape: str | None,
+    post: str | None,
     top: int | None,
     output: str | None,
     as_json: bool,
@@ -116,6 +119,7 @@ def command(
         link=link,
         convention=convention,
         input_type=input_type,
+        post=post,
     )
     check_channels(loaded, mean=channels[0], std=channels[1])
     request = planning_request(asked, evaluations=evaluations, time_limit=time_limit)

@@ -22,6 +22,7 @@ from fusepath.cli.options import (
     parse_channels,
     picture_options,
     planning_request,
+    post_option,
     print_json,
     start_option,
     std_option,
@@ -87,6 +88,7 @@ if TYPE_CHECKING:
 @mean_option
 @std_option
 @input_shape_option
+@post_option
 @click.option(
     "--timeout",
     type=click.FloatRange(0.1, 3600),
@@ -126,6 +128,7 @@ def command(
     mean: str,
     std: str,
     input_shape: str | None,
+    post: str | None,
     timeout: float | None,
     no_fallback: bool,
     output: str | None,
@@ -173,7 +176,7 @@ def command(
     )
     channels = parse_channels(mean, "--mean"), parse_channels(std, "--std", nonzero=True)
     plan = load_plan(plan_file) if plan_file else None
-    loaded = open_model(model, input_shape)
+    loaded = open_model(model, input_shape, post)
     check_channels(loaded, mean=channels[0], std=channels[1])
     request = planning_request(asked, evaluations=evaluations, time_limit=time_limit)
     if plan is not None:

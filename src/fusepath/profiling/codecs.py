@@ -109,7 +109,7 @@ def sample_codecs(
         pieces = np.array_split(value, _PIECES, axis=2)
     for codec_name in codecs:
         codec = find_codec(codec_name)
-        if not suits(codec_name, value.dtype):
+        if not suits(codec_name, value):
             continue
         pairs = [(codec.encode(piece), piece) for piece in pieces]
         encode_s = least_s(partial(_encode, codec, pieces), repeats)

@@ -16,6 +16,7 @@ from fusepath.errors import InputError
 from fusepath.pictures.frame import PictureFrame
 from fusepath.pictures.known import decoder_sha256, made_up_file
 from fusepath.plan import Fit, TailPlace
+from fusepath.runtime.codecs import FOR_PICTURES
 from fusepath.runtime.packing import FILE, EncodedTensor, pack
 from fusepath.runtime.pixels import check_form
 from fusepath.runtime.stage import WholeStage, make_stage
@@ -196,14 +197,21 @@ class EdgeShare:
         return item.value()
 
     def _blank(self, path: int) -> dict[str, EncodedTensor]:
-        """A path as it could arrive: zeros; random in every other place of what is encoded."""
+        """A path as it could arrive: zeros; random in every other place of what is encoded.
+
+        Of pictures the contrast is low, so that they shrink.
+        """
         expected = self.expected(path)
         if self.recipe.forwarding:
             return self._blank_file(self.recipe.forwarding, expected)
         values = {name: np.zeros(shape, dtype=dtype) for name, (dtype, shape) in expected.items()}
         for name in values.keys() & self.codecs.keys():
             flat = values[name].reshape(-1)
-            flat[::2] = 1 + 254 * np.random.default_rng(0).random(flat[::2].shape)
+            rng = np.random.default_rng(0)
+            if self.codecs[name] in FOR_PICTURES:
+                flat[::2] = rng.integers(16, size=flat[::2].shape)
+            else:
+                flat[::2] = 1 + 254 * rng.random(flat[::2].shape)
         return {
             name: value if isinstance(value, EncodedTensor) else EncodedTensor.plain(name, value)
             for name, value in pack(values, self.codecs).items()

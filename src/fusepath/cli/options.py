@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fusepath.onnx_io import Model
-    from fusepath.plan import Constraints, PlanRequest, Setting
+    from fusepath.plan import Constraints, InputFormat, PlanRequest, Preprocessing, Setting
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
@@ -41,8 +41,8 @@ no_cache_option = click.option(
 )
 algorithm_option = click.option(
     "--algorithm",
-    help="auto, stream, exact, mw, psomw, jps, bf, nfl, device-only or full-offload; auto without, "
-    "mw with --grid, --tau or --tiles auto.",
+    help="auto, stream, exact, mw, psomw, jps, bf, nfl, device-only, full-offload or forward; auto "
+    "without, mw with --grid, --tau or --tiles auto.",
 )
 grid_option = click.option(
     "--grid", metavar="RxC", default="auto", help="Tiles in rows x columns; auto searches k x k."
@@ -324,6 +324,23 @@ def open_setting(
         graph=loaded.graph, device=machines[0], edge=machines[1], link=joined, convention=rules
     )
     return loaded, setting
+
+
+def with_source(
+    setting: Setting, model: Model, sample: str, form: InputFormat, pictures: Preprocessing
+) -> Setting:
+    """The setting where the input comes as pictures like a sample; as it is for an array."""
+    from dataclasses import replace
+
+    from fusepath.pictures.arrays import is_array_file
+    from fusepath.pictures.decoding import PictureFile
+    from fusepath.pictures.frame import PictureFrame
+    from fusepath.profiling.pictures import measured_source
+
+    if is_array_file(sample) or setting.input_dtype != "uint8":
+        return setting
+    frame = PictureFrame.of(PictureFile.read(sample), pictures, model.graph.input)
+    return replace(setting, source=measured_source(model, frame, form, setting))
 
 
 def planning_request(

@@ -150,6 +150,8 @@ def command(
     from fusepath.offload.machines import Machines
     from fusepath.offload.order import FallbackPolicy, SessionOptions
     from fusepath.offload.run import run
+    from fusepath.pictures.arrays import is_array_file
+    from fusepath.pictures.decoding import PictureFile
     from fusepath.pictures.inputs import load_input
     from fusepath.plan import load_plan
     from fusepath.remote.client import Timeout
@@ -199,8 +201,10 @@ def command(
         loaded,
         {
             loaded.boundary.input.name: load_input(
-                input_file, loaded.graph.input, pictures=pictures, batch=loaded.boundary.batch
-            ),
+                input_file, loaded.graph.input, batch=loaded.boundary.batch
+            )
+            if is_array_file(input_file)
+            else PictureFile.read(input_file),
             **dict(map(_fed, feeds)),
         },
         edge,
@@ -208,7 +212,7 @@ def command(
         verify=verify,
         plan=plan or request,
         machines=machines,
-        frames=FrameFormat(layout="chw", mean=channels[0], std=channels[1]),
+        frames=FrameFormat(layout="chw", mean=channels[0], std=channels[1], pictures=pictures),
         timeout=Timeout() if timeout is None else Timeout(prepare_s=timeout, infer_s=timeout),
         options=SessionOptions(
             remember=not no_cache,
@@ -275,6 +279,7 @@ def _document(report: Report) -> dict[str, Any]:
         "order": plan.order,
         "cuts": plan.cuts,
         "tail": plan.tail,
+        "family": plan.family,
         "codecs": plan.codecs,
         "makespan_s": plan.makespan_s,
         "predicted_s": report.predicted.end_s,

@@ -42,6 +42,7 @@ def command(
         link=plan.link if link is None else parse_link(link),
         convention=plan.convention,
         compression=plan.compression,
+        source=plan.source or None,
     )
     timeline = simulate(plan, setting)
     if as_json:

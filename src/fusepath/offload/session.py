@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from fusepath.offload.inference import Inference
     from fusepath.offload.statistics import Statistics
     from fusepath.onnx_io import LastOutput, Port
+    from fusepath.pictures.frame import Frame
     from fusepath.timeline import Timeline
 
 _ENGINES: weakref.WeakSet[Engine] = weakref.WeakSet()
@@ -64,7 +65,7 @@ class TensorInfo:
 class _Fed:
     """What an inference is made of, in normal form."""
 
-    images: list[Array]
+    images: list[Frame]
     companions: dict[str, Array]
 
 
@@ -103,7 +104,7 @@ class _Held:
             check_request(plan)
             plan.constraints.check(graph)
             named_codecs(plan.codecs)
-        self._frames = frames
+        self._frames = frames.for_plan(plan)
         self._outputs = OwnerOutputs(self.model)
         self._engine = Engine(
             Order(
@@ -179,7 +180,7 @@ class _Held:
         """The inputs of a feed by name, in the model's own layout."""
         self._check_open()
         image, companions = parted(feed, self.model)
-        return _Fed(fed_inputs(np.asarray(image), self.model), companions)
+        return _Fed([*fed_inputs(np.asarray(image), self.model)], companions)
 
     async def _infer(self, fed: _Fed, begun_s: float) -> Inference:
         """One inference after the other; the outputs as the model's owner knows them."""
@@ -256,8 +257,9 @@ class Session(_Held):
 
         Args:
             frame: pixels (uint8) or values (float32), in the declared `FrameFormat`; numpy views
-                and arrays of any memory order are taken. For a model of several inputs a
-                dictionary of all of them, by name.
+                and arrays of any memory order are taken. Or an encoded picture: its bytes, or the
+                name of its file; where that is quicker, it is sent as it is. For a model of several
+                inputs a dictionary of all of them, by name.
 
         Raises:
             ImageError: the frame is of another type or shape.

@@ -63,7 +63,11 @@ if TYPE_CHECKING:
     from fusepath.onnx_io import Port as Port
     from fusepath.onnx_io import from_torch as from_torch
     from fusepath.onnx_io import load_model as load_model
+    from fusepath.pictures.decoding import PictureFile as PictureFile
+    from fusepath.pictures.frame import Frame as Frame
+    from fusepath.pictures.frame import PictureFrame as PictureFrame
     from fusepath.pictures.inputs import load_input as load_input
+    from fusepath.pictures.sources import frames_of as frames_of
     from fusepath.plan import BookEntry as BookEntry
     from fusepath.plan import Budget as Budget
     from fusepath.plan import Constraints as Constraints
@@ -96,6 +100,8 @@ if TYPE_CHECKING:
     from fusepath.plan.preprocessing import Filter as Filter
     from fusepath.plan.preprocessing import Fit as Fit
     from fusepath.plan.preprocessing import Preprocessing as Preprocessing
+    from fusepath.plan.source import Forwarding as Forwarding
+    from fusepath.plan.source import PictureSource as PictureSource
     from fusepath.profiling.layers import measure_layers as measure_layers
     from fusepath.protocol.device_frame import Fallback as Fallback
     from fusepath.protocol.device_frame import Stage as Stage
@@ -138,6 +144,8 @@ _HOMES = {
     "Fit": "fusepath.plan",
     "FitError": "fusepath.cost.fit",
     "Flow": "fusepath.offload.line",
+    "Forwarding": "fusepath.plan",
+    "Frame": "fusepath.pictures.frame",
     "FrameFormat": "fusepath.offload.frames",
     "FusepathError": "fusepath.errors",
     "GeometryError": "fusepath.errors",
@@ -168,6 +176,9 @@ _HOMES = {
     "PeerTimeoutError": "fusepath.errors",
     "PeerUnreachableError": "fusepath.errors",
     "Plan": "fusepath.plan",
+    "PictureFile": "fusepath.pictures.decoding",
+    "PictureFrame": "fusepath.pictures.frame",
+    "PictureSource": "fusepath.plan",
     "PlanBook": "fusepath.plan",
     "PlanRequest": "fusepath.plan",
     "PlanResult": "fusepath.plan",
@@ -206,6 +217,7 @@ _HOMES = {
     "WhenFull": "fusepath.protocol.in_flight",
     "Whole": "fusepath.tiling",
     "compare": "fusepath.runtime.compare",
+    "frames_of": "fusepath.pictures.sources",
     "from_torch": "fusepath.onnx_io",
     "gantt": "fusepath.report.gantt",
     "load_book": "fusepath.plan",

@@ -13,10 +13,10 @@ from fusepath.plan import Origin, Plan, PlanRequest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fusepath.arrays import Array
     from fusepath.offload.frames import FrameFormat
     from fusepath.offload.machines import Machines
     from fusepath.onnx_io import Model
+    from fusepath.pictures.frame import Frame
     from fusepath.remote.client import Timeout
 
 
@@ -49,7 +49,7 @@ class SessionOptions:
     """Whether this machine answers alone where the edge server does not."""
     flow: Flow = USUAL_FLOW
     """How many frames of `Session.submit` are under way at a time."""
-    sample: Array | None = None
+    sample: Frame | None = None
     """A frame on which codecs are measured and plans are tried; the first frame without."""
 
 

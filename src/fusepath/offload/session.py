@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import os
 import time
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from fusepath.offload.machines import Machines
 from fusepath.offload.order import Order, SessionOptions
 from fusepath.offload.outputs import OwnerOutputs
 from fusepath.onnx_io import Model, from_torch, is_module, load_model
-from fusepath.plan import InputFormat, Plan, PlanRequest, check_plan, check_request
+from fusepath.plan import LATENCY, InputFormat, Plan, PlanRequest, check_plan, check_request
 from fusepath.profiling.codecs import named_codecs
 from fusepath.protocol.in_flight import WhenFull
 from fusepath.remote.client import Timeout
@@ -48,7 +49,10 @@ if TYPE_CHECKING:
     from fusepath.offload.inference import Inference
     from fusepath.offload.statistics import Statistics
     from fusepath.onnx_io import LastOutput, Port
+    from fusepath.pictures.frame import Frame
     from fusepath.timeline import Timeline
+
+T = TypeVar("T")
 
 _ENGINES: weakref.WeakSet[Engine] = weakref.WeakSet()
 
@@ -77,7 +81,7 @@ class TensorInfo:
 class _Fed:
     """What an inference is made of, in normal form."""
 
-    images: list[Array]
+    images: list[Frame]
     companions: dict[str, Array]
 
 
@@ -114,9 +118,14 @@ class _Held:
             check_plan(plan, graph)
         else:
             check_request(plan)
+            if plan.objective != LATENCY:
+                raise InputError(
+                    "a session answers with one plan at a time, the one of least latency: leave "
+                    "out objective, or give a plan of make_rotation"
+                )
             plan.constraints.check(graph)
             named_codecs(plan.codecs)
-        self._frames = frames
+        self._frames = frames.for_plan(plan)
         self._outputs = OwnerOutputs(self.model)
         self._engine = Engine(
             Order(
@@ -193,7 +202,7 @@ class _Held:
         """The inputs of a feed by name, in the model's own layout."""
         self._check_open()
         image, companions = parted(feed, self.model)
-        return _Fed(fed_inputs(np.asarray(image), self.model), companions)
+        return _Fed([*fed_inputs(np.asarray(image), self.model)], companions)
 
     def _line(self, flow: Flow) -> Line:
         self._check_open()
@@ -235,9 +244,13 @@ class _Held:
         return wanted
 
 
-def _owned(value: Array, given: Sequence[Any]) -> Array:
-    """A value that shares no memory with what the application has given."""
-    return value.copy() if any(np.may_share_memory(value, item) for item in given) else value
+def _owned(value: T, given: Sequence[Any]) -> T:
+    """A value that shares no memory with what the application has given; files are read already."""
+    arrays = [item for item in given if isinstance(item, np.ndarray)]
+    shared = isinstance(value, np.ndarray) and any(
+        np.may_share_memory(value, item) for item in arrays
+    )
+    return copy.copy(value) if shared else value
 
 
 def _exported(module: object, options: SessionOptions) -> tuple[Model, SessionOptions]:
@@ -293,8 +306,9 @@ class Session(_Held):
 
         Args:
             frame: pixels (uint8) or values (float32), in the declared `FrameFormat`; numpy views
-                and arrays of any memory order are taken. For a model of several inputs a
-                dictionary of all of them, by name.
+                and arrays of any memory order are taken. Or an encoded picture: its bytes, or the
+                name of its file; where that is quicker, it is sent as it is. For a model of several
+                inputs a dictionary of all of them, by name.
 
         Raises:
             ImageError: the frame is of another type or shape.

@@ -25,6 +25,7 @@ from fusepath.plan.search import Search
 from fusepath.plan.setting import Setting
 from fusepath.plan.shortlist import shortlist
 from fusepath.plan.simulation import simulate
+from fusepath.plan.source import MAX_FILE_BYTES, MAX_FORWARDED_PIXELS, Forwarding, PictureSource
 from fusepath.plan.timing import Prices, Tiled, Timing, predict, problem_of, problem_of_plan
 from fusepath.plan.totals import PlanTotals, totals_of
 from fusepath.plan.verify import check_plan, check_recipe
@@ -35,6 +36,8 @@ __all__ = [
     "AS_THEY_COME",
     "DEFAULT_REQUEST",
     "LATENCY",
+    "MAX_FILE_BYTES",
+    "MAX_FORWARDED_PIXELS",
     "NO_CONSTRAINTS",
     "BookEntry",
     "Budget",
@@ -44,11 +47,13 @@ __all__ = [
     "Filter",
     "Fit",
     "FluidBound",
+    "Forwarding",
     "InputFormat",
     "Latency",
     "ModelReference",
     "Objective",
     "Origin",
+    "PictureSource",
     "Plan",
     "PlanBook",
     "PlanRequest",

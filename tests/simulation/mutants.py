@@ -41,8 +41,13 @@ EQUIVALENT = {
     "return commands -> return ()": "there are none",
     "AWAY = 'away' -> pass": "of frames that have not begun the session says it",
     "min(self._failures - 2, 20) -> min(self._failures - 2, ": "pauses are the longest before",
-    "_quiet: int = 0": "before the first doubt there is none to forget",
-    "_MATTERS * event.latency_s -> abs(": "no two times are ever equal",
+    "_usual: int = 0": "before the first doubt there is none to forget",
+    "comparison: deviation": "no two times are ever equal",
+    "comparison: abs(deviation)": "no two times are ever equal",
+    "comparison: planned_s *": "no two times are ever equal",
+    "comparison: _deviation(": "no two times are ever equal",
+    "comparison: taken.measured_s": "no two times are ever equal",
+    "comparison: self._run[-1]": "no two times are ever equal",
     "_served: int = 0": "before the first failure there is nothing to forgive",
 }
 """Mutants that nothing can notice, and why."""

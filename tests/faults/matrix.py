@@ -30,10 +30,13 @@ if TYPE_CHECKING:
     from fusepath.plan import Plan
 
 LINK_BYTES_PER_S = 2e6
+SLOWDOWN = 10.0
+"""Of the device, so that what it does takes longer than what else goes on here."""
 _HANGS_AFTER_S = 45.0
 """A frame that has no result by then never will; its deadline is 60 s."""
 _BACK_WITHIN_S = 30.0
 _IDLE_WITHIN_S = 2.5
+_FORGIVEN_AFTER = 20
 _LEAST_S = 0.25
 _SLACK_S = 0.01
 """For threads that wake up late."""
@@ -56,18 +59,20 @@ MODELS = {
     "shufflenetv2": "zoo:shufflenetv2?size=96&weights=integer",
 }
 PLANS = ("tiles", "strips", "full offload")
+FUSED = {"squeezenet": 14, "shufflenetv2": 20}
+"""The fused layer: deep enough for what the device has done to be worth something."""
 
 
-def plan_for(model: Model, kind: str) -> Plan:
+def plan_for(model: Model, kind: str, tau: int) -> Plan:
     """A plan of a kind."""
-    height = model.graph.fused_size(4, 0)
     match kind:
         case "tiles":
-            return plan_of(model, tau=4, grid=(2, 2), cuts=[3, 1, 4, 5])
+            return plan_of(model, tau=tau, grid=(2, 1), cuts=[tau - 1, tau + 1])
         case "strips":
+            height = model.graph.fused_size(tau, 0)
             half = height // 2
-            segments = [(0, half, 2, 3), (half, height, 4, 2)]
-            return stream_plan(model, 4, segments, tail=TailPlace.DEVICE)
+            segments = [(0, half, tau - 1, 3), (half, height, tau, 2)]
+            return stream_plan(model, tau, segments, tail=TailPlace.DEVICE)
     return plan_of(model, cuts=[1])
 
 
@@ -76,8 +81,10 @@ class Noticed:
     """A frame has begun to answer alone."""
 
     at_s: float
+    begun_s: float
+    """What the path takes that the device is at."""
     own_s: float | None
-    """What that is predicted to take; None where all is computed anew."""
+    """What finishing is predicted to take after that; None where all is computed anew."""
 
 
 @contextmanager
@@ -90,10 +97,11 @@ def notices() -> Iterator[list[Noticed]]:
         at_s = time.perf_counter()
         commands = begin(frame)
         own_s = None
-        if frame._finishing and frame.remainder is not None:
-            left = frame.order[frame._computed :]
-            own_s = frame.remainder.finish_s(left, frame._missing)
-        seen.append(Noticed(at_s, own_s))
+        left, remainder = frame.order[frame._computed :], frame.remainder
+        begun_s = sum(remainder.to_cut_s[path] for path in left[:1]) if remainder else 0.0
+        if frame._finishing and remainder is not None:
+            own_s = remainder.finish_s(left[1:], frame._missing)
+        seen.append(Noticed(at_s, begun_s, own_s))
         return commands
 
     DeviceFrame._begin = noted  # type: ignore[method-assign,assignment]
@@ -212,8 +220,10 @@ class Rig:
         match fault:
             case "kill":
                 self.servers.kill()
+                self.relay.harm(DOWN, Harm.CUT)  # what it had still to write
             case "stop":
                 self.servers.process.send_signal(signal.SIGSTOP)
+                self.relay.harm(DOWN, Harm.STALL)
             case "garble":
                 self.relay.harm(way, Harm.GARBLE)
             case "stall":
@@ -233,6 +243,8 @@ class Rig:
         outcome = self._idle(fault) if stage == IDLE else self._busy(stage, fault)
         self._undo(fault)
         outcome.back_s = self.answer_until_served()
+        for _ in range(_FORGIVEN_AFTER):  # or pauses get longer with every fault
+            self.answer()
         return outcome
 
     def _idle(self, fault: str) -> Outcome:
@@ -278,7 +290,8 @@ class Rig:
             outcome.own_s = ended_s - noticed.at_s
             outcome.finished = noticed.own_s is not None
             whole_s = reserve.device.alone_s
-            outcome.promised_s = whole_s if noticed.own_s is None else noticed.own_s
+            outcome.promised_s = noticed.begun_s
+            outcome.promised_s += whole_s if noticed.own_s is None else noticed.own_s
         return outcome
 
 
@@ -298,8 +311,10 @@ def _is_settled(held: fusepath.Session) -> bool:
 def rig_for(name: str, kind: str) -> Iterator[Rig]:
     """A session with one plan, ready to answer and to finish."""
     model = load_model(MODELS[name])
-    plan = plan_for(model, kind)
-    options = fusepath.SessionOptions(remember=False)
+    plan = plan_for(model, kind, FUSED[name])
+    options = fusepath.SessionOptions(
+        remember=False, emulation=fusepath.Emulation(slowdown=SLOWDOWN)
+    )
     frames = fusepath.FrameFormat(layout="chw", std=(1.0,))
     with (
         notices() as seen,

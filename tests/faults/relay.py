@@ -34,6 +34,8 @@ class Harm(enum.Enum):
     """The next bytes are others."""
     STALL = enum.auto()
     """Nothing is carried until it is healed."""
+    CUT = enum.auto()
+    """What comes is lost, and the connection with it."""
 
 
 class Parser:
@@ -108,7 +110,7 @@ class Relay:
             self._trap = _Trap(way, after_bytes, act)
 
     def harm(self, way: int, harm: Harm) -> None:
-        """Garble or stall a way from here on."""
+        """Do harm to a way from here on."""
         with self._lock:
             self._harms[way] = harm
             self._to_garble = _GARBLED_BYTES
@@ -192,6 +194,8 @@ class Relay:
             return
         while self._harms[way] is Harm.STALL:
             self._flows.wait(1.0)
+        if self._harms[way] is Harm.CUT:
+            raise ConnectionAbortedError
         if self._harms[way] is Harm.GARBLE and is_payload:
             with self._lock:
                 wrong = min(self._to_garble, len(data))

@@ -49,7 +49,9 @@ def ask(process: subprocess.Popen[str], command: dict[str, object]) -> dict[str,
 
 
 @pytest.mark.parametrize("name", ["plain_offload", "neurosurgeon", "deepthings"])
-@pytest.mark.parametrize("network", ["squeezenet", "resnet18", "tiny-yolov2"])
+@pytest.mark.parametrize(
+    "network", ["squeezenet", "resnet18", pytest.param("tiny-yolov2", marks=pytest.mark.slow)]
+)
 def test_a_peer_gives_the_result_of_the_unsplit_model(network, name, tmp_path):
     model = load_model(f"zoo:{network}?size=96")
     file, picture, output = (tmp_path / part for part in ("m.onnx", "image.npy", "out.npy"))

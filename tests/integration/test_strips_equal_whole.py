@@ -28,6 +28,8 @@ SMALL = {
 }
 PARTS = 8
 """Fused layers of a network are shared out among so many tests, so that none takes long."""
+EXAMPLES = dict.fromkeys(SMALL, 6) | {"alexnet": 2, "yolov2": 2}
+"""Sessions of deep ranges copy 200 MB of weights in these two; the slow tests try all."""
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,7 @@ def test_integer_weights_come_out_bit_equal(net, models):
     image = pixels(model)
 
     @settings(
-        max_examples=6,
+        max_examples=EXAMPLES[net],
         deadline=None,
         derandomize=True,
         suppress_health_check=list(HealthCheck),
@@ -109,7 +111,9 @@ def test_every_fused_layer_and_many_arrangements_are_bit_equal(net, part, models
         ("squeezenet", 14, [(0, 4, 1, 2), (4, 11, 14, 3)]),
         ("resnet18", 9, [(0, 5, 6, 2), (5, 12, 1, 2)]),
         ("tiny-yolov2", 15, [(0, 3, 16, 3), (3, 5, 1, 1)]),
-        ("yolov2", 17, [(0, 2, 11, 2), (2, 4, 18, 1), (4, 6, 1, 2)]),
+        pytest.param(
+            "yolov2", 17, [(0, 2, 11, 2), (2, 4, 18, 1), (4, 6, 1, 2)], marks=pytest.mark.slow
+        ),
     ],
 )
 def test_real_weights_come_out_within_the_tolerance(net, tau, segments, models):
@@ -128,9 +132,9 @@ def test_real_weights_come_out_within_the_tolerance(net, tau, segments, models):
         ("tiny-yolov2", (1, 16)),
         ("tiny-yolov2", (16, 1)),
         ("tiny-yolov2", (9, 16, 1)),
-        ("tiny-yolov2", (16, 15, 16)),
-        ("yolov2", (1, 30)),
-        ("yolov2", (30, 12, 1)),
+        pytest.param("tiny-yolov2", (16, 15, 16), marks=pytest.mark.slow),
+        pytest.param("yolov2", (1, 30), marks=pytest.mark.slow),
+        pytest.param("yolov2", (30, 12, 1), marks=pytest.mark.slow),
     ],
     ids=str,
 )

@@ -52,9 +52,17 @@ DEEP |= {"vgg19", "googlenet", "unet", "yolov5n", "yolov8n", "ssd-mobilenet"}
 """Left to the slow tests: what is in them, others have too."""
 GRIDS = [(1, 1), (2, 1), (2, 2), (2, 3), (1, 4), (3, 3), (4, 4)]
 every_network = pytest.mark.parametrize("name", zoo.NAMES)
-deep_ones_slow = pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow) if n in DEEP else n for n in zoo.NAMES]
-)
+
+
+def slow_for(names: set[str]) -> pytest.MarkDecorator:
+    """Every network, these only in the slow tests."""
+    return pytest.mark.parametrize(
+        "name", [pytest.param(n, marks=pytest.mark.slow) if n in names else n for n in zoo.NAMES]
+    )
+
+
+deep_ones_slow = slow_for(DEEP)
+deep_and_heavy_ones_slow = slow_for(DEEP | HEAVY)
 
 
 @lru_cache(maxsize=2)
@@ -136,7 +144,7 @@ def test_the_unsplit_network_can_be_cut_before_its_layers(name):
         assert_bit_equal(name, depth, (1, 1), [cut])
 
 
-@deep_ones_slow
+@deep_and_heavy_ones_slow
 def test_tiles_of_real_networks_are_within_1e_5_of_the_largest_value(name):
     model = model_of(name, "he")
     tau = max(model.graph.tileable_layers * 2 // 3, 1)

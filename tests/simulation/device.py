@@ -438,8 +438,9 @@ class Frame:
         if scene.finish_s is not None:
             left = [path for path in scene.order if path not in self._computed]
             to_cuts_s = sum(scene.device_s[path] for path in left)
+            begun_s = sum(scene.device_s[path] for path in left[:1])
             on_s = sum(scene.finish_s[path] for path in self._missing())
-            self._anew = to_cuts_s + on_s + scene.tail_s >= scene.alone_s
+            self._anew = to_cuts_s - begun_s + on_s + scene.tail_s >= scene.alone_s
             own_s = scene.alone_s if self._anew else to_cuts_s + on_s + scene.tail_s
         self._due_s = self.clock.now + running_s + own_s
 

@@ -41,6 +41,8 @@ EQUIVALENT = {
     "return commands -> return ()": "there are none",
     "AWAY = 'away' -> pass": "of frames that have not begun the session says it",
     "min(self._failures - 2, 20) -> min(self._failures - 2, ": "pauses are the longest before",
+    "at is not None and at not in found -> at is not None": "what is found again changes nothing",
+    "missing) < self.whole_s -> ": "no two times are ever equal",
     "_usual: int = 0": "before the first doubt there is none to forget",
     "comparison: deviation": "no two times are ever equal",
     "comparison: abs(deviation)": "no two times are ever equal",

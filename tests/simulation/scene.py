@@ -49,7 +49,9 @@ class Scene:
         sending = len(self.order) * (self.message_bytes / self.bytes_per_s + self.delay_s)
         predicted = sum(self.device_s) + sum(self.edge_s) + self.tail_s + 2 * sending
         self.patience_s = max(PATIENCE * predicted, LEAST_PATIENCE_S)
-        self.hedge_s = predicted + max(self.alone_s, LEAST_PATIENCE_S) if self.hedges else None
+        remainder = self.remainder
+        own_s = self.alone_s if remainder is None else min(self.alone_s, remainder.all_s)
+        self.hedge_s = predicted + max(own_s, LEAST_PATIENCE_S) if self.hedges else None
 
     @property
     def options(self) -> dict[str, bool]:

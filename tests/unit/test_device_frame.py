@@ -247,10 +247,12 @@ def test_what_is_less_work_is_done(whole_s, finishes):
 
 
 def test_paths_that_are_yet_to_come_to_their_cuts_count():
-    frame = DeviceFrame((0, 1, 2), patience_s=PATIENCE_S, remainder=remainder())
-    told(frame, Begun(), Computed(0))
+    """But for the one that has begun, which the whole network would have to wait for as well."""
+    for whole_s, commands in ((8.5, []), (8.0, [StopComputing(), ComputeAlone()])):
+        frame = DeviceFrame((0, 1, 2), patience_s=PATIENCE_S, remainder=remainder(whole_s=whole_s))
+        told(frame, Begun(), Computed(0))
 
-    assert told(frame, Lost("it vanished")) == [StopComputing(), ComputeAlone()]
+        assert told(frame, Lost("it vanished")) == commands
 
 
 def test_what_returns_in_the_race_need_not_be_taken_on():

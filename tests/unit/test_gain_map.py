@@ -35,7 +35,7 @@ from fusepath.study import (
 from tests.networks import untileable
 from tests.planning import planned
 
-MODEL = "zoo:squeezenet?size=48"
+MODEL = "zoo:tiny-yolov2?size=64"
 ARGUMENTS = ["map", MODEL, "--edge", "500GFLOPS", "--points", "2", "--workers", "1"]
 
 NAMES = {"device only": "device-only", "full offload": "full-offload", "stream": "stream"}

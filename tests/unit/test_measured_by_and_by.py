@@ -39,7 +39,7 @@ def test_what_is_to_be_computed_has_its_turn_while_a_model_is_measured():
             profile = asyncio.create_task(service.profile(asked))
             await asyncio.sleep(5 * STEP_S)
             begun_s = time.perf_counter()
-            await asyncio.wrap_future(service.workers.submit(lambda: None))
+            await asyncio.wrap_future(service.workers.pool.submit(lambda: None))
             taken_s = time.perf_counter() - begun_s
             unfinished = not profile.done()
             await profile

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from typing import Any
 
 import msgspec
 import pytest
 
 from fusepath import jsonfile
+from fusepath.cancellation import Cancelled, check_cancelled
 from fusepath.onnx_io import load_model
 from fusepath.remote import edge_service
 from fusepath.remote.edge_service import EdgeService
@@ -113,6 +116,52 @@ def test_a_device_that_gives_up_does_not_stop_the_others(built):
 
     assert asyncio.run(ask()).recipe_sha256 == one.recipe_sha256
     assert len(built) == 1
+
+
+def test_what_nobody_waits_for_any_more_is_given_up_and_may_be_asked_for_again(built, monkeypatch):
+    """A preparation and a profile, as when their deadlines have passed; others are served then."""
+    one, other = plans()
+    begun, given_up = threading.Event(), []
+
+    def endless(*_: Any, **__: Any) -> Any:
+        begun.set()
+        try:
+            while True:
+                check_cancelled()
+                time.sleep(0.001)
+        except Cancelled:
+            given_up.append("given up")
+            raise
+
+    async def abandon(call: Any) -> None:
+        asked = asyncio.ensure_future(call)
+        while not begun.is_set():
+            await asyncio.sleep(0.001)
+        begun.clear()
+        asked.cancel()
+        await asyncio.wait([asked])
+
+    async def ask() -> Any:
+        service = EdgeService(ModelStore(None), profiler=endless)
+        try:
+            with monkeypatch.context() as patched:
+                patched.setattr(EdgeShare, "rehearse", endless)
+                await abandon(service.prepare(request(one)))
+            model = one.model
+            await abandon(
+                service.profile(
+                    pb.ModelRequest(
+                        sha256=model.sha256, source=model.source, input_shape=model.input_shape
+                    )
+                )
+            )
+            return await asyncio.wait_for(service.prepare(request(other)), 30)
+        finally:
+            service.close()
+
+    assert asyncio.run(ask()).recipe_sha256 == one.recipe_sha256
+    assert given_up == ["given up"] * 2
+    assert len(built) == 2
 
 
 def test_what_cannot_be_carried_out_is_refused_to_all_and_may_be_asked_for_again(built):

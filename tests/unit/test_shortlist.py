@@ -19,7 +19,7 @@ BESIDE_AUTO = ("nfl", "device-only", "full-offload", "mw")
 @pytest.fixture(scope="module")
 def setting() -> Setting:
     """A link on which strips win, and sending everything is not far behind."""
-    graph = load_model("zoo:squeezenet").graph
+    graph = load_model("zoo:tiny-yolov2?size=128").graph
     return Setting(graph=graph, link=parse_link("3MB/s"), **MACHINES)
 
 
@@ -32,7 +32,7 @@ def does(plan: Plan) -> str:
     [
         (Constraints(), UNLIMITED),
         (Constraints(), Budget(evaluations=0)),
-        (Constraints(upload_bytes=100_000), UNLIMITED),
+        (Constraints(upload_bytes=30_000), UNLIMITED),
         (Constraints(keep_on_device=2), UNLIMITED),
     ],
     ids=["free", "hurried", "upload", "keep"],

@@ -104,8 +104,8 @@ def test_reusing_halos_beats_one_cut_and_tiles_on_squeezenet(squeezenet):
 
 @pytest.mark.parametrize("device", ["2GFLOPS", "10GFLOPS", "50GFLOPS"])
 @pytest.mark.parametrize("link", ["1.1MB/s", "12MB/s"])
-def test_auto_is_never_worse_than_any_family(squeezenet, device, link):
-    setting = setting_of(squeezenet, device=device, link=link)
+def test_auto_is_never_worse_than_any_family(tiny_yolo, device, link):
+    setting = setting_of(tiny_yolo, device=device, link=link)
 
     auto = planned(setting, "auto", budget=UNLIMITED).makespan_s
 

@@ -273,7 +273,7 @@ class Pairing:
             return
         self._to_finish, self._finisher = device, None
         if self.may_finish and pays(device):
-            finisher = await self.background.do(Finisher, device, self.reserve.device.alone_s)
+            finisher = await self.background.do(Finisher, device, self.reserve.device)
             if self._to_finish is device:
                 self._finisher = finisher
 

@@ -391,7 +391,8 @@ class DeviceFrame:
     def _begin(self) -> list[Command]:
         """Begin to answer alone: from what there is, or all of it anew, whichever is less."""
         to_compute = self.order[self._computed :]
-        if self.remainder is not None and self.remainder.pays(to_compute, self._missing):
+        not_begun = to_compute[1:]  # what has begun is done to its end in any case
+        if self.remainder is not None and self.remainder.pays(not_begun, self._missing):
             self._finishing = True
             return self._go_on()
         return [*([StopComputing()] if to_compute else []), ComputeAlone()]

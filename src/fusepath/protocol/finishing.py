@@ -71,7 +71,7 @@ class Remainder:
         """How long finishing takes.
 
         Args:
-            to_compute: paths that are not at their cuts yet.
+            to_compute: paths that are to be taken to their cuts first.
             missing: paths that are not at the fused layer.
         """
         to_cut_s = sum(self.to_cut_s[path] for path in to_compute)

@@ -12,14 +12,11 @@ from fusepath.protocol.framing import (
     WIRE_VERSION,
     Begin,
     Drill,
-    Drilled,
     GiveUp,
     Hello,
-    Part,
     Piece,
     RefusalKind,
     Refused,
-    Result,
     check_hello,
     decode,
     encode,
@@ -85,7 +82,8 @@ class EdgeConversation:
         self._stream = stream
         self._requests = EdgeRequests(MAX_REQUESTS_OF_ONE)
         self._open: dict[int, _Asked] = {}
-        self._answers: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._answers: asyncio.Queue[tuple[int, bytes] | None] = asyncio.Queue()
+        """What is to be sent, and which request ends with it; 0 where none does."""
         self._error: BaseException | None = None
 
     async def run(self) -> None:
@@ -112,9 +110,10 @@ class EdgeConversation:
     async def _write(self) -> None:
         """Send the answers one after the other; a long one does not hold up the next path."""
         while (answer := await self._answers.get()) is not None:
-            await self._stream.write(encode(answer))
-            if isinstance(answer, Result | Drilled):
-                self._end(answer.request)  # only now it takes no room any more
+            ends, data = answer
+            await self._stream.write(data)
+            if ends:
+                self._end(ends)  # only now it takes no room any more
 
     async def _read(self) -> None:
         try:
@@ -148,7 +147,7 @@ class EdgeConversation:
             if isinstance(hello, Hello):
                 raise Refusal(RefusalKind.UNFIT, str(error)) from error
             raise
-        self._answers.put_nowait(ours)
+        self._answers.put_nowait((0, encode(ours)))
 
     # ------------------------------------------------------------------ requests
 
@@ -211,7 +210,7 @@ class EdgeConversation:
 
     def _refuse(self, number: int, kind: RefusalKind, reason: str) -> None:
         self._end(number)
-        self._answers.put_nowait(Refused(number, kind, reason))
+        self._answers.put_nowait((0, encode(Refused(number, kind, reason))))
 
     def _end(self, number: int) -> None:
         """Do no more for a request."""
@@ -230,14 +229,14 @@ class EdgeConversation:
 
     # ------------------------------------------------------------------ what comes of them
 
-    def say(self, answer: Part) -> None:
-        """Send a part of the answer."""
-        self._answers.put_nowait(answer)
+    def say(self, answer: bytes) -> None:
+        """Send a part of an answer."""
+        self._answers.put_nowait((0, answer))
 
-    def finish(self, answer: Result | Drilled) -> None:
-        """Send the end of the answer."""
-        self._open[answer.request].answered = True
-        self._answers.put_nowait(answer)
+    def finish(self, number: int, answer: bytes) -> None:
+        """Send the end of the answer to a request."""
+        self._open[number].answered = True
+        self._answers.put_nowait((number, answer))
 
     def fail(self, number: int, error: BaseException) -> None:
         """A request cannot be done."""

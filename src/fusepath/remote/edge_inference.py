@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fusepath.protocol.conversation import (
     Compute,
@@ -14,12 +15,12 @@ from fusepath.protocol.conversation import (
     SendResult,
 )
 from fusepath.protocol.framing import EdgeSpan, Part, RawTensor, Result
+from fusepath.remote.asker import AskerAfar
 from fusepath.remote.serial_executor import SerialExecutor
 from fusepath.remote.tensors import receive, to_send
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from concurrent.futures import Future
 
     from fusepath.arrays import Array
     from fusepath.protocol.conversation import Command
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 
 
 class EdgeInference:
-    """One inference, from its first piece to its result; on an event loop.
+    """One inference, from its first piece to its result.
+
+    Pieces come on the event loop. From there on workers go on by themselves: whoever has computed a
+    path does what is to be done then, and the event loop is woken to send and for nothing else.
 
     Args:
         number: of the request.
@@ -46,20 +50,18 @@ class EdgeInference:
         self._number = number
         self._share = share
         self._workers = workers
-        self._asker = asker
+        self._asker = AskerAfar(asker, number)
+        self._lock = threading.Lock()
+        """One at a time goes on, so that answers leave in the order of the commands."""
         self._session = EdgeSession(
             len(share.recipe.cuts), share.predecessors(), share.returning, overlaps=overlaps
         )
-        self._in_turn: SerialExecutor | None = None
-        if share.predecessors():
-            self._in_turn = SerialExecutor(workers.pool)
+        self._pool = SerialExecutor(workers.pool) if share.predecessors() else workers.pool
         self._fused = share.new_fused()
         self._spans: list[EdgeSpan] = []
         self._arrived_ns: dict[int, int] = {}
         self._waiting: dict[int, dict[str, EncodedTensor]] = {}
         self._outputs: dict[str, Array] = {}
-        self._running: set[Future[Any]] = set()
-        self._over = False
 
     def take(self, path: int, tensors: Sequence[RawTensor]) -> None:
         """A piece of a path (0-based) has arrived.
@@ -67,64 +69,54 @@ class EdgeInference:
         Raises:
             ProtocolError: the plan does not call for it.
         """
-        self._arrived_ns[path] = time.monotonic_ns()
-        commands = self._session.arrived(path)
-        self._waiting[path] = receive(tensors, self._share.expected(path), self._share.codecs)
-        self._do(commands)
+        arrived_ns = time.monotonic_ns()
+        with self._lock:
+            commands = self._session.arrived(path)
+            self._arrived_ns[path] = arrived_ns
+            self._waiting[path] = receive(tensors, self._share.expected(path), self._share.codecs)
+            self._do(commands)
 
     def give_up(self) -> None:
         """Nobody waits for it; what has not begun does not."""
-        self._over = True
-        for job in self._running:
-            job.cancel()
+        self._asker.over = True
 
     def _do(self, commands: list[Command]) -> None:
         for command in commands:
             match command:
                 case Compute(path):
-                    received = self._waiting.pop(path)
-                    work = partial(self._share.finish, path, received, self._fused)
-                    self._start(work, self._in_turn, partial(self._computed, path))
+                    self._pool.submit(partial(self._work, partial(self._compute, path)))
                 case ComputeTail():
-                    if self._share.has_tail:
-                        tail = partial(self._share.compute_tail, self._fused)
-                        self._start(tail, None, self._tail_computed)
-                    else:  # not worth the way to a worker
-                        self._outputs = self._share.compute_tail(self._fused)
-                        self._do(self._session.tail_computed())
+                    self._compute_tail()
                 case SendPart(path):
                     tensors = to_send(self._share.part(path, self._fused))
                     self._asker.say(Part(self._number, path + 1, tensors))
                 case SendResult():
                     tensors = to_send(self._outputs)
-                    answer = Result(self._number, self._share.macs, self._spans, tensors)
-                    self._asker.finish(answer)
+                    self._asker.finish(Result(self._number, self._share.macs, self._spans, tensors))
 
-    def _start(
-        self,
-        work: Callable[[], Any],
-        executor: SerialExecutor | None,
-        done: Callable[[Any, EdgeSpan], None],
-    ) -> None:
-        """Do something on a worker, perhaps in turn, and go on with its result and span here."""
+    def _work(self, work: Callable[[], None]) -> None:
+        """On a worker: do something that may fail."""
+        if self._asker.over:
+            return
+        try:
+            work()
+        except BaseException as error:
+            self._asker.fail(error)
 
-        def go_on(job: Future[Any]) -> None:
-            self._running.discard(job)
-            if self._over:
-                return
-            try:
-                done(*job.result())
-            except BaseException as error:
-                self._asker.fail(self._number, error)
-
-        self._running.add(self._workers.start(work, go_on, executor))
-
-    def _computed(self, path: int, _: None, span: EdgeSpan) -> None:
+    def _compute(self, path: int) -> None:
+        received = self._waiting.pop(path)
+        finish = partial(self._share.finish, path, received, self._fused)
+        _, span = self._workers.timed(finish)
         arrived_ns = self._arrived_ns[path]
-        self._spans.append(EdgeSpan(path + 1, span.worker, span.start_ns, span.end_ns, arrived_ns))
-        self._do(self._session.computed(path))
+        with self._lock:
+            self._spans.append(
+                EdgeSpan(path + 1, span.worker, span.start_ns, span.end_ns, arrived_ns)
+            )
+            self._do(self._session.computed(path))
 
-    def _tail_computed(self, outputs: dict[str, Array], span: EdgeSpan) -> None:
-        self._outputs = outputs
-        self._spans.append(span)
+    def _compute_tail(self) -> None:
+        compute = partial(self._share.compute_tail, self._fused)
+        self._outputs, span = self._workers.timed(compute)
+        if self._share.has_tail:
+            self._spans.append(span)
         self._do(self._session.tail_computed())

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fusepath import jsonfile
-from fusepath.cancellation import cancelled_by
 from fusepath.errors import FusepathError
 from fusepath.plan import ModelReference, Recipe, check_recipe
 from fusepath.profiling.layers import measure_layers
@@ -23,6 +22,7 @@ from fusepath.profiling.timing import timed_on
 from fusepath.protocol.framing import RefusalKind
 from fusepath.remote.edge_conversation import EdgeConversation
 from fusepath.remote.limits import MAX_PROBE_BYTES, MAX_REQUESTS
+from fusepath.remote.loader import Loader
 from fusepath.remote.transport import Refusal
 from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.remote.workers import Workers
@@ -40,6 +40,20 @@ logger = logging.getLogger(__name__)
 MAX_PREPARED = 16
 _LONGEST_WAIT_S = 0.003
 """Longer idle times make a machine no slower, and preparing would take its time."""
+
+
+@dataclass(slots=True)
+class _Preparation:
+    """A plan that is being made ready, and how many calls wait for it."""
+
+    job: asyncio.Task[EdgeTimes]
+    waiting: int = 0
+
+
+def _seen(job: asyncio.Task[EdgeTimes]) -> None:
+    """It need not be told: whoever asked may have gone."""
+    if not job.cancelled():
+        job.exception()
 
 
 class EdgeService:
@@ -69,12 +83,11 @@ class EdgeService:
         self._profiler = profiler
         self._threads = threads
         self._prepared: OrderedDict[str, tuple[EdgeShare, EdgeTimes]] = OrderedDict()
-        self._preparing: dict[str, asyncio.Task[EdgeTimes]] = {}
+        self._preparing: dict[str, _Preparation] = {}
         self._profiles: dict[tuple[str, tuple[int, ...]], bytes] = {}
         self._requests = 0
         self.workers = Workers(workers)
-        self._loader = ThreadPoolExecutor(1, thread_name_prefix="edge-loader")
-        self._stop = threading.Event()
+        self._loader = Loader()
 
     async def clock(self, request: pb.ClockRequest) -> pb.ClockReply:
         """The time here, with as much padding as was asked for."""
@@ -95,7 +108,7 @@ class EdgeService:
             source=request.source,
             input_shape=tuple(request.input_shape),
         )
-        return pb.ProfileReply(profile_json=await self._load(self._profile, reference))
+        return pb.ProfileReply(profile_json=await self._load(partial(self._profile, reference)))
 
     async def prepare(self, request: pb.PrepareRequest) -> pb.PrepareReply:
         """Check a recipe and build its sessions: once for all that do the same, whoever asks."""
@@ -108,31 +121,37 @@ class EdgeService:
             self._prepared.move_to_end(digest)
             _, times = self._prepared[digest]
         else:
-            if digest not in self._preparing:
-                job = asyncio.create_task(self._keep(digest, recipe, request.idle_ns * 1e-9))
-                self._preparing[digest] = job
-                job.add_done_callback(partial(self._done_preparing, digest))
-            # Whoever leaves does not take the preparation along that others wait for.
-            times = await asyncio.shield(self._preparing[digest])
+            times = await self._shared(digest, recipe, request.idle_ns * 1e-9)
         return pb.PrepareReply(
             recipe_sha256=digest,
             path_ns=[round(time_s * 1e9) for time_s in times.paths_s],
             tail_ns=round(times.tail_s * 1e9),
         )
 
+    async def _shared(self, digest: str, recipe: Recipe, idle_s: float) -> EdgeTimes:
+        """Wait for a preparation with all others that do; the last that leaves takes it along."""
+        if digest not in self._preparing:
+            job = asyncio.create_task(self._keep(digest, recipe, idle_s))
+            self._preparing[digest] = _Preparation(job)
+            job.add_done_callback(_seen)
+        preparation = self._preparing[digest]
+        preparation.waiting += 1
+        try:
+            return await asyncio.shield(preparation.job)
+        finally:
+            preparation.waiting -= 1
+            if not preparation.waiting:
+                self._preparing.pop(digest, None)
+                preparation.job.cancel()
+
     async def _keep(self, digest: str, recipe: Recipe, idle_s: float) -> EdgeTimes:
         share: EdgeShare
         times: EdgeTimes
-        share, times = await self._load(partial(self._prepare, idle_s=idle_s), recipe)
+        share, times = await self._load(partial(self._prepare, recipe, idle_s=idle_s))
         self._prepared[digest] = share, times
         while len(self._prepared) > MAX_PREPARED:
             self._prepared.popitem(last=False)
         return times
-
-    def _done_preparing(self, digest: str, job: asyncio.Task[EdgeTimes]) -> None:
-        del self._preparing[digest]
-        if not job.cancelled():
-            job.exception()  # told, even if all who asked have gone
 
     async def converse(self, stream: Incoming) -> None:
         """Answer the requests of a device."""
@@ -154,10 +173,9 @@ class EdgeService:
         """A request has ended."""
         self._requests -= 1
 
-    async def _load(self, work: Callable[[Any], Any], argument: object) -> Any:
-        loop = asyncio.get_running_loop()
+    async def _load(self, work: Callable[[], Any]) -> Any:
         try:
-            return await loop.run_in_executor(self._loader, work, argument)
+            return await self._loader.do(work)
         except FusepathError as error:
             raise Refusal(RefusalKind.UNFIT, str(error)) from error
         except MemoryError:
@@ -169,7 +187,7 @@ class EdgeService:
             model = self._store.get(reference)
             # On a worker's thread, so that no inference disturbs the measurement; by and by, so
             # that none waits for all of it.
-            with cancelled_by(self._stop), timed_on(self.workers.pool):
+            with timed_on(self.workers.pool):
                 profile = self._profiler(model, threads=self._threads)
             self._profiles[key] = jsonfile.encode(profile)
         return self._profiles[key]
@@ -179,9 +197,9 @@ class EdgeService:
         check_recipe(recipe, model.graph)
         share = EdgeShare(model, recipe, threads=self._threads)
         # On a worker's thread, where it will run and so that no inference disturbs the times.
-        job = self.workers.pool.submit(
-            share.rehearse, wait_s=min(max(idle_s, 0.0), _LONGEST_WAIT_S)
-        )
+        wait_s = min(max(idle_s, 0.0), _LONGEST_WAIT_S)
+        rehearse = partial(share.rehearse, wait_s=wait_s)
+        job = self.workers.pool.submit(copy_context().run, rehearse)
         times = job.result()
         logger.info(
             "prepared %s: %s, tau %d, grid %s",
@@ -194,6 +212,5 @@ class EdgeService:
 
     def close(self) -> None:
         """Let the threads go."""
-        self._stop.set()
         self.workers.close()
-        self._loader.shutdown(wait=False, cancel_futures=True)
+        self._loader.close()

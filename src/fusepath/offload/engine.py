@@ -384,6 +384,9 @@ class Engine:
             self._pairing.close()
 
     async def _end(self) -> None:
+        if self._channel is not None:
+            with suppress(Exception):  # whatever it is, it ends
+                await self._channel.close()
         await _cancel_others()
         self._loop.stop()
 

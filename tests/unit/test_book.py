@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import msgspec
 import numpy as np
 import pytest
 
+from fusepath.cancellation import Cancelled, cancelled_by
 from fusepath.cost import RUNTIME, Compression, ComputeRate, Link, parse_link
 from fusepath.errors import FileFormatError, InputError
 from fusepath.onnx_io import load_model
@@ -346,3 +348,14 @@ def test_steps_of_slower_machines_are_those_planned_for_them(setting, book):
 def replace_costs(link: Link) -> Link:
     """The link with messages that cost machines nothing."""
     return msgspec.structs.replace(link, message_device_s=0.0, message_edge_s=0.0)
+
+
+def test_a_book_that_nobody_waits_for_is_given_up(setting):
+    stop = threading.Event()
+
+    def stop_after(done: int, _most: int, _rate: str) -> None:
+        if done == 1:
+            stop.set()
+
+    with cancelled_by(stop), pytest.raises(Cancelled):
+        make_book(setting, (LOW, HIGH), PlanRequest(algorithm="nfl"), progress=stop_after)

@@ -97,10 +97,12 @@ def summary(rows: list[Row]) -> list[str]:
         + (f"; less have {', '.join(short)}." if short else ".")
     ]
     if gains := [row.gain for row in rows if row.gain]:
-        flat = sum(gain < ENOUGH_GAIN for gain in gains)
+        flat = [row for row in rows if row.gain and row.gain < ENOUGH_GAIN]
+        proven = sum(row.most < ENOUGH_GAIN for row in flat)
         lines.append(
             f"- NFL/auto is at least {min(gains):.3f} (wanted: 1.00); it is below {ENOUGH_GAIN} in"
-            f" {flat} of {len(gains)} rows, where NFL/bound says what a plan could gain at most."
+            f" {len(flat)} of {len(gains)} rows. In {proven} of these NFL/bound is as well: no plan"
+            f" gains more. In the others NFL/bound says what a plan could gain at most."
         )
     if mobile := [row.gain for row in rows if row.family == "mobilenetv2"]:
         lines.append(

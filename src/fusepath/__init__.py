@@ -54,12 +54,18 @@ if TYPE_CHECKING:
     from fusepath.offload.statistics import PlanStatistics as PlanStatistics
     from fusepath.offload.statistics import Statistics as Statistics
     from fusepath.onnx_io import Boundary as Boundary
+    from fusepath.onnx_io import Ending as Ending
+    from fusepath.onnx_io import LastOutput as LastOutput
     from fusepath.onnx_io import Model as Model
     from fusepath.onnx_io import ModelFiles as ModelFiles
     from fusepath.onnx_io import Port as Port
     from fusepath.onnx_io import from_torch as from_torch
     from fusepath.onnx_io import load_model as load_model
+    from fusepath.pictures.decoding import PictureFile as PictureFile
+    from fusepath.pictures.frame import Frame as Frame
+    from fusepath.pictures.frame import PictureFrame as PictureFrame
     from fusepath.pictures.inputs import load_input as load_input
+    from fusepath.pictures.sources import frames_of as frames_of
     from fusepath.plan import BookEntry as BookEntry
     from fusepath.plan import Budget as Budget
     from fusepath.plan import Constraints as Constraints
@@ -87,6 +93,8 @@ if TYPE_CHECKING:
     from fusepath.plan.preprocessing import Filter as Filter
     from fusepath.plan.preprocessing import Fit as Fit
     from fusepath.plan.preprocessing import Preprocessing as Preprocessing
+    from fusepath.plan.source import Forwarding as Forwarding
+    from fusepath.plan.source import PictureSource as PictureSource
     from fusepath.profiling.layers import measure_layers as measure_layers
     from fusepath.protocol.device_frame import Fallback as Fallback
     from fusepath.protocol.device_frame import Stage as Stage
@@ -119,12 +127,15 @@ _HOMES = {
     "Constraints": "fusepath.plan",
     "Convention": "fusepath.cost",
     "Emulation": "fusepath.offload.emulation",
+    "Ending": "fusepath.onnx_io",
     "Fallback": "fusepath.protocol.device_frame",
     "FallbackPolicy": "fusepath.offload.order",
     "FileFormatError": "fusepath.errors",
     "Filter": "fusepath.plan",
     "Fit": "fusepath.plan",
     "FitError": "fusepath.cost.fit",
+    "Forwarding": "fusepath.plan",
+    "Frame": "fusepath.pictures.frame",
     "FrameFormat": "fusepath.offload.frames",
     "FusepathError": "fusepath.errors",
     "GeometryError": "fusepath.errors",
@@ -135,6 +146,7 @@ _HOMES = {
     "InputError": "fusepath.errors",
     "InputFormat": "fusepath.plan",
     "Lane": "fusepath.timeline",
+    "LastOutput": "fusepath.onnx_io",
     "Link": "fusepath.cost",
     "Machine": "fusepath.cost",
     "MachineProfile": "fusepath.cost",
@@ -152,6 +164,9 @@ _HOMES = {
     "PeerTimeoutError": "fusepath.errors",
     "PeerUnreachableError": "fusepath.errors",
     "Plan": "fusepath.plan",
+    "PictureFile": "fusepath.pictures.decoding",
+    "PictureFrame": "fusepath.pictures.frame",
+    "PictureSource": "fusepath.plan",
     "PlanBook": "fusepath.plan",
     "PlanRequest": "fusepath.plan",
     "PlanResult": "fusepath.plan",
@@ -187,6 +202,7 @@ _HOMES = {
     "VerificationError": "fusepath.errors",
     "Whole": "fusepath.tiling",
     "compare": "fusepath.runtime.compare",
+    "frames_of": "fusepath.pictures.sources",
     "from_torch": "fusepath.onnx_io",
     "gantt": "fusepath.report.gantt",
     "load_book": "fusepath.plan",

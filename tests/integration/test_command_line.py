@@ -417,6 +417,20 @@ def test_compare_tells_every_algorithm(fusepath):
         assert plan.keys() >= PLAN_KEYS
 
 
+def test_pictures_may_be_forwarded_where_a_sample_is_given(fusepath, files):
+    slow = ["--link", "100kB/s", "--sample", files / "good.jpg", "--json"]
+    compared = fusepath("compare", MODEL, *MACHINES, *slow, "--grid", "1x2").json["plans"]
+    planned = fusepath("plan", MODEL, *MACHINES, *slow, "--algorithm", "forward").json
+    without = fusepath("plan", MODEL, *MACHINES, "--algorithm", "forward")
+
+    assert [plan["family"] for plan in compared if plan["algorithm"] == "forward"] == [
+        "forwarded file"
+    ]
+    assert planned["up_bytes"] == (files / "good.jpg").stat().st_size
+    assert planned["recipe"]["forwarding"]["width"] == SIZE
+    assert_complains(without, 2, "no file to forward")
+
+
 def test_compare_holds_every_plan_against_the_best_bound_of_the_problem(fusepath):
     """The only plan of a family is the best of it, and may be far from the best of all."""
     slow = ["--device", "10MFLOPS", "--link", "100MB/s"]

@@ -144,7 +144,8 @@ def test_what_is_given_up_on_its_way_ends_the_stream_and_all_that_is_on_it():
         assert stream.cancelled
         with pytest.raises(PeerUnreachableError, match="given up"):
             await other.read()
-        sending.cancel()
+        assert not await sending
+        assert not await other.send(first(other))
         conversation.begin(60)
         assert len(channel.streams) == 2
 

@@ -175,24 +175,9 @@ def unknown_output(proto: ModelProto) -> None:
     proto.graph.output[0].name = "nowhere"
 
 
-def constant_output(proto: ModelProto) -> None:
-    proto.graph.output.append(helper.make_tensor_value_info("w", 1, None))
-
-
 def sequence_output(proto: ModelProto) -> None:
     proto.graph.node.append(helper.make_node("SequenceConstruct", ["a"], ["s"], name="seq"))
     proto.graph.output.append(helper.make_tensor_sequence_value_info("s", 1, None))
-
-
-def inner_sequence(proto: ModelProto) -> None:
-    proto.graph.node.append(helper.make_node("SplitToSequence", ["a"], ["s"], name="seq"))
-    proto.graph.node.append(helper.make_node("ConcatFromSequence", ["s"], ["z"], axis=0))
-    proto.graph.output.append(helper.make_tensor_value_info("z", 1, None))
-
-
-def dynamic_tail(proto: ModelProto) -> None:
-    proto.graph.node.append(helper.make_node("NonZero", ["y"], ["where"], name="find"))
-    proto.graph.output.append(helper.make_tensor_value_info("where", TensorProto.INT64, None))
 
 
 def external_data(proto: ModelProto) -> None:
@@ -416,9 +401,7 @@ MODELS: dict[str, tuple[Callable[[ModelProto], None], str]] = {
     "no output": (no_outputs, "has no output"),
     "an output twice": (same_output_twice, "output 'y' is named twice"),
     "an output nobody makes": (unknown_output, "nowhere"),
-    "a constant output": (constant_output, "output 'w' is constant"),
     "a sequence output": (sequence_output, "output 's' is not a tensor"),
-    "a sequence inside": (inner_sequence, "node 'seq' (SplitToSequence): output 's'"),
     "uint8 input without a Cast": (
         lambda proto: set_input(proto, [1, 3, 12, 8], TensorProto.UINT8),
         "unsupported type: tensor(uint8)",
@@ -501,7 +484,6 @@ MODELS: dict[str, tuple[Callable[[ModelProto], None], str]] = {
     "training normalisation": (training_norm, "node 'act' (BatchNormalization): is in training"),
     "training dropout": (training_dropout, "node 'act' (Dropout): is in training mode"),
     "undecided dropout": (undecided_dropout, "node 'act' (Dropout): is in training mode"),
-    "a size that depends on the data": (dynamic_tail, "node 'find' (NonZero)"),
     "a constant of 4 GB": (huge_constant, "node 'fill' (ConstantOfShape): output 'z'"),
     "constants that double": (growing_constants, "larger than 2 GiB"),
     "a reshape that does not fit": (bad_reshape, "'act'"),

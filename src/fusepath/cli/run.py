@@ -22,6 +22,7 @@ from fusepath.cli.options import (
     parse_channels,
     picture_options,
     planning_request,
+    post_option,
     print_json,
     start_option,
     std_option,
@@ -87,6 +88,7 @@ if TYPE_CHECKING:
 @mean_option
 @std_option
 @input_shape_option
+@post_option
 @click.option(
     "--timeout",
     type=click.FloatRange(0.1, 3600),
@@ -126,6 +128,7 @@ def command(
     mean: str,
     std: str,
     input_shape: str | None,
+    post: str | None,
     timeout: float | None,
     no_fallback: bool,
     output: str | None,
@@ -147,6 +150,8 @@ def command(
     from fusepath.offload.machines import Machines
     from fusepath.offload.order import FallbackPolicy, SessionOptions
     from fusepath.offload.run import run
+    from fusepath.pictures.arrays import is_array_file
+    from fusepath.pictures.decoding import PictureFile
     from fusepath.pictures.inputs import load_input
     from fusepath.plan import load_plan
     from fusepath.remote.client import Timeout
@@ -171,7 +176,7 @@ def command(
     )
     channels = parse_channels(mean, "--mean"), parse_channels(std, "--std", nonzero=True)
     plan = load_plan(plan_file) if plan_file else None
-    loaded = open_model(model, input_shape)
+    loaded = open_model(model, input_shape, post)
     check_channels(loaded, mean=channels[0], std=channels[1])
     request = planning_request(asked, evaluations=evaluations, time_limit=time_limit)
     if plan is not None:
@@ -196,8 +201,10 @@ def command(
         loaded,
         {
             loaded.boundary.input.name: load_input(
-                input_file, loaded.graph.input, pictures=pictures, batch=loaded.boundary.batch
-            ),
+                input_file, loaded.graph.input, batch=loaded.boundary.batch
+            )
+            if is_array_file(input_file)
+            else PictureFile.read(input_file),
             **dict(map(_fed, feeds)),
         },
         edge,
@@ -205,7 +212,7 @@ def command(
         verify=verify,
         plan=plan or request,
         machines=machines,
-        frames=FrameFormat(layout="chw", mean=channels[0], std=channels[1]),
+        frames=FrameFormat(layout="chw", mean=channels[0], std=channels[1], pictures=pictures),
         timeout=Timeout() if timeout is None else Timeout(prepare_s=timeout, infer_s=timeout),
         options=SessionOptions(
             remember=not no_cache,
@@ -272,6 +279,7 @@ def _document(report: Report) -> dict[str, Any]:
         "order": plan.order,
         "cuts": plan.cuts,
         "tail": plan.tail,
+        "family": plan.family,
         "codecs": plan.codecs,
         "makespan_s": plan.makespan_s,
         "predicted_s": report.predicted.end_s,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from fusepath.errors import ImageError
 from fusepath.offload.emulation import NO_EMULATION, Emulation, wait_until
 from fusepath.offload.inference import Inference
+from fusepath.pictures.frame import PictureFrame
 from fusepath.runtime.device_share import DeviceShare
 from fusepath.timeline import HEAD, Lane, Span, Timeline
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from fusepath.arrays import Array
     from fusepath.onnx_io import Model
+    from fusepath.pictures.frame import Frame
     from fusepath.plan import Plan
     from fusepath.runtime.packing import EncodedTensor
 
@@ -33,6 +35,15 @@ class PathAtCut:
     pieces: dict[str, Array]
     to_send: dict[str, Array | EncodedTensor]
     """The pieces as they are sent; none where the device keeps the path."""
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Pixels that the device has decoded; times are those of `time.perf_counter`."""
+
+    pixels: Array
     start_s: float
     end_s: float
 
@@ -70,6 +81,9 @@ class Device:
     """How long each path will take, known once the device is ready."""
     expected_tail_s: float = field(init=False, default=0.0)
     """The same of putting the outputs together and the tail, where it runs here."""
+    sample: PictureFrame | None = field(init=False, default=None)
+    """The picture that it was made ready with, where it was one."""
+    _decode_s_per_pixel: float = field(init=False, default=0.0)
     _head_target_s: float = field(init=False, default=0.0)
     _targets_s: list[float] = field(init=False)
     _tail_target_s: float = field(init=False, default=0.0)
@@ -79,12 +93,14 @@ class Device:
         self.expected_s = [0.0] * len(self.plan.cuts)
         self._targets_s = [0.0] * len(self.plan.cuts)
 
-    def make_ready(self, image: Array) -> None:
+    def make_ready(self, image: Frame) -> None:
         """Warm all sessions up, and find out how long each path takes. Blocks.
 
         Raises:
             ImageError: the image is not the plan's input.
         """
+        if isinstance(image, PictureFrame):
+            image = self._rehearse_decoding(image)
         check_image(image, self.model, self.plan)
         # On the thread that will compute.
         rehearsal = self.thread.submit(self.share.rehearse, image, repeats=_REHEARSALS).result()
@@ -100,6 +116,37 @@ class Device:
         if self.share.has_tail:
             self.expected_tail_s = self._usual_s(rehearsal.tail_s)
             self._tail_target_s = self.expected_tail_s if slowed else 0.0
+
+    def _rehearse_decoding(self, frame: PictureFrame) -> Array:
+        """Find out how long a pixel takes to decode, and keep it in mind; the pixels."""
+        times_s = []
+        for _ in range(_REHEARSALS):
+            started_s = time.perf_counter()
+            pixels = self.thread.submit(frame.pixels).result()
+            times_s.append(time.perf_counter() - started_s)
+        self._decode_s_per_pixel = self._usual_s(times_s) / frame.file.pixels
+        self.sample = frame
+        return pixels
+
+    def decode_s(self, frame: PictureFrame) -> float:
+        """How long a picture will take to decode, known once the device is ready."""
+        return self._decode_s_per_pixel * frame.file.pixels
+
+    def decode(self, frame: PictureFrame) -> Decoded:
+        """The pixels of a picture, on the thread that calls.
+
+        Raises:
+            ImageError: it cannot be decoded.
+        """
+        start_s = time.perf_counter()
+        pixels = frame.pixels()
+        if self.emulation.slowdown > 1:
+            wait_until(start_s + self.decode_s(frame))
+        return Decoded(pixels, start_s, time.perf_counter())
+
+    def start_decoding(self, frame: PictureFrame) -> asyncio.Future[Decoded]:
+        """`decode` on the thread that computes."""
+        return asyncio.get_running_loop().run_in_executor(self.thread, self.decode, frame)
 
     def _usual_s(self, times_s: list[float]) -> float:
         if self.emulation.slowdown > 1:
@@ -126,9 +173,13 @@ class Device:
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(self.thread, self.compute_head, image, companions)
 
-    def compute(self, path: int, image: Array, companions: Mapping[str, Array]) -> PathAtCut:
+    def compute(self, path: int, image: Frame, companions: Mapping[str, Array]) -> PathAtCut:
         """Take a path (0-based) to its cut and make it ready to be sent."""
         start_s = time.perf_counter()
+        if isinstance(image, PictureFrame):
+            if self.plan.recipe.forwards:
+                return PathAtCut({}, self.share.forward(image, companions), start_s, start_s)
+            image = self.decode(image).pixels
         pieces = self.share.compute(path, image, companions)
         to_send = self.share.pack(path, pieces)
         if self._targets_s[path] > 0:
@@ -161,7 +212,7 @@ class Device:
         return await loop.run_in_executor(self.thread, self.finish, outputs, parts, inputs)
 
     def start_computing(
-        self, path: int, image: Array, companions: Mapping[str, Array]
+        self, path: int, image: Frame, companions: Mapping[str, Array]
     ) -> asyncio.Future[PathAtCut]:
         """Compute a path once all that were started before it are done."""
         loop = asyncio.get_running_loop()
@@ -206,12 +257,12 @@ def stays_local(plan: Plan, model: Model) -> bool:
     return plan.cuts == (model.graph.depth + 1,)
 
 
-def _input_type(image: Array, model: Model) -> str:
+def _input_type(image: Frame, model: Model) -> str:
     """What plans call inputs such as this one."""
     return "values" if image.dtype.name == model.graph.input.dtype else "pixels"
 
 
-def check_image(image: Array, model: Model, plan: Plan) -> None:
+def check_image(image: Frame, model: Model, plan: Plan) -> None:
     """Raise unless an image is the input that a plan was made for.
 
     Raises:

@@ -17,6 +17,7 @@ from fusepath.offload.due_timer import DueTimer
 from fusepath.offload.emulation import PacedLink
 from fusepath.offload.inference import Inference
 from fusepath.offload.own_answer import OwnAnswer
+from fusepath.pictures.frame import PictureFrame, pixels_of
 from fusepath.protocol.conversation import Compute, ProtocolError, Send
 from fusepath.protocol.device_frame import (
     Answered,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from fusepath.arrays import Array
     from fusepath.offload.device import Device, PathAtCut
     from fusepath.offload.own_answer import Made, Reserve
+    from fusepath.pictures.frame import Frame
     from fusepath.protocol.device_frame import Command, Event, Fallback
     from fusepath.remote.client import ClockOffset
     from fusepath.remote.conversation import Request
@@ -93,7 +95,7 @@ class Exchange:
 
     Args:
         device: the device's share of the plan.
-        image: its input.
+        image: its input, or the file of it that is forwarded.
         request: was made for this.
         call: what else is known of it.
         reserve: answers where the edge server does not; None has the inference fail.
@@ -102,7 +104,7 @@ class Exchange:
     def __init__(
         self,
         device: Device,
-        image: Array,
+        image: Frame,
         request: Request,
         call: Call,
         reserve: Reserve | None,
@@ -222,6 +224,8 @@ class Exchange:
     @property
     def _inputs(self) -> dict[str, Array]:
         """All inputs of the network, by name."""
+        if isinstance(self._image, PictureFrame):  # which is forwarded, and nothing is left here
+            return dict(self._call.companions)
         return {self._device.model.graph.input.name: self._image, **self._call.companions}
 
     async def _converse(self) -> Inference:
@@ -254,7 +258,9 @@ class Exchange:
                     await self._first_written.wait()
         companions = self._call.companions
         device = self._device
-        heads = [device.start_head(self._image, companions)] if device.share.has_head else []
+        heads = (
+            [device.start_head(pixels_of(self._image), companions)] if device.share.has_head else []
+        )
         jobs = [(path, device.start_computing(path, self._image, companions)) for path in paths]
         try:
             for head in heads:

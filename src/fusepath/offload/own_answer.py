@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fusepath.arrays import Array
     from fusepath.offload.device import Device, PathAtCut
     from fusepath.offload.finisher import Finisher
+    from fusepath.pictures.frame import Frame
     from fusepath.protocol.device_frame import Command, Event, Fallback
     from fusepath.protocol.finishing import Remainder
 
@@ -73,11 +74,11 @@ class OwnAnswer:
         if self.reserve.finisher is not None:
             self.held[path] = at_cut
 
-    async def anew(self, image: Array, companions: Mapping[str, Array]) -> Made:
+    async def anew(self, image: Frame, companions: Mapping[str, Array]) -> Made:
         """Compute everything here.
 
         Args:
-            image: the input of the network.
+            image: the input of the network, or the picture that becomes it.
             companions: its other inputs.
         """
         device = self.reserve.device

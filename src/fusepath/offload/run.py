@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 
@@ -14,10 +14,12 @@ from fusepath.offload.inference import Inference, in_a_row, median_of
 from fusepath.offload.order import FallbackPolicy, SessionOptions
 from fusepath.offload.session import Session
 from fusepath.offload.verify import measured_reference
+from fusepath.pictures.frame import pixels_of
 from fusepath.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from fusepath.arrays import Array
     from fusepath.offload.machines import Machines
@@ -57,7 +59,7 @@ class SessionArguments(TypedDict, total=False):
 
 def run(
     model: Model,
-    image: Array | Mapping[str, Array],
+    image: Array | bytes | str | Path | Mapping[str, Any],
     edge: str | None = None,
     *,
     repeats: int = 1,
@@ -84,7 +86,7 @@ def run(
         InfeasibleError: no plan keeps to the constraints.
         InputError: an edge server is needed and not given, or the plan does not fit.
     """
-    frames = session.get("frames", FrameFormat())
+    frames = session.get("frames", FrameFormat()).for_plan(session.get("plan"))
     frame, companions = parted(by_name(image, model), model)
     inputs = frames.to_inputs(frame, model)
     given = session.get("plan")
@@ -104,7 +106,8 @@ def run(
     assert predicted is not None
     comparison = None
     if verify:
-        reference = measured_reference(model, np.concatenate(inputs), plan.input, companions)
+        values = np.concatenate([pixels_of(image) for image in inputs])
+        reference = measured_reference(model, values, plan.input, companions)
         comparisons = [reference.judge(item.outputs) for item in runs]
         comparison = max(comparisons, key=lambda item: (not item.bit_equal, item.used))
     predicted = in_a_row([predicted] * len(inputs)) if len(inputs) > 1 else predicted

@@ -17,6 +17,7 @@ from fusepath.offload.frames import FrameFormat, by_name, fed_inputs, parted
 from fusepath.offload.inference import one_after_the_other
 from fusepath.offload.machines import Machines
 from fusepath.offload.order import Order, SessionOptions
+from fusepath.offload.outputs import OwnerOutputs
 from fusepath.onnx_io import Model, from_torch, is_module, load_model
 from fusepath.plan import InputFormat, Plan, PlanRequest, check_plan, check_request
 from fusepath.profiling.codecs import named_codecs
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from fusepath.arrays import Array
     from fusepath.offload.inference import Inference
     from fusepath.offload.statistics import Statistics
-    from fusepath.onnx_io.port import Port
+    from fusepath.onnx_io import LastOutput, Port
+    from fusepath.pictures.frame import Frame
     from fusepath.timeline import Timeline
 
 _ENGINES: weakref.WeakSet[Engine] = weakref.WeakSet()
@@ -54,6 +56,7 @@ class TensorInfo:
 
     name: str
     shape: list[int]
+    """Empty where it depends on the data."""
     type: str
     """``tensor(float)`` and the like."""
 
@@ -62,7 +65,7 @@ class TensorInfo:
 class _Fed:
     """What an inference is made of, in normal form."""
 
-    images: list[Array]
+    images: list[Frame]
     companions: dict[str, Array]
 
 
@@ -101,7 +104,8 @@ class _Held:
             check_request(plan)
             plan.constraints.check(graph)
             named_codecs(plan.codecs)
-        self._frames = frames
+        self._frames = frames.for_plan(plan)
+        self._outputs = OwnerOutputs(self.model)
         self._engine = Engine(
             Order(
                 model=self.model,
@@ -128,7 +132,9 @@ class _Held:
 
     def get_outputs(self) -> list[TensorInfo]:
         """The model's outputs, in their order."""
-        return [_info(port) for port in self.model.boundary.outputs]
+        ending = self.model.ending
+        outputs = self.model.boundary.outputs if ending is None else ending.outputs
+        return [_info(output) for output in outputs]
 
     @property
     def plan(self) -> Plan | None:
@@ -174,26 +180,22 @@ class _Held:
         """The inputs of a feed by name, in the model's own layout."""
         self._check_open()
         image, companions = parted(feed, self.model)
-        return _Fed(fed_inputs(np.asarray(image), self.model), companions)
+        return _Fed([*fed_inputs(np.asarray(image), self.model)], companions)
 
     async def _infer(self, fed: _Fed, begun_s: float) -> Inference:
         """One inference after the other; the outputs as the model's owner knows them."""
-        ports = self.model.boundary.outputs
-        if len(fed.images) == 1 and all(port.is_unchanged for port in ports):
+        if self._outputs.are_those_of_the_network:
             return await self._engine.infer(fed.images[0], begun_s, fed.companions)
         done = []
         for image in fed.images:
             done.append(await self._engine.infer(image, begun_s, fed.companions))
             begun_s = time.perf_counter()
         together = done[0] if len(done) == 1 else one_after_the_other(done)
-        outputs = {
-            port.name: port.to_owner([inference.outputs[port.name] for inference in done])
-            for port in ports
-        }
+        outputs = await self._outputs.of([inference.outputs for inference in done])
         return replace(together, outputs=outputs)
 
     def _wanted(self, output_names: Sequence[str] | None) -> Sequence[str]:
-        outputs = self.model.graph.outputs
+        outputs = self.model.output_names
         wanted = tuple(output_names) if output_names else outputs
         if unknown := [name for name in wanted if name not in outputs]:
             raise InputError(
@@ -255,8 +257,9 @@ class Session(_Held):
 
         Args:
             frame: pixels (uint8) or values (float32), in the declared `FrameFormat`; numpy views
-                and arrays of any memory order are taken. For a model of several inputs a
-                dictionary of all of them, by name.
+                and arrays of any memory order are taken. Or an encoded picture: its bytes, or the
+                name of its file; where that is quicker, it is sent as it is. For a model of several
+                inputs a dictionary of all of them, by name.
 
         Raises:
             ImageError: the frame is of another type or shape.
@@ -397,6 +400,6 @@ _TYPES = {
 }
 
 
-def _info(port: Port) -> TensorInfo:
+def _info(port: Port | LastOutput) -> TensorInfo:
     kind = _TYPES.get(port.dtype, f"tensor({port.dtype})")
-    return TensorInfo(port.name, list(port.shape), kind)
+    return TensorInfo(port.name, list(port.shape or ()), kind)

@@ -37,9 +37,8 @@ def run_unsplit(
         level: how far ONNX Runtime may rewrite the model.
         companions: the other inputs, by their names in the graph.
     """
-    source, outputs = model.boundary.input, model.boundary.outputs
-    names = [port.name for port in outputs]
-    runner = Runner(original_with_shape(model), outputs=names, level=level)
+    source = model.boundary.input
+    runner = Runner(original_with_shape(model), outputs=model.output_names, level=level)
     value = to_model_input(image, form, source.dtype)
     feeds = {source.name: source.to_owner([value])}
     for inner, port in zip(model.graph.companions, model.boundary.companions, strict=True):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from fusepath.graph import ModelGraph
     from fusepath.onnx_io.boundary import Boundary
+    from fusepath.onnx_io.ending import Ending
     from fusepath.onnx_io.files import ModelFiles
 
 
@@ -26,6 +27,8 @@ class Model:
     graph: ModelGraph
     boundary: Boundary = field(repr=False)
     """Inputs and outputs as the owner has them, where the graph begins and ends at maps."""
+    ending: Ending | None = field(repr=False)
+    """What follows the graph, on the device; None where its outputs are the owner's."""
     proto: ModelProto = field(repr=False)
     """Normalised: static shapes, no constants computed in the graph, explicit pads."""
     nodes: Mapping[str, tuple[NodeProto, ...]] = field(repr=False)
@@ -37,6 +40,13 @@ class Model:
     weights."""
     source: str
     """What the user asked for: a path or ``zoo:NAME``."""
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the outputs that the owner knows, in their order."""
+        ending = self.ending
+        outputs = self.boundary.outputs if ending is None else ending.outputs
+        return tuple(output.name for output in outputs)
 
     @property
     def original(self) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fusepath.onnx_io.complaint import bad_model, one_line
 from fusepath.onnx_io.draft import constant_type
 from fusepath.onnx_io.infer import given, infer, inferred, tensor_types
 from fusepath.onnx_io.naming import Names
@@ -81,8 +80,8 @@ def normalise(draft: Draft) -> tuple[Draft, Types]:
     It computes what the original computes. Shapes that depend on the data stay unknown.
 
     Raises:
-        ModelError: shapes contradict each other, an operator trains, a branch depends on the data,
-            or an output is constant.
+        ModelError: shapes contradict each other, an operator trains, or a branch depends on the
+            data.
     """
     check_windows(draft)
     draft, types = _settle(lift_constants(drop_dead(draft)))
@@ -95,12 +94,6 @@ def normalise(draft: Draft) -> tuple[Draft, Types]:
         if rewritten.nodes != draft.nodes:
             types = infer(rewritten, strict=True)
         draft = rewritten
-    for name in draft.outputs:
-        if name in draft.constants:
-            raise bad_model(
-                draft.model,
-                f"output '{one_line(name)}' is constant: no input changes it; remove it",
-            )
     check_plausible(draft, types)
     return draft, types
 

@@ -13,6 +13,7 @@ from fusepath.onnx_io.boundary import narrowed
 from fusepath.onnx_io.complaint import bad_model, one_line, translated
 from fusepath.onnx_io.declare import declare_tensor
 from fusepath.onnx_io.draft import Draft
+from fusepath.onnx_io.ending import ended
 from fusepath.onnx_io.entry import companion_tensor, entry_tensor, entry_values, named_dims
 from fusepath.onnx_io.files import ModelFiles
 from fusepath.onnx_io.infer import check, static_tensors
@@ -42,6 +43,7 @@ def read_model(
     source: str,
     input_shape: tuple[int, ...] | None = None,
     external: Mapping[str, bytes] = MappingProxyType({}),
+    post: bytes = b"",
     origin: Callable[[], ModelFiles] | None = None,
 ) -> Model:
     """The model in these bytes, normalised and grouped into layers.
@@ -53,6 +55,7 @@ def read_model(
         input_shape: of the input as the file has it, such as (1, C, H, W); needed where the file
             leaves more than the batch open.
         external: Other files that hold tensors, whole, by the location that the model names.
+        post: The file of a graph to put behind the model, whose outputs then are the only ones.
         origin: Fetches all of it again; without, it is kept.
 
     Raises:
@@ -60,12 +63,16 @@ def read_model(
             tensor or dimension, and what to do.
     """
     with translated(name, "cannot be read"):
-        files = ModelFiles(data, external)
+        files = ModelFiles(data, external, post)
         proto = parse(data, name=name, external=external)
+        if post:
+            proto = parse(files.as_one_file(name=name), name=name)
         fed = _fed(proto.graph, name=name, input_shape=input_shape)
         draft = _opened(proto, name=name, fed=fed)
         check(draft)
-        draft, types, ends = narrowed(*normalise(draft), fed_as=[tensor.name for tensor in fed])
+        draft, types = normalise(draft)
+        draft, ending = ended(draft, types)
+        draft, types, ends = narrowed(draft, types, fed_as=[tensor.name for tensor in fed])
         tensors = static_tensors(draft, types)
         found = units(draft)
         graph = build_graph(
@@ -83,6 +90,7 @@ def read_model(
         return Model(
             graph=graph,
             boundary=ends,
+            ending=ending,
             proto=closed,
             nodes={unit.main.name: unit.nodes for unit in found},
             weights=weights,

@@ -23,6 +23,7 @@ from fusepath.plan.search import Search
 from fusepath.plan.setting import Setting
 from fusepath.plan.shortlist import shortlist
 from fusepath.plan.simulation import simulate
+from fusepath.plan.source import MAX_FILE_BYTES, MAX_FORWARDED_PIXELS, Forwarding, PictureSource
 from fusepath.plan.timing import Prices, Tiled, Timing, predict, problem_of, problem_of_plan
 from fusepath.plan.totals import PlanTotals, totals_of
 from fusepath.plan.verify import check_plan, check_recipe
@@ -32,6 +33,8 @@ __all__ = [
     "ALGORITHMS",
     "AS_THEY_COME",
     "DEFAULT_REQUEST",
+    "MAX_FILE_BYTES",
+    "MAX_FORWARDED_PIXELS",
     "NO_CONSTRAINTS",
     "BookEntry",
     "Budget",
@@ -41,9 +44,11 @@ __all__ = [
     "Filter",
     "Fit",
     "FluidBound",
+    "Forwarding",
     "InputFormat",
     "ModelReference",
     "Origin",
+    "PictureSource",
     "Plan",
     "PlanBook",
     "PlanRequest",

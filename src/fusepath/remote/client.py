@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from fusepath.onnx_io import Model
     from fusepath.plan import Plan
+    from fusepath.protocol.framing import RawTensor
     from fusepath.remote.conversation import Request
     from fusepath.remote.transport import Channel
 
@@ -142,21 +143,28 @@ class EdgeClient:
     async def _drill(self, count: int, size_bytes: int) -> tuple[float, float]:
         """Send so many pieces; seconds that one of them took this machine and the server."""
         loop = asyncio.get_running_loop()
+        made: asyncio.Queue[list[RawTensor]] = asyncio.Queue()
+        # On a thread of its own, as paths are computed on.
+        making = loop.run_in_executor(
+            None,
+            message_costs.make,
+            count,
+            size_bytes,
+            lambda tensors: loop.call_soon_threadsafe(made.put_nowait, tensors),
+        )
         request = self._conversation.begin(self.timeout.prepare_s)
         try:
             begun_s = message_costs.busy_s()
             for sent in range(count):
+                tensors = await made.get()
                 if sent == message_costs.WARM_UP:
                     begun_s = message_costs.busy_s()
-                if sent > 0:
-                    await asyncio.sleep(message_costs.PAUSE_S)
-                # A thread of its own, as paths are computed on.
-                tensors = await loop.run_in_executor(None, message_costs.piece, size_bytes)
                 if not await request.send(Drill(request.number, count - sent - 1, tensors)):
                     break  # why, the answer says
             sent_s = (message_costs.busy_s() - begun_s) / max(count - message_costs.WARM_UP, 1)
             reply = await request.read()
         finally:
+            making.cancel()
             request.give_up()
         if not isinstance(reply, Drilled) or reply.busy_ns < 0:
             raise self.refused("the server does not say what a message takes it")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
 
 from fusepath.errors import PeerError, PeerRefusedError, PeerTimeoutError, PeerUnreachableError
 from fusepath.protocol.conversation import ProtocolError
@@ -24,6 +25,8 @@ from fusepath.remote.refused import refused
 from fusepath.version import VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fusepath.protocol.framing import Message
     from fusepath.remote.transport import Channel, Stream
 
@@ -120,11 +123,9 @@ class Request:
         Whoever gives up waiting leaves the message on its way.
         """
         self._writing += 1
-        job = self._stream.send(message)
-        job.add_done_callback(self._written)
-        return await asyncio.shield(job)
+        return await self._stream.send(message, self._written)
 
-    def _written(self, _: object) -> None:
+    def _written(self) -> None:
         self._writing -= 1
 
     async def read(self) -> Answer:
@@ -171,6 +172,21 @@ class Request:
         self.give_up()
 
 
+class _Outgoing(NamedTuple):
+    """A message that is to be sent, and who is told when it has been, or cannot be."""
+
+    data: bytes
+    sent: asyncio.Future[bool]
+    written: Callable[[], None] | None
+
+    def settle(self, done: bool) -> None:
+        """Tell whether it has been sent."""
+        if self.written is not None:
+            self.written()
+        if not self.sent.done():
+            self.sent.set_result(done)
+
+
 class _OpenStream:
     """A stream as long as it lasts."""
 
@@ -183,13 +199,14 @@ class _OpenStream:
         self._requests: set[Request] = set()
         """That wait for something."""
         self._numbered: dict[int, Request] = {}
-        self._turn = asyncio.Lock()
-        self._jobs: set[asyncio.Task[bool]] = set()
+        self._outbox: deque[_Outgoing] = deque()
+        self._posted = asyncio.Event()
         loop = asyncio.get_running_loop()
         self.greeted: asyncio.Future[None] = loop.create_future()
         self.greeted.add_done_callback(_seen)
         self._hello = Hello(WIRE_VERSION, VERSION)
         self.send(self._hello)
+        self._writing = loop.create_task(self._write())
         self._reading = loop.create_task(self._read())
 
     def begin(self, left_s: float) -> Request:
@@ -219,20 +236,36 @@ class _OpenStream:
         if not self._requests:
             self.cancel()
 
-    def send(self, message: Message) -> asyncio.Task[bool]:
-        """Send when all before it has been sent; nobody who gives up waiting breaks it off."""
-        job = asyncio.get_running_loop().create_task(self._write(encode(message)))
-        self._jobs.add(job)
-        job.add_done_callback(self._jobs.discard)
-        return job
+    def send(
+        self, message: Message, written: Callable[[], None] | None = None
+    ) -> asyncio.Future[bool]:
+        """Send when all before it has been sent; whoever gives up waiting does not break it off."""
+        sent: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._outbox.append(_Outgoing(encode(message), sent, written))
+        self._posted.set()
+        if self.ended:
+            self._drop()
+        return sent
 
-    async def _write(self, data: bytes) -> bool:
-        async with self._turn:
-            return not self.ended and await self._stream.write(data)
+    async def _write(self) -> None:
+        """One message after the other: a stream takes no second one meanwhile."""
+        while True:
+            await self._posted.wait()
+            self._posted.clear()
+            while self._outbox:
+                done = await self._stream.write(self._outbox[0].data)
+                if self._outbox:  # or it has ended
+                    self._outbox.popleft().settle(done)
+
+    def _drop(self) -> None:
+        """Nothing more is sent."""
+        while self._outbox:
+            self._outbox.popleft().settle(False)
 
     def cancel(self) -> None:
         """End it; `_read` tells whoever waits."""
         self.ended = True
+        self._drop()
         self._stream.cancel()
 
     async def _read(self) -> None:
@@ -246,8 +279,11 @@ class _OpenStream:
             error = lost
         except ProtocolError as nonsense:
             error = PeerRefusedError(self.address, str(nonsense))
+        except Exception as failed:  # of a server within this process
+            error = PeerUnreachableError(self.address, f"the connection was lost ({failed})")
         finally:
             self.cancel()
+            self._writing.cancel()
             if not self.greeted.done():
                 self.greeted.set_exception(error)
             requests, self._requests = self._requests, set()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import grpc
 
@@ -31,6 +32,10 @@ _REFUSALS = {
 }
 
 
+_GOODBYE_S = 0.25
+"""How long a server may take to agree that a stream ends."""
+
+
 def check_address(address: str) -> None:
     """Raise unless an address is ``HOST:PORT``.
 
@@ -53,6 +58,7 @@ class GrpcChannel:
         self._closed = False
         self._stub: Any = pb_grpc.EdgeStub(self._channel)  # type: ignore[no-untyped-call] # generated
         self._converse = self._channel.stream_stream(STREAM_METHOD)  # bytes as they are
+        self._streams: WeakSet[GrpcStream] = WeakSet()
 
     @classmethod
     async def open(cls, address: str, *, timeout_s: float) -> GrpcChannel:
@@ -87,11 +93,15 @@ class GrpcChannel:
     def stream(self) -> GrpcStream:
         """Open a stream."""
         self._check_open()
-        return GrpcStream(self.address, self._converse())
+        stream = GrpcStream(self.address, self._converse())
+        self._streams.add(stream)
+        return stream
 
     async def close(self) -> None:
         """Let everything go."""
         self._closed = True
+        for stream in tuple(self._streams):
+            await stream.close()
         await self._channel.close()
 
     def _check_open(self) -> None:
@@ -105,9 +115,13 @@ class GrpcStream:
     def __init__(self, address: str, call: Any) -> None:
         self._address = address
         self._call = call
+        self._is_writing = False
+        self._ended = asyncio.Event()
+        """Whether whoever reads has been told the end."""
 
     async def write(self, data: bytes) -> bool:
         """Send a message; False once the stream has ended."""
+        self._is_writing = True
         try:
             await self._call.write(data)
         except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
@@ -116,10 +130,22 @@ class GrpcStream:
             if _is_cancelled():
                 raise
             return False
+        finally:
+            self._is_writing = False
         return True
 
     async def read(self) -> bytes | None:
         """The next message of the server; None after the last."""
+        try:
+            data = await self._read()
+        except BaseException:
+            self._ended.set()
+            raise
+        if data is None:
+            self._ended.set()
+        return data
+
+    async def _read(self) -> bytes | None:
         with _translating(self._address):
             message = await self._call.read()
             if message is not grpc.aio.EOF:
@@ -133,6 +159,23 @@ class GrpcStream:
     def cancel(self) -> None:
         """End it, if it has not ended."""
         self._call.cancel()
+
+    async def close(self) -> None:
+        """End it in agreement with the server, if that takes no time.
+
+        What gRPC has yet to tell of a call that was cancelled, it would tell an event loop that may
+        be closed by then, and complain.
+        """
+        if self._is_writing or self._ended.is_set():
+            self.cancel()
+            return
+        try:
+            async with asyncio.timeout(_GOODBYE_S):
+                with suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):
+                    await self._call.done_writing()
+                await self._ended.wait()
+        except TimeoutError:
+            self.cancel()
 
 
 def _said(address: str, answer: Any) -> Any:

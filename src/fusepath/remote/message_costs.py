@@ -15,7 +15,7 @@ import numpy as np
 from fusepath.remote.tensors import to_send
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from fusepath.protocol.framing import RawTensor
 
@@ -40,6 +40,14 @@ one, on average, of 80)."""
 def piece(size_bytes: int = PIECE_BYTES) -> list[RawTensor]:
     """The content of one message of so many bytes."""
     return to_send({"piece": np.zeros(size_bytes, dtype=np.uint8)})
+
+
+def make(count: int, size_bytes: int, put: Callable[[list[RawTensor]], object]) -> None:
+    """Make the content of so many messages, one after the other, and hand each on."""
+    for made in range(count):
+        if made > 0:
+            time.sleep(PAUSE_S)
+        put(piece(size_bytes))
 
 
 def expected(tensors: Sequence[RawTensor]) -> dict[str, tuple[str, tuple[int, ...]]]:

@@ -293,10 +293,9 @@ class Engine:
         if client is None or self._away or not needed or self._pairing.is_busy:
             return
         try:
-            if number % _CLOCKS_EVERY == 0:
+            await client.greet(within_s=_SIGN_OF_LIFE_WITHIN_S)
+            if number % _CLOCKS_EVERY == 0:  # which would wait for longer
                 await self._pairing.compare_clocks()
-            else:
-                await client.greet(within_s=_SIGN_OF_LIFE_WITHIN_S)
         except FusepathError as error:
             if not self._pairing.is_busy:  # or the inference will show
                 self._liveness.tell(Failed(str(error)))

@@ -122,7 +122,7 @@ class Device:
         times_s = []
         for _ in range(_REHEARSALS):
             started_s = time.perf_counter()
-            pixels = self.thread.submit(frame.pixels).result()
+            pixels: Array = self.thread.submit(frame.pixels).result()
             times_s.append(time.perf_counter() - started_s)
         self._decode_s_per_pixel = self._usual_s(times_s) / frame.file.pixels
         self.sample = frame
@@ -220,7 +220,7 @@ class Device:
         return asyncio.wrap_future(self.thread.submit(self.compute, path, image, companions))
 
     def start_answering(
-        self, image: Array, companions: Mapping[str, Array]
+        self, image: Frame, companions: Mapping[str, Array]
     ) -> asyncio.Future[PathAtCut]:
         """Compute everything for a frame that the edge server has failed, before later frames."""
         return asyncio.wrap_future(self.thread.submit_ahead(self.compute, 0, image, companions))

@@ -85,7 +85,8 @@ def _worth(loads_s: FloatArray, latencies_s: FloatArray) -> BoolArray:
     as_good = (costs[:, None, :] <= costs[None, :, :]).all(axis=2)
     place = np.arange(len(costs))
     beats = as_good & (~as_good.T | (place[:, None] < place[None, :]))  # of equals the first
-    return np.logical_not(np.logical_or.reduce(beats, axis=0))
+    worth: BoolArray = np.logical_not(np.logical_or.reduce(beats, axis=0))
+    return worth
 
 
 def _spread(one: int, other: int, share: Fraction) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ WIRE := src/fusepath/remote/wire
 
 SEEDS ?= 2000
 
-.PHONY: demo test check slow simulate mutate test-faults proto bench-plan bench-codec bench-session bench-system bench-models bench-links clean
+.PHONY: demo test check slow simulate mutate test-faults proto bench-plan bench-camera bench-codec bench-session bench-system bench-models bench-links clean
 
 demo: $(READY)  ## an edge server, a slow link and a weak device on this machine
 	$(BIN)/fusepath demo
@@ -48,6 +48,9 @@ bench-session: $(DEV_READY)  ## what a session costs an application; some minute
 
 bench-models: $(READY)  ## the families of networks that people have; writes docs/models.md
 	$(BIN)/python -m benchmarks.models
+
+bench-camera: $(DEV_READY)  ## pictures from camera to result: auto beside the forwarded file and others, planned
+	$(BIN)/python -m benchmarks.camera
 
 bench-links: $(DEV_READY)  ## plans that follow a link that changes, in simulated time
 	$(BIN)/python -m benchmarks.links

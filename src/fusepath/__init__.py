@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fusepath.cost.convention import Regions as Regions
     from fusepath.cost.fit import FitError as FitError
     from fusepath.errors import ClosedError as ClosedError
+    from fusepath.errors import DroppedError as DroppedError
     from fusepath.errors import FileFormatError as FileFormatError
     from fusepath.errors import FusepathError as FusepathError
     from fusepath.errors import GeometryError as GeometryError
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from fusepath.offload.emulation import Emulation as Emulation
     from fusepath.offload.frames import FrameFormat as FrameFormat
     from fusepath.offload.inference import Inference as Inference
+    from fusepath.offload.line import Flow as Flow
     from fusepath.offload.machines import Machines as Machines
     from fusepath.offload.order import FallbackPolicy as FallbackPolicy
     from fusepath.offload.order import SessionOptions as SessionOptions
@@ -61,12 +63,18 @@ if TYPE_CHECKING:
     from fusepath.onnx_io import Port as Port
     from fusepath.onnx_io import from_torch as from_torch
     from fusepath.onnx_io import load_model as load_model
+    from fusepath.pictures.decoding import PictureFile as PictureFile
+    from fusepath.pictures.frame import Frame as Frame
+    from fusepath.pictures.frame import PictureFrame as PictureFrame
     from fusepath.pictures.inputs import load_input as load_input
+    from fusepath.pictures.sources import frames_of as frames_of
     from fusepath.plan import BookEntry as BookEntry
     from fusepath.plan import Budget as Budget
     from fusepath.plan import Constraints as Constraints
     from fusepath.plan import InputFormat as InputFormat
+    from fusepath.plan import Latency as Latency
     from fusepath.plan import ModelReference as ModelReference
+    from fusepath.plan import Objective as Objective
     from fusepath.plan import Origin as Origin
     from fusepath.plan import Plan as Plan
     from fusepath.plan import PlanBook as PlanBook
@@ -76,12 +84,15 @@ if TYPE_CHECKING:
     from fusepath.plan import Prediction as Prediction
     from fusepath.plan import Provenance as Provenance
     from fusepath.plan import Recipe as Recipe
+    from fusepath.plan import Rotation as Rotation
     from fusepath.plan import Setting as Setting
     from fusepath.plan import TailPlace as TailPlace
+    from fusepath.plan import Throughput as Throughput
     from fusepath.plan import load_book as load_book
     from fusepath.plan import load_plan as load_plan
     from fusepath.plan import make_book as make_book
     from fusepath.plan import make_plan as make_plan
+    from fusepath.plan import make_rotation as make_rotation
     from fusepath.plan import save_book as save_book
     from fusepath.plan import save_plan as save_plan
     from fusepath.plan import simulate as simulate
@@ -89,9 +100,12 @@ if TYPE_CHECKING:
     from fusepath.plan.preprocessing import Filter as Filter
     from fusepath.plan.preprocessing import Fit as Fit
     from fusepath.plan.preprocessing import Preprocessing as Preprocessing
+    from fusepath.plan.source import Forwarding as Forwarding
+    from fusepath.plan.source import PictureSource as PictureSource
     from fusepath.profiling.layers import measure_layers as measure_layers
     from fusepath.protocol.device_frame import Fallback as Fallback
     from fusepath.protocol.device_frame import Stage as Stage
+    from fusepath.protocol.in_flight import WhenFull as WhenFull
     from fusepath.remote.client import Timeout as Timeout
     from fusepath.report.gantt import gantt as gantt
     from fusepath.runtime.compare import Comparison as Comparison
@@ -120,6 +134,7 @@ _HOMES = {
     "ComputeRate": "fusepath.cost",
     "Constraints": "fusepath.plan",
     "Convention": "fusepath.cost",
+    "DroppedError": "fusepath.errors",
     "Emulation": "fusepath.offload.emulation",
     "Ending": "fusepath.onnx_io",
     "Fallback": "fusepath.protocol.device_frame",
@@ -128,6 +143,9 @@ _HOMES = {
     "Filter": "fusepath.plan",
     "Fit": "fusepath.plan",
     "FitError": "fusepath.cost.fit",
+    "Flow": "fusepath.offload.line",
+    "Forwarding": "fusepath.plan",
+    "Frame": "fusepath.pictures.frame",
     "FrameFormat": "fusepath.offload.frames",
     "FusepathError": "fusepath.errors",
     "GeometryError": "fusepath.errors",
@@ -139,6 +157,7 @@ _HOMES = {
     "InputFormat": "fusepath.plan",
     "Lane": "fusepath.timeline",
     "LastOutput": "fusepath.onnx_io",
+    "Latency": "fusepath.plan",
     "Link": "fusepath.cost",
     "Machine": "fusepath.cost",
     "MachineProfile": "fusepath.cost",
@@ -149,6 +168,7 @@ _HOMES = {
     "ModelGraph": "fusepath.graph",
     "ModelReference": "fusepath.plan",
     "NoPlanError": "fusepath.errors",
+    "Objective": "fusepath.plan",
     "Origin": "fusepath.plan",
     "PeerBusyError": "fusepath.errors",
     "PeerError": "fusepath.errors",
@@ -156,6 +176,9 @@ _HOMES = {
     "PeerTimeoutError": "fusepath.errors",
     "PeerUnreachableError": "fusepath.errors",
     "Plan": "fusepath.plan",
+    "PictureFile": "fusepath.pictures.decoding",
+    "PictureFrame": "fusepath.pictures.frame",
+    "PictureSource": "fusepath.plan",
     "PlanBook": "fusepath.plan",
     "PlanRequest": "fusepath.plan",
     "PlanResult": "fusepath.plan",
@@ -168,6 +191,7 @@ _HOMES = {
     "Recipe": "fusepath.plan",
     "Regions": "fusepath.cost.convention",
     "Report": "fusepath.offload.run",
+    "Rotation": "fusepath.plan",
     "Section": "fusepath.graph",
     "Segment": "fusepath.tiling",
     "Session": "fusepath.offload.session",
@@ -183,14 +207,17 @@ _HOMES = {
     "Tensor": "fusepath.graph",
     "TensorInfo": "fusepath.offload.session",
     "TileSizes": "fusepath.tiling",
+    "Throughput": "fusepath.plan",
     "Tiles": "fusepath.tiling",
     "Timeline": "fusepath.timeline",
     "Timeout": "fusepath.remote.client",
     "UndecidedError": "fusepath.errors",
     "UnsupportedOperatorError": "fusepath.errors",
     "VerificationError": "fusepath.errors",
+    "WhenFull": "fusepath.protocol.in_flight",
     "Whole": "fusepath.tiling",
     "compare": "fusepath.runtime.compare",
+    "frames_of": "fusepath.pictures.sources",
     "from_torch": "fusepath.onnx_io",
     "gantt": "fusepath.report.gantt",
     "load_book": "fusepath.plan",
@@ -199,6 +226,7 @@ _HOMES = {
     "load_plan": "fusepath.plan",
     "make_book": "fusepath.plan",
     "make_plan": "fusepath.plan",
+    "make_rotation": "fusepath.plan",
     "measure_layers": "fusepath.profiling.layers",
     "parse_link": "fusepath.cost",
     "parse_machine": "fusepath.cost",

@@ -16,6 +16,7 @@
     │   │   └── PeerBusyError              it has no room now
     │   └── PeerTimeoutError           it did not answer in time
     ├── ClosedError                2   a session that is closed was used
+    ├── DroppedError               2   a frame gave way to a later one
     └── NoPlanError                4   there is no plan to give
         ├── InfeasibleError            none satisfies the constraints
         └── UndecidedError             the budget ended before one was found
@@ -104,6 +105,10 @@ class PeerTimeoutError(PeerError):
 
 class ClosedError(FusepathError):
     """A session was used after it was closed, or in a process that did not make it."""
+
+
+class DroppedError(FusepathError):
+    """A frame has no result: a later one took its place while it waited."""
 
 
 class NoPlanError(FusepathError):

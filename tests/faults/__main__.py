@@ -8,7 +8,18 @@ from dataclasses import fields
 
 import click
 
-from tests.faults.matrix import FAULTS, IDLE, MODELS, PLANS, STAGES, Counts, Outcome, rig_for
+from tests.faults.matrix import (
+    FAULTS,
+    IDLE,
+    MODELS,
+    PLANS,
+    QUICK,
+    STAGES,
+    STEADY,
+    Counts,
+    Outcome,
+    rig_for,
+)
 
 
 def _cell(outcome: Outcome) -> str:
@@ -43,7 +54,7 @@ def main(models: tuple[str, ...], plans: tuple[str, ...], frames: int, seed: int
     total = Counts()
     late: list[str] = []
     for name, kind in ((name, kind) for name in models for kind in plans):
-        with rig_for(name, kind) as rig:
+        with rig_for(name, kind, QUICK if frames else STEADY) as rig:
             if frames:
                 chance = random.Random(seed)  # noqa: S311 - nothing secret
                 stages = [stage for stage in STAGES if stage != IDLE]
@@ -54,9 +65,10 @@ def main(models: tuple[str, ...], plans: tuple[str, ...], frames: int, seed: int
             else:
                 cases = [(stage, fault) for stage in STAGES for fault in FAULTS]
             outcomes = [rig.suffer(*case) for case in cases]
+        found: list[str] = []
         if not frames:
             _table(f"{name}, {kind}", outcomes)
-        found = [what for outcome in outcomes for what in outcome.complaints]
+            found = [what for outcome in outcomes for what in outcome.complaints]
         late += [f"{name}, {kind}, {what}" for what in found]
         click.echo(f"{name}, {kind}: {_told(rig.counts)}; {len(found)} too slow")
         for item in fields(total):

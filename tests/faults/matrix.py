@@ -29,9 +29,19 @@ if TYPE_CHECKING:
     from fusepath.onnx_io import Model
     from fusepath.plan import Plan
 
-LINK_BYTES_PER_S = 2e6
-SLOWDOWN = 10.0
-"""Of the device, so that what it does takes longer than what else goes on here."""
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How quick link and device are."""
+
+    link_bytes_per_s: float
+    slowdown: float
+
+
+STEADY = Pace(2e6, 10.0)
+"""What the device does takes longer than what else goes on on this machine."""
+QUICK = Pace(2e7, 1.0)
+"""Many faults take no longer than they must."""
 _HANGS_AFTER_S = 45.0
 """A frame that has no result by then never will; its deadline is 60 s."""
 _BACK_WITHIN_S = 30.0
@@ -308,18 +318,18 @@ def _is_settled(held: fusepath.Session) -> bool:
 
 
 @contextmanager
-def rig_for(name: str, kind: str) -> Iterator[Rig]:
+def rig_for(name: str, kind: str, pace: Pace) -> Iterator[Rig]:
     """A session with one plan, ready to answer and to finish."""
     model = load_model(MODELS[name])
     plan = plan_for(model, kind, FUSED[name])
     options = fusepath.SessionOptions(
-        remember=False, emulation=fusepath.Emulation(slowdown=SLOWDOWN)
+        remember=False, emulation=fusepath.Emulation(slowdown=pace.slowdown)
     )
     frames = fusepath.FrameFormat(layout="chw", std=(1.0,))
     with (
         notices() as seen,
         servers() as pair,
-        relay_to(pair.address, bytes_per_s=LINK_BYTES_PER_S) as relay,
+        relay_to(pair.address, bytes_per_s=pace.link_bytes_per_s) as relay,
         fusepath.Session(model, relay.address, plan=plan, frames=frames, options=options) as held,
     ):
         rig = Rig(model, plan, held, relay, pair, seen)

@@ -417,6 +417,20 @@ def test_compare_tells_every_algorithm(fusepath):
         assert plan.keys() >= PLAN_KEYS
 
 
+def test_pictures_may_be_forwarded_where_a_sample_is_given(fusepath, files):
+    slow = ["--link", "100kB/s", "--sample", files / "good.jpg", "--json"]
+    compared = fusepath("compare", MODEL, *MACHINES, *slow, "--grid", "1x2").json["plans"]
+    planned = fusepath("plan", MODEL, *MACHINES, *slow, "--algorithm", "forward").json
+    without = fusepath("plan", MODEL, *MACHINES, "--algorithm", "forward")
+
+    assert [plan["family"] for plan in compared if plan["algorithm"] == "forward"] == [
+        "forwarded file"
+    ]
+    assert planned["up_bytes"] == (files / "good.jpg").stat().st_size
+    assert planned["recipe"]["forwarding"]["width"] == SIZE
+    assert_complains(without, 2, "no file to forward")
+
+
 def test_compare_holds_every_plan_against_the_best_bound_of_the_problem(fusepath):
     """The only plan of a family is the best of it, and may be far from the best of all."""
     slow = ["--device", "10MFLOPS", "--link", "100MB/s"]
@@ -967,6 +981,24 @@ def test_where_no_server_is_this_machine_answers_alone_and_says_so(fusepath, fil
     assert document["bit_equal"]
     (complaint,) = called.complaints
     assert "this machine answered 2 of 2 alone: edge 127.0.0.1:9: nobody answered" in complaint
+
+
+@pytest.mark.system
+def test_inferences_may_overlap_and_their_rate_is_told(fusepath, files, edge):
+    command = ["run", MODEL, files / "good.png", "--edge", edge.address, *GIVEN]
+    command += ["--algorithm", "full-offload"]
+    called = fusepath(*command, "--repeat", "6", "--in-flight", "3", "--verify", "--json")
+
+    assert called.code == 0
+    document = called.json
+    assert document["runs"] == 6
+    assert document["bit_equal"]
+    assert document["frames_per_s"] > 0
+    assert document["latency_min_s"] <= document["latency_p50_s"] <= document["latency_p90_s"]
+    assert document["latency_p90_s"] <= document["latency_p99_s"] <= document["latency_max_s"]
+
+    told = fusepath(*command, "--repeat", "2", "--in-flight", "2")
+    assert "frames/s" in told.out
 
 
 @pytest.mark.system

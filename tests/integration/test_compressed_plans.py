@@ -10,19 +10,21 @@ import numpy as np
 import pytest
 
 from fusepath import jsonfile
-from fusepath.cost import Compression
+from fusepath.cost import Compression, parse_link, parse_machine
 from fusepath.errors import FileFormatError, InputError, PeerRefusedError
 from fusepath.offload.frames import made_up_frame
+from fusepath.offload.machines import Machines
 from fusepath.offload.pairing import Pairing
+from fusepath.offload.session import Session
 from fusepath.offload.trials import Trials
 from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import load_model
-from fusepath.plan import Plan, check_plan, load_plan, save_plan
+from fusepath.plan import InputFormat, Plan, PlanRequest, check_plan, load_plan, save_plan
 from fusepath.protocol.conversation import ProtocolError
 from fusepath.protocol.framing import RawTensor
 from fusepath.remote import tensors
 from fusepath.remote.client import EdgeClient, connect
-from fusepath.runtime.codecs import CODECS, find_codec, suits
+from fusepath.runtime.codecs import CODECS, FOR_PICTURES, find_codec
 from fusepath.runtime.device_share import DeviceShare
 from fusepath.runtime.edge_share import EdgeShare
 from fusepath.runtime.packing import pack
@@ -74,7 +76,7 @@ def test_the_result_is_bit_equal_and_fewer_bytes_are_sent(shape, name):
     for output, expected in run_unsplit(model(), image, plan_with(shape, None).input).items():
         np.testing.assert_array_equal(packed.outputs[output], expected)
         assert packed.outputs[output].tobytes() == plain.outputs[output].tobytes()
-    if suits(name, np.dtype("float32")):
+    if name not in FOR_PICTURES:
         assert packed.up_bytes < 0.8 * plain.up_bytes
 
 
@@ -90,17 +92,42 @@ PIXELS_SENT = {
 
 
 @pytest.mark.parametrize("shape", PIXELS_SENT)
-def test_pixels_travel_as_a_picture_in_tiles_and_in_strips(shape):
-    image = made_up_frame(model().graph.input.shape, "uint8")
-    saved = Compression(codec="picture", ratio=0.5, encode_s_per_byte=0, decode_s_per_byte=0)
+@pytest.mark.parametrize("codec", sorted(FOR_PICTURES))
+def test_pictures_travel_in_tiles_and_in_strips(shape, codec):
+    form = InputFormat(dtype="uint8" if codec == "picture" else "float32", std=(1.0,))
+    image = made_up_frame(model().graph.input.shape, "uint8").astype(form.dtype)
+    saved = Compression(codec=codec, ratio=0.5, encode_s_per_byte=0, decode_s_per_byte=0)
     plain, packed = (
-        carry_out(model(), plan_of(model(), **PIXELS_SENT[shape], compression=codecs), image)
+        carry_out(
+            model(), plan_of(model(), form=form, **PIXELS_SENT[shape], compression=codecs), image
+        )
         for codecs in ({}, {model().graph.input.name: saved})
     )
 
-    for output, expected in run_unsplit(model(), image, plan_of(model()).input).items():
+    for output, expected in run_unsplit(model(), image, form).items():
         np.testing.assert_array_equal(packed.outputs[output], expected)
     assert packed.up_bytes < 0.7 * plain.up_bytes
+
+
+def test_a_session_that_is_fed_values_sends_the_pixels_that_they_are():
+    machines = Machines(
+        device=parse_machine("1TFLOPS"), edge=parse_machine("1TFLOPS"), link=parse_link("50kB/s")
+    )
+    pixels_fed = made_up_frame(model().graph.input.shape, "uint8")
+    values = pixels_fed.astype(np.float32)
+    request = PlanRequest(algorithm="full-offload")
+    with Session(model(), "memory:", plan=request, machines=machines) as session:
+        session.infer(values)
+        session.wait_ready(60)
+        inference = session.infer(values)
+        odd = session.infer(values + np.float32(0.001) * np.arange(64, dtype=np.float32))
+
+    assert set(inference.plan.codecs.values()) == {"pixels+picture"}
+    assert inference.up_bytes < 0.6 * pixels_fed.nbytes
+    expected = run_unsplit(model(), values, inference.plan.input)
+    for output, value in expected.items():
+        np.testing.assert_array_equal(inference.outputs[output], value)
+    assert odd.up_bytes == values.nbytes  # no pixels, so it travels as it is
 
 
 def test_what_does_not_shrink_is_sent_plain():

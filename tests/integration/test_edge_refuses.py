@@ -272,6 +272,17 @@ def test_profiles_of_unknown_models_are_refused(stub):
     assert_refused(lambda: stub.Profile(huge, timeout=TIMEOUT_S), Unfit, "too large")
 
 
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [("Clock", "ClockRequest"), ("Profile", "ModelRequest"), ("Prepare", "PrepareRequest")],
+)
+def test_what_is_no_message_of_a_call_is_refused(channel, call, name):
+    ask = channel.unary_unary(f"/fusepath.v1.Edge/{call}")
+
+    for noise in (b"\xff" * 20, b"\x0a\x7f"):
+        assert_refused(lambda data=noise: ask(data, timeout=TIMEOUT_S), Invalid, f"no {name}")
+
+
 # ---------------------------------------------------------------------------- streams
 
 HELLO = Hello(WIRE_VERSION, "of a test")

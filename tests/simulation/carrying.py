@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from fusepath.protocol.gauge import Gauge, Taken
@@ -26,6 +27,9 @@ def carry(random: Random) -> None:
     Raises:
         Violation: it is believed too soon, too late, or is taken for what it is not.
     """
+    _noisy(random)
+    _bursts(random)
+    _firsts(random.uniform(0.3, 3))
     gauge = Gauge()
     doubt, since_quicker, steady = 1, SOON, 0
 
@@ -61,7 +65,7 @@ def carry(random: Random) -> None:
         steady, since_quicker = 1, since_quicker + 3
         near(believed, "a frame as expected is believed")
         quicker = believed > 0.5 and random.random() < 0.5
-        factors = sorted((random.uniform(2, 3), random.uniform(3, 4)))
+        factors = sorted((random.uniform(2.2, 3), random.uniform(3, 4)))
         if quicker:
             factors = [1 / factor for factor in factors]
         needed = FRAMES * doubt if quicker else FRAMES
@@ -91,3 +95,121 @@ def carry(random: Random) -> None:
             gauge.handle(taken(settled))
         since_quicker += 1 + FEW
         steady += 1 + FEW
+
+
+def _noisy(random: Random) -> None:
+    """Something steady that differs much from frame to frame."""
+    gauge, noise, wrong = Gauge(), 0.12, 0
+    for number in range(600):
+        gauge.handle(taken(math.exp(random.gauss(0, noise))))
+        wrong += number > 100 and abs(math.log(gauge.slowness)) > 1.7 * noise
+    require(wrong < 12, f"noise is believed in {wrong} frames of 500")
+
+
+def _bursts(random: Random) -> None:
+    """Something that is quick until a burst is spent, again and again."""
+    gauge, doubt = Gauge(), 1
+    quick = random.uniform(0.1, 0.4)
+    for _ in range(7):
+        for number in range(FRAMES * doubt):
+            require(gauge.slowness == 1.0, f"{number} quick frames are believed, doubt {doubt}")
+            gauge.handle(taken(quick))
+        require(abs(gauge.slowness / quick - 1) < 1e-9, f"{FRAMES * doubt} frames are not believed")
+        for _ in range(random.randint(FEW, SOON - FRAMES - 1)):
+            gauge.handle(taken(quick))
+        for _ in range(FRAMES):
+            gauge.handle(taken(1.0))
+        require(gauge.slowness == 1.0, "slow frames are not believed")
+        doubt = min(2 * doubt, MOST_DOUBT)
+        require(not gauge.is_trusted, "a burst is not noticed")
+        gauge.handle(taken(quick))  # of the burst as it grows back
+        require(gauge.slowness == 1.0 and gauge.is_unsure, "a burst that grows is believed")
+        gauge.handle(taken(1.0))
+    for _ in range(4):  # of frames of both kinds, one of the slower ones is believed
+        for slowness in (1.1, 0.9, 0.9):
+            gauge.handle(taken(slowness))
+    require(gauge.slowness >= 1.0, "the middle is believed of what is quick in bursts")
+    # What is slower at once after it has seemed quicker is a burst too.
+    fresh = Gauge()
+    for slowness in (quick, quick, 1.0):
+        fresh.handle(taken(slowness))
+    require(not fresh.is_trusted, "a burst of two frames is not noticed")
+    # What was quick for long was no burst.
+    for frames in (SOON, SOON - 1):
+        long = _after([quick] * frames + [1.0] * FRAMES)
+        require(long.is_trusted == (frames == SOON), f"{frames} quick frames are doubted or not")
+        require(long.slowness == 1.0, "slow frames are not believed")
+    _doubted(random, quick)
+
+
+def _after(frames: list[float]) -> Gauge:
+    """A gauge that has seen some frames."""
+    gauge = Gauge()
+    for slowness in frames:
+        gauge.handle(taken(slowness))
+    return gauge
+
+
+def _doubted(random: Random, quick: float) -> None:
+    """After one burst."""
+    burst = [quick] * FRAMES + [1.0] * FRAMES
+    gauge = _after([*burst, *[4.0] * FRAMES])
+    gauge.handle(taken(10.0))
+    require(not gauge.is_unsure, "a first frame that is slower is not believed at once")
+    # To become slower still is no other burst.
+    gauge = _after([*burst, *[4.0] * FRAMES])
+    for number in range(2 * FRAMES):
+        require(gauge.slowness == 4.0, f"{number} quick frames are believed")
+        gauge.handle(taken(1.0))
+    require(gauge.slowness == 1.0, "quick frames are not believed")
+    gauge, said = _after(burst), list(burst)
+    for _ in range(random.randint(5, 36)):
+        said.append(random.uniform(0.95, 1.15))
+        gauge.handle(taken(said[-1]))
+    wanted = sorted(said)[3 * len(said) // 4]
+    require(abs(gauge.slowness / wanted - 1) < 1e-9, "another than one of the slower is believed")
+    gauge = _after([*burst, quick])
+    for number in range(FORGIVEN):
+        require(not gauge.is_trusted, f"forgiven after {number} frames")
+        gauge.handle(taken(1.0))
+    require(gauge.is_trusted, "a burst is never forgiven")
+
+
+def _firsts(slowness: float) -> None:
+    """The first frames after a change, and what is just enough."""
+    for third, middle in ((2.0, 1.0), (0.5, 1.0), (1.1, 1.0)):
+        gauge = Gauge()
+        for times in (4.0, 4.0, 4.0 * third):
+            gauge.handle(taken(times))
+        require(gauge.slowness == 4.0 * middle and not gauge.is_unsure, "a first frame is unusual")
+        gauge.handle(taken(4.0 * 2.0))
+        require(gauge.is_unsure, "a later frame is believed at once")
+    gauge = Gauge()
+    gauge.forget()
+    gauge.handle(taken(slowness))
+    require(abs(gauge.slowness / slowness - 1) < 1e-9, "what is said first is not believed")
+    gauge = _after([1.0, 4.0])
+    gauge.forget()
+    require(not gauge.is_unsure, "what was unusual is not forgotten")
+    unclear = Taken(PLANNED_S * 0.78, PLANNED_S, PLANNED_S * 0.1)
+    require(not Gauge().is_quicker(unclear), "what may be as expected is quicker")
+    gauge = Gauge()
+    gauge.handle(Taken(PLANNED_S * 1.3, PLANNED_S, PLANNED_S * 0.2))
+    gauge.handle(Taken(PLANNED_S * 0.95, PLANNED_S, PLANNED_S * 0.3))
+    require(not gauge.is_unsure, "what may be as expected is unusual")
+    gauge = _after([10.0] * (FRAMES + FEW))
+    gauge.handle(Taken(0.0, 0.5 * UNCLEAR_S, UNCLEAR_S))
+    require(gauge.is_unsure, "what was to take long and did not is not noticed")
+    gauge = _after([10.0] * (FRAMES + FEW))
+    for times, quicker in ((1 / 1.25, True), (1 / 1.15, False)):
+        said = Taken(PLANNED_S * 10.0 * times, PLANNED_S, 0.0)
+        require(gauge.is_quicker(said) == quicker, f"{times} of the time, quicker: not {quicker}")
+    for times, told in ((2.01, True), (1.99, False)):
+        require(
+            gauge.tells(times * UNCLEAR_S / 10.0, UNCLEAR_S) is told,
+            f"{times} times what is unclear is told: not {told}",
+        )
+    for times, heard in ((2.5, True), (1.9, False)):
+        gauge = Gauge()
+        gauge.handle(Taken(times * UNCLEAR_S, 0.01 * UNCLEAR_S, UNCLEAR_S))
+        require(gauge.is_unsure == heard, f"{times} times what is unclear, heard: not {heard}")

@@ -43,8 +43,13 @@ EQUIVALENT = {
     "min(self._failures - 2, 20) -> min(self._failures - 2, ": "pauses are the longest before",
     "at is not None and at not in found -> at is not None": "what is found again changes nothing",
     "missing) < self.whole_s -> ": "no two times are ever equal",
-    "_quiet: int = 0": "before the first doubt there is none to forget",
-    "_MATTERS * event.latency_s -> abs(": "no two times are ever equal",
+    "_usual: int = 0": "before the first doubt there is none to forget",
+    "comparison: deviation": "no two times are ever equal",
+    "comparison: abs(deviation)": "no two times are ever equal",
+    "comparison: planned_s *": "no two times are ever equal",
+    "comparison: _deviation(": "no two times are ever equal",
+    "comparison: taken.measured_s": "no two times are ever equal",
+    "comparison: self._run[-1]": "no two times are ever equal",
     "_served: int = 0": "before the first failure there is nothing to forgive",
 }
 """Mutants that nothing can notice, and why."""

@@ -106,8 +106,9 @@ class World:
         """
         if self.random.random() < 0.25:
             watch(self.random)
-            carry(self.random)
-            if self.random.random() < 0.2:  # which takes longer
+            if self.random.random() < 0.4:  # these take longer
+                carry(self.random)
+            if self.random.random() < 0.1:
                 choose(self.random)
             multiplex(self.random)
         driver, clock = self.driver, self.clock

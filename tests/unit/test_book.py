@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import msgspec
 import numpy as np
 import pytest
 
-from fusepath.cost import RUNTIME, ComputeRate, Link, parse_link
+from fusepath.cancellation import Cancelled, cancelled_by
+from fusepath.cost import RUNTIME, Compression, ComputeRate, Link, parse_link
 from fusepath.errors import FileFormatError, InputError
 from fusepath.onnx_io import load_model
 from fusepath.plan import (
+    Budget,
     PlanBook,
     PlanRequest,
     Setting,
+    Timing,
     check_plan,
     fluid_bound_s,
     load_book,
@@ -22,6 +26,7 @@ from fusepath.plan import (
     problem_of_plan,
     save_book,
     simulate,
+    steps_of,
 )
 from fusepath.schedule import evaluate
 from tests.networks import untileable
@@ -297,3 +302,60 @@ def test_a_convention_under_which_paths_overtake_is_refused(setting):
 
     with pytest.raises(InputError, match="two-workers"):
         make_book(crowded, (1e6, 2e6))
+
+
+def offering(setting: Setting) -> Setting:
+    """The setting with codecs that halve what is sent, and one that is slow and sends a third."""
+    sent = {name for cut in range(1, setting.graph.depth + 1) for name in setting.graph.sent(cut)}
+    codecs = [
+        Compression(codec="quick", ratio=0.5, encode_s_per_byte=1e-9, decode_s_per_byte=1e-9),
+        Compression(codec="slow", ratio=0.3, encode_s_per_byte=1.5e-7, decode_s_per_byte=1e-8),
+    ]
+    return replace(setting, offered=dict.fromkeys(sorted(sent), codecs))
+
+
+def test_a_book_chooses_codecs_by_the_rate_and_keeps_to_its_bounds(setting, book):
+    setting = offering(setting)
+    request = PlanRequest(budget=Budget(evaluations=3000))
+    coded = make_book(setting, (LOW, HIGH), request, most=6, probes=0)
+
+    used = {codec for entry in coded.entries for codec in entry.plan.codecs.values()}
+    assert used == {"quick", "slow"}
+    for rate in (LOW, 1e6, 3e6, HIGH):
+        at_rate = replace(setting.at(link_at(rate)), offered={})
+        entry = coded.at(rate)
+        priced = replace(at_rate, compression=entry.plan.compression)
+        assert coded.makespan_s(rate) == pytest.approx(
+            makespan_s(priced, entry.plan),
+            abs=1e-5,  # every path sends a whole number of bytes
+        )
+        assert coded.makespan_s(rate) < book.makespan_s(rate)
+        assert coded.bound_s(rate) <= coded.makespan_s(rate)
+
+
+def test_steps_of_slower_machines_are_those_planned_for_them(setting, book):
+    entry = book.entries[1]
+    slower = replace(setting, device=ComputeRate(0.5e10), edge=ComputeRate(1e11))
+    link = replace_costs(setting.link)
+    made = steps_of(Timing(replace(slower, link=link)), entry.plan)
+    scaled = steps_of(Timing(setting.at(link)), entry.plan).slowed(device=2.0, edge=2.0)
+    for name in ("device_ns", "edge_ns"):
+        np.testing.assert_allclose(getattr(scaled, name), getattr(made, name), rtol=1e-5, atol=2)
+    assert scaled.tail_ns == pytest.approx(made.tail_ns, rel=1e-5)
+    assert scaled.sent_bytes == made.sent_bytes
+
+
+def replace_costs(link: Link) -> Link:
+    """The link with messages that cost machines nothing."""
+    return msgspec.structs.replace(link, message_device_s=0.0, message_edge_s=0.0)
+
+
+def test_a_book_that_nobody_waits_for_is_given_up(setting):
+    stop = threading.Event()
+
+    def stop_after(done: int, _most: int, _rate: str) -> None:
+        if done == 1:
+            stop.set()
+
+    with cancelled_by(stop), pytest.raises(Cancelled):
+        make_book(setting, (LOW, HIGH), PlanRequest(algorithm="nfl"), progress=stop_after)

@@ -21,6 +21,7 @@ DOCUMENTED = {
     "PeerRefusedError": 3,
     "PeerTimeoutError": 3,
     "ClosedError": 2,
+    "DroppedError": 2,
     "NoPlanError": 4,
     "InfeasibleError": 4,
     "UndecidedError": 4,

@@ -157,12 +157,17 @@ def test_rows_and_columns_are_enough_for_one_channel(tmp_path):
     )
 
 
-def test_a_picture_of_too_many_pixels_is_not_decoded(tmp_path, monkeypatch):
-    monkeypatch.setattr(decoding, "MAX_PIXELS", 20)
+def test_a_picture_of_too_many_pixels_is_not_decoded(tmp_path):
     Image.fromarray(PIXELS).save(tmp_path / "picture.png")
 
-    with pytest.raises(ImageError, match="24 pixels, more than 20"):
-        load_input(tmp_path / "picture.png", COLOUR, pictures=STRETCH)
+    file = decoding.PictureFile.read(tmp_path / "picture.png")
+    for pixels, fine in ((24, True), (23, False)):
+        limits = decoding.Limits(pixels=pixels)
+        if fine:
+            decoding.preprocess(file, STRETCH, channels=3, size=(4, 6), limits=limits)
+        else:
+            with pytest.raises(ImageError, match="24 pixels, more than 23"):
+                decoding.preprocess(file, STRETCH, channels=3, size=(4, 6), limits=limits)
 
 
 def test_the_limit_on_pixels_is_ours_and_not_where_pillow_warns(tmp_path, monkeypatch):
@@ -172,13 +177,13 @@ def test_the_limit_on_pixels_is_ours_and_not_where_pillow_warns(tmp_path, monkey
     np.testing.assert_array_equal(load_input(tmp_path / "picture.png", COLOUR), PLANES)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5)
 
-    with pytest.raises(ImageError, match=f"more than {decoding.MAX_PIXELS} pixels"):
+    with pytest.raises(ImageError, match=f"more than {decoding.OWN.pixels} pixels"):
         load_input(tmp_path / "picture.png", COLOUR)
 
 
 def test_a_progressive_picture_that_paints_without_end_is_not_decoded(tmp_path, monkeypatch):
     Image.fromarray(PIXELS).save(tmp_path / "many.jpg", progressive=True)
-    monkeypatch.setattr(decoding, "_MOST_SCANNED_PIXELS", 100)
+    monkeypatch.setattr(decoding, "_MOST_SCANS", 1e-6)
 
     with pytest.raises(ImageError, match=r"paints its 24 pixels \d+ times"):
         load_input(tmp_path / "many.jpg", COLOUR)

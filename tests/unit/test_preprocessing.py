@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from fusepath.errors import ImageError
-from fusepath.pictures.decoding import PictureFile, preprocess
+from fusepath.pictures.decoding import FORWARDED, PictureFile, preprocess
 from fusepath.plan import AS_THEY_COME, Filter, Fit, Preprocessing
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
@@ -229,7 +229,7 @@ def test_only_formats_that_are_asked_for_are_decoded():
             AS_THEY_COME,
             channels=3,
             size=(4, 6),
-            formats=("JPEG", "PNG"),
+            limits=FORWARDED,
         )
 
 

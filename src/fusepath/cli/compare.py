@@ -17,15 +17,18 @@ from fusepath.cli.options import (
     machine_options,
     model_argument,
     open_setting,
+    picture_options,
     planning_request,
+    post_option,
     print_json,
     time_limit_option,
+    with_source,
 )
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from fusepath.plan import ComparedPlan, Constraints
+    from fusepath.plan import ComparedPlan, Constraints, Preprocessing
 
 
 @click.command("compare")
@@ -35,8 +38,15 @@ if TYPE_CHECKING:
 @evaluations_option
 @time_limit_option
 @constraint_options
+@click.option(
+    "--sample",
+    metavar="FILE",
+    help="A picture like those to come, which can be forwarded; all else decodes it first.",
+)
+@picture_options
 @input_type_option
 @input_shape_option
+@post_option
 @json_option
 def command(
     model: str,
@@ -49,13 +59,17 @@ def command(
     time_limit: float | None,
     input_type: str,
     input_shape: str | None,
+    post: str | None,
     as_json: bool,
     constraints: Constraints,
+    sample: str | None,
+    pictures: Preprocessing,
 ) -> None:
     """Plan MODEL with every algorithm and show them side by side."""
     from fusepath.errors import InfeasibleError, NoPlanError, UnsupportedOperatorError
     from fusepath.plan import (
         ALGORITHMS,
+        InputFormat,
         Origin,
         PlanRequest,
         compare_plans,
@@ -73,11 +87,14 @@ def command(
         link=link,
         convention=convention,
         input_type=input_type,
+        post=post,
     )
+    if sample is not None:
+        setting = with_source(setting, loaded, sample, InputFormat(), pictures)
     tileable = loaded.graph.tileable_layers > 0
     plans = []
     for name, algorithm in ALGORITHMS.items():
-        if algorithm.tiles and not tileable:
+        if (algorithm.tiles and not tileable) or (algorithm.forwards and not setting.source):
             continue
         try:
             request = planning_request(

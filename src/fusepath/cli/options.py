@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fusepath.onnx_io import Model
-    from fusepath.plan import Constraints, PlanRequest, Setting
+    from fusepath.plan import Constraints, InputFormat, PlanRequest, Preprocessing, Setting
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
@@ -27,6 +27,12 @@ input_shape_option = click.option(
     metavar="N,C,H,W",
     help="Shape of the input, for models that leave it open.",
 )
+post_option = click.option(
+    "--post",
+    metavar="FILE.onnx",
+    help="A graph of one's own behind the model; what it makes of the outputs returns in their "
+    "place.",
+)
 no_cache_option = click.option(
     "--no-cache",
     is_flag=True,
@@ -35,8 +41,8 @@ no_cache_option = click.option(
 )
 algorithm_option = click.option(
     "--algorithm",
-    help="auto, stream, exact, mw, psomw, jps, bf, nfl, device-only or full-offload; auto without, "
-    "mw with --grid, --tau or --tiles auto.",
+    help="auto, stream, exact, mw, psomw, jps, bf, nfl, device-only, full-offload or forward; auto "
+    "without, mw with --grid, --tau or --tiles auto.",
 )
 grid_option = click.option(
     "--grid", metavar="RxC", default="auto", help="Tiles in rows x columns; auto searches k x k."
@@ -275,7 +281,7 @@ def constraint_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def open_model(source: str, input_shape: str | None) -> Model:
+def open_model(source: str, input_shape: str | None, post: str | None = None) -> Model:
     """Load MODEL of a command line."""
     from fusepath.onnx_io import load_model
 
@@ -287,7 +293,7 @@ def open_model(source: str, input_shape: str | None) -> Model:
             raise InputError(
                 f"--input-shape '{input_shape}' is no list of sizes; write it like 1,3,224,224"
             ) from None
-    return load_model(source, input_shape=shape)
+    return load_model(source, input_shape=shape, post=post)
 
 
 def open_setting(
@@ -299,6 +305,7 @@ def open_setting(
     link: str,
     convention: str,
     input_type: str = "pixels",
+    post: str | None = None,
 ) -> tuple[Model, Setting]:
     """MODEL and the machines of `machine_options`; what is quick to refuse is refused first."""
     import msgspec
@@ -309,7 +316,7 @@ def open_setting(
 
     machines = parse_machine(device), parse_machine(edge)
     joined, rules = parse_link(link), named_convention(convention)
-    loaded = open_model(model, input_shape)
+    loaded = open_model(model, input_shape, post)
     if input_type == "values":
         size = np.dtype(loaded.graph.input.dtype).itemsize
         rules = msgspec.structs.replace(rules, input_bytes_per_element=size)
@@ -317,6 +324,23 @@ def open_setting(
         graph=loaded.graph, device=machines[0], edge=machines[1], link=joined, convention=rules
     )
     return loaded, setting
+
+
+def with_source(
+    setting: Setting, model: Model, sample: str, form: InputFormat, pictures: Preprocessing
+) -> Setting:
+    """The setting where the input comes as pictures like a sample; as it is for an array."""
+    from dataclasses import replace
+
+    from fusepath.pictures.arrays import is_array_file
+    from fusepath.pictures.decoding import PictureFile
+    from fusepath.pictures.frame import PictureFrame
+    from fusepath.profiling.pictures import measured_source
+
+    if is_array_file(sample) or setting.input_dtype != "uint8":
+        return setting
+    frame = PictureFrame.of(PictureFile.read(sample), pictures, model.graph.input)
+    return replace(setting, source=measured_source(model, frame, form, setting))
 
 
 def planning_request(

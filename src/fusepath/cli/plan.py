@@ -24,6 +24,7 @@ from fusepath.cli.options import (
     parse_channels,
     picture_options,
     planning_request,
+    post_option,
     print_json,
     start_option,
     std_option,
@@ -34,7 +35,6 @@ from fusepath.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from fusepath.cost import Compression
     from fusepath.onnx_io import Model
     from fusepath.plan import Constraints, Origin, Preprocessing, Setting
 
@@ -54,13 +54,14 @@ if TYPE_CHECKING:
 @click.option(
     "--sample",
     metavar="INPUT",
-    help="A picture or .npy array on which codecs are tried.",
+    help="A picture or .npy array on which codecs are tried; pictures may be forwarded then.",
 )
 @picture_options
 @input_type_option
 @mean_option
 @std_option
 @input_shape_option
+@post_option
 @click.option(
     "--top",
     type=click.IntRange(1, 1000),
@@ -88,6 +89,7 @@ def command(
     std: str,
     input_type: str,
     input_shape: str | None,
+    post: str | None,
     top: int | None,
     output: str | None,
     as_json: bool,
@@ -117,12 +119,14 @@ def command(
         link=link,
         convention=convention,
         input_type=input_type,
+        post=post,
     )
     check_channels(loaded, mean=channels[0], std=channels[1])
     request = planning_request(asked, evaluations=evaluations, time_limit=time_limit)
     origin = Origin(source=loaded.source, mean=channels[0], std=channels[1])
-    offered = _codecs(loaded, setting, compress, sample, origin, pictures)
-    result = make_plan(replace(setting, offered=offered), request, origin)
+    result = make_plan(
+        _sampled(loaded, setting, compress, sample, origin, pictures), request, origin
+    )
     best, plans = result.best, result.plans
     if output is not None:
         save_plan(output, best)
@@ -139,25 +143,26 @@ def command(
         click.echo(gantt(best.timeline))
 
 
-def _codecs(
+def _sampled(
     model: Model,
     setting: Setting,
     compress: str | None,
     sample: str | None,
     origin: Origin,
     pictures: Preprocessing,
-) -> dict[str, list[Compression]]:
-    """What codecs make of the tensors of a sample; nothing where there is none, or ``off``."""
-    if compress == "off" or (compress is None and sample is None):
-        return {}
+) -> Setting:
+    """The setting with what a sample shows: what codecs make of it, what decoding it takes."""
     import numpy as np
 
+    from fusepath.cli.options import with_source
     from fusepath.errors import InputError
     from fusepath.pictures.inputs import load_input
     from fusepath.plan import InputFormat
     from fusepath.profiling.codecs import measured_compression, named_codecs
 
     codecs = named_codecs(compress or "auto")
+    if sample is None and compress in {None, "off"}:
+        return setting
     if sample is None:
         raise InputError(
             f"--compress {compress} needs --sample INPUT: how well tensors compress depends on "
@@ -166,4 +171,5 @@ def _codecs(
     images = load_input(sample, model.graph.input, pictures=pictures, batch=model.boundary.batch)
     image = np.split(images, model.boundary.batch)[0]
     form = InputFormat(dtype=setting.input_dtype, mean=origin.mean, std=origin.std)
-    return measured_compression(model, image, form, setting, codecs=codecs)
+    offered = measured_compression(model, image, form, setting, codecs=codecs)
+    return with_source(replace(setting, offered=offered), model, sample, form, pictures)

@@ -22,6 +22,7 @@ from fusepath.cli.options import (
     parse_channels,
     picture_options,
     planning_request,
+    post_option,
     print_json,
     start_option,
     std_option,
@@ -74,6 +75,14 @@ if TYPE_CHECKING:
     help="Inferences; the median is reported.",
 )
 @click.option(
+    "--in-flight",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    help="Inferences that are under way at a time: the device on the next while the link carries "
+    "this one.",
+)
+@click.option(
     "--verify", is_flag=True, help="Compare with the unsplit model; exit 1 if it differs."
 )
 @picture_options
@@ -87,6 +96,7 @@ if TYPE_CHECKING:
 @mean_option
 @std_option
 @input_shape_option
+@post_option
 @click.option(
     "--timeout",
     type=click.FloatRange(0.1, 3600),
@@ -121,11 +131,13 @@ def command(
     pace: str | None,
     slowdown: float,
     repeat: int,
+    in_flight: int,
     verify: bool,
     feeds: tuple[str, ...],
     mean: str,
     std: str,
     input_shape: str | None,
+    post: str | None,
     timeout: float | None,
     no_fallback: bool,
     output: str | None,
@@ -147,6 +159,8 @@ def command(
     from fusepath.offload.machines import Machines
     from fusepath.offload.order import FallbackPolicy, SessionOptions
     from fusepath.offload.run import run
+    from fusepath.pictures.arrays import is_array_file
+    from fusepath.pictures.decoding import PictureFile
     from fusepath.pictures.inputs import load_input
     from fusepath.plan import load_plan
     from fusepath.remote.client import Timeout
@@ -171,7 +185,7 @@ def command(
     )
     channels = parse_channels(mean, "--mean"), parse_channels(std, "--std", nonzero=True)
     plan = load_plan(plan_file) if plan_file else None
-    loaded = open_model(model, input_shape)
+    loaded = open_model(model, input_shape, post)
     check_channels(loaded, mean=channels[0], std=channels[1])
     request = planning_request(asked, evaluations=evaluations, time_limit=time_limit)
     if plan is not None:
@@ -196,16 +210,19 @@ def command(
         loaded,
         {
             loaded.boundary.input.name: load_input(
-                input_file, loaded.graph.input, pictures=pictures, batch=loaded.boundary.batch
-            ),
+                input_file, loaded.graph.input, batch=loaded.boundary.batch
+            )
+            if is_array_file(input_file)
+            else PictureFile.read(input_file),
             **dict(map(_fed, feeds)),
         },
         edge,
         repeats=repeat,
+        in_flight=in_flight,
         verify=verify,
         plan=plan or request,
         machines=machines,
-        frames=FrameFormat(layout="chw", mean=channels[0], std=channels[1]),
+        frames=FrameFormat(layout="chw", mean=channels[0], std=channels[1], pictures=pictures),
         timeout=Timeout() if timeout is None else Timeout(prepare_s=timeout, infer_s=timeout),
         options=SessionOptions(
             remember=not no_cache,
@@ -259,10 +276,12 @@ def _document(report: Report) -> dict[str, Any]:
 
     import msgspec
 
+    from fusepath.offload.statistics import percentiles
     from fusepath.timeline import steps
 
     plan, median, comparison = report.plan, report.median, report.comparison
     latencies = sorted(run.latency_s for run in report.runs)
+    p50_s, p90_s, p99_s = percentiles(latencies)
     document: dict[str, Any] = {
         "model": plan.model.name,
         "algorithm": plan.algorithm,
@@ -272,6 +291,7 @@ def _document(report: Report) -> dict[str, Any]:
         "order": plan.order,
         "cuts": plan.cuts,
         "tail": plan.tail,
+        "family": plan.family,
         "codecs": plan.codecs,
         "makespan_s": plan.makespan_s,
         "predicted_s": report.predicted.end_s,
@@ -279,6 +299,10 @@ def _document(report: Report) -> dict[str, Any]:
         "latency_s": median.latency_s,
         "latency_min_s": latencies[0],
         "latency_max_s": latencies[-1],
+        "latency_p50_s": p50_s,
+        "latency_p90_s": p90_s,
+        "latency_p99_s": p99_s,
+        "frames_per_s": report.frames_per_s,
         "runs": len(latencies),
         "fallbacks": sum(run.fallback is not None for run in report.runs),
         "fallback": _fallback(median),
@@ -348,6 +372,8 @@ def _print(report: Report) -> None:
             f"{milliseconds(latencies[-1])})"
         )
     click.echo(f"latency      {milliseconds(median.latency_s)}{spread}")
+    if len(report.runs) > 1:
+        click.echo(f"throughput   {report.frames_per_s:.1f} frames/s")
     if report.comparison is not None:
         comparison = report.comparison
         verdict = (

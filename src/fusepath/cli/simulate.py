@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from fusepath.cli.options import json_option, open_model, print_json
+from fusepath.cli.options import json_option, open_model, post_option, print_json
 
 
 @click.command("simulate")
@@ -13,6 +13,7 @@ from fusepath.cli.options import json_option, open_model, print_json
 @click.option("--device", metavar="RATE|FILE", help="Another device than the plan's.")
 @click.option("--edge", metavar="RATE|FILE", help="Another edge server.")
 @click.option("--link", metavar="RATE|FILE", help="Another link.")
+@post_option
 @json_option
 def command(
     plan_file: str,
@@ -20,6 +21,7 @@ def command(
     device: str | None,
     edge: str | None,
     link: str | None,
+    post: str | None,
     as_json: bool,
 ) -> None:
     """Play PLAN event by event and show its timeline, on its own or on other machines."""
@@ -32,7 +34,7 @@ def command(
     plan = load_plan(plan_file)
     shape = ",".join(str(size) for size in plan.model.input_shape)
     source = model or plan.model.source
-    graph = open_model(source, None if source.startswith("zoo:") else shape).graph
+    graph = open_model(source, None if source.startswith("zoo:") else shape, post).graph
     setting = Setting(
         graph=graph,
         device=plan.device if device is None else parse_machine(device),
@@ -40,6 +42,7 @@ def command(
         link=plan.link if link is None else parse_link(link),
         convention=plan.convention,
         compression=plan.compression,
+        source=plan.source or None,
     )
     timeline = simulate(plan, setting)
     if as_json:

@@ -40,6 +40,8 @@ _ROOM = (3, 10)
 _ROOM_BYTES = 1 << 28
 """as many as hold so much of weights together."""
 _PROBE_WITHIN_S = 2.0
+_STREAM = 50
+"""After so many frames more will follow, and a book of plans is worth the time that it takes."""
 
 
 class Adaptation:
@@ -56,6 +58,7 @@ class Adaptation:
         self._ready: dict[str, Prepared] = {}
         self._plans: PlanMap
         self._probing: asyncio.Future[None]
+        self._frames = 0
         self._works: set[asyncio.Future[None]] = set()
         self.machine: Adapting | None = None
         """None until it is known what plans are made for."""
@@ -82,8 +85,10 @@ class Adaptation:
         )
         for name in known:
             self.tell(Ready(name))
+
+    async def _make_book(self) -> None:
         try:
-            self._plans.add(await self._replanning.book(setting))
+            self._plans.add(await self._replanning.book(self._plans.setting))
         except FusepathError as error:
             logger.info("there is no book of plans: %s", error)
         self.tell(Known(self._plans.names))
@@ -104,8 +109,12 @@ class Adaptation:
 
     def see(self, inference: Inference, prepared: Prepared) -> None:
         """Take in a frame that was answered as planned."""
-        if self.machine is not None:
-            self.tell(answered(inference, prepared, self._plans.setting.link))
+        if self.machine is None:
+            return
+        self._frames += 1
+        if self._frames == _STREAM:
+            self._start(self._make_book())
+        self.tell(answered(inference, prepared, self._plans.setting.link))
 
     async def look(self) -> None:
         """Take in what the link is like after it was of no use, and use what is best then."""

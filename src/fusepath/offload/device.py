@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 from fusepath.errors import ImageError
 from fusepath.offload.emulation import NO_EMULATION, Emulation, wait_until
 from fusepath.offload.inference import Inference
+from fusepath.pictures.frame import PictureFrame
 from fusepath.runtime.device_share import DeviceShare
 from fusepath.timeline import HEAD, Lane, Span, Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from concurrent.futures import Executor
+    from collections.abc import Callable, Mapping, Sequence
 
     from fusepath.arrays import Array
+    from fusepath.offload.device_thread import DeviceThread
     from fusepath.onnx_io import Model
+    from fusepath.pictures.frame import Frame
     from fusepath.plan import Plan
     from fusepath.runtime.packing import EncodedTensor
 
@@ -33,6 +35,15 @@ class PathAtCut:
     pieces: dict[str, Array]
     to_send: dict[str, Array | EncodedTensor]
     """The pieces as they are sent; none where the device keeps the path."""
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Pixels that the device has decoded; times are those of `time.perf_counter`."""
+
+    pixels: Array
     start_s: float
     end_s: float
 
@@ -61,7 +72,7 @@ class Device:
 
     model: Model
     plan: Plan
-    thread: Executor
+    thread: DeviceThread
     emulation: Emulation = NO_EMULATION
     threads: int = 1
     head_s: float = field(init=False, default=0.0)
@@ -70,6 +81,9 @@ class Device:
     """How long each path will take, known once the device is ready."""
     expected_tail_s: float = field(init=False, default=0.0)
     """The same of putting the outputs together and the tail, where it runs here."""
+    sample: PictureFrame | None = field(init=False, default=None)
+    """The picture that it was made ready with, where it was one."""
+    _decode_s_per_pixel: float = field(init=False, default=0.0)
     _head_target_s: float = field(init=False, default=0.0)
     _targets_s: list[float] = field(init=False)
     _tail_target_s: float = field(init=False, default=0.0)
@@ -79,12 +93,14 @@ class Device:
         self.expected_s = [0.0] * len(self.plan.cuts)
         self._targets_s = [0.0] * len(self.plan.cuts)
 
-    def make_ready(self, image: Array) -> None:
+    def make_ready(self, image: Frame) -> None:
         """Warm all sessions up, and find out how long each path takes. Blocks.
 
         Raises:
             ImageError: the image is not the plan's input.
         """
+        if isinstance(image, PictureFrame):
+            image = self._rehearse_decoding(image)
         check_image(image, self.model, self.plan)
         # On the thread that will compute.
         rehearsal = self.thread.submit(self.share.rehearse, image, repeats=_REHEARSALS).result()
@@ -100,6 +116,37 @@ class Device:
         if self.share.has_tail:
             self.expected_tail_s = self._usual_s(rehearsal.tail_s)
             self._tail_target_s = self.expected_tail_s if slowed else 0.0
+
+    def _rehearse_decoding(self, frame: PictureFrame) -> Array:
+        """Find out how long a pixel takes to decode, and keep it in mind; the pixels."""
+        times_s = []
+        for _ in range(_REHEARSALS):
+            started_s = time.perf_counter()
+            pixels: Array = self.thread.submit(frame.pixels).result()
+            times_s.append(time.perf_counter() - started_s)
+        self._decode_s_per_pixel = self._usual_s(times_s) / frame.file.pixels
+        self.sample = frame
+        return pixels
+
+    def decode_s(self, frame: PictureFrame) -> float:
+        """How long a picture will take to decode, known once the device is ready."""
+        return self._decode_s_per_pixel * frame.file.pixels
+
+    def decode(self, frame: PictureFrame) -> Decoded:
+        """The pixels of a picture, on the thread that calls.
+
+        Raises:
+            ImageError: it cannot be decoded.
+        """
+        start_s = time.perf_counter()
+        pixels = frame.pixels()
+        if self.emulation.slowdown > 1:
+            wait_until(start_s + self.decode_s(frame))
+        return Decoded(pixels, start_s, time.perf_counter())
+
+    def start_decoding(self, frame: PictureFrame) -> asyncio.Future[Decoded]:
+        """`decode` on the thread that computes."""
+        return asyncio.get_running_loop().run_in_executor(self.thread, self.decode, frame)
 
     def _usual_s(self, times_s: list[float]) -> float:
         if self.emulation.slowdown > 1:
@@ -123,12 +170,15 @@ class Device:
         self, image: Array, companions: Mapping[str, Array]
     ) -> asyncio.Future[tuple[float, float]]:
         """`compute_head` on the thread that computes."""
-        loop = asyncio.get_running_loop()
-        return loop.run_in_executor(self.thread, self.compute_head, image, companions)
+        return asyncio.wrap_future(self.thread.submit(self.compute_head, image, companions))
 
-    def compute(self, path: int, image: Array, companions: Mapping[str, Array]) -> PathAtCut:
+    def compute(self, path: int, image: Frame, companions: Mapping[str, Array]) -> PathAtCut:
         """Take a path (0-based) to its cut and make it ready to be sent."""
         start_s = time.perf_counter()
+        if isinstance(image, PictureFrame):
+            if self.plan.recipe.forwards:
+                return PathAtCut({}, self.share.forward(image, companions), start_s, start_s)
+            image = self.decode(image).pixels
         pieces = self.share.compute(path, image, companions)
         to_send = self.share.pack(path, pieces)
         if self._targets_s[path] > 0:
@@ -154,21 +204,34 @@ class Device:
         parts: Sequence[tuple[int, dict[str, Array]]],
         inputs: Mapping[str, Array],
     ) -> Finished:
-        """The same on the thread that computes, where there is a tail to compute."""
+        """The same on the thread that computes, where there is a tail to compute.
+
+        Paths of later frames that have not begun wait for it.
+        """
         if not self.share.has_tail:
             return self.finish(outputs, parts, inputs)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.thread, self.finish, outputs, parts, inputs)
+        job = self.thread.submit_ahead(self.finish, outputs, parts, inputs)
+        return await asyncio.wrap_future(job)
 
     def start_computing(
-        self, path: int, image: Array, companions: Mapping[str, Array]
+        self, path: int, image: Frame, companions: Mapping[str, Array]
     ) -> asyncio.Future[PathAtCut]:
         """Compute a path once all that were started before it are done."""
-        loop = asyncio.get_running_loop()
-        return loop.run_in_executor(self.thread, self.compute, path, image, companions)
+        return asyncio.wrap_future(self.thread.submit(self.compute, path, image, companions))
+
+    def start_answering(
+        self, image: Frame, companions: Mapping[str, Array]
+    ) -> asyncio.Future[PathAtCut]:
+        """Compute everything for a frame that the edge server has failed, before later frames."""
+        return asyncio.wrap_future(self.thread.submit_ahead(self.compute, 0, image, companions))
 
     async def run_alone(
-        self, image: Array, companions: Mapping[str, Array], *, begun_s: float
+        self,
+        image: Array,
+        companions: Mapping[str, Array],
+        *,
+        begun_s: float,
+        handed_in: Callable[[], None],
     ) -> Inference:
         """Run a plan that keeps everything on the device.
 
@@ -176,11 +239,18 @@ class Device:
             image: the plan's input.
             companions: the other inputs.
             begun_s: when the inference began, by `time.perf_counter`.
+            handed_in: told once the thread knows all that it has to do.
         """
         times = {}
-        if self.share.has_head:
-            times[HEAD] = await self.start_head(image, companions)
-        done = await self.start_computing(0, image, companions)
+        heads = [self.start_head(image, companions)] if self.share.has_head else []
+        computing = self.start_computing(0, image, companions)
+        handed_in()
+        try:
+            for head in heads:
+                times[HEAD] = await head
+            done = await computing
+        finally:
+            computing.cancel()  # nobody needs it without the head
         times[1] = (done.start_s, done.end_s)
         spans = (
             Span(lane=Lane.DEVICE, start_s=start - begun_s, end_s=end - begun_s, path=path)
@@ -206,12 +276,12 @@ def stays_local(plan: Plan, model: Model) -> bool:
     return plan.cuts == (model.graph.depth + 1,)
 
 
-def _input_type(image: Array, model: Model) -> str:
+def _input_type(image: Frame, model: Model) -> str:
     """What plans call inputs such as this one."""
     return "values" if image.dtype.name == model.graph.input.dtype else "pixels"
 
 
-def check_image(image: Array, model: Model, plan: Plan) -> None:
+def check_image(image: Frame, model: Model, plan: Plan) -> None:
     """Raise unless an image is the input that a plan was made for.
 
     Raises:

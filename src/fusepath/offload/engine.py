@@ -29,11 +29,13 @@ from fusepath.errors import (
 from fusepath.offload.adaptation import Adaptation
 from fusepath.offload.background import Background, seen
 from fusepath.offload.device import check_image
+from fusepath.offload.forwarding import quicker
 from fusepath.offload.liveness import Liveness
 from fusepath.offload.pairing import Pairing, Prepared
 from fusepath.offload.plan_search import PlanSearch
 from fusepath.offload.replanning import Replanning
 from fusepath.offload.statistics import Counter
+from fusepath.pictures.frame import PictureFrame
 from fusepath.plan import Plan
 from fusepath.protocol.device_frame import Fallback, Stage
 from fusepath.protocol.story import told
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from fusepath.arrays import Array
     from fusepath.offload.inference import Inference
     from fusepath.offload.order import Order
+    from fusepath.pictures.frame import Frame
     from fusepath.remote.transport import Channel
 
 logger = logging.getLogger(__name__)
@@ -143,9 +146,14 @@ class Engine:
     # ------------------------------------------------------------------ answering frames
 
     async def infer(
-        self, image: Array, begun_s: float, companions: Mapping[str, Array]
+        self,
+        image: Frame,
+        begun_s: float,
+        companions: Mapping[str, Array],
+        *,
+        overlapping: bool = False,
     ) -> Inference:
-        """One inference with the plan in use.
+        """One inference with the plan in use; others may overlap with it.
 
         Raises:
             FusepathError: there is no plan, and there will be none; or its edge server failed.
@@ -155,17 +163,24 @@ class Engine:
             await asyncio.shield(self._first)
         prepared = self.current
         assert prepared is not None
+        away = self._away
+        if prepared is self._found:  # and not what is used in its place
+            prepared = quicker(prepared, self._pairing.beside, image)
         try:
             inference = await self._pairing.infer(
-                prepared, image, begun_s=begun_s, companions=companions
+                prepared,
+                image,
+                begun_s=begun_s,
+                companions=companions,
+                overlapping=overlapping,
             )
         except PeerError as error:
             if self.closed:  # which ends streams as well, maybe before whoever waits for them
                 raise ClosedError(CLOSED) from None
-            self._liveness.tell(Failed(str(error)))
+            self._fail(str(error), away)
             raise
         if inference.fallback is not None:
-            self._liveness.tell(Failed(inference.fallback.reason))
+            self._fail(inference.fallback.reason, away)
         elif self._away is not None and prepared.is_local:
             inference = replace(inference, fallback=Fallback(self._away, Stage.AWAY))
         else:
@@ -176,19 +191,29 @@ class Engine:
         self.counter.add(inference, prepared.recipe_sha256)
         return inference
 
-    def _meet(self, image: Array) -> None:
+    def _fail(self, reason: str, away: str | None) -> None:
+        """The edge server has failed a frame; of several under way the first one tells.
+
+        Args:
+            reason: what it did.
+            away: why it was not to be used already when the frame began.
+        """
+        if away is self._away:
+            self._liveness.tell(Failed(reason))
+
+    def _meet(self, image: Frame) -> None:
         """See to it that plans are for frames of this type."""
         plan = self._order.plan
         if isinstance(plan, Plan):
             check_image(image, self._order.model, plan)
         sample = self._plans.sample
         if not sample.done():
-            sample.set_result(image.copy())
-        elif sample.result().dtype != image.dtype:
+            sample.set_result(_kept(image))
+        elif _differs(sample.result(), image):
             # Pixels before, values now, or the other way round: all that was planned is void.
             self._give_up()
-            self.current = self._found = self._pairing.reserve = None
-            self._begin(image.copy())
+            self.current = self._found = self._pairing.reserve = self._pairing.beside = None
+            self._begin(_kept(image))
 
     def _give_up(self) -> None:
         """Look for plans no longer."""
@@ -214,7 +239,7 @@ class Engine:
             if self._channel is not None:
                 await self._channel.close()
 
-    def _begin(self, sample: Array | None) -> None:
+    def _begin(self, sample: Frame | None) -> None:
         """Look for plans from the start."""
         loop = asyncio.get_running_loop()
         if self.current is None:
@@ -288,10 +313,9 @@ class Engine:
         if client is None or self._away or not needed or self._pairing.is_busy:
             return
         try:
-            if number % _CLOCKS_EVERY == 0:
+            await client.greet(within_s=_SIGN_OF_LIFE_WITHIN_S)
+            if number % _CLOCKS_EVERY == 0:  # which would wait for longer
                 await self._pairing.compare_clocks()
-            else:
-                await client.greet(within_s=_SIGN_OF_LIFE_WITHIN_S)
         except FusepathError as error:
             if not self._pairing.is_busy:  # or the inference will show
                 self._liveness.tell(Failed(str(error)))
@@ -393,6 +417,17 @@ class Engine:
     def forget(self) -> None:
         """In a forked child, which has none of the threads: nothing of it may be touched."""
         self.closed = True
+
+
+def _kept(image: Frame) -> Frame:
+    """The same, whatever becomes of an array that is its owner's."""
+    return image if isinstance(image, PictureFrame) else image.copy()
+
+
+def _differs(sample: Frame, image: Frame) -> bool:
+    """Whether plans made with a sample are none for this: of another type, or the first file."""
+    first_file = isinstance(image, PictureFrame) and not isinstance(sample, PictureFrame)
+    return first_file or sample.dtype != image.dtype
 
 
 async def _cancel_others() -> None:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from fusepath.errors import PeerError
 from fusepath.offload.due_timer import DueTimer
-from fusepath.offload.emulation import PacedLink
 from fusepath.offload.inference import Inference
 from fusepath.offload.own_answer import OwnAnswer
+from fusepath.pictures.frame import PictureFrame, pixels_of
 from fusepath.protocol.conversation import Compute, ProtocolError, Send
 from fusepath.protocol.device_frame import (
     Answered,
@@ -40,11 +40,13 @@ from fusepath.remote import tensors
 from fusepath.timeline import HEAD, Lane, Span, Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from fusepath.arrays import Array
     from fusepath.offload.device import Device, PathAtCut
     from fusepath.offload.own_answer import Made, Reserve
+    from fusepath.offload.shared_link import SharedLink
+    from fusepath.pictures.frame import Frame
     from fusepath.protocol.device_frame import Command, Event, Fallback
     from fusepath.remote.client import ClockOffset
     from fusepath.remote.conversation import Request
@@ -86,6 +88,8 @@ class Call:
     """When the inference began, by `time.perf_counter`."""
     companions: Mapping[str, Array]
     """The other inputs of the network."""
+    handed_in: Callable[[], None]
+    """Told once this machine's thread knows all that it has to compute of paths."""
 
 
 class Exchange:
@@ -93,8 +97,9 @@ class Exchange:
 
     Args:
         device: the device's share of the plan.
-        image: its input.
+        image: its input, or the file of it that is forwarded.
         request: was made for this.
+        link: what it shares with other frames.
         call: what else is known of it.
         reserve: answers where the edge server does not; None has the inference fail.
     """
@@ -102,14 +107,16 @@ class Exchange:
     def __init__(
         self,
         device: Device,
-        image: Array,
+        image: Frame,
         request: Request,
+        link: SharedLink,
         call: Call,
         reserve: Reserve | None,
     ) -> None:
         self._device = device
         self._image = image
         self._request = request
+        self._link = link
         self._call = call
         self._order = [path - 1 for path in device.plan.order]
         self.frame = DeviceFrame(
@@ -130,8 +137,6 @@ class Exchange:
         self._conversing: asyncio.Task[Inference]
         self._computing: asyncio.Task[None] | None = None
         self._alone: asyncio.Task[Made] | None = None
-        self._link = PacedLink(device.emulation.pace_bytes_per_s)
-        self._way_back = PacedLink(device.emulation.pace_bytes_per_s)
         self._to_send: asyncio.Queue[tuple[int, PathAtCut, float]] = asyncio.Queue()
         self._first_written = asyncio.Event()
         self._spans: list[Span] = []
@@ -222,6 +227,8 @@ class Exchange:
     @property
     def _inputs(self) -> dict[str, Array]:
         """All inputs of the network, by name."""
+        if isinstance(self._image, PictureFrame):  # which is forwarded, and nothing is left here
+            return dict(self._call.companions)
         return {self._device.model.graph.input.name: self._image, **self._call.companions}
 
     async def _converse(self) -> Inference:
@@ -247,15 +254,18 @@ class Exchange:
 
     async def _compute(self, paths: Collection[int]) -> None:
         """Have paths computed; the thread goes from one to the next by itself."""
-        if paths and not self._to_send.empty():
+        if paths and not self._to_send.empty() and not self._link.turn.locked():
             # Where there is one processor, computing would hold up the first message.
             with suppress(TimeoutError):
                 async with asyncio.timeout(_HEAD_START_S):
                     await self._first_written.wait()
         companions = self._call.companions
         device = self._device
-        heads = [device.start_head(self._image, companions)] if device.share.has_head else []
+        heads = (
+            [device.start_head(pixels_of(self._image), companions)] if device.share.has_head else []
+        )
         jobs = [(path, device.start_computing(path, self._image, companions)) for path in paths]
+        self._call.handed_in()
         try:
             for head in heads:
                 self._record(Lane.DEVICE, *(await head), path=HEAD)
@@ -280,14 +290,19 @@ class Exchange:
         self._tell(Computed(path))
 
     async def _send(self) -> None:
+        ready = await self._to_send.get()
+        async with self._link.turn:
+            await self._send_all(ready)
+
+    async def _send_all(self, ready: tuple[int, PathAtCut, float]) -> None:
         for number in range(len(self._order)):
-            path, done, ready_s = await self._to_send.get()
+            path, done, ready_s = ready if number == 0 else await self._to_send.get()
             size_bytes = sum(value.nbytes for value in done.to_send.values())
             self._up_bytes += size_bytes
             self._written_s[path] = time.perf_counter()
-            if self._link.bytes_per_s is not None:
+            if self._link.is_paced:
                 self._first_written.set()  # a link that is played takes no processor
-            paced = await self._link.transfer(size_bytes, ready_s=ready_s)
+            paced = await self._link.up.transfer(size_bytes, ready_s=ready_s)
             if paced is not None and size_bytes > 0:
                 self._record(Lane.UPLINK, *paced, path=path + 1)
             if not await self._request.send(self._message(path, done, first=number == 0)):
@@ -325,7 +340,7 @@ class Exchange:
         self._tell(PartReturned(path))
         size_bytes = sum(value.nbytes for value in self._parts[path].values())
         self._down_bytes += size_bytes
-        paced = self._way_back.occupy(size_bytes, arrived_s)
+        paced = self._link.down.occupy(size_bytes, arrived_s)
         self._returned.append(_Returned(path, arrived_s, paced))
 
     async def _take_result(self, result: Result) -> _Answer:
@@ -344,7 +359,7 @@ class Exchange:
         outputs = tensors.decode(result.tensors, expected)
         size_bytes = sum(value.nbytes for value in outputs.values())
         self._down_bytes += size_bytes
-        await self._way_back.transfer(size_bytes)
+        await self._link.down.transfer(size_bytes)
         self._tell(Answered([span.path - 1 for span in result.spans if span.path > 0]))
         return _Answer(result, outputs, arrived_s, time.perf_counter())
 
@@ -360,8 +375,9 @@ class Exchange:
             self._record(Lane.EDGE, start_s, end_s, path=span.path or None, worker=span.worker)
         down_start_s = min(answer.arrived_s, max(done_s.values()))
         down_start_s = max(down_start_s, self._record_parts(done_s))
-        self._record(Lane.DOWNLINK, down_start_s, answer.done_s)
-        if self._link.bytes_per_s is None:
+        self._record(Lane.DOWNLINK, min(down_start_s, answer.done_s), answer.done_s)
+        self._link.down_free_s = max(answer.done_s, self._link.down_free_s)
+        if not self._link.is_paced:
             self._record_uplink()
         finished = await self._device.start_finishing(
             answer.outputs, self._parts_here(), self._inputs
@@ -394,26 +410,28 @@ class Exchange:
         )
 
     def _record_parts(self, done_s: dict[int, float]) -> float:
-        """Record when parts were on their way back; the end of the last one, 0 without any.
+        """Record when parts were on their way back; when that way was free again.
 
         Args:
             done_s: when the server was through with a path (0-based).
         """
-        free_s = 0.0
+        free_s = self._link.down_free_s
         for item in self._returned:
-            start_s = max(free_s, min(done_s.get(item.path, item.arrived_s), item.arrived_s))
+            start_s = max(free_s, done_s.get(item.path, item.arrived_s))
+            start_s = min(start_s, item.arrived_s)
             start_s, free_s = item.paced or (start_s, item.arrived_s)
             self._record(Lane.DOWNLINK, start_s, free_s, path=item.path + 1)
         return free_s
 
     def _record_uplink(self) -> None:
         """On a real link a message occupies it from when it may start to when it has arrived."""
-        free_s = 0.0
+        free_s = self._link.up_free_s
         for path in self._device.plan.order:
             end_s = self._arrived_s[path - 1]
             start_s = min(max(free_s, self._written_s[path - 1]), end_s)
             self._record(Lane.UPLINK, start_s, end_s, path=path)
             free_s = end_s
+        self._link.up_free_s = max(free_s, self._link.up_free_s)
 
     def _record(
         self, lane: Lane, start_s: float, end_s: float, path: int | None = None, worker: int = 0

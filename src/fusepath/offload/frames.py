@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,11 +11,16 @@ import numpy as np
 
 from fusepath.errors import ImageError, InputError
 from fusepath.pictures.arrays import as_map, taken_dtypes
+from fusepath.pictures.decoding import PictureFile
+from fusepath.pictures.frame import PictureFrame
+from fusepath.plan import AS_THEY_COME, Plan, Preprocessing
 
 if TYPE_CHECKING:
     from fusepath.arrays import Array
     from fusepath.graph import Tensor
     from fusepath.onnx_io import Model
+    from fusepath.pictures.frame import Frame
+    from fusepath.plan import PlanRequest
 
 
 class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,19 +36,33 @@ class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Of the channels as they come; ``bgr``, as OpenCV has them, are turned round for the model."""
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (255.0,)
+    pictures: Preprocessing = AS_THEY_COME
+    """How encoded pictures become pixels, on whichever machine."""
 
-    def to_inputs(self, frame: Any, model: Model) -> list[Array]:
+    def for_plan(self, plan: Plan | PlanRequest | None) -> FrameFormat:
+        """The same, with pictures as a plan that is given has them."""
+        if isinstance(plan, Plan) and plan.source:
+            return msgspec.structs.replace(self, pictures=plan.source.chain)
+        return self
+
+    def to_inputs(self, frame: Any, model: Model) -> list[Frame]:
         """The model's inputs: one, or one for every image of a batch.
 
         Args:
             frame: as of `to_input`; for a model that takes a batch, one behind the other along the
-                first axis.
+                first axis. Or an encoded picture, as bytes or the name of a file, which serves all
+                images of a batch.
             model: the network.
 
         Raises:
             ImageError: another type or shape than the model takes.
         """
         target, batch = model.graph.input, model.boundary.batch
+        if isinstance(frame, bytes | bytearray | memoryview | str | os.PathLike | PictureFile):
+            frame = PictureFrame.of(_picture_file(frame), self.pictures, target)
+        if isinstance(frame, PictureFrame):
+            _check_shape(frame, target)
+            return [frame] if batch == 1 else [frame.pixels()] * batch
         if batch == 1:
             return [self.to_input(frame, target)]
         _check_array(frame, target)
@@ -96,6 +116,23 @@ class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
                 raise ImageError(f"order 'bgr' has three channels, but the model takes {channels}")
             value = value[::-1]
         return np.ascontiguousarray(value)[None]
+
+
+def _check_shape(frame: PictureFrame, target: Tensor) -> None:
+    if frame.shape != target.shape:
+        raise ImageError(
+            f"the picture becomes {list(frame.shape)}, but the model takes {list(target.shape)}"
+        )
+
+
+def _picture_file(frame: Any) -> PictureFile:
+    match frame:
+        case PictureFile():
+            return frame
+        case str() | os.PathLike():
+            return PictureFile.read(os.fspath(frame))
+        case _:
+            return PictureFile(bytes(frame))
 
 
 def by_name(frame: Any, model: Model) -> Mapping[str, Any]:
@@ -155,8 +192,8 @@ def fed_inputs(value: Array, model: Model) -> list[Array]:
 def _check_array(frame: Any, target: Tensor) -> None:
     if not isinstance(frame, np.ndarray):
         raise ImageError(
-            f"a frame is a numpy array of pixels or values, not {type(frame).__name__}; "
-            f"read pictures with fusepath.load_input"
+            f"a frame is a numpy array of pixels or values, or an encoded picture, not "
+            f"{type(frame).__name__}"
         )
     if frame.dtype not in taken_dtypes(target):
         pixels = "uint8 pixels or " if target.is_float else ""

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from fusepath.timeline import HEAD, Lane, Span
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fusepath.arrays import Array
     from fusepath.plan import Plan
     from fusepath.protocol.device_frame import Fallback
-    from fusepath.timeline import Span, Timeline
+    from fusepath.timeline import Timeline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,20 @@ class Inference:
     """Why this machine has answered alone although the plan says otherwise."""
     late: bool = False
     """Whether this machine had begun to answer alone, whoever was first in the end."""
+
+    def begun_with(self, start_s: float, end_s: float) -> Inference:
+        """The same, where the device has done something else before, seconds after the beginning.
+
+        It counts to what comes before all paths.
+        """
+        spans = list(self.timeline.spans)
+        heads = [span for span in spans if span.path == HEAD]
+        for head in heads:
+            spans.remove(head)
+        ends_s = [end_s, *(head.end_s for head in heads)]
+        before = Span(lane=Lane.DEVICE, start_s=start_s, end_s=max(ends_s), path=HEAD)
+        timeline = msgspec.structs.replace(self.timeline, spans=(before, *spans))
+        return replace(self, timeline=timeline)
 
     @property
     def latency_s(self) -> float:

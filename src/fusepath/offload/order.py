@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fusepath.offload.emulation import NO_EMULATION, Emulation
+from fusepath.offload.line import USUAL_FLOW, Flow
 from fusepath.plan import Origin, Plan, PlanRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fusepath.arrays import Array
     from fusepath.offload.frames import FrameFormat
     from fusepath.offload.machines import Machines
     from fusepath.onnx_io import Model
+    from fusepath.pictures.frame import Frame
     from fusepath.remote.client import Timeout
 
 
@@ -46,7 +47,9 @@ class SessionOptions:
     """How weak this machine and how slow its link shall seem."""
     fallback: FallbackPolicy = FallbackPolicy.WITHIN_MEMORY
     """Whether this machine answers alone where the edge server does not."""
-    sample: Array | None = None
+    flow: Flow = USUAL_FLOW
+    """How many frames of `Session.submit` are under way at a time."""
+    sample: Frame | None = None
     """A frame on which codecs are measured and plans are tried; the first frame without."""
 
 

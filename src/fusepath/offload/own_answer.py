@@ -12,10 +12,12 @@ from fusepath.timeline import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Future
 
     from fusepath.arrays import Array
     from fusepath.offload.device import Device, PathAtCut
     from fusepath.offload.finisher import Finisher
+    from fusepath.pictures.frame import Frame
     from fusepath.protocol.device_frame import Command, Event, Fallback
     from fusepath.protocol.finishing import Remainder
 
@@ -73,15 +75,15 @@ class OwnAnswer:
         if self.reserve.finisher is not None:
             self.held[path] = at_cut
 
-    async def anew(self, image: Array, companions: Mapping[str, Array]) -> Made:
+    async def anew(self, image: Frame, companions: Mapping[str, Array]) -> Made:
         """Compute everything here.
 
         Args:
-            image: the input of the network.
+            image: the input of the network, or the picture that becomes it.
             companions: its other inputs.
         """
         device = self.reserve.device
-        done = await device.start_computing(0, image, companions)
+        done = await device.start_answering(image, companions)
         commands = self._done(done.start_s, done.end_s)
         return Made(device.outputs(done), device.share.macs, _fallback(commands))
 
@@ -108,9 +110,9 @@ class OwnAnswer:
         return Made(done.outputs, macs, _fallback(commands))
 
     def _on_thread(self, work: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
-        """Do something on the thread that computes."""
-        thread = self.reserve.device.thread
-        return asyncio.get_running_loop().run_in_executor(thread, work, *arguments)
+        """Do something on the thread that computes, before later frames."""
+        job: Future[T] = self.reserve.device.thread.submit_ahead(work, *arguments)
+        return asyncio.wrap_future(job)
 
     def _done(self, start_s: float, end_s: float) -> Sequence[Command]:
         commands = _wanted(self.tell(DoneAlone()))

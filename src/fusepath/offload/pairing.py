@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
 from fusepath.errors import InputError
 from fusepath.offload.background import Background, seen
 from fusepath.offload.device import Device, stays_local
+from fusepath.offload.device_thread import DeviceThread
 from fusepath.offload.emulation import NO_EMULATION, Emulation
 from fusepath.offload.exchange import Call, Exchange
 from fusepath.offload.finisher import Finisher, pays
 from fusepath.offload.own_answer import Reserve
+from fusepath.offload.shared_link import SharedLink
+from fusepath.offload.turns import Turns
+from fusepath.pictures.frame import PictureFrame
 from fusepath.plan import check_plan, predict
 from fusepath.remote.client import peer_errors
 from fusepath.runtime.companions import blank_companions
@@ -30,7 +34,9 @@ if TYPE_CHECKING:
     from fusepath.arrays import Array
     from fusepath.cost import Link
     from fusepath.offload.inference import Inference
+    from fusepath.offload.turns import Turn
     from fusepath.onnx_io import Model
+    from fusepath.pictures.frame import Frame
     from fusepath.plan import Plan
     from fusepath.protocol.device_frame import Story
     from fusepath.remote.client import ClockOffset, EdgeClient
@@ -56,6 +62,30 @@ class Prepared:
     """Whether nothing leaves this machine."""
     edge_times: EdgeTimes
 
+    @property
+    def forwards(self) -> bool:
+        """Whether the input is sent as the file that it comes in."""
+        return self.plan.recipe.forwards
+
+    def may_forward(self, frame: PictureFrame) -> bool:
+        """Whether the edge server makes of this file what the device would.
+
+        Raises:
+            ImageError: it is no picture.
+        """
+        forwarding = self.plan.recipe.forwarding
+        if not forwarding or frame.chain != forwarding.chain:
+            return False
+        return frame.file.may_be_forwarded
+
+    @property
+    def file_bytes(self) -> int:
+        """Of the file that it was prepared with, where it forwards files."""
+        sample, source = self.device.sample, self.plan.source
+        if sample is not None:
+            return len(sample.file.data)
+        return source.file_bytes if source else 0
+
     @cached_property
     def predicted(self) -> Timeline:
         """What the plan will do by the times of its paths, where planning knew only of layers."""
@@ -63,13 +93,12 @@ class Prepared:
 
     def predicted_on(self, link: Link) -> Timeline:
         """What it will do on another link."""
-        share = self.device.share
         return predict(
             self.device.model.graph,
             msgspec.structs.replace(self.plan, link=link),
-            head_s=self.device.head_s,
+            head_s=self.device.head_s + self._decode_s,
             device_s=self.device.expected_s,
-            sent_bytes=[share.sent_bytes(path) for path in range(len(self.plan.cuts))],
+            sent_bytes=self._sent_bytes,
             edge_s=self.edge_times.paths_s,
             tail_s=self.edge_times.tail_s,
             finish_s=self.device.expected_tail_s,
@@ -83,13 +112,26 @@ class Prepared:
     @property
     def sent_bytes(self) -> int:
         """Bytes sent of the sample it was prepared with."""
+        return sum(self._sent_bytes)
+
+    @property
+    def _sent_bytes(self) -> list[int]:
         share = self.device.share
-        return sum(share.sent_bytes(path) for path in range(len(self.plan.cuts)))
+        sent = [share.sent_bytes(path) for path in range(len(self.plan.cuts))]
+        if self.forwards:
+            source = self.device.model.graph.input
+            sent[0] += self.file_bytes - source.elements * np.dtype(np.uint8).itemsize
+        return sent
+
+    @property
+    def _decode_s(self) -> float:
+        sample = self.device.sample
+        return 0.0 if self.forwards or sample is None else self.device.decode_s(sample)
 
 
 @dataclass(kw_only=True)
 class Pairing:
-    """A device and its edge server; one inference at a time, in the order of the calls.
+    """A device and its edge server; inferences begin in the order of the calls.
 
     Args:
         model: the network that both hold.
@@ -105,14 +147,16 @@ class Pairing:
     background: Background = field(default_factory=Background)
     reserve: Prepared | None = None
     """The whole network on this machine, for frames that the edge server fails."""
+    beside: Prepared | None = None
+    """Forwards files where the plan in use does not, or the reverse: for frames for which it is
+    quicker."""
     may_finish: bool = True
     """Whether there is memory to finish such frames from what there is of them."""
     stories: deque[Story] = field(default_factory=lambda: deque(maxlen=_STORIES))
     """Of the last frames with the edge server: what happened, and what was done for it."""
-    _thread: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="fusepath-device")
-    )
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _thread: DeviceThread = field(default_factory=DeviceThread)
+    _turns: Turns = field(default_factory=Turns)
+    _link: SharedLink = field(init=False)
     _offset: ClockOffset | None = None
     _frames: int = 0
     _finisher: Finisher | None = None
@@ -120,12 +164,15 @@ class Pairing:
     _to_finish: Device | None = None
     """Whose share of a plan it is of, or would be if it paid."""
 
-    async def prepare(self, plan: Plan, sample: Array) -> Prepared:
+    def __post_init__(self) -> None:
+        self._link = SharedLink(self.emulation)
+
+    async def prepare(self, plan: Plan, sample: Frame) -> Prepared:
         """Build and warm the sessions of a plan, here and on the edge server at the same time.
 
         Args:
             plan: is checked against the model.
-            sample: an input of the plan; (1, C, H, W).
+            sample: an input of the plan, (1, C, H, W), or a picture that becomes one.
 
         Raises:
             FileFormatError: the plan does not fit the model.
@@ -154,7 +201,7 @@ class Pairing:
             edge_times=times,
         )
 
-    def _ready_device(self, plan: Plan, sample: Array) -> Device:
+    def _ready_device(self, plan: Plan, sample: Frame) -> Device:
         device = Device(
             model=self.model,
             plan=plan,
@@ -196,41 +243,67 @@ class Pairing:
     @property
     def is_busy(self) -> bool:
         """Whether an inference is under way."""
-        return self._turn.locked()
+        return self._turns.is_busy
 
     async def infer(
         self,
         prepared: Prepared,
-        image: Array,
+        image: Frame,
         *,
         begun_s: float | None = None,
         companions: Mapping[str, Array] | None = None,
+        overlapping: bool = False,
     ) -> Inference:
         """One inference, when its turn has come.
 
         Args:
             prepared: the plan to carry out.
-            image: its input.
+            image: its input, or the picture that becomes it: decoded here, unless it is forwarded.
             begun_s: when it was asked for, by `time.perf_counter`; now without. Time that it has to
                 wait for others is none of its own.
             companions: the other inputs of the network; something made up without.
+            overlapping: whether others may begin and end meanwhile. Those before it have what this
+                machine computes and the link carries first.
 
         Raises:
             PeerError: the edge server refused, vanished or took too long, and there is no reserve.
         """
         if companions is None:
             companions = blank_companions(self.model.graph)
-        waits = begun_s is None or self._turn.locked()
-        async with self._turn:
+        waits = begun_s is None or self._turns.is_busy
+        async with self._turns.take(overlapping=overlapping) as turn:
             if begun_s is None or waits:
                 begun_s = time.perf_counter()
-            return await self._infer(prepared, image, begun_s, companions)
+            return await self._decoded_or_not(prepared, image, begun_s, companions, turn)
+
+    async def _decoded_or_not(
+        self,
+        prepared: Prepared,
+        image: Frame,
+        begun_s: float,
+        companions: Mapping[str, Array],
+        turn: Turn,
+    ) -> Inference:
+        """One inference, for which the device decodes the input if nobody else does."""
+        if not isinstance(image, PictureFrame) or prepared.may_forward(image):
+            return await self._infer(prepared, image, begun_s, companions, turn)
+        decoded = await prepared.device.start_decoding(image)
+        inference = await self._infer(prepared, decoded.pixels, begun_s, companions, turn)
+        return inference.begun_with(decoded.start_s - begun_s, decoded.end_s - begun_s)
 
     async def _infer(
-        self, prepared: Prepared, image: Array, begun_s: float, companions: Mapping[str, Array]
+        self,
+        prepared: Prepared,
+        image: Frame,
+        begun_s: float,
+        companions: Mapping[str, Array],
+        turn: Turn,
     ) -> Inference:
         if prepared.is_local:
-            return await prepared.device.run_alone(image, companions, begun_s=begun_s)
+            assert not isinstance(image, PictureFrame)  # what stays here has been decoded
+            return await prepared.device.run_alone(
+                image, companions, begun_s=begun_s, handed_in=turn.pass_on
+            )
         client, offset = self.client, self._offset
         assert client is not None  # what is prepared on an edge server has one,
         assert offset is not None  # and the clocks have been compared for it
@@ -240,7 +313,8 @@ class Pairing:
             prepared.device,
             image,
             request,
-            Call(prepared.recipe_sha256, offset, begun_s, companions),
+            self._link,
+            Call(prepared.recipe_sha256, offset, begun_s, companions, turn.pass_on),
             self._reserve_of(prepared),
         )
         self.stories.append(exchange.frame.story)
@@ -256,13 +330,15 @@ class Pairing:
         device, alone = prepared.device, self.reserve.device
         finisher = self._finisher if self._to_finish is device else None
         end_s, whole_s = prepared.predicted.end_s, alone.alone_s
+        # What is under way before it has machines and link first.
+        before_s = end_s * (self._turns.under_way - 1)
         answer_s = max(end_s - device.head_s - sum(device.expected_s), 0.0)
         own_s = whole_s if finisher is None else min(whole_s, finisher.remainder.all_s)
         return Reserve(
             device=alone,
             # Counted from the last progress, which this machine makes until about as predicted.
-            patience_s=max(_PATIENCE * end_s, _LEAST_PATIENCE_S) - end_s,
-            hedge_s=answer_s + max(own_s, _LEAST_PATIENCE_S),
+            patience_s=max(_PATIENCE * (before_s + end_s), _LEAST_PATIENCE_S) - end_s,
+            hedge_s=before_s + answer_s + max(own_s, _LEAST_PATIENCE_S),
             finisher=finisher,
         )
 

@@ -36,7 +36,8 @@ from fusepath.offload.order import FallbackPolicy
 from fusepath.offload.remembered import LastTime, SessionMemory
 from fusepath.offload.replanning import hasty
 from fusepath.offload.shown import as_shown
-from fusepath.offload.trials import TRIALS, Trials, cautious_s
+from fusepath.offload.trials import TRIALS, Trials, cautious_s, is_plain
+from fusepath.pictures.frame import PictureFrame, pixels_of
 from fusepath.plan import (
     Constraints,
     InputFormat,
@@ -50,16 +51,18 @@ from fusepath.plan import (
 from fusepath.profiling.cache import remembered_profile
 from fusepath.profiling.codecs import TriedCodecs, named_codecs, try_codecs
 from fusepath.profiling.layers import measure_layers
+from fusepath.profiling.pictures import measured_source
 from fusepath.runtime.allocator import release_free_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from fusepath.arrays import Array
     from fusepath.cost import Machine
     from fusepath.graph import ModelGraph
     from fusepath.offload.order import Order
     from fusepath.offload.pairing import Pairing, Prepared
+    from fusepath.onnx_io import Model
+    from fusepath.pictures.frame import Frame
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +111,7 @@ class PlanSearch:
         self.local: asyncio.Task[Prepared | None] | None = None
         """Makes this machine ready to do all of it, whatever becomes of the rest; its result is
         None where limits forbid that."""
-        self.sample: asyncio.Future[Array] = asyncio.get_running_loop().create_future()
+        self.sample: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
         """A frame to try things on: the first one, or what is put here before."""
 
     async def run(self) -> None:
@@ -136,7 +139,7 @@ class PlanSearch:
             await self._with_edge(request)
 
     @property
-    def known_sample(self) -> Array | None:
+    def known_sample(self) -> Frame | None:
         """The frame that things are tried on, if there is one."""
         return self.sample.result() if self.sample.done() else None
 
@@ -182,11 +185,11 @@ class PlanSearch:
             self._use(prepared)
         return prepared
 
-    async def _ready_reserve(self, limits: Constraints, sample: Array) -> None:
+    async def _ready_reserve(self, limits: Constraints, sample: Frame) -> None:
         if self._order.options.fallback is not FallbackPolicy.OFF:
             await self._ready_alone(limits, sample)
 
-    async def _ready_alone(self, limits: Constraints, sample: Array) -> Prepared | None:
+    async def _ready_alone(self, limits: Constraints, sample: Frame) -> Prepared | None:
         """Make this machine ready to do all of it, for plans or as a reserve, if it may."""
         plan = await self._unsplit("device-only", sample)
         may_fall_back = self._may_fall_back(plan, limits)
@@ -211,7 +214,7 @@ class PlanSearch:
             case FallbackPolicy.WITHIN_LIMITS:
                 return not self._breaks(alone, limits)
 
-    async def _unsplit(self, algorithm: str, sample: Array, link: Link | None = None) -> Plan:
+    async def _unsplit(self, algorithm: str, sample: Frame, link: Link | None = None) -> Plan:
         """A plan that there is but one of, whatever the machines."""
         nominal = _nominal(self._order.model.graph, sample, link)
         request = PlanRequest(algorithm=algorithm, codecs="off")
@@ -237,10 +240,12 @@ class PlanSearch:
             known = _Known(edge=last.edge)
         await self._choose(request, known, memory)
 
-    async def _resume(self, last: LastTime, sample: Array) -> bool:
+    async def _resume(self, last: LastTime, sample: Frame) -> bool:
         """Take up the plan of last time; whether all is still as it was then."""
         try:
             prepared = await self._pairing.prepare(last.plan, sample)
+            if last.beside is not None:
+                self._pairing.beside = await self._pairing.prepare(last.beside, sample)
         except FusepathError as error:
             logger.info("the plan of last time is of no use: %s", error)
             return False
@@ -253,7 +258,7 @@ class PlanSearch:
         same_link &= down > _SLOW_BACK * last.link.down_bytes_per_s
         return same_link and _is_same(prepared.predicted.end_s, last.predicted_s)
 
-    async def _look_first(self, request: PlanRequest, sample: Array) -> Link:
+    async def _look_first(self, request: PlanRequest, sample: Frame) -> Link:
         """Use the edge server for all of it, if that is better; the link.
 
         Raises:
@@ -273,17 +278,17 @@ class PlanSearch:
         if machines.device is None or machines.edge is None:
             await pairing.compare_clocks()
             await self._offload_all(request, sample, link)
-            if request.constraints.limits_choices:
+            if request.constraints.limits_choices and not isinstance(sample, PictureFrame):
                 await self._check_limits(request, sample, link)
         return link
 
-    async def _offload_all(self, request: PlanRequest, sample: Array, link: Link) -> None:
+    async def _offload_all(self, request: PlanRequest, sample: Frame, link: Link) -> None:
         """Have the edge server do everything, if it may."""
         plan = await self._unsplit("full-offload", sample, link)
         if not self._breaks(plan, request.constraints):
             self._offer(await self._pairing.prepare(plan, sample))
 
-    async def _check_limits(self, request: PlanRequest, sample: Array, link: Link) -> None:
+    async def _check_limits(self, request: PlanRequest, sample: Frame, link: Link) -> None:
         """Raise soon if there is no plan: whether limits can be met does not depend on machines.
 
         Where they are hard to keep to, all that a search may spend is spent.
@@ -297,7 +302,7 @@ class PlanSearch:
         except UndecidedError:
             await self._plans_for(setting, request)
 
-    async def _use_soon(self, request: PlanRequest, setting: Setting, sample: Array) -> None:
+    async def _use_soon(self, request: PlanRequest, setting: Setting, sample: Frame) -> None:
         """Use what is found quickly, and what is then found for the machines that this shows."""
         tried: set[str] = set()
         shown, asked = setting, hasty(request)
@@ -309,8 +314,9 @@ class PlanSearch:
             try:
                 prepared = await self._pairing.prepare(result.best, sample)
             except PeerRefusedError:
-                if not result.best.codecs:  # which it may lack
+                if is_plain(result.best):
                     raise
+                shown = replace(shown, source=None)  # it may lack the decoder, or the codecs
                 asked = msgspec.structs.replace(asked, codecs="off")
             else:
                 self._offer(prepared)
@@ -343,6 +349,7 @@ class PlanSearch:
             trials=TRIALS if given.all_measured else 0,
         )
         await self._pairing.compare_clocks()
+        self._pairing.beside = trials.beside(best)
         self._use(best)
         if memory is not None:
             kept = LastTime(
@@ -351,10 +358,11 @@ class PlanSearch:
                 offered={name: list(codecs) for name, codecs in setting.offered.items()},
                 plan=best.plan,
                 predicted_s=best.predicted.end_s,
+                beside=None if self._pairing.beside is None else self._pairing.beside.plan,
             )
             await self._pairing.background.do(memory.keep, kept)
 
-    async def _measured(self, request: PlanRequest, known: _Known, sample: Array) -> Setting:
+    async def _measured(self, request: PlanRequest, known: _Known, sample: Frame) -> Setting:
         """Machines, link and codecs: what is not known is measured, both machines at a time."""
         order, pairing, given = self._order, self._pairing, self._order.machines
         machines = Machines(
@@ -370,15 +378,22 @@ class PlanSearch:
         finally:
             edge.cancel()
         setting = await measured_setting(pairing, machines, sample.dtype.name, profiler, order.say)
-        return replace(setting, offered=tried.on(setting))
+        setting = replace(setting, offered=tried.on(setting))
+        if not isinstance(sample, PictureFrame):
+            return setting
+        order.say("decoding the picture")
+        source = await pairing.background.do(
+            measured_source, order.model, sample, self._form(sample), setting
+        )
+        return replace(setting, source=source)
 
-    async def _try_codecs(self, request: PlanRequest, sample: Array) -> TriedCodecs:
+    async def _try_codecs(self, request: PlanRequest, sample: Frame) -> TriedCodecs:
         codecs = named_codecs(request.codecs)
         if not codecs or self._pairing.client is None:
             return TriedCodecs()
         self._order.say("trying codecs on the input and on what layers make of it")
         return await self._pairing.background.do(
-            partial(try_codecs, self._order.model, sample, self._form(sample), codecs=codecs)
+            _codecs_on, self._order.model, sample, self._form(sample), codecs
         )
 
     @property
@@ -387,7 +402,7 @@ class PlanSearch:
         source = self._order.model.graph.input
         return "uint8" if source.is_float else source.dtype
 
-    def _form(self, sample: Array) -> InputFormat:
+    def _form(self, sample: Frame) -> InputFormat:
         frames = self._order.frames
         return InputFormat(dtype=sample.dtype.name, mean=frames.mean, std=frames.std)
 
@@ -399,12 +414,12 @@ class PlanSearch:
             order.model.graph,
             order.edge,
             request=repr(request),
-            input=(dtype, order.frames.mean, order.frames.std),
+            input=(dtype, order.frames.mean, order.frames.std, _kind(self.known_sample)),
             emulation=order.options.emulation,
             threads=order.options.threads,
         )
 
-    async def _sample_frame(self, dtype: str) -> Array:
+    async def _sample_frame(self, dtype: str) -> Frame:
         """A frame of the application's, or after a while a made-up one."""
         if not self.sample.done() and not isinstance(self._order.plan, Plan):
             await asyncio.wait([self.sample], timeout=_FIRST_FRAME_S)
@@ -416,7 +431,18 @@ class PlanSearch:
         return made_up
 
 
-def _nominal(graph: ModelGraph, sample: Array, link: Link | None = None) -> Setting:
+def _codecs_on(
+    model: Model, sample: Frame, form: InputFormat, codecs: Sequence[str]
+) -> TriedCodecs:
+    return try_codecs(model, pixels_of(sample), form, codecs=codecs)
+
+
+def _kind(sample: Frame | None) -> object:
+    """What frames come as: equal where plans for one of them are plans for the other."""
+    return (sample.chain, sample.file.size) if isinstance(sample, PictureFrame) else "array"
+
+
+def _nominal(graph: ModelGraph, sample: Frame, link: Link | None = None) -> Setting:
     """For what does not depend on how quick machines are."""
     return Setting(
         graph=graph,

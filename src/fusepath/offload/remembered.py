@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 2
+_VERSION = 3
 
 
 class LastTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,6 +37,8 @@ class LastTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     offered: dict[str, list[Compression]]
     """By tensor: what codecs made of it on the frame they were tried on."""
     plan: Plan
+    beside: Plan | None = None
+    """For frames for which it is quicker, where they come as files."""
     predicted_s: float
     """By the times of the plan's very paths, as they are found out again when it is resumed."""
 

@@ -17,12 +17,12 @@ from fusepath.profiling.cache import remembered_profile
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fusepath.arrays import Array
     from fusepath.cost import Machine
     from fusepath.offload.order import Order
     from fusepath.offload.pairing import Pairing
     from fusepath.offload.plan_map import PlanMap
     from fusepath.offload.remembered import LastTime
+    from fusepath.pictures.frame import Frame
     from fusepath.plan import BookEntry, Origin, Plan
     from fusepath.protocol.adapting import Conditions
 
@@ -58,7 +58,7 @@ class Replanning:
     order: Order
     pairing: Pairing
     learned: Setting | LastTime
-    sample: Array
+    sample: Frame
 
     @property
     def request(self) -> PlanRequest:
@@ -77,7 +77,9 @@ class Replanning:
             machines = Machines(device=self.order.machines.device, edge=last.edge, link=last.link)
             dtype = last.plan.input.dtype
             setting = await measured_setting(self.pairing, machines, dtype, remembered_profile)
-            self.learned = last = replace(setting, offered=last.offered)
+            self.learned = last = replace(
+                setting, offered=last.offered, source=last.plan.source or None
+            )
         return last
 
     async def book(self, setting: Setting) -> Sequence[BookEntry]:
@@ -119,7 +121,7 @@ def book_around(
         entry
         for way, most in ((link, _PLANNED), (slow_back, _PLANNED_SLOW_BACK))
         for entry in make_book(
-            setting.at(way),
+            replace(setting.at(way), source=None),  # what files take, no line tells
             (low, high),
             request,
             origin,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 
@@ -14,10 +16,12 @@ from fusepath.offload.inference import Inference, in_a_row, median_of
 from fusepath.offload.order import FallbackPolicy, SessionOptions
 from fusepath.offload.session import Session
 from fusepath.offload.verify import measured_reference
+from fusepath.pictures.frame import pixels_of
 from fusepath.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from fusepath.arrays import Array
     from fusepath.offload.machines import Machines
@@ -36,12 +40,19 @@ class Report:
     predicted: Timeline
     """From the times of the plan's very paths, measured when it was prepared."""
     runs: list[Inference]
+    taken_s: float
+    """From the beginning of the first run to the end of the last."""
     comparison: Comparison | None
 
     @property
     def median(self) -> Inference:
         """The run of median latency."""
         return median_of(self.runs)
+
+    @property
+    def frames_per_s(self) -> float:
+        """Runs per second."""
+        return len(self.runs) / self.taken_s
 
 
 class SessionArguments(TypedDict, total=False):
@@ -57,10 +68,11 @@ class SessionArguments(TypedDict, total=False):
 
 def run(
     model: Model,
-    image: Array | Mapping[str, Array],
+    image: Array | bytes | str | Path | Mapping[str, Any],
     edge: str | None = None,
     *,
     repeats: int = 1,
+    in_flight: int = 1,
     verify: bool = False,
     **session: Unpack[SessionArguments],
 ) -> Report:
@@ -75,6 +87,7 @@ def run(
         image: its input or inputs, as of `Session.infer`; plans are tried on it.
         edge: ``HOST:PORT`` of the edge server; None for a plan that keeps everything here.
         repeats: inferences.
+        in_flight: of them under way at a time.
         verify: compare with the unsplit model on this machine.
         session: further arguments of `Session`.
 
@@ -84,7 +97,7 @@ def run(
         InfeasibleError: no plan keeps to the constraints.
         InputError: an edge server is needed and not given, or the plan does not fit.
     """
-    frames = session.get("frames", FrameFormat())
+    frames = session.get("frames", FrameFormat()).for_plan(session.get("plan"))
     frame, companions = parted(by_name(image, model), model)
     inputs = frames.to_inputs(frame, model)
     given = session.get("plan")
@@ -99,13 +112,19 @@ def run(
                 raise
             running.infer(image)  # which waits until this machine is ready to answer alone
         plan, predicted = running.plan, running.predicted
-        runs = [running.infer(image) for _ in range(repeats)]
+        begun_s = time.perf_counter()
+        if in_flight == 1:
+            runs = [running.infer(image) for _ in range(repeats)]
+        else:
+            runs = list(running.stream(repeat(image, repeats), in_flight=in_flight))
+        taken_s = time.perf_counter() - begun_s
     assert plan is not None  # it has answered
     assert predicted is not None
     comparison = None
     if verify:
-        reference = measured_reference(model, np.concatenate(inputs), plan.input, companions)
+        values = np.concatenate([pixels_of(image) for image in inputs])
+        reference = measured_reference(model, values, plan.input, companions)
         comparisons = [reference.judge(item.outputs) for item in runs]
         comparison = max(comparisons, key=lambda item: (not item.bit_equal, item.used))
     predicted = in_a_row([predicted] * len(inputs)) if len(inputs) > 1 else predicted
-    return Report(plan=plan, predicted=predicted, runs=runs, comparison=comparison)
+    return Report(plan=plan, predicted=predicted, runs=runs, taken_s=taken_s, comparison=comparison)

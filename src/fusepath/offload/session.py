@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import os
 import time
 import weakref
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -15,19 +18,30 @@ from fusepath.errors import ClosedError, InputError
 from fusepath.offload.engine import CLOSED, Engine
 from fusepath.offload.frames import FrameFormat, by_name, fed_inputs, parted
 from fusepath.offload.inference import one_after_the_other
+from fusepath.offload.line import Flow, Line, streamed, streamed_async
 from fusepath.offload.machines import Machines
 from fusepath.offload.order import Order, SessionOptions
 from fusepath.offload.outputs import OwnerOutputs
 from fusepath.onnx_io import Model, from_torch, is_module, load_model
-from fusepath.plan import InputFormat, Plan, PlanRequest, check_plan, check_request
+from fusepath.plan import LATENCY, InputFormat, Plan, PlanRequest, check_plan, check_request
 from fusepath.profiling.codecs import named_codecs
+from fusepath.protocol.in_flight import WhenFull
 from fusepath.remote.client import Timeout
 from fusepath.remote.grpc_channel import check_address
 from fusepath.remote.memory import ADDRESS as MEMORY
 from fusepath.runtime.pixels import check_form
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import (
+        AsyncIterable,
+        AsyncIterator,
+        Callable,
+        Coroutine,
+        Iterable,
+        Iterator,
+        Sequence,
+    )
+    from concurrent.futures import Future
     from pathlib import Path
     from types import TracebackType
 
@@ -35,7 +49,10 @@ if TYPE_CHECKING:
     from fusepath.offload.inference import Inference
     from fusepath.offload.statistics import Statistics
     from fusepath.onnx_io import LastOutput, Port
+    from fusepath.pictures.frame import Frame
     from fusepath.timeline import Timeline
+
+T = TypeVar("T")
 
 _ENGINES: weakref.WeakSet[Engine] = weakref.WeakSet()
 
@@ -64,7 +81,7 @@ class TensorInfo:
 class _Fed:
     """What an inference is made of, in normal form."""
 
-    images: list[Array]
+    images: list[Frame]
     companions: dict[str, Array]
 
 
@@ -101,9 +118,14 @@ class _Held:
             check_plan(plan, graph)
         else:
             check_request(plan)
+            if plan.objective != LATENCY:
+                raise InputError(
+                    "a session answers with one plan at a time, the one of least latency: leave "
+                    "out objective, or give a plan of make_rotation"
+                )
             plan.constraints.check(graph)
             named_codecs(plan.codecs)
-        self._frames = frames
+        self._frames = frames.for_plan(plan)
         self._outputs = OwnerOutputs(self.model)
         self._engine = Engine(
             Order(
@@ -117,6 +139,7 @@ class _Held:
                 say=say,
             )
         )
+        self._submitted = self._line(options.flow)
         _ENGINES.add(self._engine)
         # The engine knows nothing of the session, so this runs when nobody holds it any more.
         self._finalizer = weakref.finalize(self, Engine.close, self._engine)
@@ -179,15 +202,33 @@ class _Held:
         """The inputs of a feed by name, in the model's own layout."""
         self._check_open()
         image, companions = parted(feed, self.model)
-        return _Fed(fed_inputs(np.asarray(image), self.model), companions)
+        return _Fed([*fed_inputs(np.asarray(image), self.model)], companions)
 
-    async def _infer(self, fed: _Fed, begun_s: float) -> Inference:
+    def _line(self, flow: Flow) -> Line:
+        self._check_open()
+        return Line(flow, self._engine.submit, self._engine.counter.drop)
+
+    def _work(self, frame: Any) -> Callable[[], Coroutine[Any, Any, Inference]]:
+        """What is to be done for a frame that overlaps with others.
+
+        Applications may use its memory for the next one meanwhile, as cameras do.
+        """
+        fed = self._inputs(frame)
+        given = list(frame.values()) if isinstance(frame, Mapping) else [frame]
+        owned = _Fed(
+            [_owned(image, given) for image in fed.images],
+            {name: _owned(value, given) for name, value in fed.companions.items()},
+        )
+        return lambda: self._infer(owned, time.perf_counter(), overlapping=True)
+
+    async def _infer(self, fed: _Fed, begun_s: float, *, overlapping: bool = False) -> Inference:
         """One inference after the other; the outputs as the model's owner knows them."""
+        infer = partial(self._engine.infer, companions=fed.companions, overlapping=overlapping)
         if self._outputs.are_those_of_the_network:
-            return await self._engine.infer(fed.images[0], begun_s, fed.companions)
+            return await infer(fed.images[0], begun_s)
         done = []
         for image in fed.images:
-            done.append(await self._engine.infer(image, begun_s, fed.companions))
+            done.append(await infer(image, begun_s))
             begun_s = time.perf_counter()
         together = done[0] if len(done) == 1 else one_after_the_other(done)
         outputs = await self._outputs.of([inference.outputs for inference in done])
@@ -201,6 +242,15 @@ class _Held:
                 f"the model has no output '{unknown[0]}'; its outputs are {', '.join(outputs)}"
             )
         return wanted
+
+
+def _owned(value: T, given: Sequence[Any]) -> T:
+    """A value that shares no memory with what the application has given; files are read already."""
+    arrays = [item for item in given if isinstance(item, np.ndarray)]
+    shared = isinstance(value, np.ndarray) and any(
+        np.may_share_memory(value, item) for item in arrays
+    )
+    return copy.copy(value) if shared else value
 
 
 def _exported(module: object, options: SessionOptions) -> tuple[Model, SessionOptions]:
@@ -256,8 +306,9 @@ class Session(_Held):
 
         Args:
             frame: pixels (uint8) or values (float32), in the declared `FrameFormat`; numpy views
-                and arrays of any memory order are taken. For a model of several inputs a
-                dictionary of all of them, by name.
+                and arrays of any memory order are taken. Or an encoded picture: its bytes, or the
+                name of its file; where that is quicker, it is sent as it is. For a model of several
+                inputs a dictionary of all of them, by name.
 
         Raises:
             ImageError: the frame is of another type or shape.
@@ -267,6 +318,61 @@ class Session(_Held):
         """
         begun_s = time.perf_counter()
         return self._answer(self._inputs(frame), begun_s)
+
+    def stream(
+        self,
+        frames: Iterable[Any],
+        *,
+        in_flight: int = 3,
+        when_full: WhenFull = WhenFull.WAIT,
+        waiting: int = 1,
+    ) -> Iterator[Inference]:
+        """Inferences of frame after frame, which overlap; in the order of the frames.
+
+        ::
+
+            for result in session.stream(camera, when_full=fusepath.WhenFull.LATEST):
+                show(result.outputs)
+
+        While the link carries a frame, the device computes the next. Frames are fetched on a
+        thread of their own, so a camera is read while results are looked at. Who leaves the loop
+        ends the stream.
+
+        Args:
+            frames: each as of `infer`; its memory may be used for the next one at once.
+            in_flight: frames that are under way, or whose results have not been taken; 1 or more.
+            when_full: what becomes of a frame that comes while ``waiting`` others wait.
+            waiting: frames that may wait besides.
+
+        Raises:
+            InputError: fewer than one in flight, or no place for the latest to wait.
+            ClosedError: the session is closed.
+            FusepathError: as of `infer`, for the frame whose turn it is; the stream ends with it.
+        """
+        line = self._line(Flow(in_flight=in_flight, waiting=waiting, when_full=when_full))
+        return streamed(line, frames, self._work)
+
+    def submit(self, frame: Any) -> Future[Inference]:
+        """Begin an inference that overlaps with others, and do not wait for its result.
+
+        Results are there in the order of the calls. ``options.flow`` says how many frames are under
+        way and what becomes of more: the call waits, or the oldest that waits ends with a
+        `DroppedError`. What is to be done with a result (`Future.add_done_callback`) is done on a
+        thread of the session's, and must not wait for the session.
+
+        Args:
+            frame: as of `infer`; its memory may be used for the next one at once.
+
+        Raises:
+            ImageError: the frame is of another type or shape.
+            InputError: an input is missing, or the model does not have it.
+            ClosedError: the session is closed.
+        """
+        work = self._work(frame)
+        while (result := self._submitted.offer(work)) is None:
+            self._submitted.room().result()
+        result.add_done_callback(self._submitted.taken)
+        return result
 
     def run(
         self,
@@ -343,6 +449,30 @@ class AsyncSession(_Held):
         """One inference; as `Session.infer`."""
         begun_s = time.perf_counter()
         return await self._answer(self._inputs(frame), begun_s)
+
+    def stream(
+        self,
+        frames: Iterable[Any] | AsyncIterable[Any],
+        *,
+        in_flight: int = 3,
+        when_full: WhenFull = WhenFull.WAIT,
+        waiting: int = 1,
+    ) -> AsyncIterator[Inference]:
+        """Inferences of frame after frame, for ``async for``; as `Session.stream`.
+
+        Frames come on the loop of the program: from an asynchronous iterator, or from one that
+        does not block.
+        """
+        line = self._line(Flow(in_flight=in_flight, waiting=waiting, when_full=when_full))
+        return streamed_async(line, frames, self._work)
+
+    async def submit(self, frame: Any) -> asyncio.Future[Inference]:
+        """Begin an inference that overlaps with others; as `Session.submit`."""
+        work = self._work(frame)
+        while (result := self._submitted.offer(work)) is None:
+            await asyncio.wrap_future(self._submitted.room())
+        result.add_done_callback(self._submitted.taken)
+        return asyncio.wrap_future(result)
 
     async def run(
         self,

@@ -45,11 +45,14 @@ class Statistics:
     down_bytes: int
     fallbacks: int
     """Inferences that this machine answered alone although the plan says otherwise."""
+    dropped: int
+    """Frames that gave way to later ones, and are not counted above."""
     by_plan: tuple[PlanStatistics, ...]
     """In the order in which plans came into use."""
 
 
-def _percentiles(latencies_s: Collection[float]) -> tuple[float, float, float]:
+def percentiles(latencies_s: Collection[float]) -> tuple[float, float, float]:
+    """What half, nine tenths and 99 hundredths of some latencies do not exceed, in seconds."""
     p50_s, p90_s, p99_s = np.quantile(list(latencies_s), (0.5, 0.9, 0.99)).tolist()
     return p50_s, p90_s, p99_s
 
@@ -63,7 +66,7 @@ class _Counted:
     latencies_s: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
 
     def statistics(self, recipe_sha256: str) -> PlanStatistics:
-        p50_s, p90_s, p99_s = _percentiles(self.latencies_s)
+        p50_s, p90_s, p99_s = percentiles(self.latencies_s)
         return PlanStatistics(
             recipe_sha256=recipe_sha256,
             algorithm=self.algorithm,
@@ -83,7 +86,7 @@ class Counter:
         self._lock = threading.Lock()
         self._by_plan: dict[str, _Counted] = {}
         self._latencies_s: deque[float] = deque(maxlen=KEPT)
-        self._fallbacks = 0
+        self._fallbacks = self._dropped = 0
 
     def add(self, inference: Inference, recipe_sha256: str) -> None:
         """Count one more, of the plan with this recipe."""
@@ -97,13 +100,18 @@ class Counter:
             self._latencies_s.append(inference.latency_s)
             self._fallbacks += inference.fallback is not None
 
+    def drop(self) -> None:
+        """Count a frame that gave way to a later one."""
+        with self._lock:
+            self._dropped += 1
+
     def statistics(self) -> Statistics:
         """All so far."""
         with self._lock:
             plans = tuple(item.statistics(name) for name, item in self._by_plan.items())
             p50_s = p90_s = p99_s = None
             if self._latencies_s:
-                p50_s, p90_s, p99_s = _percentiles(self._latencies_s)
+                p50_s, p90_s, p99_s = percentiles(self._latencies_s)
         return Statistics(
             count=sum(item.count for item in plans),
             p50_s=p50_s,
@@ -112,5 +120,6 @@ class Counter:
             up_bytes=sum(item.up_bytes for item in plans),
             down_bytes=sum(item.down_bytes for item in plans),
             fallbacks=self._fallbacks,
+            dropped=self._dropped,
             by_plan=plans,
         )

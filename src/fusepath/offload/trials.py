@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fusepath.errors import PeerRefusedError
@@ -11,8 +11,8 @@ from fusepath.plan import recalibrated
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from fusepath.arrays import Array
     from fusepath.offload.pairing import Pairing, Prepared
+    from fusepath.pictures.frame import Frame
     from fusepath.plan import Plan, Setting
 
 TRIALS = 3
@@ -32,21 +32,33 @@ def _with_caution(prepared: Prepared, latency_s: float, caution: float) -> float
     return latency_s * (caution if prepared.plan.arrangement.is_split else 1.0)
 
 
+def is_plain(plan: Plan) -> bool:
+    """Whether any edge server can carry it out."""
+    return not plan.codecs and not plan.recipe.forwards
+
+
 @dataclass(frozen=True, kw_only=True)
 class Trials:
     """Finds out which of several plans is quickest on two machines.
 
     Args:
         pairing: the machines.
-        sample: the input that plans are tried on; (1, C, H, W).
+        sample: the input that plans are tried on, (1, C, H, W), or a picture that becomes one.
         say: told what is going on.
         offer: is given every plan once it is prepared, before it is tried.
     """
 
     pairing: Pairing
-    sample: Array
+    sample: Frame
     say: Callable[[str], None] = lambda _: None
     offer: Callable[[Prepared], None] = lambda _: None
+    prepared: list[Prepared] = field(default_factory=list)
+    """All that was, in turn."""
+
+    def beside(self, best: Prepared) -> Prepared | None:
+        """The most promising plan that forwards files where this one does not, or the reverse."""
+        others = [item for item in self.prepared if item.forwards != best.forwards]
+        return min(others, key=cautious_s, default=None)
 
     async def choose(
         self,
@@ -76,7 +88,7 @@ class Trials:
         """
         plans = await self.pairing.background.do(plans_for, setting)
         prepared = await self.prepare(plans)
-        plain = next((item for item in prepared if not item.plan.codecs), None)
+        plain = next((item for item in prepared if is_plain(item.plan)), None)
         if trials > 0 and plain is not None:
             now = recalibrated(setting, plain.plan.timeline, plain.predicted)
             if now is not None:
@@ -85,15 +97,15 @@ class Trials:
                 again = await self.pairing.background.do(plans_for, now)
                 others = [plan for plan in again if plan.recipe_sha256 not in known]
                 if len(prepared) < len(plans):  # the edge server lacks the codecs
-                    others = [plan for plan in others if not plan.codecs]
+                    others = [plan for plan in others if is_plain(plan)]
                 prepared += await self.prepare(others)
         return await self._quickest(prepared, trials)
 
     async def prepare(self, plans: Sequence[Plan]) -> list[Prepared]:
         """Prepare plans, in their order.
 
-        An edge server need not have every codec: a plan with codecs that it refuses is passed over
-        where there are others.
+        An edge server need not have every codec, nor the same decoder: a plan with codecs or one
+        that forwards files is passed over where it refuses it and there are others.
 
         Raises:
             PeerError: the edge server refuses a plan or does not answer.
@@ -107,13 +119,13 @@ class Trials:
             try:
                 item = await self.pairing.prepare(plan, self.sample)
             except PeerRefusedError as error:
-                others = any(not other.codecs for other in plans)
-                if not (plan.codecs and others):
+                if is_plain(plan) or not any(map(is_plain, plans)):
                     raise
-                self.say(f"without codecs, for {error}")
+                self.say(f"without {'codecs' if plan.codecs else 'forwarding'}, for {error}")
             else:
                 self.offer(item)
                 prepared.append(item)
+                self.prepared.append(item)
         return prepared
 
     async def _quickest(self, prepared: Sequence[Prepared], trials: int) -> Prepared:

@@ -2,7 +2,7 @@
 
 from fusepath.onnx_io.boundary import Boundary
 from fusepath.onnx_io.ending import Ending, LastOutput
-from fusepath.onnx_io.files import ModelFiles
+from fusepath.onnx_io.files import ModelFiles, joined_sha256
 from fusepath.onnx_io.load import file_sha256, load_model
 from fusepath.onnx_io.model import Model
 from fusepath.onnx_io.port import Port
@@ -34,6 +34,7 @@ __all__ = [
     "file_sha256",
     "from_torch",
     "is_module",
+    "joined_sha256",
     "kept_name",
     "load_model",
     "new_name",

@@ -14,6 +14,7 @@ from onnx import ModelProto
 
 from fusepath.errors import ModelError
 from fusepath.onnx_io.complaint import one_line, translated
+from fusepath.onnx_io.compose import followed_by
 from fusepath.onnx_io.external import MOST_BYTES, embed, locations, may_be_elsewhere
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _SEVERAL_FILES = b"fusepath model of several files\0"
 """No ONNX file begins so: a digest of several files is never that of one."""
+_AND_POST = b"fusepath model and the graph behind it\0"
 _MOST_FILES = 1000
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 """Open no symlink, and do not wait for whoever writes into a pipe."""
@@ -35,10 +37,18 @@ class ModelFiles:
     external: Mapping[str, bytes] = field(repr=False, default_factory=dict)
     """Other files that hold tensors (ONNX's external data), whole, by the location that the model
     names."""
+    post: bytes = field(repr=False, default=b"")
+    """The file of a graph that comes behind the model; empty without."""
 
     @cached_property
     def sha256(self) -> str:
         """Hexadecimal digest of all of it; that of the model file where there is no other."""
+        if self.post:
+            return joined_sha256(self._model_sha256, hashlib.sha256(self.post).hexdigest())
+        return self._model_sha256
+
+    @property
+    def _model_sha256(self) -> str:
         own = hashlib.sha256(self.data)
         if not self.external:
             return own.hexdigest()
@@ -52,14 +62,22 @@ class ModelFiles:
         """The same model with all tensors in its file.
 
         Raises:
-            ModelError: a tensor does not fit the file that it is kept in.
+            ModelError: a tensor does not fit the file that it is kept in, or the graph behind it
+                does not fit the model.
         """
-        if not self.external:
+        if not (self.external or self.post):
             return self.data
         model = ModelProto.FromString(self.data)
         embed(model, self.external, name=name)
+        if self.post:
+            model = followed_by(model, self.post, name=name)
         data: bytes = model.SerializeToString(deterministic=True)
         return data
+
+
+def joined_sha256(model: str, post: str) -> str:
+    """Digest of a model with a graph behind it, from those of both."""
+    return hashlib.sha256(_AND_POST + bytes.fromhex(model) + bytes.fromhex(post)).hexdigest()
 
 
 def read_files(path: Path) -> ModelFiles:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +14,17 @@ from fusepath.onnx_io.read import read_model
 from fusepath.onnx_io.source import PREFIX, ZooSource, zoo_source
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fusepath.onnx_io.model import Model
 
 
-def load_model(source: str | Path, *, input_shape: tuple[int, ...] | None = None) -> Model:
+def load_model(
+    source: str | Path,
+    *,
+    input_shape: tuple[int, ...] | None = None,
+    post: str | Path | None = None,
+) -> Model:
     """The model that the user named.
 
     Args:
@@ -24,23 +32,28 @@ def load_model(source: str | Path, *, input_shape: tuple[int, ...] | None = None
             (``?size=320&seed=1&weights=integer``).
         input_shape: of the input as the file has it, such as (1, C, H, W); needed where the file
             leaves more than the batch open.
+        post: an ONNX file of one's own, which takes outputs of the model by their names and makes
+            of them what is to return. An edge server needs both files in its folder.
 
     Raises:
-        ModelError: there is no such model, or it cannot be used.
+        ModelError: there is no such model, it cannot be used, or ``post`` does not fit it.
     """
     if isinstance(source, str) and source.startswith(PREFIX):
         wanted = zoo_source(source)
         origin, name = partial(_zoo_files, wanted), wanted.name
-        files = origin()
     else:
-        files, name = read_files(Path(source)), Path(as_text(source)).stem
+        name = Path(as_text(source)).stem
         origin = partial(read_files, Path(source).absolute())
+    if post is not None:
+        origin = partial(_with_post, origin, Path(post).absolute())
+    files = origin()
     return read_model(
         files.data,
         name=name,
         source=as_text(source),
         input_shape=input_shape,
         external=files.external,
+        post=files.post,
         origin=origin,
     )
 
@@ -57,6 +70,11 @@ def _zoo_files(wanted: ZooSource) -> ModelFiles:
             zoo.build(wanted.name, input_size=wanted.size, seed=wanted.seed, weights=wanted.weights)
         )
     )
+
+
+def _with_post(origin: Callable[[], ModelFiles], path: Path) -> ModelFiles:
+    """A model and the graph behind it."""
+    return replace(origin(), post=read_files(path).as_one_file(name=path.stem))
 
 
 def file_sha256(path: Path) -> str:

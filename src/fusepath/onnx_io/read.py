@@ -43,6 +43,7 @@ def read_model(
     source: str,
     input_shape: tuple[int, ...] | None = None,
     external: Mapping[str, bytes] = MappingProxyType({}),
+    post: bytes = b"",
     origin: Callable[[], ModelFiles] | None = None,
 ) -> Model:
     """The model in these bytes, normalised and grouped into layers.
@@ -54,6 +55,7 @@ def read_model(
         input_shape: of the input as the file has it, such as (1, C, H, W); needed where the file
             leaves more than the batch open.
         external: Other files that hold tensors, whole, by the location that the model names.
+        post: The file of a graph to put behind the model, whose outputs then are the only ones.
         origin: Fetches all of it again; without, it is kept.
 
     Raises:
@@ -61,8 +63,10 @@ def read_model(
             tensor or dimension, and what to do.
     """
     with translated(name, "cannot be read"):
-        files = ModelFiles(data, external)
+        files = ModelFiles(data, external, post)
         proto = parse(data, name=name, external=external)
+        if post:
+            proto = parse(files.as_one_file(name=name), name=name)
         fed = _fed(proto.graph, name=name, input_shape=input_shape)
         draft = _opened(proto, name=name, fed=fed)
         check(draft)

@@ -1,7 +1,7 @@
 """From an encoded picture to pixels: the one function that does it, on whichever machine.
 
 A header is looked at before anything is decoded. Whatever a file says, no more pixels are decoded
-than `MAX_PIXELS`, nor more scans of them than a camera writes.
+than `Limits` allow, nor more scans of them than a camera writes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fusepath.errors import ImageError
 from fusepath.pictures.arrays import existing
-from fusepath.plan import Fit
+from fusepath.plan import MAX_FILE_BYTES, MAX_FORWARDED_PIXELS, Fit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
     from fusepath.plan import Preprocessing
 
-MAX_PIXELS = 100_000_000
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """What a picture is decoded to, by the channels that a network takes."""
-_MOST_SCANNED_PIXELS = 2_000_000_000
-"""A progressive JPEG paints its pixels several times; a hostile one does so without end."""
+_MOST_SCANS = 20
+"""Of the largest pictures; of smaller ones more. A progressive JPEG paints its pixels ten times or
+so, a hostile one does so without end."""
 _SCAN = b"\xff\xda"
 _SIXTEEN_BITS = (0.0, 65535.0)
 _UNREADABLE = (
@@ -48,6 +48,27 @@ _UNREADABLE = (
 )
 """What Pillow raises for files that are damaged or not what they seem."""
 _WARNINGS = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is decoded at all."""
+
+    pixels: int
+    formats: tuple[str, ...] | None = None
+    """As Pillow names them; all of them without."""
+
+
+OWN = Limits(pixels=100_000_000)
+"""For files of one's own."""
+FORWARDED = Limits(pixels=MAX_FORWARDED_PIXELS, formats=("JPEG", "PNG", "WEBP"))
+"""For those that others send."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    size: tuple[int, int]
+    format: str
 
 
 @dataclass(frozen=True)
@@ -72,14 +93,20 @@ class PictureFile:
             raise ImageError(f"input '{file}' cannot be read: {error.strerror}") from error
 
     @cached_property
+    def _header(self) -> _Header:
+        with _opened(self, OWN) as opened:
+            # Several pictures of a camera in one file begin with a JPEG, and are read as one.
+            form = "JPEG" if opened.format == "MPO" else opened.format or ""
+            return _Header(opened.size, form)
+
+    @property
     def size(self) -> tuple[int, int]:
         """Width and height as the header says, before anything is turned.
 
         Raises:
             ImageError: it is no picture, or one of too many pixels.
         """
-        with _opened(self) as opened:
-            return opened.size
+        return self._header.size
 
     @property
     def pixels(self) -> int:
@@ -91,6 +118,20 @@ class PictureFile:
         width, height = self.size
         return width * height
 
+    @property
+    def may_be_forwarded(self) -> bool:
+        """Whether an edge server decodes files like this one.
+
+        Raises:
+            ImageError: as of `size`.
+        """
+        assert FORWARDED.formats is not None
+        return (
+            len(self.data) <= MAX_FILE_BYTES
+            and self.pixels <= FORWARDED.pixels
+            and self._header.format in FORWARDED.formats
+        )
+
     @cached_property
     def frames(self) -> int:
         """How many pictures the file holds.
@@ -98,21 +139,21 @@ class PictureFile:
         Raises:
             ImageError: it is no picture, or one of too many pixels.
         """
-        with _opened(self) as opened:
+        with _opened(self, OWN) as opened:
             return _frames(opened)
 
 
 @contextmanager
-def _opened(file: PictureFile, formats: tuple[str, ...] | None = None) -> Iterator[Image.Image]:
+def _opened(file: PictureFile, limits: Limits) -> Iterator[Image.Image]:
     """Only the header has been read; what fails in the block is the picture's fault as well."""
     try:
-        with _open(file.data, formats) as opened:
-            _check(file, opened)
+        with _open(file.data, limits.formats) as opened:
+            _check(file, opened, limits.pixels)
             yield opened
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{file.name} has more than {MAX_PIXELS} pixels") from error
+        raise ImageError(f"{file.name} has more than {limits.pixels} pixels") from error
     except _UNREADABLE as error:
         raise ImageError(
             f"{file.name} is not a picture that can be read: {_in_a_line(error)}"
@@ -126,12 +167,12 @@ def _open(data: bytes, formats: tuple[str, ...] | None) -> Image.Image:
         return Image.open(io.BytesIO(data), formats=formats)
 
 
-def _check(file: PictureFile, opened: Image.Image) -> None:
+def _check(file: PictureFile, opened: Image.Image, most: int) -> None:
     pixels = opened.width * opened.height
-    if pixels > MAX_PIXELS:
-        raise ImageError(f"{file.name} has {pixels} pixels, more than {MAX_PIXELS}")
+    if pixels > most:
+        raise ImageError(f"{file.name} has {pixels} pixels, more than {most}")
     scans = file.data.count(_SCAN) if opened.format in {"JPEG", "MPO"} else 1
-    if pixels * scans > _MOST_SCANNED_PIXELS:
+    if pixels * scans > most * _MOST_SCANS:
         raise ImageError(f"{file.name} paints its {pixels} pixels {scans} times")
 
 
@@ -150,7 +191,7 @@ def preprocess(
     *,
     channels: int,
     size: tuple[int, int],
-    formats: tuple[str, ...] | None = None,
+    limits: Limits = OWN,
 ) -> NDArray[Any]:
     """The pixels of a picture as a network takes them.
 
@@ -159,7 +200,7 @@ def preprocess(
         chain: the steps.
         channels: 1 for grey, 3 for colour, 4 with transparency.
         size: height and width of the result.
-        formats: names of those that are decoded, as Pillow has them; all without.
+        limits: what is decoded at all.
 
     Returns:
         uint8, (1, C, H, W).
@@ -167,7 +208,7 @@ def preprocess(
     Raises:
         ImageError: it is no picture, too large, or the chain does not say what to do with it.
     """
-    with _opened(file, formats) as opened:
+    with _opened(file, limits) as opened:
         frames = _frames(opened)
         if frames > 1 and chain.frame is None:
             raise ImageError(f"{file.name} holds {frames} pictures; say which one, as frame=0")
@@ -177,14 +218,45 @@ def preprocess(
             opened.seek(chain.frame)
         opened.load()
         picture = ImageOps.exif_transpose(opened)
-        picture = _of_mode(_eight_bits(picture, chain, file.name), channels, chain, file.name)
-        picture = _sized(picture, size, chain, file.name)
-        pixels = np.asarray(picture, dtype=np.uint8).reshape(*size, channels)
+        return _pixels(picture, chain, channels, size, file.name)
+
+
+def fitted(
+    image: NDArray[Any], chain: Preprocessing, *, channels: int, size: tuple[int, int]
+) -> NDArray[Any]:
+    """The steps after decoding, for pixels that a camera or a video has: uint8, (1, C, H, W).
+
+    Args:
+        image: (H, W, 3) or, grey, (H, W); uint8.
+        chain: the steps.
+        channels: as of `preprocess`.
+        size: as of `preprocess`.
+
+    Raises:
+        ImageError: another type or shape, or the chain does not say what to do with it.
+    """
+    if image.dtype != np.uint8 or image.ndim not in {2, 3} or image.shape[2:] not in {(), (3,)}:
+        raise ImageError(
+            f"a frame is {list(image.shape)} {image.dtype}; give uint8 pixels, (H, W, 3) or (H, W)"
+        )
+    return _pixels(Image.fromarray(image), chain, channels, size, "a frame")
+
+
+def _pixels(
+    picture: Image.Image,
+    chain: Preprocessing,
+    channels: int,
+    size: tuple[int, int],
+    name: str,
+) -> NDArray[Any]:
+    picture = _of_mode(_eight_bits(picture, chain, name), channels, chain, name)
+    picture = _sized(picture, size, chain, name)
+    pixels = np.asarray(picture, dtype=np.uint8).reshape(*size, channels)
     if chain.bgr:
         if channels != 3:
             raise ImageError(f"blue first has three channels, but the model takes {channels}")
         pixels = pixels[..., ::-1]
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))[None]
+    return np.array(pixels.transpose(2, 0, 1)[None], order="C")  # what Pillow holds is read-only
 
 
 def _eight_bits(picture: Image.Image, chain: Preprocessing, name: str) -> Image.Image:

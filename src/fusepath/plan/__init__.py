@@ -7,9 +7,10 @@ from fusepath.plan.candidate import Candidate
 from fusepath.plan.comparison import ComparedPlan, compare_plans
 from fusepath.plan.families.single_cut import best_single_cut, problem_of_table
 from fusepath.plan.families.tiles import search_plainly
-from fusepath.plan.fluid import FluidBound, fluid_bound, fluid_bound_s
+from fusepath.plan.fluid import FluidBound, fluid_bound, fluid_bound_s, period_bound_s
 from fusepath.plan.limits.check import limit_violations
 from fusepath.plan.limits.constraints import NO_CONSTRAINTS, Constraints
+from fusepath.plan.objective import LATENCY, Latency, Objective, Throughput
 from fusepath.plan.origin import Origin
 from fusepath.plan.plan import Plan, Prediction, Provenance
 from fusepath.plan.plan_file import load_plan, plan_document, save_plan
@@ -19,10 +20,12 @@ from fusepath.plan.recalibrated import recalibrated
 from fusepath.plan.recipe import InputFormat, ModelReference, Recipe, TailPlace
 from fusepath.plan.request import DEFAULT_REQUEST, PlanRequest
 from fusepath.plan.result import PlanResult
+from fusepath.plan.rotation import Rotation, loads_of, make_rotation, played_period_s
 from fusepath.plan.search import Search
 from fusepath.plan.setting import Setting
 from fusepath.plan.shortlist import shortlist
 from fusepath.plan.simulation import simulate
+from fusepath.plan.source import MAX_FILE_BYTES, MAX_FORWARDED_PIXELS, Forwarding, PictureSource
 from fusepath.plan.timing import Prices, Tiled, Timing, predict, problem_of, problem_of_plan
 from fusepath.plan.totals import PlanTotals, totals_of
 from fusepath.plan.verify import check_plan, check_recipe
@@ -32,6 +35,9 @@ __all__ = [
     "ALGORITHMS",
     "AS_THEY_COME",
     "DEFAULT_REQUEST",
+    "LATENCY",
+    "MAX_FILE_BYTES",
+    "MAX_FORWARDED_PIXELS",
     "NO_CONSTRAINTS",
     "BookEntry",
     "Budget",
@@ -41,9 +47,13 @@ __all__ = [
     "Filter",
     "Fit",
     "FluidBound",
+    "Forwarding",
     "InputFormat",
+    "Latency",
     "ModelReference",
+    "Objective",
     "Origin",
+    "PictureSource",
     "Plan",
     "PlanBook",
     "PlanRequest",
@@ -55,9 +65,11 @@ __all__ = [
     "Prices",
     "Provenance",
     "Recipe",
+    "Rotation",
     "Search",
     "Setting",
     "TailPlace",
+    "Throughput",
     "Tiled",
     "Timing",
     "best_single_cut",
@@ -70,10 +82,14 @@ __all__ = [
     "limit_violations",
     "load_book",
     "load_plan",
+    "loads_of",
     "make_book",
     "make_plan",
+    "make_rotation",
+    "period_bound_s",
     "plan_document",
     "plan_with",
+    "played_period_s",
     "predict",
     "problem_of",
     "problem_of_plan",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from fusepath.errors import InfeasibleError
 from fusepath.plan.plan import MAX_PATHS, Plan, Prediction, Provenance
 from fusepath.plan.recipe import InputFormat, ModelReference, Recipe
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from fusepath.plan.candidate import Candidate
     from fusepath.plan.origin import Origin
     from fusepath.plan.search import Search
+    from fusepath.plan.source import Forwarding
     from fusepath.plan.timing import Timing
 
 
@@ -32,8 +35,13 @@ def build_plan(timing: Timing, found: Candidate, search: Search, origin: Origin)
     setting = timing.setting
     totals = totals_of(timing, found)
     graph = timing.with_tail(found.tail, found.tau).setting.graph
+    source = msgspec.UNSET if setting.source is None else setting.source
     crossing = sorted({name for cut in found.cuts for name in graph.sent(cut)})
     compression = {n: setting.compression[n] for n in crossing if n in setting.compression}
+    forwarding: Forwarding | msgspec.UnsetType = msgspec.UNSET
+    if found.forwards:
+        assert setting.source is not None  # or there would be no file to forward
+        forwarding = setting.source.forwarding
     return Plan(
         recipe=Recipe(
             model=ModelReference(
@@ -53,6 +61,7 @@ def build_plan(timing: Timing, found: Candidate, search: Search, origin: Origin)
             cuts=found.cuts,
             tail=found.tail,
             codecs={name: item.codec for name, item in compression.items()},
+            forwarding=forwarding,
         ),
         request=search.request,
         device=setting.device,
@@ -60,6 +69,7 @@ def build_plan(timing: Timing, found: Candidate, search: Search, origin: Origin)
         link=setting.link,
         convention=setting.convention,
         compression=compression,
+        source=source,
         prediction=Prediction(
             makespan_s=found.schedule.makespan_ns / NS_PER_S,
             lower_bound_s=found.lower_bound_ns / NS_PER_S,

@@ -27,6 +27,8 @@ class Candidate:
     """No schedule of any tiling that the algorithm may choose is faster; 0 where it knows none."""
     evaluated: int
     tail: TailPlace = TailPlace.EDGE
+    forwards: bool = False
+    """Whether the input is sent as the file that it comes in."""
     others: tuple[Candidate, ...] = ()
     """The next best of other tilings or segments, best first; as many as were asked for."""
 
@@ -77,7 +79,7 @@ class Candidate:
     @property
     def likeness(self) -> tuple[object, ...]:
         """Equal for candidates that do the same."""
-        return self.start, self.arrangement.likeness, self.cuts, self.tail
+        return self.start, self.arrangement.likeness, self.cuts, self.tail, self.forwards
 
 
 def ranked(found: Iterable[Candidate], top: int) -> Candidate:

@@ -46,5 +46,5 @@ def compare_plans(setting: Setting, plans: Sequence[Plan]) -> tuple[ComparedPlan
         plans: at least one.
     """
     # Whole nanoseconds can undercut the bound by rounding.
-    bound_s = min(fluid_bound_s(setting), *(plan.makespan_s for plan in plans))
+    bound_s = min(fluid_bound_s(setting) + setting.decode_s, *(plan.makespan_s for plan in plans))
     return tuple(ComparedPlan(plan=plan, lower_bound_s=bound_s) for plan in plans)

@@ -9,6 +9,7 @@ import msgspec
 from fusepath.cost import Compression, Convention, Link, Machine
 from fusepath.plan.recipe import InputFormat, ModelReference, Recipe, TailPlace
 from fusepath.plan.request import DEFAULT_REQUEST, PlanRequest
+from fusepath.plan.source import PictureSource
 from fusepath.schedule.result import relative_gap
 from fusepath.timeline import Timeline
 
@@ -57,6 +58,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     convention: Convention
     compression: dict[str, Compression] = {}
     """By tensor: what its codec in the recipe was reckoned to save and to take."""
+    source: PictureSource | msgspec.UnsetType = msgspec.UNSET
+    """The encoded pictures that it was made for, if it was."""
     prediction: Prediction
     provenance: Provenance
 
@@ -153,6 +156,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def family(self) -> str:
         """What kind of plan it is, in words."""
+        if self.recipe.forwards:
+            return "forwarded file"
         family = self.arrangement.family(self.cuts)
         return f"{family}, tail on the device" if self.tail is TailPlace.DEVICE else family
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fusepath.errors import InputError, NoPlanError
+from fusepath.errors import InfeasibleError, InputError, NoPlanError
 from fusepath.plan.auto import search_auto
 from fusepath.plan.build import build_plan
 from fusepath.plan.compressed import variants
+from fusepath.plan.families.forwarding import forward_file
 from fusepath.plan.families.sections import check_start, search_behind
 from fusepath.plan.families.single_cut import device_only, full_offload, no_fused_layers
 from fusepath.plan.families.strips import search_stream
@@ -22,13 +24,14 @@ from fusepath.plan.families.tiles import (
     search_minimizing_waiting,
 )
 from fusepath.plan.fluid import fluid_bound_ns
+from fusepath.plan.objective import LATENCY
 from fusepath.plan.origin import UNKNOWN
 from fusepath.plan.request import DEFAULT_REQUEST
 from fusepath.plan.result import PlanResult, nothing_found
 from fusepath.plan.search import Search
 from fusepath.plan.timing import Timing
 from fusepath.schedule.budget import Budget
-from fusepath.schedule.problem import NS_PER_S
+from fusepath.schedule.problem import NS_PER_S, ns
 from fusepath.schedule.result import Status
 
 if TYPE_CHECKING:
@@ -58,12 +61,15 @@ class Algorithm:
     """Whether it can choose the sizes of tiles."""
     budget: Budget = _UNLIMITED
     """What it usually takes."""
+    forwards: bool = False
+    """Whether it sends the input as the file that it comes in, and so needs there to be one."""
 
 
 ALGORITHMS = {
     "device-only": Algorithm(device_only, tiles=False),
     "full-offload": Algorithm(full_offload, tiles=False),
     "nfl": Algorithm(no_fused_layers, tiles=False),
+    "forward": Algorithm(forward_file, tiles=False, forwards=True),
     "mw": Algorithm(search_minimizing_waiting, tiles=True, unequal=True),
     "bf": Algorithm(search_brute_force, tiles=True),
     "jps": Algorithm(search_johnson, tiles=True, unequal=True),
@@ -74,7 +80,7 @@ ALGORITHMS = {
 }
 
 
-WHOLE = frozenset({"device-only", "full-offload", "nfl"})
+WHOLE = frozenset({"device-only", "full-offload", "nfl", "forward"})
 """Those that leave the network as it is."""
 
 
@@ -115,6 +121,8 @@ def plan_with(
 ) -> PlanResult:
     """`make_plan` for a setting whose prices other settings share, as those at other links do."""
     check_request(request)
+    if request.objective != LATENCY:
+        raise InputError("plans for streams of frames are made by make_rotation: this makes one")
     return answer(timing, request, origin, ALGORITHMS[request.algorithm].search)
 
 
@@ -157,7 +165,8 @@ def answer(
         check_start(timing.setting.graph, request.start)
         if request.algorithm != "auto":
             find = partial(search_behind, find, start=request.start)
-    timings = variants(timing, request.codecs)
+    forwards = ALGORITHMS[request.algorithm].forwards
+    timings = [timing] if forwards else variants(timing, request.codecs)
     budget = usual_budget(request) if request.budget is None else request.budget
     meter = Budget(seconds=budget.seconds).begin()
     found: list[list[Plan]] = []
@@ -172,6 +181,10 @@ def answer(
             found.append(_plans(variant, search, origin, find, meter))
         except NoPlanError as error:
             errors.append(error)
+    if request.algorithm == "auto" and timing.setting.source is not None:
+        with suppress(InfeasibleError):
+            search = Search(request, Budget().begin())
+            found.append(_plans(timing, search, origin, forward_file, meter))
     plans = [plan for several in reversed(found) for plan in several]
     if not plans:
         return nothing_found(errors[-1], seconds=meter.seconds, evaluations=meter.spent)
@@ -194,7 +207,8 @@ def _cannot_improve(timing: Timing, found: Sequence[Plan], top: int, meter: Mete
     if len(found) < top:
         return False
     slowest_s = sorted(plan.makespan_s for plan in found)[top - 1]
-    return fluid_bound_ns(timing.setting, meter) >= slowest_s * NS_PER_S
+    bound_ns = fluid_bound_ns(timing.setting, meter) + ns(timing.setting.decode_s)
+    return bound_ns >= slowest_s * NS_PER_S
 
 
 def _plans(timing: Timing, search: Search, origin: Origin, find: Find, clock: Meter) -> list[Plan]:
@@ -202,4 +216,6 @@ def _plans(timing: Timing, search: Search, origin: Origin, find: Find, clock: Me
     found = find(timing, search)
     if found.lower_bound_ns == 0:  # where nothing else is known, what holds for all plans does
         found = found.rated(fluid_bound_ns(timing.setting, clock), found.evaluated)
+    if not found.forwards:  # or else the device decodes the input before all else
+        found = found.behind(0, ns(timing.setting.decode_s))
     return [build_plan(timing, item, search, origin) for item in found.all]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from fusepath.graph import INPUT_DTYPES
+from fusepath.plan.source import Forwarding
 from fusepath.tiling import Arrangement, Grid
 
 if TYPE_CHECKING:
@@ -77,6 +78,14 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tail: TailPlace = TailPlace.EDGE
     codecs: dict[str, str] = {}
     """By tensor: the codec that it is encoded with. Tensors that are not here are sent as is."""
+    forwarding: Forwarding | msgspec.UnsetType = msgspec.UNSET
+    """How the input is made of the file that is sent in its place; of plans that forward none,
+    nothing. The whole network runs on the edge server then."""
+
+    @property
+    def forwards(self) -> bool:
+        """Whether the input is sent as the file that it comes in."""
+        return self.forwarding is not msgspec.UNSET
 
     @property
     def tau(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from fusepath.plan.limits.constraints import NO_CONSTRAINTS, Constraints
+from fusepath.plan.objective import LATENCY, Objective
 from fusepath.schedule.budget import Budget
 from fusepath.tiling import Grid
 
@@ -17,6 +18,8 @@ class PlanRequest(
     None leaves the choice to the algorithm.
     """
 
+    objective: Objective = LATENCY
+    """What plans are to be good at; any but the usual one is for `make_rotation`."""
     algorithm: str = "auto"
     """A key of `ALGORITHMS`."""
     grid: Grid | None = None

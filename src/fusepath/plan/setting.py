@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from fusepath.graph import ModelGraph
+    from fusepath.plan.source import PictureSource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,13 @@ class Setting:
     """By tensor: how the device encodes it before it is sent; all others are sent as they are."""
     offered: Mapping[str, Sequence[Compression]] = field(default_factory=dict)
     """By tensor: codecs that may be chosen for it."""
+    source: PictureSource | None = None
+    """Where the input comes as encoded pictures; it comes as pixels or values without."""
+
+    @property
+    def decode_s(self) -> float:
+        """What the device takes before all else, unless it forwards the file."""
+        return 0.0 if self.source is None else self.source.device_decode_s
 
     @property
     def input_dtype(self) -> str:

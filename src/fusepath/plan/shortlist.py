@@ -29,7 +29,7 @@ def shortlist(
     other kinds that are predicted to take not much longer are worth rehearsing
     (`offload.trials.choose`). Of any other algorithm, it is what `make_plan` finds.
 
-    One plan without codecs is always there: an edge server may lack them.
+    One plan without codecs is always there, and one that forwards the file if there is one.
 
     Raises:
         InputError: as of `make_plan`.
@@ -46,6 +46,16 @@ def shortlist(
     for plan in result.plans:
         different.setdefault(plan.recipe_sha256, plan)
     plans = [plan for plan in different.values() if plan.makespan_s <= limit_s]
-    if all(plan.codecs for plan in plans):
-        plans += [plan for plan in different.values() if not plan.codecs][:1]
+    # An edge server may lack codecs; and how large the next file is, nobody knows yet.
+    for is_wanted in (_is_plain, _forwards):
+        if not any(map(is_wanted, plans)):
+            plans += [plan for plan in different.values() if is_wanted(plan)][:1]
     return plans
+
+
+def _is_plain(plan: Plan) -> bool:
+    return not plan.codecs and not plan.recipe.forwards
+
+
+def _forwards(plan: Plan) -> bool:
+    return plan.recipe.forwards

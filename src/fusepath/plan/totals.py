@@ -35,6 +35,9 @@ class PlanTotals:
 def totals_of(timing: Timing, found: Candidate) -> PlanTotals:
     """Count the MACs on both machines and the bytes sent up."""
     graph, start = timing.setting.graph, found.start
+    if found.forwards:
+        macs = range_macs(graph, 1, graph.depth)
+        return PlanTotals(device_macs=0, edge_macs=macs, up_bytes=timing.forwarded_bytes)
     cuts = tuple(cut - start for cut in found.cuts)
     arrangement = found.arrangement.moved(-start)
     of_paths = timing.behind(start).with_tail(found.tail, arrangement.tau)

@@ -32,9 +32,26 @@ def check_plan(plan: Plan, graph: ModelGraph) -> None:
     check_recipe(plan.recipe, graph)
     if {name: item.codec for name, item in plan.compression.items()} != plan.codecs:
         raise FileFormatError("plan: 'compression' is not that of the recipe's 'codecs'")
+    if plan.recipe.forwards and (
+        not plan.source or plan.source.forwarding != plan.recipe.forwarding
+    ):
+        raise FileFormatError("plan: 'source' is not that of the recipe's 'forwarding'")
     limits = plan.request.constraints
     if limits and (wrong := limit_violations(plan, graph, limits)):
         raise FileFormatError(f"plan: breaks its own constraints: {wrong[0]}")
+
+
+def _check_forwarding(recipe: Recipe, graph: ModelGraph) -> None:
+    """Raise unless the file of the input can be sent in its place.
+
+    Raises:
+        FileFormatError: the model takes no pictures, or the plan splits it.
+    """
+    taken = graph.input
+    if recipe.input.dtype != "uint8" or not taken.is_map or taken.channels not in {1, 3, 4}:
+        raise FileFormatError(f"plan: 'forwarding' of pictures, but '{graph.name}' takes none")
+    if recipe.cuts != (1,) or recipe.tau != graph.depth or recipe.codecs:
+        raise FileFormatError("plan: 'forwarding' has one cut, 1, and no codecs")
 
 
 def check_recipe(recipe: Recipe, graph: ModelGraph) -> None:
@@ -54,6 +71,8 @@ def check_recipe(recipe: Recipe, graph: ModelGraph) -> None:
             f"the plan sends {form}, but '{graph.name}' takes {taken.dtype}; "
             f"plan again for this input"
         )
+    if recipe.forwards:
+        _check_forwarding(recipe, graph)
     paths, start, tau = recipe.paths, recipe.start, recipe.tau
     if start not in graph.starts:
         known = ", ".join(map(str, graph.starts))

@@ -109,11 +109,11 @@ def sample_codecs(
         pieces = np.array_split(value, _PIECES, axis=2)
     for codec_name in codecs:
         codec = find_codec(codec_name)
-        if not suits(codec_name, value.dtype):
+        if not suits(codec_name, value):
             continue
         pairs = [(codec.encode(piece), piece) for piece in pieces]
-        encode_s = _least_s(partial(_encode, codec, pieces), repeats)
-        decode_s = _least_s(partial(_decode, codec, pairs), repeats)
+        encode_s = least_s(partial(_encode, codec, pieces), repeats)
+        decode_s = least_s(partial(_decode, codec, pairs), repeats)
         sent = sum(min(len(data), piece.nbytes) for data, piece in pairs)
         yield Sample(
             tensor=name,
@@ -152,8 +152,8 @@ class TriedCodecs:
         so many times slower as well.
         """
         slower = {
-            "device": _total_s(setting, setting.device) / self.network_s,
-            "edge": _total_s(setting, setting.edge) / self.network_s,
+            "device": total_s(setting, setting.device) / self.network_s,
+            "edge": total_s(setting, setting.edge) / self.network_s,
         }
         offered: dict[str, list[Compression]] = {}
         for item in self.samples:
@@ -214,20 +214,22 @@ def least_network_s(model: Model, values: Array, repeats: int = 5) -> float:
     whole = Runner(sub.data, weights=sub.weights)
     feeds = {graph.input.name: values, **blank_companions(graph)}
     whole.run(feeds)
-    return max(_least_s(lambda: whole.run(feeds), repeats), _LEAST_S)
+    return max(least_s(lambda: whole.run(feeds), repeats), _LEAST_S)
 
 
-def _total_s(setting: Setting, machine: Machine) -> float:
+def total_s(setting: Setting, machine: Machine) -> float:
+    """Seconds of the whole network on a machine."""
     graph = setting.graph
     return sum(
         machine.layer_s(graph, index, setting.convention) for index in range(1, graph.depth + 1)
     )
 
 
-def _least_s(run: Callable[[], object], repeats: int) -> float:
-    least_s = float("inf")
+def least_s(run: Callable[[], object], repeats: int) -> float:
+    """Seconds of the quickest of so many runs."""
+    best_s = float("inf")
     for _ in range(repeats):
         started_s = time.perf_counter()
         run()
-        least_s = min(least_s, time.perf_counter() - started_s)
-    return least_s
+        best_s = min(best_s, time.perf_counter() - started_s)
+    return best_s

@@ -9,18 +9,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from fusepath.errors import InputError
 from fusepath.protocol.framing import RefusalKind
 from fusepath.remote.limits import MAX_STREAMS, SERVER_OPTIONS, STREAM_NAME, STREAM_SERVICE
 from fusepath.remote.transport import Refusal
-from fusepath.remote.wire import fusepath_pb2_grpc as pb_grpc
+from fusepath.remote.wire import fusepath_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from google.protobuf.message import Message
+
     from fusepath.remote.edge_service import EdgeService
-    from fusepath.remote.wire import fusepath_pb2 as pb
 
 _CODES = {
     RefusalKind.MALFORMED: grpc.StatusCode.INVALID_ARGUMENT,
@@ -44,20 +46,36 @@ class _Incoming:
         await self.context.write(data)
 
 
-class _Servicer(pb_grpc.EdgeServicer):
-    """Hands calls on, under the names that gRPC knows them by."""
+_CALLS = {
+    "Clock": pb.ClockRequest,
+    "Profile": pb.ModelRequest,
+    "Prepare": pb.PrepareRequest,
+}
+"""The messages of calls, under the names that gRPC knows them by."""
 
-    def __init__(self, service: EdgeService) -> None:
-        self._service = service
 
-    async def Clock(self, request: pb.ClockRequest, context: Any) -> Any:  # noqa: N802 - gRPC's names
-        return await _answer(self._service.clock(request), context)
+def _call_handler(service: EdgeService) -> Any:
+    """Calls of one message each way."""
+    handlers = {name: _unary(getattr(service, name.lower()), kind) for name, kind in _CALLS.items()}
+    return grpc.method_handlers_generic_handler("fusepath.v1.Edge", handlers)
 
-    async def Profile(self, request: pb.ModelRequest, context: Any) -> Any:  # noqa: N802
-        return await _answer(self._service.profile(request), context)
 
-    async def Prepare(self, request: pb.PrepareRequest, context: Any) -> Any:  # noqa: N802
-        return await _answer(self._service.prepare(request), context)
+def _unary(work: Callable[[Any], Any], kind: type[Message]) -> Any:
+    async def parsed(data: bytes) -> bytes:
+        try:
+            request = kind.FromString(data)
+        except DecodeError:
+            reason = f"what came is no {kind.DESCRIPTOR.name}"
+            raise Refusal(RefusalKind.MALFORMED, reason) from None
+        answer = await work(request)
+        said: bytes = answer.SerializeToString()
+        return said
+
+    async def call(data: bytes, context: Any) -> Any:
+        return await _answer(parsed(data), context)
+
+    # Messages are bytes to gRPC, which would answer to what is none with an error of its own.
+    return grpc.unary_unary_rpc_method_handler(call)
 
 
 def _stream_handler(service: EdgeService) -> Any:
@@ -101,8 +119,8 @@ class EdgeServer:
         if not host or not port.isdigit() or int(port) > 65535:
             raise InputError(f"listen address '{self._listen}' is not HOST:PORT, like 0.0.0.0:7070")
         self._server = grpc.aio.server(options=SERVER_OPTIONS, maximum_concurrent_rpcs=MAX_STREAMS)
-        pb_grpc.add_EdgeServicer_to_server(_Servicer(self._service), self._server)  # type: ignore[no-untyped-call] # generated
-        self._server.add_generic_rpc_handlers((_stream_handler(self._service),))
+        handlers = (_call_handler(self._service), _stream_handler(self._service))
+        self._server.add_generic_rpc_handlers(handlers)
         try:
             bound = self._server.add_insecure_port(self._listen)
         except RuntimeError as error:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fusepath.errors import ModelError
-from fusepath.onnx_io import file_sha256, load_model
+from fusepath.onnx_io import file_sha256, joined_sha256, load_model
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fusepath.onnx_io import Model
     from fusepath.plan import ModelReference
 
@@ -78,15 +81,19 @@ class ModelStore:
         return model
 
     def _load(self, reference: ModelReference) -> Model:
-        if reference.sha256 in self._files:
-            file = self._files[reference.sha256]
-            model = load_model(file, input_shape=reference.input_shape)
+        parts = self._parts(reference.sha256, self._files)
+        if parts is not None:
+            model = load_model(parts[0], input_shape=reference.input_shape, post=parts[1])
         elif reference.source.startswith("zoo:"):
             model = load_model(reference.source)
+            built = {model.graph.sha256: reference.source}
+            if (parts := self._parts(reference.sha256, built)) is not None and parts[1]:
+                model = load_model(reference.source, post=parts[1])
         else:
             raise ModelError(
                 f"no model with SHA-256 {reference.sha256[:12]} ('{reference.name}') here; "
-                f"start the server with a folder of models that holds this very file"
+                f"start the server with a folder of models that holds this very file, and the "
+                f"graph behind it, if any"
             )
         if model.graph.sha256 != reference.sha256:
             raise ModelError(
@@ -100,6 +107,17 @@ class ModelStore:
                 f"plan says {list(reference.input_shape)[:8]}; plan this model"
             )
         return model
+
+    def _parts(
+        self, sha256: str, models: Mapping[str, Path | str]
+    ) -> tuple[Path | str, Path | None] | None:
+        """Where the model of a digest is, and the file of the graph that comes behind it."""
+        if sha256 in models:
+            return models[sha256], None
+        for (model, source), (post, file) in itertools.product(models.items(), self._files.items()):
+            if joined_sha256(model, post) == sha256:
+                return source, file
+        return None
 
 
 def _elements(shape: tuple[int, ...]) -> int:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fusepath.plan import MAX_FILE_BYTES
 from fusepath.protocol.conversation import ProtocolError
 from fusepath.protocol.framing import RawTensor
-from fusepath.runtime.packing import EncodedTensor
+from fusepath.runtime.packing import FILE, EncodedTensor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,7 +74,8 @@ def receive(
         if encoded and name not in codecs:
             raise ProtocolError(f"tensor '{name}' comes encoded, expected plain")
         size = np.dtype(dtype).itemsize * math.prod(shape)
-        if len(data) >= size if encoded else len(data) != size:
+        most = MAX_FILE_BYTES if codecs.get(name) == FILE else size - 1
+        if len(data) > most if encoded else len(data) != size:
             raise ProtocolError(
                 f"tensor '{name}' has {len(data)} bytes; {dtype}{list(shape)} has {size}"
             )

@@ -193,6 +193,7 @@ def plan_text(plan: Plan) -> str:
             f"order        {order}",
             f"cuts         {cuts}",
             *([f"codecs       {codecs}"] if codecs else []),
+            *(["input        is forwarded as its file"] if plan.recipe.forwards else []),
             f"makespan     {milliseconds(plan.makespan_s)} "
             f"(lower bound {milliseconds(plan.lower_bound_s)}, gap {plan.gap:.1%})",
             f"work         {format_count(plan.device_macs)} MAC on the device, "

@@ -9,7 +9,8 @@ size, so that -0.0, infinities and the payloads of NaN are bit patterns like any
 * ``delta``: each element less the one before it, in the order of memory.
 * ``lz4``, ``zstd``: general compression of what the steps before have left (`coders`).
 
-``picture`` is for pixels alone (`picture_codec`).
+``picture`` is for pixels alone (`picture_codec`), ``pixels`` and ``pixels+picture`` for values that
+are pixels in disguise (`disguise`).
 
 A decoder knows type and shape of what it must get before it looks at a byte, so it never makes
 room for more than that, whatever the bytes say.
@@ -26,6 +27,7 @@ import numpy as np
 
 from fusepath.errors import InputError
 from fusepath.runtime.coders import AsItIs, Coder, DamagedError, Lz4, Zstd, check_size
+from fusepath.runtime.disguise import DisguisedCodec, may_be_pixels
 from fusepath.runtime.picture_codec import PictureCodec
 
 if TYPE_CHECKING:
@@ -123,8 +125,12 @@ CODECS: dict[str, Codec] = {
     "bitmask+zstd": Chain(bitmask=True, coder=Zstd()),
     "bitmask+shuffle+zstd": Chain(bitmask=True, shuffle=True, coder=Zstd()),
     "picture": PictureCodec(),
+    "pixels": DisguisedCodec(),
+    "pixels+picture": DisguisedCodec(PictureCodec()),
 }
 """By name, simple ones first."""
+FOR_PICTURES = frozenset({"picture", "pixels", "pixels+picture"})
+"""Those that are made for pictures, as pixels or as values."""
 
 _PACKAGES = {"lz4": "lz4"}
 
@@ -150,9 +156,11 @@ def find_codec(name: str) -> Codec:
     return CODECS[name]
 
 
-def suits(name: str, dtype: np.dtype[Any]) -> bool:
-    """Whether a codec of `CODECS` may be worth trying on tensors of such elements."""
-    return name != "picture" or dtype.itemsize == 1
+def suits(name: str, value: Array) -> bool:
+    """Whether a codec of `CODECS` may be worth trying on such a tensor."""
+    if name == "picture":
+        return value.itemsize == 1
+    return name not in FOR_PICTURES or may_be_pixels(value)
 
 
 def _bits(flat: Array) -> Array:

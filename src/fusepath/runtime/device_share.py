@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from fusepath.arrays import Array
     from fusepath.onnx_io import Model
+    from fusepath.pictures.frame import PictureFrame
     from fusepath.plan import Recipe
     from fusepath.runtime.stage import Pieces, Stage
 
@@ -118,6 +119,14 @@ class DeviceShare:
         """Those of a path's pieces that are sent."""
         sent = (*self._graph.sent(self._recipe.cuts[path]), *self._accompanying(path))
         return {name: pieces[name] for name in sent if name in pieces}
+
+    def forward(
+        self, frame: PictureFrame, companions: Mapping[str, Array]
+    ) -> dict[str, Array | EncodedTensor]:
+        """What is sent where the input's file is forwarded: that, and its companions."""
+        name = self._graph.input.name
+        beside = {other: companions[other] for other in self._accompanying(0)}
+        return {name: EncodedTensor.forwarded(name, frame), **beside}
 
     def _accompanying(self, path: int) -> tuple[str, ...]:
         """Companions that the edge server needs; they travel with the first path."""

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
-from fusepath.plan import TailPlace
-from fusepath.runtime.packing import EncodedTensor, pack
+from fusepath.errors import InputError
+from fusepath.pictures.frame import PictureFrame
+from fusepath.pictures.known import decoder_sha256, made_up_file
+from fusepath.plan import Fit, TailPlace
+from fusepath.runtime.codecs import FOR_PICTURES
+from fusepath.runtime.packing import FILE, EncodedTensor, pack
 from fusepath.runtime.pixels import check_form
 from fusepath.runtime.stage import WholeStage, make_stage
 from fusepath.runtime.stages import prepare_stages, stages_macs, usable_codecs
@@ -23,10 +29,12 @@ if TYPE_CHECKING:
 
     from fusepath.arrays import Array
     from fusepath.onnx_io import Model
-    from fusepath.plan import Recipe
+    from fusepath.plan import Forwarding, Recipe
     from fusepath.runtime.stage import Pieces, Stage
 
 _LEAST_ROUNDS, _MOST_ROUNDS = 2, 7
+_REHEARSED_PIXELS = 8_000_000
+"""Of a picture, at most."""
 _REHEARSAL_S = 0.25
 """Seconds after which a rehearsal begins no further round."""
 
@@ -55,11 +63,15 @@ class EdgeShare:
 
     def __init__(self, model: Model, recipe: Recipe, *, threads: int = 1) -> None:
         check_form(recipe.input, model)
+        if recipe.forwarding:
+            _check_decoder(recipe.forwarding)
         # What the device computes before all paths is no concern of this machine.
         model, recipe = model.behind(recipe.start), recipe.rest
         self._model = model
         self.recipe = recipe
         self.codecs = usable_codecs(recipe)
+        if recipe.forwards:
+            self.codecs[model.graph.input.name] = FILE
         self._graph = recipe.divided(model.graph)
         self._paths = layout(self._graph, recipe.arrangement)
         self._stages: dict[int, Stage] = {
@@ -176,20 +188,50 @@ class EdgeShare:
         Raises:
             ProtocolError: a tensor does not decode.
         """
-        pieces = {name: item.value() for name, item in received.items()}
+        pieces = {name: self._value(item) for name, item in received.items()}
         self.compute(path, pieces, fused)
 
+    def _value(self, item: EncodedTensor) -> Array:
+        if item.codec == FILE and self.recipe.forwarding:
+            return item.decoded(self.recipe.forwarding.chain)
+        return item.value()
+
     def _blank(self, path: int) -> dict[str, EncodedTensor]:
-        """A path as it could arrive: zeros; random in every other place of what is encoded."""
+        """A path as it could arrive: zeros; random in every other place of what is encoded.
+
+        Of pictures the contrast is low, so that they shrink.
+        """
         expected = self.expected(path)
+        if self.recipe.forwarding:
+            return self._blank_file(self.recipe.forwarding, expected)
         values = {name: np.zeros(shape, dtype=dtype) for name, (dtype, shape) in expected.items()}
         for name in values.keys() & self.codecs.keys():
             flat = values[name].reshape(-1)
-            flat[::2] = 1 + 254 * np.random.default_rng(0).random(flat[::2].shape)
+            rng = np.random.default_rng(0)
+            if self.codecs[name] in FOR_PICTURES:
+                flat[::2] = rng.integers(16, size=flat[::2].shape)
+            else:
+                flat[::2] = 1 + 254 * rng.random(flat[::2].shape)
         return {
             name: value if isinstance(value, EncodedTensor) else EncodedTensor.plain(name, value)
             for name, value in pack(values, self.codecs).items()
         }
+
+    def _blank_file(
+        self, forwarding: Forwarding, expected: Mapping[str, tuple[str, tuple[int, ...]]]
+    ) -> dict[str, EncodedTensor]:
+        """The input as a file as large as those to come, and blank companions."""
+        blank = {
+            name: EncodedTensor.plain(name, np.zeros(shape, dtype=dtype))
+            for name, (dtype, shape) in expected.items()
+        }
+        source = self._graph.input
+        many = math.ceil(math.sqrt(forwarding.width * forwarding.height / _REHEARSED_PIXELS))
+        sides = (max(side // max(many, 1), 1) for side in (forwarding.width, forwarding.height))
+        file = made_up_file(*sides)
+        chain = msgspec.structs.replace(forwarding.chain, fit=Fit.STRETCH, frame=None)
+        frame = PictureFrame(file, chain, source.shape)
+        return blank | {source.name: EncodedTensor.forwarded(source.name, frame)}
 
     def rehearse(self, *, wait_s: float = 0.0) -> EdgeTimes:
         """Run everything on blank pieces a few times: the first image pays for no warming up.
@@ -247,3 +289,16 @@ class EdgeShare:
         stage = self._stages.get(self.recipe.cuts[path])
         macs = stage.macs(path) if stage is not None else 0
         return self.recipe.cuts[path], tuple(sorted(self.expected(path).items())), macs
+
+
+def _check_decoder(forwarding: Forwarding) -> None:
+    """Raise unless this machine makes the same pixels of a file as the device.
+
+    Raises:
+        InputError: it does not, with known pictures.
+    """
+    if forwarding.decoder_sha256 != decoder_sha256():
+        raise InputError(
+            "this machine does not decode or scale pictures as the device does; use the same "
+            "version of Pillow, or decode on the device"
+        )

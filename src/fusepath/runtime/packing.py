@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fusepath.pictures.decoding import FORWARDED, PictureFile
+from fusepath.pictures.frame import PictureFrame, decode_within
 from fusepath.protocol.conversation import ProtocolError
 from fusepath.runtime.codecs import CODECS
 from fusepath.runtime.coders import DamagedError
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fusepath.arrays import Array
+    from fusepath.plan import Preprocessing
+
+FILE = "file"
+"""In place of a codec's name: the tensor is sent as the file that it came in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +32,8 @@ class EncodedTensor:
     shape: tuple[int, ...]
     data: bytes | memoryview
     codec: str = ""
-    """That ``data`` is encoded with; empty for row-major little-endian elements."""
+    """That ``data`` is encoded with; empty for row-major little-endian elements, `FILE` for a
+    picture's file, out of which this tensor is made."""
 
     @property
     def nbytes(self) -> int:
@@ -38,6 +45,20 @@ class EncodedTensor:
         """A tensor that no codec has touched."""
         data = np.ascontiguousarray(value).tobytes()
         return cls(name=name, dtype=value.dtype.name, shape=value.shape, data=data)
+
+    @classmethod
+    def forwarded(cls, name: str, frame: PictureFrame) -> EncodedTensor:
+        """The input as the file that it comes in."""
+        return cls(name=name, dtype="uint8", shape=frame.shape, data=frame.file.data, codec=FILE)
+
+    def decoded(self, chain: Preprocessing) -> Array:
+        """The tensor, out of a file that somebody has sent.
+
+        Raises:
+            ImageError: the file cannot be decoded, or is larger than any that is.
+        """
+        file = PictureFile(bytes(self.data), "the file sent")
+        return decode_within(FORWARDED, PictureFrame(file, chain, self.shape))
 
     def value(self) -> Array:
         """The tensor.

@@ -1,5 +1,6 @@
 """Who does what when, in integers: the pure flow shop. It knows no network and no plan file."""
 
+from fusepath.schedule.alternation import Alternation, alternations
 from fusepath.schedule.bounds import lower_bound_ns, machine_bound_ns, path_bound_ns
 from fusepath.schedule.brute_force import brute_force
 from fusepath.schedule.budget import Budget, Meter
@@ -13,16 +14,21 @@ from fusepath.schedule.problem import NS_PER_S, Problem, problem_of_paths
 from fusepath.schedule.pruned import faster_schedule, pruned_brute_force
 from fusepath.schedule.result import SolveResult, Status
 from fusepath.schedule.schedule import PathTimes, Schedule, evaluate
+from fusepath.schedule.stream import Job, Played, play_stream
 
 __all__ = [
     "NS_PER_S",
+    "Alternation",
     "Budget",
+    "Job",
     "Meter",
     "PathTimes",
+    "Played",
     "Problem",
     "Schedule",
     "SolveResult",
     "Status",
+    "alternations",
     "brute_force",
     "evaluate",
     "exact",
@@ -34,6 +40,7 @@ __all__ = [
     "minimizing_waiting",
     "path_bound_ns",
     "play",
+    "play_stream",
     "problem_of_paths",
     "pruned_brute_force",
     "violations",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from fusepath.cancellation import check_cancelled
 from fusepath.cost import unbeaten_codecs
 from fusepath.errors import InputError
 from fusepath.plan.book.book import BookEntry, PlanBook, PlannedRate, without_timeline
@@ -128,7 +129,7 @@ def make_book(
         planned=tuple(sorted(shelf.planned, key=lambda item: item.up_bytes_per_s)),
         nfl=tuple((line.seconds, line.sent_bytes) for line in shelf.single_cut_lines()),
         bounds=tuple(
-            (rate, fluid_bound_s(unbeaten.at(shelf.link_at(rate))))
+            (rate, _bound_s(unbeaten.at(shelf.link_at(rate))))
             for rate in _geometric(low, high, _BOUND_STEP)
         ),
         entries=shelf.entries(low, high, tolerance / 2),
@@ -287,6 +288,12 @@ def _search(shelf: _Shelf, low: float, high: float, slack: float, most: int) -> 
             heapq.heappush(gaps, (below / rate, below, rate))
             heapq.heappush(gaps, (rate / above, rate, above))
     return not gaps
+
+
+def _bound_s(setting: Setting) -> float:
+    """A time that no plan beats; there are many of them to work out."""
+    check_cancelled()
+    return fluid_bound_s(setting)
 
 
 def _geometric(low: float, high: float, step: float) -> list[float]:

@@ -8,6 +8,7 @@ from fusepath.plan.fluid.bound import (
     later_bounds,
     section_bound,
 )
+from fusepath.plan.fluid.period import period_bound_s
 
 __all__ = [
     "FluidBound",
@@ -15,5 +16,6 @@ __all__ = [
     "fluid_bound_ns",
     "fluid_bound_s",
     "later_bounds",
+    "period_bound_s",
     "section_bound",
 ]

@@ -219,12 +219,12 @@ def section_bound(
     has_tail = last < graph.depth
     around_s = setting.link.delay_s + timing.down_s(in_parts=not (has_tail or whole_result))
     around_s += timing.prices.tail_s(last)
-    weights, shared_s = _best_mean(setting, _Division(shares, TailPlace.EDGE, has_tail), meter)
+    weights, shared_s = _best_mean(setting, Division(shares, TailPlace.EDGE, has_tail), meter)
     if not whole_result:
         finish_s = (
             setting.link.delay_s + timing.down_s(in_parts=True) + timing.prices.finish_s(last)
         )
-        division = _Division(shares, TailPlace.DEVICE, has_tail)
+        division = Division(shares, TailPlace.DEVICE, has_tail)
         enough_s = min(shared_s + around_s, undivided_s) - finish_s
         other, other_s = _best_mean(setting, division, meter, enough_s)
         if other_s < enough_s:
@@ -242,7 +242,7 @@ def section_bound(
 
 
 @dataclass(frozen=True, slots=True)
-class _Division:
+class Division:
     """What may be divided between the machines, and where it has to come together."""
 
     shares: Shares
@@ -268,7 +268,7 @@ def _undivided_s(setting: Setting, shares: Shares) -> float:
     return min(whole_ns / NS_PER_S, tiles_s)
 
 
-def _message_s(setting: Setting) -> FloatArray:
+def message_loads_s(setting: Setting) -> FloatArray:
     """What the machines do for a single message up besides computing."""
     link = setting.link
     link_s = link.message_bytes / link.up_bytes_per_s
@@ -276,7 +276,7 @@ def _message_s(setting: Setting) -> FloatArray:
 
 
 def _best_mean(
-    setting: Setting, division: _Division, meter: Meter, enough_s: float = math.inf
+    setting: Setting, division: Division, meter: Meter, enough_s: float = math.inf
 ) -> tuple[FloatArray, float]:
     """The best weights found, and the bound of those weights.
 
@@ -294,8 +294,8 @@ def _best_mean(
         ]
     )
     layers = len(shares.device_s)
-    message_s = _message_s(setting) * limits
-    loads = np.array([_loads_of_cut(division, cut) for cut in range(layers + 1)]) * limits
+    message_s = message_loads_s(setting) * limits
+    loads = np.array([loads_of_cut(division, cut) for cut in range(layers + 1)]) * limits
     loads += message_s
     best_s, best_weights = 0.0, np.array([1.0, 0.0, 0.0, 0.0])
     for turn in range(_MOST_ROUNDS):
@@ -306,7 +306,7 @@ def _best_mean(
                 best_weights = weights
                 best_s = _without_sending(shares, weights * limits) + float(weights @ message_s)
             break
-        value_s, load = _smallest(division, weights * limits)
+        value_s, load = smallest_mean(division, weights * limits)
         value_s += float(weights @ message_s)
         if value_s > best_s:
             best_s, best_weights = value_s, weights
@@ -323,14 +323,14 @@ def _without_sending(shares: Shares, weights: FloatArray) -> float:
     return sum(min(on_device * device_s, on_edge * edge_s) for device_s, edge_s in both)
 
 
-def _loads_of_cut(division: _Division, cut: int) -> tuple[float, ...]:
+def loads_of_cut(division: Division, cut: int) -> tuple[float, ...]:
     """Loads when layers ``1 … cut`` run on the device and the others on the edge server."""
     edge = tuple(index > cut for index in range(1, len(division.shares.device_s) + 1))
     return _loads(division, tuple(not at for at in edge), edge)
 
 
 def _loads(
-    division: _Division, on_device: tuple[bool, ...], on_edge: tuple[bool, ...]
+    division: Division, on_device: tuple[bool, ...], on_edge: tuple[bool, ...]
 ) -> tuple[float, ...]:
     shares = division.shares
     link = back = 0.0
@@ -351,7 +351,7 @@ def _loads(
     )
 
 
-def _smallest(division: _Division, weights: FloatArray) -> tuple[float, FloatArray]:
+def smallest_mean(division: Division, weights: FloatArray) -> tuple[float, FloatArray]:
     """The smallest weighted mean of the loads of any division, and loads that attain it.
 
     Source side of a node: for ``device(i)`` that the device computes layer ``i``, for ``edge(i)``

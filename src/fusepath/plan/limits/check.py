@@ -53,9 +53,17 @@ def limit_violations(plan: Plan, graph: ModelGraph, constraints: Constraints) ->
         weights, maps = counted.memory_bytes()
         return head.memory_bytes(weights, maps) + _held(graph, behind)
 
+    def sent_bytes() -> int:
+        if plan.recipe.forwards and plan.source:
+            return plan.source.file_bytes + sum(
+                graph.tensors[name].elements * np.dtype(graph.tensors[name].dtype).itemsize
+                for name in graph.accompanying(1)
+            )
+        return counted.sent_bytes()
+
     limits: tuple[tuple[str, int | None, Callable[[], int]], ...] = (
         ("MACs on the device", constraints.device_macs, macs),
-        ("bytes sent up", constraints.upload_bytes, counted.sent_bytes),
+        ("bytes sent up", constraints.upload_bytes, sent_bytes),
         ("bytes of device memory", constraints.device_memory_bytes, memory_bytes),
     )
     for what, limit, count in limits:

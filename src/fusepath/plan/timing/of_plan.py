@@ -72,6 +72,7 @@ def predict(
         edge=plan.edge,
         link=plan.link,
         convention=plan.convention,
+        source=plan.source or None,
     )
     timing, paths = Timing(setting, finish_s=finish_s), len(plan.cuts)
     # What a path returns is known, however long it takes to compute.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.cost import result_bytes
+from fusepath.cost import bytes_per_element, result_bytes
 from fusepath.plan.recipe import TailPlace
 from fusepath.plan.timing.prices import Prices, Tiled
 from fusepath.plan.timing.strips import StripTiming
@@ -84,6 +84,31 @@ class Timing:
             device_ns=nanoseconds(np.array([device_s]) + encode_s + messages.device_s),
             link_ns=nanoseconds(messages.link_s),
             edge_ns=nanoseconds(np.array([edge_s]) + decode_s + messages.edge_s),
+            tail_ns=0,
+        )
+
+    @property
+    def forwarded_bytes(self) -> int:
+        """What is sent where the input is forwarded as a file: that, and what accompanies it."""
+        graph, source = self.setting.graph, self.setting.source
+        assert source is not None  # or there is no file
+        beside = sum(
+            graph.tensors[name].elements * bytes_per_element(graph, name, self.setting.convention)
+            for name in graph.accompanying(1)
+        )
+        return source.file_bytes + beside
+
+    def forwarding_problem(self) -> Problem:
+        """The unsplit network as one path of one cut: its input's file is sent as it is."""
+        setting, source = self.setting, self.setting.source
+        assert source is not None  # or there is no file
+        messages = self.messages(np.array([[self.forwarded_bytes]]), paths=1)
+        edge_s = sum(self.prices.edge_layers_s) + setting.edge.call_overhead_s
+        return self.assemble(
+            class_of=(0,),
+            device_ns=nanoseconds(messages.device_s),
+            link_ns=nanoseconds(messages.link_s),
+            edge_ns=nanoseconds(source.edge_decode_s + edge_s + messages.edge_s),
             tail_ns=0,
         )
 
@@ -175,15 +200,23 @@ class Timing:
         Args:
             plan: a plan that has been checked against the setting's network, for any machines.
         """
+        if plan.recipe.forwards:
+            return self.forwarding_problem(), (1,)
         start, rest = plan.recipe.start, plan.recipe.rest
         timing = self.behind(start).with_tail(plan.tail, rest.tau)
-        problem = replace(timing.problem_of(rest.arrangement), head_ns=self.prices.head_ns(start))
+        problem = replace(timing.problem_of(rest.arrangement), head_ns=self.head_ns(start))
         in_strips = isinstance(plan.arrangement, Strips)
         return problem, (1,) * len(plan.cuts) if in_strips else rest.cuts
+
+    def head_ns(self, start: int) -> int:
+        """What the device does before all paths: it decodes the input, and computes a head."""
+        return ns(self.setting.decode_s) + self.prices.head_ns(start)
 
     def wire_bytes(self, plan: Plan) -> tuple[FloatArray, FloatArray | None]:
         """What every path of a plan sends up, messages included, and returns, if in parts."""
         rest, back = plan.recipe.rest, None
+        if plan.recipe.forwards:
+            return self.setting.link.on_wire(np.array([float(self.forwarded_bytes)])), None
         timing = self.behind(plan.recipe.start).with_tail(plan.tail, rest.tau)
         prices, link = timing.prices, timing.setting.link
         match rest.arrangement:

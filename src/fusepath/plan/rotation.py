@@ -1,0 +1,221 @@
+"""Plans that the frames of a stream take in turn."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import sys
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from fusepath.errors import InfeasibleError
+from fusepath.plan.compressed import variants
+from fusepath.plan.fluid.period import period_bound_s
+from fusepath.plan.objective import LATENCY, Latency
+from fusepath.plan.origin import UNKNOWN
+from fusepath.plan.planner import ALGORITHMS, WHOLE, answer, check_request
+from fusepath.plan.timing import Timing
+from fusepath.schedule.alternation import alternations
+from fusepath.schedule.problem import NS_PER_S
+from fusepath.schedule.result import relative_gap
+from fusepath.schedule.stream import Job, play_stream
+from fusepath.timeline import Lane
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fusepath.arrays import FloatArray
+    from fusepath.plan.origin import Origin
+    from fusepath.plan.plan import Plan
+    from fusepath.plan.request import PlanRequest
+    from fusepath.plan.setting import Setting
+    from fusepath.schedule.alternation import Alternation
+
+_BESIDE = 16
+"""Plans of an algorithm that are candidates; of single cuts all are."""
+_LISTED, _PLAYED = 400, 60
+"""Alternations that are listed, and of them played, at most."""
+_CYCLES = 8
+"""That are played to see a period."""
+_SAME = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotation:
+    """Frame ``n`` of a stream takes ``plans[turns[n % len(turns)]]``."""
+
+    plans: tuple[Plan, ...]
+    """The one that most frames take comes first."""
+    turns: tuple[int, ...]
+    """By frame of a cycle: its plan, 0-based."""
+    in_flight: int
+    """Frames under way at a time."""
+    period_s: float
+    """Mean time from one result to the next."""
+    latency_s: float
+    """Mean of what the frames would take alone."""
+    lower_bound_s: float
+    """A period that no plans beat, in whatever turns and however many frames are under way."""
+
+    @property
+    def frames_per_s(self) -> float:
+        """Results per second."""
+        return 1 / self.period_s
+
+    @property
+    def gap(self) -> float:
+        """(period − lower bound) / period."""
+        return relative_gap(self.period_s, self.lower_bound_s)
+
+
+def make_rotation(setting: Setting, request: PlanRequest, origin: Origin = UNKNOWN) -> Rotation:
+    """The best plans for a stream of frames, with codecs and without.
+
+    The candidates are all single cuts and what ``auto`` finds; for any other algorithm what that
+    finds. One of them answers all frames, or two of them whole frames in turn. What seems best by
+    the work of the machines is played event by event, until nothing that is left can be better.
+
+    Args:
+        setting: network, machines, link and convention.
+        request: what the planner may choose, and what it must keep to. Of its objective
+            `Throughput` has the least period; `Latency` the least latency of those with so many
+            frames a second.
+        origin: what is written into the plans besides.
+
+    Raises:
+        InputError: as of `make_plan`.
+        InfeasibleError: nothing was found that keeps to the constraints, or to the rate.
+        UndecidedError: the budget ended before anything was found.
+    """
+    check_request(request)
+    timing, objective = Timing(setting), request.objective
+    candidates = _candidates(timing, request, origin)
+    loads_s = np.array([loads_of(plan) for plan in candidates])
+    alone_s = [plan.makespan_s for plan in candidates]
+    jobs = [_job(setting, plan) for plan in candidates]
+    listed = partial(alternations, loads_s, alone_s, in_flight=objective.in_flight, most=_LISTED)
+    quickest = partial(_quickest, jobs, objective.in_flight)
+    if isinstance(objective, Latency):
+        most_s = objective.most_period_s
+        turns, period_s = quickest(listed(by_latency=True, within_s=most_s), enough_s=most_s)
+        if period_s > most_s:
+            turns, period_s = quickest(listed(by_latency=False), enough_s=most_s)
+        if period_s > most_s:
+            raise InfeasibleError(
+                f"no plans have {1 / most_s:.4g} frames/s with {objective.in_flight} under way; "
+                f"the most that was found is {1 / period_s:.4g}"
+            )
+    else:
+        turns, period_s = quickest(listed(by_latency=False))
+    used = sorted(set(turns), key=lambda at: -turns.count(at))
+    bound_s = period_bound_s([item.setting for item in variants(timing, request.codecs)])
+    return Rotation(
+        plans=tuple(msgspec.structs.replace(candidates[at], request=request) for at in used),
+        turns=tuple(used.index(at) for at in turns),
+        in_flight=objective.in_flight,
+        period_s=period_s,
+        latency_s=statistics.fmean(candidates[at].makespan_s for at in turns),
+        lower_bound_s=min(bound_s, period_s),
+    )
+
+
+def _quickest(
+    jobs: Sequence[Job],
+    in_flight: int,
+    options: Sequence[Alternation],
+    *,
+    enough_s: float = 0.0,
+) -> tuple[tuple[int, ...], float]:
+    """The alternation of least period, or the first with one that is enough; and its period.
+
+    Args:
+        jobs: a frame of each plan.
+        in_flight: frames under way at a time.
+        options: are played in this order, while one that is left may be better.
+        enough_s: seconds.
+    """
+    best: tuple[tuple[int, ...], float] = (), math.inf
+    several = 0
+    for option in options:
+        if option.least_period_s >= best[1] * (1 - _SAME):
+            continue
+        several += len(option.turns) > 1
+        if len(option.turns) > 1 and several > _PLAYED:
+            continue  # but single plans are all looked at
+        period_s = _period_s([jobs[at] for at in option.turns], in_flight)
+        if period_s < best[1]:
+            best = option.turns, period_s
+        if period_s <= enough_s:
+            break
+    return best
+
+
+def _candidates(timing: Timing, request: PlanRequest, origin: Origin) -> Sequence[Plan]:
+    asked = msgspec.structs.replace(request, objective=LATENCY, top=max(request.top, _BESIDE))
+    if request.algorithm in WHOLE:
+        several = [msgspec.structs.replace(asked, top=sys.maxsize)]
+    elif request.algorithm == "auto" and not request.start:
+        several = [msgspec.structs.replace(asked, algorithm="nfl", top=sys.maxsize), asked]
+    else:
+        several = [asked]
+    results = [
+        answer(timing, item, origin, ALGORITHMS[item.algorithm].search, most=sys.maxsize)
+        for item in several
+    ]
+    plans = [plan for result in results for plan in result.plans]
+    return plans or [results[-1].best]  # which raises why there is none
+
+
+def loads_of(plan: Plan) -> FloatArray:
+    """Seconds that a frame of a plan keeps device, up link, edge server and way back from others.
+
+    Where the edge server has several workers, their share; 0 for what is there as often as it is
+    needed. A message is on its way for longer than it occupies the link.
+    """
+    convention, timeline = plan.convention, plan.timeline
+    way = 1.0 if convention.shared_link else 0.0
+    delays_s = sum(
+        min(plan.link.delay_s, span.duration_s)
+        for span in timeline.on(Lane.DOWNLINK)
+        if span.path is None
+    )
+    return np.array(
+        [
+            timeline.busy_s(Lane.DEVICE),
+            timeline.busy_s(Lane.UPLINK) * way,
+            timeline.busy_s(Lane.EDGE) / convention.edge_workers if convention.edge_workers else 0,
+            (timeline.busy_s(Lane.DOWNLINK) - delays_s) * way,
+        ]
+    )
+
+
+def played_period_s(
+    setting: Setting, plans: Sequence[Plan], turns: Sequence[int], *, in_flight: int
+) -> float:
+    """Mean time from one result to the next, played event by event on the machines of a setting.
+
+    Args:
+        setting: network, machines and link.
+        plans: that are taken in turn.
+        turns: by frame of a cycle: its plan, 0-based.
+        in_flight: frames under way at a time.
+    """
+    return _period_s([_job(setting, plans[at]) for at in turns], in_flight)
+
+
+def _job(setting: Setting, plan: Plan) -> Job:
+    coded = replace(setting, compression=plan.compression)
+    problem, cuts = Timing(coded).problem_of_plan(plan)
+    return Job(problem, [path - 1 for path in plan.order], cuts)
+
+
+def _period_s(cycle: Sequence[Job], in_flight: int) -> float:
+    """Not of the first frames, which find machines idle, nor the last, which have none behind."""
+    around = -(-2 * in_flight // len(cycle))
+    played = play_stream([*cycle] * (2 * around + _CYCLES), in_flight=in_flight)
+    first, last = (len(cycle) * number - 1 for number in (around, around + _CYCLES))
+    return (played.done_ns[last] - played.done_ns[first]) / (last - first) / NS_PER_S

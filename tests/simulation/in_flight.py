@@ -1,0 +1,143 @@
+"""Several frames in flight, in every order in which things can happen to them."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from fusepath.protocol.in_flight import (
+    Begin,
+    Deliver,
+    Drop,
+    Ended,
+    InFlight,
+    Offered,
+    Stopped,
+    Taken,
+    WhenFull,
+)
+from tests.simulation.clock import require
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fusepath.protocol.in_flight import Event
+
+
+@dataclass
+class Stream:
+    """A machine, and what must have become of every frame by what was said so far."""
+
+    machine: InFlight
+    frames: int
+    """How many come."""
+    offered: int = 0
+    waiting: list[int] = field(default_factory=list)
+    under_way: list[int] = field(default_factory=list)
+    """Begun, not ended."""
+    ended: list[int] = field(default_factory=list)
+    """Not delivered."""
+    delivered: list[int] = field(default_factory=list)
+    """Not taken."""
+    outcome: list[str] = field(default_factory=list)
+    """Of every frame that was offered: ``-`` while there is none."""
+    last: int = -1
+    """The last one that was delivered."""
+    stopped: bool = False
+
+    @property
+    def key(self) -> object:
+        """Equal where the same may happen from now on."""
+        held = (self.waiting, self.under_way, sorted(self.ended), sorted(self.delivered))
+        return (self.offered, *map(tuple, held), tuple(self.outcome), self.stopped)
+
+    def events(self) -> Iterator[Event]:
+        """What may happen next."""
+        if self.offered < self.frames and self.machine.has_room:
+            yield Offered(self.offered)
+        yield from map(Ended, self.under_way)
+        yield from map(Taken, self.delivered)
+        if not self.stopped and self.offered:
+            yield Stopped()
+
+    def after(self, event: Event) -> Stream:
+        """What is then; what is said about it is checked."""
+        stream = copy.deepcopy(self)
+        match event:
+            case Offered(frame):
+                stream.offered += 1
+                stream.outcome.append("-")
+                stream.waiting.append(frame)
+            case Ended(frame):
+                stream.under_way.remove(frame)
+                stream.ended.append(frame)
+            case Taken(frame):
+                stream.delivered.remove(frame)
+            case Stopped():
+                stream.stopped = True
+                stream.delivered.clear()
+        for command in stream.machine.handle(event):
+            stream.take(command)
+        stream.check()
+        return stream
+
+    def take(self, command: object) -> None:
+        """Do what is said."""
+        match command:
+            case Begin(frame):
+                require(self.waiting[:1] == [frame], "a frame overtakes another")
+                require(not self.stopped, "a frame begins after the end")
+                self.under_way.append(self.waiting.pop(0))
+            case Drop(frame):
+                require(self.waiting[:1] == [frame], "it is not the oldest that is dropped")
+                full = len(self.waiting) > self.machine.waiting
+                latest = self.machine.when_full is WhenFull.LATEST
+                require(self.stopped or (full and latest), "dropped for no reason")
+                self.waiting.pop(0)
+                self.settle(frame, "dropped")
+            case Deliver(frame):
+                require(frame in self.ended, "nothing has come of it")
+                require(frame > self.last, "results are out of order")
+                require(not self.stopped, "nobody wants a result any more")
+                before = [at for at in range(frame) if self.outcome[at] == "-"]
+                require(not before, "one before it is left out")
+                self.last = frame
+                self.ended.remove(frame)
+                self.delivered.append(frame)
+                self.settle(frame, "delivered")
+
+    def settle(self, frame: int, outcome: str) -> None:
+        """A frame has come to an end."""
+        require(self.outcome[frame] == "-", "a frame ends twice")
+        self.outcome[frame] = outcome
+
+    def check(self) -> None:
+        """What must be at any time."""
+        in_flight = len(self.under_way) + len(self.ended) + len(self.delivered)
+        require(in_flight <= self.machine.most, "too many are in flight")
+        require(len(self.waiting) <= self.machine.waiting, "too many wait")
+        idle = self.waiting and in_flight < self.machine.most
+        require(not idle, "a frame waits, and might begin")
+        held = [at for at in self.ended if at == min([*self.ended, *self.under_way])]
+        require(self.stopped or not held, "a result is held back")
+        if not any(True for _ in self.events()):
+            require("-" not in self.outcome or self.stopped, "a frame has no end")
+
+
+def explore_in_flight(machine: InFlight, frames: int) -> int:
+    """Everything that can happen to so many frames; how many states there are.
+
+    Raises:
+        Violation: something that must not.
+    """
+    first = Stream(machine, frames)
+    met, left = {first.key}, [first]
+    while left:
+        stream = left.pop()
+        for event in stream.events():
+            following = stream.after(event)
+            if following.key not in met:
+                met.add(following.key)
+                left.append(following)
+    return len(met)

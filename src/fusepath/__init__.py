@@ -41,8 +41,10 @@ if TYPE_CHECKING:
     from fusepath.graph import ModelGraph as ModelGraph
     from fusepath.graph import Section as Section
     from fusepath.graph import Tensor as Tensor
+    from fusepath.offload.async_session import AsyncSession as AsyncSession
     from fusepath.offload.emulation import Emulation as Emulation
     from fusepath.offload.frames import FrameFormat as FrameFormat
+    from fusepath.offload.held import TensorInfo as TensorInfo
     from fusepath.offload.inference import Inference as Inference
     from fusepath.offload.line import Flow as Flow
     from fusepath.offload.machines import Machines as Machines
@@ -50,9 +52,7 @@ if TYPE_CHECKING:
     from fusepath.offload.order import SessionOptions as SessionOptions
     from fusepath.offload.run import Report as Report
     from fusepath.offload.run import run as run
-    from fusepath.offload.session import AsyncSession as AsyncSession
     from fusepath.offload.session import Session as Session
-    from fusepath.offload.session import TensorInfo as TensorInfo
     from fusepath.offload.statistics import PlanStatistics as PlanStatistics
     from fusepath.offload.statistics import Statistics as Statistics
     from fusepath.onnx_io import Boundary as Boundary
@@ -124,7 +124,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Arrangement": "fusepath.tiling",
-    "AsyncSession": "fusepath.offload.session",
+    "AsyncSession": "fusepath.offload.async_session",
     "BookEntry": "fusepath.plan",
     "Boundary": "fusepath.onnx_io",
     "Budget": "fusepath.plan",
@@ -205,7 +205,7 @@ _HOMES = {
     "Status": "fusepath.schedule.result",
     "Strips": "fusepath.tiling",
     "Tensor": "fusepath.graph",
-    "TensorInfo": "fusepath.offload.session",
+    "TensorInfo": "fusepath.offload.held",
     "TileSizes": "fusepath.tiling",
     "Throughput": "fusepath.plan",
     "Tiles": "fusepath.tiling",

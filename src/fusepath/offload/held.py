@@ -1,0 +1,266 @@
+"""What both kinds of session share: the engine they hold, and how frames come to it."""
+
+from __future__ import annotations
+
+import copy
+import os
+import time
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from fusepath.errors import ClosedError, InputError
+from fusepath.offload.engine import CLOSED, Engine
+from fusepath.offload.frames import FrameFormat, by_name, fed_inputs, parted
+from fusepath.offload.inference import one_after_the_other
+from fusepath.offload.line import Flow, Line
+from fusepath.offload.machines import Machines
+from fusepath.offload.order import Order, SessionOptions
+from fusepath.offload.outputs import OwnerOutputs
+from fusepath.onnx_io import Model, from_torch, is_module, load_model
+from fusepath.plan import LATENCY, InputFormat, Plan, PlanRequest, check_plan, check_request
+from fusepath.profiling.codecs import named_codecs
+from fusepath.remote.client import Timeout
+from fusepath.remote.grpc_channel import check_address
+from fusepath.remote.memory import ADDRESS as MEMORY
+from fusepath.runtime.pixels import check_form
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+    from pathlib import Path
+
+    from fusepath.arrays import Array
+    from fusepath.offload.inference import Inference
+    from fusepath.offload.statistics import Statistics
+    from fusepath.onnx_io import LastOutput, Port
+    from fusepath.pictures.frame import Frame
+    from fusepath.timeline import Timeline
+
+T = TypeVar("T")
+
+_ENGINES: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+def _forget_engines() -> None:
+    for engine in _ENGINES:
+        engine.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_engines)
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """An input or output of a model, as ONNX Runtime describes it."""
+
+    name: str
+    shape: list[int]
+    """Empty where it depends on the data."""
+    type: str
+    """``tensor(float)`` and the like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """What an inference is made of, in normal form."""
+
+    images: list[Frame]
+    companions: dict[str, Array]
+
+
+class Held:
+    """What both kinds of session share."""
+
+    def __init__(
+        self,
+        model: str | Path | Model | object,
+        edge: str | None = None,
+        *,
+        plan: Plan | PlanRequest = PlanRequest(),
+        machines: Machines = Machines(),
+        frames: FrameFormat = FrameFormat(),
+        timeout: Timeout = Timeout(),
+        options: SessionOptions = SessionOptions(),
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        if is_module(model):
+            self.model, options = _exported(model, options)
+        elif isinstance(model, Model | str | os.PathLike):
+            self.model = model if isinstance(model, Model) else load_model(os.fspath(model))
+        else:
+            raise InputError(
+                f"model {model!r} is neither a path, nor zoo:NAME, nor a Model or PyTorch module"
+            )
+        graph = self.model.graph
+        if not isinstance(plan, Plan | PlanRequest):
+            raise InputError(f"plan {plan!r} is neither a PlanRequest nor a Plan")
+        if edge is not None and edge != MEMORY:
+            check_address(edge)
+        check_form(InputFormat(mean=frames.mean, std=frames.std), self.model)
+        if isinstance(plan, Plan):
+            check_plan(plan, graph)
+        else:
+            check_request(plan)
+            if plan.objective != LATENCY:
+                raise InputError(
+                    "a session answers with one plan at a time, the one of least latency: leave "
+                    "out objective, or give a plan of make_rotation"
+                )
+            plan.constraints.check(graph)
+            named_codecs(plan.codecs)
+        self._frames = frames.for_plan(plan)
+        self._outputs = OwnerOutputs(self.model)
+        self._engine = Engine(
+            Order(
+                model=self.model,
+                edge=edge,
+                plan=plan,
+                machines=machines,
+                frames=frames,
+                timeout=timeout,
+                options=options,
+                say=say,
+            )
+        )
+        self._submitted = self._line(options.flow)
+        _ENGINES.add(self._engine)
+        # The engine knows nothing of the session, so this runs when nobody holds it any more.
+        self._finalizer = weakref.finalize(self, Engine.close, self._engine)
+
+    def get_inputs(self) -> list[TensorInfo]:
+        """The model's inputs, as `onnxruntime.InferenceSession.get_inputs` lists them.
+
+        The one that is cut comes first.
+        """
+        boundary = self.model.boundary
+        return [_info(port) for port in (boundary.input, *boundary.companions)]
+
+    def get_outputs(self) -> list[TensorInfo]:
+        """The model's outputs, in their order."""
+        ending = self.model.ending
+        outputs = self.model.boundary.outputs if ending is None else ending.outputs
+        return [_info(output) for output in outputs]
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan in use; None before there is one."""
+        current = self._engine.current
+        return None if current is None else current.plan
+
+    @property
+    def predicted(self) -> Timeline | None:
+        """What the plan in use will do, from measured times of its very paths."""
+        current = self._engine.current
+        return None if current is None else current.predicted
+
+    @property
+    def statistics(self) -> Statistics:
+        """What was done so far: counts, latencies, bytes, by plan."""
+        return self._engine.counter.statistics()
+
+    def story(self, frames: int = 1) -> list[str]:
+        """What happened in the last frames that the edge server had a part in, and of late with it.
+
+        A line for each event with what was done for it; paths are 0-based. The last 16 frames
+        are kept.
+        """
+        return self._engine.story(frames)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the best plan that could be found is in use."""
+        ready = self._engine.ready
+        return ready.done() and ready.exception() is None
+
+    def _check_open(self) -> None:
+        if self._engine.closed:
+            raise ClosedError(CLOSED)
+
+    def _inputs(self, frame: Any) -> Fed:
+        self._check_open()
+        image, companions = parted(by_name(frame, self.model), self.model)
+        return Fed(self._frames.to_inputs(image, self.model), companions)
+
+    def _fed(self, feed: Mapping[str, Any]) -> Fed:
+        """The inputs of a feed by name, in the model's own layout."""
+        self._check_open()
+        image, companions = parted(feed, self.model)
+        return Fed([*fed_inputs(np.asarray(image), self.model)], companions)
+
+    def _line(self, flow: Flow) -> Line:
+        self._check_open()
+        return Line(flow, self._engine.submit, self._engine.counter.drop)
+
+    def _work(self, frame: Any) -> Callable[[], Coroutine[Any, Any, Inference]]:
+        """What is to be done for a frame that overlaps with others.
+
+        Applications may use its memory for the next one meanwhile, as cameras do.
+        """
+        fed = self._inputs(frame)
+        given = list(frame.values()) if isinstance(frame, Mapping) else [frame]
+        owned = Fed(
+            [_owned(image, given) for image in fed.images],
+            {name: _owned(value, given) for name, value in fed.companions.items()},
+        )
+        return lambda: self._infer(owned, time.perf_counter(), overlapping=True)
+
+    async def _infer(self, fed: Fed, begun_s: float, *, overlapping: bool = False) -> Inference:
+        """One inference after the other; the outputs as the model's owner knows them."""
+        infer = partial(self._engine.infer, companions=fed.companions, overlapping=overlapping)
+        if self._outputs.are_those_of_the_network:
+            return await infer(fed.images[0], begun_s)
+        done = []
+        for image in fed.images:
+            done.append(await infer(image, begun_s))
+            begun_s = time.perf_counter()
+        together = done[0] if len(done) == 1 else one_after_the_other(done)
+        outputs = await self._outputs.of([inference.outputs for inference in done])
+        return replace(together, outputs=outputs)
+
+    def _wanted(self, output_names: Sequence[str] | None) -> Sequence[str]:
+        outputs = self.model.output_names
+        wanted = tuple(output_names) if output_names else outputs
+        if unknown := [name for name in wanted if name not in outputs]:
+            raise InputError(
+                f"the model has no output '{unknown[0]}'; its outputs are {', '.join(outputs)}"
+            )
+        return wanted
+
+
+def _owned(value: T, given: Sequence[Any]) -> T:
+    """A value that shares no memory with what the application has given; files are read already."""
+    arrays = [item for item in given if isinstance(item, np.ndarray)]
+    shared = isinstance(value, np.ndarray) and any(
+        np.may_share_memory(value, item) for item in arrays
+    )
+    return copy.copy(value) if shared else value
+
+
+def _exported(module: object, options: SessionOptions) -> tuple[Model, SessionOptions]:
+    """The model of a PyTorch module, made for the shape of the sample."""
+    if options.sample is None:
+        raise InputError(
+            "a PyTorch module needs an example of its input: options=SessionOptions(sample=x), or "
+            "fusepath.from_torch(module, x)"
+        )
+    sample = np.asarray(options.sample)
+    model = from_torch(module, sample.astype(np.float32) if sample.dtype == np.uint8 else sample)
+    return model, replace(options, sample=fed_inputs(sample, model)[0])
+
+
+_TYPES = {
+    "float32": "tensor(float)",
+    "float64": "tensor(double)",
+    "float16": "tensor(float16)",
+    "bool": "tensor(bool)",
+}
+
+
+def _info(port: Port | LastOutput) -> TensorInfo:
+    kind = _TYPES.get(port.dtype, f"tensor({port.dtype})")
+    return TensorInfo(port.name, list(port.shape or ()), kind)

@@ -18,8 +18,10 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from fusepath.cli.main import run as run_command_line
+from fusepath.cost import parse_link, parse_machine
 from fusepath.offload import verify as verify_module
-from fusepath.onnx_io import zoo
+from fusepath.onnx_io import load_model, zoo
+from fusepath.plan import Latency, PlanRequest, Setting, Throughput, make_rotation
 from fusepath.runtime.stage import WholeStage
 from fusepath.timeline import Timeline, violations
 from tests.commands import COMMANDS
@@ -374,6 +376,62 @@ def test_plan_lists_the_best_ones(fusepath):
     shown = fusepath("plan", MODEL, *MACHINES, "--top", 4, "--algorithm", "nfl")
     assert shown.code == 0
     assert len(shown.out.splitlines()) == 5
+
+
+STREAM = [MODEL, "--device", "10GFLOPS", "--edge", "200GFLOPS", "--link", "3MB/s"]
+ROTATION_KEYS = {
+    *("period_s", "frames_per_s", "lower_bound_s", "gap", "latency_s"),
+    *("in_flight", "turns", "plans"),
+}
+
+
+@pytest.mark.parametrize("good_at", ["latency", "throughput"])
+def test_plan_tells_what_make_rotation_finds(fusepath, good_at):
+    asked = ["--objective", good_at, "--in-flight", 4, "--algorithm", "nfl"]
+    document = fusepath("plan", *STREAM, *asked, "--json").json
+
+    objective = {"latency": Latency, "throughput": Throughput}[good_at](in_flight=4)
+    setting = Setting(
+        graph=load_model(MODEL).graph,
+        device=parse_machine("10GFLOPS"),
+        edge=parse_machine("200GFLOPS"),
+        link=parse_link("3MB/s"),
+    )
+    found = make_rotation(setting, PlanRequest(algorithm="nfl", objective=objective))
+    assert document.keys() == ROTATION_KEYS
+    assert document["turns"] == list(found.turns)
+    assert len(document["plans"]) == len(found.plans) == (1 if good_at == "latency" else 2)
+    for plan, same in zip(document["plans"], found.plans, strict=True):
+        assert plan.keys() >= PLAN_KEYS
+        assert plan["cuts"] == list(same.cuts)
+    for key in ROTATION_KEYS - {"turns", "plans"}:
+        assert document[key] == pytest.approx(getattr(found, key)), key
+
+
+def test_plan_keeps_to_a_rate_of_frames(fusepath):
+    asked = ["plan", *STREAM, "--algorithm", "nfl", "--json"]
+    quick = fusepath(*asked, "--in-flight", 2)
+    steady = fusepath(*asked, "--in-flight", 2, "--min-fps", 800)
+
+    assert quick.json["in_flight"] == steady.json["in_flight"] == 2
+    assert quick.json["frames_per_s"] < 800 <= steady.json["frames_per_s"]
+    assert quick.json["latency_s"] < steady.json["latency_s"]
+    assert_complains(fusepath(*asked, "--min-fps", 1e6), 4, "the most that was found is")
+
+
+def test_plan_shows_the_turns_to_people_and_writes_the_plan_of_most_frames(fusepath, tmp_path):
+    asked = ["plan", *STREAM, "--objective", "throughput", "--algorithm", "nfl"]
+    shown = fusepath(*asked, "-o", tmp_path / "plan.json")
+    document = fusepath(*asked, "--json").json
+
+    turns = ", ".join(str(place + 1) for place in document["turns"])
+    assert f"plans        {turns}, in turn" in shown.out
+    assert f"{document['frames_per_s']:.4g} frames/s" in shown.out
+    assert f"gap {document['gap']:.1%}" in shown.out
+    written = tmp_path / "plan.json"
+    assert json.loads(written.read_text())["recipe_sha256"] == document["plans"][0]["recipe_sha256"]
+    assert fusepath("simulate", written).code == 0
+    assert document["turns"].count(0) > len(document["turns"]) / 2
 
 
 @pytest.mark.parametrize("command", ["plan", "compare"])
@@ -760,6 +818,18 @@ BAD_QUESTIONS = {
     "a mean of two channels": (["--mean", "1,2"], "mean"),
     "a standard deviation of zero": (["--std", "0"], "must not hold zero"),
     "a standard deviation that is endless": (["--std", "inf"], "--std 'inf'"),
+    "an unknown objective": (["--objective", "fame"], "'latency', 'throughput'"),
+    "no frame in flight": (["--in-flight", "0"], "--in-flight 0 is not from 1 to 64"),
+    "a rate below zero": (["--min-fps", "-1"], "--min-fps -1 is no rate"),
+    "a rate of NaN": (["--min-fps", "nan"], "--min-fps nan is no rate"),
+    "a rate beside the most": (
+        ["--min-fps", "5", "--objective", "throughput"],
+        "--min-fps 5 is for --objective latency",
+    ),
+    "a list of plans for a stream": (
+        ["--top", "3", "--in-flight", "2"],
+        "--top 3 lists plans for one frame",
+    ),
     "an unknown option": (["--colour"], "--colour"),
     "an argument too many": (["surplus"], "surplus"),
 }

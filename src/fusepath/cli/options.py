@@ -426,6 +426,8 @@ _OPTIONS = {
     "device_memory_bytes": "--device-memory",
     "keep_on_device": "--keep-on-device",
     "max_paths": "--max-paths",
+    "in_flight": "--in-flight",
+    "min_frames_per_s": "--min-fps",
     "input_shape": "--input-shape",
     "input_type": "--input-type",
     "fit='stretch', 'crop' or 'letterbox'": "--fit stretch, crop or letterbox",

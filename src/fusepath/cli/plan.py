@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from fusepath.cli.objective import objective_options
 from fusepath.cli.options import (
     algorithm_option,
     check_channels,
@@ -33,10 +34,20 @@ from fusepath.cli.options import (
     tiling_request,
     time_limit_option,
 )
+from fusepath.errors import InputError
 
 if TYPE_CHECKING:
     from fusepath.onnx_io import Model
-    from fusepath.plan import Constraints, Origin, Preprocessing, Setting
+    from fusepath.plan import (
+        Constraints,
+        Objective,
+        Origin,
+        PlanRequest,
+        PlanResult,
+        Preprocessing,
+        Rotation,
+        Setting,
+    )
 
 
 @click.command("plan")
@@ -50,6 +61,7 @@ if TYPE_CHECKING:
 @evaluations_option
 @time_limit_option
 @constraint_options
+@objective_options
 @compress_option
 @click.option(
     "--sample",
@@ -68,7 +80,12 @@ if TYPE_CHECKING:
     metavar="K",
     help="List the K best plans that were met; -o writes the best.",
 )
-@click.option("-o", "--output", metavar="FILE", help="Write the plan here.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="Write the plan here; of a stream's the one that most frames take.",
+)
 @json_option
 def command(
     model: str,
@@ -94,12 +111,17 @@ def command(
     output: str | None,
     as_json: bool,
     constraints: Constraints,
+    objective: Objective | None,
     pictures: Preprocessing,
 ) -> None:
     """Find a plan for MODEL on a device, an edge server and a link."""
-    from fusepath.plan import Origin, make_plan, plan_document, save_plan
-    from fusepath.report import gantt, plan_text, render, top_table
+    from fusepath.plan import Origin, make_plan
 
+    if objective is not None and top is not None:
+        raise InputError(
+            f"--top {top} lists plans for one frame: leave it out, or --objective, --in-flight "
+            f"and --min-fps"
+        )
     asked = tiling_request(
         algorithm,
         grid=grid,
@@ -124,13 +146,24 @@ def command(
     check_channels(loaded, mean=channels[0], std=channels[1])
     request = planning_request(asked, evaluations=evaluations, time_limit=time_limit)
     origin = Origin(source=loaded.source, mean=channels[0], std=channels[1])
-    result = make_plan(
-        _sampled(loaded, setting, compress, sample, origin, pictures), request, origin
-    )
+    sampled = _sampled(loaded, setting, compress, sample, origin, pictures)
+    if objective is None:
+        result = make_plan(sampled, request, origin)
+        _show_plans(result, output=output, listed=top is not None, as_json=as_json)
+    else:
+        _show_rotation(
+            _rotation(sampled, request, objective, origin), output=output, as_json=as_json
+        )
+
+
+def _show_plans(result: PlanResult, *, output: str | None, listed: bool, as_json: bool) -> None:
+    from fusepath.plan import plan_document, save_plan
+    from fusepath.report import gantt, plan_text, render, top_table
+
     best, plans = result.best, result.plans
     if output is not None:
         save_plan(output, best)
-    if top is not None:
+    if listed:
         if as_json:
             print_json({"plans": [plan_document(plan) for plan in plans]})
         else:
@@ -141,6 +174,46 @@ def command(
         click.echo(plan_text(best))
         click.echo()
         click.echo(gantt(best.timeline))
+
+
+def _rotation(
+    setting: Setting, request: PlanRequest, objective: Objective, origin: Origin
+) -> Rotation:
+    import msgspec
+
+    from fusepath.plan import make_rotation
+
+    return make_rotation(setting, msgspec.structs.replace(request, objective=objective), origin)
+
+
+def _show_rotation(rotation: Rotation, *, output: str | None, as_json: bool) -> None:
+    from fusepath.plan import save_plan
+    from fusepath.report import render, rotation_table, rotation_text
+
+    if output is not None:
+        save_plan(output, rotation.plans[0])
+    if as_json:
+        print_json(_rotation_document(rotation))
+    else:
+        click.echo(rotation_text(rotation))
+        click.echo()
+        click.echo(render(rotation_table(rotation)))
+
+
+def _rotation_document(rotation: Rotation) -> dict[str, Any]:
+    """Turns are places in the list of plans, from 0."""
+    from fusepath.plan import plan_document
+
+    return {
+        "period_s": rotation.period_s,
+        "frames_per_s": rotation.frames_per_s,
+        "lower_bound_s": rotation.lower_bound_s,
+        "gap": rotation.gap,
+        "latency_s": rotation.latency_s,
+        "in_flight": rotation.in_flight,
+        "turns": list(rotation.turns),
+        "plans": [plan_document(plan) for plan in rotation.plans],
+    }
 
 
 def _sampled(
@@ -155,7 +228,6 @@ def _sampled(
     import numpy as np
 
     from fusepath.cli.options import with_source
-    from fusepath.errors import InputError
     from fusepath.pictures.inputs import load_input
     from fusepath.plan import InputFormat
     from fusepath.profiling.codecs import measured_compression, named_codecs

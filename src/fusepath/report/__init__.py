@@ -16,6 +16,8 @@ from fusepath.report.tables import (
     plan_text,
     plans_table,
     render,
+    rotation_table,
+    rotation_text,
     speed_ups_table,
     top_table,
 )
@@ -39,6 +41,8 @@ __all__ = [
     "plans_table",
     "profile_text",
     "render",
+    "rotation_table",
+    "rotation_text",
     "speed_ups_table",
     "top_table",
 ]

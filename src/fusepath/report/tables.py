@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from fusepath.cost import Convention
     from fusepath.graph import ModelGraph
-    from fusepath.plan import BookEntry, ComparedPlan, Plan, PlanBook
+    from fusepath.plan import BookEntry, ComparedPlan, Plan, PlanBook, Rotation
     from fusepath.study import Fig4
     from fusepath.timeline import Step, Timeline
 
@@ -91,6 +91,23 @@ def top_table(plans: Sequence[Plan]) -> Table:
             str(plan.arrangement),
             milliseconds(plan.makespan_s),
             f"{plan.makespan_s / best_s - 1:+.1%}" if best_s else "",
+            f"{format_count(plan.device_macs)} MAC",
+            format_bytes(plan.up_bytes),
+            _cuts(plan),
+        )
+    return table
+
+
+def rotation_table(rotation: Rotation) -> Table:
+    """The plans that the frames of a stream take in turn, numbered from 1."""
+    table = empty_table("plan", "frames", "tau", "grid", "alone", "device", "sent", "cuts")
+    for place, plan in enumerate(rotation.plans):
+        table.add_row(
+            str(place + 1),
+            f"{rotation.turns.count(place)} of {len(rotation.turns)}",
+            fused_layers(plan),
+            str(plan.arrangement),
+            milliseconds(plan.makespan_s),
             f"{format_count(plan.device_macs)} MAC",
             format_bytes(plan.up_bytes),
             _cuts(plan),
@@ -198,6 +215,27 @@ def plan_text(plan: Plan) -> str:
             f"(lower bound {milliseconds(plan.lower_bound_s)}, gap {plan.gap:.1%})",
             f"work         {format_count(plan.device_macs)} MAC on the device, "
             f"{format_count(plan.edge_macs)} MAC on the edge, {format_bytes(plan.up_bytes)} sent",
+            *([f"keeps to     {limits.describe()}"] if limits else []),
+        ]
+    )
+
+
+def rotation_text(rotation: Rotation) -> str:
+    """What plans that are taken in turn come to, in a few lines, for people."""
+    plan = rotation.plans[0]
+    limits = plan.request.constraints
+    return "\n".join(
+        [
+            f"model        {plan.model.name} ({plan.model.sha256[:12]})",
+            f"algorithm    {plan.request.algorithm}, convention {plan.convention.name}",
+            f"device       {plan.device.describe()}",
+            f"edge         {plan.edge.describe()}",
+            f"link         {plan.link.describe()} up",
+            f"in flight    {rotation.in_flight}",
+            f"plans        {', '.join(str(place + 1) for place in rotation.turns)}, in turn",
+            f"period       {milliseconds(rotation.period_s)}, {rotation.frames_per_s:.4g} frames/s "
+            f"(lower bound {milliseconds(rotation.lower_bound_s)}, gap {rotation.gap:.1%})",
+            f"latency      {milliseconds(rotation.latency_s)} of a frame alone",
             *([f"keeps to     {limits.describe()}"] if limits else []),
         ]
     )

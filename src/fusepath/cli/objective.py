@@ -1,0 +1,76 @@
+"""What plans are to be good at, as a command line says it."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fusepath.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fusepath.plan import Objective
+
+_OPTIONS = [
+    click.option(
+        "--objective",
+        "good_at",
+        type=click.Choice(["latency", "throughput"]),
+        help="Plan for a stream of frames, which may take two plans in turn: least latency of a "
+        "frame, or most frames a second.",
+    ),
+    click.option(
+        "--in-flight",
+        type=int,
+        metavar="N",
+        help="Frames of the stream that are under way at a time; 3 without.",
+    ),
+    click.option(
+        "--min-fps",
+        type=float,
+        metavar="F",
+        help="Frames a second that the stream must have; the least latency with so many.",
+    ),
+]
+
+
+def objective_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What a stream is planned for; the command gets it as ``objective``, None for one frame."""
+
+    @functools.wraps(command)
+    def with_objective(
+        *args: Any,
+        good_at: str | None,
+        in_flight: int | None,
+        min_fps: float | None,
+        **others: Any,
+    ) -> Any:
+        objective = None
+        if (good_at, in_flight, min_fps) != (None, None, None):
+            objective = _objective(good_at or "latency", in_flight, min_fps)
+        return command(*args, objective=objective, **others)
+
+    wrapped: Callable[..., Any] = with_objective
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def _objective(good_at: str, in_flight: int | None, min_fps: float | None) -> Objective:
+    from fusepath.plan import Latency, Throughput
+
+    flight = {} if in_flight is None else {"in_flight": in_flight}
+    try:
+        if good_at == "latency":
+            return Latency(min_frames_per_s=min_fps or 0.0, **flight)
+        if min_fps is not None:
+            raise InputError(
+                f"--min-fps {min_fps:g} is for --objective latency; throughput has as many "
+                f"frames a second as can be"
+            )
+        return Throughput(**flight)
+    except ValueError as error:
+        raise InputError(str(error)) from error

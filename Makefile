@@ -9,7 +9,7 @@ WIRE := src/fusepath/remote/wire
 
 SEEDS ?= 2000
 
-.PHONY: demo test check slow simulate mutate test-faults proto bench-plan bench-camera bench-codec bench-session bench-system bench-models bench-links clean
+.PHONY: demo test check slow simulate mutate test-faults proto bench-plan bench-throughput bench-camera bench-codec bench-session bench-system bench-models bench-links clean
 
 demo: $(READY)  ## an edge server, a slow link and a weak device on this machine
 	$(BIN)/fusepath demo
@@ -39,6 +39,9 @@ check: $(DEV_READY) $(GRPC_TOOLS)/.ready
 
 bench-plan: $(READY)  ## gains and gaps of the planners over networks, machines and links
 	$(BIN)/python benchmarks/plan.py
+
+bench-throughput: $(READY)  ## frames a second of plans in turn, beside the best single cut, planned
+	$(BIN)/python -m benchmarks.throughput
 
 bench-system: $(DEV_READY)  ## every plan and three peers between two network namespaces; needs root
 	$(BIN)/python -m benchmarks.system

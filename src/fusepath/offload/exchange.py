@@ -16,6 +16,7 @@ from fusepath.errors import PeerError
 from fusepath.offload.due_timer import DueTimer
 from fusepath.offload.inference import Inference
 from fusepath.offload.own_answer import OwnAnswer
+from fusepath.offload.recording import Recording
 from fusepath.pictures.frame import PictureFrame, pixels_of
 from fusepath.protocol.conversation import Compute, ProtocolError, Send
 from fusepath.protocol.device_frame import (
@@ -37,7 +38,7 @@ from fusepath.protocol.device_frame import (
 from fusepath.protocol.finishing import Assemble, Continue
 from fusepath.protocol.framing import Begin, Part, Piece, Result
 from fusepath.remote import tensors
-from fusepath.timeline import HEAD, Lane, Span, Timeline
+from fusepath.timeline import HEAD, Lane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -53,16 +54,6 @@ if TYPE_CHECKING:
 
 _HEAD_START_S = 0.005
 """How long computing waits at most for a first message that needs none."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Returned:
-    """A part of the outputs that has come back; times are those of `time.perf_counter`."""
-
-    path: int
-    arrived_s: float
-    paced: tuple[float, float] | None
-    """When a slow link that is played would have been busy with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +118,14 @@ class Exchange:
             hedge_s=None if reserve is None else reserve.hedge_s,
             remainder=None if reserve is None else reserve.remainder,
         )
+        self._recording = Recording(link, call.offset, call.begun_s)
         self._own: OwnAnswer | None = None
         if reserve is not None:
             self._own = OwnAnswer(
-                reserve=reserve, inputs=self._inputs, tell=self._tell, record=self._record
+                reserve=reserve,
+                inputs=self._inputs,
+                tell=self._tell,
+                record=self._recording.record,
             )
         self._overdue = DueTimer(lambda: self._tell(Overdue()))
         self._late = DueTimer(lambda: self._tell(Late()))
@@ -139,10 +134,6 @@ class Exchange:
         self._alone: asyncio.Task[Made] | None = None
         self._to_send: asyncio.Queue[tuple[int, PathAtCut, float]] = asyncio.Queue()
         self._first_written = asyncio.Event()
-        self._spans: list[Span] = []
-        self._written_s: dict[int, float] = {}
-        self._arrived_s: dict[int, float] = {}
-        """When the server had the piece of a path; it says so with the result."""
         self._computed: dict[int, PathAtCut] = {}
         self._macs = 0
         """That were done here, up to the cuts."""
@@ -152,7 +143,6 @@ class Exchange:
         """Shares of the fused layer by path, returned by the server."""
         self._kept: dict[int, dict[str, Array]] = {}
         """And kept here."""
-        self._returned: list[_Returned] = []
         self._up_bytes = self._down_bytes = 0
 
     async def run(self) -> Inference:
@@ -268,7 +258,7 @@ class Exchange:
         self._call.handed_in()
         try:
             for head in heads:
-                self._record(Lane.DEVICE, *(await head), path=HEAD)
+                self._recording.record(Lane.DEVICE, *(await head), path=HEAD)
                 self._macs += device.share.head_macs
             for path, job in jobs:
                 self._take_computed(path, await job)
@@ -280,7 +270,7 @@ class Exchange:
 
     def _take_computed(self, path: int, done: PathAtCut) -> None:
         if self._device.share.computes(path):
-            self._record(Lane.DEVICE, done.start_s, done.end_s, path=path + 1)
+            self._recording.record(Lane.DEVICE, done.start_s, done.end_s, path=path + 1)
         self._kept[path] = self._device.share.kept(path, done.pieces)
         self._computed[path] = done
         if self._own is not None:
@@ -299,12 +289,12 @@ class Exchange:
             path, done, ready_s = ready if number == 0 else await self._to_send.get()
             size_bytes = sum(value.nbytes for value in done.to_send.values())
             self._up_bytes += size_bytes
-            self._written_s[path] = time.perf_counter()
+            self._recording.written(path, time.perf_counter())
             if self._link.is_paced:
                 self._first_written.set()  # a link that is played takes no processor
             paced = await self._link.up.transfer(size_bytes, ready_s=ready_s)
             if paced is not None and size_bytes > 0:
-                self._record(Lane.UPLINK, *paced, path=path + 1)
+                self._recording.record(Lane.UPLINK, *paced, path=path + 1)
             if not await self._request.send(self._message(path, done, first=number == 0)):
                 return  # why the stream has ended, `_receive` is told
             self._first_written.set()
@@ -341,7 +331,7 @@ class Exchange:
         size_bytes = sum(value.nbytes for value in self._parts[path].values())
         self._down_bytes += size_bytes
         paced = self._link.down.occupy(size_bytes, arrived_s)
-        self._returned.append(_Returned(path, arrived_s, paced))
+        self._recording.returned(path, arrived_s, paced)
 
     async def _take_result(self, result: Result) -> _Answer:
         """Take the result; whatever has not been sent by now need not be.
@@ -365,25 +355,12 @@ class Exchange:
 
     async def _finish(self, answer: _Answer) -> Inference:
         result = answer.message
-        done_s = {}
-        for span in result.spans:
-            start_s = span.start_ns * 1e-9 - self._call.offset.seconds
-            end_s = span.end_ns * 1e-9 - self._call.offset.seconds
-            if span.path > 0:
-                self._arrived_s[span.path - 1] = span.arrived_ns * 1e-9 - self._call.offset.seconds
-            done_s[span.path - 1] = end_s
-            self._record(Lane.EDGE, start_s, end_s, path=span.path or None, worker=span.worker)
-        down_start_s = min(answer.arrived_s, max(done_s.values()))
-        down_start_s = max(down_start_s, self._record_parts(done_s))
-        self._record(Lane.DOWNLINK, min(down_start_s, answer.done_s), answer.done_s)
-        self._link.down_free_s = max(answer.done_s, self._link.down_free_s)
-        if not self._link.is_paced:
-            self._record_uplink()
+        self._recording.answered(result.spans, answer.arrived_s, answer.done_s)
         finished = await self._device.start_finishing(
             answer.outputs, self._parts_here(), self._inputs
         )
         if self._device.share.has_tail:
-            self._record(Lane.DEVICE, finished.start_s, finished.end_s)
+            self._recording.record(Lane.DEVICE, finished.start_s, finished.end_s)
         return self._inference(finished.outputs, (self._device.share.macs, result.macs))
 
     def _inference_alone(self, made: Made) -> Inference:
@@ -396,52 +373,11 @@ class Exchange:
         return Inference(
             plan=self._device.plan,
             outputs=outputs,
-            timeline=Timeline(
-                spans=tuple(sorted(self._spans, key=lambda span: span.start_s)),
-                measured=True,
-                clock_error_s=self._call.offset.error_s,
-            ),
+            timeline=self._recording.timeline(),
             up_bytes=self._up_bytes,
             down_bytes=self._down_bytes,
             device_macs=device_macs,
             edge_macs=edge_macs,
             fallback=fallback,
             late=self.frame.was_late,
-        )
-
-    def _record_parts(self, done_s: dict[int, float]) -> float:
-        """Record when parts were on their way back; when that way was free again.
-
-        Args:
-            done_s: when the server was through with a path (0-based).
-        """
-        free_s = self._link.down_free_s
-        for item in self._returned:
-            start_s = max(free_s, done_s.get(item.path, item.arrived_s))
-            start_s = min(start_s, item.arrived_s)
-            start_s, free_s = item.paced or (start_s, item.arrived_s)
-            self._record(Lane.DOWNLINK, start_s, free_s, path=item.path + 1)
-        return free_s
-
-    def _record_uplink(self) -> None:
-        """On a real link a message occupies it from when it may start to when it has arrived."""
-        free_s = self._link.up_free_s
-        for path in self._device.plan.order:
-            end_s = self._arrived_s[path - 1]
-            start_s = min(max(free_s, self._written_s[path - 1]), end_s)
-            self._record(Lane.UPLINK, start_s, end_s, path=path)
-            free_s = end_s
-        self._link.up_free_s = max(free_s, self._link.up_free_s)
-
-    def _record(
-        self, lane: Lane, start_s: float, end_s: float, path: int | None = None, worker: int = 0
-    ) -> None:
-        self._spans.append(
-            Span(
-                lane=lane,
-                start_s=start_s - self._call.begun_s,
-                end_s=end_s - self._call.begun_s,
-                path=path,
-                worker=worker,
-            )
         )

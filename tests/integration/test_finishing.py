@@ -106,21 +106,31 @@ PLANS: dict[str, Callable[[], tuple[str, Plan]]] = {
 
 
 class Breaking:
-    """A request that breaks after so many messages of the device, or of the server."""
+    """A request that breaks after so many messages of the device, or of the server.
 
-    def __init__(self, request: Any, writes: int, reads: int) -> None:
+    In the latter case not before all ``paths`` have gone out: how far the device has come then is
+    no question of how quick it is.
+    """
+
+    def __init__(self, request: Any, writes: int, reads: int, paths: int) -> None:
         self._request, self._writes, self._reads = request, writes, reads
-        self._broken = asyncio.Event()
+        self._to_go_out = paths
+        self._broken, self._all_out = asyncio.Event(), asyncio.Event()
 
     async def send(self, message: Any) -> bool:
         if self._writes == 0:
             self._broken.set()
             return False
         self._writes -= 1
-        return await self._request.send(message)
+        went_out: bool = await self._request.send(message)
+        self._to_go_out -= 1
+        if self._to_go_out == 0:
+            self._all_out.set()
+        return went_out
 
     async def read(self) -> Any:
         if self._reads == 0:
+            await self._all_out.wait()
             raise PeerUnreachableError("test", "it broke")
         self._reads -= 1
         both = [
@@ -155,7 +165,10 @@ class Pair:
 
     async def answer(self, writes: int, reads: int) -> Inference:
         """A frame whose call breaks."""
-        self.pairing.client.infer = lambda left_s: Breaking(self._infer(left_s), writes, reads)
+        paths = self.prepared.plan.recipe.paths
+        self.pairing.client.infer = lambda left_s: Breaking(
+            self._infer(left_s), writes, reads, paths
+        )
         result = await self.pairing.infer(self.prepared, self.image)
         for output, value in expected(self.name).items():
             np.testing.assert_array_equal(result.outputs[output], value)
@@ -252,7 +265,7 @@ def test_the_whole_network_is_computed_anew_where_that_is_less_work():
     asyncio.run(check())
 
 
-def test_the_head_of_a_later_section_counts_even_if_no_path_is_at_its_cut():
+def test_what_was_computed_before_all_anew_counts_with_the_head():
     async def check() -> None:
         async with pair_of(*PLANS["a later section"]()) as pair:
             pair.price(0.0)

@@ -221,3 +221,8 @@ def test_damaged_and_missing_files_are_refused(tmp_path):
             load_input(tmp_path / name, COLOUR)
     with pytest.raises(ImageError, match="is a folder"):
         load_input(tmp_path, COLOUR)
+
+
+def test_the_size_of_an_array_without_channels_is_told_as_it_is(tmp_path):
+    with pytest.raises(ImageError, match=r"is 4x6 \(H x W, without channels\), but the model"):
+        load_input(saved(tmp_path, PIXELS[:, :, 0]), COLOUR)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from fusepath.graph import Tensor
 
 _SUFFIXES = frozenset({".npy", ".npz"})
+_AXES = {2: " (H x W, without channels)", 4: " (N x C x H x W)"}
+"""What the numbers of a size are, by how many there are."""
 
 
 def is_array_file(path: str | Path) -> bool:
@@ -81,7 +83,7 @@ def fitting(array: NDArray[Any], target: Tensor, file: str | Path) -> NDArray[An
                 value = value.transpose(2, 0, 1)
             value = value[None]
     if value.shape != target.shape:
-        axes = " (N x C x H x W)" if target.is_map else ""
+        axes = _AXES.get(value.ndim, "") if target.is_map else ""
         remedy = "; resize it" if target.is_map else ""
         raise ImageError(
             f"input '{file}' is {size_text(value)}{axes}, but the model takes "

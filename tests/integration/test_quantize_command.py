@@ -36,6 +36,7 @@ def samples(tmp_path: Path) -> Path:
     for seed in range(3):
         pixels = np.random.default_rng(seed).integers(0, 256, (3, 21, 17), dtype=np.uint8)
         np.save(folder / f"{seed}.npy", pixels)
+    (folder / "readme.txt").write_text("no sample, and skipped")
     return folder
 
 

@@ -60,16 +60,16 @@ def command(
     """
     from fusepath.errors import InputError
     from fusepath.pictures.inputs import load_input
+    from fusepath.pictures.sources import files_in
     from fusepath.plan import InputFormat
     from fusepath.runtime.quantise import quantise
 
     channels = parse_channels(mean, "--mean"), parse_channels(std, "--std", nonzero=True)
     loaded = open_model(model, input_shape)
     check_channels(loaded, mean=channels[0], std=channels[1])
-    folder = Path(samples)
-    files = sorted(file for file in folder.iterdir() if file.is_file()) if folder.is_dir() else []
+    files = files_in(samples, videos=False) if Path(samples).is_dir() else []
     if not files:
-        raise InputError(f"{samples}: no files; give a folder of pictures or .npy arrays")
+        raise InputError(f"{samples}: no samples; give a folder of pictures or .npy arrays")
     target, batch = loaded.graph.input, loaded.boundary.batch
     found = quantise(
         loaded,

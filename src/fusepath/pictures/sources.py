@@ -61,15 +61,20 @@ def frames_of(
                 yield from _frames_in(path, target, pictures)
 
 
+def files_in(folder: str | Path, *, videos: bool) -> list[str]:
+    """The pictures and arrays of a folder by name, perhaps videos; not what else lies there."""
+    known = _PICTURES | _VIDEOS if videos else _PICTURES
+    return [
+        str(path)
+        for path in sorted(Path(folder).iterdir())
+        if path.is_file() and (path.suffix.lower() in known or is_array_file(path))
+    ]
+
+
 def _paths(source: str) -> list[str]:
     """The files that a name stands for."""
     if Path(source).is_dir():
-        known = _PICTURES | _VIDEOS
-        paths = [
-            str(path)
-            for path in sorted(Path(source).iterdir())
-            if path.is_file() and (path.suffix.lower() in known or is_array_file(path))
-        ]
+        paths = files_in(source, videos=True)
         if not paths:
             raise ImageError(f"input '{source}' is a folder without pictures or arrays")
         return paths

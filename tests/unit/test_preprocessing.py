@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import msgspec
 import numpy as np
@@ -250,3 +252,30 @@ def test_only_formats_that_are_asked_for_are_decoded():
 def test_a_chain_that_makes_no_sense_is_refused(chain):
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(chain, Preprocessing)
+
+
+def png_of_16_bits(colour_type: int, channels: int) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + check
+
+    header = struct.pack(">IIBBBBB", 6, 4, 16, colour_type, 0, 0, 0)
+    rows = zlib.compress((b"\0" + bytes(6 * 2 * channels)) * 4)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize(("colour_type", "channels"), [(2, 3), (4, 2), (6, 4)])
+def test_colours_of_16_bits_are_refused_and_not_cut_off(colour_type, channels):
+    chain = Preprocessing(levels=(0, 1000), background=(0, 0, 0))
+    file = PictureFile(png_of_16_bits(colour_type, channels))
+
+    with pytest.raises(ImageError, match="convert it to 8 bits"):
+        preprocess(file, chain, channels=3, size=(4, 6))
+
+
+def test_16_bits_of_grey_are_scaled():
+    grey = PictureFile(png_of_16_bits(0, 1))
+
+    assert not preprocess(grey, Preprocessing(), channels=3, size=(4, 6)).any()

@@ -7,6 +7,7 @@ than `Limits` allow, nor more scans of them than a camera writes.
 from __future__ import annotations
 
 import io
+import re
 import threading
 import warnings
 from contextlib import contextmanager
@@ -36,6 +37,8 @@ _MOST_SCANS = 20
 so, a hostile one does so without end."""
 _SCAN = b"\xff\xda"
 _SIXTEEN_BITS = (0.0, 65535.0)
+_SIXTEEN_BIT_MODE = re.compile(";16[BLN]")
+"""How Pillow names samples of 16 bits in a file, with their byte order."""
 _UNREADABLE = (
     OSError,
     EOFError,
@@ -219,6 +222,7 @@ def preprocess(
             if chain.frame >= frames:
                 raise ImageError(f"{file.name} has no frame {chain.frame}; it holds {frames}")
             opened.seek(chain.frame)
+        _check_depth(opened, file.name)
         opened.load()
         picture = ImageOps.exif_transpose(opened)
         return _pixels(picture, chain, channels, size, file.name)
@@ -260,6 +264,19 @@ def _pixels(
             raise ImageError(f"blue first has three channels, but the model takes {channels}")
         pixels = pixels[..., ::-1]
     return np.array(pixels.transpose(2, 0, 1)[None], order="C")  # what Pillow holds is read-only
+
+
+def _check_depth(opened: Image.Image, name: str) -> None:
+    """Raise where Pillow would cut off the lower of 16 bits: it has no colours of more than 8.
+
+    Raises:
+        ImageError: it would.
+    """
+    if not opened.mode.startswith("I") and _SIXTEEN_BIT_MODE.search(str(opened.tile)):
+        raise ImageError(
+            f"{name} has several channels of 16 bits, of which only grey is scaled; convert it to "
+            f"8 bits a channel"
+        )
 
 
 def _eight_bits(picture: Image.Image, chain: Preprocessing, name: str) -> Image.Image:

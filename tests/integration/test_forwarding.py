@@ -10,7 +10,7 @@ from PIL import Image
 
 import fusepath
 from fusepath.cost import ComputeRate, Link
-from fusepath.errors import FusepathError, ImageError
+from fusepath.errors import FusepathError, ImageError, InputError
 from fusepath.offload.machines import Machines
 from fusepath.offload.order import FallbackPolicy, SessionOptions
 from fusepath.offload.run import run
@@ -19,6 +19,7 @@ from fusepath.pictures import known
 from fusepath.pictures.decoding import PictureFile
 from fusepath.pictures.frame import PictureFrame
 from fusepath.plan import (
+    AS_THEY_COME,
     Budget,
     Constraints,
     Fit,
@@ -158,6 +159,15 @@ def test_a_file_may_be_small_enough_where_pixels_are_not(model):
 
     assert best.recipe.forwards
     check_plan(best, model.graph)
+
+
+def test_a_plan_has_a_chain_and_another_beside_it_is_refused(model):
+    plan = make_plan(setting_of(model), SOON).best
+
+    for chain in (AS_THEY_COME, CHAIN):
+        assert fusepath.FrameFormat(pictures=chain).for_plan(plan).pictures == CHAIN
+    with pytest.raises(InputError, match="another chain"):
+        fusepath.FrameFormat(pictures=Preprocessing(fit=Fit.STRETCH)).for_plan(plan)
 
 
 def test_both_kinds_of_plans_are_worth_preparing(model):

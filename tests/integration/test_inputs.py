@@ -325,3 +325,23 @@ def test_a_run_is_verified_in_the_owners_form(text):
     assert report.comparison.passed
     assert report.median.outputs["y"].shape == found.boundary.outputs[0].shape
     assert report.predicted.end_s > 0
+
+
+def test_values_of_another_byte_order_are_the_same_values():
+    found = model(
+        f"(float[1,3,16,12] x, float[1] k) => (float[] y) "
+        f"{{ {TWO_CONVS.format('x', 'c')} [sum] y = Add(c, k) }}",
+        **WEIGHTS,
+    )
+    value, extra = values(found), np.ones(1, "f4")
+    want = run_device_only(found, {"x": value, "k": extra})
+
+    swapped = run_device_only(found, {"x": value.astype(">f4"), "k": extra.astype(">f4")})
+
+    np.testing.assert_array_equal(swapped, want)
+
+
+def run_device_only(found: Model, feeds: dict[str, np.ndarray]) -> np.ndarray:
+    request = PlanRequest(algorithm="device-only")
+    with Session(found, plan=request, machines=MACHINES) as session:
+        return session.run(None, feeds)[0]

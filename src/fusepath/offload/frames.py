@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from fusepath.errors import ImageError, InputError
-from fusepath.pictures.arrays import as_map, taken_dtypes
+from fusepath.pictures.arrays import as_map, native, taken_dtypes
 from fusepath.pictures.decoding import PictureFile
 from fusepath.pictures.frame import PictureFrame
 from fusepath.plan import AS_THEY_COME, Plan, Preprocessing
@@ -59,8 +59,17 @@ class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise InputError(f"std {self.std} must not hold zero, which pixels are divided by")
 
     def for_plan(self, plan: Plan | PlanRequest | None) -> FrameFormat:
-        """The same, with pictures as a plan that is given has them."""
+        """The same, with pictures as a plan that is given has them.
+
+        Raises:
+            InputError: this format has them otherwise.
+        """
         if isinstance(plan, Plan) and plan.source:
+            if self.pictures not in {AS_THEY_COME, plan.source.chain}:
+                raise InputError(
+                    "the plan was made for pictures that become the input by another chain; leave "
+                    "out how they do (--fit, --frame and the like), or plan anew with it"
+                )
             return msgspec.structs.replace(self, pictures=plan.source.chain)
         return self
 
@@ -84,7 +93,7 @@ class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             return [frame] if batch == 1 else [frame.pixels()] * batch
         if batch == 1:
             return [self.to_input(frame, target)]
-        _check_array(frame, target)
+        frame = _checked(frame, target)
         if frame.ndim < 3 or len(frame) != batch:
             raise ImageError(
                 f"the frame is {list(frame.shape)}, but the model takes {batch} images at once; "
@@ -105,7 +114,7 @@ class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         Raises:
             ImageError: another type or shape than the model takes.
         """
-        _check_array(frame, target)
+        frame = _checked(frame, target)
         if not target.is_map:
             if frame.shape != target.shape:
                 raise ImageError(
@@ -193,7 +202,7 @@ def parted(feed: Mapping[str, Any], model: Model) -> tuple[Any, dict[str, Array]
         raise InputError(f"the model takes {many}, {names}; the feed has {given}")
     companions = {}
     for inner, port in zip(model.graph.companions, boundary.companions, strict=True):
-        value = np.asarray(feed[port.name])
+        value = native(np.asarray(feed[port.name]))
         if value.dtype.name != port.dtype or value.shape != port.shape:
             raise ImageError(
                 f"input '{port.name}' is {list(value.shape)} {value.dtype}, but the model takes "
@@ -214,7 +223,7 @@ def fed_inputs(value: Array, model: Model) -> list[Array]:
         ImageError: another type or shape.
     """
     port = model.boundary.input
-    _check_array(value, model.graph.input)
+    value = _checked(value, model.graph.input)
     if value.shape != port.shape:
         raise ImageError(
             f"the input is {list(value.shape)}, but the model takes {list(port.shape)}"
@@ -222,18 +231,21 @@ def fed_inputs(value: Array, model: Model) -> list[Array]:
     return [np.ascontiguousarray(image) for image in port.to_normal(value)]
 
 
-def _check_array(frame: Any, target: Tensor) -> None:
+def _checked(frame: Any, target: Tensor) -> Array:
+    """An array of a type that the model takes, in the byte order of this machine."""
     if not isinstance(frame, np.ndarray):
         raise ImageError(
             f"a frame is a numpy array of pixels or values, or an encoded picture, not "
             f"{type(frame).__name__}"
         )
+    frame = native(frame)
     if frame.dtype not in taken_dtypes(target):
         pixels = "uint8 pixels or " if target.is_float else ""
         raise ImageError(
             f"the frame is {frame.dtype}; give {pixels}{target.dtype} values "
             f"(frame.astype(numpy.{target.dtype}))"
         )
+    return frame
 
 
 def made_up_frame(shape: tuple[int, ...], dtype: str) -> Array:

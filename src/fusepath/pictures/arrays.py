@@ -61,7 +61,11 @@ def load_array(path: str | Path) -> NDArray[Any]:
                 loaded = loaded[loaded.files[0]]
     except (ValueError, OSError, EOFError, MemoryError) as error:
         raise ImageError(f"input '{file}' is not a .npy array of numbers: {error}") from error
-    array: NDArray[Any] = loaded
+    return native(loaded)
+
+
+def native(array: NDArray[Any]) -> NDArray[Any]:
+    """The same values in the byte order of this machine."""
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 

@@ -77,3 +77,18 @@ def test_a_plan_for_values_runs_on_values(tmp_path):
     assert b"the plan sends uint8; plan again, with --input-type values" in refused.stderr
     assert fusepath(*planned, "--input-type", "values").returncode == 0
     assert fusepath(*ran).returncode == 0
+
+
+def test_whoever_reads_may_stop_reading():
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as closed:
+        called = subprocess.run(
+            [sys.executable, "-m", "fusepath", "zoo"],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+
+    assert called.returncode == 0
+    assert called.stderr == b""

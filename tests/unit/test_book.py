@@ -359,3 +359,8 @@ def test_a_book_that_nobody_waits_for_is_given_up(setting):
 
     with cancelled_by(stop), pytest.raises(Cancelled):
         make_book(setting, (LOW, HIGH), PlanRequest(algorithm="nfl"), progress=stop_after)
+
+
+def test_rates_in_the_wrong_order_are_named_with_their_unit(setting):
+    with pytest.raises(InputError, match="not 2 MB/s and 1 MB/s"):
+        make_book(setting, (2e6, 1e6))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -189,6 +190,23 @@ def test_a_progressive_picture_that_paints_without_end_is_not_decoded(tmp_path, 
         load_input(tmp_path / "many.jpg", COLOUR)
 
 
+def test_what_no_decoder_knows_is_refused_by_its_name_alone(tmp_path):
+    (tmp_path / "noise.png").write_bytes(bytes(range(256)))
+
+    with pytest.raises(ImageError, match=r"noise.png' is not .* no known format$"):
+        load_input(tmp_path / "noise.png", COLOUR)
+
+
+def test_what_is_no_regular_file_is_not_said_to_be_missing(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+
+    for path in (tmp_path / "pipe", os.devnull):
+        with pytest.raises(ImageError, match="is no regular file"):
+            load_input(path, COLOUR)
+    with pytest.raises(ImageError, match="name of the input is empty"):
+        load_input("", COLOUR)
+
+
 def test_damaged_and_missing_files_are_refused(tmp_path):
     Image.fromarray(PIXELS).save(tmp_path / "whole.png")
     data = (tmp_path / "whole.png").read_bytes()
@@ -203,3 +221,8 @@ def test_damaged_and_missing_files_are_refused(tmp_path):
             load_input(tmp_path / name, COLOUR)
     with pytest.raises(ImageError, match="is a folder"):
         load_input(tmp_path, COLOUR)
+
+
+def test_the_size_of_an_array_without_channels_is_told_as_it_is(tmp_path):
+    with pytest.raises(ImageError, match=r"is 4x6 \(H x W, without channels\), but the model"):
+        load_input(saved(tmp_path, PIXELS[:, :, 0]), COLOUR)

@@ -123,8 +123,9 @@ def run(arguments: list[str] | None = None) -> int:
         return _complain("interrupted", 130)
     except FusepathError as error:
         return _complain(_one_line(as_options(str(error))), error.exit_code)
-    except BrokenPipeError:
-        # Whoever read our output has stopped; that is no error of ours.
+    except SystemExit:
+        # That is click's for a closed pipe, and for nothing else: whoever read our output has
+        # stopped, and that is no error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,6 +29,9 @@ class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     uint8 pixels become ``(pixel − mean) / std`` per channel in float32, on whichever machine; one
     value serves all channels. Frames of the model's own element type are its values already.
+
+    Raises:
+        InputError: a layout, order or numbers that there are not.
     """
 
     layout: Literal["auto", "chw", "hwc"] = "auto"
@@ -38,6 +42,21 @@ class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     std: tuple[float, ...] = (255.0,)
     pictures: Preprocessing = AS_THEY_COME
     """How encoded pictures become pixels, on whichever machine."""
+
+    def __post_init__(self) -> None:
+        for name, given, known in (
+            ("layout", self.layout, ("auto", "chw", "hwc")),
+            ("order", self.order, ("rgb", "bgr")),
+        ):
+            if given not in known:
+                raise InputError(f"{name} {given!r} is none of {', '.join(known)}")
+        if not isinstance(self.pictures, Preprocessing):
+            raise InputError(f"pictures {self.pictures!r} is no Preprocessing")
+        for name in ("mean", "std"):
+            values = _numbers(name, getattr(self, name))
+            msgspec.structs.force_setattr(self, name, values)
+        if 0.0 in self.std:
+            raise InputError(f"std {self.std} must not hold zero, which pixels are divided by")
 
     def for_plan(self, plan: Plan | PlanRequest | None) -> FrameFormat:
         """The same, with pictures as a plan that is given has them."""
@@ -116,6 +135,20 @@ class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
                 raise ImageError(f"order 'bgr' has three channels, but the model takes {channels}")
             value = value[::-1]
         return np.ascontiguousarray(value)[None]
+
+
+def _numbers(name: str, given: Any) -> tuple[float, ...]:
+    """What is given as a sequence of finite numbers, as plans have it."""
+    try:
+        values = () if isinstance(given, str | bytes) else tuple(float(value) for value in given)
+    except (TypeError, ValueError):
+        values = ()
+    if not values or not all(map(math.isfinite, values)):
+        raise InputError(
+            f"{name} {given!r} is no tuple of finite numbers; give one for all channels, like "
+            f"(127.5,), or one for each"
+        )
+    return values
 
 
 def _check_shape(frame: PictureFrame, target: Tensor) -> None:

@@ -11,6 +11,7 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from fusepath.errors import ClosedError, DroppedError, InputError
@@ -41,7 +42,7 @@ class Flow:
     """How many frames are under way at a time, and what becomes of the others.
 
     Raises:
-        InputError: fewer than none.
+        InputError: fewer than none, no whole number, or no `WhenFull`.
     """
 
     in_flight: int = 3
@@ -52,6 +53,12 @@ class Flow:
     """What becomes of a frame that comes while so many wait."""
 
     def __post_init__(self) -> None:
+        for name, number in (("in_flight", self.in_flight), ("waiting", self.waiting)):
+            if isinstance(number, bool) or not isinstance(number, Integral):
+                raise InputError(f"{name} {number!r} is no whole number of frames")
+        if not isinstance(self.when_full, WhenFull):
+            known = ", ".join(map(str, WhenFull))
+            raise InputError(f"when_full {self.when_full!r} is none of {known}")
         if self.in_flight < 1:
             raise InputError(f"in_flight {self.in_flight}: one frame at least must be under way")
         if self.waiting < (self.when_full is WhenFull.LATEST):

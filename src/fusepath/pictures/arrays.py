@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from fusepath.graph import Tensor
 
 _SUFFIXES = frozenset({".npy", ".npz"})
+_AXES = {2: " (H x W, without channels)", 4: " (N x C x H x W)"}
+"""What the numbers of a size are, by how many there are."""
 
 
 def is_array_file(path: str | Path) -> bool:
@@ -26,13 +28,17 @@ def existing(path: str | Path) -> Path:
     """The path of a file that there is.
 
     Raises:
-        ImageError: there is none, or it is a folder.
+        ImageError: there is none, or it is a folder, a pipe or a device.
     """
+    if not str(path):
+        raise ImageError("the name of the input is empty; give a file")
     file = Path(path)
     if file.is_dir():
         raise ImageError(f"input '{file}' is a folder; give one file")
-    if not file.is_file():
+    if not file.exists():
         raise ImageError(f"input '{file}' does not exist")
+    if not file.is_file():
+        raise ImageError(f"input '{file}' is no regular file; give the file itself")
     return file
 
 
@@ -77,7 +83,7 @@ def fitting(array: NDArray[Any], target: Tensor, file: str | Path) -> NDArray[An
                 value = value.transpose(2, 0, 1)
             value = value[None]
     if value.shape != target.shape:
-        axes = " (N x C x H x W)" if target.is_map else ""
+        axes = _AXES.get(value.ndim, "") if target.is_map else ""
         remedy = "; resize it" if target.is_map else ""
         raise ImageError(
             f"input '{file}' is {size_text(value)}{axes}, but the model takes "

@@ -91,7 +91,8 @@ def make_book(
     low, high = rates
     if not (0 < low < high < math.inf):
         raise InputError(
-            f"a book needs a lowest rate above zero and a higher one, not {low:g} and {high:g}"
+            f"a book needs a lowest rate above zero and a higher one, not "
+            f"{format_bytes_per_s(low)} and {format_bytes_per_s(high)}"
         )
     if not (tolerance >= 0 and most >= 2 and probes >= 0):
         raise InputError(

@@ -34,6 +34,7 @@ from fusepath.plan import (
     simulate,
 )
 from fusepath.runtime import edge_share
+from tests.written_models import net
 
 SLOW = Machines(
     device=ComputeRate(2e9),
@@ -230,6 +231,40 @@ def test_forwarded_files_are_exact_in_a_run(model, tmp_path, options):
     assert report.plan.recipe.forwards
     assert report.comparison.bit_equal
     assert report.predicted.end_s > 0
+
+
+def animation() -> bytes:
+    pictures = [Image.open(io.BytesIO(jpeg(noise=noise))) for noise in (6, 90)]
+    stream = io.BytesIO()
+    pictures[0].save(stream, "WEBP", save_all=True, append_images=pictures[1:])
+    return stream.getvalue()
+
+
+def turned() -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return jpeg(64, 48, exif=exif)
+
+
+@pytest.mark.parametrize(
+    ("make", "chain"),
+    [
+        (animation, Preprocessing(fit=Fit.CROP, frame=1)),
+        (turned, Preprocessing(fit=Fit.EXACT)),
+    ],
+    ids=["the second of two", "turned, of the very size"],
+)
+def test_any_chain_is_forwarded_though_the_edge_server_rehearses_with_another_file(make, chain):
+    network = net("(float[] y) { y = Conv(x, w) }", shape="1,3,64,48", w=(4, 3, 1, 1))
+    with session_of(
+        network, plan=PlanRequest(algorithm="forward"), frames=fusepath.FrameFormat(pictures=chain)
+    ) as session:
+        session.infer(make())
+        session.wait_ready(60)
+        inference = session.infer(make())
+
+    assert inference.plan.recipe.forwards
+    assert inference.up_bytes == len(make())
 
 
 def test_where_decoders_differ_the_device_decodes(model, monkeypatch):

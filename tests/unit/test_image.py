@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -187,6 +188,23 @@ def test_a_progressive_picture_that_paints_without_end_is_not_decoded(tmp_path, 
 
     with pytest.raises(ImageError, match=r"paints its 24 pixels \d+ times"):
         load_input(tmp_path / "many.jpg", COLOUR)
+
+
+def test_what_no_decoder_knows_is_refused_by_its_name_alone(tmp_path):
+    (tmp_path / "noise.png").write_bytes(bytes(range(256)))
+
+    with pytest.raises(ImageError, match=r"noise.png' is not .* no known format$"):
+        load_input(tmp_path / "noise.png", COLOUR)
+
+
+def test_what_is_no_regular_file_is_not_said_to_be_missing(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+
+    for path in (tmp_path / "pipe", os.devnull):
+        with pytest.raises(ImageError, match="is no regular file"):
+            load_input(path, COLOUR)
+    with pytest.raises(ImageError, match="name of the input is empty"):
+        load_input("", COLOUR)
 
 
 def test_damaged_and_missing_files_are_refused(tmp_path):

@@ -28,13 +28,17 @@ def existing(path: str | Path) -> Path:
     """The path of a file that there is.
 
     Raises:
-        ImageError: there is none, or it is a folder.
+        ImageError: there is none, or it is a folder, a pipe or a device.
     """
+    if not str(path):
+        raise ImageError("the name of the input is empty; give a file")
     file = Path(path)
     if file.is_dir():
         raise ImageError(f"input '{file}' is a folder; give one file")
-    if not file.is_file():
+    if not file.exists():
         raise ImageError(f"input '{file}' does not exist")
+    if not file.is_file():
+        raise ImageError(f"input '{file}' is no regular file; give the file itself")
     return file
 
 

@@ -37,7 +37,6 @@ so, a hostile one does so without end."""
 _SCAN = b"\xff\xda"
 _SIXTEEN_BITS = (0.0, 65535.0)
 _UNREADABLE = (
-    UnidentifiedImageError,
     OSError,
     EOFError,
     SyntaxError,
@@ -154,6 +153,10 @@ def _opened(file: PictureFile, limits: Limits) -> Iterator[Image.Image]:
         raise
     except Image.DecompressionBombError as error:
         raise ImageError(f"{file.name} has more than {limits.pixels} pixels") from error
+    except UnidentifiedImageError as error:  # whose words name an object in memory
+        raise ImageError(
+            f"{file.name} is not a picture that can be read: it is of no known format"
+        ) from error
     except _UNREADABLE as error:
         raise ImageError(
             f"{file.name} is not a picture that can be read: {_in_a_line(error)}"

@@ -15,7 +15,7 @@ import numpy as np
 from fusepath.errors import InputError
 from fusepath.pictures.frame import PictureFrame
 from fusepath.pictures.known import decoder_sha256, made_up_file
-from fusepath.plan import Fit, TailPlace
+from fusepath.plan import AS_THEY_COME, Fit, TailPlace
 from fusepath.runtime.codecs import FOR_PICTURES
 from fusepath.runtime.packing import FILE, EncodedTensor, pack
 from fusepath.runtime.pixels import check_form
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from fusepath.arrays import Array
     from fusepath.onnx_io import Model
-    from fusepath.plan import Forwarding, Recipe
+    from fusepath.plan import Forwarding, Preprocessing, Recipe
     from fusepath.runtime.stage import Pieces, Stage
 
 _LEAST_ROUNDS, _MOST_ROUNDS = 2, 7
@@ -188,13 +188,29 @@ class EdgeShare:
         Raises:
             ProtocolError: a tensor does not decode.
         """
-        pieces = {name: self._value(item) for name, item in received.items()}
+        forwarding = self.recipe.forwarding
+        self._finish(path, received, fused, forwarding.chain if forwarding else AS_THEY_COME)
+
+    def _finish(
+        self,
+        path: int,
+        received: Mapping[str, EncodedTensor],
+        fused: FusedLayer,
+        chain: Preprocessing,
+    ) -> None:
+        pieces = {
+            name: item.decoded(chain) if item.codec == FILE else item.value()
+            for name, item in received.items()
+        }
         self.compute(path, pieces, fused)
 
-    def _value(self, item: EncodedTensor) -> Array:
-        if item.codec == FILE and self.recipe.forwarding:
-            return item.decoded(self.recipe.forwarding.chain)
-        return item.value()
+    @property
+    def _rehearsed_chain(self) -> Preprocessing:
+        """That of the files to come, as it takes a made-up one: of one picture, of any size."""
+        forwarding = self.recipe.forwarding
+        chain = forwarding.chain if forwarding else AS_THEY_COME
+        fit = Fit.STRETCH if chain.fit is Fit.EXACT else chain.fit
+        return msgspec.structs.replace(chain, fit=fit, frame=None)
 
     def _blank(self, path: int) -> dict[str, EncodedTensor]:
         """A path as it could arrive: zeros; random in every other place of what is encoded.
@@ -229,8 +245,7 @@ class EdgeShare:
         many = math.ceil(math.sqrt(forwarding.width * forwarding.height / _REHEARSED_PIXELS))
         sides = (max(side // max(many, 1), 1) for side in (forwarding.width, forwarding.height))
         file = made_up_file(*sides)
-        chain = msgspec.structs.replace(forwarding.chain, fit=Fit.STRETCH, frame=None)
-        frame = PictureFrame(file, chain, source.shape)
+        frame = PictureFrame(file, self._rehearsed_chain, source.shape)
         return blank | {source.name: EncodedTensor.forwarded(source.name, frame)}
 
     def rehearse(self, *, wait_s: float = 0.0) -> EdgeTimes:
@@ -269,7 +284,7 @@ class EdgeShare:
         for path, blank in blanks.items():
             time.sleep(wait_s)
             started_s = time.perf_counter()
-            self.finish(path, blank, fused)
+            self._finish(path, blank, fused, self._rehearsed_chain)
             times[path] = time.perf_counter() - started_s
         started_s = time.perf_counter()
         if self.returning is None:

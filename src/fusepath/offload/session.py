@@ -103,6 +103,7 @@ class Session(Held):
             ClosedError: the session is closed.
             FusepathError: as of `infer`, for the frame whose turn it is; the stream ends with it.
         """
+        self._engine.check_may_wait()
         line = self._line(Flow(in_flight=in_flight, waiting=waiting, when_full=when_full))
         return streamed(line, frames, self._work)
 
@@ -112,7 +113,8 @@ class Session(Held):
         Results are there in the order of the calls. ``options.flow`` says how many frames are under
         way and what becomes of more: the call waits, or the oldest that waits ends with a
         `DroppedError`. What is to be done with a result (`Future.add_done_callback`) is done on a
-        thread of the session's, and must not wait for the session.
+        thread of the session's, which cannot wait for the session: `infer` and the like raise an
+        `InputError` there.
 
         Args:
             frame: as of `infer`; its memory may be used for the next one at once.
@@ -124,6 +126,7 @@ class Session(Held):
         """
         work = self._work(frame)
         while (result := self._submitted.offer(work)) is None:
+            self._engine.check_may_wait()
             self._submitted.room().result()
         result.add_done_callback(self._submitted.taken)
         return result
@@ -166,6 +169,8 @@ class Session(Held):
             ClosedError: the session is closed.
         """
         self._check_open()
+        if not self._engine.ready.done():
+            self._engine.check_may_wait()
         try:
             self._engine.ready.result(timeout_s)
         except TimeoutError:

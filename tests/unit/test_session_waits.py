@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import threading
 
 import numpy as np
@@ -41,3 +43,21 @@ def test_what_is_done_with_a_result_cannot_wait_for_the_session(name):
         assert ended.wait(PATIENCE_S)
         assert [type(error) for error in raised] == [InputError]
         assert session.infer(FRAME).outputs
+
+
+def test_whoever_has_waited_in_vain_is_told_so_and_closing_is_silent():
+    told: list[object] = []
+
+    async def program() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        # Without a frame for a second there is no plan yet.
+        async with fusepath.AsyncSession("zoo:squeezenet?size=64") as session:
+            with pytest.raises(TimeoutError, match=r"no best plan after 0\.01 s; wait longer"):
+                await session.wait_ready(0.01)
+        await asyncio.sleep(0)
+        gc.collect()
+
+    asyncio.run(program())
+    gc.collect()
+
+    assert not told

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from fusepath.offload.held import Held
+from fusepath.offload.held import Held, waited_in_vain
 from fusepath.offload.line import Flow, streamed
 from fusepath.protocol.in_flight import WhenFull
 
@@ -176,7 +176,7 @@ class Session(Held):
         except TimeoutError:
             if self._engine.ready.done():
                 raise  # it was the search that ran out of time
-            raise TimeoutError(f"no best plan after {timeout_s} s; wait longer") from None
+            raise waited_in_vain(timeout_s) from None
 
     def close(self) -> None:
         """End everything that the session has begun; again is no harm."""

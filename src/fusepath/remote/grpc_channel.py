@@ -70,11 +70,17 @@ class GrpcChannel:
             PeerUnreachableError: nobody answers there.
         """
         channel = cls(address)
+        connecting = asyncio.create_task(channel._channel.channel_ready())
         try:
             async with asyncio.timeout(timeout_s):
-                await channel._channel.channel_ready()
+                await asyncio.wait({connecting})
+            connecting.result()
         except BaseException as error:
             await channel.close()
+            # What gRPC watches, it tells once more, and the event loop may be closed by then.
+            with suppress(Exception):
+                async with asyncio.timeout(_GOODBYE_S):
+                    await connecting
             if isinstance(error, TimeoutError):
                 raise PeerUnreachableError(
                     address,

@@ -30,7 +30,8 @@ from fusepath.protocol.framing import (
     decode,
     encode,
 )
-from fusepath.protocol.framing.header import HEADER_BYTES, Kind
+from fusepath.protocol.framing.header import HEADER_BYTES, Header, Kind
+from fusepath.protocol.framing.header import sealed as with_header
 
 FUZZED = 10_000
 
@@ -168,6 +169,14 @@ WRONG = {
         "longer than its message",
     ),
     "many spans": (sealed(EVERY[4], count=("<H", HEADER_BYTES + 8, 2**16 - 1)), "too short"),
+    "a long name of a version": (
+        with_header(Header(Kind.HELLO), [b"9" * 501]),
+        "a text of 501 bytes is longer than 500",
+    ),
+    "a reason that is no UTF-8": (
+        with_header(Header(Kind.REFUSED, 1), [b"\1no \xe4"]),
+        "a text is not UTF-8 at byte 3",
+    ),
     "a byte too many": (
         sealed(EVERY[2], size=("<I", HEADER_BYTES + 2, 3)),
         r"\(PIECE\) goes on for 1 bytes",
@@ -203,3 +212,22 @@ def test_reasons_are_short_and_of_one_line():
     assert isinstance(message, Refused)
     assert "\n" not in message.reason
     assert len(message.reason) <= 500
+
+
+def test_reasons_end_with_a_whole_character():
+    message = decode(encode(Refused(1, RefusalKind.UNFIT, "x" + "ä" * 500)))
+
+    assert isinstance(message, Refused)
+    assert message.reason == "x" + "ä" * 249
+
+
+@pytest.mark.parametrize(
+    "message",
+    [Hello(WIRE_VERSION, "evil\x1b[31m\x07"), Refused(1, RefusalKind.UNFIT, "evil\x1b[31m\x07")],
+    ids=["hello", "refusal"],
+)
+def test_no_text_can_command_a_terminal(message):
+    arrived = decode(encode(message))
+
+    assert isinstance(arrived, Hello | Refused)
+    assert (arrived.software if isinstance(arrived, Hello) else arrived.reason) == "evil [31m"

@@ -95,6 +95,30 @@ def test_so_many_frames_are_under_way_and_no_more():
         assert period_ns(problem, [1], in_flight) == wanted
 
 
+@pytest.mark.parametrize("in_flight", [5, 7, 8])
+def test_results_in_bursts_have_the_period_of_the_busiest_machine(in_flight):
+    """A frame's tail, which takes no time, waits behind the next frame, and both end at once."""
+    whole_offload = PlanRequest(algorithm="full-offload")
+    probe = make_plan(setting(), whole_offload).best
+    edge_s = loads_of(probe)[2]
+    here = setting(link=f"{probe.up_bytes / edge_s / 0.87:.0f}B/s")
+    plan = make_plan(here, whole_offload).best
+
+    period_s = played_period_s(here, [plan], (0,), in_flight=in_flight)
+
+    assert period_s == pytest.approx(edge_s, rel=1e-6)
+
+
+@pytest.mark.parametrize("by_latency", [False, True])
+def test_every_single_plan_is_looked_at(by_latency):
+    """One that loads tell is worse in everything may be quicker when it is played."""
+    loads = np.array([[1.0, 2.0], [3.0, 4.0], [2.0, 1.0]])
+    options = alternations(loads, [3.0, 7.0, 3.0], in_flight=2, by_latency=by_latency, most=2)
+
+    assert sorted(item.turns for item in options if len(item.turns) == 1) == [(0,), (1,), (2,)]
+    assert sum(len(item.turns) > 1 for item in options) == 2
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_bound_optimum_and_heuristic_are_in_order(seed):
     """Of random instances all orders of up to three frames are tried."""

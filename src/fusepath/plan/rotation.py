@@ -214,8 +214,17 @@ def _job(setting: Setting, plan: Plan) -> Job:
 
 
 def _period_s(cycle: Sequence[Job], in_flight: int) -> float:
-    """Not of the first frames, which find machines idle, nor the last, which have none behind."""
+    """Not of the first frames, which find machines idle, nor the last, which have none behind.
+
+    Results may come in bursts, so what is averaged begins and ends at the same point of a burst:
+    over what repeats, where anything does.
+    """
     around = -(-2 * in_flight // len(cycle))
-    played = play_stream([*cycle] * (2 * around + _CYCLES), in_flight=in_flight)
-    first, last = (len(cycle) * number - 1 for number in (around, around + _CYCLES))
-    return (played.done_ns[last] - played.done_ns[first]) / (last - first) / NS_PER_S
+    played = play_stream([*cycle] * (4 * around + _CYCLES), in_flight=in_flight)
+    first, last = (len(cycle) * number - 1 for number in (around, 3 * around + _CYCLES))
+    steps_ns = np.diff(played.done_ns[first : last + 1])
+    count = len(steps_ns)
+    for lag in range(len(cycle), count // 2 + 1, len(cycle)):
+        if np.array_equal(steps_ns[lag:], steps_ns[:-lag]):
+            return float(steps_ns[:lag].mean()) / NS_PER_S
+    return float(steps_ns.mean()) / NS_PER_S

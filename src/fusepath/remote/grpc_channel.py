@@ -17,6 +17,7 @@ from fusepath.errors import (
     PeerTimeoutError,
     PeerUnreachableError,
 )
+from fusepath.protocol.framing.text import MAX_TEXT_BYTES, one_line
 from fusepath.remote.limits import CHANNEL_OPTIONS, STREAM_METHOD
 from fusepath.remote.wire import fusepath_pb2_grpc as pb_grpc
 
@@ -69,11 +70,17 @@ class GrpcChannel:
             PeerUnreachableError: nobody answers there.
         """
         channel = cls(address)
+        connecting = asyncio.create_task(channel._channel.channel_ready())
         try:
             async with asyncio.timeout(timeout_s):
-                await channel._channel.channel_ready()
+                await asyncio.wait({connecting})
+            connecting.result()
         except BaseException as error:
             await channel.close()
+            # What gRPC watches, it tells once more, and the event loop may be closed by then.
+            with suppress(Exception):
+                async with asyncio.timeout(_GOODBYE_S):
+                    await connecting
             if isinstance(error, TimeoutError):
                 raise PeerUnreachableError(
                     address,
@@ -152,8 +159,7 @@ class GrpcStream:
                 return bytes(message)
             code = await self._call.code()  # raises the reason, where there is one
             if code is not grpc.StatusCode.OK:
-                details = (await self._call.details()) or code.name
-                raise PeerRefusedError(self._address, details.splitlines()[0][:500])
+                raise PeerRefusedError(self._address, _told(code, await self._call.details()))
         return None
 
     def cancel(self) -> None:
@@ -204,11 +210,16 @@ def _translating(address: str) -> Iterator[None]:
         raise PeerUnreachableError(address, "the connection was given up") from error
 
 
+def _told(code: grpc.StatusCode, details: str | None) -> str:
+    """What a server said of an end, in its first line."""
+    first = (details or "").strip().partition("\n")[0]
+    return one_line(first)[:MAX_TEXT_BYTES] or code.name
+
+
 def translated(address: str, error: grpc.aio.AioRpcError) -> PeerError:
     """What the edge server did, from what gRPC raises."""
     code = error.code()
-    details = (error.details() or "").strip().splitlines()
-    text = details[0][:500] if details else code.name
+    text = _told(code, error.details())
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return PeerTimeoutError(address, "no answer before the deadline")
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:

@@ -55,28 +55,37 @@ def alternations(
         within_s: the longest period.
     """
     latencies = np.array(latencies_s)
+    least_s = np.maximum(loads_s.max(axis=1), latencies / in_flight)
+    singles = [
+        Alternation((plan,), float(least_s[plan]), float(latencies[plan]))
+        for plan in np.flatnonzero(least_s <= within_s).tolist()
+    ]
     kept = np.flatnonzero(_worth(loads_s, latencies))
     loads, alone = loads_s[kept], latencies[kept]
     shares = sorted(
-        {Fraction(count, size) for size in range(1, MOST_TURNS + 1) for count in range(size)}
+        {Fraction(count, size) for size in range(2, MOST_TURNS + 1) for count in range(1, size)}
     )
     second = np.array([float(share) for share in shares])[:, None, None]
     mixed = (1 - second[..., None]) * loads[:, None, :] + second[..., None] * loads[None, :, :]
     latency = (1 - second) * alone[:, None] + second * alone[None, :]
     # A frame is under way for as long as it takes alone, or longer.
     period = np.maximum(mixed.max(axis=3), latency / in_flight)
-    same = np.eye(len(kept), dtype=bool)
-    fits = np.where(second == 0, same, ~same) & (period <= within_s)
+    fits = ~np.eye(len(kept), dtype=bool) & (period <= within_s)
     first_key, second_key = (latency, period) if by_latency else (period, latency)
     order = np.lexsort((second_key.ravel(), first_key.ravel(), ~fits.ravel()))
-    chosen = [int(at) for at in order[:most] if fits.flat[at]]
-    singles = [int(at) for at in order if at < same.size and fits.flat[at]]
-    found = []
-    for at in sorted({*chosen, *singles}, key=lambda at: (first_key.flat[at], second_key.flat[at])):
+    mixtures = []
+    for at in (int(at) for at in order[:most] if fits.flat[at]):
         share, one, other = np.unravel_index(at, period.shape)
         turns = _spread(int(kept[one]), int(kept[other]), shares[int(share)])
-        found.append(Alternation(turns, float(period.flat[at]), float(latency.flat[at])))
-    return found
+        mixtures.append(Alternation(turns, float(period.flat[at]), float(latency.flat[at])))
+    return sorted(
+        [*singles, *mixtures],
+        key=lambda item: (
+            (item.latency_s, item.least_period_s)
+            if by_latency
+            else (item.least_period_s, item.latency_s)
+        ),
+    )
 
 
 def _worth(loads_s: FloatArray, latencies_s: FloatArray) -> BoolArray:

@@ -25,14 +25,12 @@ from fusepath.protocol.framing.messages import (
     Refused,
     Result,
 )
+from fusepath.protocol.framing.text import decode_text, encode_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fusepath.protocol.framing.messages import Buffer, Message
-
-MAX_TEXT_BYTES = 500
-"""Of a reason, and of the name of a version."""
 
 _COUNT = struct.Struct("<H")
 _TENSOR = struct.Struct("<IB")
@@ -61,11 +59,11 @@ def encode(message: Message) -> bytes:
             body = [_RESULT.pack(macs, len(spans)), *map(_packed, spans), *_table(tensors)]
         case Refused(request, kind, reason):
             header = Header(Kind.REFUSED, request)
-            body = [_REFUSED.pack(kind.value), _text(reason)]
+            body = [_REFUSED.pack(kind.value), encode_text(reason)]
         case GiveUp(request):
             header, body = Header(Kind.GIVE_UP, request), []
         case Hello(wire, software):
-            header, body = Header(Kind.HELLO, version=wire), [_text(software)]
+            header, body = Header(Kind.HELLO, version=wire), [encode_text(software)]
         case Drill(request, left, tensors):
             header, body = Header(Kind.DRILL, request), [_DRILL.pack(left), *_table(tensors)]
         case Drilled(request, busy_ns):
@@ -115,11 +113,11 @@ def _message(header: Header, body: memoryview) -> tuple[Message, memoryview]:
             (number,) = _REFUSED.unpack_from(body)
             if number not in _REFUSALS:
                 raise ProtocolError(f"unknown kind {number} of refusal")
-            message = Refused(request, _REFUSALS[number], _read(body[_REFUSED.size :]))
+            message = Refused(request, _REFUSALS[number], decode_text(body[_REFUSED.size :]))
         case Kind.GIVE_UP:
             message, rest = GiveUp(request), body
         case Kind.HELLO:
-            message = Hello(header.version, _read(body))
+            message = Hello(header.version, decode_text(body))
         case Kind.DRILL:
             (left,) = _DRILL.unpack_from(body)
             tensors, rest = _tensors(body[_DRILL.size :])
@@ -156,13 +154,3 @@ def _packed(span: EdgeSpan) -> bytes:
 
 def _span(body: memoryview, at: int) -> EdgeSpan:
     return EdgeSpan(*_SPAN.unpack_from(body, at))
-
-
-def _text(text: str) -> bytes:
-    return text.encode()[:MAX_TEXT_BYTES]
-
-
-def _read(body: memoryview) -> str:
-    """One line of text."""
-    text = bytes(body[:MAX_TEXT_BYTES]).decode(errors="replace")
-    return " ".join(text.split())

@@ -243,14 +243,14 @@ def _checked(frame: Any, target: Tensor) -> Array:
             f"a frame is a numpy array of pixels or values, or an encoded picture, not "
             f"{type(frame).__name__}"
         )
-    frame = native(frame)
-    if frame.dtype not in taken_dtypes(target):
+    value: Array = native(frame)
+    if value.dtype not in taken_dtypes(target):
         pixels = "uint8 pixels or " if target.is_float else ""
         raise ImageError(
-            f"the frame is {frame.dtype}; give {pixels}{target.dtype} values "
+            f"the frame is {value.dtype}; give {pixels}{target.dtype} values "
             f"(frame.astype(numpy.{target.dtype}))"
         )
-    return frame
+    return value
 
 
 def made_up_frame(shape: tuple[int, ...], dtype: str) -> Array:

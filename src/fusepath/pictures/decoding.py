@@ -272,7 +272,8 @@ def _check_depth(opened: Image.Image, name: str) -> None:
     Raises:
         ImageError: it would.
     """
-    if not opened.mode.startswith("I") and _SIXTEEN_BIT_MODE.search(str(opened.tile)):
+    tiles = str(getattr(opened, "tile", ""))
+    if not opened.mode.startswith("I") and _SIXTEEN_BIT_MODE.search(tiles):
         raise ImageError(
             f"{name} has several channels of 16 bits, of which only grey is scaled; convert it to "
             f"8 bits a channel"

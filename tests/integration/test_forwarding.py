@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,6 +35,7 @@ from fusepath.plan import (
     shortlist,
     simulate,
 )
+from fusepath.profiling.pictures import measured_source
 from fusepath.runtime import edge_share
 from tests.written_models import net
 
@@ -150,6 +152,19 @@ def test_what_may_not_be_sent_is_not_forwarded(model, limits):
         plan.recipe.forwards
         for plan in shortlist(setting, PlanRequest(constraints=limits, budget=BUDGET))
     )
+
+
+def test_a_format_that_no_edge_server_decodes_is_not_planned_to_be_forwarded(model):
+    pictures = {name: io.BytesIO() for name in ("GIF", "PNG")}
+    for name, stream in pictures.items():
+        Image.new("RGB", (80, 80)).save(stream, name)
+        frame = PictureFrame.of(PictureFile(stream.getvalue()), CHAIN, model.graph.input)
+        setting = setting_of(model)
+        source = measured_source(model, frame, InputFormat(), setting)
+
+        plans = make_plan(replace(setting, source=source), PlanRequest(algorithm="forward")).plans
+
+        assert bool(plans) == frame.file.may_be_forwarded == (name == "PNG")
 
 
 def test_a_file_may_be_small_enough_where_pixels_are_not(model):

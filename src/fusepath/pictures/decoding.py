@@ -20,7 +20,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fusepath.errors import ImageError
 from fusepath.pictures.arrays import existing
-from fusepath.plan import MAX_FILE_BYTES, MAX_FORWARDED_PIXELS, Fit
+from fusepath.plan import FORWARDED_FORMATS, MAX_FILE_BYTES, MAX_FORWARDED_PIXELS, Fit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +63,7 @@ class Limits:
 
 OWN = Limits(pixels=100_000_000)
 """For files of one's own."""
-FORWARDED = Limits(pixels=MAX_FORWARDED_PIXELS, formats=("JPEG", "PNG", "WEBP"))
+FORWARDED = Limits(pixels=MAX_FORWARDED_PIXELS, formats=FORWARDED_FORMATS)
 """For those that others send."""
 
 
@@ -121,17 +121,25 @@ class PictureFile:
         return width * height
 
     @property
+    def format(self) -> str:
+        """As Pillow names it.
+
+        Raises:
+            ImageError: as of `size`.
+        """
+        return self._header.format
+
+    @property
     def may_be_forwarded(self) -> bool:
         """Whether an edge server decodes files like this one.
 
         Raises:
             ImageError: as of `size`.
         """
-        assert FORWARDED.formats is not None
         return (
             len(self.data) <= MAX_FILE_BYTES
             and self.pixels <= FORWARDED.pixels
-            and self._header.format in FORWARDED.formats
+            and self.format in FORWARDED_FORMATS
         )
 
     @cached_property

@@ -25,7 +25,13 @@ from fusepath.plan.search import Search
 from fusepath.plan.setting import Setting
 from fusepath.plan.shortlist import shortlist
 from fusepath.plan.simulation import simulate
-from fusepath.plan.source import MAX_FILE_BYTES, MAX_FORWARDED_PIXELS, Forwarding, PictureSource
+from fusepath.plan.source import (
+    FORWARDED_FORMATS,
+    MAX_FILE_BYTES,
+    MAX_FORWARDED_PIXELS,
+    Forwarding,
+    PictureSource,
+)
 from fusepath.plan.timing import Prices, Tiled, Timing, predict, problem_of, problem_of_plan
 from fusepath.plan.totals import PlanTotals, totals_of
 from fusepath.plan.verify import check_plan, check_recipe
@@ -35,6 +41,7 @@ __all__ = [
     "ALGORITHMS",
     "AS_THEY_COME",
     "DEFAULT_REQUEST",
+    "FORWARDED_FORMATS",
     "LATENCY",
     "MAX_FILE_BYTES",
     "MAX_FORWARDED_PIXELS",

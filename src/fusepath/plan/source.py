@@ -11,6 +11,8 @@ from fusepath.plan.preprocessing import AS_THEY_COME, Preprocessing
 MAX_FILE_BYTES = 32 << 20
 MAX_FORWARDED_PIXELS = 40_000_000
 """Of a file that is forwarded, and of the picture in it."""
+FORWARDED_FORMATS = ("JPEG", "PNG", "WEBP")
+"""Of files that an edge server decodes, as Pillow names them."""
 
 
 class PictureSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -21,6 +23,8 @@ class PictureSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     height: int
     """Of the picture as it is encoded."""
     file_bytes: int
+    format: str = "JPEG"
+    """As Pillow names it."""
     decoder_sha256: str
     """What the device's decoder and resizer make of known pictures."""
     device_decode_s: float

@@ -42,6 +42,7 @@ def measured_source(
         width=width,
         height=height,
         file_bytes=len(frame.file.data),
+        format=frame.file.format,
         decoder_sha256=decoder_sha256(),
         device_decode_s=decode_s * total_s(setting, setting.device),
         edge_decode_s=decode_s * total_s(setting, setting.edge),

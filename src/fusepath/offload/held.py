@@ -242,6 +242,11 @@ class Held:
         return wanted
 
 
+def waited_in_vain(timeout_s: float | None) -> TimeoutError:
+    """Of `wait_ready`, where it takes longer than that."""
+    return TimeoutError(f"no best plan after {timeout_s} s; wait longer")
+
+
 def _owned(value: T, given: Sequence[Any]) -> T:
     """A value that shares no memory with what the application has given; files are read already."""
     arrays = [item for item in given if isinstance(item, np.ndarray)]

@@ -217,9 +217,9 @@ def test_frames_are_taken_however_they_lie_in_memory(how):
         (AS_THEY_ARE, np.zeros((64, 64, 4), np.uint8), "3 channels of 64x64"),
         (AS_THEY_ARE, np.zeros((2, 64, 64, 3), np.uint8), "3 channels of 64x64"),
         (AS_THEY_ARE, np.zeros((0, 64, 3), np.uint8), "3 channels of 64x64"),
-        (AS_THEY_ARE, [[1, 2], [3, 4]], "not list; read pictures with fusepath.load_input"),
+        (AS_THEY_ARE, [[1, 2], [3, 4]], "or an encoded picture, not list"),
         (AS_THEY_ARE, None, "not NoneType"),
-        (AS_THEY_ARE, "photo.jpg", "not str; read pictures"),
+        (AS_THEY_ARE, "photo.jpg", "input 'photo.jpg' does not exist"),
         (
             fusepath.FrameFormat(layout="hwc"),
             np.zeros((3, 64, 64), np.uint8),

@@ -7,8 +7,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from fusepath.errors import ClosedError
+from fusepath.offload.background import seen
 from fusepath.offload.engine import CLOSED
-from fusepath.offload.held import Held
+from fusepath.offload.held import Held, waited_in_vain
 from fusepath.offload.line import Flow, streamed_async
 from fusepath.protocol.in_flight import WhenFull
 
@@ -85,8 +86,12 @@ class AsyncSession(Held):
     async def wait_ready(self, timeout_s: float | None = None) -> None:
         """Wait until the best plan that can be found is in use; as `Session.wait_ready`."""
         self._check_open()
-        async with asyncio.timeout(timeout_s):
-            await asyncio.shield(asyncio.wrap_future(self._engine.ready))
+        ready = asyncio.wrap_future(self._engine.ready)
+        ready.add_done_callback(seen)  # whoever has waited in vain looks at it no more
+        done, _ = await asyncio.wait([ready], timeout=timeout_s)
+        if not done:
+            raise waited_in_vain(timeout_s)
+        ready.result()
 
     async def close(self) -> None:
         """End everything that the session has begun; again is no harm."""

@@ -122,8 +122,14 @@ class Engine:
         An interrupt while waiting gives the work up.
 
         Raises:
+            InputError: as of `check_may_wait`.
             ClosedError: the engine was closed meanwhile.
         """
+        try:
+            self.check_may_wait()
+        except InputError:
+            work.close()
+            raise
         future = self.submit(work)
         try:
             return future.result()
@@ -132,6 +138,18 @@ class Engine:
         except BaseException:
             future.cancel()
             raise
+
+    def check_may_wait(self) -> None:
+        """Raise where waiting for the loop would never end.
+
+        Raises:
+            InputError: it is the loop's own thread that would wait, for itself.
+        """
+        if self._thread is threading.current_thread():
+            raise InputError(
+                "this is the session's own thread, on which what is to be done with a result is "
+                "done: it cannot wait for the session; have another thread do it"
+            )
 
     def _serve_loop(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -181,9 +181,14 @@ def parted(feed: Mapping[str, Any], model: Model) -> tuple[Any, dict[str, Array]
         model: the network.
 
     Raises:
-        InputError: one is missing, or the model does not have it.
+        InputError: one is missing, the model does not have it, or they are not given by name.
         ImageError: a companion of another type or shape than the model takes.
     """
+    if not isinstance(feed, Mapping):
+        raise InputError(
+            f"the feed is of type {type(feed).__name__}, but inputs are given by name, as a "
+            f"dictionary like {{{model.boundary.input.name!r}: values}}"
+        )
     boundary = model.boundary
     wanted = [boundary.input.name, *(port.name for port in boundary.companions)]
     if set(feed) != set(wanted):

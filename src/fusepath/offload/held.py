@@ -88,6 +88,16 @@ class Held:
         options: SessionOptions = SessionOptions(),
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
+        for name, given, kind in (
+            ("machines", machines, Machines),
+            ("frames", frames, FrameFormat),
+            ("timeout", timeout, Timeout),
+            ("options", options, SessionOptions),
+        ):
+            if not isinstance(given, kind):
+                raise InputError(
+                    f"{name} {given!r} is no {kind.__name__}; leave it out, or make one"
+                )
         if is_module(model):
             self.model, options = _exported(model, options)
         elif isinstance(model, Model | str | os.PathLike):
@@ -230,6 +240,11 @@ class Held:
                 f"the model has no output '{unknown[0]}'; its outputs are {', '.join(outputs)}"
             )
         return wanted
+
+
+def waited_in_vain(timeout_s: float | None) -> TimeoutError:
+    """Of `wait_ready`, where it takes longer than that."""
+    return TimeoutError(f"no best plan after {timeout_s} s; wait longer")
 
 
 def _owned(value: T, given: Sequence[Any]) -> T:

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from fusepath.cost import RUNTIME, Link
+from fusepath.cost import RUNTIME, Link, Machine
+from fusepath.errors import InputError
 from fusepath.plan import Setting
 from fusepath.profiling.goodput import Goodput, goodput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fusepath.cost import Convention, Machine
+    from fusepath.cost import Convention
     from fusepath.offload.pairing import Pairing
     from fusepath.profiling.layers import Profiler
     from fusepath.remote.client import EdgeClient
@@ -28,11 +29,24 @@ _LOCAL_BYTES_PER_S = 1e9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machines:
-    """What is known of device, edge server and link; what is None is measured."""
+    """What is known of device, edge server and link; what is None is measured.
+
+    Raises:
+        InputError: no machine, or no link.
+    """
 
     device: Machine | None = None
     edge: Machine | None = None
     link: Link | None = None
+
+    def __post_init__(self) -> None:
+        for name, machine in (("device", self.device), ("edge", self.edge)):
+            if not isinstance(machine, Machine | None):
+                raise InputError(
+                    f"{name} {machine!r} is neither a ComputeRate nor a MachineProfile"
+                )
+        if not isinstance(self.link, Link | None):
+            raise InputError(f"link {self.link!r} is no Link, with its rates up and down")
 
     @property
     def all_measured(self) -> bool:

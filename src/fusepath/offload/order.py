@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fusepath.errors import InputError
 from fusepath.offload.emulation import NO_EMULATION, Emulation
 from fusepath.offload.line import USUAL_FLOW, Flow
 from fusepath.plan import Origin, Plan, PlanRequest
@@ -37,7 +38,11 @@ class FallbackPolicy(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOptions:
-    """What most sessions leave as it is."""
+    """What most sessions leave as it is.
+
+    Raises:
+        InputError: one is of another type than it says.
+    """
 
     threads: int = 1
     """Of one operator on this machine."""
@@ -51,6 +56,16 @@ class SessionOptions:
     """How many frames of `Session.submit` are under way at a time."""
     sample: Frame | None = None
     """A frame on which codecs are measured and plans are tried; the first frame without."""
+
+    def __post_init__(self) -> None:
+        for name, given, kind in (
+            ("threads", self.threads, int),
+            ("emulation", self.emulation, Emulation),
+            ("fallback", self.fallback, FallbackPolicy),
+            ("flow", self.flow, Flow),
+        ):
+            if not isinstance(given, kind):
+                raise InputError(f"{name} {given!r} is no {kind.__name__}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from fusepath.offload.held import Held
+from fusepath.offload.held import Held, waited_in_vain
 from fusepath.offload.line import Flow, streamed
 from fusepath.protocol.in_flight import WhenFull
 
@@ -103,6 +103,7 @@ class Session(Held):
             ClosedError: the session is closed.
             FusepathError: as of `infer`, for the frame whose turn it is; the stream ends with it.
         """
+        self._engine.check_may_wait()
         line = self._line(Flow(in_flight=in_flight, waiting=waiting, when_full=when_full))
         return streamed(line, frames, self._work)
 
@@ -112,7 +113,8 @@ class Session(Held):
         Results are there in the order of the calls. ``options.flow`` says how many frames are under
         way and what becomes of more: the call waits, or the oldest that waits ends with a
         `DroppedError`. What is to be done with a result (`Future.add_done_callback`) is done on a
-        thread of the session's, and must not wait for the session.
+        thread of the session's, which cannot wait for the session: `infer` and the like raise an
+        `InputError` there.
 
         Args:
             frame: as of `infer`; its memory may be used for the next one at once.
@@ -124,6 +126,7 @@ class Session(Held):
         """
         work = self._work(frame)
         while (result := self._submitted.offer(work)) is None:
+            self._engine.check_may_wait()
             self._submitted.room().result()
         result.add_done_callback(self._submitted.taken)
         return result
@@ -166,12 +169,14 @@ class Session(Held):
             ClosedError: the session is closed.
         """
         self._check_open()
+        if not self._engine.ready.done():
+            self._engine.check_may_wait()
         try:
             self._engine.ready.result(timeout_s)
         except TimeoutError:
             if self._engine.ready.done():
                 raise  # it was the search that ran out of time
-            raise TimeoutError(f"no best plan after {timeout_s} s; wait longer") from None
+            raise waited_in_vain(timeout_s) from None
 
     def close(self) -> None:
         """End everything that the session has begun; again is no harm."""

@@ -20,6 +20,13 @@ def test_a_loop_that_ends_is_told_nothing_afterwards(caplog):
         with pytest.raises(PeerUnreachableError):
             await GrpcChannel.open(NOBODY, timeout_s=after_s)
 
+        opening = asyncio.create_task(GrpcChannel.open(NOBODY, timeout_s=10))
+        await asyncio.sleep(after_s)
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()  # whatever it is made of
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+
     async def live(until: asyncio.Event) -> None:
         channel = GrpcChannel(NOBODY)  # who reads on for all of them
         await until.wait()

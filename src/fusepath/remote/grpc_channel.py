@@ -32,7 +32,8 @@ _REFUSALS = {
     grpc.StatusCode.NOT_FOUND,
 }
 
-
+_LOOK_EVERY_S = 0.002
+"""Between looks at whether a connection is there."""
 _GOODBYE_S = 0.25
 """How long a server may take to agree that a stream ends."""
 
@@ -70,17 +71,14 @@ class GrpcChannel:
             PeerUnreachableError: nobody answers there.
         """
         channel = cls(address)
-        connecting = asyncio.create_task(channel._channel.channel_ready())
         try:
             async with asyncio.timeout(timeout_s):
-                await asyncio.wait({connecting})
-            connecting.result()
+                # To be told by gRPC would be to be told even of a channel that was given up, when
+                # the event loop may be closed.
+                while not channel._is_connected():
+                    await asyncio.sleep(_LOOK_EVERY_S)
         except BaseException as error:
             await channel.close()
-            # What gRPC watches, it tells once more, and the event loop may be closed by then.
-            with suppress(Exception):
-                async with asyncio.timeout(_GOODBYE_S):
-                    await connecting
             if isinstance(error, TimeoutError):
                 raise PeerUnreachableError(
                     address,
@@ -110,6 +108,11 @@ class GrpcChannel:
         for stream in tuple(self._streams):
             await stream.close()
         await self._channel.close()
+
+    def _is_connected(self) -> bool:
+        """Whether the server is reached; sees to it that it is tried."""
+        state = self._channel.get_state(try_to_connect=True)
+        return state is grpc.ChannelConnectivity.READY
 
     def _check_open(self) -> None:
         if self._closed:

@@ -68,7 +68,7 @@ class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             if self.pictures not in {AS_THEY_COME, plan.source.chain}:
                 raise InputError(
                     "the plan was made for pictures that become the input by another chain; leave "
-                    "out how they do (--fit, --frame and the like), or plan anew with it"
+                    "out how they do (fit, frame and the like), or plan anew with it"
                 )
             return msgspec.structs.replace(self, pictures=plan.source.chain)
         return self

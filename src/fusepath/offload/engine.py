@@ -223,7 +223,7 @@ class Engine:
         if local is None or not local.done() or local.cancelled() or local.exception():
             return
         if isinstance(self.error, PeerError) and local.result() is prepared:
-            raise self.error
+            raise self.error.with_traceback(None)  # that of every frame would be added
 
     def _fail(self, reason: str, away: str | None) -> None:
         """The edge server has failed a frame; of several under way the first one tells.

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from fusepath.errors import PeerRefusedError as PeerRefusedError
     from fusepath.errors import PeerTimeoutError as PeerTimeoutError
     from fusepath.errors import PeerUnreachableError as PeerUnreachableError
+    from fusepath.errors import SettingError as SettingError
     from fusepath.errors import UndecidedError as UndecidedError
     from fusepath.errors import UnsupportedOperatorError as UnsupportedOperatorError
     from fusepath.errors import VerificationError as VerificationError
@@ -197,6 +198,7 @@ _HOMES = {
     "Session": "fusepath.offload.session",
     "SessionOptions": "fusepath.offload.order",
     "Setting": "fusepath.plan",
+    "SettingError": "fusepath.errors",
     "TailPlace": "fusepath.plan",
     "Shortfall": "fusepath.plan.limits.constraints",
     "Span": "fusepath.timeline",

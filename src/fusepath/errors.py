@@ -7,6 +7,7 @@
     ├── InputError                 2   what the user gave cannot be used
     │   ├── ModelError                 an ONNX file that is missing, broken or dynamic
     │   │   └── UnsupportedOperatorError   names the node, the reason and what to do
+    │   ├── SettingError               a field of a public structure; a ValueError as well
     │   ├── GeometryError              a grid or a range that does not fit the map
     │   ├── ImageError                 an input that does not fit the model
     │   └── FileFormatError            a plan, profile or link file that is not one
@@ -63,6 +64,10 @@ class UnsupportedOperatorError(ModelError):
         self.reason = reason
         self.hint = hint
         super().__init__(f"cannot tile node '{node}' ({op_type}): {reason}; {hint}")
+
+
+class SettingError(InputError, ValueError):
+    """A field holds what makes no sense; a `ValueError` too, for which decoders say where it is."""
 
 
 class GeometryError(InputError):

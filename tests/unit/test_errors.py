@@ -12,6 +12,7 @@ DOCUMENTED = {
     "InputError": 2,
     "ModelError": 2,
     "UnsupportedOperatorError": 2,
+    "SettingError": 2,
     "GeometryError": 2,
     "ImageError": 2,
     "FileFormatError": 2,

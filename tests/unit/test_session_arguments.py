@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -91,3 +92,39 @@ def test_a_feed_that_is_not_by_name_is_refused():
         pytest.raises(InputError, match="the feed is of type ndarray"),
     ):
         session.run(None, values)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"connect_s": -1}, {"infer_s": float("nan")}, {"prepare_s": 0}, {"connect_s": "5"}],
+)
+def test_times_that_are_none_are_refused(arguments):
+    (name,) = arguments
+    with pytest.raises(InputError, match=name):
+        fusepath.Timeout(**arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"fit": "nope"},
+        {"filter": "x"},
+        {"frame": -1},
+        {"frame": "1"},
+        {"levels": (3,)},
+        {"levels": (1, 0)},
+        {"background": "red"},
+        {"bars": None},
+        {"bars": (0, 0, 256)},
+        {"bars": (0, 0)},
+    ],
+)
+def test_preprocessing_that_there_is_not_is_refused(arguments):
+    (name,) = arguments
+    with pytest.raises(InputError, match=name):
+        fusepath.Preprocessing(**arguments)
+
+
+def test_preprocessing_in_a_file_is_refused_with_its_place():
+    with pytest.raises(msgspec.ValidationError, match="frame -1 is no number"):
+        msgspec.json.decode(b'{"frame": -1}', type=fusepath.Preprocessing)

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 import msgspec
 
+from fusepath.errors import SettingError
+
 
 class Fit(StrEnum):
     """How a picture of another size or shape is brought to that of the network's input."""
@@ -39,6 +41,9 @@ class Preprocessing(
 
     In this order: decode; turn as EXIF says; more than 8 bits to 8; transparency; scale; order of
     channels. Mean and std come after that, for pixels from wherever.
+
+    Raises:
+        SettingError: a field of another type, or out of its range.
     """
 
     fit: Fit = Fit.EXACT
@@ -57,15 +62,38 @@ class Preprocessing(
     """Blue comes first in the network's input."""
 
     def __post_init__(self) -> None:
+        for name, known in (("fit", Fit), ("filter", Filter)):
+            given = getattr(self, name)
+            if not isinstance(given, known):
+                raise SettingError(f"{name} {given!r} is none of {', '.join(map(str, known))}")
         for name, colour in (("bars", self.bars), ("background", self.background)):
-            if colour is not None and not all(0 <= value <= 255 for value in colour):
-                raise ValueError(f"{name} {colour} is no colour: three values from 0 to 255")
-        if self.levels is not None:
-            black, white = self.levels
-            if not (math.isfinite(black) and math.isfinite(white) and black < white):
-                raise ValueError(f"levels {self.levels} are not two numbers, the lower one first")
-        if self.frame is not None and self.frame < 0:
-            raise ValueError(f"frame {self.frame} is no number of a picture; they begin at 0")
+            if not (name == "background" and colour is None) and not _is_colour(colour):
+                raise SettingError(f"{name} {colour!r} is no colour: three values from 0 to 255")
+        if self.levels is not None and not _are_levels(self.levels):
+            raise SettingError(f"levels {self.levels!r} are not two numbers, the lower one first")
+        if self.frame is not None and not _is_number_from_0(self.frame):
+            raise SettingError(f"frame {self.frame!r} is no number of a picture; they begin at 0")
+
+
+def _is_number_from_0(given: object) -> bool:
+    return isinstance(given, int) and given >= 0
+
+
+def _is_colour(given: object) -> bool:
+    return (
+        isinstance(given, tuple)
+        and len(given) == 3
+        and all(_is_number_from_0(value) and value <= 255 for value in given)
+    )
+
+
+def _are_levels(given: object) -> bool:
+    return (
+        isinstance(given, tuple)
+        and len(given) == 2
+        and all(isinstance(value, int | float) and math.isfinite(value) for value in given)
+        and given[0] < given[1]
+    )
 
 
 AS_THEY_COME = Preprocessing()

@@ -13,7 +13,7 @@ import msgspec
 
 from fusepath import jsonfile
 from fusepath.cost import MachineProfile, MessageCosts
-from fusepath.errors import FileFormatError, PeerRefusedError
+from fusepath.errors import FileFormatError, PeerRefusedError, SettingError
 from fusepath.protocol.conversation import ProtocolError
 from fusepath.protocol.framing import Drill, Drilled
 from fusepath.remote import message_costs
@@ -38,7 +38,11 @@ _ROUND_TRIPS = 9
 
 
 class Timeout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long a device waits for an edge server, in seconds."""
+    """How long a device waits for an edge server, in seconds.
+
+    Raises:
+        SettingError: a time that is not above zero.
+    """
 
     connect_s: float = 5.0
     """For a connection, and for an answer that takes no work."""
@@ -48,8 +52,10 @@ class Timeout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """For one inference."""
 
     def __post_init__(self) -> None:
-        if not min(self.connect_s, self.prepare_s, self.infer_s) > 0:
-            raise ValueError("time-outs must be above zero")
+        for name in self.__struct_fields__:
+            seconds = getattr(self, name)
+            if not (isinstance(seconds, int | float) and seconds > 0):
+                raise SettingError(f"{name} {seconds!r} is no time in seconds above zero")
 
 
 DEFAULT_TIMEOUT = Timeout()

@@ -1182,3 +1182,11 @@ def test_a_plan_may_begin_in_a_section(fusepath, tmp_path):
     refused = fusepath("plan", name, *machines, "--algorithm", "mw", "--start", "25")
     assert refused.code == 2
     assert any("start=25: no section" in line for line in refused.complaints)
+
+
+@pytest.mark.parametrize("option", [("--grid", "99x99"), ("--tau", "3"), ("--start", "2")], ids=str)
+def test_a_run_on_the_device_alone_takes_nothing_of_a_tiling(fusepath, files, option):
+    ran = fusepath("run", MODEL, files / "good.png", "--algorithm", "device-only", *option)
+
+    assert ran.code == 2
+    assert "does not tile: leave out" in ran.complaints[0]

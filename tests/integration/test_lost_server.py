@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -159,6 +159,17 @@ def test_a_server_that_comes_later_than_the_session_is_used():
             answer_until(held, served)
             held.wait_ready(PATIENCE_S)
             assert held.is_ready
+
+
+def test_without_fall_back_a_server_that_was_never_there_fails_frames_once_that_is_known():
+    options = {"fallback": fusepath.FallbackPolicy.OFF}
+    with session(free_port(), options=options, timeout=fusepath.Timeout(connect_s=0.2)) as held:
+        with suppress(PeerError):
+            answer(held)  # which may be there before anything is known
+        with pytest.raises(PeerError):
+            held.wait_ready(PATIENCE_S)
+        with pytest.raises(PeerError, match="nobody answered"):
+            held.infer(FRAME)
 
 
 def test_without_fall_back_a_frame_fails_and_the_server_is_still_taken_back():

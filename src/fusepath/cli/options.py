@@ -374,8 +374,13 @@ def tiling_request(
 ) -> PlanRequest:
     """What ``--algorithm``, ``--compress`` and the options of a tiling ask for."""
     from fusepath.plan import PlanRequest
+    from fusepath.plan.planner import WHOLE
     from fusepath.tiling import Grid
 
+    if algorithm in WHOLE and (grid != "auto" or tau is not None or start):
+        raise InputError(
+            f"--algorithm {algorithm} does not tile: leave out --grid, --tau and --start"
+        )
     return PlanRequest(
         algorithm=_algorithm(algorithm, grid=grid, tau=tau, tiles=tiles),
         grid=None if grid == "auto" else Grid.parse(grid),

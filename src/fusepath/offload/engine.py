@@ -31,6 +31,7 @@ from fusepath.offload.background import Background, seen
 from fusepath.offload.device import check_image
 from fusepath.offload.forwarding import quicker
 from fusepath.offload.liveness import Liveness
+from fusepath.offload.order import FallbackPolicy
 from fusepath.offload.pairing import Pairing, Prepared
 from fusepath.offload.plan_search import PlanSearch
 from fusepath.offload.replanning import Replanning
@@ -181,6 +182,7 @@ class Engine:
             await asyncio.shield(self._first)
         prepared = self.current
         assert prepared is not None
+        self._check_may_stand_in(prepared)
         away = self._away
         if prepared is self._found:  # and not what is used in its place
             prepared = quicker(prepared, self._pairing.beside, image)
@@ -208,6 +210,20 @@ class Engine:
                 self._adaptation.see(inference, prepared)
         self.counter.add(inference, prepared.recipe_sha256)
         return inference
+
+    def _check_may_stand_in(self, prepared: Prepared) -> None:
+        """Raise where this machine answers because the edge server was never of use, and may not.
+
+        Raises:
+            PeerError: why it is of none.
+        """
+        if self._order.options.fallback is not FallbackPolicy.OFF:
+            return
+        local = self._plans.local
+        if local is None or not local.done() or local.cancelled() or local.exception():
+            return
+        if isinstance(self.error, PeerError) and local.result() is prepared:
+            raise self.error.with_traceback(None)  # that of every frame would be added
 
     def _fail(self, reason: str, away: str | None) -> None:
         """The edge server has failed a frame; of several under way the first one tells.

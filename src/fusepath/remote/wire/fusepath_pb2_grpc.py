@@ -5,7 +5,7 @@ import warnings
 
 from fusepath.remote.wire import fusepath_pb2 as fusepath_dot_remote_dot_wire_dot_fusepath__pb2
 
-GRPC_GENERATED_VERSION = '1.71.0'
+GRPC_GENERATED_VERSION = '1.71.2'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 

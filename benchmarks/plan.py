@@ -55,7 +55,7 @@ def main() -> None:
                 rows.append(measure(network, device, edge, link, setting, prices))
                 print(".", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    write(rows)
+    write(rows, RESULTS)
     show(rows)
 
 
@@ -86,9 +86,9 @@ def winner(plan: Plan) -> str:
     return "tiles" if plan.arrangement.is_split else "single cut"
 
 
-def write(rows: list[dict]) -> None:
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("w", newline="") as stream:
+def write(rows: list[dict], file: Path) -> None:
+    file.parent.mkdir(exist_ok=True)
+    with file.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)

@@ -13,7 +13,6 @@ Writes benchmarks/results/throughput.csv and prints one table of geometric means
 
 from __future__ import annotations
 
-import csv
 import itertools
 import sys
 from pathlib import Path
@@ -21,7 +20,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.plan import CONVENTION, DEVICES_GFLOP_PER_S, LINKS_MB_PER_S, NETWORKS, mean
+from benchmarks.plan import CONVENTION, DEVICES_GFLOP_PER_S, LINKS_MB_PER_S, NETWORKS, mean, write
 from fusepath.cost import ComputeRate, parse_link
 from fusepath.onnx_io import load_model
 from fusepath.plan import (
@@ -56,7 +55,7 @@ def main() -> None:
             rows += [asked | row for row in measured(setting)]
             print(".", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    write(rows)
+    write(rows, RESULTS)
     show(rows)
 
 
@@ -80,14 +79,6 @@ def measured(setting: Setting) -> list[dict]:
             }
         )
     return rows
-
-
-def write(rows: list[dict]) -> None:
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def show(rows: list[dict]) -> None:

@@ -20,7 +20,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fusepath.errors import ImageError
 from fusepath.pictures.arrays import existing
-from fusepath.plan import FORWARDED_FORMATS, MAX_FILE_BYTES, MAX_FORWARDED_PIXELS, Fit
+from fusepath.plan import FORWARDED_FORMATS, MAX_FORWARDED_PIXELS, Fit, why_not_forwarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,11 +136,8 @@ class PictureFile:
         Raises:
             ImageError: as of `size`.
         """
-        return (
-            len(self.data) <= MAX_FILE_BYTES
-            and self.pixels <= FORWARDED.pixels
-            and self.format in FORWARDED_FORMATS
-        )
+        reason = why_not_forwarded(file_bytes=len(self.data), pixels=self.pixels, form=self.format)
+        return reason is None
 
     @cached_property
     def frames(self) -> int:

@@ -31,6 +31,7 @@ from fusepath.plan.source import (
     MAX_FORWARDED_PIXELS,
     Forwarding,
     PictureSource,
+    why_not_forwarded,
 )
 from fusepath.plan.timing import Prices, Tiled, Timing, predict, problem_of, problem_of_plan
 from fusepath.plan.totals import PlanTotals, totals_of
@@ -109,4 +110,5 @@ __all__ = [
     "simulate",
     "steps_of",
     "totals_of",
+    "why_not_forwarded",
 ]

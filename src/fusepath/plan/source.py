@@ -15,6 +15,24 @@ FORWARDED_FORMATS = ("JPEG", "PNG", "WEBP")
 """Of files that an edge server decodes, as Pillow names them."""
 
 
+def why_not_forwarded(*, file_bytes: int, pixels: int, form: str) -> str | None:
+    """Why an edge server does not decode such files; None where it does.
+
+    Args:
+        file_bytes: size of the file.
+        pixels: of the picture in it.
+        form: as Pillow names it.
+    """
+    if file_bytes > MAX_FILE_BYTES or pixels > MAX_FORWARDED_PIXELS:
+        return (
+            f"files of more than {MAX_FILE_BYTES} bytes or {MAX_FORWARDED_PIXELS} pixels are not "
+            f"forwarded"
+        )
+    if form not in FORWARDED_FORMATS:
+        return f"only JPEG, PNG and WebP are forwarded, not {form}"
+    return None
+
+
 class PictureSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Encoded pictures as one of them is, and what it takes either machine to decode it."""
 

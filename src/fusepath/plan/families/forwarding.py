@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fusepath.errors import InfeasibleError, InputError
 from fusepath.plan.candidate import Candidate
 from fusepath.plan.limits.constraints import KEPT
-from fusepath.plan.source import FORWARDED_FORMATS, MAX_FILE_BYTES, MAX_FORWARDED_PIXELS
+from fusepath.plan.source import why_not_forwarded
 from fusepath.schedule.schedule import evaluate
 from fusepath.tiling import Whole
 
@@ -47,13 +47,11 @@ def forward_file(timing: Timing, search: Search) -> Candidate:
         raise InfeasibleError(
             f"forwarding the file needs {' and '.join(map(str, shortfalls))}", shortfalls
         )
-    if source.file_bytes > MAX_FILE_BYTES or source.pixels > MAX_FORWARDED_PIXELS:
-        raise InfeasibleError(
-            f"files of more than {MAX_FILE_BYTES} bytes or {MAX_FORWARDED_PIXELS} pixels are not "
-            f"forwarded"
-        )
-    if source.format not in FORWARDED_FORMATS:
-        raise InfeasibleError(f"only JPEG, PNG and WebP are forwarded, not {source.format}")
+    reason = why_not_forwarded(
+        file_bytes=source.file_bytes, pixels=source.pixels, form=source.format
+    )
+    if reason is not None:
+        raise InfeasibleError(reason)
     search.meter.spend(1)
     schedule = evaluate(timing.forwarding_problem(), (0,), (1,))
     return Candidate(

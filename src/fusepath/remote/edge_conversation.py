@@ -178,9 +178,13 @@ class EdgeConversation:
             self._host.release()
             self._refuse(number, RefusalKind.UNFIT, _NOT_PREPARED)
             return
-        inference = EdgeInference(
-            number, share, self._host.workers, overlaps=self._host.overlaps, asker=self
-        )
+        try:
+            inference = EdgeInference(
+                message, share, self._host.workers, overlaps=self._host.overlaps, asker=self
+            )
+        except ProtocolError:
+            self._host.release()
+            raise
         self._keep(number, inference, message.left_us / 1e6)
         inference.take(message.path - 1, message.tensors)
 

@@ -346,6 +346,17 @@ def test_requests_on_one_stream_are_answered_each_by_its_number(prepared):
     assert answer.request == 2
 
 
+def test_lies_about_outputs_take_no_room(prepared):
+    lie = replace(begun(piece(1)), left_out=1 << 40)
+    for _ in range(Room().requests_of_one + 1):
+        with pytest.raises(grpc.RpcError, match="does not have"):
+            talk(prepared, HELLO, lie)
+
+    (answer,) = talk(prepared, HELLO, begun(piece(1)), *map(piece, (2, 3, 4)))
+
+    assert isinstance(answer, Result)
+
+
 def test_a_plan_that_is_not_prepared_refuses_its_request_alone(prepared):
     unknown = begun(piece(1), digest="f" * 64)
     second = [begun(piece(1, request=2)), *(piece(path, request=2) for path in (2, 3, 4))]
@@ -420,6 +431,10 @@ STREAMS: dict[str, tuple[Callable[[], list[Message | bytes]], str]] = {
         "comes encoded, expected plain",
     ),
     "no tensors": (lambda: [HELLO, with_data()], "holds 0 tensors, expected image"),
+    "outputs left out that there are not": (
+        lambda: [HELLO, replace(begun(piece(1)), left_out=1 << 40)],
+        "a network of 1 does not have",
+    ),
     "two tensors": (lambda: [HELLO, with_data(b"", b"")], "holds 2 tensors, expected image"),
     "a piece in a drill": (
         lambda: [HELLO, Drill(1, 5, message_costs.piece()), piece(1)],

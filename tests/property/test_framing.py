@@ -44,7 +44,7 @@ words = st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), max_si
 digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
 messages = st.one_of(
     st.builds(Hello, st.just(WIRE_VERSION), words),
-    st.builds(Begin, numbers, paths, digests, numbers, lists_of_tensors),
+    st.builds(Begin, numbers, paths, digests, numbers, lists_of_tensors, numbers),
     st.builds(Piece, numbers, paths, lists_of_tensors),
     st.builds(Part, numbers, paths, lists_of_tensors),
     st.builds(Result, numbers, numbers, spans, lists_of_tensors),
@@ -55,7 +55,7 @@ messages = st.one_of(
 )
 EVERY = [
     Hello(WIRE_VERSION, "1.2.3"),
-    Begin(7, 2, "0f" * 32, 5_000_000, [RawTensor(b"picture"), RawTensor(b"", encoded=True)]),
+    Begin(7, 2, "0f" * 32, 5_000_000, [RawTensor(b"picture"), RawTensor(b"", encoded=True)], 5),
     Piece(8, 3, [RawTensor(b"rows", encoded=True)]),
     Part(8, 3, [RawTensor(b"more rows")]),
     Result(9, 10**12, [EdgeSpan(1, 2, 3, 4, 5), EdgeSpan(0, 0, -3, 9)], [RawTensor(b"scores")]),

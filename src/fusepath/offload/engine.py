@@ -50,10 +50,9 @@ from fusepath.remote.memory import MemoryChannel
 from fusepath.remote.model_store import ModelStore
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Coroutine
 
-    from fusepath.arrays import Array
-    from fusepath.offload.inference import Inference
+    from fusepath.offload.inference import Asked, Inference
     from fusepath.offload.order import Order
     from fusepath.pictures.frame import Frame
     from fusepath.remote.transport import Channel
@@ -169,7 +168,7 @@ class Engine:
         self,
         image: Frame,
         begun_s: float,
-        companions: Mapping[str, Array],
+        asked: Asked,
         *,
         overlapping: bool = False,
     ) -> Inference:
@@ -192,7 +191,7 @@ class Engine:
                 prepared,
                 image,
                 begun_s=begun_s,
-                companions=companions,
+                asked=asked,
                 overlapping=overlapping,
             )
         except PeerError as error:

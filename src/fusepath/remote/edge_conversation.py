@@ -185,14 +185,18 @@ class EdgeConversation:
             return
         if not self._admit(number, room, plan.work_s, left_s):
             return
-        inference = EdgeInference(
-            number,
-            plan,
-            self._host.workers,
-            peer=self._stream.peer,
-            overlaps=self._host.overlaps,
-            asker=self,
-        )
+        try:
+            inference = EdgeInference(
+                message,
+                plan,
+                self._host.workers,
+                peer=self._stream.peer,
+                overlaps=self._host.overlaps,
+                asker=self,
+            )
+        except ProtocolError:
+            self._host.admission.end(self._stream.peer)
+            raise
         self._keep(number, inference, left_s)
         inference.take(message.path - 1, message.tensors)
 

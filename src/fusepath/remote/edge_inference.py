@@ -20,10 +20,11 @@ from fusepath.remote.serial_executor import SerialExecutor
 from fusepath.remote.tensors import receive, to_send
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from fusepath.arrays import Array
     from fusepath.protocol.conversation import Command
+    from fusepath.protocol.framing import Begin
     from fusepath.remote.asker import Asker
     from fusepath.remote.prepared import PreparedPlan
     from fusepath.remote.workers import Workers
@@ -38,17 +39,20 @@ class EdgeInference:
     path does what is to be done then, and the event loop is woken to send and for nothing else.
 
     Args:
-        number: of the request.
+        begin: of the request; its pieces are taken by `take`.
         plan: that it is of.
         workers: compute.
         peer: whose turn on the workers it takes.
         overlaps: False computes nothing before everything has arrived.
         asker: is told what comes of it.
+
+    Raises:
+        ProtocolError: the request is none that the plan allows.
     """
 
     def __init__(
         self,
-        number: int,
+        begin: Begin,
         plan: PreparedPlan,
         workers: Workers,
         *,
@@ -56,13 +60,14 @@ class EdgeInference:
         overlaps: bool,
         asker: Asker,
     ) -> None:
-        self._number = number
+        self._number = begin.request
         self._share = share = plan.share
+        self._returned = share.returned(begin.left_out)
         self._times = plan.times
         self._expected_s = 0.0
         """What is to be computed of what has come."""
         self._workers = workers
-        self._asker = AskerAfar(asker, number)
+        self._asker = AskerAfar(asker, begin.request)
         self._lock = threading.Lock()
         """One at a time goes on, so that answers leave in the order of the commands."""
         self._session = EdgeSession(
@@ -110,11 +115,15 @@ class EdgeInference:
                 case ComputeTail():
                     self._compute_tail()
                 case SendPart(path):
-                    tensors = to_send(self._share.part(path, self._room()))
+                    tensors = self._to_send(self._share.part(path, self._room()))
                     self._asker.say(Part(self._number, path + 1, tensors))
                 case SendResult():
-                    tensors = to_send(self._outputs)
+                    tensors = self._to_send(self._outputs)
                     self._asker.finish(Result(self._number, self._share.macs, self._spans, tensors))
+
+    def _to_send(self, made: Mapping[str, Array]) -> list[RawTensor]:
+        """Of what was made, what somebody has asked for."""
+        return to_send({name: made[name] for name in made.keys() & self._returned})
 
     def _work(self, work: Callable[[], None]) -> None:
         """On a worker: do something that may fail."""

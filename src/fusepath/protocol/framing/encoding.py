@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _COUNT = struct.Struct("<H")
 _TENSOR = struct.Struct("<IB")
-_BEGIN = struct.Struct("<32sQ")
+_BEGIN = struct.Struct("<32sQQ")
 _RESULT = struct.Struct("<QH")
 _SPAN = struct.Struct("<HHqqq")
 _REFUSED = struct.Struct("<BI")
@@ -47,9 +47,9 @@ def encode(message: Message) -> bytes:
     """The bytes of a message."""
     body: Sequence[Buffer]
     match message:
-        case Begin(request, path, recipe_sha256, left_us, tensors):
+        case Begin(request, path, recipe_sha256, left_us, tensors, left_out):
             header = Header(Kind.BEGIN, request, path)
-            body = [_BEGIN.pack(bytes.fromhex(recipe_sha256), left_us), *_table(tensors)]
+            body = [_BEGIN.pack(bytes.fromhex(recipe_sha256), left_us, left_out), *_table(tensors)]
         case Piece(request, path, tensors):
             header, body = Header(Kind.PIECE, request, path), _table(tensors)
         case Part(request, path, tensors):
@@ -94,9 +94,9 @@ def _message(header: Header, body: memoryview) -> tuple[Message, memoryview]:
     message: Message
     match header.kind:
         case Kind.BEGIN:
-            digest, left_us = _BEGIN.unpack_from(body)
+            digest, left_us, left_out = _BEGIN.unpack_from(body)
             tensors, rest = _tensors(body[_BEGIN.size :])
-            message = Begin(request, path, digest.hex(), left_us, tensors)
+            message = Begin(request, path, digest.hex(), left_us, tensors, left_out)
         case Kind.PIECE:
             tensors, rest = _tensors(body)
             message = Piece(request, path, tensors)

@@ -16,7 +16,7 @@ from fusepath.graph import FEWEST_FUSED
 from fusepath.offload.order import FallbackPolicy, SessionOptions
 from fusepath.offload.run import run
 from fusepath.onnx_io.read import read_model
-from fusepath.plan import PlanRequest, Setting, make_plan
+from fusepath.plan import PlanRequest, Setting, make_plan, row_bound_s
 from fusepath.tiling import Grid
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 EDGE_FLOP_PER_S = 500e9
 LINK = "1.8MB/s"
+ENOUGH_GAIN = 1.05
+"""A family that gains less has a bound beside it that explains why."""
 GRIDS = (Grid(2, 2), Grid(2, 1), Grid(1, 2))
 _AS_PLANNED = SessionOptions(fallback=FallbackPolicy.OFF)
 """A result of the device alone would verify, whatever the plan."""
@@ -52,6 +54,8 @@ class Row:
     nfl_ms: float = 0.0
     auto_ms: float = 0.0
     bound_ms: float = 0.0
+    row_bound_ms: float = 0.0
+    """What no plan of whole rows undercuts; 0 where it is not needed to explain the row."""
     winner: str = ""
     split: str = ""
     """The deepest tiles of every section, all carried out and compared, as was the best plan."""
@@ -70,6 +74,11 @@ class Row:
     def most(self) -> float:
         """That no plan gains more than."""
         return self.nfl_ms / self.bound_ms if self.bound_ms else 0.0
+
+    @property
+    def most_by_rows(self) -> float:
+        """That no plan of whole rows gains more than; 0 where that is not known."""
+        return self.nfl_ms / self.row_bound_ms if self.row_bound_ms else 0.0
 
     @staticmethod
     def from_text(values: dict[str, str]) -> Row:
@@ -134,6 +143,8 @@ def _plan(row: Row, setting: Setting, budget: Budget | None) -> Plan:
     row.nfl_ms, row.auto_ms = 1e3 * nfl.makespan_s, 1e3 * auto.makespan_s
     row.bound_ms = 1e3 * auto.lower_bound_s
     row.winner = auto.family
+    if row.gain < ENOUGH_GAIN <= row.most:
+        row.row_bound_ms = 1e3 * row_bound_s(setting)
     return auto
 
 

@@ -7,7 +7,7 @@ from fusepath.plan.candidate import Candidate
 from fusepath.plan.comparison import ComparedPlan, compare_plans
 from fusepath.plan.families.single_cut import best_single_cut, problem_of_table
 from fusepath.plan.families.tiles import search_plainly
-from fusepath.plan.fluid import FluidBound, fluid_bound, fluid_bound_s, period_bound_s
+from fusepath.plan.fluid import FluidBound, fluid_bound, fluid_bound_s, period_bound_s, row_bound_s
 from fusepath.plan.limits.check import limit_violations
 from fusepath.plan.limits.constraints import NO_CONSTRAINTS, Constraints
 from fusepath.plan.objective import LATENCY, Latency, Objective, Throughput
@@ -103,6 +103,7 @@ __all__ = [
     "problem_of_plan",
     "problem_of_table",
     "recalibrated",
+    "row_bound_s",
     "save_book",
     "save_plan",
     "search_plainly",

@@ -1,4 +1,4 @@
-"""What no plan of any family can beat: rows shared out freely, without halos."""
+"""What no plan of any family can beat: rows shared out freely, or whole and with halos."""
 
 from fusepath.plan.fluid.bound import (
     FluidBound,
@@ -9,6 +9,7 @@ from fusepath.plan.fluid.bound import (
     section_bound,
 )
 from fusepath.plan.fluid.period import period_bound_s
+from fusepath.plan.fluid.rows import row_bound_s
 
 __all__ = [
     "FluidBound",
@@ -17,5 +18,6 @@ __all__ = [
     "fluid_bound_s",
     "later_bounds",
     "period_bound_s",
+    "row_bound_s",
     "section_bound",
 ]

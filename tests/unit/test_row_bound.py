@@ -1,0 +1,115 @@
+"""The row bound: below every plan of whole rows, and close to the least loads that they have."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fusepath.cost import RUNTIME, ComputeRate, Link
+from fusepath.errors import GeometryError, InfeasibleError, UnsupportedOperatorError
+from fusepath.graph import Window
+from fusepath.plan import Budget, Search, Setting, Timing
+from fusepath.plan.fluid import fluid_bound_s, row_bound_s
+from fusepath.plan.planner import ALGORITHMS
+from fusepath.schedule import NS_PER_S, evaluate
+from fusepath.schedule.exact import exact
+from fusepath.tiling import Grid, Segment, strip_rows
+from tests.unit.test_fluid import chain_of_windows, slack, small_settings
+
+
+@settings(max_examples=10, deadline=None)
+@given(small_settings(), st.data())
+def test_no_single_cut_and_no_tiles_of_one_column_beat_the_bound(setting: Setting, data):
+    graph = setting.graph
+    least_s = slack(row_bound_s(setting))
+
+    assert slack(fluid_bound_s(setting)) <= least_s
+    whole = Timing(setting).whole_problem()
+    for cut in range(1, whole.cuts + 1):
+        assert least_s <= evaluate(whole, (0,), (cut,)).makespan_ns / NS_PER_S
+    if graph.tileable_layers:
+        tau = data.draw(st.integers(1, graph.tileable_layers))
+        grid = Grid(data.draw(st.integers(1, min(graph.fused_size(tau, 0), 5))), 1)
+        result = exact(Timing(setting).problem(tau, grid), meter=Budget(seconds=2).begin())
+        assert result.schedule is not None
+        assert least_s <= result.schedule.makespan_ns / NS_PER_S
+
+
+@settings(max_examples=10, deadline=None)
+@given(small_settings(), st.data())
+def test_no_strips_beat_the_bound(setting: Setting, data):
+    """Whatever their segments and cuts, in any order, with one strip each and as searched."""
+    least_s = slack(row_bound_s(setting))
+    try:
+        found = ALGORITHMS["stream"].search(Timing(setting), Search())
+        assert least_s <= found.schedule.makespan_ns / NS_PER_S
+    except (InfeasibleError, UnsupportedOperatorError):
+        return
+    tau = data.draw(st.integers(1, setting.graph.tileable_layers))
+    timing = Timing(setting)
+    timing = data.draw(st.sampled_from([timing, timing.up_to(tau)]))
+    try:
+        strips = timing.strips(strip_rows(timing.setting.graph, tau))
+    except GeometryError:
+        return
+    height = strips.rows.height
+    edges = sorted(data.draw(st.sets(st.integers(1, height - 1)))) if height > 1 else []
+    bands = data.draw(st.permutations(list(itertools.pairwise([0, *edges, height]))))
+    segments = tuple(
+        Segment(
+            start=start,
+            stop=stop,
+            cut=data.draw(st.integers(1, tau + 1)),
+            strips=((0, stop),),
+        )
+        for start, stop in bands
+    )
+    problem = timing.problem_of_strips(strips, segments)
+    schedule = evaluate(problem, range(problem.paths), [1] * problem.paths)
+    assert least_s <= schedule.makespan_ns / NS_PER_S
+
+
+@pytest.mark.parametrize(
+    ("link_bytes_per_s", "device"), [(2e4, 1e6), (2e4, 4e5), (1e4, 5e5), (5e4, 2e6)]
+)
+def test_the_bound_is_near_the_least_loads_of_all_ways_to_share_rows_out(link_bytes_per_s, device):
+    """All bands and all cuts, one by one, loads as the strips' own costs have them."""
+    graph = chain_of_windows(
+        *[Window(kernel=3, stride=s, pad_begin=1, pad_end=1) for s in (2, 1, 1)]
+    )
+    setting = Setting(
+        graph=graph,
+        device=ComputeRate(device),
+        edge=ComputeRate(1e9),
+        link=Link(up_bytes_per_s=link_bytes_per_s, down_bytes_per_s=1e9),
+        convention=RUNTIME,
+    )
+    timing = Timing(setting)
+    least_s = min(
+        evaluate(timing.whole_problem(), (0,), (cut,)).makespan_ns / NS_PER_S
+        for cut in range(1, graph.depth + 2)
+    )
+    for tau in range(1, graph.tileable_layers + 1):
+        strips = timing.strips(strip_rows(graph, tau))
+        height = strips.rows.height
+        around_s = strips.tail_s + strips.down_s + strips.finish_s
+        for inner in (
+            *itertools.combinations(range(1, height), 1),
+            *itertools.combinations(range(1, height), 2),
+        ):
+            bands = list(itertools.pairwise([0, *inner, height]))
+            for cuts in itertools.product(range(1, tau + 2), repeat=len(bands)):
+                segments = [
+                    Segment(start=start, stop=stop, cut=cut, strips=((0, stop),))
+                    for (start, stop), cut in zip(bands, cuts, strict=True)
+                ]
+                loads_s = strips.durations(segments).sum(axis=1)
+                least_s = min(least_s, float(loads_s.max()) + around_s)
+
+    bound_s = row_bound_s(setting)
+    found = ALGORITHMS["stream"].search(timing, Search())
+    assert max(fluid_bound_s(setting), 0.9 * least_s) <= bound_s
+    assert bound_s <= found.schedule.makespan_ns / NS_PER_S

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fusepath.errors import InputError as InputError
     from fusepath.errors import ModelError as ModelError
     from fusepath.errors import NoPlanError as NoPlanError
+    from fusepath.errors import OutputError as OutputError
     from fusepath.errors import PeerBusyError as PeerBusyError
     from fusepath.errors import PeerError as PeerError
     from fusepath.errors import PeerRefusedError as PeerRefusedError
@@ -171,6 +172,7 @@ _HOMES = {
     "NoPlanError": "fusepath.errors",
     "Objective": "fusepath.plan",
     "Origin": "fusepath.plan",
+    "OutputError": "fusepath.errors",
     "PeerBusyError": "fusepath.errors",
     "PeerError": "fusepath.errors",
     "PeerRefusedError": "fusepath.errors",

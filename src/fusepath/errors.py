@@ -10,7 +10,8 @@
     │   ├── SettingError               a field of a public structure; a ValueError as well
     │   ├── GeometryError              a grid or a range that does not fit the map
     │   ├── ImageError                 an input that does not fit the model
-    │   └── FileFormatError            a plan, profile or link file that is not one
+    │   ├── FileFormatError            a plan, profile or link file that is not one
+    │   └── OutputError                a file that cannot be written
     ├── PeerError                  3   the other side
     │   ├── PeerUnreachableError       nobody answers there
     │   ├── PeerRefusedError           it answered no
@@ -80,6 +81,10 @@ class ImageError(InputError):
 
 class FileFormatError(InputError):
     """A plan, profile or link file is damaged, of another version or of another model."""
+
+
+class OutputError(InputError):
+    """A file cannot be written; what was there before still is."""
 
 
 class PeerError(FusepathError):

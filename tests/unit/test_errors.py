@@ -16,6 +16,7 @@ DOCUMENTED = {
     "GeometryError": 2,
     "ImageError": 2,
     "FileFormatError": 2,
+    "OutputError": 2,
     "PeerError": 3,
     "PeerUnreachableError": 3,
     "PeerBusyError": 3,

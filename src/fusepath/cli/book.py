@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from fusepath.cli.options import (
+    OUTPUT_FILE,
     check_channels,
     evaluations_option,
     input_shape_option,
@@ -57,8 +58,20 @@ _FIGURES = (".png", ".svg", ".pdf")
 @std_option
 @input_shape_option
 @click.option("--link", metavar="RATE|FILE", help="Look a link up in BOOK.")
-@click.option("-o", "--output", metavar="FILE", help="Write the book here; with --link, the plan.")
-@click.option("-f", "--figure", metavar="FILE", help="Draw the book (.png, .svg or .pdf).")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=OUTPUT_FILE,
+    help="Write the book here; with --link, the plan.",
+)
+@click.option(
+    "-f",
+    "--figure",
+    metavar="FILE",
+    type=OUTPUT_FILE,
+    help="Draw the book (.png, .svg or .pdf).",
+)
 @json_option
 def command(
     source: str,
@@ -171,12 +184,14 @@ def _check_figure(file: str) -> None:
 
 
 def _draw(book: PlanBook, file: str) -> None:
+    import io
+
+    from fusepath.output_file import write_file
     from fusepath.report.book_figure import book_figure
 
-    try:
-        book_figure(book).savefig(file, dpi=144)
-    except OSError as error:
-        raise InputError(f"cannot write {file}: {error.strerror or error}") from error
+    data = io.BytesIO()
+    book_figure(book).savefig(data, format=file.lower().rpartition(".")[2], dpi=144)
+    write_file(file, data.getvalue())
 
 
 def _look_up(book: PlanBook, link: str, *, output: str | None, as_json: bool) -> None:

@@ -6,6 +6,7 @@ or refused, 4 no feasible plan, 70 a defect in fusepath, 130 interrupted.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -13,7 +14,7 @@ import traceback
 
 import click
 
-from fusepath.cli.options import as_options
+from fusepath.cli.options import as_options, print_json
 from fusepath.errors import FusepathError
 
 _COMMANDS = {
@@ -32,6 +33,10 @@ _COMMANDS = {
     "simulate": "Predict a plan's timeline, also on other machines or links.",
     "zoo": "List the built-in networks, or write one to an ONNX file.",
 }
+
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+"""Why a write fails though the file is open."""
 
 
 class _LazyGroup(click.Group):
@@ -114,35 +119,60 @@ def _keep_standard_output() -> None:
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run the command line; the exit code."""
-    try:
-        result = cli.main(args=arguments, prog_name="fusepath", standalone_mode=False)
-    except click.ClickException as error:
-        return _complain(_one_line(error.format_message()), 2)
-    except (click.Abort, KeyboardInterrupt):
-        return _complain("interrupted", 130)
-    except FusepathError as error:
-        return _complain(_one_line(as_options(str(error))), error.exit_code)
-    except SystemExit:
-        # That is click's for a closed pipe, and for nothing else: whoever read our output has
-        # stopped, and that is no error of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:
-        if os.environ.get("FUSEPATH_DEBUG"):
-            traceback.print_exc()
-        return _complain(
-            f"this is a defect in fusepath: {type(error).__name__}: {_one_line(str(error))}; "
-            f"set FUSEPATH_DEBUG=1 for details and report it",
-            70,
-        )
-    return result if isinstance(result, int) else 0
+    """Run the command line; the exit code.
 
-
-def _complain(message: str, code: int) -> int:
-    click.echo(f"fusepath: {message}", err=True)
+    Where ``--json`` is among the arguments, an error is one JSON object on standard output as well.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    code, message = _outcome(arguments)
+    if message:
+        click.echo(f"fusepath: {message}", err=True)
+        if "--json" in given:
+            _tell_programs(code, message)
     return code
 
 
-def _one_line(message: str) -> str:
-    return " ".join(message.split())
+def _outcome(arguments: list[str] | None) -> tuple[int, str]:
+    """The exit code, and what is to be complained about; nothing where all is well."""
+    try:
+        result = cli.main(args=arguments, prog_name="fusepath", standalone_mode=False)
+    except SystemExit:
+        # That is click's for a closed pipe, and for nothing else: whoever read our output has
+        # stopped, and that is no error of ours.
+        _close_standard_output()
+        return 0, ""
+    except (Exception, KeyboardInterrupt) as error:
+        code, message = _complaint(error)
+        return code, " ".join(message.split())
+    return result if isinstance(result, int) else 0, ""
+
+
+def _complaint(error: BaseException) -> tuple[int, str]:
+    match error:
+        case click.ClickException():
+            return 2, error.format_message()
+        case click.Abort() | KeyboardInterrupt():
+            return 130, "interrupted"
+        case FusepathError():
+            return error.exit_code, as_options(str(error))
+        case OSError() if error.errno in _FULL:
+            _close_standard_output()
+            return 2, f"cannot write standard output: {error.strerror}"
+    if os.environ.get("FUSEPATH_DEBUG"):
+        traceback.print_exception(error)
+    return 70, (
+        f"this is a defect in fusepath: {type(error).__name__}: {error}; "
+        f"set FUSEPATH_DEBUG=1 for details and report it"
+    )
+
+
+def _tell_programs(code: int, message: str) -> None:
+    try:
+        print_json({"error": message, "exit_code": code})
+    except (OSError, SystemExit):  # nobody can read it, or nobody does
+        _close_standard_output()
+
+
+def _close_standard_output() -> None:
+    """Leave nothing that the interpreter would try to write in the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

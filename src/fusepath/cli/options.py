@@ -18,6 +18,21 @@ if TYPE_CHECKING:
     from fusepath.onnx_io import Model
     from fusepath.plan import Constraints, InputFormat, PlanRequest, Preprocessing, Setting
 
+
+class _OutputFile(click.ParamType[str]):
+    """A file to write; one that cannot be written is refused before the work."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002 - click's signature
+        from fusepath.output_file import check_output
+
+        check_output(value)
+        return str(value)
+
+
+OUTPUT_FILE = _OutputFile()
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
 )

@@ -9,6 +9,7 @@ import click
 
 from fusepath.cli.objective import objective_options
 from fusepath.cli.options import (
+    OUTPUT_FILE,
     algorithm_option,
     check_channels,
     compress_option,
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
     "-o",
     "--output",
     metavar="FILE",
+    type=OUTPUT_FILE,
     help="Write the plan here; of a stream's the one that most frames take.",
 )
 @json_option

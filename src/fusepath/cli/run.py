@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fusepath.cli.options import (
+    OUTPUT_FILE,
     algorithm_option,
     check_channels,
     compress_option,
@@ -109,7 +110,9 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Fail where the edge server does, instead of answering alone.",
 )
-@click.option("-o", "--output", metavar="FILE.npz", help="Write the outputs here.")
+@click.option(
+    "-o", "--output", metavar="FILE.npz", type=OUTPUT_FILE, help="Write the outputs here."
+)
 @no_cache_option
 @json_option
 def command(
@@ -398,12 +401,12 @@ def _print(report: Report) -> None:
 
 
 def _save_outputs(report: Report, path: str) -> None:
+    import io
+
     import numpy as np
 
-    from fusepath.errors import InputError
+    from fusepath.output_file import write_file
 
-    try:
-        with open(path, "wb") as stream:  # noqa: PTH123 - savez would append .npz to a name
-            np.savez(stream, **report.median.outputs)  # type: ignore[arg-type]
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    data = io.BytesIO()
+    np.savez(data, **report.median.outputs)  # type: ignore[arg-type]
+    write_file(path, data.getvalue())

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from fusepath import jsonfile
-from fusepath.errors import FileFormatError
+from fusepath.errors import FileFormatError, OutputError
 from fusepath.profiling.profile import SETTINGS_VERSION, ProfileReport, Settings, profile_machine
 from fusepath.runtime.runner import runtime_version
 from fusepath.version import VERSION
@@ -91,7 +91,7 @@ class ProfileCache:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             jsonfile.save(_file(self.folder, model, report.settings), report)
-        except (OSError, FileFormatError) as error:
+        except (OSError, OutputError) as error:
             logger.info("the profile was not kept: %s", error)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
 from fusepath.errors import InputError
+from fusepath.output_file import write_file
 from fusepath.study.published import published
 from fusepath.study.spec import ALGORITHMS, LABELS, LAST_TAU
 
@@ -59,10 +61,14 @@ def save_figure(figure: Any, stem: Path) -> list[Path]:
     """Write PNG and SVG; the same figure gives the same bytes."""
     import matplotlib as mpl  # noqa: PLC0415
 
-    files = [stem.with_name(stem.name + suffix) for suffix in (".png", ".svg")]
+    png, svg = io.BytesIO(), io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": stem.name, "svg.fonttype": "none"}):
-        figure.savefig(files[0], dpi=144, metadata={"Software": None})
-        figure.savefig(files[1], metadata={"Date": None, "Creator": None})
+        figure.savefig(png, format="png", dpi=144, metadata={"Software": None})
+        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    files = []
+    for suffix, data in ((".png", png), (".svg", svg)):
+        files.append(stem.with_name(stem.name + suffix))
+        write_file(files[-1], data.getvalue())
     return files
 
 

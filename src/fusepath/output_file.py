@@ -55,7 +55,8 @@ def check_output(path: str | Path) -> None:
         elif target.parent.is_dir():
             allowed = os.access(target.parent, os.W_OK | os.X_OK)
         else:
-            raise OutputError(f"cannot write {path}: there is no folder {target.parent}")
+            folder = target.parent if Path(path).is_symlink() else Path(path).parent
+            raise OutputError(f"cannot write {path}: there is no folder {folder}")
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     if not allowed:

@@ -131,3 +131,23 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_model_is_read(tm
     for target in (tmp_path, tmp_path / "missing" / "plan.json"):
         assert run(["plan", "missing.onnx", *MACHINES, "-o", os.fspath(target)]) == 2
         assert f"cannot write {target}" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["inspect", "zoo:mobilenetv3-large?size=64"],
+        ["compare", MODEL, *MACHINES, "--evaluations", "3000"],
+        ["plan", MODEL, *MACHINES, "--grid", "6x6", "--algorithm", "mw"],
+        ["plan", MODEL, *MACHINES, "--evaluations", "2000", "--top", "5"],
+        ["plan", MODEL, *MACHINES, "--evaluations", "2000", "--objective", "throughput"],
+    ],
+    ids=lambda arguments: " ".join(arguments[::7]),
+)
+def test_nothing_is_wider_than_the_window(capfd, monkeypatch, arguments):
+    monkeypatch.setenv("COLUMNS", "80")
+
+    assert run(arguments) == 0
+
+    out, _ = capfd.readouterr()
+    assert [line for line in out.splitlines() if len(line) > 80] == []

@@ -75,7 +75,7 @@ def command(
         compare_plans,
         make_plan,
     )
-    from fusepath.report import plans_table, render
+    from fusepath.report import milliseconds, plans_table, render, wrapped
     from fusepath.tiling import Grid
 
     tiles = None if grid == "auto" else Grid.parse(grid)
@@ -116,6 +116,12 @@ def command(
         print_json({"plans": [_row_json(row) for row in compared]})
     else:
         click.echo(render(plans_table(compared)))
+        bound = milliseconds(compared[0].lower_bound_s)
+        click.echo(
+            wrapped(
+                ["", f"no plan takes less than {bound}; device and edge are multiply-accumulates"]
+            )
+        )
 
 
 def _row_json(row: ComparedPlan) -> dict[str, Any]:

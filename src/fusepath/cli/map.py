@@ -221,11 +221,12 @@ def _show(gain_map: GainMap) -> None:
     from rich.console import Console
 
     from fusepath.report import map_notes, map_table
+    from fusepath.report.fitting import window_width, wrapped
 
     console = Console(highlight=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=1000)
+        console = Console(highlight=False, width=window_width())
     elif console.color_system == "standard":  # sixteen colours make no scale
         console = Console(highlight=False, color_system=None)
     console.print(map_table(gain_map, width=console.width))
-    click.echo(map_notes(gain_map))
+    click.echo(wrapped(map_notes(gain_map).splitlines()))

@@ -12,6 +12,7 @@ COMMANDS = (
     "probe",
     "profile",
     "quantize",
+    "report",
     "reproduce",
     "run",
     "serve",

@@ -27,6 +27,7 @@ _COMMANDS = {
     "probe": "Measure the link to an edge server.",
     "profile": "Measure this machine for a model.",
     "quantize": "Quantise a model to bytes, and say what that changes.",
+    "report": "A plan or a run as one page for a browser.",
     "reproduce": "The paper's figures, computed again beside what it published.",
     "run": "Run a model split between this machine and an edge server.",
     "serve": "Be an edge server.",

@@ -277,15 +277,15 @@ def _keep_to(plan: Plan, model: Model, constraints: Constraints) -> None:
 def _document(report: Report) -> dict[str, Any]:
     import math
 
-    import msgspec
-
     from fusepath.offload.statistics import percentiles
+    from fusepath.plan.run_file import Run, run_document
     from fusepath.timeline import steps
 
     plan, median, comparison = report.plan, report.median, report.comparison
     latencies = sorted(run.latency_s for run in report.runs)
     p50_s, p90_s, p99_s = percentiles(latencies)
     document: dict[str, Any] = {
+        **run_document(Run(plan=plan, predicted=report.predicted, measured=median.timeline)),
         "model": plan.model.name,
         "algorithm": plan.algorithm,
         "start": plan.start,
@@ -305,6 +305,7 @@ def _document(report: Report) -> dict[str, Any]:
         "latency_p50_s": p50_s,
         "latency_p90_s": p90_s,
         "latency_p99_s": p99_s,
+        "latencies_s": [run.latency_s for run in report.runs],
         "frames_per_s": report.frames_per_s,
         "runs": len(latencies),
         "fallbacks": sum(run.fallback is not None for run in report.runs),
@@ -322,7 +323,6 @@ def _document(report: Report) -> dict[str, Any]:
         "bit_equal": None,
         "verified": None,
         "outputs": {name: list(value.shape) for name, value in median.outputs.items()},
-        "timeline": msgspec.to_builtins(median.timeline),
         "steps": [
             {
                 "lane": step.lane,
@@ -333,7 +333,6 @@ def _document(report: Report) -> dict[str, Any]:
             }
             for step in steps(report.predicted, median.timeline)
         ],
-        "predicted_timeline": msgspec.to_builtins(report.predicted),
     }
     if comparison is not None:
         finite = math.isfinite(comparison.max_abs_error)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 COMMANDS = (
     "book",
+    "cache",
     "compare",
+    "completion",
     "demo",
+    "doctor",
     "inspect",
     "map",
     "plan",

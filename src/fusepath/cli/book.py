@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,7 +26,7 @@ from fusepath.cli.options import (
 from fusepath.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from fusepath.plan import PlanBook
 
@@ -140,6 +141,7 @@ def _make(
         convention=convention or "runtime",
     )
     check_channels(loaded, mean=channels[0], std=channels[1])
+    progress = _rewriting if sys.stderr.isatty() else _now_and_then()
     return make_book(
         setting,
         (low, high),
@@ -149,13 +151,26 @@ def _make(
             time_limit=time_limit,
         ),
         Origin(source=loaded.source, mean=channels[0], std=channels[1]),
-        progress=_progress if sys.stderr.isatty() else None,
+        progress=progress,
         **{name: value for name, value in limits.items() if value is not None},  # type: ignore[arg-type]
     )
 
 
-def _progress(done: int, most: int, rate: str) -> None:
+def _rewriting(done: int, most: int, rate: str) -> None:
     click.echo(f"\r\x1b[Kplanned {done} of at most {most} rates: {rate}", nl=False, err=True)
+
+
+def _now_and_then() -> Callable[[int, int, str], None]:
+    """A line after two seconds, and every ten from then on."""
+    next_s = time.monotonic() + 2
+
+    def tell(done: int, most: int, rate: str) -> None:
+        nonlocal next_s
+        if time.monotonic() >= next_s:
+            next_s = time.monotonic() + 10
+            click.echo(f"planned {done} of at most {most} rates: {rate} …", err=True)
+
+    return tell
 
 
 def _parse_rates(text: str) -> tuple[float, float]:

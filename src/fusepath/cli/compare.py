@@ -17,13 +17,14 @@ from fusepath.cli.options import (
     machine_options,
     model_argument,
     open_setting,
-    picture_options,
     planning_request,
     post_option,
     print_json,
     time_limit_option,
     with_source,
 )
+from fusepath.cli.picture_options import picture_options
+from fusepath.cli.progress import telling
 
 if TYPE_CHECKING:
     from typing import Any
@@ -106,7 +107,8 @@ def command(
                 evaluations=evaluations,
                 time_limit=time_limit,
             )
-            plans.append(make_plan(setting, request, Origin(source=loaded.source)).best)
+            with telling(f"planning with {name}"):
+                plans.append(make_plan(setting, request, Origin(source=loaded.source)).best)
         except (NoPlanError, UnsupportedOperatorError) as error:
             click.echo(f"{name} is left out: {as_options(str(error))} …", err=True)
     if not plans:

@@ -7,54 +7,19 @@ or refused, 4 no feasible plan, 70 a defect in fusepath, 130 interrupted.
 from __future__ import annotations
 
 import errno
-import importlib
 import os
 import sys
 import traceback
 
 import click
 
-from fusepath.cli.options import as_options, print_json
+from fusepath.cli.config import use_config
+from fusepath.cli.group import LazyGroup
+from fusepath.cli.options import JSON_ASKED, as_options, print_json
 from fusepath.errors import FusepathError
-
-_COMMANDS = {
-    "book": "Plans for a range of link rates, and the one for a rate.",
-    "compare": "Every algorithm in one table, with the lower bound and the gap.",
-    "demo": "All of it on this machine: no network, no root.",
-    "inspect": "Layers, MACs, bytes, and how far a model can be tiled.",
-    "map": "What planning gains over a range of devices and links, as a picture.",
-    "plan": "Find a plan and write it to a file.",
-    "probe": "Measure the link to an edge server.",
-    "profile": "Measure this machine for a model.",
-    "quantize": "Quantise a model to bytes, and say what that changes.",
-    "report": "A plan or a run as one page for a browser.",
-    "reproduce": "The paper's figures, computed again beside what it published.",
-    "run": "Run a model split between this machine and an edge server.",
-    "serve": "Be an edge server.",
-    "simulate": "Predict a plan's timeline, also on other machines or links.",
-    "zoo": "List the built-in networks, or write one to an ONNX file.",
-}
-
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 """Why a write fails though the file is open."""
-
-
-class _LazyGroup(click.Group):
-    """Imports a command only when it runs, so that ``--help`` is quick."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
-        if name not in _COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(f"fusepath.cli.{name}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
@@ -66,11 +31,13 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 
 @click.group(
-    cls=_LazyGroup,
+    cls=LazyGroup,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 a check failed, 2 bad input or usage, 3 the edge server could "
-    "not be reached or refused, 4 no feasible plan.",
+    epilog="Options may also come from a file, --config FILE.toml, with a table for every command, "
+    "or from the environment, as FUSEPATH_RUN_EDGE for run --edge. Exit codes: 0 done, 1 a check "
+    "failed, 2 bad input or usage, 3 the edge server could not be reached or refused, 4 no "
+    "feasible plan.",
 )
 @click.option(
     "--version",
@@ -79,6 +46,15 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     expose_value=False,
     callback=_print_version,
     help="Show the version and exit.",
+)
+@click.option(
+    "--config",
+    metavar="FILE.toml",
+    envvar="FUSEPATH_CONFIG",
+    is_eager=True,
+    expose_value=False,
+    callback=use_config,
+    help='Options of commands, a table for each: [plan] device = "10GFLOPS".',
 )
 @click.pass_context
 def cli(ctx: click.Context) -> None:
@@ -122,21 +98,22 @@ def _keep_standard_output() -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit code.
 
-    Where ``--json`` is among the arguments, an error is one JSON object on standard output as well.
+    Where JSON is asked for, an error is one JSON object on standard output as well.
     """
     given = sys.argv[1:] if arguments is None else arguments
-    code, message = _outcome(arguments)
+    asked = {JSON_ASKED: "--json" in given}
+    code, message = _outcome(arguments, asked)
     if message:
         click.echo(f"fusepath: {message}", err=True)
-        if "--json" in given:
+        if asked[JSON_ASKED]:
             _tell_programs(code, message)
     return code
 
 
-def _outcome(arguments: list[str] | None) -> tuple[int, str]:
+def _outcome(arguments: list[str] | None, asked: dict[str, bool]) -> tuple[int, str]:
     """The exit code, and what is to be complained about; nothing where all is well."""
     try:
-        result = cli.main(args=arguments, prog_name="fusepath", standalone_mode=False)
+        result = cli.main(args=arguments, prog_name="fusepath", standalone_mode=False, obj=asked)
     except SystemExit:
         # That is click's for a closed pipe, and for nothing else: whoever read our output has
         # stopped, and that is no error of ours.

@@ -24,7 +24,6 @@ from fusepath.cli.options import (
     model_argument,
     open_setting,
     parse_channels,
-    picture_options,
     planning_request,
     post_option,
     print_json,
@@ -35,6 +34,8 @@ from fusepath.cli.options import (
     tiling_request,
     time_limit_option,
 )
+from fusepath.cli.picture_options import picture_options
+from fusepath.cli.progress import telling
 from fusepath.errors import InputError
 
 if TYPE_CHECKING:
@@ -150,12 +151,13 @@ def command(
     origin = Origin(source=loaded.source, mean=channels[0], std=channels[1])
     sampled = _sampled(loaded, setting, compress, sample, origin, pictures)
     if objective is None:
-        result = make_plan(sampled, request, origin)
+        with telling("planning"):
+            result = make_plan(sampled, request, origin)
         _show_plans(result, output=output, listed=top is not None, as_json=as_json)
     else:
-        _show_rotation(
-            _rotation(sampled, request, objective, origin), output=output, as_json=as_json
-        )
+        with telling("planning"):
+            rotation = _rotation(sampled, request, objective, origin)
+        _show_rotation(rotation, output=output, as_json=as_json)
 
 
 def _show_plans(result: PlanResult, *, output: str | None, listed: bool, as_json: bool) -> None:

@@ -16,10 +16,11 @@ from fusepath.cli.options import (
     model_argument,
     open_model,
     parse_channels,
-    picture_options,
     print_json,
     std_option,
 )
+from fusepath.cli.picture_options import picture_options
+from fusepath.cli.progress import telling
 
 if TYPE_CHECKING:
     from fusepath.plan import Preprocessing
@@ -80,12 +81,13 @@ def command(
     if not files:
         raise InputError(f"{samples}: no samples; give a folder of pictures or .npy arrays")
     target, batch = loaded.graph.input, loaded.boundary.batch
-    found = quantise(
-        loaded,
-        [load_input(file, target, pictures=pictures, batch=batch) for file in files],
-        InputFormat(mean=channels[0], std=channels[1]),
-        activations=activations,  # type: ignore[arg-type]
-    )
+    with telling(f"quantising with {len(files)} samples"):
+        found = quantise(
+            loaded,
+            [load_input(file, target, pictures=pictures, batch=batch) for file in files],
+            InputFormat(mean=channels[0], std=channels[1]),
+            activations=activations,  # type: ignore[arg-type]
+        )
     write_file(output, found.data)
     if as_json:
         changes = {

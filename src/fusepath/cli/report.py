@@ -11,10 +11,11 @@ from fusepath.cli.options import (
     OUTPUT_FILE,
     json_option,
     open_model,
-    picture_options,
     post_option,
     print_json,
 )
+from fusepath.cli.picture_options import picture_options
+from fusepath.cli.progress import telling
 
 if TYPE_CHECKING:
     from fusepath.onnx_io import Model
@@ -159,7 +160,8 @@ def _compared(setting: Setting, plan: Plan, evaluations: int) -> tuple[ComparedP
                 budget=Budget(evaluations=evaluations),
                 constraints=plan.request.constraints,
             )
-            found.append(make_plan(setting, request).best)
+            with telling(f"planning with {name}"):
+                found.append(make_plan(setting, request).best)
         except (NoPlanError, UnsupportedOperatorError) as error:
             click.echo(f"{name} is left out: {error} …", err=True)
     return compare_plans(setting, found)

@@ -21,7 +21,6 @@ from fusepath.cli.options import (
     no_cache_option,
     open_model,
     parse_channels,
-    picture_options,
     planning_request,
     post_option,
     print_json,
@@ -32,6 +31,7 @@ from fusepath.cli.options import (
     tiling_request,
     time_limit_option,
 )
+from fusepath.cli.picture_options import picture_options
 
 if TYPE_CHECKING:
     from fusepath.arrays import Array

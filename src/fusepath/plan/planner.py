@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fusepath.errors import InfeasibleError, InputError, NoPlanError
+from fusepath.nearest import did_you_mean
 from fusepath.plan.auto import search_auto
 from fusepath.plan.build import build_plan
 from fusepath.plan.compressed import variants
@@ -134,7 +135,8 @@ def check_request(request: PlanRequest) -> None:
     """
     if request.algorithm not in ALGORITHMS:
         raise InputError(
-            f"there is no algorithm '{request.algorithm}'; known ones are {', '.join(ALGORITHMS)}"
+            f"there is no algorithm '{request.algorithm}'"
+            f"{did_you_mean(request.algorithm, ALGORITHMS)}; known ones are {', '.join(ALGORITHMS)}"
         )
     if request.start and request.algorithm in WHOLE:
         raise InputError(

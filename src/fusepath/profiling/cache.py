@@ -56,6 +56,12 @@ def cache_folder() -> Path | None:
     return home / ".cache" / "fusepath" if home.is_absolute() else None
 
 
+def remembered_files() -> list[Path]:
+    """All that is remembered in `cache_folder`: profiles, and what sessions found out last time."""
+    folder = cache_folder()
+    return [] if folder is None else sorted(folder.glob("*/*.json"))
+
+
 @dataclass(frozen=True)
 class ProfileCache:
     """Profile reports by model, machine, software and settings.

@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from fusepath.offload.machines import Machines as Machines
     from fusepath.offload.order import FallbackPolicy as FallbackPolicy
     from fusepath.offload.order import SessionOptions as SessionOptions
-    from fusepath.offload.run import Report as Report
     from fusepath.offload.rotating import PlansInTurn as PlansInTurn
+    from fusepath.offload.run import Report as Report
     from fusepath.offload.run import run as run
     from fusepath.offload.session import Session as Session
     from fusepath.offload.statistics import PlanStatistics as PlanStatistics

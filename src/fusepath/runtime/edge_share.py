@@ -20,7 +20,12 @@ from fusepath.runtime.codecs import FOR_PICTURES
 from fusepath.runtime.packing import FILE, EncodedTensor, pack
 from fusepath.runtime.pixels import check_form
 from fusepath.runtime.stage import WholeStage, make_stage
-from fusepath.runtime.stages import prepare_stages, stages_macs, usable_codecs
+from fusepath.runtime.stages import (
+    prepare_stages,
+    returned_names,
+    stages_macs,
+    usable_codecs,
+)
 from fusepath.runtime.strip_stage import StripState
 from fusepath.tiling import layout
 
@@ -100,6 +105,14 @@ class EdgeShare:
     def goes_on_from(self) -> dict[int, int]:
         """Paths (0-based) that read what another one leaves behind its cut, and that other."""
         return self._paths.goes_on_from()
+
+    def returned(self, left_out: int) -> frozenset[str]:
+        """Names of what returns, as `returned_names`.
+
+        Raises:
+            ProtocolError: outputs are left out that there are not.
+        """
+        return returned_names(self._model.graph, self.recipe, left_out)
 
     def expected(self, path: int) -> dict[str, tuple[str, tuple[int, ...]]]:
         """(dtype, shape) of every tensor that path (0-based) arrives with."""

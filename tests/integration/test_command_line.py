@@ -1013,6 +1013,9 @@ BAD_SERVERS = {
     "an address with a wrong port": (["--listen", "127.0.0.1:99999"], "is not HOST:PORT"),
     "a models folder that is missing": (["--models", "/nonexistent"], "is not a folder"),
     "no workers": (["--workers", "0"], "--workers"),
+    "no streams": (["--streams", "0"], "--streams"),
+    "no requests": (["--requests", "0"], "--requests"),
+    "a wait before now": (["--wait", "-1"], "--wait"),
 }
 
 

@@ -25,6 +25,7 @@ from fusepath.errors import (
     PeerBusyError,
     PeerError,
     PeerRefusedError,
+    retry_after_s,
 )
 from fusepath.offload.adaptation import Adaptation
 from fusepath.offload.background import Background, seen
@@ -196,10 +197,10 @@ class Engine:
         except PeerError as error:
             if self.closed:  # which ends streams as well, maybe before whoever waits for them
                 raise ClosedError(CLOSED) from None
-            self._fail(str(error), away)
+            self._fail(str(error), retry_after_s(error), away)
             raise
         if inference.fallback is not None:
-            self._fail(inference.fallback.reason, away)
+            self._fail(inference.fallback.reason, inference.fallback.retry_after_s, away)
         elif self._away is not None and prepared.is_local:
             inference = replace(inference, fallback=Fallback(self._away, Stage.AWAY))
         else:
@@ -224,15 +225,16 @@ class Engine:
         if isinstance(self.error, PeerError) and local.result() is prepared:
             raise self.error.with_traceback(None)  # that of every frame would be added
 
-    def _fail(self, reason: str, away: str | None) -> None:
+    def _fail(self, reason: str, retry_after_s: float, away: str | None) -> None:
         """The edge server has failed a frame; of several under way the first one tells.
 
         Args:
             reason: what it did.
+            retry_after_s: how long it asks to be left alone.
             away: why it was not to be used already when the frame began.
         """
         if away is self._away:
-            self._liveness.tell(Failed(reason))
+            self._liveness.tell(Failed(reason, retry_after_s))
 
     def _meet(self, image: Frame) -> None:
         """See to it that plans are for frames of this type."""
@@ -297,7 +299,7 @@ class Engine:
             if self._plans.local is not None:  # which may do without whatever has failed
                 await asyncio.wait([self._plans.local])
             if isinstance(error, PeerError):
-                self._liveness.tell(Failed(str(error)))
+                self._liveness.tell(Failed(str(error), retry_after_s(error)))
             if not self._first.done():
                 self._first.set_exception(error)
         else:
@@ -351,7 +353,7 @@ class Engine:
                 await self._pairing.compare_clocks()
         except FusepathError as error:
             if not self._pairing.is_busy:  # or the inference will show
-                self._liveness.tell(Failed(str(error)))
+                self._liveness.tell(Failed(str(error), retry_after_s(error)))
 
     def story(self, frames: int) -> list[str]:
         """Of the last frames, and of the edge server; from any thread."""

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fusepath.errors import PeerError
+from fusepath.errors import PeerError, retry_after_s
 from fusepath.offload.due_timer import DueTimer
 from fusepath.offload.inference import Inference
 from fusepath.offload.own_answer import OwnAnswer
@@ -167,7 +167,7 @@ class Exchange:
                 raise
             return self._inference_alone(await self._alone)  # which was quicker
         except (PeerError, ProtocolError) as error:
-            self._tell(Lost(str(error)))
+            self._tell(Lost(str(error), retry_after_s(error)))
             if self.frame.has_ended:
                 raise
             return self._inference_alone(await self._own_answer())

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from fusepath.protocol.conversation import Command
     from fusepath.protocol.framing import Begin
     from fusepath.remote.asker import Asker
+    from fusepath.remote.prepared import PreparedPlan
     from fusepath.remote.workers import Workers
-    from fusepath.runtime.edge_share import EdgeShare
+    from fusepath.runtime.edge_share import FusedLayer
     from fusepath.runtime.packing import EncodedTensor
 
 
@@ -39,8 +40,9 @@ class EdgeInference:
 
     Args:
         begin: of the request; its pieces are taken by `take`.
-        share: the edge server's share of its plan.
+        plan: that it is of.
         workers: compute.
+        peer: whose turn on the workers it takes.
         overlaps: False computes nothing before everything has arrived.
         asker: is told what comes of it.
 
@@ -49,11 +51,21 @@ class EdgeInference:
     """
 
     def __init__(
-        self, begin: Begin, share: EdgeShare, workers: Workers, *, overlaps: bool, asker: Asker
+        self,
+        begin: Begin,
+        plan: PreparedPlan,
+        workers: Workers,
+        *,
+        peer: str = "",
+        overlaps: bool,
+        asker: Asker,
     ) -> None:
         self._number = begin.request
+        self._share = share = plan.share
         self._returned = share.returned(begin.left_out)
-        self._share = share
+        self._times = plan.times
+        self._expected_s = 0.0
+        """What is to be computed of what has come."""
         self._workers = workers
         self._asker = AskerAfar(asker, begin.request)
         self._lock = threading.Lock()
@@ -61,8 +73,10 @@ class EdgeInference:
         self._session = EdgeSession(
             len(share.recipe.cuts), share.predecessors(), share.returning, overlaps=overlaps
         )
-        self._pool = SerialExecutor(workers.pool) if share.predecessors() else workers.pool
-        self._fused = share.new_fused()
+        submit = partial(workers.submit, peer)
+        self._submit = SerialExecutor(submit).submit if share.predecessors() else submit
+        self._fused: FusedLayer | None = None
+        """Room for it is made when something is computed, not while a request waits."""
         self._spans: list[EdgeSpan] = []
         self._arrived_ns: dict[int, int] = {}
         self._waiting: dict[int, dict[str, EncodedTensor]] = {}
@@ -80,17 +94,25 @@ class EdgeInference:
             commands = self._session.arrived(path)
             self._arrived_ns[path] = arrived_ns
             self._waiting[path] = receive(tensors, self._share.expected(path), self._share.codecs)
+            first = len(self._arrived_ns) == 1
+            self._expect(self._times.paths_s[path] + (self._times.tail_s if first else 0.0))
             self._do(commands)
 
     def give_up(self) -> None:
         """Nobody waits for it; what has not begun does not."""
         self._asker.over = True
+        with self._lock:
+            self._expect(-self._expected_s)
+
+    def _expect(self, work_s: float) -> None:
+        self._expected_s += work_s
+        self._workers.expect(work_s)
 
     def _do(self, commands: list[Command]) -> None:
         for command in commands:
             match command:
                 case Compute(path):
-                    self._pool.submit(partial(self._work, partial(self._compute, path)))
+                    self._submit(partial(self._work, partial(self._compute, path)))
                 case ComputeTail():
                     self._compute_tail()
                 case SendPart(path):
@@ -114,19 +136,28 @@ class EdgeInference:
         except BaseException as error:
             self._asker.fail(error)
 
+    def _room(self) -> FusedLayer:
+        if self._fused is None:
+            self._fused = self._share.new_fused()
+        return self._fused
+
     def _compute(self, path: int) -> None:
         _, span = self._workers.timed(partial(self._finish, path, self._waiting.pop(path)))
         arrived_ns = self._arrived_ns[path]
         with self._lock:
+            if not self._asker.over:
+                self._expect(-self._times.paths_s[path])
             self._spans.append(
                 EdgeSpan(path + 1, span.worker, span.start_ns, span.end_ns, arrived_ns)
             )
             self._do(self._session.computed(path))
 
     def _finish(self, path: int, received: dict[str, EncodedTensor]) -> None:
-        self._share.finish(path, received, self._fused)
+        with self._lock:  # workers that begin at the same time share it
+            fused = self._room()
+        self._share.finish(path, received, fused)
         if path in (self._share.returning or ()):
-            self._keep(path, self._share.part(path, self._fused))
+            self._keep(path, self._share.part(path, fused))
 
     def _compute_tail(self) -> None:
         _, span = self._workers.timed(self._finish_all)
@@ -135,4 +166,4 @@ class EdgeInference:
         self._do(self._session.tail_computed())
 
     def _finish_all(self) -> None:
-        self._keep(None, self._share.compute_tail(self._fused))
+        self._keep(None, self._share.compute_tail(self._room()))

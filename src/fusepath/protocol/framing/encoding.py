@@ -37,7 +37,7 @@ _TENSOR = struct.Struct("<IB")
 _BEGIN = struct.Struct("<32sQQ")
 _RESULT = struct.Struct("<QH")
 _SPAN = struct.Struct("<HHqqq")
-_REFUSED = struct.Struct("<B")
+_REFUSED = struct.Struct("<BI")
 _DRILL = struct.Struct("<I")
 _DRILLED = struct.Struct("<q")
 _REFUSALS = {kind.value: kind for kind in RefusalKind}
@@ -57,9 +57,9 @@ def encode(message: Message) -> bytes:
         case Result(request, macs, spans, tensors):
             header = Header(Kind.RESULT, request)
             body = [_RESULT.pack(macs, len(spans)), *map(_packed, spans), *_table(tensors)]
-        case Refused(request, kind, reason):
+        case Refused(request, kind, reason, retry_after_ms):
             header = Header(Kind.REFUSED, request)
-            body = [_REFUSED.pack(kind.value), encode_text(reason)]
+            body = [_REFUSED.pack(kind.value, retry_after_ms), encode_text(reason)]
         case GiveUp(request):
             header, body = Header(Kind.GIVE_UP, request), []
         case Hello(wire, software):
@@ -110,10 +110,11 @@ def _message(header: Header, body: memoryview) -> tuple[Message, memoryview]:
             tensors, rest = _tensors(body[end:])
             message = Result(request, macs, spans, tensors)
         case Kind.REFUSED:
-            (number,) = _REFUSED.unpack_from(body)
+            number, retry_after_ms = _REFUSED.unpack_from(body)
             if number not in _REFUSALS:
                 raise ProtocolError(f"unknown kind {number} of refusal")
-            message = Refused(request, _REFUSALS[number], decode_text(body[_REFUSED.size :]))
+            reason = decode_text(body[_REFUSED.size :])
+            message = Refused(request, _REFUSALS[number], reason, retry_after_ms)
         case Kind.GIVE_UP:
             message, rest = GiveUp(request), body
         case Kind.HELLO:

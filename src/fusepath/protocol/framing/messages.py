@@ -112,6 +112,8 @@ class Refused:
     request: int
     kind: RefusalKind
     reason: str
+    retry_after_ms: int = 0
+    """How long to leave the edge server alone, in milliseconds, where it is short of room."""
 
 
 @dataclass(frozen=True, slots=True)

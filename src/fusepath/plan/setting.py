@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from fusepath.cost import RUNTIME, Codecs, Compression, Convention, Link, Machine, unbeaten_codecs
+from fusepath.cost import RUNTIME, Compression, Convention, Link, Machine, unbeaten_codecs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,11 +46,6 @@ class Setting:
         source = self.graph.input
         pixels = source.is_float and self.convention.input_bytes_per_element == 1
         return "uint8" if pixels else source.dtype
-
-    @property
-    def codecs(self) -> Codecs:
-        """How tensors are encoded, either way."""
-        return Codecs(self.compression, self.back_compression)
 
     def coded_as(self, plan: Plan) -> Setting:
         """The same with the codecs of a plan."""

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from fusepath.cost import (
+    Codecs,
     Counts,
     Crossing,
     PathCosts,
@@ -63,7 +64,8 @@ class Prices:
     def __init__(self, setting: Setting) -> None:
         self.graph = setting.graph
         self.device, self.edge = setting.device, setting.edge
-        self.convention, self.codecs = setting.convention, setting.codecs
+        self.convention = setting.convention
+        self.codecs = Codecs(setting.compression, setting.back_compression)
         self._tiled: dict[tuple[int, Grid | None], tuple[Tiled, ...]] = {}
         self._tile_costs: dict[int, TileCosts] = {}
         self._strips: dict[bool, StripPrices] = {}

@@ -297,6 +297,7 @@ def _document(report: Report) -> dict[str, Any]:
         "tail": plan.tail,
         "family": plan.family,
         "codecs": plan.codecs,
+        "back_codecs": plan.back_codecs,
         "makespan_s": plan.makespan_s,
         "predicted_s": report.predicted.end_s,
         "lower_bound_s": plan.lower_bound_s,

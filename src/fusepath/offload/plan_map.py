@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -49,7 +49,7 @@ class PlanMap:
     def add_plans(self, plans: Iterable[Plan]) -> None:
         """Take up plans that were made for these machines, on whatever link."""
         for plan in plans:
-            timing = Timing(replace(self.setting, compression=plan.compression))
+            timing = Timing(self.setting.coded_as(plan))
             place = _Place(without_timeline(plan), steps_of(timing, plan))
             self._places.setdefault(plan.recipe_sha256, place)
 

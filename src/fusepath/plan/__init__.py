@@ -42,7 +42,15 @@ from fusepath.plan.source import (
     PictureSource,
     why_not_forwarded,
 )
-from fusepath.plan.timing import Prices, Tiled, Timing, predict, problem_of, problem_of_plan
+from fusepath.plan.timing import (
+    Prices,
+    Tiled,
+    Timing,
+    predict,
+    problem_of,
+    problem_of_plan,
+    returned_bytes,
+)
 from fusepath.plan.totals import PlanTotals, totals_of
 from fusepath.plan.verify import check_plan, check_recipe
 from fusepath.schedule.budget import Budget
@@ -116,6 +124,7 @@ __all__ = [
     "problem_of_plan",
     "problem_of_table",
     "recalibrated",
+    "returned_bytes",
     "save_book",
     "save_plan",
     "search_plainly",

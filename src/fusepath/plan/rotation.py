@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -264,8 +264,7 @@ def played_period_s(
 
 
 def _job(setting: Setting, plan: Plan) -> Job:
-    coded = replace(setting, compression=plan.compression)
-    problem, cuts = Timing(coded).problem_of_plan(plan)
+    problem, cuts = Timing(setting.coded_as(plan)).problem_of_plan(plan)
     return Job(problem, [path - 1 for path in plan.order], cuts)
 
 

@@ -25,11 +25,13 @@ class EdgeDrill:
     Args:
         number: of the request.
         workers: a piece is handed to them as that of a path is.
+        peer: whose turn on the workers it takes.
         asker: is told what it has taken.
     """
 
-    def __init__(self, number: int, workers: Workers, asker: Asker) -> None:
+    def __init__(self, number: int, workers: Workers, *, peer: str, asker: Asker) -> None:
         self._number = number
+        self._peer = peer
         self._workers = workers
         self._asker = AskerAfar(asker, number)
         self._lock = threading.Lock()
@@ -49,7 +51,7 @@ class EdgeDrill:
         with self._lock:
             self._came += 1
             self._last = message.left == 0
-        self._workers.pool.submit(partial(self._deal_with, received["piece"]))
+        self._workers.submit(self._peer, partial(self._deal_with, received["piece"]))
 
     def give_up(self) -> None:
         """Nobody waits for it."""

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
@@ -19,17 +20,19 @@ from fusepath.errors import FusepathError
 from fusepath.plan import ModelReference, Recipe, check_recipe
 from fusepath.profiling.layers import measure_layers
 from fusepath.profiling.timing import timed_on
+from fusepath.protocol.admission import Admission, Room
 from fusepath.protocol.framing import RefusalKind
 from fusepath.remote.edge_conversation import EdgeConversation
-from fusepath.remote.limits import MAX_PROBE_BYTES, MAX_REQUESTS
+from fusepath.remote.limits import LONGEST_REQUEST_S, MAX_PROBE_BYTES
 from fusepath.remote.loader import Loader
+from fusepath.remote.prepared import PreparedPlan
 from fusepath.remote.transport import Refusal
 from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.remote.workers import Workers
 from fusepath.runtime.edge_share import EdgeShare, EdgeTimes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from fusepath.profiling.layers import Profiler
     from fusepath.remote.model_store import ModelStore
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_PREPARED = 16
+_FIRST_WORD_S = 1.0
+"""How long a device that is to be refused is listened to."""
 _LONGEST_WAIT_S = 0.003
 """Longer idle times make a machine no slower, and preparing would take its time."""
 
@@ -67,6 +72,7 @@ class EdgeService:
         threads: threads of one operator.
         profiler: measures this machine for a device that asks.
         overlaps: False computes nothing before everything has arrived.
+        room: how much may be under way.
     """
 
     def __init__(
@@ -77,17 +83,18 @@ class EdgeService:
         threads: int = 1,
         profiler: Profiler = measure_layers,
         overlaps: bool = True,
+        room: Room = Room(),
     ) -> None:
         self.overlaps = overlaps
         self._store = store
         self._profiler = profiler
         self._threads = threads
-        self._prepared: OrderedDict[str, tuple[EdgeShare, EdgeTimes]] = OrderedDict()
+        self._prepared: OrderedDict[str, PreparedPlan] = OrderedDict()
         self._preparing: dict[str, _Preparation] = {}
         self._profiles: dict[tuple[str, tuple[int, ...]], bytes] = {}
-        self._requests = 0
+        self.admission = Admission(room)
         self.workers = Workers(workers)
-        self._loader = Loader()
+        self._loader, self._measuring = Loader(), Loader()
 
     async def clock(self, request: pb.ClockRequest) -> pb.ClockReply:
         """The time here, with as much padding as was asked for."""
@@ -108,7 +115,9 @@ class EdgeService:
             source=request.source,
             input_shape=tuple(request.input_shape),
         )
-        return pb.ProfileReply(profile_json=await self._load(partial(self._profile, reference)))
+        return pb.ProfileReply(
+            profile_json=await self._load(self._measuring, partial(self._profile, reference))
+        )
 
     async def prepare(self, request: pb.PrepareRequest) -> pb.PrepareReply:
         """Check a recipe and build its sessions: once for all that do the same, whoever asks."""
@@ -119,7 +128,7 @@ class EdgeService:
         digest = recipe.sha256
         if digest in self._prepared:
             self._prepared.move_to_end(digest)
-            _, times = self._prepared[digest]
+            times = self._prepared[digest].times
         else:
             times = await self._shared(digest, recipe, request.idle_ns * 1e-9)
         return pb.PrepareReply(
@@ -145,37 +154,50 @@ class EdgeService:
                 preparation.job.cancel()
 
     async def _keep(self, digest: str, recipe: Recipe, idle_s: float) -> EdgeTimes:
-        share: EdgeShare
-        times: EdgeTimes
-        share, times = await self._load(partial(self._prepare, recipe, idle_s=idle_s))
-        self._prepared[digest] = share, times
+        work = partial(self._prepare, recipe, idle_s=idle_s)
+        plan: PreparedPlan = await self._load(self._loader, work)
+        self._prepared[digest] = plan
         while len(self._prepared) > MAX_PREPARED:
             self._prepared.popitem(last=False)
-        return times
+        return plan.times
 
     async def converse(self, stream: Incoming) -> None:
         """Answer the requests of a device."""
-        await EdgeConversation(self, stream).run()
-
-    def find(self, recipe_sha256: str) -> EdgeShare | None:
-        """The share of a plan that has been prepared."""
-        prepared = self._prepared.get(recipe_sha256)
-        return None if prepared is None else prepared[0]
-
-    def admit(self) -> bool:
-        """Whether there is room for one more request, which is counted until `release`."""
-        if self._requests >= MAX_REQUESTS:
-            return False
-        self._requests += 1
-        return True
-
-    def release(self) -> None:
-        """A request has ended."""
-        self._requests -= 1
-
-    async def _load(self, work: Callable[[], Any]) -> Any:
+        if (busy := self.admission.open_stream(stream.peer)) is not None:
+            # Who is refused while it says its first word may hear of a lost connection alone.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stream.read(), _FIRST_WORD_S)
+            raise Refusal.of(busy)
         try:
-            return await self._loader.do(work)
+            await EdgeConversation(self, stream).run()
+        finally:
+            self.admission.close_stream(stream.peer)
+
+    @contextmanager
+    def loading(self, peer: str) -> Iterator[None]:
+        """A peer asks for a plan or a profile.
+
+        Raises:
+            Refusal: too much is asked for already.
+        """
+        if (busy := self.admission.begin_load(peer)) is not None:
+            raise Refusal.of(busy)
+        try:
+            yield
+        finally:
+            self.admission.end_load(peer)
+
+    def find(self, recipe_sha256: str) -> PreparedPlan | None:
+        """A plan that has been prepared."""
+        return self._prepared.get(recipe_sha256)
+
+    async def _load(self, loader: Loader, work: Callable[[], Any]) -> Any:
+        try:
+            async with asyncio.timeout(LONGEST_REQUEST_S):
+                return await loader.do(work)
+        except TimeoutError:
+            reason = f"it took longer than the {LONGEST_REQUEST_S:g} s that are given here"
+            raise Refusal(RefusalKind.SILENT, reason) from None
         except FusepathError as error:
             raise Refusal(RefusalKind.UNFIT, str(error)) from error
         except MemoryError:
@@ -192,7 +214,7 @@ class EdgeService:
             self._profiles[key] = jsonfile.encode(profile)
         return self._profiles[key]
 
-    def _prepare(self, recipe: Recipe, *, idle_s: float) -> tuple[EdgeShare, EdgeTimes]:
+    def _prepare(self, recipe: Recipe, *, idle_s: float) -> PreparedPlan:
         model = self._store.get(recipe.model)
         check_recipe(recipe, model.graph)
         share = EdgeShare(model, recipe, threads=self._threads)
@@ -208,9 +230,10 @@ class EdgeService:
             recipe.tau,
             recipe.grid,
         )
-        return share, times
+        return PreparedPlan(share, times)
 
     def close(self) -> None:
         """Let the threads go."""
         self.workers.close()
         self._loader.close()
+        self._measuring.close()

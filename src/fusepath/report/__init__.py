@@ -7,6 +7,7 @@ from fusepath.report.measured import layer_costs_table, link_text, profile_text
 from fusepath.report.tables import (
     book_table,
     book_text,
+    cuts_text,
     ends_s,
     gains,
     lanes_table,
@@ -19,13 +20,13 @@ from fusepath.report.tables import (
     rotation_table,
     rotation_text,
     speed_ups_table,
-    spelt_cuts,
     top_table,
 )
 
 __all__ = [
     "book_table",
     "book_text",
+    "cuts_text",
     "empty_table",
     "ends_s",
     "gains",
@@ -46,7 +47,6 @@ __all__ = [
     "rotation_table",
     "rotation_text",
     "speed_ups_table",
-    "spelt_cuts",
     "top_table",
     "wrapped",
 ]

@@ -11,7 +11,7 @@ from fusepath.timeline import HEAD, Lane, parting, steps
 from fusepath.units import format_bytes, format_bytes_per_s, format_count
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.table import Table
 
@@ -102,7 +102,7 @@ def top_table(plans: Sequence[Plan]) -> Table:
             f"{plan.makespan_s / best_s - 1:+.1%}" if best_s else "",
             f"{format_count(plan.device_macs)} MAC",
             format_bytes(plan.up_bytes),
-            spelt_cuts(plan),
+            cuts_text(plan),
         )
     return table
 
@@ -123,12 +123,12 @@ def rotation_table(rotation: Rotation) -> Table:
             milliseconds(plan.makespan_s),
             f"{format_count(plan.device_macs)} MAC",
             format_bytes(plan.up_bytes),
-            spelt_cuts(plan),
+            cuts_text(plan),
         )
     return table
 
 
-def spelt_cuts(plan: Plan) -> str:
+def cuts_text(plan: Plan) -> str:
     """Cuts in the order of paths, runs of equal ones as one: ``1 (4x), 14``."""
     runs = [(cut, len(list(run))) for cut, run in itertools.groupby(plan.cuts)]
     return _shortened([str(cut) if length == 1 else f"{cut} ({length}x)" for cut, length in runs])
@@ -215,9 +215,14 @@ def parting_text(predicted: Timeline, measured: Timeline) -> str:
     )
 
 
+def _codecs(codecs: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {codec}" for name, codec in codecs.items())
+
+
 def plan_text(plan: Plan) -> str:
     """A plan in a few lines, for people."""
-    codecs = ", ".join(f"{name} {codec}" for name, codec in plan.codecs.items())
+    codecs = _codecs(plan.codecs)
+    back = _codecs(plan.back_codecs)
     limits = plan.request.constraints
     return wrapped(
         [
@@ -230,8 +235,9 @@ def plan_text(plan: Plan) -> str:
             *([f"head         layers 1 to {plan.start}"] if plan.start else []),
             f"fused layer  {plan.tau}, grid {plan.arrangement}, tail on the {plan.tail}",
             f"order        {_order(plan)}",
-            f"cuts         {spelt_cuts(plan)}",
+            f"cuts         {cuts_text(plan)}",
             *([f"codecs       {codecs}"] if codecs else []),
+            *([f"way back     {back}"] if back else []),
             *(["input        is forwarded as its file"] if plan.recipe.forwards else []),
             f"makespan     {milliseconds(plan.makespan_s)} "
             f"(lower bound {milliseconds(plan.lower_bound_s)}, gap {plan.gap:.1%})",

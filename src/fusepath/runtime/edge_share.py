@@ -20,7 +20,12 @@ from fusepath.runtime.codecs import FOR_PICTURES
 from fusepath.runtime.packing import FILE, EncodedTensor, pack
 from fusepath.runtime.pixels import check_form
 from fusepath.runtime.stage import WholeStage, make_stage
-from fusepath.runtime.stages import prepare_stages, stages_macs, usable_codecs
+from fusepath.runtime.stages import (
+    prepare_stages,
+    returned_names,
+    stages_macs,
+    usable_codecs,
+)
 from fusepath.runtime.strip_stage import StripState
 from fusepath.tiling import layout
 
@@ -52,7 +57,10 @@ class FusedLayer:
 
 @dataclass(frozen=True, slots=True)
 class EdgeTimes:
-    """Seconds of every path (0-based) and of the layers behind them, measured on this machine."""
+    """Seconds of every path (0-based) and of the layers behind them, measured on this machine.
+
+    With encoding what returns.
+    """
 
     paths_s: tuple[float, ...]
     tail_s: float
@@ -69,7 +77,8 @@ class EdgeShare:
         model, recipe = model.behind(recipe.start), recipe.rest
         self._model = model
         self.recipe = recipe
-        self.codecs = usable_codecs(recipe)
+        self.codecs = usable_codecs(recipe.codecs)
+        self.back_codecs = usable_codecs(recipe.back_codecs)
         if recipe.forwards:
             self.codecs[model.graph.input.name] = FILE
         self._graph = recipe.divided(model.graph)
@@ -100,6 +109,14 @@ class EdgeShare:
     def goes_on_from(self) -> dict[int, int]:
         """Paths (0-based) that read what another one leaves behind its cut, and that other."""
         return self._paths.goes_on_from()
+
+    def returned(self, left_out: int) -> frozenset[str]:
+        """Names of what returns, as `returned_names`.
+
+        Raises:
+            ProtocolError: outputs are left out that there are not.
+        """
+        return returned_names(self._model.graph, self.recipe, left_out)
 
     def expected(self, path: int) -> dict[str, tuple[str, tuple[int, ...]]]:
         """(dtype, shape) of every tensor that path (0-based) arrives with."""
@@ -154,6 +171,10 @@ class EdgeShare:
     def part(self, path: int, fused: FusedLayer) -> Pieces:
         """What a path (0-based) has made of the outputs."""
         return fused.parts.pop(path)
+
+    def encoded(self, made: Pieces) -> dict[str, Array | EncodedTensor]:
+        """What was made of outputs, or is a part of them, as it returns."""
+        return pack(made, self.back_codecs)
 
     def compute_tail(self, fused: FusedLayer) -> Pieces:
         """The outputs, once all paths are in place."""
@@ -285,10 +306,12 @@ class EdgeShare:
             time.sleep(wait_s)
             started_s = time.perf_counter()
             self._finish(path, blank, fused, self._rehearsed_chain)
+            if path in (self.returning or ()):
+                self.encoded(self.part(path, fused))
             times[path] = time.perf_counter() - started_s
         started_s = time.perf_counter()
         if self.returning is None:
-            self.compute_tail(fused)
+            self.encoded(self.compute_tail(fused))
         times[None] = time.perf_counter() - started_s
         return times
 

@@ -10,15 +10,14 @@ import click
 from fusepath.cli.options import (
     OUTPUT_FILE,
     json_option,
-    open_model,
     post_option,
     print_json,
 )
 from fusepath.cli.picture_options import picture_options
+from fusepath.cli.planned import open_planned
 from fusepath.cli.progress import telling
 
 if TYPE_CHECKING:
-    from fusepath.onnx_io import Model
     from fusepath.plan import ComparedPlan, Plan, Preprocessing, Setting
     from fusepath.timeline import Timeline
 
@@ -68,12 +67,13 @@ def command(
     from fusepath.output_file import write_file
     from fusepath.pictures.inputs import load_input
     from fusepath.pictures.preview import preview
-    from fusepath.plan import load_book
+    from fusepath.plan import check_plan, load_book
     from fusepath.report.page import Story, curves_of_book, curves_of_plan, report_page
 
     told = _read(source)
     plan = told.plan
-    loaded, setting = _setting(plan, model, post)
+    loaded, setting = open_planned(plan, model, post)
+    check_plan(plan, loaded.graph)
     picture = None
     if sample is not None:
         picture = preview(
@@ -120,26 +120,6 @@ def _read(source: str) -> _Told:
         return _Told(plan=plan, predicted=plan.timeline)
     run = run_of_document(document, where=source)
     return _Told(plan=run.plan, predicted=run.predicted, measured=run.measured)
-
-
-def _setting(plan: Plan, model: str | None, post: str | None) -> tuple[Model, Setting]:
-    """The model of a plan, and the machines that it was made for."""
-    from fusepath.plan import Setting, check_plan
-
-    shape = ",".join(str(size) for size in plan.model.input_shape)
-    source = model or plan.model.source
-    loaded = open_model(source, None if source.startswith("zoo:") else shape, post)
-    check_plan(plan, loaded.graph)
-    setting = Setting(
-        graph=loaded.graph,
-        device=plan.device,
-        edge=plan.edge,
-        link=plan.link,
-        convention=plan.convention,
-        compression=plan.compression,
-        source=plan.source or None,
-    )
-    return loaded, setting
 
 
 def _compared(setting: Setting, plan: Plan, evaluations: int) -> tuple[ComparedPlan, ...]:

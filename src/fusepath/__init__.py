@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fusepath.cost import parse_machine as parse_machine
     from fusepath.cost.convention import Regions as Regions
     from fusepath.cost.fit import FitError as FitError
+    from fusepath.errors import AlgorithmError as AlgorithmError
     from fusepath.errors import ClosedError as ClosedError
     from fusepath.errors import DroppedError as DroppedError
     from fusepath.errors import FileFormatError as FileFormatError
@@ -126,6 +127,7 @@ if TYPE_CHECKING:
     from fusepath.timeline import Timeline as Timeline
 
 _HOMES = {
+    "AlgorithmError": "fusepath.errors",
     "Arrangement": "fusepath.tiling",
     "AsyncSession": "fusepath.offload.async_session",
     "BookEntry": "fusepath.plan",

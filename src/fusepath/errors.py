@@ -11,7 +11,8 @@
     │   ├── GeometryError              a grid or a range that does not fit the map
     │   ├── ImageError                 an input that does not fit the model
     │   ├── FileFormatError            a plan, profile or link file that is not one
-    │   └── OutputError                a file that cannot be written
+    │   ├── OutputError                a file that cannot be written
+    │   └── AlgorithmError             of another package, which cannot be loaded
     ├── PeerError                  3   the other side
     │   ├── PeerUnreachableError       nobody answers there
     │   ├── PeerRefusedError           it answered no
@@ -85,6 +86,10 @@ class FileFormatError(InputError):
 
 class OutputError(InputError):
     """A file cannot be written; what was there before still is."""
+
+
+class AlgorithmError(InputError):
+    """An algorithm that another package announces cannot be loaded, or is none."""
 
 
 class PeerError(FusepathError):

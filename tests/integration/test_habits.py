@@ -192,7 +192,17 @@ def test_the_doctor_looks_at_what_matters(capfd, tmp_path, monkeypatch):
     assert document["healthy"]
     names = [item["name"] for item in document["findings"]]
     assert names == [
-        *("versions", "extras", "cores", "clock", "providers", "port", "cache", "disturbed")
+        *(
+            "versions",
+            "extras",
+            "algorithms",
+            "cores",
+            "clock",
+            "providers",
+            "port",
+            "cache",
+            "disturbed",
+        )
     ]
     assert finding(document, "versions")["packages"]["numpy"]
     assert finding(document, "cache")["folder"] == str(tmp_path / "fusepath")

@@ -67,7 +67,12 @@ def command(
     pictures: Preprocessing,
 ) -> None:
     """Plan MODEL with every algorithm and show them side by side."""
-    from fusepath.errors import InfeasibleError, NoPlanError, UnsupportedOperatorError
+    from fusepath.errors import (
+        AlgorithmError,
+        InfeasibleError,
+        NoPlanError,
+        UnsupportedOperatorError,
+    )
     from fusepath.plan import (
         ALGORITHMS,
         InputFormat,
@@ -94,10 +99,11 @@ def command(
         setting = with_source(setting, loaded, sample, InputFormat(), pictures)
     tileable = loaded.graph.tileable_layers > 0
     plans = []
-    for name, algorithm in ALGORITHMS.items():
-        if (algorithm.tiles and not tileable) or (algorithm.forwards and not setting.source):
-            continue
+    for name in ALGORITHMS:
         try:
+            algorithm = ALGORITHMS[name]
+            if (algorithm.tiles and not tileable) or (algorithm.forwards and not setting.source):
+                continue
             request = planning_request(
                 PlanRequest(
                     algorithm=name,
@@ -109,7 +115,7 @@ def command(
             )
             with telling(f"planning with {name}"):
                 plans.append(make_plan(setting, request, Origin(source=loaded.source)).best)
-        except (NoPlanError, UnsupportedOperatorError) as error:
+        except (AlgorithmError, NoPlanError, UnsupportedOperatorError) as error:
             click.echo(f"{name} is left out: {as_options(str(error))} …", err=True)
     if not plans:
         raise InfeasibleError("no algorithm found a plan that keeps to the constraints")

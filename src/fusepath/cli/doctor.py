@@ -62,6 +62,7 @@ def _finding(name: str, says: str, state: str = "ok", **values: Any) -> dict[str
 def _findings(listen: str) -> Iterator[dict[str, Any]]:
     yield _versions()
     yield _extras()
+    yield _algorithms()
     yield _cores()
     yield _clock()
     yield _providers()
@@ -96,6 +97,21 @@ def _extras() -> dict[str, Any]:
     if missing:
         says += f"; others: pip install 'fusepath[{','.join(missing)}]'"
     return _finding("extras", says, installed=there)
+
+
+def _algorithms() -> dict[str, Any]:
+    from fusepath.errors import AlgorithmError
+    from fusepath.plan import ALGORITHMS
+    from fusepath.plan.algorithms import BUILT_IN
+
+    added = [name for name in ALGORITHMS if name not in BUILT_IN]
+    for name in added:
+        try:
+            ALGORITHMS[name]
+        except AlgorithmError as error:
+            return _finding("algorithms", str(error), "warning", added=added)
+    others = f", added: {', '.join(added)}" if added else ", none added"
+    return _finding("algorithms", f"{len(BUILT_IN)} of fusepath{others}", added=added)
 
 
 def _cores() -> dict[str, Any]:

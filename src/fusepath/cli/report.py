@@ -124,17 +124,17 @@ def _read(source: str) -> _Told:
 
 def _compared(setting: Setting, plan: Plan, evaluations: int) -> tuple[ComparedPlan, ...]:
     """What every algorithm finds within a budget; the plan itself stands for its own."""
-    from fusepath.errors import NoPlanError, UnsupportedOperatorError
+    from fusepath.errors import AlgorithmError, NoPlanError, UnsupportedOperatorError
     from fusepath.plan import ALGORITHMS, Budget, PlanRequest, compare_plans, make_plan
 
     found = []
-    for name, algorithm in ALGORITHMS.items():
+    for name in ALGORITHMS:
         if name == plan.algorithm:
             found.append(plan)
             continue
-        if algorithm.forwards and not setting.source:
-            continue
         try:
+            if ALGORITHMS[name].forwards and not setting.source:
+                continue
             request = PlanRequest(
                 algorithm=name,
                 budget=Budget(evaluations=evaluations),
@@ -142,6 +142,6 @@ def _compared(setting: Setting, plan: Plan, evaluations: int) -> tuple[ComparedP
             )
             with telling(f"planning with {name}"):
                 found.append(make_plan(setting, request).best)
-        except (NoPlanError, UnsupportedOperatorError) as error:
+        except (AlgorithmError, NoPlanError, UnsupportedOperatorError) as error:
             click.echo(f"{name} is left out: {error} …", err=True)
     return compare_plans(setting, found)

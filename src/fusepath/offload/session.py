@@ -71,6 +71,7 @@ class Session(Held):
             ClosedError: the session is closed.
         """
         begun_s = time.perf_counter()
+        self._engine.rouse()
         return self._answer(self._inputs(frame), begun_s)
 
     def stream(
@@ -149,6 +150,7 @@ class Session(Held):
             ClosedError: the session is closed.
         """
         begun_s = time.perf_counter()
+        self._engine.rouse()
         wanted = self._wanted(output_names)
         outputs = self._answer(self._fed(input_feed), begun_s).outputs
         return [outputs[name] for name in wanted]

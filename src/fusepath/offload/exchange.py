@@ -42,7 +42,7 @@ from fusepath.remote import tensors
 from fusepath.timeline import HEAD, Lane
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from fusepath.arrays import Array
     from fusepath.offload.device import Device, PathAtCut
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from fusepath.offload.shared_link import SharedLink
     from fusepath.pictures.frame import Frame
     from fusepath.protocol.device_frame import Command, Event, Fallback
+    from fusepath.protocol.framing import RawTensor
     from fusepath.remote.client import ClockOffset
     from fusepath.remote.conversation import Request
 
@@ -336,9 +337,10 @@ class Exchange:
             for name, form in self._device.share.expected_part(path).items()
             if name in self._returned
         }
-        self._parts[path] = tensors.decode(part.tensors, expected)
+        codecs = self._device.share.back_codecs
+        self._parts[path] = tensors.decode(part.tensors, expected, codecs)
         self._tell(PartReturned(path))
-        size_bytes = sum(value.nbytes for value in self._parts[path].values())
+        size_bytes = sum(len(tensor.data) for tensor in part.tensors)
         self._down_bytes += size_bytes
         paced = self._link.down.occupy(size_bytes, arrived_s)
         self._recording.returned(path, arrived_s, paced)
@@ -356,12 +358,27 @@ class Exchange:
             name: (graph.tensors[name].dtype, graph.tensors[name].shape)
             for name in (() if in_parts else self._returned)
         }
-        outputs = tensors.decode(result.tensors, expected)
-        size_bytes = sum(value.nbytes for value in outputs.values())
+        size_bytes = sum(len(tensor.data) for tensor in result.tensors)
         self._down_bytes += size_bytes
         await self._link.down.transfer(size_bytes)
+        outputs = await self._decoded(result.tensors, expected)
         self._tell(Answered([span.path - 1 for span in result.spans if span.path > 0]))
         return _Answer(result, outputs, arrived_s, time.perf_counter())
+
+    async def _decoded(
+        self, received: Sequence[RawTensor], expected: Mapping[str, tuple[str, tuple[int, ...]]]
+    ) -> dict[str, Array]:
+        """The outputs; a weak device that is played takes longer to decode them.
+
+        Raises:
+            ProtocolError: they are not what the plan calls for.
+        """
+        start_s = time.perf_counter()
+        outputs = tensors.decode(received, expected, self._device.share.back_codecs)
+        if any(tensor.encoded for tensor in received):
+            taken_s = time.perf_counter() - start_s
+            await asyncio.sleep((self._device.emulation.slowdown - 1) * taken_s)
+        return outputs
 
     async def _finish(self, answer: _Answer) -> Inference:
         result = answer.message

@@ -24,7 +24,7 @@ from fusepath.offload.own_answer import Reserve
 from fusepath.offload.shared_link import SharedLink
 from fusepath.offload.turns import Turns
 from fusepath.pictures.frame import PictureFrame
-from fusepath.plan import check_plan, predict
+from fusepath.plan import check_plan, predict, returned_bytes
 from fusepath.remote.client import peer_errors
 from fusepath.runtime.companions import blank_companions
 from fusepath.runtime.edge_share import EdgeTimes
@@ -111,6 +111,11 @@ class Prepared:
     def sent_bytes(self) -> int:
         """Bytes sent of the sample it was prepared with."""
         return sum(self._sent_bytes)
+
+    @cached_property
+    def returned_bytes(self) -> float:
+        """Bytes that were planned to return, of all outputs."""
+        return returned_bytes(self.device.model.graph, self.plan)
 
     @property
     def _sent_bytes(self) -> list[int]:

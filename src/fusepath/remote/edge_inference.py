@@ -80,7 +80,8 @@ class EdgeInference:
         self._spans: list[EdgeSpan] = []
         self._arrived_ns: dict[int, int] = {}
         self._waiting: dict[int, dict[str, EncodedTensor]] = {}
-        self._outputs: dict[str, Array] = {}
+        self._to_return: dict[int | None, list[RawTensor]] = {}
+        """As it is sent: parts by path (0-based), and under None the outputs."""
 
     def take(self, path: int, tensors: Sequence[RawTensor]) -> None:
         """A piece of a path (0-based) has arrived.
@@ -115,15 +116,16 @@ class EdgeInference:
                 case ComputeTail():
                     self._compute_tail()
                 case SendPart(path):
-                    tensors = self._to_send(self._share.part(path, self._room()))
+                    tensors = self._to_return.pop(path)
                     self._asker.say(Part(self._number, path + 1, tensors))
                 case SendResult():
-                    tensors = self._to_send(self._outputs)
+                    tensors = self._to_return.pop(None, [])
                     self._asker.finish(Result(self._number, self._share.macs, self._spans, tensors))
 
-    def _to_send(self, made: Mapping[str, Array]) -> list[RawTensor]:
-        """Of what was made, what somebody has asked for."""
-        return to_send({name: made[name] for name in made.keys() & self._returned})
+    def _keep(self, path: int | None, made: Mapping[str, Array]) -> None:
+        """Make ready to return what somebody has asked for of what was made."""
+        wanted = {name: made[name] for name in made.keys() & self._returned}
+        self._to_return[path] = to_send(self._share.encoded(wanted))
 
     def _work(self, work: Callable[[], None]) -> None:
         """On a worker: do something that may fail."""
@@ -140,9 +142,7 @@ class EdgeInference:
         return self._fused
 
     def _compute(self, path: int) -> None:
-        received = self._waiting.pop(path)
-        finish = partial(self._share.finish, path, received, self._room())
-        _, span = self._workers.timed(finish)
+        _, span = self._workers.timed(partial(self._finish, path, self._waiting.pop(path)))
         arrived_ns = self._arrived_ns[path]
         with self._lock:
             if not self._asker.over:
@@ -152,9 +152,18 @@ class EdgeInference:
             )
             self._do(self._session.computed(path))
 
+    def _finish(self, path: int, received: dict[str, EncodedTensor]) -> None:
+        with self._lock:  # workers that begin at the same time share it
+            fused = self._room()
+        self._share.finish(path, received, fused)
+        if path in (self._share.returning or ()):
+            self._keep(path, self._share.part(path, fused))
+
     def _compute_tail(self) -> None:
-        compute = partial(self._share.compute_tail, self._room())
-        self._outputs, span = self._workers.timed(compute)
-        if self._share.has_tail:
+        _, span = self._workers.timed(self._finish_all)
+        if self._share.has_tail or self._share.back_codecs:
             self._spans.append(span)
         self._do(self._session.tail_computed())
+
+    def _finish_all(self) -> None:
+        self._keep(None, self._share.compute_tail(self._room()))

@@ -59,7 +59,8 @@ class DeviceShare:
         self._model = model
         self._recipe = recipe
         self._entry: Pieces = {}
-        self._codecs = usable_codecs(recipe)
+        self._codecs = usable_codecs(recipe.codecs)
+        self.back_codecs = usable_codecs(recipe.back_codecs)
         self._graph = recipe.divided(model.graph)
         self._paths = layout(self._graph, recipe.arrangement)
         self._stages: dict[int, Stage] = {

@@ -58,7 +58,10 @@ class FusedLayer:
 
 @dataclass(frozen=True, slots=True)
 class EdgeTimes:
-    """Seconds of every path (0-based) and of the layers behind them, measured on this machine."""
+    """Seconds of every path (0-based) and of the layers behind them, measured on this machine.
+
+    With encoding what returns.
+    """
 
     paths_s: tuple[float, ...]
     tail_s: float
@@ -75,7 +78,8 @@ class EdgeShare:
         model, recipe = model.behind(recipe.start), recipe.rest
         self._model = model
         self.recipe = recipe
-        self.codecs = usable_codecs(recipe)
+        self.codecs = usable_codecs(recipe.codecs)
+        self.back_codecs = usable_codecs(recipe.back_codecs)
         if recipe.forwards:
             self.codecs[model.graph.input.name] = FILE
         self._graph = recipe.divided(model.graph)
@@ -180,6 +184,10 @@ class EdgeShare:
     def part(self, path: int, fused: FusedLayer) -> Pieces:
         """What a path (0-based) has made of the outputs."""
         return fused.parts.pop(path)
+
+    def encoded(self, made: Pieces) -> dict[str, Array | EncodedTensor]:
+        """What was made of outputs, or is a part of them, as it returns."""
+        return pack(made, self.back_codecs)
 
     def compute_tail(self, fused: FusedLayer) -> Pieces:
         """The outputs, once all paths are in place."""
@@ -311,10 +319,12 @@ class EdgeShare:
             time.sleep(wait_s)
             started_s = time.perf_counter()
             self._finish(path, blank, fused, self._rehearsed_chain)
+            if path in (self.returning or ()):
+                self.encoded(self.part(path, fused))
             times[path] = time.perf_counter() - started_s
         started_s = time.perf_counter()
         if self.returning is None:
-            self.compute_tail(fused)
+            self.encoded(self.compute_tail(fused))
         times[None] = time.perf_counter() - started_s
         return times
 

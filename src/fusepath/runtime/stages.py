@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from fusepath.runtime.stage import Stage
 
 
-def usable_codecs(recipe: Recipe) -> dict[str, str]:
-    """Names of the codecs by tensor.
+def usable_codecs(codecs: Mapping[str, str]) -> dict[str, str]:
+    """Names of the codecs of a recipe by tensor, one way.
 
     Raises:
         InputError: one of them is unknown or not installed on this machine.
     """
-    for codec in recipe.codecs.values():
+    for codec in codecs.values():
         find_codec(codec)
-    return dict(recipe.codecs)
+    return dict(codecs)
 
 
 def returned_names(graph: ModelGraph, recipe: Recipe, left_out: int) -> frozenset[str]:

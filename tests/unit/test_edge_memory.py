@@ -74,7 +74,7 @@ def test_a_plan_that_never_fits_is_refused_before_anything_is_built(built):
     async def ask() -> None:
         service = EdgeService(ModelStore(None), plans_bytes=1000)
         try:
-            with pytest.raises(Refusal, match=r"takes 5 MB here, .* with more --memory"):
+            with pytest.raises(Refusal, match=r"takes 5 MB here, .* give the server more memory"):
                 await prepared(service, plans()[0])
         finally:
             service.close()

@@ -174,7 +174,7 @@ class EdgeService:
         budget_bytes = self._prepared.budget_bytes
         return (
             f"this plan takes {size_bytes / 1e6:.0f} MB here, where plans may have "
-            f"{budget_bytes / 1e6:.0f} MB; start the server with more --memory"
+            f"{budget_bytes / 1e6:.0f} MB; give the server more memory"
         )
 
     async def converse(self, stream: Incoming) -> None:

@@ -105,8 +105,8 @@ class ModelStore:
         if size_bytes > self._loaded.budget_bytes:
             raise ModelError(
                 f"'{name}' takes {size_bytes / 1e6:.0f} MB, where models may have "
-                f"{self._loaded.budget_bytes / 1e6:.0f} MB here; start the server with more "
-                f"--memory"
+                f"{self._loaded.budget_bytes / 1e6:.0f} MB here; give the server more "
+                f"memory"
             )
 
     def _load(self, reference: ModelReference) -> Model:

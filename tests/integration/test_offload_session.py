@@ -539,7 +539,6 @@ def test_nothing_precedes_an_inference_that_its_latency_does_not_count(address):
         ({"plan": "stream"}, InputError, "neither a PlanRequest nor a Plan"),
         ({"plan": PlanRequest(algorithm="magic")}, InputError, "no algorithm 'magic'"),
         ({"plan": PlanRequest(codecs="zip")}, InputError, "no codec 'zip'"),
-        ({"plan": PlanRequest(objective=fusepath.Throughput())}, InputError, "one plan at a time"),
         ({"frames": fusepath.FrameFormat(mean=(1.0, 2.0))}, ImageError, "mean has 2 values"),
         (
             {"plan": PlanRequest(constraints=Constraints(keep_on_device=999))},

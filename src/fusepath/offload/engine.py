@@ -112,7 +112,9 @@ class Engine:
     def predicted(self) -> Timeline | None:
         """What the next frame will do with the plan in use; from any thread."""
         current = self.current
-        return None if current is None else self._pairing.forecast.timeline(current)
+        if current is None:
+            return None
+        return self._pairing.forecast.timeline(current.recipe_sha256, current.predicted)
 
     def submit(self, work: Coroutine[Any, Any, Any]) -> concurrent.futures.Future[Any]:
         """Do something on the loop; from any thread but the loop's own.
@@ -226,7 +228,7 @@ class Engine:
             if not prepared.is_local:
                 self._liveness.tell(ServedLate() if inference.late else Served())
             if not (overlapping or inference.late):
-                self._pairing.forecast.see(inference, prepared)
+                self._pairing.forecast.see(prepared.recipe_sha256, inference.timeline)
             if self._adaptation is not None:
                 self._adaptation.see(inference, prepared)
                 self._follow()

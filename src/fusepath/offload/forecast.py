@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from fusepath.timeline import typical
 
 if TYPE_CHECKING:
-    from fusepath.offload.inference import Inference
-    from fusepath.offload.pairing import Prepared
     from fusepath.timeline import Timeline
 
 FRAMES = 9
@@ -20,29 +18,28 @@ slower by the minute, and in a rehearsal neither of them is disturbed by the oth
 
 
 class Forecast:
-    """Follows the plan in use; asked from any thread, told from one."""
+    """Follows the plan in use, by its recipe's digest; asked from any thread, told from one."""
 
     def __init__(self) -> None:
         self._seen: tuple[str, tuple[Timeline, ...]] = ("", ())
-        """By recipe, the last frames of the plan that was used last."""
+        """The plan that was used last, and its last frames."""
 
-    def see(self, inference: Inference, prepared: Prepared) -> None:
+    def see(self, plan: str, frame: Timeline) -> None:
         """Take in a frame that was alone, and was answered as planned."""
-        before = self._frames_of(prepared)
-        self._seen = prepared.recipe_sha256, (*before, inference.timeline)[-FRAMES:]
+        self._seen = plan, (*self._frames_of(plan), frame)[-FRAMES:]
 
-    def timeline(self, prepared: Prepared) -> Timeline:
+    def timeline(self, plan: str, rehearsed: Timeline) -> Timeline:
         """What the next frame of a plan will do, if it is alone."""
-        frames = self._frames_of(prepared)
-        return typical(frames) if len(frames) >= FEW else prepared.predicted
+        frames = self._frames_of(plan)
+        return typical(frames) if len(frames) >= FEW else rehearsed
 
-    def latency_s(self, prepared: Prepared) -> float:
+    def latency_s(self, plan: str, rehearsed: Timeline) -> float:
         """How long that takes."""
-        frames = self._frames_of(prepared)
+        frames = self._frames_of(plan)
         if len(frames) < FEW:
-            return prepared.predicted.end_s
+            return rehearsed.end_s
         return statistics.median(frame.end_s for frame in frames)
 
-    def _frames_of(self, prepared: Prepared) -> tuple[Timeline, ...]:
-        recipe_sha256, frames = self._seen
-        return frames if recipe_sha256 == prepared.recipe_sha256 else ()
+    def _frames_of(self, plan: str) -> tuple[Timeline, ...]:
+        used, frames = self._seen
+        return frames if used == plan else ()

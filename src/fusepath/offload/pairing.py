@@ -336,7 +336,7 @@ class Pairing:
             return None
         device, alone = prepared.device, self.reserve.device
         finisher = self._finisher if self._to_finish is device else None
-        end_s, whole_s = self.forecast.latency_s(prepared), alone.alone_s
+        end_s, whole_s = self._expected_s(prepared), alone.alone_s
         # What is under way before it has machines and link first.
         before_s = end_s * (self._turns.under_way - 1)
         answer_s = max(end_s - device.head_s - sum(device.expected_s), 0.0)
@@ -348,6 +348,9 @@ class Pairing:
             hedge_s=before_s + answer_s + max(own_s, _LEAST_PATIENCE_S),
             finisher=finisher,
         )
+
+    def _expected_s(self, prepared: Prepared) -> float:
+        return self.forecast.latency_s(prepared.recipe_sha256, prepared.predicted)
 
     async def ready_to_finish(self, prepared: Prepared) -> None:
         """Be able to finish frames of a plan that the edge server fails, where that pays."""

@@ -4,6 +4,7 @@ from fusepath.timeline.check import violations
 from fusepath.timeline.compare import Step, parting, steps
 from fusepath.timeline.critical import critical_path
 from fusepath.timeline.span import HEAD, Lane, Span, Timeline
+from fusepath.timeline.typical import typical
 
 __all__ = [
     "HEAD",
@@ -14,5 +15,6 @@ __all__ = [
     "critical_path",
     "parting",
     "steps",
+    "typical",
     "violations",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from fusepath.tiling import WholeLayout, layout
+from fusepath.tiling import layout
 from fusepath.timeline import HEAD, Lane, critical_path
 
 if TYPE_CHECKING:
@@ -102,17 +102,16 @@ class Story:
         recipe = self.plan.recipe
         rest = recipe.rest.divided(self.graph.behind(recipe.start))
         arranged = layout(rest, recipe.rest.arrangement)
-        if isinstance(arranged, WholeLayout):
-            return (Region(path=1, own=(0, 0, 1, 1), held=(0, 0, 1, 1)),)
         source = rest.tensors[rest.source]
+        if not source.is_map:
+            return ()
         size = source.size(0), source.size(1)
         found = []
-        own = _shares(self.plan)
         for path in range(recipe.paths):
-            box = arranged.box(path, rest.source)
-            if box is not None:
-                held = _parts(box, size)
-                found.append(Region(path=path + 1, own=own.get(path, held), held=held))
+            held, own = arranged.box(path, rest.source), arranged.own_box(path, rest.source)
+            if held is not None and own is not None:
+                parts = _parts(own, size), _parts(held, size)
+                found.append(Region(path=path + 1, own=parts[0], held=parts[1]))
         return tuple(found)
 
 
@@ -123,23 +122,3 @@ def _parts(box: Box, size: tuple[int, int]) -> tuple[float, float, float, float]
         box.rows.stop / size[0],
         box.cols.stop / size[1],
     )
-
-
-def _shares(plan: Plan) -> dict[int, tuple[float, float, float, float]]:
-    """Of tiles: the part of the fused layer that each path (0-based) has for its own."""
-    arrangement = plan.arrangement
-    sizes = getattr(arrangement, "sizes", None)
-    if sizes is None:
-        return {}
-    edges = []
-    for along in (sizes.rows, sizes.cols):
-        ends = [0]
-        for size in along:
-            ends.append(ends[-1] + size)
-        edges.append([end / ends[-1] for end in ends])
-    rows, cols = edges
-    return {
-        row * (len(cols) - 1) + col: (rows[row], cols[col], rows[row + 1], cols[col + 1])
-        for row in range(len(rows) - 1)
-        for col in range(len(cols) - 1)
-    }

@@ -1,14 +1,15 @@
 """Frames a second of a session between two hosts, beside one frame at a time.
 
-    python -m benchmarks.system.streams                    16 of the system benchmark's 32 cells; root
-    python -m benchmarks.system.streams --within 100       so many seconds; the next call goes on
-    python -m benchmarks.system.streams --markdown         the table of docs/benchmarks.md
+    python -m benchmarks.system.streams                 16 of the system benchmark's cells; root
+    python -m benchmarks.system.streams --within 100    so many seconds; the next call goes on
+    python -m benchmarks.system.streams --markdown      the table of docs/benchmarks.md
 
-Namespaces, wire, cores, profiles and the stretched device are those of ``benchmarks.system``. In each
-cell three ways answer the same frames in turn: *one at a time*, the plan of least latency (`auto`, with
-codecs); *the same plan*, with 3 frames in flight; and *plans in turn*, what ``objective=throughput``
-finds for 3 in flight. A round is so many frames of each; rates are medians over rounds of frames over
-the time from the first to the last result of a round. Every output is compared with the unsplit model.
+Namespaces, wire, cores, profiles and the stretched device are those of ``benchmarks.system``. In
+each cell three ways answer the same frames in turn: *one at a time*, the plan of least latency
+(``auto``, with codecs); *the same plan*, with 3 frames in flight; and *plans in turn*, what
+``Throughput`` finds for 3 in flight. A round is so many frames of each; a rate is the median over
+rounds of frames by the time from the first to the last result. Every output is compared with the
+unsplit model.
 """
 
 from __future__ import annotations
@@ -225,22 +226,23 @@ def _timed(results: Iterator[fusepath.Inference]) -> tuple[float, list[fusepath.
 
 def show(rows: Sequence[Row]) -> None:
     """One line for each cell, and what that comes to."""
-    print(
-        "| network | device | MB/s | one at a time | the same plan, 3 in flight | plans in turn | predicted | plans | gain |"
+    columns = (
+        *("network", "device", "MB/s", "one at a time", "the same plan, 3 in flight"),
+        *("plans in turn", "predicted", "plans", "gain"),
     )
-    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+    print(f"| {' | '.join(columns)} |\n|---|{'---:|' * (len(columns) - 1)}")
     for row in rows:
         print(
-            f"| {row.network} | {row.slowdown:g}× | {row.rate_mb_per_s:g} | {1 / row.alone_s:.1f} | "
-            f"{1 / row.same_s:.1f} | {1 / row.turns_s:.1f} ({1 / row.most_turns_s:.1f}–"
-            f"{1 / row.least_turns_s:.1f}) | {1 / row.predicted_turns_s:.1f} | {row.plans} | "
-            f"{row.gain:.2f} |"
+            f"| {row.network} | {row.slowdown:g}× | {row.rate_mb_per_s:g} | "
+            f"{1 / row.alone_s:.1f} | {1 / row.same_s:.1f} | {1 / row.turns_s:.1f} "
+            f"({1 / row.most_turns_s:.1f}–{1 / row.least_turns_s:.1f}) | "
+            f"{1 / row.predicted_turns_s:.1f} | {row.plans} | {row.gain:.2f} |"
         )
     gains = [row.gain for row in rows]
     if gains:
         print(
-            f"{sum(gain >= BAR for gain in gains)} of {len(gains)} cells at {BAR} or more; geometric "
-            f"mean {statistics.geometric_mean(gains):.2f}, least {min(gains):.2f}, most "
+            f"{sum(gain >= BAR for gain in gains)} of {len(gains)} cells at {BAR} or more; "
+            f"geometric mean {statistics.geometric_mean(gains):.2f}, least {min(gains):.2f}, most "
             f"{max(gains):.2f}"
         )
 

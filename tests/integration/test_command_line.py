@@ -1015,6 +1015,7 @@ BAD_SERVERS = {
     "no workers": (["--workers", "0"], "--workers"),
     "no streams": (["--streams", "0"], "--streams"),
     "no requests": (["--requests", "0"], "--requests"),
+    "memory of no size": (["--memory", "much"], "write it like 300kB"),
     "a wait before now": (["--wait", "-1"], "--wait"),
 }
 

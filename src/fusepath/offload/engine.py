@@ -203,10 +203,10 @@ class Engine:
             self._fail(inference.fallback.reason, inference.fallback.retry_after_s, away)
         elif self._away is not None and prepared.is_local:
             inference = replace(inference, fallback=Fallback(self._away, Stage.AWAY))
-        else:
+        elif not inference.reused.everything:
             if not prepared.is_local:
                 self._liveness.tell(ServedLate() if inference.late else Served())
-            if self._adaptation is not None:
+            if self._adaptation is not None and not inference.reused.paths:
                 self._adaptation.see(inference, prepared)
         self.counter.add(inference, prepared.recipe_sha256)
         return inference

@@ -49,6 +49,11 @@ from fusepath.cli.options import json_option, no_cache_option, print_json
     metavar="SECONDS",
     help="Work that may wait for a worker; what comes on top of it is refused for now.",
 )
+@click.option(
+    "--memory",
+    metavar="BYTES",
+    help="Memory for models, plans and inferences, like 3GB  [default: half of this machine's].",
+)
 @no_cache_option
 @json_option
 def command(
@@ -59,6 +64,7 @@ def command(
     streams: int,
     requests: int,
     wait_s: float,
+    memory: str | None,
     no_cache: bool,
     as_json: bool,
 ) -> None:
@@ -75,7 +81,9 @@ def command(
     from fusepath.protocol.admission import Room
     from fusepath.remote.edge_service import EdgeService
     from fusepath.remote.grpc_server import EdgeServer, serve
+    from fusepath.remote.memory_budget import MemoryBudget
     from fusepath.remote.model_store import ModelStore
+    from fusepath.units import parse_bytes
 
     def ready(address: str) -> None:
         if as_json:
@@ -84,12 +92,15 @@ def command(
             click.echo(f"listening on {address}, {len(store)} model files and the zoo")
         sys.stdout.flush()
 
-    store = ModelStore(models)
+    budget = MemoryBudget.of_this_machine() if memory is None else MemoryBudget(parse_bytes(memory))
+    room = Room(streams=streams, requests=requests, wait_s=wait_s, bytes=budget.requests_bytes)
+    store = ModelStore(models, budget_bytes=budget.models_bytes)
     service = EdgeService(
         store,
         workers=workers,
         threads=threads,
         profiler=measure_layers if no_cache else remembered_profile,
-        room=Room(streams=streams, requests=requests, wait_s=wait_s),
+        room=room,
+        plans_bytes=budget.plans_bytes,
     )
     asyncio.run(serve(EdgeServer(listen, service), ready=ready))

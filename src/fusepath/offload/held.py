@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 import numpy as np
 
 from fusepath.errors import ClosedError, InputError
@@ -35,9 +36,11 @@ if TYPE_CHECKING:
 
     from fusepath.arrays import Array
     from fusepath.offload.inference import Inference
+    from fusepath.offload.rotating import PlansInTurn
     from fusepath.offload.statistics import Statistics
     from fusepath.onnx_io import LastOutput, Port
     from fusepath.pictures.frame import Frame
+    from fusepath.plan import Objective
     from fusepath.timeline import Timeline
 
 T = TypeVar("T")
@@ -118,13 +121,11 @@ class Held:
             check_plan(plan, graph)
         else:
             check_request(plan)
-            if plan.objective != LATENCY:
-                raise InputError(
-                    "a session answers with one plan at a time, the one of least latency: leave "
-                    "out objective, or give a plan of make_rotation"
-                )
             plan.constraints.check(graph)
             named_codecs(plan.codecs)
+        objective: Objective = LATENCY
+        if isinstance(plan, PlanRequest):
+            objective, plan = plan.objective, msgspec.structs.replace(plan, objective=LATENCY)
         self._frames = frames.for_plan(plan)
         self._outputs = OwnerOutputs(self.model)
         self._reuses = options.reuse
@@ -138,6 +139,7 @@ class Held:
                 timeout=timeout,
                 options=options,
                 say=say,
+                objective=objective,
             )
         )
         self._submitted = self._line(options.flow)
@@ -167,9 +169,21 @@ class Held:
 
     @property
     def predicted(self) -> Timeline | None:
-        """What the plan in use will do, from measured times of its very paths."""
-        current = self._engine.current
-        return None if current is None else current.predicted
+        """What the next frame will do with the plan in use, if it is alone.
+
+        It is the middle of the last frames: of each piece of work the median beginning and end. For
+        the first ones it comes from a rehearsal of the plan's very paths on both machines.
+        """
+        return self._engine.predicted
+
+    @property
+    def plans_in_turn(self) -> PlansInTurn | None:
+        """The plans that frames of a stream take in turn, where an objective asks for that.
+
+        None before there are any, and while link or machines are other than they are for: frames
+        take `plan` then.
+        """
+        return self._engine.plans_in_turn
 
     @property
     def statistics(self) -> Statistics:

@@ -64,8 +64,8 @@ class Session(Held):
                 and arrays of any memory order are taken. Or an encoded picture: its bytes, or the
                 name of its file; where that is quicker, it is sent as it is. For a model of several
                 inputs a dictionary of all of them, by name.
-            outputs: names of those that are wanted, all without. What nobody wants stays where it
-                is made; where the same are wanted always, `Session` can be told.
+            outputs: names of those that are wanted, all without. What nobody wants does not
+                return.
 
         Raises:
             ImageError: the frame is of another type or shape.
@@ -74,6 +74,7 @@ class Session(Held):
             ClosedError: the session is closed.
         """
         begun_s = time.perf_counter()
+        self._engine.rouse()
         return self._answer(self._inputs(frame, outputs), begun_s)
 
     def stream(
@@ -155,6 +156,7 @@ class Session(Held):
             ClosedError: the session is closed.
         """
         begun_s = time.perf_counter()
+        self._engine.rouse()
         fed = self._fed(input_feed, output_names)
         outputs = self._answer(fed, begun_s).outputs
         return [outputs[name] for name in fed.outputs]

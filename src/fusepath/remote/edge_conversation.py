@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from fusepath.errors import FusepathError
+from fusepath.protocol.admission import Cost
 from fusepath.protocol.conversation import ProtocolError
 from fusepath.protocol.framing import (
     WIRE_VERSION,
@@ -25,6 +26,7 @@ from fusepath.protocol.requests import EdgeRequests
 from fusepath.remote.edge_drill import EdgeDrill
 from fusepath.remote.edge_inference import EdgeInference
 from fusepath.remote.limits import (
+    DRILL_BYTES,
     HELLO_WITHIN_S,
     LONGEST_REQUEST_S,
     SLOWEST_READER_BYTES_PER_S,
@@ -63,6 +65,7 @@ class _Asked:
     """A request that has not ended."""
 
     work: EdgeInference | EdgeDrill
+    cost: Cost
     timer: asyncio.TimerHandle
     answered: bool = False
     """Whether nothing but its answer is to be sent."""
@@ -188,7 +191,8 @@ class EdgeConversation:
         if plan is None:
             self._refuse(number, Refusal(RefusalKind.UNFIT, _NOT_PREPARED))
             return
-        if not self._admit(number, room, plan.work_s, left_s):
+        cost = plan.cost(message)
+        if not self._admit(number, room, cost, left_s):
             return
         try:
             reuse = self._host.kept.reuse(self._place, message, plan.share)
@@ -201,30 +205,31 @@ class EdgeConversation:
                 asker=self,
             )
         except ProtocolError:
-            self._host.admission.end(self._stream.peer)
+            self._host.admission.end(self._stream.peer, cost)
             raise
         except Refusal as lost:
-            self._host.admission.end(self._stream.peer)
+            self._host.admission.end(self._stream.peer, cost)
             self._refuse(number, lost)
             return
-        self._keep(number, inference, left_s)
+        self._keep(number, inference, cost, left_s)
         inference.take(message.path - 1, message.tensors)
 
     def _drill(self, message: Drill) -> None:
         number = message.request
         if self._requests.is_new(number):
             room = self._requests.begin(number)
-            if not self._admit(number, room, 0.0, LONGEST_REQUEST_S):
+            cost = Cost(bytes=DRILL_BYTES)
+            if not self._admit(number, room, cost, LONGEST_REQUEST_S):
                 return
             drill = EdgeDrill(number, self._host.workers, peer=self._stream.peer, asker=self)
-            self._keep(number, drill, LONGEST_REQUEST_S)
+            self._keep(number, drill, cost, LONGEST_REQUEST_S)
         if self._requests.serves(number):
             work = self._open[number].work
             if not isinstance(work, EdgeDrill):
                 raise ProtocolError(f"request {number} is no drill")
             work.take(message)
 
-    def _admit(self, number: int, room: bool, work_s: float, left_s: float) -> bool:
+    def _admit(self, number: int, room: bool, cost: Cost, left_s: float) -> bool:
         """Whether there is room for a new request, also beside others of its stream.
 
         If not, the device is told.
@@ -232,7 +237,7 @@ class EdgeConversation:
         admission, peer = self._host.admission, self._stream.peer
         backlog_s = self._host.workers.backlog_s
         busy = (
-            admission.begin(peer, work_s=work_s, left_s=left_s, backlog_s=backlog_s)
+            admission.begin(peer, cost, left_s=left_s, backlog_s=backlog_s)
             if room
             else admission.too_many_of_one()
         )
@@ -240,10 +245,12 @@ class EdgeConversation:
             self._refuse(number, Refusal.of(busy))
         return busy is None
 
-    def _keep(self, number: int, work: EdgeInference | EdgeDrill, left_s: float) -> None:
+    def _keep(
+        self, number: int, work: EdgeInference | EdgeDrill, cost: Cost, left_s: float
+    ) -> None:
         loop = asyncio.get_running_loop()
         timer = loop.call_later(min(left_s, LONGEST_REQUEST_S), self._expire, number)
-        self._open[number] = _Asked(work, timer)
+        self._open[number] = _Asked(work, cost, timer)
 
     def _refuse(self, number: int, no: Refusal) -> None:
         self._end(number)
@@ -257,7 +264,7 @@ class EdgeConversation:
         if asked is not None:
             asked.timer.cancel()
             asked.work.give_up()
-            self._host.admission.end(self._stream.peer)
+            self._host.admission.end(self._stream.peer, asked.cost)
 
     def _expire(self, number: int) -> None:
         if self._open[number].answered:

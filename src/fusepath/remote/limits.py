@@ -14,6 +14,8 @@ WRITTEN_WITHIN_S, SLOWEST_READER_BYTES_PER_S = 10.0, 4096
 """How long a device may take to take an answer in, and how much more for its bytes."""
 RETRY_AFTER = "retry-after-ms"
 """In the trailing metadata of a refusal: when there may be room."""
+DRILL_BYTES = 16 * 2**20
+"""That the pieces of a drill may have while they wait."""
 STREAM_SERVICE, STREAM_NAME = "fusepath.v1.Stream", "Converse"
 STREAM_METHOD = f"/{STREAM_SERVICE}/{STREAM_NAME}"
 """What gRPC calls the stream; its messages are bytes to it."""

@@ -93,7 +93,7 @@ def top_table(plans: Sequence[Plan]) -> Table:
             f"{plan.makespan_s / best_s - 1:+.1%}" if best_s else "",
             f"{format_count(plan.device_macs)} MAC",
             format_bytes(plan.up_bytes),
-            _cuts(plan),
+            cuts_text(plan),
         )
     return table
 
@@ -110,12 +110,12 @@ def rotation_table(rotation: Rotation) -> Table:
             milliseconds(plan.makespan_s),
             f"{format_count(plan.device_macs)} MAC",
             format_bytes(plan.up_bytes),
-            _cuts(plan),
+            cuts_text(plan),
         )
     return table
 
 
-def _cuts(plan: Plan) -> str:
+def cuts_text(plan: Plan) -> str:
     """Cuts in the order of paths, runs of equal ones as one: ``1 (4x), 14``."""
     runs = [(cut, len(list(run))) for cut, run in itertools.groupby(plan.cuts)]
     shown = [str(cut) if length == 1 else f"{cut} ({length}x)" for cut, length in runs]

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fusepath.arrays import Array
+    from fusepath.graph import ModelGraph
     from fusepath.onnx_io import Model
     from fusepath.plan import Forwarding, Preprocessing, Recipe
     from fusepath.runtime.stage import Pieces, Stage
@@ -144,6 +145,18 @@ class EdgeShare:
             for name, shape in shapes.items()
             if shape is not None
         }
+
+    @cached_property
+    def inference_bytes(self) -> int:
+        """What an inference keeps at most: pieces as they come and decoded, maps, and answers.
+
+        What sessions need while they run is counted with these.
+        """
+        graph = self._graph
+        kept = [tensor for path in self._expected for tensor in path.values()]
+        names = {*graph.frontier(self.recipe.tau), *graph.outputs}
+        kept += [(graph.tensors[name].dtype, graph.tensors[name].shape) for name in names]
+        return 2 * sum(np.dtype(dtype).itemsize * math.prod(shape) for dtype, shape in kept)
 
     def new_fused(self) -> FusedLayer:
         """Room for the fused layer of one inference."""
@@ -350,6 +363,19 @@ class EdgeShare:
         stage = self._stages.get(self.recipe.cuts[path])
         macs = stage.macs(path) if stage is not None else 0
         return self.recipe.cuts[path], tuple(sorted(self.expected(path).items())), macs
+
+
+def declared_bytes(recipe: Recipe, graph: ModelGraph) -> int:
+    """Weights that the edge server's sessions of a recipe pack for themselves, at least.
+
+    Args:
+        recipe: checked against the graph.
+        graph: of its model.
+    """
+    layers = {(max(cut, recipe.start + 1), recipe.tau) for cut in recipe.cuts}
+    if recipe.tail is TailPlace.EDGE:
+        layers.add((recipe.tau + 1, graph.depth))
+    return sum(op.weight_bytes for first, last in layers for op in graph.operators(first, last))
 
 
 def _check_decoder(forwarding: Forwarding) -> None:

@@ -52,7 +52,7 @@ class Made:
     """By path."""
     macs: int
     """On both machines."""
-    is_whole: bool
+    all_new: bool
     """Whether nothing was reused."""
 
 
@@ -168,7 +168,7 @@ class Unchanged:
             return
         self._known.answered(request)
         self._sent_bytes.update(made.sent_bytes)
-        if made.is_whole:
+        if made.all_new:
             self._whole_macs = made.macs
         if self._known.newest == request:
             copied = {name: value.copy() for name, value in made.outputs.items()}

@@ -27,6 +27,7 @@ A message is one line: what, where, the value, what to do.
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -68,6 +69,16 @@ class UnsupportedOperatorError(ModelError):
 
 class SettingError(InputError, ValueError):
     """A field holds what makes no sense; a `ValueError` too, for which decoders say where it is."""
+
+
+def check_number(name: str, given: object) -> None:
+    """Raise unless what is given for a field is a number; which ones make sense is asked elsewhere.
+
+    Raises:
+        SettingError: it is none.
+    """
+    if isinstance(given, bool) or not isinstance(given, float | int | Real):
+        raise SettingError(f"{name} {given!r} is no number")
 
 
 class GeometryError(InputError):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from fusepath.errors import FileFormatError, InputError
+from fusepath.errors import FileFormatError, InputError, SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +61,7 @@ class Convention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         counts = (self.ops_per_mac, self.ops_per_pool_tap, self.ops_per_element)
         sizes = (self.input_bytes_per_element, self.activation_bytes_per_element)
         if min(*counts, self.edge_workers) < 0 or min(sizes) < 1 or not self.name:
-            raise ValueError(
+            raise SettingError(
                 "a convention needs a name, counts of at least 0 and sizes of at least 1 byte"
             )
 

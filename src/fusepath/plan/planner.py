@@ -141,6 +141,11 @@ def check_request(request: PlanRequest) -> None:
             f"algorithm '{request.algorithm}' does not tile, so that it begins at the input: leave "
             f"out start"
         )
+    if request.algorithm in WHOLE and (request.grid is not None or request.tau is not None):
+        raise InputError(
+            f"algorithm '{request.algorithm}' does not tile: leave out grid and tau, or take one "
+            f"that does"
+        )
     if request.unequal and not ALGORITHMS[request.algorithm].unequal:
         able = ", ".join(name for name, item in ALGORITHMS.items() if item.unequal)
         raise InputError(

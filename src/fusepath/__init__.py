@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from fusepath.offload.frames import FrameFormat as FrameFormat
     from fusepath.offload.held import TensorInfo as TensorInfo
     from fusepath.offload.inference import Inference as Inference
+    from fusepath.offload.inference import Reused as Reused
     from fusepath.offload.line import Flow as Flow
     from fusepath.offload.machines import Machines as Machines
     from fusepath.offload.order import FallbackPolicy as FallbackPolicy
@@ -158,6 +159,7 @@ _HOMES = {
     "ImageError": "fusepath.errors",
     "InfeasibleError": "fusepath.errors",
     "Inference": "fusepath.offload.inference",
+    "Reused": "fusepath.offload.inference",
     "InputError": "fusepath.errors",
     "InputFormat": "fusepath.plan",
     "Lane": "fusepath.timeline",

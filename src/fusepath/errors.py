@@ -136,6 +136,10 @@ class PeerTimeoutError(PeerError):
     """The edge server did not answer before the deadline."""
 
 
+class PeerForgotError(PeerRefusedError):
+    """The edge server has lost what it kept of frames before; with all of a frame it can go on."""
+
+
 def retry_after_s(error: BaseException) -> float:
     """How long an edge server has asked to be left alone with an error; 0 where it has not."""
     return error.retry_after_s if isinstance(error, PeerBusyError) else 0.0

@@ -91,6 +91,11 @@ def _jump(world: World, by_s: float) -> Undo:
     return None
 
 
+def _begin_anew(world: World) -> Undo:
+    world.driver.begin_anew()
+    return None
+
+
 FAULTS: dict[str, Callable[[World], Undo]] = {
     "kill": _kill,
     "restart": _restart,
@@ -110,4 +115,5 @@ FAULTS: dict[str, Callable[[World], Undo]] = {
     "another version": lambda world: _flag(world, "skewed"),
     "clock jumps ahead": lambda world: _jump(world, 3600.0),
     "clock jumps back": lambda world: _jump(world, -0.7),
+    "other frames are wanted": _begin_anew,
 }

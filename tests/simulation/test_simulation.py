@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fusepath.protocol.device_frame import DeviceFrame
+from fusepath.protocol.in_flight import InFlight
 from fusepath.protocol.watch import Watch
 from tests.simulation.clock import Violation
 from tests.simulation.explorer import explore
@@ -27,6 +28,8 @@ def test_whatever_happens_every_frame_ends_once_in_time_and_right():
     assert sum(outcome.failed for outcome in outcomes) > SEEDS // 4
     together = sum(outcome.frames - outcome.alone - outcome.fell_back for outcome in outcomes)
     assert together > 10 * SEEDS
+    assert sum(outcome.overlapping for outcome in outcomes) > 10 * SEEDS
+    assert sum(outcome.dropped for outcome in outcomes) > SEEDS
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -53,6 +56,13 @@ def test_a_violation_names_the_seed_that_replays_it(monkeypatch):
     monkeypatch.setattr(DeviceFrame, "_patience", lambda self: [])  # a machine that only waits
 
     with pytest.raises(Violation, match=r"seed \d+: nobody looks at the time; .* --seed \d+ "):
+        simulate_all(20)
+
+
+def test_frames_that_overlap_too_much_are_noticed(monkeypatch):
+    monkeypatch.setattr(InFlight, "_may_begin", property(lambda self: True))
+
+    with pytest.raises(Violation, match="too many are in flight"):
         simulate_all(20)
 
 

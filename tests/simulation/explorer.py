@@ -46,8 +46,12 @@ from fusepath.protocol.finishing import Assemble, Continue, Continued, Remainder
 from tests.simulation.clock import Violation, require
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    Action = tuple[str, Callable[["State"], None]]
+
+_OUT_OF_SIGHT = ("leaves", "arrives", "server computed")
+"""What the device does not see happen."""
 ALONE, TAIL = "alone", "tail"
 Job = int | str | Continue
 
@@ -157,10 +161,14 @@ class Explorer:
 
     Args:
         setting: the plan.
+        every_order: whether orders are told apart that neither machine can. Without, messages leave
+            and arrive at once, and so does work of the edge server end of which nothing returns;
+            what returns is made when all before it has come back; and of tiles, which are alike,
+            the first or the last is.
     """
 
-    def __init__(self, setting: Setting) -> None:
-        self.setting = setting
+    def __init__(self, setting: Setting, *, every_order: bool = True) -> None:
+        self.setting, self.every_order = setting, every_order
         self.states = 0
 
     def explore(self) -> None:
@@ -204,7 +212,7 @@ class Explorer:
         while todo:
             state, past = todo.pop()
             stuck = True
-            for name, action in self._actions(state):
+            for name, action in self._chosen(state):
                 stuck = False
                 after = state.copy()
                 story = (name, past)
@@ -224,7 +232,25 @@ class Explorer:
 
     # ------------------------------------------------------------------ what may happen
 
-    def _actions(self, state: State) -> Iterator[tuple[str, Callable[[State], None]]]:
+    def _chosen(self, state: State) -> Sequence[Action]:
+        """Those of the actions that are tried."""
+        actions = list(self._actions(state))
+        if self.every_order or state.over:
+            return actions
+        tried = []
+        for name, action in actions:
+            if not name.startswith(_OUT_OF_SIGHT):
+                tried.append((name, action))
+                continue
+            after = state.copy()
+            action(after)
+            if after.down == state.down:
+                return [(name, action)]
+            if not state.down:
+                tried.append((name, action))
+        return tried
+
+    def _actions(self, state: State) -> Iterator[Action]:
         if state.thread:
             yield f"device computed {state.thread[0]}", self._compute
         if state.armed:
@@ -234,14 +260,13 @@ class Explorer:
         if state.over:
             return
         if state.to_send and not state.writing:
-            yield f"{state.to_send[0]} leaves", _leave
+            yield f"leaves: {state.to_send[0]}", _leave
         if state.writing:
             yield f"{state.to_send[0]} is known to have left", self._know
         if state.edge is not None and state.up:
-            yield f"{state.up[0]} arrives", self._arrive
+            yield f"arrives: {state.up[0]}", self._arrive
         if state.edge is not None:
-            in_turn = state.workers[:1] if self.setting.strips else state.workers
-            for job in in_turn:
+            for job in self._in_turn(state):
                 yield f"server computed {job}", lambda after, job=job: self._serve(after, job)
         if state.down:
             yield f"{state.down[0]} comes back", self._return
@@ -250,6 +275,14 @@ class Explorer:
             yield "a standstill", self._stand_still
         if state.loss:
             yield "the loss is noticed", lambda after: self._lose(after, "lost")
+
+    def _in_turn(self, state: State) -> Sequence[Job]:
+        """What the server may be through with next: strips in turn, tiles in any order."""
+        if self.setting.strips:
+            return state.workers[:1]
+        if self.every_order:
+            return state.workers
+        return list(dict.fromkeys((*state.workers[:1], *state.workers[-1:])))
 
     def _compute(self, state: State) -> None:
         job, *rest = state.thread
@@ -472,22 +505,21 @@ def _told(story: Any) -> str:
     return " -> ".join(reversed(lines)) or "the start"
 
 
+_HOW = (
+    *((reserve, False, False) for reserve in (True, False)),
+    *((True, True, False), (True, False, True), (True, True, True)),
+)
+"""Whether the device answers alone, finishes from what there is, and hedges."""
+_EVERY_ORDER = 3
+"""Paths; with more only orders that a machine can tell apart are visited."""
+
+
 def settings(most_paths: int) -> Iterator[Setting]:
     """Every kind of plan of up to so many paths: tiles and strips, whole results and parts."""
-    alone = {
-        (True, False, False): 5,
-        (False, False, False): 5,
-        (True, True, False): 4,  # paths: with more there are ten times the states of all others,
-        (True, False, True): 2,
-    }
-    for paths, strips, overlaps, (how, most) in product(
-        range(1, most_paths + 1), (False, True), (True, False), alone.items()
+    for paths, strips, overlaps, how in product(
+        range(1, most_paths + 1), (False, True), (True, False), _HOW
     ):
-        if paths > most - (how[1] and not strips):  # and tiles have more than strips
-            continue
         for returning in (None, frozenset(range(paths)), frozenset(range(0, paths, 2))):
-            if paths == 5 and not strips and returning is not None and len(returning) == 5:
-                continue  # tiles that all return a part: ten times the states of all others
             yield Setting(paths, strips, returning, overlaps, *how)
 
 
@@ -499,7 +531,7 @@ def explore(most_paths: int) -> int:
     """
     states = 0
     for setting in settings(most_paths):
-        explorer = Explorer(setting)
+        explorer = Explorer(setting, every_order=setting.paths <= _EVERY_ORDER)
         explorer.explore()
         states += explorer.states
     return states

@@ -35,7 +35,7 @@ MODULES = (
 )
 _ALONE = {"adapting", "gauge"}
 """Played only by themselves: no link that changes is simulated together with sessions."""
-SEEDS = 400
+SEEDS = 250
 LEAST_NOTICED = 0.95
 _LIMIT_S = 60
 _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {

@@ -100,8 +100,9 @@ class Gauge:
         said = max(taken.measured_s, taken.unclear_s) / taken.planned_s
         unusual = self._unusual
         deviation = _deviation(taken, self.slowness)
+        slower = deviation > 0
         self._since_quicker += 1
-        is_new = len(self._recent) < FEW and (self._doubt == 1 or deviation > 0)
+        is_new = len(self._recent) < FEW and (self._doubt == 1 or slower)
         if abs(deviation) <= unusual or is_new:
             if deviation > unusual:
                 self._was_it_a_burst()
@@ -114,7 +115,6 @@ class Gauge:
                 self._doubt = 1
             return
         self._usual = 0
-        slower = deviation > 0
         if self._run and (self._run[-1] > self.slowness) != slower:
             self._break_off()
         self._run.append(said)
@@ -169,8 +169,5 @@ class Gauge:
 def _deviation(taken: Taken, slowness: float) -> float:
     """By how much something was slower than expected, as a logarithm, beyond what is unclear."""
     expected_s = taken.planned_s * slowness
-    if taken.measured_s - taken.unclear_s > expected_s:
-        return math.log((taken.measured_s - taken.unclear_s) / expected_s)
-    if taken.measured_s + taken.unclear_s < expected_s:
-        return math.log((taken.measured_s + taken.unclear_s) / expected_s)
-    return 0.0
+    least_s, most_s = taken.measured_s - taken.unclear_s, taken.measured_s + taken.unclear_s
+    return math.log(min(max(expected_s, least_s), most_s) / expected_s)

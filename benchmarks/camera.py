@@ -116,7 +116,7 @@ def measure(network: str, paths: list[Path]) -> list[Row]:
                 edge=edge,
                 link=fusepath.parse_link("1MB/s"),
             )
-            here = replace(here, offered=tried.on(here))
+            here = tried.on(here)
             known: dict[str, PictureSource | None] = {
                 name: measured_source(model, frame, FORM, here) for name, frame in frames.items()
             }

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from fusepath.offload.machines import Machines as Machines
     from fusepath.offload.order import FallbackPolicy as FallbackPolicy
     from fusepath.offload.order import SessionOptions as SessionOptions
+    from fusepath.offload.rotating import PlansInTurn as PlansInTurn
     from fusepath.offload.run import Report as Report
     from fusepath.offload.run import run as run
     from fusepath.offload.session import Session as Session
@@ -185,6 +186,7 @@ _HOMES = {
     "PlanResult": "fusepath.plan",
     "PlanStatistics": "fusepath.offload.statistics",
     "PlannedRate": "fusepath.plan",
+    "PlansInTurn": "fusepath.offload.rotating",
     "Port": "fusepath.onnx_io",
     "Prediction": "fusepath.plan",
     "Preprocessing": "fusepath.plan",

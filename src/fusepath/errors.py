@@ -101,11 +101,23 @@ class PeerRefusedError(PeerError):
 
 
 class PeerBusyError(PeerRefusedError):
-    """The edge server has no room for it now; later it may."""
+    """The edge server has no room for it now; later it may.
+
+    ``retry_after_s`` is how many seconds it asks to be left alone, 0 where it does not say.
+    """
+
+    def __init__(self, peer: str, message: str, retry_after_s: float = 0.0) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(peer, message)
 
 
 class PeerTimeoutError(PeerError):
     """The edge server did not answer before the deadline."""
+
+
+def retry_after_s(error: BaseException) -> float:
+    """How long an edge server has asked to be left alone with an error; 0 where it has not."""
+    return error.retry_after_s if isinstance(error, PeerBusyError) else 0.0
 
 
 class ClosedError(FusepathError):

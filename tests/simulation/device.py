@@ -75,6 +75,8 @@ class Frame(Owner):
         self.hedge: Timer | None = None
         self.late_s = 0.0
         """By how much a clock that jumped may have delayed it."""
+        self.retry_after_s = 0.0
+        """How long the server has asked to be left alone."""
         self._ends = 0
         self._lost: str | None = None
         self._expected: Fallback | None = None
@@ -220,7 +222,7 @@ class Frame(Owner):
             self._own(DoneAlone())
             require(self._ends, "the own answer is not taken")
 
-    def lose(self, reason: str) -> None:
+    def lose(self, reason: str, retry_after_s: float = 0.0) -> None:
         """Nothing more comes of the request."""
         self.stream.give_up(self)
         if self._lost is not None:  # with the stream, which is given up for this
@@ -229,9 +231,10 @@ class Frame(Owner):
         self._lost = reason
         if self._ends:
             return
+        self.retry_after_s = retry_after_s if together else 0.0
         if together and self.scene.reserve:
             self._expect_own(reason)
-            self._own(Lost(reason))
+            self._own(Lost(reason, retry_after_s))
             whole = len(self._computed) == len(self.scene.order)
             require(self._began == (self._anew or whole), "nothing is done about the loss")
             # What is under way ends first; nothing else may stand before it.
@@ -239,7 +242,7 @@ class Frame(Owner):
             left = len(self.scene.order) - len(self._computed)
             require(len(queue) <= (1 if self._anew or whole else left), "computed for nobody")
         else:
-            self._own(Lost(reason))
+            self._own(Lost(reason, retry_after_s))
             require(self.scene.reserve or self.error == reason, "the loss is not said")
 
     def receive(self, message: Message) -> None:
@@ -417,7 +420,8 @@ class Frame(Owner):
         self._check_due("noticed late")
         sent = len(self._sent) == len(self.scene.order)
         stage = Stage.RETURNING if self._returned else Stage.WAITING
-        self._expected = Fallback(reason, stage if sent else Stage.SENDING)
+        stage = stage if sent else Stage.SENDING
+        self._expected = Fallback(reason, stage, self.retry_after_s)
         scene = self.scene
         self._anew = scene.finish_s is None
         own_s = scene.alone_s

@@ -171,7 +171,7 @@ class Driver:
         else:
             self.in_a_row = 0
             if frame.away is self.away:  # of several under way the first one tells
-                self.tell(Failed(reason))
+                self.tell(Failed(reason, frame.retry_after_s))
             require(not self.together or frame.away is not None, "the server is used on")
         self._count(line, place)
 
@@ -219,13 +219,16 @@ class Driver:
                 self.away, self._served = None, 0
             case Pause(seconds):
                 require(self.pause is None, "two pauses at a time")
-                most_s = FIRST_PAUSE_S * 2 ** (self._failures - 2)
-                most_s = min(most_s, LONGEST_PAUSE_S)
-                require(self._failures > 1, "the first try is not at once")
-                require(most_s / 2 < seconds <= most_s, f"a pause of {seconds} s, not {most_s}")
+                retry_s = event.retry_after_s if isinstance(event, Failed) else 0.0
+                most_s = min(FIRST_PAUSE_S * 2 ** (self._failures - 2), LONGEST_PAUSE_S)
+                require(self._failures > 1 or retry_s, "the first try is not at once")
+                least_s, most_s = max(most_s / 2, retry_s), max(most_s, 1.5 * retry_s)
+                require(least_s <= seconds <= most_s, f"a pause of {seconds} s, not {most_s}")
                 self.pause = self.world.clock.after(seconds, self._due)
             case Dial():
-                require(isinstance(event, Due) or self._failures == 1, "no pause before a try")
+                at_once = isinstance(event, Due) or self._failures == 1
+                asked = isinstance(event, Failed) and event.retry_after_s
+                require(at_once and not asked, "no pause before a try")
                 self.conversation.renew()
                 self._greet(lambda: self.tell(Reached()), self._fail)
             case MakeReady():

@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -214,7 +214,7 @@ async def _all_plans(
     from fusepath.offload.trials import Trials
     from fusepath.offload.verify import run_unsplit
     from fusepath.plan import InputFormat, Origin, PlanRequest, make_plan, shortlist
-    from fusepath.profiling.codecs import measured_compression, named_codecs
+    from fusepath.profiling.codecs import named_codecs, offering_codecs
     from fusepath.profiling.layers import measure_layers
     from fusepath.remote.client import connect
     from fusepath.runtime.compare import compare
@@ -237,15 +237,15 @@ async def _all_plans(
                 ("stream", "stream", None),
             )
         }
-        offered = measured_compression(
-            model, image, InputFormat(), setting, codecs=named_codecs("auto")
+        offering = offering_codecs(
+            setting, model, image, InputFormat(), codecs=named_codecs("auto")
         )
 
         def listed(setting: Setting) -> list[Plan]:
             return shortlist(setting, origin=origin)
 
         trials = Trials(pairing=pairing, sample=image, say=say)
-        best = await trials.choose(replace(setting, offered=offered), listed)
+        best = await trials.choose(offering, listed)
         plans["auto"] = best.plan
         say("preparing the sessions of all plans on both sides")
         prepared = {name: await pairing.prepare(plan, image) for name, plan in plans.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -230,7 +229,7 @@ def _sampled(
     from fusepath.cli.options import with_source
     from fusepath.pictures.inputs import load_input
     from fusepath.plan import InputFormat
-    from fusepath.profiling.codecs import measured_compression, named_codecs
+    from fusepath.profiling.codecs import named_codecs, offering_codecs
 
     codecs = named_codecs(compress or "auto")
     if sample is None and compress in {None, "off"}:
@@ -243,5 +242,5 @@ def _sampled(
     images = load_input(sample, model.graph.input, pictures=pictures, batch=model.boundary.batch)
     image = np.split(images, model.boundary.batch)[0]
     form = InputFormat(dtype=setting.input_dtype, mean=origin.mean, std=origin.std)
-    offered = measured_compression(model, image, form, setting, codecs=codecs)
-    return with_source(replace(setting, offered=offered), model, sample, form, pictures)
+    offering = offering_codecs(setting, model, image, form, codecs=codecs)
+    return with_source(offering, model, sample, form, pictures)

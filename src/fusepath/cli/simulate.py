@@ -41,9 +41,8 @@ def command(
         edge=plan.edge if edge is None else parse_machine(edge),
         link=plan.link if link is None else parse_link(link),
         convention=plan.convention,
-        compression=plan.compression,
         source=plan.source or None,
-    )
+    ).coded_as(plan)
     timeline = simulate(plan, setting)
     if as_json:
         print_json({"makespan_s": timeline.end_s, "timeline": msgspec.to_builtins(timeline)})

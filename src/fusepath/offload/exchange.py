@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fusepath.errors import PeerError
+from fusepath.errors import PeerError, retry_after_s
 from fusepath.offload.due_timer import DueTimer
 from fusepath.offload.inference import Inference
 from fusepath.offload.own_answer import OwnAnswer
@@ -37,6 +37,7 @@ from fusepath.protocol.device_frame import (
 )
 from fusepath.protocol.finishing import Assemble, Continue
 from fusepath.protocol.framing import Begin, Part, Piece, Result
+from fusepath.protocol.wanted import left_out
 from fusepath.remote import tensors
 from fusepath.timeline import HEAD, Lane
 
@@ -45,10 +46,12 @@ if TYPE_CHECKING:
 
     from fusepath.arrays import Array
     from fusepath.offload.device import Device, PathAtCut
+    from fusepath.offload.inference import Asked
     from fusepath.offload.own_answer import Made, Reserve
     from fusepath.offload.shared_link import SharedLink
     from fusepath.pictures.frame import Frame
     from fusepath.protocol.device_frame import Command, Event, Fallback
+    from fusepath.protocol.framing import RawTensor
     from fusepath.remote.client import ClockOffset
     from fusepath.remote.conversation import Request
 
@@ -77,8 +80,8 @@ class Call:
     """Of its clock."""
     begun_s: float
     """When the inference began, by `time.perf_counter`."""
-    companions: Mapping[str, Array]
-    """The other inputs of the network."""
+    asked: Asked
+    """What else is fed, and what is wanted."""
     handed_in: Callable[[], None]
     """Told once this machine's thread knows all that it has to compute of paths."""
 
@@ -118,6 +121,8 @@ class Exchange:
             hedge_s=None if reserve is None else reserve.hedge_s,
             remainder=None if reserve is None else reserve.remainder,
         )
+        self._left_out = left_out(device.model.graph.outputs, call.asked.outputs)
+        self._returned = device.share.returned(self._left_out)
         self._recording = Recording(link, call.offset, call.begun_s)
         self._own: OwnAnswer | None = None
         if reserve is not None:
@@ -162,7 +167,7 @@ class Exchange:
                 raise
             return self._inference_alone(await self._alone)  # which was quicker
         except (PeerError, ProtocolError) as error:
-            self._tell(Lost(str(error)))
+            self._tell(Lost(str(error), retry_after_s(error)))
             if self.frame.has_ended:
                 raise
             return self._inference_alone(await self._own_answer())
@@ -199,7 +204,7 @@ class Exchange:
     async def _answer_alone(self, command: Command) -> Made:
         assert self._own is not None  # or the frame has no patience, and never asks for this
         if isinstance(command, ComputeAlone):
-            return await self._own.anew(self._image, self._call.companions)
+            return await self._own.anew(self._image, self._call.asked.companions)
         return await self._own.from_pieces(command, self._parts_here)
 
     async def _own_answer(self) -> Made:
@@ -218,15 +223,15 @@ class Exchange:
     def _inputs(self) -> dict[str, Array]:
         """All inputs of the network, by name."""
         if isinstance(self._image, PictureFrame):  # which is forwarded, and nothing is left here
-            return dict(self._call.companions)
-        return {self._device.model.graph.input.name: self._image, **self._call.companions}
+            return dict(self._call.asked.companions)
+        return {self._device.model.graph.input.name: self._image, **self._call.asked.companions}
 
     async def _converse(self) -> Inference:
         paths = deque(item.path for item in self._tell(Begun()) if isinstance(item, Compute))
         while paths and not self._device.share.computes(paths[0]):
             path = paths.popleft()
             self._take_computed(
-                path, self._device.compute(path, self._image, self._call.companions)
+                path, self._device.compute(path, self._image, self._call.asked.companions)
             )
         if len(self._order) == 1:  # nothing can go on at the same time
             await self._compute(paths)
@@ -249,7 +254,7 @@ class Exchange:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_HEAD_START_S):
                     await self._first_written.wait()
-        companions = self._call.companions
+        companions = self._call.asked.companions
         device = self._device
         heads = (
             [device.start_head(pixels_of(self._image), companions)] if device.share.has_head else []
@@ -304,7 +309,8 @@ class Exchange:
         request, data = self._request, tensors.to_send(done.to_send)
         if first:
             recipe = self._call.recipe_sha256
-            return Begin(request.number, path + 1, recipe, request.left_us, data)
+            left_us, left = request.left_us, self._left_out
+            return Begin(request.number, path + 1, recipe, left_us, data, left)
         return Piece(request.number, path + 1, data)
 
     async def _receive(self) -> _Answer:
@@ -326,9 +332,15 @@ class Exchange:
         arrived_s = time.perf_counter()
         path = part.path - 1
         self.frame.check_part(path)
-        self._parts[path] = tensors.decode(part.tensors, self._device.share.expected_part(path))
+        expected = {
+            name: form
+            for name, form in self._device.share.expected_part(path).items()
+            if name in self._returned
+        }
+        codecs = self._device.share.back_codecs
+        self._parts[path] = tensors.decode(part.tensors, expected, codecs)
         self._tell(PartReturned(path))
-        size_bytes = sum(value.nbytes for value in self._parts[path].values())
+        size_bytes = sum(len(tensor.data) for tensor in part.tensors)
         self._down_bytes += size_bytes
         paced = self._link.down.occupy(size_bytes, arrived_s)
         self._recording.returned(path, arrived_s, paced)
@@ -344,14 +356,29 @@ class Exchange:
         in_parts = self._device.share.returning is not None
         expected = {
             name: (graph.tensors[name].dtype, graph.tensors[name].shape)
-            for name in (() if in_parts else graph.outputs)
+            for name in (() if in_parts else self._returned)
         }
-        outputs = tensors.decode(result.tensors, expected)
-        size_bytes = sum(value.nbytes for value in outputs.values())
+        size_bytes = sum(len(tensor.data) for tensor in result.tensors)
         self._down_bytes += size_bytes
         await self._link.down.transfer(size_bytes)
+        outputs = await self._decoded(result.tensors, expected)
         self._tell(Answered([span.path - 1 for span in result.spans if span.path > 0]))
         return _Answer(result, outputs, arrived_s, time.perf_counter())
+
+    async def _decoded(
+        self, received: Sequence[RawTensor], expected: Mapping[str, tuple[str, tuple[int, ...]]]
+    ) -> dict[str, Array]:
+        """The outputs; a weak device that is played takes longer to decode them.
+
+        Raises:
+            ProtocolError: they are not what the plan calls for.
+        """
+        start_s = time.perf_counter()
+        outputs = tensors.decode(received, expected, self._device.share.back_codecs)
+        if any(tensor.encoded for tensor in received):
+            taken_s = time.perf_counter() - start_s
+            await asyncio.sleep((self._device.emulation.slowdown - 1) * taken_s)
+        return outputs
 
     async def _finish(self, answer: _Answer) -> Inference:
         result = answer.message
@@ -372,7 +399,7 @@ class Exchange:
         device_macs, edge_macs = macs
         return Inference(
             plan=self._device.plan,
-            outputs=outputs,
+            outputs={name: outputs[name] for name in outputs if name in self._call.asked.outputs},
             timeline=self._recording.timeline(),
             up_bytes=self._up_bytes,
             down_bytes=self._down_bytes,

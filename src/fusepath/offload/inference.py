@@ -11,12 +11,22 @@ import msgspec
 from fusepath.timeline import HEAD, Lane, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from fusepath.arrays import Array
     from fusepath.plan import Plan
     from fusepath.protocol.device_frame import Fallback
     from fusepath.timeline import Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an inference is made of beside the image, and what is wanted of it."""
+
+    companions: Mapping[str, Array]
+    """The other inputs of the network."""
+    outputs: Collection[str]
+    """Those of the network that are wanted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +36,7 @@ class Inference:
     plan: Plan
     """That was carried out."""
     outputs: dict[str, Array]
-    """By name, in the order of the model's outputs."""
+    """By name, in the order of the model's outputs; those that were asked for."""
     timeline: Timeline
     up_bytes: int
     """Of tensors that were sent, as they travelled."""

@@ -19,19 +19,18 @@ from fusepath.offload.device_thread import DeviceThread
 from fusepath.offload.emulation import NO_EMULATION, Emulation
 from fusepath.offload.exchange import Call, Exchange
 from fusepath.offload.finisher import Finisher, pays
+from fusepath.offload.forecast import Forecast
+from fusepath.offload.inference import Asked
 from fusepath.offload.own_answer import Reserve
 from fusepath.offload.shared_link import SharedLink
 from fusepath.offload.turns import Turns
 from fusepath.pictures.frame import PictureFrame
-from fusepath.plan import check_plan, predict
+from fusepath.plan import check_plan, predict, returned_bytes
 from fusepath.remote.client import peer_errors
 from fusepath.runtime.companions import blank_companions
 from fusepath.runtime.edge_share import EdgeTimes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from fusepath.arrays import Array
     from fusepath.cost import Link
     from fusepath.offload.inference import Inference
     from fusepath.offload.turns import Turn
@@ -114,6 +113,11 @@ class Prepared:
         """Bytes sent of the sample it was prepared with."""
         return sum(self._sent_bytes)
 
+    @cached_property
+    def returned_bytes(self) -> float:
+        """Bytes that were planned to return, of all outputs."""
+        return returned_bytes(self.device.model.graph, self.plan)
+
     @property
     def _sent_bytes(self) -> list[int]:
         share = self.device.share
@@ -154,6 +158,8 @@ class Pairing:
     """Whether there is memory to finish such frames from what there is of them."""
     stories: deque[Story] = field(default_factory=lambda: deque(maxlen=_STORIES))
     """Of the last frames with the edge server: what happened, and what was done for it."""
+    forecast: Forecast = field(default_factory=Forecast)
+    """What frames will take, as the last ones show."""
     _thread: DeviceThread = field(default_factory=DeviceThread)
     _turns: Turns = field(default_factory=Turns)
     _link: SharedLink = field(init=False)
@@ -251,7 +257,7 @@ class Pairing:
         image: Frame,
         *,
         begun_s: float | None = None,
-        companions: Mapping[str, Array] | None = None,
+        asked: Asked | None = None,
         overlapping: bool = False,
     ) -> Inference:
         """One inference, when its turn has come.
@@ -261,34 +267,35 @@ class Pairing:
             image: its input, or the picture that becomes it: decoded here, unless it is forwarded.
             begun_s: when it was asked for, by `time.perf_counter`; now without. Time that it has to
                 wait for others is none of its own.
-            companions: the other inputs of the network; something made up without.
+            asked: what else is fed, and what is wanted; something made up, and all, without.
             overlapping: whether others may begin and end meanwhile. Those before it have what this
                 machine computes and the link carries first.
 
         Raises:
             PeerError: the edge server refused, vanished or took too long, and there is no reserve.
         """
-        if companions is None:
-            companions = blank_companions(self.model.graph)
+        if asked is None:
+            graph = self.model.graph
+            asked = Asked(blank_companions(graph), graph.outputs)
         waits = begun_s is None or self._turns.is_busy
         async with self._turns.take(overlapping=overlapping) as turn:
             if begun_s is None or waits:
                 begun_s = time.perf_counter()
-            return await self._decoded_or_not(prepared, image, begun_s, companions, turn)
+            return await self._decoded_or_not(prepared, image, begun_s, asked, turn)
 
     async def _decoded_or_not(
         self,
         prepared: Prepared,
         image: Frame,
         begun_s: float,
-        companions: Mapping[str, Array],
+        asked: Asked,
         turn: Turn,
     ) -> Inference:
         """One inference, for which the device decodes the input if nobody else does."""
         if not isinstance(image, PictureFrame) or prepared.may_forward(image):
-            return await self._infer(prepared, image, begun_s, companions, turn)
+            return await self._infer(prepared, image, begun_s, asked, turn)
         decoded = await prepared.device.start_decoding(image)
-        inference = await self._infer(prepared, decoded.pixels, begun_s, companions, turn)
+        inference = await self._infer(prepared, decoded.pixels, begun_s, asked, turn)
         return inference.begun_with(decoded.start_s - begun_s, decoded.end_s - begun_s)
 
     async def _infer(
@@ -296,13 +303,13 @@ class Pairing:
         prepared: Prepared,
         image: Frame,
         begun_s: float,
-        companions: Mapping[str, Array],
+        asked: Asked,
         turn: Turn,
     ) -> Inference:
         if prepared.is_local:
             assert not isinstance(image, PictureFrame)  # what stays here has been decoded
             return await prepared.device.run_alone(
-                image, companions, begun_s=begun_s, handed_in=turn.pass_on
+                image, asked, begun_s=begun_s, handed_in=turn.pass_on
             )
         client, offset = self.client, self._offset
         assert client is not None  # what is prepared on an edge server has one,
@@ -314,7 +321,7 @@ class Pairing:
             image,
             request,
             self._link,
-            Call(prepared.recipe_sha256, offset, begun_s, companions, turn.pass_on),
+            Call(prepared.recipe_sha256, offset, begun_s, asked, turn.pass_on),
             self._reserve_of(prepared),
         )
         self.stories.append(exchange.frame.story)
@@ -329,7 +336,7 @@ class Pairing:
             return None
         device, alone = prepared.device, self.reserve.device
         finisher = self._finisher if self._to_finish is device else None
-        end_s, whole_s = prepared.predicted.end_s, alone.alone_s
+        end_s, whole_s = self._expected_s(prepared), alone.alone_s
         # What is under way before it has machines and link first.
         before_s = end_s * (self._turns.under_way - 1)
         answer_s = max(end_s - device.head_s - sum(device.expected_s), 0.0)
@@ -341,6 +348,9 @@ class Pairing:
             hedge_s=before_s + answer_s + max(own_s, _LEAST_PATIENCE_S),
             finisher=finisher,
         )
+
+    def _expected_s(self, prepared: Prepared) -> float:
+        return self.forecast.latency_s(prepared.recipe_sha256, prepared.predicted)
 
     async def ready_to_finish(self, prepared: Prepared) -> None:
         """Be able to finish frames of a plan that the edge server fails, where that pays."""

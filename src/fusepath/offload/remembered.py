@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 3
+_VERSION = 4
 
 
 class LastTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,6 +36,8 @@ class LastTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     link: Link
     offered: dict[str, list[Compression]]
     """By tensor: what codecs made of it on the frame they were tried on."""
+    offered_back: dict[str, list[Compression]]
+    """The same on the way back."""
     plan: Plan
     beside: Plan | None = None
     """For frames for which it is quicker, where they come as files."""

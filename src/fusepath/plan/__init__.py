@@ -20,7 +20,16 @@ from fusepath.plan.recalibrated import recalibrated
 from fusepath.plan.recipe import InputFormat, ModelReference, Recipe, TailPlace
 from fusepath.plan.request import DEFAULT_REQUEST, PlanRequest
 from fusepath.plan.result import PlanResult
-from fusepath.plan.rotation import Rotation, loads_of, make_rotation, played_period_s
+from fusepath.plan.rotation import (
+    FrameLoad,
+    Rotation,
+    best_turns,
+    by_use,
+    load_of,
+    loads_of,
+    make_rotation,
+    played_period_s,
+)
 from fusepath.plan.search import Search
 from fusepath.plan.setting import Setting
 from fusepath.plan.shortlist import shortlist
@@ -33,7 +42,15 @@ from fusepath.plan.source import (
     PictureSource,
     why_not_forwarded,
 )
-from fusepath.plan.timing import Prices, Tiled, Timing, predict, problem_of, problem_of_plan
+from fusepath.plan.timing import (
+    Prices,
+    Tiled,
+    Timing,
+    predict,
+    problem_of,
+    problem_of_plan,
+    returned_bytes,
+)
 from fusepath.plan.totals import PlanTotals, totals_of
 from fusepath.plan.verify import check_plan, check_recipe
 from fusepath.schedule.budget import Budget
@@ -56,6 +73,7 @@ __all__ = [
     "Fit",
     "FluidBound",
     "Forwarding",
+    "FrameLoad",
     "InputFormat",
     "Latency",
     "ModelReference",
@@ -81,6 +99,8 @@ __all__ = [
     "Tiled",
     "Timing",
     "best_single_cut",
+    "best_turns",
+    "by_use",
     "check_plan",
     "check_recipe",
     "check_request",
@@ -89,6 +109,7 @@ __all__ = [
     "fluid_bound_s",
     "limit_violations",
     "load_book",
+    "load_of",
     "load_plan",
     "loads_of",
     "make_book",
@@ -103,6 +124,7 @@ __all__ = [
     "problem_of_plan",
     "problem_of_table",
     "recalibrated",
+    "returned_bytes",
     "save_book",
     "save_plan",
     "search_plainly",

@@ -78,6 +78,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tail: TailPlace = TailPlace.EDGE
     codecs: dict[str, str] = {}
     """By tensor: the codec that it is encoded with. Tensors that are not here are sent as is."""
+    back_codecs: dict[str, str] = {}
+    """The same of what returns: outputs or, for a tail on the device, what that reads."""
     forwarding: Forwarding | msgspec.UnsetType = msgspec.UNSET
     """How the input is made of the file that is sent in its place; of plans that forward none,
     nothing. The whole network runs on the edge server then."""

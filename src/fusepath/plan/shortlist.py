@@ -54,7 +54,7 @@ def shortlist(
 
 
 def _is_plain(plan: Plan) -> bool:
-    return not plan.codecs and not plan.recipe.forwards
+    return not plan.codecs and not plan.back_codecs and not plan.recipe.forwards
 
 
 def _forwards(plan: Plan) -> bool:

@@ -307,7 +307,8 @@ class _OpenStream:
             return
         self.end(request, message.request)
         if isinstance(message, Refused):
-            request.lost(refused(self.address, message.kind, message.reason))
+            no = refused(self.address, message.kind, message.reason, message.retry_after_ms)
+            request.lost(no)
         else:
             request.answered(message)
 

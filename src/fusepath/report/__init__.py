@@ -6,6 +6,7 @@ from fusepath.report.measured import layer_costs_table, link_text, profile_text
 from fusepath.report.tables import (
     book_table,
     book_text,
+    cuts_text,
     ends_s,
     gains,
     lanes_table,
@@ -25,6 +26,7 @@ from fusepath.report.tables import (
 __all__ = [
     "book_table",
     "book_text",
+    "cuts_text",
     "ends_s",
     "gains",
     "gantt",

@@ -13,7 +13,7 @@ from fusepath.timeline import HEAD, Lane, parting, steps
 from fusepath.units import format_bytes, format_bytes_per_s, format_count
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from fusepath.cost import Convention
     from fusepath.graph import ModelGraph
@@ -93,7 +93,7 @@ def top_table(plans: Sequence[Plan]) -> Table:
             f"{plan.makespan_s / best_s - 1:+.1%}" if best_s else "",
             f"{format_count(plan.device_macs)} MAC",
             format_bytes(plan.up_bytes),
-            _cuts(plan),
+            cuts_text(plan),
         )
     return table
 
@@ -110,12 +110,12 @@ def rotation_table(rotation: Rotation) -> Table:
             milliseconds(plan.makespan_s),
             f"{format_count(plan.device_macs)} MAC",
             format_bytes(plan.up_bytes),
-            _cuts(plan),
+            cuts_text(plan),
         )
     return table
 
 
-def _cuts(plan: Plan) -> str:
+def cuts_text(plan: Plan) -> str:
     """Cuts in the order of paths, runs of equal ones as one: ``1 (4x), 14``."""
     runs = [(cut, len(list(run))) for cut, run in itertools.groupby(plan.cuts)]
     shown = [str(cut) if length == 1 else f"{cut} ({length}x)" for cut, length in runs]
@@ -190,12 +190,17 @@ def parting_text(predicted: Timeline, measured: Timeline) -> str:
     )
 
 
+def _codecs(codecs: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {codec}" for name, codec in codecs.items())
+
+
 def plan_text(plan: Plan) -> str:
     """A plan in a few lines, for people."""
     cuts = ", ".join(str(cut) for cut in plan.cuts[:32]) + (", …" if len(plan.cuts) > 32 else "")
     order = ", ".join(str(path) for path in plan.order[:32])
     order += ", …" if len(plan.order) > 32 else ""
-    codecs = ", ".join(f"{name} {codec}" for name, codec in plan.codecs.items())
+    codecs = _codecs(plan.codecs)
+    back = _codecs(plan.back_codecs)
     limits = plan.request.constraints
     return "\n".join(
         [
@@ -210,6 +215,7 @@ def plan_text(plan: Plan) -> str:
             f"order        {order}",
             f"cuts         {cuts}",
             *([f"codecs       {codecs}"] if codecs else []),
+            *([f"way back     {back}"] if back else []),
             *(["input        is forwarded as its file"] if plan.recipe.forwards else []),
             f"makespan     {milliseconds(plan.makespan_s)} "
             f"(lower bound {milliseconds(plan.lower_bound_s)}, gap {plan.gap:.1%})",

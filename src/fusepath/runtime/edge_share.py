@@ -20,7 +20,12 @@ from fusepath.runtime.codecs import FOR_PICTURES
 from fusepath.runtime.packing import FILE, EncodedTensor, pack
 from fusepath.runtime.pixels import check_form
 from fusepath.runtime.stage import WholeStage, make_stage
-from fusepath.runtime.stages import prepare_stages, stages_macs, usable_codecs
+from fusepath.runtime.stages import (
+    prepare_stages,
+    returned_names,
+    stages_macs,
+    usable_codecs,
+)
 from fusepath.runtime.strip_stage import StripState
 from fusepath.tiling import layout
 
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fusepath.arrays import Array
+    from fusepath.graph import ModelGraph
     from fusepath.onnx_io import Model
     from fusepath.plan import Forwarding, Preprocessing, Recipe
     from fusepath.runtime.stage import Pieces, Stage
@@ -52,7 +58,10 @@ class FusedLayer:
 
 @dataclass(frozen=True, slots=True)
 class EdgeTimes:
-    """Seconds of every path (0-based) and of the layers behind them, measured on this machine."""
+    """Seconds of every path (0-based) and of the layers behind them, measured on this machine.
+
+    With encoding what returns.
+    """
 
     paths_s: tuple[float, ...]
     tail_s: float
@@ -69,7 +78,8 @@ class EdgeShare:
         model, recipe = model.behind(recipe.start), recipe.rest
         self._model = model
         self.recipe = recipe
-        self.codecs = usable_codecs(recipe)
+        self.codecs = usable_codecs(recipe.codecs)
+        self.back_codecs = usable_codecs(recipe.back_codecs)
         if recipe.forwards:
             self.codecs[model.graph.input.name] = FILE
         self._graph = recipe.divided(model.graph)
@@ -101,6 +111,14 @@ class EdgeShare:
         """Paths (0-based) that read what another one leaves behind its cut, and that other."""
         return self._paths.goes_on_from()
 
+    def returned(self, left_out: int) -> frozenset[str]:
+        """Names of what returns, as `returned_names`.
+
+        Raises:
+            ProtocolError: outputs are left out that there are not.
+        """
+        return returned_names(self._model.graph, self.recipe, left_out)
+
     def expected(self, path: int) -> dict[str, tuple[str, tuple[int, ...]]]:
         """(dtype, shape) of every tensor that path (0-based) arrives with."""
         return self._expected[path]
@@ -119,6 +137,18 @@ class EdgeShare:
             for name, shape in shapes.items()
             if shape is not None
         }
+
+    @cached_property
+    def inference_bytes(self) -> int:
+        """What an inference keeps at most: pieces as they come and decoded, maps, and answers.
+
+        What sessions need while they run is counted with these.
+        """
+        graph = self._graph
+        kept = [tensor for path in self._expected for tensor in path.values()]
+        names = {*graph.frontier(self.recipe.tau), *graph.outputs}
+        kept += [(graph.tensors[name].dtype, graph.tensors[name].shape) for name in names]
+        return 2 * sum(np.dtype(dtype).itemsize * math.prod(shape) for dtype, shape in kept)
 
     def new_fused(self) -> FusedLayer:
         """Room for the fused layer of one inference."""
@@ -154,6 +184,10 @@ class EdgeShare:
     def part(self, path: int, fused: FusedLayer) -> Pieces:
         """What a path (0-based) has made of the outputs."""
         return fused.parts.pop(path)
+
+    def encoded(self, made: Pieces) -> dict[str, Array | EncodedTensor]:
+        """What was made of outputs, or is a part of them, as it returns."""
+        return pack(made, self.back_codecs)
 
     def compute_tail(self, fused: FusedLayer) -> Pieces:
         """The outputs, once all paths are in place."""
@@ -285,10 +319,12 @@ class EdgeShare:
             time.sleep(wait_s)
             started_s = time.perf_counter()
             self._finish(path, blank, fused, self._rehearsed_chain)
+            if path in (self.returning or ()):
+                self.encoded(self.part(path, fused))
             times[path] = time.perf_counter() - started_s
         started_s = time.perf_counter()
         if self.returning is None:
-            self.compute_tail(fused)
+            self.encoded(self.compute_tail(fused))
         times[None] = time.perf_counter() - started_s
         return times
 
@@ -304,6 +340,19 @@ class EdgeShare:
         stage = self._stages.get(self.recipe.cuts[path])
         macs = stage.macs(path) if stage is not None else 0
         return self.recipe.cuts[path], tuple(sorted(self.expected(path).items())), macs
+
+
+def declared_bytes(recipe: Recipe, graph: ModelGraph) -> int:
+    """Weights that the edge server's sessions of a recipe pack for themselves, at least.
+
+    Args:
+        recipe: checked against the graph.
+        graph: of its model.
+    """
+    layers = {(max(cut, recipe.start + 1), recipe.tau) for cut in recipe.cuts}
+    if recipe.tail is TailPlace.EDGE:
+        layers.add((recipe.tau + 1, graph.depth))
+    return sum(op.weight_bytes for first, last in layers for op in graph.operators(first, last))
 
 
 def _check_decoder(forwarding: Forwarding) -> None:

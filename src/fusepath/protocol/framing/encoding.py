@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 _COUNT = struct.Struct("<H")
 _TENSOR = struct.Struct("<IB")
-_BEGIN = struct.Struct("<32sQ")
+_BEGIN = struct.Struct("<32sQQ")
 _RESULT = struct.Struct("<QH")
 _SPAN = struct.Struct("<HHqqq")
-_REFUSED = struct.Struct("<B")
+_REFUSED = struct.Struct("<BI")
 _DRILL = struct.Struct("<I")
 _DRILLED = struct.Struct("<q")
 _REFUSALS = {kind.value: kind for kind in RefusalKind}
@@ -47,9 +47,9 @@ def encode(message: Message) -> bytes:
     """The bytes of a message."""
     body: Sequence[Buffer]
     match message:
-        case Begin(request, path, recipe_sha256, left_us, tensors):
+        case Begin(request, path, recipe_sha256, left_us, tensors, left_out):
             header = Header(Kind.BEGIN, request, path)
-            body = [_BEGIN.pack(bytes.fromhex(recipe_sha256), left_us), *_table(tensors)]
+            body = [_BEGIN.pack(bytes.fromhex(recipe_sha256), left_us, left_out), *_table(tensors)]
         case Piece(request, path, tensors):
             header, body = Header(Kind.PIECE, request, path), _table(tensors)
         case Part(request, path, tensors):
@@ -57,9 +57,9 @@ def encode(message: Message) -> bytes:
         case Result(request, macs, spans, tensors):
             header = Header(Kind.RESULT, request)
             body = [_RESULT.pack(macs, len(spans)), *map(_packed, spans), *_table(tensors)]
-        case Refused(request, kind, reason):
+        case Refused(request, kind, reason, retry_after_ms):
             header = Header(Kind.REFUSED, request)
-            body = [_REFUSED.pack(kind.value), encode_text(reason)]
+            body = [_REFUSED.pack(kind.value, retry_after_ms), encode_text(reason)]
         case GiveUp(request):
             header, body = Header(Kind.GIVE_UP, request), []
         case Hello(wire, software):
@@ -94,9 +94,9 @@ def _message(header: Header, body: memoryview) -> tuple[Message, memoryview]:
     message: Message
     match header.kind:
         case Kind.BEGIN:
-            digest, left_us = _BEGIN.unpack_from(body)
+            digest, left_us, left_out = _BEGIN.unpack_from(body)
             tensors, rest = _tensors(body[_BEGIN.size :])
-            message = Begin(request, path, digest.hex(), left_us, tensors)
+            message = Begin(request, path, digest.hex(), left_us, tensors, left_out)
         case Kind.PIECE:
             tensors, rest = _tensors(body)
             message = Piece(request, path, tensors)
@@ -110,10 +110,11 @@ def _message(header: Header, body: memoryview) -> tuple[Message, memoryview]:
             tensors, rest = _tensors(body[end:])
             message = Result(request, macs, spans, tensors)
         case Kind.REFUSED:
-            (number,) = _REFUSED.unpack_from(body)
+            number, retry_after_ms = _REFUSED.unpack_from(body)
             if number not in _REFUSALS:
                 raise ProtocolError(f"unknown kind {number} of refusal")
-            message = Refused(request, _REFUSALS[number], decode_text(body[_REFUSED.size :]))
+            reason = decode_text(body[_REFUSED.size :])
+            message = Refused(request, _REFUSALS[number], reason, retry_after_ms)
         case Kind.GIVE_UP:
             message, rest = GiveUp(request), body
         case Kind.HELLO:

@@ -68,6 +68,9 @@ class Begin:
     left_us: int
     """Microseconds after which nobody waits for the answer any more."""
     tensors: Sequence[RawTensor]
+    left_out: int = 0
+    """Outputs that are not to return: a bit for each in the order of the network, from the lowest;
+    those behind the 64th always return."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,8 @@ class Refused:
     request: int
     kind: RefusalKind
     reason: str
+    retry_after_ms: int = 0
+    """How long to leave the edge server alone, in milliseconds, where it is short of room."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,7 @@ class Gauge:
                 self._doubt = 1
             return
         self._usual = 0
-        if self._run and (self._run[-1] > self.slowness) != slower:
+        if self._run and (self._run[0] > self.slowness) != slower:
             self._break_off()
         self._run.append(said)
         if len(self._run) >= (FRAMES if slower else FRAMES * self._doubt) and self._is_convincing:

@@ -21,6 +21,8 @@ DOCUMENTED = {
     "GeometryError": 2,
     "ImageError": 2,
     "FileFormatError": 2,
+    "OutputError": 2,
+    "AlgorithmError": 2,
     "PeerError": 3,
     "PeerUnreachableError": 3,
     "PeerBusyError": 3,

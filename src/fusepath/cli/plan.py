@@ -147,7 +147,7 @@ def command(
     )
     check_channels(loaded, mean=channels[0], std=channels[1])
     request = planning_request(asked, evaluations=evaluations, time_limit=time_limit)
-    origin = Origin(source=loaded.source, mean=channels[0], std=channels[1])
+    origin = Origin(source=loaded.source, mean=channels[0], std=channels[1], pictures=pictures)
     sampled = _sampled(loaded, setting, compress, sample, origin, pictures)
     if objective is None:
         with telling("planning"):

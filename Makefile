@@ -12,7 +12,8 @@ SEEDS ?= 2000
 .PHONY: demo test check slow simulate mutate test-faults proto bench-plan bench-throughput bench-camera bench-codec bench-session bench-system bench-models bench-links clean
 
 demo: $(READY)  ## an edge server, a slow link and a weak device on this machine
-	$(BIN)/fusepath demo
+	mkdir -p .cache
+	$(BIN)/fusepath demo --report .cache/demo.html
 
 test: $(DEV_READY) check  ## lint, types, import contract, generated code, tests
 	$(BIN)/pytest -n 2

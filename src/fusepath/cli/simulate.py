@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import click
 
-from fusepath.cli.options import json_option, open_model, post_option, print_json
+from fusepath.cli.options import (
+    json_option,
+    open_model,
+    post_option,
+    print_json,
+    slowdown_option,
+)
 
 
 @click.command("simulate")
 @click.argument("plan_file", metavar="PLAN")
 @click.option("--model", help="Where the model is, if not where the planner found it.")
 @click.option("--device", metavar="RATE|FILE", help="Another device than the plan's.")
+@slowdown_option
 @click.option("--edge", metavar="RATE|FILE", help="Another edge server.")
 @click.option("--link", metavar="RATE|FILE", help="Another link.")
 @post_option
@@ -19,6 +26,7 @@ def command(
     plan_file: str,
     model: str | None,
     device: str | None,
+    slowdown: float,
     edge: str | None,
     link: str | None,
     post: str | None,
@@ -37,7 +45,7 @@ def command(
     graph = open_model(source, None if source.startswith("zoo:") else shape, post).graph
     setting = Setting(
         graph=graph,
-        device=plan.device if device is None else parse_machine(device),
+        device=(plan.device if device is None else parse_machine(device)).slowed(slowdown),
         edge=plan.edge if edge is None else parse_machine(edge),
         link=plan.link if link is None else parse_link(link),
         convention=plan.convention,

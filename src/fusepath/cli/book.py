@@ -135,11 +135,18 @@ def _make(
     **limits: float | None,
 ) -> PlanBook:
     from fusepath.plan import InputFormat, Origin, PlanRequest, make_book
+    from fusepath.plan.planner import check_request
 
     if device is None or edge is None or rates is None:
         raise InputError("a book needs --device, --edge and --rates, like 1MB/s:12MB/s")
     low, high = _parse_rates(rates)
     channels = parse_channels(mean, "--mean"), parse_channels(std, "--std", nonzero=True)
+    request = planning_request(
+        PlanRequest(algorithm=algorithm or "auto", codecs=compress or "auto"),
+        evaluations=evaluations,
+        time_limit=time_limit,
+    )
+    check_request(request)
     loaded, setting = open_setting(
         source,
         input_shape,
@@ -156,11 +163,7 @@ def _make(
         return make_book(
             setting if tried is None else tried.on(setting),
             (low, high),
-            planning_request(
-                PlanRequest(algorithm=algorithm or "auto", codecs=compress or "auto"),
-                evaluations=evaluations,
-                time_limit=time_limit,
-            ),
+            request,
             Origin(source=loaded.source, mean=channels[0], std=channels[1]),
             progress=tell,
             **{name: value for name, value in limits.items() if value is not None},  # type: ignore[arg-type]

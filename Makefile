@@ -29,7 +29,7 @@ mutate: $(DEV_READY)  ## faults put into the protocol's machines that the simula
 	$(BIN)/python -m tests.simulation.mutants
 
 test-faults: $(DEV_READY)  ## real processes killed, stopped, garbled and stalled; takes long
-	$(BIN)/python -m tests.faults
+	$(BIN)/python -m tests.faults --fresh
 	$(BIN)/python -m tests.faults --frames 170
 
 check: $(DEV_READY) $(GRPC_TOOLS)/.ready

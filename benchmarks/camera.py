@@ -150,7 +150,7 @@ class Network:
                 edge=self.edge,
                 link=fusepath.parse_link("1MB/s"),
             )
-            here = replace(here, offered=tried.on(here))
+            here = tried.on(here)
             known = {
                 name: measured_source(self.model, frame, FORM, here)
                 for name, frame in frames.items()

@@ -27,7 +27,7 @@ from fusepath.profiling.layers import measure_layers
 from fusepath.runtime.quantise import quantise
 from fusepath.runtime.runner import Runner
 
-NETWORKS = ("zoo:resnet18", "zoo:mobilenetv2", "ultraface")
+NETWORKS = ("zoo:resnet18", "zoo:mobilenetv2", "ssd-mobilenet", "yolov8n", "ultraface")
 SLOWER = (4, 8, 16)
 RATES = (1.1, 1.5, 2.0, 2.5, 3.0)
 """MB/s."""

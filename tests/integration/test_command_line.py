@@ -174,8 +174,12 @@ def in_a_process(*arguments: object, script: str = "", wait_s: float = 60) -> Ca
 
 
 def assert_complains(called: Called, code: int, words: str) -> None:
-    assert called.out == ""
     assert called.complaints, called
+    if called.out:  # under --json
+        assert called.json == {
+            "error": called.complaints[0].removeprefix("fusepath: "),
+            "exit_code": code,
+        }
     assert len(called.complaints) == 1, called.complaints
     assert called.complaints[0].startswith("fusepath: ")
     assert re.search(words, called.complaints[0]), called.complaints[0]
@@ -1013,6 +1017,10 @@ BAD_SERVERS = {
     "an address with a wrong port": (["--listen", "127.0.0.1:99999"], "is not HOST:PORT"),
     "a models folder that is missing": (["--models", "/nonexistent"], "is not a folder"),
     "no workers": (["--workers", "0"], "--workers"),
+    "no streams": (["--streams", "0"], "--streams"),
+    "no requests": (["--requests", "0"], "--requests"),
+    "memory of no size": (["--memory", "much"], "write it like 300kB"),
+    "a wait before now": (["--wait", "-1"], "--wait"),
 }
 
 
@@ -1069,6 +1077,36 @@ def test_inferences_may_overlap_and_their_rate_is_told(fusepath, files, edge):
 
     told = fusepath(*command, "--repeat", "2", "--in-flight", "2")
     assert "frames/s" in told.out
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("asked", [["--objective", "throughput"], ["--min-fps", "0.1"]])
+def test_inferences_that_overlap_take_the_plans_of_a_stream(fusepath, files, edge, asked):
+    command = ["run", MODEL, files / "good.png", "--edge", edge.address, *GIVEN]
+    command += ["--algorithm", "nfl", "--repeat", "4", "--in-flight", "2", *asked]
+    called = fusepath(*command, "--verify", "--json")
+
+    assert called.code == 0
+    document = called.json
+    in_turn = document["in_turn"]
+    assert document["bit_equal"]
+    assert document["cuts"] == in_turn["plans"][0]["cuts"]
+    assert set(in_turn["turns"]) == set(range(len(in_turn["plans"])))
+    assert in_turn["in_flight"] == 2
+    assert in_turn["predicted_frames_per_s"] > 0
+
+    told = fusepath(*command)
+    assert "predicted, of plans 1" in told.out
+
+
+def test_plans_of_a_stream_are_for_inferences_that_overlap(fusepath, files, plans):
+    command = ["run", MODEL, files / "good.png", "--edge", "127.0.0.1:9"]
+    alone = fusepath(*command, *GIVEN, "--objective", "throughput")
+    assert_complains(alone, 2, "say how many do, like --in-flight 3")
+
+    asked = ["--in-flight", "3", "--min-fps", "1"]
+    given = fusepath(*command, "--plan", plans / "good.json", *asked)
+    assert_complains(given, 2, "--plan is one plan for all")
 
 
 @pytest.mark.system

@@ -29,6 +29,7 @@ from fusepath.offload import exchange as exchange_module
 from fusepath.offload.order import FallbackPolicy
 from fusepath.onnx_io import load_model
 from fusepath.plan import PlanRequest, Recipe
+from fusepath.protocol.admission import Room
 from fusepath.protocol.device_frame import Stage
 from fusepath.protocol.framing import (
     WIRE_VERSION,
@@ -48,7 +49,7 @@ from fusepath.protocol.framing import (
     encode,
 )
 from fusepath.remote import message_costs, tensors
-from fusepath.remote.limits import MAX_MESSAGE_BYTES, MAX_REQUESTS_OF_ONE
+from fusepath.remote.limits import MAX_MESSAGE_BYTES
 from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.remote.wire import fusepath_pb2_grpc as pb_grpc
 from fusepath.runtime.device_share import DeviceShare
@@ -345,6 +346,17 @@ def test_requests_on_one_stream_are_answered_each_by_its_number(prepared):
     assert answer.request == 2
 
 
+def test_lies_about_outputs_take_no_room(prepared):
+    lie = replace(begun(piece(1)), left_out=1 << 40)
+    for _ in range(Room().requests_of_one + 1):
+        with pytest.raises(grpc.RpcError, match="does not have"):
+            talk(prepared, HELLO, lie)
+
+    (answer,) = talk(prepared, HELLO, begun(piece(1)), *map(piece, (2, 3, 4)))
+
+    assert isinstance(answer, Result)
+
+
 def test_a_plan_that_is_not_prepared_refuses_its_request_alone(prepared):
     unknown = begun(piece(1), digest="f" * 64)
     second = [begun(piece(1, request=2)), *(piece(path, request=2) for path in (2, 3, 4))]
@@ -368,11 +380,12 @@ def test_a_request_whose_deadline_has_passed_is_given_up(prepared):
 
 
 def test_more_requests_than_one_device_may_have_are_refused(prepared):
-    many = [begun(piece(1, request=number)) for number in range(1, MAX_REQUESTS_OF_ONE + 2)]
+    most = Room().requests_of_one
+    many = [begun(piece(1, request=number)) for number in range(1, most + 2)]
 
     (refused,) = talk(prepared, HELLO, *many)
 
-    assert (refused.request, refused.kind) == (MAX_REQUESTS_OF_ONE + 1, RefusalKind.EXHAUSTED)
+    assert (refused.request, refused.kind) == (most + 1, RefusalKind.EXHAUSTED)
 
 
 def changed_byte(message: Message, at: int) -> bytes:
@@ -418,6 +431,10 @@ STREAMS: dict[str, tuple[Callable[[], list[Message | bytes]], str]] = {
         "comes encoded, expected plain",
     ),
     "no tensors": (lambda: [HELLO, with_data()], "holds 0 tensors, expected image"),
+    "outputs left out that there are not": (
+        lambda: [HELLO, replace(begun(piece(1)), left_out=1 << 40)],
+        "a network of 1 does not have",
+    ),
     "two tensors": (lambda: [HELLO, with_data(b"", b"")], "holds 2 tensors, expected image"),
     "a piece in a drill": (
         lambda: [HELLO, Drill(1, 5, message_costs.piece()), piece(1)],

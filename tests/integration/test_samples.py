@@ -145,22 +145,3 @@ def test_a_slowdown_plays_a_plan_on_a_slower_device(tmp_path, told):
     slowed = told("simulate", file, "--slowdown", 3)
 
     assert slowed["makespan_s"] == pytest.approx(3 * alone["makespan_s"], rel=1e-6)
-
-
-def test_progress_is_told_by_tenths_or_in_one_line_of_a_terminal(capsys, monkeypatch):
-    from fusepath.cli.progress import progress  # noqa: PLC0415
-
-    with progress("rates") as tell:
-        for done in range(40):
-            tell(done, 40, "1 MB/s")
-    plain = capsys.readouterr().err
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    with progress("rates") as tell:
-        for done in range(40):
-            tell(done, 40, "1 MB/s")
-    terminal = capsys.readouterr().err
-
-    assert plain.count("\n") == 10
-    assert "planned 0 of 40 rates: 1 MB/s …" in plain
-    assert "\n" not in terminal
-    assert terminal.endswith("\r\x1b[K")

@@ -26,6 +26,7 @@ from fusepath.protocol.framing import (
     RefusalKind,
     Refused,
     Result,
+    Reused,
     check_hello,
     decode,
     encode,
@@ -39,27 +40,38 @@ numbers = st.integers(0, 2**64 - 1)
 paths = st.integers(0, 2**16 - 1)
 signed = st.integers(-(2**63), 2**63 - 1)
 lists_of_tensors = st.lists(st.builds(RawTensor, st.binary(max_size=300), st.booleans()))
+keeps = st.lists(paths)
+reused = st.lists(st.builds(Reused, paths, numbers))
 spans = st.lists(st.builds(EdgeSpan, paths, paths, signed, signed, signed))
 words = st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), max_size=100)
 digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
 messages = st.one_of(
     st.builds(Hello, st.just(WIRE_VERSION), words),
-    st.builds(Begin, numbers, paths, digests, numbers, lists_of_tensors),
+    st.builds(Begin, numbers, paths, digests, numbers, lists_of_tensors, numbers, keeps, reused),
     st.builds(Piece, numbers, paths, lists_of_tensors),
     st.builds(Part, numbers, paths, lists_of_tensors),
     st.builds(Result, numbers, numbers, spans, lists_of_tensors),
-    st.builds(Refused, numbers, st.sampled_from(RefusalKind), words),
+    st.builds(Refused, numbers, st.sampled_from(RefusalKind), words, st.integers(0, 2**32 - 1)),
     st.builds(GiveUp, numbers),
     st.builds(Drill, numbers, st.integers(0, 2**32 - 1), lists_of_tensors),
     st.builds(Drilled, numbers, signed),
 )
 EVERY = [
     Hello(WIRE_VERSION, "1.2.3"),
-    Begin(7, 2, "0f" * 32, 5_000_000, [RawTensor(b"picture"), RawTensor(b"", encoded=True)]),
+    Begin(
+        7,
+        2,
+        "0f" * 32,
+        5_000_000,
+        [RawTensor(b"picture"), RawTensor(b"", encoded=True)],
+        5,
+        [2],
+        [Reused(1, 6), Reused(3, 4)],
+    ),
     Piece(8, 3, [RawTensor(b"rows", encoded=True)]),
     Part(8, 3, [RawTensor(b"more rows")]),
     Result(9, 10**12, [EdgeSpan(1, 2, 3, 4, 5), EdgeSpan(0, 0, -3, 9)], [RawTensor(b"scores")]),
-    Refused(10, RefusalKind.EXHAUSTED, "no room"),
+    Refused(10, RefusalKind.EXHAUSTED, "no room", 1500),
     GiveUp(11),
     Drill(12, 3, [RawTensor(bytes(30))]),
     Drilled(12, 45_000),
@@ -174,7 +186,7 @@ WRONG = {
         "a text of 501 bytes is longer than 500",
     ),
     "a reason that is no UTF-8": (
-        with_header(Header(Kind.REFUSED, 1), [b"\1no \xe4"]),
+        with_header(Header(Kind.REFUSED, 1), [b"\1" + bytes(4) + b"no \xe4"]),
         "a text is not UTF-8 at byte 3",
     ),
     "a byte too many": (

@@ -57,7 +57,7 @@ def test_a_violation_names_the_seed_that_replays_it(monkeypatch):
 
 
 def test_a_session_that_never_tries_again_is_noticed(monkeypatch):
-    monkeypatch.setattr(Watch, "_try_later", lambda self: [])
+    monkeypatch.setattr(Watch, "_try_later", lambda *_: [])
 
     with pytest.raises(Violation, match=r"nobody looks after the server|after 1 failures"):
         simulate_all(50)

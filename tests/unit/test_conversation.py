@@ -160,11 +160,12 @@ def test_a_refusal_ends_its_request_alone():
         for request in (refused, other):
             await request.send(first(request))
         (stream,) = channel.streams
-        no = Refused(1, RefusalKind.EXHAUSTED, "no room")
+        no = Refused(1, RefusalKind.EXHAUSTED, "no room", 1500)
         await stream.answer(HELLO, no, Result(2, 0, [], []))
 
-        with pytest.raises(PeerBusyError, match="no room"):
+        with pytest.raises(PeerBusyError, match="no room") as busy:
             await refused.read()
+        assert busy.value.retry_after_s == 1.5
         assert isinstance(await other.read(), Result)
 
     played(talk())

@@ -133,6 +133,15 @@ def test_a_lost_conversation_has_the_device_compute_alone_at_once():
     assert told(frame, DoneAlone()) == [DeliverAlone(fallback)]
 
 
+def test_how_long_a_server_asks_to_be_left_alone_is_handed_on():
+    frame = DeviceFrame((0,), patience_s=PATIENCE_S)
+
+    told(frame, Begun(), Computed(0), Sent(0), Lost("no room", 2.5))
+
+    fallback = Fallback("no room", Stage.WAITING, 2.5)
+    assert told(frame, DoneAlone()) == [DeliverAlone(fallback)]
+
+
 def test_a_conversation_lost_in_the_race_leaves_the_device_as_it_is():
     frame = waiting(returning={0, 1})
     told(frame, PartReturned(1), Overdue())

@@ -10,12 +10,14 @@ import pytest
 
 from fusepath.onnx_io import load_model
 from fusepath.plan import TailPlace
-from fusepath.protocol.framing import Part, Result, decode
+from fusepath.protocol.framing import Begin, Part, Result, decode
 from fusepath.remote import tensors
 from fusepath.remote.edge_inference import EdgeInference
+from fusepath.remote.kept_shares import KeptShares, Reuse
+from fusepath.remote.prepared import PreparedPlan
 from fusepath.remote.workers import Workers
 from fusepath.runtime.device_share import DeviceShare
-from fusepath.runtime.edge_share import EdgeShare
+from fusepath.runtime.edge_share import EdgeShare, EdgeTimes
 from tests.plans import pixels, plan_of
 
 
@@ -45,6 +47,15 @@ def shares() -> tuple[DeviceShare, EdgeShare]:
     return DeviceShare(model, recipe), EdgeShare(model, recipe)
 
 
+def ready(share: EdgeShare) -> PreparedPlan:
+    return PreparedPlan(share, EdgeTimes((0.25,) * 4, 0.0))
+
+
+def anew(number: int, share: EdgeShare) -> Reuse:
+    begin = Begin(number, 1, "0f" * 32, 1_000_000, [])
+    return KeptShares().reuse(number, begin, share)
+
+
 def pieces(device: DeviceShare):
     image = pixels(load_model("zoo:squeezenet?size=64&weights=integer"))
     return [tensors.to_send(device.compute(path, image)) for path in range(4)]
@@ -71,10 +82,13 @@ def test_the_result_is_behind_all_parts_however_slow_they_are(shares, monkeypatc
     async def talk() -> list[Part | Result]:
         workers, asker = Workers(4), Asker()
         try:
-            inference = EdgeInference(7, edge, workers, overlaps=True, asker=asker)
+            inference = EdgeInference(
+                anew(7, edge), ready(edge), workers, overlaps=True, asker=asker
+            )
             for path, piece in enumerate(pieces(device)):
                 inference.take(path, piece)
             await asker.ended
+            assert workers.backlog_s == 0.0
             return asker.said
         finally:
             workers.close()
@@ -95,11 +109,15 @@ def test_what_is_over_computes_no_path_that_has_not_begun(shares, monkeypatch):
     async def talk() -> None:
         workers, asker = Workers(1), Asker()
         try:
-            inference = EdgeInference(1, edge, workers, overlaps=True, asker=asker)
+            inference = EdgeInference(
+                anew(1, edge), ready(edge), workers, overlaps=True, asker=asker
+            )
             workers.pool.submit(time.sleep, 0.05)
             for path, piece in enumerate(pieces(device)):
                 inference.take(path, piece)
+            assert workers.backlog_s == 1.0
             inference.give_up()
+            assert workers.backlog_s == 0.0
             await asyncio.wrap_future(workers.pool.submit(lambda: None))
             await asyncio.sleep(0)
         finally:

@@ -53,6 +53,21 @@ def test_pauses_double_up_to_the_longest():
     assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
 
 
+def test_a_server_that_is_full_is_left_alone_for_as_long_as_it_asks():
+    watch = Watch(lambda: LONGEST)
+
+    assert told(watch, Failed("full", 3.0)) == [UseAlone("full"), Pause(3.0)]
+    assert told(watch, Due()) == [Dial()]
+    assert told(watch, Failed("still full", 2.0)) == [Pause(2.0)]
+    assert told(watch, Due(), Reached(), Failed("vanished")) == [Pause(0.2)]
+
+
+def test_devices_that_were_told_the_same_do_not_come_back_together():
+    watch = Watch(lambda: 0.5)
+
+    assert told(watch, Failed("full", 4.0))[1:] == [Pause(5.0)]
+
+
 def test_a_random_part_up_to_half_is_taken_off_a_pause():
     watch = Watch(lambda: 0.5)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from fusepath.cli.options import (
+    OUTPUT_FILE,
     check_channels,
     compress_option,
     evaluations_option,
@@ -16,19 +19,18 @@ from fusepath.cli.options import (
     mean_option,
     open_setting,
     parse_channels,
-    picture_options,
     planning_request,
     print_json,
     slowdown_option,
     std_option,
     time_limit_option,
 )
-from fusepath.cli.progress import progress
+from fusepath.cli.picture_options import picture_options
 from fusepath.cli.samples import sample_option, tried_samples
 from fusepath.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from fusepath.plan import PlanBook, Preprocessing
 
@@ -70,8 +72,20 @@ _FIGURES = (".png", ".svg", ".pdf")
     metavar="SIZE",
     help="Size of the file that the input comes in, like 48kB; that of the samples without.",
 )
-@click.option("-o", "--output", metavar="FILE", help="Write the book here; with --link, the plan.")
-@click.option("-f", "--figure", metavar="FILE", help="Draw the book (.png, .svg or .pdf).")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=OUTPUT_FILE,
+    help="Write the book here; with --link, the plan.",
+)
+@click.option(
+    "-f",
+    "--figure",
+    metavar="FILE",
+    type=OUTPUT_FILE,
+    help="Draw the book (.png, .svg or .pdf).",
+)
 @json_option
 def command(
     source: str,
@@ -159,15 +173,32 @@ def _make(
     check_channels(loaded, mean=channels[0], std=channels[1])
     form = InputFormat(dtype=setting.input_dtype, mean=channels[0], std=channels[1])
     tried = tried_samples(loaded, samples, compress=compress, form=form, pictures=pictures)
-    with progress("rates at most") as tell:
-        return make_book(
-            setting if tried is None else tried.on(setting),
-            (low, high),
-            request,
-            Origin(source=loaded.source, mean=channels[0], std=channels[1]),
-            progress=tell,
-            **{name: value for name, value in limits.items() if value is not None},  # type: ignore[arg-type]
-        )
+    progress = _rewriting if sys.stderr.isatty() else _now_and_then()
+    return make_book(
+        setting if tried is None else tried.on(setting),
+        (low, high),
+        request,
+        Origin(source=loaded.source, mean=channels[0], std=channels[1]),
+        progress=progress,
+        **{name: value for name, value in limits.items() if value is not None},  # type: ignore[arg-type]
+    )
+
+
+def _rewriting(done: int, most: int, rate: str) -> None:
+    click.echo(f"\r\x1b[Kplanned {done} of at most {most} rates: {rate}", nl=False, err=True)
+
+
+def _now_and_then() -> Callable[[int, int, str], None]:
+    """A line after two seconds, and every ten from then on."""
+    next_s = time.monotonic() + 2
+
+    def tell(done: int, most: int, rate: str) -> None:
+        nonlocal next_s
+        if time.monotonic() >= next_s:
+            next_s = time.monotonic() + 10
+            click.echo(f"planned {done} of at most {most} rates: {rate} …", err=True)
+
+    return tell
 
 
 def _parse_rates(text: str) -> tuple[float, float]:
@@ -196,12 +227,14 @@ def _check_figure(file: str) -> None:
 
 
 def _draw(book: PlanBook, file: str) -> None:
+    import io
+
+    from fusepath.output_file import write_file
     from fusepath.report.book_figure import book_figure
 
-    try:
-        book_figure(book).savefig(file, dpi=144)
-    except OSError as error:
-        raise InputError(f"cannot write {file}: {error.strerror or error}") from error
+    data = io.BytesIO()
+    book_figure(book).savefig(data, format=file.lower().rpartition(".")[2], dpi=144)
+    write_file(file, data.getvalue())
 
 
 def _look_up(

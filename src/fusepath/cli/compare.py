@@ -21,14 +21,14 @@ from fusepath.cli.options import (
     model_argument,
     open_setting,
     parse_channels,
-    picture_options,
     planning_request,
     post_option,
     print_json,
     std_option,
     time_limit_option,
 )
-from fusepath.cli.progress import progress
+from fusepath.cli.picture_options import picture_options
+from fusepath.cli.progress import telling
 from fusepath.cli.samples import sample_option, tried_samples
 
 if TYPE_CHECKING:
@@ -75,7 +75,12 @@ def command(
     pictures: Preprocessing,
 ) -> None:
     """Plan MODEL with every algorithm and show them side by side."""
-    from fusepath.errors import InfeasibleError, NoPlanError, UnsupportedOperatorError
+    from fusepath.errors import (
+        AlgorithmError,
+        InfeasibleError,
+        NoPlanError,
+        UnsupportedOperatorError,
+    )
     from fusepath.plan import (
         ALGORITHMS,
         InputFormat,
@@ -84,7 +89,7 @@ def command(
         compare_plans,
         make_plan,
     )
-    from fusepath.report import plans_table, render
+    from fusepath.report import milliseconds, plans_table, render, wrapped
     from fusepath.tiling import Grid
 
     tiles = None if grid == "auto" else Grid.parse(grid)
@@ -107,31 +112,26 @@ def command(
         setting = tried.on(setting)
     tileable = loaded.graph.tileable_layers > 0
     origin = Origin(source=loaded.source, mean=channels[0], std=channels[1])
-    plans, left_out = [], []
-    asked = {
-        name: algorithm
-        for name, algorithm in ALGORITHMS.items()
-        if (tileable or not algorithm.tiles) and (setting.source or not algorithm.forwards)
-    }
-    with progress("algorithms") as tell:
-        for done, (name, algorithm) in enumerate(asked.items()):
-            tell(done, len(asked), name)
-            try:
-                request = planning_request(
-                    PlanRequest(
-                        algorithm=name,
-                        grid=tiles if algorithm.tiles else None,
-                        constraints=constraints,
-                        codecs=compress or "auto",
-                    ),
-                    evaluations=evaluations,
-                    time_limit=time_limit,
-                )
+    plans = []
+    for name in ALGORITHMS:
+        try:
+            algorithm = ALGORITHMS[name]
+            if (algorithm.tiles and not tileable) or (algorithm.forwards and not setting.source):
+                continue
+            request = planning_request(
+                PlanRequest(
+                    algorithm=name,
+                    grid=tiles if algorithm.tiles else None,
+                    constraints=constraints,
+                    codecs=compress or "auto",
+                ),
+                evaluations=evaluations,
+                time_limit=time_limit,
+            )
+            with telling(f"planning with {name}"):
                 plans.append(make_plan(setting, request, origin).best)
-            except (NoPlanError, UnsupportedOperatorError) as error:
-                left_out.append(f"{name} is left out: {as_options(str(error))} …")
-    for line in left_out:
-        click.echo(line, err=True)
+        except (AlgorithmError, NoPlanError, UnsupportedOperatorError) as error:
+            click.echo(f"{name} is left out: {as_options(str(error))} …", err=True)
     if not plans:
         raise InfeasibleError("no algorithm found a plan that keeps to the constraints")
     compared = compare_plans(setting, plans)
@@ -139,6 +139,12 @@ def command(
         print_json({"plans": [_row_json(row) for row in compared]})
     else:
         click.echo(render(plans_table(compared)))
+        bound = milliseconds(compared[0].lower_bound_s)
+        click.echo(
+            wrapped(
+                ["", f"no plan takes less than {bound}; device and edge are multiply-accumulates"]
+            )
+        )
 
 
 def _row_json(row: ComparedPlan) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,8 +37,6 @@ _CALIBRATION_RUNS = 30
 """Enough that one of them is undisturbed, also on a machine that is busy."""
 _PHOTOGRAPH = "data/astronaut.png"
 """In scikit-image; by NASA, in the public domain."""
-_MOST_CUTS = 5
-"""That a line has room for."""
 _WELL_PLAYED = 0.15
 """Part by which a device may take longer than it is told to before that is worth a word."""
 
@@ -252,7 +250,7 @@ async def _all_plans(
     from fusepath.offload.trials import Trials
     from fusepath.offload.verify import run_unsplit
     from fusepath.plan import InputFormat, Origin, PlanRequest, make_plan, shortlist
-    from fusepath.profiling.codecs import measured_compression, named_codecs
+    from fusepath.profiling.codecs import named_codecs, offering_codecs
     from fusepath.profiling.layers import measure_layers
     from fusepath.remote.client import connect
     from fusepath.runtime.compare import compare
@@ -275,15 +273,15 @@ async def _all_plans(
                 ("stream", "stream", None),
             )
         }
-        offered = measured_compression(
-            model, image, InputFormat(), setting, codecs=named_codecs("auto")
+        offering = offering_codecs(
+            setting, model, image, InputFormat(), codecs=named_codecs("auto")
         )
 
         def listed(setting: Setting) -> list[Plan]:
             return shortlist(setting, origin=origin)
 
         trials = Trials(pairing=pairing, sample=image, say=say)
-        best = await trials.choose(replace(setting, offered=offered), listed)
+        best = await trials.choose(offering, listed)
         plans["auto"] = best.plan
         say("preparing the sessions of all plans on both sides")
         prepared = {name: await pairing.prepare(plan, image) for name, plan in plans.items()}
@@ -317,10 +315,8 @@ async def _all_plans(
 
 
 def _print(rows: list[_Row], *, repeats: int) -> None:
-    from rich.table import Table
-
     from fusepath.offload.inference import median_of
-    from fusepath.report import fused_layers, gantt, milliseconds, render
+    from fusepath.report import cuts_text, empty_table, gantt, milliseconds, render
 
     baseline = _baseline(rows)
     alone = next(row for row in rows if row.name == "device only")
@@ -328,29 +324,27 @@ def _print(rows: list[_Row], *, repeats: int) -> None:
         f"which alone takes {milliseconds(alone.predicted.end_s)}; ms, medians of {repeats} "
         f"runs in turn\n"
     )
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("plan", "tau", "grid", "cuts"):
-        table.add_column(column, justify="left", no_wrap=True)
-    for column in ("predicted", "measured", "spread", "vs NFL", "error"):
-        table.add_column(column, justify="right", no_wrap=True)
+    table = empty_table(
+        *("plan", "tau", "grid", "cuts", "codecs", "predicted", "measured", "spread"),
+        *("vs NFL", "error"),
+        flexible="cuts",
+        optional=("grid", "tau"),
+    )
     for row in rows:
         latencies = sorted(run.latency_s for run in row.runs)
-        cuts = row.plan.arrangement.spelt_cuts(row.plan.cuts)
         table.add_row(
             row.name,
-            fused_layers(row.plan) if row.plan.arrangement.label else "–",
+            str(row.plan.tau) if row.plan.arrangement.label else "–",
             str(row.plan.grid),
-            ",".join(map(str, cuts[:_MOST_CUTS])) + ",…" * (len(cuts) > _MOST_CUTS),
+            cuts_text(row.plan),
+            ", ".join(row.codecs),
             f"{row.predicted.end_s * 1e3:.1f}",
             f"{row.latency_s * 1e3:.1f}",
             f"{latencies[0] * 1e3:.1f}–{latencies[-1] * 1e3:.1f}",
             f"{baseline.latency_s / row.latency_s:.2f}x",
-            f"{row.comparison.max_abs_error:.0e}" if not row.comparison.bit_equal else "0",
+            f"{row.comparison.max_abs_error:.1e}" if not row.comparison.bit_equal else "0",
         )
     click.echo(render(table))
-    for row in rows:
-        if row.codecs:
-            click.echo(f"\n{row.name} encodes what it sends with {' and '.join(row.codecs)}")
     best = min(rows, key=lambda row: row.latency_s)
     shown = [baseline] if best is baseline else [baseline, best]
     until_s = max(

@@ -1,48 +1,35 @@
-"""How far a search is, for whoever waits: one line of a terminal, or a line now and then."""
+"""Word of what takes longer than a moment, on a terminal or off it."""
 
 from __future__ import annotations
 
-import sys
+import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    Tell = Callable[[int, int, str], None]
-    """Called with how many are done, of how many at most, and which is at hand."""
+_FIRST_S, _NEXT_S = 2.0, 10.0
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Tell]:
-    """Tell of a search on the error stream; a terminal's line is gone at the end.
+def telling(what: str) -> Iterator[None]:
+    """Say on standard error what is being done, once it has taken two seconds and now and then."""
+    done = threading.Event()
 
-    Args:
-        what: is counted, in the plural.
-    """
-    if not sys.stderr.isatty():
-        yield _tenths(what)
-        return
+    def tell() -> None:
+        begun_s, wait_s = time.monotonic(), _FIRST_S
+        while not done.wait(wait_s):
+            click.echo(f"{what}, {time.monotonic() - begun_s:.0f} s …", err=True)
+            wait_s = _NEXT_S
 
-    def tell(done: int, most: int, at_hand: str) -> None:
-        click.echo(f"\r\x1b[Kplanned {done} of {most} {what}: {at_hand} …", nl=False, err=True)
-
+    teller = threading.Thread(target=tell, name="progress", daemon=True)
+    teller.start()
     try:
-        yield tell
+        yield
     finally:
-        click.echo("\r\x1b[K", nl=False, err=True)
-
-
-def _tenths(what: str) -> Tell:
-    """A line where a further tenth is done."""
-    told = -1
-
-    def tell(done: int, most: int, at_hand: str) -> None:
-        nonlocal told
-        if done * 10 // most > told:
-            told = done * 10 // most
-            click.echo(f"planned {done} of {most} {what}: {at_hand} …", err=True)
-
-    return tell
+        done.set()
+        teller.join()

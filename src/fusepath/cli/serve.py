@@ -26,10 +26,47 @@ from fusepath.cli.options import json_option, no_cache_option, print_json
     show_default=True,
     help="Threads of one operator.",
 )
+@click.option(
+    "--streams",
+    type=click.IntRange(1, 100_000),
+    default=1024,
+    show_default=True,
+    help="Devices connected at a time, nearly: each keeps one stream open.",
+)
+@click.option(
+    "--requests",
+    type=click.IntRange(1, 10_000),
+    default=256,
+    show_default=True,
+    help="Inferences under way at a time; a device that has none always gets one.",
+)
+@click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(0.0, 3600.0),
+    default=1.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Work that may wait for a worker; what comes on top of it is refused for now.",
+)
+@click.option(
+    "--memory",
+    metavar="BYTES",
+    help="Memory for models, plans and inferences, like 3GB  [default: half of this machine's].",
+)
 @no_cache_option
 @json_option
 def command(
-    listen: str, models: str | None, workers: int, threads: int, no_cache: bool, as_json: bool
+    listen: str,
+    models: str | None,
+    workers: int,
+    threads: int,
+    streams: int,
+    requests: int,
+    wait_s: float,
+    memory: str | None,
+    no_cache: bool,
+    as_json: bool,
 ) -> None:
     """Be an edge server until stopped by SIGINT or SIGTERM.
 
@@ -41,9 +78,12 @@ def command(
 
     from fusepath.profiling import remembered_profile
     from fusepath.profiling.layers import measure_layers
+    from fusepath.protocol.admission import Room
     from fusepath.remote.edge_service import EdgeService
     from fusepath.remote.grpc_server import EdgeServer, serve
+    from fusepath.remote.memory_budget import MemoryBudget
     from fusepath.remote.model_store import ModelStore
+    from fusepath.units import parse_bytes
 
     def ready(address: str) -> None:
         if as_json:
@@ -52,11 +92,15 @@ def command(
             click.echo(f"listening on {address}, {len(store)} model files and the zoo")
         sys.stdout.flush()
 
-    store = ModelStore(models)
+    budget = MemoryBudget.of_this_machine() if memory is None else MemoryBudget(parse_bytes(memory))
+    room = Room(streams=streams, requests=requests, wait_s=wait_s, bytes=budget.requests_bytes)
+    store = ModelStore(models, budget_bytes=budget.models_bytes)
     service = EdgeService(
         store,
         workers=workers,
         threads=threads,
         profiler=measure_layers if no_cache else remembered_profile,
+        room=room,
+        plans_bytes=budget.plans_bytes,
     )
     asyncio.run(serve(EdgeServer(listen, service), ready=ready))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fusepath.errors import ClosedError
@@ -31,10 +32,10 @@ class AsyncSession(Held):
             result = await session.infer(frame)
     """
 
-    async def infer(self, frame: Any) -> Inference:
+    async def infer(self, frame: Any, *, outputs: Sequence[str] | None = None) -> Inference:
         """One inference; as `Session.infer`."""
         begun_s = time.perf_counter()
-        return await self._answer(self._inputs(frame), begun_s)
+        return await self._answer(self._inputs(frame, outputs), begun_s)
 
     def stream(
         self,
@@ -43,6 +44,7 @@ class AsyncSession(Held):
         in_flight: int = 3,
         when_full: WhenFull = WhenFull.WAIT,
         waiting: int = 1,
+        outputs: Sequence[str] | None = None,
     ) -> AsyncIterator[Inference]:
         """Inferences of frame after frame, for ``async for``; as `Session.stream`.
 
@@ -50,11 +52,13 @@ class AsyncSession(Held):
         does not block.
         """
         line = self._line(Flow(in_flight=in_flight, waiting=waiting, when_full=when_full))
-        return streamed_async(line, frames, self._work)
+        return streamed_async(line, frames, partial(self._work, outputs=outputs))
 
-    async def submit(self, frame: Any) -> asyncio.Future[Inference]:
+    async def submit(
+        self, frame: Any, *, outputs: Sequence[str] | None = None
+    ) -> asyncio.Future[Inference]:
         """Begin an inference that overlaps with others; as `Session.submit`."""
-        work = self._work(frame)
+        work = self._work(frame, outputs)
         while (result := self._submitted.offer(work)) is None:
             await asyncio.wrap_future(self._submitted.room())
         result.add_done_callback(self._submitted.taken)
@@ -68,9 +72,9 @@ class AsyncSession(Held):
     ) -> list[Array]:
         """Outputs in the order of their names, all without names; as `Session.run`."""
         begun_s = time.perf_counter()
-        wanted = self._wanted(output_names)
-        outputs = (await self._answer(self._fed(input_feed), begun_s)).outputs
-        return [outputs[name] for name in wanted]
+        fed = self._fed(input_feed, output_names)
+        outputs = (await self._answer(fed, begun_s)).outputs
+        return [outputs[name] for name in fed.outputs]
 
     async def _answer(self, fed: Fed, begun_s: float) -> Inference:
         work = asyncio.wrap_future(self._engine.submit(self._infer(fed, begun_s)))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from fusepath.arrays import Array
     from fusepath.offload.device_thread import DeviceThread
+    from fusepath.offload.inference import Asked
     from fusepath.onnx_io import Model
     from fusepath.pictures.frame import Frame
     from fusepath.plan import Plan
@@ -231,7 +232,7 @@ class Device:
     async def run_alone(
         self,
         image: Array,
-        companions: Mapping[str, Array],
+        asked: Asked,
         *,
         begun_s: float,
         handed_in: Callable[[], None],
@@ -240,11 +241,12 @@ class Device:
 
         Args:
             image: the plan's input.
-            companions: the other inputs.
+            asked: what else is fed, and what is wanted.
             begun_s: when the inference began, by `time.perf_counter`.
             handed_in: told once the thread knows all that it has to do.
         """
         times = {}
+        companions = asked.companions
         heads = [self.start_head(image, companions)] if self.share.has_head else []
         computing = self.start_computing(0, image, companions)
         handed_in()
@@ -261,7 +263,7 @@ class Device:
         )
         return Inference(
             plan=self.plan,
-            outputs=self.outputs(done),
+            outputs={n: made for n, made in self.outputs(done).items() if n in asked.outputs},
             timeline=Timeline(spans=tuple(spans), measured=True),
             up_bytes=0,
             down_bytes=0,

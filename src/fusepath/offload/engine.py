@@ -25,6 +25,7 @@ from fusepath.errors import (
     PeerBusyError,
     PeerError,
     PeerRefusedError,
+    retry_after_s,
 )
 from fusepath.offload.adaptation import Adaptation
 from fusepath.offload.background import Background, seen
@@ -35,6 +36,7 @@ from fusepath.offload.order import FallbackPolicy
 from fusepath.offload.pairing import Pairing, Prepared
 from fusepath.offload.plan_search import PlanSearch
 from fusepath.offload.replanning import Replanning
+from fusepath.offload.rotating import Rotating
 from fusepath.offload.statistics import Counter
 from fusepath.pictures.frame import PictureFrame
 from fusepath.plan import Plan
@@ -49,13 +51,14 @@ from fusepath.remote.memory import MemoryChannel
 from fusepath.remote.model_store import ModelStore
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Coroutine
 
-    from fusepath.arrays import Array
-    from fusepath.offload.inference import Inference
+    from fusepath.offload.inference import Asked, Inference
     from fusepath.offload.order import Order
+    from fusepath.offload.rotating import PlansInTurn
     from fusepath.pictures.frame import Frame
     from fusepath.remote.transport import Channel
+    from fusepath.timeline import Timeline
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +108,14 @@ class Engine:
         self._thread.start()
         self._running: concurrent.futures.Future[None] = self.submit(self._run())
 
+    @property
+    def predicted(self) -> Timeline | None:
+        """What the next frame will do with the plan in use; from any thread."""
+        current = self.current
+        if current is None:
+            return None
+        return self._pairing.forecast.timeline(current.recipe_sha256, current.predicted)
+
     def submit(self, work: Coroutine[Any, Any, Any]) -> concurrent.futures.Future[Any]:
         """Do something on the loop; from any thread but the loop's own.
 
@@ -116,6 +127,15 @@ class Engine:
         except RuntimeError:
             work.close()
             raise ClosedError(CLOSED) from None
+
+    def rouse(self) -> None:
+        """Have the loop awake by the time that work comes; from any thread.
+
+        A thread that has slept for long takes some tenths of a millisecond to wake up: meanwhile
+        its caller makes the work.
+        """
+        with suppress(RuntimeError):  # there is no loop any more, as whoever submits will be told
+            self._loop.call_soon_threadsafe(_awake)
 
     def call(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Do something on the loop and wait for it.
@@ -168,7 +188,7 @@ class Engine:
         self,
         image: Frame,
         begun_s: float,
-        companions: Mapping[str, Array],
+        asked: Asked,
         *,
         overlapping: bool = False,
     ) -> Inference:
@@ -185,31 +205,53 @@ class Engine:
         self._check_may_stand_in(prepared)
         away = self._away
         if prepared is self._found:  # and not what is used in its place
+            prepared = (overlapping and self._next_in_turn()) or prepared
             prepared = quicker(prepared, self._pairing.beside, image)
         try:
             inference = await self._pairing.infer(
                 prepared,
                 image,
                 begun_s=begun_s,
-                companions=companions,
+                asked=asked,
                 overlapping=overlapping,
             )
         except PeerError as error:
             if self.closed:  # which ends streams as well, maybe before whoever waits for them
                 raise ClosedError(CLOSED) from None
-            self._fail(str(error), away)
+            self._fail(str(error), retry_after_s(error), away)
             raise
         if inference.fallback is not None:
-            self._fail(inference.fallback.reason, away)
+            self._fail(inference.fallback.reason, inference.fallback.retry_after_s, away)
         elif self._away is not None and prepared.is_local:
             inference = replace(inference, fallback=Fallback(self._away, Stage.AWAY))
-        else:
+        elif not inference.reused.everything:
             if not prepared.is_local:
                 self._liveness.tell(ServedLate() if inference.late else Served())
-            if self._adaptation is not None:
+            as_planned = not inference.reused.paths
+            if as_planned and not (overlapping or inference.late):
+                self._pairing.forecast.see(prepared.recipe_sha256, inference.timeline)
+            if as_planned and self._adaptation is not None:
                 self._adaptation.see(inference, prepared)
+                self._follow()
         self.counter.add(inference, prepared.recipe_sha256)
         return inference
+
+    def _next_in_turn(self) -> Prepared | None:
+        """The plan of the next frame of a stream, where frames take several in turn."""
+        if self._rotating is None or self._away is not None:
+            return None
+        return self._rotating.next()
+
+    def _follow(self) -> None:
+        """See to it that plans in turn are for what link and machines are like."""
+        machine = None if self._adaptation is None else self._adaptation.machine
+        if self._rotating is not None and machine is not None:
+            self._rotating.follow(machine.conditions)
+
+    @property
+    def plans_in_turn(self) -> PlansInTurn | None:
+        """What frames of a stream take in turn."""
+        return None if self._rotating is None else self._rotating.shown
 
     def _check_may_stand_in(self, prepared: Prepared) -> None:
         """Raise where this machine answers because the edge server was never of use, and may not.
@@ -225,15 +267,16 @@ class Engine:
         if isinstance(self.error, PeerError) and local.result() is prepared:
             raise self.error.with_traceback(None)  # that of every frame would be added
 
-    def _fail(self, reason: str, away: str | None) -> None:
+    def _fail(self, reason: str, retry_after_s: float, away: str | None) -> None:
         """The edge server has failed a frame; of several under way the first one tells.
 
         Args:
             reason: what it did.
+            retry_after_s: how long it asks to be left alone.
             away: why it was not to be used already when the frame began.
         """
         if away is self._away:
-            self._liveness.tell(Failed(reason))
+            self._liveness.tell(Failed(reason, retry_after_s))
 
     def _meet(self, image: Frame) -> None:
         """See to it that plans are for frames of this type."""
@@ -253,8 +296,9 @@ class Engine:
         """Look for plans no longer."""
         self._searching.cancel()
         self._plans.give_up()
-        if self._adaptation is not None:
-            self._adaptation.close()
+        for following in (self._adaptation, self._rotating):
+            if following is not None:
+                following.close()
 
     # ------------------------------------------------------------------ looking for plans
 
@@ -281,6 +325,7 @@ class Engine:
             self._first.add_done_callback(seen)
         self._plans = PlanSearch(self._order, self._pairing, self._connect, self._use)
         self._adaptation: Adaptation | None = None
+        self._rotating: Rotating | None = None
         if sample is not None:
             self._plans.sample.set_result(sample)
         self._searching = loop.create_task(self._search())
@@ -288,6 +333,7 @@ class Engine:
     async def _search(self) -> None:
         try:
             await self._plans.run()
+            await self._follow_on()
         except asyncio.CancelledError:
             raise
         except BaseException as error:
@@ -298,19 +344,32 @@ class Engine:
             if self._plans.local is not None:  # which may do without whatever has failed
                 await asyncio.wait([self._plans.local])
             if isinstance(error, PeerError):
-                self._liveness.tell(Failed(str(error)))
+                self._liveness.tell(Failed(str(error), retry_after_s(error)))
             if not self._first.done():
                 self._first.set_exception(error)
         else:
-            learned, sample = self._plans.learned, self._plans.known_sample
-            if self._order.follows_link and learned is not None and sample is not None:
-                assert self._found is not None  # it is what was learned for
-                replanning = Replanning(
-                    order=self._order, pairing=self._pairing, learned=learned, sample=sample
-                )
-                self._adaptation = Adaptation(replanning, self._use)
-                self._adaptation.begin(self._found)
             self._settle(None)
+
+    async def _follow_on(self) -> None:
+        """With the plan of a single frame: those of a stream, and others as the link changes.
+
+        Raises:
+            FusepathError: there are no plans as are asked for a stream, or the edge server failed.
+        """
+        learned, sample = self._plans.learned, self._plans.known_sample
+        if learned is None or sample is None:
+            return
+        assert self._found is not None  # it is what was learned for
+        replanning = Replanning(
+            order=self._order, pairing=self._pairing, learned=learned, sample=sample
+        )
+        if self._order.follows_link:
+            self._adaptation = Adaptation(replanning, self._use)
+            self._adaptation.begin(self._found)
+        if self._order.plans_turns:
+            rotating = Rotating(replanning, self._order.objective, lambda: self._found)
+            await rotating.find()
+            self._rotating = rotating
 
     def _settle(self, error: BaseException | None) -> None:
         """Tell who waits for the best plan; whoever does so first is right."""
@@ -344,6 +403,7 @@ class Engine:
         """Ask for a sign of life, where it is needed, and no inference shows it."""
         client, found = self._pairing.client, self._found
         needed = found is None or not found.is_local or not self._searching.done()
+        needed |= self.plans_in_turn is not None
         if client is None or self._away or not needed or self._pairing.is_busy:
             return
         try:
@@ -352,7 +412,7 @@ class Engine:
                 await self._pairing.compare_clocks()
         except FusepathError as error:
             if not self._pairing.is_busy:  # or the inference will show
-                self._liveness.tell(Failed(str(error)))
+                self._liveness.tell(Failed(str(error), retry_after_s(error)))
 
     def story(self, frames: int) -> list[str]:
         """Of the last frames, and of the edge server; from any thread."""
@@ -402,8 +462,10 @@ class Engine:
             await self._pairing.prepare_again(before)
             if self._adaptation is not None:
                 await self._adaptation.look()  # the link may be another by now
-            if self._found is not before:
-                await self._pairing.prepare_again(self._found)
+            others = () if self._rotating is None else self._rotating.prepared
+            for prepared in (self._found, *others):
+                if prepared is not before:
+                    await self._pairing.prepare_again(prepared)
 
     async def _connect(self) -> None:
         order = self._order
@@ -451,6 +513,10 @@ class Engine:
     def forget(self) -> None:
         """In a forked child, which has none of the threads: nothing of it may be touched."""
         self.closed = True
+
+
+def _awake() -> None:
+    """There is nothing to do yet."""
 
 
 def _kept(image: Frame) -> Frame:

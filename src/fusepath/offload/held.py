@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 import numpy as np
 
 from fusepath.errors import ClosedError, InputError
 from fusepath.offload.engine import CLOSED, Engine
 from fusepath.offload.frames import FrameFormat, by_name, fed_inputs, parted
-from fusepath.offload.inference import one_after_the_other
+from fusepath.offload.inference import Asked, one_after_the_other
 from fusepath.offload.line import Flow, Line
 from fusepath.offload.machines import Machines
 from fusepath.offload.order import Order, SessionOptions
@@ -35,9 +36,11 @@ if TYPE_CHECKING:
 
     from fusepath.arrays import Array
     from fusepath.offload.inference import Inference
+    from fusepath.offload.rotating import PlansInTurn
     from fusepath.offload.statistics import Statistics
     from fusepath.onnx_io import LastOutput, Port
     from fusepath.pictures.frame import Frame
+    from fusepath.plan import Objective
     from fusepath.timeline import Timeline
 
 T = TypeVar("T")
@@ -71,6 +74,8 @@ class Fed:
 
     images: list[Frame]
     companions: dict[str, Array]
+    outputs: Sequence[str]
+    """Those of the model that are wanted."""
 
 
 class Held:
@@ -116,15 +121,14 @@ class Held:
             check_plan(plan, graph)
         else:
             check_request(plan)
-            if plan.objective != LATENCY:
-                raise InputError(
-                    "a session answers with one plan at a time, the one of least latency: leave "
-                    "out objective, or give a plan of make_rotation"
-                )
             plan.constraints.check(graph)
             named_codecs(plan.codecs)
+        objective: Objective = LATENCY
+        if isinstance(plan, PlanRequest):
+            objective, plan = plan.objective, msgspec.structs.replace(plan, objective=LATENCY)
         self._frames = frames.for_plan(plan)
         self._outputs = OwnerOutputs(self.model)
+        self._reuses = options.reuse
         self._engine = Engine(
             Order(
                 model=self.model,
@@ -135,6 +139,7 @@ class Held:
                 timeout=timeout,
                 options=options,
                 say=say,
+                objective=objective,
             )
         )
         self._submitted = self._line(options.flow)
@@ -164,9 +169,21 @@ class Held:
 
     @property
     def predicted(self) -> Timeline | None:
-        """What the plan in use will do, from measured times of its very paths."""
-        current = self._engine.current
-        return None if current is None else current.predicted
+        """What the next frame will do with the plan in use, if it is alone.
+
+        It is the middle of the last frames: of each piece of work the median beginning and end. For
+        the first ones it comes from a rehearsal of the plan's very paths on both machines.
+        """
+        return self._engine.predicted
+
+    @property
+    def plans_in_turn(self) -> PlansInTurn | None:
+        """The plans that frames of a stream take in turn, where an objective asks for that.
+
+        None before there are any, and while link or machines are other than they are for: frames
+        take `plan` then.
+        """
+        return self._engine.plans_in_turn
 
     @property
     def statistics(self) -> Statistics:
@@ -191,37 +208,44 @@ class Held:
         if self._engine.closed:
             raise ClosedError(CLOSED)
 
-    def _inputs(self, frame: Any) -> Fed:
+    def _inputs(self, frame: Any, outputs: Sequence[str] | None) -> Fed:
         self._check_open()
+        wanted = self._wanted(outputs)
         image, companions = parted(by_name(frame, self.model), self.model)
-        return Fed(self._frames.to_inputs(image, self.model), companions)
+        return Fed(self._frames.to_inputs(image, self.model), companions, wanted)
 
-    def _fed(self, feed: Mapping[str, Any]) -> Fed:
+    def _fed(self, feed: Mapping[str, Any], outputs: Sequence[str] | None) -> Fed:
         """The inputs of a feed by name, in the model's own layout."""
         self._check_open()
+        wanted = self._wanted(outputs)
         image, companions = parted(feed, self.model)
-        return Fed([*fed_inputs(np.asarray(image), self.model)], companions)
+        return Fed([*fed_inputs(np.asarray(image), self.model)], companions, wanted)
 
     def _line(self, flow: Flow) -> Line:
         self._check_open()
         return Line(flow, self._engine.submit, self._engine.counter.drop)
 
-    def _work(self, frame: Any) -> Callable[[], Coroutine[Any, Any, Inference]]:
+    def _work(
+        self, frame: Any, outputs: Sequence[str] | None = None
+    ) -> Callable[[], Coroutine[Any, Any, Inference]]:
         """What is to be done for a frame that overlaps with others.
 
         Applications may use its memory for the next one meanwhile, as cameras do.
         """
-        fed = self._inputs(frame)
+        fed = self._inputs(frame, outputs)
         given = list(frame.values()) if isinstance(frame, Mapping) else [frame]
         owned = Fed(
             [_owned(image, given) for image in fed.images],
             {name: _owned(value, given) for name, value in fed.companions.items()},
+            fed.outputs,
         )
         return lambda: self._infer(owned, time.perf_counter(), overlapping=True)
 
     async def _infer(self, fed: Fed, begun_s: float, *, overlapping: bool = False) -> Inference:
         """One inference after the other; the outputs as the model's owner knows them."""
-        infer = partial(self._engine.infer, companions=fed.companions, overlapping=overlapping)
+        outputs = self._outputs.of_network(fed.outputs)
+        asked = Asked(fed.companions, outputs, self._reuses)
+        infer = partial(self._engine.infer, asked=asked, overlapping=overlapping)
         if self._outputs.are_those_of_the_network:
             return await infer(fed.images[0], begun_s)
         done = []
@@ -229,8 +253,8 @@ class Held:
             done.append(await infer(image, begun_s))
             begun_s = time.perf_counter()
         together = done[0] if len(done) == 1 else one_after_the_other(done)
-        outputs = await self._outputs.of([inference.outputs for inference in done])
-        return replace(together, outputs=outputs)
+        made = [inference.outputs for inference in done]
+        return replace(together, outputs=await self._outputs.of(made, fed.outputs))
 
     def _wanted(self, output_names: Sequence[str] | None) -> Sequence[str]:
         outputs = self.model.output_names

@@ -7,7 +7,7 @@ import logging
 import random
 from typing import TYPE_CHECKING, Protocol
 
-from fusepath.errors import FusepathError
+from fusepath.errors import FusepathError, retry_after_s
 from fusepath.protocol.watch import (
     Dial,
     Due,
@@ -89,7 +89,7 @@ class Liveness:
             except Exception as error:
                 if not isinstance(error, FusepathError):
                     logger.info("looking after the edge server failed", exc_info=error)
-                self.tell(Failed(str(error)))
+                self.tell(Failed(str(error), retry_after_s(error)))
             else:
                 self.tell(done)
 

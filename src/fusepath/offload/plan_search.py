@@ -356,6 +356,7 @@ class PlanSearch:
                 edge=setting.edge,
                 link=setting.link,
                 offered={name: list(codecs) for name, codecs in setting.offered.items()},
+                offered_back={name: list(codecs) for name, codecs in setting.offered_back.items()},
                 plan=best.plan,
                 predicted_s=best.predicted.end_s,
                 beside=None if self._pairing.beside is None else self._pairing.beside.plan,
@@ -378,7 +379,7 @@ class PlanSearch:
         finally:
             edge.cancel()
         setting = await measured_setting(pairing, machines, sample.dtype.name, profiler, order.say)
-        setting = replace(setting, offered=tried.on(setting))
+        setting = tried.on(setting)
         if not isinstance(sample, PictureFrame):
             return setting
         order.say("decoding the picture")

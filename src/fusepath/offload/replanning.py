@@ -76,7 +76,10 @@ class Replanning:
             dtype = last.plan.input.dtype
             setting = await measured_setting(self.pairing, machines, dtype, remembered_profile)
             self.learned = last = replace(
-                setting, offered=last.offered, source=last.plan.source or None
+                setting,
+                offered=last.offered,
+                offered_back=last.offered_back,
+                source=last.plan.source or None,
             )
         return last
 

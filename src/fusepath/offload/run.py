@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from fusepath.arrays import Array
     from fusepath.offload.machines import Machines
+    from fusepath.offload.rotating import PlansInTurn
     from fusepath.onnx_io import Model
     from fusepath.plan import PlanRequest
     from fusepath.remote.client import Timeout
@@ -37,8 +38,11 @@ class Report:
     """A plan and what it did."""
 
     plan: Plan
+    """Of several that were taken in turn the one that most runs took."""
     predicted: Timeline
     """From the times of the plan's very paths, measured when it was prepared."""
+    in_turn: PlansInTurn | None
+    """The plans that runs took in turn, where an objective asked for that."""
     runs: list[Inference]
     taken_s: float
     """From the beginning of the first run to the end of the last."""
@@ -46,8 +50,10 @@ class Report:
 
     @property
     def median(self) -> Inference:
-        """The run of median latency."""
-        return median_of(self.runs)
+        """The run of median latency; where plans were taken in turn, of those with `plan`."""
+        if self.in_turn is None:
+            return median_of(self.runs)
+        return median_of([run for run in self.runs if run.plan is self.plan] or self.runs)
 
     @property
     def frames_per_s(self) -> float:
@@ -87,7 +93,8 @@ def run(
         image: its input or inputs, as of `Session.infer`; plans are tried on it.
         edge: ``HOST:PORT`` of the edge server; None for a plan that keeps everything here.
         repeats: inferences.
-        in_flight: of them under way at a time.
+        in_flight: of them under way at a time; of 2 or more, the objective of a request says what
+            they are planned for.
         verify: compare with the unsplit model on this machine.
         session: further arguments of `Session`.
 
@@ -111,7 +118,9 @@ def run(
             if session["options"].fallback is FallbackPolicy.OFF:
                 raise
             running.infer(image)  # which waits until this machine is ready to answer alone
-        plan, predicted = running.plan, running.predicted
+        plan, predicted, in_turn = running.plan, running.predicted, None
+        if in_flight > 1 and (in_turn := running.plans_in_turn) is not None:
+            plan, predicted = in_turn.plans[0], in_turn.predicted[0]
         begun_s = time.perf_counter()
         if in_flight == 1:
             runs = [running.infer(image) for _ in range(repeats)]
@@ -127,4 +136,11 @@ def run(
         comparisons = [reference.judge(item.outputs) for item in runs]
         comparison = max(comparisons, key=lambda item: (not item.bit_equal, item.used))
     predicted = in_a_row([predicted] * len(inputs)) if len(inputs) > 1 else predicted
-    return Report(plan=plan, predicted=predicted, runs=runs, taken_s=taken_s, comparison=comparison)
+    return Report(
+        plan=plan,
+        predicted=predicted,
+        in_turn=in_turn,
+        runs=runs,
+        taken_s=taken_s,
+        comparison=comparison,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fusepath.offload.held import Held, waited_in_vain
@@ -55,7 +56,7 @@ class Session(Held):
         InputError: an address, a request or a format that makes no sense.
     """
 
-    def infer(self, frame: Any) -> Inference:
+    def infer(self, frame: Any, *, outputs: Sequence[str] | None = None) -> Inference:
         """One inference.
 
         Args:
@@ -63,15 +64,18 @@ class Session(Held):
                 and arrays of any memory order are taken. Or an encoded picture: its bytes, or the
                 name of its file; where that is quicker, it is sent as it is. For a model of several
                 inputs a dictionary of all of them, by name.
+            outputs: names of those that are wanted, all without. What nobody wants does not
+                return.
 
         Raises:
             ImageError: the frame is of another type or shape.
-            InputError: an input is missing, or the model does not have it.
+            InputError: an input is missing, or the model has no such input or output.
             PeerError: the edge server refused, vanished or took too long.
             ClosedError: the session is closed.
         """
         begun_s = time.perf_counter()
-        return self._answer(self._inputs(frame), begun_s)
+        self._engine.rouse()
+        return self._answer(self._inputs(frame, outputs), begun_s)
 
     def stream(
         self,
@@ -80,6 +84,7 @@ class Session(Held):
         in_flight: int = 3,
         when_full: WhenFull = WhenFull.WAIT,
         waiting: int = 1,
+        outputs: Sequence[str] | None = None,
     ) -> Iterator[Inference]:
         """Inferences of frame after frame, which overlap; in the order of the frames.
 
@@ -97,6 +102,7 @@ class Session(Held):
             in_flight: frames that are under way, or whose results have not been taken; 1 or more.
             when_full: what becomes of a frame that comes while ``waiting`` others wait.
             waiting: frames that may wait besides.
+            outputs: names of those that are wanted, as of `infer`.
 
         Raises:
             InputError: fewer than one in flight, or no place for the latest to wait.
@@ -105,9 +111,9 @@ class Session(Held):
         """
         self._engine.check_may_wait()
         line = self._line(Flow(in_flight=in_flight, waiting=waiting, when_full=when_full))
-        return streamed(line, frames, self._work)
+        return streamed(line, frames, partial(self._work, outputs=outputs))
 
-    def submit(self, frame: Any) -> Future[Inference]:
+    def submit(self, frame: Any, *, outputs: Sequence[str] | None = None) -> Future[Inference]:
         """Begin an inference that overlaps with others, and do not wait for its result.
 
         Results are there in the order of the calls. ``options.flow`` says how many frames are under
@@ -118,13 +124,14 @@ class Session(Held):
 
         Args:
             frame: as of `infer`; its memory may be used for the next one at once.
+            outputs: names of those that are wanted, as of `infer`.
 
         Raises:
             ImageError: the frame is of another type or shape.
             InputError: an input is missing, or the model does not have it.
             ClosedError: the session is closed.
         """
-        work = self._work(frame)
+        work = self._work(frame, outputs)
         while (result := self._submitted.offer(work)) is None:
             self._engine.check_may_wait()
             self._submitted.room().result()
@@ -137,7 +144,7 @@ class Session(Held):
         input_feed: Mapping[str, Any],
         run_options: object = None,  # noqa: ARG002 - for calls written for ONNX Runtime
     ) -> list[Array]:
-        """Outputs in the order of their names, all without names.
+        """Outputs in the order of their names, all without names; others do not return.
 
         Called like `onnxruntime.InferenceSession.run`, with the input as the model takes it,
         (1, C, H, W) or (1, H, W, C); uint8 pixels are taken as well.
@@ -149,9 +156,10 @@ class Session(Held):
             ClosedError: the session is closed.
         """
         begun_s = time.perf_counter()
-        wanted = self._wanted(output_names)
-        outputs = self._answer(self._fed(input_feed), begun_s).outputs
-        return [outputs[name] for name in wanted]
+        self._engine.rouse()
+        fed = self._fed(input_feed, output_names)
+        outputs = self._answer(fed, begun_s).outputs
+        return [outputs[name] for name in fed.outputs]
 
     def _answer(self, fed: Fed, begun_s: float) -> Inference:
         inference: Inference = self._engine.call(self._infer(fed, begun_s))

@@ -38,6 +38,8 @@ def build_plan(timing: Timing, found: Candidate, search: Search, origin: Origin)
     source = msgspec.UNSET if setting.source is None else setting.source
     crossing = sorted({name for cut in found.cuts for name in graph.sent(cut)})
     compression = {n: setting.compression[n] for n in crossing if n in setting.compression}
+    returned = sorted({name for cut in found.cuts for name in graph.returned(cut)})
+    back = {n: setting.back_compression[n] for n in returned if n in setting.back_compression}
     forwarding: Forwarding | msgspec.UnsetType = msgspec.UNSET
     if found.forwards:
         assert setting.source is not None  # or there would be no file to forward
@@ -61,6 +63,7 @@ def build_plan(timing: Timing, found: Candidate, search: Search, origin: Origin)
             cuts=found.cuts,
             tail=found.tail,
             codecs={name: item.codec for name, item in compression.items()},
+            back_codecs={name: item.codec for name, item in back.items()},
             forwarding=forwarding,
         ),
         request=search.request,
@@ -69,6 +72,7 @@ def build_plan(timing: Timing, found: Candidate, search: Search, origin: Origin)
         link=setting.link,
         convention=setting.convention,
         compression=compression,
+        back_compression=back,
         source=source,
         prediction=Prediction(
             makespan_s=found.schedule.makespan_ns / NS_PER_S,

@@ -58,6 +58,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     convention: Convention
     compression: dict[str, Compression] = {}
     """By tensor: what its codec in the recipe was reckoned to save and to take."""
+    back_compression: dict[str, Compression] = {}
+    """The same of what returns."""
     source: PictureSource | msgspec.UnsetType = msgspec.UNSET
     """The encoded pictures that it was made for, if it was."""
     prediction: Prediction
@@ -117,6 +119,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def codecs(self) -> dict[str, str]:
         """The codec of every tensor that is encoded."""
         return self.recipe.codecs
+
+    @property
+    def back_codecs(self) -> dict[str, str]:
+        """The codec of every tensor that returns encoded."""
+        return self.recipe.back_codecs
 
     @property
     def algorithm(self) -> str:

@@ -27,7 +27,7 @@ class Samples:
     def on(self, setting: Setting) -> Setting:
         """The setting with both, as they are on its machines."""
         source = None if self.files is None else self.files.on(setting)
-        return replace(setting, offered=self.codecs.on(setting), source=source)
+        return replace(self.codecs.on(setting), source=source)
 
 
 def try_samples(

@@ -65,6 +65,8 @@ class Lost:
     """Nothing more comes of this conversation: the server refused, vanished, or sent nonsense."""
 
     reason: str
+    retry_after_s: float = 0.0
+    """How long the server asks to be left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,8 @@ class Fallback:
 
     reason: str
     stage: Stage
+    retry_after_s: float = 0.0
+    """How long the server has asked to be left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,8 +272,8 @@ class DeviceFrame:
                 commands = self._take_part(path)
             case Answered(served):
                 commands = self._take_answer(served)
-            case Lost(reason):
-                commands = self._take_loss(reason)
+            case Lost(reason, retry_after_s):
+                commands = self._take_loss(reason, retry_after_s)
             case Overdue() | Late():
                 commands = self._take_overdue()
             case Continued(path):
@@ -366,14 +370,14 @@ class DeviceFrame:
         self._state = _State.ENDED
         return [StopComputing(), Deliver()] if raced else [Deliver()]
 
-    def _take_loss(self, reason: str) -> Sequence[Command]:
+    def _take_loss(self, reason: str, retry_after_s: float) -> Sequence[Command]:
         if self._state is _State.RACING:  # it has begun already
             self._state = _State.ALONE
             return ()
         if self.patience_s is None:
             self._state = _State.ENDED
             return [StopComputing(), Fail(reason)]
-        self._fall_back(reason)
+        self._fall_back(reason, retry_after_s)
         self._state = _State.ALONE
         return self._begin()
 
@@ -384,9 +388,10 @@ class DeviceFrame:
         self._state = _State.RACING
         return self._begin()
 
-    def _fall_back(self, reason: str) -> None:
+    def _fall_back(self, reason: str, retry_after_s: float = 0.0) -> None:
         stage = Stage.RETURNING if self._returned else Stage.WAITING
-        self._fallback = Fallback(reason, stage if self._all_sent else Stage.SENDING)
+        stage = stage if self._all_sent else Stage.SENDING
+        self._fallback = Fallback(reason, stage, retry_after_s)
 
     def _begin(self) -> list[Command]:
         """Begin to answer alone: from what there is, or all of it anew, whichever is less."""

@@ -2,7 +2,8 @@
 
 A frame that the server has failed makes the device answer the next ones alone. It is tried again at
 once, and then after pauses that double, each a random part shorter so that devices which lost the
-same server do not all come back together. Once it answers, plans are made ready on it, while frames
+same server do not all come back together. Where it has said when there may be room again, it is not
+asked before, and not by all at once. Once it answers, plans are made ready on it, while frames
 are answered without it, and then it is used again. One that soon fails again is tried as
 after the failures before: only frames that go well make it as good as new.
 
@@ -43,6 +44,8 @@ class Failed:
     """The server has failed a frame, a sign of life, or whoever looks for plans."""
 
     reason: str
+    retry_after_s: float = 0.0
+    """How long it asks to be left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +152,10 @@ class Watch:
                 self._late += 1
                 if self._late > self.most_late:
                     commands = self._give_up("its answers come late, one after the other")
-            case Failed(reason), State.USED:
-                commands = self._give_up(reason)
-            case Failed(), State.DIALLING | State.READYING:
-                commands = self._try_later()
+            case Failed(reason, retry_after_s), State.USED:
+                commands = self._give_up(reason, retry_after_s)
+            case Failed(_, retry_after_s), State.DIALLING | State.READYING:
+                commands = self._try_later(retry_after_s)
             case Due(), State.PAUSING:
                 self.state = State.DIALLING
                 commands = [Dial()]
@@ -165,9 +168,9 @@ class Watch:
                 commands = [UseTogether()]
         return commands
 
-    def _give_up(self, reason: str) -> list[Command]:
+    def _give_up(self, reason: str, retry_after_s: float = 0.0) -> list[Command]:
         self._late = 0
-        return [UseAlone(reason), *self._try_later()]
+        return [UseAlone(reason), *self._try_later(retry_after_s)]
 
     def _count(self) -> None:
         self._late = 0
@@ -175,12 +178,14 @@ class Watch:
         if self._served >= self.forgiven_after:
             self._failures = 0
 
-    def _try_later(self) -> list[Command]:
+    def _try_later(self, retry_after_s: float) -> list[Command]:
         self._failures += 1
-        if self._failures == 1:
+        if self._failures == 1 and not retry_after_s:
             self.state = State.DIALLING
             return [Dial()]
         self.state = State.PAUSING
         # No further power of two than is needed: failures may be many.
-        pause_s = min(self.first_pause_s * 2 ** min(self._failures - 2, 20), self.longest_pause_s)
-        return [Pause(pause_s * (1 - self.random() / 2))]
+        doubled_s = self.first_pause_s * 2 ** min(self._failures - 2, 20)
+        random = self.random() / 2
+        pause_s = min(doubled_s, self.longest_pause_s) * (1 - random)
+        return [Pause(max(pause_s, retry_after_s * (1 + random)))]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from fusepath.errors import FusepathError
+from fusepath.protocol.admission import Cost
 from fusepath.protocol.conversation import ProtocolError
 from fusepath.protocol.framing import (
     WIRE_VERSION,
@@ -24,20 +25,27 @@ from fusepath.protocol.framing import (
 from fusepath.protocol.requests import EdgeRequests
 from fusepath.remote.edge_drill import EdgeDrill
 from fusepath.remote.edge_inference import EdgeInference
-from fusepath.remote.limits import HELLO_WITHIN_S, LONGEST_REQUEST_S, MAX_REQUESTS_OF_ONE
+from fusepath.remote.limits import (
+    DRILL_BYTES,
+    HELLO_WITHIN_S,
+    LONGEST_REQUEST_S,
+    SLOWEST_READER_BYTES_PER_S,
+    WRITTEN_WITHIN_S,
+)
 from fusepath.remote.transport import Refusal
 from fusepath.version import VERSION
 
 if TYPE_CHECKING:
+    from fusepath.protocol.admission import Admission
     from fusepath.protocol.framing import Message
+    from fusepath.remote.kept_shares import KeptShares
+    from fusepath.remote.prepared import PreparedPlan
     from fusepath.remote.transport import Incoming
     from fusepath.remote.workers import Workers
-    from fusepath.runtime.edge_share import EdgeShare
 
 _LAST_WORDS_S = 5.0
 """How long answers may take to leave once the stream is to be ended."""
 _NOT_PREPARED = "this plan has not been prepared here; call Prepare first"
-_NO_ROOM = "too many inferences are under way here; ask again later"
 
 
 class Host(Protocol):
@@ -45,15 +53,11 @@ class Host(Protocol):
 
     workers: Workers
     overlaps: bool
+    admission: Admission
+    kept: KeptShares
 
-    def find(self, recipe_sha256: str) -> EdgeShare | None:
-        """The share of a plan that has been prepared."""
-
-    def admit(self) -> bool:
-        """Whether there is room for one more request, which is counted until `release`."""
-
-    def release(self) -> None:
-        """A request has ended."""
+    def find(self, recipe_sha256: str) -> PreparedPlan | None:
+        """A plan that has been prepared."""
 
 
 @dataclass(slots=True)
@@ -61,6 +65,7 @@ class _Asked:
     """A request that has not ended."""
 
     work: EdgeInference | EdgeDrill
+    cost: Cost
     timer: asyncio.TimerHandle
     answered: bool = False
     """Whether nothing but its answer is to be sent."""
@@ -80,11 +85,13 @@ class EdgeConversation:
     def __init__(self, host: Host, stream: Incoming) -> None:
         self._host = host
         self._stream = stream
-        self._requests = EdgeRequests(MAX_REQUESTS_OF_ONE)
+        self._requests = EdgeRequests(host.admission.room.requests_of_one)
         self._open: dict[int, _Asked] = {}
         self._answers: asyncio.Queue[tuple[int, bytes] | None] = asyncio.Queue()
         """What is to be sent, and which request ends with it; 0 where none does."""
         self._error: BaseException | None = None
+        self._place = object()
+        """Stands for the stream where shares are kept for it."""
 
     async def run(self) -> None:
         """Answer until the device ends the stream.
@@ -100,6 +107,7 @@ class EdgeConversation:
             self._reading.cancel()
             for number in list(self._open):
                 self._end(number)
+            self._host.kept.end(self._place)
             # Also before a refusal: gRPC loses the stream's end when a write is broken off.
             self._answers.put_nowait(None)
             await asyncio.wait([writing], timeout=_LAST_WORDS_S)
@@ -111,7 +119,14 @@ class EdgeConversation:
         """Send the answers one after the other; a long one does not hold up the next path."""
         while (answer := await self._answers.get()) is not None:
             ends, data = answer
-            await self._stream.write(data)
+            within_s = WRITTEN_WITHIN_S + len(data) / SLOWEST_READER_BYTES_PER_S
+            try:
+                async with asyncio.timeout(within_s):
+                    await self._stream.write(data)
+            except TimeoutError:  # it loses the stream, and what it holds here
+                reason = f"the device has not taken {len(data)} bytes in for {within_s:.0f} s"
+                self._break_off(Refusal(RefusalKind.SILENT, reason))
+                return
             if ends:
                 self._end(ends)  # only now it takes no room any more
 
@@ -170,47 +185,77 @@ class EdgeConversation:
                 raise ProtocolError(f"a device does not send {type(message).__name__}")
 
     def _begin(self, message: Begin) -> None:
-        number = message.request
-        if not self._admit(number):
+        number, left_s = message.request, message.left_us / 1e6
+        room = self._requests.begin(number)
+        plan = self._host.find(message.recipe_sha256)
+        if plan is None:
+            self._refuse(number, Refusal(RefusalKind.UNFIT, _NOT_PREPARED))
             return
-        share = self._host.find(message.recipe_sha256)
-        if share is None:
-            self._host.release()
-            self._refuse(number, RefusalKind.UNFIT, _NOT_PREPARED)
+        cost = plan.cost(message)
+        if not self._admit(number, room, cost, left_s):
             return
-        inference = EdgeInference(
-            number, share, self._host.workers, overlaps=self._host.overlaps, asker=self
-        )
-        self._keep(number, inference, message.left_us / 1e6)
+        try:
+            reuse = self._host.kept.reuse(self._place, message, plan.share)
+            inference = EdgeInference(
+                reuse,
+                plan,
+                self._host.workers,
+                peer=self._stream.peer,
+                overlaps=self._host.overlaps,
+                asker=self,
+            )
+        except ProtocolError:
+            self._host.admission.end(self._stream.peer, cost)
+            raise
+        except Refusal as lost:
+            self._host.admission.end(self._stream.peer, cost)
+            self._refuse(number, lost)
+            return
+        self._keep(number, inference, cost, left_s)
         inference.take(message.path - 1, message.tensors)
 
     def _drill(self, message: Drill) -> None:
         number = message.request
         if self._requests.is_new(number):
-            if not self._admit(number):
+            room = self._requests.begin(number)
+            cost = Cost(bytes=DRILL_BYTES)
+            if not self._admit(number, room, cost, LONGEST_REQUEST_S):
                 return
-            self._keep(number, EdgeDrill(number, self._host.workers, self), LONGEST_REQUEST_S)
+            drill = EdgeDrill(number, self._host.workers, peer=self._stream.peer, asker=self)
+            self._keep(number, drill, cost, LONGEST_REQUEST_S)
         if self._requests.serves(number):
             work = self._open[number].work
             if not isinstance(work, EdgeDrill):
                 raise ProtocolError(f"request {number} is no drill")
             work.take(message)
 
-    def _admit(self, number: int) -> bool:
-        """Whether there is room for a new request; if not, the device is told."""
-        if self._requests.begin(number) and self._host.admit():
-            return True
-        self._refuse(number, RefusalKind.EXHAUSTED, _NO_ROOM)
-        return False
+    def _admit(self, number: int, room: bool, cost: Cost, left_s: float) -> bool:
+        """Whether there is room for a new request, also beside others of its stream.
 
-    def _keep(self, number: int, work: EdgeInference | EdgeDrill, left_s: float) -> None:
+        If not, the device is told.
+        """
+        admission, peer = self._host.admission, self._stream.peer
+        backlog_s = self._host.workers.backlog_s
+        busy = (
+            admission.begin(peer, cost, left_s=left_s, backlog_s=backlog_s)
+            if room
+            else admission.too_many_of_one()
+        )
+        if busy is not None:
+            self._refuse(number, Refusal.of(busy))
+        return busy is None
+
+    def _keep(
+        self, number: int, work: EdgeInference | EdgeDrill, cost: Cost, left_s: float
+    ) -> None:
         loop = asyncio.get_running_loop()
         timer = loop.call_later(min(left_s, LONGEST_REQUEST_S), self._expire, number)
-        self._open[number] = _Asked(work, timer)
+        self._open[number] = _Asked(work, cost, timer)
 
-    def _refuse(self, number: int, kind: RefusalKind, reason: str) -> None:
+    def _refuse(self, number: int, no: Refusal) -> None:
         self._end(number)
-        self._answers.put_nowait((0, encode(Refused(number, kind, reason))))
+        refused = Refused(number, no.kind, str(no), no.retry_after_ms)
+        self._answers.put_nowait((0, encode(refused)))
 
     def _end(self, number: int) -> None:
         """Do no more for a request."""
@@ -219,13 +264,14 @@ class EdgeConversation:
         if asked is not None:
             asked.timer.cancel()
             asked.work.give_up()
-            self._host.release()
+            self._host.admission.end(self._stream.peer, asked.cost)
 
     def _expire(self, number: int) -> None:
         if self._open[number].answered:
             self._break_off(Refusal(RefusalKind.SILENT, "the device does not take its answers"))
         else:
-            self._refuse(number, RefusalKind.SILENT, "the deadline passed before it was done")
+            no = Refusal(RefusalKind.SILENT, "the deadline passed before it was done")
+            self._refuse(number, no)
 
     # ------------------------------------------------------------------ what comes of them
 
@@ -241,8 +287,8 @@ class EdgeConversation:
     def fail(self, number: int, error: BaseException) -> None:
         """A request cannot be done."""
         if isinstance(error, MemoryError):
-            self._refuse(number, RefusalKind.EXHAUSTED, "not enough memory here")
+            self._refuse(number, Refusal(RefusalKind.EXHAUSTED, "not enough memory here"))
         elif isinstance(error, FusepathError):
-            self._refuse(number, RefusalKind.UNFIT, str(error))
+            self._refuse(number, Refusal(RefusalKind.UNFIT, str(error)))
         else:
             self._break_off(error)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
@@ -19,25 +19,33 @@ from fusepath.errors import FusepathError
 from fusepath.plan import ModelReference, Recipe, check_recipe
 from fusepath.profiling.layers import measure_layers
 from fusepath.profiling.timing import timed_on
+from fusepath.protocol.admission import Admission, Room
 from fusepath.protocol.framing import RefusalKind
+from fusepath.protocol.shelf import Shelf
 from fusepath.remote.edge_conversation import EdgeConversation
-from fusepath.remote.limits import MAX_PROBE_BYTES, MAX_REQUESTS
+from fusepath.remote.kept_shares import KeptShares
+from fusepath.remote.limits import LONGEST_REQUEST_S, MAX_PROBE_BYTES
 from fusepath.remote.loader import Loader
+from fusepath.remote.memory_budget import MemoryBudget
+from fusepath.remote.prepared import PreparedPlan
 from fusepath.remote.transport import Refusal
 from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.remote.workers import Workers
-from fusepath.runtime.edge_share import EdgeShare, EdgeTimes
+from fusepath.runtime.allocator import release_free_memory, resident_bytes
+from fusepath.runtime.edge_share import EdgeShare, EdgeTimes, declared_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from fusepath.onnx_io import Model
     from fusepath.profiling.layers import Profiler
     from fusepath.remote.model_store import ModelStore
     from fusepath.remote.transport import Incoming
 
 logger = logging.getLogger(__name__)
 
-MAX_PREPARED = 16
+_FIRST_WORD_S = 1.0
+"""How long a device that is to be refused is listened to."""
 _LONGEST_WAIT_S = 0.003
 """Longer idle times make a machine no slower, and preparing would take its time."""
 
@@ -67,6 +75,9 @@ class EdgeService:
         threads: threads of one operator.
         profiler: measures this machine for a device that asks.
         overlaps: False computes nothing before everything has arrived.
+        room: how much may be under way.
+        plans_bytes: memory that prepared plans may take, a quarter of this machine's where it is
+            not said; those not used for longest go first, and are prepared again when asked for.
     """
 
     def __init__(
@@ -77,17 +88,22 @@ class EdgeService:
         threads: int = 1,
         profiler: Profiler = measure_layers,
         overlaps: bool = True,
+        room: Room = Room(),
+        plans_bytes: int | None = None,
     ) -> None:
         self.overlaps = overlaps
         self._store = store
         self._profiler = profiler
         self._threads = threads
-        self._prepared: OrderedDict[str, tuple[EdgeShare, EdgeTimes]] = OrderedDict()
+        self._prepared: Shelf[str, PreparedPlan] = Shelf(
+            MemoryBudget.of_this_machine().plans_bytes if plans_bytes is None else plans_bytes
+        )
         self._preparing: dict[str, _Preparation] = {}
         self._profiles: dict[tuple[str, tuple[int, ...]], bytes] = {}
-        self._requests = 0
+        self.admission = Admission(room)
         self.workers = Workers(workers)
-        self._loader = Loader()
+        self.kept = KeptShares()
+        self._loader, self._measuring = Loader(), Loader()
 
     async def clock(self, request: pb.ClockRequest) -> pb.ClockReply:
         """The time here, with as much padding as was asked for."""
@@ -108,7 +124,9 @@ class EdgeService:
             source=request.source,
             input_shape=tuple(request.input_shape),
         )
-        return pb.ProfileReply(profile_json=await self._load(partial(self._profile, reference)))
+        return pb.ProfileReply(
+            profile_json=await self._load(self._measuring, partial(self._profile, reference))
+        )
 
     async def prepare(self, request: pb.PrepareRequest) -> pb.PrepareReply:
         """Check a recipe and build its sessions: once for all that do the same, whoever asks."""
@@ -117,9 +135,9 @@ class EdgeService:
         except FusepathError as error:
             raise Refusal(RefusalKind.UNFIT, str(error)) from error
         digest = recipe.sha256
-        if digest in self._prepared:
-            self._prepared.move_to_end(digest)
-            _, times = self._prepared[digest]
+        plan = self._prepared.get(digest)
+        if plan is not None:
+            times = plan.times
         else:
             times = await self._shared(digest, recipe, request.idle_ns * 1e-9)
         return pb.PrepareReply(
@@ -145,37 +163,59 @@ class EdgeService:
                 preparation.job.cancel()
 
     async def _keep(self, digest: str, recipe: Recipe, idle_s: float) -> EdgeTimes:
-        share: EdgeShare
-        times: EdgeTimes
-        share, times = await self._load(partial(self._prepare, recipe, idle_s=idle_s))
-        self._prepared[digest] = share, times
-        while len(self._prepared) > MAX_PREPARED:
-            self._prepared.popitem(last=False)
-        return times
+        model, least_bytes = await self._load(self._loader, partial(self._checked, recipe))
+        if not self._prepared.make_room(least_bytes):  # before anything is built
+            raise Refusal(RefusalKind.UNFIT, self._too_large(least_bytes))
+        build = partial(self._build, model, recipe, idle_s=idle_s, least_bytes=least_bytes)
+        plan: PreparedPlan = await self._load(self._loader, build)
+        if not self._prepared.put(digest, plan, plan.size_bytes):
+            raise Refusal(RefusalKind.UNFIT, self._too_large(plan.size_bytes))
+        return plan.times
+
+    def _too_large(self, size_bytes: int) -> str:
+        budget_bytes = self._prepared.budget_bytes
+        return (
+            f"this plan takes {size_bytes / 1e6:.0f} MB here, where plans may have "
+            f"{budget_bytes / 1e6:.0f} MB; give the server more memory"
+        )
 
     async def converse(self, stream: Incoming) -> None:
         """Answer the requests of a device."""
-        await EdgeConversation(self, stream).run()
-
-    def find(self, recipe_sha256: str) -> EdgeShare | None:
-        """The share of a plan that has been prepared."""
-        prepared = self._prepared.get(recipe_sha256)
-        return None if prepared is None else prepared[0]
-
-    def admit(self) -> bool:
-        """Whether there is room for one more request, which is counted until `release`."""
-        if self._requests >= MAX_REQUESTS:
-            return False
-        self._requests += 1
-        return True
-
-    def release(self) -> None:
-        """A request has ended."""
-        self._requests -= 1
-
-    async def _load(self, work: Callable[[], Any]) -> Any:
+        if (busy := self.admission.open_stream(stream.peer)) is not None:
+            # Who is refused while it says its first word may hear of a lost connection alone.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stream.read(), _FIRST_WORD_S)
+            raise Refusal.of(busy)
         try:
-            return await self._loader.do(work)
+            await EdgeConversation(self, stream).run()
+        finally:
+            self.admission.close_stream(stream.peer)
+
+    @contextmanager
+    def loading(self, peer: str) -> Iterator[None]:
+        """A peer asks for a plan or a profile.
+
+        Raises:
+            Refusal: too much is asked for already.
+        """
+        if (busy := self.admission.begin_load(peer)) is not None:
+            raise Refusal.of(busy)
+        try:
+            yield
+        finally:
+            self.admission.end_load(peer)
+
+    def find(self, recipe_sha256: str) -> PreparedPlan | None:
+        """A plan that has been prepared."""
+        return self._prepared.get(recipe_sha256)
+
+    async def _load(self, loader: Loader, work: Callable[[], Any]) -> Any:
+        try:
+            async with asyncio.timeout(LONGEST_REQUEST_S):
+                return await loader.do(work)
+        except TimeoutError:
+            reason = f"it took longer than the {LONGEST_REQUEST_S:g} s that are given here"
+            raise Refusal(RefusalKind.SILENT, reason) from None
         except FusepathError as error:
             raise Refusal(RefusalKind.UNFIT, str(error)) from error
         except MemoryError:
@@ -192,9 +232,17 @@ class EdgeService:
             self._profiles[key] = jsonfile.encode(profile)
         return self._profiles[key]
 
-    def _prepare(self, recipe: Recipe, *, idle_s: float) -> tuple[EdgeShare, EdgeTimes]:
+    def _checked(self, recipe: Recipe) -> tuple[Model, int]:
+        """The model of a recipe, and how many bytes its sessions take at least."""
         model = self._store.get(recipe.model)
         check_recipe(recipe, model.graph)
+        return model, declared_bytes(recipe, model.graph)
+
+    def _build(
+        self, model: Model, recipe: Recipe, *, idle_s: float, least_bytes: int
+    ) -> PreparedPlan:
+        release_free_memory()  # of plans that have gone
+        before_bytes = resident_bytes()
         share = EdgeShare(model, recipe, threads=self._threads)
         # On a worker's thread, where it will run and so that no inference disturbs the times.
         wait_s = min(max(idle_s, 0.0), _LONGEST_WAIT_S)
@@ -208,9 +256,12 @@ class EdgeService:
             recipe.tau,
             recipe.grid,
         )
-        return share, times
+        release_free_memory()
+        size_bytes = max(least_bytes, resident_bytes() - before_bytes)
+        return PreparedPlan(share, times, size_bytes)
 
     def close(self) -> None:
         """Let the threads go."""
         self.workers.close()
         self._loader.close()
+        self._measuring.close()

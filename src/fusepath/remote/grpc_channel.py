@@ -11,14 +11,14 @@ import grpc
 
 from fusepath.errors import (
     InputError,
-    PeerBusyError,
     PeerError,
     PeerRefusedError,
     PeerTimeoutError,
     PeerUnreachableError,
 )
 from fusepath.protocol.framing.text import MAX_TEXT_BYTES, one_line
-from fusepath.remote.limits import CHANNEL_OPTIONS, STREAM_METHOD
+from fusepath.remote.limits import CHANNEL_OPTIONS, RETRY_AFTER, STREAM_METHOD
+from fusepath.remote.refused import busy
 from fusepath.remote.wire import fusepath_pb2_grpc as pb_grpc
 
 if TYPE_CHECKING:
@@ -219,6 +219,14 @@ def _told(code: grpc.StatusCode, details: str | None) -> str:
     return one_line(first)[:MAX_TEXT_BYTES] or code.name
 
 
+def _retry_after_ms(error: grpc.aio.AioRpcError) -> int:
+    """How long a server asks to be left alone; 0 where it does not say, or nonsense."""
+    for name, value in error.trailing_metadata() or ():
+        if name == RETRY_AFTER and str(value).isascii() and str(value).isdigit():
+            return int(value[:9])
+    return 0
+
+
 def translated(address: str, error: grpc.aio.AioRpcError) -> PeerError:
     """What the edge server did, from what gRPC raises."""
     code = error.code()
@@ -226,7 +234,7 @@ def translated(address: str, error: grpc.aio.AioRpcError) -> PeerError:
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return PeerTimeoutError(address, "no answer before the deadline")
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return PeerBusyError(address, f"refused: {text}")
+        return busy(address, text, _retry_after_ms(error))
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return PeerRefusedError(address, f"refused: {text}; is it another version of fusepath?")
     if code in _REFUSALS:

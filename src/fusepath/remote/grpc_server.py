@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 
 from fusepath.errors import InputError
 from fusepath.protocol.framing import RefusalKind
-from fusepath.remote.limits import MAX_STREAMS, SERVER_OPTIONS, STREAM_NAME, STREAM_SERVICE
+from fusepath.remote.limits import RETRY_AFTER, SERVER_OPTIONS, STREAM_NAME, STREAM_SERVICE
 from fusepath.remote.transport import Refusal
 from fusepath.remote.wire import fusepath_pb2 as pb
 
@@ -38,6 +38,10 @@ class _Incoming:
 
     context: Any
 
+    @property
+    def peer(self) -> str:
+        return _peer(self.context)
+
     async def read(self) -> bytes | None:
         message = await self.context.read()
         return None if message is grpc.aio.EOF else message
@@ -56,11 +60,13 @@ _CALLS = {
 
 def _call_handler(service: EdgeService) -> Any:
     """Calls of one message each way."""
-    handlers = {name: _unary(getattr(service, name.lower()), kind) for name, kind in _CALLS.items()}
+    handlers = {name: _unary(service, name, kind) for name, kind in _CALLS.items()}
     return grpc.method_handlers_generic_handler("fusepath.v1.Edge", handlers)
 
 
-def _unary(work: Callable[[Any], Any], kind: type[Message]) -> Any:
+def _unary(service: EdgeService, name: str, kind: type[Message]) -> Any:
+    work = getattr(service, name.lower())
+
     async def parsed(data: bytes) -> bytes:
         try:
             request = kind.FromString(data)
@@ -71,8 +77,14 @@ def _unary(work: Callable[[Any], Any], kind: type[Message]) -> Any:
         said: bytes = answer.SerializeToString()
         return said
 
+    async def admitted(data: bytes, peer: str) -> bytes:
+        with service.loading(peer):
+            return await parsed(data)
+
     async def call(data: bytes, context: Any) -> Any:
-        return await _answer(parsed(data), context)
+        # What takes no work is answered however much is asked for.
+        answer = parsed(data) if name == "Clock" else admitted(data, _peer(context))
+        return await _answer(answer, context)
 
     # Messages are bytes to gRPC, which would answer to what is none with an error of its own.
     return grpc.unary_unary_rpc_method_handler(call)
@@ -88,11 +100,18 @@ def _stream_handler(service: EdgeService) -> Any:
     return grpc.method_handlers_generic_handler(STREAM_SERVICE, handlers)
 
 
+def _peer(context: Any) -> str:
+    """Who calls: one connection, however many calls and streams it carries."""
+    peer: str = context.peer()
+    return peer
+
+
 async def _answer(call: Any, context: Any) -> Any:
     try:
         return await call
     except Refusal as refusal:
-        await context.abort(_CODES[refusal.kind], str(refusal))
+        trailing = ((RETRY_AFTER, str(refusal.retry_after_ms)),) if refusal.retry_after_s else ()
+        await context.abort(_CODES[refusal.kind], str(refusal), trailing)
 
 
 class EdgeServer:
@@ -118,7 +137,7 @@ class EdgeServer:
         host, _, port = self._listen.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65535:
             raise InputError(f"listen address '{self._listen}' is not HOST:PORT, like 0.0.0.0:7070")
-        self._server = grpc.aio.server(options=SERVER_OPTIONS, maximum_concurrent_rpcs=MAX_STREAMS)
+        self._server = grpc.aio.server(options=SERVER_OPTIONS)
         handlers = (_call_handler(self._service), _stream_handler(self._service))
         self._server.add_generic_rpc_handlers(handlers)
         try:

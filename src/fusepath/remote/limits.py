@@ -6,14 +6,16 @@ MAX_MESSAGE_BYTES = 64 * 2**20
 """Largest message either side accepts: a float32 map of 16 M elements."""
 MAX_PROBE_BYTES = 4 * 2**20
 """Largest padding an edge server sends back for the asking."""
-MAX_STREAMS = 256
-"""Calls and streams at a time; a device keeps one open."""
-MAX_REQUESTS, MAX_REQUESTS_OF_ONE = 32, 16
-"""Requests that an edge server is at work on at a time, of all devices and of one."""
 HELLO_WITHIN_S = 10.0
 """How long the edge server waits for the first message of a stream."""
-LONGEST_REQUEST_S = 3600.0
-"""How long it is at work on a request, whatever the device says."""
+LONGEST_REQUEST_S = 600.0
+"""How long it is at work on a request, or a plan or profile, whatever the device says."""
+WRITTEN_WITHIN_S, SLOWEST_READER_BYTES_PER_S = 10.0, 4096
+"""How long a device may take to take an answer in, and how much more for its bytes."""
+RETRY_AFTER = "retry-after-ms"
+"""In the trailing metadata of a refusal: when there may be room."""
+DRILL_BYTES = 16 * 2**20
+"""That the pieces of a drill may have while they wait."""
 STREAM_SERVICE, STREAM_NAME = "fusepath.v1.Stream", "Converse"
 STREAM_METHOD = f"/{STREAM_SERVICE}/{STREAM_NAME}"
 """What gRPC calls the stream; its messages are bytes to it."""

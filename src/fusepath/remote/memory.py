@@ -59,6 +59,8 @@ class MemoryChannel:
 class _Incoming:
     """The server's end."""
 
+    peer = ADDRESS
+
     def __init__(self) -> None:
         self.up: asyncio.Queue[bytes] = asyncio.Queue()
         self.down: asyncio.Queue[bytes | None] = asyncio.Queue()
@@ -114,4 +116,5 @@ async def _answered(call: Callable[[], Awaitable[Any]], timeout_s: float | None 
     except TimeoutError:
         raise PeerTimeoutError(ADDRESS, "no answer before the deadline") from None
     except Refusal as refusal:
-        raise refused(ADDRESS, refusal.kind, str(refusal)) from refusal
+        error = refused(ADDRESS, refusal.kind, str(refusal), refusal.retry_after_ms)
+        raise error from refusal

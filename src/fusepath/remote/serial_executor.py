@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Executor
 
 
 class SerialExecutor:
     """Runs jobs one after the other, in the order in which they come.
 
     The thread that ends a job has the next one run, so nothing waits for whoever handed the jobs
-    in. After each job all others that wait for the pool have their turn.
+    in. After each job all others that wait for the threads have their turn.
+
+    Args:
+        submit: has something run on one of the threads.
     """
 
-    def __init__(self, pool: Executor) -> None:
-        self._pool = pool
+    def __init__(self, submit: Callable[[Callable[[], Any]], object]) -> None:
+        self._submit = submit
         self._lock = threading.Lock()
         self._waiting: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._busy = False
@@ -32,7 +34,7 @@ class SerialExecutor:
             self._waiting.append((run, future))
             idle, self._busy = not self._busy, True
         if idle:
-            self._pool.submit(self._next)
+            self._submit(self._next)
         return future
 
     def _next(self) -> None:
@@ -47,4 +49,4 @@ class SerialExecutor:
             self._busy = bool(self._waiting)
             more = self._busy
         if more:
-            self._pool.submit(self._next)
+            self._submit(self._next)

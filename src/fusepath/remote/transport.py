@@ -6,20 +6,37 @@ within one process (`memory`). Device and edge server see these protocols and ne
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Protocol
+
+from fusepath.protocol.framing import RefusalKind
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from fusepath.protocol.framing import RefusalKind
+    from fusepath.protocol.admission import Busy
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a fault
-    """An edge server's no, with the reason in one line; ends the call or the stream."""
+    """An edge server's no, with the reason in one line; ends the call or the stream.
 
-    def __init__(self, kind: RefusalKind, reason: str) -> None:
+    ``retry_after_s`` says when there may be room, where it is that which is missing.
+    """
+
+    def __init__(self, kind: RefusalKind, reason: str, retry_after_s: float = 0.0) -> None:
         self.kind = kind
+        self.retry_after_s = retry_after_s
         super().__init__(reason)
+
+    @classmethod
+    def of(cls, busy: Busy) -> Refusal:
+        """There is no room."""
+        return cls(RefusalKind.EXHAUSTED, busy.reason, busy.retry_after_s)
+
+    @property
+    def retry_after_ms(self) -> int:
+        """As it is sent: whole milliseconds, and some where there are any."""
+        return math.ceil(self.retry_after_s * 1000)
 
 
 class Stream(Protocol):
@@ -66,6 +83,10 @@ class Channel(Protocol):
 
 class Incoming(Protocol):
     """The edge server's end of a stream."""
+
+    @property
+    def peer(self) -> str:
+        """Whose it is: what has the same name shares its places."""
 
     async def read(self) -> bytes | None:
         """The next message of the device; None after the last."""

@@ -16,7 +16,13 @@ from fusepath.runtime.companions import blank_companions
 from fusepath.runtime.packing import EncodedTensor, pack
 from fusepath.runtime.pixels import check_form
 from fusepath.runtime.stage import WholeStage, make_stage
-from fusepath.runtime.stages import prepare_stages, stages_macs, usable_codecs
+from fusepath.runtime.stages import (
+    may_reuse,
+    prepare_stages,
+    returned_names,
+    stages_macs,
+    usable_codecs,
+)
 from fusepath.runtime.strip_stage import StripState
 from fusepath.tiling import layout
 
@@ -54,7 +60,8 @@ class DeviceShare:
         self._model = model
         self._recipe = recipe
         self._entry: Pieces = {}
-        self._codecs = usable_codecs(recipe)
+        self._codecs = usable_codecs(recipe.codecs)
+        self.back_codecs = usable_codecs(recipe.back_codecs)
         self._graph = recipe.divided(model.graph)
         self._paths = layout(self._graph, recipe.arrangement)
         self._stages: dict[int, Stage] = {
@@ -110,6 +117,17 @@ class DeviceShare:
         if self._accompanying(path):
             pieces |= {name: companions[name] for name in self._accompanying(path)}
         return pieces
+
+    @property
+    def may_reuse(self) -> bool:
+        """Whether paths may be left out that begin with what they began with before."""
+        forwards = self._recipe.forwards
+        return not (self.has_head or forwards) and may_reuse(self._graph, self._paths)
+
+    def input_piece(self, path: int, image: Array) -> Array:
+        """What a path (0-based) reads of the input, halo included: a view, perhaps of nothing."""
+        piece = self._paths.piece(path, self._model.graph.input.name, image)
+        return image[:, :0] if piece is None else piece
 
     def pack(self, path: int, pieces: Pieces) -> dict[str, Array | EncodedTensor]:
         """The pieces of a path as they are sent: encoded, where the plan says so."""
@@ -185,6 +203,10 @@ class DeviceShare:
         """Paths (0-based) of which the edge server returns a part; None for one whole result."""
         return self._paths.returning(self._recipe.cuts)
 
+    def returned(self, left_out: int) -> frozenset[str]:
+        """Names of what returns, as `returned_names`."""
+        return returned_names(self._model.graph, self._recipe, left_out)
+
     def expected_part(self, path: int) -> dict[str, tuple[str, tuple[int, ...]]]:
         """(dtype, shape) by output of the part that comes back for a path (0-based)."""
         return self._paths.part_forms(path, self._recipe.cuts[path])
@@ -193,6 +215,8 @@ class DeviceShare:
         self, outputs: Pieces, parts: Iterable[tuple[int, Pieces]], inputs: Mapping[str, Array]
     ) -> Pieces:
         """The outputs from what has come back as a whole and from parts; computes the tail, if any.
+
+        Those that were left out are not there, or not whole.
 
         Args:
             outputs: what has come back as a whole.
@@ -205,7 +229,7 @@ class DeviceShare:
                 whole[name] = self._paths.placed(path, name, piece, whole.get(name))
         if self._tail is not None:
             whole = self._tail.forward(0, {**whole, **inputs}, self._state)
-        return {name: whole[name] for name in self._model.graph.outputs}
+        return {name: whole[name] for name in self._model.graph.outputs if name in whole}
 
     @property
     def sessions(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,6 @@ import msgspec
 import numpy as np
 
 from fusepath.cancellation import check_cancelled
-from fusepath.cost import unbeaten_codecs
 from fusepath.errors import InfeasibleError, InputError
 from fusepath.plan.book.book import BookEntry, PlanBook, PlannedRate, without_timeline
 from fusepath.plan.book.envelope import fewest, lower_envelope
@@ -119,7 +118,7 @@ def make_book(
     )
     shelf.add_single_cuts()
     shelf.add_forwarding()
-    unbeaten = replace(setting, compression=setting.compression or unbeaten_codecs(setting.offered))
+    unbeaten = setting.unbeaten
     settled = _search(shelf, low, high, tolerance / 2, most)
     for rate in _probe_rates(low, high, probes):
         shelf.plan(rate, probe=True)
@@ -245,9 +244,10 @@ class _Shelf:
 
     def _timing_of(self, plan: Plan) -> Timing:
         """With the codecs of a plan."""
-        if self.setting.compression or not plan.compression:
+        chosen = self.setting.compression or self.setting.back_compression
+        if chosen or not (plan.compression or plan.back_compression):
             return self.timing
-        return Timing(replace(self.setting, compression=plan.compression))
+        return Timing(self.setting.coded_as(plan))
 
     def add_single_cuts(self) -> None:
         """Keep the best single cut of every rate: one line each, so their crossings show all."""
@@ -300,9 +300,7 @@ class _Shelf:
         plan = kept.plan
         makespan_ns = kept.steps.schedule(plan.order, link, plan.convention).makespan_ns
         makespan_s = makespan_ns / NS_PER_S
-        codecs = self.setting.compression or unbeaten_codecs(self.setting.offered)
-        unbeaten = replace(self.setting.at(link), compression=codecs)
-        bound_s = min(self.bound_s(unbeaten), makespan_s)
+        bound_s = min(self.bound_s(self.setting.at(link).unbeaten), makespan_s)
         return BookEntry(
             from_bytes_per_s=start,
             to_bytes_per_s=stop,

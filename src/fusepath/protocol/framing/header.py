@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from fusepath.protocol.framing.messages import Buffer
 
-WIRE_VERSION = 1
+WIRE_VERSION = 2
 """Of everything that crosses the stream. Header and `Kind.HELLO` are the same in all versions."""
 
 _MAGIC = b"fuse"

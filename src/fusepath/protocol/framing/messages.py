@@ -31,6 +31,8 @@ class RefusalKind(enum.Enum):
     """There is no room for it now."""
     SILENT = 4
     """It took too long."""
+    FORGOTTEN = 5
+    """What it was to reuse is not kept any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,15 @@ class Hello:
     """Version of fusepath."""
 
 
+class Reused(NamedTuple):
+    """A path that is not sent: the edge server has its share of the fused layer."""
+
+    path: int
+    """1-based."""
+    request: int
+    """For which it was computed; 0 where the device has what returned of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Begin:
     """The first piece of a request, and what it is a request for."""
@@ -68,6 +79,13 @@ class Begin:
     left_us: int
     """Microseconds after which nobody waits for the answer any more."""
     tensors: Sequence[RawTensor]
+    left_out: int = 0
+    """Outputs that are not to return: a bit for each in the order of the network, from the lowest;
+    those behind the 64th always return."""
+    keeps: Sequence[int] = ()
+    """Paths (1-based) that later requests may refer to."""
+    reused: Sequence[Reused] = ()
+    """Paths for which nothing comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +127,8 @@ class Refused:
     request: int
     kind: RefusalKind
     reason: str
+    retry_after_ms: int = 0
+    """How long to leave the edge server alone, in milliseconds, where it is short of room."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,164 @@
+"""What an edge server takes on of what devices ask for, and what it refuses for now.
+
+A device may have so much under way, and all together so much; who has nothing under way gets in
+also when all others have taken everything. What would wait for too long is refused at once, with
+the time after which it is worth asking again.
+
+No clock, socket or thread is in here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What an edge server has room for."""
+
+    streams: int = 1024
+    """Of all devices at a time; each keeps one open."""
+    streams_of_one: int = 16
+    requests: int = 256
+    """At work or waiting, of all devices."""
+    requests_of_one: int = 16
+    loads: int = 64
+    """Calls that wait for a plan or a profile, of all devices."""
+    loads_of_one: int = 8
+    bytes: int = 1 << 62
+    """Of requests, together: of what has come, what it decodes to, and answers that wait."""
+    wait_s: float = 1.0
+    """How long a request may wait for a worker before its work begins."""
+    retry_s: float = 1.0
+    """When to ask again where nothing says how soon there will be room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a request takes."""
+
+    work_s: float = 0.0
+    """Of a worker."""
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """There is no room for it now."""
+
+    reason: str
+    retry_after_s: float
+
+
+@dataclass(slots=True)
+class _Places:
+    """Places that peers take: so many each, so many together, and one for whoever has none."""
+
+    what: str
+    most: int
+    most_of_one: int
+    taken: Counter[str] = field(default_factory=Counter)
+
+    def take(self, peer: str, *, strict: bool) -> str:
+        """Take a place; why there is none, or nothing."""
+        own, total = self.taken[peer], self.taken.total()
+        if own >= self.most_of_one:
+            return f"{own} {self.what} of this device are open here, as many as it may have"
+        if total >= self.most and (strict or own):
+            return f"{total} {self.what} are open here, as many as there is room for"
+        self.taken[peer] += 1
+        return ""
+
+    def leave(self, peer: str) -> None:
+        """A place is free again."""
+        self.taken[peer] -= 1
+        if not self.taken[peer]:
+            del self.taken[peer]
+
+
+class Admission:
+    """Keeps count of what peers have under way.
+
+    Args:
+        room: how much there is.
+    """
+
+    def __init__(self, room: Room) -> None:
+        self.room = room
+        self._streams = _Places("streams", room.streams, room.streams_of_one)
+        self._requests = _Places("inferences", room.requests, room.requests_of_one)
+        self._loads = _Places("preparations", room.loads, room.loads_of_one)
+        self._bytes: Counter[str] = Counter()
+
+    @property
+    def streams(self) -> int:
+        """That are open."""
+        return self._streams.taken.total()
+
+    @property
+    def requests(self) -> int:
+        """That are under way."""
+        return self._requests.taken.total()
+
+    @property
+    def bytes(self) -> int:
+        """That requests may take."""
+        return self._bytes.total()
+
+    def open_stream(self, peer: str) -> Busy | None:
+        """A peer opens a stream; None where it may, until `close_stream`."""
+        return self._refused(self._streams.take(peer, strict=True))
+
+    def close_stream(self, peer: str) -> None:
+        """A stream has ended."""
+        self._streams.leave(peer)
+
+    def begin_load(self, peer: str) -> Busy | None:
+        """A peer waits for a plan or a profile; None where it may, until `end_load`."""
+        return self._refused(self._loads.take(peer, strict=True))
+
+    def end_load(self, peer: str) -> None:
+        """It waits no more."""
+        self._loads.leave(peer)
+
+    def begin(self, peer: str, cost: Cost, *, left_s: float, backlog_s: float) -> Busy | None:
+        """A peer makes a request; None where it may, until `end`.
+
+        One peer has half of the bytes at most.
+
+        Args:
+            peer: who.
+            cost: what the request takes.
+            left_s: until nobody waits for its answer any more.
+            backlog_s: until a worker is free, by what has come already.
+        """
+        longest_s = min(self.room.wait_s, left_s - cost.work_s)
+        if backlog_s > max(longest_s, 0.0):
+            return Busy(
+                f"{backlog_s:.2f} s of work are waiting here, longer than this request may wait",
+                max(backlog_s - longest_s, backlog_s / 2),
+            )
+        most = self.room.bytes
+        if self.bytes + cost.bytes > most or self._bytes[peer] + cost.bytes > most // 2:
+            reason = f"{cost.bytes} bytes are needed of {most} that inferences have here, too few "
+            return self._refused(reason + "are free")
+        busy = self._refused(self._requests.take(peer, strict=False))
+        if busy is None:
+            self._bytes[peer] += cost.bytes
+        return busy
+
+    def too_many_of_one(self) -> Busy:
+        """A stream has as many requests as one device may have."""
+        most = self.room.requests_of_one
+        return Busy(f"one device has {most} inferences at a time; ask again later", 0.0)
+
+    def end(self, peer: str, cost: Cost) -> None:
+        """A request has ended."""
+        self._requests.leave(peer)
+        self._bytes[peer] -= cost.bytes
+        if not self._bytes[peer]:
+            del self._bytes[peer]
+
+    def _refused(self, reason: str) -> Busy | None:
+        return Busy(f"{reason}; ask again later", self.room.retry_s) if reason else None

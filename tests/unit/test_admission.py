@@ -1,0 +1,129 @@
+"""Who gets in where many ask, and who is served next."""
+
+from __future__ import annotations
+
+import pytest
+
+from fusepath.protocol.admission import Admission, Busy, Cost, Room
+from fusepath.protocol.fair_queue import FairQueue
+from fusepath.protocol.shelf import Shelf
+
+ROOM = Room(streams=3, streams_of_one=2, requests=3, requests_of_one=2, loads=2, loads_of_one=1)
+
+
+def begun(admission: Admission, *peers: str) -> list[bool]:
+    """Whether each of some requests gets in."""
+    return [
+        admission.begin(peer, Cost(0.01, 10), left_s=60.0, backlog_s=0.0) is None for peer in peers
+    ]
+
+
+def test_one_device_has_so_many_requests_and_others_have_theirs():
+    admission = Admission(ROOM)
+
+    assert begun(admission, "a", "a", "a", "b") == [True, True, False, True]
+    admission.end("a", Cost(0.01, 10))
+    assert begun(admission, "a", "a") == [True, False]
+
+
+def test_where_all_places_are_taken_who_has_none_still_gets_one():
+    admission = Admission(ROOM)
+
+    assert begun(admission, "a", "a", "b") == [True] * 3
+    assert begun(admission, "b", "c", "c", "d") == [False, True, False, True]
+    assert admission.requests == 5
+    for peer in ("a", "a", "b", "c", "d"):
+        admission.end(peer, Cost(0.01, 10))
+    assert admission.requests == admission.bytes == 0
+    assert begun(admission, "c", "c") == [True, True]
+
+
+def test_streams_and_preparations_have_places_of_their_own():
+    admission = Admission(ROOM)
+
+    for take, leave, peers in (
+        (admission.open_stream, admission.close_stream, "aab"),
+        (admission.begin_load, admission.end_load, "ab"),
+    ):
+        assert [take(peer) for peer in peers] == [None] * len(peers)
+        (busy,) = {take("c")}
+        assert isinstance(busy, Busy)
+        assert busy.retry_after_s > 0
+        leave("a")
+        assert take("c") is None
+    assert begun(admission, "a") == [True]
+
+
+@pytest.mark.parametrize(
+    ("left_s", "backlog_s", "gets_in"),
+    [
+        (60.0, 0.0, True),
+        (60.0, 1.0, True),
+        (60.0, 1.01, False),  # longer than anything may wait
+        (0.5, 0.4, True),
+        (0.5, 0.5, False),  # it would be too late
+        (0.05, 0.0, True),  # which is for the device to know
+    ],
+)
+def test_what_would_wait_too_long_is_refused_at_once(left_s, backlog_s, gets_in):
+    admission = Admission(Room(wait_s=1.0))
+
+    busy = admission.begin("a", Cost(0.1), left_s=left_s, backlog_s=backlog_s)
+
+    assert (busy is None) is gets_in
+    if busy is not None:
+        assert 0 < busy.retry_after_s <= backlog_s
+        assert admission.requests == 0
+
+
+def test_peers_take_turns_and_each_keeps_its_order():
+    queue = FairQueue()
+    for number in range(4):
+        queue.put("greedy", number)
+    queue.put("modest", 10)
+    queue.put("modest", 11)
+
+    assert len(queue) == 6
+    first = [queue.take() for _ in range(3)]
+    queue.put("late", 20)
+
+    assert first == [0, 10, 1]
+    assert [queue.take() for _ in range(4)] == [11, 2, 20, 3]
+    with pytest.raises(LookupError):
+        queue.take()
+
+
+def test_requests_have_so_many_bytes_and_one_device_half_of_them():
+    admission = Admission(Room(bytes=100))
+
+    def gets_in(peer: str, size_bytes: int) -> bool:
+        cost = Cost(bytes=size_bytes)
+        return admission.begin(peer, cost, left_s=60.0, backlog_s=0.0) is None
+
+    assert [gets_in("a", 40), gets_in("a", 11), gets_in("a", 10)] == [True, False, True]
+    assert [gets_in("b", 30), gets_in("c", 21), gets_in("c", 20)] == [True, False, True]
+    assert (admission.bytes, admission.requests) == (100, 4)
+    admission.end("b", Cost(bytes=30))
+    assert [gets_in("b", 51), gets_in("b", 30)] == [False, True]
+
+
+def test_what_was_not_used_for_longest_goes_first_and_no_more_than_must():
+    shelf = Shelf(100)
+    for name, size in (("a", 40), ("b", 30), ("c", 30)):
+        assert shelf.put(name, name.upper(), size)
+
+    assert shelf.get("a") == "A"
+    assert shelf.put("d", "D", 20)
+    assert [shelf.get(name) for name in "abcd"] == ["A", None, "C", "D"]
+    assert shelf.held_bytes == 90
+
+
+def test_what_does_not_fit_is_not_kept_and_drives_nothing_out():
+    shelf = Shelf(100)
+    shelf.put("a", "A", 60)
+
+    assert not shelf.make_room(101)
+    assert not shelf.put("b", "B", 101)
+    assert (len(shelf), shelf.held_bytes) == (1, 60)
+    assert shelf.put("a", "anew", 100)
+    assert (shelf.get("a"), shelf.held_bytes) == ("anew", 100)

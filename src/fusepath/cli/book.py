@@ -178,7 +178,7 @@ def _make(
         setting if tried is None else tried.on(setting),
         (low, high),
         request,
-        Origin(source=loaded.source, mean=channels[0], std=channels[1]),
+        Origin(source=loaded.source, mean=channels[0], std=channels[1], pictures=pictures),
         progress=progress,
         **{name: value for name, value in limits.items() if value is not None},  # type: ignore[arg-type]
     )

@@ -111,7 +111,7 @@ def command(
     if tried is not None:
         setting = tried.on(setting)
     tileable = loaded.graph.tileable_layers > 0
-    origin = Origin(source=loaded.source, mean=channels[0], std=channels[1])
+    origin = Origin(source=loaded.source, mean=channels[0], std=channels[1], pictures=pictures)
     plans = []
     for name in ALGORITHMS:
         try:

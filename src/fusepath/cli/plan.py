@@ -145,7 +145,7 @@ def command(
     )
     check_channels(loaded, mean=channels[0], std=channels[1])
     request = planning_request(asked, evaluations=evaluations, time_limit=time_limit)
-    origin = Origin(source=loaded.source, mean=channels[0], std=channels[1])
+    origin = Origin(source=loaded.source, mean=channels[0], std=channels[1], pictures=pictures)
     form = InputFormat(dtype=setting.input_dtype, mean=channels[0], std=channels[1])
     tried = tried_samples(loaded, samples, compress=compress, form=form, pictures=pictures)
     if tried is not None:

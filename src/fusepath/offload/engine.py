@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from fusepath.offload.rotating import PlansInTurn
     from fusepath.pictures.frame import Frame
     from fusepath.remote.transport import Channel
+    from fusepath.timeline import Timeline
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +108,14 @@ class Engine:
         self._thread.start()
         self._running: concurrent.futures.Future[None] = self.submit(self._run())
 
+    @property
+    def predicted(self) -> Timeline | None:
+        """What the next frame will do with the plan in use; from any thread."""
+        current = self.current
+        if current is None:
+            return None
+        return self._pairing.forecast.timeline(current.recipe_sha256, current.predicted)
+
     def submit(self, work: Coroutine[Any, Any, Any]) -> concurrent.futures.Future[Any]:
         """Do something on the loop; from any thread but the loop's own.
 
@@ -118,6 +127,15 @@ class Engine:
         except RuntimeError:
             work.close()
             raise ClosedError(CLOSED) from None
+
+    def rouse(self) -> None:
+        """Have the loop awake by the time that work comes; from any thread.
+
+        A thread that has slept for long takes some tenths of a millisecond to wake up: meanwhile
+        its caller makes the work.
+        """
+        with suppress(RuntimeError):  # there is no loop any more, as whoever submits will be told
+            self._loop.call_soon_threadsafe(_awake)
 
     def call(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Do something on the loop and wait for it.
@@ -209,6 +227,8 @@ class Engine:
         else:
             if not prepared.is_local:
                 self._liveness.tell(ServedLate() if inference.late else Served())
+            if not (overlapping or inference.late):
+                self._pairing.forecast.see(prepared.recipe_sha256, inference.timeline)
             if self._adaptation is not None:
                 self._adaptation.see(inference, prepared)
                 self._follow()
@@ -492,6 +512,10 @@ class Engine:
     def forget(self) -> None:
         """In a forked child, which has none of the threads: nothing of it may be touched."""
         self.closed = True
+
+
+def _awake() -> None:
+    """There is nothing to do yet."""
 
 
 def _kept(image: Frame) -> Frame:

@@ -168,9 +168,12 @@ class Held:
 
     @property
     def predicted(self) -> Timeline | None:
-        """What the plan in use will do, from measured times of its very paths."""
-        current = self._engine.current
-        return None if current is None else current.predicted
+        """What the next frame will do with the plan in use, if it is alone.
+
+        It is the middle of the last frames: of each piece of work the median beginning and end. For
+        the first ones it comes from a rehearsal of the plan's very paths on both machines.
+        """
+        return self._engine.predicted
 
     @property
     def plans_in_turn(self) -> PlansInTurn | None:

@@ -19,6 +19,7 @@ from fusepath.offload.device_thread import DeviceThread
 from fusepath.offload.emulation import NO_EMULATION, Emulation
 from fusepath.offload.exchange import Call, Exchange
 from fusepath.offload.finisher import Finisher, pays
+from fusepath.offload.forecast import Forecast
 from fusepath.offload.inference import Asked
 from fusepath.offload.own_answer import Reserve
 from fusepath.offload.shared_link import SharedLink
@@ -157,6 +158,8 @@ class Pairing:
     """Whether there is memory to finish such frames from what there is of them."""
     stories: deque[Story] = field(default_factory=lambda: deque(maxlen=_STORIES))
     """Of the last frames with the edge server: what happened, and what was done for it."""
+    forecast: Forecast = field(default_factory=Forecast)
+    """What frames will take, as the last ones show."""
     _thread: DeviceThread = field(default_factory=DeviceThread)
     _turns: Turns = field(default_factory=Turns)
     _link: SharedLink = field(init=False)
@@ -333,7 +336,7 @@ class Pairing:
             return None
         device, alone = prepared.device, self.reserve.device
         finisher = self._finisher if self._to_finish is device else None
-        end_s, whole_s = prepared.predicted.end_s, alone.alone_s
+        end_s, whole_s = self._expected_s(prepared), alone.alone_s
         # What is under way before it has machines and link first.
         before_s = end_s * (self._turns.under_way - 1)
         answer_s = max(end_s - device.head_s - sum(device.expected_s), 0.0)
@@ -345,6 +348,9 @@ class Pairing:
             hedge_s=before_s + answer_s + max(own_s, _LEAST_PATIENCE_S),
             finisher=finisher,
         )
+
+    def _expected_s(self, prepared: Prepared) -> float:
+        return self.forecast.latency_s(prepared.recipe_sha256, prepared.predicted)
 
     async def ready_to_finish(self, prepared: Prepared) -> None:
         """Be able to finish frames of a plan that the edge server fails, where that pays."""

@@ -74,6 +74,7 @@ class Session(Held):
             ClosedError: the session is closed.
         """
         begun_s = time.perf_counter()
+        self._engine.rouse()
         return self._answer(self._inputs(frame, outputs), begun_s)
 
     def stream(
@@ -155,6 +156,7 @@ class Session(Held):
             ClosedError: the session is closed.
         """
         begun_s = time.perf_counter()
+        self._engine.rouse()
         fed = self._fed(input_feed, output_names)
         outputs = self._answer(fed, begun_s).outputs
         return [outputs[name] for name in fed.outputs]

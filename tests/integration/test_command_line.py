@@ -174,8 +174,12 @@ def in_a_process(*arguments: object, script: str = "", wait_s: float = 60) -> Ca
 
 
 def assert_complains(called: Called, code: int, words: str) -> None:
-    assert called.out == ""
     assert called.complaints, called
+    if called.out:  # under --json
+        assert called.json == {
+            "error": called.complaints[0].removeprefix("fusepath: "),
+            "exit_code": code,
+        }
     assert len(called.complaints) == 1, called.complaints
     assert called.complaints[0].startswith("fusepath: ")
     assert re.search(words, called.complaints[0]), called.complaints[0]
@@ -688,6 +692,21 @@ def test_run_scales_a_picture_when_told_to(fusepath, files):
 
     assert called.code == 0
     assert called.json["max_abs_error"] is None  # not asked for
+
+
+def test_a_plan_says_how_pictures_become_the_input_also_without_one(fusepath, files, tmp_path):
+    plan = tmp_path / "plan.json"
+    local = ["--algorithm", "device-only"]
+    planned = fusepath("plan", MODEL, *MACHINES, *local, "--fit", "crop", "-o", plan, "--json")
+    unsaid = fusepath("plan", MODEL, *MACHINES, *local, "--json")
+
+    assert planned.json["pictures"]["fit"] == "crop"
+    assert "pictures" not in unsaid.json
+    called = fusepath("run", MODEL, files / "low.png", "--plan", plan, "--json")
+    assert called.code == 0
+    other = fusepath("run", MODEL, files / "low.png", "--plan", plan, "--fit", "stretch")
+    assert other.code == 2
+    assert "another chain" in other.complaints[0]
 
 
 @pytest.mark.system

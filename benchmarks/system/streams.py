@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import numpy as np
 
 from benchmarks.system.cells import RATES_MB_PER_S, SLOWDOWNS, Cell
 from benchmarks.system.network import inside, two_hosts
@@ -135,13 +136,14 @@ def measure(cells: Sequence[Cell], stack: ExitStack, until_s: float) -> None:
         if time.monotonic() > until_s:
             return
         subject = Subject(name)
+        frames = Frames(subject)
         with hosts.edge_server() as address:
             machines = asyncio.run(_profile(subject, address))
             for cell in own:
                 if time.monotonic() > until_s:
                     return
                 network.set_rate(cell.rate_bytes_per_s)
-                row = measured(cell, subject, machines, address)
+                row = measured(cell, subject, frames, machines, address)
                 add(row)
                 print(f"{cell}: {row.gain:.2f}", file=sys.stderr, flush=True)
 
@@ -154,7 +156,25 @@ async def _profile(subject: Subject, address: str) -> Machines:
         return await profile(subject.model, subject.image, client)
 
 
-def measured(cell: Cell, subject: Subject, machines: Machines, address: str) -> Row:
+class Frames:
+    """The picture of a subject, moved on from frame to frame, and what the unsplit model says."""
+
+    def __init__(self, subject: Subject) -> None:
+        from fusepath.onnx_io import original_with_shape  # noqa: PLC0415
+        from fusepath.plan import InputFormat  # noqa: PLC0415
+        from fusepath.runtime.pixels import to_model_input  # noqa: PLC0415
+        from fusepath.runtime.runner import Runner  # noqa: PLC0415
+
+        model = subject.model
+        self.images = [np.roll(subject.image, 5 * number, axis=3) for number in range(FRAMES)]
+        runner = Runner(original_with_shape(model), outputs=model.graph.outputs)
+        self.references = [
+            runner.run({model.graph.input.name: to_model_input(image, InputFormat())})
+            for image in self.images
+        ]
+
+
+def measured(cell: Cell, subject: Subject, frames: Frames, machines: Machines, address: str) -> Row:
     """All three ways in turn."""
     import fusepath  # noqa: PLC0415
     from fusepath.runtime.compare import compare  # noqa: PLC0415
@@ -188,9 +208,9 @@ def measured(cell: Cell, subject: Subject, machines: Machines, address: str) -> 
         in_turn = throughput.plans_in_turn
         assert in_turn is not None
         ways = (
-            lambda: _one_at_a_time(throughput, subject),
-            lambda: latency.stream(itertools.repeat(subject.image, FRAMES), in_flight=IN_FLIGHT),
-            lambda: throughput.stream(itertools.repeat(subject.image, FRAMES), in_flight=IN_FLIGHT),
+            lambda: map(throughput.infer, frames.images),
+            lambda: latency.stream(frames.images, in_flight=IN_FLIGHT),
+            lambda: throughput.stream(frames.images, in_flight=IN_FLIGHT),
         )
         periods: list[list[float]] = [[], [], []]
         verified = True
@@ -199,9 +219,8 @@ def measured(cell: Cell, subject: Subject, machines: Machines, address: str) -> 
                 period_s, results = _timed(way())
                 found.append(period_s)
                 verified &= all(
-                    compare(result.outputs, {"output": subject.reference}).passed
-                    and result.fallback is None
-                    for result in results
+                    compare(result.outputs, reference).passed and result.fallback is None
+                    for result, reference in zip(results, frames.references, strict=True)
                 )
     alone_s, same_s, turns_s = map(statistics.median, periods)
     return Row(
@@ -217,11 +236,6 @@ def measured(cell: Cell, subject: Subject, machines: Machines, address: str) -> 
         plans=len(in_turn.plans),
         verified=verified,
     )
-
-
-def _one_at_a_time(session: fusepath.Session, subject: Subject) -> Iterator[fusepath.Inference]:
-    for _ in range(FRAMES):
-        yield session.infer(subject.image)
 
 
 def _timed(results: Iterator[fusepath.Inference]) -> tuple[float, list[fusepath.Inference]]:

@@ -174,8 +174,12 @@ def in_a_process(*arguments: object, script: str = "", wait_s: float = 60) -> Ca
 
 
 def assert_complains(called: Called, code: int, words: str) -> None:
-    assert called.out == ""
     assert called.complaints, called
+    if called.out:  # under --json
+        assert called.json == {
+            "error": called.complaints[0].removeprefix("fusepath: "),
+            "exit_code": code,
+        }
     assert len(called.complaints) == 1, called.complaints
     assert called.complaints[0].startswith("fusepath: ")
     assert re.search(words, called.complaints[0]), called.complaints[0]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from fusepath.cli.options import (
+    OUTPUT_FILE,
     check_channels,
     evaluations_option,
     input_shape_option,
@@ -24,7 +26,7 @@ from fusepath.cli.options import (
 from fusepath.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from fusepath.plan import PlanBook
 
@@ -57,8 +59,20 @@ _FIGURES = (".png", ".svg", ".pdf")
 @std_option
 @input_shape_option
 @click.option("--link", metavar="RATE|FILE", help="Look a link up in BOOK.")
-@click.option("-o", "--output", metavar="FILE", help="Write the book here; with --link, the plan.")
-@click.option("-f", "--figure", metavar="FILE", help="Draw the book (.png, .svg or .pdf).")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=OUTPUT_FILE,
+    help="Write the book here; with --link, the plan.",
+)
+@click.option(
+    "-f",
+    "--figure",
+    metavar="FILE",
+    type=OUTPUT_FILE,
+    help="Draw the book (.png, .svg or .pdf).",
+)
 @json_option
 def command(
     source: str,
@@ -127,6 +141,7 @@ def _make(
         convention=convention or "runtime",
     )
     check_channels(loaded, mean=channels[0], std=channels[1])
+    progress = _rewriting if sys.stderr.isatty() else _now_and_then()
     return make_book(
         setting,
         (low, high),
@@ -136,13 +151,26 @@ def _make(
             time_limit=time_limit,
         ),
         Origin(source=loaded.source, mean=channels[0], std=channels[1]),
-        progress=_progress if sys.stderr.isatty() else None,
+        progress=progress,
         **{name: value for name, value in limits.items() if value is not None},  # type: ignore[arg-type]
     )
 
 
-def _progress(done: int, most: int, rate: str) -> None:
+def _rewriting(done: int, most: int, rate: str) -> None:
     click.echo(f"\r\x1b[Kplanned {done} of at most {most} rates: {rate}", nl=False, err=True)
+
+
+def _now_and_then() -> Callable[[int, int, str], None]:
+    """A line after two seconds, and every ten from then on."""
+    next_s = time.monotonic() + 2
+
+    def tell(done: int, most: int, rate: str) -> None:
+        nonlocal next_s
+        if time.monotonic() >= next_s:
+            next_s = time.monotonic() + 10
+            click.echo(f"planned {done} of at most {most} rates: {rate} …", err=True)
+
+    return tell
 
 
 def _parse_rates(text: str) -> tuple[float, float]:
@@ -171,12 +199,14 @@ def _check_figure(file: str) -> None:
 
 
 def _draw(book: PlanBook, file: str) -> None:
+    import io
+
+    from fusepath.output_file import write_file
     from fusepath.report.book_figure import book_figure
 
-    try:
-        book_figure(book).savefig(file, dpi=144)
-    except OSError as error:
-        raise InputError(f"cannot write {file}: {error.strerror or error}") from error
+    data = io.BytesIO()
+    book_figure(book).savefig(data, format=file.lower().rpartition(".")[2], dpi=144)
+    write_file(file, data.getvalue())
 
 
 def _look_up(book: PlanBook, link: str, *, output: str | None, as_json: bool) -> None:

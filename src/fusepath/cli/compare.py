@@ -17,13 +17,14 @@ from fusepath.cli.options import (
     machine_options,
     model_argument,
     open_setting,
-    picture_options,
     planning_request,
     post_option,
     print_json,
     time_limit_option,
     with_source,
 )
+from fusepath.cli.picture_options import picture_options
+from fusepath.cli.progress import telling
 
 if TYPE_CHECKING:
     from typing import Any
@@ -66,7 +67,12 @@ def command(
     pictures: Preprocessing,
 ) -> None:
     """Plan MODEL with every algorithm and show them side by side."""
-    from fusepath.errors import InfeasibleError, NoPlanError, UnsupportedOperatorError
+    from fusepath.errors import (
+        AlgorithmError,
+        InfeasibleError,
+        NoPlanError,
+        UnsupportedOperatorError,
+    )
     from fusepath.plan import (
         ALGORITHMS,
         InputFormat,
@@ -75,7 +81,7 @@ def command(
         compare_plans,
         make_plan,
     )
-    from fusepath.report import plans_table, render
+    from fusepath.report import milliseconds, plans_table, render, wrapped
     from fusepath.tiling import Grid
 
     tiles = None if grid == "auto" else Grid.parse(grid)
@@ -93,10 +99,11 @@ def command(
         setting = with_source(setting, loaded, sample, InputFormat(), pictures)
     tileable = loaded.graph.tileable_layers > 0
     plans = []
-    for name, algorithm in ALGORITHMS.items():
-        if (algorithm.tiles and not tileable) or (algorithm.forwards and not setting.source):
-            continue
+    for name in ALGORITHMS:
         try:
+            algorithm = ALGORITHMS[name]
+            if (algorithm.tiles and not tileable) or (algorithm.forwards and not setting.source):
+                continue
             request = planning_request(
                 PlanRequest(
                     algorithm=name,
@@ -106,8 +113,9 @@ def command(
                 evaluations=evaluations,
                 time_limit=time_limit,
             )
-            plans.append(make_plan(setting, request, Origin(source=loaded.source)).best)
-        except (NoPlanError, UnsupportedOperatorError) as error:
+            with telling(f"planning with {name}"):
+                plans.append(make_plan(setting, request, Origin(source=loaded.source)).best)
+        except (AlgorithmError, NoPlanError, UnsupportedOperatorError) as error:
             click.echo(f"{name} is left out: {as_options(str(error))} …", err=True)
     if not plans:
         raise InfeasibleError("no algorithm found a plan that keeps to the constraints")
@@ -116,6 +124,12 @@ def command(
         print_json({"plans": [_row_json(row) for row in compared]})
     else:
         click.echo(render(plans_table(compared)))
+        bound = milliseconds(compared[0].lower_bound_s)
+        click.echo(
+            wrapped(
+                ["", f"no plan takes less than {bound}; device and edge are multiply-accumulates"]
+            )
+        )
 
 
 def _row_json(row: ComparedPlan) -> dict[str, Any]:

@@ -279,35 +279,33 @@ async def _all_plans(
 
 
 def _print(rows: list[_Row], model: Model, *, pace: str, slowdown: float, repeats: int) -> None:
-    from rich.table import Table
-
     from fusepath.offload.inference import median_of
-    from fusepath.report import gantt, milliseconds, render
+    from fusepath.report import cuts_text, empty_table, gantt, render
 
     baseline = _baseline(rows)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("plan", "tau", "grid", "cuts", "codecs"):
-        table.add_column(column, justify="left", no_wrap=True)
-    for column in ("predicted", "measured", "spread", "vs NFL", "max abs error"):
-        table.add_column(column, justify="right", no_wrap=True)
+    table = empty_table(
+        *("plan", "tau", "grid", "cuts", "codecs", "predicted", "measured", "spread"),
+        *("vs NFL", "error"),
+        flexible="cuts",
+        optional=("grid", "tau"),
+    )
     for row in rows:
         latencies = sorted(run.latency_s for run in row.runs)
-        cuts = ",".join(str(cut) for cut in row.plan.cuts[:9])
         table.add_row(
             row.name,
             str(row.plan.tau) if row.plan.arrangement.label else "–",
             str(row.plan.grid),
-            cuts + (",…" if len(row.plan.cuts) > 9 else ""),
+            cuts_text(row.plan),
             ", ".join(row.codecs),
-            milliseconds(row.predicted.end_s),
-            milliseconds(row.latency_s),
+            f"{row.predicted.end_s * 1e3:.1f}",
+            f"{row.latency_s * 1e3:.1f}",
             f"{latencies[0] * 1e3:.1f}–{latencies[-1] * 1e3:.1f}",
             f"{baseline.latency_s / row.latency_s:.2f}x",
             f"{row.comparison.max_abs_error:.1e}" if not row.comparison.bit_equal else "0",
         )
     click.echo(
         f"\n{model.graph.name} on a device {slowdown:.3g} times slower than this machine, "
-        f"link {pace}, uint8 picture; medians of {repeats} interleaved runs\n"
+        f"link {pace},\nuint8 picture; medians of {repeats} interleaved runs, in ms\n"
     )
     click.echo(render(table))
     best = min(rows, key=lambda row: row.latency_s)

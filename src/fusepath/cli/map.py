@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fusepath.cli.options import (
+    OUTPUT_FILE,
     evaluations_option,
     input_shape_option,
     json_option,
@@ -51,6 +51,7 @@ _PICTURES = (".png", ".svg")
     "outputs",
     metavar="FILE",
     multiple=True,
+    type=OUTPUT_FILE,
     help="Write a picture (.png, .svg) or the data (.json, .csv); may be given several times.",
 )
 @json_option
@@ -122,10 +123,6 @@ def _output_files(outputs: tuple[str, ...]) -> list[Path]:
             raise InputError(
                 f"cannot write {file}: a map is written as .png, .svg, .json or .csv, by its name"
             )
-        if not file.parent.is_dir():
-            raise InputError(f"cannot write {file}: there is no folder {file.parent}")
-        if file.is_dir() or not os.access(file.parent, os.W_OK):
-            raise InputError(f"cannot write {file}: not a file that can be written")
     if any(file.suffix in _PICTURES for file in files):
         from fusepath.report.figures import require_matplotlib
 
@@ -224,11 +221,12 @@ def _show(gain_map: GainMap) -> None:
     from rich.console import Console
 
     from fusepath.report import map_notes, map_table
+    from fusepath.report.fitting import window_width, wrapped
 
     console = Console(highlight=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=1000)
+        console = Console(highlight=False, width=window_width())
     elif console.color_system == "standard":  # sixteen colours make no scale
         console = Console(highlight=False, color_system=None)
     console.print(map_table(gain_map, width=console.width))
-    click.echo(map_notes(gain_map))
+    click.echo(wrapped(map_notes(gain_map).splitlines()))

@@ -8,6 +8,7 @@ import click
 
 from fusepath.cli.objective import objective_options
 from fusepath.cli.options import (
+    OUTPUT_FILE,
     algorithm_option,
     check_channels,
     compress_option,
@@ -22,7 +23,6 @@ from fusepath.cli.options import (
     model_argument,
     open_setting,
     parse_channels,
-    picture_options,
     planning_request,
     post_option,
     print_json,
@@ -33,6 +33,8 @@ from fusepath.cli.options import (
     tiling_request,
     time_limit_option,
 )
+from fusepath.cli.picture_options import picture_options
+from fusepath.cli.progress import telling
 from fusepath.errors import InputError
 
 if TYPE_CHECKING:
@@ -83,6 +85,7 @@ if TYPE_CHECKING:
     "-o",
     "--output",
     metavar="FILE",
+    type=OUTPUT_FILE,
     help="Write the plan here; of a stream's the one that most frames take.",
 )
 @json_option
@@ -147,12 +150,13 @@ def command(
     origin = Origin(source=loaded.source, mean=channels[0], std=channels[1])
     sampled = _sampled(loaded, setting, compress, sample, origin, pictures)
     if objective is None:
-        result = make_plan(sampled, request, origin)
+        with telling("planning"):
+            result = make_plan(sampled, request, origin)
         _show_plans(result, output=output, listed=top is not None, as_json=as_json)
     else:
-        _show_rotation(
-            _rotation(sampled, request, objective, origin), output=output, as_json=as_json
-        )
+        with telling("planning"):
+            rotation = _rotation(sampled, request, objective, origin)
+        _show_rotation(rotation, output=output, as_json=as_json)
 
 
 def _show_plans(result: PlanResult, *, output: str | None, listed: bool, as_json: bool) -> None:

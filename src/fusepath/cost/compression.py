@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from fusepath.cost.operations import bytes_per_element
+from fusepath.errors import SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,10 +35,10 @@ class Compression(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     def __post_init__(self) -> None:
         if not 0 < self.ratio <= 1:
-            raise ValueError(f"ratio {self.ratio} of codec '{self.codec}' is not in (0, 1]")
+            raise SettingError(f"ratio {self.ratio} of codec '{self.codec}' is not in (0, 1]")
         for seconds in (self.encode_s_per_byte, self.decode_s_per_byte):
             if not (math.isfinite(seconds) and seconds >= 0):
-                raise ValueError(f"codec '{self.codec}' cannot take {seconds} s per byte")
+                raise SettingError(f"codec '{self.codec}' cannot take {seconds} s per byte")
 
     def on(self, *, sender: float, receiver: float) -> Compression:
         """The same on machines so many times slower than those where it was measured."""

@@ -224,12 +224,13 @@ class Engine:
             self._fail(inference.fallback.reason, inference.fallback.retry_after_s, away)
         elif self._away is not None and prepared.is_local:
             inference = replace(inference, fallback=Fallback(self._away, Stage.AWAY))
-        else:
+        elif not inference.reused.everything:
             if not prepared.is_local:
                 self._liveness.tell(ServedLate() if inference.late else Served())
-            if not (overlapping or inference.late):
+            as_planned = not inference.reused.paths
+            if as_planned and not (overlapping or inference.late):
                 self._pairing.forecast.see(prepared.recipe_sha256, inference.timeline)
-            if self._adaptation is not None:
+            if as_planned and self._adaptation is not None:
                 self._adaptation.see(inference, prepared)
                 self._follow()
         self.counter.add(inference, prepared.recipe_sha256)

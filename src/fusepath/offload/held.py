@@ -128,6 +128,7 @@ class Held:
             objective, plan = plan.objective, msgspec.structs.replace(plan, objective=LATENCY)
         self._frames = frames.for_plan(plan)
         self._outputs = OwnerOutputs(self.model)
+        self._reuses = options.reuse
         self._engine = Engine(
             Order(
                 model=self.model,
@@ -242,7 +243,8 @@ class Held:
 
     async def _infer(self, fed: Fed, begun_s: float, *, overlapping: bool = False) -> Inference:
         """One inference after the other; the outputs as the model's owner knows them."""
-        asked = Asked(fed.companions, self._outputs.of_network(fed.outputs))
+        outputs = self._outputs.of_network(fed.outputs)
+        asked = Asked(fed.companions, outputs, self._reuses)
         infer = partial(self._engine.infer, asked=asked, overlapping=overlapping)
         if self._outputs.are_those_of_the_network:
             return await infer(fed.images[0], begun_s)
@@ -252,8 +254,7 @@ class Held:
             begun_s = time.perf_counter()
         together = done[0] if len(done) == 1 else one_after_the_other(done)
         made = [inference.outputs for inference in done]
-        outputs = await self._outputs.of(made, fed.outputs)
-        return replace(together, outputs=outputs)
+        return replace(together, outputs=await self._outputs.of(made, fed.outputs))
 
     def _wanted(self, output_names: Sequence[str] | None) -> Sequence[str]:
         outputs = self.model.output_names

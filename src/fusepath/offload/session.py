@@ -64,8 +64,8 @@ class Session(Held):
                 and arrays of any memory order are taken. Or an encoded picture: its bytes, or the
                 name of its file; where that is quicker, it is sent as it is. For a model of several
                 inputs a dictionary of all of them, by name.
-            outputs: names of those that are wanted, all without. What nobody wants stays where it
-                is made; where the same are wanted always, `Session` can be told.
+            outputs: names of those that are wanted, all without. What nobody wants does not
+                return.
 
         Raises:
             ImageError: the frame is of another type or shape.

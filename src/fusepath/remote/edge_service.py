@@ -23,6 +23,7 @@ from fusepath.protocol.admission import Admission, Room
 from fusepath.protocol.framing import RefusalKind
 from fusepath.protocol.shelf import Shelf
 from fusepath.remote.edge_conversation import EdgeConversation
+from fusepath.remote.kept_shares import KeptShares
 from fusepath.remote.limits import LONGEST_REQUEST_S, MAX_PROBE_BYTES
 from fusepath.remote.loader import Loader
 from fusepath.remote.memory_budget import MemoryBudget
@@ -101,6 +102,7 @@ class EdgeService:
         self._profiles: dict[tuple[str, tuple[int, ...]], bytes] = {}
         self.admission = Admission(room)
         self.workers = Workers(workers)
+        self.kept = KeptShares()
         self._loader, self._measuring = Loader(), Loader()
 
     async def clock(self, request: pb.ClockRequest) -> pb.ClockReply:

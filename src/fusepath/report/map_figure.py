@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fusepath.errors import InputError
+from fusepath.output_file import write_file
 from fusepath.report.figures import INK, new_figure
 from fusepath.report.map_table import FAMILY_NAMES, GAIN_COLOURS, axis_scale
 from fusepath.study import WORTHWHILE_GAIN, Family
@@ -77,7 +77,7 @@ def save_map_figure(gain_map: GainMap, path: Path) -> None:
     The same map gives the same bytes.
 
     Raises:
-        InputError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
     import matplotlib as mpl  # noqa: PLC0415
 
@@ -89,10 +89,7 @@ def save_map_figure(gain_map: GainMap, path: Path) -> None:
     else:
         figure.savefig(data, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
         data = _with_a_palette(data)
-    try:
-        path.write_bytes(data.getvalue())
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    write_file(path, data.getvalue())
 
 
 def _with_a_palette(png: io.BytesIO) -> io.BytesIO:

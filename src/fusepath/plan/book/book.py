@@ -10,7 +10,7 @@ import msgspec
 
 from fusepath import jsonfile
 from fusepath.cost import Link
-from fusepath.errors import InputError
+from fusepath.errors import InputError, SettingError
 from fusepath.plan.book.steps import Steps
 from fusepath.plan.plan import Plan
 from fusepath.plan.verify import check_plan
@@ -41,9 +41,9 @@ class BookEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def __post_init__(self) -> None:
         if not 0 < self.from_bytes_per_s < self.to_bytes_per_s:
-            raise ValueError("an entry needs a rate above zero, and a larger one to go up to")
+            raise SettingError("an entry needs a rate above zero, and a larger one to go up to")
         if sorted(self.plan.order) != list(range(1, len(self.steps.device_ns) + 1)):
-            raise ValueError("an entry needs steps for every path in the order of its plan")
+            raise SettingError("an entry needs steps for every path in the order of its plan")
 
     def schedule(self, link: Link) -> Schedule:
         """When everything starts and ends on a link, whatever its rate."""
@@ -92,23 +92,23 @@ class PlanBook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         if self.format != "fusepath-book" or self.version != BOOK_VERSION:
-            raise ValueError(
+            raise SettingError(
                 f"{self.format} version {self.version}; this fusepath reads {BOOK_VERSION}"
             )
         if not (self.entries and self.nfl and self.bounds):
-            raise ValueError("a book needs entries, nfl and bounds")
+            raise SettingError("a book needs entries, nfl and bounds")
         for below, above in pairwise(self.entries):
             if below.to_bytes_per_s != above.from_bytes_per_s:
-                raise ValueError(
+                raise SettingError(
                     f"entries leave a gap at {format_bytes_per_s(below.to_bytes_per_s)}"
                 )
         if self.link.up_bytes_per_s != self.from_bytes_per_s:
-            raise ValueError("the link is not that of the lowest rate")
+            raise SettingError("the link is not that of the lowest rate")
         first = self.entries[0].plan
         for entry in self.entries[1:]:
             for name in ("model", "convention", "device", "edge", "input"):
                 if getattr(entry.plan, name) != getattr(first, name):
-                    raise ValueError(f"plans of one book must have the same {name}")
+                    raise SettingError(f"plans of one book must have the same {name}")
 
     @property
     def from_bytes_per_s(self) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from fusepath.errors import SettingError
 from fusepath.schedule.problem import NS_PER_S, Problem, nanoseconds, ns
 from fusepath.schedule.schedule import evaluate
 
@@ -42,12 +43,12 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         if self.back_bytes is not None:
             times.append(self.back_bytes)
         if not self.device_ns or len({len(item) for item in times}) != 1:
-            raise ValueError(
+            raise SettingError(
                 "steps need device_ns, sent_bytes, edge_ns and back_bytes, if any, of every path"
             )
         times.append((self.head_ns, self.tail_ns, self.result_bytes, self.finish_ns))
         if min(map(min, times)) < 0:
-            raise ValueError("steps hold a time or a size below zero")
+            raise SettingError("steps hold a time or a size below zero")
 
     @property
     def offloads(self) -> bool:

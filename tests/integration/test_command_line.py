@@ -1034,6 +1034,15 @@ BAD_SERVERS = {
     "no workers": (["--workers", "0"], "--workers"),
     "no streams": (["--streams", "0"], "--streams"),
     "no requests": (["--requests", "0"], "--requests"),
+    "beyond loopback without encryption": (["--listen", "0.0.0.0:0"], "is not loopback"),
+    "a certificate without key": (["--tls-cert", "a.pem"], "both of them"),
+    "a certificate that is missing": (
+        ["--tls-cert", "/nonexistent", "--tls-key", "/nonexistent", "--listen", "127.0.0.1:0"],
+        "cannot read '/nonexistent'",
+    ),
+    "authorities without certificate": (["--tls-client-ca", "a.pem"], "both of them"),
+    "a token that is missing": (["--token-file", "/nonexistent"], "cannot read the token"),
+    "peers that are missing": (["--peers", "/nonexistent"], "cannot read the peers"),
     "memory of no size": (["--memory", "much"], "write it like 300kB"),
     "a wait before now": (["--wait", "-1"], "--wait"),
 }

@@ -64,6 +64,15 @@ def _seen(job: asyncio.Task[EdgeTimes]) -> None:
         job.exception()
 
 
+async def first_word(stream: Incoming) -> None:
+    """Hear what a device says first, for a moment.
+
+    One that is refused while it says it may be told of a lost connection alone.
+    """
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stream.read(), _FIRST_WORD_S)
+
+
 class EdgeService:
     """Answers devices; see ``fusepath.proto`` for the calls and their order.
 
@@ -182,9 +191,7 @@ class EdgeService:
     async def converse(self, stream: Incoming) -> None:
         """Answer the requests of a device."""
         if (busy := self.admission.open_stream(stream.peer)) is not None:
-            # Who is refused while it says its first word may hear of a lost connection alone.
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stream.read(), _FIRST_WORD_S)
+            await first_word(stream)
             raise Refusal.of(busy)
         try:
             await EdgeConversation(self, stream).run()

@@ -174,8 +174,12 @@ def in_a_process(*arguments: object, script: str = "", wait_s: float = 60) -> Ca
 
 
 def assert_complains(called: Called, code: int, words: str) -> None:
-    assert called.out == ""
     assert called.complaints, called
+    if called.out:  # under --json
+        assert called.json == {
+            "error": called.complaints[0].removeprefix("fusepath: "),
+            "exit_code": code,
+        }
     assert len(called.complaints) == 1, called.complaints
     assert called.complaints[0].startswith("fusepath: ")
     assert re.search(words, called.complaints[0]), called.complaints[0]
@@ -691,6 +695,21 @@ def test_run_scales_a_picture_when_told_to(fusepath, files):
     assert called.json["max_abs_error"] is None  # not asked for
 
 
+def test_a_plan_says_how_pictures_become_the_input_also_without_one(fusepath, files, tmp_path):
+    plan = tmp_path / "plan.json"
+    local = ["--algorithm", "device-only"]
+    planned = fusepath("plan", MODEL, *MACHINES, *local, "--fit", "crop", "-o", plan, "--json")
+    unsaid = fusepath("plan", MODEL, *MACHINES, *local, "--json")
+
+    assert planned.json["pictures"]["fit"] == "crop"
+    assert "pictures" not in unsaid.json
+    called = fusepath("run", MODEL, files / "low.png", "--plan", plan, "--json")
+    assert called.code == 0
+    other = fusepath("run", MODEL, files / "low.png", "--plan", plan, "--fit", "stretch")
+    assert other.code == 2
+    assert "another chain" in other.complaints[0]
+
+
 @pytest.mark.system
 def test_demo_runs_every_plan_and_compares_them(fusepath):
     options = ["--slowdown", 2, "--pace", "20MB/s", "--repeat", 1]
@@ -1016,6 +1035,15 @@ BAD_SERVERS = {
     "no workers": (["--workers", "0"], "--workers"),
     "no streams": (["--streams", "0"], "--streams"),
     "no requests": (["--requests", "0"], "--requests"),
+    "beyond loopback without encryption": (["--listen", "0.0.0.0:0"], "is not loopback"),
+    "a certificate without key": (["--tls-cert", "a.pem"], "both of them"),
+    "a certificate that is missing": (
+        ["--tls-cert", "/nonexistent", "--tls-key", "/nonexistent", "--listen", "127.0.0.1:0"],
+        "cannot read '/nonexistent'",
+    ),
+    "authorities without certificate": (["--tls-client-ca", "a.pem"], "both of them"),
+    "a token that is missing": (["--token-file", "/nonexistent"], "cannot read the token"),
+    "peers that are missing": (["--peers", "/nonexistent"], "cannot read the peers"),
     "memory of no size": (["--memory", "much"], "write it like 300kB"),
     "a wait before now": (["--wait", "-1"], "--wait"),
 }

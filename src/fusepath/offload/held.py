@@ -15,10 +15,11 @@ import msgspec
 import numpy as np
 
 from fusepath.errors import ClosedError, InputError
-from fusepath.offload.engine import CLOSED, Engine
+from fusepath.offload.engine import Engine
 from fusepath.offload.frames import FrameFormat, by_name, fed_inputs, parted
 from fusepath.offload.inference import Asked, one_after_the_other
 from fusepath.offload.line import Flow, Line
+from fusepath.offload.loop_thread import CLOSED
 from fusepath.offload.machines import Machines
 from fusepath.offload.order import Order, SessionOptions
 from fusepath.offload.outputs import OwnerOutputs
@@ -128,6 +129,7 @@ class Held:
             objective, plan = plan.objective, msgspec.structs.replace(plan, objective=LATENCY)
         self._frames = frames.for_plan(plan)
         self._outputs = OwnerOutputs(self.model)
+        self._reuses = options.reuse
         self._engine = Engine(
             Order(
                 model=self.model,
@@ -222,7 +224,7 @@ class Held:
 
     def _line(self, flow: Flow) -> Line:
         self._check_open()
-        return Line(flow, self._engine.submit, self._engine.counter.drop)
+        return Line(flow, self._engine.loop.submit, self._engine.counter.drop)
 
     def _work(
         self, frame: Any, outputs: Sequence[str] | None = None
@@ -242,7 +244,8 @@ class Held:
 
     async def _infer(self, fed: Fed, begun_s: float, *, overlapping: bool = False) -> Inference:
         """One inference after the other; the outputs as the model's owner knows them."""
-        asked = Asked(fed.companions, self._outputs.of_network(fed.outputs))
+        outputs = self._outputs.of_network(fed.outputs)
+        asked = Asked(fed.companions, outputs, self._reuses)
         infer = partial(self._engine.infer, asked=asked, overlapping=overlapping)
         if self._outputs.are_those_of_the_network:
             return await infer(fed.images[0], begun_s)
@@ -252,8 +255,7 @@ class Held:
             begun_s = time.perf_counter()
         together = done[0] if len(done) == 1 else one_after_the_other(done)
         made = [inference.outputs for inference in done]
-        outputs = await self._outputs.of(made, fed.outputs)
-        return replace(together, outputs=outputs)
+        return replace(together, outputs=await self._outputs.of(made, fed.outputs))
 
     def _wanted(self, output_names: Sequence[str] | None) -> Sequence[str]:
         outputs = self.model.output_names

@@ -55,12 +55,16 @@ class SessionOptions:
     """Whether this machine answers alone where the edge server does not."""
     flow: Flow = USUAL_FLOW
     """How many frames of `Session.submit` are under way at a time."""
+    reuse: bool = False
+    """Compute and send of a frame only what is new in it: for cameras that stand still. Results are
+    the same; where everything changes it costs a comparison."""
     sample: Frame | None = None
     """A frame on which codecs are measured and plans are tried; the first frame without."""
 
     def __post_init__(self) -> None:
         for name, given, kind in (
             ("threads", self.threads, int),
+            ("reuse", self.reuse, bool),
             ("emulation", self.emulation, Emulation),
             ("fallback", self.fallback, FallbackPolicy),
             ("flow", self.flow, Flow),
@@ -98,7 +102,12 @@ class Order:
     def origin(self) -> Origin:
         """What is written into plans besides."""
         form = self.plan.input if isinstance(self.plan, Plan) else self.frames
-        return Origin(source=self.model.source, mean=form.mean, std=form.std)
+        return Origin(
+            source=self.model.source,
+            mean=form.mean,
+            std=form.std,
+            pictures=self.frames.pictures,
+        )
 
     @property
     def follows_link(self) -> bool:

@@ -113,6 +113,11 @@ class Request:
         return self._number
 
     @property
+    def stream(self) -> object:
+        """What it is made on; another one after that was lost."""
+        return self._stream
+
+    @property
     def left_us(self) -> int:
         """Microseconds until it is given up."""
         return max(round((self._due_s - asyncio.get_running_loop().time()) * 1e6), 0)

@@ -38,6 +38,7 @@ from fusepath.version import VERSION
 if TYPE_CHECKING:
     from fusepath.protocol.admission import Admission
     from fusepath.protocol.framing import Message
+    from fusepath.remote.kept_shares import KeptShares
     from fusepath.remote.prepared import PreparedPlan
     from fusepath.remote.transport import Incoming
     from fusepath.remote.workers import Workers
@@ -53,6 +54,7 @@ class Host(Protocol):
     workers: Workers
     overlaps: bool
     admission: Admission
+    kept: KeptShares
 
     def find(self, recipe_sha256: str) -> PreparedPlan | None:
         """A plan that has been prepared."""
@@ -88,6 +90,8 @@ class EdgeConversation:
         self._answers: asyncio.Queue[tuple[int, bytes] | None] = asyncio.Queue()
         """What is to be sent, and which request ends with it; 0 where none does."""
         self._error: BaseException | None = None
+        self._place = object()
+        """Stands for the stream where shares are kept for it."""
 
     async def run(self) -> None:
         """Answer until the device ends the stream.
@@ -103,6 +107,7 @@ class EdgeConversation:
             self._reading.cancel()
             for number in list(self._open):
                 self._end(number)
+            self._host.kept.end(self._place)
             # Also before a refusal: gRPC loses the stream's end when a write is broken off.
             self._answers.put_nowait(None)
             await asyncio.wait([writing], timeout=_LAST_WORDS_S)
@@ -190,8 +195,9 @@ class EdgeConversation:
         if not self._admit(number, room, cost, left_s):
             return
         try:
+            reuse = self._host.kept.reuse(self._place, message, plan.share)
             inference = EdgeInference(
-                message,
+                reuse,
                 plan,
                 self._host.workers,
                 peer=self._stream.peer,
@@ -201,6 +207,10 @@ class EdgeConversation:
         except ProtocolError:
             self._host.admission.end(self._stream.peer, cost)
             raise
+        except Refusal as lost:
+            self._host.admission.end(self._stream.peer, cost)
+            self._refuse(number, lost)
+            return
         self._keep(number, inference, cost, left_s)
         inference.take(message.path - 1, message.tensors)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
     from fusepath.arrays import Array
     from fusepath.protocol.conversation import Command
-    from fusepath.protocol.framing import Begin
     from fusepath.remote.asker import Asker
+    from fusepath.remote.kept_shares import Reuse
     from fusepath.remote.prepared import PreparedPlan
     from fusepath.remote.workers import Workers
     from fusepath.runtime.edge_share import FusedLayer
@@ -39,7 +40,8 @@ class EdgeInference:
     path does what is to be done then, and the event loop is woken to send and for nothing else.
 
     Args:
-        begin: of the request; its pieces are taken by `take`.
+        reuse: the beginning of the request, whose pieces are taken by `take`, and what it goes on
+            from.
         plan: that it is of.
         workers: compute.
         peer: whose turn on the workers it takes.
@@ -52,7 +54,7 @@ class EdgeInference:
 
     def __init__(
         self,
-        begin: Begin,
+        reuse: Reuse,
         plan: PreparedPlan,
         workers: Workers,
         *,
@@ -60,6 +62,7 @@ class EdgeInference:
         overlaps: bool,
         asker: Asker,
     ) -> None:
+        begin, self._reuse = reuse.begin, reuse
         self._number = begin.request
         self._share = share = plan.share
         self._returned = share.returned(begin.left_out)
@@ -71,7 +74,11 @@ class EdgeInference:
         self._lock = threading.Lock()
         """One at a time goes on, so that answers leave in the order of the commands."""
         self._session = EdgeSession(
-            len(share.recipe.cuts), share.predecessors(), share.returning, overlaps=overlaps
+            len(share.recipe.cuts),
+            share.predecessors(),
+            share.returning,
+            overlaps=overlaps,
+            reused=reuse.paths,
         )
         submit = partial(workers.submit, peer)
         self._submit = SerialExecutor(submit).submit if share.predecessors() else submit
@@ -120,7 +127,13 @@ class EdgeInference:
                     self._asker.say(Part(self._number, path + 1, tensors))
                 case SendResult():
                     tensors = self._to_return.pop(None, [])
-                    self._asker.finish(Result(self._number, self._share.macs, self._spans, tensors))
+                    self._asker.finish(Result(self._number, self._macs, self._spans, tensors))
+
+    @property
+    def _macs(self) -> int:
+        """Multiply-accumulates that were done for this request."""
+        reused = sum(map(self._share.path_macs, self._reuse.paths))
+        return self._share.macs - reused
 
     def _keep(self, path: int | None, made: Mapping[str, Array]) -> None:
         """Make ready to return what somebody has asked for of what was made."""
@@ -138,7 +151,7 @@ class EdgeInference:
 
     def _room(self) -> FusedLayer:
         if self._fused is None:
-            self._fused = self._share.new_fused()
+            self._fused = replace(self._share.new_fused(), reused=self._reuse.shares)
         return self._fused
 
     def _compute(self, path: int) -> None:
@@ -155,7 +168,9 @@ class EdgeInference:
     def _finish(self, path: int, received: dict[str, EncodedTensor]) -> None:
         with self._lock:  # workers that begin at the same time share it
             fused = self._room()
-        self._share.finish(path, received, fused)
+        made = self._share.finish(path, received, fused)
+        if not self._asker.over:  # or nobody can refer to it
+            self._reuse.keep(path, made)
         if path in (self._share.returning or ()):
             self._keep(path, self._share.part(path, fused))
 

@@ -23,6 +23,7 @@ from fusepath.protocol.admission import Admission, Room
 from fusepath.protocol.framing import RefusalKind
 from fusepath.protocol.shelf import Shelf
 from fusepath.remote.edge_conversation import EdgeConversation
+from fusepath.remote.kept_shares import KeptShares
 from fusepath.remote.limits import LONGEST_REQUEST_S, MAX_PROBE_BYTES
 from fusepath.remote.loader import Loader
 from fusepath.remote.memory_budget import MemoryBudget
@@ -63,6 +64,15 @@ def _seen(job: asyncio.Task[EdgeTimes]) -> None:
         job.exception()
 
 
+async def first_word(stream: Incoming) -> None:
+    """Hear what a device says first, for a moment.
+
+    One that is refused while it says it may be told of a lost connection alone.
+    """
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stream.read(), _FIRST_WORD_S)
+
+
 class EdgeService:
     """Answers devices; see ``fusepath.proto`` for the calls and their order.
 
@@ -101,6 +111,7 @@ class EdgeService:
         self._profiles: dict[tuple[str, tuple[int, ...]], bytes] = {}
         self.admission = Admission(room)
         self.workers = Workers(workers)
+        self.kept = KeptShares()
         self._loader, self._measuring = Loader(), Loader()
 
     async def clock(self, request: pb.ClockRequest) -> pb.ClockReply:
@@ -180,9 +191,7 @@ class EdgeService:
     async def converse(self, stream: Incoming) -> None:
         """Answer the requests of a device."""
         if (busy := self.admission.open_stream(stream.peer)) is not None:
-            # Who is refused while it says its first word may hear of a lost connection alone.
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stream.read(), _FIRST_WORD_S)
+            await first_word(stream)
             raise Refusal.of(busy)
         try:
             await EdgeConversation(self, stream).run()

@@ -13,6 +13,8 @@ from google.protobuf.message import DecodeError
 
 from fusepath.errors import InputError
 from fusepath.protocol.framing import RefusalKind
+from fusepath.remote.access import INFER, PROFILE, Access, NotAllowedError, Shown
+from fusepath.remote.edge_service import first_word
 from fusepath.remote.limits import RETRY_AFTER, SERVER_OPTIONS, STREAM_NAME, STREAM_SERVICE
 from fusepath.remote.transport import Refusal
 from fusepath.remote.wire import fusepath_pb2 as pb
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from fusepath.remote.edge_service import EdgeService
+    from fusepath.remote.server_tls import ServerTls
 
 _CODES = {
     RefusalKind.MALFORMED: grpc.StatusCode.INVALID_ARGUMENT,
@@ -37,10 +40,7 @@ class _Incoming:
     """The server's end of one gRPC call."""
 
     context: Any
-
-    @property
-    def peer(self) -> str:
-        return _peer(self.context)
+    peer: str
 
     async def read(self) -> bytes | None:
         message = await self.context.read()
@@ -58,13 +58,13 @@ _CALLS = {
 """The messages of calls, under the names that gRPC knows them by."""
 
 
-def _call_handler(service: EdgeService) -> Any:
+def _call_handler(service: EdgeService, access: Access) -> Any:
     """Calls of one message each way."""
-    handlers = {name: _unary(service, name, kind) for name, kind in _CALLS.items()}
+    handlers = {name: _unary(service, access, name, kind) for name, kind in _CALLS.items()}
     return grpc.method_handlers_generic_handler("fusepath.v1.Edge", handlers)
 
 
-def _unary(service: EdgeService, name: str, kind: type[Message]) -> Any:
+def _unary(service: EdgeService, access: Access, name: str, kind: type[Message]) -> Any:
     work = getattr(service, name.lower())
 
     async def parsed(data: bytes) -> bytes:
@@ -77,33 +77,62 @@ def _unary(service: EdgeService, name: str, kind: type[Message]) -> Any:
         said: bytes = answer.SerializeToString()
         return said
 
-    async def admitted(data: bytes, peer: str) -> bytes:
+    async def admitted(data: bytes, context: Any) -> bytes:
+        peer = _peer(context, access, _RIGHTS.get(name))
+        if name == "Clock":  # what takes no work is answered however much is asked for
+            return await parsed(data)
         with service.loading(peer):
             return await parsed(data)
 
     async def call(data: bytes, context: Any) -> Any:
-        # What takes no work is answered however much is asked for.
-        answer = parsed(data) if name == "Clock" else admitted(data, _peer(context))
-        return await _answer(answer, context)
+        return await _answer(admitted(data, context), context)
 
     # Messages are bytes to gRPC, which would answer to what is none with an error of its own.
     return grpc.unary_unary_rpc_method_handler(call)
 
 
-def _stream_handler(service: EdgeService) -> Any:
+def _stream_handler(service: EdgeService, access: Access) -> Any:
     """The stream of requests, whose messages are bytes to gRPC."""
 
+    async def admitted(context: Any) -> None:
+        try:
+            peer = _peer(context, access, INFER)
+        except NotAllowedError:
+            await first_word(_Incoming(context, ""))
+            raise
+        await service.converse(_Incoming(context, peer))
+
     async def converse(_: Any, context: Any) -> None:
-        await _answer(service.converse(_Incoming(context)), context)
+        await _answer(admitted(context), context)
 
     handlers = {STREAM_NAME: grpc.stream_stream_rpc_method_handler(converse)}
     return grpc.method_handlers_generic_handler(STREAM_SERVICE, handlers)
 
 
-def _peer(context: Any) -> str:
-    """Who calls: one connection, however many calls and streams it carries."""
-    peer: str = context.peer()
-    return peer
+_RIGHTS = {"Prepare": INFER, "Profile": PROFILE}
+"""Of calls, what is needed beside being known."""
+
+
+def _shown(context: Any) -> Shown:
+    """What a caller shows of itself; the certificate has been checked."""
+    names = context.auth_context().get("x509_common_name", [b""])
+    said = dict(context.invocation_metadata() or ()).get("authorization", "")
+    scheme, _, token = str(said).partition(" ")
+    return Shown(
+        token=token.strip() if scheme.lower() == "bearer" else "",
+        certificate=names[0].decode(errors="replace"),
+    )
+
+
+def _peer(context: Any, access: Access, right: str | None) -> str:
+    """Who calls; without a name, one connection, however many calls and streams it carries.
+
+    Raises:
+        NotAllowedError: somebody who may not.
+    """
+    name = access.admitted(_shown(context), right)
+    connection: str = context.peer()
+    return name if name.isprintable() and name else connection
 
 
 async def _answer(call: Any, context: Any) -> Any:
@@ -112,6 +141,9 @@ async def _answer(call: Any, context: Any) -> Any:
     except Refusal as refusal:
         trailing = ((RETRY_AFTER, str(refusal.retry_after_ms)),) if refusal.retry_after_s else ()
         await context.abort(_CODES[refusal.kind], str(refusal), trailing)
+    except NotAllowedError as error:
+        denied, unknown = grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED
+        await context.abort(denied if error.known else unknown, str(error))
 
 
 class EdgeServer:
@@ -120,9 +152,20 @@ class EdgeServer:
     Args:
         listen: ``HOST:PORT``; port 0 picks a free one.
         service: what answers; it is closed with the server.
+        access: who may use it.
+        tls: its certificates; None does not encrypt.
     """
 
-    def __init__(self, listen: str, service: EdgeService) -> None:
+    def __init__(
+        self,
+        listen: str,
+        service: EdgeService,
+        *,
+        access: Access | None = None,
+        tls: ServerTls | None = None,
+    ) -> None:
+        self._access = Access() if access is None else access
+        self._tls = tls
         self._listen = listen
         self._service = service
         self._server: Any = None
@@ -138,10 +181,15 @@ class EdgeServer:
         if not host or not port.isdigit() or int(port) > 65535:
             raise InputError(f"listen address '{self._listen}' is not HOST:PORT, like 0.0.0.0:7070")
         self._server = grpc.aio.server(options=SERVER_OPTIONS)
-        handlers = (_call_handler(self._service), _stream_handler(self._service))
+        served = self._service, self._access
+        handlers = (_call_handler(*served), _stream_handler(*served))
         self._server.add_generic_rpc_handlers(handlers)
         try:
-            bound = self._server.add_insecure_port(self._listen)
+            bound = (
+                self._server.add_insecure_port(self._listen)
+                if self._tls is None
+                else self._server.add_secure_port(self._listen, self._tls.credentials())
+            )
         except RuntimeError as error:
             raise InputError(
                 f"cannot listen on {self._listen}: the address is taken or not of this machine"

@@ -21,6 +21,7 @@ from fusepath.runtime.packing import FILE, EncodedTensor, pack
 from fusepath.runtime.pixels import check_form
 from fusepath.runtime.stage import WholeStage, make_stage
 from fusepath.runtime.stages import (
+    may_reuse,
     prepare_stages,
     returned_names,
     stages_macs,
@@ -54,6 +55,8 @@ class FusedLayer:
     parts: dict[int, Pieces] = field(default_factory=dict)
     """What returns, by path (0-based), where every path returns its own."""
     state: StripState = field(default_factory=StripState)
+    reused: Mapping[int, Pieces] = field(default_factory=dict)
+    """Shares by path (0-based) that were computed for frames before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,11 @@ class EdgeShare:
     def has_tail(self) -> bool:
         """Whether layers behind the fused layer run here."""
         return self._tail is not None
+
+    @property
+    def may_reuse(self) -> bool:
+        """Whether paths can be left out whose shares are there, as of `may_reuse`."""
+        return may_reuse(self._graph, self._paths)
 
     def predecessors(self) -> dict[int, int]:
         """Paths (0-based) that wait for another path, and that other."""
@@ -161,19 +169,28 @@ class EdgeShare:
             }
         )
 
-    def compute(self, path: int, pieces: Mapping[str, Array], fused: FusedLayer) -> None:
-        """Take a path from its cut to the fused layer and put its share in place, or by."""
+    def compute(self, path: int, pieces: Mapping[str, Array], fused: FusedLayer) -> Pieces:
+        """Take a path from its cut to the fused layer and put its share in place, or by.
+
+        Returns:
+            Its share.
+        """
         stage = self._stages.get(self.recipe.cuts[path])
         shares = stage.forward(path, pieces, fused.state) if stage is not None else pieces
         if self.returning is not None:
             returned = self._graph.returned(self.recipe.cuts[path])
-            fused.parts[path] = {name: shares[name] for name in returned if name in shares}
-            return
+            part = {name: shares[name] for name in returned if name in shares}
+            fused.parts[path] = part
+            return part
         companions = pieces.keys() & set(self._model.graph.companions)
         fused.maps.update({name: pieces[name] for name in companions})
+        own = {name: share for name, share in shares.items() if name not in companions}
+        self._place(path, own, fused)
+        return own
+
+    def _place(self, path: int, shares: Pieces, fused: FusedLayer) -> None:
+        """Put what a path has made of the fused layer in place."""
         for name, share in shares.items():
-            if name in companions:
-                continue
             fused.maps[name] = self._paths.placed(path, name, share, fused.maps[name])
 
     @cached_property
@@ -190,7 +207,9 @@ class EdgeShare:
         return pack(made, self.back_codecs)
 
     def compute_tail(self, fused: FusedLayer) -> Pieces:
-        """The outputs, once all paths are in place."""
+        """The outputs, once all paths are in place; what is reused comes there now."""
+        for path, shares in fused.reused.items():
+            self._place(path, shares, fused)
         values = fused.maps
         if self._tail is not None:
             values = self._tail.forward(0, values, fused.state)
@@ -216,14 +235,18 @@ class EdgeShare:
         """Number of sessions in memory."""
         return sum(stage.sessions for stage in self._stages.values()) + (self._tail is not None)
 
-    def finish(self, path: int, received: Mapping[str, EncodedTensor], fused: FusedLayer) -> None:
+    def finish(self, path: int, received: Mapping[str, EncodedTensor], fused: FusedLayer) -> Pieces:
         """Decode what a path (0-based) has arrived with, and compute it.
+
+        Returns:
+            Its share of the fused layer.
 
         Raises:
             ProtocolError: a tensor does not decode.
         """
         forwarding = self.recipe.forwarding
-        self._finish(path, received, fused, forwarding.chain if forwarding else AS_THEY_COME)
+        chain = forwarding.chain if forwarding else AS_THEY_COME
+        return self._finish(path, received, fused, chain)
 
     def _finish(
         self,
@@ -231,12 +254,12 @@ class EdgeShare:
         received: Mapping[str, EncodedTensor],
         fused: FusedLayer,
         chain: Preprocessing,
-    ) -> None:
+    ) -> Pieces:
         pieces = {
             name: item.decoded(chain) if item.codec == FILE else item.value()
             for name, item in received.items()
         }
-        self.compute(path, pieces, fused)
+        return self.compute(path, pieces, fused)
 
     @property
     def _rehearsed_chain(self) -> Preprocessing:

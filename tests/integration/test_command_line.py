@@ -440,7 +440,8 @@ def test_plan_shows_the_turns_to_people_and_writes_the_plan_of_most_frames(fusep
 
 @pytest.mark.parametrize("command", ["plan", "compare"])
 def test_constraints_that_nothing_keeps_to_are_exit_code_4(fusepath, command):
-    called = fusepath(command, MODEL, *MACHINES, "--keep-on-device", 3, "--device-macs", 0)
+    asked = ("--keep-on-device", 3, "--device-macs", 0, "--evaluations", 500)
+    called = fusepath(command, MODEL, *MACHINES, *asked)
 
     assert called.code == 4
     assert called.out == ""

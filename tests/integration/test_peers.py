@@ -53,7 +53,11 @@ def ask(process: subprocess.Popen[str], command: dict[str, object]) -> dict[str,
 
 @pytest.mark.parametrize("name", ["plain_offload", "neurosurgeon", "deepthings"])
 @pytest.mark.parametrize(
-    "network", ["squeezenet", "resnet18", pytest.param("tiny-yolov2", marks=pytest.mark.slow)]
+    "network",
+    [
+        "squeezenet",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("resnet18", "tiny-yolov2")),
+    ],
 )
 def test_a_peer_gives_the_result_of_the_unsplit_model(network, name, tmp_path):
     model = load_model(f"zoo:{network}?size=96")

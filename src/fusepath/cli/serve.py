@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,12 @@ from fusepath.cli.options import json_option, no_cache_option, print_json
 from fusepath.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fusepath.remote.server_tls import ServerTls
 
+_LAST_THREADS_S = 1.0
+"""For threads to see that they are to end."""
 PATH = click.Path(path_type=Path)
 
 
@@ -82,6 +87,27 @@ PATH = click.Path(path_type=Path)
 @click.option(
     "--peers", type=PATH, metavar="TOML", help="Devices that may connect, and what they may do."
 )
+@click.option(
+    "--metrics",
+    metavar="HOST:PORT",
+    help="Serve what is counted at http://HOST:PORT/metrics, as Prometheus reads it.",
+)
+@click.option(
+    "--log",
+    type=click.Choice(["text", "json", "off"]),
+    default="text",
+    show_default=True,
+    help="Lines on standard error: what is prepared, and every refusal.",
+)
+@click.option(
+    "--grace",
+    "grace_s",
+    type=click.FloatRange(0.0, 3600.0),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="What is under way is given so long when the server is to end.",
+)
 @click.option("--insecure", is_flag=True, help="Listen beyond loopback without encryption.")
 @no_cache_option
 @json_option
@@ -99,6 +125,9 @@ def command(
     tls_client_ca: Path | None,
     token_file: Path | None,
     peers: Path | None,
+    metrics: str | None,
+    log: str,
+    grace_s: float,
     insecure: bool,
     no_cache: bool,
     as_json: bool,
@@ -120,12 +149,13 @@ def command(
     from fusepath.remote.edge_service import EdgeService
     from fusepath.remote.grpc_server import EdgeServer, serve
     from fusepath.remote.memory_budget import MemoryBudget
+    from fusepath.remote.metrics_server import MetricsServer
     from fusepath.remote.model_store import ModelStore
     from fusepath.units import parse_bytes
 
-    def ready(address: str) -> None:
+    def ready(address: str, counted: str | None) -> None:
         if as_json:
-            print_json({"listen": address, "models": len(store)})
+            print_json({"listen": address, "models": len(store), "metrics": counted})
         else:
             click.echo(f"listening on {address}, {len(store)} model files and the zoo")
         sys.stdout.flush()
@@ -149,7 +179,51 @@ def command(
         token_file=token_file,
         peers_file=peers,
     )
-    asyncio.run(serve(EdgeServer(listen, service, access=access, tls=tls), ready=ready))
+    with _logging(log):
+        asyncio.run(
+            serve(
+                EdgeServer(listen, service, access=access, tls=tls),
+                ready=ready,
+                metrics=None if metrics is None else MetricsServer(metrics, service.metrics_text),
+                grace_s=grace_s,
+            )
+        )
+    _leave()
+
+
+@contextmanager
+def _logging(how: str) -> Iterator[None]:
+    """Have what the server tells written to standard error."""
+    import logging
+
+    from fusepath.remote.journal import LineFormatter
+
+    handler = logging.NullHandler() if how == "off" else logging.StreamHandler()
+    handler.setFormatter(LineFormatter(as_json=how == "json"))
+    logger = logging.getLogger("fusepath")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+def _leave() -> None:
+    """End, whatever a thread is still at: ONNX Runtime cannot be broken off."""
+    import os
+    import sys
+    import threading
+
+    ours = [thread for thread in threading.enumerate() if thread.name.startswith("edge-")]
+    for thread in ours:
+        thread.join(_LAST_THREADS_S / len(ours))
+    if any(thread.is_alive() for thread in ours):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> ServerTls | None:

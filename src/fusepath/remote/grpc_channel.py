@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -18,7 +19,7 @@ from fusepath.errors import (
 )
 from fusepath.protocol.framing.text import MAX_TEXT_BYTES, one_line
 from fusepath.remote.device_tls import SCHEME, Papers, target_of, why_not
-from fusepath.remote.limits import CHANNEL_OPTIONS, RETRY_AFTER, STREAM_METHOD
+from fusepath.remote.limits import CHANNEL_OPTIONS, RETRY_AFTER, STREAM_ID, STREAM_METHOD
 from fusepath.remote.refused import busy
 from fusepath.remote.wire import fusepath_pb2_grpc as pb_grpc
 
@@ -116,7 +117,9 @@ class GrpcChannel:
     def stream(self) -> GrpcStream:
         """Open a stream."""
         self._check_open()
-        stream = GrpcStream(self.address, self._converse(metadata=self._metadata))
+        named = secrets.token_hex(4)
+        call = self._converse(metadata=((STREAM_ID, named), *(self._metadata or ())))
+        stream = GrpcStream(self.address, call, named)
         self._streams.add(stream)
         return stream
 
@@ -153,7 +156,8 @@ class GrpcChannel:
 class GrpcStream:
     """The device's end of a stream over gRPC."""
 
-    def __init__(self, address: str, call: Any) -> None:
+    def __init__(self, address: str, call: Any, named: str) -> None:
+        self.id = named
         self._address = address
         self._call = call
         self._is_writing = False

@@ -15,7 +15,16 @@ from fusepath.errors import InputError
 from fusepath.protocol.framing import RefusalKind
 from fusepath.remote.access import INFER, PROFILE, Access, NotAllowedError, Shown
 from fusepath.remote.edge_service import first_word
-from fusepath.remote.limits import RETRY_AFTER, SERVER_OPTIONS, STREAM_NAME, STREAM_SERVICE
+from fusepath.remote.health import Health
+from fusepath.remote.journal import tell
+from fusepath.remote.limits import (
+    RETRY_AFTER,
+    SERVER_OPTIONS,
+    STREAM_ID,
+    STREAM_NAME,
+    STREAM_SERVICE,
+)
+from fusepath.remote.listening import parse_listen
 from fusepath.remote.transport import Refusal
 from fusepath.remote.wire import fusepath_pb2 as pb
 
@@ -25,6 +34,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from fusepath.remote.edge_service import EdgeService
+    from fusepath.remote.metrics_server import MetricsServer
     from fusepath.remote.server_tls import ServerTls
 
 _CODES = {
@@ -41,6 +51,7 @@ class _Incoming:
 
     context: Any
     peer: str
+    id: str = "-"
 
     async def read(self) -> bytes | None:
         message = await self.context.read()
@@ -85,7 +96,7 @@ def _unary(service: EdgeService, access: Access, name: str, kind: type[Message])
             return await parsed(data)
 
     async def call(data: bytes, context: Any) -> Any:
-        return await _answer(admitted(data, context), context)
+        return await _answer(service, name, admitted(data, context), context)
 
     # Messages are bytes to gRPC, which would answer to what is none with an error of its own.
     return grpc.unary_unary_rpc_method_handler(call)
@@ -100,10 +111,10 @@ def _stream_handler(service: EdgeService, access: Access) -> Any:
         except NotAllowedError:
             await first_word(_Incoming(context, ""))
             raise
-        await service.converse(_Incoming(context, peer))
+        await service.converse(_Incoming(context, peer, _stream_id(context)))
 
     async def converse(_: Any, context: Any) -> None:
-        await _answer(admitted(context), context)
+        await _answer(service, STREAM_NAME, admitted(context), context)
 
     handlers = {STREAM_NAME: grpc.stream_stream_rpc_method_handler(converse)}
     return grpc.method_handlers_generic_handler(STREAM_SERVICE, handlers)
@@ -111,6 +122,12 @@ def _stream_handler(service: EdgeService, access: Access) -> Any:
 
 _RIGHTS = {"Prepare": INFER, "Profile": PROFILE}
 """Of calls, what is needed beside being known."""
+
+
+def _stream_id(context: Any) -> str:
+    """What the device calls a stream, if that is no more than a name."""
+    named = str(dict(context.invocation_metadata() or ()).get(STREAM_ID, ""))[:16]
+    return named if named.isascii() and named.isalnum() else "-"
 
 
 def _shown(context: Any) -> Shown:
@@ -135,13 +152,20 @@ def _peer(context: Any, access: Access, right: str | None) -> str:
     return name if name.isprintable() and name else connection
 
 
-async def _answer(call: Any, context: Any) -> Any:
+async def _answer(service: EdgeService, name: str, call: Any, context: Any) -> Any:
+    def told(kind: str, reason: Exception) -> None:
+        service.metrics.refused(kind)
+        peer, stream = context.peer(), _stream_id(context)
+        tell("refused", call=name, peer=peer, stream=stream, kind=kind, reason=str(reason))
+
     try:
         return await call
     except Refusal as refusal:
+        told(refusal.kind.name.lower(), refusal)
         trailing = ((RETRY_AFTER, str(refusal.retry_after_ms)),) if refusal.retry_after_s else ()
         await context.abort(_CODES[refusal.kind], str(refusal), trailing)
     except NotAllowedError as error:
+        told("not allowed", error)
         denied, unknown = grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED
         await context.abort(denied if error.known else unknown, str(error))
 
@@ -177,12 +201,11 @@ class EdgeServer:
         Raises:
             InputError: the address is malformed or taken.
         """
-        host, _, port = self._listen.rpartition(":")
-        if not host or not port.isdigit() or int(port) > 65535:
-            raise InputError(f"listen address '{self._listen}' is not HOST:PORT, like 0.0.0.0:7070")
+        host, _ = parse_listen(self._listen)
+        self._health = Health()
         self._server = grpc.aio.server(options=SERVER_OPTIONS)
         served = self._service, self._access
-        handlers = (_call_handler(*served), _stream_handler(*served))
+        handlers = (_call_handler(*served), _stream_handler(*served), self._health.handler())
         self._server.add_generic_rpc_handlers(handlers)
         try:
             bound = (
@@ -200,23 +223,34 @@ class EdgeServer:
 
     async def stop(self, grace_s: float = 10.0) -> None:
         """Finish what is running, then close."""
+        self._health.stop()
         await self._server.stop(grace_s)
         self._service.close()
 
 
-async def serve(server: EdgeServer, *, ready: Callable[[str], None], grace_s: float = 10.0) -> None:
+async def serve(
+    server: EdgeServer,
+    *,
+    ready: Callable[[str, str | None], None],
+    metrics: MetricsServer | None = None,
+    grace_s: float = 10.0,
+) -> None:
     """Serve until SIGINT or SIGTERM, then let running inferences end.
 
     Args:
         server: not yet started.
-        ready: called with the address once devices can connect.
+        ready: called with the address once devices can connect, and that of the metrics.
+        metrics: served beside.
         grace_s: seconds that running inferences are given.
     """
     stop = asyncio.Event()
     with _signals(stop):
-        ready(await server.start())
+        counted = None if metrics is None else await metrics.start()
+        ready(await server.start(), counted)
         await stop.wait()
         await server.stop(grace_s)
+        if metrics is not None:
+            metrics.close()
 
 
 @contextmanager

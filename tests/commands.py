@@ -4,14 +4,18 @@ from __future__ import annotations
 
 COMMANDS = (
     "book",
+    "cache",
     "compare",
+    "completion",
     "demo",
+    "doctor",
     "inspect",
     "map",
     "plan",
     "probe",
     "profile",
     "quantize",
+    "report",
     "reproduce",
     "run",
     "serve",

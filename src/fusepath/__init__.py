@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fusepath.cost import parse_machine as parse_machine
     from fusepath.cost.convention import Regions as Regions
     from fusepath.cost.fit import FitError as FitError
+    from fusepath.errors import AlgorithmError as AlgorithmError
     from fusepath.errors import ClosedError as ClosedError
     from fusepath.errors import DroppedError as DroppedError
     from fusepath.errors import FileFormatError as FileFormatError
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from fusepath.errors import InputError as InputError
     from fusepath.errors import ModelError as ModelError
     from fusepath.errors import NoPlanError as NoPlanError
+    from fusepath.errors import OutputError as OutputError
     from fusepath.errors import PeerBusyError as PeerBusyError
     from fusepath.errors import PeerError as PeerError
     from fusepath.errors import PeerRefusedError as PeerRefusedError
@@ -126,6 +128,7 @@ if TYPE_CHECKING:
     from fusepath.timeline import Timeline as Timeline
 
 _HOMES = {
+    "AlgorithmError": "fusepath.errors",
     "Arrangement": "fusepath.tiling",
     "AsyncSession": "fusepath.offload.async_session",
     "BookEntry": "fusepath.plan",
@@ -174,6 +177,7 @@ _HOMES = {
     "NoPlanError": "fusepath.errors",
     "Objective": "fusepath.plan",
     "Origin": "fusepath.plan",
+    "OutputError": "fusepath.errors",
     "PeerBusyError": "fusepath.errors",
     "PeerError": "fusepath.errors",
     "PeerRefusedError": "fusepath.errors",

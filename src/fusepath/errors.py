@@ -10,11 +10,14 @@
     │   ├── SettingError               a field of a public structure; a ValueError as well
     │   ├── GeometryError              a grid or a range that does not fit the map
     │   ├── ImageError                 an input that does not fit the model
-    │   └── FileFormatError            a plan, profile or link file that is not one
+    │   ├── FileFormatError            a plan, profile or link file that is not one
+    │   ├── OutputError                a file that cannot be written
+    │   └── AlgorithmError             of another package, which cannot be loaded
     ├── PeerError                  3   the other side
     │   ├── PeerUnreachableError       nobody answers there
     │   ├── PeerRefusedError           it answered no
-    │   │   └── PeerBusyError              it has no room now
+    │   │   ├── PeerBusyError              it has no room now
+    │   │   └── PeerForgotError            it has lost what it kept of frames before
     │   └── PeerTimeoutError           it did not answer in time
     ├── ClosedError                2   a session that is closed was used
     ├── DroppedError               2   a frame gave way to a later one
@@ -91,6 +94,14 @@ class ImageError(InputError):
 
 class FileFormatError(InputError):
     """A plan, profile or link file is damaged, of another version or of another model."""
+
+
+class OutputError(InputError):
+    """A file cannot be written; what was there before still is."""
+
+
+class AlgorithmError(InputError):
+    """An algorithm that another package announces cannot be loaded, or is none."""
 
 
 class PeerError(FusepathError):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from fusepath.errors import FileFormatError
+from fusepath.output_file import write_file
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -115,18 +114,6 @@ def save(path: str | Path, document: msgspec.Struct | dict[str, Any]) -> None:
     """Write a document in one step: the file is either the old one or the whole new one.
 
     Raises:
-        FileFormatError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
-    file = Path(path)
-    temporary: Path | None = None
-    try:
-        handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(encode(document))
-        temporary.chmod(0o644)
-        temporary.replace(file)
-    except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        raise FileFormatError(f"cannot write {file}: {error.strerror or error}") from error
+    write_file(path, encode(document))

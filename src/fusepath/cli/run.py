@@ -8,6 +8,7 @@ import click
 
 from fusepath.cli.objective import stream_options
 from fusepath.cli.options import (
+    OUTPUT_FILE,
     algorithm_option,
     check_channels,
     compress_option,
@@ -21,7 +22,6 @@ from fusepath.cli.options import (
     no_cache_option,
     open_model,
     parse_channels,
-    picture_options,
     planning_request,
     post_option,
     print_json,
@@ -32,6 +32,7 @@ from fusepath.cli.options import (
     tiling_request,
     time_limit_option,
 )
+from fusepath.cli.picture_options import picture_options
 
 if TYPE_CHECKING:
     from fusepath.arrays import Array
@@ -104,7 +105,9 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Fail where the edge server does, instead of answering alone.",
 )
-@click.option("-o", "--output", metavar="FILE.npz", help="Write the outputs here.")
+@click.option(
+    "-o", "--output", metavar="FILE.npz", type=OUTPUT_FILE, help="Write the outputs here."
+)
 @no_cache_option
 @json_option
 def command(
@@ -278,15 +281,15 @@ def _keep_to(plan: Plan, model: Model, constraints: Constraints) -> None:
 def _document(report: Report) -> dict[str, Any]:
     import math
 
-    import msgspec
-
     from fusepath.offload.statistics import percentiles
+    from fusepath.plan.run_file import Run, run_document
     from fusepath.timeline import steps
 
     plan, median, comparison = report.plan, report.median, report.comparison
     latencies = sorted(run.latency_s for run in report.runs)
     p50_s, p90_s, p99_s = percentiles(latencies)
     document: dict[str, Any] = {
+        **run_document(Run(plan=plan, predicted=report.predicted, measured=median.timeline)),
         "model": plan.model.name,
         "algorithm": plan.algorithm,
         "start": plan.start,
@@ -307,6 +310,7 @@ def _document(report: Report) -> dict[str, Any]:
         "latency_p50_s": p50_s,
         "latency_p90_s": p90_s,
         "latency_p99_s": p99_s,
+        "latencies_s": [run.latency_s for run in report.runs],
         "frames_per_s": report.frames_per_s,
         "in_turn": _in_turn(report),
         "runs": len(latencies),
@@ -325,7 +329,6 @@ def _document(report: Report) -> dict[str, Any]:
         "bit_equal": None,
         "verified": None,
         "outputs": {name: list(value.shape) for name, value in median.outputs.items()},
-        "timeline": msgspec.to_builtins(median.timeline),
         "steps": [
             {
                 "lane": step.lane,
@@ -336,7 +339,6 @@ def _document(report: Report) -> dict[str, Any]:
             }
             for step in steps(report.predicted, median.timeline)
         ],
-        "predicted_timeline": msgspec.to_builtins(report.predicted),
     }
     if comparison is not None:
         finite = math.isfinite(comparison.max_abs_error)
@@ -430,12 +432,12 @@ def _print(report: Report) -> None:
 
 
 def _save_outputs(report: Report, path: str) -> None:
+    import io
+
     import numpy as np
 
-    from fusepath.errors import InputError
+    from fusepath.output_file import write_file
 
-    try:
-        with open(path, "wb") as stream:  # noqa: PTH123 - savez would append .npz to a name
-            np.savez(stream, **report.median.outputs)  # type: ignore[arg-type]
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    data = io.BytesIO()
+    np.savez(data, **report.median.outputs)  # type: ignore[arg-type]
+    write_file(path, data.getvalue())

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from fusepath.errors import FileFormatError, InputError, SettingError
+from fusepath.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,10 +114,10 @@ def named_convention(name: str) -> Convention:
 @cache
 def _shipped(name: str) -> DescribedConvention:
     if name not in _shipped_names():
-        known = ", ".join(_shipped_names())
+        known = _shipped_names()
         raise InputError(
-            f"there is no convention '{name}'; known ones are {known}, "
-            f"or name a file that ends in {_SUFFIX}"
+            f"there is no convention '{name}'{did_you_mean(name, known)}; known ones are "
+            f"{', '.join(known)}, or name a file that ends in {_SUFFIX}"
         )
     data = (resources.files("fusepath.cost") / "conventions" / (name + _SUFFIX)).read_bytes()
     return _resolve(data, where=f"convention '{name}'")

@@ -11,7 +11,7 @@ import msgspec
 
 from fusepath import jsonfile
 from fusepath.cost import Compression, Link, Machine
-from fusepath.errors import FileFormatError
+from fusepath.errors import FileFormatError, OutputError
 from fusepath.plan import Plan, check_plan
 from fusepath.profiling import machine_identity
 from fusepath.profiling.cache import cache_folder
@@ -96,5 +96,5 @@ class SessionMemory:
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             jsonfile.save(self.file, last)
-        except (OSError, FileFormatError) as error:
+        except (OSError, OutputError) as error:
             logger.info("the session was not remembered: %s", error)

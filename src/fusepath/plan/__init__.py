@@ -1,9 +1,10 @@
 """Which plan: settings, requests, families of plans, limits, bounds and plan files. Pure."""
 
+from fusepath.plan.algorithms import ALGORITHMS, Algorithm
 from fusepath.plan.book.book import BookEntry, PlanBook, PlannedRate, load_book, save_book
 from fusepath.plan.book.search import make_book
 from fusepath.plan.book.steps import steps_of
-from fusepath.plan.candidate import Candidate
+from fusepath.plan.candidate import Candidate, ranked
 from fusepath.plan.comparison import ComparedPlan, compare_plans
 from fusepath.plan.families.single_cut import best_single_cut, problem_of_table
 from fusepath.plan.families.tiles import search_plainly
@@ -14,7 +15,7 @@ from fusepath.plan.objective import LATENCY, Latency, Objective, Throughput
 from fusepath.plan.origin import Origin
 from fusepath.plan.plan import Plan, Prediction, Provenance
 from fusepath.plan.plan_file import load_plan, plan_document, save_plan
-from fusepath.plan.planner import ALGORITHMS, check_request, make_plan, plan_with
+from fusepath.plan.planner import check_request, make_plan, plan_with
 from fusepath.plan.preprocessing import AS_THEY_COME, Filter, Fit, Preprocessing
 from fusepath.plan.recalibrated import recalibrated
 from fusepath.plan.recipe import InputFormat, ModelReference, Recipe, TailPlace
@@ -64,6 +65,7 @@ __all__ = [
     "MAX_FILE_BYTES",
     "MAX_FORWARDED_PIXELS",
     "NO_CONSTRAINTS",
+    "Algorithm",
     "BookEntry",
     "Budget",
     "Candidate",
@@ -123,6 +125,7 @@ __all__ = [
     "problem_of",
     "problem_of_plan",
     "problem_of_table",
+    "ranked",
     "recalibrated",
     "returned_bytes",
     "save_book",

@@ -81,6 +81,6 @@ def save_plan(path: str | Path, plan: Plan) -> None:
     """Write a plan file.
 
     Raises:
-        FileFormatError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
     jsonfile.save(path, plan_document(plan))

@@ -13,11 +13,12 @@ import msgspec
 import numpy as np
 
 from fusepath.errors import InfeasibleError
+from fusepath.plan.algorithms import ALGORITHMS
 from fusepath.plan.compressed import variants
 from fusepath.plan.fluid.period import period_bound_s
 from fusepath.plan.objective import LATENCY, Latency
 from fusepath.plan.origin import UNKNOWN
-from fusepath.plan.planner import ALGORITHMS, WHOLE, answer, check_request
+from fusepath.plan.planner import WHOLE, answer, check_request
 from fusepath.plan.timing import Timing
 from fusepath.schedule import evaluate
 from fusepath.schedule.alternation import alternations

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from fusepath.plan.algorithms import ALGORITHMS
 from fusepath.plan.auto import search_shortlist
 from fusepath.plan.origin import UNKNOWN
-from fusepath.plan.planner import ALGORITHMS, answer, check_request
+from fusepath.plan.planner import answer, check_request
 from fusepath.plan.request import DEFAULT_REQUEST
 from fusepath.plan.timing import Timing
 

@@ -41,10 +41,11 @@ _NOTICEABLE = 1.1
 _ELSEWHERE = 1.25
 """Conditions that differ by this factor are others."""
 _NEIGHBOURS = (
-    *((2, 2), (0.5, 0.5), (4, 4), (0.25, 0.25), (1, 8), (8, 1)),
-    *((16, 16), (1 / 16, 1 / 16), (1, 32)),
+    *((2, 2), (1 / 2, 1 / 2), (4, 4), (1 / 4, 1 / 4), (8, 8), (1 / 8, 1 / 8), (1, 8), (8, 1)),
+    *((11, 11), (16, 16), (1 / 16, 1 / 16), (1, 32), (6, 6), (3, 3), (1 / 32, 1 / 32)),
 )
-"""Plans are made ready for links so many times slower than now, up and down."""
+"""Plans are made ready for links so many times slower than now, up and down, as far as there is
+room; the likeliest come first. Few plans are good for a whole octave, so some lie between."""
 _IF_QUICKER = 1e-3
 PROBES_BYTES = (1 << 11, 1 << 18)
 """The least and the most that is sent to see how quick a link is."""
@@ -227,6 +228,11 @@ class Adapting:
         return Conditions(
             self.up.slowness, self.down.slowness, self.device.slowness, self.edge.slowness
         )
+
+    @property
+    def is_probing(self) -> bool:
+        """Whether it is not known yet what a `Probe` shows."""
+        return self._probing
 
     def handle(self, event: Event) -> Sequence[Command]:
         """Take in what has happened; what is to be done for it."""

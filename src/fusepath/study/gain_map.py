@@ -12,7 +12,8 @@ import msgspec
 
 from fusepath import jsonfile
 from fusepath.cost import Convention, Machine
-from fusepath.errors import FileFormatError, InputError, SettingError
+from fusepath.errors import InputError, SettingError
+from fusepath.output_file import write_file
 from fusepath.plan import ModelReference
 from fusepath.units import parse_bytes_per_s, parse_flop_per_s
 
@@ -37,6 +38,8 @@ class Family(StrEnum):
     """NFL with a cut inside the network."""
     TILES = "tiles"
     STREAM = "stream"
+    FORWARD = "forward"
+    """The picture's file goes over as it is."""
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -197,15 +200,12 @@ def save_gain_map(path: Path, gain_map: GainMap) -> None:
     """Write a map as JSON, or as CSV where the name ends in ``.csv``.
 
     Raises:
-        FileFormatError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
-    if path.suffix != ".csv":
+    if path.suffix == ".csv":
+        write_file(path, gain_map.csv().encode())
+    else:
         jsonfile.save(path, gain_map)
-        return
-    try:
-        path.write_text(gain_map.csv(), encoding="utf-8")
-    except OSError as error:
-        raise FileFormatError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def parse_devices(text: str, points: int) -> tuple[float, ...]:

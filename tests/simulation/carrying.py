@@ -88,10 +88,10 @@ def carry(random: Random) -> None:
         steady += FEW
         require(gauge.is_quicker(taken(0.5 * gauge.slowness)), "half the time is not quicker")
         require(not gauge.is_quicker(taken(0.9 * gauge.slowness)), "a tenth is noise")
-        if doubt == 1:
-            gauge.forget()
-            gauge.handle(taken(settled))
-            near(settled, "after forgetting, the first frame is not believed")
+        gauge.forget()
+        doubt = 1
+        gauge.handle(taken(settled))
+        near(settled, "after forgetting, the first frame is not believed")
         for _ in range(FEW):
             gauge.handle(taken(settled))
         since_quicker += 1 + FEW

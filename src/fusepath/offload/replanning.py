@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from fusepath.cost import ComputeRate
 from fusepath.offload.machines import Machines, measured_setting
 from fusepath.plan import Budget, PlanRequest, Setting, make_book, shortlist
 from fusepath.plan.book.rate_curve import follows_lines
@@ -17,7 +16,6 @@ from fusepath.profiling.cache import remembered_profile
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fusepath.cost import Machine
     from fusepath.offload.order import Order
     from fusepath.offload.pairing import Pairing
     from fusepath.offload.plan_map import PlanMap
@@ -32,8 +30,8 @@ _RANGE = (1 / 64, 16)
 """A book is for links from so many times to so many times as quick as now,"""
 _PLANNED = 16
 """of which so many are planned,"""
-_SLOW_BACK, _PLANNED_SLOW_BACK = (1 / 8, 1 / 32), 5
-"""and so many each of those that are so much slower only on the way back,"""
+_SLOW_BACK, _PLANNED_SLOW_BACK = 1 / 16, 8
+"""and so many of those that are so much slower only on the way back,"""
 _TOLERANCE = 0.02
 """and this is how much slower than the best its plans may be."""
 
@@ -118,14 +116,11 @@ def book_around(
     if not follows_lines(setting.convention):
         return ()
     link = setting.link
-    slow_back = [
-        msgspec.structs.replace(link, down_bytes_per_s=link.down_bytes_per_s * times)
-        for times in _SLOW_BACK
-    ]
+    slow_back = msgspec.structs.replace(link, down_bytes_per_s=link.down_bytes_per_s * _SLOW_BACK)
     low, high = (link.up_bytes_per_s * times for times in _RANGE)
     return [
         entry
-        for way, most in ((link, _PLANNED), *((way, _PLANNED_SLOW_BACK) for way in slow_back))
+        for way, most in ((link, _PLANNED), (slow_back, _PLANNED_SLOW_BACK))
         for entry in make_book(
             replace(setting.at(way), source=None),  # what files take, no line tells
             (low, high),
@@ -143,12 +138,6 @@ def setting_under(plans: PlanMap, conditions: Conditions) -> Setting:
     return replace(
         plans.setting,
         link=plans.link_under(conditions),
-        device=_slowed(plans.setting.device, conditions.device),
-        edge=_slowed(plans.setting.edge, conditions.edge),
+        device=plans.setting.device.slowed(conditions.device),
+        edge=plans.setting.edge.slowed(conditions.edge),
     )
-
-
-def _slowed(machine: Machine, factor: float) -> Machine:
-    if isinstance(machine, ComputeRate):
-        return ComputeRate(machine.ops_per_s / factor)
-    return machine.slowed(factor)

@@ -45,7 +45,7 @@ _ELSEWHERE = 1.25
 """Conditions that differ by this factor are others."""
 _NEIGHBOURS = (
     *((2, 2), (1 / 2, 1 / 2), (4, 4), (1 / 4, 1 / 4), (8, 8), (1 / 8, 1 / 8), (1, 8), (8, 1)),
-    *((11, 11), (16, 16), (1 / 16, 1 / 16), (1, 32), (1 / 32, 1 / 32)),
+    *((11, 11), (16, 16), (1 / 16, 1 / 16), (1, 32), (8, 1 / 8), (1 / 8, 8), (1 / 32, 1 / 32)),
 )
 """Plans are made ready for links so many times slower than now, up and down, as far as there is
 room; the likeliest come first. Few plans are good for a whole octave, so some lie between."""

@@ -3,16 +3,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PHOTOGRAPHS := $(VENV)/.photographs
 DEV_READY := $(VENV)/.dev-ready
 GRPC_TOOLS := .cache/grpc-tools
 WIRE := src/fusepath/remote/wire
 
 SEEDS ?= 2000
 
-.PHONY: demo test check slow simulate mutate test-faults proto bench-plan bench-throughput bench-camera bench-codec bench-session bench-system bench-models bench-links clean
+.PHONY: demo test check slow simulate mutate test-faults proto bench-plan bench-throughput bench-camera bench-camera-hosts bench-codec bench-session bench-system bench-models bench-links clean
 
-demo: $(READY)  ## an edge server, a slow link and a weak device on this machine
+demo: $(READY) $(PHOTOGRAPHS)  ## an edge server, a slow link and a weak device on this machine
 	$(BIN)/fusepath demo
+	@test -z "$$FUSEPATH_ULTRAFACE" || $(BIN)/fusepath demo --model "$$FUSEPATH_ULTRAFACE"
 
 test: $(DEV_READY) check  ## lint, types, import contract, generated code, tests
 	$(BIN)/pytest -n 2
@@ -55,6 +57,9 @@ bench-models: $(READY)  ## the families of networks that people have; writes doc
 bench-camera: $(DEV_READY)  ## pictures from camera to result: auto beside the forwarded file and others, planned
 	$(BIN)/python -m benchmarks.camera
 
+bench-camera-hosts: $(DEV_READY)  ## the same measured between two network namespaces; needs root
+	$(BIN)/python -m benchmarks.system.camera
+
 bench-links: $(DEV_READY)  ## plans that follow a link that changes, in simulated time
 	$(BIN)/python -m benchmarks.links
 
@@ -72,6 +77,12 @@ $(VENV)/bin/python:
 $(READY): $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		-c constraints.txt -e '.[codec]'
+	touch $@
+
+# scikit-image ships photographs; where it cannot be had, the demo has a drawn picture.
+$(PHOTOGRAPHS): $(READY)
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		-c constraints.txt scikit-image
 	touch $@
 
 $(DEV_READY): $(READY) constraints.txt

@@ -62,7 +62,7 @@ def shape(
     """
     queue = ("tc", "-n", namespace, "qdisc", "replace", "dev", WIRE, "root")
     if not goodput_bytes_per_s:
-        _call(*queue, "netem", "loss", "100%")
+        _call(*queue, "pfifo", "limit", "0")
         return
     bytes_per_s = goodput_bytes_per_s / PAYLOAD_SHARE
     burst_bytes, peak = max(LEAST_BURST_BYTES, round(bytes_per_s * BURST_S)), ()

@@ -27,10 +27,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import numpy as np
 
 from benchmarks.system.cells import RATES_MB_PER_S, SLOWDOWNS, Cell
 from benchmarks.system.network import inside, two_hosts
 from benchmarks.system.processes import Hosts
+from fusepath.plan import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 NETWORKS = ("squeezenet", "resnet18")
 IN_FLIGHT = 3
 FRAMES, ROUNDS = 30, 3
+BUDGET = Budget(evaluations=40_000)
 BAR = 1.15
 RESULTS = Path(__file__).parents[1] / "results" / "system-streams.csv"
 READY_WITHIN_S = 120.0
@@ -133,13 +136,14 @@ def measure(cells: Sequence[Cell], stack: ExitStack, until_s: float) -> None:
         if time.monotonic() > until_s:
             return
         subject = Subject(name)
+        frames = Frames(subject)
         with hosts.edge_server() as address:
             machines = asyncio.run(_profile(subject, address))
             for cell in own:
                 if time.monotonic() > until_s:
                     return
                 network.set_rate(cell.rate_bytes_per_s)
-                row = measured(cell, subject, machines, address)
+                row = measured(cell, subject, frames, machines, address)
                 add(row)
                 print(f"{cell}: {row.gain:.2f}", file=sys.stderr, flush=True)
 
@@ -152,19 +156,37 @@ async def _profile(subject: Subject, address: str) -> Machines:
         return await profile(subject.model, subject.image, client)
 
 
-def measured(cell: Cell, subject: Subject, machines: Machines, address: str) -> Row:
+class Frames:
+    """The picture of a subject, moved on from frame to frame, and what the unsplit model says."""
+
+    def __init__(self, subject: Subject) -> None:
+        from fusepath.onnx_io import original_with_shape  # noqa: PLC0415
+        from fusepath.plan import InputFormat  # noqa: PLC0415
+        from fusepath.runtime.pixels import to_model_input  # noqa: PLC0415
+        from fusepath.runtime.runner import Runner  # noqa: PLC0415
+
+        model = subject.model
+        self.images = [np.roll(subject.image, 5 * number, axis=3) for number in range(FRAMES)]
+        runner = Runner(original_with_shape(model), outputs=model.graph.outputs)
+        self.references = [
+            runner.run({model.graph.input.name: to_model_input(image, InputFormat())})
+            for image in self.images
+        ]
+
+
+def measured(cell: Cell, subject: Subject, frames: Frames, machines: Machines, address: str) -> Row:
     """All three ways in turn."""
     import fusepath  # noqa: PLC0415
     from fusepath.runtime.compare import compare  # noqa: PLC0415
 
     setting = machines.setting(subject.model, cell, input_bytes_per_element=1)
-    sessions = []
     with ExitStack() as stack:
-        for objective in (fusepath.Latency(), fusepath.Throughput(in_flight=IN_FLIGHT)):
+
+        def ready(plan: fusepath.Plan | fusepath.PlanRequest) -> fusepath.Session:
             held = fusepath.Session(
                 subject.model,
                 address,
-                plan=fusepath.PlanRequest(objective=objective),
+                plan=plan,
                 machines=fusepath.Machines(
                     device=setting.device, edge=setting.edge, link=setting.link
                 ),
@@ -175,15 +197,20 @@ def measured(cell: Cell, subject: Subject, machines: Machines, address: str) -> 
                     sample=subject.image,
                 ),
             )
-            sessions.append(stack.enter_context(held))
-            held.wait_ready(READY_WITHIN_S)
-        latency, throughput = sessions
+            stack.enter_context(held).wait_ready(READY_WITHIN_S)
+            return held
+
+        objective = fusepath.Throughput(in_flight=IN_FLIGHT)
+        throughput = ready(fusepath.PlanRequest(objective=objective, budget=BUDGET))
+        usual = throughput.plan
+        assert usual is not None
+        latency = ready(usual)
         in_turn = throughput.plans_in_turn
         assert in_turn is not None
         ways = (
-            lambda: _one_at_a_time(latency, subject),
-            lambda: latency.stream(itertools.repeat(subject.image, FRAMES), in_flight=IN_FLIGHT),
-            lambda: throughput.stream(itertools.repeat(subject.image, FRAMES), in_flight=IN_FLIGHT),
+            lambda: map(throughput.infer, frames.images),
+            lambda: latency.stream(frames.images, in_flight=IN_FLIGHT),
+            lambda: throughput.stream(frames.images, in_flight=IN_FLIGHT),
         )
         periods: list[list[float]] = [[], [], []]
         verified = True
@@ -192,9 +219,8 @@ def measured(cell: Cell, subject: Subject, machines: Machines, address: str) -> 
                 period_s, results = _timed(way())
                 found.append(period_s)
                 verified &= all(
-                    compare(result.outputs, {"output": subject.reference}).passed
-                    and result.fallback is None
-                    for result in results
+                    compare(result.outputs, reference).passed and result.fallback is None
+                    for result, reference in zip(results, frames.references, strict=True)
                 )
     alone_s, same_s, turns_s = map(statistics.median, periods)
     return Row(
@@ -210,11 +236,6 @@ def measured(cell: Cell, subject: Subject, machines: Machines, address: str) -> 
         plans=len(in_turn.plans),
         verified=verified,
     )
-
-
-def _one_at_a_time(session: fusepath.Session, subject: Subject) -> Iterator[fusepath.Inference]:
-    for _ in range(FRAMES):
-        yield session.infer(subject.image)
 
 
 def _timed(results: Iterator[fusepath.Inference]) -> tuple[float, list[fusepath.Inference]]:

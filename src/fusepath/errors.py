@@ -16,7 +16,8 @@
     ├── PeerError                  3   the other side
     │   ├── PeerUnreachableError       nobody answers there
     │   ├── PeerRefusedError           it answered no
-    │   │   └── PeerBusyError              it has no room now
+    │   │   ├── PeerBusyError              it has no room now
+    │   │   └── PeerForgotError            it has lost what it kept of frames before
     │   └── PeerTimeoutError           it did not answer in time
     ├── ClosedError                2   a session that is closed was used
     ├── DroppedError               2   a frame gave way to a later one

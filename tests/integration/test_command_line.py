@@ -440,7 +440,8 @@ def test_plan_shows_the_turns_to_people_and_writes_the_plan_of_most_frames(fusep
 
 @pytest.mark.parametrize("command", ["plan", "compare"])
 def test_constraints_that_nothing_keeps_to_are_exit_code_4(fusepath, command):
-    called = fusepath(command, MODEL, *MACHINES, "--keep-on-device", 3, "--device-macs", 0)
+    asked = ("--keep-on-device", 3, "--device-macs", 0, "--evaluations", 500)
+    called = fusepath(command, MODEL, *MACHINES, *asked)
 
     assert called.code == 4
     assert called.out == ""
@@ -692,6 +693,21 @@ def test_run_scales_a_picture_when_told_to(fusepath, files):
 
     assert called.code == 0
     assert called.json["max_abs_error"] is None  # not asked for
+
+
+def test_a_plan_says_how_pictures_become_the_input_also_without_one(fusepath, files, tmp_path):
+    plan = tmp_path / "plan.json"
+    local = ["--algorithm", "device-only"]
+    planned = fusepath("plan", MODEL, *MACHINES, *local, "--fit", "crop", "-o", plan, "--json")
+    unsaid = fusepath("plan", MODEL, *MACHINES, *local, "--json")
+
+    assert planned.json["pictures"]["fit"] == "crop"
+    assert "pictures" not in unsaid.json
+    called = fusepath("run", MODEL, files / "low.png", "--plan", plan, "--json")
+    assert called.code == 0
+    other = fusepath("run", MODEL, files / "low.png", "--plan", plan, "--fit", "stretch")
+    assert other.code == 2
+    assert "another chain" in other.complaints[0]
 
 
 @pytest.mark.system
@@ -1017,8 +1033,21 @@ BAD_SERVERS = {
     "an address with a wrong port": (["--listen", "127.0.0.1:99999"], "is not HOST:PORT"),
     "a models folder that is missing": (["--models", "/nonexistent"], "is not a folder"),
     "no workers": (["--workers", "0"], "--workers"),
+    "metrics without port": (["--metrics", "localhost"], "is not HOST:PORT"),
+    "metrics where none can be": (["--metrics", "192.0.2.1:1"], "cannot listen on 192.0.2.1:1"),
+    "an unknown way to log": (["--log", "xml"], "--log"),
+    "a grace before now": (["--grace", "-1"], "--grace"),
     "no streams": (["--streams", "0"], "--streams"),
     "no requests": (["--requests", "0"], "--requests"),
+    "beyond loopback without encryption": (["--listen", "0.0.0.0:0"], "is not loopback"),
+    "a certificate without key": (["--tls-cert", "a.pem"], "both of them"),
+    "a certificate that is missing": (
+        ["--tls-cert", "/nonexistent", "--tls-key", "/nonexistent", "--listen", "127.0.0.1:0"],
+        "cannot read '/nonexistent'",
+    ),
+    "authorities without certificate": (["--tls-client-ca", "a.pem"], "both of them"),
+    "a token that is missing": (["--token-file", "/nonexistent"], "cannot read the token"),
+    "peers that are missing": (["--peers", "/nonexistent"], "cannot read the peers"),
     "memory of no size": (["--memory", "much"], "write it like 300kB"),
     "a wait before now": (["--wait", "-1"], "--wait"),
 }

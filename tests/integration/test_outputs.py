@@ -27,7 +27,7 @@ NFL = ["plan", MODEL, *MACHINES, "--algorithm", "nfl"]
         (["inspect", "missing.onnx"], 2, "does not exist"),
         (["plan", MODEL], 2, "Missing option '--device'"),
         (["plan", MODEL, "--nonsense"], 2, "No such option"),
-        (["nonsense"], 2, "No such command"),
+        (["nonsense"], 2, "there is no command"),
         (["run", MODEL, "x.png", "--edge", "127.0.0.1:1"], 2, "x.png"),
         (["probe", "127.0.0.1:1"], 3, "edge 127.0.0.1:1"),
         ([*NFL, "--device-macs", "1", "--upload", "1B"], 4, "upload"),

@@ -199,9 +199,12 @@ class Found(Rotating):
         replanning = SimpleNamespace(order=order, pairing=None)
         super().__init__(replanning, fusepath.Throughput(), lambda: None)
         self.found: list[Conditions] = []
+        self.fails = False
 
     async def find(self, now: Conditions = rotating.AS_PLANNED) -> None:
         self.found.append(now)
+        if self.fails:
+            raise InfeasibleError("there are none")
         self._ready = SimpleNamespace(
             made_for=now, turns=iter(()), prepared=(), shown=SimpleNamespace()
         )
@@ -231,5 +234,23 @@ def test_plans_in_turn_are_given_up_and_found_anew_once_the_link_has_settled():
         assert held.shown is not None
         await seen(held, *[slow] * 50)
         assert held.found == [Conditions(), slow]
+
+    asyncio.run(play())
+
+
+def test_plans_in_turn_that_there_are_not_are_looked_for_again_once_all_is_different():
+    slow, slower = Conditions(up=4.0), Conditions(up=8.0)
+
+    async def play() -> None:
+        held = Found()
+        await held.find()
+        held.fails = True
+        await seen(held, *[slow] * 50)
+        assert held.found == [Conditions(), slow]
+        await seen(held, *[slower] * 50)
+        assert held.found == [Conditions(), slow, slower]
+        held.fails = False
+        await seen(held, *[slow] * 50)
+        assert held.found == [Conditions(), slow, slower, slow]
 
     asyncio.run(play())

@@ -94,7 +94,7 @@ def test_who_takes_no_answer_in_loses_the_stream(monkeypatch):
     drill = encode(Drill(1, 0, [RawTensor(b"x")]))
 
     class Deaf:
-        peer = "deaf"
+        peer = id = "deaf"
 
         def __init__(self) -> None:
             self.messages = [HELLO, drill]

@@ -26,6 +26,7 @@ DOCUMENTED = {
     "PeerError": 3,
     "PeerUnreachableError": 3,
     "PeerBusyError": 3,
+    "PeerForgotError": 3,
     "PeerRefusedError": 3,
     "PeerTimeoutError": 3,
     "ClosedError": 2,

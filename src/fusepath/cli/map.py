@@ -12,6 +12,7 @@ import click
 
 from fusepath.cli.options import (
     OUTPUT_FILE,
+    compress_option,
     evaluations_option,
     input_shape_option,
     json_option,
@@ -20,11 +21,15 @@ from fusepath.cli.options import (
     print_json,
     time_limit_option,
 )
+from fusepath.cli.picture_options import picture_options
+from fusepath.cli.samples import sample_option, tried_samples
 from fusepath.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from fusepath.onnx_io import Model
+    from fusepath.plan import Preprocessing
     from fusepath.study import GainMap, MapSpec
 
 DEVICES = "1GFLOPS:100GFLOPS"
@@ -43,6 +48,9 @@ _PICTURES = (".png", ".svg")
 @click.option("--convention", help="Timing convention.  [default: runtime]")
 @evaluations_option
 @time_limit_option
+@compress_option
+@sample_option
+@picture_options
 @input_shape_option
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; one per core without.")
 @click.option(
@@ -64,10 +72,13 @@ def command(
     convention: str | None,
     evaluations: int | None,
     time_limit: float | None,
+    compress: str | None,
+    samples: tuple[str, ...],
     input_shape: str | None,
     workers: int | None,
     outputs: tuple[str, ...],
     as_json: bool,
+    pictures: Preprocessing,
 ) -> None:
     """Map what planning MODEL gains over NFL, for a range of devices and links.
 
@@ -86,6 +97,8 @@ def command(
             "--convention": convention,
             "--evaluations": evaluations,
             "--time-limit": time_limit,
+            "--compress": compress,
+            "--sample": samples or None,
             "--input-shape": input_shape,
             "--workers": workers,
         }
@@ -95,11 +108,11 @@ def command(
         gain_map = load_gain_map(model)
         _write(gain_map, files)
     else:
-        from fusepath.plan import PlanRequest
+        from fusepath.plan import InputFormat, PlanRequest
 
+        loaded = open_model(model, input_shape)
         spec = _spec(
-            model,
-            input_shape,
+            loaded,
             edge=edge,
             devices=devices or DEVICES,
             links=links or LINKS,
@@ -107,7 +120,9 @@ def command(
             convention=convention or "runtime",
         )
         asked = planning_request(PlanRequest(), evaluations=evaluations, time_limit=time_limit)
-        spec = replace(spec, budget=asked.budget)
+        form = InputFormat(dtype=spec.setting(spec.device_ops_per_s[0]).input_dtype)
+        tried = tried_samples(loaded, samples, compress=compress, form=form, pictures=pictures)
+        spec = replace(spec, budget=asked.budget, samples=tried)
         gain_map = _compute(spec, files, workers)
     if as_json:
         print_json(gain_map.document())
@@ -131,8 +146,7 @@ def _output_files(outputs: tuple[str, ...]) -> list[Path]:
 
 
 def _spec(
-    model: str,
-    input_shape: str | None,
+    loaded: Model,
     *,
     edge: str | None,
     devices: str,
@@ -147,7 +161,6 @@ def _spec(
         raise InputError("--edge is missing: the edge server, like 500GFLOPS or a profile file")
     server, rules = parse_machine(edge), named_convention(convention)
     device_rates, link_rates = parse_devices(devices, points), parse_links(links, points)
-    loaded = open_model(model, input_shape)
     if isinstance(server, MachineProfile):
         server.check(loaded.graph)
     return MapSpec(

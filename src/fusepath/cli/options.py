@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from fusepath.onnx_io import Model
-    from fusepath.plan import Constraints, InputFormat, PlanRequest, Preprocessing, Setting
+    from fusepath.plan import Constraints, PlanRequest, Setting
 
 
 class _OutputFile(click.ParamType[str]):
@@ -143,8 +143,17 @@ std_option = click.option(
 )
 
 
+slowdown_option = click.option(
+    "--slowdown",
+    type=click.FloatRange(1, 10_000),
+    default=1.0,
+    metavar="FACTOR",
+    help="The device is slower than said by this factor.",
+)
+
+
 def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--device``, ``--edge``, ``--link`` and ``--convention`` of the planning commands."""
+    """``--device``, ``--slowdown``, ``--edge``, ``--link`` and ``--convention``."""
     for option in reversed(
         [
             click.option(
@@ -153,6 +162,7 @@ def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 metavar="RATE|FILE",
                 help="The end device: 10GFLOPS, or a profile file.",
             ),
+            slowdown_option,
             click.option(
                 "--edge",
                 required=True,
@@ -264,6 +274,7 @@ def open_setting(
     edge: str,
     link: str,
     convention: str,
+    slowdown: float = 1.0,
     input_type: str = "pixels",
     post: str | None = None,
 ) -> tuple[Model, Setting]:
@@ -274,7 +285,7 @@ def open_setting(
     from fusepath.cost import named_convention, parse_link, parse_machine
     from fusepath.plan import Setting
 
-    machines = parse_machine(device), parse_machine(edge)
+    machines = parse_machine(device).slowed(slowdown), parse_machine(edge)
     joined, rules = parse_link(link), named_convention(convention)
     loaded = open_model(model, input_shape, post)
     if input_type == "values":
@@ -284,23 +295,6 @@ def open_setting(
         graph=loaded.graph, device=machines[0], edge=machines[1], link=joined, convention=rules
     )
     return loaded, setting
-
-
-def with_source(
-    setting: Setting, model: Model, sample: str, form: InputFormat, pictures: Preprocessing
-) -> Setting:
-    """The setting where the input comes as pictures like a sample; as it is for an array."""
-    from dataclasses import replace
-
-    from fusepath.pictures.arrays import is_array_file
-    from fusepath.pictures.decoding import PictureFile
-    from fusepath.pictures.frame import PictureFrame
-    from fusepath.profiling.pictures import measured_source
-
-    if is_array_file(sample) or setting.input_dtype != "uint8":
-        return setting
-    frame = PictureFrame.of(PictureFile.read(sample), pictures, model.graph.input)
-    return replace(setting, source=measured_source(model, frame, form, setting))
 
 
 def planning_request(

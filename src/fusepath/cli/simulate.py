@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import click
 
-from fusepath.cli.options import json_option, post_option, print_json
+from fusepath.cli.options import json_option, post_option, print_json, slowdown_option
 from fusepath.cli.planned import open_planned
 
 
@@ -14,6 +14,7 @@ from fusepath.cli.planned import open_planned
 @click.argument("plan_file", metavar="PLAN")
 @click.option("--model", help="Where the model is, if not where the planner found it.")
 @click.option("--device", metavar="RATE|FILE", help="Another device than the plan's.")
+@slowdown_option
 @click.option("--edge", metavar="RATE|FILE", help="Another edge server.")
 @click.option("--link", metavar="RATE|FILE", help="Another link.")
 @post_option
@@ -22,6 +23,7 @@ def command(
     plan_file: str,
     model: str | None,
     device: str | None,
+    slowdown: float,
     edge: str | None,
     link: str | None,
     post: str | None,
@@ -38,7 +40,7 @@ def command(
     _, planned = open_planned(plan, model, post)
     setting = replace(
         planned,
-        device=plan.device if device is None else parse_machine(device),
+        device=(plan.device if device is None else parse_machine(device)).slowed(slowdown),
         edge=plan.edge if edge is None else parse_machine(edge),
         link=plan.link if link is None else parse_link(link),
     )

@@ -53,6 +53,10 @@ class ComputeRate(msgspec.Struct, frozen=True, tag="rate", forbid_unknown_fields
         """The machine for a network of the first so many layers."""
         return self
 
+    def slowed(self, factor: float) -> ComputeRate:
+        """A machine ``factor`` times slower."""
+        return ComputeRate(self.ops_per_s / factor)
+
     @property
     def call_overhead_s(self) -> float:
         """A rate knows of no calls."""

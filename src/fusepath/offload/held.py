@@ -15,10 +15,11 @@ import msgspec
 import numpy as np
 
 from fusepath.errors import ClosedError, InputError
-from fusepath.offload.engine import CLOSED, Engine
+from fusepath.offload.engine import Engine
 from fusepath.offload.frames import FrameFormat, by_name, fed_inputs, parted
 from fusepath.offload.inference import Asked, one_after_the_other
 from fusepath.offload.line import Flow, Line
+from fusepath.offload.loop_thread import CLOSED
 from fusepath.offload.machines import Machines
 from fusepath.offload.order import Order, SessionOptions
 from fusepath.offload.outputs import OwnerOutputs
@@ -223,7 +224,7 @@ class Held:
 
     def _line(self, flow: Flow) -> Line:
         self._check_open()
-        return Line(flow, self._engine.submit, self._engine.counter.drop)
+        return Line(flow, self._engine.loop.submit, self._engine.counter.drop)
 
     def _work(
         self, frame: Any, outputs: Sequence[str] | None = None

@@ -102,7 +102,12 @@ class Order:
     def origin(self) -> Origin:
         """What is written into plans besides."""
         form = self.plan.input if isinstance(self.plan, Plan) else self.frames
-        return Origin(source=self.model.source, mean=form.mean, std=form.std)
+        return Origin(
+            source=self.model.source,
+            mean=form.mean,
+            std=form.std,
+            pictures=self.frames.pictures,
+        )
 
     @property
     def follows_link(self) -> bool:

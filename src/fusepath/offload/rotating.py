@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from fusepath.errors import FusepathError, InfeasibleError, PeerRefusedError
+from fusepath.errors import FusepathError, InfeasibleError, NoPlanError, PeerRefusedError
 from fusepath.offload.background import seen
 from fusepath.offload.plan_map import PlanMap
 from fusepath.offload.replanning import setting_under
@@ -86,6 +86,8 @@ class Rotating:
         self._work: asyncio.Task[None] | None = None
         self._now = AS_PLANNED
         self._steady = 0
+        self._in_vain: Conditions | None = None
+        """For which there were no plans."""
 
     @property
     def shown(self) -> PlansInTurn | None:
@@ -114,8 +116,8 @@ class Rotating:
             self._ready = None
             self._replanning.order.say("frames do not take plans in turn until there are others")
         idle = self._work is None or self._work.done()
-        if self._ready is None and idle and self._steady >= _SETTLED:
-            self._steady = 0
+        hopeless = self._in_vain is not None and not now.differs(self._in_vain, _ELSEWHERE)
+        if self._ready is None and idle and self._steady >= _SETTLED and not hopeless:
             self._work = asyncio.ensure_future(self._find_anew(now))
             self._work.add_done_callback(seen)
 
@@ -128,7 +130,11 @@ class Rotating:
         try:
             await self.find(now)
         except FusepathError as error:
+            if isinstance(error, NoPlanError):  # and not a server that may be back soon
+                self._in_vain = now
             logger.info("there are no plans to be taken in turn: %s", error)
+        else:
+            self._in_vain = None
 
     async def find(self, now: Conditions = AS_PLANNED) -> None:
         """Plan for a stream of frames, make the plans ready, and have frames take them.

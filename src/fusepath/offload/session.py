@@ -74,7 +74,7 @@ class Session(Held):
             ClosedError: the session is closed.
         """
         begun_s = time.perf_counter()
-        self._engine.rouse()
+        self._engine.loop.rouse()
         return self._answer(self._inputs(frame, outputs), begun_s)
 
     def stream(
@@ -109,7 +109,7 @@ class Session(Held):
             ClosedError: the session is closed.
             FusepathError: as of `infer`, for the frame whose turn it is; the stream ends with it.
         """
-        self._engine.check_may_wait()
+        self._engine.loop.check_may_wait()
         line = self._line(Flow(in_flight=in_flight, waiting=waiting, when_full=when_full))
         return streamed(line, frames, partial(self._work, outputs=outputs))
 
@@ -133,7 +133,7 @@ class Session(Held):
         """
         work = self._work(frame, outputs)
         while (result := self._submitted.offer(work)) is None:
-            self._engine.check_may_wait()
+            self._engine.loop.check_may_wait()
             self._submitted.room().result()
         result.add_done_callback(self._submitted.taken)
         return result
@@ -156,13 +156,13 @@ class Session(Held):
             ClosedError: the session is closed.
         """
         begun_s = time.perf_counter()
-        self._engine.rouse()
+        self._engine.loop.rouse()
         fed = self._fed(input_feed, output_names)
         outputs = self._answer(fed, begun_s).outputs
         return [outputs[name] for name in fed.outputs]
 
     def _answer(self, fed: Fed, begun_s: float) -> Inference:
-        inference: Inference = self._engine.call(self._infer(fed, begun_s))
+        inference: Inference = self._engine.loop.call(self._infer(fed, begun_s))
         return inference
 
     def wait_ready(self, timeout_s: float | None = None) -> None:
@@ -178,7 +178,7 @@ class Session(Held):
         """
         self._check_open()
         if not self._engine.ready.done():
-            self._engine.check_may_wait()
+            self._engine.loop.check_may_wait()
         try:
             self._engine.ready.result(timeout_s)
         except TimeoutError:

@@ -8,6 +8,7 @@ import msgspec
 
 from fusepath.errors import InfeasibleError
 from fusepath.plan.plan import MAX_PATHS, Plan, Prediction, Provenance
+from fusepath.plan.preprocessing import AS_THEY_COME
 from fusepath.plan.recipe import InputFormat, ModelReference, Recipe
 from fusepath.plan.totals import totals_of
 from fusepath.schedule.problem import NS_PER_S
@@ -36,6 +37,7 @@ def build_plan(timing: Timing, found: Candidate, search: Search, origin: Origin)
     totals = totals_of(timing, found)
     graph = timing.with_tail(found.tail, found.tau).setting.graph
     source = msgspec.UNSET if setting.source is None else setting.source
+    is_said = origin.pictures != AS_THEY_COME
     crossing = sorted({name for cut in found.cuts for name in graph.sent(cut)})
     compression = {n: setting.compression[n] for n in crossing if n in setting.compression}
     returned = sorted({name for cut in found.cuts for name in graph.returned(cut)})
@@ -74,6 +76,7 @@ def build_plan(timing: Timing, found: Candidate, search: Search, origin: Origin)
         compression=compression,
         back_compression=back,
         source=source,
+        pictures=origin.pictures if is_said and not source else msgspec.UNSET,
         prediction=Prediction(
             makespan_s=found.schedule.makespan_ns / NS_PER_S,
             lower_bound_s=found.lower_bound_ns / NS_PER_S,

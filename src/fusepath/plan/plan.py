@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from fusepath.cost import Compression, Convention, Link, Machine
+from fusepath.plan.preprocessing import Preprocessing
 from fusepath.plan.recipe import InputFormat, ModelReference, Recipe, TailPlace
 from fusepath.plan.request import DEFAULT_REQUEST, PlanRequest
 from fusepath.plan.source import PictureSource
@@ -62,8 +63,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The same of what returns."""
     source: PictureSource | msgspec.UnsetType = msgspec.UNSET
     """The encoded pictures that it was made for, if it was."""
+    pictures: Preprocessing | msgspec.UnsetType = msgspec.UNSET
+    """How encoded pictures become the input, where that was said and none was there to plan for."""
     prediction: Prediction
     provenance: Provenance
+
+    @property
+    def chain(self) -> Preprocessing | None:
+        """How encoded pictures become the input; None leaves it to whoever has them."""
+        return self.source.chain if self.source else self.pictures or None
 
     @property
     def recipe_sha256(self) -> str:

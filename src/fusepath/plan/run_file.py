@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from fusepath import jsonfile
+from fusepath.errors import SettingError
 from fusepath.plan.plan_file import plan_document, plan_of_document
 from fusepath.timeline import Timeline
 
@@ -39,7 +40,7 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if (self.format, self.version) != (RUN_FORMAT, RUN_VERSION):
-            raise ValueError(
+            raise SettingError(
                 f"{self.format} version {self.version}; this fusepath reads {RUN_VERSION}"
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from dataclasses import dataclass, replace
 from functools import partial
@@ -147,6 +148,11 @@ class TriedCodecs:
     network_s: float = 1.0
     """Seconds that the whole network takes here."""
 
+    @property
+    def per_second(self) -> dict[str, float]:
+        """By how much machines are slower that run the network in a second."""
+        return dict.fromkeys(("sender", "receiver"), 1 / self.network_s)
+
     def on(self, setting: Setting) -> Setting:
         """A setting that offers codecs, with what they save and cost on its machines.
 
@@ -170,6 +176,40 @@ class TriedCodecs:
     def _sent(graph: ModelGraph) -> set[str]:
         """All tensors that some cut sends."""
         return {name for cut in range(1, graph.depth + 1) for name in graph.sent(cut)}
+
+
+def mean_of(several: Sequence[TriedCodecs]) -> TriedCodecs:
+    """What codecs save and cost on the mean of several samples, of those that suited all of them.
+
+    Args:
+        several: at least one, of one model.
+    """
+    if len(several) == 1:
+        return several[0]
+    known: dict[tuple[str, str], list[Sample]] = {}
+    for tried in several:
+        for item in tried.samples:
+            relative = replace(item, compression=item.compression.on(**tried.per_second))
+            known.setdefault((item.tensor, item.compression.codec), []).append(relative)
+    return TriedCodecs(
+        samples=tuple(_mean(items) for items in known.values() if len(items) == len(several))
+    )
+
+
+def _mean(items: Sequence[Sample]) -> Sample:
+    ratio, encode_s, decode_s = (
+        statistics.fmean(getattr(item.compression, name) for item in items)
+        for name in ("ratio", "encode_s_per_byte", "decode_s_per_byte")
+    )
+    return replace(
+        items[0],
+        compression=Compression(
+            codec=items[0].compression.codec,
+            ratio=ratio,
+            encode_s_per_byte=encode_s,
+            decode_s_per_byte=decode_s,
+        ),
+    )
 
 
 def try_codecs(

@@ -25,6 +25,7 @@ from fusepath.protocol.framing import (
 from fusepath.protocol.requests import EdgeRequests
 from fusepath.remote.edge_drill import EdgeDrill
 from fusepath.remote.edge_inference import EdgeInference
+from fusepath.remote.journal import tell
 from fusepath.remote.limits import (
     DRILL_BYTES,
     HELLO_WITHIN_S,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from fusepath.protocol.admission import Admission
     from fusepath.protocol.framing import Message
     from fusepath.remote.kept_shares import KeptShares
+    from fusepath.remote.metrics import Metrics
     from fusepath.remote.prepared import PreparedPlan
     from fusepath.remote.transport import Incoming
     from fusepath.remote.workers import Workers
@@ -54,6 +56,7 @@ class Host(Protocol):
     workers: Workers
     overlaps: bool
     admission: Admission
+    metrics: Metrics
     kept: KeptShares
 
     def find(self, recipe_sha256: str) -> PreparedPlan | None:
@@ -127,6 +130,7 @@ class EdgeConversation:
                 reason = f"the device has not taken {len(data)} bytes in for {within_s:.0f} s"
                 self._break_off(Refusal(RefusalKind.SILENT, reason))
                 return
+            self._host.metrics.sent_bytes += len(data)
             if ends:
                 self._end(ends)  # only now it takes no room any more
 
@@ -134,6 +138,7 @@ class EdgeConversation:
         try:
             await self._greet()
             while (data := await self._stream.read()) is not None:
+                self._host.metrics.received_bytes += len(data)
                 self._take(decode(data))
         except Exception as error:
             self._break_off(error)
@@ -254,6 +259,10 @@ class EdgeConversation:
 
     def _refuse(self, number: int, no: Refusal) -> None:
         self._end(number)
+        kind = no.kind.name.lower()
+        self._host.metrics.refused(kind)
+        named = f"{self._stream.id}-{number}"
+        tell("refused", request=named, peer=self._stream.peer, kind=kind, reason=str(no))
         refused = Refused(number, no.kind, str(no), no.retry_after_ms)
         self._answers.put_nowait((0, encode(refused)))
 
@@ -281,7 +290,10 @@ class EdgeConversation:
 
     def finish(self, number: int, answer: bytes) -> None:
         """Send the end of the answer to a request."""
-        self._open[number].answered = True
+        asked = self._open[number]
+        asked.answered = True
+        if isinstance(asked.work, EdgeInference):
+            self._host.metrics.served(asked.work.spans)
         self._answers.put_nowait((number, answer))
 
     def fail(self, number: int, error: BaseException) -> None:

@@ -84,7 +84,8 @@ class EdgeInference:
         self._submit = SerialExecutor(submit).submit if share.predecessors() else submit
         self._fused: FusedLayer | None = None
         """Room for it is made when something is computed, not while a request waits."""
-        self._spans: list[EdgeSpan] = []
+        self.spans: list[EdgeSpan] = []
+        """When and where what was computed."""
         self._arrived_ns: dict[int, int] = {}
         self._waiting: dict[int, dict[str, EncodedTensor]] = {}
         self._to_return: dict[int | None, list[RawTensor]] = {}
@@ -127,7 +128,7 @@ class EdgeInference:
                     self._asker.say(Part(self._number, path + 1, tensors))
                 case SendResult():
                     tensors = self._to_return.pop(None, [])
-                    self._asker.finish(Result(self._number, self._macs, self._spans, tensors))
+                    self._asker.finish(Result(self._number, self._macs, self.spans, tensors))
 
     @property
     def _macs(self) -> int:
@@ -160,7 +161,7 @@ class EdgeInference:
         with self._lock:
             if not self._asker.over:
                 self._expect(-self._times.paths_s[path])
-            self._spans.append(
+            self.spans.append(
                 EdgeSpan(path + 1, span.worker, span.start_ns, span.end_ns, arrived_ns)
             )
             self._do(self._session.computed(path))
@@ -177,7 +178,7 @@ class EdgeInference:
     def _compute_tail(self) -> None:
         _, span = self._workers.timed(self._finish_all)
         if self._share.has_tail or self._share.back_codecs:
-            self._spans.append(span)
+            self.spans.append(span)
         self._do(self._session.tail_computed())
 
     def _finish_all(self) -> None:

@@ -6,7 +6,6 @@ It knows no transport: calls come as messages and streams, and a no is a `Refusa
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
@@ -23,10 +22,12 @@ from fusepath.protocol.admission import Admission, Room
 from fusepath.protocol.framing import RefusalKind
 from fusepath.protocol.shelf import Shelf
 from fusepath.remote.edge_conversation import EdgeConversation
+from fusepath.remote.journal import tell
 from fusepath.remote.kept_shares import KeptShares
 from fusepath.remote.limits import LONGEST_REQUEST_S, MAX_PROBE_BYTES
 from fusepath.remote.loader import Loader
 from fusepath.remote.memory_budget import MemoryBudget
+from fusepath.remote.metrics import Metrics
 from fusepath.remote.prepared import PreparedPlan
 from fusepath.remote.transport import Refusal
 from fusepath.remote.wire import fusepath_pb2 as pb
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from fusepath.profiling.layers import Profiler
     from fusepath.remote.model_store import ModelStore
     from fusepath.remote.transport import Incoming
-
-logger = logging.getLogger(__name__)
 
 _FIRST_WORD_S = 1.0
 """How long a device that is to be refused is listened to."""
@@ -62,6 +61,15 @@ def _seen(job: asyncio.Task[EdgeTimes]) -> None:
     """It need not be told: whoever asked may have gone."""
     if not job.cancelled():
         job.exception()
+
+
+async def first_word(stream: Incoming) -> None:
+    """Hear what a device says first, for a moment.
+
+    One that is refused while it says it may be told of a lost connection alone.
+    """
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stream.read(), _FIRST_WORD_S)
 
 
 class EdgeService:
@@ -101,6 +109,7 @@ class EdgeService:
         self._preparing: dict[str, _Preparation] = {}
         self._profiles: dict[tuple[str, tuple[int, ...]], bytes] = {}
         self.admission = Admission(room)
+        self.metrics = Metrics()
         self.workers = Workers(workers)
         self.kept = KeptShares()
         self._loader, self._measuring = Loader(), Loader()
@@ -182,9 +191,7 @@ class EdgeService:
     async def converse(self, stream: Incoming) -> None:
         """Answer the requests of a device."""
         if (busy := self.admission.open_stream(stream.peer)) is not None:
-            # Who is refused while it says its first word may hear of a lost connection alone.
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stream.read(), _FIRST_WORD_S)
+            await first_word(stream)
             raise Refusal.of(busy)
         try:
             await EdgeConversation(self, stream).run()
@@ -208,6 +215,18 @@ class EdgeService:
     def find(self, recipe_sha256: str) -> PreparedPlan | None:
         """A plan that has been prepared."""
         return self._prepared.get(recipe_sha256)
+
+    def metrics_text(self) -> str:
+        """What was counted, and what there is now, in Prometheus' format."""
+        gauges = {
+            "streams": self.admission.streams,
+            "requests": self.admission.requests,
+            "requests_held_bytes": self.admission.bytes,
+            "backlog_seconds": self.workers.backlog_s,
+            "plans": len(self._prepared),
+            "plans_held_bytes": self._prepared.held_bytes,
+        }
+        return self.metrics.text(gauges)
 
     async def _load(self, loader: Loader, work: Callable[[], Any]) -> Any:
         try:
@@ -249,15 +268,15 @@ class EdgeService:
         rehearse = partial(share.rehearse, wait_s=wait_s)
         job = self.workers.pool.submit(copy_context().run, rehearse)
         times = job.result()
-        logger.info(
-            "prepared %s: %s, tau %d, grid %s",
-            recipe.model.name[:80],
-            recipe.sha256[:12],
-            recipe.tau,
-            recipe.grid,
-        )
         release_free_memory()
         size_bytes = max(least_bytes, resident_bytes() - before_bytes)
+        tell(
+            "prepared",
+            model=recipe.model.name[:80],
+            recipe=recipe.sha256[:12],
+            paths=len(recipe.cuts),
+            bytes=size_bytes,
+        )
         return PreparedPlan(share, times, size_bytes)
 
     def close(self) -> None:

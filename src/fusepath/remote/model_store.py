@@ -31,8 +31,9 @@ class ModelStore:
     """Finds models by the SHA-256 of their files; keeps the last few loaded.
 
     Args:
-        folder: where ``*.onnx`` files lie; None knows the zoo alone. Files that cannot be read, or
-            lack the weights that they keep elsewhere, are left out with a warning.
+        folder: where ``*.onnx`` files lie; None knows the zoo alone. Files that cannot be read,
+            lack the weights that they keep elsewhere, or are links out of the folder are left out
+            with a warning. What comes later is found when it is asked for.
         budget_bytes: memory that loaded models may take, an eighth of this machine's where it is
             not said; those not used for longest go first.
 
@@ -51,13 +52,32 @@ class ModelStore:
         """Plans and profiles are loaded on threads of their own."""
         self._built: dict[str, str] = {}
         """Digests of networks of the zoo that were made here, so that a false one costs nothing."""
-        if folder is not None:
-            directory = Path(folder)
-            if not directory.is_dir():
-                raise ModelError(f"models folder '{folder}' is not a folder")
-            for file in sorted(directory.glob("*.onnx")):
-                if file.is_file():
-                    self._add(file)
+        self._folder = None if folder is None else Path(folder).resolve()
+        self._seen: dict[Path, tuple[Path, int, int]] = {}
+        """Files of the folder, and by what a change of them shows."""
+        if self._folder is not None and not self._folder.is_dir():
+            raise ModelError(f"models folder '{folder}' is not a folder")
+        self._look()
+
+    def _look(self) -> bool:
+        """See what the folder holds; whether that is anything new."""
+        new, folder = False, self._folder
+        for file in [] if folder is None else sorted(folder.glob("*.onnx")):
+            try:
+                real = file.resolve(strict=True)
+                stat = real.stat()
+            except (OSError, RuntimeError):  # a link to nothing, or to itself
+                continue
+            stamp = real, stat.st_mtime_ns, stat.st_size
+            if not real.is_file() or self._seen.get(file) == stamp:
+                continue
+            self._seen[file], new = stamp, True
+            self._files = {sha256: kept for sha256, kept in self._files.items() if kept != file}
+            if folder is not None and real.is_relative_to(folder):
+                self._add(file)
+            else:
+                logger.warning("not served: '%s' is a link out of the folder", file)
+        return new
 
     def _add(self, file: Path) -> None:
         try:
@@ -111,6 +131,8 @@ class ModelStore:
 
     def _load(self, reference: ModelReference) -> Model:
         parts = self._parts(reference.sha256, self._files)
+        if parts is None and self._look():
+            parts = self._parts(reference.sha256, self._files)
         if parts is not None:
             self._check_size(reference.name, Path(parts[0]).stat().st_size)  # before it is read
             model = load_model(parts[0], input_shape=reference.input_shape, post=parts[1])

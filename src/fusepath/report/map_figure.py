@@ -248,6 +248,9 @@ def _smoothed(fine: FloatArray, gain_map: GainMap) -> FloatArray:
     return fine
 
 
+_BESIDE_NFL = (Family.TILES, Family.STREAM, Family.FORWARD)
+
+
 def _baselines(gain_map: GainMap) -> dict[Family, FloatArray]:
     """For each family of NFL a field that is above zero where NFL is of it."""
     device, offload, inside = _nfl_parts(gain_map)
@@ -267,12 +270,16 @@ def _choices(gain_map: GainMap, gain: FloatArray) -> dict[Family, FloatArray]:
     That is the winner where the gain is worthwhile, and what NFL does elsewhere.
     """
     worth = _smoothed(gain, gain_map) - WORTHWHILE_GAIN
-    tiles = _smoothed(_fine(gain_map, lambda cell: cell.winner is Family.TILES), gain_map)
-    stream = _smoothed(_fine(gain_map, lambda cell: cell.winner is Family.STREAM), gain_map)
+    won = {family: _won_by(family, gain_map) for family in _BESIDE_NFL}
     fields = {family: np.minimum(field, -worth) for family, field in _baselines(gain_map).items()}
-    fields[Family.TILES] = np.minimum(tiles - stream, worth)
-    fields[Family.STREAM] = np.minimum(stream - tiles, worth)
+    for family, field in won.items():
+        others = np.max([other for name, other in won.items() if name is not family], axis=0)
+        fields[family] = np.minimum(field - others, worth)
     return _occurring(fields)
+
+
+def _won_by(family: Family, gain_map: GainMap) -> FloatArray:
+    return _smoothed(_fine(gain_map, lambda cell: cell.winner is family), gain_map)
 
 
 def _occurring(fields: dict[Family, FloatArray]) -> dict[Family, FloatArray]:

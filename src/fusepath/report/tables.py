@@ -313,6 +313,18 @@ def book_table(book: PlanBook) -> Table:
     return table
 
 
+def _forwarding_text(book: PlanBook) -> str:
+    """What forwarding files takes, where a book does."""
+    entry = book.forwarding
+    if entry is None:
+        return "no files"
+    slow_s, fast_s = ends_s(book, entry)
+    return (
+        f"{format_bytes(entry.plan.up_bytes)} in {milliseconds(slow_s)} … {milliseconds(fast_s)}; "
+        f"where that is quicker depends on the file"
+    )
+
+
 def book_text(book: PlanBook) -> str:
     """A book in a few lines, for people."""
     plan = book.entries[0].plan
@@ -330,6 +342,7 @@ def book_text(book: PlanBook) -> str:
             f"{format_bytes_per_s(book.to_bytes_per_s)} up, "
             f"{book.link.down_bytes_per_s / book.link.up_bytes_per_s:.3g} times that down, "
             f"delay {milliseconds(book.link.delay_s)}",
+            f"forwarding   {_forwarding_text(book)}",
             f"planned      {searched} rates, {book.search_s:.1f} s; {state}",
             f"regret       {regret if probes else 'not probed'}",
         ],

@@ -38,6 +38,8 @@ class Family(StrEnum):
     """NFL with a cut inside the network."""
     TILES = "tiles"
     STREAM = "stream"
+    FORWARD = "forward"
+    """The picture's file goes over as it is."""
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

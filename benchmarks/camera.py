@@ -296,20 +296,20 @@ def main() -> int:
     done = kept(asked.output)
     there = {(row.network, row.photograph, row.slower) for row in done}
     paths = photographs(asked.photos)[: asked.photographs]
-    for name in [] if asked.show else asked.networks:
-        network = None
-        for path in paths:
-            todo = [slower for slower in SLOWER if (titled(name), path.stem, slower) not in there]
-            if not todo:
-                continue
-            if time.monotonic() > until_s:
-                print("not all is done; the same command goes on …", file=sys.stderr)
-                return 1
-            network = network or Network(name)
-            print(f"{network.name}: {path.name} …", file=sys.stderr)
-            for rows in network.rows(path, todo, checked=path == paths[0]):
-                keep(rows, asked.output)
-                done += rows
+    networks: dict[str, Network] = {}
+    for path, name in itertools.product([] if asked.show else paths, asked.networks):
+        todo = [slower for slower in SLOWER if (titled(name), path.stem, slower) not in there]
+        if not todo:
+            continue
+        if time.monotonic() > until_s:
+            print("not all is done; the same command goes on …", file=sys.stderr)
+            show(done)
+            return 1
+        print(f"{titled(name)}: {path.name} …", file=sys.stderr)
+        network = networks.get(name) or networks.setdefault(name, Network(name))
+        for rows in network.rows(path, todo, checked=path == paths[0]):
+            keep(rows, asked.output)
+            done += rows
     return 0 if show(done) else 1
 
 

@@ -176,7 +176,7 @@ async def contenders(
     """All that is run in a scene, ready."""
     cell, frame, origin = scene.cell, picture.frame, Origin(source=model.source)
     setting = machines.setting(model, cell, input_bytes_per_element=1)
-    setting = replace(setting, offered=machines.codecs(cell))
+    setting = replace(setting, **machines.codecs(cell))
     if isinstance(frame, PictureFrame):
         setting = replace(setting, source=measured_source(model, frame, FORM, setting))
     chosen = await rehearsed(partial(shortlist, origin=origin), setting, cell, model, frame, edge)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _CODER = Zstd(min_match=7, hash_log=6, chain_log=6)
 
 
+_MANY = 1 << 15
+"""Elements from which on one way of summing is quicker than the other."""
 _TWICE = np.uint16(0x0101)
 _BYTE, _LOWEST = np.uint32(8), np.uint32(0xFF)
 _TO_THE_UPPER_TWO, _TO_ALL_FOUR = np.uint32(0x01010000), np.uint32(0x01010101)
@@ -89,17 +91,17 @@ def _restored(residuals: Array) -> Array:
 def _summed_along(planes: Array) -> Array:
     """Running sums along columns, a new array.
 
-    One after the other is slow, so of bytes only every fourth is: before, a multiplication sums two
-    neighbours in 16 bits, and one of what they come to the next two in 32; after, one more hands
-    the sum of all fours before on to all of a four. No sum of bytes carries into another.
+    One after the other is slow, so of many bytes only every fourth is: before, a multiplication
+    sums two neighbours in 16 bits, and one of what they come to the next two in 32; after, one more
+    hands the sum of all fours before on to all of a four. No sum of bytes carries into another.
     """
-    count, rows, width = planes.shape
-    if planes.itemsize != 1:
+    width = planes.shape[2]
+    if planes.itemsize != 1 or planes.size < _MANY:
         return np.add.accumulate(planes, axis=2, dtype=planes.dtype)
-    sums = np.zeros((count, rows, -(-width // 4) * 4), dtype=np.uint8)
-    sums[:, :, :width] = planes
-    pairs, fours = sums.view("<u2"), sums.view("<u4")
-    pairs *= _TWICE
+    if width % 4:
+        planes = np.pad(planes, ((0, 0), (0, 0), (0, -width % 4)))
+    pairs = planes.view("<u2") * _TWICE
+    sums, fours = pairs.view(np.uint8), pairs.view("<u4")
     spread = (fours >> _BYTE) & _LOWEST
     spread *= _TO_THE_UPPER_TWO
     sums += spread.view(np.uint8)

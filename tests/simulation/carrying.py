@@ -88,10 +88,10 @@ def carry(random: Random) -> None:
         steady += FEW
         require(gauge.is_quicker(taken(0.5 * gauge.slowness)), "half the time is not quicker")
         require(not gauge.is_quicker(taken(0.9 * gauge.slowness)), "a tenth is noise")
-        if doubt == 1:
-            gauge.forget()
-            gauge.handle(taken(settled))
-            near(settled, "after forgetting, the first frame is not believed")
+        gauge.forget()
+        doubt = 1
+        gauge.handle(taken(settled))
+        near(settled, "after forgetting, the first frame is not believed")
         for _ in range(FEW):
             gauge.handle(taken(settled))
         since_quicker += 1 + FEW
@@ -225,8 +225,12 @@ def _firsts(slowness: float) -> None:
     for times, quicker in ((1 / 1.25, True), (1 / 1.15, False)):
         said = Taken(PLANNED_S * 10.0 * times, PLANNED_S, 0.0)
         require(gauge.is_quicker(said) == quicker, f"{times} of the time, quicker: not {quicker}")
-    gauge.handle(Taken(PLANNED_S * gauge.slowness * 1.2, PLANNED_S, 0.0))
     require(not Gauge().is_quicker(Taken(1.0 / 1.2, 1.0, 0.0)), "a sixth less is noise")
+    gauge = Gauge()
+    require(not gauge.tells(2 * UNCLEAR_S, UNCLEAR_S), "what matters as little as that is told")
+    gauge.handle(Taken(1.2, 1.0, 0.0))
+    require(not gauge.is_unsure, "a fifth more is unusual")
+    gauge = _after([10.0] * (FRAMES + FEW))
     for times, told in ((2.01, True), (1.99, False)):
         require(
             gauge.tells(times * UNCLEAR_S / 10.0, UNCLEAR_S) is told,

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
 _OUT_OF_SIGHT = ("leaves", "arrives", "server computed")
 """What the device does not see happen."""
-_EVERY_ORDER = 3
+_EVERY_ORDER = 2
 """Paths; with more only orders that a machine can tell apart are visited."""
 
 

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MODULES = (
-    *("adapting", "conversation", "device_frame", "finishing", "gauge", "in_flight", "requests"),
-    "watch",
+    *("adapting", "conversation", "device_frame", "finishing", "gauge", "in_flight", "keeping"),
+    *("requests", "watch"),
 )
-_ALONE = {"adapting", "gauge"}
-"""Played only by themselves: no link that changes is simulated together with sessions."""
+_ALONE = {"adapting", "gauge", "keeping"}
+"""Played only by themselves, not in simulated sessions."""
 SEEDS = 200
 _FEW = 20
 """So many for mutants that nothing can notice, as far as is known."""
@@ -230,6 +230,7 @@ def _play(module: str, seeds: int) -> None:
     from tests.simulation.carrying import carry  # noqa: PLC0415
     from tests.simulation.choosing import choose  # noqa: PLC0415
     from tests.simulation.in_flight import explore_in_flight  # noqa: PLC0415
+    from tests.simulation.keeping import Play  # noqa: PLC0415
     from tests.simulation.multiplexing import multiplex  # noqa: PLC0415
     from tests.simulation.watching import watch  # noqa: PLC0415
 
@@ -237,6 +238,9 @@ def _play(module: str, seeds: int) -> None:
     if (play := plays.get(module)) is not None:
         for seed in range(seeds // 3):
             play(Random(seed))  # noqa: S311 - nothing secret
+    if module in {"conversation", "keeping"}:
+        for seed in range(seeds // 10):
+            Play(seed).run(400)
     if module == "in_flight":
         for when_full in WhenFull:
             for most, waiting in ((1, 1), (2, 1), (2, 2)):

@@ -129,17 +129,22 @@ def told(story: Any) -> str:
     return " -> ".join(reversed(lines)) or "the start"
 
 
-_HOW = (
-    *((reserve, False, False) for reserve in (True, False)),
-    *((True, True, False), (True, False, True), (True, True, True)),
-)
+_HOW = {
+    (True, False, False): 5,
+    (False, False, False): 5,
+    (True, True, False): 5,
+    (True, False, True): 5,
+    (True, True, True): 3,  # paths: of five there are as many states as of all others together
+}
 """Whether the device answers alone, finishes from what there is, and hedges."""
 
 
 def settings(most_paths: int) -> Iterator[Setting]:
     """Every kind of plan of up to so many paths: tiles and strips, whole results and parts."""
-    for paths, strips, overlaps, how in product(
-        range(1, most_paths + 1), (False, True), (True, False), _HOW
+    for paths, strips, overlaps, (how, most) in product(
+        range(1, most_paths + 1), (False, True), (True, False), _HOW.items()
     ):
+        if paths > most:
+            continue
         for returning in (None, frozenset(range(paths)), frozenset(range(0, paths, 2))):
             yield Setting(paths, strips, returning, overlaps, *how)

@@ -7,7 +7,7 @@ import pytest
 from fusepath.protocol.device_frame import DeviceFrame
 from fusepath.protocol.in_flight import InFlight
 from fusepath.protocol.watch import Watch
-from tests.simulation.clock import Violation
+from tests.simulation.clock import Clock, Violation
 from tests.simulation.explorer import Explorer, explore
 from tests.simulation.faults import FAULTS
 from tests.simulation.state import Setting
@@ -76,6 +76,15 @@ def test_one_frame_of_five_paths():
 
 def plan_of(paths, *, strips, returning=None):
     return Setting(paths, strips, returning, True, True, True, False)
+
+
+def test_a_timer_that_has_gone_off_does_not_again_when_the_clock_jumps():
+    clock, told = Clock(), []
+    timer = clock.after(1.0, told.append, "once")
+    while clock.step():
+        clock.move(timer, -5.0)
+
+    assert told == ["once"]
 
 
 def test_a_seed_always_tells_the_same_story():

@@ -55,25 +55,30 @@ def test_streams_and_preparations_have_places_of_their_own():
 
 
 @pytest.mark.parametrize(
-    ("left_s", "backlog_s", "gets_in"),
+    ("peer", "work_s", "left_s", "backlog_s", "gets_in"),
     [
-        (60.0, 0.0, True),
-        (60.0, 1.0, True),
-        (60.0, 1.01, False),  # longer than anything may wait
-        (0.5, 0.4, True),
-        (0.5, 0.5, False),  # it would be too late
-        (0.05, 0.0, True),  # which is for the device to know
+        ("busy", 0.1, 60.0, 0.0, True),
+        ("busy", 0.1, 60.0, 1.0, True),
+        ("busy", 0.1, 60.0, 1.01, False),  # longer than anything may wait
+        ("busy", 1.0, 60.0, 4.0, True),  # what is long itself may wait for longer
+        ("busy", 1.0, 60.0, 4.01, False),
+        ("idle", 0.1, 60.0, 4.0, True),  # and so may the only one of a device
+        ("idle", 0.1, 60.0, 4.01, False),
+        ("idle", 0.1, 0.5, 0.4, True),
+        ("idle", 0.1, 0.5, 0.5, False),  # it would be too late
+        ("idle", 0.1, 0.05, 0.0, True),  # which is for the device to know
     ],
 )
-def test_what_would_wait_too_long_is_refused_at_once(left_s, backlog_s, gets_in):
+def test_what_would_wait_too_long_is_refused_at_once(peer, work_s, left_s, backlog_s, gets_in):
     admission = Admission(Room(wait_s=1.0))
+    assert begun(admission, "busy") == [True]
 
-    busy = admission.begin("a", Cost(0.1), left_s=left_s, backlog_s=backlog_s)
+    busy = admission.begin(peer, Cost(work_s), left_s=left_s, backlog_s=backlog_s)
 
     assert (busy is None) is gets_in
     if busy is not None:
         assert 0 < busy.retry_after_s <= backlog_s
-        assert admission.requests == 0
+        assert admission.requests == 1
 
 
 def test_peers_take_turns_and_each_keeps_its_order():
@@ -105,6 +110,7 @@ def test_requests_have_so_many_bytes_and_one_device_half_of_them():
     assert (admission.bytes, admission.requests) == (100, 4)
     admission.end("b", Cost(bytes=30))
     assert [gets_in("b", 51), gets_in("b", 30)] == [False, True]
+    assert Admission(Room(bytes=100)).begin("a", Cost(bytes=999), left_s=9, backlog_s=0) is None
 
 
 def test_what_was_not_used_for_longest_goes_first_and_no_more_than_must():

@@ -130,6 +130,16 @@ def test_after_forgetting_the_next_frame_is_believed():
     assert after(gauge, 30.0) == 1
 
 
+def test_a_link_that_was_down_is_believed_to_be_quick_at_once_whatever_bursts_it_had():
+    gauge = Gauge()
+    for _ in range(3):
+        after(gauge, 0.1)
+        after(gauge, 1.0)
+    assert not gauge.is_trusted
+    gauge.forget()
+    assert after(gauge, 0.1) == 1
+
+
 def test_whether_something_is_quicker_is_told_beyond_what_is_unclear():
     gauge = Gauge()
     assert gauge.is_quicker(taken(0.5))

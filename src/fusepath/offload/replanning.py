@@ -30,8 +30,8 @@ _RANGE = (1 / 64, 16)
 """A book is for links from so many times to so many times as quick as now,"""
 _PLANNED = 16
 """of which so many are planned,"""
-_SLOW_BACK, _PLANNED_SLOW_BACK = (1 / 8, 1 / 32), 5
-"""and so many each of those that are so much slower only on the way back,"""
+_SLOW_BACK, _PLANNED_SLOW_BACK = 1 / 16, 8
+"""and so many of those that are so much slower only on the way back,"""
 _TOLERANCE = 0.02
 """and this is how much slower than the best its plans may be."""
 
@@ -116,14 +116,11 @@ def book_around(
     if not follows_lines(setting.convention):
         return ()
     link = setting.link
-    slow_back = [
-        msgspec.structs.replace(link, down_bytes_per_s=link.down_bytes_per_s * times)
-        for times in _SLOW_BACK
-    ]
+    slow_back = msgspec.structs.replace(link, down_bytes_per_s=link.down_bytes_per_s * _SLOW_BACK)
     low, high = (link.up_bytes_per_s * times for times in _RANGE)
     return [
         entry
-        for way, most in ((link, _PLANNED), *((way, _PLANNED_SLOW_BACK) for way in slow_back))
+        for way, most in ((link, _PLANNED), (slow_back, _PLANNED_SLOW_BACK))
         for entry in make_book(
             replace(setting.at(way), source=None),  # what files take, no line tells
             (low, high),

@@ -12,6 +12,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+_PATIENCE = 4
+"""So many times what it takes itself a request may wait in any case, and so many times as long who
+has none under way."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
@@ -125,7 +129,8 @@ class Admission:
     def begin(self, peer: str, cost: Cost, *, left_s: float, backlog_s: float) -> Busy | None:
         """A peer makes a request; None where it may, until `end`.
 
-        One peer has half of the bytes at most.
+        Work that is long may wait for longer, and so may that of a peer that has nothing under
+        way. One peer has half of the bytes at most.
 
         Args:
             peer: who.
@@ -133,14 +138,18 @@ class Admission:
             left_s: until nobody waits for its answer any more.
             backlog_s: until a worker is free, by what has come already.
         """
-        longest_s = min(self.room.wait_s, left_s - cost.work_s)
+        patience_s = max(self.room.wait_s, _PATIENCE * cost.work_s)
+        if not self._requests.taken[peer]:
+            patience_s *= _PATIENCE  # workers take it up before what others have behind others
+        longest_s = min(patience_s, left_s - cost.work_s)
         if backlog_s > max(longest_s, 0.0):
             return Busy(
                 f"{backlog_s:.2f} s of work are waiting here, longer than this request may wait",
                 max(backlog_s - longest_s, backlog_s / 2),
             )
         most = self.room.bytes
-        if self.bytes + cost.bytes > most or self._bytes[peer] + cost.bytes > most // 2:
+        full = self.bytes + cost.bytes > most or self._bytes[peer] + cost.bytes > most // 2
+        if full and self.bytes:  # what is alone there may be larger
             reason = f"{cost.bytes} bytes are needed of {most} that inferences have here, too few "
             return self._refused(reason + "are free")
         busy = self._refused(self._requests.take(peer, strict=False))

@@ -88,7 +88,8 @@ class Gauge:
         return self._doubt == 1
 
     def forget(self) -> None:
-        """Believe what the next frames say at once."""
+        """Believe what the next frames say at once, whatever bursts there were."""
+        self._doubt = 1
         self._recent.clear()
         self._run.clear()
 

@@ -13,7 +13,8 @@ SEEDS ?= 2000
 .PHONY: demo test check slow simulate mutate test-faults proto bench-plan bench-throughput bench-camera bench-camera-hosts bench-codec bench-session bench-system bench-models bench-links bench-serve bench-static clean
 
 demo: $(READY) $(PHOTOGRAPHS)  ## an edge server, a slow link and a weak device on this machine
-	$(BIN)/fusepath demo
+	mkdir -p .cache
+	$(BIN)/fusepath demo --report .cache/demo.html
 	@test -z "$$FUSEPATH_ULTRAFACE" || $(BIN)/fusepath demo --model "$$FUSEPATH_ULTRAFACE"
 
 test: $(DEV_READY) check  ## lint, types, import contract, generated code, tests

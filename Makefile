@@ -3,16 +3,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PHOTOGRAPHS := $(VENV)/.photographs
 DEV_READY := $(VENV)/.dev-ready
 GRPC_TOOLS := .cache/grpc-tools
 WIRE := src/fusepath/remote/wire
 
 SEEDS ?= 2000
 
-.PHONY: demo test check slow simulate mutate test-faults proto bench-plan bench-throughput bench-camera bench-codec bench-session bench-system bench-models bench-links clean
+.PHONY: demo test check slow simulate mutate test-faults proto bench-plan bench-throughput bench-camera bench-camera-hosts bench-codec bench-session bench-system bench-models bench-links bench-serve bench-static clean
 
-demo: $(READY)  ## an edge server, a slow link and a weak device on this machine
-	$(BIN)/fusepath demo
+demo: $(READY) $(PHOTOGRAPHS)  ## an edge server, a slow link and a weak device on this machine
+	mkdir -p .cache
+	$(BIN)/fusepath demo --report .cache/demo.html
+	@test -z "$$FUSEPATH_ULTRAFACE" || $(BIN)/fusepath demo --model "$$FUSEPATH_ULTRAFACE"
 
 test: $(DEV_READY) check  ## lint, types, import contract, generated code, tests
 	$(BIN)/pytest -n 2
@@ -27,7 +30,7 @@ mutate: $(DEV_READY)  ## faults put into the protocol's machines that the simula
 	$(BIN)/python -m tests.simulation.mutants
 
 test-faults: $(DEV_READY)  ## real processes killed, stopped, garbled and stalled; takes long
-	$(BIN)/python -m tests.faults
+	$(BIN)/python -m tests.faults --fresh
 	$(BIN)/python -m tests.faults --frames 170
 
 check: $(DEV_READY) $(GRPC_TOOLS)/.ready
@@ -55,8 +58,17 @@ bench-models: $(READY)  ## the families of networks that people have; writes doc
 bench-camera: $(DEV_READY)  ## pictures from camera to result: auto beside the forwarded file and others, planned
 	$(BIN)/python -m benchmarks.camera
 
+bench-static: $(DEV_READY)  ## a camera that stands still: what is saved where nothing is new, and 10,000 frames compared
+	$(BIN)/python -m benchmarks.static_camera --long 10000
+
+bench-camera-hosts: $(DEV_READY)  ## the same measured between two network namespaces; needs root
+	$(BIN)/python -m benchmarks.system.camera
+
 bench-links: $(DEV_READY)  ## plans that follow a link that changes, in simulated time
 	$(BIN)/python -m benchmarks.links
+
+bench-serve: $(DEV_READY)  ## an edge server for many devices, and for one beside some that mean no good
+	$(BIN)/python -m benchmarks.serve
 
 bench-codec: $(DEV_READY)  ## what lossless codecs save on real tensors, and what they take
 	$(BIN)/python benchmarks/codec.py
@@ -72,6 +84,12 @@ $(VENV)/bin/python:
 $(READY): $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		-c constraints.txt -e '.[codec]'
+	touch $@
+
+# scikit-image ships photographs; where it cannot be had, the demo has a drawn picture.
+$(PHOTOGRAPHS): $(READY)
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		-c constraints.txt scikit-image
 	touch $@
 
 $(DEV_READY): $(READY) constraints.txt

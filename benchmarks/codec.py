@@ -30,7 +30,7 @@ from rich.table import Table
 
 from fusepath.onnx_io import load_model
 from fusepath.plan import InputFormat
-from fusepath.profiling.codecs import cut_tensors, named_codecs, sample_codecs
+from fusepath.profiling.codecs import crossing_tensors, named_codecs, sample_codecs
 from fusepath.runtime.codecs import CODECS, find_codec, is_installed
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def measure(network: str, photo: Path) -> list[dict]:
     _, _, height, width = model.graph.input.shape
     image = pixels(photo, rows=height, columns=width)
     rows = []
-    for name, value in cut_tensors(model, image, InputFormat()):
+    for name, value in crossing_tensors(model, image, InputFormat()):
         kind = "image" if name == model.graph.input.name else "map"
         zeros = 1 - (value != 0).mean()
         for sample in sample_codecs(name, value, named_codecs("auto")):

@@ -141,6 +141,9 @@ def hand_made(
         "cuts": arrangement.cuts_of(tuple(cuts[path % len(cuts)] for path in range(paths))),
         "tail": TailPlace.EDGE,
         "codecs": {name: item.codec for name, item in compression.items()},
+        "back_codecs": {
+            name: item.codec for name, item in others.get("back_compression", {}).items()
+        },
     }
     prediction = {
         "makespan_s": 0.0,
@@ -199,6 +202,8 @@ class Carried(NamedTuple):
     """The maps of the fused layer, put together from the paths."""
     up_bytes: int
     """Of all pieces, as they were sent."""
+    down_bytes: int
+    """Of what returned."""
 
 
 def carry_out(
@@ -213,7 +218,7 @@ def carry_out(
     device.compute_head(image)
     fused = edge.new_fused()
     kept, parts = {}, {}
-    up_bytes = 0
+    up_bytes = down_bytes = 0
     for number in plan.order:
         pieces = device.compute(number - 1, image, companions)
         kept[number - 1] = device.kept(number - 1, pieces)
@@ -222,12 +227,21 @@ def carry_out(
         arrived = tensors.decode(sent, edge.expected(number - 1), edge.codecs)
         edge.compute(number - 1, arrived, fused)
         if number - 1 in (edge.returning or ()):
-            part = tensors.to_send(edge.part(number - 1, fused))
-            parts[number - 1] = tensors.decode(part, device.expected_part(number - 1))
-    returned = edge.compute_tail(fused) if edge.returning is None else {}
+            part = tensors.to_send(edge.encoded(edge.part(number - 1, fused)))
+            expected = device.expected_part(number - 1)
+            parts[number - 1] = tensors.decode(part, expected, device.back_codecs)
+            down_bytes += sum(len(tensor.data) for tensor in part)
+    returned = {}
+    if edge.returning is None:
+        made = edge.compute_tail(fused)
+        sent = tensors.to_send(edge.encoded(made))
+        down_bytes += sum(len(tensor.data) for tensor in sent)
+        forms = {name: (value.dtype.name, value.shape) for name, value in made.items()}
+        returned = tensors.decode(sent, forms, device.back_codecs)
     inputs = {model.graph.input.name: image, **companions}
     outputs = device.put_together(returned, [*kept.items(), *parts.items()], inputs)
-    return Carried(outputs, outputs if plan.tau == model.graph.depth else fused.maps, up_bytes)
+    maps = outputs if plan.tau == model.graph.depth else fused.maps
+    return Carried(outputs, maps, up_bytes, down_bytes)
 
 
 def pixels(model: Model, *, seed: int = 0) -> NDArray[np.uint8]:

@@ -6,8 +6,9 @@ The machine that decides is that of a session, and so are the plans; link, devic
 are played by the times of the plans (`simulated`). Traces: 12, 3, 0.3 MB/s, down for 2 s, 12 MB/s;
 up and down alike, then 8 MB/s up and 0.25 down, then 1 up and 8 down; 1 MB/s with a burst of 2 MB.
 The device is five times slower than the edge server. Writes benchmarks/results/links.csv and, with
---figure, docs/figures/links.png. With --real, sessions and an edge server on this machine, and a
-relay that carries as the traces say, in real time; --trace NAME plays one of them.
+--figure, docs/figures/links.png. With --real (root), a session and an edge server between two
+namespaces of this machine, whose wire is shaped as the traces say, in real time, and beside every
+phase what is planned where its link is known; --trace NAME plays one of them.
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ from benchmarks.links.summary import (
     FRAMES_BAR,
     MEAN_BAR,
     best_fixed_s,
+    best_switching_s,
     mean_s,
     played,
     rows,
 )
 from benchmarks.links.trace import TRACES, Link
+from fusepath.report import cuts_text
 
 if TYPE_CHECKING:
     from benchmarks.links.real import Measured
@@ -82,11 +85,12 @@ def main(
             name, fixed_s = best_fixed_s(plans, phases)
             stay[network] = Stream(plans=plans, link=Link(phases), first=name, fixed=True)
             stay[network].run(sum(phase.seconds for phase in phases))
-            ratio = mean_s(stream.frames) / fixed_s
+            taken_s, least_s = mean_s(stream.frames), best_switching_s(plans, phases)
             print(
-                f"{network}, {trace}: mean over phases {mean_s(stream.frames) * 1e3:.1f} ms, "
-                f"{ratio:.2f} x the best plan that stays ({fixed_s * 1e3:.1f} ms; "
-                f"bar {FIXED_BAR:.2f}); {len(stream.switches)} changes of plan"
+                f"{network}, {trace}: mean over phases {taken_s * 1e3:.1f} ms, "
+                f"{taken_s / fixed_s:.3f} x the best plan that stays ({fixed_s * 1e3:.1f} ms); the "
+                f"best plan of every phase would reach {least_s / fixed_s:.3f} (bar "
+                f"{FIXED_BAR:.2f}); {len(stream.switches)} changes of plan"
             )
     _write(found)
     _show(found)
@@ -99,8 +103,8 @@ def main(
 def _show_measured(network: str, trace: str, phases: list[Measured]) -> None:
     table = Table(box=None, pad_edge=False, title=f"{network}, {trace}")
     for column in (
-        *("up/down MB/s", "frames", "alone", "mean ms", "median ms"),
-        *("usual plan after", "plans"),
+        *("up/down MB/s", "frames", "alone", "mean ms", "median ms", "best plan ms", "ratio"),
+        *("usual plan after", "plans", "usual plan"),
     ):
         table.add_column(column, justify="right")
     for item in phases:
@@ -110,10 +114,16 @@ def _show_measured(network: str, trace: str, phases: list[Measured]) -> None:
             f"{item.alone}",
             f"{item.mean_s * 1e3:.1f}",
             f"{item.median_s * 1e3:.1f}",
+            *(
+                ("", "")
+                if item.best_s is None
+                else (f"{item.best_s * 1e3:.1f}", f"{item.mean_s / item.best_s:.3f}")
+            ),
             f"{item.settled_frames}",
             f"{item.plans}",
+            f"{item.usual.family} {cuts_text(item.usual)}",
         )
-    Console(width=110).print(table)
+    Console(width=140).print(table)
 
 
 def _write(found: list[PhaseRow]) -> None:

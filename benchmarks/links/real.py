@@ -1,102 +1,33 @@
-"""The same with a real session: an edge server behind a relay that carries as a trace says."""
+"""The same with a real session between two hosts, whose wire `tc` shapes as a trace says."""
 
 from __future__ import annotations
 
-import socket
+import os
 import statistics
-import subprocess
-import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 import fusepath
-from benchmarks.links.trace import DOWN, UP, Link, Phase
+from benchmarks.links.cells import SLOWDOWN
+from benchmarks.links.trace import Link, Phase
+from benchmarks.system.network import inside, shape, two_hosts
+from benchmarks.system.processes import Hosts
 from fusepath.offload.frames import made_up_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-_CHUNK_BYTES = 4096
-_BUFFER_BYTES = 1 << 16
-"""As much as a sender may be ahead of a link."""
-SLOWDOWN = 5
+    from benchmarks.system.network import Network
+
 READY_WITHIN_S = 120.0
-
-
-class Relay:
-    """Carries bytes between a device and an edge server on loopback; `link` may be exchanged."""
-
-    def __init__(self, target: str, link: Link) -> None:
-        self._link, self._began_s = link, time.monotonic()
-        self._lock = threading.Lock()
-        host, port = target.split(":")
-        self._target = host, int(port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
-        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
-        self._free_s = [0.0, 0.0]
-        """When each way is free, on the link's clock: all connections share it."""
-        self._ends: list[socket.socket] = [self._listener]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def carry_by(self, link: Link) -> None:
-        """From now on, begin another trace."""
-        with self._lock:
-            self._link, self._began_s = link, time.monotonic()
-            self._free_s = [0.0, 0.0]
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                near, _ = self._listener.accept()
-                far = socket.create_connection(self._target)
-                for end in (near, far):
-                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                    end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
-                    end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
-                self._ends += [near, far]
-                for way, (source, sink) in ((UP, (near, far)), (DOWN, (far, near))):
-                    threading.Thread(
-                        target=self._carry, args=(way, source, sink), daemon=True
-                    ).start()
-
-    def _carry(self, way: int, source: socket.socket, sink: socket.socket) -> None:
-        with suppress(OSError):
-            while data := source.recv(_CHUNK_BYTES):
-                time.sleep(max(self._done_s(way, len(data)) - time.monotonic(), 0.0))
-                sink.sendall(data)
-        for end in (source, sink):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-    def _done_s(self, way: int, size_bytes: int) -> float:
-        with self._lock:
-            start_s = max(self._free_s[way], time.monotonic() - self._began_s)
-            self._free_s[way] = self._link.carried_at(way, size_bytes, start_s)
-            return self._began_s + self._free_s[way]
-
-    def close(self) -> None:
-        """Cut it."""
-        for end in self._ends:
-            with suppress(OSError):
-                end.close()
-
-
-@contextmanager
-def _edge_server() -> Iterator[str]:
-    command = [sys.executable, "-m", "fusepath", "serve", "--listen", "127.0.0.1:0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    with process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().split()[2].rstrip(",")
-        finally:
-            process.terminate()
+_BEST_FRAMES = 40
+"""Of which the phase's best plan shows what it takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,53 +37,124 @@ class Measured:
     phase: Phase
     frames: int
     alone: int
+    """Frames that the device answered in place of the plan in use."""
     mean_s: float
     median_s: float
+    best_s: float | None
+    """Mean of what is planned for this link when it is known; None where nothing passes."""
+    usual: fusepath.Plan
+    """The plan that most frames were answered with."""
     settled_frames: int
-    """Frames from the change until the plan that most of the phase was answered with."""
+    """Frames from the change until that."""
     plans: int
 
 
+def carry_by(network: Network, phase: Phase) -> None:
+    """Have the wire carry as a phase says."""
+    burst = (phase.burst_bytes, phase.burst_bytes_per_s) if phase.burst_bytes else None
+    shape(network.device, phase.up_bytes_per_s, burst=burst)
+    shape(network.edge, phase.down_bytes_per_s)
+
+
 def measure(network: str, phases: Sequence[Phase], *, settle_s: float) -> list[Measured]:
-    """Frames one after the other through all phases; every one has an answer, or it raises."""
+    """Frames one after the other through all phases; every one has an answer, or it raises.
+
+    Raises:
+        NetworkUnavailableError: two hosts need Linux and root.
+    """
     model = fusepath.load_model(f"zoo:{network}")
-    frame = made_up_frame(model.graph.input.shape, "uint8")
+    sample = made_up_frame(model.graph.input.shape, "uint8")
     first = phases[0]
-    steady = Phase(
-        seconds=1.0,
+    steady = replace(
+        first,
         up_bytes_per_s=max(first.up_bytes_per_s, first.burst_bytes_per_s),
-        down_bytes_per_s=first.down_bytes_per_s,
+        burst_bytes=0.0,
     )
-    options = fusepath.SessionOptions(
-        remember=False, emulation=fusepath.Emulation(slowdown=SLOWDOWN), sample=frame
-    )
-    pixels = np.ascontiguousarray(frame[0].transpose(1, 2, 0))
-    with _edge_server() as server:
-        relay = Relay(server, Link((steady,)))
-        try:
-            with fusepath.Session(model, relay.address, options=options) as session:
-                session.wait_ready(READY_WITHIN_S)
-                until_s = time.monotonic() + settle_s
-                while time.monotonic() < until_s:
-                    session.infer(pixels)
-                link = Link(tuple(phases))
-                relay.carry_by(link)
-                return _stream(session, pixels, link)
-        finally:
-            relay.close()
+    cores = sorted(os.sched_getaffinity(0))
+    with ExitStack() as stack:
+        wire = stack.enter_context(two_hosts())
+        hosts = Hosts(network=wire, device_core=cores[0], edge_core=cores[-1])
+        os.sched_setaffinity(0, {hosts.device_core})  # threads started from here on inherit it
+        carry_by(wire, steady)
+        address = stack.enter_context(hosts.edge_server())
+        stack.enter_context(inside(wire.device))
+        stream = _Stream(model, sample, address)
+        with fusepath.Session(model, address, options=stream.options) as session:
+            session.wait_ready(READY_WITHIN_S)
+            plan = session.plan
+            assert plan is not None
+            stream.infer_for(session, settle_s)
+            seen = stream.through(session, wire, Link(tuple(phases)))
+        best_s: dict[tuple[float, float], float] = {}
+        for phase in phases:
+            rates = phase.up_bytes_per_s, phase.down_bytes_per_s
+            if phase.carries and rates not in best_s:
+                carry_by(wire, replace(phase, burst_bytes=0.0))
+                best_s[rates] = stream.best_s(plan, phase)
+    return [
+        _phase(phase, found, best_s.get((phase.up_bytes_per_s, phase.down_bytes_per_s)))
+        for phase, found in zip(phases, seen, strict=True)
+        if found
+    ]
 
 
-def _stream(session: fusepath.Session, pixels: np.ndarray, link: Link) -> list[Measured]:
-    began_s = time.monotonic()
-    seen: dict[int, list[fusepath.Inference]] = {}
-    while (now_s := time.monotonic() - began_s) < link.spans[-1][1]:
-        seen.setdefault(link.number_at(now_s), []).append(session.infer(pixels))
-    return [_phase(link.phases[number], inferences) for number, inferences in seen.items()]
+class _Stream:
+    """Frames of one network, one after the other."""
+
+    def __init__(self, model: fusepath.Model, sample: np.ndarray, address: str) -> None:
+        self._model, self._address = model, address
+        self._pixels = np.ascontiguousarray(sample[0].transpose(1, 2, 0))
+        self.options = fusepath.SessionOptions(
+            remember=False, emulation=fusepath.Emulation(slowdown=SLOWDOWN), sample=sample
+        )
+
+    def infer_for(self, session: fusepath.Session, seconds: float) -> list[fusepath.Inference]:
+        """Frames for so long."""
+        until_s, found = time.monotonic() + seconds, []
+        while time.monotonic() < until_s:
+            found.append(session.infer(self._pixels))
+        return found
+
+    def through(
+        self, session: fusepath.Session, wire: Network, link: Link
+    ) -> list[list[fusepath.Inference]]:
+        """Frames through all phases, by the phase in which they began."""
+        seen: list[list[fusepath.Inference]] = [[] for _ in link.phases]
+        began_s = time.monotonic()
+
+        def change() -> None:
+            for phase, (begin_s, _) in zip(link.phases, link.spans, strict=True):
+                time.sleep(max(began_s + begin_s - time.monotonic(), 0.0))
+                carry_by(wire, phase)
+
+        changing = threading.Thread(target=change, daemon=True)
+        changing.start()
+        while (now_s := time.monotonic() - began_s) < link.spans[-1][1]:
+            seen[link.number_at(now_s)].append(session.infer(self._pixels))
+        changing.join()
+        return seen
+
+    def best_s(self, plan: fusepath.Plan, phase: Phase) -> float:
+        """Mean latency of what is planned where the link is known; it must be as it says."""
+        link = msgspec.structs.replace(
+            plan.link, up_bytes_per_s=phase.up_bytes_per_s, down_bytes_per_s=phase.down_bytes_per_s
+        )
+        machines = fusepath.Machines(device=plan.device, edge=plan.edge, link=link)
+        with fusepath.Session(
+            self._model, self._address, machines=machines, options=self.options
+        ) as session:
+            session.wait_ready(READY_WITHIN_S)
+            return statistics.mean(
+                session.infer(self._pixels).latency_s for _ in range(_BEST_FRAMES)
+            )
 
 
-def _phase(phase: Phase, inferences: list[fusepath.Inference]) -> Measured:
-    plans = [inference.plan.recipe_sha256 for inference in inferences]
-    usual = statistics.mode(plans)
+def _phase(
+    phase: Phase, inferences: Sequence[fusepath.Inference], best_s: float | None
+) -> Measured:
+    plans = [inference.plan for inference in inferences]
+    names = [plan.recipe_sha256 for plan in plans]
+    usual = statistics.mode(names)
     latencies_s = [inference.latency_s for inference in inferences]
     return Measured(
         phase=phase,
@@ -160,6 +162,8 @@ def _phase(phase: Phase, inferences: list[fusepath.Inference]) -> Measured:
         alone=sum(inference.fallback is not None for inference in inferences),
         mean_s=statistics.mean(latencies_s),
         median_s=statistics.median(latencies_s),
-        settled_frames=plans.index(usual),
-        plans=len(set(plans)),
+        best_s=best_s,
+        usual=plans[names.index(usual)],
+        settled_frames=names.index(usual),
+        plans=len(set(names)),
     )

@@ -179,8 +179,7 @@ class Stream:
         self._later: list[tuple[float, int, Event]] = []
         self._count = 0
         self._away_until_s = 0.0
-        self._away = False
-        self._probing: tuple[float, float] | None = None
+        self._away = self._looking = False
         if not self.fixed:
             for event in (Ready(self.plans.alone), Known(self.plans.book)):
                 self._tell(event)
@@ -257,13 +256,18 @@ class Stream:
             self._answer()
 
     def _come_back(self) -> None:
+        """Use the edge server again once it answers, and the link has been looked at."""
+        if self._looking:
+            self._away = self._looking = self.machine.is_probing
+            return
         if not self._away or self.now_s < self._away_until_s:
             return
         if not self.link.phases[self.link.number_at(self.now_s)].carries:
             self._away_until_s = self.now_s + _TRIED_EVERY_S
             return
-        self._away = False
+        self._away = not self.fixed
         if not self.fixed:
+            self._looking = True
             self._tell(Back())
 
     def _answer(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.links.simulated import Stream
 from benchmarks.links.trace import Link
+from fusepath.protocol.adapting import Conditions
 
 if TYPE_CHECKING:
     from benchmarks.links.simulated import Frame, Plans
@@ -58,7 +59,7 @@ def rows(network: str, trace: str, stream: Stream) -> list[PhaseRow]:
         if not phase.carries or not frames:
             continue
         here = plans.conditions(phase)
-        best_s = plans.map.predicted_s(plans.auto(here), here)
+        best_s = _best_s(plans, phase)
         right = [plans.map.predicted_s(frame.plan, here) <= NEAR * best_s for frame in frames]
         # A burst counts as spent when it is.
         spent = (
@@ -97,6 +98,21 @@ def best_fixed_s(plans: Plans, phases: tuple[Phase, ...]) -> tuple[str, float]:
         means[name] = mean_s(stream.frames)
     best = min(means, key=lambda name: means[name])
     return best, means[best]
+
+
+def best_switching_s(plans: Plans, phases: tuple[Phase, ...]) -> float:
+    """What the best plan of every phase is predicted to take, phases counted alike.
+
+    No plans that follow the link can do better. Where nothing is carried, the device answers alone.
+    """
+    return statistics.mean(_best_s(plans, phase) for phase in phases)
+
+
+def _best_s(plans: Plans, phase: Phase) -> float:
+    if not phase.carries:
+        return plans.map.predicted_s(plans.alone, Conditions())
+    here = plans.conditions(phase)
+    return plans.map.predicted_s(plans.auto(here), here)
 
 
 def mean_s(frames: list[Frame]) -> float:

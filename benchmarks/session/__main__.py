@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 PEERS = Path(__file__).parents[1] / "system" / "peers"
 RESULTS = Path(__file__).parents[1] / "results" / "session.csv"
 REPEATS = 15
+WARM_UP = 4
+"""Turns that do not count; what is predicted follows frames from the third one on."""
 STARTS = 3
 MEMORY = ("zoo:squeezenet", "zoo:resnet18", "zoo:vgg16")
 
@@ -98,7 +100,7 @@ def _show(rows: list[Row]) -> None:
 
 
 def _latencies(address: str, folder: str) -> list[Row]:
-    """Wall time of a call, over what was predicted and over plain gRPC."""
+    """Wall time of a call, over what was predicted just before and over plain gRPC."""
     model = fusepath.load_model(NETWORK)
     pixels = frame(model, 0)
     sessions = {
@@ -106,27 +108,38 @@ def _latencies(address: str, folder: str) -> list[Row]:
         for name, plan in plans(model, address).items()
     }
     calls: dict[str, Callable[[], object]] = {}
+    rehearsed_s = {}
     for name, session in sessions.items():
         session.wait_ready(120)
+        rehearsed_s[name] = _predicted_s(session)  # which is of no frame yet
         calls[name] = lambda session=session: session.infer(pixels)
     file = Path(folder) / "net.onnx"
     file.write_bytes(model.original)
     with _plain_server(file) as plain_address:
         calls["plain gRPC"] = _plain_call(plain_address, pixels)
-        taken_s = _in_turn(calls, REPEATS)
+        predicted_s: dict[str, list[float]] = {name: [] for name in sessions}
+        taken_s = _in_turn(calls, REPEATS, before=partial(_predict, sessions, predicted_s))
     rows = []
-    for name, session in sessions.items():
-        assert session.predicted is not None
-        predicted_s = session.predicted.end_s
-        q1, median_s, q3 = _quartiles(taken_s[name])
+    for name in sessions:
+        pairs = zip(taken_s[name], predicted_s[name][-REPEATS:], strict=True)
+        q1, over_s, q3 = _quartiles([wall_s - 1.05 * before_s for wall_s, before_s in pairs])
+        median_s, first_s = statistics.median(taken_s[name]), rehearsed_s[name]
         rows.append(
             Row(
                 what=f"{name}: wall over 1.05 x predicted",
-                value=(median_s - 1.05 * predicted_s) * 1e3,
+                value=over_s * 1e3,
                 unit="ms",
                 bar=3.0,
-                note=f"wall {median_s * 1e3:.1f} ({q1 * 1e3:.1f}-{q3 * 1e3:.1f}), "
-                f"predicted {predicted_s * 1e3:.1f}",
+                note=f"({q1 * 1e3:.1f} to {q3 * 1e3:.1f}); wall {median_s * 1e3:.1f}, "
+                f"predicted {statistics.median(predicted_s[name][-REPEATS:]) * 1e3:.1f}",
+            )
+        )
+        rows.append(
+            Row(
+                what=f"{name}: wall over 1.05 x rehearsed",
+                value=(median_s - 1.05 * first_s) * 1e3,
+                unit="ms",
+                note=f"rehearsed {first_s * 1e3:.1f}, before all frames",
             )
         )
     pairs = zip(taken_s["full offload"], taken_s["plain gRPC"], strict=True)
@@ -146,6 +159,19 @@ def _latencies(address: str, folder: str) -> list[Row]:
     return rows
 
 
+def _predict(
+    sessions: dict[str, fusepath.Session], predicted_s: dict[str, list[float]], name: str
+) -> None:
+    """Write down what a session predicts, before the frame that it is compared with."""
+    if name in sessions:
+        predicted_s[name].append(_predicted_s(sessions[name]))
+
+
+def _predicted_s(session: fusepath.Session) -> float:
+    assert session.predicted is not None
+    return session.predicted.end_s
+
+
 @contextmanager
 def _plain_server(model: Path) -> Iterator[str]:
     script = PEERS / "plain_offload.py"
@@ -163,13 +189,16 @@ def _plain_call(address: str, pixels) -> Callable[[], object]:
     return lambda: plain.from_bytes(infer(plain.to_bytes(image)))
 
 
-def _in_turn(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+def _in_turn(
+    calls: dict[str, Callable[[], object]], repeats: int, *, before: Callable[[str], None]
+) -> dict[str, list[float]]:
     taken_s: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(repeats + 2):  # the first two do not count
+    for turn in range(repeats + WARM_UP):
         for name, call in calls.items():
+            before(name)
             started_s = time.perf_counter()
             call()
-            if turn >= 2:
+            if turn >= WARM_UP:
                 taken_s[name].append(time.perf_counter() - started_s)
             time.sleep(0.01)
     return taken_s

@@ -107,8 +107,7 @@ def _is_near(plan: fusepath.Plan, best: fusepath.Plan, model: fusepath.Model) ->
         edge=best.edge,
         link=best.link,
         convention=best.convention,
-        compression=plan.compression,
-    )
+    ).coded_as(plan)
     return fusepath.simulate(plan, setting).end_s <= _NEAR * best.makespan_s
 
 

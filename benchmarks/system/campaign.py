@@ -177,15 +177,13 @@ class Campaign:
             offered = machines.codecs(cell)
             planned = entries(raw, floats, source=subject.model.source)
             origin = Origin(source=subject.model.source)
-            coded = make_plan(
-                replace(raw, offered=offered), PlanRequest(algorithm="nfl"), origin
-            ).best
+            coded = make_plan(replace(raw, **offered), PlanRequest(algorithm="nfl"), origin).best
             planned.append(Entry(name=CODED_NFL, plan=coded))
             for name, codecs in ((PLAIN_AUTO, {}), (AUTO, offered)):
                 status.update(f"{cell}: rehearsing what '{name}' chooses from")
                 chosen = await rehearsed(
                     partial(shortlist, origin=origin),
-                    replace(raw, offered=codecs),
+                    replace(raw, **codecs),
                     cell,
                     subject.model,
                     subject.image,

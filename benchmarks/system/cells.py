@@ -25,6 +25,8 @@ PEER_LABELS = {
     "plain_offload": "peer: plain gRPC",
     "neurosurgeon": "peer: Neurosurgeon",
     "deepthings": "peer: DeepThings 3x3",
+    "forward_file": "peer: file over gRPC",
+    "lossless_webp": "peer: lossless WebP",
 }
 ALGORITHMS: dict[str, tuple[str, Grid | None]] = {
     DEVICE_ONLY: ("device-only", None),

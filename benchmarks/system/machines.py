@@ -10,7 +10,7 @@ import msgspec
 from fusepath.cost import RUNTIME, Link, MachineProfile
 from fusepath.offload.machines import measured_link
 from fusepath.plan import InputFormat, Setting
-from fusepath.profiling.codecs import measured_compression, named_codecs
+from fusepath.profiling.codecs import named_codecs, offering_codecs
 from fusepath.profiling.layers import measure_layers
 
 if TYPE_CHECKING:
@@ -35,12 +35,21 @@ class Machines:
     """At any rate: what messages cost over it."""
     offered: dict[str, list[Compression]]
     """What codecs save and cost, by tensor, on machines that are not slowed."""
+    offered_back: dict[str, list[Compression]]
+    """The same on the way back."""
 
-    def codecs(self, cell: Cell) -> dict[str, list[Compression]]:
-        """The same for the device of a cell."""
+    def codecs(self, cell: Cell) -> dict[str, dict[str, list[Compression]]]:
+        """The same for the device of a cell, as a `Setting` has it."""
+        up, back = (cell.slowdown, 1.0), (1.0, cell.slowdown)
         return {
-            name: [item.on(device=cell.slowdown, edge=1.0) for item in items]
-            for name, items in self.offered.items()
+            way: {
+                name: [item.on(sender=sender, receiver=receiver) for item in items]
+                for name, items in offered.items()
+            }
+            for way, offered, (sender, receiver) in (
+                ("offered", self.offered, up),
+                ("offered_back", self.offered_back, back),
+            )
         }
 
     def setting(self, model: Model, cell: Cell, *, input_bytes_per_element: int) -> Setting:
@@ -63,7 +72,11 @@ async def profile(model: Model, image: Array, client: EdgeClient) -> Machines:
         await measured_link(client), up_bytes_per_s=RATE, down_bytes_per_s=RATE
     )
     setting = Setting(graph=model.graph, device=device, edge=edge, link=link)
-    offered = measured_compression(
-        model, image, InputFormat(), setting, codecs=named_codecs("auto")
+    found = offering_codecs(setting, model, image, InputFormat(), codecs=named_codecs("auto"))
+    return Machines(
+        device=device,
+        edge=edge,
+        link=link,
+        offered=found.offered,
+        offered_back=found.offered_back,
     )
-    return Machines(device=device, edge=edge, link=link, offered=offered)

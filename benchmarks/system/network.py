@@ -46,14 +46,33 @@ class Network:
 
     def set_rate(self, goodput_bytes_per_s: float) -> None:
         """Shape both directions so that a TCP stream carries so many bytes per second."""
-        bytes_per_s = goodput_bytes_per_s / PAYLOAD_SHARE
-        burst_bytes = max(LEAST_BURST_BYTES, round(bytes_per_s * BURST_S))
         for namespace in (self.device, self.edge):
-            _call(
-                *("tc", "-n", namespace, "qdisc", "replace", "dev", WIRE, "root", "tbf"),
-                *("rate", f"{round(8 * bytes_per_s)}bit", "burst", str(burst_bytes)),
-                *("limit", str(QUEUE_BYTES)),
-            )
+            shape(namespace, goodput_bytes_per_s)
+
+
+def shape(
+    namespace: str, goodput_bytes_per_s: float, *, burst: tuple[float, float] | None = None
+) -> None:
+    """Shape what leaves a namespace; 0 loses all of it.
+
+    Args:
+        namespace: one of a `Network`.
+        goodput_bytes_per_s: of a TCP stream.
+        burst: bytes that pass first, or after a pause, and bytes per second at which they do.
+    """
+    queue = ("tc", "-n", namespace, "qdisc", "replace", "dev", WIRE, "root")
+    if not goodput_bytes_per_s:
+        _call(*queue, "pfifo", "limit", "0")
+        return
+    bytes_per_s = goodput_bytes_per_s / PAYLOAD_SHARE
+    burst_bytes, peak = max(LEAST_BURST_BYTES, round(bytes_per_s * BURST_S)), ()
+    if burst is not None:
+        burst_bytes, peak_bytes_per_s = round(burst[0]), burst[1] / PAYLOAD_SHARE
+        peak = ("peakrate", f"{round(8 * peak_bytes_per_s)}bit", "mtu", str(LEAST_BURST_BYTES))
+    _call(
+        *(*queue, "tbf", "rate", f"{round(8 * bytes_per_s)}bit", "burst", str(burst_bytes)),
+        *("limit", str(QUEUE_BYTES), *peak),
+    )
 
 
 @contextmanager

@@ -37,7 +37,7 @@ class Hosts:
     @contextmanager
     def edge_server(self, *, overlaps: bool = True, models: Path | None = None) -> Iterator[str]:
         """``fusepath serve`` on the edge host, with models of its own; its address."""
-        command = [sys.executable, "-m", "fusepath", "serve", "--json"]
+        command = [sys.executable, "-m", "fusepath", "serve", "--json", "--insecure"]
         if models is not None:
             command += ["--models", str(models)]
         if not overlaps:

@@ -21,7 +21,7 @@ def main() -> None:
     service = EdgeService(ModelStore(), overlaps=False)
     server = EdgeServer(parser.parse_args().listen, service)
     asyncio.run(
-        serve(server, ready=lambda address: print(json.dumps({"listen": address}), flush=True))
+        serve(server, ready=lambda address, _: print(json.dumps({"listen": address}), flush=True))
     )
 
 

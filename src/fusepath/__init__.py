@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fusepath.cost import parse_machine as parse_machine
     from fusepath.cost.convention import Regions as Regions
     from fusepath.cost.fit import FitError as FitError
+    from fusepath.errors import AlgorithmError as AlgorithmError
     from fusepath.errors import ClosedError as ClosedError
     from fusepath.errors import DroppedError as DroppedError
     from fusepath.errors import FileFormatError as FileFormatError
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from fusepath.errors import InputError as InputError
     from fusepath.errors import ModelError as ModelError
     from fusepath.errors import NoPlanError as NoPlanError
+    from fusepath.errors import OutputError as OutputError
     from fusepath.errors import PeerBusyError as PeerBusyError
     from fusepath.errors import PeerError as PeerError
     from fusepath.errors import PeerRefusedError as PeerRefusedError
@@ -47,10 +49,12 @@ if TYPE_CHECKING:
     from fusepath.offload.frames import FrameFormat as FrameFormat
     from fusepath.offload.held import TensorInfo as TensorInfo
     from fusepath.offload.inference import Inference as Inference
+    from fusepath.offload.inference import Reused as Reused
     from fusepath.offload.line import Flow as Flow
     from fusepath.offload.machines import Machines as Machines
     from fusepath.offload.order import FallbackPolicy as FallbackPolicy
     from fusepath.offload.order import SessionOptions as SessionOptions
+    from fusepath.offload.rotating import PlansInTurn as PlansInTurn
     from fusepath.offload.run import Report as Report
     from fusepath.offload.run import run as run
     from fusepath.offload.session import Session as Session
@@ -124,6 +128,7 @@ if TYPE_CHECKING:
     from fusepath.timeline import Timeline as Timeline
 
 _HOMES = {
+    "AlgorithmError": "fusepath.errors",
     "Arrangement": "fusepath.tiling",
     "AsyncSession": "fusepath.offload.async_session",
     "BookEntry": "fusepath.plan",
@@ -154,6 +159,7 @@ _HOMES = {
     "ImageError": "fusepath.errors",
     "InfeasibleError": "fusepath.errors",
     "Inference": "fusepath.offload.inference",
+    "Reused": "fusepath.offload.inference",
     "InputError": "fusepath.errors",
     "InputFormat": "fusepath.plan",
     "Lane": "fusepath.timeline",
@@ -171,6 +177,7 @@ _HOMES = {
     "NoPlanError": "fusepath.errors",
     "Objective": "fusepath.plan",
     "Origin": "fusepath.plan",
+    "OutputError": "fusepath.errors",
     "PeerBusyError": "fusepath.errors",
     "PeerError": "fusepath.errors",
     "PeerRefusedError": "fusepath.errors",
@@ -185,6 +192,7 @@ _HOMES = {
     "PlanResult": "fusepath.plan",
     "PlanStatistics": "fusepath.offload.statistics",
     "PlannedRate": "fusepath.plan",
+    "PlansInTurn": "fusepath.offload.rotating",
     "Port": "fusepath.onnx_io",
     "Prediction": "fusepath.plan",
     "Preprocessing": "fusepath.plan",

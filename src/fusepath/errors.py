@@ -10,11 +10,14 @@
     │   ├── SettingError               a field of a public structure; a ValueError as well
     │   ├── GeometryError              a grid or a range that does not fit the map
     │   ├── ImageError                 an input that does not fit the model
-    │   └── FileFormatError            a plan, profile or link file that is not one
+    │   ├── FileFormatError            a plan, profile or link file that is not one
+    │   ├── OutputError                a file that cannot be written
+    │   └── AlgorithmError             of another package, which cannot be loaded
     ├── PeerError                  3   the other side
     │   ├── PeerUnreachableError       nobody answers there
     │   ├── PeerRefusedError           it answered no
-    │   │   └── PeerBusyError              it has no room now
+    │   │   ├── PeerBusyError              it has no room now
+    │   │   └── PeerForgotError            it has lost what it kept of frames before
     │   └── PeerTimeoutError           it did not answer in time
     ├── ClosedError                2   a session that is closed was used
     ├── DroppedError               2   a frame gave way to a later one
@@ -27,6 +30,7 @@ A message is one line: what, where, the value, what to do.
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -70,6 +74,16 @@ class SettingError(InputError, ValueError):
     """A field holds what makes no sense; a `ValueError` too, for which decoders say where it is."""
 
 
+def check_number(name: str, given: object) -> None:
+    """Raise unless what is given for a field is a number; which ones make sense is asked elsewhere.
+
+    Raises:
+        SettingError: it is none.
+    """
+    if isinstance(given, bool) or not isinstance(given, float | int | Real):
+        raise SettingError(f"{name} {given!r} is no number")
+
+
 class GeometryError(InputError):
     """A grid, a tile or a layer range does not fit the network."""
 
@@ -80,6 +94,14 @@ class ImageError(InputError):
 
 class FileFormatError(InputError):
     """A plan, profile or link file is damaged, of another version or of another model."""
+
+
+class OutputError(InputError):
+    """A file cannot be written; what was there before still is."""
+
+
+class AlgorithmError(InputError):
+    """An algorithm that another package announces cannot be loaded, or is none."""
 
 
 class PeerError(FusepathError):
@@ -113,6 +135,10 @@ class PeerBusyError(PeerRefusedError):
 
 class PeerTimeoutError(PeerError):
     """The edge server did not answer before the deadline."""
+
+
+class PeerForgotError(PeerRefusedError):
+    """The edge server has lost what it kept of frames before; with all of a frame it can go on."""
 
 
 def retry_after_s(error: BaseException) -> float:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from fusepath.errors import FileFormatError
+from fusepath.output_file import write_file
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+Schema = dict[str, Any]
 
 _MAX_BYTES = 64 * 2**20
 
@@ -19,6 +20,26 @@ _MAX_BYTES = 64 * 2**20
 def encode(document: msgspec.Struct | dict[str, Any]) -> bytes:
     """The document as indented JSON, keys in declaration order, newline at the end."""
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+
+
+def schema(kind: type[msgspec.Struct], *, derived: type[msgspec.Struct] | None = None) -> Schema:
+    """The JSON schema (2020-12) of a kind of document.
+
+    Args:
+        kind: of document.
+        derived: what its files say besides, at the top, which readers may leave out.
+    """
+    (own,), parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
+    if derived is not None:
+        (extra,), others = msgspec.json.schema_components([derived])
+        added = others[extra["$ref"].rpartition("/")[2]]["properties"]
+        parts[own["$ref"].rpartition("/")[2]]["properties"] |= added
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"fusepath {getattr(kind, 'KIND', kind.__name__)}",
+        **own,
+        "$defs": parts,
+    }
 
 
 def decode(data: bytes, kind: type[T], *, where: str) -> T:
@@ -115,18 +136,6 @@ def save(path: str | Path, document: msgspec.Struct | dict[str, Any]) -> None:
     """Write a document in one step: the file is either the old one or the whole new one.
 
     Raises:
-        FileFormatError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
-    file = Path(path)
-    temporary: Path | None = None
-    try:
-        handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(encode(document))
-        temporary.chmod(0o644)
-        temporary.replace(file)
-    except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        raise FileFormatError(f"cannot write {file}: {error.strerror or error}") from error
+    write_file(path, encode(document))

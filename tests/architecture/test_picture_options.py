@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fusepath.cli.options import FILTERS, FITS
+from fusepath.cli.picture_options import FILTERS, FITS
 from fusepath.plan import Filter, Fit
 
 

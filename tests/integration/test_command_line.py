@@ -174,8 +174,12 @@ def in_a_process(*arguments: object, script: str = "", wait_s: float = 60) -> Ca
 
 
 def assert_complains(called: Called, code: int, words: str) -> None:
-    assert called.out == ""
     assert called.complaints, called
+    if called.out:  # under --json
+        assert called.json == {
+            "error": called.complaints[0].removeprefix("fusepath: "),
+            "exit_code": code,
+        }
     assert len(called.complaints) == 1, called.complaints
     assert called.complaints[0].startswith("fusepath: ")
     assert re.search(words, called.complaints[0]), called.complaints[0]
@@ -436,7 +440,8 @@ def test_plan_shows_the_turns_to_people_and_writes_the_plan_of_most_frames(fusep
 
 @pytest.mark.parametrize("command", ["plan", "compare"])
 def test_constraints_that_nothing_keeps_to_are_exit_code_4(fusepath, command):
-    called = fusepath(command, MODEL, *MACHINES, "--keep-on-device", 3, "--device-macs", 0)
+    asked = ("--keep-on-device", 3, "--device-macs", 0, "--evaluations", 500)
+    called = fusepath(command, MODEL, *MACHINES, *asked)
 
     assert called.code == 4
     assert called.out == ""
@@ -690,9 +695,25 @@ def test_run_scales_a_picture_when_told_to(fusepath, files):
     assert called.json["max_abs_error"] is None  # not asked for
 
 
+def test_a_plan_says_how_pictures_become_the_input_also_without_one(fusepath, files, tmp_path):
+    plan = tmp_path / "plan.json"
+    local = ["--algorithm", "device-only"]
+    planned = fusepath("plan", MODEL, *MACHINES, *local, "--fit", "crop", "-o", plan, "--json")
+    unsaid = fusepath("plan", MODEL, *MACHINES, *local, "--json")
+
+    assert planned.json["pictures"]["fit"] == "crop"
+    assert "pictures" not in unsaid.json
+    called = fusepath("run", MODEL, files / "low.png", "--plan", plan, "--json")
+    assert called.code == 0
+    other = fusepath("run", MODEL, files / "low.png", "--plan", plan, "--fit", "stretch")
+    assert other.code == 2
+    assert "another chain" in other.complaints[0]
+
+
 @pytest.mark.system
-def test_demo_runs_every_plan_and_compares_them(fusepath):
-    options = ["--slowdown", 2, "--pace", "20MB/s", "--repeat", 1]
+def test_demo_runs_every_plan_and_compares_them(fusepath, tmp_path):
+    page = tmp_path / "demo.html"
+    options = ["--slowdown", 2, "--pace", "20MB/s", "--repeat", 1, "--report", page]
     called = fusepath("demo", "--model", "zoo:squeezenet?size=64", *options, "--json")
 
     rows = {row["name"]: row for row in called.json["rows"]}
@@ -703,6 +724,9 @@ def test_demo_runs_every_plan_and_compares_them(fusepath):
     for row in rows.values():
         assert row["max_abs_error"] <= 1e-5
         assert row["latency_s"] > 0
+    html = page.read_text(encoding="utf-8")
+    assert 'class="filled' in html
+    assert "<image " in html
 
 
 @pytest.mark.system
@@ -1013,8 +1037,22 @@ BAD_SERVERS = {
     "an address with a wrong port": (["--listen", "127.0.0.1:99999"], "is not HOST:PORT"),
     "a models folder that is missing": (["--models", "/nonexistent"], "is not a folder"),
     "no workers": (["--workers", "0"], "--workers"),
+    "metrics without port": (["--metrics", "localhost"], "is not HOST:PORT"),
+    "metrics where none can be": (["--metrics", "192.0.2.1:1"], "cannot listen on 192.0.2.1:1"),
+    "an unknown way to log": (["--log", "xml"], "--log"),
+    "a grace before now": (["--grace", "-1"], "--grace"),
     "no streams": (["--streams", "0"], "--streams"),
     "no requests": (["--requests", "0"], "--requests"),
+    "beyond loopback without encryption": (["--listen", "0.0.0.0:0"], "is not loopback"),
+    "a certificate without key": (["--tls-cert", "a.pem"], "both of them"),
+    "a certificate that is missing": (
+        ["--tls-cert", "/nonexistent", "--tls-key", "/nonexistent", "--listen", "127.0.0.1:0"],
+        "cannot read '/nonexistent'",
+    ),
+    "authorities without certificate": (["--tls-client-ca", "a.pem"], "both of them"),
+    "a token that is missing": (["--token-file", "/nonexistent"], "cannot read the token"),
+    "peers that are missing": (["--peers", "/nonexistent"], "cannot read the peers"),
+    "memory of no size": (["--memory", "much"], "write it like 300kB"),
     "a wait before now": (["--wait", "-1"], "--wait"),
 }
 
@@ -1072,6 +1110,36 @@ def test_inferences_may_overlap_and_their_rate_is_told(fusepath, files, edge):
 
     told = fusepath(*command, "--repeat", "2", "--in-flight", "2")
     assert "frames/s" in told.out
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("asked", [["--objective", "throughput"], ["--min-fps", "0.1"]])
+def test_inferences_that_overlap_take_the_plans_of_a_stream(fusepath, files, edge, asked):
+    command = ["run", MODEL, files / "good.png", "--edge", edge.address, *GIVEN]
+    command += ["--algorithm", "nfl", "--repeat", "4", "--in-flight", "2", *asked]
+    called = fusepath(*command, "--verify", "--json")
+
+    assert called.code == 0
+    document = called.json
+    in_turn = document["in_turn"]
+    assert document["bit_equal"]
+    assert document["cuts"] == in_turn["plans"][0]["cuts"]
+    assert set(in_turn["turns"]) == set(range(len(in_turn["plans"])))
+    assert in_turn["in_flight"] == 2
+    assert in_turn["predicted_frames_per_s"] > 0
+
+    told = fusepath(*command)
+    assert "predicted, of plans 1" in told.out
+
+
+def test_plans_of_a_stream_are_for_inferences_that_overlap(fusepath, files, plans):
+    command = ["run", MODEL, files / "good.png", "--edge", "127.0.0.1:9"]
+    alone = fusepath(*command, *GIVEN, "--objective", "throughput")
+    assert_complains(alone, 2, "say how many do, like --in-flight 3")
+
+    asked = ["--in-flight", "3", "--min-fps", "1"]
+    given = fusepath(*command, "--plan", plans / "good.json", *asked)
+    assert_complains(given, 2, "--plan is one plan for all")
 
 
 @pytest.mark.system

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import statistics
 import subprocess
 import sys
 import textwrap
@@ -302,6 +303,26 @@ def test_an_inference_that_nobody_awaits_any_more_does_not_hold_up_the_next():
     assert_exact(asyncio.run(program()), frame())
 
 
+# ---------------------------------------------------------------------------- what is predicted
+
+
+@pytest.mark.parametrize("plan", [tiles, lambda: plan_of(model(), cuts=[9])], ids=["tiles", "cut"])
+def test_what_is_predicted_follows_what_frames_take(address, plan):
+    with fusepath.Session(model(), address, plan=plan(), frames=AS_THEY_ARE) as session:
+        session.wait_ready(PATIENCE_S)
+        rehearsed = session.predicted
+        taken_s = [session.infer(frame()).latency_s for _ in range(5)]
+        followed = session.predicted
+        list(session.stream([frame()] * 5, in_flight=3))
+
+        assert rehearsed is not None
+        assert followed is not None
+        assert followed.end_s == pytest.approx(statistics.median(taken_s))
+        assert not followed.measured
+        assert violations(followed) == []
+        assert session.predicted == followed  # frames that overlap are not what a lone one takes
+
+
 # ---------------------------------------------------------------------------- the first answer
 
 
@@ -518,7 +539,6 @@ def test_nothing_precedes_an_inference_that_its_latency_does_not_count(address):
         ({"plan": "stream"}, InputError, "neither a PlanRequest nor a Plan"),
         ({"plan": PlanRequest(algorithm="magic")}, InputError, "no algorithm 'magic'"),
         ({"plan": PlanRequest(codecs="zip")}, InputError, "no codec 'zip'"),
-        ({"plan": PlanRequest(objective=fusepath.Throughput())}, InputError, "one plan at a time"),
         ({"frames": fusepath.FrameFormat(mean=(1.0, 2.0))}, ImageError, "mean has 2 values"),
         (
             {"plan": PlanRequest(constraints=Constraints(keep_on_device=999))},

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import load_model
-from fusepath.plan import InputFormat
+from fusepath.pictures.decoding import PictureFile
+from fusepath.pictures.frame import PictureFrame
+from fusepath.plan import Fit, InputFormat, Preprocessing
 from fusepath.runtime.compare import compare
 from tests.plans import pixels
 
@@ -50,7 +53,11 @@ def ask(process: subprocess.Popen[str], command: dict[str, object]) -> dict[str,
 
 @pytest.mark.parametrize("name", ["plain_offload", "neurosurgeon", "deepthings"])
 @pytest.mark.parametrize(
-    "network", ["squeezenet", "resnet18", pytest.param("tiny-yolov2", marks=pytest.mark.slow)]
+    "network",
+    [
+        "squeezenet",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("resnet18", "tiny-yolov2")),
+    ],
 )
 def test_a_peer_gives_the_result_of_the_unsplit_model(network, name, tmp_path):
     model = load_model(f"zoo:{network}?size=96")
@@ -78,3 +85,32 @@ def test_a_peer_gives_the_result_of_the_unsplit_model(network, name, tmp_path):
 def test_no_peer_imports_fusepath(file):
     assert "import fusepath" not in file.read_text()
     assert "from fusepath" not in file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [("forward_file", ".jpg"), ("lossless_webp", ".jpg"), ("lossless_webp", ".npy")],
+)
+def test_a_peer_that_sends_pictures_gives_the_result_of_the_decoded_picture(name, suffix, tmp_path):
+    model = load_model("zoo:squeezenet?size=64")
+    file, picture, output = (tmp_path / part for part in ("m.onnx", f"image{suffix}", "out.npy"))
+    file.write_bytes(model.original)
+    if suffix == ".jpg":
+        noise = np.random.default_rng(0).integers(0, 256, (90, 131, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(picture, quality=80)
+        chain = Preprocessing(fit=Fit.CROP)
+        image = PictureFrame.of(PictureFile.read(str(picture)), chain, model.graph.input).pixels()
+    else:
+        image = pixels(model)
+        np.save(picture, image)
+    (reference,) = run_unsplit(model, image, InputFormat()).values()
+
+    with program(name, "edge", str(file), "--listen", "127.0.0.1:0") as edge:
+        address = json.loads(edge.stdout.readline())["listen"]
+        with program(name, "device", str(file), str(picture), "--edge", address) as device:
+            assert json.loads(device.stdout.readline()) == {"ready": True}
+            ask(device, {"do": "prepare", **SLOW})
+            told = ask(device, {"do": "run", "output": str(output)})
+
+    assert told["up_bytes"] > 0
+    assert compare({"x": np.load(output)}, {"x": reference}).passed

@@ -80,7 +80,9 @@ ALGORITHMS = {
 
 
 @pytest.mark.parametrize("request_", ALGORITHMS.values(), ids=ALGORITHMS)
-@pytest.mark.parametrize("name", ["squeezenet", "mobilenetv2"])
+@pytest.mark.parametrize(
+    "name", ["squeezenet", pytest.param("mobilenetv2", marks=pytest.mark.slow)]
+)
 def test_a_split_run_gives_the_bits_of_the_unsplit_model(edge, name, request_):
     model = model_of(name)
 
@@ -112,7 +114,7 @@ def test_a_split_run_of_real_weights_is_within_the_tolerance(edge, request_):
     assert_done_as_planned(report, model)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "tiny-yolov2"])
+@pytest.mark.parametrize("name", [pytest.param("resnet18", marks=pytest.mark.slow), "tiny-yolov2"])
 def test_tiles_of_networks_with_heavy_weights_run_on_the_two_machines(edge, name):
     model = model_of(name)
 

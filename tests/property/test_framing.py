@@ -26,6 +26,7 @@ from fusepath.protocol.framing import (
     RefusalKind,
     Refused,
     Result,
+    Reused,
     check_hello,
     decode,
     encode,
@@ -39,12 +40,14 @@ numbers = st.integers(0, 2**64 - 1)
 paths = st.integers(0, 2**16 - 1)
 signed = st.integers(-(2**63), 2**63 - 1)
 lists_of_tensors = st.lists(st.builds(RawTensor, st.binary(max_size=300), st.booleans()))
+keeps = st.lists(paths)
+reused = st.lists(st.builds(Reused, paths, numbers))
 spans = st.lists(st.builds(EdgeSpan, paths, paths, signed, signed, signed))
 words = st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), max_size=100)
 digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
 messages = st.one_of(
     st.builds(Hello, st.just(WIRE_VERSION), words),
-    st.builds(Begin, numbers, paths, digests, numbers, lists_of_tensors, numbers),
+    st.builds(Begin, numbers, paths, digests, numbers, lists_of_tensors, numbers, keeps, reused),
     st.builds(Piece, numbers, paths, lists_of_tensors),
     st.builds(Part, numbers, paths, lists_of_tensors),
     st.builds(Result, numbers, numbers, spans, lists_of_tensors),
@@ -55,7 +58,16 @@ messages = st.one_of(
 )
 EVERY = [
     Hello(WIRE_VERSION, "1.2.3"),
-    Begin(7, 2, "0f" * 32, 5_000_000, [RawTensor(b"picture"), RawTensor(b"", encoded=True)], 5),
+    Begin(
+        7,
+        2,
+        "0f" * 32,
+        5_000_000,
+        [RawTensor(b"picture"), RawTensor(b"", encoded=True)],
+        5,
+        [2],
+        [Reused(1, 6), Reused(3, 4)],
+    ),
     Piece(8, 3, [RawTensor(b"rows", encoded=True)]),
     Part(8, 3, [RawTensor(b"more rows")]),
     Result(9, 10**12, [EdgeSpan(1, 2, 3, 4, 5), EdgeSpan(0, 0, -3, 9)], [RawTensor(b"scores")]),

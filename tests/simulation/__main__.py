@@ -34,16 +34,17 @@ def main(seeds: int, seed: int, paths: int, story: bool) -> None:
         except Violation as error:
             violations.append(str(error))
     taken_s = time.process_time() - begun_s
-    frames, alone, fell_back, failed = (
+    frames, alone, fell_back, failed, dropped = (
         sum(getattr(outcome, name) for outcome in outcomes)
-        for name in ("frames", "alone", "fell_back", "failed")
+        for name in ("frames", "alone", "fell_back", "failed", "dropped")
     )
+    back_s = max((outcome.back_s for outcome in outcomes), default=0.0)
     for violation in islice(violations, 10):
         click.echo(violation)
     click.echo(
         f"{seeds} sessions, {frames} frames ({alone} alone, {fell_back} fell back, {failed} "
-        f"without an answer), {frames / taken_s:.0f} frames/s of one core; used again after at "
-        f"most {max((outcome.back_s for outcome in outcomes), default=0.0):.1f} s; "
+        f"without an answer), {dropped} dropped, {frames / taken_s:.0f} frames/s of one core; "
+        f"used again after at most {back_s:.1f} s; "
         f"{len(violations)} violations"
     )
     sys.exit(bool(violations))

@@ -28,6 +28,7 @@ def carry(random: Random) -> None:
         Violation: it is believed too soon, too late, or is taken for what it is not.
     """
     _noisy(random)
+    _by_chance(random.uniform(0.3, 3))
     _bursts(random)
     _firsts(random.uniform(0.3, 3))
     gauge = Gauge()
@@ -87,10 +88,10 @@ def carry(random: Random) -> None:
         steady += FEW
         require(gauge.is_quicker(taken(0.5 * gauge.slowness)), "half the time is not quicker")
         require(not gauge.is_quicker(taken(0.9 * gauge.slowness)), "a tenth is noise")
-        if doubt == 1:
-            gauge.forget()
-            gauge.handle(taken(settled))
-            near(settled, "after forgetting, the first frame is not believed")
+        gauge.forget()
+        doubt = 1
+        gauge.handle(taken(settled))
+        near(settled, "after forgetting, the first frame is not believed")
         for _ in range(FEW):
             gauge.handle(taken(settled))
         since_quicker += 1 + FEW
@@ -104,6 +105,25 @@ def _noisy(random: Random) -> None:
         gauge.handle(taken(math.exp(random.gauss(0, noise))))
         wrong += number > 100 and abs(math.log(gauge.slowness)) > 1.7 * noise
     require(wrong < 12, f"noise is believed in {wrong} frames of 500")
+
+
+def _by_chance(base: float) -> None:
+    """Frames in a row that are unusual, of something that differs much anyway."""
+    for differs, unusual, by_chance in ((0.15, 0.6, 2), (0.3, 1.1, 2), (0.08, 0.45, 1)):
+        gauge = Gauge()
+        gauge.forget()
+        for _ in range(10):
+            gauge.handle(taken(base))
+        for number in range(120):  # to one side and the other
+            gauge.handle(taken(base * math.exp(differs if number % 2 else -differs)))
+        before = gauge.slowness
+        require(abs(math.log(before / base)) < 1.1 * differs, "what differs is believed")
+        for _ in range(by_chance):
+            gauge.handle(taken(base * math.exp(unusual)))
+            require(gauge.slowness == before, "what may be by chance is believed")
+        for _ in range(FRAMES):
+            gauge.handle(taken(base * math.exp(unusual)))
+        require(gauge.slowness > 1.3 * before, "what is not by chance is not believed")
 
 
 def _bursts(random: Random) -> None:
@@ -195,6 +215,7 @@ def _firsts(slowness: float) -> None:
     require(not Gauge().is_quicker(unclear), "what may be as expected is quicker")
     gauge = Gauge()
     gauge.handle(Taken(PLANNED_S * 1.3, PLANNED_S, PLANNED_S * 0.2))
+    require(not gauge.is_unsure, "what may be as expected is unusual")
     gauge.handle(Taken(PLANNED_S * 0.95, PLANNED_S, PLANNED_S * 0.3))
     require(not gauge.is_unsure, "what may be as expected is unusual")
     gauge = _after([10.0] * (FRAMES + FEW))
@@ -204,6 +225,12 @@ def _firsts(slowness: float) -> None:
     for times, quicker in ((1 / 1.25, True), (1 / 1.15, False)):
         said = Taken(PLANNED_S * 10.0 * times, PLANNED_S, 0.0)
         require(gauge.is_quicker(said) == quicker, f"{times} of the time, quicker: not {quicker}")
+    require(not Gauge().is_quicker(Taken(1.0 / 1.2, 1.0, 0.0)), "a sixth less is noise")
+    gauge = Gauge()
+    require(not gauge.tells(2 * UNCLEAR_S, UNCLEAR_S), "what matters as little as that is told")
+    gauge.handle(Taken(1.2, 1.0, 0.0))
+    require(not gauge.is_unsure, "a fifth more is unusual")
+    gauge = _after([10.0] * (FRAMES + FEW))
     for times, told in ((2.01, True), (1.99, False)):
         require(
             gauge.tells(times * UNCLEAR_S / 10.0, UNCLEAR_S) is told,

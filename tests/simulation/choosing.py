@@ -32,6 +32,8 @@ WORTH, TRIAL, COOL_DOWN, SETTLED, LEAST, MOST = 0.97, 3, 50, 10, 2**11, 2**18
 RATE, UNCLEAR_S = 1e6, 0.001
 PROBE_S, EVERY_S, EVERY = 0.008, 0.05, 4
 ELSEWHERE, NOTICEABLE = 1.25, 1.1
+SOON = 3
+"""Frames after which the best of what was ready is used."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,18 @@ class Plan:
     up_bytes: float
     down_bytes: float
     edge_s: float
+
+
+AS_PLANNED = Conditions(up=1.0, down=1.0, device=1.0, edge=1.0)
+
+
+def _differs(one: Conditions, other: Conditions, factor: float) -> bool:
+    pairs = zip(*map(_values, (one, other)), strict=True)
+    return any(max(here / there, there / here) >= factor for here, there in pairs)
+
+
+def _values(at: Conditions) -> tuple[float, ...]:
+    return at.up, at.down, at.device, at.edge
 
 
 def _drawn(random: Random) -> dict[str, Plan]:
@@ -63,13 +77,13 @@ class Play:
     random: Random
     plans: dict[str, Plan]
     machine: Adapting = field(init=False)
-    here: Conditions = field(default_factory=Conditions)
+    here: Conditions = AS_PLANNED
     ready: set[str] = field(default_factory=lambda: {"alone"})
     known: set[str] = field(default_factory=lambda: {"alone"})
     preparing: str | None = None
     probing: int | None = None
     searching: bool = False
-    searched: list[Conditions] = field(default_factory=lambda: [Conditions()])
+    searched: list[Conditions] = field(default_factory=lambda: [AS_PLANNED])
     liars: dict[str, float] = field(default_factory=dict)
     """Plans that take so many times longer than predicted."""
     barred: dict[str, int] = field(default_factory=dict)
@@ -132,13 +146,16 @@ class Play:
                         abs(size_bytes - self.usual_bytes) <= 1, f"{size_bytes} bytes are probed"
                     )
                     self.unprobed_s = 0.0
+                if isinstance(event, Probed):
+                    more = (event.size_bytes, min(8 * event.size_bytes, MOST))
+                    require(size_bytes in more, f"{size_bytes} bytes after {event.size_bytes}")
                 self.probing = size_bytes
             case Search(conditions):
                 require(not self.searching, "two searches at a time")
                 require(conditions == self.machine.conditions, "plans for elsewhere are looked for")
                 require(self.frames - self.changed >= SETTLED, "looked for before it has settled")
                 require(
-                    all(conditions.differs(other, ELSEWHERE) for other in self.searched),
+                    all(_differs(conditions, other, ELSEWHERE) for other in self.searched),
                     "plans are looked for twice",
                 )
                 self.searched.append(conditions)
@@ -167,7 +184,7 @@ class Play:
         taken = [Taken(planned_s * times, planned_s, UNCLEAR_S) for planned_s, times in pairs]
         chosen = self.machine._chosen_for
         commands = self.tell(Answered(name, latency_s, *taken))
-        if self.machine.conditions.differs(chosen, NOTICEABLE):
+        if _differs(self.machine.conditions, chosen, NOTICEABLE):
             self.changed = self.frames
         return commands
 
@@ -183,7 +200,7 @@ class Play:
             self.pause_s = max(EVERY_S, EVERY * (up.measured_s + down.measured_s))
             chosen = self.machine._chosen_for
             self.tell(Probed(size_bytes, up, down))
-            if self.machine.conditions.differs(chosen, NOTICEABLE):
+            if _differs(self.machine.conditions, chosen, NOTICEABLE):
                 self.changed = self.frames
         if self.preparing is not None:
             name, self.preparing = self.preparing, None
@@ -199,11 +216,16 @@ class Play:
             self.frame()
             self.answer()
 
-    def is_right(self) -> None:
-        """Whether the plan in use is as good as any that is known, where all is known."""
-        if self.machine.conditions.differs(self.here, NOTICEABLE):
-            return  # a plan that makes no use of something does not show how quick it is
-        best_s = min(self.predicted_s(name, self.here) for name in self.known - set(self.liars))
+    def is_right(self, of: set[str] | None = None) -> None:
+        """Whether the plan in use is as good as any of some, or of all known, where all is seen."""
+        believed = self.machine.conditions
+        if of is None:  # time enough to see how quick the link is, whatever plans send over it
+            believed = replace(believed, up=self.here.up, down=self.here.down)
+        if _differs(believed, self.here, NOTICEABLE):
+            return  # a plan that makes no use of a machine does not show how quick it is
+        best_s = min(
+            self.predicted_s(name, self.here) for name in (of or self.known) - set(self.liars)
+        )
         used_s = self.predicted_s(self.machine.current, self.here)
         require(used_s * WORTH <= best_s * 1.02, f"{used_s} s are taken, not {best_s}")
 
@@ -218,6 +240,7 @@ def choose(random: Random) -> None:
     _begin(play)
     for _ in range(random.randint(1, 4)):
         _change(play)
+    _exaggerate(play)
     _lie(play)
     _come_back(play)
 
@@ -263,7 +286,11 @@ def _change(play: Play) -> None:
         play.answer()
     require(len(play.uses) == uses, "the plan changes and nothing else does")
     play.here = now
-    play.frame()
+    ready = set(play.ready)
+    for _ in range(SOON):
+        play.frame()
+        play.answer()
+    play.is_right(ready & play.ready)
     play.settle(60 + 2 * COOL_DOWN)
     if play.machine.up.tells(play.plans[play.machine.current].up_bytes / RATE, UNCLEAR_S):
         near = abs(play.machine.up.slowness / now.up - 1) < 0.1
@@ -279,7 +306,7 @@ def _change(play: Play) -> None:
 def _lie(play: Play) -> None:
     """A new plan promises much and keeps nothing of it."""
     before = play.machine.current
-    if play.room < 3 or play.machine.conditions.differs(play.here, NOTICEABLE):
+    if play.room < 3 or _differs(play.machine.conditions, play.here, NOTICEABLE):
         return
     used_s = play.predicted_s(before, play.machine.conditions)
     play.plans["liar"] = Plan(used_s / play.machine.conditions.device / 2, 0, 0, 0.0)
@@ -300,6 +327,24 @@ def _lie(play: Play) -> None:
         cool_down *= 2
 
 
+def _exaggerate(play: Play) -> None:
+    """A new plan takes longer than it promises, but less than the one before."""
+    if play.room < 3 or _differs(play.machine.conditions, play.here, NOTICEABLE):
+        return
+    used_s = play.predicted_s(play.machine.current, play.machine.conditions)
+    play.plans["boaster"] = Plan(used_s / play.machine.conditions.device / 2, 0, 0, 0.0)
+    play.liars["boaster"] = 1.5
+    play.known.add("boaster")
+    play.tell(Known(("boaster",)))
+    while play.machine.current != "boaster":
+        play.frame()
+        play.answer()
+        require(play.frames < 10_000, "what promises much is never tried")
+    for _ in range(2 * TRIAL):
+        _lying_frame(play)
+        require(play.machine.current == "boaster", "a plan that is better is given up")
+
+
 def _lying_frame(play: Play) -> None:
     """Everything takes what was planned, but the whole does not."""
     play.frame()
@@ -313,10 +358,17 @@ def _come_back(play: Play) -> None:
     if play.probing is not None:
         play.probing = None
         play.tell(ProbeFailed())
-    play.here = replace(play.here, up=play.random.uniform(3, 6), down=play.random.uniform(3, 6))
+    up, down, edge = (play.random.uniform(3, 6) for _ in range(3))
+    play.here = replace(play.here, up=up, down=down, edge=edge)
     commands = play.tell(Back())
     require([type(item) for item in commands] == [Probe], "nobody looks at a link that is back")
     while play.probing is not None:
         play.answer()
-    near = abs(play.machine.up.slowness / play.here.up - 1) < 0.05
-    require(near, f"the link is {play.here.up}, {play.machine.up.slowness} is believed")
+    for gauge, slowness in ((play.machine.up, up), (play.machine.down, down)):
+        near = abs(gauge.slowness / slowness - 1) < 0.05
+        require(near, f"the link is {slowness}, {gauge.slowness} is believed")
+    shows = play.machine.edge.tells(play.plans[play.machine.current].edge_s, UNCLEAR_S)
+    play.frame()
+    believed = play.machine.edge.slowness
+    near = abs(believed / edge - 1) < 0.05
+    require(near or not shows, f"the edge server is {edge}, {believed} is believed")

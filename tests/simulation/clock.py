@@ -51,8 +51,10 @@ class Clock:
     def step(self) -> bool:
         """Let the next thing happen; whether there was any."""
         while self._heap:
-            due_s, _, action, arguments = heapq.heappop(self._heap)
+            timer = heapq.heappop(self._heap)
+            due_s, _, action, arguments = timer
             if action is not None:
+                cancel(timer)  # once is enough
                 self.now = due_s
                 self.events += 1
                 action(*arguments)

@@ -148,6 +148,6 @@ class Stream:
         if message[0] != "part":
             self.end(frame)
         if message[0] == "refused":
-            frame.lose(f"the server refused: {message[2]}")
+            frame.lose(f"the server refused: {message[2]}", message[3])
         else:
             frame.receive((message[0], *message[2:]))

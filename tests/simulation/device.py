@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from fusepath.protocol.conversation import Compute, ProtocolError, Send
@@ -30,11 +29,11 @@ from fusepath.protocol.device_frame import (
 )
 from fusepath.protocol.finishing import Assemble, Continue, Continued
 from tests.simulation.clock import Timer, Violation, cancel, require
+from tests.simulation.thread import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.simulation.clock import Clock
     from tests.simulation.network import Message
     from tests.simulation.world import World
 
@@ -43,57 +42,30 @@ INFER_S = 4.0
 _SLACK_S = 1e-6
 
 
-class Thread:
-    """Does one thing after the other; what has begun is not broken off."""
+class Frame(Owner):
+    """One inference with the edge server.
 
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.free_s = 0.0
-        """When what it does now is done."""
-        self.jobs: deque[tuple[object, float, Callable[..., None], tuple[Any, ...]]] = deque()
-        self.busy = False
+    Args:
+        number: of the frame, from 0.
+        under_way: frames at work, this one included.
+        ended: told once it has.
+    """
 
-    def submit(
-        self, owner: object, taken_s: float, done: Callable[..., None], *arguments: Any
+    def __init__(
+        self, world: World, number: int, under_way: int, ended: Callable[[Frame], None]
     ) -> None:
-        """Do something when all that was asked before is done."""
-        self.jobs.append((owner, taken_s, done, arguments))
-        self._next()
-
-    def drop(self, owner: object) -> None:
-        """Forget what has not begun."""
-        self.jobs = deque(job for job in self.jobs if job[0] is not owner)
-
-    def _next(self) -> None:
-        if not self.busy and self.jobs:
-            self.busy = True
-            _, taken_s, done, arguments = self.jobs.popleft()
-            self.free_s = self.clock.now + taken_s
-            self.clock.after(taken_s, self._done, done, arguments)
-
-    def _done(self, done: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-        self.busy = False
-        done(*arguments)
-        self._next()
-
-    def done_with(self, work_s: float) -> float:
-        """When so much would be done, if it were asked for now."""
-        free_s = self.free_s if self.busy else self.clock.now
-        return free_s + sum(job[1] for job in self.jobs) + work_s
-
-
-class Frame:
-    """One inference with the edge server."""
-
-    def __init__(self, world: World, number: int, ended: Callable[[Frame], None]) -> None:
         self.world, self.number, self._ended = world, number, ended
+        self.away = world.driver.away
+        """Why the server was not to be used when this began."""
         self.scene = scene = world.scene
         self.clock, self.thread = world.clock, world.thread
+        self.patience_s = scene.patience_s(under_way)
+        self.hedge_s = scene.hedge_s(under_way)
         self.machine = DeviceFrame(
             scene.order,
-            patience_s=scene.patience_s if scene.reserve else None,
+            patience_s=self.patience_s if scene.reserve else None,
             returning=scene.returning or (),
-            hedge_s=scene.hedge_s if scene.reserve else None,
+            hedge_s=self.hedge_s if scene.reserve else None,
             remainder=scene.remainder if scene.reserve else None,
             **scene.options,
         )
@@ -103,6 +75,8 @@ class Frame:
         self.hedge: Timer | None = None
         self.late_s = 0.0
         """By how much a clock that jumped may have delayed it."""
+        self.retry_after_s = 0.0
+        """How long the server has asked to be left alone."""
         self._ends = 0
         self._lost: str | None = None
         self._expected: Fallback | None = None
@@ -124,12 +98,14 @@ class Frame:
         self._outputs: dict[int, Any] | None = None
         self._due_s = 0.0
         """When this must have led to something, as things are now."""
+        self._others_s: float | None = None
+        """What the thread had begun for others then, if it is what must lead there."""
 
     def begin(self) -> None:
         """Make the request and go."""
         self.stream = self.world.driver.conversation.begin(self)
         self.deadline = self.clock.after(INFER_S, self._expire)
-        self._due_s = self.clock.now
+        self._set_due(0.0)
         self.tell(Begun())
         require(self._to_compute == list(self.scene.order), "not every path is computed")
         self._progress()
@@ -161,7 +137,7 @@ class Frame:
             self._do(command)
         require(self.machine.has_ended == bool(self._ends), "the frame does not know its end")
         if self._ends:
-            require(not any(job[0] is self for job in self.thread.jobs), "work is left behind")
+            require(not self.thread.left_s(self), "work is left behind")
 
     def _own(self, event: Any) -> None:
         """Something that no server has a part in."""
@@ -174,22 +150,35 @@ class Frame:
         """Something has happened: by when must something happen again?"""
         if self._ends or self._expected is not None:
             return
-        all_computed = len(self._computed) == len(self.scene.order)
-        now = self.clock.now
-        if not all_computed:
-            left = self.scene.order[len(self._computed) :]
-            self._due_s = self.thread.done_with(0.0) if left else now
+        if len(self._computed) < len(self.scene.order):
+            self._set_due_of_thread(sum(self.thread.left_s(self)))
         elif self.scene.reserve:
-            self._due_s = now + self.scene.patience_s
+            self._set_due(self.patience_s)
             timer = self.timer
             require(timer is not None and timer[2] is not None, "nobody looks at the time")
             assert timer is not None
             require(abs(timer[0] - self._due_s) < _SLACK_S, "the patience is another one")
-            require((self.hedge is None) == (self.scene.hedge_s is None), "no hedge")
+            require((self.hedge is None) == (self.hedge_s is None), "no hedge")
             if self.hedge is not None:
                 self._due_s = min(self._due_s, self.hedge[0])
         else:
-            self._due_s = self.deadline[0]
+            self._set_due(self.deadline[0] - self.clock.now)
+
+    def _set_due(self, after_s: float) -> None:
+        self._due_s, self._others_s = self.clock.now + after_s, None
+
+    def _set_due_of_thread(self, work_s: float) -> None:
+        """Once the thread has done what it does now, so much for this frame, and others' work."""
+        self._due_s = self.clock.now + self.thread.running_s + work_s
+        self._others_s = self.thread.spent_s - self.thread_s
+
+    def _check_due(self, what: str) -> None:
+        """It is not later than it may be."""
+        others_s = 0.0
+        if self._others_s is not None:
+            others_s = self.thread.spent_s - self.thread_s - self._others_s
+        due_s = self._due_s + others_s + self.late_s
+        require(self.clock.now <= due_s + _SLACK_S, f"{what}: it was due at {due_s:.4f} s")
 
     def _after_computing(self, path: int) -> None:
         if self._ends:
@@ -225,7 +214,7 @@ class Frame:
             self._fused[path] = value if before is None else (*value, self._fused[before])
             self._continuing = None
             self._own(Continued(path))
-            going = self._continuing is not None or self.thread.busy or self.thread.jobs
+            going = self._continuing is not None or not self.thread.is_idle
             require(self._ends or going, "finishing does not go on")
 
     def _alone(self) -> None:
@@ -233,7 +222,7 @@ class Frame:
             self._own(DoneAlone())
             require(self._ends, "the own answer is not taken")
 
-    def lose(self, reason: str) -> None:
+    def lose(self, reason: str, retry_after_s: float = 0.0) -> None:
         """Nothing more comes of the request."""
         self.stream.give_up(self)
         if self._lost is not None:  # with the stream, which is given up for this
@@ -242,17 +231,18 @@ class Frame:
         self._lost = reason
         if self._ends:
             return
+        self.retry_after_s = retry_after_s if together else 0.0
         if together and self.scene.reserve:
             self._expect_own(reason)
-            self._own(Lost(reason))
+            self._own(Lost(reason, retry_after_s))
             whole = len(self._computed) == len(self.scene.order)
             require(self._began == (self._anew or whole), "nothing is done about the loss")
             # What is under way ends first; nothing else may stand before it.
-            queue = [job for job in self.thread.jobs if job[0] is self]
+            queue = self.thread.left_s(self)
             left = len(self.scene.order) - len(self._computed)
             require(len(queue) <= (1 if self._anew or whole else left), "computed for nobody")
         else:
-            self._own(Lost(reason))
+            self._own(Lost(reason, retry_after_s))
             require(self.scene.reserve or self.error == reason, "the loss is not said")
 
     def receive(self, message: Message) -> None:
@@ -337,13 +327,13 @@ class Frame:
                 message = (first[0], path, (self.number, path), True, first[1])
                 self.stream.send(self, message, lambda: self._after_sending(path))
             case Arm(after_s):
-                require(after_s == scene.patience_s and scene.reserve, "another patience")
+                require(after_s == self.patience_s and scene.reserve, "another patience")
                 waits = self._expected is None and len(self._computed) == len(scene.order)
                 require(waits, "nobody is waited for")
                 cancel(self.timer)
                 self.timer = self.clock.after(after_s, self._overdue, Overdue())
             case ArmHedge(after_s):
-                require(after_s == scene.hedge_s and scene.reserve, "another hedge")
+                require(after_s == self.hedge_s and scene.reserve, "another hedge")
                 require(self.hedge is None and self._expected is None, "two hedges")
                 require(len(self._computed) == len(scene.order), "a hedge while it computes")
                 self.hedge = self.clock.after(after_s, self._overdue, Late())
@@ -391,7 +381,7 @@ class Frame:
                 require(self._expected is not None and not self._began, "it computes alone twice")
                 require(self._anew, "what there is would be less work")
                 self._began = True
-                self.thread.submit(self, scene.alone_s, self._alone)
+                self.thread.submit_ahead(self, scene.alone_s, self._alone)
             case Continue(path):
                 self._go_on()
                 before = scene.predecessors.get(path)
@@ -399,7 +389,7 @@ class Frame:
                 require(before is None or before in self._fused, f"{path} goes on before {before}")
                 self._continuing = path
                 assert scene.finish_s is not None
-                self.thread.submit(self, scene.finish_s[path], self._continued, path)
+                self.thread.submit_ahead(self, scene.finish_s[path], self._continued, path)
             case Assemble():
                 self._go_on()
                 require(not self._missing(), "something is missing")
@@ -408,7 +398,7 @@ class Frame:
                 wanted = scene.result(self.number)
                 got = {path: value for path, value in got.items() if path in wanted}
                 require(got == wanted, f"a wrong result: {got}")
-                self.thread.submit(self, scene.tail_s, self._alone)
+                self.thread.submit_ahead(self, scene.tail_s, self._alone)
 
     def _go_on(self) -> None:
         """Finishing may take its next step."""
@@ -427,12 +417,12 @@ class Frame:
     def _expect_own(self, reason: str) -> None:
         """Now this machine must begin to answer alone, in the way that is less work."""
         require(self.scene.reserve, "it cannot compute alone")
-        require(self.clock.now <= self._due_s + self.late_s + _SLACK_S, "noticed late")
+        self._check_due("noticed late")
         sent = len(self._sent) == len(self.scene.order)
         stage = Stage.RETURNING if self._returned else Stage.WAITING
-        self._expected = Fallback(reason, stage if sent else Stage.SENDING)
+        stage = stage if sent else Stage.SENDING
+        self._expected = Fallback(reason, stage, self.retry_after_s)
         scene = self.scene
-        running_s = max(self.thread.free_s - self.clock.now, 0.0) if self.thread.busy else 0.0
         self._anew = scene.finish_s is None
         own_s = scene.alone_s
         if scene.finish_s is not None:
@@ -442,12 +432,12 @@ class Frame:
             on_s = sum(scene.finish_s[path] for path in self._missing())
             self._anew = to_cuts_s - begun_s + on_s + scene.tail_s >= scene.alone_s
             own_s = scene.alone_s if self._anew else to_cuts_s + on_s + scene.tail_s
-        self._due_s = self.clock.now + running_s + own_s
+        self._set_due_of_thread(own_s)
 
     def _end(self) -> None:
         self._ends += 1
         require(self._ends == 1, "it ends twice")
-        require(self.clock.now <= self._due_s + self.late_s + _SLACK_S, "it ends late")
+        self._check_due("it ends late")
         cancel(self.timer)
         cancel(self.hedge)
         cancel(self.deadline)

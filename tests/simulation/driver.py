@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from fusepath.protocol.in_flight import (
+    Begin,
+    Deliver,
+    Drop,
+    Ended,
+    InFlight,
+    Offered,
+    Stopped,
+    Taken,
+    WhenFull,
+)
 from fusepath.protocol.watch import (
     Dial,
     Due,
@@ -22,82 +34,150 @@ from fusepath.protocol.watch import (
 from tests.simulation.clock import Timer, Violation, cancel, require
 from tests.simulation.conversation import Conversation
 from tests.simulation.device import Frame
+from tests.simulation.in_flight import Line
+from tests.simulation.thread import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fusepath.protocol.in_flight import Event as LineEvent
     from tests.simulation.network import Message
     from tests.simulation.world import World
 
 SIGN_OF_LIFE_EVERY_S, SIGN_OF_LIFE_WITHIN_S = 1.0, 1.5
 PREPARE_WITHIN_S = 6.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S, FORGIVEN_AFTER = 0.1, 5.0, 20
+_CAMERA_S = 0.01
+"""Between frames that come whether there is room or not."""
+_ALL = 1 << 30
 MOST_LATE, LATE = 7, "its answers come late, one after the other"
 
 
+class _Alone(Owner):
+    """A frame for which the edge server is not asked."""
+
+
 class Driver:
-    """Answers frames with the plan, or alone, as the watch says."""
+    """Answers frames with the plan, or alone, as the watch says; several overlap."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.watch = Watch(world.random.random)
-        self.together = True
-        self.frame: Frame | None = None
+        self.away: str | None = None
+        """Why the edge server is not used."""
+        self.frames: dict[Frame, None] = {}
+        """Those for which it was asked, and that have not ended."""
         self.in_a_row = 0
         """Frames that went well together, since one did not."""
-        self.answered = self.alone = self.fell_back = self.failed = 0
+        self.alone = self.fell_back = self.failed = self.dropped = self.overlapping = 0
+        self.answered = 0
+        """Frames that have ended, one way or the other, but for those dropped."""
         self.pause: Timer | None = None
         self.conversation = Conversation(world)
         self.closed = False
+        self._line = self._new_line()
         self._wanted = 0
+        """Frames that are yet to come."""
+        self._begun = 0
+        self._coming: Timer | None = None
         self._at_work = 0
         self._failures = self._served = self._late = 0
 
     # ------------------------------------------------------------------ frames
 
+    def _new_line(self) -> Line:
+        scene = self.world.scene
+        return Line(InFlight(scene.in_flight, scene.waiting, scene.when_full), frames=_ALL)
+
+    @property
+    def together(self) -> bool:
+        """Whether the edge server is used."""
+        return self.away is None
+
     def run(self, frames: int) -> None:
-        """Answer so many more frames."""
-        idle = not self._wanted
+        """Have so many more frames come."""
         self._wanted += frames
-        if idle:
-            self._next()
+        self._offer()
 
     @property
     def is_done(self) -> bool:
-        """Whether all frames have been answered."""
-        return not self._wanted
+        """Whether all frames have ended, and their results been taken."""
+        line = self._line
+        held = line.waiting or line.under_way or line.ended or line.delivered
+        return not (self._wanted or held or self.answered < self._begun)
 
-    def _next(self) -> None:
-        number = self.answered
+    def begin_anew(self) -> None:
+        """The application wants no more results of these frames, but of others."""
+        self._tell_line(self._line, Stopped())
+        self._line = self._new_line()
+        self._offer()
+
+    def _offer(self) -> None:
+        """Another frame comes, if it may."""
+        if self._wanted and self._coming is None and self._line.machine.has_room:
+            self._wanted -= 1
+            pause_s = self.world.scene.pause_s
+            if self.world.scene.when_full is WhenFull.LATEST:
+                pause_s = max(pause_s, _CAMERA_S)
+            self._coming = self.world.clock.after(pause_s, self._come)
+            self._tell_line(self._line, Offered(self._line.offered))
+
+    def _come(self) -> None:
+        self._coming = None
+        self._offer()
+
+    def _tell_line(self, line: Line, event: LineEvent) -> None:
+        """Let a line of frames know what has happened, and do what it says."""
+        commands = line.tell(event)
+        if self.world.story is not None:
+            self.world.tell("line", event, commands)
+        for command in commands:
+            match command:
+                case Begin(place):
+                    self._begin(line, place)
+                case Drop():
+                    self.dropped += 1
+                case Deliver(place):
+                    self.world.clock.after(self.world.scene.take_s, self._take, line, place)
+        self._offer()
+
+    def _take(self, line: Line, place: int) -> None:
+        if not line.stopped:
+            self._tell_line(line, Taken(place))
+
+    def _begin(self, line: Line, place: int) -> None:
+        number, self._begun = self._begun, self._begun + 1
+        under_way = self._begun - self.answered
+        self.overlapping += under_way > 1
         if self.together or not self.world.scene.reserve:
-            self.frame = Frame(self.world, number, self._ended)
-            self.frame.begin()
+            frame = Frame(self.world, number, under_way, partial(self._ended, line, place))
+            self.frames[frame] = None
+            frame.begin()
         else:
             self.alone += 1
-            self.world.thread.submit(self, self.world.scene.alone_s, self._count)
+            self.world.thread.submit(_Alone(), self.world.scene.alone_s, self._count, line, place)
 
-    def _ended(self, frame: Frame) -> None:
-        require(frame is self.frame, "another frame has ended")
-        self.frame = None
-        if frame.error is not None:
+    def _ended(self, line: Line, place: int, frame: Frame) -> None:
+        del self.frames[frame]
+        reason = frame.error
+        if reason is not None:
             self.failed += 1
-            self.in_a_row = 0
-            self.tell(Failed(frame.error))
         elif frame.fallback is not None:
             self.fell_back += 1
-            self.in_a_row = 0
-            self.tell(Failed(frame.fallback.reason))
-            require(not self.together, "the server is used on")
-        else:
+            reason = frame.fallback.reason
+        if reason is None:
             self.in_a_row += 1
             self.tell(ServedLate() if frame.was_late else Served())
-        self._count()
+        else:
+            self.in_a_row = 0
+            if frame.away is self.away:  # of several under way the first one tells
+                self.tell(Failed(reason, frame.retry_after_s))
+            require(not self.together or frame.away is not None, "the server is used on")
+        self._count(line, place)
 
-    def _count(self) -> None:
+    def _count(self, line: Line, place: int) -> None:
         self.answered += 1
-        self._wanted -= 1
-        if self._wanted:
-            self.world.clock.after(self.world.scene.pause_s, self._next)
+        self._tell_line(line, Ended(place))
 
     # ------------------------------------------------------------------ the watch
 
@@ -133,19 +213,22 @@ class Driver:
                 require(self.together, "alone for no reason")
                 why = event.reason if isinstance(event, Failed) else LATE
                 require(reason == why, "another reason")
-                self.together = False
+                self.away = reason
             case UseTogether():
                 require(not self.together and isinstance(event, Ready), "it is not ready")
-                self.together, self._served = True, 0
+                self.away, self._served = None, 0
             case Pause(seconds):
                 require(self.pause is None, "two pauses at a time")
-                most_s = FIRST_PAUSE_S * 2 ** (self._failures - 2)
-                most_s = min(most_s, LONGEST_PAUSE_S)
-                require(self._failures > 1, "the first try is not at once")
-                require(most_s / 2 < seconds <= most_s, f"a pause of {seconds} s, not {most_s}")
+                retry_s = event.retry_after_s if isinstance(event, Failed) else 0.0
+                most_s = min(FIRST_PAUSE_S * 2 ** (self._failures - 2), LONGEST_PAUSE_S)
+                require(self._failures > 1 or retry_s, "the first try is not at once")
+                least_s, most_s = max(most_s / 2, retry_s), max(most_s, 1.5 * retry_s)
+                require(least_s <= seconds <= most_s, f"a pause of {seconds} s, not {most_s}")
                 self.pause = self.world.clock.after(seconds, self._due)
             case Dial():
-                require(isinstance(event, Due) or self._failures == 1, "no pause before a try")
+                at_once = isinstance(event, Due) or self._failures == 1
+                asked = isinstance(event, Failed) and event.retry_after_s
+                require(at_once and not asked, "no pause before a try")
                 self.conversation.renew()
                 self._greet(lambda: self.tell(Reached()), self._fail)
             case MakeReady():
@@ -221,22 +304,23 @@ class Driver:
         if self.closed:
             return
         self.world.clock.after(SIGN_OF_LIFE_EVERY_S, self.look)
-        if self.together and self.frame is None:
+        if self.together and not self.frames:
             self._greet(lambda: None, self._no_sign)
 
     def _no_sign(self, reason: str) -> None:
-        if self.frame is None:  # or the frame will show
+        if not self.frames:  # or they will show
             self.tell(Failed(reason))
 
     # ------------------------------------------------------------------ the clock
 
     def jump(self, by_s: float) -> None:
         """The clock jumps: timers go off early, or late."""
-        frame, clock = self.frame, self.world.clock
-        if frame is not None and frame.timer is not None:
-            frame.timer = clock.move(frame.timer, -by_s)
-            if frame.hedge is not None:
-                frame.hedge = clock.move(frame.hedge, -by_s)
-            frame.late_s += max(-by_s, 0.0)
+        clock = self.world.clock
+        for frame in self.frames:
+            if frame.timer is not None:
+                frame.timer = clock.move(frame.timer, -by_s)
+                if frame.hedge is not None:
+                    frame.hedge = clock.move(frame.hedge, -by_s)
+                frame.late_s += max(-by_s, 0.0)
         if self.pause is not None:
             self.pause = clock.move(self.pause, -by_s)

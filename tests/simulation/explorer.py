@@ -7,17 +7,12 @@ happen twice.
 
 from __future__ import annotations
 
-import copy
-from dataclasses import dataclass, fields
-from functools import cache
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from fusepath.protocol.conversation import (
     Compute,
     ComputeTail,
     EdgeSession,
-    ProtocolError,
     Send,
     SendPart,
     SendResult,
@@ -44,112 +39,28 @@ from fusepath.protocol.device_frame import (
 )
 from fusepath.protocol.finishing import Assemble, Continue, Continued, Remainder
 from tests.simulation.clock import Violation, require
+from tests.simulation.refusals import probe
+from tests.simulation.state import (
+    ALONE,
+    TAIL,
+    State,
+    clone,
+    key_of,
+    settings,
+    told,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-ALONE, TAIL = "alone", "tail"
-Job = int | str | Continue
+    from tests.simulation.state import Job, Setting
 
+    Action = tuple[str, Callable[[State], None]]
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """A kind of plan; paths are sent in their order."""
-
-    paths: int
-    strips: bool
-    returning: frozenset[int] | None
-    overlaps: bool
-    reserve: bool
-    finishes: bool
-    """Whether the device answers alone from what there is."""
-    hedges: bool
-    """Whether it does not only wait for silence."""
-
-    @property
-    def before(self) -> dict[int, int]:
-        """The path that one waits for, and goes on from."""
-        return {path: path - 1 for path in range(1, self.paths)} if self.strips else {}
-
-
-@dataclass(slots=True)
-class State:
-    """What there is; machines are copied before they are told anything."""
-
-    frame: DeviceFrame
-    edge: EdgeSession | None
-    """None once the server is gone."""
-    frame_key: tuple[object, ...] = ()
-    edge_key: tuple[object, ...] | None = None
-    thread: tuple[Job, ...] = ()
-    to_send: tuple[Job, ...] = ()
-    writing: bool = False
-    """Whether the head of what is to be sent has left, and nobody knows."""
-    up: tuple[Job, ...] = ()
-    arrived: frozenset[int] = frozenset()
-    workers: tuple[Job, ...] = ()
-    fused: frozenset[int] = frozenset()
-    tailed: bool = False
-    down: tuple[tuple[str, Any], ...] = ()
-    parts: frozenset[int] = frozenset()
-    on: frozenset[int] = frozenset()
-    """Paths that the device has taken from their cuts on."""
-    armed: bool = False
-    hedged: bool = False
-    loss: bool = False
-    """Whether the device is yet to hear of a crash."""
-    faulty: bool = False
-    over: bool = False
-    """Whether the device has ended the conversation."""
-    ended: str = ""
-
-    def forget(self) -> None:
-        """Let go what makes no difference any more."""
-        if self.over:
-            self.edge, self.to_send, self.writing, self.down = None, (), False, ()
-            self.loss = False
-        if self.edge is None:
-            self.edge_key = None
-            self.up = self.workers = ()
-            self.arrived = self.fused = frozenset()
-            self.tailed = False
-        if self.ended:
-            self.armed = self.hedged = False
-            self.parts = self.on = frozenset()
-
-    def copy(self) -> State:
-        """Another state, as yet the same."""
-        twin = object.__new__(State)
-        for name in _names(State):
-            setattr(twin, name, getattr(self, name))
-        return twin
-
-    def key(self) -> tuple[object, ...]:
-        """What tells two states from each other."""
-        return tuple([getattr(self, name) for name in NAMES])
-
-
-NAMES = [item.name for item in fields(State)][2:]  # without the machines
-
-
-@cache
-def _names(kind: type[Any]) -> list[str]:
-    constant = {"order", "returning", "predecessors", "_successors", "remainder", "hedge_s"}
-    return [item.name for item in fields(kind) if kind is State or item.name not in constant]
-
-
-def _key(machine: Any) -> tuple[object, ...]:
-    values = [getattr(machine, name) for name in _names(type(machine)) if name != "story"]
-    return tuple([frozenset(value) if isinstance(value, set) else value for value in values])
-
-
-def _clone(machine: Any) -> Any:
-    twin = copy.copy(machine)
-    for name in _names(type(machine)):
-        value = getattr(machine, name)
-        if isinstance(value, set | list):
-            setattr(twin, name, value.copy())
-    return twin
+_OUT_OF_SIGHT = ("leaves", "arrives", "server computed")
+"""What the device does not see happen."""
+_EVERY_ORDER = 2
+"""Paths; with more only orders that a machine can tell apart are visited."""
 
 
 class Explorer:
@@ -157,10 +68,14 @@ class Explorer:
 
     Args:
         setting: the plan.
+        every_order: whether orders are told apart that neither machine can. Without, messages leave
+            and arrive at once, and work of the edge server of which nothing returns ends at once;
+            what returns is made when all before it has come back; and of tiles, which are alike,
+            the first or the last is.
     """
 
-    def __init__(self, setting: Setting) -> None:
-        self.setting = setting
+    def __init__(self, setting: Setting, *, every_order: bool = True) -> None:
+        self.setting, self.every_order = setting, every_order
         self.states = 0
 
     def explore(self) -> None:
@@ -194,7 +109,7 @@ class Explorer:
                 **finishing,
             ),
             edge,
-            edge_key=_key(edge),
+            edge_key=key_of(edge),
         )
         self._tell(first, Begun())
         require(len(first.thread) == setting.paths, "not every path is computed")
@@ -204,27 +119,45 @@ class Explorer:
         while todo:
             state, past = todo.pop()
             stuck = True
-            for name, action in self._actions(state):
+            for name, action in self._chosen(state):
                 stuck = False
                 after = state.copy()
                 story = (name, past)
                 try:
                     action(after)
                 except Exception as error:
-                    raise Violation(f"{setting}: {error!r} after {_told(story)}") from error
+                    raise Violation(f"{setting}: {error!r} after {told(story)}") from error
                 after.forget()
                 key = after.key()
                 if key not in seen:
                     seen.add(key)
-                    _probe(after, story, probed)
+                    probe(after, story, probed)
                     todo.append((after, story))
             if stuck and not (state.ended and state.over and not state.thread):
-                raise Violation(f"{setting}: stuck after {_told(past)}")
+                raise Violation(f"{setting}: stuck after {told(past)}")
         self.states = len(seen)
 
     # ------------------------------------------------------------------ what may happen
 
-    def _actions(self, state: State) -> Iterator[tuple[str, Callable[[State], None]]]:
+    def _chosen(self, state: State) -> Sequence[Action]:
+        """Those of the actions that are tried."""
+        actions = list(self._actions(state))
+        if self.every_order or state.over:
+            return actions
+        tried = []
+        for name, action in actions:
+            if not name.startswith(_OUT_OF_SIGHT):
+                tried.append((name, action))
+                continue
+            after = state.copy()
+            action(after)
+            if after.down == state.down:
+                return [(name, action)]
+            if not state.down:
+                tried.append((name, action))
+        return tried
+
+    def _actions(self, state: State) -> Iterator[Action]:
         if state.thread:
             yield f"device computed {state.thread[0]}", self._compute
         if state.armed:
@@ -234,14 +167,13 @@ class Explorer:
         if state.over:
             return
         if state.to_send and not state.writing:
-            yield f"{state.to_send[0]} leaves", _leave
+            yield f"leaves: {state.to_send[0]}", _leave
         if state.writing:
             yield f"{state.to_send[0]} is known to have left", self._know
         if state.edge is not None and state.up:
-            yield f"{state.up[0]} arrives", self._arrive
+            yield f"arrives: {state.up[0]}", self._arrive
         if state.edge is not None:
-            in_turn = state.workers[:1] if self.setting.strips else state.workers
-            for job in in_turn:
+            for job in self._in_turn(state):
                 yield f"server computed {job}", lambda after, job=job: self._serve(after, job)
         if state.down:
             yield f"{state.down[0]} comes back", self._return
@@ -250,6 +182,14 @@ class Explorer:
             yield "a standstill", self._stand_still
         if state.loss:
             yield "the loss is noticed", lambda after: self._lose(after, "lost")
+
+    def _in_turn(self, state: State) -> Sequence[Job]:
+        """What the server may be through with next: strips in turn, tiles in any order."""
+        if self.setting.strips:
+            return state.workers[:1]
+        if self.every_order:
+            return state.workers
+        return list(dict.fromkeys((*state.workers[:1], *state.workers[-1:])))
 
     def _compute(self, state: State) -> None:
         job, *rest = state.thread
@@ -281,14 +221,14 @@ class Explorer:
     def _arrive(self, state: State) -> None:
         path, *rest = state.up
         state.up = tuple(rest)
-        edge = _clone(state.edge)
+        edge = clone(state.edge)
         assert isinstance(path, int)
         state.arrived |= {path}
         self._obey(state, edge, edge.arrived(path))
 
     def _serve(self, state: State, job: Job) -> None:
         state.workers = tuple([other for other in state.workers if other != job])
-        edge = _clone(state.edge)
+        edge = clone(state.edge)
         if job == TAIL:
             state.tailed = True
             self._obey(state, edge, edge.tail_computed())
@@ -319,10 +259,10 @@ class Explorer:
     # ------------------------------------------------------------------ what is done
 
     def _tell(self, state: State, event: Any) -> None:
-        state.frame = _clone(state.frame)
+        state.frame = clone(state.frame)
         commands = state.frame.handle(event)
         state.frame.story.clear()
-        state.frame_key = _key(state.frame)
+        state.frame_key = key_of(state.frame)
         for command in commands:
             require(not state.ended, f"{command} after the end")
             match command:
@@ -374,7 +314,7 @@ class Explorer:
                 state.thread += (ALONE,)
 
     def _obey(self, state: State, edge: EdgeSession, commands: list[Any]) -> None:
-        state.edge, state.edge_key = edge, _key(edge)
+        state.edge, state.edge_key = edge, key_of(edge)
         for command in commands:
             match command:
                 case Compute(path):
@@ -392,66 +332,6 @@ class Explorer:
                     state.down += (("result", tuple(sorted(state.fused))),)
 
 
-def _probe(state: State, story: Any, probed: set[object]) -> None:
-    """What cannot have happened is refused by name, and changes nothing."""
-    frame, edge = state.frame, state.edge
-    paths = range(-1, len(frame.order) + 1)
-    alone = state.frame_key in probed or frame.has_ended or ALONE in state.thread or state.over
-    if not alone:
-        probed.add(state.frame_key)
-        waiting = state.thread[:1]
-        leaving = state.to_send[:1]
-        wrong = [Computed(path) for path in paths if (path,) != waiting]
-        wrong += [Sent(path) for path in paths if (path,) != leaving]
-        wrong += [Continued(path) for path in paths if (Continue(path),) != waiting]
-        for event in wrong:
-            _refused(frame, lambda event=event: frame.handle(event), event.path, story)
-        _refused(frame, lambda: frame.handle(DoneAlone()), None, story)
-        for answer, path in _lies(state):
-            _refused(frame, lambda answer=answer: frame.handle(answer), path, story)
-        require(frame.story == [], f"what was refused is in the story after {_told(story)}")
-    if edge is not None and state.edge_key not in probed:
-        probed.add(state.edge_key)
-        for path in paths:
-            if path not in state.workers:
-                _refused(edge, lambda path=path: edge.computed(path), path, story)
-        if TAIL not in state.workers and not state.tailed and not state.fused:
-            missing = {path for path in frame.order if path not in state.arrived}
-            for path in {*paths} - missing:
-                _refused(edge, lambda path=path: edge.arrived(path), path, story)
-
-
-def _lies(state: State) -> Iterator[tuple[Any, int | None]]:
-    """What a server may not say now, and the path that is the reason."""
-    frame = state.frame
-    order, returning = list(frame.order), frame.returning
-    sent = [event for event in order if event not in (*state.thread, *state.to_send)]
-    leaving = {*sent, *state.to_send[:1]}
-    for path in (-1, *order, len(order)):
-        if path not in returning or path in state.parts or path not in leaving:
-            yield PartReturned(path), path
-    yield Answered([*order, 77, len(order)]), len(order)
-    yield Answered(order[1:]), None
-    yield Answered([*order, 0]), None
-    missing = [path for path in order if path in returning and path not in state.parts]
-    if len(leaving) < len(order):
-        yield Answered(order), None
-    elif missing:
-        yield Answered(order), missing[0]
-
-
-def _refused(machine: Any, say: Callable[[], Any], path: int | None, story: Any) -> None:
-    before = _key(machine)
-    try:
-        say()
-    except ProtocolError as error:
-        named = path is None or f"path {path + 1}" in str(error)
-        require(named, f"another path is named: {error}, not {path}, after {_told(story)}")
-    else:
-        raise Violation(f"what cannot be is taken for path {path} after {_told(story)}")
-    require(_key(machine) == before, f"what is refused changes something after {_told(story)}")
-
-
 def _leave(state: State) -> None:
     state.writing = True
     if state.edge is not None:
@@ -463,34 +343,6 @@ def _crash(state: State) -> None:
     state.edge = None
 
 
-def _told(story: Any) -> str:
-    lines = []
-    while story is not None:
-        name, story = story
-        if name is not None:
-            lines.append(name)
-    return " -> ".join(reversed(lines)) or "the start"
-
-
-def settings(most_paths: int) -> Iterator[Setting]:
-    """Every kind of plan of up to so many paths: tiles and strips, whole results and parts."""
-    alone = {
-        (True, False, False): 5,
-        (False, False, False): 5,
-        (True, True, False): 4,  # paths: with more there are ten times the states of all others,
-        (True, False, True): 2,
-    }
-    for paths, strips, overlaps, (how, most) in product(
-        range(1, most_paths + 1), (False, True), (True, False), alone.items()
-    ):
-        if paths > most - (how[1] and not strips):  # and tiles have more than strips
-            continue
-        for returning in (None, frozenset(range(paths)), frozenset(range(0, paths, 2))):
-            if paths == 5 and not strips and returning is not None and len(returning) == 5:
-                continue  # tiles that all return a part: ten times the states of all others
-            yield Setting(paths, strips, returning, overlaps, *how)
-
-
 def explore(most_paths: int) -> int:
     """Explore all settings; the number of states.
 
@@ -499,7 +351,7 @@ def explore(most_paths: int) -> int:
     """
     states = 0
     for setting in settings(most_paths):
-        explorer = Explorer(setting)
+        explorer = Explorer(setting, every_order=setting.paths <= _EVERY_ORDER)
         explorer.explore()
         states += explorer.states
     return states

@@ -78,6 +78,17 @@ def _refuse(world: World, reason: str) -> Undo:
     return partial(world.server.refuses.remove, reason)
 
 
+def _refuse_for(world: World, reason: str, retry_after_s: float) -> Undo:
+    undo = _refuse(world, reason)
+    world.server.retry_after_s.append(retry_after_s)
+
+    def admit() -> None:
+        undo()
+        world.server.retry_after_s.remove(retry_after_s)
+
+    return admit
+
+
 def _flag(world: World, name: str) -> Undo:
     def change(by: int) -> None:
         setattr(world.server, name, getattr(world.server, name) + by)
@@ -88,6 +99,11 @@ def _flag(world: World, name: str) -> Undo:
 
 def _jump(world: World, by_s: float) -> Undo:
     world.driver.jump(by_s)
+    return None
+
+
+def _begin_anew(world: World) -> Undo:
+    world.driver.begin_anew()
     return None
 
 
@@ -106,8 +122,10 @@ FAULTS: dict[str, Callable[[World], Undo]] = {
     "a lie": _lie,
     "refuse": lambda world: _refuse(world, "too many devices"),
     "refuse without a reason": lambda world: _refuse(world, ""),
+    "refuse for a while": lambda world: _refuse_for(world, "no room", 1.5),
     "memory full": lambda world: _flag(world, "full"),
     "another version": lambda world: _flag(world, "skewed"),
     "clock jumps ahead": lambda world: _jump(world, 3600.0),
     "clock jumps back": lambda world: _jump(world, -0.7),
+    "other frames are wanted": _begin_anew,
 }

@@ -20,13 +20,13 @@ from fusepath.protocol.in_flight import (
 from tests.simulation.clock import require
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from fusepath.protocol.in_flight import Event
+    from fusepath.protocol.in_flight import Command, Event
 
 
 @dataclass
-class Stream:
+class Line:
     """A machine, and what must have become of every frame by what was said so far."""
 
     machine: InFlight
@@ -61,26 +61,32 @@ class Stream:
         if not self.stopped and self.offered:
             yield Stopped()
 
-    def after(self, event: Event) -> Stream:
-        """What is then; what is said about it is checked."""
-        stream = copy.deepcopy(self)
+    def after(self, event: Event) -> Line:
+        """What is then."""
+        line = copy.deepcopy(self)
+        line.tell(event)
+        return line
+
+    def tell(self, event: Event) -> Sequence[Command]:
+        """Let the machine know; what is to be done is checked."""
         match event:
             case Offered(frame):
-                stream.offered += 1
-                stream.outcome.append("-")
-                stream.waiting.append(frame)
+                self.offered += 1
+                self.outcome.append("-")
+                self.waiting.append(frame)
             case Ended(frame):
-                stream.under_way.remove(frame)
-                stream.ended.append(frame)
+                self.under_way.remove(frame)
+                self.ended.append(frame)
             case Taken(frame):
-                stream.delivered.remove(frame)
+                self.delivered.remove(frame)
             case Stopped():
-                stream.stopped = True
-                stream.delivered.clear()
-        for command in stream.machine.handle(event):
-            stream.take(command)
-        stream.check()
-        return stream
+                self.stopped = True
+                self.delivered.clear()
+        commands = self.machine.handle(event)
+        for command in commands:
+            self.take(command)
+        self.check()
+        return commands
 
     def take(self, command: object) -> None:
         """Do what is said."""
@@ -131,12 +137,12 @@ def explore_in_flight(machine: InFlight, frames: int) -> int:
     Raises:
         Violation: something that must not.
     """
-    first = Stream(machine, frames)
+    first = Line(machine, frames)
     met, left = {first.key}, [first]
     while left:
-        stream = left.pop()
-        for event in stream.events():
-            following = stream.after(event)
+        line = left.pop()
+        for event in line.events():
+            following = line.after(event)
             if following.key not in met:
                 met.add(following.key)
                 left.append(following)

@@ -214,6 +214,6 @@ def a_lie(random: Random) -> Message:
             ("hello",),
             ("end",),
             ("broken off", ""),
-            ("refused", number, ""),
+            ("refused", number, "", 0.0),
         ]
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fusepath.protocol.finishing import Remainder
+from fusepath.protocol.in_flight import WhenFull
 
 if TYPE_CHECKING:
     from random import Random
@@ -42,16 +43,29 @@ class Scene:
     finish_s: list[float] | None
     """From the cuts to the fused layer here; None where the device computes all anew."""
     hedges: bool
-    patience_s: float = field(init=False)
-    hedge_s: float | None = field(init=False)
+    in_flight: int
+    """Frames that may be under way at a time, and below how many may wait besides."""
+    waiting: int
+    when_full: WhenFull
+    take_s: float
+    """From a result to the application's taking it."""
+    predicted_s: float = field(init=False)
 
     def __post_init__(self) -> None:
         sending = len(self.order) * (self.message_bytes / self.bytes_per_s + self.delay_s)
-        predicted = sum(self.device_s) + sum(self.edge_s) + self.tail_s + 2 * sending
-        self.patience_s = max(PATIENCE * predicted, LEAST_PATIENCE_S)
+        self.predicted_s = sum(self.device_s) + sum(self.edge_s) + self.tail_s + 2 * sending
+
+    def patience_s(self, under_way: int) -> float:
+        """How long nothing may happen, for the last one of so many frames."""
+        return max(PATIENCE * under_way * self.predicted_s, LEAST_PATIENCE_S)
+
+    def hedge_s(self, under_way: int) -> float | None:
+        """How late its answer may be."""
+        if not self.hedges:
+            return None
         remainder = self.remainder
         own_s = self.alone_s if remainder is None else min(self.alone_s, remainder.all_s)
-        self.hedge_s = predicted + max(own_s, LEAST_PATIENCE_S) if self.hedges else None
+        return under_way * self.predicted_s + max(own_s, LEAST_PATIENCE_S)
 
     @property
     def options(self) -> dict[str, bool]:
@@ -108,6 +122,8 @@ def draw(random: Random) -> Scene:
         kept = frozenset(path for path in rows if chance() < 0.2)
     scale = 0.002 * 10 ** (1.5 * chance())
     finishes = chance() < 0.7
+    in_flight = random.choice((1, 1, 2, 3))
+    when_full = WhenFull.WAIT if in_flight == 1 else random.choice(list(WhenFull))
     return Scene(
         order=tuple(order),
         predecessors=predecessors,
@@ -128,4 +144,8 @@ def draw(random: Random) -> Scene:
         keepalive_s=random.choice((2.0, 60.0)),
         finish_s=[3 * scale / paths * chance() for _ in order] if finishes else None,
         hedges=chance() < 0.5,
+        in_flight=in_flight,
+        waiting=random.randint(when_full is WhenFull.LATEST, 2),
+        when_full=when_full,
+        take_s=random.choice((0.0, 0.0, 0.005, 0.1)),
     )

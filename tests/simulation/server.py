@@ -34,6 +34,8 @@ class Server:
         """Whether the plan is; it was made ready before the first frame."""
         self.full = self.skewed = 0
         self.refuses: list[str] = []
+        self.retry_after_s: list[float] = []
+        """How long whoever is refused is to leave it alone."""
         self.slowness = 1.0
         self._held: list[tuple[Any, ...]] = []
         self._free = world.scene.workers
@@ -225,7 +227,8 @@ class Stream:
         if not room or server.refuses or not server.prepared:
             self._machine.end(number)
             reason = server.refuses[-1] if server.refuses else "this plan is not prepared"
-            server.say(self.call, ("refused", number, reason))
+            retry_after_s = max(server.retry_after_s, default=0.0)
+            server.say(self.call, ("refused", number, reason, retry_after_s))
             return
         self._open[number] = inference = Inference(self, number)
         server.inferences += 1
@@ -256,7 +259,7 @@ class Stream:
     def refuse(self, number: int, reason: str) -> None:
         """End a request alone."""
         self.end(number)
-        self.server.say(self.call, ("refused", number, reason))
+        self.server.say(self.call, ("refused", number, reason, 0.0))
 
     def end(self, number: int) -> None:
         """Do no more for a request."""

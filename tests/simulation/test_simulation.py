@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from fusepath.protocol.device_frame import DeviceFrame
+from fusepath.protocol.in_flight import InFlight
 from fusepath.protocol.watch import Watch
-from tests.simulation.clock import Violation
-from tests.simulation.explorer import explore
+from tests.simulation.clock import Clock, Violation
+from tests.simulation.explorer import Explorer, explore
 from tests.simulation.faults import FAULTS
+from tests.simulation.state import Setting
 from tests.simulation.world import World, simulate, told
 
 SEEDS = 300
@@ -27,6 +29,8 @@ def test_whatever_happens_every_frame_ends_once_in_time_and_right():
     assert sum(outcome.failed for outcome in outcomes) > SEEDS // 4
     together = sum(outcome.frames - outcome.alone - outcome.fell_back for outcome in outcomes)
     assert together > 10 * SEEDS
+    assert sum(outcome.overlapping for outcome in outcomes) > 3 * SEEDS
+    assert sum(outcome.dropped for outcome in outcomes) > SEEDS
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -38,7 +42,49 @@ def test_the_server_is_used_again_after_every_kind_of_fault(name):
 
 
 def test_one_frame_in_every_order_with_a_crash_or_a_standstill_anywhere():
-    assert explore(4) > 60_000
+    assert explore(2) > 30_000
+
+
+@pytest.mark.parametrize("every_order", [True, False])
+@pytest.mark.parametrize("strips", [True, False])
+def test_a_frame_that_is_stuck_is_found_in_all_orders_and_in_those_that_differ(
+    monkeypatch, strips, every_order
+):
+    monkeypatch.setattr(DeviceFrame, "_patience", lambda self: [])  # a machine that only waits
+
+    with pytest.raises(Violation, match="stuck after"):
+        Explorer(plan_of(2, strips=strips), every_order=every_order).explore()
+
+
+@pytest.mark.parametrize("strips", [True, False])
+def test_orders_that_no_machine_can_tell_apart_are_visited_once(strips):
+    states = []
+    for every_order in (True, False):
+        explorer = Explorer(plan_of(3, strips=strips), every_order=every_order)
+        explorer.explore()
+        states.append(explorer.states)
+
+    assert states[1] < 0.8 * states[0]
+
+
+def test_one_frame_of_five_paths():
+    for returning in (None, frozenset({0, 2, 4})):
+        explorer = Explorer(plan_of(5, strips=True, returning=returning), every_order=False)
+        explorer.explore()
+        assert explorer.states > 500
+
+
+def plan_of(paths, *, strips, returning=None):
+    return Setting(paths, strips, returning, True, True, True, False)
+
+
+def test_a_timer_that_has_gone_off_does_not_again_when_the_clock_jumps():
+    clock, told = Clock(), []
+    timer = clock.after(1.0, told.append, "once")
+    while clock.step():
+        clock.move(timer, -5.0)
+
+    assert told == ["once"]
 
 
 def test_a_seed_always_tells_the_same_story():
@@ -53,6 +99,13 @@ def test_a_violation_names_the_seed_that_replays_it(monkeypatch):
     monkeypatch.setattr(DeviceFrame, "_patience", lambda self: [])  # a machine that only waits
 
     with pytest.raises(Violation, match=r"seed \d+: nobody looks at the time; .* --seed \d+ "):
+        simulate_all(20)
+
+
+def test_frames_that_overlap_too_much_are_noticed(monkeypatch):
+    monkeypatch.setattr(InFlight, "_may_begin", property(lambda self: True))
+
+    with pytest.raises(Violation, match="too many are in flight"):
         simulate_all(20)
 
 

@@ -44,10 +44,12 @@ def watch(random: Random, rounds: int = 8) -> None:
     machine = Watch(draw)
     failures = 0
 
-    def tried(commands: tuple[Any, ...]) -> Any:
+    def tried(commands: tuple[Any, ...], retry_s: float) -> Any:
         """The one command of a try that failed; what is waited for then."""
         seconds = min(FIRST_PAUSE_S * 2 ** max(failures - 2, 0), LONGEST_PAUSE_S)
-        expected: Any = Dial() if failures == 1 else Pause(seconds * (1 - part / 2))
+        seconds *= 1 - part / 2 if failures > 1 else 0
+        seconds = max(seconds, retry_s * (1 + part / 2))
+        expected: Any = Pause(seconds) if seconds else Dial()
         require(commands == (expected,), f"{commands} after {failures} failures, not {expected}")
         return expected
 
@@ -59,7 +61,8 @@ def watch(random: Random, rounds: int = 8) -> None:
         late = random.choice((0, 1, MOST_LATE))
         for _ in range(late):
             require(machine.handle(ServedLate()) == (), "a late frame leads to something")
-        why, event = random.choice((("why", Failed("why")), (LATE, ServedLate())))
+        retry_s = random.choice((0.0, 0.0, 0.2, 30.0))
+        why, event = random.choice((("why", Failed("why", retry_s)), (LATE, ServedLate())))
         if isinstance(event, ServedLate):
             for _ in range(MOST_LATE - late):
                 require(machine.handle(event) == (), "a late frame leads to something")
@@ -69,7 +72,7 @@ def watch(random: Random, rounds: int = 8) -> None:
             failures = 1 if served + 1 >= FORGIVEN_AFTER else failures
         first, *rest = machine.handle(event)
         require(first == UseAlone(why), f"{first} for a failure")
-        waits = tried(tuple(rest))
+        waits = tried(tuple(rest), retry_s if isinstance(event, Failed) else 0.0)
         while waits != UseTogether():
             right = _NEXT.get(waits, Due())
             late = random.choice([event for event in _ALL if event != right])
@@ -78,6 +81,7 @@ def watch(random: Random, rounds: int = 8) -> None:
                 require(machine.handle(Failed("late")) == (), "a pause is broken off")
             elif random.random() < 0.4:
                 failures += 1
-                waits = tried(tuple(machine.handle(Failed("again"))))
+                retry_s = random.choice((0.0, 1.0))
+                waits = tried(tuple(machine.handle(Failed("again", retry_s))), retry_s)
                 continue
             (waits,) = machine.handle(right)

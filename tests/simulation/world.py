@@ -10,13 +10,13 @@ from fusepath.protocol.watch import State
 from tests.simulation.carrying import carry
 from tests.simulation.choosing import choose
 from tests.simulation.clock import Clock, Violation, require
-from tests.simulation.device import Thread
 from tests.simulation.driver import Driver
 from tests.simulation.faults import FAULTS
 from tests.simulation.multiplexing import multiplex
 from tests.simulation.network import Network
 from tests.simulation.scene import draw
 from tests.simulation.server import Server
+from tests.simulation.thread import Thread
 from tests.simulation.watching import watch
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ BACK_WITHIN_S = 25.0
 _MOST_EVENTS = 200_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What became of a session: frames."""
 
@@ -37,6 +37,10 @@ class Outcome:
     fell_back: int
     failed: int
     """Without an answer: only where the device cannot answer alone."""
+    overlapping: int
+    """Begun while others were under way."""
+    dropped: int
+    """That gave way to later ones, or that nobody wanted any more; not among the frames."""
     back_s: float
     """From the end of all faults to three frames in a row answered together."""
 
@@ -127,7 +131,15 @@ class World:
             require(driver.watch.state is State.USED and not driver.alone, "it fell back")
             require(not driver.fell_back + driver.failed, "it fell back without a fault")
             require(not driver.watch.story, "the watch has seen something")
-        return Outcome(driver.answered, driver.alone, driver.fell_back, driver.failed, back_s)
+        return Outcome(
+            frames=driver.answered,
+            alone=driver.alone,
+            fell_back=driver.fell_back,
+            failed=driver.failed,
+            overlapping=driver.overlapping,
+            dropped=driver.dropped,
+            back_s=back_s,
+        )
 
     def _step(self) -> None:
         require(self.clock.step(), "nothing happens any more")
@@ -156,7 +168,7 @@ class World:
             require(self.clock.events < _MOST_EVENTS, "it does not come to rest")
         require(self.server.is_idle, "the server has not forgotten a call")
         require(not self.network.calls, "a call is left open")
-        require(not self.thread.busy and not self.thread.jobs, "the device is at work")
+        require(self.thread.is_idle, "the device is at work")
 
 
 def simulate(seed: int) -> Outcome:

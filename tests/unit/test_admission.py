@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fusepath.protocol.admission import Admission, Busy, Room
+from fusepath.protocol.admission import Admission, Busy, Cost, Room
 from fusepath.protocol.fair_queue import FairQueue
+from fusepath.protocol.shelf import Shelf
 
 ROOM = Room(streams=3, streams_of_one=2, requests=3, requests_of_one=2, loads=2, loads_of_one=1)
 
@@ -13,7 +14,7 @@ ROOM = Room(streams=3, streams_of_one=2, requests=3, requests_of_one=2, loads=2,
 def begun(admission: Admission, *peers: str) -> list[bool]:
     """Whether each of some requests gets in."""
     return [
-        admission.begin(peer, work_s=0.01, left_s=60.0, backlog_s=0.0) is None for peer in peers
+        admission.begin(peer, Cost(0.01, 10), left_s=60.0, backlog_s=0.0) is None for peer in peers
     ]
 
 
@@ -21,7 +22,7 @@ def test_one_device_has_so_many_requests_and_others_have_theirs():
     admission = Admission(ROOM)
 
     assert begun(admission, "a", "a", "a", "b") == [True, True, False, True]
-    admission.end("a")
+    admission.end("a", Cost(0.01, 10))
     assert begun(admission, "a", "a") == [True, False]
 
 
@@ -32,8 +33,8 @@ def test_where_all_places_are_taken_who_has_none_still_gets_one():
     assert begun(admission, "b", "c", "c", "d") == [False, True, False, True]
     assert admission.requests == 5
     for peer in ("a", "a", "b", "c", "d"):
-        admission.end(peer)
-    assert admission.requests == 0
+        admission.end(peer, Cost(0.01, 10))
+    assert admission.requests == admission.bytes == 0
     assert begun(admission, "c", "c") == [True, True]
 
 
@@ -54,25 +55,30 @@ def test_streams_and_preparations_have_places_of_their_own():
 
 
 @pytest.mark.parametrize(
-    ("left_s", "backlog_s", "gets_in"),
+    ("peer", "work_s", "left_s", "backlog_s", "gets_in"),
     [
-        (60.0, 0.0, True),
-        (60.0, 1.0, True),
-        (60.0, 1.01, False),  # longer than anything may wait
-        (0.5, 0.4, True),
-        (0.5, 0.5, False),  # it would be too late
-        (0.05, 0.0, True),  # which is for the device to know
+        ("busy", 0.1, 60.0, 0.0, True),
+        ("busy", 0.1, 60.0, 1.0, True),
+        ("busy", 0.1, 60.0, 1.01, False),  # longer than anything may wait
+        ("busy", 1.0, 60.0, 4.0, True),  # what is long itself may wait for longer
+        ("busy", 1.0, 60.0, 4.01, False),
+        ("idle", 0.1, 60.0, 4.0, True),  # and so may the only one of a device
+        ("idle", 0.1, 60.0, 4.01, False),
+        ("idle", 0.1, 0.5, 0.4, True),
+        ("idle", 0.1, 0.5, 0.5, False),  # it would be too late
+        ("idle", 0.1, 0.05, 0.0, True),  # which is for the device to know
     ],
 )
-def test_what_would_wait_too_long_is_refused_at_once(left_s, backlog_s, gets_in):
+def test_what_would_wait_too_long_is_refused_at_once(peer, work_s, left_s, backlog_s, gets_in):
     admission = Admission(Room(wait_s=1.0))
+    assert begun(admission, "busy") == [True]
 
-    busy = admission.begin("a", work_s=0.1, left_s=left_s, backlog_s=backlog_s)
+    busy = admission.begin(peer, Cost(work_s), left_s=left_s, backlog_s=backlog_s)
 
     assert (busy is None) is gets_in
     if busy is not None:
         assert 0 < busy.retry_after_s <= backlog_s
-        assert admission.requests == 0
+        assert admission.requests == 1
 
 
 def test_peers_take_turns_and_each_keeps_its_order():
@@ -90,3 +96,40 @@ def test_peers_take_turns_and_each_keeps_its_order():
     assert [queue.take() for _ in range(4)] == [11, 2, 20, 3]
     with pytest.raises(LookupError):
         queue.take()
+
+
+def test_requests_have_so_many_bytes_and_one_device_half_of_them():
+    admission = Admission(Room(bytes=100))
+
+    def gets_in(peer: str, size_bytes: int) -> bool:
+        cost = Cost(bytes=size_bytes)
+        return admission.begin(peer, cost, left_s=60.0, backlog_s=0.0) is None
+
+    assert [gets_in("a", 40), gets_in("a", 11), gets_in("a", 10)] == [True, False, True]
+    assert [gets_in("b", 30), gets_in("c", 21), gets_in("c", 20)] == [True, False, True]
+    assert (admission.bytes, admission.requests) == (100, 4)
+    admission.end("b", Cost(bytes=30))
+    assert [gets_in("b", 51), gets_in("b", 30)] == [False, True]
+    assert Admission(Room(bytes=100)).begin("a", Cost(bytes=999), left_s=9, backlog_s=0) is None
+
+
+def test_what_was_not_used_for_longest_goes_first_and_no_more_than_must():
+    shelf = Shelf(100)
+    for name, size in (("a", 40), ("b", 30), ("c", 30)):
+        assert shelf.put(name, name.upper(), size)
+
+    assert shelf.get("a") == "A"
+    assert shelf.put("d", "D", 20)
+    assert [shelf.get(name) for name in "abcd"] == ["A", None, "C", "D"]
+    assert shelf.held_bytes == 90
+
+
+def test_what_does_not_fit_is_not_kept_and_drives_nothing_out():
+    shelf = Shelf(100)
+    shelf.put("a", "A", 60)
+
+    assert not shelf.make_room(101)
+    assert not shelf.put("b", "B", 101)
+    assert (len(shelf), shelf.held_bytes) == (1, 60)
+    assert shelf.put("a", "anew", 100)
+    assert (shelf.get("a"), shelf.held_bytes) == ("anew", 100)

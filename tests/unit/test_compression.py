@@ -9,6 +9,7 @@ import pytest
 
 from fusepath.cost import (
     RUNTIME,
+    Codecs,
     Compression,
     ComputeRate,
     Link,
@@ -75,7 +76,7 @@ def test_tiles_shrink_and_cost_both_machines_by_their_bytes(grid):
     machines = {"device": ComputeRate(1e10), "edge": ComputeRate(5e11), "convention": RUNTIME}
 
     (plain,) = path_costs(graph(), TAU, [grid], **machines)
-    (packed,) = path_costs(graph(), TAU, [grid], **machines, compression=everything(HALF))
+    (packed,) = path_costs(graph(), TAU, [grid], **machines, codecs=Codecs(everything(HALF), {}))
 
     assert plain.up_bytes.dtype.kind == packed.up_bytes.dtype.kind == "i"
     np.testing.assert_array_equal(packed.up_bytes, -(-plain.up_bytes // 2))
@@ -89,7 +90,7 @@ def test_strips_shrink_and_cost_both_machines_by_their_bytes():
     strips = [(40, 0), (80, 4), (96, rows.height)]
 
     plain, packed = (
-        strip_costs(rows, **machines, compression=compression)
+        strip_costs(rows, **machines, codecs=Codecs(compression, {}))
         for compression in ({}, everything(HALF))
     )
 
@@ -166,7 +167,12 @@ def offering(item: Compression, **fields) -> Setting:
 
 def test_the_better_plan_is_never_worse_than_the_plain_one():
     for rate in (1e5, 1e6, 1e8):
-        for item in (HALF, free(HALF), HALF.on(device=1e4, edge=1.0), HALF.on(device=1, edge=1e4)):
+        for item in (
+            HALF,
+            free(HALF),
+            HALF.on(sender=1e4, receiver=1.0),
+            HALF.on(sender=1, receiver=1e4),
+        ):
             link = Link(up_bytes_per_s=rate, down_bytes_per_s=rate)
             plain = planned(setting(link=link), "nfl")
 
@@ -241,9 +247,9 @@ def test_of_several_codecs_the_one_that_brings_a_tensor_over_soonest_is_taken():
     strong = Compression(codec="zstd", ratio=0.4, encode_s_per_byte=50e-9, decode_s_per_byte=50e-9)
     offered = {"a": [HALF, strong], "b": [], "c": [free(HALF, ratio=1.0)]}
 
-    assert quickest(offered, up_bytes_per_s=1e5) == {"a": strong}
-    assert quickest(offered, up_bytes_per_s=1e7) == {"a": HALF}
-    assert quickest(offered, up_bytes_per_s=1e9) == {}
+    assert quickest(offered, bytes_per_s=1e5) == {"a": strong}
+    assert quickest(offered, bytes_per_s=1e7) == {"a": HALF}
+    assert quickest(offered, bytes_per_s=1e9) == {}
 
 
 @pytest.mark.parametrize("ratio", [0.2, 0.95])

@@ -33,6 +33,8 @@ HELLO = Hello(WIRE_VERSION, "of a test")
 class Played:
     """A stream whose other end is the test."""
 
+    id = "0a1b2c3d"
+
     def __init__(self) -> None:
         self.said: list[Message] = []
         self.answers: asyncio.Queue[bytes | None] = asyncio.Queue()
@@ -152,7 +154,9 @@ def test_what_is_given_up_on_its_way_ends_the_stream_and_all_that_is_on_it():
     played(talk())
 
 
-def test_a_refusal_ends_its_request_alone():
+def test_a_refusal_ends_its_request_alone(caplog):
+    caplog.set_level("INFO", "fusepath")
+
     async def talk() -> None:
         channel = Channel()
         conversation = Conversation(channel)
@@ -166,6 +170,8 @@ def test_a_refusal_ends_its_request_alone():
         with pytest.raises(PeerBusyError, match="no room") as busy:
             await refused.read()
         assert busy.value.retry_after_s == 1.5
+        (line,) = caplog.records
+        assert line.fields["request"] == "0a1b2c3d-1"
         assert isinstance(await other.read(), Result)
 
     played(talk())

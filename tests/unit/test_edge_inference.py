@@ -13,6 +13,7 @@ from fusepath.plan import TailPlace
 from fusepath.protocol.framing import Begin, Part, Result, decode
 from fusepath.remote import tensors
 from fusepath.remote.edge_inference import EdgeInference
+from fusepath.remote.kept_shares import KeptShares, Reuse
 from fusepath.remote.prepared import PreparedPlan
 from fusepath.remote.workers import Workers
 from fusepath.runtime.device_share import DeviceShare
@@ -50,8 +51,9 @@ def ready(share: EdgeShare) -> PreparedPlan:
     return PreparedPlan(share, EdgeTimes((0.25,) * 4, 0.0))
 
 
-def begin(number: int) -> Begin:
-    return Begin(number, 1, "0f" * 32, 1_000_000, [])
+def anew(number: int, share: EdgeShare) -> Reuse:
+    begin = Begin(number, 1, "0f" * 32, 1_000_000, [])
+    return KeptShares().reuse(number, begin, share)
 
 
 def pieces(device: DeviceShare):
@@ -80,7 +82,9 @@ def test_the_result_is_behind_all_parts_however_slow_they_are(shares, monkeypatc
     async def talk() -> list[Part | Result]:
         workers, asker = Workers(4), Asker()
         try:
-            inference = EdgeInference(begin(7), ready(edge), workers, overlaps=True, asker=asker)
+            inference = EdgeInference(
+                anew(7, edge), ready(edge), workers, overlaps=True, asker=asker
+            )
             for path, piece in enumerate(pieces(device)):
                 inference.take(path, piece)
             await asker.ended
@@ -105,7 +109,9 @@ def test_what_is_over_computes_no_path_that_has_not_begun(shares, monkeypatch):
     async def talk() -> None:
         workers, asker = Workers(1), Asker()
         try:
-            inference = EdgeInference(begin(1), ready(edge), workers, overlaps=True, asker=asker)
+            inference = EdgeInference(
+                anew(1, edge), ready(edge), workers, overlaps=True, asker=asker
+            )
             workers.pool.submit(time.sleep, 0.05)
             for path, piece in enumerate(pieces(device)):
                 inference.take(path, piece)

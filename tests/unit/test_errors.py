@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import re
+from pathlib import Path
+
 import pytest
 
+import fusepath
 from fusepath import errors
 
 DOCUMENTED = {
@@ -16,9 +21,12 @@ DOCUMENTED = {
     "GeometryError": 2,
     "ImageError": 2,
     "FileFormatError": 2,
+    "OutputError": 2,
+    "AlgorithmError": 2,
     "PeerError": 3,
     "PeerUnreachableError": 3,
     "PeerBusyError": 3,
+    "PeerForgotError": 3,
     "PeerRefusedError": 3,
     "PeerTimeoutError": 3,
     "ClosedError": 2,
@@ -64,3 +72,45 @@ def test_a_peer_error_names_the_peer(kind):
 
     assert str(error) == "edge 10.0.0.2:7070: refused"
     assert error.peer == "10.0.0.2:7070"
+
+
+ARGUMENTS = {
+    "a device that is sped up": (fusepath.Emulation, {"slowdown": 0.5}, "slowdown 0.5"),
+    "a slowdown in words": (fusepath.Emulation, {"slowdown": "20x"}, "slowdown '20x'"),
+    "a link that stands still": (fusepath.Emulation, {"pace_bytes_per_s": 0}, "pace_bytes_per_s 0"),
+    "a pace in words": (fusepath.Emulation, {"pace_bytes_per_s": "1MB/s"}, "'1MB/s'"),
+    "a link of no rate": (
+        fusepath.Link,
+        {"up_bytes_per_s": 0.0, "down_bytes_per_s": 1.0},
+        "link rates must be above zero",
+    ),
+    "a rate in words": (
+        fusepath.Link,
+        {"up_bytes_per_s": "1MB/s", "down_bytes_per_s": 1.0},
+        "'1MB/s' is no number",
+    ),
+    "a budget below zero": (fusepath.Budget, {"evaluations": -1}, "-1 evaluations"),
+    "a budget that is no number": (fusepath.Budget, {"seconds": math.nan}, "nan seconds"),
+    "a budget in words": (fusepath.Budget, {"seconds": "3 s"}, "seconds '3 s'"),
+    "a limit below zero": (fusepath.Constraints, {"upload_bytes": -1}, "below zero"),
+    "a limit in words": (fusepath.Constraints, {"device_macs": "1G"}, "device_macs '1G'"),
+    "no path": (fusepath.Constraints, {"max_paths": 0}, "at least one path"),
+    "a machine that stands still": (fusepath.ComputeRate, {"ops_per_s": 0}, "ops_per_s 0"),
+    "a machine in words": (fusepath.ComputeRate, {"ops_per_s": "1GFLOPS"}, "'1GFLOPS'"),
+    "no plan": (fusepath.PlanRequest, {"top": 0}, "top 0"),
+    "plans in words": (fusepath.PlanRequest, {"top": "all"}, "top 'all'"),
+    "no frame under way": (fusepath.Throughput, {"in_flight": 0}, "in_flight 0"),
+    "frames in words": (fusepath.Latency, {"min_frames_per_s": "20"}, "'20'"),
+}
+
+
+@pytest.mark.parametrize("what", ARGUMENTS)
+def test_arguments_that_make_no_sense_are_errors_of_one_kind(what):
+    kind, arguments, words = ARGUMENTS[what]
+    with pytest.raises(errors.SettingError, match=re.escape(words)):
+        kind(**arguments)
+
+
+def test_nothing_raises_a_bare_value_error():
+    for file in Path(fusepath.__file__).parent.rglob("*.py"):
+        assert "raise ValueError" not in file.read_text(encoding="utf-8"), file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import numpy as np
 import pytest
@@ -60,6 +61,29 @@ def test_a_noisy_thing_that_is_steady_is_believed_to_be_steady(noise):
     assert np.median(off) < 0.5 * noise
 
 
+def test_noise_is_next_to_never_believed_to_be_a_change():
+    believed = 0
+    for noise, seed in product((0.08, 0.12, 0.3), range(30)):
+        gauge, random = Gauge(), np.random.default_rng(seed)
+        for number, slowness in enumerate(np.exp(random.normal(0, noise, 600))):
+            gauge.handle(taken(float(slowness)))
+            if number > 100 and abs(math.log(gauge.slowness)) > 1.7 * noise:
+                believed += 1
+                break
+    assert believed <= 2
+
+
+@pytest.mark.parametrize("slowness", [0.25, 0.5, 2.0, 4.0])
+def test_on_a_noisy_link_what_matters_is_still_believed_after_two_frames(slowness):
+    late = 0
+    for seed in range(40):
+        gauge, random = Gauge(), np.random.default_rng(seed)
+        for number, noise in enumerate(random.normal(0, 0.1, 102)):
+            gauge.handle(taken(math.exp(noise) * (slowness if number >= 100 else 1.0)))
+        late += abs(math.log(gauge.slowness / slowness)) > 0.3
+    assert late <= 4
+
+
 def test_small_changes_are_followed_by_and_by():
     gauge = Gauge()
     for _ in range(20):
@@ -104,6 +128,16 @@ def test_after_forgetting_the_next_frame_is_believed():
     gauge = Gauge()
     gauge.forget()
     assert after(gauge, 30.0) == 1
+
+
+def test_a_link_that_was_down_is_believed_to_be_quick_at_once_whatever_bursts_it_had():
+    gauge = Gauge()
+    for _ in range(3):
+        after(gauge, 0.1)
+        after(gauge, 1.0)
+    assert not gauge.is_trusted
+    gauge.forget()
+    assert after(gauge, 0.1) == 1
 
 
 def test_whether_something_is_quicker_is_told_beyond_what_is_unclear():

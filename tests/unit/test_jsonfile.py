@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 import pytest
 
 from fusepath import jsonfile
-from fusepath.errors import FileFormatError
+from fusepath.errors import FileFormatError, OutputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,11 +61,11 @@ def test_saving_replaces_the_old_document_and_leaves_nothing_else(tmp_path):
 def test_a_failed_save_leaves_the_old_document_and_nothing_else(tmp_path, monkeypatch):
     jsonfile.save(tmp_path / "soup.json", SOUP)
 
-    def full(document: msgspec.Struct) -> bytes:
+    def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(jsonfile, "encode", full)
-    with pytest.raises(FileFormatError, match="No space left on device"):
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="No space left on device"):
         jsonfile.save(tmp_path / "soup.json", Recipe(name="new"))
 
     assert jsonfile.load(tmp_path / "soup.json", Recipe) == SOUP
@@ -74,14 +75,14 @@ def test_a_failed_save_leaves_the_old_document_and_nothing_else(tmp_path, monkey
 def test_saving_over_a_folder_says_so_and_leaves_nothing_behind(tmp_path):
     (tmp_path / "soup.json").mkdir()
 
-    with pytest.raises(FileFormatError, match=r"cannot write .*soup\.json"):
+    with pytest.raises(OutputError, match=r"cannot write .*soup\.json"):
         jsonfile.save(tmp_path / "soup.json", SOUP)
 
     assert [path.name for path in tmp_path.iterdir()] == ["soup.json"]
 
 
 def test_saving_into_a_folder_that_is_missing_says_so(tmp_path):
-    with pytest.raises(FileFormatError, match="No such file or directory"):
+    with pytest.raises(OutputError, match="No such file or directory"):
         jsonfile.save(tmp_path / "missing" / "soup.json", SOUP)
 
 

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.text import Text
 
 from fusepath.cli.main import run
 from fusepath.cost import ComputeRate, Link, named_convention
@@ -339,8 +340,19 @@ def test_plots_are_files_that_do_not_change(fig4, tmp_path):
     assert b"<svg" in first[1]
 
 
+def test_figures_are_as_wide_as_a_page_so_that_their_text_does_not_shrink(fig4):
+    several = [c for c in fig4.curves if c.network == "alexnet-224" and not c.granted]
+
+    for figure in (overview_figure(fig4, several), example_figure(example("fig2"))):
+        assert figure.get_figwidth() * 96 <= 740
+        texts = figure.findobj(Text)
+        assert min(text.get_fontsize() for text in texts if text.get_text()) >= 9
+
+
 def test_the_example_is_drawn_layer_by_layer():
-    (ax,) = example_figure(example("fig3")).axes
+    figure = example_figure(example("fig3"))
+    (ax,), (legend,) = figure.axes, figure.legends
+    assert [text.get_text() for text in legend.texts] == ["path 1", "path 2", "path 3", "tail"]
 
     labels = [text.get_text() for text in ax.texts]
     assert {f"{layer}" for layer in range(1, 12)} <= set(labels)

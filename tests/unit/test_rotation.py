@@ -27,7 +27,14 @@ from fusepath.plan import (
     played_period_s,
 )
 from fusepath.plan.fluid.weights import best_weights_for
-from fusepath.schedule import Job, Problem, alternations, evaluate, play_stream
+from fusepath.schedule import (
+    Job,
+    Problem,
+    alternations,
+    evaluate,
+    play_stream,
+    stream_violations,
+)
 from tests.problems import problems
 
 QUICK = Budget(evaluations=3000)
@@ -61,6 +68,49 @@ def test_a_frame_alone_takes_what_its_schedule_says(data, in_parts, chained):
     played = play_stream([Job(problem, order, cuts)], in_flight=1)
 
     assert played.done_ns[0] == evaluate(problem, order, cuts).makespan_ns
+
+
+@settings(max_examples=80)
+@given(st.data(), st.booleans(), st.booleans(), st.integers(0, 2), st.integers(1, 4))
+def test_frames_are_played_by_the_rules(data, in_parts, chained, workers, in_flight):
+    """Every machine takes what comes first, and never rests while something waits for it."""
+    jobs = []
+    for _ in range(data.draw(st.integers(1, 3))):
+        problem = data.draw(problems(in_parts=in_parts, chained=chained))
+        extras = data.draw(st.tuples(*[st.integers(0, 3)] * 3))
+        names = ("head_ns", "finish_ns", "delay_ns")
+        problem = replace(
+            problem, **dict(zip(names, extras, strict=True)), edge_workers=workers, shared_link=True
+        )
+        order = order_of(problem, data.draw(st.permutations(range(problem.paths))))
+        jobs.append(Job(problem, order, [data.draw(st.integers(1, problem.cuts)) for _ in order]))
+    jobs *= 2
+
+    played = play_stream(jobs, in_flight=in_flight)
+
+    assert stream_violations(jobs, played, in_flight=in_flight) == []
+
+
+def test_what_is_not_by_the_rules_is_found():
+    problem = replace(whole([4], [3], [5], 2), delay_ns=1, head_ns=2, finish_ns=1)
+    jobs = [Job(problem, [0], [1])] * 4
+    played = play_stream(jobs, in_flight=2)
+
+    def wrong(**changed) -> list[str]:
+        return stream_violations(jobs, replace(played, **changed), in_flight=2)
+
+    assert wrong() == []
+    assert any("begins at" in what for what in wrong(begun_ns=(0, 1, *played.begun_ns[2:])))
+    assert any("ends at" in what for what in wrong(done_ns=(1, *played.done_ns[1:])))
+    assert any("takes []" in what for what in wrong(works=played.works[1:]))
+    for place, work in enumerate(played.works):
+        for by_ns in (-1, 1):
+            moved = replace(work, start_ns=work.start_ns + by_ns, end_ns=work.end_ns + by_ns)
+            works = [*played.works[:place], moved, *played.works[place + 1 :]]
+            assert wrong(works=tuple(works)), work
+        longer = replace(work, end_ns=work.end_ns + 1)
+        works = [*played.works[:place], longer, *played.works[place + 1 :]]
+        assert wrong(works=tuple(works)), work
 
 
 def whole(device, link, edge, down=0) -> Problem:

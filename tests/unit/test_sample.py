@@ -11,7 +11,7 @@ from fusepath.cost import ComputeRate, Link
 from fusepath.errors import ImageError, InputError
 from fusepath.onnx_io import load_model
 from fusepath.plan import InputFormat, Setting
-from fusepath.profiling.codecs import cut_tensors, measured_compression, named_codecs, sample_codecs
+from fusepath.profiling.codecs import crossing_tensors, named_codecs, offering_codecs, sample_codecs
 from fusepath.runtime.codecs import CODECS
 from tests.plans import pixels
 
@@ -21,11 +21,12 @@ def model():
     return load_model("zoo:resnet18?size=32")
 
 
-def test_every_tensor_that_a_cut_sends_is_sampled_once():
+def test_every_tensor_that_a_cut_sends_or_that_returns_is_sampled_once():
     graph = model().graph
     wanted = {name for cut in range(1, graph.depth + 1) for name in graph.sent(cut)}
+    wanted.update(graph.outputs)
 
-    sampled = list(cut_tensors(model(), pixels(model()), InputFormat()))
+    sampled = list(crossing_tensors(model(), pixels(model()), InputFormat()))
 
     assert sorted(name for name, _ in sampled) == sorted(wanted)
     assert sampled[0][0] == graph.input.name
@@ -37,7 +38,7 @@ def test_every_tensor_that_a_cut_sends_is_sampled_once():
 def test_an_input_that_travels_as_floats_is_sampled_as_floats():
     form = InputFormat(dtype="float32", mean=(0.0,), std=(1.0,))
 
-    (_, value) = next(iter(cut_tensors(model(), pixels(model()), form)))
+    (_, value) = next(iter(crossing_tensors(model(), pixels(model()), form)))
 
     assert value.dtype == np.float32
     np.testing.assert_array_equal(value, pixels(model()))
@@ -45,9 +46,9 @@ def test_an_input_that_travels_as_floats_is_sampled_as_floats():
 
 def test_a_sample_that_is_not_the_input_is_refused():
     with pytest.raises(ImageError, match="the sample is"):
-        next(iter(cut_tensors(model(), pixels(model())[:, :, :8], InputFormat())))
+        next(iter(crossing_tensors(model(), pixels(model())[:, :, :8], InputFormat())))
     with pytest.raises(ImageError, match="the plan sends uint8"):
-        next(iter(cut_tensors(model(), pixels(model()).astype(np.float32), InputFormat())))
+        next(iter(crossing_tensors(model(), pixels(model()).astype(np.float32), InputFormat())))
 
 
 def test_ratios_are_those_of_what_is_sent():
@@ -70,14 +71,19 @@ def test_machines_that_are_slower_take_longer_to_encode_and_to_decode():
             edge=ComputeRate(edge),
             link=Link(up_bytes_per_s=1e6, down_bytes_per_s=1e6),
         )
-        found = measured_compression(
-            model(), pixels(model()), InputFormat(), setting, codecs=["bitmask"]
+        found = offering_codecs(
+            setting, model(), pixels(model()), InputFormat(), codecs=["bitmask"]
         )
-        (item,) = found[model().graph.input.name]
-        return item
+        (item,) = found.offered[model().graph.input.name]
+        (back,) = found.offered_back[model().graph.outputs[0]]
+        return item, back
 
     # Timings differ from run to run, though not by a factor of a million.
-    quick, slow = measured(1e12, 1e6), measured(1e6, 1e12)
+    (quick, quick_back), (slow, slow_back) = measured(1e12, 1e6), measured(1e6, 1e12)
+
+    # On the way back the edge server encodes.
+    assert slow_back.encode_s_per_byte < quick_back.encode_s_per_byte
+    assert slow_back.decode_s_per_byte > quick_back.decode_s_per_byte
 
     assert slow.encode_s_per_byte > quick.encode_s_per_byte
     assert slow.decode_s_per_byte < quick.decode_s_per_byte
@@ -93,9 +99,9 @@ def test_what_is_much_larger_than_the_image_is_not_tried():
         link=Link(up_bytes_per_s=1e6, down_bytes_per_s=1e6),
     )
     image = pixels(model())
-    found = measured_compression(
-        model(), image, InputFormat(dtype="uint8"), setting, codecs=["bitmask"]
-    )
+    found = offering_codecs(
+        setting, model(), image, InputFormat(dtype="uint8"), codecs=["bitmask"]
+    ).offered
 
     sizes = {graph.input.name: image.nbytes}
     sizes |= {n: 4 * graph.tensors[n].elements for cut in range(2, graph.depth + 1)

@@ -231,6 +231,13 @@ def test_what_does_not_tile_begins_at_the_image(setting):
         planned(setting, "mw", start=START, tau=START)
 
 
+@pytest.mark.parametrize("algorithm", ["device-only", "full-offload", "nfl"])
+@pytest.mark.parametrize("asked", [{"grid": Grid(2, 2)}, {"tau": 3}], ids=str)
+def test_what_does_not_tile_ignores_no_grid_and_no_fused_layer(setting, algorithm, asked):
+    with pytest.raises(InputError, match="does not tile: leave out grid and tau"):
+        planned(setting, algorithm, **asked)
+
+
 def test_schedules_of_the_rest_are_checked_behind_the_head(setting, late):
     plan = late["mw"]
     problem, cuts = problem_of_plan(setting, plan)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.system import summary
+from benchmarks.system import camera, summary
 from benchmarks.system.cells import AUTO, DEVICE_ONLY, NFL, PEER_LABELS, RAW, SERIAL, Cell, entries
 from benchmarks.system.results import Results, Row
 from benchmarks.system.timelines import Record, Timelines
@@ -183,3 +183,32 @@ def test_a_cell_has_all_plans_and_the_most_promising_tiles_without_overlap():
     assert found[SERIAL].plan is best.plan
     assert found[SERIAL].serial_of == best.name
     assert found[SERIAL].does != best.does
+
+
+def test_the_scenes_of_pictures_are_64_and_16_of_them_are_stated():
+    found = camera.scenes()
+
+    assert len({scene.key for scene in found}) == 64
+    assert sum(map(camera.is_stated, found)) == 16
+    assert len({scene.photograph for scene in found}) == 12
+
+
+@pytest.mark.parametrize(
+    ("auto_ms", "spread_ms", "kept_to"),
+    [(100, 0, True), (103, 0, True), (104, 0, False), (104, 1, True), (106, 1, False)],
+)
+def test_auto_may_take_a_little_more_than_the_best_and_its_spread(auto_ms, spread_ms, kept_to):
+    def row(plan, median_ms, spread_ms):
+        low, high = median_ms - spread_ms, median_ms + spread_ms
+        return camera.Row(
+            network="squeezenet", slowdown=8.0, rate_mb_per_s=1.8, source="file", photograph="x",
+            plan=plan, choice="", measured_s=median_ms / 1e3, q1_s=low / 1e3, q3_s=high / 1e3,
+            n=7, up_bytes=1, verified=True, max_rel_error=0.0,
+        )  # fmt: skip
+
+    rows = [row("auto", auto_ms, spread_ms), row("x", 100, 0), row("y", 200, 0)]
+
+    ((_, best, judged),) = camera.judged(rows)
+
+    assert best.plan == "x"
+    assert judged is kept_to

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from fusepath.report import parting_text, paths_table, render
-from fusepath.timeline import Lane, Span, Timeline, parting, steps, violations
+from fusepath.timeline import Lane, Span, Timeline, parting, steps, typical, violations
 
 
 def span(
@@ -206,3 +206,36 @@ def test_paths_are_shown_with_both_times_and_the_parting_in_words():
     assert "they part on the edge at path 2, which took +500.0 ms" in parting_text(
         predicted, measured
     )
+
+
+def later(seconds: float, index: int = 0) -> Timeline:
+    """The possible one, from one piece of work on so much later."""
+    return Timeline(
+        spans=tuple(
+            msgspec.structs.replace(
+                item, start_s=item.start_s + seconds, end_s=item.end_s + seconds
+            )
+            if place >= index
+            else item
+            for place, item in enumerate(POSSIBLE)
+        ),
+        measured=True,
+    )
+
+
+def test_a_typical_timeline_has_the_middle_of_every_beginning_and_end():
+    several = [later(3), later(0), later(50), later(1, index=2), later(2, index=6)]
+
+    middle = typical(several)
+
+    assert middle.end_s == sorted(item.end_s for item in several)[2]
+    assert not middle.measured
+    assert violations(middle) == []
+    assert [item.path for item in middle.spans] == [item.path for item in POSSIBLE]
+    assert typical(several[1:2]).spans == POSSIBLE
+
+
+def test_a_typical_timeline_has_what_all_have():
+    fewer = Timeline(spans=POSSIBLE[1:])
+
+    assert typical([fewer, Timeline(spans=POSSIBLE)]).spans == POSSIBLE[1:]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from fusepath.cli.options import (
+    OUTPUT_FILE,
     check_channels,
+    compress_option,
     evaluations_option,
     input_shape_option,
     json_option,
@@ -18,15 +21,18 @@ from fusepath.cli.options import (
     parse_channels,
     planning_request,
     print_json,
+    slowdown_option,
     std_option,
     time_limit_option,
 )
+from fusepath.cli.picture_options import picture_options
+from fusepath.cli.samples import sample_option, tried_samples
 from fusepath.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from fusepath.plan import PlanBook
+    from fusepath.plan import PlanBook, Preprocessing
 
 _FIGURES = (".png", ".svg", ".pdf")
 
@@ -34,6 +40,7 @@ _FIGURES = (".png", ".svg", ".pdf")
 @click.command("book")
 @click.argument("source", metavar="MODEL|BOOK.json")
 @click.option("--device", metavar="RATE|FILE", help="The end device: 10GFLOPS, or a profile file.")
+@slowdown_option
 @click.option("--edge", metavar="RATE|FILE", help="The edge server: 500GFLOPS, or a profile file.")
 @click.option("--rates", metavar="LOW:HIGH", help="Link rates up, like 1MB/s:12MB/s.")
 @click.option(
@@ -53,16 +60,37 @@ _FIGURES = (".png", ".svg", ".pdf")
 )
 @evaluations_option
 @time_limit_option
+@compress_option
+@sample_option
+@picture_options
 @mean_option
 @std_option
 @input_shape_option
 @click.option("--link", metavar="RATE|FILE", help="Look a link up in BOOK.")
-@click.option("-o", "--output", metavar="FILE", help="Write the book here; with --link, the plan.")
-@click.option("-f", "--figure", metavar="FILE", help="Draw the book (.png, .svg or .pdf).")
+@click.option(
+    "--file-bytes",
+    metavar="SIZE",
+    help="Size of the file that the input comes in, like 48kB; that of the samples without.",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=OUTPUT_FILE,
+    help="Write the book here; with --link, the plan.",
+)
+@click.option(
+    "-f",
+    "--figure",
+    metavar="FILE",
+    type=OUTPUT_FILE,
+    help="Draw the book (.png, .svg or .pdf).",
+)
 @json_option
 def command(
     source: str,
     link: str | None,
+    file_bytes: str | None,
     output: str | None,
     figure: str | None,
     as_json: bool,
@@ -80,6 +108,8 @@ def command(
     if not source.endswith(".json"):
         if link is not None:
             raise InputError("--link looks a link up in a book; make one first: --rates, -o")
+        if file_bytes is not None:
+            raise InputError("--file-bytes is for looking a plan up in a book, with --link")
         book = _make(source, **making)
         if output is not None:
             save_book(output, book)
@@ -88,10 +118,12 @@ def command(
         if output is not None and link is None:
             raise InputError(f"-o {output} is for the plan of a link: say which with --link")
         book = load_book(source)
+        if file_bytes is not None and link is None:
+            raise InputError(f"--file-bytes {file_bytes} is for the plan of a link: --link")
     if figure is not None:
         _draw(book, figure)
     if link is not None:
-        _look_up(book, link, output=output, as_json=as_json)
+        _look_up(book, link, file_bytes=file_bytes, output=output, as_json=as_json)
     else:
         _show(book, as_json=as_json)
 
@@ -102,9 +134,13 @@ def _make(
     rates: str | None,
     like: str | None,
     device: str | None,
+    slowdown: float,
     edge: str | None,
     convention: str | None,
     input_shape: str | None,
+    compress: str | None,
+    samples: tuple[str, ...],
+    pictures: Preprocessing,
     mean: str,
     std: str,
     algorithm: str | None,
@@ -112,12 +148,19 @@ def _make(
     time_limit: float | None,
     **limits: float | None,
 ) -> PlanBook:
-    from fusepath.plan import Origin, PlanRequest, make_book
+    from fusepath.plan import InputFormat, Origin, PlanRequest, make_book
+    from fusepath.plan.planner import check_request
 
     if device is None or edge is None or rates is None:
         raise InputError("a book needs --device, --edge and --rates, like 1MB/s:12MB/s")
     low, high = _parse_rates(rates)
     channels = parse_channels(mean, "--mean"), parse_channels(std, "--std", nonzero=True)
+    request = planning_request(
+        PlanRequest(algorithm=algorithm or "auto", codecs=compress or "auto"),
+        evaluations=evaluations,
+        time_limit=time_limit,
+    )
+    check_request(request)
     loaded, setting = open_setting(
         source,
         input_shape,
@@ -125,24 +168,37 @@ def _make(
         edge=edge,
         link=like or f"{low}B/s",
         convention=convention or "runtime",
+        slowdown=slowdown,
     )
     check_channels(loaded, mean=channels[0], std=channels[1])
+    form = InputFormat(dtype=setting.input_dtype, mean=channels[0], std=channels[1])
+    tried = tried_samples(loaded, samples, compress=compress, form=form, pictures=pictures)
+    progress = _rewriting if sys.stderr.isatty() else _now_and_then()
     return make_book(
-        setting,
+        setting if tried is None else tried.on(setting),
         (low, high),
-        planning_request(
-            PlanRequest(algorithm=algorithm or "auto"),
-            evaluations=evaluations,
-            time_limit=time_limit,
-        ),
-        Origin(source=loaded.source, mean=channels[0], std=channels[1]),
-        progress=_progress if sys.stderr.isatty() else None,
+        request,
+        Origin(source=loaded.source, mean=channels[0], std=channels[1], pictures=pictures),
+        progress=progress,
         **{name: value for name, value in limits.items() if value is not None},  # type: ignore[arg-type]
     )
 
 
-def _progress(done: int, most: int, rate: str) -> None:
+def _rewriting(done: int, most: int, rate: str) -> None:
     click.echo(f"\r\x1b[Kplanned {done} of at most {most} rates: {rate}", nl=False, err=True)
+
+
+def _now_and_then() -> Callable[[int, int, str], None]:
+    """A line after two seconds, and every ten from then on."""
+    next_s = time.monotonic() + 2
+
+    def tell(done: int, most: int, rate: str) -> None:
+        nonlocal next_s
+        if time.monotonic() >= next_s:
+            next_s = time.monotonic() + 10
+            click.echo(f"planned {done} of at most {most} rates: {rate} …", err=True)
+
+    return tell
 
 
 def _parse_rates(text: str) -> tuple[float, float]:
@@ -171,20 +227,26 @@ def _check_figure(file: str) -> None:
 
 
 def _draw(book: PlanBook, file: str) -> None:
+    import io
+
+    from fusepath.output_file import write_file
     from fusepath.report.book_figure import book_figure
 
-    try:
-        book_figure(book).savefig(file, dpi=144)
-    except OSError as error:
-        raise InputError(f"cannot write {file}: {error.strerror or error}") from error
+    data = io.BytesIO()
+    book_figure(book).savefig(data, format=file.lower().rpartition(".")[2], dpi=144)
+    write_file(file, data.getvalue())
 
 
-def _look_up(book: PlanBook, link: str, *, output: str | None, as_json: bool) -> None:
+def _look_up(
+    book: PlanBook, link: str, *, file_bytes: str | None, output: str | None, as_json: bool
+) -> None:
     from fusepath.cost import parse_link
     from fusepath.plan import plan_document, save_plan
     from fusepath.report import gantt, plan_text
+    from fusepath.units import parse_bytes
 
-    plan = book.plan_for(parse_link(link))
+    size = None if file_bytes is None else parse_bytes(file_bytes)
+    plan = book.plan_for(parse_link(link), file_bytes=size)
     if output is not None:
         save_plan(output, plan)
     if as_json:
@@ -212,6 +274,7 @@ def _book_json(book: PlanBook) -> dict[str, Any]:
 
     from fusepath.report import ends_s, gains
 
+    forwarding = book.forwarding
     return {
         "model": msgspec.to_builtins(book.entries[0].plan.model),
         "algorithm": book.algorithm,
@@ -222,6 +285,12 @@ def _book_json(book: PlanBook) -> dict[str, Any]:
         "regret": book.regret,
         "search_s": book.search_s,
         "planned": msgspec.to_builtins(book.planned),
+        "forwarding": None
+        if forwarding is None
+        else {
+            "file_bytes": forwarding.plan.source and forwarding.plan.source.file_bytes,
+            "makespan_s": ends_s(book, forwarding),
+        },
         "entries": [
             {
                 "from_bytes_per_s": entry.from_bytes_per_s,
@@ -231,6 +300,7 @@ def _book_json(book: PlanBook) -> dict[str, Any]:
                 "tau": entry.plan.tau,
                 "grid": str(entry.plan.grid),
                 "cuts": entry.plan.cuts,
+                "codecs": entry.plan.codecs,
                 "makespan_s": ends_s(book, entry),
                 "gain_over_nfl": gains(book, entry),
             }

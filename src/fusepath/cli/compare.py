@@ -8,6 +8,8 @@ import click
 
 from fusepath.cli.options import (
     as_options,
+    check_channels,
+    compress_option,
     constraint_options,
     evaluations_option,
     grid_option,
@@ -15,15 +17,19 @@ from fusepath.cli.options import (
     input_type_option,
     json_option,
     machine_options,
+    mean_option,
     model_argument,
     open_setting,
-    picture_options,
+    parse_channels,
     planning_request,
     post_option,
     print_json,
+    std_option,
     time_limit_option,
-    with_source,
 )
+from fusepath.cli.picture_options import picture_options
+from fusepath.cli.progress import telling
+from fusepath.cli.samples import sample_option, tried_samples
 
 if TYPE_CHECKING:
     from typing import Any
@@ -38,35 +44,43 @@ if TYPE_CHECKING:
 @evaluations_option
 @time_limit_option
 @constraint_options
-@click.option(
-    "--sample",
-    metavar="FILE",
-    help="A picture like those to come, which can be forwarded; all else decodes it first.",
-)
+@compress_option
+@sample_option
 @picture_options
 @input_type_option
+@mean_option
+@std_option
 @input_shape_option
 @post_option
 @json_option
 def command(
     model: str,
     device: str,
+    slowdown: float,
     edge: str,
     link: str,
     convention: str,
     grid: str,
     evaluations: int | None,
     time_limit: float | None,
+    compress: str | None,
+    samples: tuple[str, ...],
     input_type: str,
+    mean: str,
+    std: str,
     input_shape: str | None,
     post: str | None,
     as_json: bool,
     constraints: Constraints,
-    sample: str | None,
     pictures: Preprocessing,
 ) -> None:
     """Plan MODEL with every algorithm and show them side by side."""
-    from fusepath.errors import InfeasibleError, NoPlanError, UnsupportedOperatorError
+    from fusepath.errors import (
+        AlgorithmError,
+        InfeasibleError,
+        NoPlanError,
+        UnsupportedOperatorError,
+    )
     from fusepath.plan import (
         ALGORITHMS,
         InputFormat,
@@ -75,10 +89,11 @@ def command(
         compare_plans,
         make_plan,
     )
-    from fusepath.report import plans_table, render
+    from fusepath.report import milliseconds, plans_table, render, wrapped
     from fusepath.tiling import Grid
 
     tiles = None if grid == "auto" else Grid.parse(grid)
+    channels = parse_channels(mean, "--mean"), parse_channels(std, "--std", nonzero=True)
     loaded, setting = open_setting(
         model,
         input_shape,
@@ -86,28 +101,36 @@ def command(
         edge=edge,
         link=link,
         convention=convention,
+        slowdown=slowdown,
         input_type=input_type,
         post=post,
     )
-    if sample is not None:
-        setting = with_source(setting, loaded, sample, InputFormat(), pictures)
+    check_channels(loaded, mean=channels[0], std=channels[1])
+    form = InputFormat(dtype=setting.input_dtype, mean=channels[0], std=channels[1])
+    tried = tried_samples(loaded, samples, compress=compress, form=form, pictures=pictures)
+    if tried is not None:
+        setting = tried.on(setting)
     tileable = loaded.graph.tileable_layers > 0
+    origin = Origin(source=loaded.source, mean=channels[0], std=channels[1], pictures=pictures)
     plans = []
-    for name, algorithm in ALGORITHMS.items():
-        if (algorithm.tiles and not tileable) or (algorithm.forwards and not setting.source):
-            continue
+    for name in ALGORITHMS:
         try:
+            algorithm = ALGORITHMS[name]
+            if (algorithm.tiles and not tileable) or (algorithm.forwards and not setting.source):
+                continue
             request = planning_request(
                 PlanRequest(
                     algorithm=name,
                     grid=tiles if algorithm.tiles else None,
                     constraints=constraints,
+                    codecs=compress or "auto",
                 ),
                 evaluations=evaluations,
                 time_limit=time_limit,
             )
-            plans.append(make_plan(setting, request, Origin(source=loaded.source)).best)
-        except (NoPlanError, UnsupportedOperatorError) as error:
+            with telling(f"planning with {name}"):
+                plans.append(make_plan(setting, request, origin).best)
+        except (AlgorithmError, NoPlanError, UnsupportedOperatorError) as error:
             click.echo(f"{name} is left out: {as_options(str(error))} …", err=True)
     if not plans:
         raise InfeasibleError("no algorithm found a plan that keeps to the constraints")
@@ -116,6 +139,12 @@ def command(
         print_json({"plans": [_row_json(row) for row in compared]})
     else:
         click.echo(render(plans_table(compared)))
+        bound = milliseconds(compared[0].lower_bound_s)
+        click.echo(
+            wrapped(
+                ["", f"no plan takes less than {bound}; device and edge are multiply-accumulates"]
+            )
+        )
 
 
 def _row_json(row: ComparedPlan) -> dict[str, Any]:

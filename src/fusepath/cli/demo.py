@@ -9,13 +9,15 @@ import statistics
 import subprocess
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from fusepath.cli.options import json_option, open_model, print_json
+from fusepath.cli.options import OUTPUT_FILE, json_option, open_model, print_json
 from fusepath.errors import PeerUnreachableError
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 _CALIBRATION_RUNS = 30
 """Enough that one of them is undisturbed, also on a machine that is busy."""
+_PHOTOGRAPH = "data/astronaut.png"
+"""In scikit-image; by NASA, in the public domain."""
 _WELL_PLAYED = 0.15
 """Part by which a device may take longer than it is told to before that is worth a word."""
 
@@ -40,7 +44,10 @@ _WELL_PLAYED = 0.15
 @click.command("demo")
 @click.option("--model", default="zoo:squeezenet", show_default=True, help="What to run.")
 @click.option(
-    "--image", metavar="FILE", help="A picture of your own; the middle of it is scaled to fit."
+    "--image",
+    metavar="FILE",
+    help="A picture of your own; the middle of it is scaled to fit. Without, a photograph that "
+    "scikit-image ships, or a drawn picture where that is not installed.",
 )
 @click.option(
     "--pace", default="1.8MB/s", show_default=True, help="Rate of the link that is played."
@@ -62,6 +69,13 @@ _WELL_PLAYED = 0.15
 @click.option(
     "--repeat", type=click.IntRange(1, 1000), default=7, show_default=True, help="Runs per plan."
 )
+@click.option(
+    "--report",
+    "report_file",
+    metavar="FILE.html",
+    type=OUTPUT_FILE,
+    help="Write a page about the quickest plan here.",
+)
 @json_option
 def command(
     model: str,
@@ -70,6 +84,7 @@ def command(
     device_ms: float,
     slowdown: float | None,
     repeat: int,
+    report_file: str | None,
     as_json: bool,
 ) -> int:
     """Run a network with every kind of plan over a slow link, and compare.
@@ -80,10 +95,8 @@ def command(
     """
     from fusepath.offload.emulation import Emulation
     from fusepath.pictures.inputs import load_input
-    from fusepath.plan import Fit, InputFormat, Preprocessing
-    from fusepath.profiling.codecs import least_network_s
+    from fusepath.plan import Fit, Preprocessing
     from fusepath.profiling.layers import measure_layers
-    from fusepath.runtime.pixels import to_model_input
     from fusepath.units import parse_bytes_per_s
 
     def say(text: str) -> None:
@@ -91,20 +104,19 @@ def command(
 
     pace_bytes_per_s = parse_bytes_per_s(pace)
     loaded = open_model(model, None)
-    picture = image or str(resources.files("fusepath") / "assets" / "demo.png")
+    picture = image or _picture()
     pixels = load_input(picture, loaded.graph.input, pictures=Preprocessing(fit=Fit.CROP))
     say("measuring every layer on this machine")
     device = measure_layers(loaded)
-    if slowdown is None:
-        # What runs is one call of the whole network, and not as many as it has layers.
-        values = to_model_input(pixels, InputFormat(), loaded.graph.input.dtype)
-        slowdown = max(device_ms * 1e-3 / least_network_s(loaded, values, _CALIBRATION_RUNS), 1.0)
-        device = device.slowed(device_ms * 1e-3 / (device.total_s + device.call_overhead_s))
-    else:
-        device = device.slowed(slowdown)
-    emulation = Emulation(pace_bytes_per_s=pace_bytes_per_s, slowdown=slowdown)
     say("starting an edge server")
-    with _edge_server() as address:
+    with _edge_server(model) as address:
+        if slowdown is None:
+            alone_s = _alone_s(loaded, pixels, device)
+            slowdown = max(device_ms * 1e-3 / alone_s, 1.0)
+            device = device.slowed(device_ms * 1e-3 / (device.total_s + device.call_overhead_s))
+        else:
+            device = device.slowed(slowdown)
+        emulation = Emulation(pace_bytes_per_s=pace_bytes_per_s, slowdown=slowdown)
         rows = asyncio.run(
             _all_plans(
                 loaded,
@@ -116,19 +128,57 @@ def command(
                 say=say,
             )
         )
+    if report_file is not None:
+        _write_report(report_file, rows, pixels)
     if as_json:
         baseline = _baseline(rows)
-        print_json({"rows": [row.document(baseline) for row in rows]})
+        print_json({"picture": picture, "rows": [row.document(baseline) for row in rows]})
     else:
-        _print(rows, loaded, pace=pace, slowdown=slowdown, repeats=repeat)
+        click.echo(
+            f"\n{loaded.graph.name} on {Path(picture).name}, {slowdown:.3g} times slower than this "
+            f"machine, link {pace}"
+        )
+        _print(rows, repeats=repeat)
+        if report_file is not None:
+            click.echo(f"\nopen {Path(report_file).absolute().as_uri()} to see it")
     return 0 if all(row.comparison.passed for row in rows) else 1
 
 
+def _picture() -> str:
+    """A photograph if there is one."""
+    shipped = find_spec("skimage")
+    if shipped is not None and shipped.origin is not None:
+        photograph = Path(shipped.origin).parent / _PHOTOGRAPH
+        if photograph.is_file():
+            return str(photograph)
+    return str(resources.files("fusepath") / "assets" / "demo.png")
+
+
+def _alone_s(model: Model, image: NDArray[Any], device: MachineProfile) -> float:
+    """Seconds that this machine takes alone: of what the device will do, at the time it is done.
+
+    It is one call of the whole network, and not as many as it has layers; pixels become values
+    before. Beside the edge server's process, that also takes longer than without.
+    """
+    from fusepath.cost import Link
+    from fusepath.plan import PlanRequest, Setting, make_plan
+    from fusepath.runtime.device_share import DeviceShare
+
+    link = Link(up_bytes_per_s=1e6, down_bytes_per_s=1e6)
+    setting = Setting(graph=model.graph, device=device, edge=device, link=link)
+    plan = make_plan(setting, PlanRequest(algorithm="device-only")).best
+    times = DeviceShare(model, plan.recipe).rehearse(image, repeats=_CALIBRATION_RUNS)
+    return min(times.paths_s[0])
+
+
 @contextmanager
-def _edge_server() -> Iterator[str]:
+def _edge_server(model: str) -> Iterator[str]:
     """A server of its own process on a free port of this machine; its address."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "fusepath", "serve", "--listen", "127.0.0.1:0", "--json"],
+    options = ["--log", "off"]
+    if not model.startswith("zoo:"):
+        options += ["--models", str(Path(model).resolve().parent)]
+    process = subprocess.Popen(  # noqa: S603 - this program, with a folder of models
+        [sys.executable, "-m", "fusepath", "serve", "--listen", "127.0.0.1:0", "--json", *options],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -214,7 +264,7 @@ async def _all_plans(
     from fusepath.offload.trials import Trials
     from fusepath.offload.verify import run_unsplit
     from fusepath.plan import InputFormat, Origin, PlanRequest, make_plan, shortlist
-    from fusepath.profiling.codecs import measured_compression, named_codecs
+    from fusepath.profiling.codecs import named_codecs, offering_codecs
     from fusepath.profiling.layers import measure_layers
     from fusepath.remote.client import connect
     from fusepath.runtime.compare import compare
@@ -237,15 +287,15 @@ async def _all_plans(
                 ("stream", "stream", None),
             )
         }
-        offered = measured_compression(
-            model, image, InputFormat(), setting, codecs=named_codecs("auto")
+        offering = offering_codecs(
+            setting, model, image, InputFormat(), codecs=named_codecs("auto")
         )
 
         def listed(setting: Setting) -> list[Plan]:
             return shortlist(setting, origin=origin)
 
         trials = Trials(pairing=pairing, sample=image, say=say)
-        best = await trials.choose(replace(setting, offered=offered), listed)
+        best = await trials.choose(offering, listed)
         plans["auto"] = best.plan
         say("preparing the sessions of all plans on both sides")
         prepared = {name: await pairing.prepare(plan, image) for name, plan in plans.items()}
@@ -278,37 +328,58 @@ async def _all_plans(
     ]
 
 
-def _print(rows: list[_Row], model: Model, *, pace: str, slowdown: float, repeats: int) -> None:
-    from rich.table import Table
-
+def _write_report(file: str, rows: list[_Row], pixels: NDArray[Any]) -> None:
+    from fusepath.cli.planned import open_planned
     from fusepath.offload.inference import median_of
-    from fusepath.report import gantt, milliseconds, render
+    from fusepath.output_file import write_file
+    from fusepath.pictures.preview import preview
+    from fusepath.plan import compare_plans
+    from fusepath.report.page import Story, curves_of_plan, report_page
+
+    best = min(rows, key=lambda row: row.latency_s)
+    loaded, setting = open_planned(best.plan, None, None)
+    story = Story(
+        plan=best.plan,
+        graph=loaded.graph,
+        predicted=best.predicted,
+        measured=median_of(best.runs).timeline,
+        compared=compare_plans(setting, [row.plan for row in rows]),
+        curves=curves_of_plan(best.plan, setting),
+        picture=preview(pixels),
+    )
+    write_file(file, report_page(story).encode())
+
+
+def _print(rows: list[_Row], *, repeats: int) -> None:
+    from fusepath.offload.inference import median_of
+    from fusepath.report import cuts_text, empty_table, gantt, milliseconds, render
 
     baseline = _baseline(rows)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("plan", "tau", "grid", "cuts", "codecs"):
-        table.add_column(column, justify="left", no_wrap=True)
-    for column in ("predicted", "measured", "spread", "vs NFL", "max abs error"):
-        table.add_column(column, justify="right", no_wrap=True)
+    alone = next(row for row in rows if row.name == "device only")
+    click.echo(
+        f"which alone takes {milliseconds(alone.predicted.end_s)}; ms, medians of {repeats} "
+        f"runs in turn\n"
+    )
+    table = empty_table(
+        *("plan", "tau", "grid", "cuts", "codecs", "predicted", "measured", "spread"),
+        *("vs NFL", "error"),
+        flexible="cuts",
+        optional=("grid", "tau"),
+    )
     for row in rows:
         latencies = sorted(run.latency_s for run in row.runs)
-        cuts = ",".join(str(cut) for cut in row.plan.cuts[:9])
         table.add_row(
             row.name,
             str(row.plan.tau) if row.plan.arrangement.label else "–",
             str(row.plan.grid),
-            cuts + (",…" if len(row.plan.cuts) > 9 else ""),
+            cuts_text(row.plan),
             ", ".join(row.codecs),
-            milliseconds(row.predicted.end_s),
-            milliseconds(row.latency_s),
+            f"{row.predicted.end_s * 1e3:.1f}",
+            f"{row.latency_s * 1e3:.1f}",
             f"{latencies[0] * 1e3:.1f}–{latencies[-1] * 1e3:.1f}",
             f"{baseline.latency_s / row.latency_s:.2f}x",
             f"{row.comparison.max_abs_error:.1e}" if not row.comparison.bit_equal else "0",
         )
-    click.echo(
-        f"\n{model.graph.name} on a device {slowdown:.3g} times slower than this machine, "
-        f"link {pace}, uint8 picture; medians of {repeats} interleaved runs\n"
-    )
     click.echo(render(table))
     best = min(rows, key=lambda row: row.latency_s)
     shown = [baseline] if best is baseline else [baseline, best]

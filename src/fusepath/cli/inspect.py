@@ -22,37 +22,45 @@ def command(model: str, input_shape: str | None, as_json: bool) -> None:
 
     MODEL is an ONNX file or zoo:NAME.
     """
-    from fusepath.report import layers_table, render
-    from fusepath.units import format_count
+    from fusepath.report import layers_table, render, wrapped
 
     graph = open_model(model, input_shape).graph
     if as_json:
         _print_json(describe(graph))
         return
     click.echo(render(layers_table(graph)))
+    click.echo()
+    click.echo(wrapped(_summary(graph), indent=2))
+
+
+def _summary(graph: ModelGraph) -> list[str]:
+    from fusepath.units import format_count
+
     described = describe(graph)
-    total = described["macs"]
     shape = "x".join(str(size) for size in graph.fed_shape)
-    click.echo(f"\n{graph.name}: input {shape}, {graph.depth} layers, {format_count(total)} MAC")
-    click.echo(f"SHA-256 {graph.sha256}")
+    lines = [
+        f"{graph.name}: input {shape}, {graph.depth} layers, {format_count(described['macs'])} MAC",
+        f"SHA-256 {graph.sha256}",
+    ]
     barrier = described["barrier"]
     if barrier is None:
-        click.echo("every layer can be tiled")
+        lines.append("every layer can be tiled")
     else:
-        click.echo(
+        lines.append(
             f"{_tileable(graph.tileable_layers)}; '{barrier['node']}' "
             f"({barrier['op_type']}) ends the prefix: {barrier['reason']}"
         )
     if len(described["sections"]) > 1:
-        click.echo("sections between operators that need whole maps, in which plans may begin:")
+        lines.append("sections between operators that need whole maps, in which plans may begin:")
         for section in described["sections"]:
             ends = section["ends_at"]
             why = f"up to '{ends['node']}' ({ends['op_type']}): {ends['reason']}" if ends else ""
-            click.echo(
+            lines.append(
                 f"  layers {section['start'] + 1} to {section['end']}, "
                 f"{section['share']:.1%} of the MACs{', ' if why else ''}{why}"
             )
-    click.echo(f"{described['tileable_share']:.1%} of the MACs are in layers that can be tiled")
+    lines.append(f"{described['tileable_share']:.1%} of the MACs are in layers that can be tiled")
+    return lines
 
 
 def _tileable(layers: int) -> str:

@@ -6,49 +6,20 @@ or refused, 4 no feasible plan, 70 a defect in fusepath, 130 interrupted.
 
 from __future__ import annotations
 
-import importlib
+import errno
 import os
 import sys
 import traceback
 
 import click
 
-from fusepath.cli.options import as_options
+from fusepath.cli.config import use_config
+from fusepath.cli.group import LazyGroup
+from fusepath.cli.options import JSON_ASKED, as_options, print_json
 from fusepath.errors import FusepathError
 
-_COMMANDS = {
-    "book": "Plans for a range of link rates, and the one for a rate.",
-    "compare": "Every algorithm in one table, with the lower bound and the gap.",
-    "demo": "All of it on this machine: no network, no root.",
-    "inspect": "Layers, MACs, bytes, and how far a model can be tiled.",
-    "map": "What planning gains over a range of devices and links, as a picture.",
-    "plan": "Find a plan and write it to a file.",
-    "probe": "Measure the link to an edge server.",
-    "profile": "Measure this machine for a model.",
-    "quantize": "Quantise a model to bytes, and say what that changes.",
-    "reproduce": "The paper's figures, computed again beside what it published.",
-    "run": "Run a model split between this machine and an edge server.",
-    "serve": "Be an edge server.",
-    "simulate": "Predict a plan's timeline, also on other machines or links.",
-    "zoo": "List the built-in networks, or write one to an ONNX file.",
-}
-
-
-class _LazyGroup(click.Group):
-    """Imports a command only when it runs, so that ``--help`` is quick."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
-        if name not in _COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(f"fusepath.cli.{name}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+"""Why a write fails though the file is open."""
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
@@ -60,11 +31,13 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 
 @click.group(
-    cls=_LazyGroup,
+    cls=LazyGroup,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 a check failed, 2 bad input or usage, 3 the edge server could "
-    "not be reached or refused, 4 no feasible plan.",
+    epilog="Options may also come from a file, --config FILE.toml, with a table for every command, "
+    "or from the environment, as FUSEPATH_RUN_EDGE for run --edge. Exit codes: 0 done, 1 a check "
+    "failed, 2 bad input or usage, 3 the edge server could not be reached or refused, 4 no "
+    "feasible plan.",
 )
 @click.option(
     "--version",
@@ -73,6 +46,15 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     expose_value=False,
     callback=_print_version,
     help="Show the version and exit.",
+)
+@click.option(
+    "--config",
+    metavar="FILE.toml",
+    envvar="FUSEPATH_CONFIG",
+    is_eager=True,
+    expose_value=False,
+    callback=use_config,
+    help='Options of commands, a table for each: [plan] device = "10GFLOPS".',
 )
 @click.pass_context
 def cli(ctx: click.Context) -> None:
@@ -114,35 +96,61 @@ def _keep_standard_output() -> None:
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run the command line; the exit code."""
-    try:
-        result = cli.main(args=arguments, prog_name="fusepath", standalone_mode=False)
-    except click.ClickException as error:
-        return _complain(_one_line(error.format_message()), 2)
-    except (click.Abort, KeyboardInterrupt):
-        return _complain("interrupted", 130)
-    except FusepathError as error:
-        return _complain(_one_line(as_options(str(error))), error.exit_code)
-    except SystemExit:
-        # That is click's for a closed pipe, and for nothing else: whoever read our output has
-        # stopped, and that is no error of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:
-        if os.environ.get("FUSEPATH_DEBUG"):
-            traceback.print_exc()
-        return _complain(
-            f"this is a defect in fusepath: {type(error).__name__}: {_one_line(str(error))}; "
-            f"set FUSEPATH_DEBUG=1 for details and report it",
-            70,
-        )
-    return result if isinstance(result, int) else 0
+    """Run the command line; the exit code.
 
-
-def _complain(message: str, code: int) -> int:
-    click.echo(f"fusepath: {message}", err=True)
+    Where JSON is asked for, an error is one JSON object on standard output as well.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    asked = {JSON_ASKED: "--json" in given}
+    code, message = _outcome(arguments, asked)
+    if message:
+        click.echo(f"fusepath: {message}", err=True)
+        if asked[JSON_ASKED]:
+            _tell_programs(code, message)
     return code
 
 
-def _one_line(message: str) -> str:
-    return " ".join(message.split())
+def _outcome(arguments: list[str] | None, asked: dict[str, bool]) -> tuple[int, str]:
+    """The exit code, and what is to be complained about; nothing where all is well."""
+    try:
+        result = cli.main(args=arguments, prog_name="fusepath", standalone_mode=False, obj=asked)
+    except SystemExit:
+        # That is click's for a closed pipe, and for nothing else: whoever read our output has
+        # stopped, and that is no error of ours.
+        _close_standard_output()
+        return 0, ""
+    except (Exception, KeyboardInterrupt) as error:
+        code, message = _complaint(error)
+        return code, " ".join(message.split())
+    return result if isinstance(result, int) else 0, ""
+
+
+def _complaint(error: BaseException) -> tuple[int, str]:
+    match error:
+        case click.ClickException():
+            return 2, error.format_message()
+        case click.Abort() | KeyboardInterrupt():
+            return 130, "interrupted"
+        case FusepathError():
+            return error.exit_code, as_options(str(error))
+        case OSError() if error.errno in _FULL:
+            _close_standard_output()
+            return 2, f"cannot write standard output: {error.strerror}"
+    if os.environ.get("FUSEPATH_DEBUG"):
+        traceback.print_exception(error)
+    return 70, (
+        f"this is a defect in fusepath: {type(error).__name__}: {error}; "
+        f"set FUSEPATH_DEBUG=1 for details and report it"
+    )
+
+
+def _tell_programs(code: int, message: str) -> None:
+    try:
+        print_json({"error": message, "exit_code": code})
+    except (OSError, SystemExit):  # nobody can read it, or nobody does
+        _close_standard_output()
+
+
+def _close_standard_output() -> None:
+    """Leave nothing that the interpreter would try to write in the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from fusepath.cli.options import (
+    OUTPUT_FILE,
+    compress_option,
     evaluations_option,
     input_shape_option,
     json_option,
@@ -20,11 +21,15 @@ from fusepath.cli.options import (
     print_json,
     time_limit_option,
 )
+from fusepath.cli.picture_options import picture_options
+from fusepath.cli.samples import sample_option, tried_samples
 from fusepath.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from fusepath.onnx_io import Model
+    from fusepath.plan import Preprocessing
     from fusepath.study import GainMap, MapSpec
 
 DEVICES = "1GFLOPS:100GFLOPS"
@@ -43,6 +48,9 @@ _PICTURES = (".png", ".svg")
 @click.option("--convention", help="Timing convention.  [default: runtime]")
 @evaluations_option
 @time_limit_option
+@compress_option
+@sample_option
+@picture_options
 @input_shape_option
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; one per core without.")
 @click.option(
@@ -51,6 +59,7 @@ _PICTURES = (".png", ".svg")
     "outputs",
     metavar="FILE",
     multiple=True,
+    type=OUTPUT_FILE,
     help="Write a picture (.png, .svg) or the data (.json, .csv); may be given several times.",
 )
 @json_option
@@ -63,10 +72,13 @@ def command(
     convention: str | None,
     evaluations: int | None,
     time_limit: float | None,
+    compress: str | None,
+    samples: tuple[str, ...],
     input_shape: str | None,
     workers: int | None,
     outputs: tuple[str, ...],
     as_json: bool,
+    pictures: Preprocessing,
 ) -> None:
     """Map what planning MODEL gains over NFL, for a range of devices and links.
 
@@ -85,6 +97,8 @@ def command(
             "--convention": convention,
             "--evaluations": evaluations,
             "--time-limit": time_limit,
+            "--compress": compress,
+            "--sample": samples or None,
             "--input-shape": input_shape,
             "--workers": workers,
         }
@@ -94,11 +108,11 @@ def command(
         gain_map = load_gain_map(model)
         _write(gain_map, files)
     else:
-        from fusepath.plan import PlanRequest
+        from fusepath.plan import InputFormat, PlanRequest
 
+        loaded = open_model(model, input_shape)
         spec = _spec(
-            model,
-            input_shape,
+            loaded,
             edge=edge,
             devices=devices or DEVICES,
             links=links or LINKS,
@@ -106,7 +120,9 @@ def command(
             convention=convention or "runtime",
         )
         asked = planning_request(PlanRequest(), evaluations=evaluations, time_limit=time_limit)
-        spec = replace(spec, budget=asked.budget)
+        form = InputFormat(dtype=spec.setting(spec.device_ops_per_s[0]).input_dtype)
+        tried = tried_samples(loaded, samples, compress=compress, form=form, pictures=pictures)
+        spec = replace(spec, budget=asked.budget, samples=tried)
         gain_map = _compute(spec, files, workers)
     if as_json:
         print_json(gain_map.document())
@@ -122,10 +138,6 @@ def _output_files(outputs: tuple[str, ...]) -> list[Path]:
             raise InputError(
                 f"cannot write {file}: a map is written as .png, .svg, .json or .csv, by its name"
             )
-        if not file.parent.is_dir():
-            raise InputError(f"cannot write {file}: there is no folder {file.parent}")
-        if file.is_dir() or not os.access(file.parent, os.W_OK):
-            raise InputError(f"cannot write {file}: not a file that can be written")
     if any(file.suffix in _PICTURES for file in files):
         from fusepath.report.figures import require_matplotlib
 
@@ -134,8 +146,7 @@ def _output_files(outputs: tuple[str, ...]) -> list[Path]:
 
 
 def _spec(
-    model: str,
-    input_shape: str | None,
+    loaded: Model,
     *,
     edge: str | None,
     devices: str,
@@ -150,7 +161,6 @@ def _spec(
         raise InputError("--edge is missing: the edge server, like 500GFLOPS or a profile file")
     server, rules = parse_machine(edge), named_convention(convention)
     device_rates, link_rates = parse_devices(devices, points), parse_links(links, points)
-    loaded = open_model(model, input_shape)
     if isinstance(server, MachineProfile):
         server.check(loaded.graph)
     return MapSpec(
@@ -224,11 +234,12 @@ def _show(gain_map: GainMap) -> None:
     from rich.console import Console
 
     from fusepath.report import map_notes, map_table
+    from fusepath.report.fitting import window_width, wrapped
 
     console = Console(highlight=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=1000)
+        console = Console(highlight=False, width=window_width())
     elif console.color_system == "standard":  # sixteen colours make no scale
         console = Console(highlight=False, color_system=None)
     console.print(map_table(gain_map, width=console.width))
-    click.echo(map_notes(gain_map))
+    click.echo(wrapped(map_notes(gain_map).splitlines()))

@@ -59,6 +59,58 @@ def objective_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+_STREAM_OPTIONS = [
+    click.option(
+        "--in-flight",
+        type=click.IntRange(1, 1000),
+        default=1,
+        show_default=True,
+        help="Inferences that are under way at a time: the device on the next while the link "
+        "carries this one.",
+    ),
+    click.option(
+        "--objective",
+        "good_at",
+        type=click.Choice(["latency", "throughput"]),
+        help="What plans for inferences that overlap are to be good at, which may take two in "
+        "turn: least latency, or most frames a second. Without it all take the plan of a single "
+        "one.",
+    ),
+    click.option(
+        "--min-fps",
+        type=float,
+        metavar="F",
+        help="Frames a second that inferences that overlap must have; the least latency with so "
+        "many.",
+    ),
+]
+
+
+def stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What is run for; the command gets ``in_flight`` and ``objective``."""
+
+    @functools.wraps(command)
+    def with_objective(
+        *args: Any, good_at: str | None, in_flight: int, min_fps: float | None, **others: Any
+    ) -> Any:
+        from fusepath.plan import LATENCY
+
+        objective: Objective = LATENCY
+        if (good_at, min_fps) != (None, None):
+            if in_flight == 1:
+                raise InputError(
+                    "--objective and --min-fps are for inferences that overlap: say how many do, "
+                    "like --in-flight 3"
+                )
+            objective = _objective(good_at or "latency", in_flight, min_fps)
+        return command(*args, objective=objective, in_flight=in_flight, **others)
+
+    wrapped: Callable[..., Any] = with_objective
+    for option in reversed(_STREAM_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped
+
+
 def _objective(good_at: str, in_flight: int | None, min_fps: float | None) -> Objective:
     from fusepath.plan import Latency, Throughput
 

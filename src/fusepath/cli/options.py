@@ -15,13 +15,65 @@ from fusepath.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from click.shell_completion import CompletionItem
+
     from fusepath.onnx_io import Model
-    from fusepath.plan import Constraints, InputFormat, PlanRequest, Preprocessing, Setting
+    from fusepath.plan import Constraints, PlanRequest, Setting
+
+
+class _OutputFile(click.ParamType[str]):
+    """A file to write; one that cannot be written is refused before the work."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002 - click's signature
+        from fusepath.output_file import check_output
+
+        check_output(value)
+        return str(value)
+
+
+OUTPUT_FILE = _OutputFile()
+
+JSON_ASKED = "json"
+"""Where the command line keeps whether JSON was asked for, by whatever means."""
+
+
+def _ask_for_json(context: click.Context, _: click.Parameter, value: bool) -> bool:
+    if value and context.obj is not None:
+        context.obj[JSON_ASKED] = True
+    return value
+
 
 json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
+    "--json",
+    "as_json",
+    is_flag=True,
+    is_eager=True,
+    callback=_ask_for_json,
+    help="Print one JSON object and nothing else.",
 )
-model_argument = click.argument("model")
+
+
+def _models(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What completes MODEL: files, and the networks of the zoo once one of these is begun."""
+    from click.shell_completion import CompletionItem
+
+    if not incomplete.startswith("zoo:"):
+        return [CompletionItem(incomplete, type="file")]
+    from fusepath.onnx_io import zoo
+
+    names = [f"zoo:{name}" for name in zoo.NAMES]
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def _algorithms(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    from fusepath.plan import ALGORITHMS
+
+    return [name for name in ALGORITHMS if name.startswith(incomplete)]
+
+
+model_argument = click.argument("model", shell_complete=_models)
 input_shape_option = click.option(
     "--input-shape",
     metavar="N,C,H,W",
@@ -41,6 +93,7 @@ no_cache_option = click.option(
 )
 algorithm_option = click.option(
     "--algorithm",
+    shell_complete=_algorithms,
     help="auto, stream, exact, mw, psomw, jps, bf, nfl, device-only, full-offload or forward; auto "
     "without, mw with --grid, --tau or --tiles auto.",
 )
@@ -90,8 +143,17 @@ std_option = click.option(
 )
 
 
+slowdown_option = click.option(
+    "--slowdown",
+    type=click.FloatRange(1, 10_000),
+    default=1.0,
+    metavar="FACTOR",
+    help="The device is slower than said by this factor.",
+)
+
+
 def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--device``, ``--edge``, ``--link`` and ``--convention`` of the planning commands."""
+    """``--device``, ``--slowdown``, ``--edge``, ``--link`` and ``--convention``."""
     for option in reversed(
         [
             click.option(
@@ -100,6 +162,7 @@ def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 metavar="RATE|FILE",
                 help="The end device: 10GFLOPS, or a profile file.",
             ),
+            slowdown_option,
             click.option(
                 "--edge",
                 required=True,
@@ -128,99 +191,6 @@ input_type_option = click.option(
     show_default=True,
     help="What is fed: uint8 pixels, or values of the model's own type.",
 )
-
-
-FITS = ("exact", "stretch", "crop", "letterbox")
-FILTERS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
-"""Of `fusepath.plan`, which is not imported only to print the help."""
-
-
-def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """How a picture becomes the input; the command gets it as ``pictures``."""
-
-    @functools.wraps(command)
-    def with_pictures(
-        *args: Any,
-        fit: str,
-        filter_name: str,
-        bars: str,
-        background: str | None,
-        levels: str | None,
-        frame: int | None,
-        bgr: bool,
-        **others: Any,
-    ) -> Any:
-        from fusepath.plan import Filter, Fit, Preprocessing
-
-        try:
-            pictures = Preprocessing(
-                fit=Fit(fit),
-                filter=Filter(filter_name),
-                bars=_numbers(bars, "--bars", int, 3),
-                background=_numbers(background, "--background", int, 3) if background else None,
-                levels=_numbers(levels, "--levels", float, 2) if levels else None,
-                frame=frame,
-                bgr=bgr,
-            )
-        except ValueError as error:
-            raise InputError(str(error)) from error
-        return command(*args, pictures=pictures, **others)
-
-    wrapped: Callable[..., Any] = with_pictures
-    for option in reversed(
-        [
-            click.option(
-                "--fit",
-                type=click.Choice(FITS),
-                default=FITS[0],
-                show_default=True,
-                help="How a picture of another size is brought to the model's: not at all, both "
-                "sides by themselves, the middle of it, or all of it between bars.",
-            ),
-            click.option(
-                "--filter",
-                "filter_name",
-                type=click.Choice(FILTERS),
-                default="bilinear",
-                show_default=True,
-                help="How it is scaled.",
-            ),
-            click.option(
-                "--bars", default="0,0,0", metavar="R,G,B", help="Colour of a letterbox's bars."
-            ),
-            click.option(
-                "--background",
-                metavar="R,G,B",
-                help="Colour that transparent pixels are laid on; refused without.",
-            ),
-            click.option(
-                "--levels",
-                metavar="LOW,HIGH",
-                help="Black and white of a picture with more than 8 bits a channel.",
-            ),
-            click.option(
-                "--frame",
-                type=click.IntRange(min=0),
-                metavar="N",
-                help="Which picture of a file that holds several, from 0.",
-            ),
-            click.option("--bgr", is_flag=True, help="The model takes blue first."),
-        ]
-    ):
-        wrapped = option(wrapped)
-    return wrapped
-
-
-def _numbers(text: str, option: str, kind: Callable[[str], Any], count: int) -> tuple[Any, ...]:
-    """So many numbers, with commas between them."""
-    parts = text.split(",")
-    try:
-        numbers = tuple(map(kind, parts))
-    except ValueError:
-        numbers = ()
-    if len(numbers) != count:
-        raise InputError(f"{option} '{text}' is not {count} numbers with commas between them")
-    return numbers
 
 
 def constraint_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -304,6 +274,7 @@ def open_setting(
     edge: str,
     link: str,
     convention: str,
+    slowdown: float = 1.0,
     input_type: str = "pixels",
     post: str | None = None,
 ) -> tuple[Model, Setting]:
@@ -314,7 +285,7 @@ def open_setting(
     from fusepath.cost import named_convention, parse_link, parse_machine
     from fusepath.plan import Setting
 
-    machines = parse_machine(device), parse_machine(edge)
+    machines = parse_machine(device).slowed(slowdown), parse_machine(edge)
     joined, rules = parse_link(link), named_convention(convention)
     loaded = open_model(model, input_shape, post)
     if input_type == "values":
@@ -324,23 +295,6 @@ def open_setting(
         graph=loaded.graph, device=machines[0], edge=machines[1], link=joined, convention=rules
     )
     return loaded, setting
-
-
-def with_source(
-    setting: Setting, model: Model, sample: str, form: InputFormat, pictures: Preprocessing
-) -> Setting:
-    """The setting where the input comes as pictures like a sample; as it is for an array."""
-    from dataclasses import replace
-
-    from fusepath.pictures.arrays import is_array_file
-    from fusepath.pictures.decoding import PictureFile
-    from fusepath.pictures.frame import PictureFrame
-    from fusepath.profiling.pictures import measured_source
-
-    if is_array_file(sample) or setting.input_dtype != "uint8":
-        return setting
-    frame = PictureFrame.of(PictureFile.read(sample), pictures, model.graph.input)
-    return replace(setting, source=measured_source(model, frame, form, setting))
 
 
 def planning_request(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fusepath.cli.objective import objective_options
 from fusepath.cli.options import (
+    OUTPUT_FILE,
     algorithm_option,
     check_channels,
     compress_option,
@@ -23,7 +23,6 @@ from fusepath.cli.options import (
     model_argument,
     open_setting,
     parse_channels,
-    picture_options,
     planning_request,
     post_option,
     print_json,
@@ -34,10 +33,12 @@ from fusepath.cli.options import (
     tiling_request,
     time_limit_option,
 )
+from fusepath.cli.picture_options import picture_options
+from fusepath.cli.progress import telling
+from fusepath.cli.samples import sample_option, tried_samples
 from fusepath.errors import InputError
 
 if TYPE_CHECKING:
-    from fusepath.onnx_io import Model
     from fusepath.plan import (
         Constraints,
         Objective,
@@ -63,11 +64,7 @@ if TYPE_CHECKING:
 @constraint_options
 @objective_options
 @compress_option
-@click.option(
-    "--sample",
-    metavar="INPUT",
-    help="A picture or .npy array on which codecs are tried; pictures may be forwarded then.",
-)
+@sample_option
 @picture_options
 @input_type_option
 @mean_option
@@ -84,12 +81,14 @@ if TYPE_CHECKING:
     "-o",
     "--output",
     metavar="FILE",
+    type=OUTPUT_FILE,
     help="Write the plan here; of a stream's the one that most frames take.",
 )
 @json_option
 def command(
     model: str,
     device: str,
+    slowdown: float,
     edge: str,
     link: str,
     convention: str,
@@ -101,7 +100,7 @@ def command(
     evaluations: int | None,
     time_limit: float | None,
     compress: str | None,
-    sample: str | None,
+    samples: tuple[str, ...],
     mean: str,
     std: str,
     input_type: str,
@@ -115,7 +114,7 @@ def command(
     pictures: Preprocessing,
 ) -> None:
     """Find a plan for MODEL on a device, an edge server and a link."""
-    from fusepath.plan import Origin, make_plan
+    from fusepath.plan import InputFormat, Origin, make_plan
 
     if objective is not None and top is not None:
         raise InputError(
@@ -140,20 +139,25 @@ def command(
         edge=edge,
         link=link,
         convention=convention,
+        slowdown=slowdown,
         input_type=input_type,
         post=post,
     )
     check_channels(loaded, mean=channels[0], std=channels[1])
     request = planning_request(asked, evaluations=evaluations, time_limit=time_limit)
-    origin = Origin(source=loaded.source, mean=channels[0], std=channels[1])
-    sampled = _sampled(loaded, setting, compress, sample, origin, pictures)
+    origin = Origin(source=loaded.source, mean=channels[0], std=channels[1], pictures=pictures)
+    form = InputFormat(dtype=setting.input_dtype, mean=channels[0], std=channels[1])
+    tried = tried_samples(loaded, samples, compress=compress, form=form, pictures=pictures)
+    if tried is not None:
+        setting = tried.on(setting)
     if objective is None:
-        result = make_plan(sampled, request, origin)
+        with telling("planning"):
+            result = make_plan(setting, request, origin)
         _show_plans(result, output=output, listed=top is not None, as_json=as_json)
     else:
-        _show_rotation(
-            _rotation(sampled, request, objective, origin), output=output, as_json=as_json
-        )
+        with telling("planning"):
+            rotation = _rotation(setting, request, objective, origin)
+        _show_rotation(rotation, output=output, as_json=as_json)
 
 
 def _show_plans(result: PlanResult, *, output: str | None, listed: bool, as_json: bool) -> None:
@@ -214,34 +218,3 @@ def _rotation_document(rotation: Rotation) -> dict[str, Any]:
         "turns": list(rotation.turns),
         "plans": [plan_document(plan) for plan in rotation.plans],
     }
-
-
-def _sampled(
-    model: Model,
-    setting: Setting,
-    compress: str | None,
-    sample: str | None,
-    origin: Origin,
-    pictures: Preprocessing,
-) -> Setting:
-    """The setting with what a sample shows: what codecs make of it, what decoding it takes."""
-    import numpy as np
-
-    from fusepath.cli.options import with_source
-    from fusepath.pictures.inputs import load_input
-    from fusepath.plan import InputFormat
-    from fusepath.profiling.codecs import measured_compression, named_codecs
-
-    codecs = named_codecs(compress or "auto")
-    if sample is None and compress in {None, "off"}:
-        return setting
-    if sample is None:
-        raise InputError(
-            f"--compress {compress} needs --sample INPUT: how well tensors compress depends on "
-            f"what is in them"
-        )
-    images = load_input(sample, model.graph.input, pictures=pictures, batch=model.boundary.batch)
-    image = np.split(images, model.boundary.batch)[0]
-    form = InputFormat(dtype=setting.input_dtype, mean=origin.mean, std=origin.std)
-    offered = measured_compression(model, image, form, setting, codecs=codecs)
-    return with_source(replace(setting, offered=offered), model, sample, form, pictures)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fusepath.cli.options import json_option, print_json
+from fusepath.cli.options import OUTPUT_FILE, json_option, print_json
 
 if TYPE_CHECKING:
     from fusepath.profiling import LinkReport
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @click.command("probe")
 @click.argument("edge", metavar="HOST:PORT")
-@click.option("-o", "--output", metavar="FILE.json", help="Write the link here.")
+@click.option("-o", "--output", metavar="FILE.json", type=OUTPUT_FILE, help="Write the link here.")
 @click.option(
     "--budget",
     type=click.FloatRange(1, 600),

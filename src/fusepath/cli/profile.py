@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fusepath.cli.options import (
+    OUTPUT_FILE,
     input_shape_option,
     json_option,
     model_argument,
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
 @click.command("profile")
 @model_argument
-@click.option("-o", "--output", metavar="FILE.json", help="Write the profile here.")
+@click.option(
+    "-o", "--output", metavar="FILE.json", type=OUTPUT_FILE, help="Write the profile here."
+)
 @click.option(
     "--threads",
     type=click.IntRange(1, 256),

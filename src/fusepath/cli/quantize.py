@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fusepath.cli.options import (
+    OUTPUT_FILE,
     check_channels,
     input_shape_option,
     json_option,
@@ -15,10 +16,11 @@ from fusepath.cli.options import (
     model_argument,
     open_model,
     parse_channels,
-    picture_options,
     print_json,
     std_option,
 )
+from fusepath.cli.picture_options import picture_options
+from fusepath.cli.progress import telling
 
 if TYPE_CHECKING:
     from fusepath.plan import Preprocessing
@@ -29,7 +31,14 @@ if TYPE_CHECKING:
 @click.option(
     "--samples", required=True, metavar="DIR", help="Pictures or .npy arrays like those to come."
 )
-@click.option("-o", "--output", required=True, metavar="OUT.onnx", help="Write the model here.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="OUT.onnx",
+    type=OUTPUT_FILE,
+    help="Write the model here.",
+)
 @click.option(
     "--activations",
     type=click.Choice(["uint8", "int8"]),
@@ -59,6 +68,7 @@ def command(
     on the samples is printed.
     """
     from fusepath.errors import InputError
+    from fusepath.output_file import write_file
     from fusepath.pictures.inputs import load_input
     from fusepath.pictures.sources import files_in
     from fusepath.plan import InputFormat
@@ -71,16 +81,14 @@ def command(
     if not files:
         raise InputError(f"{samples}: no samples; give a folder of pictures or .npy arrays")
     target, batch = loaded.graph.input, loaded.boundary.batch
-    found = quantise(
-        loaded,
-        [load_input(file, target, pictures=pictures, batch=batch) for file in files],
-        InputFormat(mean=channels[0], std=channels[1]),
-        activations=activations,  # type: ignore[arg-type]
-    )
-    try:
-        Path(output).write_bytes(found.data)
-    except OSError as error:
-        raise InputError(f"cannot write {output}: {error.strerror or error}") from error
+    with telling(f"quantising with {len(files)} samples"):
+        found = quantise(
+            loaded,
+            [load_input(file, target, pictures=pictures, batch=batch) for file in files],
+            InputFormat(mean=channels[0], std=channels[1]),
+            activations=activations,  # type: ignore[arg-type]
+        )
+    write_file(output, found.data)
     if as_json:
         changes = {
             name: {"largest": change.largest, "root_mean_square": change.root_mean_square}

@@ -14,6 +14,7 @@ import click
 
 from fusepath.cli.options import json_option, print_json
 from fusepath.errors import FileFormatError, InputError, VerificationError
+from fusepath.output_file import output_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +44,7 @@ def command(
     workers: int | None,
     no_figures: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Compute the paper's figures again, beside what it published.
 
     Interrupted, the command goes on where it stopped when it is given the same DIR. nfl plans the
@@ -51,7 +52,7 @@ def command(
     """
     wanted = tuple(dict.fromkeys(figures or FIGURES))
     _refuse(wanted, layers=layers, quick=quick, spec=spec)
-    folder = _folder(output)
+    folder = None if output is None else output_folder(output)
     plots = folder is not None and not no_figures
     if plots:
         from fusepath.report.figures import require_matplotlib
@@ -73,10 +74,12 @@ def command(
         else:
             document[name] = job.fig4() if name == "fig4" else job.example(name)
     if as_json:
-        print_json(document)
-    elif folder is not None:
+        print_json(document | ({} if check is None else {"differs": job.differs}))
+        return 1 if job.differs else 0
+    if folder is not None:
         click.echo(f"written to {folder}")
     job.verdict()
+    return 0
 
 
 def _refuse(
@@ -146,19 +149,7 @@ class _Job:
                 f"{len(self.differs)} values differ from those in {self.expected}; "
                 f"the first: {self.differs[0]}"
             )
-        if not self.as_json:
-            click.echo(f"everything agrees with {self.expected}")
-
-
-def _folder(output: str | None) -> Path | None:
-    if output is None:
-        return None
-    folder = Path(output)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {folder}: {error.strerror or error}") from error
-    return folder
+        click.echo(f"everything agrees with {self.expected}")
 
 
 def _spec(path: str | None, *, quick: bool) -> Fig4Spec:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fusepath.cli.objective import stream_options
 from fusepath.cli.options import (
+    OUTPUT_FILE,
     algorithm_option,
     check_channels,
     compress_option,
@@ -20,7 +22,6 @@ from fusepath.cli.options import (
     no_cache_option,
     open_model,
     parse_channels,
-    picture_options,
     planning_request,
     post_option,
     print_json,
@@ -31,13 +32,15 @@ from fusepath.cli.options import (
     tiling_request,
     time_limit_option,
 )
+from fusepath.cli.picture_options import picture_options
 
 if TYPE_CHECKING:
     from fusepath.arrays import Array
     from fusepath.offload.inference import Inference
+    from fusepath.offload.rotating import PlansInTurn
     from fusepath.offload.run import Report
     from fusepath.onnx_io import Model
-    from fusepath.plan import Constraints, Plan, Preprocessing
+    from fusepath.plan import Constraints, Objective, Plan, Preprocessing
 
 
 @click.command("run")
@@ -74,14 +77,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Inferences; the median is reported.",
 )
-@click.option(
-    "--in-flight",
-    type=click.IntRange(1, 1000),
-    default=1,
-    show_default=True,
-    help="Inferences that are under way at a time: the device on the next while the link carries "
-    "this one.",
-)
+@stream_options
 @click.option(
     "--verify", is_flag=True, help="Compare with the unsplit model; exit 1 if it differs."
 )
@@ -109,7 +105,15 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Fail where the edge server does, instead of answering alone.",
 )
-@click.option("-o", "--output", metavar="FILE.npz", help="Write the outputs here.")
+@click.option(
+    "-o", "--output", metavar="FILE.npz", type=OUTPUT_FILE, help="Write the outputs here."
+)
+@click.option(
+    "--outputs",
+    "wanted",
+    metavar="NAME,NAME",
+    help="Outputs that are wanted, all without; others stay where they are made.",
+)
 @no_cache_option
 @json_option
 def command(
@@ -138,6 +142,7 @@ def command(
     std: str,
     input_shape: str | None,
     post: str | None,
+    wanted: str | None,
     timeout: float | None,
     no_fallback: bool,
     output: str | None,
@@ -145,6 +150,7 @@ def command(
     as_json: bool,
     constraints: Constraints,
     pictures: Preprocessing,
+    objective: Objective,
 ) -> int:
     """Run MODEL on INPUT, split between this machine and an edge server.
 
@@ -152,6 +158,8 @@ def command(
     gives the others. Without --plan, device, edge server and link are measured unless given, and
     --algorithm plans for them. What was measured of this machine is remembered.
     """
+    import msgspec
+
     from fusepath.cost import parse_link, parse_machine
     from fusepath.errors import InputError
     from fusepath.offload.emulation import Emulation
@@ -162,7 +170,7 @@ def command(
     from fusepath.pictures.arrays import is_array_file
     from fusepath.pictures.decoding import PictureFile
     from fusepath.pictures.inputs import load_input
-    from fusepath.plan import load_plan
+    from fusepath.plan import LATENCY, load_plan
     from fusepath.remote.client import Timeout
     from fusepath.units import parse_bytes_per_s
 
@@ -187,13 +195,19 @@ def command(
     plan = load_plan(plan_file) if plan_file else None
     loaded = open_model(model, input_shape, post)
     check_channels(loaded, mean=channels[0], std=channels[1])
-    request = planning_request(asked, evaluations=evaluations, time_limit=time_limit)
+    request = planning_request(
+        msgspec.structs.replace(asked, objective=objective),
+        evaluations=evaluations,
+        time_limit=time_limit,
+    )
     if plan is not None:
         if algorithm or grid != "auto" or tau is not None or start is not None or compress:
             raise InputError(
                 "--plan is a plan made before: leave out --algorithm, --grid, --tau, --start and "
                 "--compress"
             )
+        if objective != LATENCY:
+            raise InputError("--plan is one plan for all: leave out --objective and --min-fps")
         _keep_to(plan, loaded, constraints)
     elif edge is None and request.algorithm != "device-only":
         raise InputError(
@@ -220,6 +234,7 @@ def command(
         repeats=repeat,
         in_flight=in_flight,
         verify=verify,
+        outputs=wanted.split(",") if wanted else None,
         plan=plan or request,
         machines=machines,
         frames=FrameFormat(layout="chw", mean=channels[0], std=channels[1], pictures=pictures),
@@ -274,15 +289,15 @@ def _keep_to(plan: Plan, model: Model, constraints: Constraints) -> None:
 def _document(report: Report) -> dict[str, Any]:
     import math
 
-    import msgspec
-
     from fusepath.offload.statistics import percentiles
+    from fusepath.plan.run_file import Run, run_document
     from fusepath.timeline import steps
 
     plan, median, comparison = report.plan, report.median, report.comparison
     latencies = sorted(run.latency_s for run in report.runs)
     p50_s, p90_s, p99_s = percentiles(latencies)
     document: dict[str, Any] = {
+        **run_document(Run(plan=plan, predicted=report.predicted, measured=median.timeline)),
         "model": plan.model.name,
         "algorithm": plan.algorithm,
         "start": plan.start,
@@ -293,6 +308,7 @@ def _document(report: Report) -> dict[str, Any]:
         "tail": plan.tail,
         "family": plan.family,
         "codecs": plan.codecs,
+        "back_codecs": plan.back_codecs,
         "makespan_s": plan.makespan_s,
         "predicted_s": report.predicted.end_s,
         "lower_bound_s": plan.lower_bound_s,
@@ -302,7 +318,9 @@ def _document(report: Report) -> dict[str, Any]:
         "latency_p50_s": p50_s,
         "latency_p90_s": p90_s,
         "latency_p99_s": p99_s,
+        "latencies_s": [run.latency_s for run in report.runs],
         "frames_per_s": report.frames_per_s,
+        "in_turn": _in_turn(report),
         "runs": len(latencies),
         "fallbacks": sum(run.fallback is not None for run in report.runs),
         "fallback": _fallback(median),
@@ -319,7 +337,6 @@ def _document(report: Report) -> dict[str, Any]:
         "bit_equal": None,
         "verified": None,
         "outputs": {name: list(value.shape) for name, value in median.outputs.items()},
-        "timeline": msgspec.to_builtins(median.timeline),
         "steps": [
             {
                 "lane": step.lane,
@@ -330,7 +347,6 @@ def _document(report: Report) -> dict[str, Any]:
             }
             for step in steps(report.predicted, median.timeline)
         ],
-        "predicted_timeline": msgspec.to_builtins(report.predicted),
     }
     if comparison is not None:
         finite = math.isfinite(comparison.max_abs_error)
@@ -345,10 +361,35 @@ def _document(report: Report) -> dict[str, Any]:
     return document
 
 
+def _in_turn(report: Report) -> dict[str, Any] | None:
+    """Turns are places in the list of plans, from 0."""
+    shown = report.in_turn
+    if shown is None:
+        return None
+    return {
+        "turns": list(shown.turns),
+        "in_flight": shown.in_flight,
+        "predicted_frames_per_s": shown.frames_per_s,
+        "plans": [
+            {"algorithm": plan.algorithm, "order": plan.order, "cuts": plan.cuts, "tau": plan.tau}
+            for plan in shown.plans
+        ],
+    }
+
+
 def _fallback(inference: Inference) -> dict[str, str] | None:
     if inference.fallback is None:
         return None
     return {"reason": inference.fallback.reason, "stage": inference.fallback.stage.value}
+
+
+def _in_turn_text(shown: PlansInTurn) -> str:
+    """Which plan every frame takes, from 1."""
+    turns = ", ".join(str(place + 1) for place in shown.turns)
+    from fusepath.report import cuts_text
+
+    cuts = " and ".join(map(cuts_text, shown.plans))
+    return f"{shown.frames_per_s:.1f} predicted, of plans {turns} in turn, with cuts {cuts}"
 
 
 def _print(report: Report) -> None:
@@ -373,7 +414,8 @@ def _print(report: Report) -> None:
         )
     click.echo(f"latency      {milliseconds(median.latency_s)}{spread}")
     if len(report.runs) > 1:
-        click.echo(f"throughput   {report.frames_per_s:.1f} frames/s")
+        promised = "" if report.in_turn is None else f"; {_in_turn_text(report.in_turn)}"
+        click.echo(f"throughput   {report.frames_per_s:.1f} frames/s{promised}")
     if report.comparison is not None:
         comparison = report.comparison
         verdict = (
@@ -398,12 +440,12 @@ def _print(report: Report) -> None:
 
 
 def _save_outputs(report: Report, path: str) -> None:
+    import io
+
     import numpy as np
 
-    from fusepath.errors import InputError
+    from fusepath.output_file import write_file
 
-    try:
-        with open(path, "wb") as stream:  # noqa: PTH123 - savez would append .npz to a name
-            np.savez(stream, **report.median.outputs)  # type: ignore[arg-type]
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    data = io.BytesIO()
+    np.savez(data, **report.median.outputs)  # type: ignore[arg-type]
+    write_file(path, data.getvalue())

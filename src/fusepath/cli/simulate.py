@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
-from fusepath.cli.options import json_option, open_model, post_option, print_json
+from fusepath.cli.options import json_option, post_option, print_json, slowdown_option
+from fusepath.cli.planned import open_planned
 
 
 @click.command("simulate")
 @click.argument("plan_file", metavar="PLAN")
 @click.option("--model", help="Where the model is, if not where the planner found it.")
 @click.option("--device", metavar="RATE|FILE", help="Another device than the plan's.")
+@slowdown_option
 @click.option("--edge", metavar="RATE|FILE", help="Another edge server.")
 @click.option("--link", metavar="RATE|FILE", help="Another link.")
 @post_option
@@ -19,6 +23,7 @@ def command(
     plan_file: str,
     model: str | None,
     device: str | None,
+    slowdown: float,
     edge: str | None,
     link: str | None,
     post: str | None,
@@ -28,21 +33,16 @@ def command(
     import msgspec
 
     from fusepath.cost import parse_link, parse_machine
-    from fusepath.plan import Setting, load_plan, simulate
+    from fusepath.plan import load_plan, simulate
     from fusepath.report import gantt, plan_text
 
     plan = load_plan(plan_file)
-    shape = ",".join(str(size) for size in plan.model.input_shape)
-    source = model or plan.model.source
-    graph = open_model(source, None if source.startswith("zoo:") else shape, post).graph
-    setting = Setting(
-        graph=graph,
-        device=plan.device if device is None else parse_machine(device),
+    _, planned = open_planned(plan, model, post)
+    setting = replace(
+        planned,
+        device=(plan.device if device is None else parse_machine(device)).slowed(slowdown),
         edge=plan.edge if edge is None else parse_machine(edge),
         link=plan.link if link is None else parse_link(link),
-        convention=plan.convention,
-        compression=plan.compression,
-        source=plan.source or None,
     )
     timeline = simulate(plan, setting)
     if as_json:

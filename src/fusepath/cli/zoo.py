@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from fusepath.cli.options import json_option, print_json
+from fusepath.cli.options import OUTPUT_FILE, json_option, print_json
 from fusepath.errors import InputError
 
 
 @click.command("zoo")
 @click.argument("name", required=False)
-@click.argument("output", required=False, metavar="OUT.onnx")
+@click.argument("output", required=False, metavar="OUT.onnx", type=OUTPUT_FILE)
 @click.option("--input-size", type=int, help="Height and width of the input.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the weights.")
 @click.option(
@@ -37,6 +35,7 @@ def command(
     exactness, not for recognising anything.
     """
     from fusepath.onnx_io import zoo
+    from fusepath.output_file import write_file
 
     if name is None:
         if as_json:
@@ -50,10 +49,7 @@ def command(
     data = zoo.serialize(
         zoo.build(name, input_size=input_size, seed=seed, weights=weights)  # type: ignore[arg-type]
     )
-    try:
-        Path(output).write_bytes(data)
-    except OSError as error:
-        raise InputError(f"cannot write {output}: {error.strerror or error}") from error
+    write_file(output, data)
     if as_json:
         print_json({"name": name, "path": output, "bytes": len(data)})
     else:

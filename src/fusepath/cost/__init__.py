@@ -1,11 +1,14 @@
 """How much it takes: operations, bytes and seconds under a stated convention. Pure."""
 
 from fusepath.cost.compression import (
+    NO_CODECS,
+    Codecs,
     Compression,
     Crossing,
     crossing,
     cut_crossing,
     quickest,
+    result_crossing,
     unbeaten_codecs,
 )
 from fusepath.cost.convention import (
@@ -55,11 +58,13 @@ from fusepath.cost.strips import AlikeMaps, StripCosts, StripPrices, strip_costs
 __all__ = [
     "CONVENTIONS",
     "MACS",
+    "NO_CODECS",
     "RUNTIME",
     "TABLE1",
     "AlikeMaps",
     "Charge",
     "Charging",
+    "Codecs",
     "Compression",
     "ComputeRate",
     "Convention",
@@ -102,6 +107,7 @@ __all__ = [
     "quickest",
     "range_macs",
     "result_bytes",
+    "result_crossing",
     "section_share",
     "strip_costs",
     "strip_prices",

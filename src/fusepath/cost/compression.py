@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from fusepath.cost.operations import bytes_per_element
+from fusepath.errors import SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,28 +29,40 @@ class Compression(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ratio: float
     """Bytes sent per byte, in (0, 1]."""
     encode_s_per_byte: float
-    """On the device."""
+    """On the machine that sends: the device, or on the way back the edge server."""
     decode_s_per_byte: float
-    """On the edge server."""
+    """On the one that receives."""
 
     def __post_init__(self) -> None:
         if not 0 < self.ratio <= 1:
-            raise ValueError(f"ratio {self.ratio} of codec '{self.codec}' is not in (0, 1]")
+            raise SettingError(f"ratio {self.ratio} of codec '{self.codec}' is not in (0, 1]")
         for seconds in (self.encode_s_per_byte, self.decode_s_per_byte):
             if not (math.isfinite(seconds) and seconds >= 0):
-                raise ValueError(f"codec '{self.codec}' cannot take {seconds} s per byte")
+                raise SettingError(f"codec '{self.codec}' cannot take {seconds} s per byte")
 
-    def on(self, *, device: float, edge: float) -> Compression:
+    def on(self, *, sender: float, receiver: float) -> Compression:
         """The same on machines so many times slower than those where it was measured."""
         return msgspec.structs.replace(
             self,
-            encode_s_per_byte=self.encode_s_per_byte * device,
-            decode_s_per_byte=self.decode_s_per_byte * edge,
+            encode_s_per_byte=self.encode_s_per_byte * sender,
+            decode_s_per_byte=self.decode_s_per_byte * receiver,
         )
 
-    def s_per_byte(self, up_bytes_per_s: float) -> float:
+    def s_per_byte(self, bytes_per_s: float) -> float:
         """Seconds of encoding, sending and decoding, one after the other, per byte."""
-        return self.encode_s_per_byte + self.ratio / up_bytes_per_s + self.decode_s_per_byte
+        return self.encode_s_per_byte + self.ratio / bytes_per_s + self.decode_s_per_byte
+
+
+class Codecs(NamedTuple):
+    """How tensors are encoded, by name; those that are not here are sent as they are."""
+
+    up: Mapping[str, Compression]
+    """On the way to the edge server."""
+    back: Mapping[str, Compression]
+    """Outputs, or shares of the fused layer, as they return."""
+
+
+NO_CODECS = Codecs(MappingProxyType({}), MappingProxyType({}))
 
 
 class Crossing(NamedTuple):
@@ -66,7 +80,10 @@ def crossing(
     convention: Convention,
     compression: Mapping[str, Compression],
 ) -> Crossing:
-    """What it takes to bring an element of a tensor over: all costs of sending come from here."""
+    """What it takes to bring an element of a tensor over: all costs of sending come from here.
+
+    Either way: what ``compression`` says decides.
+    """
     size = bytes_per_element(graph, tensor, convention)
     item = compression.get(tensor)
     if item is None:
@@ -81,9 +98,28 @@ def cut_crossing(
     compression: Mapping[str, Compression],
 ) -> Crossing:
     """The same for all that crosses when layer ``cut`` (1-based) is the first on the edge."""
+    return _crossing_of(
+        graph, (*graph.sent(cut), *graph.accompanying(cut)), convention, compression
+    )
+
+
+def result_crossing(
+    graph: ModelGraph, convention: Convention, compression: Mapping[str, Compression]
+) -> Crossing:
+    """The same for all outputs as they return: the edge server encodes, the device decodes."""
+    return _crossing_of(graph, graph.outputs, convention, compression)
+
+
+def _crossing_of(
+    graph: ModelGraph,
+    names: Iterable[str],
+    convention: Convention,
+    compression: Mapping[str, Compression],
+) -> Crossing:
+    """What it takes to bring some whole tensors over."""
     parts = [
         (graph.tensors[name].elements, crossing(graph, name, convention, compression))
-        for name in (*graph.sent(cut), *graph.accompanying(cut))
+        for name in names
     ]
     return Crossing(
         sum(count * item.encode_s for count, item in parts),
@@ -93,13 +129,13 @@ def cut_crossing(
 
 
 def quickest(
-    candidates: Mapping[str, Iterable[Compression]], *, up_bytes_per_s: float
+    candidates: Mapping[str, Iterable[Compression]], *, bytes_per_s: float
 ) -> dict[str, Compression]:
     """For each tensor the codec that brings it over soonest; none where plain is as soon."""
     chosen = {}
     for name, offered in candidates.items():
-        best = min(offered, key=lambda item: item.s_per_byte(up_bytes_per_s), default=None)
-        if best is not None and best.s_per_byte(up_bytes_per_s) < 1 / up_bytes_per_s:
+        best = min(offered, key=lambda item: item.s_per_byte(bytes_per_s), default=None)
+        if best is not None and best.s_per_byte(bytes_per_s) < 1 / bytes_per_s:
             chosen[name] = best
     return chosen
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from fusepath.errors import FileFormatError, InputError
+from fusepath.errors import FileFormatError, InputError, SettingError
+from fusepath.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +62,7 @@ class Convention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         counts = (self.ops_per_mac, self.ops_per_pool_tap, self.ops_per_element)
         sizes = (self.input_bytes_per_element, self.activation_bytes_per_element)
         if min(*counts, self.edge_workers) < 0 or min(sizes) < 1 or not self.name:
-            raise ValueError(
+            raise SettingError(
                 "a convention needs a name, counts of at least 0 and sizes of at least 1 byte"
             )
 
@@ -113,10 +114,10 @@ def named_convention(name: str) -> Convention:
 @cache
 def _shipped(name: str) -> DescribedConvention:
     if name not in _shipped_names():
-        known = ", ".join(_shipped_names())
+        known = _shipped_names()
         raise InputError(
-            f"there is no convention '{name}'; known ones are {known}, "
-            f"or name a file that ends in {_SUFFIX}"
+            f"there is no convention '{name}'{did_you_mean(name, known)}; known ones are "
+            f"{', '.join(known)}, or name a file that ends in {_SUFFIX}"
         )
     data = (resources.files("fusepath.cost") / "conventions" / (name + _SUFFIX)).read_bytes()
     return _resolve(data, where=f"convention '{name}'")

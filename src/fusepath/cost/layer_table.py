@@ -12,7 +12,7 @@ import msgspec
 
 from fusepath import jsonfile
 from fusepath.cost.operations import cut_bytes, result_bytes
-from fusepath.errors import FileFormatError
+from fusepath.errors import FileFormatError, SettingError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,14 +58,14 @@ class LayerTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     def __post_init__(self) -> None:
         if not self.layers or not self.links:
-            raise ValueError("a layer table needs at least one layer and one link")
+            raise SettingError("a layer table needs at least one layer and one link")
         times = [value for layer in self.layers for value in (layer.device_s, layer.edge_s)]
         sizes = [self.result_bytes, *(layer.sent_bytes for layer in self.layers)]
         delays = [link.delay_s for link in self.links]
         if not all(math.isfinite(value) and value >= 0 for value in (*times, *sizes, *delays)):
-            raise ValueError("times and sizes must be finite and not below zero")
+            raise SettingError("times and sizes must be finite and not below zero")
         if not all(math.isfinite(link.bytes_per_s) and link.bytes_per_s > 0 for link in self.links):
-            raise ValueError("link rates must be above zero")
+            raise SettingError("link rates must be above zero")
 
 
 def load_layer_table(path: str | Path) -> LayerTable:

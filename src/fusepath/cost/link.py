@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from fusepath import jsonfile
-from fusepath.errors import FileFormatError
+from fusepath.errors import FileFormatError, SettingError, check_number
 from fusepath.units import format_bytes_per_s, parse_bytes_per_s
 
 if TYPE_CHECKING:
@@ -84,8 +84,10 @@ class Link(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             *(self.message_bytes, self.message_device_s, self.message_edge_s),
             self.receive_s_per_byte,
         )
+        for given in (*rates, *others):
+            check_number("a rate or time of a link,", given)
         if not (min(rates) > 0 and min(others) >= 0):
-            raise ValueError("link rates must be above zero, all else of a link not below it")
+            raise SettingError("link rates must be above zero, all else of a link not below it")
 
     def messages(
         self,

@@ -10,7 +10,7 @@ from fusepath import jsonfile
 from fusepath.cost.fit import FitError
 from fusepath.cost.latency import Charge
 from fusepath.cost.operations import layer_ops, ops_per_position, positions
-from fusepath.errors import FileFormatError
+from fusepath.errors import FileFormatError, SettingError, check_number
 from fusepath.units import parse_flop_per_s
 
 if TYPE_CHECKING:
@@ -19,9 +19,18 @@ if TYPE_CHECKING:
 
 
 class ComputeRate(msgspec.Struct, frozen=True, tag="rate", forbid_unknown_fields=True):
-    """A machine known by its operations per second alone (paper Eq. 1 and 3)."""
+    """A machine known by its operations per second alone (paper Eq. 1 and 3).
+
+    Raises:
+        SettingError: no number of them above zero.
+    """
 
     ops_per_s: float
+
+    def __post_init__(self) -> None:
+        check_number("ops_per_s", self.ops_per_s)
+        if not self.ops_per_s > 0:
+            raise SettingError(f"ops_per_s {self.ops_per_s:g} must be above zero")
 
     def charges(self, graph: ModelGraph, convention: Convention) -> tuple[Charge, ...]:
         """Costs per position of the maps of the tileable prefix."""
@@ -43,6 +52,10 @@ class ComputeRate(msgspec.Struct, frozen=True, tag="rate", forbid_unknown_fields
     def first(self, layers: int) -> ComputeRate:  # noqa: ARG002 - the rate of any layers
         """The machine for a network of the first so many layers."""
         return self
+
+    def slowed(self, factor: float) -> ComputeRate:
+        """A machine ``factor`` times slower."""
+        return ComputeRate(self.ops_per_s / factor)
 
     @property
     def call_overhead_s(self) -> float:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fusepath.cost.compression import crossing
+from fusepath.cost.compression import NO_CODECS, crossing
 from fusepath.cost.convention import Convention, Regions
-from fusepath.cost.operations import bytes_per_element
 from fusepath.tiling import (
     Grid,
     Intervals,
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fusepath.arrays import FloatArray, IntArray
-    from fusepath.cost.compression import Compression
+    from fusepath.cost.compression import Codecs
     from fusepath.cost.latency import Charge, Charging
     from fusepath.graph import ModelGraph
 
@@ -143,8 +141,10 @@ class _Prices:
     sending: FloatArray
     """Of a position of these maps; shape (device seconds, bytes, edge seconds; maps)."""
     returning: FloatArray
-    """Bytes of a position of these maps as they return."""
+    """Of a position of these maps as they return; shape (edge seconds, bytes, device seconds;
+    maps)."""
     compressed: bool
+    compressed_back: bool
     device_call_s: FloatArray
     """Fixed seconds of a piece, by cut; shape (cuts,)."""
     edge_call_s: FloatArray
@@ -157,7 +157,7 @@ class _Prices:
         device: Charging,
         edge: Charging,
         convention: Convention,
-        compression: Mapping[str, Compression],
+        codecs: Codecs,
     ) -> _Prices:
         check_tileable(graph, tau)
         cuts = range(1, tau + 2)
@@ -172,15 +172,19 @@ class _Prices:
             maps=tuple(maps),
             sending=np.array(
                 [
-                    graph.tensors[m].channels
-                    * np.array(crossing(graph, m, convention, compression))
+                    graph.tensors[m].channels * np.array(crossing(graph, m, convention, codecs.up))
                     for m in maps
                 ]
             ).T,
             returning=np.array(
-                [graph.tensors[m].channels * bytes_per_element(graph, m, convention) for m in maps]
-            ),
-            compressed=any(name in compression for name in maps),
+                [
+                    graph.tensors[m].channels
+                    * np.array(crossing(graph, m, convention, codecs.back))
+                    for m in maps
+                ]
+            ).T,
+            compressed=any(name in codecs.up for name in maps),
+            compressed_back=any(name in codecs.back for name in maps),
             device_call_s=np.array([device.piece_s(1, cut - 1) for cut in cuts]),
             edge_call_s=np.array([edge.piece_s(cut, tau) for cut in cuts]),
         )
@@ -204,7 +208,12 @@ class _Prices:
             device_s += _areas(tall.sent, wide.sent, encode_s)
             edge_s += _areas(tall.sent, wide.sent, decode_s)
             up_bytes = np.ceil(up_bytes)  # never less than bounds reckon with
-        back_bytes = _whole(_areas(tall.back, wide.back, self.returning))
+        encode_back_s, bytes_back, decode_back_s = self.returning
+        back_bytes = _areas(tall.back, wide.back, bytes_back)
+        if self.compressed_back:
+            edge_s += _areas(tall.back, wide.back, encode_back_s)
+            device_s += _areas(tall.back, wide.back, decode_back_s)
+            back_bytes = np.ceil(back_bytes)
         return PathCosts(
             tau=self.tau,
             grid=grid,
@@ -214,7 +223,7 @@ class _Prices:
             device=device_s,
             up_bytes=_whole(up_bytes),
             edge=edge_s,
-            back_bytes=back_bytes if self.graph.outputs_stay else None,
+            back_bytes=_whole(back_bytes) if self.graph.outputs_stay else None,
         )
 
     def lengths(self, fused: Mapping[str, Intervals], axis: int) -> _AxisLengths:
@@ -253,7 +262,7 @@ def path_costs(
     device: Charging,
     edge: Charging,
     convention: Convention,
-    compression: Mapping[str, Compression] = MappingProxyType({}),
+    codecs: Codecs = NO_CODECS,
 ) -> Iterator[PathCosts]:
     """Costs of several grids over the same fused layer; the geometry of all is done at once.
 
@@ -261,7 +270,7 @@ def path_costs(
         GeometryError: ``tau`` is no layer.
         UnsupportedOperatorError: ``tau`` lies behind the tileable prefix.
     """
-    prices = _Prices.of(graph, tau, device, edge, convention, compression)
+    prices = _Prices.of(graph, tau, device, edge, convention, codecs)
     axes: list[_Axis] = []
     for axis in (0, 1):
         parts = sorted({grid.rows if axis == 0 else grid.cols for grid in grids})
@@ -302,9 +311,9 @@ class TileCosts:
         device: Charging,
         edge: Charging,
         convention: Convention,
-        compression: Mapping[str, Compression] = MappingProxyType({}),
+        codecs: Codecs = NO_CODECS,
     ) -> None:
-        self._prices = _Prices.of(graph, tau, device, edge, convention, compression)
+        self._prices = _Prices.of(graph, tau, device, edge, convention, codecs)
         self._met: tuple[_Ends, _Ends] = ({}, {})
 
     def meet(self, several: Iterable[TileSizes]) -> None:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.cost.compression import crossing
-from fusepath.cost.operations import bytes_per_element
+from fusepath.cost.compression import NO_CODECS, crossing
 from fusepath.tiling import ready_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from fusepath.arrays import FloatArray, IntArray
-    from fusepath.cost.compression import Compression
+    from fusepath.cost.compression import Codecs
     from fusepath.cost.convention import Convention
     from fusepath.cost.latency import Charge, Charging
     from fusepath.graph import ModelGraph
@@ -180,7 +178,7 @@ def strip_prices(
     device: Charging,
     edge: Charging,
     convention: Convention,
-    compression: Mapping[str, Compression] = MappingProxyType({}),
+    codecs: Codecs = NO_CODECS,
 ) -> StripPrices:
     """What rows cost of all maps of a network that strips can make."""
     depth = graph.tileable_layers
@@ -196,11 +194,13 @@ def strip_prices(
     per_row[2] *= edge.strip_factor
     for cut in range(1, depth + 2):
         for name in graph.sent(cut):
-            per_element = crossing(graph, name, convention, compression)
+            per_element = crossing(graph, name, convention, codecs.up)
             per_row[:3, cut - 1, place[name]] += _row_elements(graph, name) * np.array(per_element)
         for name in graph.returned(cut) if depth == graph.depth else ():
-            size = bytes_per_element(graph, name, convention)
+            encode_s, size, decode_s = crossing(graph, name, convention, codecs.back)
             per_row[3, cut - 1, place[name]] = _row_elements(graph, name) * size
+            per_row[2, cut - 1, place[name]] += _row_elements(graph, name) * encode_s
+            per_row[0, cut - 1, place[name]] += _row_elements(graph, name) * decode_s
     return StripPrices(
         graph=graph,
         ready=np.stack([by_kind[kind] for kind in range(len(kinds))]),
@@ -215,11 +215,11 @@ def strip_costs(
     device: Charging,
     edge: Charging,
     convention: Convention,
-    compression: Mapping[str, Compression] = MappingProxyType({}),
+    codecs: Codecs = NO_CODECS,
 ) -> StripCosts:
     """Costs of strips over the fused layer of ``rows`` alone."""
     prices = strip_prices(
-        rows.graph, device=device, edge=edge, convention=convention, compression=compression
+        rows.graph, device=device, edge=edge, convention=convention, codecs=codecs
     )
     return prices.at(rows)
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fusepath.errors import SettingError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
@@ -30,7 +32,7 @@ class Window:
 
     def __post_init__(self) -> None:
         if min(self.kernel, self.stride, self.dilation) < 1:
-            raise ValueError(f"kernel, stride and dilation must be at least 1: {self}")
+            raise SettingError(f"kernel, stride and dilation must be at least 1: {self}")
 
     @property
     def extent(self) -> int:

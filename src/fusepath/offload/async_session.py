@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from fusepath.errors import ClosedError
 from fusepath.offload.background import seen
-from fusepath.offload.engine import CLOSED
 from fusepath.offload.held import Held, waited_in_vain
 from fusepath.offload.line import Flow, streamed_async
+from fusepath.offload.loop_thread import CLOSED
 from fusepath.protocol.in_flight import WhenFull
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class AsyncSession(Held):
         return [outputs[name] for name in fed.outputs]
 
     async def _answer(self, fed: Fed, begun_s: float) -> Inference:
-        work = asyncio.wrap_future(self._engine.submit(self._infer(fed, begun_s)))
+        work = asyncio.wrap_future(self._engine.loop.submit(self._infer(fed, begun_s)))
         try:
             inference: Inference = await work
         except asyncio.CancelledError:

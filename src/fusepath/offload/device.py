@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from fusepath.runtime.packing import EncodedTensor
 
 _REHEARSALS = 5
+_REHEARSALS_SLOWED = 15
+"""Of a slower machine that is played: the least of them is stretched, with what disturbed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +106,10 @@ class Device:
             image = self._rehearse_decoding(image)
         check_image(image, self.model, self.plan)
         # On the thread that will compute.
-        rehearsal = self.thread.submit(self.share.rehearse, image, repeats=_REHEARSALS).result()
-        # A fixed target: as steady as the machine itself is not.
         slowed = self.emulation.slowdown > 1
+        repeats = _REHEARSALS_SLOWED if slowed else _REHEARSALS
+        rehearsal = self.thread.submit(self.share.rehearse, image, repeats=repeats).result()
+        # A fixed target: as steady as the machine itself is not.
         if self.share.has_head:
             self.head_s = self._usual_s(rehearsal.head_s)
             self._head_target_s = self.head_s if slowed else 0.0

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import msgspec
 
+from fusepath.errors import SettingError, check_number
+
 _COARSE_S = 0.0015
 """Timers of the event loop fire up to this much late; the rest of a wait is watched closely."""
 _FINE_S = 0.0003
@@ -15,7 +17,11 @@ _FINE_S = 0.0003
 
 
 class Emulation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How weak this machine and how slow its link shall seem, for tests and benchmarks."""
+    """How weak this machine and how slow its link shall seem, for tests and benchmarks.
+
+    Raises:
+        SettingError: a factor below one, or a rate that is not above zero.
+    """
 
     pace_bytes_per_s: float | None = None
     """Rate of the link, both ways; None takes the link as it is."""
@@ -25,10 +31,14 @@ class Emulation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """False: the device sends nothing before it has computed everything."""
 
     def __post_init__(self) -> None:
+        check_number("slowdown", self.slowdown)
         if not self.slowdown >= 1:
-            raise ValueError(f"slowdown {self.slowdown:g} must be 1 or more")
-        if self.pace_bytes_per_s is not None and not self.pace_bytes_per_s > 0:
-            raise ValueError(f"pace_bytes_per_s {self.pace_bytes_per_s:g} must be above zero")
+            raise SettingError(f"slowdown {self.slowdown:g} must be 1 or more")
+        if self.pace_bytes_per_s is None:
+            return
+        check_number("pace_bytes_per_s", self.pace_bytes_per_s)
+        if not self.pace_bytes_per_s > 0:
+            raise SettingError(f"pace_bytes_per_s {self.pace_bytes_per_s:g} must be above zero")
 
 
 NO_EMULATION = Emulation()

@@ -13,15 +13,13 @@ import asyncio
 import concurrent.futures
 import itertools
 import logging
-import threading
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fusepath.errors import (
     ClosedError,
     FusepathError,
-    InputError,
     PeerBusyError,
     PeerError,
     PeerRefusedError,
@@ -29,43 +27,35 @@ from fusepath.errors import (
 )
 from fusepath.offload.adaptation import Adaptation
 from fusepath.offload.background import Background, seen
+from fusepath.offload.connection import Connection
 from fusepath.offload.device import check_image
 from fusepath.offload.forwarding import quicker
 from fusepath.offload.liveness import Liveness
+from fusepath.offload.loop_thread import CLOSED, LoopThread
 from fusepath.offload.order import FallbackPolicy
 from fusepath.offload.pairing import Pairing, Prepared
 from fusepath.offload.plan_search import PlanSearch
 from fusepath.offload.replanning import Replanning
+from fusepath.offload.rotating import Rotating
 from fusepath.offload.statistics import Counter
 from fusepath.pictures.frame import PictureFrame
 from fusepath.plan import Plan
 from fusepath.protocol.device_frame import Fallback, Stage
 from fusepath.protocol.story import told
 from fusepath.protocol.watch import Failed, Served, ServedLate
-from fusepath.remote.client import EdgeClient
-from fusepath.remote.edge_service import EdgeService
-from fusepath.remote.grpc_channel import GrpcChannel
-from fusepath.remote.memory import ADDRESS as MEMORY
-from fusepath.remote.memory import MemoryChannel
-from fusepath.remote.model_store import ModelStore
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from fusepath.offload.inference import Asked, Inference
     from fusepath.offload.order import Order
+    from fusepath.offload.rotating import PlansInTurn
     from fusepath.pictures.frame import Frame
-    from fusepath.remote.transport import Channel
+    from fusepath.timeline import Timeline
 
 logger = logging.getLogger(__name__)
 
 _SIGN_OF_LIFE_EVERY_S, _SIGN_OF_LIFE_WITHIN_S = 1.0, 1.5
 _CLOCKS_EVERY = 10
 """So many signs of life."""
-_CLOSING_S = 5.0
-CLOSED = (
-    "this session is closed, or was made before a fork; make a session in the process that uses it"
-)
 
 
 class Engine:
@@ -90,77 +80,24 @@ class Engine:
         self.closed = False
         self._finishing: asyncio.Task[None] | None = None
         self._background = Background()
-        self._channel: Channel | None = None
         self._pairing = Pairing(
             model=order.model,
             emulation=order.options.emulation,
             threads=order.options.threads,
             background=self._background,
         )
+        self._connection = Connection(order, self._pairing)
         self._liveness = Liveness(self)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._serve_loop, name="fusepath-session", daemon=True
-        )
-        self._thread.start()
-        self._running: concurrent.futures.Future[None] = self.submit(self._run())
+        self.loop = LoopThread()
+        self._running: concurrent.futures.Future[None] = self.loop.submit(self._run())
 
-    def submit(self, work: Coroutine[Any, Any, Any]) -> concurrent.futures.Future[Any]:
-        """Do something on the loop; from any thread but the loop's own.
-
-        Raises:
-            ClosedError: there is no loop any more.
-        """
-        try:
-            return asyncio.run_coroutine_threadsafe(work, self._loop)
-        except RuntimeError:
-            work.close()
-            raise ClosedError(CLOSED) from None
-
-    def call(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Do something on the loop and wait for it.
-
-        An interrupt while waiting gives the work up.
-
-        Raises:
-            InputError: as of `check_may_wait`.
-            ClosedError: the engine was closed meanwhile.
-        """
-        try:
-            self.check_may_wait()
-        except InputError:
-            work.close()
-            raise
-        future = self.submit(work)
-        try:
-            return future.result()
-        except concurrent.futures.CancelledError:
-            raise ClosedError(CLOSED) from None
-        except BaseException:
-            future.cancel()
-            raise
-
-    def check_may_wait(self) -> None:
-        """Raise where waiting for the loop would never end.
-
-        Raises:
-            InputError: it is the loop's own thread that would wait, for itself.
-        """
-        if self._thread is threading.current_thread():
-            raise InputError(
-                "this is the session's own thread, on which what is to be done with a result is "
-                "done: it cannot wait for the session; have another thread do it"
-            )
-
-    def _serve_loop(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        try:
-            self._loop.run_forever()
-        finally:
-            with suppress(RuntimeError):  # an interpreter that exits starts no threads
-                self._loop.run_until_complete(_cancel_others())  # who called at the last moment
-                self._loop.run_until_complete(self._loop.shutdown_default_executor())
-            self._loop.close()
+    @property
+    def predicted(self) -> Timeline | None:
+        """What the next frame will do with the plan in use; from any thread."""
+        current = self.current
+        if current is None:
+            return None
+        return self._pairing.forecast.timeline(current.recipe_sha256, current.predicted)
 
     # ------------------------------------------------------------------ answering frames
 
@@ -185,6 +122,7 @@ class Engine:
         self._check_may_stand_in(prepared)
         away = self._away
         if prepared is self._found:  # and not what is used in its place
+            prepared = (overlapping and self._next_in_turn()) or prepared
             prepared = quicker(prepared, self._pairing.beside, image)
         try:
             inference = await self._pairing.infer(
@@ -203,13 +141,34 @@ class Engine:
             self._fail(inference.fallback.reason, inference.fallback.retry_after_s, away)
         elif self._away is not None and prepared.is_local:
             inference = replace(inference, fallback=Fallback(self._away, Stage.AWAY))
-        else:
+        elif not inference.reused.everything:
             if not prepared.is_local:
                 self._liveness.tell(ServedLate() if inference.late else Served())
-            if self._adaptation is not None:
+            as_planned = not inference.reused.paths
+            if as_planned and not (overlapping or inference.late):
+                self._pairing.forecast.see(prepared.recipe_sha256, inference.timeline)
+            if as_planned and self._adaptation is not None:
                 self._adaptation.see(inference, prepared)
+                self._follow()
         self.counter.add(inference, prepared.recipe_sha256)
         return inference
+
+    def _next_in_turn(self) -> Prepared | None:
+        """The plan of the next frame of a stream, where frames take several in turn."""
+        if self._rotating is None or self._away is not None:
+            return None
+        return self._rotating.next()
+
+    def _follow(self) -> None:
+        """See to it that plans in turn are for what link and machines are like."""
+        machine = None if self._adaptation is None else self._adaptation.machine
+        if self._rotating is not None and machine is not None:
+            self._rotating.follow(machine.conditions)
+
+    @property
+    def plans_in_turn(self) -> PlansInTurn | None:
+        """What frames of a stream take in turn."""
+        return None if self._rotating is None else self._rotating.shown
 
     def _check_may_stand_in(self, prepared: Prepared) -> None:
         """Raise where this machine answers because the edge server was never of use, and may not.
@@ -254,8 +213,9 @@ class Engine:
         """Look for plans no longer."""
         self._searching.cancel()
         self._plans.give_up()
-        if self._adaptation is not None:
-            self._adaptation.close()
+        for following in (self._adaptation, self._rotating):
+            if following is not None:
+                following.close()
 
     # ------------------------------------------------------------------ looking for plans
 
@@ -271,8 +231,7 @@ class Engine:
             self._give_up()
             with suppress(asyncio.CancelledError, Exception):
                 await self._searching
-            if self._channel is not None:
-                await self._channel.close()
+            await self._connection.close()
 
     def _begin(self, sample: Frame | None) -> None:
         """Look for plans from the start."""
@@ -280,8 +239,9 @@ class Engine:
         if self.current is None:
             self._first: asyncio.Future[None] = loop.create_future()
             self._first.add_done_callback(seen)
-        self._plans = PlanSearch(self._order, self._pairing, self._connect, self._use)
+        self._plans = PlanSearch(self._order, self._pairing, self._connection.open, self._use)
         self._adaptation: Adaptation | None = None
+        self._rotating: Rotating | None = None
         if sample is not None:
             self._plans.sample.set_result(sample)
         self._searching = loop.create_task(self._search())
@@ -289,6 +249,7 @@ class Engine:
     async def _search(self) -> None:
         try:
             await self._plans.run()
+            await self._follow_on()
         except asyncio.CancelledError:
             raise
         except BaseException as error:
@@ -303,15 +264,28 @@ class Engine:
             if not self._first.done():
                 self._first.set_exception(error)
         else:
-            learned, sample = self._plans.learned, self._plans.known_sample
-            if self._order.follows_link and learned is not None and sample is not None:
-                assert self._found is not None  # it is what was learned for
-                replanning = Replanning(
-                    order=self._order, pairing=self._pairing, learned=learned, sample=sample
-                )
-                self._adaptation = Adaptation(replanning, self._use)
-                self._adaptation.begin(self._found)
             self._settle(None)
+
+    async def _follow_on(self) -> None:
+        """With the plan of a single frame: those of a stream, and others as the link changes.
+
+        Raises:
+            FusepathError: there are no plans as are asked for a stream, or the edge server failed.
+        """
+        learned, sample = self._plans.learned, self._plans.known_sample
+        if learned is None or sample is None:
+            return
+        assert self._found is not None  # it is what was learned for
+        replanning = Replanning(
+            order=self._order, pairing=self._pairing, learned=learned, sample=sample
+        )
+        if self._order.follows_link:
+            self._adaptation = Adaptation(replanning, self._use)
+            self._adaptation.begin(self._found)
+        if self._order.plans_turns:
+            rotating = Rotating(replanning, self._order.objective, lambda: self._found)
+            await rotating.find()
+            self._rotating = rotating
 
     def _settle(self, error: BaseException | None) -> None:
         """Tell who waits for the best plan; whoever does so first is right."""
@@ -345,6 +319,7 @@ class Engine:
         """Ask for a sign of life, where it is needed, and no inference shows it."""
         client, found = self._pairing.client, self._found
         needed = found is None or not found.is_local or not self._searching.done()
+        needed |= self.plans_in_turn is not None
         if client is None or self._away or not needed or self._pairing.is_busy:
             return
         try:
@@ -378,16 +353,7 @@ class Engine:
 
     async def dial(self) -> None:
         """See whether the edge server answers."""
-        await self._connect()
-        assert self._pairing.client is not None  # it was connected
-        try:
-            await self._pairing.client.greet_anew(within_s=_SIGN_OF_LIFE_WITHIN_S)
-        except PeerError:
-            # A link that was down for long may be up long before a connection over it notices.
-            assert self._channel is not None
-            await self._channel.close()
-            self._channel = None
-            raise
+        await self._connection.look(within_s=_SIGN_OF_LIFE_WITHIN_S)
 
     async def make_ready(self) -> None:
         """Have the plan that was found made ready again, or look for one anew."""
@@ -403,27 +369,10 @@ class Engine:
             await self._pairing.prepare_again(before)
             if self._adaptation is not None:
                 await self._adaptation.look()  # the link may be another by now
-            if self._found is not before:
-                await self._pairing.prepare_again(self._found)
-
-    async def _connect(self) -> None:
-        order = self._order
-        if self._channel is not None:
-            return
-        if order.edge is None:
-            raise InputError("this plan needs an edge server; give its address (edge)")
-        if order.edge == MEMORY:
-            service = EdgeService(ModelStore.of(order.model), threads=order.options.threads)
-            channel: Channel = MemoryChannel(service)
-        else:
-            channel = await GrpcChannel.open(order.edge, timeout_s=order.timeout.connect_s)
-        client = EdgeClient(channel, order.timeout)
-        try:
-            await client.greet(within_s=order.timeout.connect_s)
-        except BaseException:
-            await channel.close()
-            raise
-        self._channel, self._pairing.client = channel, client
+            others = () if self._rotating is None else self._rotating.prepared
+            for prepared in (self._found, *others):
+                if prepared is not before:
+                    await self._pairing.prepare_again(prepared)
 
     # ------------------------------------------------------------------ the end
 
@@ -433,21 +382,17 @@ class Engine:
             return
         self.closed = True
         self._settle(ClosedError(CLOSED))
-        if not self._loop.is_running():
-            return  # in a forked child, or where the loop's thread has ended already
+        if not self.loop.is_running:
+            return
         self._running.cancel()
-        self.submit(self._end())
+        self.loop.submit(self._end())
         self._background.close()
-        if self._thread is not threading.current_thread():
-            self._thread.join(_CLOSING_S)
+        if self.loop.join():
             self._pairing.close()
 
     async def _end(self) -> None:
-        if self._channel is not None:
-            with suppress(Exception):  # whatever it is, it ends
-                await self._channel.close()
-        await _cancel_others()
-        self._loop.stop()
+        await self._connection.close()
+        await self.loop.end()
 
     def forget(self) -> None:
         """In a forked child, which has none of the threads: nothing of it may be touched."""
@@ -463,13 +408,3 @@ def _differs(sample: Frame, image: Frame) -> bool:
     """Whether plans made with a sample are none for this: of another type, or the first file."""
     first_file = isinstance(image, PictureFrame) and not isinstance(sample, PictureFrame)
     return first_file or sample.dtype != image.dtype
-
-
-async def _cancel_others() -> None:
-    """Give up all other tasks of this loop."""
-    await asyncio.sleep(0)  # let what was only just submitted become tasks
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks, timeout=_CLOSING_S)

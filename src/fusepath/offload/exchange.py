@@ -9,10 +9,10 @@ import asyncio
 import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from fusepath.errors import PeerError, retry_after_s
+from fusepath.errors import PeerError, PeerForgotError, retry_after_s
 from fusepath.offload.due_timer import DueTimer
 from fusepath.offload.inference import Inference
 from fusepath.offload.own_answer import OwnAnswer
@@ -36,21 +36,23 @@ from fusepath.protocol.device_frame import (
     StopComputing,
 )
 from fusepath.protocol.finishing import Assemble, Continue
-from fusepath.protocol.framing import Begin, Part, Piece, Result
+from fusepath.protocol.framing import Begin, Part, Piece, Result, Reused
 from fusepath.protocol.wanted import left_out
 from fusepath.remote import tensors
 from fusepath.timeline import HEAD, Lane
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from fusepath.arrays import Array
     from fusepath.offload.device import Device, PathAtCut
     from fusepath.offload.inference import Asked
     from fusepath.offload.own_answer import Made, Reserve
     from fusepath.offload.shared_link import SharedLink
+    from fusepath.offload.unchanged import Fresh
     from fusepath.pictures.frame import Frame
     from fusepath.protocol.device_frame import Command, Event, Fallback
+    from fusepath.protocol.framing import RawTensor
     from fusepath.remote.client import ClockOffset
     from fusepath.remote.conversation import Request
 
@@ -81,6 +83,8 @@ class Call:
     """When the inference began, by `time.perf_counter`."""
     asked: Asked
     """What else is fed, and what is wanted."""
+    fresh: Fresh
+    """What is new of it."""
     handed_in: Callable[[], None]
     """Told once this machine's thread knows all that it has to compute of paths."""
 
@@ -111,14 +115,15 @@ class Exchange:
         self._request = request
         self._link = link
         self._call = call
-        self._order = [path - 1 for path in device.plan.order]
+        self._order = call.fresh.paths
+        everything = not call.fresh.reused  # otherwise there are no pieces to finish from
         self.frame = DeviceFrame(
             self._order,
             overlaps=device.emulation.overlaps,
             patience_s=None if reserve is None else reserve.patience_s,
-            returning=device.share.returning or (),
+            returning=(device.share.returning or frozenset()) & set(self._order),
             hedge_s=None if reserve is None else reserve.hedge_s,
-            remainder=None if reserve is None else reserve.remainder,
+            remainder=None if reserve is None or not everything else reserve.remainder,
         )
         self._left_out = left_out(device.model.graph.outputs, call.asked.outputs)
         self._returned = device.share.returned(self._left_out)
@@ -147,7 +152,9 @@ class Exchange:
         """Shares of the fused layer by path, returned by the server."""
         self._kept: dict[int, dict[str, Array]] = {}
         """And kept here."""
-        self._up_bytes = self._down_bytes = 0
+        self._down_bytes = 0
+        self.sent_bytes: dict[int, int] = {}
+        """By path (0-based)."""
 
     async def run(self) -> Inference:
         """Carry it out.
@@ -165,6 +172,11 @@ class Exchange:
             if self._alone is None or task is None or task.cancelling():
                 raise
             return self._inference_alone(await self._alone)  # which was quicker
+        except PeerForgotError as error:
+            if not self.frame.was_late:
+                raise  # with all of the frame it can go on
+            self._tell(Lost(str(error), retry_after_s(error)))
+            return self._inference_alone(await self._own_answer())
         except (PeerError, ProtocolError) as error:
             self._tell(Lost(str(error), retry_after_s(error)))
             if self.frame.has_ended:
@@ -213,6 +225,14 @@ class Exchange:
             await self._computing
             assert self._alone is not None  # for the frame has begun to answer with the last path
         return await self._alone
+
+    @property
+    def parts(self) -> dict[int, dict[str, Array]]:
+        """Shares of the fused layer, by path (0-based): whatever the device has of them."""
+        merged: dict[int, dict[str, Array]] = {}
+        for path, part in self._parts_here():
+            merged.setdefault(path, {}).update(part)
+        return merged
 
     def _parts_here(self) -> list[tuple[int, dict[str, Array]]]:
         """Shares of the fused layer, by path (0-based)."""
@@ -292,7 +312,7 @@ class Exchange:
         for number in range(len(self._order)):
             path, done, ready_s = ready if number == 0 else await self._to_send.get()
             size_bytes = sum(value.nbytes for value in done.to_send.values())
-            self._up_bytes += size_bytes
+            self.sent_bytes[path] = size_bytes
             self._recording.written(path, time.perf_counter())
             if self._link.is_paced:
                 self._first_written.set()  # a link that is played takes no processor
@@ -308,8 +328,13 @@ class Exchange:
         request, data = self._request, tensors.to_send(done.to_send)
         if first:
             recipe = self._call.recipe_sha256
-            left_us, left = request.left_us, self._left_out
-            return Begin(request.number, path + 1, recipe, left_us, data, left)
+            left_us, left, fresh = request.left_us, self._left_out, self._call.fresh
+            reused = [
+                Reused(other + 1, 0 if by is None else by.number)
+                for other, by in fresh.reused.items()
+            ]
+            begin = Begin(request.number, path + 1, recipe, left_us, data, left)
+            return replace(begin, keeps=[other + 1 for other in fresh.keeps], reused=reused)
         return Piece(request.number, path + 1, data)
 
     async def _receive(self) -> _Answer:
@@ -336,9 +361,10 @@ class Exchange:
             for name, form in self._device.share.expected_part(path).items()
             if name in self._returned
         }
-        self._parts[path] = tensors.decode(part.tensors, expected)
+        codecs = self._device.share.back_codecs
+        self._parts[path] = tensors.decode(part.tensors, expected, codecs)
         self._tell(PartReturned(path))
-        size_bytes = sum(value.nbytes for value in self._parts[path].values())
+        size_bytes = sum(len(tensor.data) for tensor in part.tensors)
         self._down_bytes += size_bytes
         paced = self._link.down.occupy(size_bytes, arrived_s)
         self._recording.returned(path, arrived_s, paced)
@@ -356,22 +382,37 @@ class Exchange:
             name: (graph.tensors[name].dtype, graph.tensors[name].shape)
             for name in (() if in_parts else self._returned)
         }
-        outputs = tensors.decode(result.tensors, expected)
-        size_bytes = sum(value.nbytes for value in outputs.values())
+        size_bytes = sum(len(tensor.data) for tensor in result.tensors)
         self._down_bytes += size_bytes
         await self._link.down.transfer(size_bytes)
+        outputs = await self._decoded(result.tensors, expected)
         self._tell(Answered([span.path - 1 for span in result.spans if span.path > 0]))
         return _Answer(result, outputs, arrived_s, time.perf_counter())
+
+    async def _decoded(
+        self, received: Sequence[RawTensor], expected: Mapping[str, tuple[str, tuple[int, ...]]]
+    ) -> dict[str, Array]:
+        """The outputs; a weak device that is played takes longer to decode them.
+
+        Raises:
+            ProtocolError: they are not what the plan calls for.
+        """
+        start_s = time.perf_counter()
+        outputs = tensors.decode(received, expected, self._device.share.back_codecs)
+        if any(tensor.encoded for tensor in received):
+            taken_s = time.perf_counter() - start_s
+            await asyncio.sleep((self._device.emulation.slowdown - 1) * taken_s)
+        return outputs
 
     async def _finish(self, answer: _Answer) -> Inference:
         result = answer.message
         self._recording.answered(result.spans, answer.arrived_s, answer.done_s)
-        finished = await self._device.start_finishing(
-            answer.outputs, self._parts_here(), self._inputs
-        )
+        parts = [*self._call.fresh.parts.items(), *self._parts_here()]
+        finished = await self._device.start_finishing(answer.outputs, parts, self._inputs)
         if self._device.share.has_tail:
             self._recording.record(Lane.DEVICE, finished.start_s, finished.end_s)
-        return self._inference(finished.outputs, (self._device.share.macs, result.macs))
+        own_macs = self._macs + self._device.share.tail_macs
+        return self._inference(finished.outputs, (own_macs, result.macs))
 
     def _inference_alone(self, made: Made) -> Inference:
         return self._inference(made.outputs, (self._macs + made.macs, 0), made.fallback)
@@ -384,7 +425,7 @@ class Exchange:
             plan=self._device.plan,
             outputs={name: outputs[name] for name in outputs if name in self._call.asked.outputs},
             timeline=self._recording.timeline(),
-            up_bytes=self._up_bytes,
+            up_bytes=sum(self.sent_bytes.values()),
             down_bytes=self._down_bytes,
             device_macs=device_macs,
             edge_macs=edge_macs,

@@ -64,13 +64,13 @@ class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         Raises:
             InputError: this format has them otherwise.
         """
-        if isinstance(plan, Plan) and plan.source:
-            if self.pictures not in {AS_THEY_COME, plan.source.chain}:
+        if isinstance(plan, Plan) and plan.chain is not None:
+            if self.pictures not in {AS_THEY_COME, plan.chain}:
                 raise InputError(
                     "the plan was made for pictures that become the input by another chain; leave "
                     "out how they do (fit, frame and the like), or plan anew with it"
                 )
-            return msgspec.structs.replace(self, pictures=plan.source.chain)
+            return msgspec.structs.replace(self, pictures=plan.chain)
         return self
 
     def to_inputs(self, frame: Any, model: Model) -> list[Frame]:

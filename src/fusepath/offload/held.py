@@ -11,13 +11,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 import numpy as np
 
 from fusepath.errors import ClosedError, InputError
-from fusepath.offload.engine import CLOSED, Engine
+from fusepath.offload.engine import Engine
 from fusepath.offload.frames import FrameFormat, by_name, fed_inputs, parted
 from fusepath.offload.inference import Asked, one_after_the_other
 from fusepath.offload.line import Flow, Line
+from fusepath.offload.loop_thread import CLOSED
 from fusepath.offload.machines import Machines
 from fusepath.offload.order import Order, SessionOptions
 from fusepath.offload.outputs import OwnerOutputs
@@ -35,9 +37,11 @@ if TYPE_CHECKING:
 
     from fusepath.arrays import Array
     from fusepath.offload.inference import Inference
+    from fusepath.offload.rotating import PlansInTurn
     from fusepath.offload.statistics import Statistics
     from fusepath.onnx_io import LastOutput, Port
     from fusepath.pictures.frame import Frame
+    from fusepath.plan import Objective
     from fusepath.timeline import Timeline
 
 T = TypeVar("T")
@@ -118,15 +122,14 @@ class Held:
             check_plan(plan, graph)
         else:
             check_request(plan)
-            if plan.objective != LATENCY:
-                raise InputError(
-                    "a session answers with one plan at a time, the one of least latency: leave "
-                    "out objective, or give a plan of make_rotation"
-                )
             plan.constraints.check(graph)
             named_codecs(plan.codecs)
+        objective: Objective = LATENCY
+        if isinstance(plan, PlanRequest):
+            objective, plan = plan.objective, msgspec.structs.replace(plan, objective=LATENCY)
         self._frames = frames.for_plan(plan)
         self._outputs = OwnerOutputs(self.model)
+        self._reuses = options.reuse
         self._engine = Engine(
             Order(
                 model=self.model,
@@ -137,6 +140,7 @@ class Held:
                 timeout=timeout,
                 options=options,
                 say=say,
+                objective=objective,
             )
         )
         self._submitted = self._line(options.flow)
@@ -166,9 +170,21 @@ class Held:
 
     @property
     def predicted(self) -> Timeline | None:
-        """What the plan in use will do, from measured times of its very paths."""
-        current = self._engine.current
-        return None if current is None else current.predicted
+        """What the next frame will do with the plan in use, if it is alone.
+
+        It is the middle of the last frames: of each piece of work the median beginning and end. For
+        the first ones it comes from a rehearsal of the plan's very paths on both machines.
+        """
+        return self._engine.predicted
+
+    @property
+    def plans_in_turn(self) -> PlansInTurn | None:
+        """The plans that frames of a stream take in turn, where an objective asks for that.
+
+        None before there are any, and while link or machines are other than they are for: frames
+        take `plan` then.
+        """
+        return self._engine.plans_in_turn
 
     @property
     def statistics(self) -> Statistics:
@@ -208,7 +224,7 @@ class Held:
 
     def _line(self, flow: Flow) -> Line:
         self._check_open()
-        return Line(flow, self._engine.submit, self._engine.counter.drop)
+        return Line(flow, self._engine.loop.submit, self._engine.counter.drop)
 
     def _work(
         self, frame: Any, outputs: Sequence[str] | None = None
@@ -228,7 +244,8 @@ class Held:
 
     async def _infer(self, fed: Fed, begun_s: float, *, overlapping: bool = False) -> Inference:
         """One inference after the other; the outputs as the model's owner knows them."""
-        asked = Asked(fed.companions, self._outputs.of_network(fed.outputs))
+        outputs = self._outputs.of_network(fed.outputs)
+        asked = Asked(fed.companions, outputs, self._reuses)
         infer = partial(self._engine.infer, asked=asked, overlapping=overlapping)
         if self._outputs.are_those_of_the_network:
             return await infer(fed.images[0], begun_s)
@@ -238,17 +255,25 @@ class Held:
             begun_s = time.perf_counter()
         together = done[0] if len(done) == 1 else one_after_the_other(done)
         made = [inference.outputs for inference in done]
-        outputs = await self._outputs.of(made, fed.outputs)
-        return replace(together, outputs=outputs)
+        return replace(together, outputs=await self._outputs.of(made, fed.outputs))
 
     def _wanted(self, output_names: Sequence[str] | None) -> Sequence[str]:
-        outputs = self.model.output_names
-        wanted = tuple(output_names) if output_names else outputs
-        if unknown := [name for name in wanted if name not in outputs]:
-            raise InputError(
-                f"the model has no output '{unknown[0]}'; its outputs are {', '.join(outputs)}"
-            )
-        return wanted
+        return wanted_outputs(self.model, output_names)
+
+
+def wanted_outputs(model: Model, names: Sequence[str] | None) -> Sequence[str]:
+    """Outputs of a model by their names; all without.
+
+    Raises:
+        InputError: the model does not have one.
+    """
+    outputs = model.output_names
+    wanted = tuple(names) if names else outputs
+    if unknown := [name for name in wanted if name not in outputs]:
+        raise InputError(
+            f"the model has no output '{unknown[0]}'; its outputs are {', '.join(outputs)}"
+        )
+    return wanted
 
 
 def waited_in_vain(timeout_s: float | None) -> TimeoutError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,6 +28,32 @@ class Asked:
     """The other inputs of the network."""
     outputs: Collection[str]
     """Those of the network that are wanted."""
+    reuses: bool = False
+    """Whether what is the same as in the frame before need not be computed again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reused:
+    """What was not computed or sent for a frame, since it is the same as in one before."""
+
+    paths: int = 0
+    up_bytes: int = 0
+    macs: int = 0
+    """On both machines, those of the tail included where that did not run either."""
+    everything: bool = False
+    """Whether nothing was new, so that the outputs are those of the frame before."""
+
+    def and_of(self, other: Reused) -> Reused:
+        """Of both together."""
+        return Reused(
+            self.paths + other.paths,
+            self.up_bytes + other.up_bytes,
+            self.macs + other.macs,
+            self.everything and other.everything,
+        )
+
+
+NOTHING_REUSED = Reused()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +73,7 @@ class Inference:
     edge_macs: int
     fallback: Fallback | None = None
     """Why this machine has answered alone although the plan says otherwise."""
+    reused: Reused = NOTHING_REUSED
     late: bool = False
     """Whether this machine had begun to answer alone, whoever was first in the end."""
 
@@ -79,6 +107,7 @@ def one_after_the_other(done: Sequence[Inference]) -> Inference:
         device_macs=sum(inference.device_macs for inference in done),
         edge_macs=sum(inference.edge_macs for inference in done),
         fallback=next((item.fallback for item in done if item.fallback is not None), None),
+        reused=reduce(Reused.and_of, (inference.reused for inference in done)),
         late=any(inference.late for inference in done),
     )
 

@@ -29,6 +29,7 @@ def answered(inference: Inference, prepared: Prepared, link: Link) -> Answered:
     between_s = unclear_s + shown.clock_error_s
     up_s = planned.busy_s(Lane.UPLINK) * made_for.up_bytes_per_s / link.up_bytes_per_s
     down_s = planned.busy_s(Lane.DOWNLINK) * made_for.down_bytes_per_s / link.down_bytes_per_s
+    down_s *= inference.down_bytes / max(prepared.returned_bytes, 1.0)  # or outputs left out
     return Answered(
         plan=prepared.recipe_sha256,
         latency_s=inference.latency_s,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fusepath.errors import InputError
 from fusepath.offload.emulation import NO_EMULATION, Emulation
 from fusepath.offload.line import USUAL_FLOW, Flow
-from fusepath.plan import Origin, Plan, PlanRequest
+from fusepath.plan import LATENCY, Origin, Plan, PlanRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fusepath.offload.machines import Machines
     from fusepath.onnx_io import Model
     from fusepath.pictures.frame import Frame
+    from fusepath.plan import Objective
     from fusepath.remote.client import Timeout
 
 
@@ -54,12 +55,16 @@ class SessionOptions:
     """Whether this machine answers alone where the edge server does not."""
     flow: Flow = USUAL_FLOW
     """How many frames of `Session.submit` are under way at a time."""
+    reuse: bool = False
+    """Compute and send of a frame only what is new in it: for cameras that stand still. Results are
+    the same; where everything changes it costs a comparison."""
     sample: Frame | None = None
     """A frame on which codecs are measured and plans are tried; the first frame without."""
 
     def __post_init__(self) -> None:
         for name, given, kind in (
             ("threads", self.threads, int),
+            ("reuse", self.reuse, bool),
             ("emulation", self.emulation, Emulation),
             ("fallback", self.fallback, FallbackPolicy),
             ("flow", self.flow, Flow),
@@ -80,12 +85,29 @@ class Order:
     timeout: Timeout
     options: SessionOptions
     say: Callable[[str], None]
+    objective: Objective = LATENCY
+    """What plans for the frames of a stream are to be good at; `plan` is for a single frame."""
+
+    @property
+    def plans_turns(self) -> bool:
+        """Whether frames of a stream may take other plans than a single one."""
+        return (
+            self.objective != LATENCY
+            and self.edge is not None
+            and isinstance(self.plan, PlanRequest)
+            and self.plan.algorithm != "device-only"
+        )
 
     @property
     def origin(self) -> Origin:
         """What is written into plans besides."""
         form = self.plan.input if isinstance(self.plan, Plan) else self.frames
-        return Origin(source=self.model.source, mean=form.mean, std=form.std)
+        return Origin(
+            source=self.model.source,
+            mean=form.mean,
+            std=form.std,
+            pictures=self.frames.pictures,
+        )
 
     @property
     def follows_link(self) -> bool:

@@ -5,31 +5,35 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
-from fusepath.errors import InputError
+from fusepath.errors import InputError, PeerForgotError
 from fusepath.offload.background import Background, seen
 from fusepath.offload.device import Device, stays_local
 from fusepath.offload.device_thread import DeviceThread
 from fusepath.offload.emulation import NO_EMULATION, Emulation
 from fusepath.offload.exchange import Call, Exchange
 from fusepath.offload.finisher import Finisher, pays
+from fusepath.offload.forecast import Forecast
 from fusepath.offload.inference import Asked
 from fusepath.offload.own_answer import Reserve
 from fusepath.offload.shared_link import SharedLink
 from fusepath.offload.turns import Turns
+from fusepath.offload.unchanged import Made, Unchanged
 from fusepath.pictures.frame import PictureFrame
-from fusepath.plan import check_plan, predict
+from fusepath.plan import check_plan, predict, returned_bytes
 from fusepath.remote.client import peer_errors
 from fusepath.runtime.companions import blank_companions
 from fusepath.runtime.edge_share import EdgeTimes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fusepath.cost import Link
     from fusepath.offload.inference import Inference
     from fusepath.offload.turns import Turn
@@ -112,6 +116,11 @@ class Prepared:
         """Bytes sent of the sample it was prepared with."""
         return sum(self._sent_bytes)
 
+    @cached_property
+    def returned_bytes(self) -> float:
+        """Bytes that were planned to return, of all outputs."""
+        return returned_bytes(self.device.model.graph, self.plan)
+
     @property
     def _sent_bytes(self) -> list[int]:
         share = self.device.share
@@ -152,11 +161,15 @@ class Pairing:
     """Whether there is memory to finish such frames from what there is of them."""
     stories: deque[Story] = field(default_factory=lambda: deque(maxlen=_STORIES))
     """Of the last frames with the edge server: what happened, and what was done for it."""
+    forecast: Forecast = field(default_factory=Forecast)
+    """What frames will take, as the last ones show."""
     _thread: DeviceThread = field(default_factory=DeviceThread)
     _turns: Turns = field(default_factory=Turns)
     _link: SharedLink = field(init=False)
     _offset: ClockOffset | None = None
     _frames: int = 0
+    _unchanged: Unchanged | None = None
+    """Of the plan that answered the last frame."""
     _finisher: Finisher | None = None
     """Of the plan in use."""
     _to_finish: Device | None = None
@@ -298,37 +311,81 @@ class Pairing:
         asked: Asked,
         turn: Turn,
     ) -> Inference:
+        known = self._known_of(prepared, asked)
+        same = known.same(image, asked)
+        outputs = known.answer(same, asked)
+        if outputs is not None:
+            return known.nothing_new(outputs, begun_s)
         if prepared.is_local:
             assert not isinstance(image, PictureFrame)  # what stays here has been decoded
-            return await prepared.device.run_alone(
+            request = object()
+            known.begin(None, request, same, image, asked)
+            inference = await prepared.device.run_alone(
                 image, asked, begun_s=begun_s, handed_in=turn.pass_on
             )
+            known.answered(request, Made(inference.outputs, {}, {}, inference.device_macs, True))
+            return inference
+        try:
+            return await self._ask(prepared, image, begun_s, asked, turn, known, same)
+        except PeerForgotError:
+            known.forget()
+            return await self._ask(prepared, image, begun_s, asked, turn, known, ())
+
+    def _known_of(self, prepared: Prepared, asked: Asked) -> Unchanged:
+        """What is known of frames before that the same plan answered."""
+        if not asked.reuses:
+            return Unchanged(prepared.device, remembers=False)
+        if self._unchanged is None or self._unchanged.device is not prepared.device:
+            self._unchanged = Unchanged(prepared.device, remembers=True)
+        return self._unchanged
+
+    async def _ask(
+        self,
+        prepared: Prepared,
+        image: Frame,
+        begun_s: float,
+        asked: Asked,
+        turn: Turn,
+        known: Unchanged,
+        same: Sequence[int],
+    ) -> Inference:
+        """One inference with the edge server, but for paths (0-based) that are the same."""
         client, offset = self.client, self._offset
         assert client is not None  # what is prepared on an edge server has one,
         assert offset is not None  # and the clocks have been compared for it
         self._frames += 1
         request = client.infer(begun_s + client.timeout.infer_s - time.perf_counter())
+        fresh = known.begin(request.stream, request, same, image, asked)
         exchange = Exchange(
             prepared.device,
             image,
             request,
             self._link,
-            Call(prepared.recipe_sha256, offset, begun_s, asked, turn.pass_on),
+            Call(prepared.recipe_sha256, offset, begun_s, asked, fresh, turn.pass_on),
             self._reserve_of(prepared),
         )
         self.stories.append(exchange.frame.story)
+        inference: Inference | None = None
         try:
             with peer_errors(client):
-                return await exchange.run()
+                inference = await exchange.run()
         finally:
             request.give_up()  # which says nothing where the answer has come
+            if inference is None or inference.fallback is not None:
+                known.failed(request)
+        if inference.fallback is not None:
+            return inference
+        macs = inference.device_macs + inference.edge_macs
+        made = Made(inference.outputs, exchange.parts, exchange.sent_bytes, macs, not fresh.reused)
+        known.answered(request, made)
+        return replace(inference, reused=known.saved(fresh, macs))
 
     def _reserve_of(self, prepared: Prepared) -> Reserve | None:
         if self.reserve is None:
             return None
         device, alone = prepared.device, self.reserve.device
         finisher = self._finisher if self._to_finish is device else None
-        end_s, whole_s = prepared.predicted.end_s, alone.alone_s
+        end_s, whole_s = self._expected_s(prepared), alone.alone_s
         # What is under way before it has machines and link first.
         before_s = end_s * (self._turns.under_way - 1)
         answer_s = max(end_s - device.head_s - sum(device.expected_s), 0.0)
@@ -340,6 +397,9 @@ class Pairing:
             hedge_s=before_s + answer_s + max(own_s, _LEAST_PATIENCE_S),
             finisher=finisher,
         )
+
+    def _expected_s(self, prepared: Prepared) -> float:
+        return self.forecast.latency_s(prepared.recipe_sha256, prepared.predicted)
 
     async def ready_to_finish(self, prepared: Prepared) -> None:
         """Be able to finish frames of a plan that the edge server fails, where that pays."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from fusepath.plan import BookEntry, Timing, steps_of
+from fusepath.plan import BookEntry, Timing, load_of, steps_of
 from fusepath.plan.book.book import without_timeline
 from fusepath.schedule.problem import NS_PER_S
 from fusepath.timeline import Lane
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from fusepath.cost import Link
     from fusepath.offload.pairing import Prepared
-    from fusepath.plan import Plan, Setting
+    from fusepath.plan import FrameLoad, Plan, Setting
     from fusepath.plan.book.steps import Steps
     from fusepath.protocol.adapting import Conditions
 
@@ -49,7 +49,7 @@ class PlanMap:
     def add_plans(self, plans: Iterable[Plan]) -> None:
         """Take up plans that were made for these machines, on whatever link."""
         for plan in plans:
-            timing = Timing(replace(self.setting, compression=plan.compression))
+            timing = Timing(self.setting.coded_as(plan))
             place = _Place(without_timeline(plan), steps_of(timing, plan))
             self._places.setdefault(plan.recipe_sha256, place)
 
@@ -107,6 +107,13 @@ class PlanMap:
                 / NS_PER_S
             )
         return known_s
+
+    def load(self, name: str, conditions: Conditions) -> FrameLoad:
+        """What a frame of a plan asks of link and machines, where others are under way."""
+        place = self._places[name]
+        steps = place.steps.slowed(device=conditions.device, edge=conditions.edge)
+        link, convention = self.link_under(conditions), place.plan.convention
+        return load_of(steps, place.plan.order, link, convention)
 
 
 _REMEMBERED = 4096

@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from fusepath.cost import ComputeRate, Link
-from fusepath.errors import FusepathError, PeerError, PeerRefusedError, UndecidedError
+from fusepath.errors import (
+    FusepathError,
+    PeerBusyError,
+    PeerError,
+    PeerRefusedError,
+    UndecidedError,
+)
 from fusepath.offload.background import seen
 from fusepath.offload.device import stays_local
 from fusepath.offload.frames import made_up_frame
@@ -313,6 +319,8 @@ class PlanSearch:
             tried.add(result.best.recipe_sha256)
             try:
                 prepared = await self._pairing.prepare(result.best, sample)
+            except PeerBusyError:
+                raise  # which says nothing of the plan
             except PeerRefusedError:
                 if is_plain(result.best):
                     raise
@@ -356,6 +364,7 @@ class PlanSearch:
                 edge=setting.edge,
                 link=setting.link,
                 offered={name: list(codecs) for name, codecs in setting.offered.items()},
+                offered_back={name: list(codecs) for name, codecs in setting.offered_back.items()},
                 plan=best.plan,
                 predicted_s=best.predicted.end_s,
                 beside=None if self._pairing.beside is None else self._pairing.beside.plan,
@@ -378,7 +387,7 @@ class PlanSearch:
         finally:
             edge.cancel()
         setting = await measured_setting(pairing, machines, sample.dtype.name, profiler, order.say)
-        setting = replace(setting, offered=tried.on(setting))
+        setting = tried.on(setting)
         if not isinstance(sample, PictureFrame):
             return setting
         order.say("decoding the picture")

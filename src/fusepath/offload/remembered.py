@@ -11,7 +11,7 @@ import msgspec
 
 from fusepath import jsonfile
 from fusepath.cost import Compression, Link, Machine
-from fusepath.errors import FileFormatError
+from fusepath.errors import FileFormatError, OutputError
 from fusepath.plan import Plan, check_plan
 from fusepath.profiling import machine_identity
 from fusepath.profiling.cache import cache_folder
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 3
+_VERSION = 4
 
 
 class LastTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,6 +36,8 @@ class LastTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     link: Link
     offered: dict[str, list[Compression]]
     """By tensor: what codecs made of it on the frame they were tried on."""
+    offered_back: dict[str, list[Compression]]
+    """The same on the way back."""
     plan: Plan
     beside: Plan | None = None
     """For frames for which it is quicker, where they come as files."""
@@ -94,5 +96,5 @@ class SessionMemory:
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             jsonfile.save(self.file, last)
-        except (OSError, FileFormatError) as error:
+        except (OSError, OutputError) as error:
             logger.info("the session was not remembered: %s", error)

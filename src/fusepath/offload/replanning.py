@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from fusepath.cost import ComputeRate
 from fusepath.offload.machines import Machines, measured_setting
 from fusepath.plan import Budget, PlanRequest, Setting, make_book, shortlist
 from fusepath.plan.book.rate_curve import follows_lines
@@ -17,7 +16,6 @@ from fusepath.profiling.cache import remembered_profile
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fusepath.cost import Machine
     from fusepath.offload.order import Order
     from fusepath.offload.pairing import Pairing
     from fusepath.offload.plan_map import PlanMap
@@ -78,7 +76,10 @@ class Replanning:
             dtype = last.plan.input.dtype
             setting = await measured_setting(self.pairing, machines, dtype, remembered_profile)
             self.learned = last = replace(
-                setting, offered=last.offered, source=last.plan.source or None
+                setting,
+                offered=last.offered,
+                offered_back=last.offered_back,
+                source=last.plan.source or None,
             )
         return last
 
@@ -137,12 +138,6 @@ def setting_under(plans: PlanMap, conditions: Conditions) -> Setting:
     return replace(
         plans.setting,
         link=plans.link_under(conditions),
-        device=_slowed(plans.setting.device, conditions.device),
-        edge=_slowed(plans.setting.edge, conditions.edge),
+        device=plans.setting.device.slowed(conditions.device),
+        edge=plans.setting.edge.slowed(conditions.edge),
     )
-
-
-def _slowed(machine: Machine, factor: float) -> Machine:
-    if isinstance(machine, ComputeRate):
-        return ComputeRate(machine.ops_per_s / factor)
-    return machine.slowed(factor)

@@ -12,6 +12,7 @@ import numpy as np
 from fusepath.errors import PeerError
 from fusepath.offload.device import check_image
 from fusepath.offload.frames import FrameFormat, by_name, parted
+from fusepath.offload.held import wanted_outputs
 from fusepath.offload.inference import Inference, in_a_row, median_of
 from fusepath.offload.order import FallbackPolicy, SessionOptions
 from fusepath.offload.session import Session
@@ -20,11 +21,12 @@ from fusepath.pictures.frame import pixels_of
 from fusepath.plan import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from fusepath.arrays import Array
     from fusepath.offload.machines import Machines
+    from fusepath.offload.rotating import PlansInTurn
     from fusepath.onnx_io import Model
     from fusepath.plan import PlanRequest
     from fusepath.remote.client import Timeout
@@ -37,8 +39,11 @@ class Report:
     """A plan and what it did."""
 
     plan: Plan
+    """Of several that were taken in turn the one that most runs took."""
     predicted: Timeline
     """From the times of the plan's very paths, measured when it was prepared."""
+    in_turn: PlansInTurn | None
+    """The plans that runs took in turn, where an objective asked for that."""
     runs: list[Inference]
     taken_s: float
     """From the beginning of the first run to the end of the last."""
@@ -46,8 +51,10 @@ class Report:
 
     @property
     def median(self) -> Inference:
-        """The run of median latency."""
-        return median_of(self.runs)
+        """The run of median latency; where plans were taken in turn, of those with `plan`."""
+        if self.in_turn is None:
+            return median_of(self.runs)
+        return median_of([run for run in self.runs if run.plan is self.plan] or self.runs)
 
     @property
     def frames_per_s(self) -> float:
@@ -74,6 +81,7 @@ def run(
     repeats: int = 1,
     in_flight: int = 1,
     verify: bool = False,
+    outputs: Sequence[str] | None = None,
     **session: Unpack[SessionArguments],
 ) -> Report:
     """Run a model split between this machine and an edge server, with the best plan.
@@ -87,17 +95,21 @@ def run(
         image: its input or inputs, as of `Session.infer`; plans are tried on it.
         edge: ``HOST:PORT`` of the edge server; None for a plan that keeps everything here.
         repeats: inferences.
-        in_flight: of them under way at a time.
+        in_flight: of them under way at a time; of 2 or more, the objective of a request says what
+            they are planned for.
         verify: compare with the unsplit model on this machine.
+        outputs: names of those that are wanted, all without; others do not return.
         session: further arguments of `Session`.
 
     Raises:
         ImageError: the image does not fit.
         PeerError: the edge server cannot be used, and this machine may not answer alone.
         InfeasibleError: no plan keeps to the constraints.
-        InputError: an edge server is needed and not given, or the plan does not fit.
+        InputError: an edge server is needed and not given, the plan does not fit, or the model has
+            no such output.
     """
     frames = session.get("frames", FrameFormat()).for_plan(session.get("plan"))
+    outputs = wanted_outputs(model, outputs)
     frame, companions = parted(by_name(image, model), model)
     inputs = frames.to_inputs(frame, model)
     given = session.get("plan")
@@ -111,20 +123,30 @@ def run(
             if session["options"].fallback is FallbackPolicy.OFF:
                 raise
             running.infer(image)  # which waits until this machine is ready to answer alone
-        plan, predicted = running.plan, running.predicted
+        plan, predicted, in_turn = running.plan, running.predicted, None
+        if in_flight > 1 and (in_turn := running.plans_in_turn) is not None:
+            plan, predicted = in_turn.plans[0], in_turn.predicted[0]
         begun_s = time.perf_counter()
         if in_flight == 1:
-            runs = [running.infer(image) for _ in range(repeats)]
+            runs = [running.infer(image, outputs=outputs) for _ in range(repeats)]
         else:
-            runs = list(running.stream(repeat(image, repeats), in_flight=in_flight))
+            images = repeat(image, repeats)
+            runs = list(running.stream(images, in_flight=in_flight, outputs=outputs))
         taken_s = time.perf_counter() - begun_s
     assert plan is not None  # it has answered
     assert predicted is not None
     comparison = None
     if verify:
         values = np.concatenate([pixels_of(image) for image in inputs])
-        reference = measured_reference(model, values, plan.input, companions)
+        reference = measured_reference(model, values, plan.input, companions).only(outputs)
         comparisons = [reference.judge(item.outputs) for item in runs]
         comparison = max(comparisons, key=lambda item: (not item.bit_equal, item.used))
     predicted = in_a_row([predicted] * len(inputs)) if len(inputs) > 1 else predicted
-    return Report(plan=plan, predicted=predicted, runs=runs, taken_s=taken_s, comparison=comparison)
+    return Report(
+        plan=plan,
+        predicted=predicted,
+        in_turn=in_turn,
+        runs=runs,
+        taken_s=taken_s,
+        comparison=comparison,
+    )

@@ -64,8 +64,8 @@ class Session(Held):
                 and arrays of any memory order are taken. Or an encoded picture: its bytes, or the
                 name of its file; where that is quicker, it is sent as it is. For a model of several
                 inputs a dictionary of all of them, by name.
-            outputs: names of those that are wanted, all without. What nobody wants stays where it
-                is made; where the same are wanted always, `Session` can be told.
+            outputs: names of those that are wanted, all without. What nobody wants does not
+                return.
 
         Raises:
             ImageError: the frame is of another type or shape.
@@ -108,7 +108,7 @@ class Session(Held):
             ClosedError: the session is closed.
             FusepathError: as of `infer`, for the frame whose turn it is; the stream ends with it.
         """
-        self._engine.check_may_wait()
+        self._engine.loop.check_may_wait()
         line = self._line(Flow(in_flight=in_flight, waiting=waiting, when_full=when_full))
         return streamed(line, frames, partial(self._work, outputs=outputs))
 
@@ -132,7 +132,7 @@ class Session(Held):
         """
         work = self._work(frame, outputs)
         while (result := self._submitted.offer(work)) is None:
-            self._engine.check_may_wait()
+            self._engine.loop.check_may_wait()
             self._submitted.room().result()
         result.add_done_callback(self._submitted.taken)
         return result
@@ -160,7 +160,7 @@ class Session(Held):
         return [outputs[name] for name in fed.outputs]
 
     def _answer(self, fed: Fed, begun_s: float) -> Inference:
-        inference: Inference = self._engine.call(self._infer(fed, begun_s))
+        inference: Inference = self._engine.loop.call(self._infer(fed, begun_s))
         return inference
 
     def wait_ready(self, timeout_s: float | None = None) -> None:
@@ -176,7 +176,7 @@ class Session(Held):
         """
         self._check_open()
         if not self._engine.ready.done():
-            self._engine.check_may_wait()
+            self._engine.loop.check_may_wait()
         try:
             self._engine.ready.result(timeout_s)
         except TimeoutError:

@@ -19,8 +19,8 @@ def as_shown(setting: Setting, prepared: Prepared) -> Setting:
     two apart: it stays as it is.
     """
     plan = prepared.plan
-    planned = simulate(plan, replace(setting, compression=plan.compression))
+    planned = simulate(plan, setting.coded_as(plan))
     shown = recalibrated(setting, planned, prepared.predicted)
-    if shown is not None and plan.codecs:
+    if shown is not None and (plan.codecs or plan.back_codecs):
         shown = None if shown.edge is setting.edge else replace(shown, device=setting.device)
     return shown or setting

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fusepath.offload.inference import NOTHING_REUSED
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -45,6 +47,14 @@ class Statistics:
     down_bytes: int
     fallbacks: int
     """Inferences that this machine answered alone although the plan says otherwise."""
+    reused_frames: int
+    """Inferences in which nothing was new: the outputs are those of the frame before."""
+    reused_paths: int
+    """Paths that were not computed or sent, since they were the same, of all inferences."""
+    saved_up_bytes: int
+    """What was not sent for that."""
+    saved_macs: int
+    """What was not computed for that, on both machines."""
     dropped: int
     """Frames that gave way to later ones, and are not counted above."""
     by_plan: tuple[PlanStatistics, ...]
@@ -87,6 +97,8 @@ class Counter:
         self._by_plan: dict[str, _Counted] = {}
         self._latencies_s: deque[float] = deque(maxlen=KEPT)
         self._fallbacks = self._dropped = 0
+        self._reused = NOTHING_REUSED
+        self._reused_frames = 0
 
     def add(self, inference: Inference, recipe_sha256: str) -> None:
         """Count one more, of the plan with this recipe."""
@@ -99,6 +111,8 @@ class Counter:
             counted.latencies_s.append(inference.latency_s)
             self._latencies_s.append(inference.latency_s)
             self._fallbacks += inference.fallback is not None
+            self._reused = self._reused.and_of(inference.reused)
+            self._reused_frames += inference.reused.everything
 
     def drop(self) -> None:
         """Count a frame that gave way to a later one."""
@@ -120,6 +134,10 @@ class Counter:
             up_bytes=sum(item.up_bytes for item in plans),
             down_bytes=sum(item.down_bytes for item in plans),
             fallbacks=self._fallbacks,
+            reused_frames=self._reused_frames,
+            reused_paths=self._reused.paths,
+            saved_up_bytes=self._reused.up_bytes,
+            saved_macs=self._reused.macs,
             dropped=self._dropped,
             by_plan=plans,
         )

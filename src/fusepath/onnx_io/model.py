@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusepath.errors import ModelError
+from fusepath.output_file import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
     from onnx import ModelProto, NodeProto
@@ -66,12 +67,10 @@ class Model:
         A model with weights in other files becomes one of another digest: load what was written.
 
         Raises:
-            ModelError: the file cannot be written, or the model cannot be fetched again.
+            ModelError: the model cannot be fetched again.
+            OutputError: the file cannot be written.
         """
-        try:
-            Path(path).write_bytes(self.original)
-        except OSError as error:
-            raise ModelError(f"cannot write '{path}': {error.strerror or error}") from error
+        write_file(path, self.original)
 
     def behind(self, start: int) -> Model:
         """The rest of the network once layers ``1 … start`` have run, its layers counted anew."""

@@ -1,9 +1,10 @@
 """Which plan: settings, requests, families of plans, limits, bounds and plan files. Pure."""
 
+from fusepath.plan.algorithms import ALGORITHMS, Algorithm
 from fusepath.plan.book.book import BookEntry, PlanBook, PlannedRate, load_book, save_book
 from fusepath.plan.book.search import make_book
 from fusepath.plan.book.steps import steps_of
-from fusepath.plan.candidate import Candidate
+from fusepath.plan.candidate import Candidate, ranked
 from fusepath.plan.comparison import ComparedPlan, compare_plans
 from fusepath.plan.families.single_cut import best_single_cut, problem_of_table
 from fusepath.plan.families.tiles import search_plainly
@@ -14,13 +15,22 @@ from fusepath.plan.objective import LATENCY, Latency, Objective, Throughput
 from fusepath.plan.origin import Origin
 from fusepath.plan.plan import Plan, Prediction, Provenance
 from fusepath.plan.plan_file import load_plan, plan_document, save_plan
-from fusepath.plan.planner import ALGORITHMS, check_request, make_plan, plan_with
+from fusepath.plan.planner import check_request, make_plan, plan_with
 from fusepath.plan.preprocessing import AS_THEY_COME, Filter, Fit, Preprocessing
 from fusepath.plan.recalibrated import recalibrated
 from fusepath.plan.recipe import InputFormat, ModelReference, Recipe, TailPlace
 from fusepath.plan.request import DEFAULT_REQUEST, PlanRequest
 from fusepath.plan.result import PlanResult
-from fusepath.plan.rotation import Rotation, loads_of, make_rotation, played_period_s
+from fusepath.plan.rotation import (
+    FrameLoad,
+    Rotation,
+    best_turns,
+    by_use,
+    load_of,
+    loads_of,
+    make_rotation,
+    played_period_s,
+)
 from fusepath.plan.search import Search
 from fusepath.plan.setting import Setting
 from fusepath.plan.shortlist import shortlist
@@ -33,7 +43,15 @@ from fusepath.plan.source import (
     PictureSource,
     why_not_forwarded,
 )
-from fusepath.plan.timing import Prices, Tiled, Timing, predict, problem_of, problem_of_plan
+from fusepath.plan.timing import (
+    Prices,
+    Tiled,
+    Timing,
+    predict,
+    problem_of,
+    problem_of_plan,
+    returned_bytes,
+)
 from fusepath.plan.totals import PlanTotals, totals_of
 from fusepath.plan.verify import check_plan, check_recipe
 from fusepath.schedule.budget import Budget
@@ -47,6 +65,7 @@ __all__ = [
     "MAX_FILE_BYTES",
     "MAX_FORWARDED_PIXELS",
     "NO_CONSTRAINTS",
+    "Algorithm",
     "BookEntry",
     "Budget",
     "Candidate",
@@ -56,6 +75,7 @@ __all__ = [
     "Fit",
     "FluidBound",
     "Forwarding",
+    "FrameLoad",
     "InputFormat",
     "Latency",
     "ModelReference",
@@ -81,6 +101,8 @@ __all__ = [
     "Tiled",
     "Timing",
     "best_single_cut",
+    "best_turns",
+    "by_use",
     "check_plan",
     "check_recipe",
     "check_request",
@@ -89,6 +111,7 @@ __all__ = [
     "fluid_bound_s",
     "limit_violations",
     "load_book",
+    "load_of",
     "load_plan",
     "loads_of",
     "make_book",
@@ -102,7 +125,9 @@ __all__ = [
     "problem_of",
     "problem_of_plan",
     "problem_of_table",
+    "ranked",
     "recalibrated",
+    "returned_bytes",
     "row_bound_s",
     "save_book",
     "save_plan",

@@ -8,6 +8,7 @@ import msgspec
 
 from fusepath.errors import InfeasibleError
 from fusepath.plan.plan import MAX_PATHS, Plan, Prediction, Provenance
+from fusepath.plan.preprocessing import AS_THEY_COME
 from fusepath.plan.recipe import InputFormat, ModelReference, Recipe
 from fusepath.plan.totals import totals_of
 from fusepath.schedule.problem import NS_PER_S
@@ -36,8 +37,11 @@ def build_plan(timing: Timing, found: Candidate, search: Search, origin: Origin)
     totals = totals_of(timing, found)
     graph = timing.with_tail(found.tail, found.tau).setting.graph
     source = msgspec.UNSET if setting.source is None else setting.source
+    is_said = origin.pictures != AS_THEY_COME
     crossing = sorted({name for cut in found.cuts for name in graph.sent(cut)})
     compression = {n: setting.compression[n] for n in crossing if n in setting.compression}
+    returned = sorted({name for cut in found.cuts for name in graph.returned(cut)})
+    back = {n: setting.back_compression[n] for n in returned if n in setting.back_compression}
     forwarding: Forwarding | msgspec.UnsetType = msgspec.UNSET
     if found.forwards:
         assert setting.source is not None  # or there would be no file to forward
@@ -61,6 +65,7 @@ def build_plan(timing: Timing, found: Candidate, search: Search, origin: Origin)
             cuts=found.cuts,
             tail=found.tail,
             codecs={name: item.codec for name, item in compression.items()},
+            back_codecs={name: item.codec for name, item in back.items()},
             forwarding=forwarding,
         ),
         request=search.request,
@@ -69,7 +74,9 @@ def build_plan(timing: Timing, found: Candidate, search: Search, origin: Origin)
         link=setting.link,
         convention=setting.convention,
         compression=compression,
+        back_compression=back,
         source=source,
+        pictures=origin.pictures if is_said and not source else msgspec.UNSET,
         prediction=Prediction(
             makespan_s=found.schedule.makespan_ns / NS_PER_S,
             lower_bound_s=found.lower_bound_ns / NS_PER_S,

@@ -6,6 +6,8 @@ import math
 
 import msgspec
 
+from fusepath.errors import SettingError, check_number
+
 MOST_IN_FLIGHT = 64
 
 
@@ -19,8 +21,9 @@ class Latency(msgspec.Struct, frozen=True, tag="latency", tag_field="kind"):
 
     def __post_init__(self) -> None:
         _check_in_flight(self.in_flight)
+        check_number("min_frames_per_s", self.min_frames_per_s)
         if not 0 <= self.min_frames_per_s < math.inf:
-            raise ValueError(f"min_frames_per_s {self.min_frames_per_s:g} is no rate of frames")
+            raise SettingError(f"min_frames_per_s {self.min_frames_per_s:g} is no rate of frames")
 
     @property
     def most_period_s(self) -> float:
@@ -39,8 +42,9 @@ class Throughput(msgspec.Struct, frozen=True, tag="throughput", tag_field="kind"
 
 
 def _check_in_flight(in_flight: int) -> None:
+    check_number("in_flight", in_flight)
     if not 1 <= in_flight <= MOST_IN_FLIGHT:
-        raise ValueError(f"in_flight {in_flight} is not from 1 to {MOST_IN_FLIGHT}")
+        raise SettingError(f"in_flight {in_flight} is not from 1 to {MOST_IN_FLIGHT}")
 
 
 Objective = Latency | Throughput

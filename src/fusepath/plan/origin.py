@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fusepath.plan.preprocessing import AS_THEY_COME, Preprocessing
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -15,6 +17,8 @@ class Origin:
     """Subtracted from the pixels of a uint8 image, per channel or once for all."""
     std: tuple[float, ...] = (255.0,)
     """Divides them."""
+    pictures: Preprocessing = AS_THEY_COME
+    """How encoded pictures become pixels."""
 
 
 UNKNOWN = Origin()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from fusepath.cost import Compression, Convention, Link, Machine
+from fusepath.plan.preprocessing import Preprocessing
 from fusepath.plan.recipe import InputFormat, ModelReference, Recipe, TailPlace
 from fusepath.plan.request import DEFAULT_REQUEST, PlanRequest
 from fusepath.plan.source import PictureSource
@@ -58,10 +59,19 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     convention: Convention
     compression: dict[str, Compression] = {}
     """By tensor: what its codec in the recipe was reckoned to save and to take."""
+    back_compression: dict[str, Compression] = {}
+    """The same of what returns."""
     source: PictureSource | msgspec.UnsetType = msgspec.UNSET
     """The encoded pictures that it was made for, if it was."""
+    pictures: Preprocessing | msgspec.UnsetType = msgspec.UNSET
+    """How encoded pictures become the input, where that was said and none was there to plan for."""
     prediction: Prediction
     provenance: Provenance
+
+    @property
+    def chain(self) -> Preprocessing | None:
+        """How encoded pictures become the input; None leaves it to whoever has them."""
+        return self.source.chain if self.source else self.pictures or None
 
     @property
     def recipe_sha256(self) -> str:
@@ -117,6 +127,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def codecs(self) -> dict[str, str]:
         """The codec of every tensor that is encoded."""
         return self.recipe.codecs
+
+    @property
+    def back_codecs(self) -> dict[str, str]:
+        """The codec of every tensor that returns encoded."""
+        return self.recipe.back_codecs
 
     @property
     def algorithm(self) -> str:

@@ -3,81 +3,43 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from fusepath.errors import InfeasibleError, InputError, NoPlanError
-from fusepath.plan.auto import search_auto
+from fusepath.nearest import did_you_mean
+from fusepath.plan.algorithms import ALGORITHMS, BUILT_IN
 from fusepath.plan.build import build_plan
 from fusepath.plan.compressed import variants
 from fusepath.plan.families.forwarding import forward_file
 from fusepath.plan.families.sections import check_start, search_behind
-from fusepath.plan.families.single_cut import device_only, full_offload, no_fused_layers
-from fusepath.plan.families.strips import search_stream
-from fusepath.plan.families.swarm import search_swarm
 from fusepath.plan.families.tile_sizes import SIZES_EVALUATIONS
-from fusepath.plan.families.tiles import (
-    search_brute_force,
-    search_exact,
-    search_johnson,
-    search_minimizing_waiting,
-)
 from fusepath.plan.fluid import fluid_bound_ns
 from fusepath.plan.objective import LATENCY
 from fusepath.plan.origin import UNKNOWN
 from fusepath.plan.request import DEFAULT_REQUEST
 from fusepath.plan.result import PlanResult, nothing_found
 from fusepath.plan.search import Search
+from fusepath.plan.simulation import simulate
 from fusepath.plan.timing import Timing
 from fusepath.schedule.budget import Budget
 from fusepath.schedule.problem import NS_PER_S, ns
 from fusepath.schedule.result import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from fusepath.plan.candidate import Candidate
+    from fusepath.plan.algorithms import Find
     from fusepath.plan.origin import Origin
     from fusepath.plan.plan import Plan
     from fusepath.plan.request import PlanRequest
     from fusepath.plan.setting import Setting
     from fusepath.schedule.budget import Meter
 
-    Find = Callable[[Timing, Search], Candidate]
-
-_UNLIMITED = Budget()
+_ROUNDING_S = 1e-6
+"""By which a plan that is played may differ from what its algorithm says."""
 _TIMES_CONSTRAINED = 4
 """Of the usual budget where plans are limited: counting what each demands takes most of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Algorithm:
-    """A way to plan; ``tiles`` says whether a grid and a fused layer mean anything to it."""
-
-    search: Find
-    tiles: bool
-    unequal: bool = False
-    """Whether it can choose the sizes of tiles."""
-    budget: Budget = _UNLIMITED
-    """What it usually takes."""
-    forwards: bool = False
-    """Whether it sends the input as the file that it comes in, and so needs there to be one."""
-
-
-ALGORITHMS = {
-    "device-only": Algorithm(device_only, tiles=False),
-    "full-offload": Algorithm(full_offload, tiles=False),
-    "nfl": Algorithm(no_fused_layers, tiles=False),
-    "forward": Algorithm(forward_file, tiles=False, forwards=True),
-    "mw": Algorithm(search_minimizing_waiting, tiles=True, unequal=True),
-    "bf": Algorithm(search_brute_force, tiles=True),
-    "jps": Algorithm(search_johnson, tiles=True, unequal=True),
-    "psomw": Algorithm(search_swarm, tiles=False),
-    "exact": Algorithm(search_exact, tiles=True, unequal=True),
-    "stream": Algorithm(search_stream, tiles=False, budget=Budget(evaluations=300_000)),
-    "auto": Algorithm(search_auto, tiles=False, budget=Budget(evaluations=300_000)),
-}
 
 
 WHOLE = frozenset({"device-only", "full-offload", "nfl", "forward"})
@@ -134,12 +96,18 @@ def check_request(request: PlanRequest) -> None:
     """
     if request.algorithm not in ALGORITHMS:
         raise InputError(
-            f"there is no algorithm '{request.algorithm}'; known ones are {', '.join(ALGORITHMS)}"
+            f"there is no algorithm '{request.algorithm}'"
+            f"{did_you_mean(request.algorithm, ALGORITHMS)}; known ones are {', '.join(ALGORITHMS)}"
         )
     if request.start and request.algorithm in WHOLE:
         raise InputError(
             f"algorithm '{request.algorithm}' does not tile, so that it begins at the input: leave "
             f"out start"
+        )
+    if request.algorithm in WHOLE and (request.grid is not None or request.tau is not None):
+        raise InputError(
+            f"algorithm '{request.algorithm}' does not tile: leave out grid and tau, or take one "
+            f"that does"
         )
     if request.unequal and not ALGORITHMS[request.algorithm].unequal:
         able = ", ".join(name for name, item in ALGORITHMS.items() if item.unequal)
@@ -218,4 +186,29 @@ def _plans(timing: Timing, search: Search, origin: Origin, find: Find, clock: Me
         found = found.rated(fluid_bound_ns(timing.setting, clock), found.evaluated)
     if not found.forwards:  # or else the device decodes the input before all else
         found = found.behind(0, ns(timing.setting.decode_s))
-    return [build_plan(timing, item, search, origin) for item in found.all]
+    plans = [build_plan(timing, item, search, origin) for item in found.all]
+    if search.request.algorithm not in BUILT_IN:
+        _check_foreign(timing, plans)
+    return plans
+
+
+def _check_foreign(timing: Timing, plans: Sequence[Plan]) -> None:
+    """Hold plans of an algorithm that is not fusepath's to what machines and limits allow.
+
+    Raises:
+        InfeasibleError: no machine could carry a plan out, it breaks limits, or takes longer or
+            shorter than it says.
+    """
+    for plan in plans:
+        name = plan.request.algorithm
+        try:
+            played_s = simulate(plan, timing.setting).end_s
+        except InputError as error:
+            raise InfeasibleError(
+                f"what algorithm '{name}' found cannot be used: {error}"
+            ) from error
+        if abs(played_s - plan.makespan_s) > _ROUNDING_S:
+            raise InfeasibleError(
+                f"what algorithm '{name}' found cannot be used: it says {plan.makespan_s:.6g} s, "
+                f"but played it takes {played_s:.6g} s"
+            )

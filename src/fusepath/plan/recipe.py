@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
+from fusepath.errors import SettingError
 from fusepath.graph import INPUT_DTYPES
 from fusepath.plan.source import Forwarding
 from fusepath.tiling import Arrangement, Grid
@@ -52,9 +53,9 @@ class InputFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     def __post_init__(self) -> None:
         if self.dtype not in INPUT_DTYPES:
             known = ", ".join(sorted(INPUT_DTYPES))
-            raise ValueError(f"input dtype '{self.dtype[:20]}' is none of {known}")
+            raise SettingError(f"input dtype '{self.dtype[:20]}' is none of {known}")
         if not self.mean or not self.std or 0.0 in self.std:
-            raise ValueError("mean and std need at least one value, and std none of zero")
+            raise SettingError("mean and std need at least one value, and std none of zero")
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,6 +79,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tail: TailPlace = TailPlace.EDGE
     codecs: dict[str, str] = {}
     """By tensor: the codec that it is encoded with. Tensors that are not here are sent as is."""
+    back_codecs: dict[str, str] = {}
+    """The same of what returns: outputs or, for a tail on the device, what that reads."""
     forwarding: Forwarding | msgspec.UnsetType = msgspec.UNSET
     """How the input is made of the file that is sent in its place; of plans that forward none,
     nothing. The whole network runs on the edge server then."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from fusepath.errors import SettingError, check_number
 from fusepath.plan.limits.constraints import NO_CONSTRAINTS, Constraints
 from fusepath.plan.objective import LATENCY, Objective
 from fusepath.schedule.budget import Budget
@@ -42,8 +43,9 @@ class PlanRequest(
     """How many plans are wanted."""
 
     def __post_init__(self) -> None:
+        check_number("top", self.top)
         if self.top < 1:
-            raise ValueError(f"top {self.top}: a plan at least must be wanted")
+            raise SettingError(f"top {self.top}: a plan at least must be wanted")
 
 
 DEFAULT_REQUEST = PlanRequest()

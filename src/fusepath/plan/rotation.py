@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,12 +13,14 @@ import msgspec
 import numpy as np
 
 from fusepath.errors import InfeasibleError
+from fusepath.plan.algorithms import ALGORITHMS
 from fusepath.plan.compressed import variants
 from fusepath.plan.fluid.period import period_bound_s
 from fusepath.plan.objective import LATENCY, Latency
 from fusepath.plan.origin import UNKNOWN
-from fusepath.plan.planner import ALGORITHMS, WHOLE, answer, check_request
+from fusepath.plan.planner import WHOLE, answer, check_request
 from fusepath.plan.timing import Timing
+from fusepath.schedule import evaluate
 from fusepath.schedule.alternation import alternations
 from fusepath.schedule.problem import NS_PER_S
 from fusepath.schedule.result import relative_gap
@@ -29,11 +31,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fusepath.arrays import FloatArray
+    from fusepath.cost import Convention, Link
+    from fusepath.plan.book.steps import Steps
+    from fusepath.plan.objective import Objective
     from fusepath.plan.origin import Origin
     from fusepath.plan.plan import Plan
     from fusepath.plan.request import PlanRequest
     from fusepath.plan.setting import Setting
     from fusepath.schedule.alternation import Alternation
+    from fusepath.timeline import Timeline
 
 _BESIDE = 16
 """Plans of an algorithm that are candidates; of single cuts all are."""
@@ -72,6 +78,17 @@ class Rotation:
         return relative_gap(self.period_s, self.lower_bound_s)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameLoad:
+    """What a frame of a plan asks of the machines."""
+
+    job: Job
+    busy_s: FloatArray
+    """How long it keeps each machine from other frames, as `loads_of`."""
+    alone_s: float
+    """What it takes when no other is under way."""
+
+
 def make_rotation(setting: Setting, request: PlanRequest, origin: Origin = UNKNOWN) -> Rotation:
     """The best plans for a stream of frames, with codecs and without.
 
@@ -94,33 +111,55 @@ def make_rotation(setting: Setting, request: PlanRequest, origin: Origin = UNKNO
     check_request(request)
     timing, objective = Timing(setting), request.objective
     candidates = _candidates(timing, request, origin)
-    loads_s = np.array([loads_of(plan) for plan in candidates])
-    alone_s = [plan.makespan_s for plan in candidates]
-    jobs = [_job(setting, plan) for plan in candidates]
-    listed = partial(alternations, loads_s, alone_s, in_flight=objective.in_flight, most=_LISTED)
-    quickest = partial(_quickest, jobs, objective.in_flight)
-    if isinstance(objective, Latency):
-        most_s = objective.most_period_s
-        turns, period_s = quickest(listed(by_latency=True, within_s=most_s), enough_s=most_s)
-        if period_s > most_s:
-            turns, period_s = quickest(listed(by_latency=False), enough_s=most_s)
-        if period_s > most_s:
-            raise InfeasibleError(
-                f"no plans have {1 / most_s:.4g} frames/s with {objective.in_flight} under way; "
-                f"the most that was found is {1 / period_s:.4g}"
-            )
-    else:
-        turns, period_s = quickest(listed(by_latency=False))
-    used = sorted(set(turns), key=lambda at: -turns.count(at))
-    bound_s = period_bound_s([item.setting for item in variants(timing, request.codecs)])
+    turns, period_s = best_turns(
+        [
+            FrameLoad(job=_job(setting, plan), busy_s=loads_of(plan), alone_s=plan.makespan_s)
+            for plan in candidates
+        ],
+        objective,
+    )
+    used = by_use(turns)
     return Rotation(
         plans=tuple(msgspec.structs.replace(candidates[at], request=request) for at in used),
         turns=tuple(used.index(at) for at in turns),
         in_flight=objective.in_flight,
         period_s=period_s,
         latency_s=statistics.fmean(candidates[at].makespan_s for at in turns),
-        lower_bound_s=min(bound_s, period_s),
+        lower_bound_s=period_bound_s([item.setting for item in variants(timing, request.codecs)]),
     )
+
+
+def best_turns(frames: Sequence[FrameLoad], objective: Objective) -> tuple[tuple[int, ...], float]:
+    """Which of some plans every frame of a cycle takes, 0-based; and the period of that.
+
+    Args:
+        frames: a frame of each plan.
+        objective: `Throughput` has the least period; `Latency` the least latency of those with so
+            many frames a second.
+
+    Raises:
+        InfeasibleError: none have so many.
+    """
+    loads_s, alone_s = np.array([item.busy_s for item in frames]), [item.alone_s for item in frames]
+    listed = partial(alternations, loads_s, alone_s, in_flight=objective.in_flight, most=_LISTED)
+    quickest = partial(_quickest, [item.job for item in frames], objective.in_flight)
+    if not isinstance(objective, Latency):
+        return quickest(listed(by_latency=False))
+    most_s = objective.most_period_s
+    turns, period_s = quickest(listed(by_latency=True, within_s=most_s), enough_s=most_s)
+    if period_s > most_s:
+        turns, period_s = quickest(listed(by_latency=False), enough_s=most_s)
+    if period_s > most_s:
+        raise InfeasibleError(
+            f"no plans have {1 / most_s:.4g} frames/s with {objective.in_flight} under way; "
+            f"the most that was found is {1 / period_s:.4g}"
+        )
+    return turns, period_s
+
+
+def by_use(turns: Sequence[int]) -> list[int]:
+    """The plans of a cycle, the one that most frames take first."""
+    return sorted(set(turns), key=lambda at: -turns.count(at))
 
 
 def _quickest(
@@ -176,10 +215,28 @@ def loads_of(plan: Plan) -> FloatArray:
     Where the edge server has several workers, their share; 0 for what is there as often as it is
     needed. A message is on its way for longer than it occupies the link.
     """
-    convention, timeline = plan.convention, plan.timeline
+    return _busy_s(plan.timeline, plan.link, plan.convention)
+
+
+def load_of(steps: Steps, order: Sequence[int], link: Link, convention: Convention) -> FrameLoad:
+    """The same of a frame whose paths take what is known of them.
+
+    Args:
+        steps: what they take.
+        order: of a plan, 1-based.
+        link: that carries them.
+        convention: how machines are counted.
+    """
+    problem = steps.problem(link, convention)
+    job = Job(problem, [path - 1 for path in order], [1] * problem.paths)
+    timeline = evaluate(problem, job.order, job.cuts).timeline()
+    return FrameLoad(job=job, busy_s=_busy_s(timeline, link, convention), alone_s=timeline.end_s)
+
+
+def _busy_s(timeline: Timeline, link: Link, convention: Convention) -> FloatArray:
     way = 1.0 if convention.shared_link else 0.0
     delays_s = sum(
-        min(plan.link.delay_s, span.duration_s)
+        min(link.delay_s, span.duration_s)
         for span in timeline.on(Lane.DOWNLINK)
         if span.path is None
     )
@@ -208,8 +265,7 @@ def played_period_s(
 
 
 def _job(setting: Setting, plan: Plan) -> Job:
-    coded = replace(setting, compression=plan.compression)
-    problem, cuts = Timing(coded).problem_of_plan(plan)
+    problem, cuts = Timing(setting.coded_as(plan)).problem_of_plan(plan)
     return Job(problem, [path - 1 for path in plan.order], cuts)
 
 

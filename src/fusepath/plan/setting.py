@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from fusepath.cost import RUNTIME, Compression, Convention, Link, Machine
+from fusepath.cost import RUNTIME, Compression, Convention, Link, Machine, unbeaten_codecs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from fusepath.graph import ModelGraph
+    from fusepath.plan.plan import Plan
     from fusepath.plan.source import PictureSource
 
 
@@ -27,6 +28,10 @@ class Setting:
     """By tensor: how the device encodes it before it is sent; all others are sent as they are."""
     offered: Mapping[str, Sequence[Compression]] = field(default_factory=dict)
     """By tensor: codecs that may be chosen for it."""
+    back_compression: Mapping[str, Compression] = field(default_factory=dict)
+    """By tensor: how the edge server encodes it before it returns."""
+    offered_back: Mapping[str, Sequence[Compression]] = field(default_factory=dict)
+    """By tensor: codecs that may be chosen for that."""
     source: PictureSource | None = None
     """Where the input comes as encoded pictures; it comes as pixels or values without."""
 
@@ -41,6 +46,21 @@ class Setting:
         source = self.graph.input
         pixels = source.is_float and self.convention.input_bytes_per_element == 1
         return "uint8" if pixels else source.dtype
+
+    def coded_as(self, plan: Plan) -> Setting:
+        """The same with the codecs of a plan."""
+        return replace(self, compression=plan.compression, back_compression=plan.back_compression)
+
+    @property
+    def unbeaten(self) -> Setting:
+        """The same with codecs that no choice beats, where none have been chosen."""
+        if self.compression or self.back_compression:
+            return self
+        return replace(
+            self,
+            compression=unbeaten_codecs(self.offered),
+            back_compression=unbeaten_codecs(self.offered_back),
+        )
 
     def behind(self, start: int) -> Setting:
         """The rest of the network on the same machines, once layers ``1 … start`` have run."""

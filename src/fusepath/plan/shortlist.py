@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from fusepath.plan.algorithms import ALGORITHMS
 from fusepath.plan.auto import search_shortlist
 from fusepath.plan.origin import UNKNOWN
-from fusepath.plan.planner import ALGORITHMS, answer, check_request
+from fusepath.plan.planner import answer, check_request
 from fusepath.plan.request import DEFAULT_REQUEST
 from fusepath.plan.timing import Timing
 
@@ -54,7 +55,7 @@ def shortlist(
 
 
 def _is_plain(plan: Plan) -> bool:
-    return not plan.codecs and not plan.recipe.forwards
+    return not plan.codecs and not plan.back_codecs and not plan.recipe.forwards
 
 
 def _forwards(plan: Plan) -> bool:

@@ -6,6 +6,7 @@ import math
 
 import msgspec
 
+from fusepath.errors import SettingError
 from fusepath.plan.preprocessing import AS_THEY_COME, Preprocessing
 
 MAX_FILE_BYTES = 32 << 20
@@ -51,10 +52,10 @@ class PictureSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     def __post_init__(self) -> None:
         if min(self.width, self.height, self.file_bytes) < 1:
-            raise ValueError("a picture has at least one pixel and one byte")
+            raise SettingError("a picture has at least one pixel and one byte")
         for seconds in (self.device_decode_s, self.edge_decode_s):
             if not (math.isfinite(seconds) and seconds >= 0):
-                raise ValueError(f"a picture cannot take {seconds} s to decode")
+                raise SettingError(f"a picture cannot take {seconds} s to decode")
 
     @property
     def pixels(self) -> int:
@@ -87,4 +88,4 @@ class Forwarding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     def __post_init__(self) -> None:
         if min(self.width, self.height) < 1 or self.width * self.height > MAX_FORWARDED_PIXELS:
-            raise ValueError(f"forwarded pictures have 1 to {MAX_FORWARDED_PIXELS} pixels")
+            raise SettingError(f"forwarded pictures have 1 to {MAX_FORWARDED_PIXELS} pixels")

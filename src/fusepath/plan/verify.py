@@ -30,8 +30,14 @@ def check_plan(plan: Plan, graph: ModelGraph) -> None:
             f"plan: {plan.format} version {plan.version}; this fusepath reads {PLAN_VERSION}"
         )
     check_recipe(plan.recipe, graph)
-    if {name: item.codec for name, item in plan.compression.items()} != plan.codecs:
-        raise FileFormatError("plan: 'compression' is not that of the recipe's 'codecs'")
+    for way, compression, codecs in (
+        ("", plan.compression, plan.codecs),
+        ("back_", plan.back_compression, plan.back_codecs),
+    ):
+        if {name: item.codec for name, item in compression.items()} != codecs:
+            raise FileFormatError(
+                f"plan: '{way}compression' is not that of the recipe's '{way}codecs'"
+            )
     if plan.recipe.forwards and (
         not plan.source or plan.source.forwarding != plan.recipe.forwarding
     ):
@@ -92,11 +98,15 @@ def check_recipe(recipe: Recipe, graph: ModelGraph) -> None:
             f"{tau + 1}"
         )
     rest = recipe.rest.divided(graph.behind(start))
-    crossing = {name for cut in recipe.rest.cuts for name in rest.sent(cut)}
-    for name in recipe.codecs:
-        if name not in crossing:
+    cuts = recipe.rest.cuts
+    for field, codecs, crosses, verb in (
+        ("codecs", recipe.codecs, rest.sent, "sends"),
+        ("back_codecs", recipe.back_codecs, rest.returned, "has returned"),
+    ):
+        names = {name for cut in cuts for name in crosses(cut)}
+        if strange := [name for name in codecs if name not in names]:
             raise FileFormatError(
-                f"plan: 'codecs' names {name[:80]!r}, which no cut of this plan sends"
+                f"plan: '{field}' names {strange[0][:80]!r}, which no cut of this plan {verb}"
             )
     try:
         laid = layout(rest, recipe.rest.arrangement)

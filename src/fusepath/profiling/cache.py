@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from fusepath import jsonfile
-from fusepath.errors import FileFormatError
+from fusepath.errors import FileFormatError, OutputError
 from fusepath.profiling.profile import SETTINGS_VERSION, ProfileReport, Settings, profile_machine
 from fusepath.runtime.runner import runtime_version
 from fusepath.version import VERSION
@@ -56,6 +56,12 @@ def cache_folder() -> Path | None:
     return home / ".cache" / "fusepath" if home.is_absolute() else None
 
 
+def remembered_files() -> list[Path]:
+    """All that is remembered in `cache_folder`: profiles, and what sessions found out last time."""
+    folder = cache_folder()
+    return [] if folder is None else sorted(folder.glob("*/*.json"))
+
+
 @dataclass(frozen=True)
 class ProfileCache:
     """Profile reports by model, machine, software and settings.
@@ -91,7 +97,7 @@ class ProfileCache:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             jsonfile.save(_file(self.folder, model, report.settings), report)
-        except (OSError, FileFormatError) as error:
+        except (OSError, OutputError) as error:
             logger.info("the profile was not kept: %s", error)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from fusepath.arrays import Array
     from fusepath.cost import Machine
+    from fusepath.graph import ModelGraph
     from fusepath.onnx_io import Model
     from fusepath.plan import InputFormat, Setting
     from fusepath.runtime.codecs import Codec
@@ -58,10 +60,11 @@ def named_codecs(compress: str) -> list[str]:
     return [compress]
 
 
-def cut_tensors(model: Model, image: Array, form: InputFormat) -> Iterator[tuple[str, Array]]:
-    """Every tensor that some cut sends, once, with its value for an image.
+def crossing_tensors(model: Model, image: Array, form: InputFormat) -> Iterator[tuple[str, Array]]:
+    """Every tensor that some cut sends, or that may return, once, with its value for an image.
 
-    The input comes as it travels; the others in the order in which the layers make them.
+    The input comes as it travels; the others in the order in which the layers make them, the
+    outputs that no cut sends last.
 
     Raises:
         ImageError: the image is not the model's input.
@@ -79,12 +82,12 @@ def cut_tensors(model: Model, image: Array, form: InputFormat) -> Iterator[tuple
     yield graph.input.name, sent
     seen = {graph.input.name}
     values: dict[str, Array] = {graph.input.name: value, **blank_companions(graph)}
-    for index in range(1, graph.depth):
+    for index in range(1, graph.depth + 1):
         sub = build_submodel(model, index, index)
         runner = Runner(sub.data, weights=sub.weights, outputs=sub.outputs)
         values |= runner.run({name: values[name] for name in sub.inputs})
         values = {name: values[name] for name in (*graph.frontier(index), *graph.companions)}
-        for name in graph.sent(index + 1):
+        for name in graph.frontier(index):
             if name not in seen:
                 seen.add(name)
                 yield name, values[name]
@@ -145,26 +148,74 @@ class TriedCodecs:
     network_s: float = 1.0
     """Seconds that the whole network takes here."""
 
-    def on(self, setting: Setting) -> dict[str, list[Compression]]:
-        """By tensor, what codecs save and cost on the machines of a setting.
+    @property
+    def per_second(self) -> dict[str, float]:
+        """By how much machines are slower that run the network in a second."""
+        return dict.fromkeys(("sender", "receiver"), 1 / self.network_s)
+
+    def on(self, setting: Setting) -> Setting:
+        """A setting that offers codecs, with what they save and cost on its machines.
 
         A machine that runs the network so many times slower than this one is taken to run codecs
         so many times slower as well.
         """
-        slower = {
-            "device": total_s(setting, setting.device) / self.network_s,
-            "edge": total_s(setting, setting.edge) / self.network_s,
-        }
-        offered: dict[str, list[Compression]] = {}
+        device = total_s(setting, setting.device) / self.network_s
+        edge = total_s(setting, setting.edge) / self.network_s
+        graph = setting.graph
+        up: dict[str, list[Compression]] = {}
+        back: dict[str, list[Compression]] = {}
         for item in self.samples:
-            offered.setdefault(item.tensor, []).append(item.compression.on(**slower))
-        return offered
+            name, measured = item.tensor, item.compression
+            if name in self._sent(graph):
+                up.setdefault(name, []).append(measured.on(sender=device, receiver=edge))
+            if name != graph.input.name:
+                back.setdefault(name, []).append(measured.on(sender=edge, receiver=device))
+        return replace(setting, offered=up, offered_back=back)
+
+    @staticmethod
+    def _sent(graph: ModelGraph) -> set[str]:
+        """All tensors that some cut sends."""
+        return {name for cut in range(1, graph.depth + 1) for name in graph.sent(cut)}
+
+
+def mean_of(several: Sequence[TriedCodecs]) -> TriedCodecs:
+    """What codecs save and cost on the mean of several samples, of those that suited all of them.
+
+    Args:
+        several: at least one, of one model.
+    """
+    if len(several) == 1:
+        return several[0]
+    known: dict[tuple[str, str], list[Sample]] = {}
+    for tried in several:
+        for item in tried.samples:
+            relative = replace(item, compression=item.compression.on(**tried.per_second))
+            known.setdefault((item.tensor, item.compression.codec), []).append(relative)
+    return TriedCodecs(
+        samples=tuple(_mean(items) for items in known.values() if len(items) == len(several))
+    )
+
+
+def _mean(items: Sequence[Sample]) -> Sample:
+    ratio, encode_s, decode_s = (
+        statistics.fmean(getattr(item.compression, name) for item in items)
+        for name in ("ratio", "encode_s_per_byte", "decode_s_per_byte")
+    )
+    return replace(
+        items[0],
+        compression=Compression(
+            codec=items[0].compression.codec,
+            ratio=ratio,
+            encode_s_per_byte=encode_s,
+            decode_s_per_byte=decode_s,
+        ),
+    )
 
 
 def try_codecs(
     model: Model, image: Array, form: InputFormat, *, codecs: Sequence[str]
 ) -> TriedCodecs:
-    """Time codecs here, on what cuts send and is not much larger than the image.
+    """Time codecs here, on what crosses the link either way and is not much larger than the image.
 
     Args:
         model: the network.
@@ -181,7 +232,7 @@ def try_codecs(
     network_s = least_network_s(model, to_model_input(image, form, model.graph.input.dtype))
     samples: list[Sample] = []
     most_bytes = None
-    for name, value in cut_tensors(model, image, form):
+    for name, value in crossing_tensors(model, image, form):
         if most_bytes is None:  # the image comes first
             most_bytes = _LARGEST * value.nbytes
         if value.nbytes <= most_bytes:
@@ -189,15 +240,10 @@ def try_codecs(
     return TriedCodecs(samples=tuple(samples), network_s=network_s)
 
 
-def measured_compression(
-    model: Model,
-    image: Array,
-    form: InputFormat,
-    setting: Setting,
-    *,
-    codecs: Sequence[str],
-) -> dict[str, list[Compression]]:
-    """`try_codecs`, as it is on the machines of a setting."""
+def offering_codecs(
+    setting: Setting, model: Model, image: Array, form: InputFormat, *, codecs: Sequence[str]
+) -> Setting:
+    """A setting that offers what `try_codecs` has found, as it is on its machines."""
     return try_codecs(model, image, form, codecs=codecs).on(setting)
 
 

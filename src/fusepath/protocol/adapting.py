@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 WORTH = 0.97
 """Another plan is predicted to take this part of the time or less."""
+_NEAR = 0.985
+"""One is made ready where none that is ready is as near as this to it: plans that are known may
+themselves be slower than others that are not."""
 TRIAL = 3
 """Frames that show whether a plan is what it was predicted to be."""
 _WORSE = 1.1
@@ -41,10 +44,11 @@ _NOTICEABLE = 1.1
 _ELSEWHERE = 1.25
 """Conditions that differ by this factor are others."""
 _NEIGHBOURS = (
-    *((2, 2), (0.5, 0.5), (4, 4), (0.25, 0.25), (1, 8), (8, 1)),
-    *((16, 16), (1 / 16, 1 / 16), (1, 32)),
+    *((2, 2), (1 / 2, 1 / 2), (4, 4), (1 / 4, 1 / 4), (8, 8), (1 / 8, 1 / 8), (1, 8), (8, 1)),
+    *((11, 11), (16, 16), (1 / 16, 1 / 16), (1, 32), (8, 1 / 8), (1 / 8, 8), (1 / 32, 1 / 32)),
 )
-"""Plans are made ready for links so many times slower than now, up and down."""
+"""Plans are made ready for links so many times slower than now, up and down, as far as there is
+room; the likeliest come first. Few plans are good for a whole octave, so some lie between."""
 _IF_QUICKER = 1e-3
 PROBES_BYTES = (1 << 11, 1 << 18)
 """The least and the most that is sent to see how quick a link is."""
@@ -228,6 +232,11 @@ class Adapting:
             self.up.slowness, self.down.slowness, self.device.slowness, self.edge.slowness
         )
 
+    @property
+    def is_probing(self) -> bool:
+        """Whether it is not known yet what a `Probe` shows."""
+        return self._probing
+
     def handle(self, event: Event) -> Sequence[Command]:
         """Take in what has happened; what is to be done for it."""
         commands = tuple(self._handle(event))
@@ -401,7 +410,7 @@ class Adapting:
             there = replace(here, up=here.up * up, down=here.down * down)
             best = min(self._allowed(self._known), key=lambda plan: self.predicted_s(plan, there))
             ready_s = self._best(self._ready, there)
-            if self.predicted_s(best, there) >= WORTH * ready_s:
+            if self.predicted_s(best, there) >= _NEAR * ready_s:
                 kept.add(min(self._ready, key=lambda plan: self.predicted_s(plan, there)))
                 continue
             spare = [plan for plan in self._ready if plan not in kept]

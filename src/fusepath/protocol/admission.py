@@ -12,6 +12,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+_PATIENCE = 4
+"""So many times what it takes itself a request may wait in any case, and so many times as long who
+has none under way."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
@@ -26,10 +30,21 @@ class Room:
     loads: int = 64
     """Calls that wait for a plan or a profile, of all devices."""
     loads_of_one: int = 8
+    bytes: int = 1 << 62
+    """Of requests, together: of what has come, what it decodes to, and answers that wait."""
     wait_s: float = 1.0
     """How long a request may wait for a worker before its work begins."""
     retry_s: float = 1.0
     """When to ask again where nothing says how soon there will be room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a request takes."""
+
+    work_s: float = 0.0
+    """Of a worker."""
+    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +93,7 @@ class Admission:
         self._streams = _Places("streams", room.streams, room.streams_of_one)
         self._requests = _Places("inferences", room.requests, room.requests_of_one)
         self._loads = _Places("preparations", room.loads, room.loads_of_one)
+        self._bytes: Counter[str] = Counter()
 
     @property
     def streams(self) -> int:
@@ -88,6 +104,11 @@ class Admission:
     def requests(self) -> int:
         """That are under way."""
         return self._requests.taken.total()
+
+    @property
+    def bytes(self) -> int:
+        """That requests may take."""
+        return self._bytes.total()
 
     def open_stream(self, peer: str) -> Busy | None:
         """A peer opens a stream; None where it may, until `close_stream`."""
@@ -105,31 +126,48 @@ class Admission:
         """It waits no more."""
         self._loads.leave(peer)
 
-    def begin(self, peer: str, *, work_s: float, left_s: float, backlog_s: float) -> Busy | None:
+    def begin(self, peer: str, cost: Cost, *, left_s: float, backlog_s: float) -> Busy | None:
         """A peer makes a request; None where it may, until `end`.
+
+        Work that is long may wait for longer, and so may that of a peer that has nothing under
+        way. One peer has half of the bytes at most.
 
         Args:
             peer: who.
-            work_s: what the request takes a worker.
+            cost: what the request takes.
             left_s: until nobody waits for its answer any more.
             backlog_s: until a worker is free, by what has come already.
         """
-        longest_s = min(self.room.wait_s, left_s - work_s)
+        patience_s = max(self.room.wait_s, _PATIENCE * cost.work_s)
+        if not self._requests.taken[peer]:
+            patience_s *= _PATIENCE  # workers take it up before what others have behind others
+        longest_s = min(patience_s, left_s - cost.work_s)
         if backlog_s > max(longest_s, 0.0):
             return Busy(
                 f"{backlog_s:.2f} s of work are waiting here, longer than this request may wait",
                 max(backlog_s - longest_s, backlog_s / 2),
             )
-        return self._refused(self._requests.take(peer, strict=False))
+        most = self.room.bytes
+        full = self.bytes + cost.bytes > most or self._bytes[peer] + cost.bytes > most // 2
+        if full and self.bytes:  # what is alone there may be larger
+            reason = f"{cost.bytes} bytes are needed of {most} that inferences have here, too few "
+            return self._refused(reason + "are free")
+        busy = self._refused(self._requests.take(peer, strict=False))
+        if busy is None:
+            self._bytes[peer] += cost.bytes
+        return busy
 
     def too_many_of_one(self) -> Busy:
         """A stream has as many requests as one device may have."""
         most = self.room.requests_of_one
         return Busy(f"one device has {most} inferences at a time; ask again later", 0.0)
 
-    def end(self, peer: str) -> None:
+    def end(self, peer: str, cost: Cost) -> None:
         """A request has ended."""
         self._requests.leave(peer)
+        self._bytes[peer] -= cost.bytes
+        if not self._bytes[peer]:
+            del self._bytes[peer]
 
     def _refused(self, reason: str) -> Busy | None:
         return Busy(f"{reason}; ask again later", self.room.retry_s) if reason else None

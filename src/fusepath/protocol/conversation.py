@@ -59,7 +59,9 @@ class EdgeSession:
     A strip reads rows of the strip before it, its predecessor. It is told to start after that one,
     and whoever carries the commands out ends that one first. ``returning`` are the paths that
     return a part of the outputs each as soon as they are computed; None has the outputs return as a
-    whole. Without ``overlaps`` no path starts before all have arrived, and no part returns before
+    whole. ``reused`` are paths that do not come, since what they would make is there.
+
+    Without ``overlaps`` no path starts before all have arrived, and no part returns before
     all are computed.
     """
 
@@ -67,6 +69,7 @@ class EdgeSession:
     predecessors: Mapping[int, int] = field(default_factory=dict)
     returning: Collection[int] | None = None
     overlaps: bool = True
+    reused: Collection[int] = ()
     _successors: dict[int, int] = field(init=False)
     _arrived: set[int] = field(default_factory=set)
     _started: set[int] = field(default_factory=set)
@@ -74,6 +77,12 @@ class EdgeSession:
 
     def __post_init__(self) -> None:
         self._successors = {before: path for path, before in self.predecessors.items()}
+        for path in self.reused:
+            if not 0 <= path < self.paths or path in self._done or self.predecessors:
+                raise ProtocolError(f"path {path + 1} is reused, which the plan does not allow")
+            self._arrived.add(path)
+            self._started.add(path)
+            self._done.add(path)
 
     def arrived(self, path: int) -> list[Command]:
         """Pieces of a path (0-based) have come in and are what the plan calls for.
@@ -120,7 +129,8 @@ class EdgeSession:
         return [*self._parts([last] if self.overlaps else range(self.paths)), SendResult()]
 
     def _parts(self, paths: Iterable[int]) -> list[Command]:
-        return [SendPart(path) for path in paths if path in (self.returning or ())]
+        wanted = set(self.returning or ()) - set(self.reused)
+        return [SendPart(path) for path in paths if path in wanted]
 
     def tail_computed(self) -> list[Command]:
         """The outputs are there."""

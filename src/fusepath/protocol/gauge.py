@@ -1,9 +1,10 @@
 """How many times slower something is than plans take it to be, told from what frames take anyway.
 
 One frame tells little: links are shared, and machines pause. So what is believed stays until frames
-in a row say otherwise, all to the same side, by more than they differ anyway, and by so much that
-it matters to them; then it is what they say. Of frames to the slower side the quickest is believed
-at first, of quicker ones the slowest. Within that, the middle of the last frames is believed.
+in a row say otherwise, all to the same side, each by more than they differ anyway, together by more
+than chance explains, and by so much that it matters to them; then it is what they say. Of frames to
+the slower side the quickest is believed at first, of quicker ones the slowest. Within that, the
+middle of the last frames is believed.
 
 Something that seems to become quicker and soon is not (a link with a burst, which is quick until
 the burst is spent) is believed to be quicker ever more slowly. That it is slower is always believed
@@ -19,7 +20,7 @@ import statistics
 from dataclasses import dataclass, field
 
 FRAMES = 2
-"""In a row that are believed."""
+"""In a row that are believed, if they say enough together."""
 FEW = 3
 """After a change, so many frames are believed at once: what comes first may be of before."""
 RECENT = 40
@@ -33,6 +34,9 @@ _LEAST, _MOST = math.log(1.2), math.log(2.0)
 """Frames are unusual from the one on at most, from the other at least."""
 _NOISES = 3.0
 """What is unusual: so many times what frames usually differ by."""
+CONVINCING = 10.0
+"""Together they are off by so many times what frames usually differ by. Two are by chance once in
+10 million frames, if differences are distributed normally, and so are three that are unusual."""
 _LEARNS = 0.1
 _NOISE = 0.05
 
@@ -84,7 +88,8 @@ class Gauge:
         return self._doubt == 1
 
     def forget(self) -> None:
-        """Believe what the next frames say at once."""
+        """Believe what the next frames say at once, whatever bursts there were."""
+        self._doubt = 1
         self._recent.clear()
         self._run.clear()
 
@@ -94,15 +99,16 @@ class Gauge:
         if taken.planned_s <= 0 or max(taken.measured_s, expected_s) <= 2 * taken.unclear_s:
             return
         said = max(taken.measured_s, taken.unclear_s) / taken.planned_s
-        unusual = min(max(_LEAST, _NOISES * self._noise), _MOST)
+        unusual = self._unusual
         deviation = _deviation(taken, self.slowness)
-        self._noise += _LEARNS * (min(abs(math.log(said / self.slowness)), unusual) - self._noise)
+        slower = deviation > 0
         self._since_quicker += 1
-        is_new = len(self._recent) < FEW and (self._doubt == 1 or deviation > 0)
+        is_new = len(self._recent) < FEW and (self._doubt == 1 or slower)
         if abs(deviation) <= unusual or is_new:
             if deviation > unusual:
                 self._was_it_a_burst()
-            self._run.clear()
+            self._break_off()
+            self._learn(said)
             self._recent = [*self._recent, said][-RECENT:]
             self.slowness = self._middle()
             self._usual += 1
@@ -110,12 +116,33 @@ class Gauge:
                 self._doubt = 1
             return
         self._usual = 0
-        slower = deviation > 0
-        if self._run and (self._run[-1] > self.slowness) != slower:
-            self._run.clear()
+        if self._run and (self._run[0] > self.slowness) != slower:
+            self._break_off()
         self._run.append(said)
-        if len(self._run) >= (FRAMES if slower else FRAMES * self._doubt):
+        if len(self._run) >= (FRAMES if slower else FRAMES * self._doubt) and self._is_convincing:
             self._change(slower=slower)
+
+    @property
+    def _unusual(self) -> float:
+        """A frame that differs by more may be of another speed."""
+        return min(max(_LEAST, _NOISES * self._noise), _MOST)
+
+    def _learn(self, said: float) -> None:
+        """What a frame says differs by chance."""
+        off = min(abs(math.log(said / self.slowness)), self._unusual)
+        self._noise += _LEARNS * (off - self._noise)
+
+    def _break_off(self) -> None:
+        """What seemed to be another speed was chance."""
+        for said in self._run[:FRAMES]:
+            self._learn(said)
+        self._run.clear()
+
+    @property
+    def _is_convincing(self) -> bool:
+        """Whether frames in a row are further off together than noise is."""
+        off = sum(abs(math.log(said / self.slowness)) for said in self._run)
+        return off >= CONVINCING * self._noise
 
     def _middle(self) -> float:
         """Of the last frames; of something that is quick in bursts, one of the slower ones."""
@@ -143,8 +170,5 @@ class Gauge:
 def _deviation(taken: Taken, slowness: float) -> float:
     """By how much something was slower than expected, as a logarithm, beyond what is unclear."""
     expected_s = taken.planned_s * slowness
-    if taken.measured_s - taken.unclear_s > expected_s:
-        return math.log((taken.measured_s - taken.unclear_s) / expected_s)
-    if taken.measured_s + taken.unclear_s < expected_s:
-        return math.log((taken.measured_s + taken.unclear_s) / expected_s)
-    return 0.0
+    least_s, most_s = taken.measured_s - taken.unclear_s, taken.measured_s + taken.unclear_s
+    return math.log(min(max(expected_s, least_s), most_s) / expected_s)

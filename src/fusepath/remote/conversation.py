@@ -21,6 +21,7 @@ from fusepath.protocol.framing import (
     encode,
 )
 from fusepath.protocol.requests import DeviceRequests
+from fusepath.remote.journal import tell
 from fusepath.remote.refused import refused
 from fusepath.version import VERSION
 
@@ -111,6 +112,11 @@ class Request:
         if not self._number:
             self._number = self._stream.number_of(self)
         return self._number
+
+    @property
+    def stream(self) -> object:
+        """What it is made on; another one after that was lost."""
+        return self._stream
 
     @property
     def left_us(self) -> int:
@@ -262,6 +268,10 @@ class _OpenStream:
         while self._outbox:
             self._outbox.popleft().settle(False)
 
+    def _id(self, number: int) -> str:
+        """By which both sides know a request, in what they log."""
+        return f"{self._stream.id}-{number}"
+
     def cancel(self) -> None:
         """End it; `_read` tells whoever waits."""
         self.ended = True
@@ -309,6 +319,7 @@ class _OpenStream:
         if isinstance(message, Refused):
             no = refused(self.address, message.kind, message.reason, message.retry_after_ms)
             request.lost(no)
+            tell("refused by the server", request=self._id(message.request), reason=str(no))
         else:
             request.answered(message)
 

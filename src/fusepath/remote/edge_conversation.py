@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from fusepath.errors import FusepathError
+from fusepath.protocol.admission import Cost
 from fusepath.protocol.conversation import ProtocolError
 from fusepath.protocol.framing import (
     WIRE_VERSION,
@@ -24,7 +25,9 @@ from fusepath.protocol.framing import (
 from fusepath.protocol.requests import EdgeRequests
 from fusepath.remote.edge_drill import EdgeDrill
 from fusepath.remote.edge_inference import EdgeInference
+from fusepath.remote.journal import tell
 from fusepath.remote.limits import (
+    DRILL_BYTES,
     HELLO_WITHIN_S,
     LONGEST_REQUEST_S,
     SLOWEST_READER_BYTES_PER_S,
@@ -36,6 +39,8 @@ from fusepath.version import VERSION
 if TYPE_CHECKING:
     from fusepath.protocol.admission import Admission
     from fusepath.protocol.framing import Message
+    from fusepath.remote.kept_shares import KeptShares
+    from fusepath.remote.metrics import Metrics
     from fusepath.remote.prepared import PreparedPlan
     from fusepath.remote.transport import Incoming
     from fusepath.remote.workers import Workers
@@ -51,6 +56,8 @@ class Host(Protocol):
     workers: Workers
     overlaps: bool
     admission: Admission
+    metrics: Metrics
+    kept: KeptShares
 
     def find(self, recipe_sha256: str) -> PreparedPlan | None:
         """A plan that has been prepared."""
@@ -61,6 +68,7 @@ class _Asked:
     """A request that has not ended."""
 
     work: EdgeInference | EdgeDrill
+    cost: Cost
     timer: asyncio.TimerHandle
     answered: bool = False
     """Whether nothing but its answer is to be sent."""
@@ -85,6 +93,8 @@ class EdgeConversation:
         self._answers: asyncio.Queue[tuple[int, bytes] | None] = asyncio.Queue()
         """What is to be sent, and which request ends with it; 0 where none does."""
         self._error: BaseException | None = None
+        self._place = object()
+        """Stands for the stream where shares are kept for it."""
 
     async def run(self) -> None:
         """Answer until the device ends the stream.
@@ -100,6 +110,7 @@ class EdgeConversation:
             self._reading.cancel()
             for number in list(self._open):
                 self._end(number)
+            self._host.kept.end(self._place)
             # Also before a refusal: gRPC loses the stream's end when a write is broken off.
             self._answers.put_nowait(None)
             await asyncio.wait([writing], timeout=_LAST_WORDS_S)
@@ -119,6 +130,7 @@ class EdgeConversation:
                 reason = f"the device has not taken {len(data)} bytes in for {within_s:.0f} s"
                 self._break_off(Refusal(RefusalKind.SILENT, reason))
                 return
+            self._host.metrics.sent_bytes += len(data)
             if ends:
                 self._end(ends)  # only now it takes no room any more
 
@@ -126,6 +138,7 @@ class EdgeConversation:
         try:
             await self._greet()
             while (data := await self._stream.read()) is not None:
+                self._host.metrics.received_bytes += len(data)
                 self._take(decode(data))
         except Exception as error:
             self._break_off(error)
@@ -183,11 +196,13 @@ class EdgeConversation:
         if plan is None:
             self._refuse(number, Refusal(RefusalKind.UNFIT, _NOT_PREPARED))
             return
-        if not self._admit(number, room, plan.work_s, left_s):
+        cost = plan.cost(message)
+        if not self._admit(number, room, cost, left_s):
             return
         try:
+            reuse = self._host.kept.reuse(self._place, message, plan.share)
             inference = EdgeInference(
-                message,
+                reuse,
                 plan,
                 self._host.workers,
                 peer=self._stream.peer,
@@ -195,26 +210,31 @@ class EdgeConversation:
                 asker=self,
             )
         except ProtocolError:
-            self._host.admission.end(self._stream.peer)
+            self._host.admission.end(self._stream.peer, cost)
             raise
-        self._keep(number, inference, left_s)
+        except Refusal as lost:
+            self._host.admission.end(self._stream.peer, cost)
+            self._refuse(number, lost)
+            return
+        self._keep(number, inference, cost, left_s)
         inference.take(message.path - 1, message.tensors)
 
     def _drill(self, message: Drill) -> None:
         number = message.request
         if self._requests.is_new(number):
             room = self._requests.begin(number)
-            if not self._admit(number, room, 0.0, LONGEST_REQUEST_S):
+            cost = Cost(bytes=DRILL_BYTES)
+            if not self._admit(number, room, cost, LONGEST_REQUEST_S):
                 return
             drill = EdgeDrill(number, self._host.workers, peer=self._stream.peer, asker=self)
-            self._keep(number, drill, LONGEST_REQUEST_S)
+            self._keep(number, drill, cost, LONGEST_REQUEST_S)
         if self._requests.serves(number):
             work = self._open[number].work
             if not isinstance(work, EdgeDrill):
                 raise ProtocolError(f"request {number} is no drill")
             work.take(message)
 
-    def _admit(self, number: int, room: bool, work_s: float, left_s: float) -> bool:
+    def _admit(self, number: int, room: bool, cost: Cost, left_s: float) -> bool:
         """Whether there is room for a new request, also beside others of its stream.
 
         If not, the device is told.
@@ -222,7 +242,7 @@ class EdgeConversation:
         admission, peer = self._host.admission, self._stream.peer
         backlog_s = self._host.workers.backlog_s
         busy = (
-            admission.begin(peer, work_s=work_s, left_s=left_s, backlog_s=backlog_s)
+            admission.begin(peer, cost, left_s=left_s, backlog_s=backlog_s)
             if room
             else admission.too_many_of_one()
         )
@@ -230,13 +250,19 @@ class EdgeConversation:
             self._refuse(number, Refusal.of(busy))
         return busy is None
 
-    def _keep(self, number: int, work: EdgeInference | EdgeDrill, left_s: float) -> None:
+    def _keep(
+        self, number: int, work: EdgeInference | EdgeDrill, cost: Cost, left_s: float
+    ) -> None:
         loop = asyncio.get_running_loop()
         timer = loop.call_later(min(left_s, LONGEST_REQUEST_S), self._expire, number)
-        self._open[number] = _Asked(work, timer)
+        self._open[number] = _Asked(work, cost, timer)
 
     def _refuse(self, number: int, no: Refusal) -> None:
         self._end(number)
+        kind = no.kind.name.lower()
+        self._host.metrics.refused(kind)
+        named = f"{self._stream.id}-{number}"
+        tell("refused", request=named, peer=self._stream.peer, kind=kind, reason=str(no))
         refused = Refused(number, no.kind, str(no), no.retry_after_ms)
         self._answers.put_nowait((0, encode(refused)))
 
@@ -247,7 +273,7 @@ class EdgeConversation:
         if asked is not None:
             asked.timer.cancel()
             asked.work.give_up()
-            self._host.admission.end(self._stream.peer)
+            self._host.admission.end(self._stream.peer, asked.cost)
 
     def _expire(self, number: int) -> None:
         if self._open[number].answered:
@@ -264,7 +290,10 @@ class EdgeConversation:
 
     def finish(self, number: int, answer: bytes) -> None:
         """Send the end of the answer to a request."""
-        self._open[number].answered = True
+        asked = self._open[number]
+        asked.answered = True
+        if isinstance(asked.work, EdgeInference):
+            self._host.metrics.served(asked.work.spans)
         self._answers.put_nowait((number, answer))
 
     def fail(self, number: int, error: BaseException) -> None:

@@ -10,6 +10,7 @@ from fusepath.protocol.conversation import ProtocolError
 from fusepath.protocol.framing import Drilled
 from fusepath.remote import message_costs
 from fusepath.remote.asker import AskerAfar
+from fusepath.remote.limits import DRILL_BYTES
 from fusepath.remote.tensors import receive
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class EdgeDrill:
         self._begun_s = message_costs.busy_s()
         self._came = self._done = 0
         self._last = False
+        self._waiting_bytes = 0
 
     def take(self, message: Drill) -> None:
         """A piece has arrived; on the event loop.
@@ -47,19 +49,25 @@ class EdgeDrill:
         """
         if self._last or self._came >= message_costs.MOST_MESSAGES:
             raise ProtocolError("a drill goes on after its end")
+        size_bytes = sum(len(tensor.data) for tensor in message.tensors)
+        with self._lock:
+            self._waiting_bytes += size_bytes
+        if self._waiting_bytes > DRILL_BYTES:
+            raise ProtocolError(f"more than {DRILL_BYTES} bytes of a drill wait")
         received = receive(message.tensors, message_costs.expected(message.tensors), {})
         with self._lock:
             self._came += 1
             self._last = message.left == 0
-        self._workers.submit(self._peer, partial(self._deal_with, received["piece"]))
+        self._workers.submit(self._peer, partial(self._deal_with, received["piece"], size_bytes))
 
     def give_up(self) -> None:
         """Nobody waits for it."""
         self._asker.over = True
 
-    def _deal_with(self, piece: EncodedTensor) -> None:
+    def _deal_with(self, piece: EncodedTensor, size_bytes: int) -> None:
         self._workers.timed(piece.value)
         with self._lock:
+            self._waiting_bytes -= size_bytes
             self._done += 1
             if self._done == message_costs.WARM_UP:
                 self._begun_s = message_costs.busy_s()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
     from fusepath.arrays import Array
     from fusepath.protocol.conversation import Command
-    from fusepath.protocol.framing import Begin
     from fusepath.remote.asker import Asker
+    from fusepath.remote.kept_shares import Reuse
     from fusepath.remote.prepared import PreparedPlan
     from fusepath.remote.workers import Workers
     from fusepath.runtime.edge_share import FusedLayer
@@ -39,7 +40,8 @@ class EdgeInference:
     path does what is to be done then, and the event loop is woken to send and for nothing else.
 
     Args:
-        begin: of the request; its pieces are taken by `take`.
+        reuse: the beginning of the request, whose pieces are taken by `take`, and what it goes on
+            from.
         plan: that it is of.
         workers: compute.
         peer: whose turn on the workers it takes.
@@ -52,7 +54,7 @@ class EdgeInference:
 
     def __init__(
         self,
-        begin: Begin,
+        reuse: Reuse,
         plan: PreparedPlan,
         workers: Workers,
         *,
@@ -60,6 +62,7 @@ class EdgeInference:
         overlaps: bool,
         asker: Asker,
     ) -> None:
+        begin, self._reuse = reuse.begin, reuse
         self._number = begin.request
         self._share = share = plan.share
         self._returned = share.returned(begin.left_out)
@@ -71,16 +74,22 @@ class EdgeInference:
         self._lock = threading.Lock()
         """One at a time goes on, so that answers leave in the order of the commands."""
         self._session = EdgeSession(
-            len(share.recipe.cuts), share.predecessors(), share.returning, overlaps=overlaps
+            len(share.recipe.cuts),
+            share.predecessors(),
+            share.returning,
+            overlaps=overlaps,
+            reused=reuse.paths,
         )
         submit = partial(workers.submit, peer)
         self._submit = SerialExecutor(submit).submit if share.predecessors() else submit
         self._fused: FusedLayer | None = None
         """Room for it is made when something is computed, not while a request waits."""
-        self._spans: list[EdgeSpan] = []
+        self.spans: list[EdgeSpan] = []
+        """When and where what was computed."""
         self._arrived_ns: dict[int, int] = {}
         self._waiting: dict[int, dict[str, EncodedTensor]] = {}
-        self._outputs: dict[str, Array] = {}
+        self._to_return: dict[int | None, list[RawTensor]] = {}
+        """As it is sent: parts by path (0-based), and under None the outputs."""
 
     def take(self, path: int, tensors: Sequence[RawTensor]) -> None:
         """A piece of a path (0-based) has arrived.
@@ -115,15 +124,22 @@ class EdgeInference:
                 case ComputeTail():
                     self._compute_tail()
                 case SendPart(path):
-                    tensors = self._to_send(self._share.part(path, self._room()))
+                    tensors = self._to_return.pop(path)
                     self._asker.say(Part(self._number, path + 1, tensors))
                 case SendResult():
-                    tensors = self._to_send(self._outputs)
-                    self._asker.finish(Result(self._number, self._share.macs, self._spans, tensors))
+                    tensors = self._to_return.pop(None, [])
+                    self._asker.finish(Result(self._number, self._macs, self.spans, tensors))
 
-    def _to_send(self, made: Mapping[str, Array]) -> list[RawTensor]:
-        """Of what was made, what somebody has asked for."""
-        return to_send({name: made[name] for name in made.keys() & self._returned})
+    @property
+    def _macs(self) -> int:
+        """Multiply-accumulates that were done for this request."""
+        reused = sum(map(self._share.path_macs, self._reuse.paths))
+        return self._share.macs - reused
+
+    def _keep(self, path: int | None, made: Mapping[str, Array]) -> None:
+        """Make ready to return what somebody has asked for of what was made."""
+        wanted = {name: made[name] for name in made.keys() & self._returned}
+        self._to_return[path] = to_send(self._share.encoded(wanted))
 
     def _work(self, work: Callable[[], None]) -> None:
         """On a worker: do something that may fail."""
@@ -136,25 +152,34 @@ class EdgeInference:
 
     def _room(self) -> FusedLayer:
         if self._fused is None:
-            self._fused = self._share.new_fused()
+            self._fused = replace(self._share.new_fused(), reused=self._reuse.shares)
         return self._fused
 
     def _compute(self, path: int) -> None:
-        received = self._waiting.pop(path)
-        finish = partial(self._share.finish, path, received, self._room())
-        _, span = self._workers.timed(finish)
+        _, span = self._workers.timed(partial(self._finish, path, self._waiting.pop(path)))
         arrived_ns = self._arrived_ns[path]
         with self._lock:
             if not self._asker.over:
                 self._expect(-self._times.paths_s[path])
-            self._spans.append(
+            self.spans.append(
                 EdgeSpan(path + 1, span.worker, span.start_ns, span.end_ns, arrived_ns)
             )
             self._do(self._session.computed(path))
 
+    def _finish(self, path: int, received: dict[str, EncodedTensor]) -> None:
+        with self._lock:  # workers that begin at the same time share it
+            fused = self._room()
+        made = self._share.finish(path, received, fused)
+        if not self._asker.over:  # or nobody can refer to it
+            self._reuse.keep(path, made)
+        if path in (self._share.returning or ()):
+            self._keep(path, self._share.part(path, fused))
+
     def _compute_tail(self) -> None:
-        compute = partial(self._share.compute_tail, self._room())
-        self._outputs, span = self._workers.timed(compute)
-        if self._share.has_tail:
-            self._spans.append(span)
+        _, span = self._workers.timed(self._finish_all)
+        if self._share.has_tail or self._share.back_codecs:
+            self.spans.append(span)
         self._do(self._session.tail_computed())
+
+    def _finish_all(self) -> None:
+        self._keep(None, self._share.compute_tail(self._room()))

@@ -6,9 +6,7 @@ It knows no transport: calls come as messages and streams, and a no is a `Refusa
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections import OrderedDict
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -22,25 +20,29 @@ from fusepath.profiling.layers import measure_layers
 from fusepath.profiling.timing import timed_on
 from fusepath.protocol.admission import Admission, Room
 from fusepath.protocol.framing import RefusalKind
+from fusepath.protocol.shelf import Shelf
 from fusepath.remote.edge_conversation import EdgeConversation
+from fusepath.remote.journal import tell
+from fusepath.remote.kept_shares import KeptShares
 from fusepath.remote.limits import LONGEST_REQUEST_S, MAX_PROBE_BYTES
 from fusepath.remote.loader import Loader
+from fusepath.remote.memory_budget import MemoryBudget
+from fusepath.remote.metrics import Metrics
 from fusepath.remote.prepared import PreparedPlan
 from fusepath.remote.transport import Refusal
 from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.remote.workers import Workers
-from fusepath.runtime.edge_share import EdgeShare, EdgeTimes
+from fusepath.runtime.allocator import release_free_memory, resident_bytes
+from fusepath.runtime.edge_share import EdgeShare, EdgeTimes, declared_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from fusepath.onnx_io import Model
     from fusepath.profiling.layers import Profiler
     from fusepath.remote.model_store import ModelStore
     from fusepath.remote.transport import Incoming
 
-logger = logging.getLogger(__name__)
-
-MAX_PREPARED = 16
 _FIRST_WORD_S = 1.0
 """How long a device that is to be refused is listened to."""
 _LONGEST_WAIT_S = 0.003
@@ -61,6 +63,15 @@ def _seen(job: asyncio.Task[EdgeTimes]) -> None:
         job.exception()
 
 
+async def first_word(stream: Incoming) -> None:
+    """Hear what a device says first, for a moment.
+
+    One that is refused while it says it may be told of a lost connection alone.
+    """
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stream.read(), _FIRST_WORD_S)
+
+
 class EdgeService:
     """Answers devices; see ``fusepath.proto`` for the calls and their order.
 
@@ -73,6 +84,8 @@ class EdgeService:
         profiler: measures this machine for a device that asks.
         overlaps: False computes nothing before everything has arrived.
         room: how much may be under way.
+        plans_bytes: memory that prepared plans may take, a quarter of this machine's where it is
+            not said; those not used for longest go first, and are prepared again when asked for.
     """
 
     def __init__(
@@ -84,16 +97,21 @@ class EdgeService:
         profiler: Profiler = measure_layers,
         overlaps: bool = True,
         room: Room = Room(),
+        plans_bytes: int | None = None,
     ) -> None:
         self.overlaps = overlaps
         self._store = store
         self._profiler = profiler
         self._threads = threads
-        self._prepared: OrderedDict[str, PreparedPlan] = OrderedDict()
+        self._prepared: Shelf[str, PreparedPlan] = Shelf(
+            MemoryBudget.of_this_machine().plans_bytes if plans_bytes is None else plans_bytes
+        )
         self._preparing: dict[str, _Preparation] = {}
         self._profiles: dict[tuple[str, tuple[int, ...]], bytes] = {}
         self.admission = Admission(room)
+        self.metrics = Metrics()
         self.workers = Workers(workers)
+        self.kept = KeptShares()
         self._loader, self._measuring = Loader(), Loader()
 
     async def clock(self, request: pb.ClockRequest) -> pb.ClockReply:
@@ -126,9 +144,9 @@ class EdgeService:
         except FusepathError as error:
             raise Refusal(RefusalKind.UNFIT, str(error)) from error
         digest = recipe.sha256
-        if digest in self._prepared:
-            self._prepared.move_to_end(digest)
-            times = self._prepared[digest].times
+        plan = self._prepared.get(digest)
+        if plan is not None:
+            times = plan.times
         else:
             times = await self._shared(digest, recipe, request.idle_ns * 1e-9)
         return pb.PrepareReply(
@@ -154,19 +172,26 @@ class EdgeService:
                 preparation.job.cancel()
 
     async def _keep(self, digest: str, recipe: Recipe, idle_s: float) -> EdgeTimes:
-        work = partial(self._prepare, recipe, idle_s=idle_s)
-        plan: PreparedPlan = await self._load(self._loader, work)
-        self._prepared[digest] = plan
-        while len(self._prepared) > MAX_PREPARED:
-            self._prepared.popitem(last=False)
+        model, least_bytes = await self._load(self._loader, partial(self._checked, recipe))
+        if not self._prepared.make_room(least_bytes):  # before anything is built
+            raise Refusal(RefusalKind.UNFIT, self._too_large(least_bytes))
+        build = partial(self._build, model, recipe, idle_s=idle_s, least_bytes=least_bytes)
+        plan: PreparedPlan = await self._load(self._loader, build)
+        if not self._prepared.put(digest, plan, plan.size_bytes):
+            raise Refusal(RefusalKind.UNFIT, self._too_large(plan.size_bytes))
         return plan.times
+
+    def _too_large(self, size_bytes: int) -> str:
+        budget_bytes = self._prepared.budget_bytes
+        return (
+            f"this plan takes {size_bytes / 1e6:.0f} MB here, where plans may have "
+            f"{budget_bytes / 1e6:.0f} MB; give the server more memory"
+        )
 
     async def converse(self, stream: Incoming) -> None:
         """Answer the requests of a device."""
         if (busy := self.admission.open_stream(stream.peer)) is not None:
-            # Who is refused while it says its first word may hear of a lost connection alone.
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stream.read(), _FIRST_WORD_S)
+            await first_word(stream)
             raise Refusal.of(busy)
         try:
             await EdgeConversation(self, stream).run()
@@ -191,6 +216,18 @@ class EdgeService:
         """A plan that has been prepared."""
         return self._prepared.get(recipe_sha256)
 
+    def metrics_text(self) -> str:
+        """What was counted, and what there is now, in Prometheus' format."""
+        gauges = {
+            "streams": self.admission.streams,
+            "requests": self.admission.requests,
+            "requests_held_bytes": self.admission.bytes,
+            "backlog_seconds": self.workers.backlog_s,
+            "plans": len(self._prepared),
+            "plans_held_bytes": self._prepared.held_bytes,
+        }
+        return self.metrics.text(gauges)
+
     async def _load(self, loader: Loader, work: Callable[[], Any]) -> Any:
         try:
             async with asyncio.timeout(LONGEST_REQUEST_S):
@@ -214,23 +251,33 @@ class EdgeService:
             self._profiles[key] = jsonfile.encode(profile)
         return self._profiles[key]
 
-    def _prepare(self, recipe: Recipe, *, idle_s: float) -> PreparedPlan:
+    def _checked(self, recipe: Recipe) -> tuple[Model, int]:
+        """The model of a recipe, and how many bytes its sessions take at least."""
         model = self._store.get(recipe.model)
         check_recipe(recipe, model.graph)
+        return model, declared_bytes(recipe, model.graph)
+
+    def _build(
+        self, model: Model, recipe: Recipe, *, idle_s: float, least_bytes: int
+    ) -> PreparedPlan:
+        release_free_memory()  # of plans that have gone
+        before_bytes = resident_bytes()
         share = EdgeShare(model, recipe, threads=self._threads)
         # On a worker's thread, where it will run and so that no inference disturbs the times.
         wait_s = min(max(idle_s, 0.0), _LONGEST_WAIT_S)
         rehearse = partial(share.rehearse, wait_s=wait_s)
         job = self.workers.pool.submit(copy_context().run, rehearse)
         times = job.result()
-        logger.info(
-            "prepared %s: %s, tau %d, grid %s",
-            recipe.model.name[:80],
-            recipe.sha256[:12],
-            recipe.tau,
-            recipe.grid,
+        release_free_memory()
+        size_bytes = max(least_bytes, resident_bytes() - before_bytes)
+        tell(
+            "prepared",
+            model=recipe.model.name[:80],
+            recipe=recipe.sha256[:12],
+            paths=len(recipe.cuts),
+            bytes=size_bytes,
         )
-        return PreparedPlan(share, times)
+        return PreparedPlan(share, times, size_bytes)
 
     def close(self) -> None:
         """Let the threads go."""

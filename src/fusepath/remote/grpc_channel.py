@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -17,7 +18,8 @@ from fusepath.errors import (
     PeerUnreachableError,
 )
 from fusepath.protocol.framing.text import MAX_TEXT_BYTES, one_line
-from fusepath.remote.limits import CHANNEL_OPTIONS, RETRY_AFTER, STREAM_METHOD
+from fusepath.remote.device_tls import SCHEME, Papers, target_of, why_not
+from fusepath.remote.limits import CHANNEL_OPTIONS, RETRY_AFTER, STREAM_ID, STREAM_METHOD
 from fusepath.remote.refused import busy
 from fusepath.remote.wire import fusepath_pb2_grpc as pb_grpc
 
@@ -30,8 +32,11 @@ _REFUSALS = {
     grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.UNAUTHENTICATED,
 }
 
+_State = grpc.ChannelConnectivity
 _LOOK_EVERY_S = 0.002
 """Between looks at whether a connection is there."""
 _GOODBYE_S = 0.25
@@ -39,24 +44,38 @@ _GOODBYE_S = 0.25
 
 
 def check_address(address: str) -> None:
-    """Raise unless an address is ``HOST:PORT``.
+    """Raise unless an address is ``HOST:PORT`` or ``grpcs://HOST:PORT``.
 
     Raises:
         InputError: it is not.
     """
-    host, _, port = str(address).rpartition(":")
+    host, _, port = target_of(str(address)).rpartition(":")
     spelt = bool(host) and not any(sign.isspace() or sign == "/" for sign in host)
     if not spelt or not port.isdigit() or not 0 < int(port) <= 65535:
-        raise InputError(f"edge address '{address}' is not HOST:PORT, like 192.168.1.20:7070")
+        raise InputError(
+            f"edge address '{address}' is not HOST:PORT, like 192.168.1.20:7070, or "
+            f"{SCHEME}HOST:PORT"
+        )
 
 
 class GrpcChannel:
-    """Calls of the edge server at ``HOST:PORT``; open it with `open`."""
+    """Calls of an edge server, encrypted or not as the address says; open it with `open`.
 
-    def __init__(self, address: str) -> None:
+    Args:
+        address: ``HOST:PORT`` or ``grpcs://HOST:PORT``.
+        papers: what the device shows, and what it trusts.
+    """
+
+    def __init__(self, address: str, papers: Papers) -> None:
         check_address(address)
         self.address = address
-        self._channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+        self._metadata = papers.metadata(address)
+        target = target_of(address)
+        self._channel = (
+            grpc.aio.secure_channel(target, papers.credentials(), options=CHANNEL_OPTIONS)
+            if address.startswith(SCHEME)
+            else grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
+        )
         self._closed = False
         self._stub: Any = pb_grpc.EdgeStub(self._channel)  # type: ignore[no-untyped-call] # generated
         self._converse = self._channel.stream_stream(STREAM_METHOD)  # bytes as they are
@@ -67,16 +86,15 @@ class GrpcChannel:
         """Connect.
 
         Raises:
-            InputError: the address is malformed.
+            InputError: the address is malformed, or a file of certificates cannot be used.
+            PeerRefusedError: who answers there is not trusted, or does not trust this device.
             PeerUnreachableError: nobody answers there.
         """
-        channel = cls(address)
+        papers = Papers.of()
+        channel = cls(address, papers)
         try:
             async with asyncio.timeout(timeout_s):
-                # To be told by gRPC would be to be told even of a channel that was given up, when
-                # the event loop may be closed.
-                while not channel._is_connected():
-                    await asyncio.sleep(_LOOK_EVERY_S)
+                await channel._reach(papers)
         except BaseException as error:
             await channel.close()
             if isinstance(error, TimeoutError):
@@ -92,13 +110,16 @@ class GrpcChannel:
         """One message there and one back."""
         self._check_open()
         with _translating(self.address):
-            answer = await getattr(self._stub, method)(request, timeout=timeout_s)
+            call = getattr(self._stub, method)
+            answer = await call(request, timeout=timeout_s, metadata=self._metadata)
         return _said(self.address, answer)
 
     def stream(self) -> GrpcStream:
         """Open a stream."""
         self._check_open()
-        stream = GrpcStream(self.address, self._converse())
+        named = secrets.token_hex(4)
+        call = self._converse(metadata=((STREAM_ID, named), *(self._metadata or ())))
+        stream = GrpcStream(self.address, call, named)
         self._streams.add(stream)
         return stream
 
@@ -109,10 +130,23 @@ class GrpcChannel:
             await stream.close()
         await self._channel.close()
 
-    def _is_connected(self) -> bool:
-        """Whether the server is reached; sees to it that it is tried."""
-        state = self._channel.get_state(try_to_connect=True)
-        return state is grpc.ChannelConnectivity.READY
+    async def _reach(self, papers: Papers) -> None:
+        """Wait for a connection.
+
+        To be told by gRPC would be to be told even of a channel that was given up, when the event
+        loop may be closed.
+
+        Raises:
+            PeerRefusedError: one of the two does not trust the other.
+        """
+        failed = False
+        while (state := self._channel.get_state(try_to_connect=True)) is not _State.READY:
+            failed, before = state is _State.TRANSIENT_FAILURE, failed
+            if failed and not before:
+                reason = await asyncio.to_thread(why_not, self.address, papers)
+                if reason is not None:
+                    raise PeerRefusedError(self.address, reason)
+            await asyncio.sleep(_LOOK_EVERY_S)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -122,7 +156,8 @@ class GrpcChannel:
 class GrpcStream:
     """The device's end of a stream over gRPC."""
 
-    def __init__(self, address: str, call: Any) -> None:
+    def __init__(self, address: str, call: Any, named: str) -> None:
+        self.id = named
         self._address = address
         self._call = call
         self._is_writing = False

@@ -13,7 +13,18 @@ from google.protobuf.message import DecodeError
 
 from fusepath.errors import InputError
 from fusepath.protocol.framing import RefusalKind
-from fusepath.remote.limits import RETRY_AFTER, SERVER_OPTIONS, STREAM_NAME, STREAM_SERVICE
+from fusepath.remote.access import INFER, PROFILE, Access, NotAllowedError, Shown
+from fusepath.remote.edge_service import first_word
+from fusepath.remote.health import Health
+from fusepath.remote.journal import tell
+from fusepath.remote.limits import (
+    RETRY_AFTER,
+    SERVER_OPTIONS,
+    STREAM_ID,
+    STREAM_NAME,
+    STREAM_SERVICE,
+)
+from fusepath.remote.listening import parse_listen
 from fusepath.remote.transport import Refusal
 from fusepath.remote.wire import fusepath_pb2 as pb
 
@@ -23,6 +34,8 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from fusepath.remote.edge_service import EdgeService
+    from fusepath.remote.metrics_server import MetricsServer
+    from fusepath.remote.server_tls import ServerTls
 
 _CODES = {
     RefusalKind.MALFORMED: grpc.StatusCode.INVALID_ARGUMENT,
@@ -37,10 +50,8 @@ class _Incoming:
     """The server's end of one gRPC call."""
 
     context: Any
-
-    @property
-    def peer(self) -> str:
-        return _peer(self.context)
+    peer: str
+    id: str = "-"
 
     async def read(self) -> bytes | None:
         message = await self.context.read()
@@ -58,13 +69,13 @@ _CALLS = {
 """The messages of calls, under the names that gRPC knows them by."""
 
 
-def _call_handler(service: EdgeService) -> Any:
+def _call_handler(service: EdgeService, access: Access) -> Any:
     """Calls of one message each way."""
-    handlers = {name: _unary(service, name, kind) for name, kind in _CALLS.items()}
+    handlers = {name: _unary(service, access, name, kind) for name, kind in _CALLS.items()}
     return grpc.method_handlers_generic_handler("fusepath.v1.Edge", handlers)
 
 
-def _unary(service: EdgeService, name: str, kind: type[Message]) -> Any:
+def _unary(service: EdgeService, access: Access, name: str, kind: type[Message]) -> Any:
     work = getattr(service, name.lower())
 
     async def parsed(data: bytes) -> bytes:
@@ -77,41 +88,86 @@ def _unary(service: EdgeService, name: str, kind: type[Message]) -> Any:
         said: bytes = answer.SerializeToString()
         return said
 
-    async def admitted(data: bytes, peer: str) -> bytes:
+    async def admitted(data: bytes, context: Any) -> bytes:
+        peer = _peer(context, access, _RIGHTS.get(name))
+        if name == "Clock":  # what takes no work is answered however much is asked for
+            return await parsed(data)
         with service.loading(peer):
             return await parsed(data)
 
     async def call(data: bytes, context: Any) -> Any:
-        # What takes no work is answered however much is asked for.
-        answer = parsed(data) if name == "Clock" else admitted(data, _peer(context))
-        return await _answer(answer, context)
+        return await _answer(service, name, admitted(data, context), context)
 
     # Messages are bytes to gRPC, which would answer to what is none with an error of its own.
     return grpc.unary_unary_rpc_method_handler(call)
 
 
-def _stream_handler(service: EdgeService) -> Any:
+def _stream_handler(service: EdgeService, access: Access) -> Any:
     """The stream of requests, whose messages are bytes to gRPC."""
 
+    async def admitted(context: Any) -> None:
+        try:
+            peer = _peer(context, access, INFER)
+        except NotAllowedError:
+            await first_word(_Incoming(context, ""))
+            raise
+        await service.converse(_Incoming(context, peer, _stream_id(context)))
+
     async def converse(_: Any, context: Any) -> None:
-        await _answer(service.converse(_Incoming(context)), context)
+        await _answer(service, STREAM_NAME, admitted(context), context)
 
     handlers = {STREAM_NAME: grpc.stream_stream_rpc_method_handler(converse)}
     return grpc.method_handlers_generic_handler(STREAM_SERVICE, handlers)
 
 
-def _peer(context: Any) -> str:
-    """Who calls: one connection, however many calls and streams it carries."""
-    peer: str = context.peer()
-    return peer
+_RIGHTS = {"Prepare": INFER, "Profile": PROFILE}
+"""Of calls, what is needed beside being known."""
 
 
-async def _answer(call: Any, context: Any) -> Any:
+def _stream_id(context: Any) -> str:
+    """What the device calls a stream, if that is no more than a name."""
+    named = str(dict(context.invocation_metadata() or ()).get(STREAM_ID, ""))[:16]
+    return named if named.isascii() and named.isalnum() else "-"
+
+
+def _shown(context: Any) -> Shown:
+    """What a caller shows of itself; the certificate has been checked."""
+    names = context.auth_context().get("x509_common_name", [b""])
+    said = dict(context.invocation_metadata() or ()).get("authorization", "")
+    scheme, _, token = str(said).partition(" ")
+    return Shown(
+        token=token.strip() if scheme.lower() == "bearer" else "",
+        certificate=names[0].decode(errors="replace"),
+    )
+
+
+def _peer(context: Any, access: Access, right: str | None) -> str:
+    """Who calls; without a name, one connection, however many calls and streams it carries.
+
+    Raises:
+        NotAllowedError: somebody who may not.
+    """
+    name = access.admitted(_shown(context), right)
+    connection: str = context.peer()
+    return name if name.isprintable() and name else connection
+
+
+async def _answer(service: EdgeService, name: str, call: Any, context: Any) -> Any:
+    def told(kind: str, reason: Exception) -> None:
+        service.metrics.refused(kind)
+        peer, stream = context.peer(), _stream_id(context)
+        tell("refused", call=name, peer=peer, stream=stream, kind=kind, reason=str(reason))
+
     try:
         return await call
     except Refusal as refusal:
+        told(refusal.kind.name.lower(), refusal)
         trailing = ((RETRY_AFTER, str(refusal.retry_after_ms)),) if refusal.retry_after_s else ()
         await context.abort(_CODES[refusal.kind], str(refusal), trailing)
+    except NotAllowedError as error:
+        told("not allowed", error)
+        denied, unknown = grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED
+        await context.abort(denied if error.known else unknown, str(error))
 
 
 class EdgeServer:
@@ -120,9 +176,20 @@ class EdgeServer:
     Args:
         listen: ``HOST:PORT``; port 0 picks a free one.
         service: what answers; it is closed with the server.
+        access: who may use it.
+        tls: its certificates; None does not encrypt.
     """
 
-    def __init__(self, listen: str, service: EdgeService) -> None:
+    def __init__(
+        self,
+        listen: str,
+        service: EdgeService,
+        *,
+        access: Access | None = None,
+        tls: ServerTls | None = None,
+    ) -> None:
+        self._access = Access() if access is None else access
+        self._tls = tls
         self._listen = listen
         self._service = service
         self._server: Any = None
@@ -134,14 +201,18 @@ class EdgeServer:
         Raises:
             InputError: the address is malformed or taken.
         """
-        host, _, port = self._listen.rpartition(":")
-        if not host or not port.isdigit() or int(port) > 65535:
-            raise InputError(f"listen address '{self._listen}' is not HOST:PORT, like 0.0.0.0:7070")
+        host, _ = parse_listen(self._listen)
+        self._health = Health()
         self._server = grpc.aio.server(options=SERVER_OPTIONS)
-        handlers = (_call_handler(self._service), _stream_handler(self._service))
+        served = self._service, self._access
+        handlers = (_call_handler(*served), _stream_handler(*served), self._health.handler())
         self._server.add_generic_rpc_handlers(handlers)
         try:
-            bound = self._server.add_insecure_port(self._listen)
+            bound = (
+                self._server.add_insecure_port(self._listen)
+                if self._tls is None
+                else self._server.add_secure_port(self._listen, self._tls.credentials())
+            )
         except RuntimeError as error:
             raise InputError(
                 f"cannot listen on {self._listen}: the address is taken or not of this machine"
@@ -152,23 +223,34 @@ class EdgeServer:
 
     async def stop(self, grace_s: float = 10.0) -> None:
         """Finish what is running, then close."""
+        self._health.stop()
         await self._server.stop(grace_s)
         self._service.close()
 
 
-async def serve(server: EdgeServer, *, ready: Callable[[str], None], grace_s: float = 10.0) -> None:
+async def serve(
+    server: EdgeServer,
+    *,
+    ready: Callable[[str, str | None], None],
+    metrics: MetricsServer | None = None,
+    grace_s: float = 10.0,
+) -> None:
     """Serve until SIGINT or SIGTERM, then let running inferences end.
 
     Args:
         server: not yet started.
-        ready: called with the address once devices can connect.
+        ready: called with the address once devices can connect, and that of the metrics.
+        metrics: served beside.
         grace_s: seconds that running inferences are given.
     """
     stop = asyncio.Event()
     with _signals(stop):
-        ready(await server.start())
+        counted = None if metrics is None else await metrics.start()
+        ready(await server.start(), counted)
         await stop.wait()
         await server.stop(grace_s)
+        if metrics is not None:
+            metrics.close()
 
 
 @contextmanager

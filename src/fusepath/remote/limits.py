@@ -12,8 +12,12 @@ LONGEST_REQUEST_S = 600.0
 """How long it is at work on a request, or a plan or profile, whatever the device says."""
 WRITTEN_WITHIN_S, SLOWEST_READER_BYTES_PER_S = 10.0, 4096
 """How long a device may take to take an answer in, and how much more for its bytes."""
+STREAM_ID = "fusepath-stream"
+"""In the metadata of a stream: by which both sides know it, in what they log."""
 RETRY_AFTER = "retry-after-ms"
 """In the trailing metadata of a refusal: when there may be room."""
+DRILL_BYTES = 16 * 2**20
+"""That the pieces of a drill may have while they wait."""
 STREAM_SERVICE, STREAM_NAME = "fusepath.v1.Stream", "Converse"
 STREAM_METHOD = f"/{STREAM_SERVICE}/{STREAM_NAME}"
 """What gRPC calls the stream; its messages are bytes to it."""

@@ -60,6 +60,7 @@ class _Incoming:
     """The server's end."""
 
     peer = ADDRESS
+    id = "memory"
 
     def __init__(self) -> None:
         self.up: asyncio.Queue[bytes] = asyncio.Queue()
@@ -74,6 +75,8 @@ class _Incoming:
 
 class MemoryStream:
     """The device's end of a stream."""
+
+    id = "memory"
 
     def __init__(self, service: EdgeService) -> None:
         self._ends = _Incoming()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections import OrderedDict
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fusepath.errors import ModelError
 from fusepath.onnx_io import file_sha256, joined_sha256, load_model
+from fusepath.protocol.shelf import Shelf
+from fusepath.remote.memory_budget import MemoryBudget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,30 +22,62 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_INPUT_ELEMENTS = 3 * 2048 * 2048
-MAX_LOADED = 4
+_ONE_MODEL = 1 << 62
+"""Room for a model that is loaded in any case."""
+_MOST_REMEMBERED = 256
 
 
 class ModelStore:
     """Finds models by the SHA-256 of their files; keeps the last few loaded.
 
     Args:
-        folder: where ``*.onnx`` files lie; None knows the zoo alone. Files that cannot be read, or
-            lack the weights that they keep elsewhere, are left out with a warning.
+        folder: where ``*.onnx`` files lie; None knows the zoo alone. Files that cannot be read,
+            lack the weights that they keep elsewhere, or are links out of the folder are left out
+            with a warning. What comes later is found when it is asked for.
+        budget_bytes: memory that loaded models may take, an eighth of this machine's where it is
+            not said; those not used for longest go first.
 
     Raises:
         ModelError: the folder cannot be read.
     """
 
-    def __init__(self, folder: str | Path | None = None) -> None:
+    def __init__(
+        self, folder: str | Path | None = None, *, budget_bytes: int | None = None
+    ) -> None:
         self._files: dict[str, Path] = {}
-        self._loaded: OrderedDict[tuple[str, tuple[int, ...]], Model] = OrderedDict()
-        if folder is not None:
-            directory = Path(folder)
-            if not directory.is_dir():
-                raise ModelError(f"models folder '{folder}' is not a folder")
-            for file in sorted(directory.glob("*.onnx")):
-                if file.is_file():
-                    self._add(file)
+        if budget_bytes is None:
+            budget_bytes = MemoryBudget.of_this_machine().models_bytes
+        self._loaded: Shelf[tuple[str, tuple[int, ...]], Model] = Shelf(budget_bytes)
+        self._lock = threading.Lock()
+        """Plans and profiles are loaded on threads of their own."""
+        self._built: dict[str, str] = {}
+        """Digests of networks of the zoo that were made here, so that a false one costs nothing."""
+        self._folder = None if folder is None else Path(folder).resolve()
+        self._seen: dict[Path, tuple[Path, int, int]] = {}
+        """Files of the folder, and by what a change of them shows."""
+        if self._folder is not None and not self._folder.is_dir():
+            raise ModelError(f"models folder '{folder}' is not a folder")
+        self._look()
+
+    def _look(self) -> bool:
+        """See what the folder holds; whether that is anything new."""
+        new, folder = False, self._folder
+        for file in [] if folder is None else sorted(folder.glob("*.onnx")):
+            try:
+                real = file.resolve(strict=True)
+                stat = real.stat()
+            except (OSError, RuntimeError):  # a link to nothing, or to itself
+                continue
+            stamp = real, stat.st_mtime_ns, stat.st_size
+            if not real.is_file() or self._seen.get(file) == stamp:
+                continue
+            self._seen[file], new = stamp, True
+            self._files = {sha256: kept for sha256, kept in self._files.items() if kept != file}
+            if folder is not None and real.is_relative_to(folder):
+                self._add(file)
+            else:
+                logger.warning("not served: '%s' is a link out of the folder", file)
+        return new
 
     def _add(self, file: Path) -> None:
         try:
@@ -54,8 +88,8 @@ class ModelStore:
     @classmethod
     def of(cls, model: Model) -> ModelStore:
         """A store that holds a model which is loaded already, and knows the zoo besides."""
-        store = cls()
-        store._loaded[model.graph.sha256, model.graph.fed_shape] = model
+        store = cls(budget_bytes=_ONE_MODEL)
+        store._keep((model.graph.sha256, model.graph.fed_shape), model)
         return store
 
     def __len__(self) -> int:
@@ -67,25 +101,49 @@ class ModelStore:
         Raises:
             ModelError: no file has this digest, and it is not the zoo's model either.
         """
+        with self._lock:
+            return self._get(reference)
+
+    def _get(self, reference: ModelReference) -> Model:
         key = (reference.sha256, reference.input_shape)
-        if key in self._loaded:
-            self._loaded.move_to_end(key)
-            return self._loaded[key]
+        if (kept := self._loaded.get(key)) is not None:
+            return kept
         if _elements(reference.input_shape) > MAX_INPUT_ELEMENTS:
             shape = list(reference.input_shape)[:8]
             raise ModelError(f"an input of {shape} is too large to serve")
         model = self._load(reference)
-        self._loaded[key] = model
-        while len(self._loaded) > MAX_LOADED:
-            self._loaded.popitem(last=False)
+        self._keep(key, model)
         return model
+
+    def _keep(self, key: tuple[str, tuple[int, ...]], model: Model) -> None:
+        size_bytes = sum(weights.nbytes for weights in model.weights.values())
+        size_bytes += model.proto.ByteSize()
+        self._check_size(model.graph.name, size_bytes)
+        self._loaded.put(key, model, size_bytes)
+
+    def _check_size(self, name: str, size_bytes: int) -> None:
+        if size_bytes > self._loaded.budget_bytes:
+            raise ModelError(
+                f"'{name}' takes {size_bytes / 1e6:.0f} MB, where models may have "
+                f"{self._loaded.budget_bytes / 1e6:.0f} MB here; give the server more "
+                f"memory"
+            )
 
     def _load(self, reference: ModelReference) -> Model:
         parts = self._parts(reference.sha256, self._files)
+        if parts is None and self._look():
+            parts = self._parts(reference.sha256, self._files)
         if parts is not None:
+            self._check_size(reference.name, Path(parts[0]).stat().st_size)  # before it is read
             model = load_model(parts[0], input_shape=reference.input_shape, post=parts[1])
         elif reference.source.startswith("zoo:"):
+            known = self._built.get(reference.source)
+            built = {} if known is None else {known: reference.source}
+            if known is not None and self._parts(reference.sha256, built) is None:
+                raise _other_digest(reference, known)
             model = load_model(reference.source)
+            if len(self._built) < _MOST_REMEMBERED:
+                self._built[reference.source] = model.graph.sha256
             built = {model.graph.sha256: reference.source}
             if (parts := self._parts(reference.sha256, built)) is not None and parts[1]:
                 model = load_model(reference.source, post=parts[1])
@@ -96,10 +154,7 @@ class ModelStore:
                 f"graph behind it, if any"
             )
         if model.graph.sha256 != reference.sha256:
-            raise ModelError(
-                f"'{reference.source}' has SHA-256 {model.graph.sha256[:12]} here, the device has "
-                f"{reference.sha256[:12]}; use the same file and the same fusepath on both sides"
-            )
+            raise _other_digest(reference, model.graph.sha256)
         if model.graph.fed_shape != reference.input_shape:
             # What was held against the limit is not what would be run.
             raise ModelError(
@@ -118,6 +173,13 @@ class ModelStore:
             if joined_sha256(model, post) == sha256:
                 return source, file
         return None
+
+
+def _other_digest(reference: ModelReference, sha256: str) -> ModelError:
+    return ModelError(
+        f"'{reference.source}' has SHA-256 {sha256[:12]} here, the device has "
+        f"{reference.sha256[:12]}; use the same file and the same fusepath on both sides"
+    )
 
 
 def _elements(shape: tuple[int, ...]) -> int:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from fusepath.errors import PeerBusyError, PeerError, PeerRefusedError, PeerTimeoutError
+from fusepath.errors import (
+    PeerBusyError,
+    PeerError,
+    PeerForgotError,
+    PeerRefusedError,
+    PeerTimeoutError,
+)
 from fusepath.protocol.framing import RefusalKind
 
 MOST_RETRY_AFTER_S = 60.0
@@ -15,6 +21,8 @@ def refused(address: str, kind: RefusalKind, reason: str, retry_after_ms: int = 
         return PeerTimeoutError(address, reason)
     if kind is RefusalKind.EXHAUSTED:
         return busy(address, reason, retry_after_ms)
+    if kind is RefusalKind.FORGOTTEN:
+        return PeerForgotError(address, f"refused: {reason}")
     return PeerRefusedError(address, f"refused: {reason}")
 
 

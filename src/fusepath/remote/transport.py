@@ -42,6 +42,10 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a fault
 class Stream(Protocol):
     """The device's end of a stream."""
 
+    @property
+    def id(self) -> str:
+        """By which both sides know it, in what they log."""
+
     async def write(self, data: bytes) -> bool:
         """Send a message; False once the stream has ended (`read` tells why)."""
 
@@ -87,6 +91,10 @@ class Incoming(Protocol):
     @property
     def peer(self) -> str:
         """Whose it is: what has the same name shares its places."""
+
+    @property
+    def id(self) -> str:
+        """By which both sides know the stream, in what they log."""
 
     async def read(self) -> bytes | None:
         """The next message of the device; None after the last."""

@@ -1,12 +1,15 @@
 """Timelines and plans as tables and charts. Takes data, computes nothing."""
 
+from fusepath.report.fitting import empty_table, render, wrapped
 from fusepath.report.gantt import gantt
 from fusepath.report.map_table import map_notes, map_table
 from fusepath.report.measured import layer_costs_table, link_text, profile_text
 from fusepath.report.tables import (
     book_table,
     book_text,
+    cuts_text,
     ends_s,
+    fused_layers,
     gains,
     lanes_table,
     layers_table,
@@ -15,7 +18,6 @@ from fusepath.report.tables import (
     paths_table,
     plan_text,
     plans_table,
-    render,
     rotation_table,
     rotation_text,
     speed_ups_table,
@@ -25,7 +27,10 @@ from fusepath.report.tables import (
 __all__ = [
     "book_table",
     "book_text",
+    "cuts_text",
+    "empty_table",
     "ends_s",
+    "fused_layers",
     "gains",
     "gantt",
     "lanes_table",
@@ -45,4 +50,5 @@ __all__ = [
     "rotation_text",
     "speed_ups_table",
     "top_table",
+    "wrapped",
 ]

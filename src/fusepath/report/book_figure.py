@@ -18,6 +18,7 @@ COLOURS = {
     "stream, 1 segment": "#009E73",
     "stream, 2 segments": "#0072B2",
     "stream, 3 segments": "#8A63B8",
+    "forwarded file": "#8C510A",
 }
 """By family; a book need not hold them all."""
 INK = "#333333"
@@ -118,6 +119,11 @@ def _draw_references(book: PlanBook, upper: Any, lower: Any) -> None:
     ceiling = np.array([book.nfl_s(rate) for rate in known]) / bounds_s
     upper.plot(known / 1e6, bounds_s * 1e3, color="#777777", ls=":", lw=1.3, label="lower bound")
     lower.plot(known / 1e6, ceiling, color="#777777", ls=":", lw=1.3)
+    if book.forwarding is not None:
+        sent_s = np.array([book.forwarding.makespan_s(book.link_at(rate)) for rate in rates])
+        style = {"color": COLOURS["forwarded file"], "lw": 1.6, "zorder": 3}
+        upper.plot(rates / 1e6, sent_s * 1e3, label="forwarded file", **style)
+        lower.plot(rates / 1e6, nfl_s / sent_s, **style)
     probes = [item for item in book.planned if item.probe]
     upper.plot(
         [item.up_bytes_per_s / 1e6 for item in probes],

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
 from fusepath.errors import InputError
+from fusepath.output_file import write_file
 from fusepath.study.published import published
 from fusepath.study.spec import ALGORITHMS, LABELS, LAST_TAU
 
@@ -26,6 +28,11 @@ STYLES: dict[str, tuple[str, str, str]] = {
 PATH_COLOURS = ("#56B4E9", "#E69F00", "#009E73")
 TAIL_COLOUR = "#BBBBBB"
 INK = "#333333"
+
+PAGE_INCHES = 7.6
+"""Width of a page's column: 730 pixels, so that 9 points of a figure are 12 on the screen."""
+_ABREAST = 3
+"""Pictures beside each other on a page."""
 
 
 def require_matplotlib(leave_out: str = "leave figures out") -> None:
@@ -59,10 +66,14 @@ def save_figure(figure: Any, stem: Path) -> list[Path]:
     """Write PNG and SVG; the same figure gives the same bytes."""
     import matplotlib as mpl  # noqa: PLC0415
 
-    files = [stem.with_name(stem.name + suffix) for suffix in (".png", ".svg")]
+    png, svg = io.BytesIO(), io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": stem.name, "svg.fonttype": "none"}):
-        figure.savefig(files[0], dpi=144, metadata={"Software": None})
-        figure.savefig(files[1], metadata={"Date": None, "Creator": None})
+        figure.savefig(png, format="png", dpi=144, metadata={"Software": None})
+        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    files = []
+    for suffix, data in ((".png", png), (".svg", svg)):
+        files.append(stem.with_name(stem.name + suffix))
+        write_file(files[-1], data.getvalue())
     return files
 
 
@@ -137,19 +148,26 @@ def curves_figure(figure4: Fig4, curves: Curves) -> Any:
 
 
 def overview_figure(figure4: Fig4, several: Sequence[Curves]) -> Any:
-    """One network under several conventions, side by side on one scale."""
-    figure = new_figure(2.2 * len(several) + 1.2, 3.5)
-    axes = figure.subplots(1, len(several), sharey=True, squeeze=False)[0]
-    for ax, curves in zip(axes, several, strict=True):
-        plot_curves(figure4, curves, ax, legend=False)
-        ax.set_title(curves.convention, fontsize=9)
+    """One network under several conventions on one scale, as wide as a page: no text shrinks."""
+    rows = -(-len(several) // _ABREAST)
+    figure = new_figure(PAGE_INCHES, 2.4 * rows + 0.9)
+    axes = figure.subplots(rows, _ABREAST, sharex=True, sharey=True, squeeze=False)
+    for place, ax in enumerate(axes.flat):
+        if place >= len(several):
+            ax.set_axis_off()
+            continue
+        plot_curves(figure4, several[place], ax, legend=False)
+        ax.set_title(several[place].convention, fontsize=10)
         ax.set_xticks([1.1, 2.0, 3.0])
-        if ax is not axes[0]:
+        ax.tick_params(labelbottom=True)
+        if place % _ABREAST:
             ax.set_ylabel("")
+        if place + _ABREAST < len(several):
+            ax.set_xlabel("")
     granted = ", machines scaled to the published NFL" if several[0].granted else ""
-    figure.suptitle(f"{several[0].network}{granted}", fontsize=10)
-    entries = _legend_entries(axes[-1], has_means=_has_means(several[0]))
-    figure.legend(*entries, loc="outside right center", frameon=False, fontsize=8)
+    figure.suptitle(f"{several[0].network}{granted}", fontsize=11)
+    entries = _legend_entries(axes.flat[len(several) - 1], has_means=_has_means(several[0]))
+    figure.legend(*entries, loc="outside lower center", ncols=_ABREAST, frameon=False, fontsize=9)
     return figure
 
 
@@ -188,7 +206,7 @@ def _plain_ticks(ax: Any) -> None:
 
 def example_figure(example: Example) -> Any:
     """Fig. 2 or 3 on a time axis: what device, link and edge server do, layer by layer."""
-    figure = new_figure(8.0, 2.6)
+    figure = new_figure(PAGE_INCHES, 2.6)
     ax = figure.subplots()
     lanes = ("device", "link", "edge server")
     end = 0.0
@@ -206,7 +224,7 @@ def example_figure(example: Example) -> Any:
             label,
             ha="center",
             va="center",
-            fontsize=8,
+            fontsize=9,
             color=INK,
         )
         end = max(end, start + length)
@@ -225,7 +243,7 @@ def example_figure(example: Example) -> Any:
         loc="outside lower right",
         ncols=4,
         frameon=False,
-        fontsize=8,
+        fontsize=9,
     )
     return figure
 
@@ -237,7 +255,7 @@ def _path_patches() -> list[Any]:
         Patch(facecolor=colour, label=f"path {number}")
         for number, colour in enumerate(PATH_COLOURS, start=1)
     ]
-    return [*paths, Patch(facecolor=TAIL_COLOUR, label="fused layers")]
+    return [*paths, Patch(facecolor=TAIL_COLOUR, label="tail")]
 
 
 def _blocks(schedule: Schedule) -> Iterator[tuple[int, float, float, str, str]]:

@@ -17,7 +17,7 @@ HEAD, TAIL, RESULT, MANY, IDLE = "H", "T", "R", "#", "·"
 _LABEL_WIDTH = 9
 
 
-def gantt(timeline: Timeline, *, width: int = 72, until_s: float | None = None) -> str:
+def gantt(timeline: Timeline, *, width: int = 71, until_s: float | None = None) -> str:
     """Draw a timeline.
 
     A path and its part of the result show as its number (letters after 9), what the device computes

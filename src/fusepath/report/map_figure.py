@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fusepath.errors import InputError
+from fusepath.output_file import write_file
 from fusepath.report.figures import INK, new_figure
 from fusepath.report.map_table import FAMILY_NAMES, GAIN_COLOURS, axis_scale
 from fusepath.study import WORTHWHILE_GAIN, Family
@@ -77,7 +77,7 @@ def save_map_figure(gain_map: GainMap, path: Path) -> None:
     The same map gives the same bytes.
 
     Raises:
-        InputError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
     import matplotlib as mpl  # noqa: PLC0415
 
@@ -89,10 +89,7 @@ def save_map_figure(gain_map: GainMap, path: Path) -> None:
     else:
         figure.savefig(data, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
         data = _with_a_palette(data)
-    try:
-        path.write_bytes(data.getvalue())
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    write_file(path, data.getvalue())
 
 
 def _with_a_palette(png: io.BytesIO) -> io.BytesIO:
@@ -251,6 +248,9 @@ def _smoothed(fine: FloatArray, gain_map: GainMap) -> FloatArray:
     return fine
 
 
+_BESIDE_NFL = (Family.TILES, Family.STREAM, Family.FORWARD)
+
+
 def _baselines(gain_map: GainMap) -> dict[Family, FloatArray]:
     """For each family of NFL a field that is above zero where NFL is of it."""
     device, offload, inside = _nfl_parts(gain_map)
@@ -270,12 +270,16 @@ def _choices(gain_map: GainMap, gain: FloatArray) -> dict[Family, FloatArray]:
     That is the winner where the gain is worthwhile, and what NFL does elsewhere.
     """
     worth = _smoothed(gain, gain_map) - WORTHWHILE_GAIN
-    tiles = _smoothed(_fine(gain_map, lambda cell: cell.winner is Family.TILES), gain_map)
-    stream = _smoothed(_fine(gain_map, lambda cell: cell.winner is Family.STREAM), gain_map)
+    won = {family: _won_by(family, gain_map) for family in _BESIDE_NFL}
     fields = {family: np.minimum(field, -worth) for family, field in _baselines(gain_map).items()}
-    fields[Family.TILES] = np.minimum(tiles - stream, worth)
-    fields[Family.STREAM] = np.minimum(stream - tiles, worth)
+    for family, field in won.items():
+        others = np.max([other for name, other in won.items() if name is not family], axis=0)
+        fields[family] = np.minimum(field - others, worth)
     return _occurring(fields)
+
+
+def _won_by(family: Family, gain_map: GainMap) -> FloatArray:
+    return _smoothed(_fine(gain_map, lambda cell: cell.winner is family), gain_map)
 
 
 def _occurring(fields: dict[Family, FloatArray]) -> dict[Family, FloatArray]:

@@ -37,6 +37,7 @@ FAMILY_NAMES = {
     Family.SPLIT: "NFL split",
     Family.TILES: "tiles",
     Family.STREAM: "stream",
+    Family.FORWARD: "forwarded file",
 }
 _LETTERS = {
     Family.DEVICE_ONLY: "d",
@@ -44,6 +45,7 @@ _LETTERS = {
     Family.SPLIT: "n",
     Family.TILES: "t",
     Family.STREAM: "s",
+    Family.FORWARD: "f",
 }
 _LEAST_TOP = 1.1
 """Where the colours end at the earliest, so that next to nothing does not look like much."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fusepath.report.tables import empty_table, milliseconds, render
+from fusepath.report.fitting import empty_table, render, wrapped
+from fusepath.report.tables import milliseconds
 from fusepath.units import format_bytes, format_bytes_per_s
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def profile_text(report: ProfileReport) -> str:
     ):
         if error is not None:
             errors.add_row(name, *_error_cells(error))
-    return "\n".join(
+    head = wrapped(
         [
             f"machine      {profile.machine}, {profile.threads} "
             f"{'thread' if profile.threads == 1 else 'threads'}",
@@ -40,16 +41,18 @@ def profile_text(report: ProfileReport) -> str:
             f"strips       rows cost {profile.strip_factor:.2f} times as much, "
             f"and {profile.strip_layer_s * 1e6:.1f} us a layer",
             f"machine was  {state}",
-            "",
-            render(errors),
-        ]
+        ],
+        indent=13,
     )
+    return f"{head}\n\n{render(errors)}"
 
 
 def layer_costs_table(report: ProfileReport) -> Table:
     """Cost and held-out error of every layer by itself."""
     table = empty_table(
-        "layer", "name", "whole", "fixed", "spread", "shapes", "median", "90 %", "worst", "bias"
+        *("layer", "name", "whole", "fixed", "spread", "shapes", "median", "90 %", "worst", "bias"),
+        flexible="name",
+        optional=("shapes", "90 %", "fixed"),
     )
     for index, layer in enumerate(report.layers, 1):
         table.add_row(
@@ -73,10 +76,9 @@ def link_text(report: LinkReport) -> str:
         f"delay        {link.delay_s * 1e3:.2f} ms one way",
         f"a message    {link.message_device_s * 1e6:.0f} us on the device, "
         f"{link.message_edge_s * 1e6:.0f} us on the edge server, {link.message_bytes} B",
-        "",
-        render(_sizes_table(("up", report.up), ("down", report.down))),
     ]
-    return "\n".join(lines)
+    sizes = render(_sizes_table(("up", report.up), ("down", report.down)))
+    return f"{wrapped(lines, indent=13)}\n\n{sizes}"
 
 
 def _sizes_table(*directions: tuple[str, Direction]) -> Table:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
-from fusepath.errors import InputError
+from fusepath.output_file import output_folder, write_file
 from fusepath.report.figures import (
     curves_figure,
     example_figure,
@@ -45,7 +44,7 @@ def write_example(figure: Example, folder: Path, *, plots: bool) -> list[Path]:
     ]
     if plots:
         require_matplotlib()
-        files += save_figure(example_figure(figure), _folder(folder / FIGURES) / figure.name)
+        files += save_figure(example_figure(figure), output_folder(folder / FIGURES) / figure.name)
     return files
 
 
@@ -61,7 +60,7 @@ def write_fig4(figure: Fig4, folder: Path, *, plots: bool, workers: int = 1) -> 
     ]
     if plots:
         require_matplotlib()
-        target = _folder(folder / FIGURES)
+        target = output_folder(folder / FIGURES)
         for name in ("fig2", "fig3"):
             files += save_figure(example_figure(example(name)), target / name)
         files += _plots(figure, target, workers)
@@ -184,19 +183,6 @@ def _json(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def _folder(path: Path) -> Path:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {path}: {error.strerror or error}") from error
-    return path
-
-
 def _write(path: Path, text: str) -> Path:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    write_file(path, text.encode())
     return path

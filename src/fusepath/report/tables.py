@@ -5,15 +5,15 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-
 from fusepath.cost import RUNTIME, cut_bytes, layer_macs
+from fusepath.report.fitting import empty_table, wrapped
 from fusepath.timeline import HEAD, Lane, parting, steps
 from fusepath.units import format_bytes, format_bytes_per_s, format_count
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from rich.table import Table
 
     from fusepath.cost import Convention
     from fusepath.graph import ModelGraph
@@ -24,13 +24,17 @@ if TYPE_CHECKING:
 
 _MOST_RUNS = 6
 _MOST_PATHS = 12
-_WIDEST = 1000
-"""Of a table, in characters; none comes near it."""
+_KEY = 13
+"""Characters before what a line of a text says."""
 
 
 def layers_table(graph: ModelGraph, convention: Convention = RUNTIME) -> Table:
     """Every layer with its MACs, output, and what a cut before it would send."""
-    table = empty_table("layer", "name", "type", "output", "MACs", "sent if cut here", "tiles")
+    table = empty_table(
+        *("layer", "name", "type", "output", "MACs", "sent if cut here", "tiles"),
+        flexible="name",
+        optional=("type", "output"),
+    )
     for layer in graph.layers:
         shapes = ", ".join(
             "x".join(str(size) for size in graph.tensors[name].shape[1:])
@@ -51,11 +55,13 @@ def layers_table(graph: ModelGraph, convention: Convention = RUNTIME) -> Table:
 def plans_table(rows: Sequence[ComparedPlan]) -> Table:
     """Plans of several algorithms side by side.
 
-    ``gap`` is to the bound of all plans, ``family gap`` to that of what the algorithm may choose.
+    ``gap`` is to the bound of all plans, ``in family`` to that of what the algorithm may choose;
+    ``device`` and ``edge`` are MACs.
     """
     table = empty_table(
-        *("algorithm", "tau", "grid", "makespan", "bound", "gap", "family gap"),
+        *("algorithm", "tau", "grid", "makespan", "gap", "in family"),
         *("device", "edge", "sent", "search"),
+        optional=("search", "in family"),
     )
     for row in rows:
         plan = row.plan
@@ -64,11 +70,10 @@ def plans_table(rows: Sequence[ComparedPlan]) -> Table:
             fused_layers(plan),
             str(plan.grid),
             milliseconds(plan.makespan_s),
-            milliseconds(row.lower_bound_s),
             f"{row.gap:.1%}",
             f"{plan.gap:.1%}",
-            f"{format_count(plan.device_macs)} MAC",
-            f"{format_count(plan.edge_macs)} MAC",
+            format_count(plan.device_macs),
+            format_count(plan.edge_macs),
             format_bytes(plan.up_bytes),
             milliseconds(plan.provenance.search_s),
         )
@@ -82,7 +87,11 @@ def fused_layers(plan: Plan) -> str:
 
 def top_table(plans: Sequence[Plan]) -> Table:
     """Plans of one algorithm, best first."""
-    table = empty_table("plan", "tau", "grid", "makespan", "vs best", "device", "sent", "cuts")
+    table = empty_table(
+        *("plan", "tau", "grid", "makespan", "vs best", "device", "sent", "cuts"),
+        flexible="cuts",
+        optional=("device", "tau"),
+    )
     for rank, plan in enumerate(plans, start=1):
         best_s = plans[0].makespan_s
         table.add_row(
@@ -93,14 +102,18 @@ def top_table(plans: Sequence[Plan]) -> Table:
             f"{plan.makespan_s / best_s - 1:+.1%}" if best_s else "",
             f"{format_count(plan.device_macs)} MAC",
             format_bytes(plan.up_bytes),
-            _cuts(plan),
+            cuts_text(plan),
         )
     return table
 
 
 def rotation_table(rotation: Rotation) -> Table:
     """The plans that the frames of a stream take in turn, numbered from 1."""
-    table = empty_table("plan", "frames", "tau", "grid", "alone", "device", "sent", "cuts")
+    table = empty_table(
+        *("plan", "frames", "tau", "grid", "alone", "device", "sent", "cuts"),
+        flexible="cuts",
+        optional=("device", "tau"),
+    )
     for place, plan in enumerate(rotation.plans):
         table.add_row(
             str(place + 1),
@@ -110,16 +123,26 @@ def rotation_table(rotation: Rotation) -> Table:
             milliseconds(plan.makespan_s),
             f"{format_count(plan.device_macs)} MAC",
             format_bytes(plan.up_bytes),
-            _cuts(plan),
+            cuts_text(plan),
         )
     return table
 
 
-def _cuts(plan: Plan) -> str:
+def cuts_text(plan: Plan) -> str:
     """Cuts in the order of paths, runs of equal ones as one: ``1 (4x), 14``."""
     runs = [(cut, len(list(run))) for cut, run in itertools.groupby(plan.cuts)]
-    shown = [str(cut) if length == 1 else f"{cut} ({length}x)" for cut, length in runs]
-    return ", ".join(shown[:_MOST_RUNS]) + (", …" if len(shown) > _MOST_RUNS else "")
+    return _shortened([str(cut) if length == 1 else f"{cut} ({length}x)" for cut, length in runs])
+
+
+def _order(plan: Plan) -> str:
+    """The order of paths, runs that count up as one: ``2, 1, 3–6``."""
+    groups = itertools.groupby(enumerate(plan.order), key=lambda item: item[1] - item[0])
+    runs = [[path for _, path in group] for _, group in groups]
+    return _shortened([f"{run[0]}–{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs])
+
+
+def _shortened(runs: list[str]) -> str:
+    return ", ".join(runs[:_MOST_RUNS]) + (", …" if len(runs) > _MOST_RUNS else "")
 
 
 def lanes_table(predicted: Timeline, measured: Timeline) -> Table:
@@ -148,7 +171,7 @@ def paths_table(predicted: Timeline, measured: Timeline) -> Table:
 
     Of many paths, those that took most longer (or shorter) than predicted, in order.
     """
-    table = empty_table("path", *(lane.value for lane in Lane), "late")
+    table = empty_table("path", *(lane.value for lane in Lane), "late", optional=("late",))
     found = steps(predicted, measured)
     by_path: dict[int | None, list[Step]] = {}
     for step in found:
@@ -184,20 +207,24 @@ def parting_text(predicted: Timeline, measured: Timeline) -> str:
     if step.path is None and step.lane is Lane.DOWNLINK:
         what = "the result"
     longer = f"took {step.longer_s * 1e3:+.1f} ms" if step.longer_s else "began late"
-    return (
-        f"they part on the {step.lane.value} at {what}, which {longer} and ended "
-        f"{step.late_s * 1e3:+.1f} ms against the prediction"
+    return wrapped(
+        [
+            f"they part on the {step.lane.value} at {what}, which {longer} and ended "
+            f"{step.late_s * 1e3:+.1f} ms against the prediction"
+        ]
     )
+
+
+def _codecs(codecs: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {codec}" for name, codec in codecs.items())
 
 
 def plan_text(plan: Plan) -> str:
     """A plan in a few lines, for people."""
-    cuts = ", ".join(str(cut) for cut in plan.cuts[:32]) + (", …" if len(plan.cuts) > 32 else "")
-    order = ", ".join(str(path) for path in plan.order[:32])
-    order += ", …" if len(plan.order) > 32 else ""
-    codecs = ", ".join(f"{name} {codec}" for name, codec in plan.codecs.items())
+    codecs = _codecs(plan.codecs)
+    back = _codecs(plan.back_codecs)
     limits = plan.request.constraints
-    return "\n".join(
+    return wrapped(
         [
             f"model        {plan.model.name} ({plan.model.sha256[:12]})",
             f"algorithm    {plan.algorithm}, convention {plan.convention.name}, "
@@ -207,16 +234,18 @@ def plan_text(plan: Plan) -> str:
             f"link         {plan.link.describe()} up",
             *([f"head         layers 1 to {plan.start}"] if plan.start else []),
             f"fused layer  {plan.tau}, grid {plan.arrangement}, tail on the {plan.tail}",
-            f"order        {order}",
-            f"cuts         {cuts}",
+            f"order        {_order(plan)}",
+            f"cuts         {cuts_text(plan)}",
             *([f"codecs       {codecs}"] if codecs else []),
+            *([f"way back     {back}"] if back else []),
             *(["input        is forwarded as its file"] if plan.recipe.forwards else []),
             f"makespan     {milliseconds(plan.makespan_s)} "
             f"(lower bound {milliseconds(plan.lower_bound_s)}, gap {plan.gap:.1%})",
             f"work         {format_count(plan.device_macs)} MAC on the device, "
             f"{format_count(plan.edge_macs)} MAC on the edge, {format_bytes(plan.up_bytes)} sent",
             *([f"keeps to     {limits.describe()}"] if limits else []),
-        ]
+        ],
+        indent=_KEY,
     )
 
 
@@ -224,7 +253,7 @@ def rotation_text(rotation: Rotation) -> str:
     """What plans that are taken in turn come to, in a few lines, for people."""
     plan = rotation.plans[0]
     limits = plan.request.constraints
-    return "\n".join(
+    return wrapped(
         [
             f"model        {plan.model.name} ({plan.model.sha256[:12]})",
             f"algorithm    {plan.request.algorithm}, convention {plan.convention.name}",
@@ -237,7 +266,8 @@ def rotation_text(rotation: Rotation) -> str:
             f"(lower bound {milliseconds(rotation.lower_bound_s)}, gap {rotation.gap:.1%})",
             f"latency      {milliseconds(rotation.latency_s)} of a frame alone",
             *([f"keeps to     {limits.describe()}"] if limits else []),
-        ]
+        ],
+        indent=_KEY,
     )
 
 
@@ -260,7 +290,11 @@ def gains(book: PlanBook, entry: BookEntry) -> tuple[float, float]:
 
 def book_table(book: PlanBook) -> Table:
     """Every entry with its plan, and its makespan and gain at both ends."""
-    table = empty_table("link up", "plan", "tau", "grid", "cuts", "makespan", "vs NFL")
+    table = empty_table(
+        *("link up", "plan", "tau", "grid", "cuts", "makespan", "vs NFL"),
+        flexible="cuts",
+        optional=("grid", "tau"),
+    )
     for entry in book.entries:
         plan = entry.plan
         cuts = plan.arrangement.spelt_cuts(plan.cuts)
@@ -279,6 +313,18 @@ def book_table(book: PlanBook) -> Table:
     return table
 
 
+def _forwarding_text(book: PlanBook) -> str:
+    """What forwarding files takes, where a book does."""
+    entry = book.forwarding
+    if entry is None:
+        return "no files"
+    slow_s, fast_s = ends_s(book, entry)
+    return (
+        f"{format_bytes(entry.plan.up_bytes)} in {milliseconds(slow_s)} … {milliseconds(fast_s)}; "
+        f"where that is quicker depends on the file"
+    )
+
+
 def book_text(book: PlanBook) -> str:
     """A book in a few lines, for people."""
     plan = book.entries[0].plan
@@ -286,7 +332,7 @@ def book_text(book: PlanBook) -> str:
     searched = len(book.planned) - probes
     state = "settled" if book.settled else "not settled: more rates may find better plans"
     regret = f"at most {max(book.regret, 0):.2%} slower than a fresh plan at {probes} other rates"
-    return "\n".join(
+    return wrapped(
         [
             f"model        {plan.model.name} ({plan.model.sha256[:12]})",
             f"algorithm    {book.algorithm}, convention {plan.convention.name}",
@@ -296,9 +342,11 @@ def book_text(book: PlanBook) -> str:
             f"{format_bytes_per_s(book.to_bytes_per_s)} up, "
             f"{book.link.down_bytes_per_s / book.link.up_bytes_per_s:.3g} times that down, "
             f"delay {milliseconds(book.link.delay_s)}",
+            f"forwarding   {_forwarding_text(book)}",
             f"planned      {searched} rates, {book.search_s:.1f} s; {state}",
             f"regret       {regret if probes else 'not probed'}",
-        ]
+        ],
+        indent=_KEY,
     )
 
 
@@ -321,19 +369,3 @@ def speed_ups_table(figure: Fig4) -> Table:
 def milliseconds(seconds: float) -> str:
     """A time for people."""
     return f"{seconds * 1e3:.1f} ms"
-
-
-def render(table: Table) -> str:
-    """A table as plain text, as wide as what is in it: nothing is cut off."""
-    console = Console(width=_WIDEST, color_system=None, force_terminal=False, highlight=False)
-    with console.capture() as capture:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
-
-
-def empty_table(*columns: str) -> Table:
-    """A table without rows: its first column is text, the others are numbers."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
-    return table

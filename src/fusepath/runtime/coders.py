@@ -6,10 +6,16 @@ them.
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from zstandard import ZstdCompressor, ZstdDecompressor
+
     from fusepath.arrays import Array
+
+_OWN = threading.local()
+"""What each thread compresses and expands with: to make these takes as long as 10 kB do."""
 
 
 class DamagedError(Exception):
@@ -82,14 +88,11 @@ class Zstd:
     """
 
     def __init__(self, **parameters: int) -> None:
-        self._parameters = parameters
+        self._parameters = tuple(sorted(parameters.items()))
 
     def compress(self, data: Array) -> bytes:
         """One frame."""
-        from zstandard import ZstdCompressionParameters, ZstdCompressor  # noqa: PLC0415
-
-        chosen = ZstdCompressionParameters.from_level(1, **self._parameters)
-        return ZstdCompressor(compression_params=chosen).compress(data.data)
+        return _compressor(self._parameters).compress(data.data)
 
     def expand(self, data: memoryview, size: int) -> bytes:
         """The bytes of a frame.
@@ -101,14 +104,33 @@ class Zstd:
 
         try:
             # The library makes room for what the frame states, whatever max_output_size says.
-            check_size(zstandard.get_frame_parameters(data).content_size, size)
-            expanded = zstandard.ZstdDecompressor().decompress(
+            check_size(zstandard.frame_content_size(data), size)
+            expanded = _decompressor().decompress(
                 data, max_output_size=size, allow_extra_data=False
             )
         except zstandard.ZstdError as error:
             raise DamagedError("the zstd frame is damaged") from error
         check_size(len(expanded), size)
         return expanded
+
+
+def _compressor(parameters: tuple[tuple[str, int], ...]) -> ZstdCompressor:
+    from zstandard import ZstdCompressionParameters, ZstdCompressor  # noqa: PLC0415
+
+    known: dict[tuple[tuple[str, int], ...], ZstdCompressor] = _OWN.__dict__.setdefault("known", {})
+    if parameters not in known:
+        chosen = ZstdCompressionParameters.from_level(1, **dict(parameters))
+        known[parameters] = ZstdCompressor(compression_params=chosen)
+    return known[parameters]
+
+
+def _decompressor() -> ZstdDecompressor:
+    from zstandard import ZstdDecompressor  # noqa: PLC0415
+
+    if not hasattr(_OWN, "decompressor"):
+        _OWN.decompressor = ZstdDecompressor()
+    own: ZstdDecompressor = _OWN.decompressor
+    return own
 
 
 def check_size(size: int, expected: int) -> None:

@@ -17,6 +17,7 @@ from fusepath.runtime.packing import EncodedTensor, pack
 from fusepath.runtime.pixels import check_form
 from fusepath.runtime.stage import WholeStage, make_stage
 from fusepath.runtime.stages import (
+    may_reuse,
     prepare_stages,
     returned_names,
     stages_macs,
@@ -59,7 +60,8 @@ class DeviceShare:
         self._model = model
         self._recipe = recipe
         self._entry: Pieces = {}
-        self._codecs = usable_codecs(recipe)
+        self._codecs = usable_codecs(recipe.codecs)
+        self.back_codecs = usable_codecs(recipe.back_codecs)
         self._graph = recipe.divided(model.graph)
         self._paths = layout(self._graph, recipe.arrangement)
         self._stages: dict[int, Stage] = {
@@ -115,6 +117,17 @@ class DeviceShare:
         if self._accompanying(path):
             pieces |= {name: companions[name] for name in self._accompanying(path)}
         return pieces
+
+    @property
+    def may_reuse(self) -> bool:
+        """Whether paths may be left out that begin with what they began with before."""
+        forwards = self._recipe.forwards
+        return not (self.has_head or forwards) and may_reuse(self._graph, self._paths)
+
+    def input_piece(self, path: int, image: Array) -> Array:
+        """What a path (0-based) reads of the input, halo included: a view, perhaps of nothing."""
+        piece = self._paths.piece(path, self._model.graph.input.name, image)
+        return image[:, :0] if piece is None else piece
 
     def pack(self, path: int, pieces: Pieces) -> dict[str, Array | EncodedTensor]:
         """The pieces of a path as they are sent: encoded, where the plan says so."""

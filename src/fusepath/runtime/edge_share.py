@@ -21,6 +21,7 @@ from fusepath.runtime.packing import FILE, EncodedTensor, pack
 from fusepath.runtime.pixels import check_form
 from fusepath.runtime.stage import WholeStage, make_stage
 from fusepath.runtime.stages import (
+    may_reuse,
     prepare_stages,
     returned_names,
     stages_macs,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fusepath.arrays import Array
+    from fusepath.graph import ModelGraph
     from fusepath.onnx_io import Model
     from fusepath.plan import Forwarding, Preprocessing, Recipe
     from fusepath.runtime.stage import Pieces, Stage
@@ -53,11 +55,16 @@ class FusedLayer:
     parts: dict[int, Pieces] = field(default_factory=dict)
     """What returns, by path (0-based), where every path returns its own."""
     state: StripState = field(default_factory=StripState)
+    reused: Mapping[int, Pieces] = field(default_factory=dict)
+    """Shares by path (0-based) that were computed for frames before."""
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeTimes:
-    """Seconds of every path (0-based) and of the layers behind them, measured on this machine."""
+    """Seconds of every path (0-based) and of the layers behind them, measured on this machine.
+
+    With encoding what returns.
+    """
 
     paths_s: tuple[float, ...]
     tail_s: float
@@ -74,7 +81,8 @@ class EdgeShare:
         model, recipe = model.behind(recipe.start), recipe.rest
         self._model = model
         self.recipe = recipe
-        self.codecs = usable_codecs(recipe)
+        self.codecs = usable_codecs(recipe.codecs)
+        self.back_codecs = usable_codecs(recipe.back_codecs)
         if recipe.forwards:
             self.codecs[model.graph.input.name] = FILE
         self._graph = recipe.divided(model.graph)
@@ -97,6 +105,11 @@ class EdgeShare:
     def has_tail(self) -> bool:
         """Whether layers behind the fused layer run here."""
         return self._tail is not None
+
+    @property
+    def may_reuse(self) -> bool:
+        """Whether paths can be left out whose shares are there, as of `may_reuse`."""
+        return may_reuse(self._graph, self._paths)
 
     def predecessors(self) -> dict[int, int]:
         """Paths (0-based) that wait for another path, and that other."""
@@ -133,6 +146,18 @@ class EdgeShare:
             if shape is not None
         }
 
+    @cached_property
+    def inference_bytes(self) -> int:
+        """What an inference keeps at most: pieces as they come and decoded, maps, and answers.
+
+        What sessions need while they run is counted with these.
+        """
+        graph = self._graph
+        kept = [tensor for path in self._expected for tensor in path.values()]
+        names = {*graph.frontier(self.recipe.tau), *graph.outputs}
+        kept += [(graph.tensors[name].dtype, graph.tensors[name].shape) for name in names]
+        return 2 * sum(np.dtype(dtype).itemsize * math.prod(shape) for dtype, shape in kept)
+
     def new_fused(self) -> FusedLayer:
         """Room for the fused layer of one inference."""
         graph = self._graph
@@ -144,19 +169,28 @@ class EdgeShare:
             }
         )
 
-    def compute(self, path: int, pieces: Mapping[str, Array], fused: FusedLayer) -> None:
-        """Take a path from its cut to the fused layer and put its share in place, or by."""
+    def compute(self, path: int, pieces: Mapping[str, Array], fused: FusedLayer) -> Pieces:
+        """Take a path from its cut to the fused layer and put its share in place, or by.
+
+        Returns:
+            Its share.
+        """
         stage = self._stages.get(self.recipe.cuts[path])
         shares = stage.forward(path, pieces, fused.state) if stage is not None else pieces
         if self.returning is not None:
             returned = self._graph.returned(self.recipe.cuts[path])
-            fused.parts[path] = {name: shares[name] for name in returned if name in shares}
-            return
+            part = {name: shares[name] for name in returned if name in shares}
+            fused.parts[path] = part
+            return part
         companions = pieces.keys() & set(self._model.graph.companions)
         fused.maps.update({name: pieces[name] for name in companions})
+        own = {name: share for name, share in shares.items() if name not in companions}
+        self._place(path, own, fused)
+        return own
+
+    def _place(self, path: int, shares: Pieces, fused: FusedLayer) -> None:
+        """Put what a path has made of the fused layer in place."""
         for name, share in shares.items():
-            if name in companions:
-                continue
             fused.maps[name] = self._paths.placed(path, name, share, fused.maps[name])
 
     @cached_property
@@ -168,8 +202,14 @@ class EdgeShare:
         """What a path (0-based) has made of the outputs."""
         return fused.parts.pop(path)
 
+    def encoded(self, made: Pieces) -> dict[str, Array | EncodedTensor]:
+        """What was made of outputs, or is a part of them, as it returns."""
+        return pack(made, self.back_codecs)
+
     def compute_tail(self, fused: FusedLayer) -> Pieces:
-        """The outputs, once all paths are in place."""
+        """The outputs, once all paths are in place; what is reused comes there now."""
+        for path, shares in fused.reused.items():
+            self._place(path, shares, fused)
         values = fused.maps
         if self._tail is not None:
             values = self._tail.forward(0, values, fused.state)
@@ -195,14 +235,18 @@ class EdgeShare:
         """Number of sessions in memory."""
         return sum(stage.sessions for stage in self._stages.values()) + (self._tail is not None)
 
-    def finish(self, path: int, received: Mapping[str, EncodedTensor], fused: FusedLayer) -> None:
+    def finish(self, path: int, received: Mapping[str, EncodedTensor], fused: FusedLayer) -> Pieces:
         """Decode what a path (0-based) has arrived with, and compute it.
+
+        Returns:
+            Its share of the fused layer.
 
         Raises:
             ProtocolError: a tensor does not decode.
         """
         forwarding = self.recipe.forwarding
-        self._finish(path, received, fused, forwarding.chain if forwarding else AS_THEY_COME)
+        chain = forwarding.chain if forwarding else AS_THEY_COME
+        return self._finish(path, received, fused, chain)
 
     def _finish(
         self,
@@ -210,12 +254,12 @@ class EdgeShare:
         received: Mapping[str, EncodedTensor],
         fused: FusedLayer,
         chain: Preprocessing,
-    ) -> None:
+    ) -> Pieces:
         pieces = {
             name: item.decoded(chain) if item.codec == FILE else item.value()
             for name, item in received.items()
         }
-        self.compute(path, pieces, fused)
+        return self.compute(path, pieces, fused)
 
     @property
     def _rehearsed_chain(self) -> Preprocessing:
@@ -298,10 +342,12 @@ class EdgeShare:
             time.sleep(wait_s)
             started_s = time.perf_counter()
             self._finish(path, blank, fused, self._rehearsed_chain)
+            if path in (self.returning or ()):
+                self.encoded(self.part(path, fused))
             times[path] = time.perf_counter() - started_s
         started_s = time.perf_counter()
         if self.returning is None:
-            self.compute_tail(fused)
+            self.encoded(self.compute_tail(fused))
         times[None] = time.perf_counter() - started_s
         return times
 
@@ -317,6 +363,19 @@ class EdgeShare:
         stage = self._stages.get(self.recipe.cuts[path])
         macs = stage.macs(path) if stage is not None else 0
         return self.recipe.cuts[path], tuple(sorted(self.expected(path).items())), macs
+
+
+def declared_bytes(recipe: Recipe, graph: ModelGraph) -> int:
+    """Weights that the edge server's sessions of a recipe pack for themselves, at least.
+
+    Args:
+        recipe: checked against the graph.
+        graph: of its model.
+    """
+    layers = {(max(cut, recipe.start + 1), recipe.tau) for cut in recipe.cuts}
+    if recipe.tail is TailPlace.EDGE:
+        layers.add((recipe.tau + 1, graph.depth))
+    return sum(op.weight_bytes for first, last in layers for op in graph.operators(first, last))
 
 
 def _check_decoder(forwarding: Forwarding) -> None:

@@ -23,8 +23,13 @@ if TYPE_CHECKING:
     from fusepath.arrays import Array
 
 _CODER = Zstd(min_match=7, hash_log=6, chain_log=6)
+
+
 _MANY = 1 << 15
 """Elements from which on one way of summing is quicker than the other."""
+_TWICE = np.uint16(0x0101)
+_BYTE, _LOWEST = np.uint32(8), np.uint32(0xFF)
+_TO_THE_UPPER_TWO, _TO_ALL_FOUR = np.uint32(0x01010000), np.uint32(0x01010101)
 
 
 class PictureCodec:
@@ -62,34 +67,49 @@ def _planes(value: Array) -> Array:
 
 
 def _residuals(planes: Array) -> Array:
-    other = np.empty_like(planes)
-    if len(planes) == 3:
-        np.subtract(planes[0], planes[1], out=other[0])
-        other[1] = planes[1]
-        np.subtract(planes[2], planes[1], out=other[2])
-        planes = other
-    upright = np.empty_like(planes)
+    """Differences are taken across the ends of rows and planes, in long runs, and mended there."""
+    width = planes.shape[2]
+    flat = planes.reshape(-1)
+    upright, other = np.empty_like(planes), np.empty_like(planes)
+    np.subtract(flat[width:], flat[:-width], out=upright.reshape(-1)[width:])
     upright[:, 0] = planes[:, 0]
-    np.subtract(planes[:, 1:], planes[:, :-1], out=upright[:, 1:])
+    flat = upright.reshape(-1)
+    np.subtract(flat[1:], flat[:-1], out=other.reshape(-1)[1:])
     other[:, :, 0] = upright[:, :, 0]
-    np.subtract(upright[:, :, 1:], upright[:, :, :-1], out=other[:, :, 1:])
+    if len(other) == 3:  # what neighbours foretell adds up, so colours may come last
+        other[::2] -= other[1]
     return other
 
 
 def _restored(residuals: Array) -> Array:
     planes = _summed_down(_summed_along(residuals))
     if len(planes) == 3:
-        planes[0] += planes[1]
-        planes[2] += planes[1]
+        planes[::2] += planes[1]
     return planes
 
 
 def _summed_along(planes: Array) -> Array:
-    """Running sums along columns; many elements are soonest turned, summed and turned back."""
-    if planes.size < _MANY:
+    """Running sums along columns, a new array.
+
+    One after the other is slow, so of many bytes only every fourth is: before, a multiplication
+    sums two neighbours in 16 bits, and one of what they come to the next two in 32; after, one more
+    hands the sum of all fours before on to all of a four. No sum of bytes carries into another.
+    """
+    width = planes.shape[2]
+    if planes.itemsize != 1 or planes.size < _MANY:
         return np.add.accumulate(planes, axis=2, dtype=planes.dtype)
-    turned = planes.transpose(0, 2, 1).copy()
-    return _summed_down(turned).transpose(0, 2, 1).copy()
+    if width % 4:
+        planes = np.pad(planes, ((0, 0), (0, 0), (0, -width % 4)))
+    pairs = planes.view("<u2") * _TWICE
+    sums, fours = pairs.view(np.uint8), pairs.view("<u4")
+    spread = (fours >> _BYTE) & _LOWEST
+    spread *= _TO_THE_UPPER_TWO
+    sums += spread.view(np.uint8)
+    spread[:, :, 0] = 0
+    spread[:, :, 1:] = np.add.accumulate(sums[:, :, 3:-1:4], axis=2, dtype=np.uint8)
+    spread *= _TO_ALL_FOUR
+    sums += spread.view(np.uint8)
+    return sums[:, :, :width]
 
 
 def _summed_down(planes: Array) -> Array:
@@ -97,7 +117,7 @@ def _summed_down(planes: Array) -> Array:
 
     Three times as quick as `numpy.add.accumulate`. What it is given it may write over.
     """
-    other = np.empty_like(planes)
+    other = np.empty(planes.shape, dtype=planes.dtype)
     reach = 1
     while reach < planes.shape[1]:
         other[:, :reach] = planes[:, :reach]

@@ -93,5 +93,11 @@ def runtime_version() -> str:
     return f"onnxruntime {ort.__version__}"
 
 
+def available_providers() -> list[str]:
+    """What this build of ONNX Runtime can run on, the preferred first."""
+    found: list[str] = ort.get_available_providers()
+    return found
+
+
 def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__

@@ -14,17 +14,28 @@ if TYPE_CHECKING:
     from fusepath.graph import ModelGraph
     from fusepath.plan import Recipe
     from fusepath.runtime.stage import Stage
+    from fusepath.tiling.layout import Layout
 
 
-def usable_codecs(recipe: Recipe) -> dict[str, str]:
-    """Names of the codecs by tensor.
+def usable_codecs(codecs: Mapping[str, str]) -> dict[str, str]:
+    """Names of the codecs of a recipe by tensor, one way.
 
     Raises:
         InputError: one of them is unknown or not installed on this machine.
     """
-    for codec in recipe.codecs.values():
+    for codec in codecs.values():
         find_codec(codec)
-    return dict(recipe.codecs)
+    return dict(codecs)
+
+
+def may_reuse(graph: ModelGraph, paths: Layout) -> bool:
+    """Whether what a path makes depends on its own piece of the input and on nothing else.
+
+    Args:
+        graph: the part of the network that paths share out.
+        paths: which part of every map they hold.
+    """
+    return not (paths.predecessors() or paths.goes_on_from() or graph.companions)
 
 
 def returned_names(graph: ModelGraph, recipe: Recipe, left_out: int) -> frozenset[str]:

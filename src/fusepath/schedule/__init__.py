@@ -5,6 +5,7 @@ from fusepath.schedule.bounds import lower_bound_ns, machine_bound_ns, path_boun
 from fusepath.schedule.brute_force import brute_force
 from fusepath.schedule.budget import Budget, Meter
 from fusepath.schedule.check import violations
+from fusepath.schedule.check_stream import stream_violations
 from fusepath.schedule.events import play
 from fusepath.schedule.exact import exact
 from fusepath.schedule.exact.milp import milp
@@ -14,13 +15,14 @@ from fusepath.schedule.problem import NS_PER_S, Problem, problem_of_paths
 from fusepath.schedule.pruned import faster_schedule, pruned_brute_force
 from fusepath.schedule.result import SolveResult, Status
 from fusepath.schedule.schedule import PathTimes, Schedule, evaluate
-from fusepath.schedule.stream import Job, Played, play_stream
+from fusepath.schedule.stream import Job, Kind, Played, Work, play_stream
 
 __all__ = [
     "NS_PER_S",
     "Alternation",
     "Budget",
     "Job",
+    "Kind",
     "Meter",
     "PathTimes",
     "Played",
@@ -28,6 +30,7 @@ __all__ = [
     "Schedule",
     "SolveResult",
     "Status",
+    "Work",
     "alternations",
     "brute_force",
     "evaluate",
@@ -43,5 +46,6 @@ __all__ = [
     "play_stream",
     "problem_of_paths",
     "pruned_brute_force",
+    "stream_violations",
     "violations",
 ]

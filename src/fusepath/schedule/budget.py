@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from fusepath.cancellation import check_cancelled
+from fusepath.errors import SettingError, check_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,17 +24,24 @@ _Number = TypeVar("_Number", int, float)
 
 
 class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a search may spend; None limits nothing."""
+    """What a search may spend; None limits nothing.
+
+    Raises:
+        SettingError: what is below zero, or no number.
+    """
 
     evaluations: int | None = None
     seconds: float | None = None
     """What is found depends on how busy the machine is where this ends a search."""
 
     def __post_init__(self) -> None:
-        if self.evaluations is not None and self.evaluations < 0:
-            raise ValueError(f"a budget of {self.evaluations} evaluations is below zero")
-        if self.seconds is not None and not self.seconds >= 0:
-            raise ValueError(f"a budget of {self.seconds} seconds is below zero")
+        for name in self.__struct_fields__:
+            given = getattr(self, name)
+            if given is None:
+                continue
+            check_number(name, given)
+            if not given >= 0:
+                raise SettingError(f"a budget of {given} {name} is below zero")
 
     def within(self, other: Budget) -> Budget:
         """What keeps to another budget as well."""

@@ -1,4 +1,4 @@
-"""Many frames played event by event on the same machines; shares no code with what plans them.
+"""Many frames played event by event on the same machines; `check_stream` says whether rightly.
 
 Device, link, edge server and way back each do one thing at a time (the edge server as many as it
 has workers). On the device an earlier frame goes first; everywhere else who comes first. A frame
@@ -8,6 +8,7 @@ frames.
 
 from __future__ import annotations
 
+import enum
 import heapq
 import itertools
 from collections import deque
@@ -31,12 +32,38 @@ class Job:
     cuts: Sequence[int]
 
 
+class Kind(enum.Enum):
+    """What a machine does for a frame."""
+
+    HEAD = "head"
+    PATH = "path"
+    SENT = "sent"
+    SERVED = "served"
+    TAIL = "tail"
+    PART = "part"
+    RESULT = "result"
+    FINISH = "finish"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Something that a machine did for a frame."""
+
+    frame: int
+    kind: Kind
+    path: int | None
+    """0-based; None for what is done once for a frame."""
+    start_ns: int
+    end_ns: int
+
+
 @dataclass(frozen=True, slots=True)
 class Played:
-    """When frames began and when their results were handed over, in nanoseconds."""
+    """When frames began and when their results were handed over, in nanoseconds; and all work."""
 
     begun_ns: tuple[int, ...]
     done_ns: tuple[int, ...]
+    works: tuple[Work, ...]
 
 
 def play_stream(jobs: Sequence[Job], *, in_flight: int) -> Played:
@@ -49,24 +76,34 @@ def play_stream(jobs: Sequence[Job], *, in_flight: int) -> Played:
     return _Stream(jobs, in_flight).run()
 
 
+_What = tuple[int, Kind, int | None]
+"""Frame, kind and path of a `Work`."""
+
+
 @dataclass
 class _Machine:
     """Does as many things at a time as it has workers; None: all of them."""
 
     clock: _Clock
+    works: list[Work]
     workers: int | None = 1
-    waiting: list[tuple[tuple[int, ...], int, Callable[[], None]]] = field(default_factory=list)
+    waiting: list[tuple[tuple[int, ...], _What, int, Callable[[], None]]] = field(
+        default_factory=list
+    )
     busy: int = 0
 
-    def ask(self, rank: tuple[int, ...], duration: int, done: Callable[[], None]) -> None:
+    def ask(
+        self, rank: tuple[int, ...], what: _What, duration: int, done: Callable[[], None]
+    ) -> None:
         """Have something done when all of lesser rank that waits is begun."""
-        heapq.heappush(self.waiting, ((*rank, next(self.clock.numbers)), duration, done))
+        heapq.heappush(self.waiting, ((*rank, next(self.clock.numbers)), what, duration, done))
         self._next()
 
     def _next(self) -> None:
         while self.waiting and (self.workers is None or self.busy < self.workers):
-            _, duration, done = heapq.heappop(self.waiting)
+            _, what, duration, done = heapq.heappop(self.waiting)
             self.busy += 1
+            self.works.append(Work(*what, self.clock.now, self.clock.now + duration))
             self.clock.after(duration, partial(self._done, done))
 
     def _done(self, done: Callable[[], None]) -> None:
@@ -95,11 +132,12 @@ class _Stream:
         self._jobs, self._in_flight = jobs, in_flight
         problem = jobs[0].problem
         self.clock = _Clock()
+        self._works: list[Work] = []
         way = 1 if problem.shared_link else None
-        self.device, self.up, self.down = (
-            _Machine(self.clock, workers) for workers in (1, way, way)
+        self.device, self.up, self.down, self.edge = (
+            _Machine(self.clock, self._works, workers)
+            for workers in (1, way, way, problem.edge_workers or None)
         )
-        self.edge = _Machine(self.clock, problem.edge_workers or None)
         self._begun: list[int] = []
         self._ended: dict[int, int] = {}
         self._handed_over: list[int] = []
@@ -107,7 +145,7 @@ class _Stream:
     def run(self) -> Played:
         self._begin()
         self.clock.run()
-        return Played(tuple(self._begun), tuple(self._handed_over))
+        return Played(tuple(self._begun), tuple(self._handed_over), tuple(self._works))
 
     def _begin(self) -> None:
         while (
@@ -151,9 +189,12 @@ class _Frame:
         while left and not problem.head_ns and not left[0][1]:
             self._computed(left.popleft()[0])
         if problem.head_ns:
-            device.ask(rank, problem.head_ns, _nothing)
+            device.ask(rank, self._what(Kind.HEAD), problem.head_ns, _nothing)
         for path, duration in left:
-            device.ask(rank, duration, partial(self._computed, path))
+            device.ask(rank, self._what(Kind.PATH, path), duration, partial(self._computed, path))
+
+    def _what(self, kind: Kind, path: int | None = None) -> _What:
+        return self._number, kind, path
 
     def _computed(self, path: int) -> None:
         if not self._offloaded:  # nobody else has a part in it
@@ -161,9 +202,8 @@ class _Frame:
             if self._returned == len(self._job.order):
                 self._finish()
             return
-        self._stream.up.ask(
-            (), self._of(self._job.problem.link_ns, path), partial(self._sent, path)
-        )
+        duration = self._of(self._job.problem.link_ns, path)
+        self._stream.up.ask((), self._what(Kind.SENT, path), duration, partial(self._sent, path))
 
     def _sent(self, path: int) -> None:
         self._stream.clock.after(self._job.problem.delay_ns, partial(self._take, path))
@@ -180,14 +220,16 @@ class _Frame:
             self._serving = True
             self._to_serve.remove(path)
             duration = self._of(self._job.problem.edge_ns, path)
-            self._stream.edge.ask((), duration, partial(self._path_served, path))
+            served = partial(self._path_served, path)
+            self._stream.edge.ask((), self._what(Kind.SERVED, path), duration, served)
 
     def _path_served(self, path: int) -> None:
         self._serving = False
         self._served += 1
-        self._stream.down.ask((), self._of(self._job.problem.back_ns, path), self._path_returned)
+        back_ns, tail_ns = self._of(self._job.problem.back_ns, path), self._job.problem.tail_ns
+        self._stream.down.ask((), self._what(Kind.PART, path), back_ns, self._path_returned)
         if self._served == len(self._job.order):
-            self._stream.edge.ask((), self._job.problem.tail_ns, self._tail_served)
+            self._stream.edge.ask((), self._what(Kind.TAIL), tail_ns, self._tail_served)
         self._serve()
 
     def _path_returned(self) -> None:
@@ -203,7 +245,8 @@ class _Frame:
         problem = self._job.problem
         if self._tail_done and self._returned == len(self._job.order):
             delay = min(problem.delay_ns, problem.down_ns)
-            self._stream.down.ask((), problem.down_ns - delay, partial(self._delayed, delay))
+            down_ns, returned = problem.down_ns - delay, partial(self._delayed, delay)
+            self._stream.down.ask((), self._what(Kind.RESULT), down_ns, returned)
 
     def _delayed(self, delay: int) -> None:
         self._stream.clock.after(delay, self._finish)
@@ -211,7 +254,7 @@ class _Frame:
     def _finish(self) -> None:
         done, finish_ns = partial(self._stream.ended, self._number), self._job.problem.finish_ns
         if finish_ns:
-            self._stream.device.ask((self._number,), finish_ns, done)
+            self._stream.device.ask((self._number,), self._what(Kind.FINISH), finish_ns, done)
         else:
             done()
 

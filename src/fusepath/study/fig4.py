@@ -9,6 +9,7 @@ import msgspec
 from fusepath import jsonfile
 from fusepath.cost import DescribedConvention, described_convention
 from fusepath.errors import FileFormatError
+from fusepath.output_file import write_file
 from fusepath.study.spec import LABELS
 from fusepath.study.store import versions
 
@@ -178,16 +179,13 @@ def save_fig4(path: Path, figure: Fig4) -> None:
     """Write a figure as JSON, a line for each of its curves.
 
     Raises:
-        FileFormatError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
     document = msgspec.to_builtins(figure)
     curves = document.pop("curves")
     head = msgspec.json.format(msgspec.json.encode(document), indent=2).decode().removesuffix("\n}")
     lines = ",\n".join("    " + msgspec.json.encode(item).decode() for item in curves)
-    try:
-        path.write_text(f'{head},\n  "curves": [\n{lines}\n  ]\n}}\n', encoding="utf-8")
-    except OSError as error:
-        raise FileFormatError(f"cannot write {path}: {error.strerror or error}") from error
+    write_file(path, f'{head},\n  "curves": [\n{lines}\n  ]\n}}\n'.encode())
 
 
 def load_fig4(path: str | Path) -> Fig4:

@@ -12,7 +12,8 @@ import msgspec
 
 from fusepath import jsonfile
 from fusepath.cost import Convention, Machine
-from fusepath.errors import FileFormatError, InputError
+from fusepath.errors import InputError, SettingError
+from fusepath.output_file import write_file
 from fusepath.plan import ModelReference
 from fusepath.units import parse_bytes_per_s, parse_flop_per_s
 
@@ -37,6 +38,8 @@ class Family(StrEnum):
     """NFL with a cut inside the network."""
     TILES = "tiles"
     STREAM = "stream"
+    FORWARD = "forward"
+    """The picture's file goes over as it is."""
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -106,7 +109,7 @@ class GainMap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def __post_init__(self) -> None:
         if self.format != "fusepath-gain-map" or self.version != GAIN_MAP_VERSION:
-            raise ValueError(
+            raise SettingError(
                 f"{self.format} version {self.version}; this fusepath reads {GAIN_MAP_VERSION}"
             )
         for name, rates in (
@@ -114,17 +117,17 @@ class GainMap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             ("link_bytes_per_s", self.link_bytes_per_s),
         ):
             if not 2 <= len(rates) <= MOST_POINTS or rates[0] <= 0:
-                raise ValueError(f"'{name}' must hold 2 to {MOST_POINTS} rates above zero")
+                raise SettingError(f"'{name}' must hold 2 to {MOST_POINTS} rates above zero")
             if list(rates) != sorted(set(rates)):
-                raise ValueError(f"'{name}' must rise")
+                raise SettingError(f"'{name}' must rise")
         places = [
             (device, link) for device in self.device_ops_per_s for link in self.link_bytes_per_s
         ]
         if [(cell.device_ops_per_s, cell.link_bytes_per_s) for cell in self.cells] != places:
-            raise ValueError("'cells' must have every device with every link, device by device")
+            raise SettingError("'cells' must have every device with every link, device by device")
         for cell in self.cells:
             if not 0 <= cell.lower_bound_s <= cell.auto_s <= cell.nfl_s or cell.auto_s == 0:
-                raise ValueError("every cell needs 0 <= lower_bound_s <= auto_s <= nfl_s > 0")
+                raise SettingError("every cell needs 0 <= lower_bound_s <= auto_s <= nfl_s > 0")
 
     def rows(self) -> tuple[tuple[Cell, ...], ...]:
         """The cells by device, slowest first, and in each row by link, slowest first."""
@@ -197,15 +200,12 @@ def save_gain_map(path: Path, gain_map: GainMap) -> None:
     """Write a map as JSON, or as CSV where the name ends in ``.csv``.
 
     Raises:
-        FileFormatError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
-    if path.suffix != ".csv":
+    if path.suffix == ".csv":
+        write_file(path, gain_map.csv().encode())
+    else:
         jsonfile.save(path, gain_map)
-        return
-    try:
-        path.write_text(gain_map.csv(), encoding="utf-8")
-    except OSError as error:
-        raise FileFormatError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def parse_devices(text: str, points: int) -> tuple[float, ...]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fusepath.graph import ModelGraph
+    from fusepath.profiling.samples import Samples
 
 LINKS_PER_TASK = 5
 """Links of one device share what its tiles cost; fewer would work that out too often, more would
@@ -50,24 +51,28 @@ class MapSpec:
     convention: Convention = RUNTIME
     budget: Budget | None = None
     """Of every cell; what ``auto`` usually takes without."""
+    samples: Samples | None = None
+    """What codecs and files are like; all is sent as it is without."""
 
     @property
     def sha256(self) -> str:
         """Digest of all that a cell depends on besides its own device and link."""
         model = self.graph.sha256, self.graph.input.shape
         code = versions()["fusepath"], versions()["code"]
-        parts = (model, msgspec.to_builtins(self.edge), self.convention, self.budget, code)
+        edge, samples = msgspec.to_builtins(self.edge), self.samples
+        parts = (model, edge, self.convention, self.budget, samples, code)
         return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
     def setting(self, device_ops_per_s: float) -> Setting:
         """One device, on the first link."""
-        return Setting(
+        setting = Setting(
             graph=self.graph,
             device=ComputeRate(device_ops_per_s),
             edge=self.edge,
             link=_link(self.link_bytes_per_s[0]),
             convention=self.convention,
         )
+        return setting if self.samples is None else self.samples.on(setting)
 
 
 class KeptCell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -181,6 +186,8 @@ def family_of(best: Plan, nfl: Plan) -> Family:
 
     One tile is a tile: it can be faster than NFL because it leaves out pixels that nothing reads.
     """
+    if best.recipe.forwards:
+        return Family.FORWARD
     if isinstance(best.arrangement, Strips):
         return Family.STREAM
     if best.makespan_s < nfl.makespan_s:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import msgspec
 
-from fusepath.errors import FileFormatError
+from fusepath.errors import FileFormatError, SettingError
 from fusepath.study.published import published
 
 ALGORITHMS = ("nfl", "bf-2x2", "mw-2x2", "mw-kxk")
@@ -110,17 +110,17 @@ class Fig4Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         if self.figure != "fig4":
-            raise ValueError(f"figure '{self.figure}' is not fig4, the one that has a grid")
+            raise SettingError(f"figure '{self.figure}' is not fig4, the one that has a grid")
         rates = (self.device_ops_per_s, self.edge_ops_per_s, *self.rates_mb_per_s)
         if not (self.rates_mb_per_s and self.networks and self.conventions) or min(rates) <= 0:
-            raise ValueError(
+            raise SettingError(
                 "a figure needs networks, conventions and rates, and rates must be above zero"
             )
         if len({network.name for network in self.networks}) < len(self.networks):
-            raise ValueError("two networks have the same name")
+            raise SettingError("two networks have the same name")
         for network in self.networks:
             if network.granted and not published().curve(network.published, "nfl"):
-                raise ValueError(
+                raise SettingError(
                     f"network '{network.name}': the paper has no NFL curve of "
                     f"'{network.published}' that could be granted"
                 )

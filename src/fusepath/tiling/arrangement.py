@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from fusepath.errors import SettingError
 from fusepath.tiling.sizes import Sizes, TileSizes, even_sizes
 from fusepath.tiling.strips import Band, Mark
 from fusepath.tiling.tiling import Grid
@@ -102,7 +103,7 @@ class Tiles(msgspec.Struct, frozen=True, kw_only=True, tag="tiles", forbid_unkno
 
     def __post_init__(self) -> None:
         if not (self.rows and self.cols) or min(*self.rows, *self.cols) < 1:
-            raise ValueError("tiles need sizes of at least 1 for every row and column")
+            raise SettingError("tiles need sizes of at least 1 for every row and column")
 
     @classmethod
     def even(cls, graph: ModelGraph, tau: int, grid: Grid) -> Tiles:
@@ -205,7 +206,7 @@ class Strips(msgspec.Struct, frozen=True, kw_only=True, tag="strips", forbid_unk
 
     def __post_init__(self) -> None:
         if not self.paths:
-            raise ValueError("strips need a segment with at least one of them")
+            raise SettingError("strips need a segment with at least one of them")
 
     @property
     def grid(self) -> Grid:

@@ -11,7 +11,7 @@ import numpy as np
 from fusepath.errors import GeometryError
 from fusepath.tiling.arrangement import Arrangement, Strips, Tiles, Whole
 from fusepath.tiling.strips import StripTiling
-from fusepath.tiling.tiling import Tiling
+from fusepath.tiling.tiling import Tiling, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,6 +76,14 @@ class WholeLayout(_Parts):
     returns_parts = False
     """Nothing is left for the device to put together."""
 
+    def box(self, path: int, tensor: str) -> Box:  # noqa: ARG002
+        """All of a map."""
+        return whole(self.graph, tensor)
+
+    def own_box(self, path: int, tensor: str) -> Box:
+        """All of a map: there is no other path."""
+        return self.box(path, tensor)
+
     def piece_shape(self, path: int, tensor: str) -> tuple[int, ...] | None:  # noqa: ARG002
         """All of it."""
         return self.graph.tensors[tensor].shape
@@ -107,6 +115,10 @@ class _Boxes(_Parts):
     @abstractmethod
     def box(self, path: int, tensor: str) -> Box | None:
         """The part of a map that a path holds; None where a strip adds nothing."""
+
+    def own_box(self, path: int, tensor: str) -> Box | None:
+        """The part of a map that a path holds and no other does; None for nothing."""
+        return self.box(path, tensor)
 
     def piece_shape(self, path: int, tensor: str) -> tuple[int, ...] | None:
         """Shape of the part of a map that a path holds and sends; None for nothing."""
@@ -160,6 +172,10 @@ class TileLayout(_Boxes):
     def box(self, path: int, tensor: str) -> Box | None:
         """The part of a map that a path holds, halo included."""
         return self.tiling.region(path, tensor)
+
+    def own_box(self, path: int, tensor: str) -> Box | None:
+        """A tile's share of a map in proportion to the fused layer: what it holds but the halo."""
+        return self.tiling.share(path, tensor)
 
     def share(self, path: int) -> float:
         """A tile's part of the fused layer's smallest map."""

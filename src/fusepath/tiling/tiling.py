@@ -130,6 +130,10 @@ class Tiling:
         rows, cols = self.needed
         return self._box(path, rows[tensor], cols[tensor])
 
+    def share(self, path: int, tensor: str) -> Box:
+        """The path's part of a map in proportion to its part of the fused layer, without a halo."""
+        return self._box(path, self._shares(tensor, 0), self._shares(tensor, 1))
+
     def session_regions(self, path: int, first: int, last: int) -> dict[str, Box]:
         """What a session over layers ``first … last`` reads and computes for the path."""
         rows, cols = self._aligned(first, last)

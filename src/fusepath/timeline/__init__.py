@@ -2,6 +2,19 @@
 
 from fusepath.timeline.check import violations
 from fusepath.timeline.compare import Step, parting, steps
+from fusepath.timeline.critical import critical_path
 from fusepath.timeline.span import HEAD, Lane, Span, Timeline
+from fusepath.timeline.typical import typical
 
-__all__ = ["HEAD", "Lane", "Span", "Step", "Timeline", "parting", "steps", "violations"]
+__all__ = [
+    "HEAD",
+    "Lane",
+    "Span",
+    "Step",
+    "Timeline",
+    "critical_path",
+    "parting",
+    "steps",
+    "typical",
+    "violations",
+]

@@ -58,11 +58,12 @@ def _causes(timeline: Timeline, slack: float) -> list[str]:
         f"{_name(span)} starts at {span.start_s} before {_name(other)} ends at {other.end_s}"
         for span in timeline.spans
         for other in timeline.spans
-        if _must_precede(other, span) and span.start_s < other.end_s - slack
+        if must_precede(other, span) and span.start_s < other.end_s - slack
     ]
 
 
-def _must_precede(earlier: Span, later: Span) -> bool:
+def must_precede(earlier: Span, later: Span) -> bool:
+    """Whether one piece of work cannot begin before the other has ended, on whatever lanes."""
     if HEAD in (earlier.path, later.path):
         return earlier.path == HEAD != later.path
     return _precedes_in_turn(earlier, later)

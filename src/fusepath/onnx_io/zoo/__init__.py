@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from fusepath.errors import ModelError
+from fusepath.nearest import did_you_mean
 from fusepath.onnx_io.zoo.alexnet import alexnet
 from fusepath.onnx_io.zoo.builder import GraphBuilder
 from fusepath.onnx_io.zoo.convnext import convnext_tiny
@@ -100,7 +101,10 @@ def build(
     """
     network = _NETWORKS.get(name)
     if network is None:
-        raise ModelError(f"zoo: unknown network '{name}'; known networks are {', '.join(NAMES)}")
+        raise ModelError(
+            f"zoo: unknown network '{name}'{did_you_mean(name, NAMES)}; known networks are "
+            f"{', '.join(NAMES)}"
+        )
     if weights not in WEIGHTS:
         raise ModelError(f"zoo:{name}: unknown weights '{weights}'; use {' or '.join(WEIGHTS)}")
     if seed < 0:

@@ -10,7 +10,7 @@ import msgspec
 
 from fusepath import jsonfile
 from fusepath.cost import Link
-from fusepath.errors import InputError
+from fusepath.errors import InputError, SettingError
 from fusepath.plan.book.steps import Steps
 from fusepath.plan.plan import Plan
 from fusepath.plan.verify import check_plan
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fusepath.graph import ModelGraph
     from fusepath.schedule.schedule import Schedule
 
-BOOK_VERSION = 2
+BOOK_VERSION = 3
 
 
 class BookEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,9 +41,9 @@ class BookEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def __post_init__(self) -> None:
         if not 0 < self.from_bytes_per_s < self.to_bytes_per_s:
-            raise ValueError("an entry needs a rate above zero, and a larger one to go up to")
+            raise SettingError("an entry needs a rate above zero, and a larger one to go up to")
         if sorted(self.plan.order) != list(range(1, len(self.steps.device_ns) + 1)):
-            raise ValueError("an entry needs steps for every path in the order of its plan")
+            raise SettingError("an entry needs steps for every path in the order of its plan")
 
     def schedule(self, link: Link) -> Schedule:
         """When everything starts and ends on a link, whatever its rate."""
@@ -89,26 +89,32 @@ class PlanBook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     bounds: tuple[tuple[float, float], ...]
     """(rate up, seconds that no plan beats there), ascending."""
     entries: tuple[BookEntry, ...]
+    """Plans that send tensors, by rising rate."""
+    forwarding: BookEntry | None = None
+    """Where the input comes as files: to forward them, which takes as long as the file at hand is
+    large."""
 
     def __post_init__(self) -> None:
         if self.format != "fusepath-book" or self.version != BOOK_VERSION:
-            raise ValueError(
+            raise SettingError(
                 f"{self.format} version {self.version}; this fusepath reads {BOOK_VERSION}"
             )
         if not (self.entries and self.nfl and self.bounds):
-            raise ValueError("a book needs entries, nfl and bounds")
+            raise SettingError("a book needs entries, nfl and bounds")
         for below, above in pairwise(self.entries):
             if below.to_bytes_per_s != above.from_bytes_per_s:
-                raise ValueError(
+                raise SettingError(
                     f"entries leave a gap at {format_bytes_per_s(below.to_bytes_per_s)}"
                 )
         if self.link.up_bytes_per_s != self.from_bytes_per_s:
-            raise ValueError("the link is not that of the lowest rate")
+            raise SettingError("the link is not that of the lowest rate")
+        if self.forwarding is not None and not self.forwarding.plan.recipe.forwards:
+            raise SettingError("the plan of 'forwarding' does not forward the file")
         first = self.entries[0].plan
-        for entry in self.entries[1:]:
+        for entry in (*self.entries[1:], *([self.forwarding] if self.forwarding else ())):
             for name in ("model", "convention", "device", "edge", "input"):
                 if getattr(entry.plan, name) != getattr(first, name):
-                    raise ValueError(f"plans of one book must have the same {name}")
+                    raise SettingError(f"plans of one book must have the same {name}")
 
     @property
     def from_bytes_per_s(self) -> float:
@@ -139,11 +145,36 @@ class PlanBook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         number = bisect_right(self.entries, rate, key=lambda entry: entry.from_bytes_per_s)
         return self.entries[number - 1]
 
-    def plan_for(self, link: Link) -> Plan:
+    def forwards(self, link: Link, file_bytes: int | None = None) -> BookEntry | None:
+        """The entry that forwards a file where that is quicker than what the book says else.
+
+        Args:
+            link: any, whose rate up is in the range.
+            file_bytes: size of the file; that of those the book was made for without.
+
+        Raises:
+            InputError: the rate up is outside the range.
+        """
+        own, entry = self.at(link.up_bytes_per_s), self.forwarding
+        if entry is None:
+            return None
+        if file_bytes is not None:
+            entry = _of_size(entry, file_bytes)
+        limit = entry.plan.request.constraints.upload_bytes
+        if limit is not None and entry.plan.up_bytes > limit:
+            return None
+        return entry if entry.makespan_s(link) < own.makespan_s(link) else None
+
+    def plan_for(self, link: Link, *, file_bytes: int | None = None) -> Plan:
         """The plan of a link, with the prediction for just this link.
 
         Its delay and its rate down need not be those of the book: the prediction is as good, but
         for another link another plan may be better. What messages cost, the book knows.
+
+        Args:
+            link: the link.
+            file_bytes: size of the file that the input comes in, which is forwarded where that is
+                quicker; that of those the book was made for without.
 
         Raises:
             InputError: the rate up is outside the range.
@@ -156,6 +187,7 @@ class PlanBook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             message_edge_s=self.link.message_edge_s,
             receive_s_per_byte=self.link.receive_s_per_byte,
         )
+        entry = self.forwards(link, file_bytes) or entry
         schedule = entry.schedule(link)
         makespan_s = schedule.makespan_ns / NS_PER_S
         return msgspec.structs.replace(entry.plan, link=link).predicting(
@@ -170,14 +202,15 @@ class PlanBook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Raises:
             InputError: the rate is outside the range.
         """
-        return self.at(rate).makespan_s(self.link_at(rate))
+        link = self.link_at(rate)
+        return (self.forwards(link) or self.at(rate)).makespan_s(link)
 
     def nfl_s(self, rate: float) -> float:
         """What the best single cut takes at a link rate."""
         return min(seconds + sent / rate for seconds, sent in self.nfl)
 
     def bound_s(self, rate: float) -> float:
-        """A time that no plan beats at a link rate.
+        """A time that no plan beats at a link rate, but for forwarding a smaller file.
 
         From the bounds at other rates: a faster link is never worse, and a link ``x`` times slower
         makes no plan more than ``x`` times slower.
@@ -209,8 +242,27 @@ class PlanBook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Raises:
             FileFormatError: the book is for another model, or a plan does not fit it.
         """
-        for entry in self.entries:
+        for entry in (*self.entries, *([self.forwarding] if self.forwarding else ())):
             check_plan(entry.plan, graph)
+
+
+def _of_size(entry: BookEntry, file_bytes: int) -> BookEntry:
+    """An entry that forwards a file, for a file of another size."""
+    plan, source = entry.plan, entry.plan.source
+    assert source  # a plan that forwards a file knows one
+    more_bytes = file_bytes - source.file_bytes
+    (sent_bytes,) = entry.steps.sent_bytes
+    return msgspec.structs.replace(
+        entry,
+        plan=msgspec.structs.replace(
+            plan,
+            source=msgspec.structs.replace(source, file_bytes=file_bytes),
+            prediction=msgspec.structs.replace(
+                plan.prediction, up_bytes=plan.up_bytes + more_bytes
+            ),
+        ),
+        steps=msgspec.structs.replace(entry.steps, sent_bytes=(sent_bytes + more_bytes,)),
+    )
 
 
 def without_timeline(plan: Plan) -> Plan:

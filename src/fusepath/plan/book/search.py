@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 import math
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,7 @@ import msgspec
 import numpy as np
 
 from fusepath.cancellation import check_cancelled
-from fusepath.cost import unbeaten_codecs
-from fusepath.errors import InputError
+from fusepath.errors import InfeasibleError, InputError
 from fusepath.plan.book.book import BookEntry, PlanBook, PlannedRate, without_timeline
 from fusepath.plan.book.envelope import fewest, lower_envelope
 from fusepath.plan.book.rate_curve import crossing, follows_lines, rate_curve
@@ -68,7 +68,8 @@ def make_book(
     exactly and is never beaten by what the book says.
 
     Plans of a book send tensors as they are, with the codecs chosen for the setting, or, of those
-    that it offers, with the ones that suit a rate.
+    that it offers, with the ones that suit a rate. Where the input comes as files, ``auto`` has a
+    plan beside them that forwards these: whether it is the quicker one depends on the file.
 
     Both rates of the setting's link scale together; its delay stays. So the rate up is the only
     thing to look up, and how a radio link gets worse is met better than by a fixed rate down.
@@ -116,7 +117,8 @@ def make_book(
         progress=progress,
     )
     shelf.add_single_cuts()
-    unbeaten = replace(setting, compression=setting.compression or unbeaten_codecs(setting.offered))
+    shelf.add_forwarding()
+    unbeaten = setting.unbeaten
     settled = _search(shelf, low, high, tolerance / 2, most)
     for rate in _probe_rates(low, high, probes):
         shelf.plan(rate, probe=True)
@@ -130,10 +132,11 @@ def make_book(
         planned=tuple(sorted(shelf.planned, key=lambda item: item.up_bytes_per_s)),
         nfl=tuple((line.seconds, line.sent_bytes) for line in shelf.single_cut_lines()),
         bounds=tuple(
-            (rate, _bound_s(unbeaten.at(shelf.link_at(rate))))
+            (rate, shelf.bound_s(unbeaten.at(shelf.link_at(rate))))
             for rate in _geometric(low, high, _BOUND_STEP)
         ),
         entries=shelf.entries(low, high, tolerance / 2),
+        forwarding=shelf.forwarding_entry(low, high),
     )
 
 
@@ -162,6 +165,8 @@ class _Shelf:
     planned: list[PlannedRate] = field(default_factory=list)
     single_cuts: list[int] = field(default_factory=list)
     """Places of the plans of NFL."""
+    forwarding: _Kept | None = None
+    """What forwards the file."""
 
     def __post_init__(self) -> None:
         self.timing = Timing(self.setting)
@@ -175,17 +180,58 @@ class _Shelf:
         if self.progress is not None:
             self.progress(len(self.planned), self.most, format_bytes_per_s(rate))
         timing = self.timing.at(self.link_at(rate))
-        plan = plan_with(timing, self.request, self.origin).best
+        found = plan_with(timing, self.wanted, self.origin).plans
+        plan = found[0]
+        if self.forwarding is not None:
+            plan = next(item for item in found if not item.recipe.forwards)
         known_s = min(float(item.curve.at(np.array(1 / rate))) for item in self.kept)
         self.planned.append(
-            PlannedRate(up_bytes_per_s=rate, makespan_s=plan.makespan_s, probe=probe)
+            PlannedRate(up_bytes_per_s=rate, makespan_s=found[0].makespan_s, probe=probe)
         )
         if not probe:
             self._keep(plan)
         return known_s / plan.makespan_s - 1
 
+    @property
+    def wanted(self) -> PlanRequest:
+        """Of a rate: the best plan, and where a file may be forwarded, the best that does not."""
+        if self.forwarding is None:
+            return self.request
+        return msgspec.structs.replace(self.request, top=2)
+
+    def add_forwarding(self) -> None:
+        """Set aside what forwards the file, where ``auto`` may do so."""
+        if self.setting.source is None or self.request.algorithm != "auto":
+            return
+        request = PlanRequest(algorithm="forward", constraints=self.request.constraints)
+        with suppress(InfeasibleError):
+            plan = plan_with(self.timing, request, self.origin).best
+            self.forwarding = self._as_kept(plan)
+
+    def forwarding_entry(self, low: float, high: float) -> BookEntry | None:
+        """What forwards the file, for the whole range."""
+        return None if self.forwarding is None else self._entry(self.forwarding, low, high)
+
+    def bound_s(self, setting: Setting) -> float:
+        """A time that no plan beats on the link of a setting; there are many to work out."""
+        check_cancelled()
+        bound_s = fluid_bound_s(setting) + setting.decode_s
+        if self.forwarding is None:
+            return bound_s
+        plan, steps = self.forwarding.plan, self.forwarding.steps
+        schedule = steps.schedule(plan.order, setting.link, plan.convention)
+        return min(bound_s, schedule.makespan_ns / NS_PER_S)
+
     def _keep(self, plan: Plan) -> int:
         """The place of a plan, which is a new one unless it is known."""
+        digest = plan.recipe_sha256
+        for place, item in enumerate(self.kept):
+            if item.plan.recipe_sha256 == digest:
+                return place
+        self.kept.append(self._as_kept(plan))
+        return len(self.kept) - 1
+
+    def _as_kept(self, plan: Plan) -> _Kept:
         steps = steps_of(self._timing_of(plan), plan)
         curve = rate_curve(
             lambda rate: steps.schedule(plan.order, self.link_at(rate), plan.convention),
@@ -194,18 +240,14 @@ class _Shelf:
             fastest=self.fastest,
             slowest=self.slowest,
         )
-        digest = plan.recipe_sha256
-        for place, item in enumerate(self.kept):
-            if item.plan.recipe_sha256 == digest:
-                return place
-        self.kept.append(_Kept(without_timeline(plan), steps, curve))
-        return len(self.kept) - 1
+        return _Kept(without_timeline(plan), steps, curve)
 
     def _timing_of(self, plan: Plan) -> Timing:
         """With the codecs of a plan."""
-        if self.setting.compression or not plan.compression:
+        chosen = self.setting.compression or self.setting.back_compression
+        if chosen or not (plan.compression or plan.back_compression):
             return self.timing
-        return Timing(replace(self.setting, compression=plan.compression))
+        return Timing(self.setting.coded_as(plan))
 
     def add_single_cuts(self) -> None:
         """Keep the best single cut of every rate: one line each, so their crossings show all."""
@@ -258,9 +300,7 @@ class _Shelf:
         plan = kept.plan
         makespan_ns = kept.steps.schedule(plan.order, link, plan.convention).makespan_ns
         makespan_s = makespan_ns / NS_PER_S
-        codecs = self.setting.compression or unbeaten_codecs(self.setting.offered)
-        unbeaten = replace(self.setting.at(link), compression=codecs)
-        bound_s = min(fluid_bound_s(unbeaten), makespan_s)
+        bound_s = min(self.bound_s(self.setting.at(link).unbeaten), makespan_s)
         return BookEntry(
             from_bytes_per_s=start,
             to_bytes_per_s=stop,
@@ -289,12 +329,6 @@ def _search(shelf: _Shelf, low: float, high: float, slack: float, most: int) -> 
             heapq.heappush(gaps, (below / rate, below, rate))
             heapq.heappush(gaps, (rate / above, rate, above))
     return not gaps
-
-
-def _bound_s(setting: Setting) -> float:
-    """A time that no plan beats; there are many of them to work out."""
-    check_cancelled()
-    return fluid_bound_s(setting)
 
 
 def _geometric(low: float, high: float, step: float) -> list[float]:

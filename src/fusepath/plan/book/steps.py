@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from fusepath.cost import result_bytes
+from fusepath.errors import SettingError
 from fusepath.schedule.problem import NS_PER_S, Problem, nanoseconds, ns
 from fusepath.schedule.schedule import evaluate
 
@@ -32,7 +32,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     result_bytes: int
     """What returns after all paths; 0 where the convention does not count the way back."""
     finish_ns: int = 0
-    """What the device computes once all is there."""
+    """What the device does once all is there."""
     back_bytes: tuple[int, ...] | None = None
     """What every path returns; None where nothing returns in parts."""
     chained: bool
@@ -43,12 +43,12 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         if self.back_bytes is not None:
             times.append(self.back_bytes)
         if not self.device_ns or len({len(item) for item in times}) != 1:
-            raise ValueError(
+            raise SettingError(
                 "steps need device_ns, sent_bytes, edge_ns and back_bytes, if any, of every path"
             )
         times.append((self.head_ns, self.tail_ns, self.result_bytes, self.finish_ns))
         if min(map(min, times)) < 0:
-            raise ValueError("steps hold a time or a size below zero")
+            raise SettingError("steps hold a time or a size below zero")
 
     @property
     def offloads(self) -> bool:
@@ -100,7 +100,7 @@ def steps_of(timing: Timing, plan: Plan) -> Steps:
     """What the paths of a plan take on the machines of a setting, whatever its link's rates."""
     problem, cuts = timing.problem_of_plan(plan)
     sent_bytes, back_bytes = timing.wire_bytes(plan)
-    convention = timing.setting.convention
+    convention, result = timing.setting.convention, timing.prices.result
     returns_whole = convention.counts_result and back_bytes is None
     chosen = (np.array(problem.class_of), np.array(cuts) - 1)
     return Steps(
@@ -110,8 +110,8 @@ def steps_of(timing: Timing, plan: Plan) -> Steps:
         back_bytes=None if back_bytes is None else _whole(back_bytes),
         head_ns=problem.head_ns,
         tail_ns=problem.tail_ns,
-        finish_ns=problem.finish_ns,
-        result_bytes=result_bytes(timing.setting.graph, convention) if returns_whole else 0,
+        finish_ns=problem.finish_ns + (ns(result.decode_s) if returns_whole else 0),
+        result_bytes=round(result.sent_bytes) if returns_whole else 0,
         chained=problem.chained,
     )
 

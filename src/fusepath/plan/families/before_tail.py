@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.cost import crossing, tensor_bytes
+from fusepath.cost import crossing
 from fusepath.plan.families.quick_bounds import WEIGHTS
 from fusepath.plan.limits.memory import tail_bytes
 from fusepath.plan.totals import tail_macs
@@ -82,7 +82,11 @@ def _promised_s(timing: Timing, tau: int, sent_bytes: Mapping[str, float]) -> fl
     setting, prices = timing.setting, timing.prices
     link, convention = setting.link, setting.convention
     front, cuts = setting.graph.front(tau), range(1, tau + 2)
-    size = {name: tensor_bytes(front, name, convention) for name in front.outputs}
+    size = {
+        name: front.tensors[name].elements
+        * crossing(front, name, convention, setting.back_compression).sent_bytes
+        for name in front.outputs
+    }
     sent = [
         sum(sent_bytes[name] for name in (*front.sent(cut), *front.accompanying(cut)))
         for cut in cuts

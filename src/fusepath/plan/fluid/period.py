@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.cost import result_bytes
 from fusepath.plan.fluid.bound import Division, message_loads_s, smallest_mean
 from fusepath.plan.fluid.shares import Shares, shares_of
 from fusepath.plan.fluid.weights import best_weights_for
@@ -123,7 +122,7 @@ class _Section:
         setting = self.setting
         if not setting.convention.counts_result:
             return 0.0
-        return float(setting.link.down_s(result_bytes(setting.graph, setting.convention)))
+        return float(setting.link.down_s(self._timing.prices.result.sent_bytes))
 
     @cached_property
     def _divisions(self) -> Sequence[tuple[Division, FloatArray]]:

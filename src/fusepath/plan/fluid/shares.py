@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.cost import bytes_per_element, crossing
+from fusepath.cost import crossing
 from fusepath.graph import Kind, Transposed, Window
 from fusepath.tiling import first_read, stop_read
 
@@ -94,13 +94,12 @@ def shares_of(setting: Setting) -> Shares:
             continue
         size = positions * graph.tensors[name].channels
         sent = crossing(graph, name, setting.convention, setting.compression)
+        back = crossing(graph, name, setting.convention, setting.back_compression)
         flows.append(
             Flow(
                 born=born[name],
                 seconds=setting.link.up_s(size * sent.sent_bytes),
-                back_s=setting.link.down_s(
-                    size * bytes_per_element(graph, name, setting.convention)
-                )
+                back_s=setting.link.down_s(size * back.sent_bytes)
                 * setting.convention.counts_result,
                 readers=tuple(index for index in readers[name] if index > born[name]),
                 joins=name in joined,

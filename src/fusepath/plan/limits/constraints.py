@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from fusepath.errors import InputError
+from fusepath.errors import InputError, SettingError, check_number
 from fusepath.units import format_bytes, format_count
 
 if TYPE_CHECKING:
@@ -93,11 +93,15 @@ class Constraints(
     max_paths: int | None = None
 
     def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            given = getattr(self, name)
+            if given is not None:
+                check_number(name, given)
         limits = (self.device_memory_bytes, self.device_macs, self.upload_bytes)
         if any(limit is not None and limit < 0 for limit in (*limits, self.keep_on_device)):
-            raise ValueError("limits of a plan must not be below zero")
+            raise SettingError("limits of a plan must not be below zero")
         if self.max_paths is not None and self.max_paths < 1:
-            raise ValueError("a plan has at least one path")
+            raise SettingError("a plan has at least one path")
 
     def __bool__(self) -> bool:
         """Whether anything is limited."""

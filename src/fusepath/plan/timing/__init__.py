@@ -4,9 +4,18 @@
 `Timing` adds the link.
 """
 
-from fusepath.plan.timing.of_plan import predict, problem_of, problem_of_plan
+from fusepath.plan.timing.of_plan import predict, problem_of, problem_of_plan, returned_bytes
 from fusepath.plan.timing.prices import Prices, Tiled
 from fusepath.plan.timing.strips import StripTiming
 from fusepath.plan.timing.timing import Timing
 
-__all__ = ["Prices", "StripTiming", "Tiled", "Timing", "predict", "problem_of", "problem_of_plan"]
+__all__ = [
+    "Prices",
+    "StripTiming",
+    "Tiled",
+    "Timing",
+    "predict",
+    "problem_of",
+    "problem_of_plan",
+    "returned_bytes",
+]

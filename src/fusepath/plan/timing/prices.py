@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from fusepath.cost import (
+    Codecs,
     Counts,
     Crossing,
     PathCosts,
@@ -14,6 +15,7 @@ from fusepath.cost import (
     TileCosts,
     cut_crossing,
     path_costs,
+    result_crossing,
     strip_prices,
 )
 from fusepath.schedule.problem import nanoseconds, ns
@@ -62,7 +64,8 @@ class Prices:
     def __init__(self, setting: Setting) -> None:
         self.graph = setting.graph
         self.device, self.edge = setting.device, setting.edge
-        self.convention, self.compression = setting.convention, setting.compression
+        self.convention = setting.convention
+        self.codecs = Codecs(setting.compression, setting.back_compression)
         self._tiled: dict[tuple[int, Grid | None], tuple[Tiled, ...]] = {}
         self._tile_costs: dict[int, TileCosts] = {}
         self._strips: dict[bool, StripPrices] = {}
@@ -112,13 +115,18 @@ class Prices:
                 device=self.device,
                 edge=self.edge,
                 convention=self.convention,
-                compression=self.compression,
+                codecs=self.codecs,
             )
         return self._strips[way.upward]
 
     def crossing(self, cut: int) -> Crossing:
         """What it takes to bring all that a cut (1-based) sends over, on whole maps."""
-        return cut_crossing(self.graph, cut, self.convention, self.compression)
+        return cut_crossing(self.graph, cut, self.convention, self.codecs.up)
+
+    @cached_property
+    def result(self) -> Crossing:
+        """What it takes to bring the outputs back as a whole."""
+        return result_crossing(self.graph, self.convention, self.codecs.back)
 
     def tail_s(self, tau: int) -> float:
         """Seconds of the layers behind ``tau`` on the edge server."""
@@ -174,18 +182,20 @@ class Prices:
                 device=self.device,
                 edge=self.edge,
                 convention=self.convention,
-                compression=self.compression,
+                codecs=self.codecs,
             )
         return self._tile_costs[tau]
 
     def tiled(self, costs: PathCosts) -> Tiled:
-        """Costs of paths in nanoseconds, with the tail behind them."""
+        """Costs of paths in nanoseconds, with the tail behind them and the result encoded."""
         return Tiled(
             costs=costs,
             device_ns=nanoseconds(costs.device),
             edge_ns=nanoseconds(costs.edge),
             counts=costs.counts,
-            tail_ns=ns(self.tail_s(costs.tau)),
+            tail_ns=ns(
+                self.tail_s(costs.tau) + (0.0 if self.graph.outputs_stay else self.result.encode_s)
+            ),
         )
 
     def _tilings_at(self, tau: int, grid: Grid | None) -> tuple[Tiled, ...]:
@@ -207,7 +217,7 @@ class Prices:
                 device=self.device,
                 edge=self.edge,
                 convention=self.convention,
-                compression=self.compression,
+                codecs=self.codecs,
             )
         )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.cost import bytes_per_element, result_bytes
+from fusepath.cost import bytes_per_element
 from fusepath.plan.recipe import TailPlace
 from fusepath.plan.timing.prices import Prices, Tiled
 from fusepath.plan.timing.strips import StripTiming
@@ -83,9 +83,16 @@ class Timing:
             class_of=(0,),
             device_ns=nanoseconds(np.array([device_s]) + encode_s + messages.device_s),
             link_ns=nanoseconds(messages.link_s),
-            edge_ns=nanoseconds(np.array([edge_s]) + decode_s + messages.edge_s),
+            edge_ns=nanoseconds(
+                np.array([edge_s]) + decode_s + messages.edge_s + self._encode_s(cuts)
+            ),
             tail_ns=0,
         )
+
+    def _encode_s(self, cuts: Sequence[int]) -> FloatArray:
+        """What encoding the result takes the edge server, which makes it but for the last cut."""
+        made = np.array(cuts) <= self.setting.graph.depth
+        return np.where(made, self.prices.result.encode_s, 0.0)
 
     @property
     def forwarded_bytes(self) -> int:
@@ -108,7 +115,9 @@ class Timing:
             class_of=(0,),
             device_ns=nanoseconds(messages.device_s),
             link_ns=nanoseconds(messages.link_s),
-            edge_ns=nanoseconds(source.edge_decode_s + edge_s + messages.edge_s),
+            edge_ns=nanoseconds(
+                source.edge_decode_s + edge_s + messages.edge_s + self._encode_s([1])
+            ),
             tail_ns=0,
         )
 
@@ -163,7 +172,8 @@ class Timing:
         return StripTiming(
             setting=self.setting,
             costs=self.prices.strips(rows.graph).at(rows),
-            tail_s=self.prices.tail_s(tau),
+            tail_s=self.prices.tail_s(tau)
+            + (0.0 if rows.makes_outputs else self.prices.result.encode_s),
             down_s=self.down_s(in_parts=rows.makes_outputs),
             finish_s=self.finish_s,
         )
@@ -244,12 +254,17 @@ class Timing:
         return self.setting.link.messages(sent_bytes, returned_bytes, paths=paths)
 
     def down_s(self, *, in_parts: bool) -> float:
-        """Seconds of what returns after all paths: the result, or the delay of its last part."""
+        """Seconds of what returns after all paths: the result, or the delay of its last part.
+
+        With what the device takes to decode it.
+        """
         setting = self.setting
         if not setting.convention.counts_result:
             return 0.0
-        size = 0 if in_parts else result_bytes(setting.graph, setting.convention)
-        return setting.link.down_s(size) + setting.link.delay_s
+        if in_parts:
+            return setting.link.delay_s
+        result = self.prices.result
+        return setting.link.down_s(result.sent_bytes) + result.decode_s + setting.link.delay_s
 
     def assemble(
         self,

@@ -17,6 +17,7 @@ from fusepath.protocol.framing.messages import (
     RefusalKind,
     Refused,
     Result,
+    Reused,
 )
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "RefusalKind",
     "Refused",
     "Result",
+    "Reused",
     "check_hello",
     "decode",
     "encode",

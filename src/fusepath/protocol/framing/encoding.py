@@ -7,6 +7,7 @@ tensors, how many, size and coding of each, and their bytes one after the other.
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fusepath.protocol.conversation import ProtocolError
@@ -24,6 +25,7 @@ from fusepath.protocol.framing.messages import (
     RefusalKind,
     Refused,
     Result,
+    Reused,
 )
 from fusepath.protocol.framing.text import decode_text, encode_text
 
@@ -34,7 +36,8 @@ if TYPE_CHECKING:
 
 _COUNT = struct.Struct("<H")
 _TENSOR = struct.Struct("<IB")
-_BEGIN = struct.Struct("<32sQQ")
+_BEGIN = struct.Struct("<32sQQHH")
+_REUSED = struct.Struct("<HQ")
 _RESULT = struct.Struct("<QH")
 _SPAN = struct.Struct("<HHqqq")
 _REFUSED = struct.Struct("<BI")
@@ -47,9 +50,15 @@ def encode(message: Message) -> bytes:
     """The bytes of a message."""
     body: Sequence[Buffer]
     match message:
-        case Begin(request, path, recipe_sha256, left_us, tensors, left_out):
+        case Begin(request, path, recipe_sha256, left_us, tensors, left_out, keeps, reused):
             header = Header(Kind.BEGIN, request, path)
-            body = [_BEGIN.pack(bytes.fromhex(recipe_sha256), left_us, left_out), *_table(tensors)]
+            digest = bytes.fromhex(recipe_sha256)
+            body = [
+                _BEGIN.pack(digest, left_us, left_out, len(keeps), len(reused)),
+                *map(_COUNT.pack, keeps),
+                *(_REUSED.pack(*item) for item in reused),
+                *_table(tensors),
+            ]
         case Piece(request, path, tensors):
             header, body = Header(Kind.PIECE, request, path), _table(tensors)
         case Part(request, path, tensors):
@@ -94,9 +103,18 @@ def _message(header: Header, body: memoryview) -> tuple[Message, memoryview]:
     message: Message
     match header.kind:
         case Kind.BEGIN:
-            digest, left_us, left_out = _BEGIN.unpack_from(body)
-            tensors, rest = _tensors(body[_BEGIN.size :])
-            message = Begin(request, path, digest.hex(), left_us, tensors, left_out)
+            digest, left_us, left_out, kept, count = _BEGIN.unpack_from(body)
+            start = _BEGIN.size + kept * _COUNT.size
+            end = start + count * _REUSED.size
+            keeps = [
+                _COUNT.unpack_from(body, at)[0] for at in range(_BEGIN.size, start, _COUNT.size)
+            ]
+            reused = [
+                Reused(*_REUSED.unpack_from(body, at)) for at in range(start, end, _REUSED.size)
+            ]
+            tensors, rest = _tensors(body[end:])
+            begin = Begin(request, path, digest.hex(), left_us, tensors, left_out)
+            message = replace(begin, keeps=keeps, reused=reused)
         case Kind.PIECE:
             tensors, rest = _tensors(body)
             message = Piece(request, path, tensors)

@@ -31,6 +31,8 @@ class RefusalKind(enum.Enum):
     """There is no room for it now."""
     SILENT = 4
     """It took too long."""
+    FORGOTTEN = 5
+    """What it was to reuse is not kept any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,15 @@ class Hello:
     """Version of fusepath."""
 
 
+class Reused(NamedTuple):
+    """A path that is not sent: the edge server has its share of the fused layer."""
+
+    path: int
+    """1-based."""
+    request: int
+    """For which it was computed; 0 where the device has what returned of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Begin:
     """The first piece of a request, and what it is a request for."""
@@ -71,6 +82,10 @@ class Begin:
     left_out: int = 0
     """Outputs that are not to return: a bit for each in the order of the network, from the lowest;
     those behind the 64th always return."""
+    keeps: Sequence[int] = ()
+    """Paths (1-based) that later requests may refer to."""
+    reused: Sequence[Reused] = ()
+    """Paths for which nothing comes."""
 
 
 @dataclass(frozen=True, slots=True)

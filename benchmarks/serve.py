@@ -1,0 +1,277 @@
+"""What an edge server does for many devices at once, and for one beside others that mean no good.
+
+    make bench-serve
+    python -m benchmarks.serve --seconds 4
+
+Devices are connections of one process beside the server's, on loopback, so both share the machine:
+what a device computes is left out, its one message is made before. Loads are an open loop (200
+devices, 2 inferences a second each), closed loops of 16 and 64 devices, three times as much as the
+server can do, and a bystander of one inference after the other beside an abandoned profile, 40
+streams that say nothing and 40 that read nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import subprocess
+import sys
+import time
+from contextlib import AsyncExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import click
+import grpc
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from fusepath import jsonfile
+from fusepath.cost import ComputeRate, parse_link
+from fusepath.errors import PeerBusyError
+from fusepath.onnx_io import load_model
+from fusepath.plan import Origin, PlanRequest, Setting, make_plan
+from fusepath.protocol.framing import WIRE_VERSION, Begin, Hello, Result, encode
+from fusepath.remote import grpc_channel
+from fusepath.remote.client import EdgeClient, Timeout
+from fusepath.remote.limits import STREAM_METHOD
+from fusepath.remote.tensors import to_send
+from fusepath.runtime.device_share import DeviceShare
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    from fusepath.plan import Plan
+    from fusepath.protocol.framing import RawTensor
+
+SMALL, USUAL, LARGE = "zoo:squeezenet?size=32", "zoo:squeezenet", "zoo:vgg16"
+LEFT_S = 60.0
+
+
+@dataclass
+class Load:
+    """A plan that is prepared, and its one message."""
+
+    plan: Plan
+    tensors: list[RawTensor]
+
+    @classmethod
+    def of(cls, source: str) -> Load:
+        """All of a network on the edge server."""
+        model = load_model(source)
+        setting = Setting(
+            graph=model.graph,
+            device=ComputeRate(1e9),
+            edge=ComputeRate(1e12),
+            link=parse_link("1000MB/s"),
+        )
+        request = PlanRequest(algorithm="full-offload")
+        plan = make_plan(setting, request, Origin(source=model.source)).best
+        image = np.zeros(model.graph.fed_shape, dtype=plan.input.dtype)
+        return cls(plan, to_send(DeviceShare(model, plan.recipe).compute(0, image)))
+
+
+@dataclass
+class Seen:
+    """What one device has seen."""
+
+    taken_s: list[float] = field(default_factory=list)
+    refused_s: list[float] = field(default_factory=list)
+    errors: int = 0
+
+
+async def infer(client: EdgeClient, load: Load, seen: Seen) -> float:
+    """One inference; how long the server asks to be left alone."""
+    begun_s = time.perf_counter()
+    request = client.infer(LEFT_S)
+    try:
+        digest = load.plan.recipe_sha256
+        await request.send(Begin(request.number, 1, digest, request.left_us, load.tensors))
+        seen.errors += not isinstance(await request.read(), Result)
+    except PeerBusyError as error:
+        seen.refused_s.append(time.perf_counter() - begun_s)
+        return error.retry_after_s
+    except Exception:
+        seen.errors += 1
+        return 0.1
+    finally:
+        request.give_up()
+    seen.taken_s.append(time.perf_counter() - begun_s)
+    return 0.0
+
+
+async def closed(client: EdgeClient, load: Load, seen: Seen, until_s: float) -> None:
+    """One after the other."""
+    while time.perf_counter() < until_s:
+        await asyncio.sleep(await infer(client, load, seen))
+
+
+def at_rate(per_s: float) -> Callable[..., Awaitable[None]]:
+    """So many a second, whatever becomes of them; who is told to wait leaves some out."""
+
+    async def go(client: EdgeClient, load: Load, seen: Seen, until_s: float) -> None:
+        rng, under_way, free_s = np.random.default_rng(), set(), 0.0
+        next_s = time.perf_counter() + rng.random() / per_s
+
+        async def one() -> None:
+            nonlocal free_s
+            retry_after_s = await infer(client, load, seen)
+            if retry_after_s:
+                free_s = time.perf_counter() + retry_after_s
+
+        while next_s < until_s:
+            await asyncio.sleep(max(next_s - time.perf_counter(), 0.0))
+            if time.perf_counter() >= free_s:
+                task = asyncio.create_task(one())
+                under_way.add(task)
+                task.add_done_callback(under_way.discard)
+            next_s += 1 / per_s
+        await asyncio.gather(*under_way)
+
+    return go
+
+
+async def client_of(address: str, stack: AsyncExitStack) -> EdgeClient:
+    """A device of its own."""
+    channel = await grpc_channel.GrpcChannel.open(address, timeout_s=20)
+    stack.push_async_callback(channel.close)
+    return EdgeClient(channel, Timeout(connect_s=20, prepare_s=120))
+
+
+async def play(
+    address: str, load: Load, devices: int, how: Callable[..., Awaitable[None]], seconds: float
+) -> list[Seen]:
+    """Let so many devices go; what each has seen."""
+    async with AsyncExitStack() as stack:
+        clients = [await client_of(address, stack) for _ in range(devices)]
+        await clients[0].prepare(load.plan)
+        for client in clients:
+            await infer(client, load, Seen())
+        every = [Seen() for _ in clients]
+        until_s = time.perf_counter() + seconds
+        pairs = zip(clients, every, strict=True)
+        await asyncio.gather(*(how(client, load, seen, until_s) for client, seen in pairs))
+    return every
+
+
+# ---------------------------------------------------------------------------- who means no good
+
+
+async def raw_streams(address: str, messages: list[bytes], stack: AsyncExitStack) -> None:
+    """40 streams that send and never read, each on a connection of its own."""
+    for _ in range(40):
+        channel = grpc.aio.insecure_channel(address, options=grpc_channel.CHANNEL_OPTIONS)
+        stack.push_async_callback(channel.close)
+        call = channel.stream_stream(STREAM_METHOD)()
+        for message in messages:
+            await call.write(message)
+
+
+async def silent(address: str, _: Load, stack: AsyncExitStack) -> None:
+    """Streams that say nothing."""
+    await raw_streams(address, [], stack)
+
+
+async def deaf(address: str, load: Load, stack: AsyncExitStack) -> None:
+    """Streams of eight inferences each whose results nobody reads."""
+    digest = load.plan.recipe_sha256
+    begins = [
+        encode(Begin(number, 1, digest, int(LEFT_S * 1e6), load.tensors)) for number in range(1, 9)
+    ]
+    await raw_streams(address, [encode(Hello(WIRE_VERSION, "of a benchmark")), *begins], stack)
+    await asyncio.sleep(0.5)
+
+
+async def profile(address: str, _: Load, stack: AsyncExitStack) -> None:
+    """A profile of a large network that is given up soon."""
+    client = await client_of(address, stack)
+    model = load_model(LARGE)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(client.profile(model), 1.0)
+
+
+async def nothing(_: str, __: Load, ___: AsyncExitStack) -> None:
+    """Nobody else is there."""
+
+
+async def bystander(address: str, load: Load, beside: Callable[..., Awaitable[None]]) -> list[Seen]:
+    """One device that infers beside others, from when they have begun."""
+    async with AsyncExitStack() as stack:
+        await beside(address, load, stack)
+        return await play(address, load, 1, closed, 3.0)
+
+
+# ---------------------------------------------------------------------------- all of it
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """An edge server with one worker; its address."""
+    command = [sys.executable, "-m", "fusepath", "serve", "--listen", "127.0.0.1:0", "--log", "off"]
+    with subprocess.Popen([*command, "--grace", "1"], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process.stdout.readline().split()[2].rstrip(",")
+        finally:
+            process.terminate()
+
+
+def row(name: str, every: list[Seen], seconds: float) -> dict[str, object]:
+    """What is told of a load."""
+    taken_s = sorted(second for seen in every for second in seen.taken_s) or [float("nan")]
+    refused_s = sorted(second for seen in every for second in seen.refused_s)
+    done = [len(seen.taken_s) for seen in every]
+    return {
+        "load": name,
+        "done_per_s": round(sum(done) / seconds, 1),
+        "p50_ms": round(statistics.median(taken_s) * 1e3, 2),
+        "p99_ms": round(float(np.quantile(taken_s, 0.99)) * 1e3, 2),
+        "refused": len(refused_s),
+        "refusal_p95_ms": round(float(np.quantile(refused_s, 0.95)) * 1e3, 2) if refused_s else "",
+        "slowest_device": round(min(done) / max(statistics.mean(done), 1e-9), 2),
+        "errors": sum(seen.errors for seen in every),
+    }
+
+
+async def rows(address: str, seconds: float) -> AsyncIterator[dict[str, object]]:
+    """Every load, one after the other."""
+    small, usual = Load.of(SMALL), Load.of(USUAL)
+    yield row("one device, small", await play(address, small, 1, closed, seconds), seconds)
+    many = await play(address, small, 200, at_rate(2.0), seconds)
+    yield row("200 devices, 2 inferences/s each, small", many, seconds)
+    for devices in (16, 64):
+        every = await play(address, usual, devices, closed, seconds)
+        done_per_s = sum(len(seen.taken_s) for seen in every) / seconds
+        yield row(f"{devices} devices, closed loop", every, seconds)
+    offered = 3 * done_per_s / 64
+    every = await play(address, usual, 64, at_rate(offered), seconds)
+    yield row(f"64 devices, {64 * offered:.0f} inferences/s offered", every, seconds)
+    for beside in (nothing, silent, deaf, profile):
+        every = await bystander(address, usual, beside)
+        yield row(f"one device beside: {beside.__doc__.rstrip('.').lower()}", every, 3.0)
+
+
+@click.command()
+@click.option("--seconds", type=float, default=6.0, show_default=True, help="For each load.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def main(seconds: float, as_json: bool) -> None:
+    """Measure an edge server under load."""
+    # Devices are machines of their own: none shares a connection with another.
+    grpc_channel.CHANNEL_OPTIONS.append(("grpc.use_local_subchannel_pool", 1))
+
+    async def measure() -> list[dict[str, object]]:
+        with server() as address:
+            return [found async for found in rows(address, seconds)]
+
+    every = asyncio.run(measure())
+    if as_json:
+        click.echo(jsonfile.encode({"loads": every}).decode())
+        return
+    table = Table(*every[0])
+    for found in every:
+        table.add_row(*map(str, found.values()))
+    Console(width=160).print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""What is kept for later as long as there is room for it, by its size in bytes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+
+class Shelf(Generic[K, T]):
+    """Keeps things within a budget of bytes; what was not used for longest goes first.
+
+    Args:
+        budget_bytes: that everything on it has together.
+    """
+
+    def __init__(self, budget_bytes: int) -> None:
+        self.budget_bytes = budget_bytes
+        self.held_bytes = 0
+        self._kept: OrderedDict[K, tuple[T, int]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._kept
+
+    def get(self, key: K) -> T | None:
+        """What is kept under a key, which counts as use; None where there is nothing."""
+        if key not in self._kept:
+            return None
+        self._kept.move_to_end(key)
+        return self._kept[key][0]
+
+    def make_room(self, size_bytes: int) -> bool:
+        """Let go of what was not used for longest, for something of a size; whether it fits."""
+        if size_bytes > self.budget_bytes:
+            return False
+        while self.held_bytes + size_bytes > self.budget_bytes:
+            _, (_, freed_bytes) = self._kept.popitem(last=False)
+            self.held_bytes -= freed_bytes
+        return True
+
+    def put(self, key: K, item: T, size_bytes: int) -> bool:
+        """Keep something in place of what had the key before; False where it does not fit."""
+        if key in self._kept:
+            self.held_bytes -= self._kept.pop(key)[1]
+        if not self.make_room(size_bytes):
+            return False
+        self._kept[key] = item, size_bytes
+        self.held_bytes += size_bytes
+        return True

@@ -1,0 +1,134 @@
+"""What a device shows an edge server, what it trusts, and why a connection does not come about."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from fusepath.errors import InputError
+from fusepath.remote.access import read_token
+from fusepath.remote.server_tls import read_pem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SCHEME = "grpcs://"
+CA, CERTIFICATE, KEY = "FUSEPATH_TLS_CA", "FUSEPATH_TLS_CERT", "FUSEPATH_TLS_KEY"
+TOKEN, TOKEN_FILE = "FUSEPATH_TOKEN", "FUSEPATH_TOKEN_FILE"
+_LOOPBACK = ("127.", "localhost:", "[::1]:")
+_WAIT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Papers:
+    """Files in PEM, and a token; as the environment names them."""
+
+    ca: Path | None = None
+    """Authorities that are trusted; None for those of the system."""
+    certificate: Path | None = None
+    key: Path | None = None
+    token: str = ""
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str] = os.environ) -> Papers:
+        """Those that the environment names.
+
+        Raises:
+            InputError: of certificate and key there is one, or a token cannot be read.
+        """
+        paths = {name: environment.get(name) for name in (CA, CERTIFICATE, KEY, TOKEN_FILE)}
+        ca, certificate, key, token_file = (Path(path) if path else None for path in paths.values())
+        if (certificate is None) != (key is None):
+            raise InputError(f"{CERTIFICATE} and {KEY} belong together; only one of them is set")
+        token = environment.get(TOKEN, "").strip()
+        if not token and token_file is not None:
+            token = read_token(token_file)
+        return cls(ca, certificate, key, token)
+
+    def credentials(self) -> Any:
+        """For a channel of gRPC.
+
+        Raises:
+            InputError: a file cannot be read or holds no certificate or key.
+        """
+        return grpc.ssl_channel_credentials(
+            root_certificates=None if self.ca is None else read_pem(self.ca, "CERTIFICATE"),
+            private_key=None if self.key is None else read_pem(self.key, "PRIVATE KEY"),
+            certificate_chain=(
+                None if self.certificate is None else read_pem(self.certificate, "CERTIFICATE")
+            ),
+        )
+
+    def metadata(self, address: str) -> tuple[tuple[str, str], ...] | None:
+        """What every call carries: the token, where nobody on the way can read it."""
+        sent = address.startswith((SCHEME, *_LOOPBACK))
+        return (("authorization", f"Bearer {self.token}"),) if self.token and sent else None
+
+
+def target_of(address: str) -> str:
+    """``HOST:PORT`` of an address."""
+    return address.removeprefix(SCHEME)
+
+
+def why_not(address: str, papers: Papers) -> str | None:
+    """What keeps a device from an edge server that takes connections; None where nothing shows.
+
+    It connects again, by other means than gRPC, which tells none of it. Blocks for a second or two.
+    """
+    secure = address.startswith(SCHEME)
+    host, _, port = target_of(address).rpartition(":")
+    host = host.strip("[]")
+    context = _context(papers) if secure else _trusting()
+    try:
+        with (
+            socket.create_connection((host, int(port)), _WAIT_S) as plain,
+            context.wrap_socket(plain, server_hostname=host) as wrapped,
+        ):
+            wrapped.settimeout(_WAIT_S)
+            if not secure:
+                return f"it is encrypted; use {SCHEME}{address}"
+            # Whether it is content shows behind the handshake: it speaks, or hangs up.
+            return None if wrapped.recv(1) else _disliked(papers)
+    except ssl.SSLError as error:
+        return _told(error, papers) if secure else None
+    except (OSError, ValueError):
+        return None
+
+
+def _disliked(papers: Papers) -> str:
+    if papers.certificate is None:
+        return f"it asks for a certificate of this device; set {CERTIFICATE} and {KEY}"
+    return "it does not take this device's certificate"
+
+
+def _told(error: ssl.SSLError, papers: Papers) -> str:
+    """Why a connection that was to be encrypted is none."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message.rstrip('.')}"
+    reason = (error.reason or "").replace("_", " ").lower()
+    if "wrong version" in reason or "record layer" in reason:
+        return f"it is not encrypted; leave {SCHEME} out, or start it with a certificate"
+    return f"{_disliked(papers)} ({reason or error})"
+
+
+def _context(papers: Papers) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=papers.ca)
+    context.set_alpn_protocols(["h2"])
+    if papers.certificate is not None and papers.key is not None:
+        context.load_cert_chain(papers.certificate, papers.key)
+    return context
+
+
+def _trusting() -> ssl.SSLContext:
+    """To see whether a server is encrypted; nothing is said to it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    return context

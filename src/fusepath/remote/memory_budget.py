@@ -1,0 +1,43 @@
+"""How an edge server divides the memory that it may use."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+_UNKNOWN_BYTES = 4 * 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryBudget:
+    """Bytes for prepared plans (a half), for models, and for requests under way (a quarter each).
+
+    Args:
+        total_bytes: of all of them.
+    """
+
+    total_bytes: int
+
+    @classmethod
+    def of_this_machine(cls) -> MemoryBudget:
+        """Half of what it has."""
+        try:
+            pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        except (AttributeError, ValueError, OSError):
+            pages = _UNKNOWN_BYTES
+        return cls(pages // 2)
+
+    @property
+    def plans_bytes(self) -> int:
+        """Of sessions, with the weights that they have packed for themselves."""
+        return self.total_bytes // 2
+
+    @property
+    def models_bytes(self) -> int:
+        """Of weights as they were read."""
+        return self.total_bytes // 4
+
+    @property
+    def requests_bytes(self) -> int:
+        """Of messages that have come, of what they decode to, and of answers that wait."""
+        return self.total_bytes // 4

@@ -1,0 +1,156 @@
+"""Encryption, certificates and tokens: who is let in, and what the others are told, in one line."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fusepath.errors import PeerRefusedError
+from fusepath.onnx_io import load_model
+from fusepath.remote.client import Timeout, connect
+from fusepath.remote.device_tls import CA, CERTIFICATE, KEY, TOKEN, TOKEN_FILE
+from tests.certificates import Authority
+from tests.edges import Edge, edge_server
+from tests.plans import pixels, plan_of
+from tests.runs import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates"),
+]
+
+SOURCE = "zoo:squeezenet?size=64&weights=integer"
+RIGHT, WRONG = "a token that is right".replace(" ", "-"), "a token that is wrong".replace(" ", "-")
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch) -> None:
+    """Nothing is shown or trusted but what a test says."""
+    for name in (CA, CERTIFICATE, KEY, TOKEN, TOKEN_FILE):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("pki") / "ours")
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("pki") / "theirs")
+
+
+@contextmanager
+def encrypted(certificate: tuple[Path, Path], *options: object) -> Iterator[Edge]:
+    pem, key = certificate
+    tls = ["--tls-cert", str(pem), "--tls-key", str(key)]
+    with edge_server(*tls, *map(str, options)) as edge:
+        yield edge
+
+
+async def greet(address: str) -> None:
+    async with connect(address, timeout=Timeout(connect_s=5.0)) as client:
+        await client.clock_offset()
+
+
+def assert_refused(address: str, words: str) -> None:
+    with pytest.raises(PeerRefusedError, match=words) as caught:
+        asyncio.run(greet(address))
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 250
+
+
+def test_an_encrypted_run_is_exact_and_certificates_are_exchanged_while_it_serves(
+    ours, theirs, monkeypatch, tmp_path
+):
+    pem, key = (tmp_path / name for name in ("edge.pem", "edge.key"))
+    for source, target in zip(ours.signed("edge"), (pem, key), strict=True):
+        shutil.copy(source, target)
+    model = load_model(SOURCE)
+    plan = plan_of(model, tau=4, grid=(2, 2), cuts=[1, 3, 5, 2])
+    monkeypatch.setenv(CA, str(ours.pem))
+
+    with encrypted((pem, key)) as edge:
+        address = f"grpcs://{edge.address}"
+        report = run(model, pixels(model), edge=address, plan=plan, verify=True, timeout_s=20)
+        assert report.comparison.bit_equal
+
+        pem.write_text("half of a certif")
+        asyncio.run(greet(address))  # what was there before holds
+        for source, target in zip(theirs.signed("edge"), (pem, key), strict=True):
+            shutil.copy(source, target)
+        assert_refused(address, "its certificate is not trusted")
+        monkeypatch.setenv(CA, str(theirs.pem))
+        asyncio.run(greet(address))
+
+
+def test_who_is_not_trusted_or_speaks_otherwise_is_told_so(ours, theirs, edge, monkeypatch):
+    with encrypted(ours.signed("edge")) as served:
+        assert_refused(served.address, f"it is encrypted; use grpcs://{served.address}")
+        assert_refused(f"grpcs://{served.address}", "its certificate is not trusted")
+        monkeypatch.setenv(CA, str(theirs.pem))
+        assert_refused(f"grpcs://{served.address}", "its certificate is not trusted")
+        monkeypatch.setenv(CA, str(ours.pem))
+        assert_refused(f"grpcs://{edge.address}", "it is not encrypted; leave grpcs:// out")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"days": -1}, "expired"), ({"host": "DNS:elsewhere"}, "IP address mismatch")],
+)
+def test_a_certificate_out_of_time_or_place_is_not_trusted(ours, monkeypatch, options, words):
+    monkeypatch.setenv(CA, str(ours.pem))
+    with encrypted(ours.signed("edge", **options)) as served:
+        assert_refused(f"grpcs://{served.address}", f"its certificate is not trusted: .*{words}")
+
+
+def test_devices_show_certificates_where_they_are_asked_for(ours, theirs, monkeypatch, tmp_path):
+    monkeypatch.setenv(CA, str(ours.pem))
+    peers = tmp_path / "peers.toml"
+    peers.write_text('[peers.camera]\ncertificate = "camera"\nrights = ["infer"]\n')
+    options = ["--tls-client-ca", ours.pem, "--peers", peers]
+
+    def show(certificate: tuple[Path, Path]) -> None:
+        for name, path in zip((CERTIFICATE, KEY), certificate, strict=True):
+            monkeypatch.setenv(name, str(path))
+
+    with encrypted(ours.signed("edge"), *options) as served:
+        address = f"grpcs://{served.address}"
+        assert_refused(address, "asks for a certificate of this device; set FUSEPATH_TLS_CERT")
+        show(theirs.signed("camera"))
+        assert_refused(address, "does not take this device's certificate")
+        show(ours.signed("stranger"))
+        assert_refused(address, "no token was shown")
+        show(ours.signed("camera"))
+        asyncio.run(greet(address))
+        with pytest.raises(PeerRefusedError, match="'camera' may not profile here"):
+            asyncio.run(profile(address))
+
+
+async def profile(address: str) -> None:
+    async with connect(address) as client:
+        await client.profile(load_model(SOURCE))
+
+
+def test_tokens_are_asked_for_and_may_change_while_it_serves(monkeypatch, tmp_path):
+    token = tmp_path / "token"
+    token.write_text(RIGHT + "\n")
+    with edge_server("--token-file", str(token)) as served:
+        assert_refused(served.address, "refused: no token was shown")
+        monkeypatch.setenv(TOKEN, WRONG)
+        assert_refused(served.address, "refused: a wrong token was shown")
+        monkeypatch.setenv(TOKEN, RIGHT)
+        asyncio.run(greet(served.address))
+        token.write_text("another-token-of-today")
+        assert_refused(served.address, "refused: a wrong token was shown")
+        monkeypatch.delenv(TOKEN)
+        monkeypatch.setenv(TOKEN_FILE, str(token))
+        asyncio.run(greet(served.address))

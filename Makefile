@@ -10,10 +10,11 @@ WIRE := src/fusepath/remote/wire
 
 SEEDS ?= 2000
 
-.PHONY: demo test check slow simulate mutate test-faults proto bench-plan bench-throughput bench-camera bench-camera-hosts bench-codec bench-session bench-system bench-models bench-links bench-serve clean
+.PHONY: demo test check slow simulate mutate test-faults proto bench-plan bench-throughput bench-camera bench-camera-hosts bench-codec bench-session bench-system bench-models bench-links bench-serve bench-static clean
 
 demo: $(READY) $(PHOTOGRAPHS)  ## an edge server, a slow link and a weak device on this machine
-	$(BIN)/fusepath demo
+	mkdir -p .cache
+	$(BIN)/fusepath demo --report .cache/demo.html
 	@test -z "$$FUSEPATH_ULTRAFACE" || $(BIN)/fusepath demo --model "$$FUSEPATH_ULTRAFACE"
 
 test: $(DEV_READY) check  ## lint, types, import contract, generated code, tests
@@ -56,6 +57,9 @@ bench-models: $(READY)  ## the families of networks that people have; writes doc
 
 bench-camera: $(DEV_READY)  ## pictures from camera to result: auto beside the forwarded file and others, planned
 	$(BIN)/python -m benchmarks.camera
+
+bench-static: $(DEV_READY)  ## a camera that stands still: what is saved where nothing is new, and 10,000 frames compared
+	$(BIN)/python -m benchmarks.static_camera --long 10000
 
 bench-camera-hosts: $(DEV_READY)  ## the same measured between two network namespaces; needs root
 	$(BIN)/python -m benchmarks.system.camera

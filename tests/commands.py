@@ -18,6 +18,7 @@ COMMANDS = (
     "report",
     "reproduce",
     "run",
+    "schema",
     "serve",
     "simulate",
     "zoo",

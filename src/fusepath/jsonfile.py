@@ -12,12 +12,34 @@ from fusepath.output_file import write_file
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+Schema = dict[str, Any]
+
 _MAX_BYTES = 64 * 2**20
 
 
 def encode(document: msgspec.Struct | dict[str, Any]) -> bytes:
     """The document as indented JSON, keys in declaration order, newline at the end."""
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+
+
+def schema(kind: type[msgspec.Struct], *, derived: type[msgspec.Struct] | None = None) -> Schema:
+    """The JSON schema (2020-12) of a kind of document.
+
+    Args:
+        kind: of document.
+        derived: what its files say besides, at the top, which readers may leave out.
+    """
+    (own,), parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
+    if derived is not None:
+        (extra,), others = msgspec.json.schema_components([derived])
+        added = others[extra["$ref"].rpartition("/")[2]]["properties"]
+        parts[own["$ref"].rpartition("/")[2]]["properties"] |= added
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"fusepath {getattr(kind, 'KIND', kind.__name__)}",
+        **own,
+        "$defs": parts,
+    }
 
 
 def decode(data: bytes, kind: type[T], *, where: str) -> T:

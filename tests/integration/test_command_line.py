@@ -711,8 +711,9 @@ def test_a_plan_says_how_pictures_become_the_input_also_without_one(fusepath, fi
 
 
 @pytest.mark.system
-def test_demo_runs_every_plan_and_compares_them(fusepath):
-    options = ["--slowdown", 2, "--pace", "20MB/s", "--repeat", 1]
+def test_demo_runs_every_plan_and_compares_them(fusepath, tmp_path):
+    page = tmp_path / "demo.html"
+    options = ["--slowdown", 2, "--pace", "20MB/s", "--repeat", 1, "--report", page]
     called = fusepath("demo", "--model", "zoo:squeezenet?size=64", *options, "--json")
 
     rows = {row["name"]: row for row in called.json["rows"]}
@@ -723,6 +724,9 @@ def test_demo_runs_every_plan_and_compares_them(fusepath):
     for row in rows.values():
         assert row["max_abs_error"] <= 1e-5
         assert row["latency_s"] > 0
+    html = page.read_text(encoding="utf-8")
+    assert 'class="filled' in html
+    assert "<image " in html
 
 
 @pytest.mark.system

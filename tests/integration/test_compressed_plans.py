@@ -11,7 +11,7 @@ import pytest
 
 from fusepath import jsonfile
 from fusepath.cost import Compression, parse_link, parse_machine
-from fusepath.errors import FileFormatError, InputError, PeerRefusedError
+from fusepath.errors import FileFormatError, InputError, PeerBusyError, PeerRefusedError
 from fusepath.offload.frames import made_up_frame
 from fusepath.offload.machines import Machines
 from fusepath.offload.pairing import Pairing
@@ -287,3 +287,12 @@ def test_an_edge_server_without_the_codec_gets_the_plain_plan(edge, monkeypatch)
     assert any("codec 'bitmask' is not installed here" in line for line in said)
     with pytest.raises(PeerRefusedError, match="not installed"):
         asyncio.run(prepared([coded]))
+
+    async def has_no_room(client, plan):
+        if plan.codecs:
+            raise PeerBusyError(client.address, "8 preparations are open here")
+        return await prepare(client, plan)
+
+    monkeypatch.setattr(EdgeClient, "prepare", has_no_room)
+    with pytest.raises(PeerBusyError):  # which is no reason to do without codecs
+        asyncio.run(prepared([coded, plain]))

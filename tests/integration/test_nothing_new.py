@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from fusepath import Session, SessionOptions
+from fusepath import FallbackPolicy, Session, SessionOptions
 from fusepath.offload.unchanged import same_bits
 from fusepath.offload.verify import run_unsplit
 from fusepath.plan import TailPlace
@@ -52,7 +52,8 @@ BY_PATHS = {"tiles", "tiles, tail here"}
 
 
 def session(plan: Plan, **options: Any) -> Session:
-    options = {"remember": False, "reuse": True} | options
+    # However long a busy machine takes, nothing is to be answered by the device alone.
+    options = {"remember": False, "reuse": True, "fallback": FallbackPolicy.OFF} | options
     held = Session(model(), "memory:", plan=plan, options=SessionOptions(**options))
     held.wait_ready()
     return held

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from fusepath import Session, SessionOptions
+from fusepath import FallbackPolicy, Session, SessionOptions
 from fusepath.cost import RUNTIME, Codecs, Compression, ComputeRate, Link, path_costs, strip_costs
 from fusepath.errors import FileFormatError
 from fusepath.offload.verify import run_unsplit
@@ -33,6 +33,8 @@ from tests.plans import AS_THEY_ARE, carry_out, pixels, plan_of, stream_plan
 from tests.written_models import net
 
 HALF = Compression(codec="bitmask", ratio=0.5, encode_s_per_byte=3e-9, decode_s_per_byte=2e-9)
+ALONE_NEVER = SessionOptions(remember=False, fallback=FallbackPolicy.OFF)
+"""However long a busy machine takes, nothing is to be answered by the device alone."""
 BODY = """(float[n,c,h,w] y{more}) {{
     a = Conv<pads = [1, 1, 1, 1]>(x, k)
     b = Relu(a)
@@ -113,7 +115,7 @@ def test_what_returns_encoded_is_what_returns_plain(name):
         np.testing.assert_array_equal(after.outputs[output], value)
     assert after.up_bytes == before.up_bytes
     assert after.down_bytes < 0.8 * before.down_bytes
-    with Session(model, "memory:", plan=plan, options=SessionOptions(remember=False)) as held:
+    with Session(model, "memory:", plan=plan, options=ALONE_NEVER) as held:
         held.wait_ready()
         result = held.infer(image)
         assert result.fallback is None

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fusepath.cli.options import json_option, open_model, print_json
+from fusepath.cli.options import OUTPUT_FILE, json_option, open_model, print_json
 from fusepath.errors import PeerUnreachableError
 
 if TYPE_CHECKING:
@@ -69,6 +69,13 @@ _WELL_PLAYED = 0.15
 @click.option(
     "--repeat", type=click.IntRange(1, 1000), default=7, show_default=True, help="Runs per plan."
 )
+@click.option(
+    "--report",
+    "report_file",
+    metavar="FILE.html",
+    type=OUTPUT_FILE,
+    help="Write a page about the quickest plan here.",
+)
 @json_option
 def command(
     model: str,
@@ -77,6 +84,7 @@ def command(
     device_ms: float,
     slowdown: float | None,
     repeat: int,
+    report_file: str | None,
     as_json: bool,
 ) -> int:
     """Run a network with every kind of plan over a slow link, and compare.
@@ -120,6 +128,8 @@ def command(
                 say=say,
             )
         )
+    if report_file is not None:
+        _write_report(report_file, rows, pixels)
     if as_json:
         baseline = _baseline(rows)
         print_json({"picture": picture, "rows": [row.document(baseline) for row in rows]})
@@ -129,6 +139,8 @@ def command(
             f"machine, link {pace}"
         )
         _print(rows, repeats=repeat)
+        if report_file is not None:
+            click.echo(f"\nopen {Path(report_file).absolute().as_uri()} to see it")
     return 0 if all(row.comparison.passed for row in rows) else 1
 
 
@@ -312,6 +324,28 @@ async def _all_plans(
         )
         for name, plan in plans.items()
     ]
+
+
+def _write_report(file: str, rows: list[_Row], pixels: NDArray[Any]) -> None:
+    from fusepath.cli.planned import open_planned
+    from fusepath.offload.inference import median_of
+    from fusepath.output_file import write_file
+    from fusepath.pictures.preview import preview
+    from fusepath.plan import compare_plans
+    from fusepath.report.page import Story, curves_of_plan, report_page
+
+    best = min(rows, key=lambda row: row.latency_s)
+    loaded, setting = open_planned(best.plan, None, None)
+    story = Story(
+        plan=best.plan,
+        graph=loaded.graph,
+        predicted=best.predicted,
+        measured=median_of(best.runs).timeline,
+        compared=compare_plans(setting, [row.plan for row in rows]),
+        curves=curves_of_plan(best.plan, setting),
+        picture=preview(pixels),
+    )
+    write_file(file, report_page(story).encode())
 
 
 def _print(rows: list[_Row], *, repeats: int) -> None:

@@ -44,15 +44,6 @@ class LoopThread:
             work.close()
             raise ClosedError(CLOSED) from None
 
-    def rouse(self) -> None:
-        """Have the loop awake by the time that work comes; from any thread.
-
-        A thread that has slept for long takes some tenths of a millisecond to wake up: meanwhile
-        its caller makes the work.
-        """
-        with suppress(RuntimeError):  # there is no loop any more, as whoever submits will be told
-            self._loop.call_soon_threadsafe(_awake)
-
     def call(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Do something on the loop and wait for it.
 
@@ -113,10 +104,6 @@ class LoopThread:
                 self._loop.run_until_complete(_cancel_others())  # who called at the last moment
                 self._loop.run_until_complete(self._loop.shutdown_default_executor())
             self._loop.close()
-
-
-def _awake() -> None:
-    """There is nothing to do yet."""
 
 
 async def _cancel_others() -> None:

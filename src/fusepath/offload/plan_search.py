@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from fusepath.cost import ComputeRate, Link
-from fusepath.errors import FusepathError, PeerError, PeerRefusedError, UndecidedError
+from fusepath.errors import (
+    FusepathError,
+    PeerBusyError,
+    PeerError,
+    PeerRefusedError,
+    UndecidedError,
+)
 from fusepath.offload.background import seen
 from fusepath.offload.device import stays_local
 from fusepath.offload.frames import made_up_frame
@@ -313,6 +319,8 @@ class PlanSearch:
             tried.add(result.best.recipe_sha256)
             try:
                 prepared = await self._pairing.prepare(result.best, sample)
+            except PeerBusyError:
+                raise  # which says nothing of the plan
             except PeerRefusedError:
                 if is_plain(result.best):
                     raise

@@ -74,7 +74,6 @@ class Session(Held):
             ClosedError: the session is closed.
         """
         begun_s = time.perf_counter()
-        self._engine.loop.rouse()
         return self._answer(self._inputs(frame, outputs), begun_s)
 
     def stream(
@@ -156,7 +155,6 @@ class Session(Held):
             ClosedError: the session is closed.
         """
         begun_s = time.perf_counter()
-        self._engine.loop.rouse()
         fed = self._fed(input_feed, output_names)
         outputs = self._answer(fed, begun_s).outputs
         return [outputs[name] for name in fed.outputs]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from fusepath.errors import PeerRefusedError
+from fusepath.errors import PeerBusyError, PeerRefusedError
 from fusepath.plan import recalibrated
 
 if TYPE_CHECKING:
@@ -118,6 +118,8 @@ class Trials:
             self.say("preparing the sessions")
             try:
                 item = await self.pairing.prepare(plan, self.sample)
+            except PeerBusyError:
+                raise  # which says nothing of the plan
             except PeerRefusedError as error:
                 if is_plain(plan) or not any(map(is_plain, plans)):
                     raise

@@ -21,26 +21,51 @@ def plan_document(plan: Plan) -> dict[str, Any]:
     return head | _derived(plan) | document
 
 
-def _derived(plan: Plan) -> dict[str, Any]:
+class Derived(msgspec.Struct, frozen=True, kw_only=True):
     """What is known from the rest of a plan, and is only written to be read by others."""
+
+    algorithm: str
+    makespan_s: float
+    lower_bound_s: float
+    gap: float
+    status: str
+    family: str
+    start: int
+    tau: int
+    grid: str
+    order: tuple[int, ...]
+    cuts: tuple[int, ...]
+    device_macs: int
+    edge_macs: int
+    up_bytes: int
+    plans: int
+    search_s: float
+    recipe_sha256: str
+
+
+def _derived(plan: Plan) -> dict[str, Any]:
+    derived = Derived(
+        algorithm=plan.algorithm,
+        makespan_s=plan.makespan_s,
+        lower_bound_s=plan.lower_bound_s,
+        gap=plan.gap,
+        status=plan.status,
+        family=plan.family,
+        start=plan.start,
+        tau=plan.tau,
+        grid=str(plan.grid),
+        order=plan.order,
+        cuts=plan.cuts,
+        device_macs=plan.prediction.device_macs,
+        edge_macs=plan.prediction.edge_macs,
+        up_bytes=plan.prediction.up_bytes,
+        plans=plan.provenance.plans_evaluated,
+        search_s=plan.provenance.search_s,
+        recipe_sha256=plan.recipe_sha256,
+    )
     return {
-        "algorithm": plan.algorithm,
-        "makespan_s": plan.makespan_s,
-        "lower_bound_s": plan.lower_bound_s,
-        "gap": plan.gap,
-        "status": plan.status,
-        "family": plan.family,
-        "start": plan.start,
-        "tau": plan.tau,
-        "grid": str(plan.grid),
-        "order": list(plan.order),
-        "cuts": list(plan.cuts),
-        "device_macs": plan.prediction.device_macs,
-        "edge_macs": plan.prediction.edge_macs,
-        "up_bytes": plan.prediction.up_bytes,
-        "plans": plan.provenance.plans_evaluated,
-        "search_s": plan.provenance.search_s,
-        "recipe_sha256": plan.recipe_sha256,
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in msgspec.structs.asdict(derived).items()
     }
 
 

@@ -29,7 +29,9 @@ class Run:
     measured: Timeline
 
 
-class _Document(msgspec.Struct, frozen=True, kw_only=True):
+class RunDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a run's JSON is promised; there may be more."""
+
     KIND: ClassVar[str] = "run"
 
     format: str = RUN_FORMAT
@@ -62,7 +64,7 @@ def run_of_document(document: dict[str, Any], *, where: str) -> Run:
     Raises:
         FileFormatError: it is no run.
     """
-    read = jsonfile.convert(document, _Document, where=where)
+    read = jsonfile.convert(document, RunDocument, where=where)
     return Run(
         plan=plan_of_document(read.plan, where=f"{where}: plan"),
         predicted=read.predicted_timeline,

@@ -56,7 +56,7 @@ def _reach(story: Story) -> str:
     nfl = next((row.plan for row in story.compared if row.plan.algorithm == "nfl"), None)
     nfl_s = max(plan_s, nfl.makespan_s) if nfl is not None else plan_s
     edges = [
-        (0.0, bound_s, "no plan is as quick", "never"),
+        (0.0, bound_s, f"no plan{story.coded} is as quick", "never"),
         (bound_s, plan_s, "open", "open"),
         (plan_s, nfl_s, "gained over the best single cut", "gained"),
     ]

@@ -83,7 +83,8 @@ def _headline(story: Story) -> str:
     words = f"{milliseconds(story.latency_s)} {verb}, {plan.family}"
     nfl = next((row.plan for row in story.compared if row.plan.algorithm == "nfl"), None)
     if nfl is not None:
-        words += f"; {nfl.makespan_s / plan.makespan_s:.2f} times as fast as the best single cut"
+        ratio = nfl.makespan_s / plan.makespan_s
+        words += f"; planned to be {ratio:.2f} times as fast as the best single cut"
     if story.measured is not None:
         words += f"; {milliseconds(story.predicted.end_s)} were predicted"
     return element("p", text(words), class_="headline")
@@ -201,7 +202,9 @@ def _algorithms(story: Story) -> str:
         )
     table = element("table", element("thead", head), element("tbody", *rows))
     return _scrolled(table, "all algorithms") + element(
-        "p", text(f"Gap: to {milliseconds(story.bound_s)}, which no plan beats."), class_="key"
+        "p",
+        text(f"Gap: to {milliseconds(story.bound_s)}, which no plan{story.coded} beats."),
+        class_="key",
     )
 
 

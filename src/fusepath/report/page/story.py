@@ -63,6 +63,11 @@ class Story:
         """What no plan beats; of all families where several were compared."""
         return self.compared[0].lower_bound_s if self.compared else self.plan.lower_bound_s
 
+    @property
+    def coded(self) -> str:
+        """What a bound takes for granted: the codecs of the plan, where it has any."""
+        return " with these codecs" if self.plan.codecs or self.plan.back_codecs else ""
+
     @cached_property
     def critical_s(self) -> dict[Lane, float]:
         """Seconds of the critical path by lane."""

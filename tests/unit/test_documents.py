@@ -1,0 +1,78 @@
+"""Documents are true: links lead somewhere, commands parse, versions agree."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+from fusepath.cli.group import COMMANDS
+from fusepath.cli.main import cli
+from fusepath.version import VERSION
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "llms.txt"]
+DOCUMENTS += sorted((ROOT / "docs").glob("*.md"))
+
+
+def anchors(page: Path) -> set[str]:
+    """What a heading is called in a link."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    words = (re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles)
+    return set(words)
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith(("http:", "https:")):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (page.parent / name).resolve() if name else page
+        assert file.exists(), target
+        if anchor:
+            assert anchor in anchors(file), target
+
+
+def commands(page: Path) -> list[list[str]]:
+    """Command lines of fusepath in blocks of code, without those that leave something out."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    found = [re.match(r"(?:\w*\$ +)?fusepath (.*)$", line.strip()) for line in lines]
+    typed = [match[1].partition(" #")[0].partition(" > ")[0] for match in found if match]
+    return [shlex.split(line) for line in typed if not re.search(r"[…\[\]|]", line)]
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.name)
+def test_commands_that_are_shown_parse(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, *arguments in commands(page):
+        assert name in COMMANDS, name
+        context = click.Context(cli)
+        command = cli.get_command(context, name)
+        assert command is not None
+        command.make_context(name, list(arguments), parent=context)
+
+
+def test_there_are_commands_to_check():
+    assert sum(len(commands(page)) for page in DOCUMENTS) > 15
+
+
+def test_every_page_is_named_in_the_index_for_machines():
+    index = (ROOT / "llms.txt").read_text(encoding="utf-8")
+
+    assert [page.name for page in DOCUMENTS if f"{page.name})" not in index] == ["llms.txt"]
+
+
+def test_versions_agree():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+    assert project["version"] == VERSION
+    assert f"\nversion: {VERSION}\n" in citation
+    assert f"## {VERSION}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

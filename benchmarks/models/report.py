@@ -142,8 +142,8 @@ page.
   500 GFLOP/s over 1.8 MB/s each way: the crossover, where planning has most to choose from. The
   image is sent as uint8, everything else as float32 without codecs, and the way back is counted.
 - *NFL/auto*: the time of the best single cut over that of the best plan; *NFL/bound*: over what
-  no plan can beat; *NFL/row bound*: over what no plan of whole rows can, single cuts, strips and
-  tiles of one column ([bounds](bounds.md)), where the gain is below 1.05 and NFL/bound is not.
+  no plan can beat; *NFL/row bound*: over what no plan of whole rows can, single cuts and strips
+  ([bounds](bounds.md)), where the gain is below 1.05 and NFL/bound is not.
 - *verified error*: of the deepest tiles of every section and of the best plan, whichever is
   largest, all carried out by a device and an edge server in one process; relative to the largest
   value of each output.

@@ -44,7 +44,7 @@ _LEVELS = 3
 
 
 def row_bound_s(setting: Setting) -> float:
-    """Seconds that no plan of whole rows beats: strips, tiles of one column, and single cuts.
+    """Seconds that no plan of whole rows beats: strips and single cuts.
 
     It is never below the fluid bound, which holds for those as well.
 
@@ -70,7 +70,7 @@ def _section_s(setting: Setting, enough_s: float) -> float:
         return best_s
     try:
         fused = sorted(_fused_layers(setting), key=lambda layer: layer.shared_s)
-    except GeometryError:  # one cannot be cut into strips, but perhaps into tiles
+    except GeometryError:  # one cannot be cut into strips
         return fluid.bound_s
     for layer in fused:
         if layer.shared_s >= best_s:
@@ -107,7 +107,7 @@ class _FusedLayer:
         setting = self.timing.setting
         way = 1.0 if setting.convention.shared_link else 0.0
         workers = setting.convention.edge_workers
-        # Tiles and single cuts do not pay for being strips.
+        # Single cuts do not pay for being strips.
         device = 1 / max(setting.device.strip_factor, 1.0)
         edge = (1 / workers if workers else 0.0) / max(setting.edge.strip_factor, 1.0)
         return np.array([device, way, edge, way])[: len(self.timing.loads_s)]

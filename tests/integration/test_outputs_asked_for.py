@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from fusepath import FallbackPolicy, Session, SessionOptions
+from fusepath.cli.main import run as run_command_line
 from fusepath.errors import InputError
 from fusepath.offload.verify import run_unsplit
 from fusepath.plan import TailPlace
@@ -100,6 +102,20 @@ def test_less_returns():
         held.wait_ready()
         few = held.infer(image, outputs=["score"])
         assert few.down_bytes == few.outputs["score"].nbytes < held.infer(image).down_bytes / 100
+
+
+def test_run_returns_and_verifies_what_was_named(tmp_path, capfd):
+    (tmp_path / "net.onnx").write_bytes(model_of("scores").original)
+    np.save(tmp_path / "x.npy", pixels(model_of("scores")))
+    base = ["run", str(tmp_path / "net.onnx"), str(tmp_path / "x.npy"), "--algorithm"]
+    base += ["device-only", "--device", "1GFLOPS", "--no-cache", "--verify", "--json", "--outputs"]
+    for wanted in ("score", "early,score"):
+        assert run_command_line([*base, wanted]) == 0
+        document = json.loads(capfd.readouterr().out)
+        assert list(document["outputs"]) == wanted.split(",")
+        assert document["bit_equal"]
+    assert run_command_line([*base, "nothing"]) == 2
+    assert "no output 'nothing'" in json.loads(capfd.readouterr().out)["error"]
 
 
 def test_a_number_says_which_outputs_return():

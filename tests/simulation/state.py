@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, fields
 from functools import cache
 from itertools import product
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from fusepath.protocol.finishing import Continue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from fusepath.protocol.conversation import EdgeSession
     from fusepath.protocol.device_frame import DeviceFrame
@@ -87,36 +87,42 @@ class State:
 
     def copy(self) -> State:
         """Another state, as yet the same."""
-        twin = object.__new__(State)
-        for name in _names(State):
-            setattr(twin, name, getattr(self, name))
-        return twin
+        return State(*_ALL(self))
 
-    def key(self) -> tuple[object, ...]:
+    def key(self) -> object:
         """What tells two states from each other."""
-        return tuple([getattr(self, name) for name in NAMES])
+        return _KNOWN(self)
 
 
-NAMES = [item.name for item in fields(State)][2:]  # without the machines
+_ALL = attrgetter(*[item.name for item in fields(State)])
+_KNOWN = attrgetter(*[item.name for item in fields(State)][2:])  # without the machines
+
+
+_CONSTANT = {"order", "returning", "predecessors", "_successors", "remainder", "hedge_s", "story"}
 
 
 @cache
-def _names(kind: type[Any]) -> list[str]:
-    constant = {"order", "returning", "predecessors", "_successors", "remainder", "hedge_s"}
-    return [item.name for item in fields(kind) if kind is State or item.name not in constant]
+def _changing(kind: type[Any]) -> Callable[[Any], tuple[object, ...]]:
+    return attrgetter(*[item.name for item in fields(kind) if item.name not in _CONSTANT])
 
 
 def key_of(machine: Any) -> tuple[object, ...]:
-    values = [getattr(machine, name) for name in _names(type(machine)) if name != "story"]
+    """What a machine knows, but for its story."""
+    values = _changing(type(machine))(machine)
     return tuple([frozenset(value) if isinstance(value, set) else value for value in values])
 
 
+@cache
+def _slots(kind: type[Any]) -> list[str]:
+    return [item.name for item in fields(kind)]
+
+
 def clone(machine: Any) -> Any:
-    twin = copy.copy(machine)
-    for name in _names(type(machine)):
+    """A machine that knows the same."""
+    twin = object.__new__(type(machine))
+    for name in _slots(type(machine)):
         value = getattr(machine, name)
-        if isinstance(value, set | list):
-            setattr(twin, name, value.copy())
+        setattr(twin, name, value.copy() if isinstance(value, set | list) else value)
     return twin
 
 

@@ -64,3 +64,16 @@ def test_the_window_is_80_wide_where_nothing_else_is_said(monkeypatch):
     assert window_width() == 80
     monkeypatch.setenv("COLUMNS", "123")
     assert window_width() == 123
+
+
+def test_the_table_of_the_demo_fits_a_window_of_80():
+    table = empty_table(
+        *("plan", "tau", "grid", "cuts", "codecs", "predicted", "measured", "spread"),
+        *("vs NFL", "error"),
+        flexible="cuts",
+        optional=("grid", "tau"),
+    )
+    numbers = ("99.2", "102.0", "101.7–102.1", "1.00x", "0")
+    table.add_row("full offload", "29", "6x1", "1, 14 (4x), 1", "delta+zstd", *numbers)
+
+    assert [line for line in render(table, width=80).splitlines() if len(line) > 80] == []

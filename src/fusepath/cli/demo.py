@@ -174,9 +174,11 @@ def _alone_s(model: Model, image: NDArray[Any], device: MachineProfile) -> float
 @contextmanager
 def _edge_server(model: str) -> Iterator[str]:
     """A server of its own process on a free port of this machine; its address."""
-    files = [] if model.startswith("zoo:") else ["--models", str(Path(model).resolve().parent)]
+    options = ["--log", "off"]
+    if not model.startswith("zoo:"):
+        options += ["--models", str(Path(model).resolve().parent)]
     process = subprocess.Popen(  # noqa: S603 - this program, with a folder of models
-        [sys.executable, "-m", "fusepath", "serve", "--listen", "127.0.0.1:0", "--json", *files],
+        [sys.executable, "-m", "fusepath", "serve", "--listen", "127.0.0.1:0", "--json", *options],
         stdout=subprocess.PIPE,
         text=True,
     )

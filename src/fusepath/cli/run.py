@@ -108,6 +108,12 @@ if TYPE_CHECKING:
 @click.option(
     "-o", "--output", metavar="FILE.npz", type=OUTPUT_FILE, help="Write the outputs here."
 )
+@click.option(
+    "--outputs",
+    "wanted",
+    metavar="NAME,NAME",
+    help="Outputs that are wanted, all without; others stay where they are made.",
+)
 @no_cache_option
 @json_option
 def command(
@@ -136,6 +142,7 @@ def command(
     std: str,
     input_shape: str | None,
     post: str | None,
+    wanted: str | None,
     timeout: float | None,
     no_fallback: bool,
     output: str | None,
@@ -227,6 +234,7 @@ def command(
         repeats=repeat,
         in_flight=in_flight,
         verify=verify,
+        outputs=wanted.split(",") if wanted else None,
         plan=plan or request,
         machines=machines,
         frames=FrameFormat(layout="chw", mean=channels[0], std=channels[1], pictures=pictures),

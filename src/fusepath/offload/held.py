@@ -258,13 +258,22 @@ class Held:
         return replace(together, outputs=await self._outputs.of(made, fed.outputs))
 
     def _wanted(self, output_names: Sequence[str] | None) -> Sequence[str]:
-        outputs = self.model.output_names
-        wanted = tuple(output_names) if output_names else outputs
-        if unknown := [name for name in wanted if name not in outputs]:
-            raise InputError(
-                f"the model has no output '{unknown[0]}'; its outputs are {', '.join(outputs)}"
-            )
-        return wanted
+        return wanted_outputs(self.model, output_names)
+
+
+def wanted_outputs(model: Model, names: Sequence[str] | None) -> Sequence[str]:
+    """Outputs of a model by their names; all without.
+
+    Raises:
+        InputError: the model does not have one.
+    """
+    outputs = model.output_names
+    wanted = tuple(names) if names else outputs
+    if unknown := [name for name in wanted if name not in outputs]:
+        raise InputError(
+            f"the model has no output '{unknown[0]}'; its outputs are {', '.join(outputs)}"
+        )
+    return wanted
 
 
 def waited_in_vain(timeout_s: float | None) -> TimeoutError:

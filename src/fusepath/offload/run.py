@@ -12,6 +12,7 @@ import numpy as np
 from fusepath.errors import PeerError
 from fusepath.offload.device import check_image
 from fusepath.offload.frames import FrameFormat, by_name, parted
+from fusepath.offload.held import wanted_outputs
 from fusepath.offload.inference import Inference, in_a_row, median_of
 from fusepath.offload.order import FallbackPolicy, SessionOptions
 from fusepath.offload.session import Session
@@ -20,7 +21,7 @@ from fusepath.pictures.frame import pixels_of
 from fusepath.plan import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from fusepath.arrays import Array
@@ -80,6 +81,7 @@ def run(
     repeats: int = 1,
     in_flight: int = 1,
     verify: bool = False,
+    outputs: Sequence[str] | None = None,
     **session: Unpack[SessionArguments],
 ) -> Report:
     """Run a model split between this machine and an edge server, with the best plan.
@@ -96,15 +98,18 @@ def run(
         in_flight: of them under way at a time; of 2 or more, the objective of a request says what
             they are planned for.
         verify: compare with the unsplit model on this machine.
+        outputs: names of those that are wanted, all without; others do not return.
         session: further arguments of `Session`.
 
     Raises:
         ImageError: the image does not fit.
         PeerError: the edge server cannot be used, and this machine may not answer alone.
         InfeasibleError: no plan keeps to the constraints.
-        InputError: an edge server is needed and not given, or the plan does not fit.
+        InputError: an edge server is needed and not given, the plan does not fit, or the model has
+            no such output.
     """
     frames = session.get("frames", FrameFormat()).for_plan(session.get("plan"))
+    outputs = wanted_outputs(model, outputs)
     frame, companions = parted(by_name(image, model), model)
     inputs = frames.to_inputs(frame, model)
     given = session.get("plan")
@@ -123,16 +128,17 @@ def run(
             plan, predicted = in_turn.plans[0], in_turn.predicted[0]
         begun_s = time.perf_counter()
         if in_flight == 1:
-            runs = [running.infer(image) for _ in range(repeats)]
+            runs = [running.infer(image, outputs=outputs) for _ in range(repeats)]
         else:
-            runs = list(running.stream(repeat(image, repeats), in_flight=in_flight))
+            images = repeat(image, repeats)
+            runs = list(running.stream(images, in_flight=in_flight, outputs=outputs))
         taken_s = time.perf_counter() - begun_s
     assert plan is not None  # it has answered
     assert predicted is not None
     comparison = None
     if verify:
         values = np.concatenate([pixels_of(image) for image in inputs])
-        reference = measured_reference(model, values, plan.input, companions)
+        reference = measured_reference(model, values, plan.input, companions).only(outputs)
         comparisons = [reference.judge(item.outputs) for item in runs]
         comparison = max(comparisons, key=lambda item: (not item.bit_equal, item.used))
     predicted = in_a_row([predicted] * len(inputs)) if len(inputs) > 1 else predicted

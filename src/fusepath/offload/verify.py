@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from fusepath.runtime.pixels import to_model_input
 from fusepath.runtime.runner import LEVELS, Level, Runner
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from fusepath.arrays import Array
     from fusepath.onnx_io import Model
@@ -52,6 +52,10 @@ class Reference:
 
     outputs: Mapping[str, Array]
     tolerances: Mapping[str, float]
+
+    def only(self, names: Collection[str]) -> Reference:
+        """The same of some of the outputs."""
+        return replace(self, outputs={n: value for n, value in self.outputs.items() if n in names})
 
     def judge(self, outputs: Mapping[str, Array]) -> Comparison:
         """How far outputs are from the reference."""

@@ -13,7 +13,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_LEAST = 8
+_LEAST = 5
 """Characters that the flexible column keeps."""
 _WIDEST = 1000
 """Of a table that does not fit, in characters; none comes near it."""

@@ -158,7 +158,10 @@ class _FusedLayer:
             resume: int(min(min(self.idle_s[cut] for cut in cuts) / enough_s, 1.0) * _LEVELS)
             for resume, cuts in self._alike_cuts.items()
         }
-        sends = {key: several_s[:, LINK].any(axis=0) for key, several_s in self._bands_s.items()}
+        sends: dict[tuple[int, int], BoolArray] = {
+            key: np.logical_or.reduce(several_s[:, LINK] > 0)
+            for key, several_s in self._bands_s.items()
+        }
         return Bands(loads=loads, sends=sends, idle=idle, grain=enough_s / _GRAIN, enough=enough_s)
 
     @cached_property

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from fusepath.errors import PeerUnreachableError
+from fusepath.remote.device_tls import Papers
 from fusepath.remote.grpc_channel import GrpcChannel
 
 pytestmark = pytest.mark.system
@@ -28,7 +29,7 @@ def test_a_loop_that_ends_is_told_nothing_afterwards(caplog):
             await opening
 
     async def live(until: asyncio.Event) -> None:
-        channel = GrpcChannel(NOBODY)  # who reads on for all of them
+        channel = GrpcChannel(NOBODY, Papers())  # who reads on for all of them
         await until.wait()
         await channel.close()
 

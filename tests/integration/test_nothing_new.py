@@ -141,7 +141,7 @@ def test_what_the_edge_server_has_lost_is_sent_again():
         made = list(frames(30, seed=5))
         for number, frame in enumerate(made):
             if number % 5 == 4:
-                held._engine.submit(_lose(held, everything=number % 2 == 0)).result()
+                held._engine.loop.submit(_lose(held, everything=number % 2 == 0)).result()
             result = held.infer(frame)
             check(result, frame)
             assert result.fallback is None
@@ -149,7 +149,7 @@ def test_what_the_edge_server_has_lost_is_sent_again():
 
 
 async def _lose(held: Session, *, everything: bool) -> None:
-    kept = held._engine._channel._service.kept
+    kept = held._engine._connection._channel._service.kept
     for place in list(kept._kept._kept)[:: 1 if everything else 3]:
         kept._kept._drop(place)
     await asyncio.sleep(0)
@@ -161,11 +161,11 @@ def test_another_stream_has_nothing_kept():
         whole = held.infer(first)
         patched = first.copy()
         patched[:, :, 2:4, 2:4] += 1
-        held._engine.call(_renewed(held))
+        held._engine.loop.call(_renewed(held))
         result = held.infer(patched)
         check(result, patched)
         assert result.up_bytes == whole.up_bytes
-        assert held._engine._channel._service.kept.held_bytes > 0
+        assert held._engine._connection._channel._service.kept.held_bytes > 0
 
 
 async def _renewed(held: Session) -> None:
@@ -207,7 +207,7 @@ def test_a_lie_about_what_is_kept_is_never_believed(monkeypatch):
             )
         original(self, message)
 
-    with session(PLANS["tiles"]()) as held:
+    with session(PLANS["tiles"](), fallback=FallbackPolicy.ALWAYS) as held:
         monkeypatch.setattr(edge_conversation.EdgeConversation, "_begin", begin)
         for frame in frames(40, seed=9):
             check(held.infer(frame), frame)

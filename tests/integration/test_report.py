@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import pytest
 from fusepath.cli.main import run
 from fusepath.cost import parse_link, parse_machine
 from fusepath.onnx_io import load_model
-from fusepath.plan import PlanRequest, Setting, load_plan, make_plan
+from fusepath.plan import ComparedPlan, PlanRequest, Setting, load_plan, make_plan
 from fusepath.report.page import Story, report_page
 from fusepath.tiling import Grid
 
@@ -141,6 +142,21 @@ def test_every_kind_of_plan_has_a_page(algorithm):
     page = Page(report_page(story))
 
     assert f"{story.plan.makespan_s * 1e3:.1f} ms predicted" in page.words
+
+
+def test_what_is_gained_is_gained_over_the_quickest_single_cut():
+    """Of which there may be several, with codecs and without; whatever their order."""
+    story = planned("stream")
+    cut = planned("nfl").plan
+    later = msgspec.structs.replace(cut.prediction, makespan_s=3 * cut.makespan_s)
+    slower = msgspec.structs.replace(cut, prediction=later)
+    rows = tuple(ComparedPlan(plan=plan, lower_bound_s=0.01) for plan in (slower, story.plan, cut))
+
+    html = report_page(replace(story, compared=rows))
+
+    ratio = cut.makespan_s / story.plan.makespan_s
+    assert f"{ratio:.2f} times as fast as the best single cut" in html
+    assert f"best single cut {1e3 * cut.makespan_s:.1f} ms" in html
 
 
 def test_names_of_a_model_are_words_and_nothing_else():

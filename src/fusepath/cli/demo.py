@@ -338,17 +338,18 @@ def _write_report(file: str, rows: list[_Row], pixels: NDArray[Any]) -> None:
     from fusepath.offload.inference import median_of
     from fusepath.output_file import write_file
     from fusepath.pictures.preview import preview
-    from fusepath.plan import compare_plans
+    from fusepath.plan import PlanRequest, compare_plans, make_plan
     from fusepath.report.page import Story, curves_of_plan, report_page
 
     best = min(rows, key=lambda row: row.latency_s)
     loaded, setting = open_planned(best.plan, None, None)
+    cut = make_plan(setting, PlanRequest(algorithm="nfl")).best  # with the codecs of the best
     story = Story(
         plan=best.plan,
         graph=loaded.graph,
         predicted=best.predicted,
         measured=median_of(best.runs).timeline,
-        compared=compare_plans(setting, [row.plan for row in rows]),
+        compared=compare_plans(setting, [*(row.plan for row in rows), cut]),
         curves=curves_of_plan(best.plan, setting),
         picture=preview(pixels),
     )

@@ -53,7 +53,7 @@ def bounds(story: Story) -> str:
 def _reach(story: Story) -> str:
     """One bar: proven out of reach, open, and what is gained over the best single cut."""
     plan_s, bound_s = story.plan.makespan_s, min(story.bound_s, story.plan.makespan_s)
-    nfl = next((row.plan for row in story.compared if row.plan.algorithm == "nfl"), None)
+    nfl = story.best_single_cut
     nfl_s = max(plan_s, nfl.makespan_s) if nfl is not None else plan_s
     edges = [
         (0.0, bound_s, f"no plan{story.coded} is as quick", "never"),

@@ -81,7 +81,7 @@ def _headline(story: Story) -> str:
     plan = story.plan
     verb = "predicted" if story.measured is None else "measured"
     words = f"{milliseconds(story.latency_s)} {verb}, {plan.family}"
-    nfl = next((row.plan for row in story.compared if row.plan.algorithm == "nfl"), None)
+    nfl = story.best_single_cut
     if nfl is not None:
         ratio = nfl.makespan_s / plan.makespan_s
         words += f"; planned to be {ratio:.2f} times as fast as the best single cut"

@@ -64,6 +64,12 @@ class Story:
         return self.compared[0].lower_bound_s if self.compared else self.plan.lower_bound_s
 
     @property
+    def best_single_cut(self) -> Plan | None:
+        """The quickest of those compared, with codecs or without."""
+        plans = [row.plan for row in self.compared if row.plan.algorithm == "nfl"]
+        return min(plans, key=lambda plan: plan.makespan_s, default=None)
+
+    @property
     def coded(self) -> str:
         """What a bound takes for granted: the codecs of the plan, where it has any."""
         return " with these codecs" if self.plan.codecs or self.plan.back_codecs else ""

@@ -48,7 +48,7 @@ SIZES = {
 HEAVY = {"alexnet", "vgg16", "yolov2", "vgg19", "resnet101", "convnext-tiny"}
 """From 90 to 200 MB of weights, which every session of a deep range copies."""
 DEEP = {"resnet101", "densenet121", "efficientnet-b0", "mobilenetv3-large", "convnext-tiny"}
-DEEP |= {"vgg19", "googlenet", "unet", "yolov5n", "yolov8n", "ssd-mobilenet"}
+DEEP |= {"vgg16", "vgg19", "resnet50", "googlenet", "unet", "yolov5n", "yolov8n", "ssd-mobilenet"}
 """Left to the slow tests: what is in them, others have too."""
 GRIDS = [(1, 1), (2, 1), (2, 2), (2, 3), (1, 4), (3, 3), (4, 4)]
 every_network = pytest.mark.parametrize("name", zoo.NAMES)

@@ -333,6 +333,7 @@ def test_the_picture_names_regions_and_marks_the_largest_gain(gain_map):
     assert any(word.startswith("NFL: ") for word in words)
 
 
+@pytest.mark.slow
 def test_pictures_are_files_that_do_not_change(gain_map, tmp_path):
     pictures = []
     for name in ("one", "two"):

@@ -151,7 +151,7 @@ def test_what_the_edge_server_has_lost_is_sent_again():
 async def _lose(held: Session, *, everything: bool) -> None:
     kept = held._engine._connection._channel._service.kept
     for place in list(kept._kept._kept)[:: 1 if everything else 3]:
-        kept._kept._drop(place)
+        kept._kept._kept.drop(place)
     await asyncio.sleep(0)
 
 

@@ -15,9 +15,10 @@ No clock, socket or thread is in here.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+
+from fusepath.protocol.shelf import Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Mapping
@@ -112,10 +113,8 @@ class Place(NamedTuple):
 class _Kept(NamedTuple, Generic[Share]):
     request: int
     share: Share
-    size_bytes: int
 
 
-@dataclass(slots=True)
 class EdgeKept(Generic[Share]):
     """What an edge server keeps for all devices; what was not used for longest goes first.
 
@@ -123,22 +122,24 @@ class EdgeKept(Generic[Share]):
         most_bytes: of all shares together.
     """
 
-    most_bytes: int
-    held_bytes: int = 0
-    _kept: OrderedDict[Place, _Kept[Share]] = field(default_factory=OrderedDict)
+    def __init__(self, most_bytes: int) -> None:
+        self._kept: Shelf[Place, _Kept[Share]] = Shelf(most_bytes)
+
+    @property
+    def most_bytes(self) -> int:
+        """That all shares may have together."""
+        return self._kept.budget_bytes
+
+    @property
+    def held_bytes(self) -> int:
+        """That they have."""
+        return self._kept.held_bytes
 
     def keep(self, place: Place, request: int, share: Share, size_bytes: int) -> None:
         """Keep what a request has made of a path, unless a later one has been quicker."""
-        before = self._kept.get(place)
-        if before is not None and before.request > request:
+        if place in self._kept and self._kept[place].request > request:
             return
-        self._drop(place)
-        if size_bytes > self.most_bytes:
-            return
-        self._kept[place] = _Kept(request, share, size_bytes)
-        self.held_bytes += size_bytes
-        while self.held_bytes > self.most_bytes:
-            self._drop(next(iter(self._kept)))
+        self._kept.put(place, _Kept(request, share), size_bytes)
 
     def find(self, wanted: Mapping[Place, int]) -> dict[int, Share] | None:
         """Shares by path, each of the request that is named; None where one of them is lost."""
@@ -147,15 +148,10 @@ class EdgeKept(Generic[Share]):
         if any(self._kept[place].request != request for place, request in wanted.items()):
             return None
         for place in wanted:
-            self._kept.move_to_end(place)
+            self._kept.get(place)  # which counts as use
         return {place.path: self._kept[place].share for place in wanted}
 
     def end(self, stream: Hashable) -> None:
         """A stream has ended, and nobody can refer to what was kept for it."""
         for place in [place for place in self._kept if place.stream == stream]:
-            self._drop(place)
-
-    def _drop(self, place: Place) -> None:
-        kept = self._kept.pop(place, None)
-        if kept is not None:
-            self.held_bytes -= kept.size_bytes
+            self._kept.drop(place)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -27,6 +30,13 @@ class Shelf(Generic[K, T]):
     def __contains__(self, key: K) -> bool:
         return key in self._kept
 
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._kept)
+
+    def __getitem__(self, key: K) -> T:
+        """What is kept under a key, without that it counts as use."""
+        return self._kept[key][0]
+
     def get(self, key: K) -> T | None:
         """What is kept under a key, which counts as use; None where there is nothing."""
         if key not in self._kept:
@@ -45,10 +55,14 @@ class Shelf(Generic[K, T]):
 
     def put(self, key: K, item: T, size_bytes: int) -> bool:
         """Keep something in place of what had the key before; False where it does not fit."""
-        if key in self._kept:
-            self.held_bytes -= self._kept.pop(key)[1]
+        self.drop(key)
         if not self.make_room(size_bytes):
             return False
         self._kept[key] = item, size_bytes
         self.held_bytes += size_bytes
         return True
+
+    def drop(self, key: K) -> None:
+        """Let go of what is kept under a key, if anything is."""
+        if key in self._kept:
+            self.held_bytes -= self._kept.pop(key)[1]

@@ -16,7 +16,7 @@ from fusepath.offload.frames import made_up_frame
 from fusepath.offload.machines import Machines
 from fusepath.offload.pairing import Pairing
 from fusepath.offload.session import Session
-from fusepath.offload.trials import Trials
+from fusepath.offload.trials import Trials, is_of_plan
 from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import load_model
 from fusepath.plan import InputFormat, Plan, PlanRequest, check_plan, load_plan, save_plan
@@ -260,6 +260,17 @@ def test_a_codec_is_refused_where_the_plan_has_none():
 
     with pytest.raises(ProtocolError, match="'x' comes encoded, expected plain"):
         tensors.decode(sent, {"x": ("float32", (4,))})
+
+
+def test_what_a_server_refuses_may_be_a_codec_of_either_way_but_not_where_it_has_no_room():
+    refused, busy = PeerRefusedError("edge", "no"), PeerBusyError("edge", "no room")
+    plain = plan_with("whole", None)
+    back = with_recipe(plain, back_codecs={model().graph.outputs[0]: "bitmask"})
+
+    assert not is_of_plan(refused, plain)
+    for coded in (plan_with("whole", "bitmask"), back):
+        assert is_of_plan(refused, coded)
+        assert not is_of_plan(busy, coded)
 
 
 def test_an_edge_server_without_the_codec_gets_the_plain_plan(edge, monkeypatch):

@@ -21,7 +21,6 @@ import msgspec
 from fusepath.cost import ComputeRate, Link
 from fusepath.errors import (
     FusepathError,
-    PeerBusyError,
     PeerError,
     PeerRefusedError,
     UndecidedError,
@@ -42,7 +41,7 @@ from fusepath.offload.order import FallbackPolicy
 from fusepath.offload.remembered import LastTime, SessionMemory
 from fusepath.offload.replanning import hasty
 from fusepath.offload.shown import as_shown
-from fusepath.offload.trials import TRIALS, Trials, cautious_s, is_plain
+from fusepath.offload.trials import TRIALS, Trials, cautious_s, is_of_plan
 from fusepath.pictures.frame import PictureFrame, pixels_of
 from fusepath.plan import (
     Constraints,
@@ -319,10 +318,8 @@ class PlanSearch:
             tried.add(result.best.recipe_sha256)
             try:
                 prepared = await self._pairing.prepare(result.best, sample)
-            except PeerBusyError:
-                raise  # which says nothing of the plan
-            except PeerRefusedError:
-                if is_plain(result.best):
+            except PeerRefusedError as error:
+                if not is_of_plan(error, result.best):
                     raise
                 shown = replace(shown, source=None)  # it may lack the decoder, or the codecs
                 asked = msgspec.structs.replace(asked, codecs="off")

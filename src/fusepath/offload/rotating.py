@@ -14,7 +14,7 @@ from fusepath.errors import FusepathError, InfeasibleError, NoPlanError, PeerRef
 from fusepath.offload.background import seen
 from fusepath.offload.plan_map import PlanMap
 from fusepath.offload.replanning import setting_under
-from fusepath.offload.trials import is_plain
+from fusepath.offload.trials import is_of_plan
 from fusepath.plan import Throughput, best_turns, by_use, make_rotation
 from fusepath.protocol.adapting import Conditions
 
@@ -190,8 +190,8 @@ class Rotating:
                     if plan.recipe_sha256 not in known:
                         prepared = await self._pairing.prepare(plan, self._replanning.sample)
                         known[plan.recipe_sha256] = prepared
-            except PeerRefusedError:
-                if all(map(is_plain, planned.plans)):
+            except PeerRefusedError as error:
+                if not any(is_of_plan(error, plan) for plan in planned.plans):
                     raise
                 setting = replace(setting, source=None)  # it may lack the decoder, or the codecs
                 request = msgspec.structs.replace(request, codecs="off")

@@ -32,9 +32,12 @@ def _with_caution(prepared: Prepared, latency_s: float, caution: float) -> float
     return latency_s * (caution if prepared.plan.arrangement.is_split else 1.0)
 
 
-def is_plain(plan: Plan) -> bool:
-    """Whether any edge server can carry it out."""
-    return not plan.codecs and not plan.recipe.forwards
+def is_of_plan(refusal: PeerRefusedError, plan: Plan) -> bool:
+    """Whether what was refused may be codecs or forwarding, so that plans without may be taken.
+
+    One for want of room says nothing of the plan.
+    """
+    return not (plan.is_plain or isinstance(refusal, PeerBusyError))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +91,7 @@ class Trials:
         """
         plans = await self.pairing.background.do(plans_for, setting)
         prepared = await self.prepare(plans)
-        plain = next((item for item in prepared if is_plain(item.plan)), None)
+        plain = next((item for item in prepared if item.plan.is_plain), None)
         if trials > 0 and plain is not None:
             now = recalibrated(setting, plain.plan.timeline, plain.predicted)
             if now is not None:
@@ -97,7 +100,7 @@ class Trials:
                 again = await self.pairing.background.do(plans_for, now)
                 others = [plan for plan in again if plan.recipe_sha256 not in known]
                 if len(prepared) < len(plans):  # the edge server lacks the codecs
-                    others = [plan for plan in others if is_plain(plan)]
+                    others = [plan for plan in others if plan.is_plain]
                 prepared += await self.prepare(others)
         return await self._quickest(prepared, trials)
 
@@ -118,10 +121,8 @@ class Trials:
             self.say("preparing the sessions")
             try:
                 item = await self.pairing.prepare(plan, self.sample)
-            except PeerBusyError:
-                raise  # which says nothing of the plan
             except PeerRefusedError as error:
-                if is_plain(plan) or not any(map(is_plain, plans)):
+                if not (is_of_plan(error, plan) and any(other.is_plain for other in plans)):
                     raise
                 self.say(f"without {'codecs' if plan.codecs else 'forwarding'}, for {error}")
             else:

@@ -134,6 +134,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return self.recipe.back_codecs
 
     @property
+    def is_plain(self) -> bool:
+        """Whether any edge server can carry it out: nothing is encoded, and no file forwarded."""
+        return not (self.codecs or self.back_codecs or self.recipe.forwards)
+
+    @property
     def algorithm(self) -> str:
         """What found it."""
         return self.provenance.algorithm

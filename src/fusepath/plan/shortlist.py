@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from fusepath.plan.algorithms import ALGORITHMS
@@ -48,15 +49,7 @@ def shortlist(
         different.setdefault(plan.recipe_sha256, plan)
     plans = [plan for plan in different.values() if plan.makespan_s <= limit_s]
     # An edge server may lack codecs; and how large the next file is, nobody knows yet.
-    for is_wanted in (_is_plain, _forwards):
+    for is_wanted in (attrgetter("is_plain"), attrgetter("recipe.forwards")):
         if not any(map(is_wanted, plans)):
             plans += [plan for plan in different.values() if is_wanted(plan)][:1]
     return plans
-
-
-def _is_plain(plan: Plan) -> bool:
-    return not plan.codecs and not plan.back_codecs and not plan.recipe.forwards
-
-
-def _forwards(plan: Plan) -> bool:
-    return plan.recipe.forwards

@@ -145,13 +145,11 @@ def _providers() -> dict[str, Any]:
 def _port(listen: str) -> dict[str, Any]:
     import socket
 
-    from fusepath.errors import InputError
+    from fusepath.remote.listening import parse_listen
 
-    host, separator, port = listen.rpartition(":")
-    if not separator or not port.isdecimal() or int(port) > 65535:
-        raise InputError(f"--listen '{listen}' is not HOST:PORT")
+    host, port = parse_listen(listen)
     try:
-        family, kind, *_, where = socket.getaddrinfo(host.strip("[]"), int(port))[0]
+        family, kind, *_, where = socket.getaddrinfo(host.strip("[]"), port)[0]
         with socket.socket(family, kind) as tried:
             tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             tried.bind(where)

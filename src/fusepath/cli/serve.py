@@ -242,7 +242,9 @@ def _check_open(listen: str) -> None:
     Raises:
         InputError: they would.
     """
-    if not listen.startswith(("127.", "localhost:", "[::1]:")) and ":" in listen:
+    from fusepath.remote.listening import is_loopback
+
+    if not is_loopback(listen) and ":" in listen:
         raise InputError(
             f"'{listen}' is not loopback, and connections are not encrypted; give --tls-cert and "
             f"--tls-key, or, on a network that you trust, --insecure"

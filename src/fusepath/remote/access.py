@@ -7,14 +7,10 @@ import hmac
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from fusepath.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 LEAST_TOKEN_LENGTH = 16
 INFER, PROFILE = "infer", "profile"
@@ -166,14 +162,12 @@ def _peers(path: Path) -> dict[str, PeerEntry]:
         if bool(entry.token) == bool(entry.certificate):
             raise InputError(f"{where} needs a token or a certificate, one of both")
         if unknown := sorted(set(entry.rights) - set(RIGHTS)):
-            raise InputError(f"{where} has unknown right '{unknown[0]}'; known: {_listed(RIGHTS)}")
+            raise InputError(
+                f"{where} has unknown right '{unknown[0]}'; known: {', '.join(RIGHTS)}"
+            )
         if entry.token:
             _checked(entry.token, f"the token of {where}")
     return peers
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names)
 
 
 def _why(error: Exception) -> str:

@@ -13,6 +13,7 @@ import grpc
 
 from fusepath.errors import InputError
 from fusepath.remote.access import read_token
+from fusepath.remote.listening import is_loopback
 from fusepath.remote.server_tls import read_pem
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 SCHEME = "grpcs://"
 CA, CERTIFICATE, KEY = "FUSEPATH_TLS_CA", "FUSEPATH_TLS_CERT", "FUSEPATH_TLS_KEY"
 TOKEN, TOKEN_FILE = "FUSEPATH_TOKEN", "FUSEPATH_TOKEN_FILE"
-_LOOPBACK = ("127.", "localhost:", "[::1]:")
 _WAIT_S = 1.0
 
 
@@ -67,7 +67,7 @@ class Papers:
 
     def metadata(self, address: str) -> tuple[tuple[str, str], ...] | None:
         """What every call carries: the token, where nobody on the way can read it."""
-        sent = address.startswith((SCHEME, *_LOOPBACK))
+        sent = address.startswith(SCHEME) or is_loopback(address)
         return (("authorization", f"Bearer {self.token}"),) if self.token and sent else None
 
 

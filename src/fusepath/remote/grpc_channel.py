@@ -51,7 +51,7 @@ def check_address(address: str) -> None:
     """
     host, _, port = target_of(str(address)).rpartition(":")
     spelt = bool(host) and not any(sign.isspace() or sign == "/" for sign in host)
-    if not spelt or not port.isdigit() or not 0 < int(port) <= 65535:
+    if not spelt or not port.isdecimal() or not 0 < int(port) <= 65535:
         raise InputError(
             f"edge address '{address}' is not HOST:PORT, like 192.168.1.20:7070, or "
             f"{SCHEME}HOST:PORT"

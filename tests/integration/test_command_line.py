@@ -945,6 +945,7 @@ BAD_RUNS = {
     "no server named": ([], "--edge HOST:PORT"),
     "an address without port": (["--edge", "localhost"], "is not HOST:PORT"),
     "an address with a wrong port": (["--edge", "localhost:99999"], "is not HOST:PORT"),
+    "an address with a port of no digits": (["--edge", "localhost:²"], "is not HOST:PORT"),
     "a pace of zero": (["--pace", "0MB/s"], "above zero"),
     "a slowdown below 1": (["--slowdown", "0.5"], "--slowdown"),
     "no repeats": (["--repeat", "0"], "--repeat"),
@@ -1027,6 +1028,7 @@ def test_a_network_of_the_zoo_needs_a_place_to_be_written_to(fusepath):
 BAD_SERVERS = {
     "an address without port": (["--listen", "localhost"], "is not HOST:PORT"),
     "an address with a wrong port": (["--listen", "127.0.0.1:99999"], "is not HOST:PORT"),
+    "a port of no digits": (["--listen", "127.0.0.1:²"], "is not HOST:PORT"),
     "a models folder that is missing": (["--models", "/nonexistent"], "is not a folder"),
     "no workers": (["--workers", "0"], "--workers"),
     "metrics without port": (["--metrics", "localhost"], "is not HOST:PORT"),

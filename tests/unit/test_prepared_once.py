@@ -8,12 +8,10 @@ import time
 from typing import Any
 
 import msgspec
-import pytest
 
 from fusepath import jsonfile
 from fusepath.cancellation import Cancelled, check_cancelled
 from fusepath.onnx_io import load_model
-from fusepath.remote import edge_service
 from fusepath.remote.edge_service import EdgeService
 from fusepath.remote.model_store import ModelStore
 from fusepath.remote.transport import Refusal
@@ -22,20 +20,6 @@ from fusepath.runtime.edge_share import EdgeShare
 from tests.plans import plan_of, with_recipe
 
 SOURCE = "zoo:squeezenet?size=64&weights=integer"
-
-
-@pytest.fixture
-def built(monkeypatch) -> list[Any]:
-    """The recipes that sessions were built for."""
-    recipes: list[Any] = []
-
-    class Counted(EdgeShare):
-        def __init__(self, model, recipe, **options):
-            recipes.append(recipe)
-            super().__init__(model, recipe, **options)
-
-    monkeypatch.setattr(edge_service, "EdgeShare", Counted)
-    return recipes
 
 
 def request(plan) -> pb.PrepareRequest:

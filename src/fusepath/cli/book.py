@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,11 +25,12 @@ from fusepath.cli.options import (
     time_limit_option,
 )
 from fusepath.cli.picture_options import picture_options
+from fusepath.cli.progress import now_and_then
 from fusepath.cli.samples import sample_option, tried_samples
 from fusepath.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from fusepath.plan import PlanBook, Preprocessing
 
@@ -173,7 +173,11 @@ def _make(
     check_channels(loaded, mean=channels[0], std=channels[1])
     form = InputFormat(dtype=setting.input_dtype, mean=channels[0], std=channels[1])
     tried = tried_samples(loaded, samples, compress=compress, form=form, pictures=pictures)
-    progress = _rewriting if sys.stderr.isatty() else _now_and_then()
+    say = _rewrite if sys.stderr.isatty() else now_and_then()
+
+    def progress(done: int, most: int, rate: str) -> None:
+        say(f"planned {done} of at most {most} rates: {rate}")
+
     return make_book(
         setting if tried is None else tried.on(setting),
         (low, high),
@@ -184,21 +188,8 @@ def _make(
     )
 
 
-def _rewriting(done: int, most: int, rate: str) -> None:
-    click.echo(f"\r\x1b[Kplanned {done} of at most {most} rates: {rate}", nl=False, err=True)
-
-
-def _now_and_then() -> Callable[[int, int, str], None]:
-    """A line after two seconds, and every ten from then on."""
-    next_s = time.monotonic() + 2
-
-    def tell(done: int, most: int, rate: str) -> None:
-        nonlocal next_s
-        if time.monotonic() >= next_s:
-            next_s = time.monotonic() + 10
-            click.echo(f"planned {done} of at most {most} rates: {rate} …", err=True)
-
-    return tell
+def _rewrite(what: str) -> None:
+    click.echo(f"\r\x1b[K{what}", nl=False, err=True)
 
 
 def _parse_rates(text: str) -> tuple[float, float]:

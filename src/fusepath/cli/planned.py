@@ -27,12 +27,4 @@ def open_planned(plan: Plan, model: str | None, post: str | None) -> tuple[Model
     shape = ",".join(str(size) for size in plan.model.input_shape)
     source = model or plan.model.source
     loaded = open_model(source, None if source.startswith("zoo:") else shape, post)
-    setting = Setting(
-        graph=loaded.graph,
-        device=plan.device,
-        edge=plan.edge,
-        link=plan.link,
-        convention=plan.convention,
-        source=plan.source or None,
-    )
-    return loaded, setting.coded_as(plan)
+    return loaded, Setting.of_plan(plan, loaded.graph)

@@ -10,9 +10,22 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _FIRST_S, _NEXT_S = 2.0, 10.0
+
+
+def now_and_then() -> Callable[[str], None]:
+    """Says on standard error what it is told, once two seconds have passed and now and then."""
+    next_s = time.monotonic() + _FIRST_S
+
+    def tell(what: str) -> None:
+        nonlocal next_s
+        if time.monotonic() >= next_s:
+            next_s = time.monotonic() + _NEXT_S
+            click.echo(f"{what} …", err=True)
+
+    return tell
 
 
 @contextmanager

@@ -385,9 +385,9 @@ def _fallback(inference: Inference) -> dict[str, str] | None:
 
 def _in_turn_text(shown: PlansInTurn) -> str:
     """Which plan every frame takes, from 1."""
-    turns = ", ".join(str(place + 1) for place in shown.turns)
     from fusepath.report import cuts_text
 
+    turns = ", ".join(str(place + 1) for place in shown.turns)
     cuts = " and ".join(map(cuts_text, shown.plans))
     return f"{shown.frames_per_s:.1f} predicted, of plans {turns} in turn, with cuts {cuts}"
 

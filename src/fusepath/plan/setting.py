@@ -47,6 +47,19 @@ class Setting:
         pixels = source.is_float and self.convention.input_bytes_per_element == 1
         return "uint8" if pixels else source.dtype
 
+    @classmethod
+    def of_plan(cls, plan: Plan, graph: ModelGraph) -> Setting:
+        """What a plan for a network was made for, with its codecs."""
+        setting = cls(
+            graph=graph,
+            device=plan.device,
+            edge=plan.edge,
+            link=plan.link,
+            convention=plan.convention,
+            source=plan.source or None,
+        )
+        return setting.coded_as(plan)
+
     def coded_as(self, plan: Plan) -> Setting:
         """The same with the codecs of a plan."""
         return replace(self, compression=plan.compression, back_compression=plan.back_compression)

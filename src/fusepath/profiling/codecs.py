@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from fusepath.arrays import Array
     from fusepath.cost import Machine
-    from fusepath.graph import ModelGraph
     from fusepath.onnx_io import Model
     from fusepath.plan import InputFormat, Setting
     from fusepath.runtime.codecs import Codec
@@ -162,20 +161,16 @@ class TriedCodecs:
         device = total_s(setting, setting.device) / self.network_s
         edge = total_s(setting, setting.edge) / self.network_s
         graph = setting.graph
+        sent = {name for cut in range(1, graph.depth + 1) for name in graph.sent(cut)}
         up: dict[str, list[Compression]] = {}
         back: dict[str, list[Compression]] = {}
         for item in self.samples:
             name, measured = item.tensor, item.compression
-            if name in self._sent(graph):
+            if name in sent:
                 up.setdefault(name, []).append(measured.on(sender=device, receiver=edge))
             if name != graph.input.name:
                 back.setdefault(name, []).append(measured.on(sender=edge, receiver=device))
         return replace(setting, offered=up, offered_back=back)
-
-    @staticmethod
-    def _sent(graph: ModelGraph) -> set[str]:
-        """All tensors that some cut sends."""
-        return {name for cut in range(1, graph.depth + 1) for name in graph.sent(cut)}
 
 
 def mean_of(several: Sequence[TriedCodecs]) -> TriedCodecs:

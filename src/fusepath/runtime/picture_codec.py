@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from fusepath.arrays import Array
 
 _CODER = Zstd(min_match=7, hash_log=6, chain_log=6)
-
-
 _MANY = 1 << 15
 """Elements from which on one way of summing is quicker than the other."""
 _TWICE = np.uint16(0x0101)

@@ -111,7 +111,7 @@ class PlanBook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.forwarding is not None and not self.forwarding.plan.recipe.forwards:
             raise SettingError("the plan of 'forwarding' does not forward the file")
         first = self.entries[0].plan
-        for entry in (*self.entries[1:], *([self.forwarding] if self.forwarding else ())):
+        for entry in self._all_entries:
             for name in ("model", "convention", "device", "edge", "input"):
                 if getattr(entry.plan, name) != getattr(first, name):
                     raise SettingError(f"plans of one book must have the same {name}")
@@ -125,6 +125,10 @@ class PlanBook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def to_bytes_per_s(self) -> float:
         """Upper end of the range."""
         return self.entries[-1].to_bytes_per_s
+
+    @property
+    def _all_entries(self) -> tuple[BookEntry, ...]:
+        return (*self.entries, *([self.forwarding] if self.forwarding else ()))
 
     def link_at(self, rate: float) -> Link:
         """The link of the book at a rate up, bytes per second."""
@@ -242,7 +246,7 @@ class PlanBook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Raises:
             FileFormatError: the book is for another model, or a plan does not fit it.
         """
-        for entry in (*self.entries, *([self.forwarding] if self.forwarding else ())):
+        for entry in self._all_entries:
             check_plan(entry.plan, graph)
 
 

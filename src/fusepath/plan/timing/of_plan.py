@@ -50,24 +50,12 @@ def returned_bytes(graph: ModelGraph, plan: Plan) -> float:
         graph: the plan's network.
         plan: a plan that has been checked against it.
     """
-    timing = Timing(_setting_of(graph, plan))
+    timing = Timing(Setting.of_plan(plan, graph))
     _, parts = timing.wire_bytes(plan)
     if parts is not None:
         return float(parts.sum())
     sends = any(cut <= graph.depth for cut in plan.cuts)
     return timing.prices.result.sent_bytes if sends else 0.0
-
-
-def _setting_of(graph: ModelGraph, plan: Plan) -> Setting:
-    """What a plan was made for."""
-    return Setting(
-        graph=graph,
-        device=plan.device,
-        edge=plan.edge,
-        link=plan.link,
-        convention=plan.convention,
-        source=plan.source or None,
-    ).coded_as(plan)
 
 
 def predict(
@@ -93,7 +81,7 @@ def predict(
         tail_s: seconds of the layers behind the paths on the edge server.
         finish_s: the same on the device.
     """
-    setting = _setting_of(graph, plan)
+    setting = Setting.of_plan(plan, graph)
     timing, paths = Timing(setting, finish_s=finish_s), len(plan.cuts)
     # What a path returns is known, however long it takes to compute.
     _, returned = timing.wire_bytes(plan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fusepath.report.page.markup import drawing, element, label, rectangle, text
+from fusepath.report.page.markup import drawing, element, label, rectangle, scrolled, text
 from fusepath.report.tables import milliseconds
 from fusepath.timeline import Lane
 
@@ -40,14 +40,8 @@ def bounds(story: Story) -> str:
         if end_s > 0 and story.shown.busy_s(lane) > 0
     ]
     words.append(f"At work: {', '.join(busy)} of the time.")
-    return element("p", text(" ".join(words))) + element(
-        "div",
-        _reach(story),
-        class_="scrolled",
-        tabindex="0",
-        role="region",
-        aria_label="what is out of reach",
-    )
+    reach = scrolled(_reach(story), name="what is out of reach")
+    return element("p", text(" ".join(words))) + reach
 
 
 def _reach(story: Story) -> str:

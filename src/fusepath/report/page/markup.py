@@ -50,5 +50,10 @@ def drawing(width: float, height: float, *inside: str, name: str, **attributes: 
     )
 
 
+def scrolled(wide: str, *, name: str) -> str:
+    """What may be wider than the window, in a box of its own that scrolls, with a name."""
+    return element("div", wide, class_="scrolled", tabindex="0", role="region", aria_label=name)
+
+
 def _value(value: object) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fusepath.report.page.axis import time_axis
 from fusepath.report.page.bounds import bounds
-from fusepath.report.page.markup import element, text
+from fusepath.report.page.markup import element, scrolled, text
 from fusepath.report.page.network import network
 from fusepath.report.page.picture import legend, picture
 from fusepath.report.page.rates import positions, rates_drawing
@@ -40,7 +40,7 @@ def report_page(story: Story) -> str:
         _section("What runs where", _where(story)),
         _section("When", _when(story)),
         _section("What bounds it", bounds(story)),
-        _section("The network", _scrolled(network(story), "the layers of the network")),
+        _section("The network", scrolled(network(story), name="the layers of the network")),
     ]
     if story.curves is not None:
         sections.append(_section("On other links", _rates(story.curves, story)))
@@ -71,10 +71,6 @@ def _digest(inline: str) -> str:
 
 def _section(title: str, *inside: str) -> str:
     return element("section", element("h2", text(title)), *inside)
-
-
-def _scrolled(wide: str, name: str) -> str:
-    return element("div", wide, class_="scrolled", tabindex="0", role="region", aria_label=name)
 
 
 def _headline(story: Story) -> str:
@@ -120,7 +116,7 @@ def _when(story: Story) -> str:
     if story.measured is not None:
         key += " Outlines were predicted, filled bars measured."
     key += " Thick borders: the critical path, which everything waited for."
-    return _scrolled(time_axis(story), "the time axis") + element("p", text(key), class_="key")
+    return scrolled(time_axis(story), name="the time axis") + element("p", text(key), class_="key")
 
 
 def _rates(curves: RateCurves, story: Story) -> str:
@@ -155,7 +151,7 @@ def _rates(curves: RateCurves, story: Story) -> str:
         element("output", id="at-rate", for_="rate", aria_live="polite"),
         class_="control",
     )
-    drawn = _scrolled(rates_drawing(curves, own), "latency by link rate")
+    drawn = scrolled(rates_drawing(curves, own), name="latency by link rate")
     return drawn + element("ul", *key, class_="legend") + control
 
 
@@ -201,7 +197,7 @@ def _algorithms(story: Story) -> str:
             )
         )
     table = element("table", element("thead", head), element("tbody", *rows))
-    return _scrolled(table, "all algorithms") + element(
+    return scrolled(table, name="all algorithms") + element(
         "p",
         text(f"Gap: to {milliseconds(story.bound_s)}, which no plan{story.coded} beats."),
         class_="key",

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from fusepath.plan import PlanRequest, make_plan, simulate
 from fusepath.plan.fluid import fluid_bound_s
@@ -55,17 +53,7 @@ def curves_of_plan(plan: Plan, setting: Setting) -> RateCurves:
     """A plan as it is on other links, beside the best single cut and the bound there."""
     own = setting.link.up_bytes_per_s
     rates = _spread(own / _TIMES, own * _TIMES)
-    settings = [
-        replace(
-            setting,
-            link=msgspec.structs.replace(
-                setting.link,
-                up_bytes_per_s=rate,
-                down_bytes_per_s=setting.link.down_bytes_per_s * rate / own,
-            ),
-        )
-        for rate in rates
-    ]
+    settings = [setting.at(setting.link.at(rate)) for rate in rates]
     nfl = PlanRequest(algorithm="nfl")
     return RateCurves(
         rates=rates,
@@ -92,10 +80,6 @@ def rates_drawing(curves: RateCurves, own_bytes_per_s: float) -> str:
     """All curves on two logarithmic axes, and a line that a slider moves."""
     every = [seconds for several in curves.times_s.values() for seconds in several if seconds > 0]
     low, high = math.log(min(every) / 1.1), math.log(max(every) * 1.1)
-    first, last = math.log(curves.rates[0]), math.log(curves.rates[-1])
-
-    def across(rate: float) -> float:
-        return _LEFT + (math.log(rate) - first) / (last - first) * (_WIDTH - _LEFT - 20)
 
     def down(seconds: float) -> float:
         return 10 + (high - math.log(seconds)) / (high - low) * (_HEIGHT - _BOTTOM - 10)
@@ -105,20 +89,27 @@ def rates_drawing(curves: RateCurves, own_bytes_per_s: float) -> str:
         inside.append(rectangle(_LEFT, down(seconds), _WIDTH - _LEFT - 20, 0.5, class_="tick"))
         inside.append(label(_LEFT - 6, down(seconds) + 5, f"{seconds * 1e3:g}", text_anchor="end"))
     inside += [
-        label(across(rate), _HEIGHT - _BOTTOM + 22, format_bytes_per_s(rate), text_anchor="middle")
+        label(
+            _across(curves, rate),
+            _HEIGHT - _BOTTOM + 22,
+            format_bytes_per_s(rate),
+            text_anchor="middle",
+        )
         for rate in _round_values(curves.rates[0], curves.rates[-1])
     ]
     inside.append(label(0, 14, "ms"))
     for place, several in enumerate(curves.times_s.values()):
         points = " ".join(
-            f"{across(rate):.1f},{down(max(seconds, 1e-9)):.1f}"
+            f"{_across(curves, rate):.1f},{down(max(seconds, 1e-9)):.1f}"
             for rate, seconds in zip(curves.rates, several, strict=True)
             if seconds > 0
         )
         inside.append(element("polyline", points=points, class_=f"curve curve-{place}"))
     at = min(max(own_bytes_per_s, curves.rates[0]), curves.rates[-1])
     inside.append(
-        rectangle(across(at) - 1, 6, 2.0, _HEIGHT - _BOTTOM - 6, class_="cursor", id="cursor")
+        rectangle(
+            _across(curves, at) - 1, 6, 2.0, _HEIGHT - _BOTTOM - 6, class_="cursor", id="cursor"
+        )
     )
     names = ", ".join(curves.times_s)
     return drawing(_WIDTH, _HEIGHT, *inside, name=f"Latency by link rate: {names}", class_="wide")
@@ -126,12 +117,13 @@ def rates_drawing(curves: RateCurves, own_bytes_per_s: float) -> str:
 
 def positions(curves: RateCurves) -> list[float]:
     """Where the line stands at each rate, in units of the drawing."""
+    return [round(_across(curves, rate) - 1, 1) for rate in curves.rates]
+
+
+def _across(curves: RateCurves, rate: float) -> float:
+    """Where a rate is on the axis of rates."""
     first, last = math.log(curves.rates[0]), math.log(curves.rates[-1])
-    wide = _WIDTH - _LEFT - 20
-    return [
-        round(_LEFT + (math.log(rate) - first) / (last - first) * wide - 1, 1)
-        for rate in curves.rates
-    ]
+    return _LEFT + (math.log(rate) - first) / (last - first) * (_WIDTH - _LEFT - 20)
 
 
 def _round_values(low: float, high: float) -> list[float]:

@@ -33,6 +33,7 @@ from PIL import Image
 
 import fusepath
 from benchmarks.photographs import photographs
+from benchmarks.rows import read_rows
 from fusepath import Budget, PlanRequest, Setting
 from fusepath.pictures.decoding import PictureFile
 from fusepath.pictures.frame import PictureFrame
@@ -225,28 +226,6 @@ def keep(rows: list[Row], path: Path) -> None:
             writer.writerow([f"{v:.3f}" if isinstance(v, float) else v for v in values])
 
 
-def kept(path: Path) -> list[Row]:
-    """The rows of a file; none if there is no file."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as stream:
-        return [_row(line) for line in csv.DictReader(stream)]
-
-
-def _row(line: dict[str, str]) -> Row:
-    texts = ("network", "photograph", "source", "auto")
-    whole = ("slower", "file_bytes")
-    values: dict[str, str | int | float | None] = {}
-    for name, text in line.items():
-        if name in texts:
-            values[name] = text
-        elif name in whole:
-            values[name] = int(text)
-        else:
-            values[name] = float(text) if text else None
-    return Row(**values)  # type: ignore[arg-type]
-
-
 def show(rows: list[Row]) -> bool:
     """By network and source: what auto gains; whether all keep to the bar."""
     print(
@@ -293,7 +272,7 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, default=RESULTS, help="rows are kept here")
     asked = parser.parse_args()
     until_s = time.monotonic() + asked.minutes * 60
-    done = kept(asked.output)
+    done = read_rows(asked.output, Row)
     there = {(row.network, row.photograph, row.slower) for row in done}
     paths = photographs(asked.photos)[: asked.photographs]
     networks: dict[str, Network] = {}

@@ -10,7 +10,6 @@ benchmark does.
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import time
 from pathlib import Path
@@ -121,9 +120,7 @@ def main() -> None:
     )
     print("|---|---:|---:|---:|---:|---:|---|---|")
     with two_hosts() as network:
-        cores = sorted(os.sched_getaffinity(0))
-        hosts = Hosts(network=network, device_core=cores[0], edge_core=cores[-1])
-        os.sched_setaffinity(0, {hosts.device_core})
+        hosts = Hosts.apart(network)
         with inside(network.device):
             for name in sys.argv[1:] or NETWORKS:
                 asyncio.run(compare(name, hosts))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import threading
 import time
@@ -70,11 +69,9 @@ def measure(network: str, phases: Sequence[Phase], *, settle_s: float) -> list[M
         up_bytes_per_s=max(first.up_bytes_per_s, first.burst_bytes_per_s),
         burst_bytes=0.0,
     )
-    cores = sorted(os.sched_getaffinity(0))
     with ExitStack() as stack:
         wire = stack.enter_context(two_hosts())
-        hosts = Hosts(network=wire, device_core=cores[0], edge_core=cores[-1])
-        os.sched_setaffinity(0, {hosts.device_core})  # threads started from here on inherit it
+        hosts = Hosts.apart(wire)
         carry_by(wire, steady)
         address = stack.enter_context(hosts.edge_server())
         stack.enter_context(inside(wire.device))

@@ -165,9 +165,7 @@ def bench(
     folder: Path,
 ) -> bool:
     """Measure what is missing and show it all; whether every output was right."""
-    cores = sorted(os.sched_getaffinity(0))
-    hosts = Hosts(network=network, device_core=cores[0], edge_core=cores[-1])
-    os.sched_setaffinity(0, {hosts.device_core})  # threads started from here on inherit it
+    hosts = Hosts.apart(network)
 
     from rich.console import Console  # noqa: PLC0415
 
@@ -178,7 +176,7 @@ def bench(
     load = os.getloadavg()[0]
     if load > BUSY:
         console.print(f"this machine is busy (load {load:.1f}): times will mean little")
-    if len(cores) == 1:
+    if hosts.device_core == hosts.edge_core:
         console.print("device and edge server share this machine's one core: times mean little")
     results = Results(folder / "system.csv", fresh=fresh)
     timelines = Timelines(folder / TIMELINES, fresh=fresh)

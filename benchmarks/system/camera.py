@@ -13,10 +13,8 @@ python -m benchmarks.system.camera [--stated] [--minutes 2] [--show]         nee
 from __future__ import annotations
 
 import asyncio
-import csv
 import io
 import itertools
-import os
 import statistics
 import sys
 import tempfile
@@ -32,6 +30,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.photographs import photographs
+from benchmarks.rows import append_rows, read_rows
 from benchmarks.system.cells import Cell, Entry
 from benchmarks.system.contenders import Peer, Planned, rehearsed
 from benchmarks.system.machines import profile
@@ -214,43 +213,27 @@ async def run(network: str, todo: Sequence[Scene], hosts: Hosts, until_s: float)
                 measured = await measure(ready, repeats=REPEATS, progress=lambda _: None)
             (reference,) = run_unsplit(model, pixels_of(picture.frame), FORM).values()
             rows = [item.row(scene.cell, reference, lower_bound_s=0.0) for item in measured]
-            keep(
-                Row(
-                    source=scene.source,
-                    photograph=scene.photograph.stem,
-                    **{
-                        name: value
-                        for name, value in asdict(row).items()
-                        if name in {item.name for item in fields(Row)}
-                    },
-                )
-                for row in rows
+            append_rows(
+                RESULTS,
+                Row,
+                [
+                    Row(
+                        source=scene.source,
+                        photograph=scene.photograph.stem,
+                        **{
+                            name: value
+                            for name, value in asdict(row).items()
+                            if name in {item.name for item in fields(Row)}
+                        },
+                    )
+                    for row in rows
+                ],
             )
-            click.echo(f"{scene.cell}, {scene.source}: {_in_short(kept(), scene)}", err=True)
+            click.echo(
+                f"{scene.cell}, {scene.source}: {_in_short(read_rows(RESULTS, Row), scene)}",
+                err=True,
+            )
     return True
-
-
-def keep(rows: Iterable[Row]) -> None:
-    """The rows at the end of the file."""
-    RESULTS.parent.mkdir(exist_ok=True)
-    begins = not RESULTS.exists()
-    with RESULTS.open("a", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, [item.name for item in fields(Row)])
-        if begins:
-            writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
-
-
-def kept() -> list[Row]:
-    """The rows of the file."""
-    if not RESULTS.exists():
-        return []
-    kinds = {"float": float, "int": int, "bool": lambda text: text == "True", "str": str}
-    with RESULTS.open(newline="", encoding="utf-8") as stream:
-        return [
-            Row(**{item.name: kinds[str(item.type)](line[item.name]) for item in fields(Row)})
-            for line in csv.DictReader(stream)
-        ]
 
 
 def judged(rows: Sequence[Row]) -> Iterator[tuple[Row, Row, bool]]:
@@ -299,24 +282,22 @@ def show(rows: Sequence[Row]) -> bool:
 def main(stated: bool, minutes: float, only_show: bool) -> None:
     """Measure what is missing, and show it all."""
     wanted = [scene for scene in scenes() if is_stated(scene) or not stated]
-    there = {row.key for row in kept()}
+    there = {row.key for row in read_rows(RESULTS, Row)}
     todo = [] if only_show else [scene for scene in wanted if scene.key not in there]
     if todo:
         measure_all(todo, time.monotonic() + 60 * minutes)
     names = {scene.key for scene in wanted}
-    sys.exit(0 if show([row for row in kept() if row.key in names]) else 1)
+    sys.exit(0 if show([row for row in read_rows(RESULTS, Row) if row.key in names]) else 1)
 
 
 def measure_all(todo: Sequence[Scene], until_s: float) -> None:
     """Two hosts, and a network at a time on them."""
-    cores = sorted(os.sched_getaffinity(0))
     with ExitStack() as stack:
         try:
             network = stack.enter_context(two_hosts())
         except NetworkUnavailableError as error:
             raise click.ClickException(f"skipped: {error}") from error
-        hosts = Hosts(network=network, device_core=cores[0], edge_core=cores[-1])
-        os.sched_setaffinity(0, {hosts.device_core})
+        hosts = Hosts.apart(network)
         stack.enter_context(inside(network.device))
         try:
             for name in dict.fromkeys(scene.cell.network for scene in todo):

@@ -34,6 +34,17 @@ class Hosts:
     device_core: int
     edge_core: int
 
+    @classmethod
+    def apart(cls, network: Network) -> Hosts:
+        """As far from each other as this machine's cores are.
+
+        This process computes on the device's from here on, with all threads that it starts.
+        """
+        cores = sorted(os.sched_getaffinity(0))
+        hosts = cls(network=network, device_core=cores[0], edge_core=cores[-1])
+        os.sched_setaffinity(0, {hosts.device_core})
+        return hosts
+
     @contextmanager
     def edge_server(self, *, overlaps: bool = True, models: Path | None = None) -> Iterator[str]:
         """``fusepath serve`` on the edge host, with models of its own; its address."""

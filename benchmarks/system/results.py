@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from benchmarks.rows import append_rows, read_rows
 from benchmarks.system.cells import Cell
 
 if TYPE_CHECKING:
@@ -55,12 +54,10 @@ class Results:
 
     def __init__(self, path: Path, *, fresh: bool) -> None:
         self.path = path
-        self._rows: list[Row] = []
         path.parent.mkdir(parents=True, exist_ok=True)
         if fresh:
             path.unlink(missing_ok=True)
-        if path.exists():
-            self._rows = _read(path)
+        self._rows = read_rows(path, Row)
 
     def rows(self, cell: Cell, repeats: int) -> list[Row]:
         """Of one cell, run so many times."""
@@ -68,37 +65,5 @@ class Results:
 
     def add(self, rows: list[Row]) -> None:
         """Append a cell."""
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, [item.name for item in fields(Row)])
-        if not self.path.exists():
-            writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
-        with self.path.open("a", newline="") as stream:
-            stream.write(text.getvalue())  # at once: a cell is there or not
+        append_rows(self.path, Row, rows)
         self._rows += rows
-
-
-def _read(path: Path) -> list[Row]:
-    kinds = {item.name: str(item.type) for item in fields(Row)}
-    with path.open(newline="") as stream:
-        reader = csv.DictReader(stream)
-        if reader.fieldnames != list(kinds):
-            raise SystemExit(f"{path} has other columns than this benchmark; use --fresh")
-        return [
-            Row(**{name: _value(text, kinds[name]) for name, text in line.items()})
-            for line in reader
-        ]
-
-
-def _value(text: str, kind: str) -> Any:
-    if kind.endswith("| None") and not text:
-        return None
-    match kind.removesuffix(" | None"):
-        case "int":
-            return int(text)
-        case "float":
-            return float(text)
-        case "bool":
-            return text == "True"
-        case _:
-            return text

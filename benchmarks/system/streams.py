@@ -15,20 +15,19 @@ unsplit model.
 from __future__ import annotations
 
 import asyncio
-import csv
 import itertools
-import os
 import statistics
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import numpy as np
 
+from benchmarks.rows import append_rows, read_rows
 from benchmarks.system.cells import RATES_MB_PER_S, SLOWDOWNS, Cell
 from benchmarks.system.network import inside, two_hosts
 from benchmarks.system.processes import Hosts
@@ -77,34 +76,6 @@ class Row:
         return self.alone_s / self.turns_s
 
 
-def read() -> list[Row]:
-    """What has been measured."""
-    if not RESULTS.exists():
-        return []
-    kinds = {
-        "network": str,
-        "plans": int,
-        "fallbacks": int,
-        "verified": lambda text: text == "True",
-    }
-    with RESULTS.open(newline="") as stream:
-        return [
-            Row(**{name: kinds.get(name, float)(text) for name, text in line.items()})
-            for line in csv.DictReader(stream)
-        ]
-
-
-def add(row: Row) -> None:
-    """Keep a cell at once."""
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    is_new = not RESULTS.exists()
-    with RESULTS.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, [item.name for item in fields(Row)])
-        if is_new:
-            writer.writeheader()
-        writer.writerow(asdict(row))
-
-
 @click.command()
 @click.option("--networks", default=",".join(NETWORKS), help="Separated by commas.")
 @click.option("--within", type=float, default=float("inf"), help="Seconds; the rest is for later.")
@@ -118,23 +89,22 @@ def main(networks: str, within: float, fresh: bool, markdown: bool) -> None:
     cells = [
         Cell(*item) for item in itertools.product(networks.split(","), SLOWDOWNS, RATES_MB_PER_S)
     ]
-    done = {(row.network, row.slowdown, row.rate_mb_per_s) for row in read()}
+    done = {(row.network, row.slowdown, row.rate_mb_per_s) for row in read_rows(RESULTS, Row)}
     missing = [
         cell for cell in cells if (cell.network, cell.slowdown, cell.rate_mb_per_s) not in done
     ]
     if missing and not markdown:
         with ExitStack() as stack:
             measure(missing, stack, until_s)
-    show(read())
-    sys.exit(not all(row.verified for row in read()))
+    rows = read_rows(RESULTS, Row)
+    show(rows)
+    sys.exit(not all(row.verified for row in rows))
 
 
 def measure(cells: Sequence[Cell], stack: ExitStack, until_s: float) -> None:
     """Cells, until it is time."""
-    cores = sorted(os.sched_getaffinity(0))
     network = stack.enter_context(two_hosts())
-    hosts = Hosts(network=network, device_core=cores[0], edge_core=cores[-1])
-    os.sched_setaffinity(0, {hosts.device_core})  # threads started from here on inherit it
+    hosts = Hosts.apart(network)
 
     from benchmarks.system.campaign import Subject  # noqa: PLC0415
 
@@ -151,7 +121,7 @@ def measure(cells: Sequence[Cell], stack: ExitStack, until_s: float) -> None:
                     return
                 network.set_rate(cell.rate_bytes_per_s)
                 row = measured(cell, subject, frames, machines, address)
-                add(row)
+                append_rows(RESULTS, Row, [row])
                 print(f"{cell}: {row.gain:.2f}", file=sys.stderr, flush=True)
 
 

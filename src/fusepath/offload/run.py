@@ -16,9 +16,10 @@ from fusepath.offload.held import wanted_outputs
 from fusepath.offload.inference import Inference, in_a_row, median_of
 from fusepath.offload.order import FallbackPolicy, SessionOptions
 from fusepath.offload.session import Session
-from fusepath.offload.verify import measured_reference
+from fusepath.offload.verify import measured_reference, run_unsplit
 from fusepath.pictures.frame import pixels_of
 from fusepath.plan import Plan
+from fusepath.runtime.change import changes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from fusepath.offload.machines import Machines
     from fusepath.offload.rotating import PlansInTurn
     from fusepath.onnx_io import Model
-    from fusepath.plan import PlanRequest
+    from fusepath.plan import OutputChange, PlanRequest
     from fusepath.remote.client import Timeout
     from fusepath.runtime.compare import Comparison
     from fusepath.timeline import Timeline
@@ -48,6 +49,8 @@ class Report:
     taken_s: float
     """From the beginning of the first run to the end of the last."""
     comparison: Comparison | None
+    changes: dict[str, OutputChange] | None = None
+    """By output: how a lossy plan has changed it in these runs; None of an exact one."""
 
     @property
     def median(self) -> Inference:
@@ -97,7 +100,8 @@ def run(
         repeats: inferences.
         in_flight: of them under way at a time; of 2 or more, the objective of a request says what
             they are planned for.
-        verify: compare with the unsplit model on this machine.
+        verify: compare with the unsplit model on this machine; of a lossy plan is said how much it
+            changes, verified or not.
         outputs: names of those that are wanted, all without; others do not return.
         session: further arguments of `Session`.
 
@@ -135,12 +139,21 @@ def run(
         taken_s = time.perf_counter() - begun_s
     assert plan is not None  # it has answered
     assert predicted is not None
-    comparison = None
+    comparison = changes = None
+    values = np.concatenate([pixels_of(image) for image in inputs])
+    lossy = [item for item in runs if not item.is_exact]
+    if lossy:
+        unsplit = run_unsplit(model, values, plan.input, companions=companions)
+        wanted = {name: unsplit[name] for name in lossy[0].outputs}
+        changes = changes_of([wanted] * len(lossy), [item.outputs for item in lossy])
     if verify:
-        values = np.concatenate([pixels_of(image) for image in inputs])
         reference = measured_reference(model, values, plan.input, companions).only(outputs)
-        comparisons = [reference.judge(item.outputs) for item in runs]
-        comparison = max(comparisons, key=lambda item: (not item.bit_equal, item.used))
+        comparisons = [reference.judge(item.outputs) for item in runs if item.is_exact]
+        comparison = (
+            None
+            if not comparisons
+            else max(comparisons, key=lambda item: (not item.bit_equal, item.used))
+        )
     predicted = in_a_row([predicted] * len(inputs)) if len(inputs) > 1 else predicted
     return Report(
         plan=plan,
@@ -149,4 +162,5 @@ def run(
         runs=runs,
         taken_s=taken_s,
         comparison=comparison,
+        changes=changes,
     )

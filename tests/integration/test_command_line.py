@@ -700,7 +700,8 @@ def test_a_lossy_plan_is_made_on_demand_and_says_what_it_changes(
     # How long codecs take here shall not decide.
     monkeypatch.setattr("fusepath.profiling.codecs.total_s", lambda *_: 0.0)
     limits = ["--algorithm", "nfl", "--keep-on-device", "4", "--sample", files / "good.png"]
-    asked = ["plan", MODEL, "--device", "5GFLOPS", "--edge", "100TFLOPS", "--link", "1MB/s"]
+    asked = ["plan", "zoo:squeezenet?size=64", "--device", "5GFLOPS", "--edge", "100TFLOPS"]
+    asked += ["--link", "1MB/s", "--fit", "stretch"]
     exact = fusepath(*asked, *limits, "--compress", "off", "--json").json
     lossy = [*asked, *limits, "--compress", "off", "--lossy", "int8"]
     shown = fusepath(*lossy, "-o", tmp_path / "plan.json")

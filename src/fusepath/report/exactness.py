@@ -29,7 +29,7 @@ def _change_text(change: OutputChange) -> str:
     scale = change.scale or 1.0
     agreement = f", {change.of} agree in {change.agreement:.1%}" if change.of else ""
     return (
-        f"by {change.largest:.3g} at most ({change.largest / scale:.2%} of its largest value), "
+        f"by {change.largest:.3g} at most ({100 * change.largest / scale:.2g} % of its largest value), "
         f"{change.mean:.3g} in the mean{agreement}"
     )
 

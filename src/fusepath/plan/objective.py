@@ -10,8 +10,8 @@ from fusepath.errors import InputError, SettingError, check_number
 
 MOST_IN_FLIGHT = 64
 ENERGY_IS_PLANNED = (
-    "energy is planned for and not measured: make a plan with fusepath plan, whose --device says "
-    "what it draws, and give that plan"
+    "energy is planned for and not measured: make a plan for a device of which is said what it "
+    "draws, and give that plan"
 )
 
 

@@ -26,10 +26,10 @@ def changes_text(changes: Mapping[str, OutputChange], where: str) -> str:
 def _change_text(change: OutputChange) -> str:
     if change.largest is None or change.mean is None:
         return "values that are not finite where they should be"
-    scale = change.scale or 1.0
+    relative = 100 * change.largest / (change.scale or 1.0)
     agreement = f", {change.of} agree in {change.agreement:.1%}" if change.of else ""
     return (
-        f"by {change.largest:.3g} at most ({100 * change.largest / scale:.2g} % of its largest value), "
+        f"by {change.largest:.3g} at most ({relative:.2g} % of its largest value), "
         f"{change.mean:.3g} in the mean{agreement}"
     )
 

@@ -59,7 +59,11 @@ EXAMPLES = {
         "report plan.json -o report.html --sample photo.jpg --fit crop",
         "report run.json -o report.html --book book.json",
     ),
-    "reproduce": ("reproduce fig2 fig3 -o figures", "reproduce --quick --no-figures"),
+    "reproduce": (
+        "reproduce fig2 fig3 -o figures",
+        "reproduce --quick --no-figures",
+        "reproduce --claims -o claims",
+    ),
     "run": (
         "run net.onnx photo.jpg --fit crop --edge 192.168.1.20:7070 --verify",
         "run net.onnx photo.jpg --edge 192.168.1.20:7070 --repeat 100 --json",

@@ -32,6 +32,12 @@ FIGURES = ("fig2", "fig3", "fig4")
 @click.option("--check", metavar="DIR", help="Compare with the expected figures in this folder.")
 @click.option("--layers", metavar="FILE", multiple=True, help="Layer tables for nfl (JSON).")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; one per core without.")
+@click.option(
+    "--claims",
+    "of_claims",
+    is_flag=True,
+    help="The register of claims in place of the figures: what others published, posed here.",
+)
 @click.option("--no-figures", is_flag=True, help="Leave the plots out (and matplotlib).")
 @json_option
 def command(
@@ -42,6 +48,7 @@ def command(
     check: str | None,
     layers: tuple[str, ...],
     workers: int | None,
+    of_claims: bool,
     no_figures: bool,
     as_json: bool,
 ) -> int:
@@ -50,6 +57,15 @@ def command(
     Interrupted, the command goes on where it stopped when it is given the same DIR. nfl plans the
     best single cut from per-layer measurements, of anybody, that --layers names.
     """
+    if of_claims:
+        from fusepath.cli.claims import claims
+
+        if figures or layers or quick or spec or check:
+            raise InputError("--claims is the register of claims alone: leave out figures")
+        document = claims(None if output is None else output_folder(output), as_json=as_json)
+        if as_json:
+            print_json(document)
+        return 0
     wanted = tuple(dict.fromkeys(figures or FIGURES))
     _refuse(wanted, layers=layers, quick=quick, spec=spec)
     folder = None if output is None else output_folder(output)
@@ -67,7 +83,7 @@ def command(
         workers=workers,
         as_json=as_json,
     )
-    document: dict[str, Any] = {}
+    document = {}
     for name in wanted:
         if name == "nfl":
             document[name] = _nfl(layers, as_json=as_json)

@@ -1,0 +1,315 @@
+"""Readings of the paper: each thing that it leaves open taken either way, all at once.
+
+The conventions of the study are a few of them, each thought through. Here every combination is
+tried on the published curves. Eq. 4 adds to a path's computing its transmission and waits for
+nobody, so to the letter the device is not serialised either, and Fig. 3 contradicts it; so that is
+open as well.
+
+With hundreds of readings some come close by chance. How many were tried stands beside each.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from enum import StrEnum
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+
+from fusepath import jsonfile
+from fusepath.cost import TABLE1, ComputeRate, Link, Regions
+from fusepath.onnx_io import load_model
+from fusepath.plan import Setting, Timing, best_single_cut
+from fusepath.schedule import minimizing_waiting
+from fusepath.study.link_bound import shared_link_bound_ns
+from fusepath.study.published import published
+from fusepath.study.spec import RATES_MB_PER_S, Fig4Spec
+from fusepath.study.torchvision import torchvision_alexnet
+from fusepath.tiling import Grid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from fusepath.graph import ModelGraph
+    from fusepath.schedule import Problem
+    from fusepath.study.published import PublishedPoint
+
+_MOST_TILES = 13
+"""Rows of tiles up to which k is tried: the size of the maps before the last poolings."""
+_NS_PER_MS = 1e6
+
+
+class Machines(StrEnum):
+    """Who waits for whom."""
+
+    SERIAL = "one device, one link, one worker"
+    UNSERIALISED = "one link, one worker, the device not serialised"
+    NOBODY_WAITS = "nothing serialised: Eq. 4 to the letter"
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A network that the paper's name may stand for."""
+
+    name: str
+    published: str
+
+
+VERSIONS = (
+    Version(name="alexnet-224", published="AlexNet"),
+    Version(name="alexnet-227", published="AlexNet"),
+    Version(name="alexnet-torchvision-224", published="AlexNet"),
+    Version(name="squeezenet-224", published="SqueezeNet"),
+    Version(name="squeezenet-1.1-224", published="SqueezeNet"),
+    Version(name="yolov2-320", published="YOLOv2"),
+    Version(name="tiny-yolov2-320", published="YOLOv2"),
+)
+
+
+@cache
+def _graph(name: str) -> ModelGraph:
+    if name.startswith("alexnet-torchvision"):
+        return torchvision_alexnet()
+    network, _, size = name.rpartition("-")
+    return load_model(f"zoo:{network.replace('-1.1', '1_1')}?size={size}").graph
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One choice of everything that is open."""
+
+    version: str
+    ops_per_mac: int
+    activation_bytes: int
+    halos: bool
+    dense_free: bool
+    """Fully connected layers, and others that need whole maps, take no time."""
+    machines: Machines
+
+    def setting(self, bytes_per_s: float) -> Setting:
+        """The machines of Table I under it."""
+        spec = Fig4Spec()
+        convention = msgspec.structs.replace(
+            TABLE1,
+            name="reading",
+            ops_per_mac=self.ops_per_mac,
+            activation_bytes_per_element=self.activation_bytes,
+            regions=Regions.NEEDED if self.halos else Regions.SHARE,
+            counts_untileable=not self.dense_free,
+        )
+        return Setting(
+            graph=_graph(self.version),
+            device=ComputeRate(spec.device_ops_per_s),
+            edge=ComputeRate(spec.edge_ops_per_s),
+            link=Link(up_bytes_per_s=bytes_per_s, down_bytes_per_s=bytes_per_s),
+            convention=convention,
+        )
+
+
+class ReadCurve(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A published curve under a reading."""
+
+    published: str
+    algorithm: str
+    reading: Reading
+    ours_ms: tuple[float, ...]
+    """At the published points, in their order."""
+
+    @property
+    def error(self) -> float:
+        """Mean of the absolute relative errors."""
+        points = points_of(self.published, self.algorithm)
+        errors = [
+            abs(ours / point.time_ms - 1) for ours, point in zip(self.ours_ms, points, strict=True)
+        ]
+        return sum(errors) / len(errors)
+
+
+class VersionBound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What no plan over one link beats, with one version of a network."""
+
+    version: str
+    bounds_ms: tuple[float, ...]
+    """At the published points of MW (k×k), in their order."""
+
+
+class Readings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that was tried, the closest of it, and bounds by version."""
+
+    KIND: ClassVar[str] = "readings"
+
+    tried: dict[str, int]
+    """By curve, ``AlexNet nfl``."""
+    closest: tuple[ReadCurve, ...]
+    """Of every curve some, ranked."""
+    bounds: tuple[VersionBound, ...]
+
+
+def points_of(network: str, algorithm: str) -> tuple[PublishedPoint, ...]:
+    """End points of a published curve; the mean where there is nothing else."""
+    curve = published().curve(network, algorithm)
+    ends = tuple(point for point in curve if point.rate_mb_per_s is not None)
+    return ends or curve
+
+
+def compute_readings(keep: int = 3, progress: Callable[[str], None] | None = None) -> Readings:
+    """Every reading of every curve.
+
+    Args:
+        keep: how many of the closest are kept of each curve.
+        progress: called with the version that is next.
+    """
+    found: list[ReadCurve] = []
+    for version in VERSIONS:
+        if progress is not None:
+            progress(version.name)
+        found += _of_version(version)
+    tried: dict[str, int] = {}
+    for curve in found:
+        name = f"{curve.published} {curve.algorithm}"
+        tried[name] = tried.get(name, 0) + 1
+    closest = []
+    for name in tried:
+        same = [curve for curve in found if f"{curve.published} {curve.algorithm}" == name]
+        closest += sorted(same, key=lambda curve: curve.error)[:keep]
+    return Readings(tried=tried, closest=tuple(closest), bounds=tuple(map(_bound_of, VERSIONS)))
+
+
+def _of_version(version: Version) -> Iterator[ReadCurve]:
+    flags = itertools.product((1, 2), (1, 4), (True, False), (False, True))
+    for ops, size, halos, free in flags:
+        for machines in Machines:
+            reading = Reading(
+                version=version.name,
+                ops_per_mac=ops,
+                activation_bytes=size,
+                halos=halos,
+                dense_free=free,
+                machines=machines,
+            )
+            timing = Timing(reading.setting(1e6))
+            for algorithm in ("nfl", "bf-2x2", "mw-2x2", "mw-kxk"):
+                points = points_of(version.published, algorithm)
+                if not points or not _means_something(reading, algorithm):
+                    continue
+                yield ReadCurve(
+                    published=version.published,
+                    algorithm=algorithm,
+                    reading=reading,
+                    ours_ms=tuple(_at_ms(timing, point, algorithm, machines) for point in points),
+                )
+
+
+def _means_something(reading: Reading, algorithm: str) -> bool:
+    """Whether a flag that is not its usual value changes anything; else it was tried before."""
+    if algorithm == "nfl":  # one path: no halo, and nobody to wait for
+        return reading.halos and reading.machines is Machines.SERIAL
+    # Brute force where paths wait is the study's; here it is that of paths by themselves.
+    return algorithm != "bf-2x2" or reading.machines is Machines.NOBODY_WAITS
+
+
+def _at_ms(timing: Timing, point: PublishedPoint, algorithm: str, machines: Machines) -> float:
+    rates = RATES_MB_PER_S if point.rate_mb_per_s is None else (point.rate_mb_per_s,)
+    times = [_at_rate_ns(timing, rate * 1e6, algorithm, machines) for rate in rates]
+    return sum(times) / len(times) / _NS_PER_MS
+
+
+def _at_rate_ns(timing: Timing, bytes_per_s: float, algorithm: str, machines: Machines) -> int:
+    at = timing.at(Link(up_bytes_per_s=bytes_per_s, down_bytes_per_s=bytes_per_s))
+    if algorithm == "nfl":
+        return best_single_cut(at.whole_problem()).makespan_ns
+    last = timing.setting.graph.tileable_layers
+    best = None
+    for tau, rows in _tilings(timing.setting.graph, last, algorithm):
+        problem = at.problem(tau, Grid(rows, rows)).restricted(tau)
+        if algorithm == "bf-2x2":
+            found = _alone_ns(problem)
+        else:
+            schedule = minimizing_waiting(problem)
+            found = literal_ns(
+                problem, [item.path for item in schedule.paths], schedule.cuts, machines
+            )
+        best = found if best is None else min(best, found)
+    assert best is not None
+    return best
+
+
+def _tilings(graph: ModelGraph, last: int, algorithm: str) -> Iterator[tuple[int, int]]:
+    """(τ, k): 2×2 at every fused layer, k×k at the last one."""
+    if algorithm == "mw-kxk":
+        side = min(graph.tensors[name].size(0) for name in graph.frontier(last))
+        yield from ((last, k) for k in range(1, min(side, _MOST_TILES) + 1))
+        return
+    for tau in range(1, last + 1):
+        if min(graph.tensors[name].size(0) for name in graph.frontier(tau)) >= 2:
+            yield tau, 2
+
+
+def _alone_ns(problem: Problem) -> int:
+    """The best of all orders and cuts where no path waits for another: each takes its best cut."""
+    alone = (problem.device_ns + problem.link_ns + problem.edge_ns).min(axis=1)
+    return int(alone[list(problem.class_of)].max()) + problem.tail_ns
+
+
+def literal_ns(
+    problem: Problem, order: Sequence[int], cuts: Sequence[int], machines: Machines
+) -> int:
+    """When all paths have come together and the tail is done.
+
+    Args:
+        problem: the times.
+        order: paths (0-based) as the device takes them.
+        cuts: by path, 1-based.
+        machines: who waits for whom.
+    """
+    device, link, edge = problem.times
+    ready: list[tuple[int, int, int, int]] = []
+    clock = 0
+    for path in order:
+        kind, at = problem.class_of[path], cuts[path] - 1
+        clock = clock + device[kind][at] if machines is Machines.SERIAL else device[kind][at]
+        ready.append((clock, len(ready), kind, at))
+    if machines is Machines.NOBODY_WAITS:
+        ends = [done + link[kind][at] + edge[kind][at] for done, _, kind, at in ready]
+        return max(ends) + problem.tail_ns
+    heapq.heapify(ready)
+    sent = served = 0
+    while ready:
+        done, _, kind, at = heapq.heappop(ready)
+        sent = max(sent, done) + link[kind][at]
+        served = max(served, sent) + edge[kind][at]
+    return served + problem.tail_ns
+
+
+def _bound_of(version: Version) -> VersionBound:
+    graph, spec = _graph(version.name), Fig4Spec()
+    bounds = []
+    for point in published().curve(version.published, "mw-kxk"):
+        rates = RATES_MB_PER_S if point.rate_mb_per_s is None else (point.rate_mb_per_s,)
+        times = [
+            shared_link_bound_ns(
+                graph, device_ops_per_s=spec.device_ops_per_s, bytes_per_s=rate * 1e6
+            )
+            for rate in rates
+        ]
+        bounds.append(sum(times) / len(times) / _NS_PER_MS)
+    return VersionBound(version=version.name, bounds_ms=tuple(bounds))
+
+
+def load_readings(path: str | Path) -> Readings:
+    """Read what `save_readings` has written.
+
+    Raises:
+        FileFormatError: it is something else.
+    """
+    return jsonfile.load(path, Readings)
+
+
+def save_readings(path: str | Path, readings: Readings) -> None:
+    """Write readings as a file.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    jsonfile.save(path, readings)

@@ -28,28 +28,44 @@ def _head(readings: Readings) -> list[str]:
         "",
         "<!-- Written by `fusepath reproduce readings`; edit what writes it, not this page. -->",
         "",
-        "[The study](reproduction.md) takes what the paper leaves open in six ways. Here each is taken "
-        "either way, all at once, on the machines of Table I as printed, nothing fitted:",
+        "[The study](reproduction.md) takes what the paper leaves open in six ways. Here each "
+        "is taken either way, all at once, on the machines of Table I as printed, nothing "
+        "fitted:",
         "",
         "- operations: one or two per multiply-accumulate;",
         "- activations: one byte or four (the image: one byte);",
         "- halos: computed and sent, or not;",
         "- fully connected layers, and others that need whole maps: as they are, or free;",
         "- who waits: one device, one link and one edge worker; the same with the device not "
-        "serialised, so that every path computes at once; or nobody for anybody. The last is Eq. 4 to "
-        "the letter: it adds a path's times and knows of no other path. Fig. 3 does serialise the "
-        "device, so the conventions `no-contention` and `no-halo` of the study do;",
+        "serialised, so that every path computes at once; or nobody for anybody. The last is "
+        "Eq. 4 to the letter: it adds a path's times and knows of no other path. Fig. 3 does "
+        "serialise the device, so the conventions `no-contention` and `no-halo` of the study do;",
         f"- the network: {versions}. The last AlexNet is torchvision's, one column without groups.",
         "",
-        "NFL is the best single cut; BF (2×2) all cuts, tried where nobody waits (the study has it "
-        "where they do); MW's order and cuts are those of Algorithm 1, evaluated by the reading; MW "
-        "(k×k) is at the last τ for k up to 13, as the study's search over τ never gives the published "
-        "curves. Errors are means of |ours / published − 1| over a curve's published points.",
+        "NFL is the best single cut; BF (2×2) all cuts, tried where nobody waits (the study has "
+        "it where they do); MW's order and cuts are those of Algorithm 1, evaluated by the "
+        "reading; MW (k×k) is at the last τ for k up to 13 (the study searches τ). Errors are means of |ours / published − 1| over a curve's "
+        "published points.",
         "",
-        f"{sum(readings.tried.values())} curves were computed. **The best of so many is weak evidence**: "
-        "no reading is the best of two curves of one network, and none yields the figure as a whole. "
-        "What follows says how near one can come, not what the paper did.",
+        f"{sum(readings.tried.values())} curves were computed. **The best of so many is weak "
+        "evidence**: what follows says how near one can come, not what the paper did. "
+        f"{_shared(readings)}",
     ]
+
+
+def _shared(readings: Readings) -> str:
+    """Whether any one reading is the best of several curves."""
+    best: dict[Reading, list[str]] = {}
+    seen = set()
+    for curve in readings.closest:
+        name = f"{curve.published} {LABELS[curve.algorithm]}"
+        if name not in seen:
+            seen.add(name)
+            best.setdefault(curve.reading, []).append(name)
+    several = [" and ".join(names) for names in best.values() if len(names) > 1]
+    if several:
+        return f"One reading is the best of more than one curve: of {'; of '.join(several)}."
+    return "No reading is the best of more than one curve."
 
 
 def _ranked(readings: Readings) -> list[str]:
@@ -94,10 +110,11 @@ def _bounds(readings: Readings) -> list[str]:
     lines = [
         "## Which points are impossible, by version of the network",
         "",
-        "The bound of [what a shared link cannot do](reproduction.md#what-a-shared-link-cannot-do), for "
-        "each network that the paper's name may stand for. It holds for Table I as printed, one link, "
-        "a device that computes one thing at a time, and an image of one byte per element. A point is "
-        "impossible with a version if it lies below the bound.",
+        "The bound of [what a shared link cannot "
+        "do](reproduction.md#what-a-shared-link-cannot-do), for each network that the paper's "
+        "name may stand for. It holds for Table I as printed, one link, a device that computes "
+        "one thing at a time, and an image of one byte per element. A point is impossible with "
+        "a version if it lies below the bound.",
         "",
         "| version | published MW (k×k) | bound | with this version |",
         "|---|---:|---:|---|",
@@ -108,8 +125,8 @@ def _bounds(readings: Readings) -> list[str]:
         for point, bound_ms in zip(points, item.bounds_ms, strict=True):
             verdict = "possible" if point.time_ms >= bound_ms else "**impossible**"
             lines.append(
-                f"| {item.version} | {point.time_ms:g} ms, {point.where} | {ms_text(bound_ms)} ms | "
-                f"{verdict} |"
+                f"| {item.version} | {point.time_ms:g} ms, {point.where} | "
+                f"{ms_text(bound_ms)} ms | {verdict} |"
             )
     lines += ["", _possible(readings)]
     return lines

@@ -1,7 +1,7 @@
 """torchvision's AlexNet by its sizes alone: what planning needs to know, and no weights.
 
 It is "One weird trick" (Krizhevsky, arXiv:1404.5997): one column, so no groups, fewer channels in
-the first layers, and a first convolution that is padded; not the network of 2012, which the zoo has.
+the first layers, and a first convolution that is padded. The zoo has the network of 2012.
 """
 
 from __future__ import annotations

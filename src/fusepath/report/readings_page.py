@@ -44,7 +44,8 @@ def _head(readings: Readings) -> list[str]:
         "",
         "NFL is the best single cut; BF (2×2) all cuts, tried where nobody waits (the study has "
         "it where they do); MW's order and cuts are those of Algorithm 1, evaluated by the "
-        "reading; MW (k×k) is at the last τ for k up to 13 (the study searches τ). Errors are means of |ours / published − 1| over a curve's "
+        "reading; MW (k×k) is at the last τ for k up to 13 (the study searches τ). "
+        "Errors are means of |ours / published − 1| over a curve's "
         "published points.",
         "",
         f"{sum(readings.tried.values())} curves were computed. **The best of so many is weak "

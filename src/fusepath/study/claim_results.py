@@ -5,13 +5,13 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from fusepath import jsonfile
 from fusepath.cost import named_convention, parse_link, parse_machine
-from fusepath.onnx_io import load_model
 from fusepath.plan import (
     Energy,
     PlanRequest,
@@ -26,6 +26,7 @@ from fusepath.plan import (
     simulate,
 )
 from fusepath.study.claims import Case, Claim, NotPosed, Posed
+from fusepath.study.grid import graph_of
 from fusepath.study.store import Lines, versions
 
 if TYPE_CHECKING:
@@ -116,23 +117,40 @@ def compute_claims(
 
 
 def _outcome(case: Case, code: str) -> Outcome:
-    setting = Setting(
-        graph=load_model(case.network).graph,
+    value = _counted(case, _setting_of(case))
+    # What is bounded is the same for all algorithms.
+    bound = _bound(msgspec.structs.replace(case, algorithm="", planned_at="", in_flight=1))
+    return Outcome(case=case, value=value, bound=min(bound, value), code=code)
+
+
+def _setting_of(case: Case) -> Setting:
+    return Setting(
+        graph=graph_of(case.network),
         device=parse_machine(case.device),
         edge=parse_machine(case.edge),
         link=parse_link(case.link),
         convention=named_convention(case.convention),
     )
-    value, bound = _counted(case, setting)
-    return Outcome(case=case, value=value, bound=min(bound, value), code=code)
 
 
-def _counted(case: Case, setting: Setting) -> tuple[float, float]:
+@lru_cache(maxsize=4096)
+def _bound(case: Case) -> float:
+    setting = _setting_of(case)
+    match case.counted:
+        case "throughput":
+            return period_bound_s([setting])
+        case "energy":
+            power = setting.device.power
+            return energy_bound_j([setting], power) if power else 0.0
+    return fluid_bound_s(setting)
+
+
+def _counted(case: Case, setting: Setting) -> float:
     request = PlanRequest(algorithm=case.algorithm, codecs="off")
     if case.counted == "throughput":
         objective = Throughput(in_flight=case.in_flight)
         found = make_rotation(setting, msgspec.structs.replace(request, objective=objective))
-        return found.period_s, period_bound_s([setting])
+        return found.period_s
     power = setting.device.power
     if case.counted == "energy" and power and not case.planned_at:
         thrifty = msgspec.structs.replace(request, objective=Energy())
@@ -142,9 +160,8 @@ def _counted(case: Case, setting: Setting) -> tuple[float, float]:
         plan = make_plan(at, request).best
     timeline = simulate(plan, setting)
     if case.counted == "energy" and power:
-        drawn_j = energy_of(timeline, power, setting.link).total_j
-        return drawn_j, energy_bound_j([setting], power)
-    return timeline.end_s, fluid_bound_s(setting)
+        return energy_of(timeline, power, setting.link).total_j
+    return timeline.end_s
 
 
 def find(claims: Iterable[Claim], outcomes: Iterable[Outcome]) -> list[Finding]:

@@ -62,8 +62,7 @@ def test_every_claim_can_be_read_and_names_what_there_is():
         machine = parse_machine(case.device)
         assert case.counted != "energy" or machine.power
     for item in claims:
-        assert item.published
-        assert isinstance(item.posing, NotPosed) or item.posing.of_cases
+        assert isinstance(item.posing, NotPosed) or (item.published and item.posing.of_cases)
 
 
 @pytest.mark.parametrize(

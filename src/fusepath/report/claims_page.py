@@ -99,7 +99,7 @@ def _work(claim: Claim) -> str:
 
 
 def _published(claim: Claim) -> str:
-    return " to ".join(_number(claim, value) for value in claim.published)
+    return " to ".join(_number(claim, value) for value in claim.published) or "–"
 
 
 def _bound(item: Finding) -> str:

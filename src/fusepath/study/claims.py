@@ -95,7 +95,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     measure: Literal["times", "less", "over"]
     """Baseline by ours; the part by which ours is less; the part by which it is over."""
     published: tuple[float, ...]
-    """The number, or both ends of a range."""
+    """The number, or both ends of a range; nothing where there is none."""
     posing: Posed | NotPosed
     link: str = ""
     """To the publication, where it has a lasting one."""

@@ -21,8 +21,7 @@ import msgspec
 from fusepath import jsonfile
 from fusepath.cost import TABLE1, ComputeRate, Link, Regions
 from fusepath.onnx_io import load_model
-from fusepath.plan import Setting, Timing, best_single_cut
-from fusepath.schedule import minimizing_waiting
+from fusepath.plan import ALGORITHMS, PlanRequest, Search, Setting, Timing, best_single_cut
 from fusepath.study.link_bound import shared_link_bound_ns
 from fusepath.study.published import published
 from fusepath.study.spec import RATES_MB_PER_S, Fig4Spec
@@ -40,6 +39,8 @@ if TYPE_CHECKING:
 _MOST_TILES = 13
 """Rows of tiles up to which k is tried: the size of the maps before the last poolings."""
 _NS_PER_MS = 1e6
+_MIDDLES_MB_PER_S = (1.3, 1.8, 2.3, 2.8)
+"""Of each five of the twenty rates the middle one: their mean stands for that of all."""
 
 
 class Machines(StrEnum):
@@ -86,6 +87,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     dense_free: bool
     """Fully connected layers, and others that need whole maps, take no time."""
     machines: Machines
+    last_tau: bool = False
+    """Of MW (k×k): the fused layer is the last one that can be tiled."""
 
     def setting(self, bytes_per_s: float) -> Setting:
         """The machines of Table I under it."""
@@ -154,7 +157,7 @@ def points_of(network: str, algorithm: str) -> tuple[PublishedPoint, ...]:
 
 
 def compute_readings(keep: int = 3, progress: Callable[[str], None] | None = None) -> Readings:
-    """Every reading of every curve.
+    """Every reading of every curve; takes some minutes.
 
     Args:
         keep: how many of the closest are kept of each curve.
@@ -164,40 +167,53 @@ def compute_readings(keep: int = 3, progress: Callable[[str], None] | None = Non
     for version in VERSIONS:
         if progress is not None:
             progress(version.name)
-        found += _of_version(version)
-    tried: dict[str, int] = {}
+        found += curves_of(version)
+    return ranked_readings(found, keep=keep)
+
+
+def ranked_readings(found: Sequence[ReadCurve], *, keep: int) -> Readings:
+    """The closest of all curves that were tried; of those that come to the same, one."""
+    groups: dict[str, list[ReadCurve]] = {}
     for curve in found:
-        name = f"{curve.published} {curve.algorithm}"
-        tried[name] = tried.get(name, 0) + 1
-    closest = []
-    for name in tried:
-        same = [curve for curve in found if f"{curve.published} {curve.algorithm}" == name]
-        closest += sorted(same, key=lambda curve: curve.error)[:keep]
-    return Readings(tried=tried, closest=tuple(closest), bounds=tuple(map(_bound_of, VERSIONS)))
+        groups.setdefault(f"{curve.published} {curve.algorithm}", []).append(curve)
+    closest: list[ReadCurve] = []
+    for same in groups.values():
+        unlike = {curve.ours_ms: curve for curve in reversed(same)}
+        closest += sorted(unlike.values(), key=lambda curve: curve.error)[:keep]
+    return Readings(
+        tried={name: len(same) for name, same in groups.items()},
+        closest=tuple(closest),
+        bounds=tuple(map(_bound_of, VERSIONS)),
+    )
 
 
-def _of_version(version: Version) -> Iterator[ReadCurve]:
-    flags = itertools.product((1, 2), (1, 4), (True, False), (False, True))
-    for ops, size, halos, free in flags:
-        for machines in Machines:
-            reading = Reading(
-                version=version.name,
-                ops_per_mac=ops,
-                activation_bytes=size,
-                halos=halos,
-                dense_free=free,
-                machines=machines,
-            )
-            timing = Timing(reading.setting(1e6))
-            for algorithm in ("nfl", "bf-2x2", "mw-2x2", "mw-kxk"):
-                points = points_of(version.published, algorithm)
-                if not points or not _means_something(reading, algorithm):
-                    continue
+def curves_of(version: Version) -> Iterator[ReadCurve]:
+    """All curves of a version of a network, under all readings."""
+    for ops, size, halos, free, machines in itertools.product(
+        (1, 2), (1, 4), (True, False), (False, True), Machines
+    ):
+        reading = Reading(
+            version=version.name,
+            ops_per_mac=ops,
+            activation_bytes=size,
+            halos=halos,
+            dense_free=free,
+            machines=machines,
+        )
+        timing = Timing(reading.setting(1e6))
+        for algorithm in ("nfl", "bf-2x2", "mw-2x2", "mw-kxk"):
+            points = points_of(version.published, algorithm)
+            if not points or not _means_something(reading, algorithm):
+                continue
+            for last_tau in (False, True) if algorithm == "mw-kxk" else (False,):
                 yield ReadCurve(
                     published=version.published,
                     algorithm=algorithm,
-                    reading=reading,
-                    ours_ms=tuple(_at_ms(timing, point, algorithm, machines) for point in points),
+                    reading=msgspec.structs.replace(reading, last_tau=last_tau),
+                    ours_ms=tuple(
+                        _at_ms(timing, point, algorithm, machines, last_tau=last_tau)
+                        for point in points
+                    ),
                 )
 
 
@@ -205,44 +221,50 @@ def _means_something(reading: Reading, algorithm: str) -> bool:
     """Whether a flag that is not its usual value changes anything; else it was tried before."""
     if algorithm == "nfl":  # one path: no halo, and nobody to wait for
         return reading.halos and reading.machines is Machines.SERIAL
-    # Brute force where paths wait is the study's; here it is that of paths by themselves.
-    return algorithm != "bf-2x2" or reading.machines is Machines.NOBODY_WAITS
+    # All orders and cuts are gone through for machines that the planner knows, and for none.
+    return algorithm != "bf-2x2" or reading.machines is not Machines.UNSERIALISED
 
 
-def _at_ms(timing: Timing, point: PublishedPoint, algorithm: str, machines: Machines) -> float:
-    rates = RATES_MB_PER_S if point.rate_mb_per_s is None else (point.rate_mb_per_s,)
-    times = [_at_rate_ns(timing, rate * 1e6, algorithm, machines) for rate in rates]
+def _at_ms(
+    timing: Timing,
+    point: PublishedPoint,
+    algorithm: str,
+    machines: Machines,
+    *,
+    last_tau: bool,
+) -> float:
+    rates = _MIDDLES_MB_PER_S if point.rate_mb_per_s is None else (point.rate_mb_per_s,)
+    times = []
+    for rate in rates:
+        at = timing.at(Link(up_bytes_per_s=rate * 1e6, down_bytes_per_s=rate * 1e6))
+        times.append(_at_rate_ns(at, algorithm, machines, last_tau=last_tau))
     return sum(times) / len(times) / _NS_PER_MS
 
 
-def _at_rate_ns(timing: Timing, bytes_per_s: float, algorithm: str, machines: Machines) -> int:
-    at = timing.at(Link(up_bytes_per_s=bytes_per_s, down_bytes_per_s=bytes_per_s))
+def _at_rate_ns(at: Timing, algorithm: str, machines: Machines, *, last_tau: bool) -> int:
     if algorithm == "nfl":
         return best_single_cut(at.whole_problem()).makespan_ns
-    last = timing.setting.graph.tileable_layers
-    best = None
-    for tau, rows in _tilings(timing.setting.graph, last, algorithm):
+    if algorithm == "bf-2x2" and machines is Machines.SERIAL:
+        search = Search(PlanRequest(algorithm="bf", grid=Grid(2, 2)))
+        return ALGORITHMS["bf"].search(at, search).schedule.makespan_ns
+    times = []
+    for tau, rows in _tilings(at.setting.graph, algorithm, last_tau=last_tau):
         problem = at.problem(tau, Grid(rows, rows)).restricted(tau)
         if algorithm == "bf-2x2":
-            found = _alone_ns(problem)
+            times.append(_alone_ns(problem))
         else:
-            schedule = minimizing_waiting(problem)
-            found = literal_ns(
-                problem, [item.path for item in schedule.paths], schedule.cuts, machines
-            )
-        best = found if best is None else min(best, found)
-    assert best is not None
-    return best
+            times.append(literal_ns(problem, *chosen(problem, machines), machines))
+    return min(times)
 
 
-def _tilings(graph: ModelGraph, last: int, algorithm: str) -> Iterator[tuple[int, int]]:
-    """(τ, k): 2×2 at every fused layer, k×k at the last one."""
-    if algorithm == "mw-kxk":
-        side = min(graph.tensors[name].size(0) for name in graph.frontier(last))
-        yield from ((last, k) for k in range(1, min(side, _MOST_TILES) + 1))
-        return
-    for tau in range(1, last + 1):
-        if min(graph.tensors[name].size(0) for name in graph.frontier(tau)) >= 2:
+def _tilings(graph: ModelGraph, algorithm: str, *, last_tau: bool) -> Iterator[tuple[int, int]]:
+    """(τ, k): 2×2 and k×k at every fused layer, or at the last one alone."""
+    last = graph.tileable_layers
+    for tau in range(last if last_tau else 1, last + 1):
+        side = min(graph.tensors[name].size(0) for name in graph.frontier(tau))
+        if algorithm == "mw-kxk":
+            yield from ((tau, k) for k in range(1, min(side, _MOST_TILES) + 1))
+        elif side >= 2:
             yield tau, 2
 
 
@@ -250,6 +272,49 @@ def _alone_ns(problem: Problem) -> int:
     """The best of all orders and cuts where no path waits for another: each takes its best cut."""
     alone = (problem.device_ns + problem.link_ns + problem.edge_ns).min(axis=1)
     return int(alone[list(problem.class_of)].max()) + problem.tail_ns
+
+
+def chosen(problem: Problem, machines: Machines) -> tuple[list[int], list[int]]:
+    """Order and cuts (1-based, by path) by Algorithm 1, where those may wait that do.
+
+    First comes the path that is sent soonest. Then always the path and cut whose computing ends
+    closest to the end of the transmission before it; of those as close, the one with most layers
+    before the cut, and of these the lowest path.
+    """
+    device, link, _ = problem.times
+    waiting = [list(reversed(group)) for group in problem.members]
+    cuts, order = [0] * problem.paths, []
+    clock = sent = 0
+    for step in range(problem.paths):
+        options = (
+            (kind, at, left[-1])
+            for kind, left in enumerate(waiting)
+            if left
+            for at in range(problem.cuts)
+        )
+        if step == 0:
+            kind, at, path = min(
+                options,
+                key=lambda one: (
+                    device[one[0]][one[1]] + link[one[0]][one[1]],
+                    device[one[0]][one[1]],
+                    one[2],
+                ),
+            )
+        else:
+            wanted = sent - clock
+            kind, at, path = min(
+                options,
+                key=lambda one: (abs(device[one[0]][one[1]] - wanted), -one[1], one[2]),
+            )
+        waiting[kind].pop()
+        order.append(path)
+        cuts[path] = at + 1
+        ready = clock + device[kind][at]
+        begun = ready if machines is Machines.NOBODY_WAITS else max(ready, sent)
+        sent = begun + link[kind][at]
+        clock = ready if machines is Machines.SERIAL else 0
+    return order, cuts
 
 
 def literal_ns(

@@ -7,18 +7,20 @@ import json
 
 import msgspec
 import pytest
+from hypothesis import given, settings
 
 from fusepath.cli.main import run
 from fusepath.cost import parse_link, parse_machine, range_macs
 from fusepath.onnx_io import zoo
 from fusepath.report.claims_page import claims_page
-from fusepath.schedule import evaluate
+from fusepath.schedule import evaluate, minimizing_waiting
 from fusepath.schedule.problem import problem_of_paths
 from fusepath.study import claim_results
 from fusepath.study.claim_results import Outcome, Verdict, cases_of, compute_claims, find
 from fusepath.study.claims import Claim, NotPosed, Posed, register
-from fusepath.study.readings import Machines, literal_ns
+from fusepath.study.readings import Machines, chosen, literal_ns
 from fusepath.study.torchvision import torchvision_alexnet
+from tests.problems import problems
 
 TINY = Posed(
     networks=("zoo:squeezenet?size=32",),
@@ -186,3 +188,15 @@ def test_eq_4_to_the_letter_waits_for_nobody():
             assert serial == evaluate(problem, order, cuts).tail[1]
             assert free == max(alone) + problem.tail_ns
             assert free <= loose <= serial
+
+
+@settings(max_examples=60)
+@given(problems())
+def test_with_a_serial_device_the_reading_chooses_as_algorithm_1_does(problem):
+    schedule = minimizing_waiting(problem)
+
+    order, cuts = chosen(problem, Machines.SERIAL)
+
+    if problem.shared_link:
+        assert order == [item.path for item in schedule.paths]
+        assert [cuts[path] for path in order] == [item.cut for item in schedule.paths]

@@ -46,8 +46,8 @@ def _head(readings: Readings) -> list[str]:
         "worker and where nobody waits; MW's order and cuts are those of Algorithm 1, whose clocks "
         "run as the reading has it; MW (k×k) is tried for k up to 13, over all τ and at the last "
         "one. Errors are means of |ours / published − 1| over a curve's published points; where "
-        "there is only a mean, ours is that of 1.3, 1.8, 2.3 and 2.8 MB/s. Of readings that come to "
-        "the same, one is named.",
+        "there is only a mean, ours is that of 1.3, 1.8, 2.3 and 2.8 MB/s. Of readings that come "
+        "to the same, one is named.",
         "",
         f"{sum(readings.tried.values())} curves were computed. **The best of so many is weak "
         "evidence**: what follows says how near one can come, not what the paper did. "

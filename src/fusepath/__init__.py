@@ -6,10 +6,10 @@ imported when first used, so that ``import fusepath`` costs next to nothing.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as typing has it, whose import takes longer than all else here
 if TYPE_CHECKING:
+    from typing import Any
+
     from fusepath.cost import Compression as Compression
     from fusepath.cost import ComputeRate as ComputeRate
     from fusepath.cost import Convention as Convention
@@ -253,6 +253,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name from where it lives."""
     if name not in _HOMES:
         raise AttributeError(f"module 'fusepath' has no attribute '{name}'")
+    import importlib
+
     return getattr(importlib.import_module(_HOMES[name]), name)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 import re
 from typing import TYPE_CHECKING, Any
@@ -405,4 +404,6 @@ def as_options(message: str) -> str:
 
 def print_json(document: dict[str, Any]) -> None:
     """The one object of ``--json``."""
+    import json
+
     click.echo(json.dumps(document, indent=2, allow_nan=False, default=str))

@@ -252,6 +252,7 @@ def constraint_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def open_model(source: str, input_shape: str | None, post: str | None = None) -> Model:
     """Load MODEL of a command line."""
+    from fusepath.cli.progress import telling
     from fusepath.onnx_io import load_model
 
     shape = None
@@ -262,7 +263,8 @@ def open_model(source: str, input_shape: str | None, post: str | None = None) ->
             raise InputError(
                 f"--input-shape '{input_shape}' is no list of sizes; write it like 1,3,224,224"
             ) from None
-    return load_model(source, input_shape=shape, post=post)
+    with telling(f"reading {source}"):
+        return load_model(source, input_shape=shape, post=post)
 
 
 def open_setting(

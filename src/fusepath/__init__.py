@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from fusepath.offload.run import Report as Report
     from fusepath.offload.run import run as run
     from fusepath.offload.session import Session as Session
+    from fusepath.offload.stable import UntilStable as UntilStable
     from fusepath.offload.statistics import PlanStatistics as PlanStatistics
     from fusepath.offload.statistics import Statistics as Statistics
     from fusepath.onnx_io import Boundary as Boundary
@@ -223,6 +224,7 @@ _HOMES = {
     "Timeout": "fusepath.remote.client",
     "UndecidedError": "fusepath.errors",
     "UnsupportedOperatorError": "fusepath.errors",
+    "UntilStable": "fusepath.offload.stable",
     "VerificationError": "fusepath.errors",
     "WhenFull": "fusepath.protocol.in_flight",
     "Whole": "fusepath.tiling",

@@ -27,6 +27,7 @@ from fusepath.cost import layer_macs
 from fusepath.errors import PeerError, PeerRefusedError, PeerTimeoutError, PeerUnreachableError
 from fusepath.offload import exchange as exchange_module
 from fusepath.offload.order import FallbackPolicy
+from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import load_model
 from fusepath.plan import PlanRequest, Recipe
 from fusepath.protocol.admission import Room
@@ -84,12 +85,15 @@ def good_plan() -> Plan:
     return plan_of(model(), tau=4, grid=(2, 2), cuts=[1, 3, 5, 2])
 
 
+@cache
+def expected() -> dict[str, np.ndarray]:
+    return run_unsplit(model(), pixels(model()), good_plan().input)
+
+
 def assert_still_serves(edge: Edge) -> None:
-    report = run(
-        model(), pixels(model()), edge=edge.address, plan=good_plan(), verify=True, timeout_s=20
-    )
-    assert report.comparison is not None
-    assert report.comparison.bit_equal
+    report = run(model(), pixels(model()), edge=edge.address, plan=good_plan(), timeout_s=20)
+    for name, value in expected().items():
+        np.testing.assert_array_equal(report.median.outputs[name], value)
 
 
 @pytest.fixture

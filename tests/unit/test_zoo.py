@@ -64,6 +64,7 @@ SMALLEST_SIZES = {
 }
 HEAVY = {"alexnet", "yolov2", "tiny-yolov2", "vgg16", "resnet50"}  # 60 to 550 MB at any size
 HEAVY |= {"vgg19", "resnet101", "convnext-tiny"}
+BUILT_OFTEN = {"squeezenet", "mobilenetv2", "nanodet"}
 every_network = pytest.mark.parametrize("name", zoo.NAMES)
 heavy_ones_slow = pytest.mark.parametrize(
     "name", [pytest.param(n, marks=pytest.mark.slow) if n in HEAVY else n for n in zoo.NAMES]
@@ -356,7 +357,10 @@ def test_other_input_sizes_give_the_declared_output(name, size, shape):
 
 
 @pytest.mark.parametrize("weights", ["he", "integer"])
-@heavy_ones_slow
+@pytest.mark.parametrize(
+    "name",
+    [n if n in BUILT_OFTEN else pytest.param(n, marks=pytest.mark.slow) for n in zoo.NAMES],
+)
 def test_equal_arguments_give_equal_bytes_and_another_seed_others(name, weights):
     def digest(seed):
         model = zoo.build(name, input_size=SMALL_SIZES[name], seed=seed, weights=weights)

@@ -50,6 +50,7 @@ from fusepath.protocol.framing import (
     encode,
 )
 from fusepath.remote import message_costs, tensors
+from fusepath.remote.client import Timeout
 from fusepath.remote.limits import MAX_MESSAGE_BYTES
 from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.remote.wire import fusepath_pb2_grpc as pb_grpc
@@ -584,11 +585,16 @@ def doing_before_piece(
 
 
 def assert_run_fails(
-    address: str, kind: type[PeerError], words: str | None, timeout_s: float
+    address: str,
+    kind: type[PeerError],
+    words: str | None,
+    timeout_s: float,
+    connect_s: float = 5.0,
 ) -> None:
+    timeout = Timeout(connect_s=connect_s, infer_s=timeout_s)
     started_s = time.monotonic()
     with pytest.raises(kind, match=words) as caught:
-        run(model(), pixels(model()), edge=address, plan=good_plan(), timeout_s=timeout_s)
+        run(model(), pixels(model()), edge=address, plan=good_plan(), timeout=timeout)
     assert time.monotonic() - started_s < timeout_s + 10
     assert caught.value.exit_code == 3
     assert caught.value.peer == address
@@ -654,14 +660,18 @@ def test_a_port_where_nobody_listens_is_unreachable(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
 
-    assert_run_fails(address, PeerUnreachableError, "nobody answered within 5 s", timeout_s=5)
+    assert_run_fails(
+        address, PeerUnreachableError, r"nobody answered within 0\.5 s", timeout_s=5, connect_s=0.5
+    )
 
 
 def test_a_listener_that_never_answers_is_unreachable(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
 
-        assert_run_fails(address, PeerUnreachableError, "nobody answered", timeout_s=5)
+        assert_run_fails(
+            address, PeerUnreachableError, "nobody answered", timeout_s=5, connect_s=0.5
+        )
 
 
 def test_a_listener_that_talks_nonsense_is_unreachable(monkeypatch):
@@ -675,7 +685,9 @@ def test_a_listener_that_talks_nonsense_is_unreachable(monkeypatch):
 
         talking = threading.Thread(target=talk)
         talking.start()
-        assert_run_fails(address, PeerUnreachableError, "nobody answered", timeout_s=5)
+        assert_run_fails(
+            address, PeerUnreachableError, "nobody answered", timeout_s=5, connect_s=0.5
+        )
         talking.join()
 
 

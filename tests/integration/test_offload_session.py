@@ -380,7 +380,8 @@ def test_a_good_plan_is_in_use_before_machines_are_measured(address, measuring):
 @pytest.mark.parametrize("algorithm", ["nfl", "auto"])
 def test_limits_that_cannot_be_met_are_told_before_machines_are_measured(algorithm):
     limits = Constraints(keep_on_device=8, device_macs=1000)
-    request = PlanRequest(algorithm=algorithm, constraints=limits, codecs="off")
+    budget = fusepath.Budget(evaluations=500_000)  # enough to be sure
+    request = PlanRequest(algorithm=algorithm, constraints=limits, codecs="off", budget=budget)
     with fusepath.Session(
         model(), "memory:", plan=request, frames=AS_THEY_ARE, options=NOTHING_REMEMBERED
     ) as session:

@@ -342,7 +342,7 @@ def test_every_node_and_value_has_a_name_of_its_own(name):
         ("squeezenet", 64, (1, 1000)),
         ("squeezenet1_1", 257, (1, 1000)),
         ("tiny-yolov2", 96, (1, 125, 3, 3)),
-        ("tiny-yolov2", 608, (1, 125, 19, 19)),
+        pytest.param("tiny-yolov2", 608, (1, 125, 19, 19), marks=pytest.mark.slow),
         ("resnet18", 97, (1, 1000)),
         ("mobilenetv2", 160, (1, 1000)),
         pytest.param("alexnet", 99, (1, 1000), marks=pytest.mark.slow),
@@ -398,7 +398,14 @@ def test_integer_weights_stay_small_integers_and_alive_at_the_published_size(nam
 
 
 @pytest.mark.parametrize(
-    "name", ["alexnet", "tiny-yolov2", "resnet18", "mobilenetv2", "mobilenetv3-large", "unet"]
+    "name",
+    [
+        *("resnet18", "mobilenetv2", "mobilenetv3-large"),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("alexnet", "tiny-yolov2", "unet")
+        ),
+    ],
 )
 def test_integer_weights_survive_the_optimiser_bit_for_bit(name):
     size = SMALL_SIZES[name]

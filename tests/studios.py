@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from fusepath.cli.studio import plan_command
 from fusepath.studio import Shelf
 
 MODEL = "zoo:squeezenet"
@@ -26,7 +27,7 @@ def own_studio(shelf: Shelf) -> Any:
     """A studio that reads small models; needs the extra."""
     from fusepath.studio.app import Studio  # noqa: PLC0415 - in an extra
 
-    return Studio(shelf, first=shelf.load(MODEL), most_model_bytes=10**7)
+    return Studio(shelf, first=shelf.load(MODEL), most_model_bytes=10**7, command=plan_command)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from fusepath.cli.main import run
+from fusepath.cli.studio import plan_command
 from fusepath.errors import ModelError
 from fusepath.onnx_io import zoo
 from fusepath.plan import Budget, load_plan
@@ -72,7 +73,7 @@ def test_a_quick_answer_knows_what_was_found_for_the_same_model_nearby(desk):
 def test_the_command_line_does_the_same(asked, desk, tmp_path, monkeypatch):
     answer = desk.answer(msgspec.convert(asked, Question), Depth.REFINED)
     monkeypatch.chdir(tmp_path)
-    fusepath, *arguments = shlex.split(answer.command)
+    fusepath, *arguments = shlex.split(plan_command(answer))
 
     assert fusepath == "fusepath"
     assert run(arguments) == 0

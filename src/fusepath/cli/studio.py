@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+from typing import TYPE_CHECKING
+
 import click
 
 from fusepath.cli.options import json_option, model_argument, print_json
+
+if TYPE_CHECKING:
+    from fusepath.studio import Answer
 
 
 @click.command("studio")
@@ -44,7 +50,12 @@ def command(model: str, listen: str, most: str, insecure: bool, as_json: bool) -
     from fusepath.studio.shelf import Shelf
 
     shelf = Shelf()
-    studio = Studio(shelf, first=shelf.load(model), most_model_bytes=parse_bytes(most))
+    studio = Studio(
+        shelf,
+        first=shelf.load(model),
+        most_model_bytes=parse_bytes(most),
+        command=plan_command,
+    )
     server = StudioServer(listen, studio, insecure=insecure)
 
     def ready(address: str) -> None:
@@ -60,3 +71,21 @@ def command(model: str, listen: str, most: str, insecure: bool, as_json: bool) -
         await server.serve(ready)
 
     asyncio.run(serve())
+
+
+def plan_command(answer: Answer) -> str:
+    """The command line that plans what a refined answer to the same question is."""
+    from fusepath.studio.desk import REFINED
+
+    asked = answer.question
+    link = asked.up if asked.up == asked.down else f"{asked.up},{asked.down}"
+    words = ["fusepath", "plan", answer.story.plan.model.source]
+    words += ["--device", asked.device, "--edge", asked.edge, "--link", link]
+    if asked.workers != 1:
+        words += ["--workers", str(asked.workers)]
+    if asked.grid is not None:
+        words += ["--grid", asked.grid]
+    if asked.tau is not None:
+        words += ["--tau", str(asked.tau)]
+    words += ["--evaluations", str(REFINED.evaluations), "-o", "plan.json"]
+    return shlex.join(words)

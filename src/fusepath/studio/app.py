@@ -62,14 +62,21 @@ class Studio:
         shelf: the models that may be planned for.
         first: the key of the model that the page begins with.
         most_model_bytes: of a model file; a larger one is refused.
+        command: spells the command line that refines an answer.
     """
 
     def __init__(
-        self, shelf: Shelf, *, first: str = "zoo:squeezenet", most_model_bytes: int
+        self,
+        shelf: Shelf,
+        *,
+        first: str,
+        most_model_bytes: int,
+        command: Callable[[Answer], str],
     ) -> None:
         self._shelf = shelf
         self._first = first
         self._most_model_bytes = most_model_bytes
+        self._command = command
         self._desk = Desk(shelf)
         self._work = Work()
 
@@ -133,7 +140,7 @@ class Studio:
         answer = await self._work.do(
             request, lambda: self._desk.answer(asked.question, asked.depth)
         )
-        return JSONResponse(_told(answer))
+        return JSONResponse(_told(answer) | {"command": self._command(answer)})
 
     async def _links(self, request: Request) -> Response:
         key = request.path_params["key"]
@@ -175,7 +182,6 @@ def _told(answer: Answer) -> dict[str, Any]:
         "makespan_s": story.plan.makespan_s,
         "lower_bound_s": story.bound_s,
         "speed_up": None if nfl is None else nfl.makespan_s / story.plan.makespan_s,
-        "command": answer.command,
         "tileable_layers": story.graph.tileable_layers,
         **_shown(story),
     }

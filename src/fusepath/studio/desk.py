@@ -63,8 +63,6 @@ class Answer:
     depth: Depth
     story: Story
     setting: Setting
-    command: str
-    """The command line that refines the same question."""
     took_s: float
 
 
@@ -81,7 +79,7 @@ class Desk:
         """The plan for a question.
 
         A quick one is the best of single cuts, a short search for strips, and plans that were found
-        for the same model on other machines. A refined one is what its command line finds.
+        for the same model on other machines. A refined one is what its request finds.
 
         Raises:
             ModelError: there is no such model.
@@ -112,7 +110,6 @@ class Desk:
                 compared=compare_plans(setting, [best, *others]),
             ),
             setting=setting,
-            command=question.command(held.source, REFINED),
             took_s=time.perf_counter() - begun_s,
         )
         self._keep(found)

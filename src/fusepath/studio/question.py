@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -87,22 +86,3 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             tau=self.tau,
             budget=budget,
         )
-
-    def command(self, source: str, budget: Budget) -> str:
-        """The command line that plans the same.
-
-        Args:
-            source: where the model is.
-            budget: of the search.
-        """
-        link = self.up if self.up == self.down else f"{self.up},{self.down}"
-        words = ["fusepath", "plan", source, "--device", self.device, "--edge", self.edge]
-        words += ["--link", link]
-        if self.workers != 1:
-            words += ["--workers", str(self.workers)]
-        if self.grid is not None:
-            words += ["--grid", self.grid]
-        if self.tau is not None:
-            words += ["--tau", str(self.tau)]
-        words += ["--evaluations", str(budget.evaluations), "-o", "plan.json"]
-        return shlex.join(words)

@@ -47,8 +47,14 @@ def command(model: str, listen: str, most: str, insecure: bool, as_json: bool) -
         if missing not in {"starlette", "uvicorn"}:
             raise
         raise InputError(f"the studio needs {missing}: pip install 'fusepath[studio]'") from error
+    from fusepath.remote.listening import is_loopback
     from fusepath.studio.shelf import Shelf
 
+    if not (insecure or is_loopback(listen)):
+        raise InputError(
+            f"'{listen}' is not loopback: whoever reaches it could have this machine work; on a "
+            f"network that you trust, give --insecure"
+        )
     shelf = Shelf()
     studio = Studio(
         shelf,
@@ -56,7 +62,7 @@ def command(model: str, listen: str, most: str, insecure: bool, as_json: bool) -
         most_model_bytes=parse_bytes(most),
         command=plan_command,
     )
-    server = StudioServer(listen, studio, insecure=insecure)
+    server = StudioServer(listen, studio)
 
     def ready(address: str) -> None:
         if as_json:

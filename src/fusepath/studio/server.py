@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from fusepath.errors import InputError
-from fusepath.remote.listening import is_loopback, parse_listen
+from fusepath.remote.listening import parse_listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,19 +28,13 @@ class StudioServer:
     Args:
         listen: ``HOST:PORT``; port 0 picks a free one.
         studio: what answers.
-        insecure: whether others than this machine may ask, without encryption.
 
     Raises:
-        InputError: the address is malformed, taken, or reached from elsewhere without leave.
+        InputError: the address is malformed or taken.
     """
 
-    def __init__(self, listen: str, studio: Studio, *, insecure: bool = False) -> None:
+    def __init__(self, listen: str, studio: Studio) -> None:
         host, port = parse_listen(listen)
-        if not (insecure or is_loopback(listen)):
-            raise InputError(
-                f"'{listen}' is not loopback: whoever reaches it could have this machine work; "
-                f"on a network that you trust, give --insecure"
-            )
         plain = host.strip("[]")
         family = socket.AF_INET6 if ":" in plain else socket.AF_INET
         try:

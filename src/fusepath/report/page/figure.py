@@ -17,6 +17,6 @@ def figure(drawing: str) -> str:
     assert found is not None  # every drawing begins so
     width, height = found.groups()
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
-    style = f"<style>{asset('page.css')} svg {{ background: var(--ground); }}</style>"
+    style = f"<style>{asset('page.css')}</style>"
     begun, end, rest = drawing.partition("</title>")
     return f"{begun.replace('<svg', head, 1)}{end}{style}{rest}\n"

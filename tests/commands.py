@@ -21,5 +21,6 @@ COMMANDS = (
     "schema",
     "serve",
     "simulate",
+    "studio",
     "zoo",
 )

@@ -17,6 +17,7 @@ from tests.simulation.network import Network
 from tests.simulation.scene import draw
 from tests.simulation.server import Server
 from tests.simulation.thread import Thread
+from tests.simulation.wandering import wander
 from tests.simulation.watching import watch
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ class World:
                 carry(self.random)
             if self.random.random() < 0.06:
                 choose(self.random)
+                wander(self.random)
             multiplex(self.random)
         driver, clock = self.driver, self.clock
         healthy = not self._faults

@@ -12,6 +12,7 @@ from tests.simulation.choosing import choose
 from tests.simulation.clock import Clock, Violation, require
 from tests.simulation.driver import Driver
 from tests.simulation.faults import FAULTS
+from tests.simulation.keeping import Play
 from tests.simulation.multiplexing import multiplex
 from tests.simulation.network import Network
 from tests.simulation.scene import draw
@@ -116,6 +117,8 @@ class World:
             if self.random.random() < 0.06:
                 choose(self.random)
                 wander(self.random)
+            if self.random.random() < 0.2:
+                Play(self.random.getrandbits(32)).run(200)
             multiplex(self.random)
         driver, clock = self.driver, self.clock
         healthy = not self._faults

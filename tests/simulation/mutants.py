@@ -216,7 +216,8 @@ def is_noticed(module: str, text: str, seeds: int) -> bool:
     """Whether the simulation finds a mutant; a process of its own has it."""
     child = os.fork()
     if child == 0:
-        signal.alarm(_LIMIT_S)  # a mutant that does not end is noticed by that
+        # A mutant that does not end is noticed by that; one that only waits for its turn is not.
+        signal.setitimer(signal.ITIMER_PROF, _LIMIT_S)
         os._exit(_judge(module, text, seeds))
     _, status = os.waitpid(child, 0)
     return status != 0

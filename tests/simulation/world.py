@@ -110,16 +110,7 @@ class World:
         Raises:
             Violation: something happened that must not.
         """
-        if self.random.random() < 0.25:
-            watch(self.random)
-            if self.random.random() < 0.4:  # these take longer
-                carry(self.random)
-            if self.random.random() < 0.06:
-                choose(self.random)
-                wander(self.random)
-            if self.random.random() < 0.2:
-                Play(self.random.getrandbits(32)).run(200)
-            multiplex(self.random)
+        _play_beside(Random(self.random.random()))  # noqa: S311 - nothing secret
         driver, clock = self.driver, self.clock
         healthy = not self._faults
         clock.after(self.random.random(), driver.look)
@@ -174,6 +165,20 @@ class World:
         require(self.server.is_idle, "the server has not forgotten a call")
         require(not self.network.calls, "a call is left open")
         require(self.thread.is_idle, "the device is at work")
+
+
+def _play_beside(random: Random) -> None:
+    """Now and then machines by themselves, as long as each takes."""
+    if random.random() < 0.25:
+        watch(random)
+        multiplex(random)
+        if random.random() < 0.4:
+            carry(random)
+        if random.random() < 0.2:
+            Play(random.getrandbits(32)).run(200)
+        if random.random() < 0.06:
+            choose(random)
+            wander(random)
 
 
 def simulate(seed: int) -> Outcome:

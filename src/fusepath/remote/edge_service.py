@@ -34,6 +34,7 @@ from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.remote.workers import Workers
 from fusepath.runtime.allocator import release_free_memory, resident_bytes
 from fusepath.runtime.edge_share import EdgeShare, EdgeTimes, declared_bytes
+from fusepath.runtime.execution import ON_CPU, Execution
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,7 +81,7 @@ class EdgeService:
     Args:
         store: the models that may be run.
         workers: paths computed at the same time.
-        threads: threads of one operator.
+        execution: what to compute on.
         profiler: measures this machine for a device that asks.
         overlaps: False computes nothing before everything has arrived.
         room: how much may be under way.
@@ -93,7 +94,7 @@ class EdgeService:
         store: ModelStore,
         *,
         workers: int = 1,
-        threads: int = 1,
+        execution: Execution = ON_CPU,
         profiler: Profiler = measure_layers,
         overlaps: bool = True,
         room: Room = Room(),
@@ -102,7 +103,7 @@ class EdgeService:
         self.overlaps = overlaps
         self._store = store
         self._profiler = profiler
-        self._threads = threads
+        self._execution = execution
         self._prepared: Shelf[str, PreparedPlan] = Shelf(
             MemoryBudget.of_this_machine().plans_bytes if plans_bytes is None else plans_bytes
         )
@@ -153,6 +154,7 @@ class EdgeService:
             recipe_sha256=digest,
             path_ns=[round(time_s * 1e9) for time_s in times.paths_s],
             tail_ns=round(times.tail_s * 1e9),
+            providers=self._execution.providers,
         )
 
     async def _shared(self, digest: str, recipe: Recipe, idle_s: float) -> EdgeTimes:
@@ -247,7 +249,7 @@ class EdgeService:
             # On a worker's thread, so that no inference disturbs the measurement; by and by, so
             # that none waits for all of it.
             with timed_on(self.workers.pool):
-                profile = self._profiler(model, threads=self._threads)
+                profile = self._profiler(model, execution=self._execution)
             self._profiles[key] = jsonfile.encode(profile)
         return self._profiles[key]
 
@@ -262,7 +264,7 @@ class EdgeService:
     ) -> PreparedPlan:
         release_free_memory()  # of plans that have gone
         before_bytes = resident_bytes()
-        share = EdgeShare(model, recipe, threads=self._threads)
+        share = EdgeShare(model, recipe, execution=self._execution)
         # On a worker's thread, where it will run and so that no inference disturbs the times.
         wait_s = min(max(idle_s, 0.0), _LONGEST_WAIT_S)
         rehearse = partial(share.rehearse, wait_s=wait_s)

@@ -35,6 +35,9 @@ _LEVELS = {
 _SILENT, _USUAL = 4, 2
 """What ONNX Runtime writes to standard error: what is fatal, or warnings as well."""
 
+_NO_MEMORY = ("bad_alloc", "bad allocation", "Failed to allocate memory")
+"""By which ONNX Runtime says that there was not enough."""
+
 
 class Runner:
     """One ONNX Runtime session, on the first provider that takes the model.
@@ -48,6 +51,7 @@ class Runner:
 
     Raises:
         ModelError: ONNX Runtime cannot load the model.
+        MemoryError: there is not enough for it.
     """
 
     def __init__(
@@ -104,7 +108,7 @@ class Runner:
                 enable_fallback=0,  # which would print, and forget the options
             )
         except Exception as error:
-            raise ModelError(f"ONNX Runtime cannot load the model: {_first_line(error)}") from error
+            raise _failed("load", error) from error
         # Providers whose libraries are missing are left out in silence.
         if execution.named()[0] not in session.get_providers():
             raise ModelError(f"ONNX Runtime cannot start {execution.named()[0]} on this machine")
@@ -115,12 +119,13 @@ class Runner:
 
         Raises:
             ModelError: ONNX Runtime cannot run the model on these inputs.
+            MemoryError: there is not enough for it.
         """
         check_cancelled()
         try:
             values = self._session.run(list(self.outputs), dict(inputs))
         except Exception as error:
-            raise ModelError(f"ONNX Runtime cannot run the model: {_first_line(error)}") from error
+            raise _failed("run", error) from error
         return {name: np.asarray(value) for name, value in zip(self.outputs, values, strict=True)}
 
 
@@ -182,6 +187,13 @@ def available_providers() -> list[str]:
     """What this build of ONNX Runtime can run on, the preferred first."""
     found: list[str] = ort.get_available_providers()
     return found
+
+
+def _failed(doing: str, error: Exception) -> Exception:
+    reason = _first_line(error)
+    if any(sign in reason for sign in _NO_MEMORY):
+        return MemoryError(reason)
+    return ModelError(f"ONNX Runtime cannot {doing} the model: {reason}")
 
 
 def _first_line(error: Exception) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import logging
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
@@ -91,6 +92,8 @@ class Runner:
                 _say_once(f"{provider} refuses a model, {others[0]} is tried: {error}")
 
     def _session_on(self, data: bytes, execution: Execution, level: Level) -> ort.InferenceSession:
+        if execution.on_card:
+            _load_libraries()
         options = ort.SessionOptions()
         options.intra_op_num_threads = execution.threads
         options.inter_op_num_threads = 1
@@ -171,6 +174,15 @@ def _silence() -> Iterator[None]:
         yield
     finally:
         ort.set_default_logger_severity(_USUAL)
+
+
+@cache
+def _load_libraries() -> None:
+    """Those of CUDA that are installed as Python packages; ONNX Runtime finds others by itself."""
+    preload = getattr(ort, "preload_dlls", None)
+    if preload is not None:
+        with redirect_stdout(io.StringIO()):  # what is missing shows when a session is made
+            preload()
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import msgspec
 import numpy as np
@@ -123,7 +124,12 @@ def test_a_provider_that_is_there_computes_first(play):
 def test_libraries_of_a_card_are_loaded_once_and_nothing_is_printed(play, monkeypatch, capsys):
     play()
     loaded: list[str] = []
-    monkeypatch.setattr(ort, "preload_dlls", lambda: print(loaded.append("cuda")), raising=False)
+
+    def preload() -> None:
+        loaded.append("cuda")
+        sys.stdout.write("what a library says")
+
+    monkeypatch.setattr(ort, "preload_dlls", preload, raising=False)
     runner_module._load_libraries.cache_clear()
 
     for execution in (ON_CARD, ON_CARD, ON_CPU):

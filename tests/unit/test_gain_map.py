@@ -366,6 +366,22 @@ def test_a_map_without_any_gain_can_be_drawn(gain_map, tmp_path):
 # --- the command -----------------------------------------------------------------------------
 
 
+def test_a_map_has_no_colours_for_who_wants_none(gain_map, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    save_gain_map(tmp_path / "map.json", gain_map)
+
+    def shown() -> str:
+        assert run(["map", str(tmp_path / "map.json")]) == 0
+        return capsys.readouterr().out
+
+    assert "\x1b[38;2;" in shown()
+
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "38;" not in shown()
+    assert "48;" not in shown()
+
+
 def test_the_command_writes_all_it_is_asked_for_and_shows_it_again(tmp_path, capsys):
     names = ("map.png", "map.svg", "map.json", "map.csv")
     outputs = [word for name in names for word in ("-o", str(tmp_path / name))]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 import re
 from typing import TYPE_CHECKING, Any
@@ -269,6 +268,7 @@ def constraint_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def open_model(source: str, input_shape: str | None, post: str | None = None) -> Model:
     """Load MODEL of a command line."""
+    from fusepath.cli.progress import telling
     from fusepath.onnx_io import load_model
 
     shape = None
@@ -279,7 +279,8 @@ def open_model(source: str, input_shape: str | None, post: str | None = None) ->
             raise InputError(
                 f"--input-shape '{input_shape}' is no list of sizes; write it like 1,3,224,224"
             ) from None
-    return load_model(source, input_shape=shape, post=post)
+    with telling(f"reading {source}"):
+        return load_model(source, input_shape=shape, post=post)
 
 
 def open_setting(
@@ -421,4 +422,6 @@ def as_options(message: str) -> str:
 
 def print_json(document: dict[str, Any]) -> None:
     """The one object of ``--json``."""
+    import json
+
     click.echo(json.dumps(document, indent=2, allow_nan=False, default=str))

@@ -161,6 +161,7 @@ def mutants(module: str) -> list[tuple[str, str]]:
     """What is changed, and the text of the module then."""
     text = source(module)
     tree = ast.parse(text)
+    unchanged = ast.unparse(tree)
     found = []
     for parent, name, index, node in list(_places(tree)):
         for kind, changed in _changes(node):
@@ -177,7 +178,7 @@ def mutants(module: str) -> list[tuple[str, str]]:
                     setattr(parent, name, held)
                 else:
                     held[index] = node
-            if mutated != ast.unparse(tree):
+            if mutated != unchanged:
                 found.append((f"{module}:{line} {kind}: {before[0]} -> {after[0]}", mutated))
     return _named_apart(found)
 
@@ -243,7 +244,7 @@ def _play(module: str, seeds: int) -> None:
             Play(seed).run(400)
     if module == "in_flight":
         for when_full in WhenFull:
-            for most, waiting in ((1, 1), (2, 1), (2, 2)):
+            for most, waiting in ((1, 0), (1, 1), (2, 1), (2, 2)):
                 explore_in_flight(InFlight(most, waiting, when_full), 4)
 
 

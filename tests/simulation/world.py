@@ -112,7 +112,7 @@ class World:
             watch(self.random)
             if self.random.random() < 0.4:  # these take longer
                 carry(self.random)
-            if self.random.random() < 0.1:
+            if self.random.random() < 0.06:
                 choose(self.random)
             multiplex(self.random)
         driver, clock = self.driver, self.clock

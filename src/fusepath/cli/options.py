@@ -168,7 +168,7 @@ slowdown_option = click.option(
 
 
 def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--device``, ``--slowdown``, ``--edge``, ``--link`` and ``--convention``."""
+    """``--device``, ``--slowdown``, ``--edge``, ``--link``, ``--workers`` and ``--convention``."""
     for option in reversed(
         [
             click.option(
@@ -188,7 +188,14 @@ def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--link",
                 required=True,
                 metavar="RATE|FILE",
-                help="1.8MB/s, 14.4Mbit/s, shannon:B=,Q=,G=,N= or a link file.",
+                help="1.8MB/s, 14.4Mbit/s, 1MB/s,4MB/s (up,down), shannon:B=,Q=,G=,N= or a file.",
+            ),
+            click.option(
+                "--workers",
+                type=click.IntRange(1, 64),
+                metavar="N",
+                help="Paths that the edge server computes at the same time; as --convention says "
+                "without.",
             ),
             click.option(
                 "--convention", default="runtime", show_default=True, help="Timing convention."
@@ -291,6 +298,7 @@ def open_setting(
     edge: str,
     link: str,
     convention: str,
+    workers: int | None = None,
     slowdown: float = 1.0,
     input_type: str = "pixels",
     post: str | None = None,
@@ -305,6 +313,8 @@ def open_setting(
     machines = parse_machine(device).slowed(slowdown), parse_machine(edge)
     joined, rules = parse_link(link), named_convention(convention)
     loaded = open_model(model, input_shape, post)
+    if workers is not None:
+        rules = msgspec.structs.replace(rules, edge_workers=workers)
     if input_type == "values":
         size = np.dtype(loaded.graph.input.dtype).itemsize
         rules = msgspec.structs.replace(rules, input_bytes_per_element=size)

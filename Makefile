@@ -18,10 +18,11 @@ demo: $(READY) $(PHOTOGRAPHS)  ## an edge server, a slow link and a weak device 
 	@test -z "$$FUSEPATH_ULTRAFACE" || $(BIN)/fusepath demo --model "$$FUSEPATH_ULTRAFACE"
 
 test: $(DEV_READY) check  ## lint, types, import contract, generated code, tests
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
-slow: $(DEV_READY)  ## every network, grid and fused layer; takes long
-	$(BIN)/pytest -n 2 -m slow
+slow: $(DEV_READY)  ## every network, grid and fused layer, all examples, searches without haste; takes long
+	FUSEPATH_THOROUGH=1 $(BIN)/pytest -n 2 --dist worksteal -m slow
+	FUSEPATH_THOROUGH=1 $(BIN)/pytest -n 2 --dist worksteal tests/property tests/unit
 
 simulate: $(DEV_READY)  ## sessions through faults, and every order of events: SEEDS=2000
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --paths 5

@@ -37,13 +37,20 @@ def run_unsplit(
         level: how far ONNX Runtime may rewrite the model.
         companions: the other inputs, by their names in the graph.
     """
-    source = model.boundary.input
     runner = Runner(original_with_shape(model), outputs=model.output_names, level=level)
+    return runner.run(_fed(model, image, form, companions))
+
+
+def _fed(
+    model: Model, image: Array, form: InputFormat, companions: Mapping[str, Array]
+) -> dict[str, Array]:
+    """What the original takes, by the names that its owner knows."""
+    source = model.boundary.input
     value = to_model_input(image, form, source.dtype)
     feeds = {source.name: source.to_owner([value])}
     for inner, port in zip(model.graph.companions, model.boundary.companions, strict=True):
         feeds[port.name] = companions[inner]
-    return runner.run(feeds)
+    return feeds
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,12 @@ def measured_reference(
         form: how pixels become values.
         companions: the other inputs, by their names in the graph.
     """
-    runs = [run_unsplit(model, image, form, level, companions) for level in _levels(model)]
+    original = original_with_shape(model)
+    feeds = _fed(model, image, form, companions)
+    runs = [
+        Runner(original, outputs=model.output_names, level=level).run(feeds)
+        for level in _levels(model)
+    ]
     halves = any(tensor.dtype == "float16" for tensor in model.graph.tensors.values())
     tolerances = measured_tolerances(runs, _summed(model, image, form, companions), halves=halves)
     return Reference(runs[0], tolerances)

@@ -11,6 +11,7 @@ COMMANDS = (
     "doctor",
     "inspect",
     "map",
+    "ping",
     "plan",
     "probe",
     "profile",
@@ -21,5 +22,6 @@ COMMANDS = (
     "schema",
     "serve",
     "simulate",
+    "studio",
     "zoo",
 )

@@ -38,6 +38,12 @@ JSON_ASKED = "json"
 """Where the command line keeps whether JSON was asked for, by whatever means."""
 
 
+def _providers(text: str) -> tuple[str, ...]:
+    from fusepath.runtime.execution import parse_providers
+
+    return parse_providers(text)
+
+
 def _ask_for_json(context: click.Context, _: click.Parameter, value: bool) -> bool:
     if value and context.obj is not None:
         context.obj[JSON_ASKED] = True
@@ -96,6 +102,16 @@ algorithm_option = click.option(
     help="auto, stream, exact, mw, psomw, jps, bf, nfl, device-only, full-offload or forward; auto "
     "without, mw with --grid, --tau or --tiles auto.",
 )
+provider_option = click.option(
+    "--provider",
+    "providers",
+    default="cpu",
+    show_default=True,
+    metavar="NAME,NAME",
+    callback=lambda _context, _parameter, text: _providers(text),
+    help="What to compute on, in the order in which it is tried: cpu, cuda, tensorrt, openvino, "
+    "xnnpack, as far as the ONNX Runtime that is installed has them.",
+)
 grid_option = click.option(
     "--grid", metavar="RxC", default="auto", help="Tiles in rows x columns; auto searches k x k."
 )
@@ -152,7 +168,7 @@ slowdown_option = click.option(
 
 
 def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--device``, ``--slowdown``, ``--edge``, ``--link`` and ``--convention``."""
+    """``--device``, ``--slowdown``, ``--edge``, ``--link``, ``--workers`` and ``--convention``."""
     for option in reversed(
         [
             click.option(
@@ -172,7 +188,14 @@ def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--link",
                 required=True,
                 metavar="RATE|FILE",
-                help="1.8MB/s, 14.4Mbit/s, shannon:B=,Q=,G=,N= or a link file.",
+                help="1.8MB/s, 14.4Mbit/s, 1MB/s,4MB/s (up,down), shannon:B=,Q=,G=,N= or a file.",
+            ),
+            click.option(
+                "--workers",
+                type=click.IntRange(1, 64),
+                metavar="N",
+                help="Paths that the edge server computes at the same time; as --convention says "
+                "without.",
             ),
             click.option(
                 "--convention", default="runtime", show_default=True, help="Timing convention."
@@ -275,6 +298,7 @@ def open_setting(
     edge: str,
     link: str,
     convention: str,
+    workers: int | None = None,
     slowdown: float = 1.0,
     input_type: str = "pixels",
     post: str | None = None,
@@ -289,6 +313,8 @@ def open_setting(
     machines = parse_machine(device).slowed(slowdown), parse_machine(edge)
     joined, rules = parse_link(link), named_convention(convention)
     loaded = open_model(model, input_shape, post)
+    if workers is not None:
+        rules = msgspec.structs.replace(rules, edge_workers=workers)
     if input_type == "values":
         size = np.dtype(loaded.graph.input.dtype).itemsize
         rules = msgspec.structs.replace(rules, input_bytes_per_element=size)

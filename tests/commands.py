@@ -11,6 +11,7 @@ COMMANDS = (
     "doctor",
     "inspect",
     "map",
+    "ping",
     "plan",
     "probe",
     "profile",

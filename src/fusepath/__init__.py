@@ -116,6 +116,7 @@ if TYPE_CHECKING:
     from fusepath.report.gantt import gantt as gantt
     from fusepath.runtime.compare import Comparison as Comparison
     from fusepath.runtime.compare import compare as compare
+    from fusepath.runtime.execution import Execution as Execution
     from fusepath.schedule.result import Status as Status
     from fusepath.tiling import Arrangement as Arrangement
     from fusepath.tiling import Grid as Grid
@@ -144,6 +145,7 @@ _HOMES = {
     "DroppedError": "fusepath.errors",
     "Emulation": "fusepath.offload.emulation",
     "Ending": "fusepath.onnx_io",
+    "Execution": "fusepath.runtime.execution",
     "Fallback": "fusepath.protocol.device_frame",
     "FallbackPolicy": "fusepath.offload.order",
     "FileFormatError": "fusepath.errors",

@@ -1055,6 +1055,8 @@ BAD_SERVERS = {
     "peers that are missing": (["--peers", "/nonexistent"], "cannot read the peers"),
     "memory of no size": (["--memory", "much"], "write it like 300kB"),
     "a wait before now": (["--wait", "-1"], "--wait"),
+    "a provider misspelt": (["--provider", "cpu,tensort"], "(did you mean 'tensorrt'?)"),
+    "no provider that is there": (["--provider", "openvino"], "openvino: this ONNX Runtime"),
 }
 
 

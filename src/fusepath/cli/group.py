@@ -17,6 +17,7 @@ COMMANDS = {
     "doctor": "Is this machine fit to plan, serve and run?",
     "inspect": "Layers, MACs, bytes, and how far a model can be tiled.",
     "map": "What planning gains over a range of devices and links, as a picture.",
+    "ping": "Ask an edge server whether it serves.",
     "plan": "Find a plan and write it to a file.",
     "probe": "Measure the link to an edge server.",
     "profile": "Measure this machine for a model.",
@@ -44,6 +45,7 @@ EXAMPLES = {
     "doctor": ("doctor", "doctor --listen 0.0.0.0:7070 --json"),
     "inspect": ("inspect net.onnx", "inspect zoo:mobilenetv2 --json"),
     "map": ("map zoo:squeezenet --edge 500GFLOPS -o map.png -o map.json",),
+    "ping": ("ping 192.168.1.20:7070", "ping grpcs://edge.example:7070 --timeout 1"),
     "plan": (
         f"plan net.onnx {_MACHINES} --link 1.8MB/s -o plan.json",
         "plan net.onnx --device device.json --edge edge.json --link link.json --top 5",

@@ -38,6 +38,12 @@ JSON_ASKED = "json"
 """Where the command line keeps whether JSON was asked for, by whatever means."""
 
 
+def _providers(text: str) -> tuple[str, ...]:
+    from fusepath.runtime.execution import parse_providers
+
+    return parse_providers(text)
+
+
 def _ask_for_json(context: click.Context, _: click.Parameter, value: bool) -> bool:
     if value and context.obj is not None:
         context.obj[JSON_ASKED] = True
@@ -95,6 +101,16 @@ algorithm_option = click.option(
     shell_complete=_algorithms,
     help="auto, stream, exact, mw, psomw, jps, bf, nfl, device-only, full-offload or forward; auto "
     "without, mw with --grid, --tau or --tiles auto.",
+)
+provider_option = click.option(
+    "--provider",
+    "providers",
+    default="cpu",
+    show_default=True,
+    metavar="NAME,NAME",
+    callback=lambda _context, _parameter, text: _providers(text),
+    help="What to compute on, in the order in which it is tried: cpu, cuda, tensorrt, openvino, "
+    "xnnpack, as far as the ONNX Runtime that is installed has them.",
 )
 grid_option = click.option(
     "--grid", metavar="RxC", default="auto", help="Tiles in rows x columns; auto searches k x k."

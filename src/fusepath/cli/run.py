@@ -25,6 +25,7 @@ from fusepath.cli.options import (
     planning_request,
     post_option,
     print_json,
+    provider_option,
     start_option,
     std_option,
     tau_option,
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     "--edge-machine", metavar="RATE|FILE", help="Plan for this edge server; measured without."
 )
 @click.option("--link", metavar="RATE|FILE", help="Plan for this link; measured without.")
+@provider_option
 @click.option("--pace", metavar="RATE", help="Play a link of this rate, like 1.8MB/s.")
 @click.option(
     "--slowdown",
@@ -140,6 +142,7 @@ def command(
     device: str | None,
     edge_machine: str | None,
     link: str | None,
+    providers: tuple[str, ...],
     pace: str | None,
     slowdown: float,
     repeat: int | None,
@@ -253,6 +256,7 @@ def command(
             frames=FrameFormat(layout="chw", mean=channels[0], std=channels[1], pictures=pictures),
             timeout=Timeout() if timeout is None else Timeout(prepare_s=timeout, infer_s=timeout),
             options=SessionOptions(
+                providers=providers,
                 remember=not no_cache,
                 emulation=emulation,
                 fallback=FallbackPolicy.OFF if no_fallback else FallbackPolicy.WITHIN_MEMORY,

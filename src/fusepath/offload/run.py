@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 
+from fusepath.cost import MachineProfile
 from fusepath.errors import PeerError
 from fusepath.offload.device import check_image
 from fusepath.offload.frames import FrameFormat, by_name, parted
@@ -144,7 +145,14 @@ def run(
     if verify:
         _say("comparing with the unsplit model", session)
         values = np.concatenate([pixels_of(image) for image in inputs])
-        reference = measured_reference(model, values, plan.input, companions).only(outputs)
+        reference = measured_reference(
+            model,
+            values,
+            plan.input,
+            companions,
+            execution=session["options"].execution,
+            rounding=plan.edge.rounding if isinstance(plan.edge, MachineProfile) else 0.0,
+        ).only(outputs)
         comparisons = [reference.judge(item.outputs) for item in runs]
         comparison = max(comparisons, key=lambda item: (not item.bit_equal, item.used))
     predicted = in_a_row([predicted] * len(inputs)) if len(inputs) > 1 else predicted

@@ -12,6 +12,7 @@ COMMANDS = (
     "front",
     "inspect",
     "map",
+    "ping",
     "plan",
     "probe",
     "profile",
@@ -22,5 +23,6 @@ COMMANDS = (
     "schema",
     "serve",
     "simulate",
+    "studio",
     "zoo",
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 import re
 from typing import TYPE_CHECKING, Any
@@ -37,6 +36,12 @@ OUTPUT_FILE = _OutputFile()
 
 JSON_ASKED = "json"
 """Where the command line keeps whether JSON was asked for, by whatever means."""
+
+
+def _providers(text: str) -> tuple[str, ...]:
+    from fusepath.runtime.execution import parse_providers
+
+    return parse_providers(text)
 
 
 def _ask_for_json(context: click.Context, _: click.Parameter, value: bool) -> bool:
@@ -96,6 +101,16 @@ algorithm_option = click.option(
     shell_complete=_algorithms,
     help="auto, stream, exact, mw, psomw, jps, bf, nfl, device-only, full-offload or forward; auto "
     "without, mw with --grid, --tau or --tiles auto.",
+)
+provider_option = click.option(
+    "--provider",
+    "providers",
+    default="cpu",
+    show_default=True,
+    metavar="NAME,NAME",
+    callback=lambda _context, _parameter, text: _providers(text),
+    help="What to compute on, in the order in which it is tried: cpu, cuda, tensorrt, openvino, "
+    "xnnpack, as far as the ONNX Runtime that is installed has them.",
 )
 grid_option = click.option(
     "--grid", metavar="RxC", default="auto", help="Tiles in rows x columns; auto searches k x k."
@@ -161,7 +176,7 @@ slowdown_option = click.option(
 
 
 def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--device``, ``--slowdown``, ``--edge``, ``--link`` and ``--convention``."""
+    """``--device``, ``--slowdown``, ``--edge``, ``--link``, ``--workers`` and ``--convention``."""
     for option in reversed(
         [
             click.option(
@@ -182,7 +197,14 @@ def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--link",
                 required=True,
                 metavar="RATE|FILE",
-                help="1.8MB/s, 14.4Mbit/s, shannon:B=,Q=,G=,N= or a link file.",
+                help="1.8MB/s, 14.4Mbit/s, 1MB/s,4MB/s (up,down), shannon:B=,Q=,G=,N= or a file.",
+            ),
+            click.option(
+                "--workers",
+                type=click.IntRange(1, 64),
+                metavar="N",
+                help="Paths that the edge server computes at the same time; as --convention says "
+                "without.",
             ),
             click.option(
                 "--convention", default="runtime", show_default=True, help="Timing convention."
@@ -270,6 +292,7 @@ def constraint_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def open_model(source: str, input_shape: str | None, post: str | None = None) -> Model:
     """Load MODEL of a command line."""
+    from fusepath.cli.progress import telling
     from fusepath.onnx_io import load_model
 
     shape = None
@@ -280,7 +303,8 @@ def open_model(source: str, input_shape: str | None, post: str | None = None) ->
             raise InputError(
                 f"--input-shape '{input_shape}' is no list of sizes; write it like 1,3,224,224"
             ) from None
-    return load_model(source, input_shape=shape, post=post)
+    with telling(f"reading {source}"):
+        return load_model(source, input_shape=shape, post=post)
 
 
 def open_setting(
@@ -291,6 +315,7 @@ def open_setting(
     edge: str,
     link: str,
     convention: str,
+    workers: int | None = None,
     slowdown: float = 1.0,
     input_type: str = "pixels",
     post: str | None = None,
@@ -305,6 +330,8 @@ def open_setting(
     machines = parse_machine(device).slowed(slowdown), parse_machine(edge)
     joined, rules = parse_link(link), named_convention(convention)
     loaded = open_model(model, input_shape, post)
+    if workers is not None:
+        rules = msgspec.structs.replace(rules, edge_workers=workers)
     if input_type == "values":
         size = np.dtype(loaded.graph.input.dtype).itemsize
         rules = msgspec.structs.replace(rules, input_bytes_per_element=size)
@@ -428,4 +455,6 @@ def as_options(message: str) -> str:
 
 def print_json(document: dict[str, Any]) -> None:
     """The one object of ``--json``."""
+    import json
+
     click.echo(json.dumps(document, indent=2, allow_nan=False, default=str))

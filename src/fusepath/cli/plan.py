@@ -37,6 +37,7 @@ from fusepath.cli.options import (
 from fusepath.cli.picture_options import picture_options
 from fusepath.cli.progress import telling
 from fusepath.cli.samples import frames_of, sample_option, tried_samples
+from fusepath.cli.trace import trace_option, write_trace
 from fusepath.errors import InputError
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
     type=OUTPUT_FILE,
     help="Write the plan here; of a stream's the one that most frames take.",
 )
+@trace_option
 @json_option
 def command(
     model: str,
@@ -98,6 +100,7 @@ def command(
     slowdown: float,
     edge: str,
     link: str,
+    workers: int | None,
     convention: str,
     algorithm: str | None,
     grid: str,
@@ -116,6 +119,7 @@ def command(
     post: str | None,
     top: int | None,
     output: str | None,
+    trace_file: str | None,
     as_json: bool,
     constraints: Constraints,
     objective: Objective | None,
@@ -150,6 +154,7 @@ def command(
         edge=edge,
         link=link,
         convention=convention,
+        workers=workers,
         slowdown=slowdown,
         input_type=input_type,
         post=post,
@@ -171,10 +176,12 @@ def command(
         if not all(plan.is_exact for plan in result.plans):
             with telling("measuring what that changes"):
                 result = _with_changes(loaded, result, frames_of(loaded, samples, pictures))
+        write_trace(trace_file, result.best, result.best.timeline)
         _show_plans(result, output=output, listed=top is not None, as_json=as_json)
     else:
         with telling("planning"):
             rotation = _rotation(setting, request, objective, origin)
+        write_trace(trace_file, rotation.plans[0], rotation.plans[0].timeline)
         _show_rotation(rotation, output=output, as_json=as_json)
 
 

@@ -120,6 +120,9 @@ class MachineProfile(
     software: str = ""
     provider: str = ""
     """Execution provider that computed."""
+    rounding: float = 0.0
+    """By how much outputs were off what the processor makes of the same input, relative to the
+    largest value of each: the worst of them. 0 where the processor computed."""
     disturbed: bool = False
     """Whether something else was at work while measuring, so that times may be too long."""
     held_out: FitError | None = None

@@ -20,7 +20,7 @@ from fusepath.offload.frames import FrameFormat, by_name, fed_inputs, parted
 from fusepath.offload.inference import Asked, one_after_the_other
 from fusepath.offload.line import Flow, Line
 from fusepath.offload.loop_thread import CLOSED
-from fusepath.offload.machines import Machines
+from fusepath.offload.machines import Machines, check_provider
 from fusepath.offload.order import Order, SessionOptions
 from fusepath.offload.outputs import OwnerOutputs
 from fusepath.onnx_io import Model, from_torch, is_module, load_model
@@ -39,6 +39,7 @@ from fusepath.remote.client import Timeout
 from fusepath.remote.grpc_channel import check_address
 from fusepath.remote.memory import ADDRESS as MEMORY
 from fusepath.runtime.pixels import check_form
+from fusepath.runtime.runner import usable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -121,6 +122,8 @@ class Held:
             raise InputError(
                 f"model {model!r} is neither a path, nor zoo:NAME, nor a Model or PyTorch module"
             )
+        options = replace(options, providers=usable(options.execution).providers)
+        check_provider(machines.device, options.execution)
         graph = self.model.graph
         if not isinstance(plan, Plan | PlanRequest):
             raise InputError(f"plan {plan!r} is neither a PlanRequest nor a Plan")

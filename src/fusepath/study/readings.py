@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from fusepath.schedule import Problem
     from fusepath.study.published import PublishedPoint
 
-_MOST_TILES = 13
-"""Rows of tiles up to which k is tried: the size of the maps before the last poolings."""
+_MOST_TILES, _MOST_WITH_HALOS = 13, 6
+"""Rows of tiles up to which k is tried: the size of the maps before and behind the last poolings of
+AlexNet. With halos, more tiles cost more; the study has all of them."""
 _NS_PER_MS = 1e6
 _MIDDLES_MB_PER_S = (1.3, 1.8, 2.3, 2.8)
 """Of each five of the twenty rates the middle one: their mean stands for that of all."""
@@ -248,7 +249,7 @@ def _at_rate_ns(at: Timing, algorithm: str, machines: Machines, *, last_tau: boo
         search = Search(PlanRequest(algorithm="bf", grid=Grid(2, 2)))
         return ALGORITHMS["bf"].search(at, search).schedule.makespan_ns
     times = []
-    for tau, rows in _tilings(at.setting.graph, algorithm, last_tau=last_tau):
+    for tau, rows in _tilings(at.setting, algorithm, last_tau=last_tau):
         problem = at.problem(tau, Grid(rows, rows)).restricted(tau)
         if algorithm == "bf-2x2":
             times.append(_alone_ns(problem))
@@ -257,13 +258,15 @@ def _at_rate_ns(at: Timing, algorithm: str, machines: Machines, *, last_tau: boo
     return min(times)
 
 
-def _tilings(graph: ModelGraph, algorithm: str, *, last_tau: bool) -> Iterator[tuple[int, int]]:
+def _tilings(setting: Setting, algorithm: str, *, last_tau: bool) -> Iterator[tuple[int, int]]:
     """(τ, k): 2×2 and k×k at every fused layer, or at the last one alone."""
-    last = graph.tileable_layers
+    graph, last = setting.graph, setting.graph.tileable_layers
+    shares = setting.convention.regions is Regions.SHARE
+    most = _MOST_TILES if shares else _MOST_WITH_HALOS
     for tau in range(last if last_tau else 1, last + 1):
         side = min(graph.tensors[name].size(0) for name in graph.frontier(tau))
         if algorithm == "mw-kxk":
-            yield from ((tau, k) for k in range(1, min(side, _MOST_TILES) + 1))
+            yield from ((tau, k) for k in range(1, min(side, most) + 1))
         elif side >= 2:
             yield tau, 2
 

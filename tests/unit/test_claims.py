@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,15 +14,24 @@ from fusepath.cli.main import run
 from fusepath.cost import parse_link, parse_machine, range_macs
 from fusepath.onnx_io import zoo
 from fusepath.report.claims_page import claims_page
+from fusepath.report.readings_page import readings_page
 from fusepath.schedule import evaluate, minimizing_waiting
 from fusepath.schedule.problem import problem_of_paths
 from fusepath.study import claim_results
-from fusepath.study.claim_results import Outcome, Verdict, cases_of, compute_claims, find
+from fusepath.study.claim_results import (
+    Outcome,
+    Verdict,
+    cases_of,
+    compute_claims,
+    find,
+    load_outcomes,
+)
 from fusepath.study.claims import Claim, NotPosed, Posed, register
-from fusepath.study.readings import Machines, chosen, literal_ns
+from fusepath.study.readings import Machines, chosen, curve_of, literal_ns, load_readings
 from fusepath.study.torchvision import torchvision_alexnet
 from tests.problems import problems
 
+ROOT = Path(__file__).parents[2]
 TINY = Posed(
     networks=("zoo:squeezenet?size=32",),
     devices=("1GFLOPS", "10GFLOPS"),
@@ -200,3 +210,21 @@ def test_with_a_serial_device_the_reading_chooses_as_algorithm_1_does(problem):
     if problem.shared_link:
         assert order == [item.path for item in schedule.paths]
         assert [cuts[path] for path in order] == [item.cut for item in schedule.paths]
+
+
+def test_the_pages_are_what_the_committed_results_say():
+    outcomes = load_outcomes(ROOT / "reproduction" / "claims.expected.json")
+    readings = load_readings(ROOT / "reproduction" / "readings.expected.json")
+
+    claims = claims_page(find(register().claims, outcomes))
+    assert (ROOT / "docs" / "claims.md").read_text(encoding="utf-8") == claims
+    assert (ROOT / "docs" / "readings.md").read_text(encoding="utf-8") == readings_page(readings)
+
+
+def test_a_reading_is_computed_as_the_committed_one_was():
+    readings = load_readings(ROOT / "reproduction" / "readings.expected.json")
+
+    for curve in readings.closest:
+        if curve.reading.version == "alexnet-torchvision-224" and curve.algorithm != "mw-2x2":
+            again = curve_of(curve.published, curve.algorithm, curve.reading)
+            assert again.ours_ms == pytest.approx(curve.ours_ms)

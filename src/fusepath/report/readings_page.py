@@ -44,10 +44,10 @@ def _head(readings: Readings) -> list[str]:
         "",
         "NFL is the best single cut; BF (2×2) all orders and cuts, tried for one device, link and "
         "worker and where nobody waits; MW's order and cuts are those of Algorithm 1, whose clocks "
-        "run as the reading has it; MW (k×k) is tried for k up to 13, with halos 6, over all τ and at the last "
-        "one. Errors are means of |ours / published − 1| over a curve's published points; where "
-        "there is only a mean, ours is that of 1.3, 1.8, 2.3 and 2.8 MB/s. Of readings that come "
-        "to the same, one is named.",
+        "run as the reading has it; MW (k×k) is tried for k up to 13, with halos 6, over all τ and "
+        "at the last one. Errors are means of |ours / published − 1| over a curve's published "
+        "points; where there is only a mean, ours is that of 1.3, 1.8, 2.3 and 2.8 MB/s. Of "
+        "readings that come to the same, one is named.",
         "",
         f"{sum(readings.tried.values())} curves were computed. **The best of so many is weak "
         "evidence**: what follows says how near one can come, not what the paper did. "

@@ -201,21 +201,34 @@ def curves_of(version: Version) -> Iterator[ReadCurve]:
             dense_free=free,
             machines=machines,
         )
-        timing = Timing(reading.setting(1e6))
         for algorithm in ("nfl", "bf-2x2", "mw-2x2", "mw-kxk"):
-            points = points_of(version.published, algorithm)
-            if not points or not _means_something(reading, algorithm):
+            if not points_of(version.published, algorithm):
+                continue
+            if not _means_something(reading, algorithm):
                 continue
             for last_tau in (False, True) if algorithm == "mw-kxk" else (False,):
-                yield ReadCurve(
-                    published=version.published,
-                    algorithm=algorithm,
-                    reading=msgspec.structs.replace(reading, last_tau=last_tau),
-                    ours_ms=tuple(
-                        _at_ms(timing, point, algorithm, machines, last_tau=last_tau)
-                        for point in points
-                    ),
-                )
+                one = msgspec.structs.replace(reading, last_tau=last_tau)
+                yield curve_of(version.published, algorithm, one)
+
+
+def curve_of(network: str, algorithm: str, reading: Reading) -> ReadCurve:
+    """A published curve under a reading.
+
+    Args:
+        network: the paper's name.
+        algorithm: a key of `LABELS`.
+        reading: of a version of that network.
+    """
+    timing = Timing(reading.setting(1e6))
+    return ReadCurve(
+        published=network,
+        algorithm=algorithm,
+        reading=reading,
+        ours_ms=tuple(
+            _at_ms(timing, point, algorithm, reading.machines, last_tau=reading.last_tau)
+            for point in points_of(network, algorithm)
+        ),
+    )
 
 
 def _means_something(reading: Reading, algorithm: str) -> bool:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 
+from fusepath.cli.claims import COMMAND
 from fusepath.cli.main import run
 from fusepath.cost import parse_link, parse_machine, range_macs
 from fusepath.onnx_io import zoo
@@ -131,7 +132,7 @@ def test_what_cannot_be_posed_says_why():
     (found,) = find([one], [])
 
     assert found.verdict is Verdict.NOT_POSED
-    assert "**it**: not. There are not six of them." in claims_page([found])
+    assert "**it**: not. There are not six of them." in claims_page([found], command=COMMAND)
 
 
 def test_cases_are_computed_once_kept_and_no_better_than_their_bounds(tmp_path, monkeypatch):
@@ -216,7 +217,7 @@ def test_the_pages_are_what_the_committed_results_say():
     outcomes = load_outcomes(ROOT / "reproduction" / "claims.expected.json")
     readings = load_readings(ROOT / "reproduction" / "readings.expected.json")
 
-    claims = claims_page(find(register().claims, outcomes))
+    claims = claims_page(find(register().claims, outcomes), command=COMMAND)
     assert (ROOT / "docs" / "claims.md").read_text(encoding="utf-8") == claims
     assert (ROOT / "docs" / "readings.md").read_text(encoding="utf-8") == readings_page(readings)
 

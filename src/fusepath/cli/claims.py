@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fusepath.study.claim_results import Finding
     from fusepath.study.claims import Case
 
+COMMAND = "fusepath reproduce --claims"
 _FILES = ("claims.md", "claims.json")
 
 
@@ -30,7 +31,7 @@ def claims(folder: Path | None, *, as_json: bool) -> dict[str, Any]:
     if folder is not None:
         from fusepath.output_file import write_file
 
-        write_file(folder / _FILES[0], claims_page(findings).encode())
+        write_file(folder / _FILES[0], claims_page(findings, command=COMMAND).encode())
         save_outcomes(folder / _FILES[1], outcomes)
     if not as_json:
         click.echo(render(claims_table(findings)))

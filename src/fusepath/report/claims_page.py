@@ -41,12 +41,17 @@ def claims_table(findings: Iterable[Finding]) -> Table:
     return table
 
 
-def claims_page(findings: Sequence[Finding]) -> str:
-    """Markdown of the whole register."""
+def claims_page(findings: Sequence[Finding], *, command: str) -> str:
+    """Markdown of the whole register.
+
+    Args:
+        findings: by claim.
+        command: that writes the page.
+    """
     lines = [
         "# Claims, posed here",
         "",
-        "<!-- Written by `fusepath reproduce --claims`; edit what writes it, not this page. -->",
+        f"<!-- Written by `{command}`; edit what writes it, not this page. -->",
         "",
         "What others have published of splitting a network between a device and a server, "
         "posed here: planned, not measured, with costs in operations, without codecs, results "
@@ -57,7 +62,7 @@ def claims_page(findings: Sequence[Finding]) -> str:
         "bound of all plans leaves; where even that is less, the number is out of reach in "
         "these settings.",
         "",
-        "`fusepath reproduce --claims -o DIR` computes all of it again, and goes on where it was "
+        f"`{command} -o DIR` computes all of it again, and goes on where it was "
         "interrupted. The claims are data, in `src/fusepath/study/claims.toml`.",
         "",
         "| work | claim | published | ours | at most | verdict |",

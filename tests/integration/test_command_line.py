@@ -1262,8 +1262,8 @@ def test_verify_exits_1_when_the_result_differs(fusepath, files, edge, monkeypat
     """The reference is changed by a little more than the tolerance."""
     original = run_module.measured_reference
 
-    def changed(*arguments: Any) -> Reference:
-        found = original(*arguments)
+    def changed(*arguments: Any, **named: Any) -> Reference:
+        found = original(*arguments, **named)
         outputs = {name: value * 1.00003 for name, value in found.outputs.items()}
         return replace(found, outputs=outputs)
 

@@ -78,9 +78,11 @@ class Connection:
         failed: list[PeerError] = []
         for edge in self._edges:
             try:
-                return await self._open(edge)
+                await self._open(edge)
             except PeerError as error:
                 failed.append(error)
+            else:
+                return
         if len(failed) == 1:
             raise failed[0]
         reasons = "; ".join(map(str, failed))

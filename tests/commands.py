@@ -22,5 +22,6 @@ COMMANDS = (
     "schema",
     "serve",
     "simulate",
+    "studio",
     "zoo",
 )

@@ -6,10 +6,10 @@ imported when first used, so that ``import fusepath`` costs next to nothing.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as typing has it, whose import takes longer than all else here
 if TYPE_CHECKING:
+    from typing import Any
+
     from fusepath.cost import Compression as Compression
     from fusepath.cost import ComputeRate as ComputeRate
     from fusepath.cost import Convention as Convention
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from fusepath.offload.run import Report as Report
     from fusepath.offload.run import run as run
     from fusepath.offload.session import Session as Session
+    from fusepath.offload.stable import UntilStable as UntilStable
     from fusepath.offload.statistics import PlanStatistics as PlanStatistics
     from fusepath.offload.statistics import Statistics as Statistics
     from fusepath.onnx_io import Boundary as Boundary
@@ -115,6 +116,7 @@ if TYPE_CHECKING:
     from fusepath.report.gantt import gantt as gantt
     from fusepath.runtime.compare import Comparison as Comparison
     from fusepath.runtime.compare import compare as compare
+    from fusepath.runtime.execution import Execution as Execution
     from fusepath.schedule.result import Status as Status
     from fusepath.tiling import Arrangement as Arrangement
     from fusepath.tiling import Grid as Grid
@@ -143,6 +145,7 @@ _HOMES = {
     "DroppedError": "fusepath.errors",
     "Emulation": "fusepath.offload.emulation",
     "Ending": "fusepath.onnx_io",
+    "Execution": "fusepath.runtime.execution",
     "Fallback": "fusepath.protocol.device_frame",
     "FallbackPolicy": "fusepath.offload.order",
     "FileFormatError": "fusepath.errors",
@@ -223,6 +226,7 @@ _HOMES = {
     "Timeout": "fusepath.remote.client",
     "UndecidedError": "fusepath.errors",
     "UnsupportedOperatorError": "fusepath.errors",
+    "UntilStable": "fusepath.offload.stable",
     "VerificationError": "fusepath.errors",
     "WhenFull": "fusepath.protocol.in_flight",
     "Whole": "fusepath.tiling",
@@ -253,6 +257,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name from where it lives."""
     if name not in _HOMES:
         raise AttributeError(f"module 'fusepath' has no attribute '{name}'")
+    import importlib
+
     return getattr(importlib.import_module(_HOMES[name]), name)
 
 

@@ -77,9 +77,9 @@ def assert_exact(result: fusepath.Inference, pixels: np.ndarray) -> None:
         np.testing.assert_array_equal(result.outputs[name], value)
 
 
-@pytest.fixture(params=["memory", "grpc"])
+@pytest.fixture(params=[pytest.param("memory", marks=pytest.mark.slow), "grpc"])
 def address(request, edge: Edge) -> str:
-    """An edge server within this process, and one in another."""
+    """An edge server within this process, which most other tests have, and one in another."""
     return "memory:" if request.param == "memory" else edge.address
 
 
@@ -382,7 +382,8 @@ def test_a_good_plan_is_in_use_before_machines_are_measured(address, measuring):
 @pytest.mark.parametrize("algorithm", ["nfl", "auto"])
 def test_limits_that_cannot_be_met_are_told_before_machines_are_measured(algorithm):
     limits = Constraints(keep_on_device=8, device_macs=1000)
-    request = PlanRequest(algorithm=algorithm, constraints=limits, codecs="off")
+    budget = fusepath.Budget(evaluations=500_000)  # enough to be sure
+    request = PlanRequest(algorithm=algorithm, constraints=limits, codecs="off", budget=budget)
     with fusepath.Session(
         model(), "memory:", plan=request, frames=AS_THEY_ARE, options=NOTHING_REMEMBERED
     ) as session:
@@ -468,7 +469,7 @@ def test_without_a_server_this_machine_answers_and_waiting_says_why():
         assert_exact(session.infer(frame(1)), frame(1))
 
 
-@pytest.mark.parametrize("algorithm", ["exact", "stream"])
+@pytest.mark.parametrize("algorithm", [pytest.param("exact", marks=pytest.mark.slow), "stream"])
 def test_frame_after_frame_nothing_is_kept(edge, algorithm):
     """Of tiles and of strips; the last frame's latency is, in statistics."""
     setting = fusepath.Setting(

@@ -30,13 +30,14 @@ from fusepath.profiling.layers import FITTED_GRIDS, FITTED_STRIPS, each_layer
 from fusepath.profiling.profile import HELD_OUT_GRIDS, HELD_OUT_STRIPS
 from fusepath.profiling.timing import Timing, time_call
 from fusepath.runtime.execution import ON_CPU
+from tests.small_detector import small_detector, small_detector_bytes
 
 SETTINGS = Settings(repeats=2, attempts=1)
 
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return load_model("zoo:squeezenet?size=64")
+    return small_detector()
 
 
 @pytest.fixture(scope="module")
@@ -225,16 +226,18 @@ def test_a_user_without_a_home_measures_every_time(model, quiet, monkeypatch):
     assert measured == [Settings.brief()] * 2
 
 
-def test_commands_work_without_a_home(tmp_path):
+def test_commands_work_without_a_home(tmp_path, tmp_path_factory):
     """In a process of its own, so that nothing has looked for a home before."""
+    model = tmp_path_factory.mktemp("model") / "net.onnx"
+    model.write_bytes(small_detector_bytes())
     script = """
-import pwd
+import pwd, sys
 def unknown(number):
     raise KeyError(number)
 pwd.getpwuid = pwd.getpwnam = unknown
 from fusepath.cli.main import run
-assert run(["profile", "zoo:squeezenet1_1?size=65", "--fast", "--json"]) == 0
-assert run(["plan", "zoo:squeezenet1_1?size=65", "--device", "1GFLOPS", "--edge", "9GFLOPS",
+assert run(["profile", sys.argv[1], "--fast", "--json"]) == 0
+assert run(["plan", sys.argv[1], "--device", "1GFLOPS", "--edge", "9GFLOPS",
             "--link", "1MB/s"]) == 0
 """
     environment = {
@@ -244,7 +247,7 @@ assert run(["plan", "zoo:squeezenet1_1?size=65", "--device", "1GFLOPS", "--edge"
     }
 
     done = subprocess.run(
-        [sys.executable, "-c", script],
+        [sys.executable, "-c", script, str(model)],
         env=environment,
         cwd=tmp_path,
         capture_output=True,

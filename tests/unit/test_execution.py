@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import msgspec
 import numpy as np
@@ -118,6 +119,24 @@ def test_a_provider_that_is_there_computes_first(play):
     providers, options = cards.asked[-1]
     assert providers == [CUDA, CPU]  # which takes single operators that the card has not got
     assert options[0]["use_tf32"] == "0"  # results are those of float32
+
+
+def test_libraries_of_a_card_are_loaded_once_and_nothing_is_printed(play, monkeypatch, capsys):
+    play()
+    loaded: list[str] = []
+
+    def preload() -> None:
+        loaded.append("cuda")
+        sys.stdout.write("what a library says")
+
+    monkeypatch.setattr(ort, "preload_dlls", preload, raising=False)
+    runner_module._load_libraries.cache_clear()
+
+    for execution in (ON_CARD, ON_CARD, ON_CPU):
+        run_trial(execution)
+
+    assert loaded == ["cuda"]
+    assert capsys.readouterr().out == ""
 
 
 def test_what_this_onnx_runtime_is_built_without_is_told_and_left_out(play, caplog):

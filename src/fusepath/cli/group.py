@@ -28,6 +28,7 @@ COMMANDS = {
     "schema": "The JSON schema of a file format.",
     "serve": "Be an edge server.",
     "simulate": "Predict a plan's timeline, also on other machines or links.",
+    "studio": "Plan in a browser: drag machines and link, see what runs where.",
     "zoo": "List the built-in networks, or write one to an ONNX file.",
 }
 
@@ -64,6 +65,7 @@ EXAMPLES = {
     "schema": ("schema plan", "schema book -o book.schema.json"),
     "serve": ("serve --listen 0.0.0.0:7070 --models models",),
     "simulate": ("simulate plan.json --link 4MB/s",),
+    "studio": ("studio zoo:squeezenet", "studio net.onnx --listen 127.0.0.1:8080"),
     "zoo": ("zoo", "zoo squeezenet squeezenet.onnx"),
 }
 """What one may type after ``fusepath``, by command."""

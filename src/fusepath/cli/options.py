@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 import re
 from typing import TYPE_CHECKING, Any
@@ -169,7 +168,7 @@ slowdown_option = click.option(
 
 
 def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--device``, ``--slowdown``, ``--edge``, ``--link`` and ``--convention``."""
+    """``--device``, ``--slowdown``, ``--edge``, ``--link``, ``--workers`` and ``--convention``."""
     for option in reversed(
         [
             click.option(
@@ -189,7 +188,14 @@ def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--link",
                 required=True,
                 metavar="RATE|FILE",
-                help="1.8MB/s, 14.4Mbit/s, shannon:B=,Q=,G=,N= or a link file.",
+                help="1.8MB/s, 14.4Mbit/s, 1MB/s,4MB/s (up,down), shannon:B=,Q=,G=,N= or a file.",
+            ),
+            click.option(
+                "--workers",
+                type=click.IntRange(1, 64),
+                metavar="N",
+                help="Paths that the edge server computes at the same time; as --convention says "
+                "without.",
             ),
             click.option(
                 "--convention", default="runtime", show_default=True, help="Timing convention."
@@ -269,6 +275,7 @@ def constraint_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def open_model(source: str, input_shape: str | None, post: str | None = None) -> Model:
     """Load MODEL of a command line."""
+    from fusepath.cli.progress import telling
     from fusepath.onnx_io import load_model
 
     shape = None
@@ -279,7 +286,8 @@ def open_model(source: str, input_shape: str | None, post: str | None = None) ->
             raise InputError(
                 f"--input-shape '{input_shape}' is no list of sizes; write it like 1,3,224,224"
             ) from None
-    return load_model(source, input_shape=shape, post=post)
+    with telling(f"reading {source}"):
+        return load_model(source, input_shape=shape, post=post)
 
 
 def open_setting(
@@ -290,6 +298,7 @@ def open_setting(
     edge: str,
     link: str,
     convention: str,
+    workers: int | None = None,
     slowdown: float = 1.0,
     input_type: str = "pixels",
     post: str | None = None,
@@ -304,6 +313,8 @@ def open_setting(
     machines = parse_machine(device).slowed(slowdown), parse_machine(edge)
     joined, rules = parse_link(link), named_convention(convention)
     loaded = open_model(model, input_shape, post)
+    if workers is not None:
+        rules = msgspec.structs.replace(rules, edge_workers=workers)
     if input_type == "values":
         size = np.dtype(loaded.graph.input.dtype).itemsize
         rules = msgspec.structs.replace(rules, input_bytes_per_element=size)
@@ -421,4 +432,6 @@ def as_options(message: str) -> str:
 
 def print_json(document: dict[str, Any]) -> None:
     """The one object of ``--json``."""
+    import json
+
     click.echo(json.dumps(document, indent=2, allow_nan=False, default=str))

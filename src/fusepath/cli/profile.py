@@ -16,6 +16,7 @@ from fusepath.cli.options import (
     print_json,
     provider_option,
 )
+from fusepath.cli.progress import counting
 
 if TYPE_CHECKING:
     from fusepath.onnx_io import Model
@@ -92,11 +93,7 @@ def command(
 
 
 def _measure(model: Model, settings: Settings) -> ProfileReport:
-    import sys
-
     from fusepath.profiling import profile_machine
 
-    with click.progressbar(
-        length=2 * model.graph.depth, label="measuring this machine …", file=sys.stderr
-    ) as bar:
-        return profile_machine(model, settings, progress=lambda done, _: bar.update(done - bar.pos))
+    with counting("measuring the layers on this machine", 2 * model.graph.depth) as count:
+        return profile_machine(model, settings, progress=lambda done, _: count(done))

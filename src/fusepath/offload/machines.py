@@ -73,7 +73,7 @@ def check_provider(machine: Machine | None, execution: Execution) -> None:
     if machine.provider not in execution.named():
         raise InputError(
             f"the device's profile was measured on {machine.provider}, and this machine is to "
-            f"compute on {provider_text(execution)}; profile it there (profile --provider)"
+            f"compute on {provider_text(execution)}; profile it for that provider"
         )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import dataclass, replace
-from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
@@ -22,12 +22,13 @@ from fusepath.pictures.frame import pixels_of
 from fusepath.plan import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from fusepath.arrays import Array
     from fusepath.offload.machines import Machines
     from fusepath.offload.rotating import PlansInTurn
+    from fusepath.offload.stable import UntilStable
     from fusepath.onnx_io import Model
     from fusepath.plan import PlanRequest
     from fusepath.remote.client import Timeout
@@ -79,7 +80,7 @@ def run(
     image: Array | bytes | str | Path | Mapping[str, Any],
     edge: str | None = None,
     *,
-    repeats: int = 1,
+    repeats: int | UntilStable = 1,
     in_flight: int = 1,
     verify: bool = False,
     outputs: Sequence[str] | None = None,
@@ -87,28 +88,28 @@ def run(
 ) -> Report:
     """Run a model split between this machine and an edge server, with the best plan.
 
-    A `Session` that is waited for until it is ready, and then infers. Where the edge server cannot
-    be used, this machine answers alone, and the inferences say why (`Inference.fallback`), unless
-    the options forbid it.
+        A `Session` that is waited for until it is ready, and then infers. Where the edge server cannot
+        be used, this machine answers alone, and the inferences say why (`Inference.fallback`), unless
+        the options forbid it.
 
-    Args:
-        model: the network.
-        image: its input or inputs, as of `Session.infer`; plans are tried on it.
-        edge: ``HOST:PORT`` of the edge server, or several as of `Session`; None for a plan that
+        Args:
+            model: the network.
+            image: its input or inputs, as of `Session.infer`; plans are tried on it.
+            edge: ``HOST:PORT`` of the edge server, or several as of `Session`; None for a plan that
             keeps everything here.
-        repeats: inferences.
-        in_flight: of them under way at a time; of 2 or more, the objective of a request says what
-            they are planned for.
-        verify: compare with the unsplit model on this machine.
-        outputs: names of those that are wanted, all without; others do not return.
-        session: further arguments of `Session`.
+        repeats: inferences, or how well their median is to be known.
+            in_flight: of them under way at a time; of 2 or more, the objective of a request says what
+                they are planned for.
+            verify: compare with the unsplit model on this machine.
+            outputs: names of those that are wanted, all without; others do not return.
+            session: further arguments of `Session`.
 
-    Raises:
-        ImageError: the image does not fit.
-        PeerError: the edge server cannot be used, and this machine may not answer alone.
-        InfeasibleError: no plan keeps to the constraints.
-        InputError: an edge server is needed and not given, the plan does not fit, or the model has
-            no such output.
+        Raises:
+            ImageError: the image does not fit.
+            PeerError: the edge server cannot be used, and this machine may not answer alone.
+            InfeasibleError: no plan keeps to the constraints.
+            InputError: an edge server is needed and not given, the plan does not fit, or the model has
+                no such output.
     """
     frames = session.get("frames", FrameFormat()).for_plan(session.get("plan"))
     outputs = wanted_outputs(model, outputs)
@@ -128,17 +129,22 @@ def run(
         plan, predicted, in_turn = running.plan, running.predicted, None
         if in_flight > 1 and (in_turn := running.plans_in_turn) is not None:
             plan, predicted = in_turn.plans[0], in_turn.predicted[0]
+        runs: list[Inference] = []
+        images = _repeated(image, repeats, runs)
+        if repeats != 1:
+            _say(f"running {_times(repeats)}", session)
         begun_s = time.perf_counter()
         if in_flight == 1:
-            runs = [running.infer(image, outputs=outputs) for _ in range(repeats)]
+            for again in images:
+                runs.append(running.infer(again, outputs=outputs))  # noqa: PERF401 - it is looked at
         else:
-            images = repeat(image, repeats)
-            runs = list(running.stream(images, in_flight=in_flight, outputs=outputs))
+            runs.extend(running.stream(images, in_flight=in_flight, outputs=outputs))
         taken_s = time.perf_counter() - begun_s
     assert plan is not None  # it has answered
     assert predicted is not None
     comparison = None
     if verify:
+        _say("comparing with the unsplit model", session)
         values = np.concatenate([pixels_of(image) for image in inputs])
         reference = measured_reference(
             model,
@@ -159,3 +165,23 @@ def run(
         taken_s=taken_s,
         comparison=comparison,
     )
+
+
+def _say(what: str, session: SessionArguments) -> None:
+    if "say" in session:
+        session["say"](what)
+
+
+def _repeated(image: Any, repeats: int | UntilStable, runs: list[Inference]) -> Iterator[Any]:
+    """The image, as often as is asked; ``runs`` grows meanwhile."""
+    if isinstance(repeats, int):
+        yield from itertools.repeat(image, repeats)
+        return
+    while not repeats.enough([run.latency_s for run in runs]):
+        yield image
+
+
+def _times(repeats: int | UntilStable) -> str:
+    if isinstance(repeats, int):
+        return f"{repeats} times"
+    return f"until the median is known to {repeats.within:.1%}, at most {repeats.most} times"

@@ -28,7 +28,6 @@ def run_unsplit(
     form: InputFormat,
     level: Level = "all",
     companions: Mapping[str, Array] = MappingProxyType({}),
-    execution: Execution = ON_CPU,
 ) -> dict[str, Array]:
     """Outputs of the original, untouched model on this machine.
 
@@ -38,17 +37,21 @@ def run_unsplit(
         form: how pixels become values.
         level: how far ONNX Runtime may rewrite the model.
         companions: the other inputs, by their names in the graph.
-        execution: what to compute on.
     """
+    runner = Runner(original_with_shape(model), outputs=model.output_names, level=level)
+    return runner.run(_fed(model, image, form, companions))
+
+
+def _fed(
+    model: Model, image: Array, form: InputFormat, companions: Mapping[str, Array]
+) -> dict[str, Array]:
+    """What the original takes, by the names that its owner knows."""
     source = model.boundary.input
-    runner = Runner(
-        original_with_shape(model), outputs=model.output_names, execution=execution, level=level
-    )
     value = to_model_input(image, form, source.dtype)
     feeds = {source.name: source.to_owner([value])}
     for inner, port in zip(model.graph.companions, model.boundary.companions, strict=True):
         feeds[port.name] = companions[inner]
-    return runner.run(feeds)
+    return feeds
 
 
 @dataclass(frozen=True)
@@ -87,9 +90,15 @@ def measured_reference(
         execution: what this machine computed its share on.
         rounding: of what the edge server computed on (`MachineProfile.rounding`).
     """
-    runs = [run_unsplit(model, image, form, level, companions) for level in _levels(model)]
+    original = original_with_shape(model)
+    feeds = _fed(model, image, form, companions)
+    runs = [
+        Runner(original, outputs=model.output_names, level=level).run(feeds)
+        for level in _levels(model)
+    ]
     if execution.providers != ON_CPU.providers:
-        runs.append(run_unsplit(model, image, form, companions=companions, execution=execution))
+        elsewhere = Runner(original, outputs=model.output_names, execution=execution)
+        runs.append(elsewhere.run(feeds))
     halves = any(tensor.dtype == "float16" for tensor in model.graph.tensors.values())
     summed = _summed(model, image, form, companions)
     tolerances = measured_tolerances(runs, summed, halves=halves, rounding=rounding)

@@ -27,6 +27,7 @@ from fusepath.remote.loader import Loader
 from fusepath.remote.measuring.here import MeasuringHere
 from fusepath.remote.memory_budget import MemoryBudget
 from fusepath.remote.metrics import Metrics
+from fusepath.remote.open_inference.whole_model import WholeModel
 from fusepath.remote.prepared import PreparedPlan
 from fusepath.remote.shared_work import SharedWork
 from fusepath.remote.transport import Refusal
@@ -112,10 +113,11 @@ class EdgeService:
         self.overlaps = overlaps
         self._store = store
         self._execution = execution
-        self._prepared: Shelf[str, PreparedPlan] = Shelf(
+        self._prepared: Shelf[str, PreparedPlan | WholeModel] = Shelf(
             MemoryBudget.of_this_machine().plans_bytes if plans_bytes is None else plans_bytes
         )
         self._preparing: SharedWork[EdgeTimes] = SharedWork()
+        self._building: SharedWork[WholeModel] = SharedWork()
         self._profiling: SharedWork[bytes] = SharedWork()
         self._profiles: Shelf[_ModelKey, bytes] = Shelf(_PROFILES_BYTES)
         self.admission = Admission(room)
@@ -168,7 +170,7 @@ class EdgeService:
         except FusepathError as error:
             raise Refusal(RefusalKind.UNFIT, str(error)) from error
         digest = recipe.sha256
-        plan = self._prepared.get(digest)
+        plan = self.find(digest)
         if plan is not None:
             times = plan.times
         else:
@@ -194,7 +196,7 @@ class EdgeService:
     def _too_large(self, size_bytes: int) -> str:
         budget_bytes = self._prepared.budget_bytes
         return (
-            f"this plan takes {size_bytes / 1e6:.0f} MB here, where plans may have "
+            f"this takes {size_bytes / 1e6:.0f} MB here, where plans may have "
             f"{budget_bytes / 1e6:.0f} MB; give the server more memory"
         )
 
@@ -224,7 +226,41 @@ class EdgeService:
 
     def find(self, recipe_sha256: str) -> PreparedPlan | None:
         """A plan that has been prepared."""
-        return self._prepared.get(recipe_sha256)
+        plan = self._prepared.get(recipe_sha256)
+        return plan if isinstance(plan, PreparedPlan) else None
+
+    def holds(self, name: str) -> bool:
+        """Whether there is a model of a name; may read files."""
+        return self._store.holds(name)
+
+    async def whole_model(self, name: str, peer: str) -> WholeModel:
+        """A model by its name, ready to run as it is: built once for all who ask meanwhile."""
+        key = f"whole:{name}"
+        kept = self._prepared.get(key)
+        if isinstance(kept, WholeModel):
+            return kept
+        with self.loading(peer):
+            return await self._building.do(key, partial(self._keep_whole, key, name))
+
+    async def _keep_whole(self, key: str, name: str) -> WholeModel:
+        model: Model = await self._load(partial(self._store.named, name))
+        least_bytes = sum(weights.nbytes for weights in model.weights.values())
+        if not self._prepared.make_room(least_bytes):  # before anything is built
+            raise Refusal(RefusalKind.UNFIT, self._too_large(least_bytes))
+        whole: WholeModel
+        whole, size_bytes = await self._load(partial(self._build_whole, model))
+        if not self._prepared.put(key, whole, max(size_bytes, least_bytes)):
+            raise Refusal(RefusalKind.UNFIT, self._too_large(size_bytes))
+        tell("built", model=name, bytes=size_bytes)
+        return whole
+
+    def _build_whole(self, model: Model) -> tuple[WholeModel, int]:
+        release_free_memory()  # of what has gone
+        before_bytes = resident_bytes()
+        whole = WholeModel(model, execution=self._execution)
+        whole.rehearse(self._in_turn)
+        release_free_memory()
+        return whole, resident_bytes() - before_bytes
 
     def metrics_text(self) -> str:
         """What was counted, and what there is now, in Prometheus' format."""

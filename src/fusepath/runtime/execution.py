@@ -49,6 +49,11 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         """Whether the thread that calls does all the computing, so that its clock tells of it."""
         return self.providers == ("cpu",) and self.threads == 1
 
+    @property
+    def on_card(self) -> bool:
+        """Whether libraries of CUDA are needed."""
+        return bool({"cuda", "tensorrt"} & set(self.providers))
+
     def named(self) -> list[str]:
         """The providers as ONNX Runtime calls them."""
         return [PROVIDERS[name] for name in self.providers]

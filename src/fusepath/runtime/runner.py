@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import logging
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
@@ -91,6 +92,8 @@ class Runner:
                 _say_once(f"{provider} refuses a model, {others[0]} is tried: {error}")
 
     def _session_on(self, data: bytes, execution: Execution, level: Level) -> ort.InferenceSession:
+        if execution.on_card:
+            _load_libraries()
         options = ort.SessionOptions()
         options.intra_op_num_threads = execution.threads
         options.inter_op_num_threads = 1
@@ -174,6 +177,15 @@ def _silence() -> Iterator[None]:
 
 
 @cache
+def _load_libraries() -> None:
+    """Those of CUDA that are installed as Python packages; ONNX Runtime finds others by itself."""
+    preload = getattr(ort, "preload_dlls", None)
+    if preload is not None:
+        with redirect_stdout(io.StringIO()):  # what is missing shows when a session is made
+            preload()
+
+
+@cache
 def _say_once(text: str) -> None:
     logger.warning("%s", text)
 
@@ -197,4 +209,4 @@ def _failed(doing: str, error: Exception) -> Exception:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

@@ -25,7 +25,16 @@ from fusepath.offload.machines import Machines, check_provider
 from fusepath.offload.order import Order, SessionOptions
 from fusepath.offload.outputs import OwnerOutputs
 from fusepath.onnx_io import Model, from_torch, is_module, load_model
-from fusepath.plan import LATENCY, InputFormat, Plan, PlanRequest, check_plan, check_request
+from fusepath.plan import (
+    ENERGY_IS_PLANNED,
+    LATENCY,
+    InputFormat,
+    Plan,
+    PlanRequest,
+    check_plan,
+    check_request,
+    of_stream,
+)
 from fusepath.profiling.codecs import named_codecs
 from fusepath.remote.client import Timeout
 from fusepath.runtime.pixels import check_form
@@ -41,7 +50,7 @@ if TYPE_CHECKING:
     from fusepath.offload.statistics import Statistics
     from fusepath.onnx_io import LastOutput, Port
     from fusepath.pictures.frame import Frame
-    from fusepath.plan import Objective
+    from fusepath.plan import StreamObjective
     from fusepath.timeline import Timeline
 
 T = TypeVar("T")
@@ -124,10 +133,15 @@ class Held:
         else:
             check_request(plan)
             plan.constraints.check(graph)
-            named_codecs(plan.codecs)
-        objective: Objective = LATENCY
+            named_codecs(plan.codecs, plan.lossy)
+        objective: StreamObjective = LATENCY
         if isinstance(plan, PlanRequest):
-            objective, plan = plan.objective, msgspec.structs.replace(plan, objective=LATENCY)
+            if plan.constraints.device_energy_j is not None:
+                raise InputError(ENERGY_IS_PLANNED)
+            objective, plan = (
+                of_stream(plan.objective),
+                msgspec.structs.replace(plan, objective=LATENCY),
+            )
         self._frames = frames.for_plan(plan)
         self._outputs = OwnerOutputs(self.model)
         self._reuses = options.reuse

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fusepath.offload.machines import Machines
     from fusepath.onnx_io import Model
     from fusepath.pictures.frame import Frame
-    from fusepath.plan import Objective
+    from fusepath.plan import StreamObjective
     from fusepath.remote.client import Timeout
 
 
@@ -100,7 +100,7 @@ class Order:
     timeout: Timeout
     options: SessionOptions
     say: Callable[[str], None]
-    objective: Objective = LATENCY
+    objective: StreamObjective = LATENCY
     """What plans for the frames of a stream are to be good at; `plan` is for a single frame."""
 
     @property

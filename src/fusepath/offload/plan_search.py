@@ -327,7 +327,7 @@ class PlanSearch:
                 if not is_of_plan(error, result.best):
                     raise
                 shown = replace(shown, source=None)  # it may lack the decoder, or the codecs
-                asked = msgspec.structs.replace(asked, codecs="off")
+                asked = msgspec.structs.replace(asked, codecs="off", lossy="off")
             else:
                 self._offer(prepared)
                 if as_shown(shown, prepared) is shown:
@@ -400,7 +400,7 @@ class PlanSearch:
         return replace(setting, source=source)
 
     async def _try_codecs(self, request: PlanRequest, sample: Frame) -> TriedCodecs:
-        codecs = named_codecs(request.codecs)
+        codecs = named_codecs(request.codecs, request.lossy)
         if not codecs or self._pairing.client is None:
             return TriedCodecs()
         self._order.say("trying codecs on the input and on what layers make of it")

@@ -50,7 +50,11 @@ if TYPE_CHECKING:
 @click.command("run")
 @model_argument
 @click.argument("input_file", metavar="INPUT")
-@click.option("--edge", metavar="HOST:PORT", help="The edge server.")
+@click.option(
+    "--edge",
+    metavar="HOST:PORT,…",
+    help="The edge server; of several the first that answers, until it is lost.",
+)
 @click.option("--plan", "plan_file", metavar="FILE", help="Carry out this plan.")
 @algorithm_option
 @grid_option

@@ -98,7 +98,8 @@ def run(
     Args:
         model: the network.
         image: its input or inputs, as of `Session.infer`; plans are tried on it.
-        edge: ``HOST:PORT`` of the edge server; None for a plan that keeps everything here.
+        edge: ``HOST:PORT`` of the edge server, or several as of `Session`; None for a plan that
+            keeps everything here.
         repeats: inferences, or how well their median is to be known.
         in_flight: of them under way at a time; of 2 or more, the objective of a request says what
             they are planned for.

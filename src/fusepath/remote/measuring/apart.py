@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from fusepath.errors import ModelError
-from fusepath.onnx_io.complaint import one_line
+from fusepath.errors import ModelError, one_line
 from fusepath.protocol.framing import RefusalKind
 from fusepath.remote.located_model import AnotherModelError
 from fusepath.remote.measuring.job import (

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-LONGEST_QUOTE = 300
+LONGEST_QUOTE = 200
 """Characters of a foreign text that a message repeats at most."""
 
 
@@ -179,11 +179,11 @@ class Exceeded(Protocol):
         """The parameter of `Constraints` that sets it."""
 
     @property
-    def needs(self) -> int:
+    def needs(self) -> float:
         """In the limit's unit."""
 
     @property
-    def allows(self) -> int:
+    def allows(self) -> float:
         """In the limit's unit."""
 
 

@@ -240,7 +240,8 @@ document.addEventListener("drop", (event) => {
 field("copy").addEventListener("click", async () => {
   field("command").select();
   await navigator.clipboard.writeText(field("command").value);
-  field("status").textContent = "Copied.";
+  field("copy").textContent = "Copied";
+  setTimeout(() => { field("copy").textContent = "Copy the command"; }, 2000);
 });
 field("times-png").addEventListener("click", png);
 

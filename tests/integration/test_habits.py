@@ -287,10 +287,11 @@ def test_what_counts_says_how_far_it_is_off_a_terminal(capfd, monkeypatch):
     monkeypatch.setattr(progress, "_FIRST_S", 0.01)
     with progress.counting("measuring", 7) as count:
         count(3)
-        until_s = time.monotonic() + 20
-        while not (err := capfd.readouterr().err) and time.monotonic() < until_s:
+        err, until_s = "", time.monotonic() + 20
+        while "3 of 7" not in err and time.monotonic() < until_s:
+            err += capfd.readouterr().err
             time.sleep(0.01)
-    assert err == "measuring: 3 of 7, 0 s …\n"
+    assert err.endswith("measuring: 3 of 7, 0 s …\n")
 
 
 def test_what_is_said_at_once_is_said_again_while_it_lasts(capfd, monkeypatch):
@@ -299,10 +300,10 @@ def test_what_is_said_at_once_is_said_again_while_it_lasts(capfd, monkeypatch):
     with progress.saying() as say:
         say("thinking")
         until_s = time.monotonic() + 20
-        while err.count("\n") < 2 and time.monotonic() < until_s:
+        while "thinking, " not in err and time.monotonic() < until_s:
             err += capfd.readouterr().err
             time.sleep(0.01)
-    assert err == "thinking …\nthinking, 0 s …\n"
+    assert err.endswith("thinking …\nthinking, 0 s …\n")
 
 
 @pytest.mark.parametrize("name", sorted(LONG))

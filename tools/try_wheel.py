@@ -3,8 +3,8 @@
     python tools/try_wheel.py dist/fusepath-0.1.0-py3-none-any.whl [python3.12 ...]
 
 For every Python named, or this one: `import`, `--help`, a plan, and a run against an edge server
-within the process whose result is compared with the unsplit model's. Then sizes and licences of what
-was installed. Exits 1 where something fails or the core is larger than it may be.
+within the process whose result is compared with the unsplit model's. Then sizes and licences of
+what was installed. Exits 1 where something fails or the core is larger than it may be.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ COMMANDS = (
     "completion",
     "demo",
     "doctor",
+    "front",
     "inspect",
     "map",
     "ping",

@@ -150,6 +150,14 @@ compress_option = click.option(
     help="Encode what is sent, losslessly, where that is quicker: with any codec, or this one. "
     "Auto without; plan needs --sample to know what codecs save.",
 )
+lossy_option = click.option(
+    "--lossy",
+    type=click.Choice(["off", "fp16", "int8"]),
+    default="off",
+    show_default=True,
+    help="Also send values in half precision, or in a byte each with a scale for every channel, "
+    "where that is quicker. Results change; by how much is measured and said.",
+)
 mean_option = click.option(
     "--mean", default="0", metavar="M[,M,M]", help="Subtracted from the pixels of an image."
 )
@@ -175,7 +183,8 @@ def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--device",
                 required=True,
                 metavar="RATE|FILE",
-                help="The end device: 10GFLOPS, or a profile file.",
+                help="The end device: 10GFLOPS, or a profile file; what it draws in watts may "
+                "follow, like 10GFLOPS:wait=2.7,compute=6.4,send=3.4,receive=3.2.",
             ),
             slowdown_option,
             click.option(
@@ -226,10 +235,11 @@ def constraint_options(command: Callable[..., Any]) -> Callable[..., Any]:
         upload: str | None,
         keep_on_device: int,
         max_paths: int | None,
+        max_energy: str | None,
         **others: Any,
     ) -> Any:
         from fusepath.plan import Constraints
-        from fusepath.units import parse_bytes, parse_count
+        from fusepath.units import parse_bytes, parse_count, parse_joules
 
         constraints = Constraints(
             device_memory_bytes=parse_bytes(device_memory) if device_memory else None,
@@ -237,6 +247,7 @@ def constraint_options(command: Callable[..., Any]) -> Callable[..., Any]:
             upload_bytes=parse_bytes(upload) if upload else None,
             keep_on_device=keep_on_device,
             max_paths=max_paths,
+            device_energy_j=parse_joules(max_energy) if max_energy else None,
         )
         return command(*args, constraints=constraints, **others)
 
@@ -266,6 +277,12 @@ def constraint_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 type=click.IntRange(min=1),
                 metavar="K",
                 help="Most tiles or strips of a plan.",
+            ),
+            click.option(
+                "--max-energy",
+                metavar="JOULES",
+                help="Most energy of the device for a frame, like 0.8J or 250mJ; what it draws "
+                "stands behind --device.",
             ),
         ]
     ):
@@ -351,6 +368,7 @@ def tiling_request(
     tiles: str,
     constraints: Constraints,
     codecs: str | None,
+    lossy: str = "off",
     top: int = 1,
 ) -> PlanRequest:
     """What ``--algorithm``, ``--compress`` and the options of a tiling ask for."""
@@ -370,6 +388,7 @@ def tiling_request(
         unequal=tiles == "auto",
         constraints=constraints,
         codecs=codecs or "auto",
+        lossy=lossy,  # type: ignore[arg-type]
         top=top,
     )
 
@@ -412,6 +431,10 @@ _OPTIONS = {
     "device_memory_bytes": "--device-memory",
     "keep_on_device": "--keep-on-device",
     "max_paths": "--max-paths",
+    "lossy='fp16'": "--lossy fp16",
+    "lossy='int8'": "--lossy int8",
+    "device_energy_j": "--max-energy",
+    "seconds_per_joule": "--seconds-per-joule",
     "in_flight": "--in-flight",
     "min_frames_per_s": "--min-fps",
     "input_shape": "--input-shape",

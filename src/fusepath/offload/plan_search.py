@@ -99,6 +99,7 @@ class PlanSearch:
         pairing: the machines.
         connect: gives the pairing its edge server.
         use: has a prepared plan answer frames from now on.
+        in_use: what answers them until then, if anything does.
     """
 
     def __init__(
@@ -107,10 +108,11 @@ class PlanSearch:
         pairing: Pairing,
         connect: Callable[[], Awaitable[None]],
         use: Callable[[Prepared], None],
+        in_use: Prepared | None = None,
     ) -> None:
         self._order, self._pairing = order, pairing
         self._connect, self._put_to_use = connect, use
-        self._in_use: Prepared | None = None
+        self._in_use = in_use
         self.learned: Setting | LastTime | None = None
         """What the plan that was found is for; None before, and for a plan that was given."""
         self.local: asyncio.Task[Prepared | None] | None = None
@@ -135,7 +137,7 @@ class PlanSearch:
     async def _find(self, request: PlanRequest) -> None:
         self.local = asyncio.create_task(self._start_locally(request))
         self.local.add_done_callback(seen)
-        if self._order.edge is None:
+        if not self._order.edges:
             alone = PlanRequest(algorithm="device-only", constraints=request.constraints)
             await self._choose(alone, _Known())
         elif request.algorithm == "device-only":
@@ -325,7 +327,7 @@ class PlanSearch:
                 if not is_of_plan(error, result.best):
                     raise
                 shown = replace(shown, source=None)  # it may lack the decoder, or the codecs
-                asked = msgspec.structs.replace(asked, codecs="off")
+                asked = msgspec.structs.replace(asked, codecs="off", lossy="off")
             else:
                 self._offer(prepared)
                 if as_shown(shown, prepared) is shown:
@@ -398,7 +400,7 @@ class PlanSearch:
         return replace(setting, source=source)
 
     async def _try_codecs(self, request: PlanRequest, sample: Frame) -> TriedCodecs:
-        codecs = named_codecs(request.codecs)
+        codecs = named_codecs(request.codecs, request.lossy)
         if not codecs or self._pairing.client is None:
             return TriedCodecs()
         self._order.say("trying codecs on the input and on what layers make of it")
@@ -418,11 +420,12 @@ class PlanSearch:
 
     def _memory(self, request: PlanRequest, dtype: str) -> SessionMemory:
         order = self._order
-        if not (order.options.remember and order.machines.all_measured and order.edge):
+        if not (order.options.remember and order.machines.all_measured):
             return SessionMemory(None)
+        assert self._pairing.client is not None  # it was connected
         return SessionMemory.of_user(
             order.model.graph,
-            order.edge,
+            self._pairing.client.address,
             request=repr(request),
             input=(dtype, order.frames.mean, order.frames.std, _kind(self.known_sample)),
             emulation=order.options.emulation,

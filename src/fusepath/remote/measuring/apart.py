@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from fusepath.errors import ModelError
-from fusepath.onnx_io.complaint import one_line
+from fusepath.errors import ModelError, one_line
 from fusepath.protocol.framing import RefusalKind
 from fusepath.remote.located_model import AnotherModelError
 from fusepath.remote.measuring.job import (
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
 
 _PACKAGES = Path(__file__).parents[3]
 """The folder that this package is in."""
+_ENDS_WITHIN_S = 2.0
 _CHILD = "fusepath.remote.measuring.child"
 
 
@@ -109,6 +109,8 @@ class MeasuringApart:
                     return decode_answer(await process.stdout.readexactly(size_bytes))
             except (asyncio.IncompleteReadError, msgspec.MsgspecError):
                 pass
+            with suppress(TimeoutError):  # its pipe closes before it has ended
+                await asyncio.wait_for(process.wait(), _ENDS_WITHIN_S)
             with suppress(ProcessLookupError):
                 process.terminate()
             raise self._broken_off(job.model.reference.name, await process.wait())

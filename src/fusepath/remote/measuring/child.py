@@ -13,8 +13,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from fusepath.errors import FusepathError
-from fusepath.onnx_io.complaint import one_line
+from fusepath.errors import FusepathError, one_line
 from fusepath.profiling import remembered_profile
 from fusepath.profiling.layers import measure_layers
 from fusepath.remote.located_model import AnotherModelError

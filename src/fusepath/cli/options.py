@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from fusepath.plan import Constraints, PlanRequest, Setting
 
 
-class _OutputFile(click.ParamType[str]):
+if TYPE_CHECKING:
+    _TextType = click.ParamType[str]
+else:
+    _TextType = click.ParamType  # takes no parameters before click 8.4
+
+
+class _OutputFile(_TextType):
     """A file to write; one that cannot be written is refused before the work."""
 
     name = "file"

@@ -24,7 +24,7 @@ def test_memory_that_a_book_took_is_given_back(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(adaptation, "_STREAM", 2)
     monkeypatch.setattr(adaptation, "release_free_memory", given_back.set)
     random = np.random.default_rng(1)  # a frame that is the last one again shows nothing
-    plan = fusepath.PlanRequest(algorithm="mw", codecs="off")
+    plan = fusepath.PlanRequest(algorithm="full-offload", codecs="off")
     network = "zoo:squeezenet?size=64&weights=integer"
     with fusepath.Session(network, "memory:", plan=plan, machines=MACHINES) as session:
         session.wait_ready(PATIENCE_S)

@@ -77,7 +77,7 @@ def _with_post(origin: Callable[[], ModelFiles], path: Path) -> ModelFiles:
     """A model and the graph behind it."""
     post = read_files(path).as_one_file(name=path.stem)
     if not post:
-        raise bad_model(str(path), "is empty; --post takes an ONNX file")
+        raise bad_model(str(path), "is empty; give an ONNX file")
     return replace(origin(), post=post)
 
 

@@ -19,6 +19,7 @@ from fusepath.remote.access import Access
 from fusepath.remote.edge_service import EdgeService
 from fusepath.remote.grpc_server import EdgeServer
 from fusepath.remote.model_store import ModelStore
+from fusepath.remote.reflection import answer as reflection_answer
 from fusepath.remote.wire import open_inference_pb2 as pb
 from fusepath.remote.wire import reflection_pb2
 from fusepath.remote.workers import Workers
@@ -249,7 +250,7 @@ def test_who_would_wait_for_too_long_is_told_when_to_ask_again(models, monkeypat
     (full,) = asked(models, ("ModelInfer", infer()))
 
     assert full.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert int(dict(full.trailing_metadata())["retry-after-ms"]) > 1000
+    assert int(dict(tuple(full.trailing_metadata()))["retry-after-ms"]) > 1000
 
 
 # ---------------------------------------------------------------------------- reflection
@@ -311,3 +312,10 @@ def test_reflection_says_what_there_is_not():
     )
 
     assert [item.error_response.error_code for item in answers] == [5, 5, 5, 12]
+
+
+def test_what_is_asked_of_reflection_is_not_taken_apart_however_long_it_is():
+    dots = reflection_pb2.ServerReflectionRequest(file_containing_symbol="." * 2_000_000)
+    assert reflection_answer(dots).error_response.error_code == 5
+    inner = reflection_pb2.ServerReflectionRequest(file_containing_symbol="fusepath.v1.EdgeNot.X")
+    assert reflection_answer(inner).error_response.error_code == 5

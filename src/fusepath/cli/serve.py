@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fusepath.cli.numbers import Finite
 from fusepath.cli.options import json_option, no_cache_option, print_json, provider_option
 from fusepath.errors import InputError
 
@@ -63,7 +64,7 @@ PATH = click.Path(path_type=Path)
 @click.option(
     "--wait",
     "wait_s",
-    type=click.FloatRange(0.0, 3600.0),
+    type=Finite(0.0, 3600.0),
     default=1.0,
     show_default=True,
     metavar="SECONDS",
@@ -108,7 +109,7 @@ PATH = click.Path(path_type=Path)
 @click.option(
     "--grace",
     "grace_s",
-    type=click.FloatRange(0.0, 3600.0),
+    type=Finite(0.0, 3600.0),
     default=10.0,
     show_default=True,
     metavar="SECONDS",

@@ -12,7 +12,7 @@ WIRE := src/fusepath/remote/wire
 SEEDS ?= 2000
 INPUTS ?= 100000
 
-.PHONY: demo test docs check slow simulate mutate test-faults fuzz proto bench-plan bench-throughput bench-camera bench-camera-hosts bench-codec bench-session bench-system bench-models bench-links bench-serve bench-static clean
+.PHONY: demo test docs check slow simulate mutate test-faults fuzz proto gain-maps bench-plan bench-throughput bench-camera bench-camera-hosts bench-codec bench-session bench-system bench-models bench-links bench-serve bench-static clean
 
 demo: $(READY) $(PHOTOGRAPHS)  ## an edge server, a slow link and a weak device on this machine
 	mkdir -p .cache
@@ -78,6 +78,9 @@ bench-serve: $(DEV_READY)  ## an edge server for many devices, and for one besid
 
 bench-codec: $(DEV_READY)  ## what lossless codecs save on real tensors, and what they take
 	$(BIN)/python benchmarks/codec.py
+
+gain-maps: $(DEV_READY)  ## the maps of docs/gain-map.md, computed anew; takes long
+	$(BIN)/python tools/draw_gain_maps.py
 
 proto: $(DEV_READY) $(GRPC_TOOLS)/.ready  ## regenerate the messages from fusepath.proto
 	PROTOC=$(abspath $(GRPC_TOOLS))/bin/python $(BIN)/python tools/generate_wire.py

@@ -51,8 +51,8 @@ def connect(address: str, *, trusted: bool) -> None:
     """
     if not (trusted or is_loopback(address) or os.environ.get("RAY_AUTH_MODE") == "token"):
         raise InputError(
-            f"Ray at '{address}' would be used without a token; start its nodes and this with "
-            f"RAY_AUTH_MODE=token, or say that you trust the network"
+            f"Ray at '{address}' would be used without a token: start its nodes and this with "
+            f"RAY_AUTH_MODE=token"
         )
     try:
         import ray  # noqa: PLC0415 - in an extra

@@ -223,6 +223,23 @@ def test_the_pages_are_what_the_committed_results_say():
     assert (ROOT / "docs" / "readings.md").read_text(encoding="utf-8") == readings_page(readings)
 
 
+def test_readings_are_compared_with_what_is_expected(monkeypatch, capsys):
+    expected = load_readings(ROOT / "reproduction" / "readings.expected.json")
+    one, *others = expected.closest
+    slower = msgspec.structs.replace(one, ours_ms=tuple(value + 1 for value in one.ours_ms))
+    computed = [expected, msgspec.structs.replace(expected, closest=(slower, *others))]
+    monkeypatch.setattr(
+        "fusepath.study.readings.compute_readings", lambda progress: computed.pop(0)
+    )
+    check = ["reproduce", "readings", "--check", str(ROOT / "reproduction"), "--json"]
+
+    assert run(check) == 0
+    assert json.loads(capsys.readouterr().out)["differs"] == []
+    assert run(check) == 1
+    (line,) = json.loads(capsys.readouterr().out)["differs"]
+    assert line.startswith(f"readings: {one.published} {one.algorithm} by ")
+
+
 def test_a_reading_is_computed_as_the_committed_one_was():
     readings = load_readings(ROOT / "reproduction" / "readings.expected.json")
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 from http import HTTPStatus
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
@@ -21,6 +21,7 @@ from fusepath.report.page import asset, drawings, figure, headline, sections, to
 from fusepath.studio.desk import Answer, Depth, Desk
 from fusepath.studio.guard import Guard
 from fusepath.studio.question import Question
+from fusepath.studio.watch import Watch
 from fusepath.studio.work import BusyError, GoneError, Work
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from fusepath.report.page import Story
     from fusepath.studio.shelf import Shelf
 
-MOST_MODEL_BYTES = 512 * 10**6
+_Asked = TypeVar("_Asked")
 _MOST_QUESTION_BYTES = 4096
 _READ_WITHIN_S = 60.0
 _FIRST = "index.html"
@@ -53,6 +54,14 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     question: Question
     depth: Depth = Depth.QUICK
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be watched."""
+
+    answer: str
+    """The key of an answer, whose plan is carried out."""
+    edge: str
 
 
 class Studio:
@@ -79,6 +88,7 @@ class Studio:
         self._command = command
         self._desk = Desk(shelf)
         self._work = Work()
+        self._watch: Watch | None = None
 
     def app(self) -> Guard:
         """The application."""
@@ -108,11 +118,16 @@ class Studio:
             Route("/api/answers/{key}/links", self._links, methods=["GET"]),
             Route("/api/answers/{key}/plan.json", self._plan, methods=["GET"]),
             Route("/api/answers/{key}/{name}.svg", self._figure, methods=["GET"]),
+            Route("/api/session", self._watched, methods=["GET"]),
+            Route("/api/session", self._begin_watch, methods=["POST"]),
+            Route("/api/session", self._end_watch, methods=["DELETE"]),
         ]
 
     def close(self) -> None:
         """Begin nothing more."""
         self._work.close()
+        if self._watch is not None:
+            self._watch.close()
 
     async def _models(self, _: Request) -> Response:
         return JSONResponse(
@@ -132,11 +147,7 @@ class Studio:
         return JSONResponse({"model": key, "name": self._shelf.of(key).source}, status_code=201)
 
     async def _answer(self, request: Request) -> Response:
-        data = await _body(request, _MOST_QUESTION_BYTES)
-        try:
-            asked = msgspec.json.decode(data, type=Asked)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"no question: {error}") from error
+        asked = await _asked(request, Asked)
         answer = await self._work.do(
             request, lambda: self._desk.answer(asked.question, asked.depth)
         )
@@ -157,6 +168,37 @@ class Studio:
         if name not in known:
             raise HTTPException(404, f"there is no picture '{name}'; there are {', '.join(known)}")
         return _download(figure(known[name]), "image/svg+xml", f"{name}.svg")
+
+    async def _begin_watch(self, request: Request) -> Response:
+        asked = await _asked(request, Session)
+        answer = self._desk.given(asked.answer)
+        held = self._shelf.of(answer.question.model)
+        plan = answer.story.plan
+        watch = await self._work.do(request, lambda: Watch(held.load(), plan, asked.edge))
+        before, self._watch = self._watch, watch
+        if before is not None:
+            await asyncio.to_thread(before.close)
+        return JSONResponse({}, status_code=201)
+
+    async def _end_watch(self, _: Request) -> Response:
+        before, self._watch = self._watch, None
+        if before is not None:
+            await asyncio.to_thread(before.close)
+        return JSONResponse({})
+
+    async def _watched(self, _: Request) -> Response:
+        if self._watch is None:
+            raise InputError("no session is watched; begin one")
+        watched = self._watch.watched
+        told: dict[str, Any] = {"frames": watched.frames, "complaint": watched.complaint}
+        if watched.last is not None:
+            last, story = watched.last, self._watch.story(watched.last)
+            told |= {
+                "headline": headline(story),
+                "when": sections(story)["When"],
+                "alone": "" if last.fallback is None else last.fallback.reason,
+            }
+        return JSONResponse(told)
 
 
 def _file(data: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
@@ -195,6 +237,20 @@ def _shown(story: Story) -> dict[str, Any]:
         "sections": sections(story),
         "told": told(story),
     }
+
+
+async def _asked(request: Request, kind: type[_Asked]) -> _Asked:
+    """What was sent, as a value.
+
+    Raises:
+        TooLargeError: it is more than any question takes.
+        InputError: it is no such thing.
+    """
+    data = await _body(request, _MOST_QUESTION_BYTES)
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"no question: {error}") from error
 
 
 async def _body(request: Request, most_bytes: int) -> bytes:

@@ -245,6 +245,54 @@ field("copy").addEventListener("click", async () => {
 });
 field("times-png").addEventListener("click", png);
 
+// A session that is watched: its last frame, twice a second, until it is ended or fails.
+let watching = 0;
+
+async function follow(turn) {
+  while (turn === watching) {
+    const told = await fetched("api/session");
+    if (turn !== watching) {
+      return;
+    }
+    if (told.when) {
+      field("frame").innerHTML = told.when;
+      const alone = told.alone ? `; the device answered alone: ${told.alone}` : "";
+      field("watched").textContent = `Frame ${told.frames}: ${told.headline}${alone}.`;
+      field("watched").dataset.alone = String(Boolean(told.alone));
+    }
+    if (told.complaint) {
+      throw new Error(told.complaint);
+    }
+    await new Promise((done) => setTimeout(done, 500));
+  }
+}
+
+async function watch(event) {
+  event.preventDefault();
+  watching += 1;
+  const begins = field("watch").textContent === "Watch";
+  field("watch").textContent = begins ? "Stop" : "Watch";
+  try {
+    if (begins) {
+      field("watched").textContent = "Beginning …";
+      await fetched("api/session", {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ answer: shown, edge: field("address").value }),
+      });
+      await follow(watching);
+    } else {
+      await fetched("api/session", { method: "DELETE" });
+      field("watched").textContent += " Stopped.";
+    }
+  } catch (error) {
+    field("watch").textContent = "Watch";
+    field("watched").textContent = `Ended: ${error.message}`;
+  }
+}
+
+field("session").addEventListener("submit", watch);
+
 fetched("api/models").then((known) => {
   for (const name of known.zoo) {
     field("model").add(new Option(name, name));

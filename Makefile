@@ -10,8 +10,9 @@ GRPC_TOOLS := .cache/grpc-tools
 WIRE := src/fusepath/remote/wire
 
 SEEDS ?= 2000
+INPUTS ?= 100000
 
-.PHONY: demo test docs check slow simulate mutate test-faults proto bench-plan bench-throughput bench-camera bench-camera-hosts bench-codec bench-session bench-system bench-models bench-links bench-serve bench-static clean
+.PHONY: demo test docs check slow simulate mutate test-faults fuzz proto bench-plan bench-throughput bench-camera bench-camera-hosts bench-codec bench-session bench-system bench-models bench-links bench-serve bench-static clean
 
 demo: $(READY) $(PHOTOGRAPHS)  ## an edge server, a slow link and a weak device on this machine
 	mkdir -p .cache
@@ -34,6 +35,9 @@ mutate: $(DEV_READY)  ## faults put into the protocol's machines that the simula
 test-faults: $(DEV_READY)  ## real processes killed, stopped, garbled and stalled; takes long
 	$(BIN)/python -m tests.faults --fresh
 	$(BIN)/python -m tests.faults --frames 170
+
+fuzz: $(DEV_READY)  ## what comes from outside, changed at random: INPUTS=100000 for each decoder
+	$(BIN)/python -m tests.fuzzing --inputs $(INPUTS)
 
 check: $(DEV_READY) $(GRPC_TOOLS)/.ready
 	$(BIN)/ruff check .

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fusepath.cost import Link as Link
     from fusepath.cost import Machine as Machine
     from fusepath.cost import MachineProfile as MachineProfile
+    from fusepath.cost import Power as Power
     from fusepath.cost import parse_link as parse_link
     from fusepath.cost import parse_machine as parse_machine
     from fusepath.cost.convention import Regions as Regions
@@ -77,11 +78,15 @@ if TYPE_CHECKING:
     from fusepath.plan import BookEntry as BookEntry
     from fusepath.plan import Budget as Budget
     from fusepath.plan import Constraints as Constraints
+    from fusepath.plan import Energy as Energy
+    from fusepath.plan import EnergyUse as EnergyUse
+    from fusepath.plan import Front as Front
     from fusepath.plan import InputFormat as InputFormat
     from fusepath.plan import Latency as Latency
     from fusepath.plan import ModelReference as ModelReference
     from fusepath.plan import Objective as Objective
     from fusepath.plan import Origin as Origin
+    from fusepath.plan import OutputChange as OutputChange
     from fusepath.plan import Plan as Plan
     from fusepath.plan import PlanBook as PlanBook
     from fusepath.plan import PlannedRate as PlannedRate
@@ -92,11 +97,14 @@ if TYPE_CHECKING:
     from fusepath.plan import Recipe as Recipe
     from fusepath.plan import Rotation as Rotation
     from fusepath.plan import Setting as Setting
+    from fusepath.plan import StreamObjective as StreamObjective
     from fusepath.plan import TailPlace as TailPlace
     from fusepath.plan import Throughput as Throughput
+    from fusepath.plan import Weighted as Weighted
     from fusepath.plan import load_book as load_book
     from fusepath.plan import load_plan as load_plan
     from fusepath.plan import make_book as make_book
+    from fusepath.plan import make_front as make_front
     from fusepath.plan import make_plan as make_plan
     from fusepath.plan import make_rotation as make_rotation
     from fusepath.plan import save_book as save_book
@@ -116,6 +124,7 @@ if TYPE_CHECKING:
     from fusepath.report.gantt import gantt as gantt
     from fusepath.runtime.compare import Comparison as Comparison
     from fusepath.runtime.compare import compare as compare
+    from fusepath.runtime.execution import Execution as Execution
     from fusepath.schedule.result import Status as Status
     from fusepath.tiling import Arrangement as Arrangement
     from fusepath.tiling import Grid as Grid
@@ -144,6 +153,9 @@ _HOMES = {
     "DroppedError": "fusepath.errors",
     "Emulation": "fusepath.offload.emulation",
     "Ending": "fusepath.onnx_io",
+    "Energy": "fusepath.plan",
+    "EnergyUse": "fusepath.plan",
+    "Execution": "fusepath.runtime.execution",
     "Fallback": "fusepath.protocol.device_frame",
     "FallbackPolicy": "fusepath.offload.order",
     "FileFormatError": "fusepath.errors",
@@ -154,12 +166,15 @@ _HOMES = {
     "Forwarding": "fusepath.plan",
     "Frame": "fusepath.pictures.frame",
     "FrameFormat": "fusepath.offload.frames",
+    "Front": "fusepath.plan",
     "FusepathError": "fusepath.errors",
     "GeometryError": "fusepath.errors",
     "Grid": "fusepath.tiling",
     "ImageError": "fusepath.errors",
     "InfeasibleError": "fusepath.errors",
     "Inference": "fusepath.offload.inference",
+    "OutputChange": "fusepath.plan",
+    "Power": "fusepath.cost",
     "Reused": "fusepath.offload.inference",
     "InputError": "fusepath.errors",
     "InputFormat": "fusepath.plan",
@@ -208,6 +223,7 @@ _HOMES = {
     "SessionOptions": "fusepath.offload.order",
     "Setting": "fusepath.plan",
     "SettingError": "fusepath.errors",
+    "StreamObjective": "fusepath.plan",
     "TailPlace": "fusepath.plan",
     "Shortfall": "fusepath.plan.limits.constraints",
     "Span": "fusepath.timeline",
@@ -226,6 +242,7 @@ _HOMES = {
     "UnsupportedOperatorError": "fusepath.errors",
     "UntilStable": "fusepath.offload.stable",
     "VerificationError": "fusepath.errors",
+    "Weighted": "fusepath.plan",
     "WhenFull": "fusepath.protocol.in_flight",
     "Whole": "fusepath.tiling",
     "compare": "fusepath.runtime.compare",
@@ -237,6 +254,7 @@ _HOMES = {
     "load_model": "fusepath.onnx_io",
     "load_plan": "fusepath.plan",
     "make_book": "fusepath.plan",
+    "make_front": "fusepath.plan",
     "make_plan": "fusepath.plan",
     "make_rotation": "fusepath.plan",
     "measure_layers": "fusepath.profiling.layers",

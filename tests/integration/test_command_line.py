@@ -417,6 +417,40 @@ def test_plan_tells_what_make_rotation_finds(fusepath, good_at):
         assert document[key] == pytest.approx(getattr(found, key)), key
 
 
+DRAWING = ["zoo:squeezenet?size=64", "--edge", "200GFLOPS", "--link", "0.8MB/s"]
+DRAWING += ["--device", "10GFLOPS:wait=2.7,compute=20,send=3.4,receive=3.2", "--algorithm", "nfl"]
+
+
+def test_plan_chooses_by_energy(fusepath):
+    quick = fusepath("plan", *DRAWING, "--json").json
+    thrifty = fusepath("plan", *DRAWING, "--objective", "energy", "--json").json
+    weighted = ["--objective", "weighted", "--seconds-per-joule", "0.3"]
+    between = fusepath("plan", *DRAWING, *weighted, "--json").json
+
+    assert thrifty["energy_j"] < quick["energy_j"]
+    assert thrifty["makespan_s"] > quick["makespan_s"]
+    costs = [plan["makespan_s"] + 0.3 * plan["energy_j"] for plan in (between, quick, thrifty)]
+    assert costs[0] == min(costs)
+    limited = fusepath("plan", *DRAWING, "--max-energy", f"{quick['energy_j'] * 999}mJ", "--json")
+    assert limited.json["energy_j"] < quick["energy_j"]
+    assert "energy       " in fusepath("plan", *DRAWING, *weighted).out
+    assert_complains(fusepath("plan", *DRAWING, "--max-energy", "1mJ"), 4, "but --max-energy")
+
+
+def test_front_lists_and_draws_what_costs_what(fusepath, tmp_path):
+    pytest.importorskip("matplotlib")
+    document = fusepath("front", *DRAWING, "--json").json
+    shown = fusepath("front", *DRAWING, "-o", tmp_path / "front.svg")
+
+    assert document["plans"][0]["makespan_s"] == min(
+        plan["makespan_s"] for plan in document["plans"]
+    )
+    assert document["energy_bound_j"] <= min(plan["energy_j"] for plan in document["plans"])
+    assert f"{len(document['plans'])} of {document['considered']} plans" in shown.out
+    assert "least energy" in (tmp_path / "front.svg").read_text()
+    assert_complains(fusepath("front", *DRAWING, "-o", "front.gif"), 2, "must end in .png")
+
+
 def test_plan_keeps_to_a_rate_of_frames(fusepath):
     asked = ["plan", *STREAM, "--algorithm", "nfl", "--json"]
     quick = fusepath(*asked, "--in-flight", 2)
@@ -667,10 +701,39 @@ def test_plans_are_not_compressed_when_told_not_to_or_without_a_sample(fusepath,
     assert off.json["compression"] == plain.json["compression"] == {}
 
 
+def test_a_lossy_plan_is_made_on_demand_and_says_what_it_changes(
+    fusepath, files, tmp_path, monkeypatch
+):
+    # How long codecs take here shall not decide.
+    monkeypatch.setattr("fusepath.profiling.codecs.total_s", lambda *_: 0.0)
+    limits = ["--algorithm", "nfl", "--keep-on-device", "4", "--sample", files / "good.png"]
+    asked = ["plan", "zoo:squeezenet?size=64", "--device", "5GFLOPS", "--edge", "100TFLOPS"]
+    asked += ["--link", "1MB/s", "--fit", "stretch"]
+    exact = fusepath(*asked, *limits, "--compress", "off", "--json").json
+    lossy = [*asked, *limits, "--compress", "off", "--lossy", "int8"]
+    shown = fusepath(*lossy, "-o", tmp_path / "plan.json")
+    document = json.loads((tmp_path / "plan.json").read_text())
+
+    assert exact["exact"] is True
+    assert "changes" not in exact
+    assert document["exact"] is False
+    (change,) = document["changes"].values()
+    assert 0 < change["mean"] <= change["largest"] < change["scale"]
+    assert change["of"] == "scores"
+    assert "results      LOSSY: results change, on 1 sample as follows" in shown.out
+    assert "results      exact" in fusepath(*asked, "--algorithm", "nfl").out
+
+
 BAD_CODECS = {
     "an unknown one": (["--compress", "zip", "--sample", "good.png"], "no codec 'zip'"),
     "no sample": (["--compress", "auto"], "--compress auto needs --sample FILE"),
     "no such sample": (["--compress", "auto", "--sample", "none.png"], "does not exist"),
+    "a lossy one without a sample": (["--lossy", "int8"], "--lossy int8 needs --sample FILE"),
+    "a lossy one as if it were none": (
+        ["--compress", "int8", "--sample", "good.png"],
+        "it is taken with --lossy int8 alone",
+    ),
+    "a lossy one that is none": (["--lossy", "jpeg"], "'fp16', 'int8'"),
     "a sample of floats": (["--compress", "auto", "--sample", "floats.npy"], "sends uint8"),
 }
 
@@ -849,6 +912,17 @@ BAD_QUESTIONS = {
         ["--min-fps", "5", "--objective", "throughput"],
         "--min-fps 5 is for --objective latency",
     ),
+    "a weight without its objective": (
+        ["--seconds-per-joule", "1"],
+        "--objective weighted needs to know",
+    ),
+    "no weight": (["--objective", "weighted"], "--objective weighted needs to know"),
+    "energy of a stream": (
+        ["--objective", "energy", "--in-flight", "2"],
+        "energy is that of a frame alone",
+    ),
+    "energy of nobody knows what": (["--objective", "energy"], "what the device draws is not"),
+    "an energy without a unit": (["--max-energy", "3"], "write it like 0.8J or 250mJ"),
     "a list of plans for a stream": (
         ["--top", "3", "--in-flight", "2"],
         "--top 3 lists plans for one frame",
@@ -1055,6 +1129,8 @@ BAD_SERVERS = {
     "peers that are missing": (["--peers", "/nonexistent"], "cannot read the peers"),
     "memory of no size": (["--memory", "much"], "write it like 300kB"),
     "a wait before now": (["--wait", "-1"], "--wait"),
+    "a provider misspelt": (["--provider", "cpu,tensort"], "(did you mean 'tensorrt'?)"),
+    "no provider that is there": (["--provider", "openvino"], "openvino: this ONNX Runtime"),
 }
 
 
@@ -1186,8 +1262,8 @@ def test_verify_exits_1_when_the_result_differs(fusepath, files, edge, monkeypat
     """The reference is changed by a little more than the tolerance."""
     original = run_module.measured_reference
 
-    def changed(*arguments: Any) -> Reference:
-        found = original(*arguments)
+    def changed(*arguments: Any, **named: Any) -> Reference:
+        found = original(*arguments, **named)
         outputs = {name: value * 1.00003 for name, value in found.outputs.items()}
         return replace(found, outputs=outputs)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import os
 import statistics
 import subprocess
@@ -36,6 +37,7 @@ from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import load_model, original_with_shape
 from fusepath.plan import Constraints, InputFormat, PlanRequest, TailPlace
 from fusepath.profiling.layers import measure_layers
+from fusepath.runtime.execution import Execution
 from fusepath.runtime.runner import Runner
 from fusepath.timeline import Lane
 from fusepath.timeline.check import violations
@@ -346,9 +348,9 @@ def measuring(monkeypatch):
     """Measuring this machine takes until this is set."""
     released = threading.Event()
 
-    def measured(measured_model: Model, *, threads: int):
+    def measured(measured_model: Model, *, execution: Execution):
         assert released.wait(PATIENCE_S)
-        return measure_layers(measured_model, threads=threads, repeats=1)
+        return measure_layers(measured_model, execution=execution, repeats=1)
 
     monkeypatch.setattr(plan_search, "measure_layers", measured)
     yield released
@@ -396,9 +398,9 @@ def test_nothing_is_measured_twice_nor_while_something_else_is_made_ready(monkey
     """What is measured beside something else is measured wrong, and a slow device has no time."""
     measured: list[int] = []
 
-    def counted(measured_model: Model, *, threads: int, **how: int):
-        measured.append(threads)
-        return measure_layers(measured_model, threads=threads, **{"repeats": 1, **how})
+    def counted(measured_model: Model, *, execution: Execution, **how: int):
+        measured.append(execution.threads)
+        return measure_layers(measured_model, execution=execution, **{"repeats": 1, **how})
 
     monkeypatch.setattr(plan_search, "measure_layers", counted)
     in_use: list[fusepath.Plan | None] = []
@@ -438,7 +440,18 @@ def test_what_was_found_out_is_there_for_the_next_session(address, tmp_path, mon
         session.wait_ready(PATIENCE_S)
         assert_exact(session.infer(frame(3)), frame(3))
     assert not any("trying codecs" in text for text in said[:1])
-    assert list(tmp_path.rglob("sessions/*.json"))
+    anew = f"measuring every layer on {address}"
+    assert anew not in said
+
+    # What the edge server was like on another provider is no good any more.
+    (file,) = tmp_path.rglob("sessions/*.json")
+    last = json.loads(file.read_text())
+    assert last["providers"] == ["cpu"]
+    file.write_text(json.dumps(last | {"providers": ["cuda", "cpu"]}))
+    with fusepath.Session(model(), address, options=slow, **options) as session:
+        assert_exact(session.infer(frame(4)), frame(4))
+        session.wait_ready(PATIENCE_S)
+    assert anew in said
 
 
 def test_without_a_server_this_machine_answers_and_waiting_says_why():

@@ -29,6 +29,7 @@ from fusepath.profiling import profile as profile_module
 from fusepath.profiling.layers import FITTED_GRIDS, FITTED_STRIPS, each_layer
 from fusepath.profiling.profile import HELD_OUT_GRIDS, HELD_OUT_STRIPS
 from fusepath.profiling.timing import Timing, time_call
+from fusepath.runtime.execution import ON_CPU
 from tests.small_detector import small_detector, small_detector_bytes
 
 SETTINGS = Settings(repeats=2, attempts=1)
@@ -86,7 +87,7 @@ def test_a_prediction_is_the_profiles_own(model, report):
 
 
 def test_layers_are_timed_on_tiles_that_are_smaller_than_the_layer(model):
-    for item in each_layer(model, FITTED_GRIDS, 1, 2):
+    for item in each_layer(model, FITTED_GRIDS, ON_CPU, 2):
         assert item.whole.seconds > 0
         assert all(0 < piece.share <= 0.8 for piece in item.pieces)
 
@@ -112,7 +113,7 @@ def test_while_something_else_has_the_processor_no_time_counts(monkeypatch):
     monkeypatch.setattr("fusepath.profiling.timing.time.thread_time", lambda: next(own))
 
     alone = time_call(lambda: None, 5)
-    several = time_call(lambda: None, 5, threads=2)  # whose clocks nobody can read
+    several = time_call(lambda: None, 5, on_caller=False)  # whose clocks nobody can read
 
     assert alone.seconds == pytest.approx(0.1)
     assert several.seconds == pytest.approx(1.0)
@@ -306,7 +307,7 @@ def test_a_slow_machine_repeats_less_often_where_a_program_waits(whole_s, repeat
 def test_the_cost_of_a_call_is_what_a_wait_adds(model, monkeypatch):
     """Timings are played: a call takes a millisecond more after a wait."""
 
-    def played(run, repeats, *, wait_s=0.0, threads=1) -> Timing:
+    def played(run, repeats, *, wait_s=0.0, on_caller=True) -> Timing:
         run()
         return Timing(seconds=0.002 + (0.001 if wait_s else 0.0), spread=0.0)
 

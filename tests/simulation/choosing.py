@@ -28,6 +28,7 @@ from tests.simulation.deciding import (
     AS_PLANNED,
     COOL_DOWN,
     NOTICEABLE,
+    SETTLED,
     TRIAL,
     WORTH,
     CheckedAdapting,
@@ -55,7 +56,7 @@ class Plan:
     edge_s: float
 
 
-def _drawn(random: Random) -> dict[str, Plan]:
+def drawn(random: Random) -> dict[str, Plan]:
     """The whole network here, there, and what lies between."""
     work_s = 0.05 + 0.1 * random.random()
     plans = {"alone": Plan(work_s, 0, 0, 0.0)}
@@ -218,14 +219,15 @@ def choose(random: Random) -> None:
     Raises:
         Violation: the machine does what cannot be done, or is content with a bad plan.
     """
-    play = Play(random, _drawn(random))
+    play = Play(random, drawn(random))
     _begin(play)
     for _ in range(random.randint(1, 4)):
         _change(play)
     _exaggerate(play)
     _lie(play)
     _come_back(play)
-    _whatever(Play(random, _drawn(random)), 120)
+    _creep(Play(random, drawn(random)))
+    _rush(Play(random, drawn(random)))
 
 
 def _begin(play: Play) -> None:
@@ -355,57 +357,20 @@ def _come_back(play: Play) -> None:
     require(near or not shows, f"the edge server is {edge}, {believed} is believed")
 
 
-def _whatever(play: Play, steps: int) -> None:
-    """Things drift and jump, frames of several plans overlap, and answers come late or never."""
-    random = play.random
-    if random.random() < 0.7:  # or none is known at first, or it is before the first frame
-        _learn(play, *play.plans)
-    for _ in range(steps):
-        what = random.random()
-        if what < 0.7:
-            others = sorted(play.ready)
-            late = random.choice(others) if random.random() < 0.1 else None
-            play.frame(late, random.choice((0.01, 0.03)))
-        elif what < 0.76:
-            _drift(play)
-        elif what < 0.86 and play.probing is not None:
-            if random.random() < 0.3:
-                play.probing = None
-                play.tell(ProbeFailed())
-            else:
-                play.probed(0.03)
-        elif what < 0.93 and play.preparing is not None:
-            if random.random() < 0.1 and len(play.known) > 2:
-                play.unfit()
-            else:
-                play.prepared()
-        elif what < 0.97 and play.searching:
-            play.searching = False
-            _learn(play, *(name for name in _more(play) if random.random() < 0.7))
-        elif what > 0.99:
-            play.probing = None  # it went with the link
-            play.tell(Back())
+def _creep(play: Play) -> None:
+    """What changes too slowly for a change settles, too: plans for it are looked for."""
+    for number in range(2 * SETTLED):
+        play.here = replace(AS_PLANNED, device=1.19 if number < 3 else 1.32)
+        play.frame()
+        require(play.searches == (number >= SETTLED - 1), f"{play.searches} searches")
+        play.searching = False
+        play.tell(Known(()))
 
 
-def _learn(play: Play, *names: str) -> None:
-    play.known |= set(names)
-    play.tell(Known(names))
-
-
-def _more(play: Play) -> list[str]:
-    """Other plans; some keep nothing of what they promise."""
-    plans = {f"{name} of {len(play.plans)}": plan for name, plan in _drawn(play.random).items()}
-    play.plans |= plans
-    for name in plans:
-        if play.random.random() < 0.3:
-            play.liars[name] = play.random.choice((1.2, 2.0, 4.0))
-    return list(plans)
-
-
-def _drift(play: Play) -> None:
-    """One thing or both ways are others."""
-    factor = play.random.choice((0.1, 0.4, 0.8, 0.93, 1.07, 1.25, 2.5, 10.0))
-    names = play.random.choice((("up",), ("down",), ("up", "down"), ("device",), ("edge",)))
-    most, least = (50.0, 0.01) if set(names) <= {"up", "down"} else (4.0, 0.3)
-    now = {name: min(max(getattr(play.here, name) * factor, least), most) for name in names}
-    play.here = replace(play.here, **now)
+def _rush(play: Play) -> None:
+    """A link that is so quick that the most that may be sent takes hardly any time."""
+    play.here = replace(AS_PLANNED, up=0.01, down=0.01)
+    play.tell(Back())
+    while play.probing is not None:
+        play.probed()
+    require(not differ(play.machine.conditions, play.here, NOTICEABLE), "it is not believed")

@@ -66,8 +66,8 @@ def test_plans_keep_to_constraints(setting, algorithm, limit):
     budget = None
     if algorithm in {"auto", "stream"}:
         budget = Budget(evaluations=60_000)  # a shorter search keeps to its limits as well
-    if (algorithm, limit) == ("stream", "memory"):
-        budget = Budget(evaluations=2_000_000)  # few strips do with so little memory
+    if (algorithm, limit) in {("stream", "memory"), ("stream", "paths")}:
+        budget = Budget(evaluations=2_000_000)  # few strips do with so little
     plan = planned(setting, algorithm, grid=grid, tau=tau, constraints=constraints, budget=budget)
 
     assert limit_violations(plan, setting.graph, constraints) == []
@@ -149,7 +149,7 @@ def test_the_best_plans_come_in_order_and_differ(setting):
                 algorithm=algorithm,
                 top=5,
                 constraints=Constraints(max_paths=40),
-                budget=Budget(evaluations=200_000),
+                budget=Budget(evaluations=600_000),
             ),
         ).plans
 
@@ -164,7 +164,7 @@ def test_the_best_plans_come_in_order_and_differ(setting):
 
 def test_the_best_of_several_is_the_best_alone(setting):
     for algorithm in ("nfl", "mw", "stream"):
-        budget = Budget(evaluations=100_000)
+        budget = Budget(evaluations=600_000)
         alone = planned(setting, algorithm, budget=budget)
         request = PlanRequest(algorithm=algorithm, top=2, budget=budget)
         first, second = make_plan(setting, request).plans

@@ -17,6 +17,7 @@ from fusepath.cli.options import (
     grid_option,
     input_shape_option,
     json_option,
+    lossy_option,
     mean_option,
     model_argument,
     no_cache_option,
@@ -25,6 +26,7 @@ from fusepath.cli.options import (
     planning_request,
     post_option,
     print_json,
+    provider_option,
     start_option,
     std_option,
     tau_option,
@@ -48,7 +50,11 @@ if TYPE_CHECKING:
 @click.command("run")
 @model_argument
 @click.argument("input_file", metavar="INPUT")
-@click.option("--edge", metavar="HOST:PORT", help="The edge server.")
+@click.option(
+    "--edge",
+    metavar="HOST:PORT,…",
+    help="The edge server; of several the first that answers, until it is lost.",
+)
 @click.option("--plan", "plan_file", metavar="FILE", help="Carry out this plan.")
 @algorithm_option
 @grid_option
@@ -59,11 +65,13 @@ if TYPE_CHECKING:
 @time_limit_option
 @constraint_options
 @compress_option
+@lossy_option
 @click.option("--device", metavar="RATE|FILE", help="Plan for this device; measured without.")
 @click.option(
     "--edge-machine", metavar="RATE|FILE", help="Plan for this edge server; measured without."
 )
 @click.option("--link", metavar="RATE|FILE", help="Plan for this link; measured without.")
+@provider_option
 @click.option("--pace", metavar="RATE", help="Play a link of this rate, like 1.8MB/s.")
 @click.option(
     "--slowdown",
@@ -137,9 +145,11 @@ def command(
     evaluations: int | None,
     time_limit: float | None,
     compress: str | None,
+    lossy: str,
     device: str | None,
     edge_machine: str | None,
     link: str | None,
+    providers: tuple[str, ...],
     pace: str | None,
     slowdown: float,
     repeat: int | None,
@@ -201,6 +211,7 @@ def command(
         tiles=tiles,
         constraints=constraints,
         codecs=compress,
+        lossy=lossy,
     )
     channels = parse_channels(mean, "--mean"), parse_channels(std, "--std", nonzero=True)
     plan = load_plan(plan_file) if plan_file else None
@@ -212,10 +223,17 @@ def command(
         time_limit=time_limit,
     )
     if plan is not None:
-        if algorithm or grid != "auto" or tau is not None or start is not None or compress:
+        if (
+            algorithm
+            or grid != "auto"
+            or tau is not None
+            or start is not None
+            or compress
+            or lossy != "off"
+        ):
             raise InputError(
-                "--plan is a plan made before: leave out --algorithm, --grid, --tau, --start and "
-                "--compress"
+                "--plan is a plan made before: leave out --algorithm, --grid, --tau, --start, "
+                "--compress and --lossy"
             )
         if objective != LATENCY:
             raise InputError("--plan is one plan for all: leave out --objective and --min-fps")
@@ -253,6 +271,7 @@ def command(
             frames=FrameFormat(layout="chw", mean=channels[0], std=channels[1], pictures=pictures),
             timeout=Timeout() if timeout is None else Timeout(prepare_s=timeout, infer_s=timeout),
             options=SessionOptions(
+                providers=providers,
                 remember=not no_cache,
                 emulation=emulation,
                 fallback=FallbackPolicy.OFF if no_fallback else FallbackPolicy.WITHIN_MEMORY,
@@ -336,6 +355,7 @@ def _in_turn_text(shown: PlansInTurn) -> str:
 
 def _print(report: Report) -> None:
     from fusepath.report import (
+        changes_text,
         gantt,
         lanes_table,
         milliseconds,
@@ -353,6 +373,8 @@ def _print(report: Report) -> None:
         _print_latencies(report)
         promised = "" if report.in_turn is None else f"; {_in_turn_text(report.in_turn)}"
         click.echo(f"throughput   {report.frames_per_s:.1f} frames/s{promised}")
+    if report.changes is not None:
+        click.echo(changes_text(report.changes, "in these runs"))
     if report.comparison is not None:
         comparison = report.comparison
         verdict = (

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from msgspec import to_builtins
+
 from fusepath.offload.stable import median_error
 from fusepath.offload.statistics import percentiles
 from fusepath.plan.run_file import Run, run_document
@@ -61,6 +63,8 @@ def run_json(report: Report) -> dict[str, Any]:
         "tolerance": None,
         "bit_equal": None,
         "verified": None,
+        "exact": all(run.is_exact for run in report.runs),
+        "changes": None if report.changes is None else to_builtins(report.changes),
         "outputs": {name: list(value.shape) for name, value in median.outputs.items()},
         "steps": [
             {

@@ -1,12 +1,14 @@
 """How much it takes: operations, bytes and seconds under a stated convention. Pure."""
 
 from fusepath.cost.compression import (
+    LOSSY,
     NO_CODECS,
     Codecs,
     Compression,
     Crossing,
     crossing,
     cut_crossing,
+    is_lossy,
     quickest,
     result_crossing,
     unbeaten_codecs,
@@ -53,10 +55,12 @@ from fusepath.cost.operations import (
     tileable_share,
 )
 from fusepath.cost.paths import PathCosts, TileCosts, path_costs
+from fusepath.cost.power import Power, parse_power
 from fusepath.cost.strips import AlikeMaps, StripCosts, StripPrices, strip_costs, strip_prices
 
 __all__ = [
     "CONVENTIONS",
+    "LOSSY",
     "MACS",
     "NO_CODECS",
     "RUNTIME",
@@ -81,6 +85,7 @@ __all__ = [
     "MessageCosts",
     "MessageTimes",
     "PathCosts",
+    "Power",
     "Regions",
     "StripCosts",
     "StripPrices",
@@ -94,6 +99,7 @@ __all__ = [
     "described_convention",
     "fit_error",
     "fixed_part_s",
+    "is_lossy",
     "layer_macs",
     "layer_ops",
     "layer_table",
@@ -102,6 +108,7 @@ __all__ = [
     "ops_per_position",
     "parse_link",
     "parse_machine",
+    "parse_power",
     "path_costs",
     "positions",
     "quickest",

@@ -99,6 +99,7 @@ class PlanSearch:
         pairing: the machines.
         connect: gives the pairing its edge server.
         use: has a prepared plan answer frames from now on.
+        in_use: what answers them until then, if anything does.
     """
 
     def __init__(
@@ -107,10 +108,11 @@ class PlanSearch:
         pairing: Pairing,
         connect: Callable[[], Awaitable[None]],
         use: Callable[[Prepared], None],
+        in_use: Prepared | None = None,
     ) -> None:
         self._order, self._pairing = order, pairing
         self._connect, self._put_to_use = connect, use
-        self._in_use: Prepared | None = None
+        self._in_use = in_use
         self.learned: Setting | LastTime | None = None
         """What the plan that was found is for; None before, and for a plan that was given."""
         self.local: asyncio.Task[Prepared | None] | None = None
@@ -135,7 +137,7 @@ class PlanSearch:
     async def _find(self, request: PlanRequest) -> None:
         self.local = asyncio.create_task(self._start_locally(request))
         self.local.add_done_callback(seen)
-        if self._order.edge is None:
+        if not self._order.edges:
             alone = PlanRequest(algorithm="device-only", constraints=request.constraints)
             await self._choose(alone, _Known())
         elif request.algorithm == "device-only":
@@ -238,22 +240,22 @@ class PlanSearch:
         last = await self._pairing.background.do(memory.load, self._order.model.graph)
         if last is None:
             known = _Known(link=await self._look_first(request, sample))
-        elif await self._resume(last, sample):
+        elif (changed := await self._resume(last, sample)) is None:
             self.learned = last
             return
         else:
-            known = _Known(edge=last.edge)
+            known = changed
         await self._choose(request, known, memory)
 
-    async def _resume(self, last: LastTime, sample: Frame) -> bool:
-        """Take up the plan of last time; whether all is still as it was then."""
+    async def _resume(self, last: LastTime, sample: Frame) -> _Known | None:
+        """Take up the plan of last time; what of that time still holds, where not all does."""
         try:
             prepared = await self._pairing.prepare(last.plan, sample)
             if last.beside is not None:
                 self._pairing.beside = await self._pairing.prepare(last.beside, sample)
         except FusepathError as error:
             logger.info("the plan of last time is of no use: %s", error)
-            return False
+            return _Known(edge=last.edge)
         await self._pairing.compare_clocks()
         self._use(prepared)
         assert self._pairing.client is not None  # it was connected
@@ -261,7 +263,10 @@ class PlanSearch:
         up, down = (rate, rate) if rate else await measured_goodput(self._pairing.client)
         same_link = _is_same(up, last.link.up_bytes_per_s)
         same_link &= down > _SLOW_BACK * last.link.down_bytes_per_s
-        return same_link and _is_same(prepared.predicted.end_s, last.predicted_s)
+        if prepared.edge_times.providers != last.providers:
+            return _Known()
+        same = same_link and _is_same(prepared.predicted.end_s, last.predicted_s)
+        return None if same else _Known(edge=last.edge)
 
     async def _look_first(self, request: PlanRequest, sample: Frame) -> Link:
         """Use the edge server for all of it, if that is better; the link.
@@ -322,7 +327,7 @@ class PlanSearch:
                 if not is_of_plan(error, result.best):
                     raise
                 shown = replace(shown, source=None)  # it may lack the decoder, or the codecs
-                asked = msgspec.structs.replace(asked, codecs="off")
+                asked = msgspec.structs.replace(asked, codecs="off", lossy="off")
             else:
                 self._offer(prepared)
                 if as_shown(shown, prepared) is shown:
@@ -359,6 +364,7 @@ class PlanSearch:
         if memory is not None:
             kept = LastTime(
                 edge=setting.edge,
+                providers=best.edge_times.providers,
                 link=setting.link,
                 offered={name: list(codecs) for name, codecs in setting.offered.items()},
                 offered_back={name: list(codecs) for name, codecs in setting.offered_back.items()},
@@ -394,7 +400,7 @@ class PlanSearch:
         return replace(setting, source=source)
 
     async def _try_codecs(self, request: PlanRequest, sample: Frame) -> TriedCodecs:
-        codecs = named_codecs(request.codecs)
+        codecs = named_codecs(request.codecs, request.lossy)
         if not codecs or self._pairing.client is None:
             return TriedCodecs()
         self._order.say("trying codecs on the input and on what layers make of it")
@@ -414,15 +420,16 @@ class PlanSearch:
 
     def _memory(self, request: PlanRequest, dtype: str) -> SessionMemory:
         order = self._order
-        if not (order.options.remember and order.machines.all_measured and order.edge):
+        if not (order.options.remember and order.machines.all_measured):
             return SessionMemory(None)
+        assert self._pairing.client is not None  # it was connected
         return SessionMemory.of_user(
             order.model.graph,
-            order.edge,
+            self._pairing.client.address,
             request=repr(request),
             input=(dtype, order.frames.mean, order.frames.std, _kind(self.known_sample)),
             emulation=order.options.emulation,
-            threads=order.options.threads,
+            execution=order.options.execution,
         )
 
     async def _sample_frame(self, dtype: str) -> Frame:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 
+from fusepath.cost import MachineProfile
 from fusepath.errors import PeerError
 from fusepath.offload.device import check_image
 from fusepath.offload.frames import FrameFormat, by_name, parted
@@ -16,9 +17,10 @@ from fusepath.offload.held import wanted_outputs
 from fusepath.offload.inference import Inference, in_a_row, median_of
 from fusepath.offload.order import FallbackPolicy, SessionOptions
 from fusepath.offload.session import Session
-from fusepath.offload.verify import measured_reference
+from fusepath.offload.verify import measured_reference, run_unsplit
 from fusepath.pictures.frame import pixels_of
 from fusepath.plan import Plan
+from fusepath.runtime.change import changes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from fusepath.offload.rotating import PlansInTurn
     from fusepath.offload.stable import UntilStable
     from fusepath.onnx_io import Model
-    from fusepath.plan import PlanRequest
+    from fusepath.plan import OutputChange, PlanRequest
     from fusepath.remote.client import Timeout
     from fusepath.runtime.compare import Comparison
     from fusepath.timeline import Timeline
@@ -49,6 +51,8 @@ class Report:
     taken_s: float
     """From the beginning of the first run to the end of the last."""
     comparison: Comparison | None
+    changes: dict[str, OutputChange] | None = None
+    """By output: how a lossy plan has changed it in these runs; None of an exact one."""
 
     @property
     def median(self) -> Inference:
@@ -94,11 +98,13 @@ def run(
     Args:
         model: the network.
         image: its input or inputs, as of `Session.infer`; plans are tried on it.
-        edge: ``HOST:PORT`` of the edge server; None for a plan that keeps everything here.
+        edge: ``HOST:PORT`` of the edge server, or several as of `Session`; None for a plan that
+            keeps everything here.
         repeats: inferences, or how well their median is to be known.
         in_flight: of them under way at a time; of 2 or more, the objective of a request says what
             they are planned for.
-        verify: compare with the unsplit model on this machine.
+        verify: compare with the unsplit model on this machine; of a lossy plan is said how much it
+            changes, verified or not.
         outputs: names of those that are wanted, all without; others do not return.
         session: further arguments of `Session`.
 
@@ -140,13 +146,27 @@ def run(
         taken_s = time.perf_counter() - begun_s
     assert plan is not None  # it has answered
     assert predicted is not None
-    comparison = None
+    comparison = changes = None
+    values = np.concatenate([pixels_of(image) for image in inputs])
+    lossy = [item for item in runs if not item.is_exact]
+    if lossy:
+        unsplit = run_unsplit(model, values, plan.input, companions=companions)
+        wanted = {name: unsplit[name] for name in lossy[0].outputs}
+        changes = changes_of([wanted] * len(lossy), [item.outputs for item in lossy])
     if verify:
         _say("comparing with the unsplit model", session)
-        values = np.concatenate([pixels_of(image) for image in inputs])
-        reference = measured_reference(model, values, plan.input, companions).only(outputs)
-        comparisons = [reference.judge(item.outputs) for item in runs]
-        comparison = max(comparisons, key=lambda item: (not item.bit_equal, item.used))
+        reference = measured_reference(
+            model,
+            values,
+            plan.input,
+            companions,
+            execution=session["options"].execution,
+            rounding=plan.edge.rounding if isinstance(plan.edge, MachineProfile) else 0.0,
+        ).only(outputs)
+        comparisons = [reference.judge(item.outputs) for item in runs if item.is_exact]
+        comparison = max(
+            comparisons, key=lambda item: (not item.bit_equal, item.used), default=None
+        )
     predicted = in_a_row([predicted] * len(inputs)) if len(inputs) > 1 else predicted
     return Report(
         plan=plan,
@@ -155,6 +175,7 @@ def run(
         runs=runs,
         taken_s=taken_s,
         comparison=comparison,
+        changes=changes,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from fusepath.onnx_io import original_with_shape, summands, whole_exposing
 from fusepath.runtime.compare import Comparison, compare, measured_tolerances
+from fusepath.runtime.execution import ON_CPU, Execution
 from fusepath.runtime.pixels import to_model_input
 from fusepath.runtime.runner import LEVELS, Level, Runner
 
@@ -74,14 +75,20 @@ def measured_reference(
     image: Array,
     form: InputFormat,
     companions: Mapping[str, Array] = MappingProxyType({}),
+    execution: Execution = ON_CPU,
+    rounding: float = 0.0,
 ) -> Reference:
     """The reference for an input: the original at ONNX Runtime's levels of optimisation.
+
+    It is what the processor makes; how far others are off it makes the tolerance.
 
     Args:
         model: the network.
         image: as of `run_unsplit`.
         form: how pixels become values.
         companions: the other inputs, by their names in the graph.
+        execution: what this machine computed its share on.
+        rounding: of what the edge server computed on (`MachineProfile.rounding`).
     """
     original = original_with_shape(model)
     feeds = _fed(model, image, form, companions)
@@ -89,8 +96,12 @@ def measured_reference(
         Runner(original, outputs=model.output_names, level=level).run(feeds)
         for level in _levels(model)
     ]
+    if execution.providers != ON_CPU.providers:
+        elsewhere = Runner(original, outputs=model.output_names, execution=execution)
+        runs.append(elsewhere.run(feeds))
     halves = any(tensor.dtype == "float16" for tensor in model.graph.tensors.values())
-    tolerances = measured_tolerances(runs, _summed(model, image, form, companions), halves=halves)
+    summed = _summed(model, image, form, companions)
+    tolerances = measured_tolerances(runs, summed, halves=halves, rounding=rounding)
     return Reference(runs[0], tolerances)
 
 

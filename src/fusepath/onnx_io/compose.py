@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from onnx import TensorProto, compose, version_converter
 
-from fusepath.onnx_io.complaint import bad_model, one_line, translated
+from fusepath.errors import one_line
+from fusepath.onnx_io.complaint import bad_model, translated
 from fusepath.onnx_io.parse import parse, standard_opset
 
 if TYPE_CHECKING:

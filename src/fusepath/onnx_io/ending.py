@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import GraphProto, ModelProto, helper, numpy_helper
 
-from fusepath.onnx_io.complaint import bad_model, bad_node, one_line
+from fusepath.errors import one_line
+from fusepath.onnx_io.complaint import bad_model, bad_node
 from fusepath.onnx_io.declare import declare
 from fusepath.onnx_io.draft import dtype_name
 from fusepath.onnx_io.nodes import graphs_of, present

@@ -13,8 +13,9 @@ from onnx import (
     shape_inference,
 )
 
+from fusepath.errors import one_line
 from fusepath.graph import Tensor
-from fusepath.onnx_io.complaint import bad_node, one_line, translated
+from fusepath.onnx_io.complaint import bad_node, translated
 from fusepath.onnx_io.declare import declare, declare_tensor
 from fusepath.onnx_io.draft import (
     Draft,

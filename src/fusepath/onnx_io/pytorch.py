@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from fusepath.errors import InputError
-from fusepath.onnx_io.complaint import bad_model, one_line
+from fusepath.errors import InputError, one_line
+from fusepath.onnx_io.complaint import bad_model
 from fusepath.onnx_io.files import read_files
 from fusepath.onnx_io.read import read_model
 

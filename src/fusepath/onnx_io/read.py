@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from onnx import GraphProto, ModelProto, helper
 
+from fusepath.errors import one_line
 from fusepath.graph import build_graph
 from fusepath.onnx_io.boundary import narrowed
-from fusepath.onnx_io.complaint import bad_model, one_line, translated
+from fusepath.onnx_io.complaint import bad_model, translated
 from fusepath.onnx_io.declare import declare_tensor
 from fusepath.onnx_io.draft import Draft
 from fusepath.onnx_io.ending import ended

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fusepath import jsonfile
-from fusepath.errors import FileFormatError
+from fusepath.errors import FileFormatError, one_line
 from fusepath.plan.plan import Plan
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True):
     plans: int
     search_s: float
     recipe_sha256: str
+    exact: bool
+    energy_j: float | msgspec.UnsetType = msgspec.UNSET
 
 
 def _derived(plan: Plan) -> dict[str, Any]:
@@ -62,10 +64,13 @@ def _derived(plan: Plan) -> dict[str, Any]:
         plans=plan.provenance.plans_evaluated,
         search_s=plan.provenance.search_s,
         recipe_sha256=plan.recipe_sha256,
+        exact=plan.is_exact,
+        energy_j=msgspec.UNSET if plan.energy_j is None else plan.energy_j,
     )
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in msgspec.structs.asdict(derived).items()
+        if value is not msgspec.UNSET
     }
 
 
@@ -84,7 +89,8 @@ def plan_of_document(document: dict[str, Any], *, where: str) -> Plan:
     derived = _derived(plan)
     for name, value in others.items():
         if name not in derived:
-            raise FileFormatError(f"{where}: not a fusepath plan file: unknown key '{name[:80]}'")
+            key = one_line(name, 80)
+            raise FileFormatError(f"{where}: not a fusepath plan file: unknown key '{key}'")
         if value != derived[name]:
             raise FileFormatError(
                 f"{where}: '{name}' is not what the rest of the plan says; it is derived from the "

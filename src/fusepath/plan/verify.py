@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fusepath.errors import FileFormatError, FusepathError
+import msgspec
+
+from fusepath.cost import LOSSY, is_lossy
+from fusepath.errors import FileFormatError, FusepathError, one_line
 from fusepath.plan.limits.check import limit_violations
 from fusepath.plan.plan import MAX_PATHS, PLAN_FORMAT, PLAN_VERSION
 from fusepath.plan.recipe import TailPlace
@@ -27,7 +30,8 @@ def check_plan(plan: Plan, graph: ModelGraph) -> None:
     """
     if plan.format != PLAN_FORMAT or plan.version != PLAN_VERSION:
         raise FileFormatError(
-            f"plan: {plan.format} version {plan.version}; this fusepath reads {PLAN_VERSION}"
+            f"plan: {one_line(plan.format, 80)} version {plan.version}; this fusepath reads "
+            f"{PLAN_VERSION}"
         )
     check_recipe(plan.recipe, graph)
     for way, compression, codecs in (
@@ -38,6 +42,13 @@ def check_plan(plan: Plan, graph: ModelGraph) -> None:
             raise FileFormatError(
                 f"plan: '{way}compression' is not that of the recipe's '{way}codecs'"
             )
+    asked = LOSSY.get(plan.request.lossy, frozenset())
+    if unasked := [name for name in plan.codecs.values() if is_lossy(name) and name not in asked]:
+        raise FileFormatError(
+            f"plan: codec '{unasked[0][:80]}' changes values, and 'request' does not ask for that"
+        )
+    if plan.changes is not msgspec.UNSET and plan.is_exact:
+        raise FileFormatError("plan: 'changes' of a plan that changes nothing")
     if plan.recipe.forwards and (
         not plan.source or plan.source.forwarding != plan.recipe.forwarding
     ):
@@ -60,6 +71,26 @@ def _check_forwarding(recipe: Recipe, graph: ModelGraph) -> None:
         raise FileFormatError("plan: 'forwarding' has one cut, 1, and no codecs")
 
 
+def _check_codecs(recipe: Recipe, rest: ModelGraph) -> None:
+    """Raise unless codecs are those of tensors that cross, and what returns comes as it is.
+
+    Raises:
+        FileFormatError: they are not.
+    """
+    cuts = recipe.rest.cuts
+    for field, codecs, crosses, verb in (
+        ("codecs", recipe.codecs, rest.sent, "sends"),
+        ("back_codecs", recipe.back_codecs, rest.returned, "has returned"),
+    ):
+        names = {name for cut in cuts for name in crosses(cut)}
+        if strange := [name for name in codecs if name not in names]:
+            raise FileFormatError(
+                f"plan: '{field}' names {strange[0][:80]!r}, which no cut of this plan {verb}"
+            )
+    if lossy := [name for name in recipe.back_codecs.values() if is_lossy(name)]:
+        raise FileFormatError(f"plan: results return as they are, not by '{lossy[0][:80]}'")
+
+
 def check_recipe(recipe: Recipe, graph: ModelGraph) -> None:
     """Raise unless a recipe can be carried out on a model.
 
@@ -68,8 +99,9 @@ def check_recipe(recipe: Recipe, graph: ModelGraph) -> None:
     """
     if recipe.model.sha256 != graph.sha256:
         raise FileFormatError(
-            f"the plan is for model '{recipe.model.name[:80]}' ({recipe.model.sha256[:12]}), not "
-            f"for '{graph.name}' ({graph.sha256[:12]}); plan this model"
+            f"the plan is for model '{one_line(recipe.model.name, 80)}' "
+            f"({one_line(recipe.model.sha256, 12)}), not for '{graph.name}' "
+            f"({graph.sha256[:12]}); plan this model"
         )
     form, taken = recipe.input.dtype, graph.input
     if form != taken.dtype and not (form == "uint8" and taken.is_float):
@@ -98,16 +130,7 @@ def check_recipe(recipe: Recipe, graph: ModelGraph) -> None:
             f"{tau + 1}"
         )
     rest = recipe.rest.divided(graph.behind(start))
-    cuts = recipe.rest.cuts
-    for field, codecs, crosses, verb in (
-        ("codecs", recipe.codecs, rest.sent, "sends"),
-        ("back_codecs", recipe.back_codecs, rest.returned, "has returned"),
-    ):
-        names = {name for cut in cuts for name in crosses(cut)}
-        if strange := [name for name in codecs if name not in names]:
-            raise FileFormatError(
-                f"plan: '{field}' names {strange[0][:80]!r}, which no cut of this plan {verb}"
-            )
+    _check_codecs(recipe, rest)
     try:
         laid = layout(rest, recipe.rest.arrangement)
     except FusepathError as error:

@@ -35,6 +35,7 @@ from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.remote.workers import Workers
 from fusepath.runtime.allocator import release_free_memory, resident_bytes
 from fusepath.runtime.edge_share import EdgeShare, EdgeTimes, declared_bytes
+from fusepath.runtime.execution import ON_CPU, Execution
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -89,7 +90,7 @@ class EdgeService:
     Args:
         store: the models that may be run.
         workers: paths computed at the same time.
-        threads: threads of one operator.
+        execution: what to compute on.
         profiler: measures this machine for a device that asks: a function within this process, or
             what measures apart from it.
         overlaps: False computes nothing before everything has arrived.
@@ -103,7 +104,7 @@ class EdgeService:
         store: ModelStore,
         *,
         workers: int = 1,
-        threads: int = 1,
+        execution: Execution = ON_CPU,
         profiler: Profiler | Measuring = measure_layers,
         overlaps: bool = True,
         room: Room = Room(),
@@ -111,7 +112,7 @@ class EdgeService:
     ) -> None:
         self.overlaps = overlaps
         self._store = store
-        self._threads = threads
+        self._execution = execution
         self._prepared: Shelf[str, PreparedPlan | WholeModel] = Shelf(
             MemoryBudget.of_this_machine().plans_bytes if plans_bytes is None else plans_bytes
         )
@@ -125,7 +126,7 @@ class EdgeService:
         self.kept = KeptShares()
         self._loader = Loader()
         self._measuring: Measuring = (
-            MeasuringHere(store, profiler, threads=threads, executor=self.workers.pool)
+            MeasuringHere(store, profiler, execution=execution, executor=self.workers.pool)
             if callable(profiler)
             else profiler
         )
@@ -179,6 +180,7 @@ class EdgeService:
             recipe_sha256=digest,
             path_ns=[round(time_s * 1e9) for time_s in times.paths_s],
             tail_ns=round(times.tail_s * 1e9),
+            providers=self._execution.providers,
         )
 
     async def _keep(self, digest: str, recipe: Recipe, idle_s: float) -> EdgeTimes:
@@ -255,7 +257,7 @@ class EdgeService:
     def _build_whole(self, model: Model) -> tuple[WholeModel, int]:
         release_free_memory()  # of what has gone
         before_bytes = resident_bytes()
-        whole = WholeModel(model, threads=self._threads)
+        whole = WholeModel(model, execution=self._execution)
         whole.rehearse(self._in_turn)
         release_free_memory()
         return whole, resident_bytes() - before_bytes
@@ -299,7 +301,7 @@ class EdgeService:
     ) -> PreparedPlan:
         release_free_memory()  # of plans that have gone
         before_bytes = resident_bytes()
-        share = EdgeShare(model, recipe, threads=self._threads)
+        share = EdgeShare(model, recipe, execution=self._execution)
         wait_s = min(max(idle_s, 0.0), _LONGEST_WAIT_S)
         times = share.rehearse(wait_s=wait_s, on=self._in_turn)
         release_free_memory()

@@ -8,8 +8,9 @@ from typing import Any
 import grpc
 
 SERVICE = "grpc.health.v1.Health"
+CHECK = f"/{SERVICE}/Check"
 _SERVED = {b"", b"fusepath.v1.Edge", b"fusepath.v1.Stream", b"inference.GRPCInferenceService"}
-_SERVING, _NOT_SERVING = b"\x08\x01", b"\x08\x02"
+SERVING, _NOT_SERVING = b"\x08\x01", b"\x08\x02"
 """HealthCheckResponse, whose one field is the status."""
 _NAME = 0x0A
 """Of HealthCheckRequest, whose one field is the name of a service."""
@@ -40,7 +41,7 @@ class Health:
 
     @property
     def _status(self) -> bytes:
-        return _SERVING if self.serves else _NOT_SERVING
+        return SERVING if self.serves else _NOT_SERVING
 
     async def _check(self, data: bytes, context: Any) -> bytes:
         if _service(data) not in _SERVED:

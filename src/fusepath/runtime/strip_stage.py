@@ -13,6 +13,7 @@ from fusepath.onnx_io import (
     new_name,
     strip_signature,
 )
+from fusepath.runtime.execution import ON_CPU, Execution
 from fusepath.runtime.pixels import model_value
 from fusepath.runtime.runner import Runner
 
@@ -56,11 +57,11 @@ class StripStage:
         first: int,
         last: int,
         *,
-        threads: int = 1,
+        execution: Execution = ON_CPU,
     ) -> None:
         self._model, self._tiling, self._form = model, tiling, form
         self._first, self._last = first, last
-        self._threads = threads
+        self._execution = execution
         self._shared: dict[object, _Session] = {}
         self._of_strip: dict[int, _Session | None] = {}
 
@@ -74,7 +75,7 @@ class StripStage:
             if not sub.new_outputs and not sub.kept_outputs:
                 self._of_strip[strip] = None  # a strip too thin to reach these layers
                 return
-            runner = Runner(sub.data, weights=sub.weights, threads=self._threads)
+            runner = Runner(sub.data, weights=sub.weights, execution=self._execution)
             self._shared[signature] = _Session(sub, runner)
         self._of_strip[strip] = self._shared[signature]
 

@@ -13,8 +13,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from fusepath.errors import FusepathError
-from fusepath.onnx_io.complaint import one_line
+from fusepath.errors import FusepathError, one_line
 from fusepath.profiling import remembered_profile
 from fusepath.profiling.layers import measure_layers
 from fusepath.remote.located_model import AnotherModelError
@@ -72,7 +71,7 @@ def _step_back(memory_bytes: int) -> None:
 def _done(job: MeasureJob) -> Answer:
     profiler = remembered_profile if job.remembers else measure_layers
     try:
-        return Measured(profiler(job.model.load(), threads=job.threads))
+        return Measured(profiler(job.model.load(), execution=job.execution))
     except AnotherModelError as error:
         return AnotherModel(error.sha256)
     except FusepathError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fusepath.onnx_io.complaint import one_line
+from fusepath.errors import one_line
 from fusepath.protocol.framing import RefusalKind
 from fusepath.remote.transport import Refusal
 from fusepath.remote.wire import open_inference_pb2 as pb

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fusepath.arrays import Array
     from fusepath.onnx_io import Model
     from fusepath.plan import InputFormat, Preprocessing
+    from fusepath.runtime.execution import Execution
 
 _ROUNDS = 3
 
@@ -42,16 +43,16 @@ class WholeModel:
 
     Args:
         model: as it was read.
-        threads: of one operator.
+        execution: what to compute on.
 
     Raises:
         ModelError: its file has gone, or ONNX Runtime cannot load it.
     """
 
-    def __init__(self, model: Model, *, threads: int) -> None:
+    def __init__(self, model: Model, *, execution: Execution) -> None:
         self._model = model
         original = original_with_shape(model)
-        self._runner = Runner(original, outputs=model.output_names, threads=threads)
+        self._runner = Runner(original, outputs=model.output_names, execution=execution)
         ports = (model.boundary.input, *model.boundary.companions)
         self.inputs = tuple(Described(port.name, port.dtype, port.shape) for port in ports)
         self.outputs = _outputs(model)

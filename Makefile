@@ -12,7 +12,7 @@ WIRE := src/fusepath/remote/wire
 SEEDS ?= 2000
 INPUTS ?= 100000
 
-.PHONY: demo test docs check slow simulate mutate test-faults fuzz proto bench-plan bench-throughput bench-camera bench-camera-hosts bench-codec bench-session bench-system bench-models bench-links bench-serve bench-static clean
+.PHONY: demo test docs check slow simulate mutate test-faults fuzz proto bench-plan bench-throughput bench-camera bench-camera-hosts bench-codec bench-session bench-system bench-models bench-links bench-serve bench-static bench-studio clean
 
 demo: $(READY) $(PHOTOGRAPHS)  ## an edge server, a slow link and a weak device on this machine
 	mkdir -p .cache
@@ -75,6 +75,9 @@ bench-links: $(DEV_READY)  ## plans that follow a link that changes, in simulate
 
 bench-serve: $(DEV_READY)  ## an edge server for many devices, and for one beside some that mean no good
 	$(BIN)/python -m benchmarks.serve
+
+bench-studio: $(DEV_READY)  ## how soon the studio answers while a control is dragged
+	$(BIN)/python -m benchmarks.studio
 
 bench-codec: $(DEV_READY)  ## what lossless codecs save on real tensors, and what they take
 	$(BIN)/python benchmarks/codec.py

@@ -1131,6 +1131,7 @@ BAD_SERVERS = {
     "a wait before now": (["--wait", "-1"], "--wait"),
     "a provider misspelt": (["--provider", "cpu,tensort"], "(did you mean 'tensorrt'?)"),
     "no provider that is there": (["--provider", "openvino"], "openvino: this ONNX Runtime"),
+    "a cluster without a token": (["--ray", "10.0.0.1:6379"], "RAY_AUTH_MODE=token"),
 }
 
 

@@ -249,7 +249,7 @@ def test_who_would_wait_for_too_long_is_told_when_to_ask_again(models, monkeypat
     (full,) = asked(models, ("ModelInfer", infer()))
 
     assert full.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert int(dict(full.trailing_metadata())["retry-after-ms"]) > 1000
+    assert int(dict(tuple(full.trailing_metadata()))["retry-after-ms"]) > 1000
 
 
 # ---------------------------------------------------------------------------- reflection

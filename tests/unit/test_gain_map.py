@@ -26,6 +26,7 @@ from fusepath.study import (
     Family,
     GainMap,
     MapSpec,
+    Processes,
     compute_map,
     kept_cells,
     load_gain_map,
@@ -58,7 +59,7 @@ def spec() -> MapSpec:
 
 @pytest.fixture(scope="module")
 def gain_map(spec) -> GainMap:
-    return compute_map(spec, workers=1)
+    return compute_map(spec, on=Processes(1))
 
 
 def with_cells(gain_map: GainMap, **changes: Any) -> GainMap:
@@ -163,7 +164,7 @@ def test_only_ratios_of_the_three_rates_count(spec, gain_map):
     )
     corners = [gain_map.cells[at] for at in (0, 4, 15, 19)]
 
-    for cell, corner in zip(compute_map(faster, workers=1).cells, corners, strict=True):
+    for cell, corner in zip(compute_map(faster, on=Processes(1)).cells, corners, strict=True):
         assert cell.gain == pytest.approx(corner.gain, rel=1e-3)
         assert cell.limit == pytest.approx(corner.limit, rel=1e-3)
 
@@ -176,7 +177,7 @@ def test_a_network_that_cannot_be_tiled_gains_nothing():
         device_ops_per_s=(1e6, 1e8),
         link_bytes_per_s=(1e3, 1e8),
     )
-    gain_map = compute_map(spec, workers=1)
+    gain_map = compute_map(spec, on=Processes(1))
 
     assert [cell.gain for cell in gain_map.cells] == [1, 1, 1, 1]
     assert {cell.winner for cell in gain_map.cells} == {Family.DEVICE_ONLY, Family.FULL_OFFLOAD}
@@ -198,22 +199,22 @@ def test_an_interrupted_map_goes_on_where_it_stopped(spec, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        compute_map(small(spec), kept=kept, workers=1, progress=interrupt)
+        compute_map(small(spec), kept=kept, on=Processes(1), progress=interrupt)
     with kept.path.open("ab") as stream:
         stream.write(b'{"spec_sha256":"0')  # killed while writing
     calls: list[tuple[int, int]] = []
 
     gain_map = compute_map(
-        small(spec), kept=kept, workers=1, progress=lambda *call: calls.append(call)
+        small(spec), kept=kept, on=Processes(1), progress=lambda *call: calls.append(call)
     )
 
     assert calls == [(2, 4), (4, 4)]
-    assert gain_map == compute_map(small(spec), workers=1)
+    assert gain_map == compute_map(small(spec), on=Processes(1))
 
 
 def test_cells_of_another_edge_server_are_not_taken(spec, tmp_path):
     kept = kept_cells(tmp_path / "map.cells.jsonl")
-    compute_map(small(spec), kept=kept, workers=1)
+    compute_map(small(spec), kept=kept, on=Processes(1))
     other = MapSpec(
         graph=spec.graph,
         source=spec.source,
@@ -224,14 +225,14 @@ def test_cells_of_another_edge_server_are_not_taken(spec, tmp_path):
     )
     calls: list[int] = []
 
-    compute_map(other, kept=kept, workers=1, progress=lambda done, _: calls.append(done))
+    compute_map(other, kept=kept, on=Processes(1), progress=lambda done, _: calls.append(done))
 
     assert calls[0] == 0
     assert len(kept.load()) == 8
 
 
 def test_processes_find_the_same_as_one(spec):
-    assert compute_map(small(spec), workers=2) == compute_map(small(spec), workers=1)
+    assert compute_map(small(spec), on=Processes(2)) == compute_map(small(spec), on=Processes(1))
 
 
 # --- files -----------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fusepath.cli.numbers import Finite
 from fusepath.cli.options import OUTPUT_FILE, json_option, open_model, print_json
 from fusepath.errors import PeerUnreachableError
 
@@ -57,7 +58,7 @@ _WELL_PLAYED = 0.15
 @click.option(
     "--device-time",
     "device_ms",
-    type=click.FloatRange(0.001, 1e6),
+    type=Finite(0.001, 1e6),
     default=130.0,
     show_default=True,
     metavar="MS",
@@ -65,7 +66,7 @@ _WELL_PLAYED = 0.15
 )
 @click.option(
     "--slowdown",
-    type=click.FloatRange(1, 10_000),
+    type=Finite(1, 10_000),
     help="How much slower than this machine the device is, instead.",
 )
 @click.option(

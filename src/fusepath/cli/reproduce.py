@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fusepath.cli.executor_options import executor_options
 from fusepath.cli.options import json_option, print_json
 from fusepath.errors import FileFormatError, InputError, VerificationError
 from fusepath.output_file import output_folder
@@ -19,7 +20,7 @@ from fusepath.output_file import output_folder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fusepath.study import Example, Fig4, Fig4Spec
+    from fusepath.study import Example, Executor, Fig4, Fig4Spec
 
 FIGURES = ("fig2", "fig3", "fig4")
 
@@ -31,7 +32,7 @@ FIGURES = ("fig2", "fig3", "fig4")
 @click.option("--spec", metavar="FILE", help="What Fig. 4 is to compute (TOML).")
 @click.option("--check", metavar="DIR", help="Compare with the expected figures in this folder.")
 @click.option("--layers", metavar="FILE", multiple=True, help="Layer tables for nfl (JSON).")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes; one per core without.")
+@executor_options
 @click.option(
     "--claims",
     "of_claims",
@@ -47,10 +48,10 @@ def command(
     spec: str | None,
     check: str | None,
     layers: tuple[str, ...],
-    workers: int | None,
     of_claims: bool,
     no_figures: bool,
     as_json: bool,
+    on: Executor | None,
 ) -> int:
     """Compute the paper's figures again, beside what it published.
 
@@ -81,7 +82,7 @@ def command(
         spec=_spec(spec, quick=quick),
         is_whole=not quick and spec is None,
         expected=None if check is None else Path(check),
-        workers=workers,
+        on=on,
         as_json=as_json,
     )
     document = {}
@@ -124,7 +125,7 @@ class _Job:
     spec: Fig4Spec
     is_whole: bool
     expected: Path | None
-    workers: int | None
+    on: Executor | None
     as_json: bool
     differs: list[str] = field(default_factory=list)
 
@@ -146,9 +147,9 @@ class _Job:
 
     def fig4(self) -> dict[str, Any]:
         """Fig. 4: computed, written, shown, compared."""
-        figure = _fig4(self.spec, self.folder, self.workers)
+        figure = _fig4(self.spec, self.folder, self.on)
         if self.folder is not None:
-            _write_fig4(figure, self.folder, plots=self.plots, workers=self.workers)
+            _write_fig4(figure, self.folder, plots=self.plots, on=self.on)
         if not self.as_json:
             _say_fig4(figure)
         if self.expected is not None:
@@ -196,16 +197,16 @@ def _say_example(figure: Example) -> None:
     click.echo("\n".join(lanes) + "\n")
 
 
-def _fig4(spec: Fig4Spec, folder: Path | None, workers: int | None) -> Fig4:
-    from fusepath.study import Store, collect, compute
+def _fig4(spec: Fig4Spec, folder: Path | None, on: Executor | None) -> Fig4:
+    from fusepath.study import Processes, Store, collect, compute
 
-    progress = _progress()
+    on, progress = on or Processes(), _progress()
     if folder is not None:
         store = Store(folder / "results.jsonl")
-        return collect(spec, compute(spec, store, workers=workers, progress=progress))
+        return collect(spec, compute(spec, store, on=on, progress=progress))
     with tempfile.TemporaryDirectory() as scratch:
         store = Store(Path(scratch) / "results.jsonl")
-        return collect(spec, compute(spec, store, workers=workers, progress=progress))
+        return collect(spec, compute(spec, store, on=on, progress=progress))
 
 
 def _progress() -> Callable[[int, int, str], None]:
@@ -226,13 +227,14 @@ def _progress() -> Callable[[int, int, str], None]:
     return show
 
 
-def _write_fig4(figure: Fig4, folder: Path, *, plots: bool, workers: int | None) -> None:
+def _write_fig4(figure: Fig4, folder: Path, *, plots: bool, on: Executor | None) -> None:
     from fusepath.report.study_files import write_fig4
-    from fusepath.study import cores
+    from fusepath.study import Processes
 
     if plots:
         click.echo("fig4: drawing", err=True)
-    write_fig4(figure, folder, plots=plots, workers=workers or cores())
+    here = on if isinstance(on, Processes) else Processes()  # only computing goes elsewhere
+    write_fig4(figure, folder, plots=plots, on=here)
 
 
 def _fig4_document(figure: Fig4) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fusepath.cli.numbers import Finite
 from fusepath.cli.objective import stream_options
 from fusepath.cli.options import (
     OUTPUT_FILE,
@@ -75,7 +76,7 @@ if TYPE_CHECKING:
 @click.option("--pace", metavar="RATE", help="Play a link of this rate, like 1.8MB/s.")
 @click.option(
     "--slowdown",
-    type=click.FloatRange(1, 10_000),
+    type=Finite(1, 10_000),
     default=1.0,
     metavar="FACTOR",
     help="Play a device slower by this factor.",
@@ -87,7 +88,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--until-stable",
-    type=click.FloatRange(0.1, 100),
+    type=Finite(0.1, 100),
     metavar="PERCENT",
     help="Repeat until the median is known so well, with a confidence of 95 %; at most --repeat "
     "times, or 1000.",
@@ -110,7 +111,7 @@ if TYPE_CHECKING:
 @post_option
 @click.option(
     "--timeout",
-    type=click.FloatRange(0.1, 3600),
+    type=Finite(0.1, 3600),
     metavar="SECONDS",
     help="Deadline of whatever the edge server is asked; without it 60 for an inference, 300 for "
     "preparing.",

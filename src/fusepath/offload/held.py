@@ -142,7 +142,7 @@ class Held:
                 of_stream(plan.objective),
                 msgspec.structs.replace(plan, objective=LATENCY),
             )
-        self._frames = frames.for_plan(plan)
+        self._frames = frames = frames.for_plan(plan)
         self._outputs = OwnerOutputs(self.model)
         self._reuses = options.reuse
         self._engine = Engine(

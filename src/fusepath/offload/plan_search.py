@@ -178,9 +178,9 @@ class PlanSearch:
             await self._ready_reserve(limits, sample)
             raise
         await self._pairing.compare_clocks()
-        self._use(prepared)
         if not prepared.is_local:
-            await self._ready_reserve(limits, sample)
+            await self._ready_reserve(limits, sample)  # the very first frame may need it
+        self._use(prepared)
 
     async def _start_locally(self, request: PlanRequest) -> Prepared | None:
         """Be able to answer alone, if limits let this machine do all of it."""
@@ -236,6 +236,10 @@ class PlanSearch:
     async def _with_edge(self, request: PlanRequest) -> None:
         await self._connect()
         sample = await self._sample_frame(self._usual_dtype)
+        # The first frame that is split may need it. Besides, messages are timed by what this
+        # process computes, and what is rehearsed by the clock.
+        assert self.local is not None
+        await asyncio.wait([self.local])
         memory = self._memory(request, sample.dtype.name)
         last = await self._pairing.background.do(memory.load, self._order.model.graph)
         if last is None:
@@ -277,9 +281,6 @@ class PlanSearch:
         """
         machines, pairing = self._order.machines, self._pairing
         assert pairing.client is not None  # it was connected
-        assert self.local is not None
-        # Messages are timed by what this process computes, and what is rehearsed by the clock.
-        await asyncio.wait([self.local])
         link = machines.link
         if link is None:
             self._order.say("measuring the link")

@@ -53,6 +53,8 @@ def followed_by(model: ModelProto, post: bytes, *, name: str) -> ModelProto:
             )
         _check_fits(value, made, label)
         joined.append((made.name, PREFIX + value.name))
+    if not behind.graph.output:
+        raise bad_model(label, "has no output")
     if not joined:
         raise bad_model(label, "has no input; let it take an output of the model")
     taken = {text for node in model.graph.node for text in (*node.input, *node.output)}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import contextmanager, suppress
-from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -89,7 +88,7 @@ class EdgeService:
 
     Args:
         store: the models that may be run.
-        workers: paths computed at the same time.
+        workers: compute paths; one thread of this process unless told otherwise.
         execution: what to compute on.
         profiler: measures this machine for a device that asks: a function within this process, or
             what measures apart from it.
@@ -103,7 +102,7 @@ class EdgeService:
         self,
         store: ModelStore,
         *,
-        workers: int = 1,
+        workers: Workers | None = None,
         execution: Execution = ON_CPU,
         profiler: Profiler | Measuring = measure_layers,
         overlaps: bool = True,
@@ -122,7 +121,7 @@ class EdgeService:
         self._profiles: Shelf[_ModelKey, bytes] = Shelf(_PROFILES_BYTES)
         self.admission = Admission(room)
         self.metrics = Metrics()
-        self.workers = Workers(workers)
+        self.workers = Workers(1) if workers is None else workers
         self.kept = KeptShares()
         self._loader = Loader()
         self._measuring: Measuring = (
@@ -258,7 +257,7 @@ class EdgeService:
         release_free_memory()  # of what has gone
         before_bytes = resident_bytes()
         whole = WholeModel(model, execution=self._execution)
-        whole.rehearse(self._in_turn)
+        whole.rehearse(self.workers.in_turn)
         release_free_memory()
         return whole, resident_bytes() - before_bytes
 
@@ -301,11 +300,12 @@ class EdgeService:
     ) -> PreparedPlan:
         release_free_memory()  # of plans that have gone
         before_bytes = resident_bytes()
-        share = EdgeShare(model, recipe, execution=self._execution)
+        share = EdgeShare(model, recipe, execution=self._execution, stages=self.workers.stages)
         wait_s = min(max(idle_s, 0.0), _LONGEST_WAIT_S)
-        times = share.rehearse(wait_s=wait_s, on=self._in_turn)
+        times = share.rehearse(wait_s=wait_s, on=self.workers.in_turn)
         release_free_memory()
-        size_bytes = max(least_bytes, resident_bytes() - before_bytes)
+        here_bytes = resident_bytes() - before_bytes
+        size_bytes = max(least_bytes, here_bytes, share.elsewhere_bytes)
         tell(
             "prepared",
             model=recipe.model.name[:80],
@@ -314,10 +314,6 @@ class EdgeService:
             bytes=size_bytes,
         )
         return PreparedPlan(share, times, size_bytes)
-
-    def _in_turn(self, run: Callable[[], None]) -> None:
-        """On a worker's thread, where it will run, so that no inference disturbs its time."""
-        self.workers.pool.submit(copy_context().run, run).result()
 
     def close(self) -> None:
         """Let the threads go."""

@@ -43,7 +43,7 @@ _SINGLE_CUTS = (
     PlanRequest(algorithm="nfl"),
 )
 _MOST_ANSWERS = 64
-_MOST_KNOWN = 4
+_MOST_KNOWN = 2
 """Plans of a model that are tried on other machines."""
 
 

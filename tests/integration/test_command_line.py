@@ -722,6 +722,11 @@ def test_a_lossy_plan_is_made_on_demand_and_says_what_it_changes(
     assert change["of"] == "scores"
     assert "results      LOSSY: results change, on 1 sample as follows" in shown.out
     assert "results      exact" in fusepath(*asked, "--algorithm", "nfl").out
+    fusepath("report", tmp_path / "plan.json", "-o", tmp_path / "plan.html", "--evaluations", "100")
+    assert "LOSSY: results change, on 1 sample as follows" in (tmp_path / "plan.html").read_text()
+    turns = fusepath(*lossy, "--objective", "throughput")
+    assert "LOSSY: results change, on 1 sample as follows, of plan 1" in turns.out
+    assert f"'{next(iter(document['changes']))}' of plan 1: by " in turns.out
 
 
 BAD_CODECS = {

@@ -19,6 +19,7 @@ from fusepath.remote.access import Access
 from fusepath.remote.edge_service import EdgeService
 from fusepath.remote.grpc_server import EdgeServer
 from fusepath.remote.model_store import ModelStore
+from fusepath.remote.reflection import answer as reflection_answer
 from fusepath.remote.wire import open_inference_pb2 as pb
 from fusepath.remote.wire import reflection_pb2
 from fusepath.remote.workers import Workers
@@ -311,3 +312,10 @@ def test_reflection_says_what_there_is_not():
     )
 
     assert [item.error_response.error_code for item in answers] == [5, 5, 5, 12]
+
+
+def test_what_is_asked_of_reflection_is_not_taken_apart_however_long_it_is():
+    dots = reflection_pb2.ServerReflectionRequest(file_containing_symbol="." * 2_000_000)
+    assert reflection_answer(dots).error_response.error_code == 5
+    inner = reflection_pb2.ServerReflectionRequest(file_containing_symbol="fusepath.v1.EdgeNot.X")
+    assert reflection_answer(inner).error_response.error_code == 5

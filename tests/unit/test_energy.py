@@ -193,3 +193,8 @@ def test_streams_refuse_energy():
         make_rotation(setting(), PlanRequest(objective=Energy()))
     with pytest.raises(SettingError, match="seconds_per_joule nan is no weight"):
         Weighted(seconds_per_joule=float("nan"))
+
+
+def test_a_limit_that_is_no_number_is_refused():
+    with pytest.raises(SettingError, match="must not be below zero"):
+        Constraints(device_energy_j=float("nan"))

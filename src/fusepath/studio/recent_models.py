@@ -44,7 +44,7 @@ class HeldModel:
         return load_model(self.source)
 
 
-class Shelf:
+class RecentModels:
     """The networks that were last asked for. May be used by several threads."""
 
     def __init__(self) -> None:

@@ -15,6 +15,8 @@ _EXTRAS = {
     "codec": "lz4",
     "exact": "highspy",
     "plot": "matplotlib",
+    "ray": "ray",
+    "studio": "starlette",
     "torch": "torch",
     "video": "av",
 }

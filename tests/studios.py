@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from fusepath.cli.edge_process import EdgeProcess
 from fusepath.cli.studio import plan_command
 from fusepath.studio import RecentModels
 
@@ -27,7 +28,13 @@ def own_studio(models: RecentModels) -> Any:
     """A studio that reads small models; needs the extra."""
     from fusepath.studio.app import Studio  # noqa: PLC0415 - in an extra
 
-    return Studio(models, first=models.load(MODEL), most_model_bytes=10**7, command=plan_command)
+    return Studio(
+        models,
+        first=models.load(MODEL),
+        most_model_bytes=10**7,
+        command=plan_command,
+        begin_edge=EdgeProcess,
+    )
 
 
 @contextmanager

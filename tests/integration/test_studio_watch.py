@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import pytest
 
+from fusepath.cli.edge_process import EdgeProcess
 from fusepath.cost import parse_link, parse_machine
 from fusepath.errors import InputError
 from fusepath.onnx_io import load_model
@@ -63,7 +64,7 @@ def test_the_bars_move_to_the_device_when_the_server_is_killed_and_back_when_it_
     monkeypatch,
 ):
     monkeypatch.setattr("fusepath.studio.watch._PAUSE_S", 0.0)
-    watch = Watch(*planned(), None)
+    watch = Watch(*planned(), partial(EdgeProcess, SOURCE))
     try:
         split = until(watch, together)
         assert watch.server_is_alive

@@ -91,11 +91,11 @@ def command(
     space, measures what planning needs, and runs all plans in turn on the same picture. Every
     result is checked against the unsplit model.
     """
+    from fusepath.cli.edge_process import EdgeProcess
     from fusepath.offload.emulation import Emulation
     from fusepath.pictures.inputs import load_input
     from fusepath.plan import Fit, Preprocessing
     from fusepath.profiling.layers import measure_layers
-    from fusepath.remote.edge_process import EdgeProcess
     from fusepath.units import parse_bytes_per_s
 
     def say(text: str) -> None:

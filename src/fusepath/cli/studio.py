@@ -36,6 +36,7 @@ def command(model: str, listen: str, most: str, insecure: bool, as_json: bool) -
     import signal
     import sys
 
+    from fusepath.cli.edge_process import EdgeProcess
     from fusepath.errors import InputError
     from fusepath.units import parse_bytes
 
@@ -61,6 +62,7 @@ def command(model: str, listen: str, most: str, insecure: bool, as_json: bool) -
         first=models.load(model),
         most_model_bytes=parse_bytes(most),
         command=plan_command,
+        begin_edge=EdgeProcess,
     )
     server = StudioServer(listen, studio)
 

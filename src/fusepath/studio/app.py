@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from fusepath.report.page import Story
     from fusepath.studio.recent_models import RecentModels
+    from fusepath.studio.watch import OwnEdge
 
 _FIRST = "index.html"
 _ASSETS = {
@@ -57,6 +58,7 @@ class Studio:
         first: the key of the model that the page begins with.
         most_model_bytes: of a model file; a larger one is refused.
         command: spells the command line that refines an answer.
+        begin_edge: begins an edge server for ``zoo:NAME`` or the name of a file.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Studio:
         first: str,
         most_model_bytes: int,
         command: Callable[[Answer], str],
+        begin_edge: Callable[[str], OwnEdge],
     ) -> None:
         self._recent = models
         self._first = first
@@ -73,7 +76,7 @@ class Studio:
         self._command = command
         self._desk = Desk(models)
         self._work = Work()
-        self._sessions = Sessions(models, self._desk)
+        self._sessions = Sessions(models, self._desk, begin_edge)
 
     def app(self) -> Guard:
         """The application."""

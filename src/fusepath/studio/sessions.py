@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,10 +17,13 @@ from fusepath.studio.frames import frames_drawing
 from fusepath.studio.watch import Watch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import Request
 
     from fusepath.studio.desk import Desk
     from fusepath.studio.recent_models import RecentModels
+    from fusepath.studio.watch import OwnEdge
 
 
 class Begin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,10 +47,13 @@ class Sessions:
     Args:
         models: that may be run.
         desk: whose answers are carried out.
+        begin_edge: begins an edge server for ``zoo:NAME`` or the name of a file.
     """
 
-    def __init__(self, models: RecentModels, desk: Desk) -> None:
-        self._models, self._desk = models, desk
+    def __init__(
+        self, models: RecentModels, desk: Desk, begin_edge: Callable[[str], OwnEdge]
+    ) -> None:
+        self._models, self._desk, self._begin_edge = models, desk, begin_edge
         self._watch: Watch | None = None
 
     def routes(self) -> list[Route]:
@@ -69,7 +76,8 @@ class Sessions:
         answer = self._desk.given(begin.answer)
         held = self._models.of(answer.question.model)
         await asyncio.to_thread(self.close)
-        self._watch = Watch(held, answer.story.plan, begin.edge)
+        edge = begin.edge or partial(self._begin_edge, held.source)
+        self._watch = Watch(held, answer.story.plan, edge)
         return JSONResponse({}, status_code=201)
 
     async def _end(self, _: Request) -> Response:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from fusepath.errors import FusepathError, InputError
 from fusepath.offload.emulation import Emulation
@@ -13,11 +13,12 @@ from fusepath.offload.frames import made_up_frame
 from fusepath.offload.order import SessionOptions
 from fusepath.offload.session import Session
 from fusepath.plan import PlanRequest, Setting, make_plan
-from fusepath.remote.edge_process import EdgeProcess
 from fusepath.report.page import Story
 from fusepath.runtime.device_share import DeviceShare
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fusepath.arrays import Array
     from fusepath.offload.inference import Inference
     from fusepath.onnx_io import Model
@@ -30,6 +31,27 @@ _PAUSE_S = 0.25
 """Between two frames, so that one can see what becomes of each."""
 _REHEARSALS = 5
 _MOST_FRAMES = 60
+
+
+class OwnEdge(Protocol):
+    """An edge server that can be killed and begun again, from any thread, at the same address."""
+
+    @property
+    def address(self) -> str:
+        """``HOST:PORT``."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs."""
+
+    def start(self) -> None:
+        """Begin it, where it does not run and is not closed, and wait until it listens."""
+
+    def kill(self) -> None:
+        """End it at once, without a word to anybody."""
+
+    def close(self) -> None:
+        """End it for good."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +86,12 @@ class Watch:
     Args:
         held: what is run.
         plan: how it is run.
-        edge: ``HOST:PORT`` of an edge server; None for one in a process of its own, which can be
-            killed and begun again.
+        edge: ``HOST:PORT`` of an edge server, or begins one.
     """
 
-    def __init__(self, held: HeldModel, plan: Plan, edge: str | None) -> None:
+    def __init__(self, held: HeldModel, plan: Plan, edge: str | Callable[[], OwnEdge]) -> None:
         self._held, self._plan, self._edge = held, plan, edge
-        self._own: EdgeProcess | None = None
+        self._own: OwnEdge | None = None
         self._stop = threading.Event()
         self._watched = Watched(doing="reading the model")
         self._thread = threading.Thread(target=self._run, name="studio-watch", daemon=True)
@@ -113,7 +134,7 @@ class Watch:
         """
         self._own_server().start()
 
-    def _own_server(self) -> EdgeProcess:
+    def _own_server(self) -> OwnEdge:
         if self._own is None or self._stop.is_set():
             raise InputError("the edge server is not of this studio, which leaves it as it is")
         return self._own
@@ -133,10 +154,11 @@ class Watch:
     def _carry_out(self, ending: ExitStack) -> None:
         model = self._held.load()
         frame = made_up_frame(model.graph.input.shape, self._plan.input.dtype)
-        address = self._edge
-        if address is None:
+        if isinstance(self._edge, str):
+            address = self._edge
+        else:
             self._now("starting an edge server")
-            self._own = ending.enter_context(EdgeProcess(self._held.source))
+            self._own = ending.enter_context(closing(self._edge()))
             address = self._own.address
         self._now("measuring this machine")
         options = SessionOptions(emulation=_emulation(self._plan, model, frame))

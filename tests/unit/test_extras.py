@@ -17,6 +17,7 @@ from fusepath.errors import InputError
 from fusepath.pictures.sources import frames_of
 from fusepath.plan import Preprocessing
 from fusepath.remote.cluster.ray_cluster import connect
+from fusepath.report.sweep import check_sweep_file
 from fusepath.runtime import codecs
 from fusepath.schedule import Problem
 from fusepath.schedule.exact.milp import milp
@@ -45,6 +46,7 @@ PROBLEM = Problem(class_of=(0, 0), device_ns=ONCE, link_ns=ONCE, edge_ns=ONCE)
 NEEDED: dict[str, tuple[str, Callable[[], object]]] = {
     "codec": ("lz4", lambda: codecs.find_codec("lz4")),
     "exact": ("highspy", lambda: milp(PROBLEM)),
+    "parquet": ("pyarrow", lambda: check_sweep_file(Path("sweep.parquet"))),
     "plot": ("matplotlib", lambda: run(["map", MODEL, "--edge", "9GFLOPS", "-o", "map.png"])),
     "ray": ("ray", lambda: connect("127.0.0.1:6379", trusted=True)),
     "studio": ("starlette", run_studio),

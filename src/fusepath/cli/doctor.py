@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _EXTRAS = {
     "codec": "lz4",
     "exact": "highspy",
+    "parquet": "pyarrow",
     "plot": "matplotlib",
     "ray": "ray",
     "studio": "starlette",

@@ -45,6 +45,11 @@ class Workers:
         self._waiting: FairQueue[Callable[[], Any]] = FairQueue()
         self._backlog_s = 0.0
 
+    @property
+    def here(self) -> bool:
+        """Whether all paths are computed in this process."""
+        return self.stages is EdgeStages
+
     def resize(self, count: int) -> None:
         """There are so many workers from now on; those who are too many end what they are at."""
         with self._free:

@@ -1093,6 +1093,22 @@ def test_a_plan_for_pixels_does_not_take_floats(fusepath, plans):
     assert_complains(fusepath("run", MODEL, plans / "floats.npy", *options), 2, "plan again")
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("--algorithm", "nfl"), ("--grid", "2x2"), ("--tau", "3"), ("--start", "1")),
+        *(("--tiles", "auto"), ("--evaluations", "9"), ("--time-limit", "1")),
+        *(("--compress", "off"), ("--lossy", "fp16"), ("--device", "1GFLOPS")),
+        *(("--edge-machine", "9GFLOPS"), ("--link", "1MB/s")),
+    ],
+)
+def test_what_a_plan_was_made_with_is_not_said_beside_it(fusepath, plans, option, value):
+    options = ["--plan", plans / "good.json", "--edge", "127.0.0.1:1", option, value]
+
+    called = fusepath("run", MODEL, plans / "good.png", *options)
+    assert_complains(called, 2, f"--plan is a plan made before: leave out {option}")
+
+
 @pytest.mark.parametrize("where", ["missing/out", "folder.onnx"])
 def test_an_output_that_cannot_be_written_is_one_line_and_exit_code_2(fusepath, files, where):
     path = files / where

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -34,6 +35,7 @@ from fusepath.study import (
     parse_links,
     save_gain_map,
 )
+from fusepath.study.map_cells import map_cells
 from tests.networks import untileable
 from tests.planning import planned
 
@@ -470,3 +472,37 @@ def interrupt_at(cells: int) -> Any:
             raise KeyboardInterrupt
 
     return progress
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "gain-map.md"
+SHOWN = sorted((PAGE.parent / "figures").glob("gain-map-*.json"))
+
+
+def test_the_page_tells_what_the_maps_beside_it_hold():
+    text = PAGE.read_text(encoding="utf-8")
+
+    assert len(SHOWN) == 6
+    for file in SHOWN:
+        found = load_gain_map(file)
+        (row,) = re.findall(rf"^\| {found.model.name} \| (.*) \|$", text, re.M)
+        mean, limit, _, best, *_ = (cell.strip() for cell in row.split("|"))
+        numbers = found.mean_gain, found.mean_limit, found.largest.gain
+        assert (mean, limit, best) == tuple(f"{number:.2f}" for number in numbers)
+
+
+def test_the_maps_on_the_page_are_as_old_as_the_planner():
+    """A cell that costs little and gains much, computed again: `make gain-maps` where it fails."""
+    (file,) = (file for file in SHOWN if file.stem == "gain-map-squeezenet")
+    shown = load_gain_map(file).largest
+    spec = MapSpec(
+        graph=load_model("zoo:squeezenet").graph,
+        source="zoo:squeezenet",
+        edge=ComputeRate(500e9),
+        device_ops_per_s=(shown.device_ops_per_s,),
+        link_bytes_per_s=(shown.link_bytes_per_s,),
+    )
+    (again,) = map_cells(spec)
+
+    assert again.lower_bound_s == pytest.approx(shown.lower_bound_s)
+    assert again.nfl_s == pytest.approx(shown.nfl_s)
+    assert again.auto_s == pytest.approx(shown.auto_s, rel=0.05)

@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 MODULES = (
-    *("adapting", "conversation", "device_frame", "finishing", "gauge", "in_flight", "keeping"),
-    *("requests", "watch"),
+    *("adapting", "admission", "conversation", "device_frame", "fair_queue", "finishing", "gauge"),
+    *("in_flight", "keeping", "requests", "shelf", "wanted", "watch"),
 )
-_ALONE = {"adapting", "gauge", "keeping"}
+_ALONE = {"adapting", "admission", "fair_queue", "gauge", "keeping", "shelf", "wanted"}
 """Played only by themselves, not in simulated sessions."""
 SEEDS = 240
 _FEW = 20

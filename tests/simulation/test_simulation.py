@@ -7,6 +7,7 @@ import pytest
 from fusepath.protocol.device_frame import DeviceFrame
 from fusepath.protocol.in_flight import InFlight
 from fusepath.protocol.watch import Watch
+from tests.simulation import plays
 from tests.simulation.clock import Clock, Violation
 from tests.simulation.explorer import Explorer, explore
 from tests.simulation.faults import FAULTS
@@ -31,6 +32,13 @@ def test_whatever_happens_every_frame_ends_once_in_time_and_right():
     assert together > 10 * SEEDS
     assert sum(outcome.overlapping for outcome in outcomes) > 3 * SEEDS
     assert sum(outcome.dropped for outcome in outcomes) > SEEDS
+
+
+@pytest.mark.parametrize("machine", plays.ALONE)
+def test_what_machines_do_by_themselves(machine):
+    for play, _ in plays.ALONE[machine]:
+        for seed in range(8):
+            play(seed)
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -158,7 +158,7 @@ def admit_as_usual() -> None:
     ):
         admission = Admission(Room())
         for number in range(most):
-            peer = str(number // (of_one - 1))  # which might have another one
+            peer = str(number // (of_one - 2))  # which might have others
             require(enter(admission, peer) is None, f"no room for {number}")
         require(enter(admission, "0") is not None, f"room for more than {most}")
         admission = Admission(Room())

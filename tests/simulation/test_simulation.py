@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from fusepath.protocol.device_frame import DeviceFrame
@@ -108,6 +111,15 @@ def test_a_violation_names_the_seed_that_replays_it(monkeypatch):
 
     with pytest.raises(Violation, match=r"seed \d+: nobody looks at the time; .* --seed \d+ "):
         simulate_all(20)
+
+
+def test_a_few_faults_in_the_machines_are_noticed():
+    gate = [sys.executable, "-m", "tests.simulation.mutants"]  # in which no machine is loaded yet
+    few = ["--every", "139", "--seeds", "20"]
+    tried = subprocess.run([*gate, *few], check=False, capture_output=True, text=True)
+
+    assert tried.returncode == 0, tried.stdout + tried.stderr
+    assert "mutants noticed, 100.0 %" in tried.stdout
 
 
 def test_frames_that_overlap_too_much_are_noticed(monkeypatch):

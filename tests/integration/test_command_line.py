@@ -719,7 +719,16 @@ def test_demo_runs_every_plan_and_compares_them(fusepath, tmp_path):
     rows = {row["name"]: row for row in called.json["rows"]}
     assert called.code == 0
     assert called.complaints == []
-    names = ["device only", "full offload", "NFL", "MW 2x2", "MW k x k", "stream", "auto"]
+    names = [
+        "device only",
+        "full offload",
+        "NFL",
+        "MW 2x2",
+        "MW k x k",
+        "streamed cut",
+        "stream",
+        "auto",
+    ]
     assert list(rows) == names
     for row in rows.values():
         assert row["max_abs_error"] <= 1e-5

@@ -42,8 +42,8 @@ _TIMES_CONSTRAINED = 4
 """Of the usual budget where plans are limited: counting what each demands takes most of it."""
 
 
-WHOLE = frozenset({"device-only", "full-offload", "nfl", "forward"})
-"""Those that leave the network as it is."""
+WHOLE = frozenset({"device-only", "full-offload", "nfl", "streamed-cut", "forward"})
+"""Those that leave the network as it is, but for the rows of one cut that are sent early."""
 
 
 def usual_budget(request: PlanRequest) -> Budget:

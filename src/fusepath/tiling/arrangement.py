@@ -259,7 +259,7 @@ class Strips(msgspec.Struct, frozen=True, kw_only=True, tag="strips", forbid_unk
     def family(self, cuts: Cuts) -> str:  # noqa: ARG002
         """What kind of plan it is, in words."""
         count = len(self.segments)
-        return f"stream, {count} segment{'s' if count > 1 else ''}"
+        return "streamed cut" if count == 1 else f"stream, {count} segments"
 
     @property
     def label(self) -> str:

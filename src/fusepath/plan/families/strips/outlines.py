@@ -73,6 +73,20 @@ def short_list(
     return short, evaluated
 
 
+def one_segment(layer: Layer, meter: Meter) -> Iterator[Outline]:
+    """One segment, for every cut that it may have and the budget that is left."""
+    height = np.array([layer.height])
+    rows = layer.rows_of(None, height, None)
+    for cut in sorted(layer.allowed_cuts):
+        if meter.is_over:
+            return
+        meter.spend(_batch(layer, height))
+        times = layer.chained_s([layer.timing.strips_s(cut, rows)])
+        segment = (cut, None, height, None)
+        if not layer.constraints or layer.keep_to_totals([segment]).all():
+            yield _candidate(layer, float(times[0]), (cut,), (layer.height,))
+
+
 def _diverse(candidates: Sequence[Outline]) -> list[Outline]:
     """The best ones, but for every fused layer and number of segments only one.
 

@@ -6,8 +6,8 @@
 Devices are connections of one process beside the server's, on loopback, so both share the machine:
 what a device computes is left out, its one message is made before. Loads are an open loop (200
 devices, 2 inferences a second each), closed loops of 16 and 64 devices, three times as much as the
-server can do, and a bystander of one inference after the other beside an abandoned profile, 40
-streams that say nothing and 40 that read nothing.
+server can do, and a bystander of one inference after the other beside a profile that is measured or
+given up, 40 streams that say nothing, 40 that read nothing, and 40 that do the same and read.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import statistics
 import subprocess
 import sys
 import time
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -47,6 +47,12 @@ if TYPE_CHECKING:
 
 SMALL, USUAL, LARGE = "zoo:squeezenet?size=32", "zoo:squeezenet", "zoo:vgg16"
 LEFT_S = 60.0
+STREAMS, EACH = 40, 8
+SETTLES_S = 0.5
+DEVICES = 64
+MEASURING_S = 8.0
+"""After which the network has been made, and layers are measured."""
+BESIDE_S = 6.0
 
 
 @dataclass
@@ -159,8 +165,8 @@ async def play(
 
 
 async def raw_streams(address: str, messages: list[bytes], stack: AsyncExitStack) -> None:
-    """40 streams that send and never read, each on a connection of its own."""
-    for _ in range(40):
+    """Streams that send and never read, each on a connection of its own."""
+    for _ in range(STREAMS):
         channel = grpc.aio.insecure_channel(address, options=grpc_channel.CHANNEL_OPTIONS)
         stack.push_async_callback(channel.close)
         call = channel.stream_stream(STREAM_METHOD)()
@@ -177,18 +183,43 @@ async def deaf(address: str, load: Load, stack: AsyncExitStack) -> None:
     """Streams of eight inferences each whose results nobody reads."""
     digest = load.plan.recipe_sha256
     begins = [
-        encode(Begin(number, 1, digest, int(LEFT_S * 1e6), load.tensors)) for number in range(1, 9)
+        encode(Begin(number, 1, digest, int(LEFT_S * 1e6), load.tensors))
+        for number in range(1, EACH + 1)
     ]
     await raw_streams(address, [encode(Hello(WIRE_VERSION, "of a benchmark")), *begins], stack)
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(SETTLES_S)
+
+
+async def heard(address: str, load: Load, stack: AsyncExitStack) -> None:
+    """Streams of eight inferences each whose results are read."""
+    clients = [await client_of(address, stack) for _ in range(STREAMS)]
+    jobs = [
+        asyncio.create_task(infer(client, load, Seen())) for client in clients for _ in range(EACH)
+    ]
+    stack.callback(lambda: [job.cancel() for job in jobs])
+    await asyncio.sleep(SETTLES_S)
+
+
+async def profile_asked(address: str, stack: AsyncExitStack) -> asyncio.Task[object]:
+    """A device that has a large network measured."""
+    client, model = await client_of(address, stack), load_model(LARGE)
+    task = asyncio.create_task(client.profile(model))
+    stack.callback(task.cancel)
+    return task
 
 
 async def profile(address: str, _: Load, stack: AsyncExitStack) -> None:
     """A profile of a large network that is given up soon."""
-    client = await client_of(address, stack)
-    model = load_model(LARGE)
-    with suppress(TimeoutError):
-        await asyncio.wait_for(client.profile(model), 1.0)
+    task = await profile_asked(address, stack)
+    await asyncio.wait([task], timeout=1.0)
+    task.cancel()
+
+
+async def profiling(address: str, _: Load, stack: AsyncExitStack) -> None:
+    """A profile of a large network that is being measured."""
+    task = await profile_asked(address, stack)
+    await asyncio.wait([task], timeout=MEASURING_S)
+    assert not task.done()
 
 
 async def nothing(_: str, __: Load, ___: AsyncExitStack) -> None:
@@ -199,7 +230,7 @@ async def bystander(address: str, load: Load, beside: Callable[..., Awaitable[No
     """One device that infers beside others, from when they have begun."""
     async with AsyncExitStack() as stack:
         await beside(address, load, stack)
-        return await play(address, load, 1, closed, 3.0)
+        return await play(address, load, 1, closed, BESIDE_S)
 
 
 # ---------------------------------------------------------------------------- all of it
@@ -209,7 +240,9 @@ async def bystander(address: str, load: Load, beside: Callable[..., Awaitable[No
 def server() -> Iterator[str]:
     """An edge server with one worker; its address."""
     command = [sys.executable, "-m", "fusepath", "serve", "--listen", "127.0.0.1:0", "--log", "off"]
-    with subprocess.Popen([*command, "--grace", "1"], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [*command, "--grace", "1", "--no-cache"], stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             yield process.stdout.readline().split()[2].rstrip(",")
         finally:
@@ -233,35 +266,43 @@ def row(name: str, every: list[Seen], seconds: float) -> dict[str, object]:
     }
 
 
-async def rows(address: str, seconds: float) -> AsyncIterator[dict[str, object]]:
-    """Every load, one after the other."""
+async def rows(address: str, seconds: float, only: str) -> AsyncIterator[dict[str, object]]:
+    """Every load whose name holds a text, one after the other."""
     small, usual = Load.of(SMALL), Load.of(USUAL)
-    yield row("one device, small", await play(address, small, 1, closed, seconds), seconds)
-    many = await play(address, small, 200, at_rate(2.0), seconds)
-    yield row("200 devices, 2 inferences/s each, small", many, seconds)
-    for devices in (16, 64):
-        every = await play(address, usual, devices, closed, seconds)
-        done_per_s = sum(len(seen.taken_s) for seen in every) / seconds
-        yield row(f"{devices} devices, closed loop", every, seconds)
-    offered = 3 * done_per_s / 64
-    every = await play(address, usual, 64, at_rate(offered), seconds)
-    yield row(f"64 devices, {64 * offered:.0f} inferences/s offered", every, seconds)
-    for beside in (nothing, silent, deaf, profile):
-        every = await bystander(address, usual, beside)
-        yield row(f"one device beside: {beside.__doc__.rstrip('.').lower()}", every, 3.0)
+    many = f"{DEVICES} devices, closed loop"
+    done_per_s = None
+    for name, load, devices, how in (
+        ("one device, small", small, 1, closed),
+        ("200 devices, 2 inferences/s each, small", small, 200, at_rate(2.0)),
+        ("16 devices, closed loop", usual, 16, closed),
+        (many, usual, DEVICES, closed),
+    ):
+        if only in name:
+            found = row(name, await play(address, load, devices, how, seconds), seconds)
+            done_per_s = found["done_per_s"] if name == many else done_per_s
+            yield found
+    if done_per_s is not None:
+        offered = 3 * done_per_s / DEVICES
+        every = await play(address, usual, DEVICES, at_rate(offered), seconds)
+        yield row(f"{many[:10]}, {DEVICES * offered:.0f} inferences/s offered", every, seconds)
+    for beside in (nothing, silent, deaf, heard, profile, profiling):
+        name = f"one device beside: {beside.__doc__.rstrip('.').lower()}"
+        if only in name:
+            yield row(name, await bystander(address, usual, beside), BESIDE_S)
 
 
 @click.command()
 @click.option("--seconds", type=float, default=6.0, show_default=True, help="For each load.")
+@click.option("--only", default="", help="Loads whose name holds this text.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-def main(seconds: float, as_json: bool) -> None:
+def main(seconds: float, only: str, as_json: bool) -> None:
     """Measure an edge server under load."""
     # Devices are machines of their own: none shares a connection with another.
     grpc_channel.CHANNEL_OPTIONS.append(("grpc.use_local_subchannel_pool", 1))
 
     async def measure() -> list[dict[str, object]]:
         with server() as address:
-            return [found async for found in rows(address, seconds)]
+            return [found async for found in rows(address, seconds, only)]
 
     every = asyncio.run(measure())
     if as_json:

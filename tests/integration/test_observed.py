@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import grpc
 import msgspec
@@ -18,6 +20,9 @@ import pytest
 from fusepath.errors import PeerRefusedError
 from fusepath.onnx_io import load_model
 from fusepath.remote.client import connect
+from fusepath.remote.wire import fusepath_pb2 as pb
+from fusepath.remote.wire import fusepath_pb2_grpc as pb_grpc
+from tests.edges import edge_server
 from tests.plans import pixels, plan_of
 from tests.runs import run
 
@@ -125,3 +130,27 @@ def test_a_server_at_work_that_cannot_be_broken_off_ends_in_time(tmp_path):
         assert process.wait(timeout=30) == 0  # and not after ten minutes
         asking.join(30)
         assert not asking.is_alive()
+
+
+def test_a_server_that_is_measuring_ends_in_time_and_with_it_the_process_that_measures():
+    asked = pb.ModelRequest(
+        sha256="0" * 64, source=SOURCE, input_shape=load_model(SOURCE).graph.fed_shape
+    )
+    with (
+        edge_server("--grace", "0.2", "--no-cache") as own,
+        grpc.insecure_channel(own.address) as channel,
+    ):
+        answer = pb_grpc.EdgeStub(channel).Profile.future(asked)
+        while not (measuring := children(own.process.pid)):
+            assert not answer.done()
+            time.sleep(0.01)
+        own.process.terminate()
+        assert own.process.wait(timeout=30) == 0
+        assert answer.exception(timeout=30) is not None
+    assert not [pid for pid in measuring if Path(f"/proc/{pid}").exists()]
+
+
+def children(pid: int) -> list[int]:
+    """Processes that a process has started."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]

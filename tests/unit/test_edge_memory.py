@@ -12,7 +12,7 @@ from fusepath import jsonfile
 from fusepath.errors import ModelError
 from fusepath.onnx_io import load_model
 from fusepath.protocol.framing import Begin, RawTensor
-from fusepath.remote import edge_service, model_store
+from fusepath.remote import edge_service, located_model
 from fusepath.remote.edge_service import EdgeService
 from fusepath.remote.memory_budget import MemoryBudget
 from fusepath.remote.model_store import ModelStore
@@ -79,7 +79,7 @@ def test_a_model_that_does_not_fit_is_not_read(tmp_path, monkeypatch):
     model = load_model(SOURCE)
     model.save(tmp_path / "net.onnx")
     store = ModelStore(tmp_path, budget_bytes=1000)
-    monkeypatch.delattr(model_store, "load_model")
+    monkeypatch.delattr(located_model, "load_model")
 
     with pytest.raises(ModelError, match="takes 5 MB, where models may have 0 MB here"):
         store.get(plans()[0].model)
@@ -92,7 +92,7 @@ def test_a_false_digest_is_not_worth_making_the_weights_for_again(monkeypatch):
         loads.append(source)
         return load_model(source, **options)
 
-    monkeypatch.setattr(model_store, "load_model", counted)
+    monkeypatch.setattr(located_model, "load_model", counted)
     store = ModelStore(None)
     right = plans()[0].model
     wrong = msgspec.structs.replace(right, sha256="0" * 64)

@@ -36,6 +36,7 @@ from fusepath.cli.options import (
 from fusepath.cli.picture_options import picture_options
 from fusepath.cli.progress import telling
 from fusepath.cli.samples import sample_option, tried_samples
+from fusepath.cli.trace import trace_option, write_trace
 from fusepath.errors import InputError
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
     type=OUTPUT_FILE,
     help="Write the plan here; of a stream's the one that most frames take.",
 )
+@trace_option
 @json_option
 def command(
     model: str,
@@ -108,6 +110,7 @@ def command(
     post: str | None,
     top: int | None,
     output: str | None,
+    trace_file: str | None,
     as_json: bool,
     constraints: Constraints,
     objective: Objective | None,
@@ -153,10 +156,12 @@ def command(
     if objective is None:
         with telling("planning"):
             result = make_plan(setting, request, origin)
+        write_trace(trace_file, result.best, result.best.timeline)
         _show_plans(result, output=output, listed=top is not None, as_json=as_json)
     else:
         with telling("planning"):
             rotation = _rotation(setting, request, objective, origin)
+        write_trace(trace_file, rotation.plans[0], rotation.plans[0].timeline)
         _show_rotation(rotation, output=output, as_json=as_json)
 
 

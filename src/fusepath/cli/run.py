@@ -33,6 +33,7 @@ from fusepath.cli.options import (
     time_limit_option,
 )
 from fusepath.cli.picture_options import picture_options
+from fusepath.cli.trace import trace_option, write_trace
 
 if TYPE_CHECKING:
     from fusepath.arrays import Array
@@ -114,6 +115,7 @@ if TYPE_CHECKING:
     metavar="NAME,NAME",
     help="Outputs that are wanted, all without; others stay where they are made.",
 )
+@trace_option
 @no_cache_option
 @json_option
 def command(
@@ -146,6 +148,7 @@ def command(
     timeout: float | None,
     no_fallback: bool,
     output: str | None,
+    trace_file: str | None,
     no_cache: bool,
     as_json: bool,
     constraints: Constraints,
@@ -248,6 +251,7 @@ def command(
     )
     if output is not None:
         _save_outputs(report, output)
+    write_trace(trace_file, report.plan, report.predicted, report.median.timeline)
     alone = [run.fallback for run in report.runs if run.fallback is not None]
     if alone:
         click.echo(

@@ -142,12 +142,11 @@ def command(
     import os
     import sys
 
-    from fusepath.profiling import remembered_profile
-    from fusepath.profiling.layers import measure_layers
     from fusepath.protocol.admission import Room
     from fusepath.remote.access import Access
     from fusepath.remote.edge_service import EdgeService
     from fusepath.remote.grpc_server import EdgeServer, serve
+    from fusepath.remote.measuring.apart import MeasuringApart
     from fusepath.remote.memory_budget import MemoryBudget
     from fusepath.remote.metrics_server import MetricsServer
     from fusepath.remote.model_store import ModelStore
@@ -166,11 +165,14 @@ def command(
     if tls is None and not insecure:
         _check_open(listen)
     store = ModelStore(models, budget_bytes=budget.models_bytes)
+    measuring = MeasuringApart(
+        store, threads=threads, remembers=not no_cache, memory_bytes=budget.measuring_bytes
+    )
     service = EdgeService(
         store,
         workers=workers,
         threads=threads,
-        profiler=measure_layers if no_cache else remembered_profile,
+        profiler=measuring,
         room=room,
         plans_bytes=budget.plans_bytes,
     )

@@ -8,6 +8,7 @@ import click
 
 from fusepath.cli.options import json_option, post_option, print_json, slowdown_option
 from fusepath.cli.planned import open_planned
+from fusepath.cli.trace import trace_option, write_trace
 
 
 @click.command("simulate")
@@ -17,6 +18,7 @@ from fusepath.cli.planned import open_planned
 @slowdown_option
 @click.option("--edge", metavar="RATE|FILE", help="Another edge server.")
 @click.option("--link", metavar="RATE|FILE", help="Another link.")
+@trace_option
 @post_option
 @json_option
 def command(
@@ -26,6 +28,7 @@ def command(
     slowdown: float,
     edge: str | None,
     link: str | None,
+    trace_file: str | None,
     post: str | None,
     as_json: bool,
 ) -> None:
@@ -45,6 +48,7 @@ def command(
         link=plan.link if link is None else parse_link(link),
     )
     timeline = simulate(plan, setting)
+    write_trace(trace_file, plan, timeline)
     if as_json:
         print_json({"makespan_s": timeline.end_s, "timeline": msgspec.to_builtins(timeline)})
         return

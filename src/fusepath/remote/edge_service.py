@@ -9,15 +9,13 @@ import asyncio
 import time
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from fusepath import jsonfile
 from fusepath.errors import FusepathError
 from fusepath.plan import ModelReference, Recipe, check_recipe
 from fusepath.profiling.layers import measure_layers
-from fusepath.profiling.timing import timed_on
 from fusepath.protocol.admission import Admission, Room
 from fusepath.protocol.framing import RefusalKind
 from fusepath.protocol.shelf import Shelf
@@ -26,9 +24,11 @@ from fusepath.remote.journal import tell
 from fusepath.remote.kept_shares import KeptShares
 from fusepath.remote.limits import LONGEST_REQUEST_S, MAX_PROBE_BYTES
 from fusepath.remote.loader import Loader
+from fusepath.remote.measuring.here import MeasuringHere
 from fusepath.remote.memory_budget import MemoryBudget
 from fusepath.remote.metrics import Metrics
 from fusepath.remote.prepared import PreparedPlan
+from fusepath.remote.shared_work import SharedWork
 from fusepath.remote.transport import Refusal
 from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.remote.workers import Workers
@@ -36,31 +36,39 @@ from fusepath.runtime.allocator import release_free_memory, resident_bytes
 from fusepath.runtime.edge_share import EdgeShare, EdgeTimes, declared_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
+    from fusepath.cost import MachineProfile
     from fusepath.onnx_io import Model
     from fusepath.profiling.layers import Profiler
     from fusepath.remote.model_store import ModelStore
     from fusepath.remote.transport import Incoming
 
+T = TypeVar("T")
+
+_ModelKey = tuple[str, tuple[int, ...]]
+"""Digest and shape of the input."""
+_PROFILES_BYTES = 16 * 2**20
+"""Of profiles that are remembered, some ten kilobytes each."""
 _FIRST_WORD_S = 1.0
 """How long a device that is to be refused is listened to."""
 _LONGEST_WAIT_S = 0.003
 """Longer idle times make a machine no slower, and preparing would take its time."""
 
 
-@dataclass(slots=True)
-class _Preparation:
-    """A plan that is being made ready, and how many calls wait for it."""
+class Measuring(Protocol):
+    """Measures this machine for models."""
 
-    job: asyncio.Task[EdgeTimes]
-    waiting: int = 0
+    async def measure(self, reference: ModelReference) -> MachineProfile:
+        """The profile; whoever is cancelled ends the work.
 
+        Raises:
+            FusepathError: there is no such model, or it cannot be run.
+            Refusal: for another reason.
+        """
 
-def _seen(job: asyncio.Task[EdgeTimes]) -> None:
-    """It need not be told: whoever asked may have gone."""
-    if not job.cancelled():
-        job.exception()
+    def close(self) -> None:
+        """End what is being measured."""
 
 
 async def first_word(stream: Incoming) -> None:
@@ -81,7 +89,8 @@ class EdgeService:
         store: the models that may be run.
         workers: paths computed at the same time.
         threads: threads of one operator.
-        profiler: measures this machine for a device that asks.
+        profiler: measures this machine for a device that asks: a function within this process, or
+            what measures apart from it.
         overlaps: False computes nothing before everything has arrived.
         room: how much may be under way.
         plans_bytes: memory that prepared plans may take, a quarter of this machine's where it is
@@ -94,25 +103,30 @@ class EdgeService:
         *,
         workers: int = 1,
         threads: int = 1,
-        profiler: Profiler = measure_layers,
+        profiler: Profiler | Measuring = measure_layers,
         overlaps: bool = True,
         room: Room = Room(),
         plans_bytes: int | None = None,
     ) -> None:
         self.overlaps = overlaps
         self._store = store
-        self._profiler = profiler
         self._threads = threads
         self._prepared: Shelf[str, PreparedPlan] = Shelf(
             MemoryBudget.of_this_machine().plans_bytes if plans_bytes is None else plans_bytes
         )
-        self._preparing: dict[str, _Preparation] = {}
-        self._profiles: dict[tuple[str, tuple[int, ...]], bytes] = {}
+        self._preparing: SharedWork[EdgeTimes] = SharedWork()
+        self._profiling: SharedWork[bytes] = SharedWork()
+        self._profiles: Shelf[_ModelKey, bytes] = Shelf(_PROFILES_BYTES)
         self.admission = Admission(room)
         self.metrics = Metrics()
         self.workers = Workers(workers)
         self.kept = KeptShares()
-        self._loader, self._measuring = Loader(), Loader()
+        self._loader = Loader()
+        self._measuring: Measuring = (
+            MeasuringHere(store, profiler, threads=threads, executor=self.workers.pool)
+            if callable(profiler)
+            else profiler
+        )
 
     async def clock(self, request: pb.ClockRequest) -> pb.ClockReply:
         """The time here, with as much padding as was asked for."""
@@ -128,14 +142,23 @@ class EdgeService:
     async def profile(self, request: pb.ModelRequest) -> pb.ProfileReply:
         """Time every layer of a model; measured once, then remembered."""
         reference = ModelReference(
-            name=request.name[:200],
+            name=request.name[:80],
             sha256=request.sha256,
             source=request.source,
             input_shape=tuple(request.input_shape),
         )
-        return pb.ProfileReply(
-            profile_json=await self._load(self._measuring, partial(self._profile, reference))
-        )
+        key = reference.sha256, reference.input_shape
+        profile = self._profiles.get(key)
+        if profile is None:
+            profile = await self._profiling.do(key, partial(self._measure, key, reference))
+        return pb.ProfileReply(profile_json=profile)
+
+    async def _measure(self, key: _ModelKey, reference: ModelReference) -> bytes:
+        profile = await self._timely(self._measuring.measure(reference))
+        profile_json = jsonfile.encode(profile)
+        self._profiles.put(key, profile_json, len(profile_json))
+        tell("measured", model=reference.name[:80], sha256=reference.sha256[:12])
+        return profile_json
 
     async def prepare(self, request: pb.PrepareRequest) -> pb.PrepareReply:
         """Check a recipe and build its sessions: once for all that do the same, whoever asks."""
@@ -148,35 +171,20 @@ class EdgeService:
         if plan is not None:
             times = plan.times
         else:
-            times = await self._shared(digest, recipe, request.idle_ns * 1e-9)
+            keep = partial(self._keep, digest, recipe, request.idle_ns * 1e-9)
+            times = await self._preparing.do(digest, keep)
         return pb.PrepareReply(
             recipe_sha256=digest,
             path_ns=[round(time_s * 1e9) for time_s in times.paths_s],
             tail_ns=round(times.tail_s * 1e9),
         )
 
-    async def _shared(self, digest: str, recipe: Recipe, idle_s: float) -> EdgeTimes:
-        """Wait for a preparation with all others that do; the last that leaves takes it along."""
-        if digest not in self._preparing:
-            job = asyncio.create_task(self._keep(digest, recipe, idle_s))
-            self._preparing[digest] = _Preparation(job)
-            job.add_done_callback(_seen)
-        preparation = self._preparing[digest]
-        preparation.waiting += 1
-        try:
-            return await asyncio.shield(preparation.job)
-        finally:
-            preparation.waiting -= 1
-            if not preparation.waiting:
-                self._preparing.pop(digest, None)
-                preparation.job.cancel()
-
     async def _keep(self, digest: str, recipe: Recipe, idle_s: float) -> EdgeTimes:
-        model, least_bytes = await self._load(self._loader, partial(self._checked, recipe))
+        model, least_bytes = await self._load(partial(self._checked, recipe))
         if not self._prepared.make_room(least_bytes):  # before anything is built
             raise Refusal(RefusalKind.UNFIT, self._too_large(least_bytes))
         build = partial(self._build, model, recipe, idle_s=idle_s, least_bytes=least_bytes)
-        plan: PreparedPlan = await self._load(self._loader, build)
+        plan: PreparedPlan = await self._load(build)
         if not self._prepared.put(digest, plan, plan.size_bytes):
             raise Refusal(RefusalKind.UNFIT, self._too_large(plan.size_bytes))
         return plan.times
@@ -228,10 +236,14 @@ class EdgeService:
         }
         return self.metrics.text(gauges)
 
-    async def _load(self, loader: Loader, work: Callable[[], Any]) -> Any:
+    async def _load(self, work: Callable[[], Any]) -> Any:
+        return await self._timely(self._loader.do(work))
+
+    async def _timely(self, work: Awaitable[T]) -> T:
+        """Wait for what takes long, but no longer than is given here; no to what fails."""
         try:
             async with asyncio.timeout(LONGEST_REQUEST_S):
-                return await loader.do(work)
+                return await work
         except TimeoutError:
             reason = f"it took longer than the {LONGEST_REQUEST_S:g} s that are given here"
             raise Refusal(RefusalKind.SILENT, reason) from None
@@ -239,17 +251,6 @@ class EdgeService:
             raise Refusal(RefusalKind.UNFIT, str(error)) from error
         except MemoryError:
             raise Refusal(RefusalKind.EXHAUSTED, "not enough memory here") from None
-
-    def _profile(self, reference: ModelReference) -> bytes:
-        key = (reference.sha256, reference.input_shape)
-        if key not in self._profiles:
-            model = self._store.get(reference)
-            # On a worker's thread, so that no inference disturbs the measurement; by and by, so
-            # that none waits for all of it.
-            with timed_on(self.workers.pool):
-                profile = self._profiler(model, threads=self._threads)
-            self._profiles[key] = jsonfile.encode(profile)
-        return self._profiles[key]
 
     def _checked(self, recipe: Recipe) -> tuple[Model, int]:
         """The model of a recipe, and how many bytes its sessions take at least."""
@@ -263,11 +264,8 @@ class EdgeService:
         release_free_memory()  # of plans that have gone
         before_bytes = resident_bytes()
         share = EdgeShare(model, recipe, threads=self._threads)
-        # On a worker's thread, where it will run and so that no inference disturbs the times.
         wait_s = min(max(idle_s, 0.0), _LONGEST_WAIT_S)
-        rehearse = partial(share.rehearse, wait_s=wait_s)
-        job = self.workers.pool.submit(copy_context().run, rehearse)
-        times = job.result()
+        times = share.rehearse(wait_s=wait_s, on=self._in_turn)
         release_free_memory()
         size_bytes = max(least_bytes, resident_bytes() - before_bytes)
         tell(
@@ -278,6 +276,10 @@ class EdgeService:
             bytes=size_bytes,
         )
         return PreparedPlan(share, times, size_bytes)
+
+    def _in_turn(self, run: Callable[[], None]) -> None:
+        """On a worker's thread, where it will run, so that no inference disturbs its time."""
+        self.workers.pool.submit(copy_context().run, run).result()
 
     def close(self) -> None:
         """Let the threads go."""

@@ -41,3 +41,8 @@ class MemoryBudget:
     def requests_bytes(self) -> int:
         """Of messages that have come, of what they decode to, and of answers that wait."""
         return self.total_bytes // 4
+
+    @property
+    def measuring_bytes(self) -> int:
+        """Of the process that measures a model, beside the others and as long as it runs."""
+        return self.total_bytes // 2

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fusepath.errors import ModelError
-from fusepath.onnx_io import file_sha256, joined_sha256, load_model
+from fusepath.onnx_io import file_sha256, joined_sha256
+from fusepath.onnx_io.complaint import one_line
 from fusepath.protocol.shelf import Shelf
+from fusepath.remote.located_model import AnotherModelError, LocatedModel
 from fusepath.remote.memory_budget import MemoryBudget
 
 if TYPE_CHECKING:
@@ -48,8 +51,8 @@ class ModelStore:
         if budget_bytes is None:
             budget_bytes = MemoryBudget.of_this_machine().models_bytes
         self._loaded: Shelf[tuple[str, tuple[int, ...]], Model] = Shelf(budget_bytes)
-        self._lock = threading.Lock()
-        """Plans and profiles are loaded on threads of their own."""
+        self._lock, self._reading = threading.Lock(), threading.Lock()
+        """Plans and profiles are loaded on threads of their own; one model is read at a time."""
         self._built: dict[str, str] = {}
         """Digests of networks of the zoo that were made here, so that a false one costs nothing."""
         self._folder = None if folder is None else Path(folder).resolve()
@@ -101,19 +104,19 @@ class ModelStore:
         Raises:
             ModelError: no file has this digest, and it is not the zoo's model either.
         """
-        with self._lock:
-            return self._get(reference)
-
-    def _get(self, reference: ModelReference) -> Model:
         key = (reference.sha256, reference.input_shape)
-        if (kept := self._loaded.get(key)) is not None:
-            return kept
-        if _elements(reference.input_shape) > MAX_INPUT_ELEMENTS:
-            shape = list(reference.input_shape)[:8]
-            raise ModelError(f"an input of {shape} is too large to serve")
-        model = self._load(reference)
-        self._keep(key, model)
-        return model
+        with self._reading:
+            if (kept := self._loaded.get(key)) is not None:
+                return kept
+            model = self._read(reference)
+            self._keep(key, model)
+            return model
+
+    def _read(self, reference: ModelReference) -> Model:
+        try:
+            return self.locate(reference).load()
+        except AnotherModelError as another:
+            return self.locate(reference, another).load()
 
     def _keep(self, key: tuple[str, tuple[int, ...]], model: Model) -> None:
         size_bytes = sum(weights.nbytes for weights in model.weights.values())
@@ -121,47 +124,70 @@ class ModelStore:
         self._check_size(model.graph.name, size_bytes)
         self._loaded.put(key, model, size_bytes)
 
+    @staticmethod
+    def _check_input(reference: ModelReference) -> None:
+        if _elements(reference.input_shape) > MAX_INPUT_ELEMENTS:
+            shape = list(reference.input_shape)[:8]
+            raise ModelError(f"an input of {shape} is too large to serve")
+
     def _check_size(self, name: str, size_bytes: int) -> None:
         if size_bytes > self._loaded.budget_bytes:
             raise ModelError(
-                f"'{name}' takes {size_bytes / 1e6:.0f} MB, where models may have "
+                f"'{one_line(name)}' takes {size_bytes / 1e6:.0f} MB, where models may have "
                 f"{self._loaded.budget_bytes / 1e6:.0f} MB here; give the server more "
                 f"memory"
             )
 
-    def _load(self, reference: ModelReference) -> Model:
+    def locate(
+        self, reference: ModelReference, another: AnotherModelError | None = None
+    ) -> LocatedModel:
+        """Where the model of a digest is, as far as can be told without reading it.
+
+        Args:
+            reference: says the digest.
+            another: what the model that was located before turned out to be.
+
+        Raises:
+            ModelError: there is none, or it is too large.
+        """
+        self._check_input(reference)
+        with self._lock:
+            if another is not None:
+                return self._located_again(reference, another)
+            return self._located(reference)
+
+    def _located_again(self, reference: ModelReference, another: AnotherModelError) -> LocatedModel:
+        """As of `_located`, now that it is known what a network of the zoo is."""
+        if reference.source in self._built or not reference.source.startswith("zoo:"):
+            raise another
+        if len(self._built) < _MOST_REMEMBERED:
+            self._built[reference.source] = another.sha256
+        parts = self._parts(reference.sha256, {another.sha256: reference.source})
+        if parts is None:
+            raise another
+        return _located(reference, *parts)
+
+    def _located(self, reference: ModelReference) -> LocatedModel:
         parts = self._parts(reference.sha256, self._files)
         if parts is None and self._look():
             parts = self._parts(reference.sha256, self._files)
         if parts is not None:
             self._check_size(reference.name, Path(parts[0]).stat().st_size)  # before it is read
-            model = load_model(parts[0], input_shape=reference.input_shape, post=parts[1])
-        elif reference.source.startswith("zoo:"):
-            known = self._built.get(reference.source)
-            built = {} if known is None else {known: reference.source}
-            if known is not None and self._parts(reference.sha256, built) is None:
-                raise _other_digest(reference, known)
-            model = load_model(reference.source)
-            if len(self._built) < _MOST_REMEMBERED:
-                self._built[reference.source] = model.graph.sha256
-            built = {model.graph.sha256: reference.source}
-            if (parts := self._parts(reference.sha256, built)) is not None and parts[1]:
-                model = load_model(reference.source, post=parts[1])
-        else:
+            return _located(reference, *parts)
+        if not reference.source.startswith("zoo:"):
             raise ModelError(
-                f"no model with SHA-256 {reference.sha256[:12]} ('{reference.name}') here; "
+                f"no model with SHA-256 {one_line(reference.sha256[:12])} "
+                f"('{one_line(reference.name)}') here; "
                 f"start the server with a folder of models that holds this very file, and the "
                 f"graph behind it, if any"
             )
-        if model.graph.sha256 != reference.sha256:
-            raise _other_digest(reference, model.graph.sha256)
-        if model.graph.fed_shape != reference.input_shape:
-            # What was held against the limit is not what would be run.
-            raise ModelError(
-                f"'{model.graph.name}' takes an input of {list(model.graph.fed_shape)}, but the "
-                f"plan says {list(reference.input_shape)[:8]}; plan this model"
-            )
-        return model
+        known = self._built.get(reference.source)
+        if known is None:
+            return _located(reference, reference.source, None)
+        parts = self._parts(reference.sha256, {known: reference.source})
+        if parts is None:
+            raise AnotherModelError(reference, known)
+        return _located(reference, *parts)
 
     def _parts(
         self, sha256: str, models: Mapping[str, Path | str]
@@ -175,10 +201,11 @@ class ModelStore:
         return None
 
 
-def _other_digest(reference: ModelReference, sha256: str) -> ModelError:
-    return ModelError(
-        f"'{reference.source}' has SHA-256 {sha256[:12]} here, the device has "
-        f"{reference.sha256[:12]}; use the same file and the same fusepath on both sides"
+def _located(reference: ModelReference, source: Path | str, post: Path | None) -> LocatedModel:
+    return LocatedModel(
+        reference=reference,
+        source=os.fsencode(source),
+        post=None if post is None else os.fsencode(post),
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fusepath.timeline import HEAD as HEAD_PATH
-from fusepath.timeline import Lane
+from fusepath.timeline import Lane, lanes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from fusepath.timeline import Span, Timeline
 
@@ -31,22 +31,13 @@ def gantt(timeline: Timeline, *, width: int = 71, until_s: float | None = None) 
     """
     end_s = until_s if until_s is not None else timeline.end_s
     lines = []
-    for name, spans in _lanes(timeline):
+    for name, spans in lanes(timeline):
         lines.append(f"{name:<{_LABEL_WIDTH}}{_line(spans, end_s, width)}")
     lines.append(" " * _LABEL_WIDTH + _axis(end_s, width))
     return "\n".join(lines)
 
 
-def _lanes(timeline: Timeline) -> Iterable[tuple[str, list[Span]]]:
-    for lane in Lane:
-        spans = timeline.on(lane)
-        workers = sorted({span.worker for span in spans})
-        for worker in workers:
-            name = str(lane) if len(workers) == 1 else f"{lane} {worker + 1}"
-            yield name, [span for span in spans if span.worker == worker]
-
-
-def _line(spans: list[Span], end_s: float, width: int) -> str:
+def _line(spans: Sequence[Span], end_s: float, width: int) -> str:
     cells = [IDLE] * width
     filled_s = [0.0] * width
     for span in spans:

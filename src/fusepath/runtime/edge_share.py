@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -44,6 +45,14 @@ _REHEARSED_PIXELS = 8_000_000
 """Of a picture, at most."""
 _REHEARSAL_S = 0.25
 """Seconds after which a rehearsal begins no further round."""
+
+
+On = Callable[[Callable[[], None]], None]
+"""Has something run, and waits for it."""
+
+
+def _here(run: Callable[[], None]) -> None:
+    run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +314,7 @@ class EdgeShare:
         frame = PictureFrame(file, self._rehearsed_chain, source.shape)
         return blank | {source.name: EncodedTensor.forwarded(source.name, frame)}
 
-    def rehearse(self, *, wait_s: float = 0.0) -> EdgeTimes:
+    def rehearse(self, *, wait_s: float = 0.0, on: On = _here) -> EdgeTimes:
         """Run everything on blank pieces a few times: the first image pays for no warming up.
 
         Of tiles that are alike, one is timed for all.
@@ -313,6 +322,7 @@ class EdgeShare:
         Args:
             wait_s: idle time before each path, as there will be while the link is busy; a machine
                 that has just been idle is slower.
+            on: has a path or the tail run where it will run; others have their turns between.
 
         Returns:
             The median time of every path and of the tail, which is none where parts return.
@@ -322,33 +332,37 @@ class EdgeShare:
             path - 1: self._blank(path - 1) for path in self.recipe.order if path - 1 in alike
         }
         assert self.macs >= 0  # counted now, not while a device waits
-        self._round(blanks, wait_s=0.0)
+        self._round(blanks, wait_s=0.0, on=on)
         begun_s = time.perf_counter()
         rounds: list[dict[int | None, float]] = []
         while len(rounds) < _LEAST_ROUNDS or (
             len(rounds) < _MOST_ROUNDS and time.perf_counter() - begun_s < _REHEARSAL_S
         ):
-            rounds.append(self._round(blanks, wait_s=wait_s))
+            rounds.append(self._round(blanks, wait_s=wait_s, on=on))
         median_s = {key: statistics.median(times[key] for times in rounds) for key in rounds[0]}
         return EdgeTimes(tuple(median_s[path] for path in alike), median_s[None])
 
     def _round(
-        self, blanks: Mapping[int, Mapping[str, EncodedTensor]], *, wait_s: float
+        self, blanks: Mapping[int, Mapping[str, EncodedTensor]], *, wait_s: float, on: On
     ) -> dict[int | None, float]:
         """Seconds of every path that there is a blank piece for, and, under None, of the tail."""
         fused = self.new_fused()
         times: dict[int | None, float] = {}
-        for path, blank in blanks.items():
-            time.sleep(wait_s)
+
+        def timed(what: int | None) -> None:
             started_s = time.perf_counter()
-            self._finish(path, blank, fused, self._rehearsed_chain)
-            if path in (self.returning or ()):
-                self.encoded(self.part(path, fused))
-            times[path] = time.perf_counter() - started_s
-        started_s = time.perf_counter()
-        if self.returning is None:
-            self.encoded(self.compute_tail(fused))
-        times[None] = time.perf_counter() - started_s
+            if what is not None:
+                self._finish(what, blanks[what], fused, self._rehearsed_chain)
+                if what in (self.returning or ()):
+                    self.encoded(self.part(what, fused))
+            elif self.returning is None:
+                self.encoded(self.compute_tail(fused))
+            times[what] = time.perf_counter() - started_s
+
+        for path in blanks:
+            time.sleep(wait_s)
+            on(partial(timed, path))
+        on(partial(timed, None))
         return times
 
     def _alike(self) -> list[int]:

@@ -29,6 +29,9 @@ _LEVELS = {
     "off": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
 }
 
+_NO_MEMORY = ("bad_alloc", "bad allocation", "Failed to allocate memory")
+"""By which ONNX Runtime says that there was not enough."""
+
 
 class Runner:
     """One ONNX Runtime session on the CPU.
@@ -42,6 +45,7 @@ class Runner:
 
     Raises:
         ModelError: ONNX Runtime cannot load the model.
+        MemoryError: there is not enough for it.
     """
 
     def __init__(
@@ -67,7 +71,7 @@ class Runner:
         try:
             self._session = ort.InferenceSession(data, sess_options=options, providers=[PROVIDER])
         except Exception as error:
-            raise ModelError(f"ONNX Runtime cannot load the model: {_first_line(error)}") from error
+            raise _failed("load", error) from error
         self.outputs = (
             tuple(outputs)
             if outputs is not None
@@ -79,12 +83,13 @@ class Runner:
 
         Raises:
             ModelError: ONNX Runtime cannot run the model on these inputs.
+            MemoryError: there is not enough for it.
         """
         check_cancelled()
         try:
             values = self._session.run(list(self.outputs), dict(inputs))
         except Exception as error:
-            raise ModelError(f"ONNX Runtime cannot run the model: {_first_line(error)}") from error
+            raise _failed("run", error) from error
         return {name: np.asarray(value) for name, value in zip(self.outputs, values, strict=True)}
 
 
@@ -97,6 +102,13 @@ def available_providers() -> list[str]:
     """What this build of ONNX Runtime can run on, the preferred first."""
     found: list[str] = ort.get_available_providers()
     return found
+
+
+def _failed(doing: str, error: Exception) -> Exception:
+    reason = _first_line(error)
+    if any(sign in reason for sign in _NO_MEMORY):
+        return MemoryError(reason)
+    return ModelError(f"ONNX Runtime cannot {doing} the model: {reason}")
 
 
 def _first_line(error: Exception) -> str:

@@ -81,5 +81,4 @@ def _precedes_in_turn(earlier: Span, later: Span) -> bool:
 
 
 def _name(span: Span) -> str:
-    what = {None: "the tail", HEAD: "the head"}.get(span.path, f"path {span.path}")
-    return f"{what} on {span.lane}"
+    return f"{span.work} on {span.lane}"

@@ -38,6 +38,13 @@ class Span(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """How long it took."""
         return self.end_s - self.start_s
 
+    @property
+    def work(self) -> str:
+        """What it is, in words."""
+        if self.path is None:
+            return "the result" if self.lane is Lane.DOWNLINK else "the tail"
+        return "the head" if self.path == HEAD else f"path {self.path}"
+
 
 class Timeline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All spans of one inference, predicted by a simulation or measured in a run."""

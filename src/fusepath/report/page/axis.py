@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from fusepath.report.page.markup import drawing, element, label, rectangle, text
-from fusepath.timeline import HEAD, Lane, critical_path
+from fusepath.timeline import HEAD, Lane, critical_path, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,21 +60,13 @@ def _rows(story: Story, lane: Lane) -> Iterator[tuple[Timeline, list[Span]]]:
     """Spans that do not overlap, row by row: of the prediction first."""
     timelines = [story.predicted] if story.measured is None else [story.predicted, story.measured]
     for timeline in timelines:
-        rows: list[list[Span]] = []
-        for span in timeline.on(lane):
-            free = (row for row in rows if row[-1].end_s <= span.start_s + 1e-9)
-            row = next(free, None)
-            if row is None:
-                rows.append([span])
-            else:
-                row.append(span)
-        yield from ((timeline, row) for row in rows)
+        yield from ((timeline, row) for row in rows(timeline.on(lane)))
 
 
 def _bar(story: Story, span: Span, top: float, scale: float, *, filled: bool, bold: bool) -> str:
     colour = story.colour(span.path)
     left, wide = _LEFT + span.start_s * scale, max(span.duration_s * scale, 0.75)
-    name = what(span)
+    name = span.work
     told = (
         f"{name}, {_NAMES[span.lane]}, {'measured' if filled else 'predicted'}: "
         f"{span.duration_s * 1e3:.2f} ms, "
@@ -107,13 +99,6 @@ def _bar(story: Story, span: Span, top: float, scale: float, *, filled: bool, bo
         number,
         data_path=span.path if span.path not in {None, HEAD} else None,
     )
-
-
-def what(span: Span) -> str:
-    """What a piece of work is, in words."""
-    if span.path is None:
-        return "the result" if span.lane is Lane.DOWNLINK else "the tail"
-    return "the head" if span.path == HEAD else f"path {span.path}"
 
 
 def _idle(spans: list[Span], top: float, scale: float) -> list[str]:

@@ -53,9 +53,17 @@ from fusepath.cost.operations import (
     tileable_share,
 )
 from fusepath.cost.paths import PathCosts, TileCosts, path_costs
-from fusepath.cost.strips import AlikeMaps, StripCosts, StripPrices, strip_costs, strip_prices
+from fusepath.cost.strips import (
+    ALL_LAYERS,
+    AlikeMaps,
+    StripCosts,
+    StripPrices,
+    strip_costs,
+    strip_prices,
+)
 
 __all__ = [
+    "ALL_LAYERS",
     "CONVENTIONS",
     "MACS",
     "NO_CODECS",

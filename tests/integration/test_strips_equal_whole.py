@@ -110,6 +110,7 @@ def test_every_fused_layer_and_many_arrangements_are_bit_equal(net, part, models
     [
         ("squeezenet", 14, [(0, 4, 1, 2), (4, 11, 14, 3)]),
         ("resnet18", 9, [(0, 5, 6, 2), (5, 12, 1, 2)]),
+        ("squeezenet", 14, [(0, 6, 14, 2), (6, 11, 7, 3)]),
         ("tiny-yolov2", 15, [(0, 3, 16, 3), (3, 5, 1, 1)]),
         pytest.param(
             "yolov2", 17, [(0, 2, 11, 2), (2, 4, 18, 1), (4, 6, 1, 2)], marks=pytest.mark.slow

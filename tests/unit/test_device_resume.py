@@ -1,4 +1,4 @@
-"""The lower of two neighbouring segments goes on with what the device has made for the upper one."""
+"""The lower of two neighbouring segments goes on with what the device made for the upper one."""
 
 from __future__ import annotations
 

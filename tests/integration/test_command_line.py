@@ -21,7 +21,7 @@ from fusepath.cli.main import run as run_command_line
 from fusepath.cost import parse_link, parse_machine
 from fusepath.offload import verify as verify_module
 from fusepath.onnx_io import load_model, zoo
-from fusepath.plan import Latency, PlanRequest, Setting, Throughput, make_rotation
+from fusepath.plan import Latency, PlanRequest, Setting, Throughput, comparison, make_rotation
 from fusepath.runtime.stage import WholeStage
 from fusepath.timeline import Timeline, violations
 from tests.commands import COMMANDS
@@ -512,6 +512,21 @@ def test_compare_holds_every_plan_against_the_best_bound_of_the_problem(fusepath
     assert alone["makespan_s"] > best_s
     assert alone["status"] == "feasible"
     assert alone["gap"] > 0
+
+
+def test_compare_says_what_of_the_gap_no_plan_of_whole_rows_can_close(fusepath, monkeypatch):
+    monkeypatch.setattr(
+        comparison, "row_bound_s", lambda setting: 0.9 * setting.link.up_s(3 * 32**2)
+    )
+    asked = ["compare", MODEL, *MACHINES, "--grid", "1x2", "--evaluations", "300"]
+
+    told = fusepath(*asked, "--bound", "rows").out
+    plans = fusepath(*asked, "--bound", "rows", "--json").json["plans"]
+
+    assert "out of reach is what of the gap" in told
+    by_name = {plan["algorithm"]: plan for plan in plans}
+    assert 0 < by_name["full-offload"]["out_of_reach"] < 1
+    assert by_name["mw"]["out_of_reach"] is None
 
 
 def test_compare_shows_one_line_for_each(fusepath):

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from fusepath.cost import RUNTIME, ComputeRate, Link
 from fusepath.errors import GeometryError, InfeasibleError, UnsupportedOperatorError
 from fusepath.graph import Window
-from fusepath.plan import Search, Setting, Timing
+from fusepath.plan import Search, Setting, Timing, compare_plans
 from fusepath.plan.fluid import fluid_bound_s, row_bound_s
 from fusepath.plan.planner import ALGORITHMS
 from fusepath.schedule import NS_PER_S, evaluate
-from fusepath.tiling import Segment, strip_rows
+from fusepath.tiling import Grid, Segment, strip_rows
+from tests.planning import planned
 from tests.unit.test_fluid import chain_of_windows, slack, small_settings
 
 
@@ -105,3 +106,26 @@ def test_the_bound_is_near_the_least_loads_of_all_ways_to_share_rows_out(link_by
     found = ALGORITHMS["stream"].search(timing, Search())
     assert max(fluid_bound_s(setting), 0.9 * least_s) <= bound_s
     assert bound_s <= found.schedule.makespan_ns / NS_PER_S
+
+
+def test_plans_of_whole_rows_are_held_against_it_and_tiles_are_not():
+    graph = chain_of_windows(
+        *[Window(kernel=3, stride=s, pad_begin=1, pad_end=1) for s in (2, 1, 1)]
+    )
+    setting = Setting(
+        graph=graph,
+        device=ComputeRate(1e6),
+        edge=ComputeRate(1e9),
+        link=Link(up_bytes_per_s=2e4, down_bytes_per_s=1e9),
+        convention=RUNTIME,
+    )
+    plans = [planned(setting, "stream"), planned(setting, "mw", grid=Grid(2, 2))]
+
+    strips, tiles = compare_plans(setting, plans, rows=True)
+
+    assert strips.row_bound_s == row_bound_s(setting)
+    assert strips.lower_bound_s < strips.row_bound_s <= strips.plan.makespan_s
+    open_s = strips.plan.makespan_s - strips.lower_bound_s
+    assert strips.out_of_reach == (strips.row_bound_s - strips.lower_bound_s) / open_s
+    assert (tiles.row_bound_s, tiles.out_of_reach) == (None, None)
+    assert compare_plans(setting, plans)[0].row_bound_s is None

@@ -114,8 +114,15 @@ def sample_codecs(
         if not suits(codec_name, value):
             continue
         pairs = [(codec.encode(piece), piece) for piece in pieces]
-        encode_s = least_s(partial(_encode, codec, pieces), repeats)
-        decode_s = least_s(partial(_decode, codec, pairs), repeats)
+        whole = [(codec.encode(value), value)]
+        encode_s, decode_s = (
+            _fixed_and_moving(
+                least_s(partial(run, codec, one), repeats),
+                least_s(partial(run, codec, several), repeats),
+                len(several),
+            )
+            for run, one, several in ((_encode, whole, pairs), (_decode, whole, pairs))
+        )
         sent = sum(min(len(data), piece.nbytes) for data, piece in pairs)
         yield Sample(
             tensor=name,
@@ -123,14 +130,28 @@ def sample_codecs(
             compression=Compression(
                 codec=codec_name,
                 ratio=max(sent, 1) / value.nbytes,
-                encode_s_per_byte=encode_s / value.nbytes,
-                decode_s_per_byte=decode_s / value.nbytes,
+                encode_s_per_byte=encode_s[1] / value.nbytes,
+                decode_s_per_byte=decode_s[1] / value.nbytes,
+                encode_s_per_piece=encode_s[0],
+                decode_s_per_piece=decode_s[0],
             ),
         )
 
 
-def _encode(codec: Codec, pieces: Sequence[Array]) -> None:
-    for piece in pieces:
+def _fixed_and_moving(whole_s: float, pieces_s: float, pieces: int) -> tuple[float, float]:
+    """What a piece takes however small it is, and what all bytes take; together ``pieces_s``.
+
+    Args:
+        whole_s: of a tensor at once.
+        pieces_s: of the same in pieces.
+        pieces: how many.
+    """
+    fixed_s = max(pieces_s - whole_s, 0.0) / (pieces - 1) if pieces > 1 else 0.0
+    return fixed_s, pieces_s - pieces * fixed_s
+
+
+def _encode(codec: Codec, pairs: Sequence[tuple[bytes, Array]]) -> None:
+    for _, piece in pairs:
         codec.encode(piece)
 
 
@@ -192,19 +213,12 @@ def mean_of(several: Sequence[TriedCodecs]) -> TriedCodecs:
 
 
 def _mean(items: Sequence[Sample]) -> Sample:
-    ratio, encode_s, decode_s = (
-        statistics.fmean(getattr(item.compression, name) for item in items)
-        for name in ("ratio", "encode_s_per_byte", "decode_s_per_byte")
-    )
-    return replace(
-        items[0],
-        compression=Compression(
-            codec=items[0].compression.codec,
-            ratio=ratio,
-            encode_s_per_byte=encode_s,
-            decode_s_per_byte=decode_s,
-        ),
-    )
+    means = {
+        name: statistics.fmean(getattr(item.compression, name) for item in items)
+        for name in Compression.__struct_fields__
+        if name != "codec"
+    }
+    return replace(items[0], compression=Compression(codec=items[0].compression.codec, **means))
 
 
 def try_codecs(

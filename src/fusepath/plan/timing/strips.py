@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fusepath.cost import piece_coding
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fusepath.arrays import FloatArray, IntArray
-    from fusepath.cost import AlikeMaps, StripCosts
+    from fusepath.cost import AlikeMaps, PieceCoding, StripCosts
     from fusepath.plan.setting import Setting
     from fusepath.tiling import Resume, Segment, StripRows
 
@@ -86,10 +88,32 @@ class StripTiming:
     def fixed_s(self, cut: int) -> tuple[float, float, float]:
         """What a strip costs however thin it is, on device, link and edge server."""
         setting, link = self.setting, self.setting.link
+        up, back = self._coding[cut - 1]
         return (
-            link.message_device_s + setting.device.strip_s(1, cut - 1),
+            link.message_device_s
+            + setting.device.strip_s(1, cut - 1)
+            + up.encode_s
+            + back.decode_s,
             link.up_s(link.message_bytes),
-            link.message_edge_s + setting.edge.strip_s(cut, self.rows.tau),
+            link.message_edge_s
+            + setting.edge.strip_s(cut, self.rows.tau)
+            + up.decode_s
+            + back.encode_s,
+        )
+
+    @cached_property
+    def _coding(self) -> tuple[tuple[PieceCoding, PieceCoding], ...]:
+        """By cut, what coding a piece takes besides, on the way up and on the way back."""
+        graph, setting = self.rows.graph, self.setting
+        return tuple(
+            (
+                piece_coding(graph.sent(cut), setting.compression),
+                piece_coding(
+                    graph.returned(cut) if self.rows.makes_outputs else (),
+                    setting.back_compression,
+                ),
+            )
+            for cut in range(1, self.rows.tau + 2)
         )
 
     def durations(self, segments: Sequence[Segment]) -> FloatArray:
@@ -125,6 +149,11 @@ class StripTiming:
             # A strip that adds nothing on a machine costs nothing there.
             costs[0] += device.strip_s(1, segment.cut - 1) * (costs[0] > 0)
             costs[2] += edge.strip_s(segment.cut, self.rows.tau) * (costs[2] > 0)
+            for coding, bytes_sent, sender, receiver in zip(
+                self._coding[segment.cut - 1], costs[1::2], (0, 2), (2, 0), strict=False
+            ):
+                costs[sender] += coding.encode_s * (bytes_sent > 0)
+                costs[receiver] += coding.decode_s * (bytes_sent > 0)
             self._met[segment, resume] = costs
         return self._met[segment, resume]
 

@@ -150,7 +150,9 @@ def test_tiles_and_strips_return_less_and_cost_both_machines_by_their_bytes():
 
     rows = StripRows(maps().graph, 4)
     plain, packed = (
-        strip_costs(rows, **machines, codecs=codecs).segment(1, 0, 20, Resume(0, 4), [(20, 4), (40, 20)])
+        strip_costs(rows, **machines, codecs=codecs).segment(
+            1, 0, 20, Resume(0, 4), [(20, 4), (40, 20)]
+        )
         for codecs in ways
     )
     np.testing.assert_allclose(packed[3], plain[3] / 2)

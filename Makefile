@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PHOTOGRAPHS := $(VENV)/.photographs
 DEV_READY := $(VENV)/.dev-ready
+DOCS := .cache/docs
 GRPC_TOOLS := .cache/grpc-tools
 WIRE := src/fusepath/remote/wire
 
 SEEDS ?= 2000
 
-.PHONY: demo test check slow simulate mutate test-faults proto bench-plan bench-throughput bench-camera bench-camera-hosts bench-codec bench-session bench-system bench-models bench-links bench-serve bench-static clean
+.PHONY: demo test docs check slow simulate mutate test-faults proto bench-plan bench-throughput bench-camera bench-camera-hosts bench-codec bench-session bench-system bench-models bench-links bench-serve bench-static clean
 
 demo: $(READY) $(PHOTOGRAPHS)  ## an edge server, a slow link and a weak device on this machine
 	mkdir -p .cache
@@ -18,10 +19,11 @@ demo: $(READY) $(PHOTOGRAPHS)  ## an edge server, a slow link and a weak device 
 	@test -z "$$FUSEPATH_ULTRAFACE" || $(BIN)/fusepath demo --model "$$FUSEPATH_ULTRAFACE"
 
 test: $(DEV_READY) check  ## lint, types, import contract, generated code, tests
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
-slow: $(DEV_READY)  ## every network, grid and fused layer; takes long
-	$(BIN)/pytest -n 2 -m slow
+slow: $(DEV_READY)  ## every network, grid and fused layer, all examples, searches without haste; takes long
+	FUSEPATH_THOROUGH=1 $(BIN)/pytest -n 2 --dist worksteal -m slow
+	FUSEPATH_THOROUGH=1 $(BIN)/pytest -n 2 --dist worksteal tests/property tests/unit
 
 simulate: $(DEV_READY)  ## sessions through faults, and every order of events: SEEDS=2000
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --paths 5
@@ -76,6 +78,9 @@ bench-codec: $(DEV_READY)  ## what lossless codecs save on real tensors, and wha
 proto: $(DEV_READY) $(GRPC_TOOLS)/.ready  ## regenerate the messages from fusepath.proto
 	PROTOC=$(abspath $(GRPC_TOOLS))/bin/python $(BIN)/python tools/generate_wire.py
 
+docs: $(DOCS)/.ready  ## the documentation site: .cache/docs/site/docs/index.html; warnings are errors
+	$(DOCS)/bin/sphinx-build -W --keep-going -q -c docs -b html . $(DOCS)/site
+
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "fusepath needs Python 3.11 or newer; set PYTHON=..." >&2; exit 2; }
@@ -102,6 +107,13 @@ $(GRPC_TOOLS)/.ready:
 	$(PYTHON) -m venv $(GRPC_TOOLS)
 	$(GRPC_TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check \
 		grpcio-tools==1.71.2 'setuptools<81'
+	touch $@
+
+# Sphinx lives apart: neither the package nor its tests need it.
+$(DOCS)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c constraints.txt -e . $$($(PYTHON) tools/dev_requirements.py docs)
 	touch $@
 
 clean:

@@ -80,7 +80,7 @@ def main() -> None:
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for name in sys.argv[1:] or NETWORKS:
         models = pair(name)
-        profiles = [measure_layers(model, threads=1, repeats=3) for model in models]
+        profiles = [measure_layers(model, repeats=3) for model in models]
         times = " | ".join(f"{1e3 * profile.total_s:.1f}" for profile in profiles)
         times += " | " + ", ".join(f"{1e3 * seconds:.1f}" for seconds in alone_s(models))
         for factor in SLOWER:

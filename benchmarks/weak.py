@@ -66,7 +66,7 @@ def main() -> None:
     print("|---|---:|---:|---:|---:|---:|---:|---|")
     for name in sys.argv[1:] or ["ultraface"]:
         model = load(name)
-        profile = measure_layers(model, threads=1, repeats=5)
+        profile = measure_layers(model, repeats=5)
         fixed_s = sum(item.fixed_s for item in profile.layers) + profile.call_overhead_s
         link = parse_link(LINK)
 

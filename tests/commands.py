@@ -9,8 +9,10 @@ COMMANDS = (
     "completion",
     "demo",
     "doctor",
+    "front",
     "inspect",
     "map",
+    "ping",
     "plan",
     "probe",
     "profile",
@@ -21,5 +23,6 @@ COMMANDS = (
     "schema",
     "serve",
     "simulate",
+    "studio",
     "zoo",
 )

@@ -13,6 +13,8 @@ ROOT = Path(__file__).parent.parent
 SOURCES = ROOT / "src"
 MESSAGES = {
     Path("fusepath/remote/wire/fusepath.proto"): ("_pb2.py", "_pb2.pyi", "_pb2_grpc.py"),
+    Path("fusepath/remote/wire/open_inference.proto"): ("_pb2.py", "_pb2.pyi"),
+    Path("fusepath/remote/wire/reflection.proto"): ("_pb2.py", "_pb2.pyi"),
     Path("fusepath/report/trace/trace_event.proto"): ("_pb2.py", "_pb2.pyi"),
 }
 """Every file of messages, and the ends of what is made of it."""

@@ -6,16 +6,17 @@ imported when first used, so that ``import fusepath`` costs next to nothing.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as typing has it, whose import takes longer than all else here
 if TYPE_CHECKING:
+    from typing import Any
+
     from fusepath.cost import Compression as Compression
     from fusepath.cost import ComputeRate as ComputeRate
     from fusepath.cost import Convention as Convention
     from fusepath.cost import Link as Link
     from fusepath.cost import Machine as Machine
     from fusepath.cost import MachineProfile as MachineProfile
+    from fusepath.cost import Power as Power
     from fusepath.cost import parse_link as parse_link
     from fusepath.cost import parse_machine as parse_machine
     from fusepath.cost.convention import Regions as Regions
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from fusepath.offload.run import Report as Report
     from fusepath.offload.run import run as run
     from fusepath.offload.session import Session as Session
+    from fusepath.offload.stable import UntilStable as UntilStable
     from fusepath.offload.statistics import PlanStatistics as PlanStatistics
     from fusepath.offload.statistics import Statistics as Statistics
     from fusepath.onnx_io import Boundary as Boundary
@@ -76,11 +78,15 @@ if TYPE_CHECKING:
     from fusepath.plan import BookEntry as BookEntry
     from fusepath.plan import Budget as Budget
     from fusepath.plan import Constraints as Constraints
+    from fusepath.plan import Energy as Energy
+    from fusepath.plan import EnergyUse as EnergyUse
+    from fusepath.plan import Front as Front
     from fusepath.plan import InputFormat as InputFormat
     from fusepath.plan import Latency as Latency
     from fusepath.plan import ModelReference as ModelReference
     from fusepath.plan import Objective as Objective
     from fusepath.plan import Origin as Origin
+    from fusepath.plan import OutputChange as OutputChange
     from fusepath.plan import Plan as Plan
     from fusepath.plan import PlanBook as PlanBook
     from fusepath.plan import PlannedRate as PlannedRate
@@ -91,11 +97,14 @@ if TYPE_CHECKING:
     from fusepath.plan import Recipe as Recipe
     from fusepath.plan import Rotation as Rotation
     from fusepath.plan import Setting as Setting
+    from fusepath.plan import StreamObjective as StreamObjective
     from fusepath.plan import TailPlace as TailPlace
     from fusepath.plan import Throughput as Throughput
+    from fusepath.plan import Weighted as Weighted
     from fusepath.plan import load_book as load_book
     from fusepath.plan import load_plan as load_plan
     from fusepath.plan import make_book as make_book
+    from fusepath.plan import make_front as make_front
     from fusepath.plan import make_plan as make_plan
     from fusepath.plan import make_rotation as make_rotation
     from fusepath.plan import save_book as save_book
@@ -115,6 +124,7 @@ if TYPE_CHECKING:
     from fusepath.report.gantt import gantt as gantt
     from fusepath.runtime.compare import Comparison as Comparison
     from fusepath.runtime.compare import compare as compare
+    from fusepath.runtime.execution import Execution as Execution
     from fusepath.schedule.result import Status as Status
     from fusepath.tiling import Arrangement as Arrangement
     from fusepath.tiling import Grid as Grid
@@ -143,6 +153,9 @@ _HOMES = {
     "DroppedError": "fusepath.errors",
     "Emulation": "fusepath.offload.emulation",
     "Ending": "fusepath.onnx_io",
+    "Energy": "fusepath.plan",
+    "EnergyUse": "fusepath.plan",
+    "Execution": "fusepath.runtime.execution",
     "Fallback": "fusepath.protocol.device_frame",
     "FallbackPolicy": "fusepath.offload.order",
     "FileFormatError": "fusepath.errors",
@@ -153,12 +166,15 @@ _HOMES = {
     "Forwarding": "fusepath.plan",
     "Frame": "fusepath.pictures.frame",
     "FrameFormat": "fusepath.offload.frames",
+    "Front": "fusepath.plan",
     "FusepathError": "fusepath.errors",
     "GeometryError": "fusepath.errors",
     "Grid": "fusepath.tiling",
     "ImageError": "fusepath.errors",
     "InfeasibleError": "fusepath.errors",
     "Inference": "fusepath.offload.inference",
+    "OutputChange": "fusepath.plan",
+    "Power": "fusepath.cost",
     "Reused": "fusepath.offload.inference",
     "InputError": "fusepath.errors",
     "InputFormat": "fusepath.plan",
@@ -207,6 +223,7 @@ _HOMES = {
     "SessionOptions": "fusepath.offload.order",
     "Setting": "fusepath.plan",
     "SettingError": "fusepath.errors",
+    "StreamObjective": "fusepath.plan",
     "TailPlace": "fusepath.plan",
     "Shortfall": "fusepath.plan.limits.constraints",
     "Span": "fusepath.timeline",
@@ -223,7 +240,9 @@ _HOMES = {
     "Timeout": "fusepath.remote.client",
     "UndecidedError": "fusepath.errors",
     "UnsupportedOperatorError": "fusepath.errors",
+    "UntilStable": "fusepath.offload.stable",
     "VerificationError": "fusepath.errors",
+    "Weighted": "fusepath.plan",
     "WhenFull": "fusepath.protocol.in_flight",
     "Whole": "fusepath.tiling",
     "compare": "fusepath.runtime.compare",
@@ -235,6 +254,7 @@ _HOMES = {
     "load_model": "fusepath.onnx_io",
     "load_plan": "fusepath.plan",
     "make_book": "fusepath.plan",
+    "make_front": "fusepath.plan",
     "make_plan": "fusepath.plan",
     "make_rotation": "fusepath.plan",
     "measure_layers": "fusepath.profiling.layers",
@@ -253,6 +273,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name from where it lives."""
     if name not in _HOMES:
         raise AttributeError(f"module 'fusepath' has no attribute '{name}'")
+    import importlib
+
     return getattr(importlib.import_module(_HOMES[name]), name)
 
 

@@ -168,11 +168,11 @@ class Exceeded(Protocol):
         """The parameter of `Constraints` that sets it."""
 
     @property
-    def needs(self) -> int:
+    def needs(self) -> float:
         """In the limit's unit."""
 
     @property
-    def allows(self) -> int:
+    def allows(self) -> float:
         """In the limit's unit."""
 
 

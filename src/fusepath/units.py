@@ -13,6 +13,7 @@ from fusepath.errors import InputError
 _PREFIX = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 _QUANTITY = re.compile(r"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*([kKMGT]?)([A-Za-z/]+)\s*")
 _COUNT = re.compile(r"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*([kKMGT]?)\s*")
+_JOULES = re.compile(r"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*(m?)J\s*")
 _COMPUTE_UNITS = {"flops", "flop/s"}
 _BYTE_UNITS = {"B/s", "Bps"}
 _BIT_UNITS = {"bit/s", "bps", "b/s"}
@@ -72,6 +73,18 @@ def parse_count(text: str) -> int:
     if match is None:
         raise InputError(f"'{text}' is not a number; write it like 0.5G or 500000000")
     return _whole(_number(match[1], text) * _PREFIX[match[2]], text)
+
+
+def parse_joules(text: str) -> float:
+    """Joules from ``0.8J`` or ``250mJ``.
+
+    Raises:
+        InputError: the text is not such a quantity, or not above zero.
+    """
+    match = _JOULES.fullmatch(text)
+    if match is None:
+        raise InputError(f"'{text}' is not an energy; write it like 0.8J or 250mJ")
+    return _positive(_number(match[1], text) * (1e-3 if match[2] else 1.0), text, "energy")
 
 
 def format_bytes_per_s(rate: float) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import importlib
-import json
 import pkgutil
 import re
 import subprocess
@@ -30,15 +29,16 @@ PACKAGES = [
 
 def imported_by(script: str) -> set[str]:
     """Modules that a fresh interpreter has after running something."""
-    code = f"{script}\nimport json, sys\nprint('\\n' + json.dumps(sorted(sys.modules)))"
+    code = f"{script}\nimport sys\nprint('\\n' + ascii(set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
-    return set(json.loads(done.stdout.splitlines()[-1]))
+    modules: set[str] = ast.literal_eval(done.stdout.splitlines()[-1])
+    return modules
 
 
-def test_importing_the_package_costs_next_to_nothing():
-    assert imported_by("import fusepath").isdisjoint(HEAVY)
+def test_importing_the_package_imports_nothing_else():
+    assert imported_by("import fusepath") - imported_by("") == {"__future__", "fusepath"}
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], []], ids=str)
@@ -46,6 +46,21 @@ def test_help_imports_nothing_heavy(arguments):
     script = f"from fusepath.cli.main import run\nassert run({arguments!r}) == 0"
 
     assert imported_by(script).isdisjoint(HEAVY)
+
+
+def test_help_needs_the_command_line_and_no_more():
+    imported = imported_by("from fusepath.cli.main import run\nassert run(['--help']) == 0")
+
+    assert {name for name in imported if name.startswith("fusepath.")} == {
+        "fusepath.cli",
+        "fusepath.cli.config",
+        "fusepath.cli.group",
+        "fusepath.cli.main",
+        "fusepath.cli.options",
+        "fusepath.errors",
+        "fusepath.nearest",
+    }
+    assert imported.isdisjoint({"asyncio", "json", "logging", "pathlib", "tomllib", "traceback"})
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +19,15 @@ from PIL import Image
 
 from fusepath.cli.main import run as run_command_line
 from fusepath.cost import parse_link, parse_machine
-from fusepath.offload import verify as verify_module
+from fusepath.offload import run as run_module
+from fusepath.offload.verify import Reference
 from fusepath.onnx_io import load_model, zoo
 from fusepath.plan import Latency, PlanRequest, Setting, Throughput, comparison, make_rotation
 from fusepath.runtime.stage import WholeStage
 from fusepath.timeline import Timeline, violations
 from tests.commands import COMMANDS
 from tests.edges import edge_server
+from tests.small_detector import small_detector_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +76,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("files")
     data = zoo.serialize(zoo.build("squeezenet", input_size=SIZE))
     (folder / "good.onnx").write_bytes(data)
+    (folder / "small.onnx").write_bytes(small_detector_bytes(SIZE))
     own = zoo.build("squeezenet", input_size=SIZE, seed=77)
     (folder / "own.onnx").write_bytes(zoo.serialize(own))
     (folder / "half.onnx").write_bytes(data[: len(data) // 2])
@@ -335,8 +338,10 @@ def test_plan_shows_the_same_to_people(fusepath):
     assert "uplink" in called.out
 
 
-def test_the_plan_in_the_file_is_the_plan_that_is_shown(fusepath, tmp_path):
-    called = fusepath("plan", MODEL, *MACHINES, "--json", "-o", tmp_path / "plan.json")
+def test_the_plan_in_the_file_is_the_plan_that_is_shown(fusepath, files, tmp_path):
+    called = fusepath(
+        "plan", files / "small.onnx", *MACHINES, "--json", "-o", tmp_path / "plan.json"
+    )
 
     assert called.json == json.loads((tmp_path / "plan.json").read_text())
 
@@ -412,6 +417,40 @@ def test_plan_tells_what_make_rotation_finds(fusepath, good_at):
         assert document[key] == pytest.approx(getattr(found, key)), key
 
 
+DRAWING = ["zoo:squeezenet?size=64", "--edge", "200GFLOPS", "--link", "0.8MB/s"]
+DRAWING += ["--device", "10GFLOPS:wait=2.7,compute=20,send=3.4,receive=3.2", "--algorithm", "nfl"]
+
+
+def test_plan_chooses_by_energy(fusepath):
+    quick = fusepath("plan", *DRAWING, "--json").json
+    thrifty = fusepath("plan", *DRAWING, "--objective", "energy", "--json").json
+    weighted = ["--objective", "weighted", "--seconds-per-joule", "0.3"]
+    between = fusepath("plan", *DRAWING, *weighted, "--json").json
+
+    assert thrifty["energy_j"] < quick["energy_j"]
+    assert thrifty["makespan_s"] > quick["makespan_s"]
+    costs = [plan["makespan_s"] + 0.3 * plan["energy_j"] for plan in (between, quick, thrifty)]
+    assert costs[0] == min(costs)
+    limited = fusepath("plan", *DRAWING, "--max-energy", f"{quick['energy_j'] * 999}mJ", "--json")
+    assert limited.json["energy_j"] < quick["energy_j"]
+    assert "energy       " in fusepath("plan", *DRAWING, *weighted).out
+    assert_complains(fusepath("plan", *DRAWING, "--max-energy", "1mJ"), 4, "but --max-energy")
+
+
+def test_front_lists_and_draws_what_costs_what(fusepath, tmp_path):
+    pytest.importorskip("matplotlib")
+    document = fusepath("front", *DRAWING, "--json").json
+    shown = fusepath("front", *DRAWING, "-o", tmp_path / "front.svg")
+
+    assert document["plans"][0]["makespan_s"] == min(
+        plan["makespan_s"] for plan in document["plans"]
+    )
+    assert document["energy_bound_j"] <= min(plan["energy_j"] for plan in document["plans"])
+    assert f"{len(document['plans'])} of {document['considered']} plans" in shown.out
+    assert "least energy" in (tmp_path / "front.svg").read_text()
+    assert_complains(fusepath("front", *DRAWING, "-o", "front.gif"), 2, "must end in .png")
+
+
 def test_plan_keeps_to_a_rate_of_frames(fusepath):
     asked = ["plan", *STREAM, "--algorithm", "nfl", "--json"]
     quick = fusepath(*asked, "--in-flight", 2)
@@ -439,9 +478,9 @@ def test_plan_shows_the_turns_to_people_and_writes_the_plan_of_most_frames(fusep
 
 
 @pytest.mark.parametrize("command", ["plan", "compare"])
-def test_constraints_that_nothing_keeps_to_are_exit_code_4(fusepath, command):
+def test_constraints_that_nothing_keeps_to_are_exit_code_4(fusepath, files, command):
     asked = ("--keep-on-device", 3, "--device-macs", 0, "--evaluations", 500)
-    called = fusepath(command, MODEL, *MACHINES, *asked)
+    called = fusepath(command, files / "small.onnx", *MACHINES, *asked)
 
     assert called.code == 4
     assert called.out == ""
@@ -456,8 +495,8 @@ def test_run_refuses_a_plan_file_that_breaks_the_constraints(fusepath, files, pl
     assert_complains(called, 4, "bytes sent up, but at most 1 are allowed")
 
 
-def test_the_same_question_gets_the_same_plan(fusepath):
-    asked = ["plan", MODEL, *MACHINES, "--json"]
+def test_the_same_question_gets_the_same_plan(fusepath, files):
+    asked = ["plan", files / "small.onnx", *MACHINES, "--json"]
     documents = [fusepath(*asked).json for _ in range(2)]
 
     for document in documents:
@@ -465,8 +504,8 @@ def test_the_same_question_gets_the_same_plan(fusepath):
     assert documents[0] == documents[1]
 
 
-def test_compare_tells_every_algorithm(fusepath):
-    called = fusepath("compare", MODEL, *MACHINES, "--grid", "1x2", "--json")
+def test_compare_tells_every_algorithm(fusepath, files):
+    called = fusepath("compare", files / "small.onnx", *MACHINES, "--grid", "1x2", "--json")
 
     plans = called.json["plans"]
     assert {plan["algorithm"] for plan in plans} >= {
@@ -482,7 +521,9 @@ def test_compare_tells_every_algorithm(fusepath):
 
 def test_pictures_may_be_forwarded_where_a_sample_is_given(fusepath, files):
     slow = ["--link", "100kB/s", "--sample", files / "good.jpg", "--json"]
-    compared = fusepath("compare", MODEL, *MACHINES, *slow, "--grid", "1x2").json["plans"]
+    compared = fusepath("compare", files / "small.onnx", *MACHINES, *slow, "--grid", "1x2").json[
+        "plans"
+    ]
     planned = fusepath("plan", MODEL, *MACHINES, *slow, "--algorithm", "forward").json
     without = fusepath("plan", MODEL, *MACHINES, "--algorithm", "forward")
 
@@ -494,10 +535,10 @@ def test_pictures_may_be_forwarded_where_a_sample_is_given(fusepath, files):
     assert_complains(without, 2, "no file to forward")
 
 
-def test_compare_holds_every_plan_against_the_best_bound_of_the_problem(fusepath):
+def test_compare_holds_every_plan_against_the_best_bound_of_the_problem(fusepath, files):
     """The only plan of a family is the best of it, and may be far from the best of all."""
     slow = ["--device", "10MFLOPS", "--link", "100MB/s"]
-    plans = fusepath("compare", MODEL, *MACHINES, *slow, "--json").json["plans"]
+    plans = fusepath("compare", files / "small.onnx", *MACHINES, *slow, "--json").json["plans"]
 
     best_s = min(plan["makespan_s"] for plan in plans)
     (bound_s,) = {plan["lower_bound_s"] for plan in plans}
@@ -529,15 +570,15 @@ def test_compare_says_what_of_the_gap_no_plan_of_whole_rows_can_close(fusepath, 
     assert by_name["mw"]["out_of_reach"] is None
 
 
-def test_compare_shows_one_line_for_each(fusepath):
-    called = fusepath("compare", MODEL, *MACHINES, "--grid", "1x2")
+def test_compare_shows_one_line_for_each(fusepath, files):
+    called = fusepath("compare", files / "small.onnx", *MACHINES, "--grid", "1x2")
 
     for algorithm in ("device-only", "full-offload", "nfl", "mw", "bf"):
         assert re.search(rf"^{algorithm} ", called.out, re.MULTILINE)
 
 
-def test_compare_leaves_out_what_has_no_plan_and_says_so(fusepath):
-    called = fusepath("compare", MODEL, *MACHINES, "--grid", "99x99", "--json")
+def test_compare_leaves_out_what_has_no_plan_and_says_so(fusepath, files):
+    called = fusepath("compare", files / "small.onnx", *MACHINES, "--grid", "99x99", "--json")
 
     assert called.code == 0
     algorithms = {plan["algorithm"] for plan in called.json["plans"]}
@@ -675,10 +716,39 @@ def test_plans_are_not_compressed_when_told_not_to_or_without_a_sample(fusepath,
     assert off.json["compression"] == plain.json["compression"] == {}
 
 
+def test_a_lossy_plan_is_made_on_demand_and_says_what_it_changes(
+    fusepath, files, tmp_path, monkeypatch
+):
+    # How long codecs take here shall not decide.
+    monkeypatch.setattr("fusepath.profiling.codecs.total_s", lambda *_: 0.0)
+    limits = ["--algorithm", "nfl", "--keep-on-device", "4", "--sample", files / "good.png"]
+    asked = ["plan", "zoo:squeezenet?size=64", "--device", "5GFLOPS", "--edge", "100TFLOPS"]
+    asked += ["--link", "1MB/s", "--fit", "stretch"]
+    exact = fusepath(*asked, *limits, "--compress", "off", "--json").json
+    lossy = [*asked, *limits, "--compress", "off", "--lossy", "int8"]
+    shown = fusepath(*lossy, "-o", tmp_path / "plan.json")
+    document = json.loads((tmp_path / "plan.json").read_text())
+
+    assert exact["exact"] is True
+    assert "changes" not in exact
+    assert document["exact"] is False
+    (change,) = document["changes"].values()
+    assert 0 < change["mean"] <= change["largest"] < change["scale"]
+    assert change["of"] == "scores"
+    assert "results      LOSSY: results change, on 1 sample as follows" in shown.out
+    assert "results      exact" in fusepath(*asked, "--algorithm", "nfl").out
+
+
 BAD_CODECS = {
     "an unknown one": (["--compress", "zip", "--sample", "good.png"], "no codec 'zip'"),
     "no sample": (["--compress", "auto"], "--compress auto needs --sample FILE"),
     "no such sample": (["--compress", "auto", "--sample", "none.png"], "does not exist"),
+    "a lossy one without a sample": (["--lossy", "int8"], "--lossy int8 needs --sample FILE"),
+    "a lossy one as if it were none": (
+        ["--compress", "int8", "--sample", "good.png"],
+        "it is taken with --lossy int8 alone",
+    ),
+    "a lossy one that is none": (["--lossy", "jpeg"], "'fp16', 'int8'"),
     "a sample of floats": (["--compress", "auto", "--sample", "floats.npy"], "sends uint8"),
 }
 
@@ -866,6 +936,17 @@ BAD_QUESTIONS = {
         ["--min-fps", "5", "--objective", "throughput"],
         "--min-fps 5 is for --objective latency",
     ),
+    "a weight without its objective": (
+        ["--seconds-per-joule", "1"],
+        "--objective weighted needs to know",
+    ),
+    "no weight": (["--objective", "weighted"], "--objective weighted needs to know"),
+    "energy of a stream": (
+        ["--objective", "energy", "--in-flight", "2"],
+        "energy is that of a frame alone",
+    ),
+    "energy of nobody knows what": (["--objective", "energy"], "what the device draws is not"),
+    "an energy without a unit": (["--max-energy", "3"], "write it like 0.8J or 250mJ"),
     "a list of plans for a stream": (
         ["--top", "3", "--in-flight", "2"],
         "--top 3 lists plans for one frame",
@@ -930,7 +1011,7 @@ def test_a_grid_that_no_layer_can_have_has_no_plan(fusepath):
 def test_a_plan_that_the_machines_would_refuse_is_not_made(fusepath, options):
     """More paths than a plan may have."""
     called = fusepath(
-        "plan", "zoo:vgg16?size=80", *MACHINES, "--grid", "80x80", "--tau", "1", *options
+        "plan", "zoo:squeezenet?size=176", *MACHINES, "--grid", "80x80", "--tau", "1", *options
     )
 
     assert called.code in {2, 4}
@@ -1072,6 +1153,8 @@ BAD_SERVERS = {
     "peers that are missing": (["--peers", "/nonexistent"], "cannot read the peers"),
     "memory of no size": (["--memory", "much"], "write it like 300kB"),
     "a wait before now": (["--wait", "-1"], "--wait"),
+    "a provider misspelt": (["--provider", "cpu,tensort"], "(did you mean 'tensorrt'?)"),
+    "no provider that is there": (["--provider", "openvino"], "openvino: this ONNX Runtime"),
 }
 
 
@@ -1201,12 +1284,14 @@ sys.exit(run(sys.argv[2:]))
 @pytest.mark.parametrize("json_option", [[], ["--json"]], ids=["text", "json"])
 def test_verify_exits_1_when_the_result_differs(fusepath, files, edge, monkeypatch, json_option):
     """The reference is changed by a little more than the tolerance."""
-    original = verify_module.run_unsplit
+    original = run_module.measured_reference
 
-    def changed(*arguments: Any) -> dict[str, np.ndarray]:
-        return {name: value * 1.00003 for name, value in original(*arguments).items()}
+    def changed(*arguments: Any) -> Reference:
+        found = original(*arguments)
+        outputs = {name: value * 1.00003 for name, value in found.outputs.items()}
+        return replace(found, outputs=outputs)
 
-    monkeypatch.setattr(verify_module, "run_unsplit", changed)
+    monkeypatch.setattr(run_module, "measured_reference", changed)
     options = ["--edge", edge.address, *GIVEN, "--grid", "2x2", "--verify", *json_option]
     called = fusepath("run", MODEL, files / "good.png", *options)
 

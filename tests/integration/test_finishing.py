@@ -184,7 +184,7 @@ class Pair:
 @asynccontextmanager
 async def pair_of(name: str, plan: Plan) -> AsyncIterator[Pair]:
     model = model_of(name)
-    channel = MemoryChannel(EdgeService(ModelStore.of(model), threads=1))
+    channel = MemoryChannel(EdgeService(ModelStore.of(model)))
     pairing = Pairing(model=model, client=EdgeClient(channel))
     try:
         prepared = await pairing.prepare(plan, pixels(model))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 import os
+import re
 import shlex
 import socket
 import subprocess
@@ -25,6 +28,22 @@ if TYPE_CHECKING:
 
 MODEL = "zoo:squeezenet?size=32"
 MACHINES = ["--device", "1GFLOPS", "--edge", "9GFLOPS", "--link", "1MB/s"]
+
+
+LONG = {
+    "book": "now_and_then",
+    "compare": "telling",
+    "demo": "def say",
+    "map": "_tell_tenths",
+    "plan": "telling",
+    "probe": "counting",
+    "profile": "counting",
+    "quantize": "telling",
+    "report": "telling",
+    "reproduce": "_progress",
+    "run": "saying",
+    "zoo": "telling",
+}
 
 
 def told(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -262,6 +281,36 @@ def test_what_takes_long_says_so_and_what_does_not_is_silent(capfd, monkeypatch)
         while not (err := capfd.readouterr().err) and time.monotonic() < until_s:
             time.sleep(0.01)
     assert err == "thinking, 0 s …\n"
+
+
+def test_what_counts_says_how_far_it_is_off_a_terminal(capfd, monkeypatch):
+    monkeypatch.setattr(progress, "_FIRST_S", 0.01)
+    with progress.counting("measuring", 7) as count:
+        count(3)
+        until_s = time.monotonic() + 20
+        while not (err := capfd.readouterr().err) and time.monotonic() < until_s:
+            time.sleep(0.01)
+    assert err == "measuring: 3 of 7, 0 s …\n"
+
+
+def test_what_is_said_at_once_is_said_again_while_it_lasts(capfd, monkeypatch):
+    monkeypatch.setattr(progress, "_FIRST_S", 0.01)
+    err = ""
+    with progress.saying() as say:
+        say("thinking")
+        until_s = time.monotonic() + 20
+        while err.count("\n") < 2 and time.monotonic() < until_s:
+            err += capfd.readouterr().err
+            time.sleep(0.01)
+    assert err == "thinking …\nthinking, 0 s …\n"
+
+
+@pytest.mark.parametrize("name", sorted(LONG))
+def test_every_long_command_says_what_it_does_off_a_terminal(name):
+    """Each goes through one of these, or has a count of its own."""
+    source = inspect.getsource(importlib.import_module(f"fusepath.cli.{name}"))
+
+    assert re.search(LONG[name], source), name
 
 
 def test_variables_are_named_after_commands_and_options():

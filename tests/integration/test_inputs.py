@@ -25,6 +25,8 @@ from fusepath.runtime.runner import Runner
 from fusepath.tiling import Grid
 from tests.plans import carry_out, plan_of
 
+pytestmark = pytest.mark.usefixtures("no_first_frame")
+
 MACHINES = Machines(
     device=parse_machine("1GFLOPS"), edge=parse_machine("9GFLOPS"), link=parse_link("1MB/s")
 )

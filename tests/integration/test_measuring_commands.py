@@ -67,12 +67,24 @@ def test_threads_are_part_of_the_profile(call):
     assert json.loads(out)["profile"]["threads"] == 2
 
 
+def test_a_provider_that_is_not_there_is_told_of_and_the_next_is_measured(call):
+    names = ["--provider", "openvino,cpu"]
+    code, out, _ = call("profile", MODEL, "--repeats", "2", "--fast", *names, "--json")
+
+    assert code == 0
+    assert json.loads(out)["profile"]["provider"] == "CPUExecutionProvider"
+    assert json.loads(out)["settings"]["execution"]["providers"] == ["cpu"]
+    assert "openvino" not in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["profile", "zoo:nothing"], "unknown network"),
         (["profile", "missing.onnx"], "missing.onnx"),
         (["profile", MODEL, "--repeats", "1"], "--repeats"),
+        (["profile", MODEL, "--provider", "openvino"], "openvino: this ONNX Runtime"),
+        (["run", MODEL, "x.npy", "--provider", "gpu"], "known are cpu, cuda"),
         (["profile", MODEL, "--threads", "0"], "--threads"),
         (
             ["profile", MODEL, "--repeats", "2", "--fast", "-o", "/nowhere/at/all.json"],
@@ -91,6 +103,17 @@ def test_what_cannot_be_measured_is_one_line_and_exit_code_2(call, arguments, wo
     complaints = [line for line in err.splitlines() if not line.endswith(" …")]
     assert len(complaints) == 1
     assert words in complaints[0]
+
+
+@pytest.mark.system
+def test_a_server_is_asked_whether_it_serves(call, edge):
+    code, out, _ = call("ping", edge.address, "--json")
+    said = json.loads(out)
+    assert (code, said["edge"], said["serves"]) == (0, edge.address, True)
+    assert "serves (" in call("ping", edge.address, "--timeout", "3")[1]
+    code, out, err = call("ping", "127.0.0.1:9", "--timeout", "0.2")
+    assert (code, out) == (3, "")
+    assert "nobody answered within 0.2 s" in err
 
 
 def test_a_server_that_is_not_there_cannot_be_probed(call, monkeypatch):

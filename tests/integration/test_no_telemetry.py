@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tests.small_detector import small_detector_bytes
+
 HOMES = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
 LIBRARY = """
 import sys
@@ -28,12 +30,14 @@ SCRIPTS = {"library": LIBRARY, "command": COMMAND, "against its will": FORBIDDEN
 
 
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
-def test_nothing_is_written_below_the_home_folder(script, tmp_path):
+def test_nothing_is_written_below_the_home_folder(script, tmp_path, tmp_path_factory):
+    model = tmp_path_factory.mktemp("model") / "net.onnx"
+    model.write_bytes(small_detector_bytes())
     environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
     environment |= dict.fromkeys(HOMES, str(tmp_path))
 
     subprocess.run(
-        [sys.executable, "-c", script, "zoo:squeezenet1_1?size=65"],
+        [sys.executable, "-c", script, str(model)],
         env=environment,
         capture_output=True,
         timeout=100,

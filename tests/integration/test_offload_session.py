@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import os
 import statistics
 import subprocess
@@ -36,6 +37,7 @@ from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import load_model, original_with_shape
 from fusepath.plan import Constraints, InputFormat, PlanRequest, TailPlace
 from fusepath.profiling.layers import measure_layers
+from fusepath.runtime.execution import Execution
 from fusepath.runtime.runner import Runner
 from fusepath.timeline import Lane
 from fusepath.timeline.check import violations
@@ -75,9 +77,9 @@ def assert_exact(result: fusepath.Inference, pixels: np.ndarray) -> None:
         np.testing.assert_array_equal(result.outputs[name], value)
 
 
-@pytest.fixture(params=["memory", "grpc"])
+@pytest.fixture(params=[pytest.param("memory", marks=pytest.mark.slow), "grpc"])
 def address(request, edge: Edge) -> str:
-    """An edge server within this process, and one in another."""
+    """An edge server within this process, which most other tests have, and one in another."""
     return "memory:" if request.param == "memory" else edge.address
 
 
@@ -346,9 +348,9 @@ def measuring(monkeypatch):
     """Measuring this machine takes until this is set."""
     released = threading.Event()
 
-    def measured(measured_model: Model, *, threads: int):
+    def measured(measured_model: Model, *, execution: Execution):
         assert released.wait(PATIENCE_S)
-        return measure_layers(measured_model, threads=threads, repeats=1)
+        return measure_layers(measured_model, execution=execution, repeats=1)
 
     monkeypatch.setattr(plan_search, "measure_layers", measured)
     yield released
@@ -380,7 +382,8 @@ def test_a_good_plan_is_in_use_before_machines_are_measured(address, measuring):
 @pytest.mark.parametrize("algorithm", ["nfl", "auto"])
 def test_limits_that_cannot_be_met_are_told_before_machines_are_measured(algorithm):
     limits = Constraints(keep_on_device=8, device_macs=1000)
-    request = PlanRequest(algorithm=algorithm, constraints=limits, codecs="off")
+    budget = fusepath.Budget(evaluations=500_000)  # enough to be sure
+    request = PlanRequest(algorithm=algorithm, constraints=limits, codecs="off", budget=budget)
     with fusepath.Session(
         model(), "memory:", plan=request, frames=AS_THEY_ARE, options=NOTHING_REMEMBERED
     ) as session:
@@ -395,9 +398,9 @@ def test_nothing_is_measured_twice_nor_while_something_else_is_made_ready(monkey
     """What is measured beside something else is measured wrong, and a slow device has no time."""
     measured: list[int] = []
 
-    def counted(measured_model: Model, *, threads: int, **how: int):
-        measured.append(threads)
-        return measure_layers(measured_model, threads=threads, **{"repeats": 1, **how})
+    def counted(measured_model: Model, *, execution: Execution, **how: int):
+        measured.append(execution.threads)
+        return measure_layers(measured_model, execution=execution, **{"repeats": 1, **how})
 
     monkeypatch.setattr(plan_search, "measure_layers", counted)
     in_use: list[fusepath.Plan | None] = []
@@ -437,7 +440,18 @@ def test_what_was_found_out_is_there_for_the_next_session(address, tmp_path, mon
         session.wait_ready(PATIENCE_S)
         assert_exact(session.infer(frame(3)), frame(3))
     assert not any("trying codecs" in text for text in said[:1])
-    assert list(tmp_path.rglob("sessions/*.json"))
+    anew = f"measuring every layer on {address}"
+    assert anew not in said
+
+    # What the edge server was like on another provider is no good any more.
+    (file,) = tmp_path.rglob("sessions/*.json")
+    last = json.loads(file.read_text())
+    assert last["providers"] == ["cpu"]
+    file.write_text(json.dumps(last | {"providers": ["cuda", "cpu"]}))
+    with fusepath.Session(model(), address, options=slow, **options) as session:
+        assert_exact(session.infer(frame(4)), frame(4))
+        session.wait_ready(PATIENCE_S)
+    assert anew in said
 
 
 def test_without_a_server_this_machine_answers_and_waiting_says_why():
@@ -455,7 +469,7 @@ def test_without_a_server_this_machine_answers_and_waiting_says_why():
         assert_exact(session.infer(frame(1)), frame(1))
 
 
-@pytest.mark.parametrize("algorithm", ["exact", "stream"])
+@pytest.mark.parametrize("algorithm", [pytest.param("exact", marks=pytest.mark.slow), "stream"])
 def test_frame_after_frame_nothing_is_kept(edge, algorithm):
     """Of tiles and of strips; the last frame's latency is, in statistics."""
     setting = fusepath.Setting(

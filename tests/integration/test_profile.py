@@ -29,13 +29,15 @@ from fusepath.profiling import profile as profile_module
 from fusepath.profiling.layers import FITTED_GRIDS, FITTED_STRIPS, each_layer
 from fusepath.profiling.profile import HELD_OUT_GRIDS, HELD_OUT_STRIPS
 from fusepath.profiling.timing import Timing, time_call
+from fusepath.runtime.execution import ON_CPU
+from tests.small_detector import small_detector, small_detector_bytes
 
 SETTINGS = Settings(repeats=2, attempts=1)
 
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return load_model("zoo:squeezenet?size=64")
+    return small_detector()
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,7 @@ def test_a_prediction_is_the_profiles_own(model, report):
 
 
 def test_layers_are_timed_on_tiles_that_are_smaller_than_the_layer(model):
-    for item in each_layer(model, FITTED_GRIDS, 1, 2):
+    for item in each_layer(model, FITTED_GRIDS, ON_CPU, 2):
         assert item.whole.seconds > 0
         assert all(0 < piece.share <= 0.8 for piece in item.pieces)
 
@@ -111,7 +113,7 @@ def test_while_something_else_has_the_processor_no_time_counts(monkeypatch):
     monkeypatch.setattr("fusepath.profiling.timing.time.thread_time", lambda: next(own))
 
     alone = time_call(lambda: None, 5)
-    several = time_call(lambda: None, 5, threads=2)  # whose clocks nobody can read
+    several = time_call(lambda: None, 5, on_caller=False)  # whose clocks nobody can read
 
     assert alone.seconds == pytest.approx(0.1)
     assert several.seconds == pytest.approx(1.0)
@@ -224,16 +226,18 @@ def test_a_user_without_a_home_measures_every_time(model, quiet, monkeypatch):
     assert measured == [Settings.brief()] * 2
 
 
-def test_commands_work_without_a_home(tmp_path):
+def test_commands_work_without_a_home(tmp_path, tmp_path_factory):
     """In a process of its own, so that nothing has looked for a home before."""
+    model = tmp_path_factory.mktemp("model") / "net.onnx"
+    model.write_bytes(small_detector_bytes())
     script = """
-import pwd
+import pwd, sys
 def unknown(number):
     raise KeyError(number)
 pwd.getpwuid = pwd.getpwnam = unknown
 from fusepath.cli.main import run
-assert run(["profile", "zoo:squeezenet1_1?size=65", "--fast", "--json"]) == 0
-assert run(["plan", "zoo:squeezenet1_1?size=65", "--device", "1GFLOPS", "--edge", "9GFLOPS",
+assert run(["profile", sys.argv[1], "--fast", "--json"]) == 0
+assert run(["plan", sys.argv[1], "--device", "1GFLOPS", "--edge", "9GFLOPS",
             "--link", "1MB/s"]) == 0
 """
     environment = {
@@ -243,7 +247,7 @@ assert run(["plan", "zoo:squeezenet1_1?size=65", "--device", "1GFLOPS", "--edge"
     }
 
     done = subprocess.run(
-        [sys.executable, "-c", script],
+        [sys.executable, "-c", script, str(model)],
         env=environment,
         cwd=tmp_path,
         capture_output=True,
@@ -303,7 +307,7 @@ def test_a_slow_machine_repeats_less_often_where_a_program_waits(whole_s, repeat
 def test_the_cost_of_a_call_is_what_a_wait_adds(model, monkeypatch):
     """Timings are played: a call takes a millisecond more after a wait."""
 
-    def played(run, repeats, *, wait_s=0.0, threads=1) -> Timing:
+    def played(run, repeats, *, wait_s=0.0, on_caller=True) -> Timing:
         run()
         return Timing(seconds=0.002 + (0.001 if wait_s else 0.0), spread=0.0)
 

@@ -16,6 +16,7 @@ from fusepath.runtime.device_share import DeviceShare
 from fusepath.runtime.edge_share import EdgeShare
 from fusepath.tiling import StripRows
 from tests.plans import assert_close, carry_out, pixels, stream_plan, streamable
+from tests.small_detector import small_detector
 
 SMALL = {
     "alexnet": 131,
@@ -28,8 +29,8 @@ SMALL = {
 }
 PARTS = 8
 """Fused layers of a network are shared out among so many tests, so that none takes long."""
-EXAMPLES = dict.fromkeys(SMALL, 6) | {"alexnet": 2, "yolov2": 2}
-"""Sessions of deep ranges copy 200 MB of weights in these two; the slow tests try all."""
+HEAVY = {"alexnet", "yolov2", "tiny-yolov2"}
+"""Sessions of deep ranges copy up to 200 MB of weights."""
 
 
 @pytest.fixture(scope="module")
@@ -60,13 +61,26 @@ def arrangements(draw, model: Model):
     return tau, draw(st.permutations(segments)), way.upward
 
 
-@pytest.mark.parametrize("net", SMALL)
-def test_integer_weights_come_out_bit_equal(net, models):
-    model = models(f"zoo:{net}?weights=integer&size={SMALL[net]}")
+@pytest.mark.parametrize(
+    ("net", "examples"),
+    [
+        ("small-detector", 20),
+        ("squeezenet", 4),
+        ("resnet18", 2),
+        ("mobilenetv2", 3),
+        pytest.param("squeezenet1_1", 6, marks=pytest.mark.slow),
+        *(pytest.param(net, 2, marks=pytest.mark.slow) for net in sorted(HEAVY)),
+    ],
+)
+def test_integer_weights_come_out_bit_equal(net, examples, models):
+    if net == "small-detector":
+        model = small_detector(integer=True)
+    else:
+        model = models(f"zoo:{net}?weights=integer&size={SMALL[net]}")
     image = pixels(model)
 
     @settings(
-        max_examples=EXAMPLES[net],
+        max_examples=examples,
         deadline=None,
         derandomize=True,
         suppress_health_check=list(HealthCheck),
@@ -109,11 +123,14 @@ def test_every_fused_layer_and_many_arrangements_are_bit_equal(net, part, models
     ("net", "tau", "segments"),
     [
         ("squeezenet", 14, [(0, 4, 1, 2), (4, 11, 14, 3)]),
-        ("resnet18", 9, [(0, 5, 6, 2), (5, 12, 1, 2)]),
         ("squeezenet", 14, [(0, 6, 14, 2), (6, 11, 7, 3)]),
-        ("tiny-yolov2", 15, [(0, 3, 16, 3), (3, 5, 1, 1)]),
-        pytest.param(
-            "yolov2", 17, [(0, 2, 11, 2), (2, 4, 18, 1), (4, 6, 1, 2)], marks=pytest.mark.slow
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                ("resnet18", 9, [(0, 5, 6, 2), (5, 12, 1, 2)]),
+                ("tiny-yolov2", 15, [(0, 3, 16, 3), (3, 5, 1, 1)]),
+                ("yolov2", 17, [(0, 2, 11, 2), (2, 4, 18, 1), (4, 6, 1, 2)]),
+            )
         ),
     ],
 )
@@ -130,9 +147,11 @@ def test_real_weights_come_out_within_the_tolerance(net, tau, segments, models):
 @pytest.mark.parametrize(
     ("net", "cuts"),
     [
-        ("tiny-yolov2", (1, 16)),
-        ("tiny-yolov2", (16, 1)),
-        ("tiny-yolov2", (9, 16, 1)),
+        ("small-detector", (1, 8)),
+        ("small-detector", (8, 1)),
+        ("small-detector", (5, 8, 1)),
+        ("small-detector", (8, 7, 8)),
+        pytest.param("tiny-yolov2", (9, 16, 1), marks=pytest.mark.slow),
         pytest.param("tiny-yolov2", (16, 15, 16), marks=pytest.mark.slow),
         pytest.param("yolov2", (1, 30), marks=pytest.mark.slow),
         pytest.param("yolov2", (30, 12, 1), marks=pytest.mark.slow),
@@ -140,7 +159,10 @@ def test_real_weights_come_out_within_the_tolerance(net, tau, segments, models):
     ids=str,
 )
 def test_parts_of_the_result_and_what_the_device_keeps_make_the_whole(net, cuts, models):
-    model = models(f"zoo:{net}?weights=integer&size=160")
+    if net == "small-detector":
+        model = small_detector(40, integer=True)
+    else:
+        model = models(f"zoo:{net}?weights=integer&size=160")
     depth = model.graph.depth
     assert max(cuts) == depth + 1  # some rows stay on the device
     edges = [round(5 * at / len(cuts)) for at in range(len(cuts) + 1)]
@@ -190,9 +212,9 @@ def test_several_outputs_return_in_parts(tmp_path):
             np.testing.assert_array_equal(carried.outputs[name], expected, str(cuts))
 
 
-def test_equal_strips_share_a_session(models):
+def test_equal_strips_share_a_session():
     """All strips in the middle of a segment do the same, so they need one session together."""
-    model = models("zoo:tiny-yolov2?weights=integer&size=160")
+    model = small_detector(160, integer=True)
     plan = stream_plan(model, 6, [(0, 20, 5, 20)])
 
     device, edge = DeviceShare(model, plan.recipe), EdgeShare(model, plan.recipe)

@@ -45,10 +45,11 @@ SIZES = {
     "ssd-mobilenet": 97,
 }
 """Small, and mostly odd so that strides leave rests."""
-HEAVY = {"alexnet", "vgg16", "yolov2", "vgg19", "resnet101", "convnext-tiny"}
-"""From 90 to 200 MB of weights, which every session of a deep range copies."""
+HEAVY = {"alexnet", "vgg16", "yolov2", "vgg19", "resnet101", "convnext-tiny", "tiny-yolov2"}
+"""From 60 to 200 MB of weights, which every session of a deep range copies."""
 DEEP = {"resnet101", "densenet121", "efficientnet-b0", "mobilenetv3-large", "convnext-tiny"}
 DEEP |= {"vgg16", "vgg19", "resnet50", "googlenet", "unet", "yolov5n", "yolov8n", "ssd-mobilenet"}
+DEEP |= {"alexnet", "yolov2", "squeezenet1_1"}
 """Left to the slow tests: what is in them, others have too."""
 GRIDS = [(1, 1), (2, 1), (2, 2), (2, 3), (1, 4), (3, 3), (4, 4)]
 every_network = pytest.mark.parametrize("name", zoo.NAMES)

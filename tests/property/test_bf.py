@@ -16,10 +16,11 @@ from fusepath.schedule import (
     violations,
 )
 from fusepath.schedule.minimizing_waiting import must_exceed
+from tests.effort import some
 from tests.problems import problems
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=some(300), deadline=None)
 @given(problems())
 def test_pruning_loses_nothing(problem: Problem):
     plain = brute_force(problem)
@@ -30,7 +31,7 @@ def test_pruning_loses_nothing(problem: Problem):
     assert violations(problem, pruned) == []
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=some(200), deadline=None)
 @given(problems())
 def test_bound_optimum_heuristic_sandwich(problem: Problem):
     optimum = pruned_brute_force(problem).makespan_ns
@@ -38,7 +39,7 @@ def test_bound_optimum_heuristic_sandwich(problem: Problem):
     assert lower_bound_ns(problem) <= optimum <= minimizing_waiting(problem).makespan_ns
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=some(200), deadline=None)
 @given(problems())
 def test_nothing_is_faster_than_the_optimum(problem: Problem):
     optimum = brute_force(problem).makespan_ns
@@ -49,7 +50,7 @@ def test_nothing_is_faster_than_the_optimum(problem: Problem):
     assert found.makespan_ns == optimum
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=some(300), deadline=None)
 @given(problems(max_paths=8, max_cuts=4, largest=4), st.integers(0, 40))
 def test_what_is_dismissed_unseen_really_takes_longer(problem: Problem, limit: int):
     times = (problem.device_ns, problem.link_ns, problem.edge_ns + problem.delay_ns)

@@ -26,13 +26,14 @@ from fusepath.schedule import (
 )
 from fusepath.schedule.johnson import johnson_partition
 from fusepath.tiling import Grid, Segment, Tiles
+from tests.effort import some
 from tests.networks import networks
 from tests.planning import planned
 from tests.plans import hand_made
 from tests.problems import problems
 from tests.property.test_strips import strip_tilings
 
-COMMON = settings(max_examples=150, deadline=None)
+COMMON = settings(max_examples=some(150), deadline=None)
 SOLVERS = {
     "mw": minimizing_waiting,
     "bf": pruned_brute_force,
@@ -228,7 +229,7 @@ def test_strips_are_counted_alike(tiling):
     assert_counts_agree(demand, plan, tiling.graph)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=some(40), deadline=None)
 @given(graph=networks(max_blocks=3), data=st.data())
 def test_plans_of_every_family_keep_to_what_they_were_given(graph, data):
     """Limits lie around what the free plan takes, so that some can be kept to and some cannot."""

@@ -33,6 +33,7 @@ from fusepath.protocol.framing import (
 )
 from fusepath.protocol.framing.header import HEADER_BYTES, Header, Kind
 from fusepath.protocol.framing.header import sealed as with_header
+from tests.effort import some
 
 FUZZED = 10_000
 
@@ -79,7 +80,7 @@ EVERY = [
 
 
 @given(messages)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=some(300), deadline=None)
 def test_every_message_comes_back_as_it_was(message):
     assert decode(encode(message)) == message
 

@@ -26,6 +26,7 @@ from fusepath.schedule.bounds import device_bound_ns, edge_bound_ns, link_bound_
 from fusepath.schedule.exact import exact
 from fusepath.schedule.johnson import johnson_partition
 from fusepath.schedule.result import Status
+from tests.effort import some
 from tests.problems import problems
 
 BOUNDS = {
@@ -51,7 +52,7 @@ def choices(draw, problem: Problem) -> tuple[list[int], list[int]]:
 
 @pytest.mark.parametrize("chained", [False, True])
 @pytest.mark.parametrize("in_parts", [False, True])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=some(300), deadline=None)
 @given(data=st.data())
 def test_the_evaluator_obeys_the_rules(in_parts, chained, data):
     problem = data.draw(problems(max_paths=6, in_parts=in_parts, chained=chained))
@@ -66,7 +67,7 @@ def test_the_evaluator_obeys_the_rules(in_parts, chained, data):
 
 @pytest.mark.parametrize("chained", [False, True])
 @pytest.mark.parametrize("in_parts", [False, True])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=some(300), deadline=None)
 @given(data=st.data())
 def test_the_event_engine_sees_what_the_evaluator_computes(in_parts, chained, data):
     problem = data.draw(problems(max_paths=6, in_parts=in_parts, chained=chained))
@@ -83,7 +84,7 @@ def _without_workers(timeline):
     return sorted((span.lane, span.start_s, span.end_s, span.path or 0) for span in timeline.spans)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=some(300), deadline=None)
 @given(problems())
 def test_bounds_optimum_and_heuristics_are_in_this_order(problem: Problem):
     optimum_ns = brute_force(problem).makespan_ns
@@ -95,7 +96,7 @@ def test_bounds_optimum_and_heuristics_are_in_this_order(problem: Problem):
     assert optimum_ns <= johnson_partition(problem).makespan_ns
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=some(300), deadline=None)
 @given(problems(max_paths=6, largest=4))
 def test_minimizing_waiting_is_the_algorithm_with_its_ties(problem: Problem):
     schedule = minimizing_waiting(problem)
@@ -134,7 +135,7 @@ def plain_mw(problem: Problem) -> list[tuple[int, int]]:
     return chosen
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=some(200), deadline=None)
 @given(problems(max_paths=3, max_cuts=3, in_parts=True))
 def test_bounds_hold_for_results_in_parts(problem: Problem):
     optimum_ns = brute_force(problem).makespan_ns
@@ -142,7 +143,7 @@ def test_bounds_hold_for_results_in_parts(problem: Problem):
     assert {name: b(problem) for name, b in BOUNDS.items() if b(problem) > optimum_ns} == {}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=some(300), deadline=None)
 @given(st.data())
 def test_bounds_hold_for_chained_paths(data):
     problem = data.draw(problems(in_parts=data.draw(st.booleans()), chained=True))
@@ -153,7 +154,7 @@ def test_bounds_hold_for_chained_paths(data):
     assert {name: b(problem) for name, b in BOUNDS.items() if b(problem) > best.makespan_ns} == {}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=some(300), deadline=None)
 @given(st.data())
 def test_many_workers_are_of_no_use_to_chained_paths(data):
     problem = data.draw(problems(max_paths=6, chained=True))
@@ -166,7 +167,7 @@ def test_many_workers_are_of_no_use_to_chained_paths(data):
         assert evaluate(replace(problem, edge_workers=1, chained=False), order, cuts) == one
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=some(300), deadline=None)
 @given(st.data())
 def test_parts_are_no_slower_than_one_result_of_their_size(data):
     problem = data.draw(problems(max_paths=6, in_parts=True))
@@ -180,7 +181,7 @@ def test_parts_are_no_slower_than_one_result_of_their_size(data):
         assert in_parts.makespan_ns <= evaluate(whole, order, cuts).makespan_ns
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=some(500), deadline=None)
 @given(problems())
 def test_exact_is_the_optimum_and_says_so(problem: Problem):
     result = exact(problem)
@@ -191,7 +192,7 @@ def test_exact_is_the_optimum_and_says_so(problem: Problem):
     assert violations(problem, _schedule(result.schedule)) == []
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=some(100), deadline=None)
 @given(problems(max_paths=7, max_cuts=5, largest=1000))
 def test_without_time_exact_still_gives_a_bound_and_a_schedule(problem: Problem):
     hurried = exact(problem, meter=Budget(evaluations=0).begin())
@@ -204,7 +205,7 @@ def test_without_time_exact_still_gives_a_bound_and_a_schedule(problem: Problem)
     assert violations(problem, _schedule(hurried.schedule)) == []
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=some(40), deadline=None)
 @given(problems(max_paths=6, max_cuts=4, largest=50))
 def test_the_general_solver_agrees(problem: Problem):
     pytest.importorskip("highspy")

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from fusepath.onnx_io import read_model
 from fusepath.plan import InputFormat, TailPlace
 from fusepath.tiling import Grid, Tiling, Whole, violations
+from tests.effort import some
 from tests.onnx_models import run_original, striplings, tilings
 from tests.plans import carry_out, plan_of, with_recipe
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 REPEATABLE = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
-    max_examples=50,
+    max_examples=some(50),
     derandomize=True,
 )
 FORM = InputFormat(dtype="float32", mean=(0.0,), std=(1.0,))

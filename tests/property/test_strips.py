@@ -13,10 +13,11 @@ from fusepath.cost import RUNTIME, ComputeRate, strip_costs
 from fusepath.errors import GeometryError
 from fusepath.graph import Kind, ModelGraph
 from fusepath.tiling import Band, StripRows, StripTiling
+from tests.effort import some
 from tests.footprints import taps
 from tests.networks import networks
 
-COMMON = settings(max_examples=200, deadline=None)
+COMMON = settings(max_examples=some(200), deadline=None)
 
 
 @st.composite

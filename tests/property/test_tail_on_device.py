@@ -30,12 +30,13 @@ from fusepath.runtime.edge_share import EdgeShare
 from fusepath.schedule import Problem, evaluate, play, violations
 from fusepath.tiling import Strips, Whole
 from tests.detectors import detectors
+from tests.effort import some
 from tests.onnx_models import Drawn, onnx_models, run_original, striplings, tilings
 from tests.plans import carry_out, plan_of
 
 COMMON = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-REPEATABLE = settings(COMMON, max_examples=60, derandomize=True)
-THOROUGH = settings(COMMON, max_examples=2000)
+REPEATABLE = settings(COMMON, max_examples=some(60), derandomize=True)
+THOROUGH = settings(COMMON, max_examples=some(2000))
 
 
 def split(drawn: Drawn, data: st.DataObject) -> tuple[Model, Plan]:
@@ -72,7 +73,7 @@ def test_any_network_gives_the_same_bits_with_its_tail_on_the_device(drawn, data
     assert_same_bits(drawn, data)
 
 
-@settings(COMMON, max_examples=40, derandomize=True)
+@settings(COMMON, max_examples=some(40), derandomize=True)
 @given(detectors(), st.data())
 def test_what_is_planned_is_what_is_carried_out(drawn, data):
     model, plan = split(drawn, data)

@@ -10,12 +10,13 @@ from onnx import TensorProto, helper
 
 from fusepath.onnx_io import read_model
 from fusepath.plan import InputFormat
+from tests.effort import some
 from tests.onnx_models import Drawn, onnx_models, run_original, striplings, tilings
 from tests.plans import assert_close, carry_out, plan_of
 
 COMMON = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-REPEATABLE = settings(COMMON, max_examples=200, derandomize=True)
-THOROUGH = settings(COMMON, max_examples=3000)
+REPEATABLE = settings(COMMON, max_examples=some(200), derandomize=True)
+THOROUGH = settings(COMMON, max_examples=some(3000))
 
 
 def split(drawn: Drawn, data: st.DataObject) -> dict[str, np.ndarray]:

@@ -22,11 +22,12 @@ from fusepath.tiling import (
     violations,
 )
 from fusepath.tiling.check import _taps_of as checked_taps
+from tests.effort import some
 from tests.footprints import resamplings, session_size, taps
 from tests.networks import networks
 from tests.written_models import ints, net
 
-COMMON = settings(max_examples=150, deadline=None)
+COMMON = settings(max_examples=some(150), deadline=None)
 
 
 def even_shares(graph: ModelGraph, tau: int, parts: int, axis: int) -> dict[str, Intervals]:

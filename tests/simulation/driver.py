@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from fusepath.protocol.device_frame import Fallback, Stage
 from fusepath.protocol.in_flight import (
     Begin,
     Deliver,
@@ -155,6 +156,9 @@ class Driver:
             frame.begin()
         else:
             self.alone += 1
+            assert self.away is not None
+            asks_s = Fallback(self.away, Stage.AWAY).retry_after_s
+            require(not asks_s, "whoever was not asked asks to be left alone")
             self.world.thread.submit(_Alone(), self.world.scene.alone_s, self._count, line, place)
 
     def _ended(self, line: Line, place: int, frame: Frame) -> None:
@@ -242,7 +246,9 @@ class Driver:
         self.tell(Due())
 
     def _fail(self, reason: str) -> None:
-        self.tell(Failed(reason))
+        failed = Failed(reason)
+        require(not failed.retry_after_s, "whoever says nothing asks to be left alone")
+        self.tell(failed)
 
     def _greet(self, done: Callable[[], None], failed: Callable[[str], None]) -> None:
         self._ask(("greet",), ("greeting",), SIGN_OF_LIFE_WITHIN_S, (done, failed))

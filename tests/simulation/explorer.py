@@ -286,7 +286,8 @@ class Explorer:
                     whole = returning is None or state.parts == returning
                     require(whole and not state.over, "a result that is not whole")
                     state.ended, state.over = "together", True
-                case DeliverAlone():
+                case DeliverAlone(fallback):
+                    require(not fallback.retry_after_s, "nobody has asked to be left alone")
                     require(self.setting.reserve and state.over, "a conversation is left open")
                     state.ended = "alone"
                 case Fail():

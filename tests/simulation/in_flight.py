@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,8 @@ from fusepath.protocol.in_flight import (
     WhenFull,
 )
 from tests.simulation.clock import require
+from tests.simulation.refusals import refuses
+from tests.simulation.state import clone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,9 +62,35 @@ class Line:
         if not self.stopped and self.offered:
             yield Stopped()
 
+    def probe(self) -> None:
+        """What cannot happen next is refused."""
+        for event, frame in self._cannot_be():
+            refuses(self.machine, lambda event=event: self.machine.handle(event), f"frame {frame}")
+
+    def _cannot_be(self) -> Iterator[tuple[Event, int]]:
+        """What cannot happen next, and the frame that is the reason."""
+        for frame in (self.offered - 1, self.offered + 1):
+            yield Offered(frame), frame
+        if not self.has_room:
+            yield Offered(self.offered), self.offered
+        for frame in range(-1, self.offered + 1):
+            if frame not in self.under_way:
+                yield Ended(frame), frame
+            if frame not in self.delivered:
+                yield Taken(frame), frame
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more can be taken, whatever becomes of it."""
+        in_flight = len(self.under_way) + len(self.ended) + len(self.delivered)
+        loses = self.stopped or self.machine.when_full is WhenFull.LATEST
+        waits = len(self.waiting) < self.machine.waiting
+        return loses or waits or (in_flight < self.machine.most and not self.waiting)
+
     def after(self, event: Event) -> Line:
         """What is then."""
-        line = copy.deepcopy(self)
+        line = clone(self)
+        line.machine = clone(self.machine)
         line.tell(event)
         return line
 
@@ -123,10 +150,14 @@ class Line:
         in_flight = len(self.under_way) + len(self.ended) + len(self.delivered)
         require(in_flight <= self.machine.most, "too many are in flight")
         require(len(self.waiting) <= self.machine.waiting, "too many wait")
+        room = self.has_room
+        require(self.machine.has_room is room, f"there is room: {room}")
         idle = self.waiting and in_flight < self.machine.most
         require(not idle, "a frame waits, and might begin")
         held = [at for at in self.ended if at == min([*self.ended, *self.under_way])]
         require(self.stopped or not held, "a result is held back")
+        old = self.machine._ended - set(self.machine._begun)
+        require(not old, f"{old} are remembered, and nothing can come of them")
         if not any(True for _ in self.events()):
             require("-" not in self.outcome or self.stopped, "a frame has no end")
 
@@ -138,6 +169,7 @@ def explore_in_flight(machine: InFlight, frames: int) -> int:
         Violation: something that must not.
     """
     first = Line(machine, frames)
+    first.probe()
     met, left = {first.key}, [first]
     while left:
         line = left.pop()
@@ -145,5 +177,6 @@ def explore_in_flight(machine: InFlight, frames: int) -> int:
             following = line.after(event)
             if following.key not in met:
                 met.add(following.key)
+                following.probe()
                 left.append(following)
     return len(met)

@@ -2,16 +2,30 @@
 
 Devices and an edge server decide as they do (`DeviceKept`, `EdgeKept`, `EdgeSession`); what they
 hold are numbers, one for every piece of a picture. A share is the number that it was computed from,
-so a share of anything else than the frame's own piece shows.
+so a share of anything else than the frame's own piece shows. What is lost or sent without need
+shows, too: what must be known and kept is told beside (`kept`).
 """
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from fusepath.protocol.conversation import Compute, EdgeSession
-from fusepath.protocol.keeping import DeviceKept, EdgeKept, Place
+from fusepath.protocol.conversation import (
+    Compute,
+    ComputeTail,
+    EdgeSession,
+    SendPart,
+    SendResult,
+)
+from fusepath.protocol.keeping import Place
+from tests.simulation.clock import require
+from tests.simulation.kept import CheckedDeviceKept, CheckedEdgeKept
+from tests.simulation.refusals import refusal, refuses
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 PATHS = 5
 VALUES = 3
@@ -36,18 +50,21 @@ class _UnderWay:
     stream: object
     frame: list[int]
     plan: str
-    known: DeviceKept[int]
-    to_compute: list[int]
+    known: CheckedDeviceKept
     keeps: set[int]
     shares: dict[int, int]
     session: EdgeSession
+    coming: list[int]
+    """Paths that have not arrived."""
+    to_compute: list[int] = field(default_factory=list)
+    """Paths that have, and were started."""
 
 
 @dataclass(slots=True)
 class _Device:
     """Remembers pieces as a device does: as they were when they were new."""
 
-    known: DeviceKept[int] = field(default_factory=DeviceKept)
+    known: CheckedDeviceKept = field(default_factory=CheckedDeviceKept)
     pieces: dict[int, int] = field(default_factory=dict)
     outputs: dict[int, list[int]] = field(default_factory=dict)
     """By request."""
@@ -65,10 +82,10 @@ class Play:
         room: shares that the edge server has room for.
     """
 
-    def __init__(self, seed: int, *, devices: int = 2, room: int = 7) -> None:
+    def __init__(self, seed: int, *, devices: int = 2, room: int = 6) -> None:
         self.rng = random.Random(seed)  # noqa: S311 - a simulation
         self.devices = [_Device() for _ in range(devices)]
-        self.kept: EdgeKept[int] = EdgeKept(room * SHARE_BYTES)
+        self.kept = CheckedEdgeKept(room, SHARE_BYTES)
         self.counted = Counted()
         self._numbers = 0
         self._frames = [[0] * PATHS for _ in range(devices)]
@@ -77,31 +94,30 @@ class Play:
         """Play so many steps.
 
         Raises:
-            AssertionError: a share of another frame was taken for one's own.
+            Violation: a share of another frame was taken for one's own, or something was forgotten
+                that should not be.
         """
         for _ in range(steps):
             at = self.rng.randrange(len(self.devices))
             self._step(self.devices[at], self._frames[at])
-            assert self.kept.held_bytes <= self.kept.most_bytes
-            assert self.kept.held_bytes == SHARE_BYTES * len(self.kept._kept)
         return self.counted
 
     def _step(self, device: _Device, frame: list[int]) -> None:
         what = self.rng.random()
-        if what < 0.4 and len(device.open) < 3:
+        if what < 0.25 and len(device.open) < 3:
             self._change(frame)
             self._begin(device, list(frame))
-        elif what < 0.9 and device.open:
+        elif what < 0.96 and device.open:
             self._work(device, self.rng.choice(device.open))
-        elif what < 0.93 and device.open:
+        elif what < 0.975 and device.open:
             self._fail(device, self.rng.choice(device.open))
-        elif what < 0.94:
+        elif what < 0.98:
             self._lose_stream(device)
-        elif what < 0.95:
+        elif what < 0.986:
             device.plan = self.rng.choice("ab")
-            device.known, device.pieces, device.outputs = DeviceKept(), {}, {}
-        elif what < 0.96:  # started anew
-            self.kept = EdgeKept(self.kept.most_bytes)
+            device.known, device.pieces, device.outputs = CheckedDeviceKept(), {}, {}
+        elif what < 0.992:  # started anew
+            self.kept = CheckedEdgeKept(self.kept.room, SHARE_BYTES)
             for each in self.devices:
                 self._lose_stream(each)
 
@@ -114,17 +130,17 @@ class Play:
         known = device.known
         same = [path for path, piece in device.pieces.items() if piece == frame[path]]
         if len(same) == PATHS and known.newest_is_answered:
-            assert device.outputs[known.newest] == frame
+            assert known.newest is not None
+            require(device.outputs[known.newest] == frame, "outputs of another frame")
             self.counted.nothing_new += 1
-            return
+            if self.rng.random() < 0.8:  # or other outputs are wanted
+                return
         self._ask(device, frame, same)
 
     def _ask(self, device: _Device, frame: list[int], same: list[int]) -> None:
         self._numbers += 1
         number, known = self._numbers, device.known
         begun = known.begin(device.stream, number, range(PATHS), same)
-        assert len(begun.reused) < PATHS
-        assert not set(begun.reused) & set(begun.new)
         device.pieces.update({path: frame[path] for path in begun.new})
         places = {Place(device.stream, device.plan, p): by for p, by in begun.reused.items()}
         shares = self.kept.find(places)
@@ -132,11 +148,10 @@ class Play:
             self.counted.forgotten += 1
             known.failed(number)
             known.forget()
-            assert same  # or nothing could be lost
             self._ask(device, frame, [])
             return
         for path, share in shares.items():
-            assert share == frame[path], "a share of another frame"
+            require(share == frame[path], "a share of another frame")
         self.counted.reused += len(shares)
         device.open.append(
             _UnderWay(
@@ -145,30 +160,78 @@ class Play:
                 frame=frame,
                 plan=device.plan,
                 known=known,
-                to_compute=[path for path in range(PATHS) if path not in shares],
                 keeps=set(begun.new),
                 shares=dict(shares),
-                session=EdgeSession(PATHS, reused=frozenset(shares)),
+                session=self._session(shares),
+                coming=[path for path in range(PATHS) if path not in shares],
             )
         )
 
+    def _session(self, reused: Collection[int]) -> EdgeSession:
+        for wrong in ([-1], [PATHS], [*reused, 2, 2]):
+            why = refusal(lambda wrong=wrong: EdgeSession(PATHS, reused=wrong))
+            require(f"path {wrong[-1] + 1} " in why, f"{wrong} may be reused: {why}")
+        refusal(lambda: EdgeSession(PATHS, {1: 0}, reused=[3]))  # which strips may not be
+        returning = self.rng.choice((None, range(PATHS), range(0, PATHS, 2)))
+        overlaps = self.rng.random() < 0.5
+        return EdgeSession(PATHS, returning=returning, overlaps=overlaps, reused=frozenset(reused))
+
+    # ------------------------------------------------------------------ the edge server
+
     def _work(self, device: _Device, asked: _UnderWay) -> None:
-        """The edge server computes one of the paths, in whatever order."""
+        """A path arrives, or one of them is computed, in whatever order."""
+        if self.rng.random() < 0.5:
+            self._lie(asked)
+        if asked.coming and (not asked.to_compute or self.rng.random() < 0.5):
+            self._arrive(asked, asked.coming.pop(self.rng.randrange(len(asked.coming))))
+            return
         path = asked.to_compute.pop(self.rng.randrange(len(asked.to_compute)))
-        assert asked.session.arrived(path) == [Compute(path)]
+        reused = asked.session.reused
         asked.shares[path] = asked.frame[path]
         if path in asked.keeps:
             place = Place(asked.stream, asked.plan, path)
-            self.kept.keep(place, asked.number, asked.frame[path], SHARE_BYTES)
+            self.kept.keep(place, asked.number, asked.frame[path])
         commands = asked.session.computed(path)
-        assert bool(commands) == (not asked.to_compute)
-        if commands:
+        ends = not asked.coming and not asked.to_compute
+        require(commands == self._expected(asked, path, ends=ends), f"{commands} of {path}")
+        if commands == [ComputeTail()]:
+            commands = asked.session.tail_computed()
+        require(not ends or commands[-1] == SendResult(), "the result does not return")
+        if ends:
             device.open.remove(asked)
             made = [asked.shares[path] for path in range(PATHS)]
-            assert made == asked.frame
+            require(made == asked.frame, f"{made} comes of {asked.frame}, {reused} reused")
             asked.known.answered(asked.number)
             if asked.known is device.known and device.known.newest == asked.number:
                 device.outputs = {asked.number: made}
+
+    def _arrive(self, asked: _UnderWay, path: int) -> None:
+        started = [path]
+        if not asked.session.overlaps:
+            started = [] if asked.coming else [at for at in range(PATHS) if at not in asked.shares]
+        commands = asked.session.arrived(path)
+        require(commands == [Compute(at) for at in started], f"{commands}, not {started} started")
+        asked.to_compute += started
+
+    @staticmethod
+    def _expected(asked: _UnderWay, path: int, *, ends: bool) -> list[object]:
+        """What is done once a path is computed."""
+        session = asked.session
+        if session.returning is None:
+            return [ComputeTail()] if ends else []
+        made = [path] if session.overlaps else range(PATHS) if ends else []
+        wanted = set(session.returning) - set(session.reused)
+        return [*(SendPart(at) for at in made if at in wanted), *([SendResult()] if ends else [])]
+
+    def _lie(self, asked: _UnderWay) -> None:
+        """A path comes that cannot, or is computed without having come."""
+        session, path = asked.session, self.rng.randint(-1, PATHS)
+        if path not in asked.coming:
+            refuses(session, lambda: session.arrived(path), f"path {path + 1}")
+        if path not in asked.to_compute:
+            refuses(session, lambda: session.computed(path), f"path {path + 1}")
+
+    # ------------------------------------------------------------------ what goes wrong
 
     def _fail(self, device: _Device, asked: _UnderWay) -> None:
         self.counted.failed += 1
@@ -177,7 +240,6 @@ class Play:
 
     def _lose_stream(self, device: _Device) -> None:
         self.kept.end(device.stream)
-        assert not [place for place in self.kept._kept if place.stream == device.stream]
         for asked in list(device.open):
             self._fail(device, asked)
         device.stream = object()

@@ -1,37 +1,61 @@
-"""What cannot have happened to one frame is refused by name, and changes nothing."""
+"""What cannot have happened is refused by name, and changes nothing."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from fusepath.protocol.conversation import ProtocolError
-from fusepath.protocol.device_frame import Answered, Computed, DoneAlone, PartReturned, Sent
+from fusepath.protocol.device_frame import (
+    Answered,
+    Computed,
+    DoneAlone,
+    Late,
+    Lost,
+    Overdue,
+    PartReturned,
+    Sent,
+)
 from fusepath.protocol.finishing import Continue, Continued
 from tests.simulation.clock import Violation, require
-from tests.simulation.state import ALONE, TAIL, State, key_of, told
+from tests.simulation.state import ALONE, TAIL, State, clone, key_of, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from fusepath.protocol.device_frame import DeviceFrame
+
+
+def refuses(machine: Any, say: Callable[[], Any], named: str) -> None:
+    """A machine is told what cannot have happened.
+
+    Raises:
+        Violation: it takes it, changes, or says of something else that it cannot have been.
+    """
+    before = clone(machine)
+    require(named in refusal(say), f"it is not said that {named} cannot be")
+    require(machine == before, f"what is refused of {named} changes something")
+
+
+def refusal(say: Callable[[], Any]) -> str:
+    """Why something is refused.
+
+    Raises:
+        Violation: it is not.
+    """
+    try:
+        say()
+    except ProtocolError as error:
+        return str(error)
+    raise Violation("what cannot be is taken")
+
 
 def probe(state: State, story: Any, probed: set[object]) -> None:
-    """What cannot have happened is refused by name, and changes nothing."""
+    """What cannot have happened to one frame is refused by name, and changes nothing."""
     frame, edge = state.frame, state.edge
     paths = range(-1, len(frame.order) + 1)
-    alone = state.frame_key in probed or frame.has_ended or ALONE in state.thread or state.over
-    if not alone:
+    if state.frame_key not in probed and not frame.has_ended:
         probed.add(state.frame_key)
-        waiting = state.thread[:1]
-        leaving = state.to_send[:1]
-        wrong = [Computed(path) for path in paths if (path,) != waiting]
-        wrong += [Sent(path) for path in paths if (path,) != leaving]
-        wrong += [Continued(path) for path in paths if (Continue(path),) != waiting]
-        for event in wrong:
-            _refused(frame, lambda event=event: frame.handle(event), event.path, story)
-        _refused(frame, lambda: frame.handle(DoneAlone()), None, story)
-        for answer, path in _lies(state):
-            _refused(frame, lambda answer=answer: frame.handle(answer), path, story)
-        require(frame.story == [], f"what was refused is in the story after {told(story)}")
+        _probe_frame(state, paths, story)
     if edge is not None and state.edge_key not in probed:
         probed.add(state.edge_key)
         for path in paths:
@@ -41,6 +65,35 @@ def probe(state: State, story: Any, probed: set[object]) -> None:
             missing = {path for path in frame.order if path not in state.arrived}
             for path in {*paths} - missing:
                 _refused(edge, lambda path=path: edge.arrived(path), path, story)
+
+
+def _probe_frame(state: State, paths: range, story: Any) -> None:
+    frame, waiting, leaving = state.frame, state.thread[:1], state.to_send[:1]
+    wrong: list[Any] = []
+    if state.over:
+        _tell_late_news(frame, story)
+    if not state.over or frame.remainder is not None:
+        wrong += [Continued(path) for path in paths if (Continue(path),) != waiting]
+    if not state.over and ALONE not in state.thread:
+        wrong += [Computed(path) for path in paths if (path,) != waiting]
+        wrong += [Sent(path) for path in paths if (path,) != leaving]
+        _refused(frame, lambda: frame.handle(DoneAlone()), None, story)
+        for answer, path in _lies(state):
+            _refused(frame, lambda answer=answer: frame.handle(answer), path, story)
+    for event in wrong:
+        _refused(frame, lambda event=event: frame.handle(event), event.path, story)
+    require(frame.story == [], f"what was refused is in the story after {told(story)}")
+
+
+def _tell_late_news(frame: DeviceFrame, story: Any) -> None:
+    """A conversation that is over has nothing to say any more, and of work nobody asked for it."""
+    before = key_of(frame)
+    path = frame.order[0]
+    news = [Sent(path), PartReturned(path), Answered(frame.order), Lost("again"), Overdue(), Late()]
+    for event in news:
+        late = frame.handle(event)
+        require(not late and key_of(frame) == before, f"{event} is no news after {told(story)}")
+    frame.story.clear()
 
 
 def _lies(state: State) -> Iterator[tuple[Any, int | None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, fields
 from functools import cache
 from itertools import product
@@ -122,7 +123,7 @@ def clone(machine: Any) -> Any:
     twin = object.__new__(type(machine))
     for name in _slots(type(machine)):
         value = getattr(machine, name)
-        setattr(twin, name, value.copy() if isinstance(value, set | list) else value)
+        setattr(twin, name, value.copy() if isinstance(value, set | list | deque) else value)
     return twin
 
 

@@ -39,9 +39,13 @@ def test_a_machine_that_begins_too_many_or_too_few_is_noticed(monkeypatch, broke
 
 def test_a_machine_that_delivers_what_ends_first_is_noticed(monkeypatch):
     def at_once(self, frame):
+        if frame not in self._begun:
+            raise ProtocolError(f"frame {frame} was not begun")
         self._begun.remove(frame)
+        if self._stopped:
+            return []
         self._delivered.add(frame)
-        return [] if self._stopped else [Deliver(frame)]
+        return [Deliver(frame)]
 
     monkeypatch.setattr(InFlight, "_take_end", at_once)
 

@@ -6,6 +6,7 @@ import pytest
 
 from fusepath.protocol.conversation import EdgeSession, ProtocolError, SendPart, SendResult
 from fusepath.protocol.keeping import DeviceKept, EdgeKept, Place
+from tests.simulation.clock import Violation
 from tests.simulation.keeping import Counted, Play
 
 
@@ -23,7 +24,7 @@ def test_no_share_is_ever_taken_for_another():
 def test_a_device_that_refers_to_what_was_not_answered_is_found(monkeypatch):
     """Faults in the machines show in the play."""
     monkeypatch.setattr(DeviceKept, "failed", DeviceKept.answered)
-    with pytest.raises((AssertionError, KeyError)):
+    with pytest.raises((Violation, KeyError)):
         play()
 
 
@@ -35,7 +36,7 @@ def test_an_edge_server_that_looks_at_no_number_is_found(monkeypatch):
 
     monkeypatch.setattr(EdgeKept, "find", find)
     monkeypatch.setattr(DeviceKept, "failed", lambda self, request: self.answered(request))
-    with pytest.raises((AssertionError, KeyError)):
+    with pytest.raises((Violation, KeyError)):
         play()
 
 

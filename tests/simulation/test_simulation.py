@@ -105,7 +105,7 @@ def test_a_violation_names_the_seed_that_replays_it(monkeypatch):
 def test_frames_that_overlap_too_much_are_noticed(monkeypatch):
     monkeypatch.setattr(InFlight, "_may_begin", property(lambda self: True))
 
-    with pytest.raises(Violation, match="too many are in flight"):
+    with pytest.raises(Violation, match="there is room: False"):
         simulate_all(20)
 
 

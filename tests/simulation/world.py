@@ -12,11 +12,13 @@ from tests.simulation.choosing import choose
 from tests.simulation.clock import Clock, Violation, require
 from tests.simulation.driver import Driver
 from tests.simulation.faults import FAULTS
+from tests.simulation.keeping import Play
 from tests.simulation.multiplexing import multiplex
 from tests.simulation.network import Network
 from tests.simulation.scene import draw
 from tests.simulation.server import Server
 from tests.simulation.thread import Thread
+from tests.simulation.wandering import wander
 from tests.simulation.watching import watch
 
 if TYPE_CHECKING:
@@ -108,13 +110,7 @@ class World:
         Raises:
             Violation: something happened that must not.
         """
-        if self.random.random() < 0.25:
-            watch(self.random)
-            if self.random.random() < 0.4:  # these take longer
-                carry(self.random)
-            if self.random.random() < 0.1:
-                choose(self.random)
-            multiplex(self.random)
+        _play_beside(Random(self.random.random()))  # noqa: S311 - nothing secret
         driver, clock = self.driver, self.clock
         healthy = not self._faults
         clock.after(self.random.random(), driver.look)
@@ -169,6 +165,20 @@ class World:
         require(self.server.is_idle, "the server has not forgotten a call")
         require(not self.network.calls, "a call is left open")
         require(self.thread.is_idle, "the device is at work")
+
+
+def _play_beside(random: Random) -> None:
+    """Now and then machines by themselves, as long as each takes."""
+    if random.random() < 0.25:
+        watch(random)
+        multiplex(random)
+        if random.random() < 0.4:
+            carry(random)
+        if random.random() < 0.2:
+            Play(random.getrandbits(32)).run(200)
+        if random.random() < 0.06:
+            choose(random)
+            wander(random)
 
 
 def simulate(seed: int) -> Outcome:

@@ -12,7 +12,6 @@ import pytest
 from fusepath.cancellation import Cancelled, cancelled_by
 from fusepath.cost import RUNTIME, Compression, ComputeRate, Link, parse_link
 from fusepath.errors import FileFormatError, InputError
-from fusepath.onnx_io import load_model
 from fusepath.plan import (
     Budget,
     PlanBook,
@@ -31,6 +30,7 @@ from fusepath.plan import (
 from fusepath.schedule import evaluate
 from tests.networks import untileable
 from tests.planning import planned
+from tests.small_detector import small_detector
 
 LOW, HIGH = 5e5, 2e7
 ROUNDING_S = 1e-7
@@ -48,9 +48,9 @@ LINK = Link(
 @pytest.fixture(scope="module")
 def setting() -> Setting:
     return Setting(
-        graph=load_model("zoo:tiny-yolov2?size=64").graph,
-        device=ComputeRate(1e10),
-        edge=ComputeRate(2e11),
+        graph=small_detector().graph,
+        device=ComputeRate(1e9),
+        edge=ComputeRate(2e10),
         link=LINK,
     )
 
@@ -335,7 +335,7 @@ def test_a_book_chooses_codecs_by_the_rate_and_keeps_to_its_bounds(setting, book
 
 def test_steps_of_slower_machines_are_those_planned_for_them(setting, book):
     entry = book.entries[1]
-    slower = replace(setting, device=ComputeRate(0.5e10), edge=ComputeRate(1e11))
+    slower = replace(setting, device=ComputeRate(0.5e9), edge=ComputeRate(1e10))
     link = replace_costs(setting.link)
     made = steps_of(Timing(replace(slower, link=link)), entry.plan)
     scaled = steps_of(Timing(setting.at(link)), entry.plan).slowed(device=2.0, edge=2.0)

@@ -41,6 +41,7 @@ from fusepath.schedule import (
     violations,
 )
 from fusepath.tiling import Grid
+from tests.effort import some
 from tests.unit.test_conventions import small_network
 
 CONVENTION_NAMES = sorted(CONVENTIONS)
@@ -154,7 +155,7 @@ def layer_tables() -> st.SearchStrategy[LayerTable]:
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=some(200), deadline=None)
 @given(layer_tables())
 def test_single_cut_equals_enumeration_on_any_numbers(table):
     (link,) = table.links

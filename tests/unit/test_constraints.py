@@ -62,12 +62,13 @@ def setting(squeezenet: Model) -> Setting:
 def test_plans_keep_to_constraints(setting, algorithm, limit):
     constraints = BINDING[limit]
     grid = Grid(2, 1) if algorithm in {"mw", "jps"} else None
+    tau = 14 if algorithm == "jps" else None
     budget = None
-    if algorithm == "auto":
+    if algorithm in {"auto", "stream"}:
         budget = Budget(evaluations=60_000)  # a shorter search keeps to its limits as well
-    elif (algorithm, limit) == ("stream", "memory"):
-        budget = Budget(evaluations=2_000_000)  # few strips do with so little memory
-    plan = planned(setting, algorithm, grid=grid, constraints=constraints, budget=budget)
+    if (algorithm, limit) in {("stream", "memory"), ("stream", "paths")}:
+        budget = Budget(evaluations=2_000_000)  # few strips do with so little
+    plan = planned(setting, algorithm, grid=grid, tau=tau, constraints=constraints, budget=budget)
 
     assert limit_violations(plan, setting.graph, constraints) == []
     assert plan.lower_bound_s <= plan.makespan_s
@@ -144,7 +145,12 @@ def test_the_best_plans_come_in_order_and_differ(setting):
     for algorithm in ("nfl", "mw", "stream", "psomw", "auto"):
         plans = make_plan(
             setting,
-            PlanRequest(algorithm=algorithm, top=5, constraints=Constraints(max_paths=40)),
+            PlanRequest(
+                algorithm=algorithm,
+                top=5,
+                constraints=Constraints(max_paths=40),
+                budget=Budget(evaluations=600_000),
+            ),
         ).plans
 
         assert len(plans) == 5
@@ -158,8 +164,10 @@ def test_the_best_plans_come_in_order_and_differ(setting):
 
 def test_the_best_of_several_is_the_best_alone(setting):
     for algorithm in ("nfl", "mw", "stream"):
-        alone = planned(setting, algorithm)
-        first, second = make_plan(setting, PlanRequest(algorithm=algorithm, top=2)).plans
+        budget = Budget(evaluations=600_000)
+        alone = planned(setting, algorithm, budget=budget)
+        request = PlanRequest(algorithm=algorithm, top=2, budget=budget)
+        first, second = make_plan(setting, request).plans
 
         assert (first.tau, first.grid, first.cuts) == (alone.tau, alone.grid, alone.cuts)
         assert first.makespan_s == alone.makespan_s <= second.makespan_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 import tomllib
@@ -16,7 +17,8 @@ from fusepath.version import VERSION
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "llms.txt"]
-DOCUMENTS += sorted((ROOT / "docs").glob("*.md"))
+DOCUMENTS += sorted((ROOT / "docs").rglob("*.md"))
+NOTEBOOKS = sorted((ROOT / "docs").rglob("*.ipynb"))
 
 
 def anchors(page: Path) -> set[str]:
@@ -67,6 +69,34 @@ def test_every_page_is_named_in_the_index_for_machines():
     index = (ROOT / "llms.txt").read_text(encoding="utf-8")
 
     assert [page.name for page in DOCUMENTS if f"{page.name})" not in index] == ["llms.txt"]
+
+
+def test_every_page_is_in_the_table_of_contents_once():
+    """What `make docs` checks as well, with an environment of its own."""
+    index = ROOT / "docs" / "index.md"
+    trees = re.findall(r"^```{toctree}\n(.*?)^```", index.read_text(encoding="utf-8"), re.M | re.S)
+    entries = [
+        re.sub(r".*<(.*)>", r"\1", line)
+        for tree in trees
+        for line in tree.splitlines()
+        if line and not line.startswith(":")
+    ]
+    listed = [(index.parent / entry).resolve() for entry in entries]
+    pages = [page.with_suffix("") for page in (*DOCUMENTS, *NOTEBOOKS)]
+
+    assert len(listed) == len(set(listed))
+    assert {page for page in pages if page.name not in {"index", "llms"}} <= set(listed)
+    for page in listed:
+        assert page.with_suffix(".md").exists() or page.with_suffix(".ipynb").exists(), page
+
+
+def test_pages_begin_with_their_title_and_leave_out_no_level():
+    for page in DOCUMENTS:
+        text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+        levels = [len(marks) for marks in re.findall(r"^(#+) ", text, re.M)]
+        assert levels[0] == 1, page
+        assert levels.count(1) == 1, page
+        assert all(after <= before + 1 for before, after in itertools.pairwise(levels)), page
 
 
 def test_versions_agree():

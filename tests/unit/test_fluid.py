@@ -34,6 +34,7 @@ from fusepath.plan.planner import ALGORITHMS
 from fusepath.schedule import NS_PER_S, evaluate
 from fusepath.schedule.exact import exact
 from fusepath.tiling import Grid
+from tests.effort import some
 from tests.networks import networks, skipped_input, untileable, window_output
 from tests.planning import planned
 from tests.written_models import net
@@ -114,7 +115,7 @@ def slack(bound_s: float) -> float:
     return bound_s * (1 - 1e-9) - ROUNDING_S
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=some(80), deadline=None)
 @given(small_settings(), st.data())
 def test_no_tiling_and_no_single_cut_beats_the_bound(setting: Setting, data):
     graph = setting.graph
@@ -132,12 +133,12 @@ def test_no_tiling_and_no_single_cut_beats_the_bound(setting: Setting, data):
         return
     rows, cols = graph.fused_size(tau, 0), graph.fused_size(tau, 1)
     for grid in {Grid(1, 1), Grid(min(2, rows), min(2, cols)), Grid(min(rows, 5), 1)}:
-        result = exact(Timing(setting).problem(tau, grid), meter=Budget(seconds=2).begin())
+        result = exact(Timing(setting).problem(tau, grid), meter=Budget(evaluations=2_000).begin())
         assert result.schedule is not None
         assert slack(whole_s) <= result.schedule.makespan_ns / NS_PER_S
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=some(25), deadline=None)
 @given(small_settings())
 def test_no_stream_of_strips_beats_the_bound(setting: Setting):
     try:
@@ -148,7 +149,7 @@ def test_no_stream_of_strips_beats_the_bound(setting: Setting):
     assert slack(fluid_bound_s(setting)) <= found.schedule.makespan_ns / NS_PER_S
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=some(60), deadline=None)
 @given(small_settings())
 def test_the_bound_solves_its_linear_programme(setting: Setting):
     highspy = pytest.importorskip("highspy")
@@ -222,7 +223,7 @@ def _programme(highspy, setting: Setting, *, returns: bool = False) -> float:
     return solver.getInfo().objective_function_value
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=some(200), deadline=None)
 @given(
     st.integers(2, 4).flatmap(
         lambda machines: st.lists(
@@ -247,7 +248,7 @@ def mesh(machines: int) -> FloatArray:
     return np.array([weights for weights in steps if sum(weights) == 12]) / 12
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=some(200), deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 9)), max_size=12))
 def test_the_flow_is_the_smallest_cut(edges):
     network = FlowNetwork(5)

@@ -12,13 +12,14 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from fusepath.cli.main import run
 from fusepath.cost import ComputeRate, Link
 from fusepath.errors import FileFormatError, InputError
 from fusepath.onnx_io import load_model
-from fusepath.plan import Setting
+from fusepath.plan import Budget, Setting
 from fusepath.report import map_notes, map_table, render
 from fusepath.report.map_figure import LEVELS, map_figure, save_map_figure
 from fusepath.study import (
@@ -35,7 +36,9 @@ from fusepath.study import (
 from tests.networks import untileable
 from tests.planning import planned
 
-MODEL = "zoo:tiny-yolov2?size=64"
+MODEL = "zoo:squeezenet?size=64"
+BUDGET = Budget(evaluations=20_000)
+"""Also in the processes that a map is shared out among."""
 ARGUMENTS = ["map", MODEL, "--edge", "500GFLOPS", "--points", "2", "--workers", "1"]
 
 IN_STRIPS = {Family.STREAMED_CUT, Family.STREAM}
@@ -50,6 +53,7 @@ def spec() -> MapSpec:
         edge=ComputeRate(500e9),
         device_ops_per_s=parse_devices("1GFLOPS:100GFLOPS", 4),
         link_bytes_per_s=parse_links("0.05MB/s:20MB/s", 5),
+        budget=BUDGET,
     )
 
 
@@ -119,9 +123,9 @@ def test_a_cell_is_what_planning_alone_finds_there(spec, gain_map):
             edge=spec.edge,
             link=Link(up_bytes_per_s=rate, down_bytes_per_s=rate),
         )
-        assert cell.auto_s == planned(setting, "auto").makespan_s
+        assert cell.auto_s == planned(setting, "auto", budget=BUDGET).makespan_s
         assert cell.nfl_s == planned(setting, "nfl").makespan_s
-        assert cell.lower_bound_s == planned(setting, "auto").lower_bound_s
+        assert cell.lower_bound_s == planned(setting, "auto", budget=BUDGET).lower_bound_s
 
 
 def test_the_winner_is_the_family_that_takes_that_long(gain_map):
@@ -156,6 +160,7 @@ def test_only_ratios_of_the_three_rates_count(spec, gain_map):
         edge=ComputeRate(1000e9),
         device_ops_per_s=(2e9, 200e9),
         link_bytes_per_s=(0.1e6, 40e6),
+        budget=BUDGET,
     )
     corners = [gain_map.cells[at] for at in (0, 4, 15, 19)]
 
@@ -182,7 +187,7 @@ def test_a_network_that_cannot_be_tiled_gains_nothing():
 
 
 def small(spec: MapSpec) -> MapSpec:
-    fields = {name: getattr(spec, name) for name in ("graph", "source", "edge")}
+    fields = {name: getattr(spec, name) for name in ("graph", "source", "edge", "budget")}
     return MapSpec(device_ops_per_s=(1e9, 1e10), link_bytes_per_s=(1e6, 5e6), **fields)
 
 
@@ -216,6 +221,7 @@ def test_cells_of_another_edge_server_are_not_taken(spec, tmp_path):
         edge=ComputeRate(50e9),
         device_ops_per_s=(1e9, 1e10),
         link_bytes_per_s=(1e6, 5e6),
+        budget=BUDGET,
     )
     calls: list[int] = []
 
@@ -296,8 +302,13 @@ def test_a_narrow_terminal_gets_fewer_columns(gain_map):
     assert len(table.columns) == 1 + 3
 
 
-def test_names_lie_on_their_regions(gain_map):
-    left, right, _ = map_figure(gain_map).axes
+@pytest.fixture(scope="module")
+def figure(gain_map) -> Figure:
+    return map_figure(gain_map)
+
+
+def test_names_lie_on_their_regions(gain_map, figure):
+    left, right, _ = figure.axes
     rows = {(cell.link_bytes_per_s, cell.device_ops_per_s): cell for cell in gain_map.cells}
 
     for ax, kind in ((left, "choice"), (right, "baseline")):
@@ -309,8 +320,7 @@ def test_names_lie_on_their_regions(gain_map):
             assert getattr(rows[near], kind) == NAMES[name.get_text().removeprefix("NFL: ")]
 
 
-def test_both_panels_share_one_scale_that_starts_at_one(gain_map):
-    figure = map_figure(gain_map)
+def test_both_panels_share_one_scale_that_starts_at_one(gain_map, figure):
     left, right, _ = figure.axes
 
     scales = {mesh.get_clim() for ax in (left, right) for mesh in ax.collections[:1]}
@@ -322,8 +332,8 @@ def test_both_panels_share_one_scale_that_starts_at_one(gain_map):
     assert left.get_ylabel() == "device (GFLOP/s)"
 
 
-def test_the_picture_names_regions_and_marks_the_largest_gain(gain_map):
-    left, right, _ = map_figure(gain_map).axes
+def test_the_picture_names_regions_and_marks_the_largest_gain(gain_map, figure):
+    left, right, _ = figure.axes
 
     words = {text.get_text() for text in left.texts}
     assert f"{gain_map.largest.gain:.2f}×" in words
@@ -367,8 +377,24 @@ def test_a_map_without_any_gain_can_be_drawn(gain_map, tmp_path):
 # --- the command -----------------------------------------------------------------------------
 
 
+def test_a_map_has_no_colours_for_who_wants_none(gain_map, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    save_gain_map(tmp_path / "map.json", gain_map)
+
+    def shown() -> str:
+        assert run(["map", str(tmp_path / "map.json")]) == 0
+        return capsys.readouterr().out
+
+    assert "\x1b[38;2;" in shown()
+
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "38;" not in shown()
+    assert "48;" not in shown()
+
+
 def test_the_command_writes_all_it_is_asked_for_and_shows_it_again(tmp_path, capsys):
-    names = ("map.png", "map.svg", "map.json", "map.csv")
+    names = ("map.svg", "map.json", "map.csv")
     outputs = [word for name in names for word in ("-o", str(tmp_path / name))]
 
     assert run([*ARGUMENTS, *outputs, "--json"]) == 0
@@ -378,9 +404,9 @@ def test_the_command_writes_all_it_is_asked_for_and_shows_it_again(tmp_path, cap
     assert [cell["gain"] for cell in document["cells"]] == [cell.gain for cell in saved.cells]
     assert document["largest"]["gain"] == saved.largest.gain
 
-    again = tmp_path / "again.png"
+    again = tmp_path / "again.svg"
     assert run(["map", str(tmp_path / "map.json"), "-o", str(again)]) == 0
-    assert again.read_bytes() == (tmp_path / "map.png").read_bytes()
+    assert again.read_bytes() == (tmp_path / "map.svg").read_bytes()
     out = capsys.readouterr().out
     assert "largest gain" in out
     assert "\x1b" not in out

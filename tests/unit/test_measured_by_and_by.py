@@ -12,6 +12,7 @@ from fusepath.profiling.timing import time_call
 from fusepath.remote.edge_service import EdgeService
 from fusepath.remote.model_store import ModelStore
 from fusepath.remote.wire import fusepath_pb2 as pb
+from fusepath.runtime.execution import Execution
 
 STEPS = 40
 STEP_S = 0.02
@@ -25,8 +26,8 @@ def test_what_is_to_be_computed_has_its_turn_while_a_model_is_measured():
         threads.add(threading.current_thread().name)
         time.sleep(STEP_S)
 
-    def profiler(_, *, threads: int) -> MachineProfile:
-        seconds = [time_call(step, 1, threads=threads).seconds for _ in range(STEPS)]
+    def profiler(_, *, execution: Execution) -> MachineProfile:
+        seconds = [time_call(step, 1, on_caller=execution.on_caller).seconds for _ in range(STEPS)]
         layers = [LayerTime(name=layer.name, seconds=seconds[0]) for layer in model.graph.layers]
         return MachineProfile(model_sha256=model.graph.sha256, layers=tuple(layers))
 

@@ -17,6 +17,7 @@ from fusepath.remote.measuring.job import AnotherModel, NotMeasured, TooLarge, f
 from fusepath.remote.model_store import ModelStore
 from fusepath.remote.transport import Refusal
 from fusepath.remote.wire import fusepath_pb2 as pb
+from fusepath.runtime.execution import ON_CPU
 
 SOURCE = "zoo:squeezenet?size=64&weights=integer"
 SLEEPS = "import time; time.sleep(600)"
@@ -67,7 +68,9 @@ def started(monkeypatch):
 def asked(ask: Any, memory_bytes: int = 500_000_000) -> Any:
     async def go() -> Any:
         store = ModelStore(None)
-        measuring = MeasuringApart(store, threads=1, remembers=False, memory_bytes=memory_bytes)
+        measuring = MeasuringApart(
+            store, execution=ON_CPU, remembers=False, memory_bytes=memory_bytes
+        )
         service = EdgeService(store, profiler=measuring)
         try:
             return await asyncio.wait_for(ask(service), 60)

@@ -445,6 +445,7 @@ def test_single_cuts_from_a_layer_table(tmp_path, capsys):
     assert (fast["cut"], fast["makespan_s"]) == (1, pytest.approx(0.4))
 
 
+@pytest.mark.slow
 def test_quick_agrees_with_what_is_expected(tmp_path, capsys):
     """The whole command on all cores, but for the figures, which have tests of their own."""
     arguments = ["reproduce", "--quick", "-o", str(tmp_path), "--check", str(REPRODUCTION)]

@@ -61,7 +61,7 @@ def setting(model: Model) -> Setting:
 
 @pytest.fixture(scope="module")
 def best(setting: Setting) -> Plan:
-    return planned(setting)
+    return planned(setting, budget=Budget(evaluations=300_000))
 
 
 @pytest.fixture(scope="module")

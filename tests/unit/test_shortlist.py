@@ -6,11 +6,11 @@ import pytest
 
 from fusepath.cost import ComputeRate, parse_link
 from fusepath.errors import InputError, NoPlanError
-from fusepath.onnx_io import load_model
 from fusepath.plan import Budget, Constraints, Plan, PlanRequest, Setting, fluid_bound_s, shortlist
 from fusepath.tiling import Grid
 from tests.networks import untileable
 from tests.planning import UNLIMITED, planned
+from tests.small_detector import small_detector
 
 MACHINES = {"device": ComputeRate(1e10), "edge": ComputeRate(5e11)}
 BESIDE_AUTO = ("nfl", "device-only", "full-offload", "mw")
@@ -19,8 +19,7 @@ BESIDE_AUTO = ("nfl", "device-only", "full-offload", "mw")
 @pytest.fixture(scope="module")
 def setting() -> Setting:
     """A link on which strips win, and sending everything is not far behind."""
-    graph = load_model("zoo:tiny-yolov2?size=128").graph
-    return Setting(graph=graph, link=parse_link("3MB/s"), **MACHINES)
+    return Setting(graph=small_detector().graph, link=parse_link("3MB/s"), **MACHINES)
 
 
 def does(plan: Plan) -> str:
@@ -32,7 +31,7 @@ def does(plan: Plan) -> str:
     [
         (Constraints(), UNLIMITED),
         (Constraints(), Budget(evaluations=0)),
-        (Constraints(upload_bytes=30_000), UNLIMITED),
+        (Constraints(upload_bytes=8_000), UNLIMITED),
         (Constraints(keep_on_device=2), UNLIMITED),
     ],
     ids=["free", "hurried", "upload", "keep"],

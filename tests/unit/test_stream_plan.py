@@ -30,6 +30,7 @@ from fusepath.timeline import violations as timeline_violations
 from tests.networks import untileable
 from tests.planning import UNLIMITED, planned
 from tests.plans import with_recipe
+from tests.small_detector import small_detector
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +105,8 @@ def test_reusing_halos_beats_one_cut_and_tiles_on_squeezenet(squeezenet):
 
 @pytest.mark.parametrize("device", ["2GFLOPS", "10GFLOPS", "50GFLOPS"])
 @pytest.mark.parametrize("link", ["1.1MB/s", "12MB/s"])
-def test_auto_is_never_worse_than_any_family(tiny_yolo, device, link):
-    setting = setting_of(tiny_yolo, device=device, link=link)
+def test_auto_is_never_worse_than_any_family(device, link):
+    setting = setting_of(small_detector(), device=device, link=link)
 
     auto = planned(setting, "auto", budget=UNLIMITED).makespan_s
 
@@ -219,8 +220,8 @@ def test_a_result_that_is_not_counted_returns_in_no_time(tiny_yolo):
 
 
 @pytest.mark.parametrize("link", ["1.1MB/s", "12MB/s"])
-def test_bounds_optimum_and_heuristics_are_in_their_order(squeezenet, link):
-    setting = setting_of(squeezenet, link=link)
+def test_bounds_optimum_and_heuristics_are_in_their_order(link):
+    setting = setting_of(small_detector(), link=link)
     plans = {
         name: planned(setting, name, budget=UNLIMITED)
         for name in ("exact", "bf", "mw", "jps", "auto")

@@ -44,7 +44,7 @@ def random_sizes(rng: np.random.Generator, size: int, most: int) -> tuple[int, .
     [
         ("zoo:squeezenet?size=64&weights=integer", 17),
         ("zoo:resnet18?size=97&weights=integer", 9),
-        ("zoo:yolov2?size=64&weights=integer", 23),
+        pytest.param("zoo:yolov2?size=64&weights=integer", 23, marks=pytest.mark.slow),
         ("zoo:mobilenetv2?size=81&weights=integer", 20),
     ],
 )

@@ -2,6 +2,7 @@
 
 import pytest
 
+from fusepath.cost import parse_link
 from fusepath.errors import InputError
 from fusepath.units import (
     format_bytes,
@@ -152,3 +153,17 @@ def test_what_is_no_size_is_refused(text):
 def test_what_is_no_count_is_refused(text):
     with pytest.raises(InputError):
         parse_count(text)
+
+
+def test_a_link_of_two_rates_is_up_and_down():
+    link = parse_link("1.8MB/s,32Mbit/s")
+
+    assert (link.up_bytes_per_s, link.down_bytes_per_s) == (1.8e6, 4e6)
+    same = parse_link("shannon:B=5e6,Q=0.1,G=1e-6,N=1e-9")
+    assert same.up_bytes_per_s == same.down_bytes_per_s
+
+
+@pytest.mark.parametrize("text", ["1MB/s,", ",1MB/s", "1MB/s,0MB/s", "1MB/s,2MB/s,3MB/s"])
+def test_what_are_no_two_rates_is_refused(text):
+    with pytest.raises(InputError, match="rate"):
+        parse_link(text)

@@ -64,6 +64,7 @@ SMALLEST_SIZES = {
 }
 HEAVY = {"alexnet", "yolov2", "tiny-yolov2", "vgg16", "resnet50"}  # 60 to 550 MB at any size
 HEAVY |= {"vgg19", "resnet101", "convnext-tiny"}
+BUILT_OFTEN = {"squeezenet", "mobilenetv2", "nanodet"}
 every_network = pytest.mark.parametrize("name", zoo.NAMES)
 heavy_ones_slow = pytest.mark.parametrize(
     "name", [pytest.param(n, marks=pytest.mark.slow) if n in HEAVY else n for n in zoo.NAMES]
@@ -341,7 +342,7 @@ def test_every_node_and_value_has_a_name_of_its_own(name):
         ("squeezenet", 64, (1, 1000)),
         ("squeezenet1_1", 257, (1, 1000)),
         ("tiny-yolov2", 96, (1, 125, 3, 3)),
-        ("tiny-yolov2", 608, (1, 125, 19, 19)),
+        pytest.param("tiny-yolov2", 608, (1, 125, 19, 19), marks=pytest.mark.slow),
         ("resnet18", 97, (1, 1000)),
         ("mobilenetv2", 160, (1, 1000)),
         pytest.param("alexnet", 99, (1, 1000), marks=pytest.mark.slow),
@@ -356,7 +357,10 @@ def test_other_input_sizes_give_the_declared_output(name, size, shape):
 
 
 @pytest.mark.parametrize("weights", ["he", "integer"])
-@heavy_ones_slow
+@pytest.mark.parametrize(
+    "name",
+    [n if n in BUILT_OFTEN else pytest.param(n, marks=pytest.mark.slow) for n in zoo.NAMES],
+)
 def test_equal_arguments_give_equal_bytes_and_another_seed_others(name, weights):
     def digest(seed):
         model = zoo.build(name, input_size=SMALL_SIZES[name], seed=seed, weights=weights)
@@ -394,7 +398,14 @@ def test_integer_weights_stay_small_integers_and_alive_at_the_published_size(nam
 
 
 @pytest.mark.parametrize(
-    "name", ["alexnet", "tiny-yolov2", "resnet18", "mobilenetv2", "mobilenetv3-large", "unet"]
+    "name",
+    [
+        *("resnet18", "mobilenetv2", "mobilenetv3-large"),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("alexnet", "tiny-yolov2", "unet")
+        ),
+    ],
 )
 def test_integer_weights_survive_the_optimiser_bit_for_bit(name):
     size = SMALL_SIZES[name]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from fusepath.cli.figure_file import check_figure, draw_figure
 from fusepath.cli.options import (
     OUTPUT_FILE,
     check_channels,
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from fusepath.plan import PlanBook, Preprocessing
-
-_FIGURES = (".png", ".svg", ".pdf")
 
 
 @click.command("book")
@@ -104,7 +103,7 @@ def command(
     from fusepath.plan import load_book, save_book
 
     if figure is not None:
-        _check_figure(figure)
+        check_figure(figure, "--figure")
     if not source.endswith(".json"):
         if link is not None:
             raise InputError("--link looks a link up in a book; make one first: --rates, -o")
@@ -121,7 +120,9 @@ def command(
         if file_bytes is not None and link is None:
             raise InputError(f"--file-bytes {file_bytes} is for the plan of a link: --link")
     if figure is not None:
-        _draw(book, figure)
+        from fusepath.report.book_figure import book_figure
+
+        draw_figure(book_figure(book), figure)
     if link is not None:
         _look_up(book, link, file_bytes=file_bytes, output=output, as_json=as_json)
     else:
@@ -207,25 +208,6 @@ def _refuse_making(names: Iterable[str]) -> None:
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             option = name.replace("_", "-")
             raise InputError(f"--{option} is for making a book, but a book was given: leave it out")
-
-
-def _check_figure(file: str) -> None:
-    from fusepath.report.figures import require_matplotlib
-
-    if not file.lower().endswith(_FIGURES):
-        raise InputError(f"--figure '{file}' must end in {', '.join(_FIGURES)}")
-    require_matplotlib("leave out --figure")
-
-
-def _draw(book: PlanBook, file: str) -> None:
-    import io
-
-    from fusepath.output_file import write_file
-    from fusepath.report.book_figure import book_figure
-
-    data = io.BytesIO()
-    book_figure(book).savefig(data, format=file.lower().rpartition(".")[2], dpi=144)
-    write_file(file, data.getvalue())
 
 
 def _look_up(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -21,6 +20,7 @@ def use_config(context: click.Context, _: click.Parameter, path: str | None) -> 
     if path is None or context.resilient_parsing:
         return
     import tomllib
+    from pathlib import Path
 
     try:
         tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))

@@ -134,12 +134,17 @@ def _clock() -> dict[str, Any]:
 
 
 def _providers() -> dict[str, Any]:
-    from fusepath.runtime.runner import PROVIDER, available_providers
+    from fusepath.runtime.execution import PROVIDERS
+    from fusepath.runtime.runner import available_providers
 
     there = available_providers()
-    if PROVIDER not in there:
-        return _finding("providers", f"{PROVIDER} is missing: reinstall onnxruntime", "failed")
-    return _finding("providers", f"{PROVIDER} is used of {', '.join(there)}", available=there)
+    if PROVIDERS["cpu"] not in there:
+        return _finding(
+            "providers", f"{PROVIDERS['cpu']} is missing: reinstall onnxruntime", "failed"
+        )
+    names = [name for name, known in PROVIDERS.items() if known in there]
+    says = f"--provider may be {' or '.join(names)}; this ONNX Runtime has {', '.join(there)}"
+    return _finding("providers", says, available=there)
 
 
 def _port(listen: str) -> dict[str, Any]:

@@ -15,8 +15,10 @@ COMMANDS = {
     "completion": "Completion of commands and options for a shell.",
     "demo": "All of it on this machine: no network, no root.",
     "doctor": "Is this machine fit to plan, serve and run?",
+    "front": "What latency, energy of the device and bytes cost each other.",
     "inspect": "Layers, MACs, bytes, and how far a model can be tiled.",
     "map": "What planning gains over a range of devices and links, as a picture.",
+    "ping": "Ask an edge server whether it serves.",
     "plan": "Find a plan and write it to a file.",
     "probe": "Measure the link to an edge server.",
     "profile": "Measure this machine for a model.",
@@ -27,6 +29,7 @@ COMMANDS = {
     "schema": "The JSON schema of a file format.",
     "serve": "Be an edge server.",
     "simulate": "Predict a plan's timeline, also on other machines or links.",
+    "studio": "Plan in a browser: drag machines and link, see what runs where.",
     "zoo": "List the built-in networks, or write one to an ONNX file.",
 }
 
@@ -41,8 +44,13 @@ EXAMPLES = {
     "completion": ("completion bash > ~/.local/share/bash-completion/completions/fusepath",),
     "demo": ("demo", "demo --image photo.jpg --pace 8Mbit/s"),
     "doctor": ("doctor", "doctor --listen 0.0.0.0:7070 --json"),
+    "front": (
+        "front net.onnx --device 10GFLOPS:wait=2.7,compute=6.4,send=3.4,receive=3.2 "
+        "--edge 500GFLOPS --link 1.8MB/s -o front.png",
+    ),
     "inspect": ("inspect net.onnx", "inspect zoo:mobilenetv2 --json"),
     "map": ("map zoo:squeezenet --edge 500GFLOPS -o map.png -o map.json",),
+    "ping": ("ping 192.168.1.20:7070", "ping grpcs://edge.example:7070 --timeout 1"),
     "plan": (
         f"plan net.onnx {_MACHINES} --link 1.8MB/s -o plan.json",
         "plan net.onnx --device device.json --edge edge.json --link link.json --top 5",
@@ -54,7 +62,11 @@ EXAMPLES = {
         "report plan.json -o report.html --sample photo.jpg --fit crop",
         "report run.json -o report.html --book book.json",
     ),
-    "reproduce": ("reproduce fig2 fig3 -o figures", "reproduce --quick --no-figures"),
+    "reproduce": (
+        "reproduce fig2 fig3 -o figures",
+        "reproduce --quick --no-figures",
+        "reproduce --claims -o claims",
+    ),
     "run": (
         "run net.onnx photo.jpg --fit crop --edge 192.168.1.20:7070 --verify",
         "run net.onnx photo.jpg --edge 192.168.1.20:7070 --repeat 100 --json",
@@ -62,6 +74,7 @@ EXAMPLES = {
     "schema": ("schema plan", "schema book -o book.schema.json"),
     "serve": ("serve --listen 0.0.0.0:7070 --models models",),
     "simulate": ("simulate plan.json --link 4MB/s",),
+    "studio": ("studio zoo:squeezenet", "studio net.onnx --listen 127.0.0.1:8080"),
     "zoo": ("zoo", "zoo squeezenet squeezenet.onnx"),
 }
 """What one may type after ``fusepath``, by command."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import traceback
 
 import click
 
@@ -137,6 +136,8 @@ def _complaint(error: BaseException) -> tuple[int, str]:
             _close_standard_output()
             return 2, f"cannot write standard output: {error.strerror}"
     if os.environ.get("FUSEPATH_DEBUG"):
+        import traceback
+
         traceback.print_exception(error)
     return 70, (
         f"this is a defect in fusepath: {type(error).__name__}: {error}; "

@@ -12,15 +12,22 @@ from fusepath.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fusepath.plan import Objective
+    from fusepath.plan import Objective, StreamObjective
 
 _OPTIONS = [
     click.option(
         "--objective",
         "good_at",
-        type=click.Choice(["latency", "throughput"]),
+        type=click.Choice(["latency", "throughput", "energy", "weighted"]),
         help="Plan for a stream of frames, which may take two plans in turn: least latency of a "
-        "frame, or most frames a second.",
+        "frame, or most frames a second; or for a frame alone: least energy of the device, or "
+        "seconds and joules weighed by --seconds-per-joule.",
+    ),
+    click.option(
+        "--seconds-per-joule",
+        type=float,
+        metavar="F",
+        help="Of --objective weighted: how many seconds less are worth a joule more.",
     ),
     click.option(
         "--in-flight",
@@ -38,7 +45,7 @@ _OPTIONS = [
 
 
 def objective_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What a stream is planned for; the command gets it as ``objective``, None for one frame."""
+    """What is planned for; the command gets it as ``objective``, None for one frame's latency."""
 
     @functools.wraps(command)
     def with_objective(
@@ -46,10 +53,17 @@ def objective_options(command: Callable[..., Any]) -> Callable[..., Any]:
         good_at: str | None,
         in_flight: int | None,
         min_fps: float | None,
+        seconds_per_joule: float | None,
         **others: Any,
     ) -> Any:
-        objective = None
-        if (good_at, in_flight, min_fps) != (None, None, None):
+        objective: Objective | None = None
+        if good_at in {"energy", "weighted"} or seconds_per_joule is not None:
+            if (in_flight, min_fps) != (None, None):
+                raise InputError(
+                    "--in-flight and --min-fps are for a stream; energy is that of a frame alone"
+                )
+            objective = _of_energy(good_at, seconds_per_joule)
+        elif (good_at, in_flight, min_fps) != (None, None, None):
             objective = _objective(good_at or "latency", in_flight, min_fps)
         return command(*args, objective=objective, **others)
 
@@ -95,7 +109,7 @@ def stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         from fusepath.plan import LATENCY
 
-        objective: Objective = LATENCY
+        objective: StreamObjective = LATENCY
         if (good_at, min_fps) != (None, None):
             if in_flight == 1:
                 raise InputError(
@@ -111,7 +125,20 @@ def stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def _objective(good_at: str, in_flight: int | None, min_fps: float | None) -> Objective:
+def _of_energy(good_at: str | None, seconds_per_joule: float | None) -> Objective:
+    from fusepath.plan import Energy, Weighted
+
+    if good_at == "energy" and seconds_per_joule is None:
+        return Energy()
+    if good_at != "weighted" or seconds_per_joule is None:
+        raise InputError(
+            "--objective weighted needs to know how many seconds less are worth a joule more, like "
+            "--seconds-per-joule 0.05, and no other objective does"
+        )
+    return Weighted(seconds_per_joule=seconds_per_joule)
+
+
+def _objective(good_at: str, in_flight: int | None, min_fps: float | None) -> StreamObjective:
     from fusepath.plan import Latency, Throughput
 
     flight = {} if in_flight is None else {"in_flight": in_flight}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 import re
 from typing import TYPE_CHECKING, Any
@@ -37,6 +36,12 @@ OUTPUT_FILE = _OutputFile()
 
 JSON_ASKED = "json"
 """Where the command line keeps whether JSON was asked for, by whatever means."""
+
+
+def _providers(text: str) -> tuple[str, ...]:
+    from fusepath.runtime.execution import parse_providers
+
+    return parse_providers(text)
 
 
 def _ask_for_json(context: click.Context, _: click.Parameter, value: bool) -> bool:
@@ -97,6 +102,16 @@ algorithm_option = click.option(
     help="auto, stream, exact, mw, psomw, jps, bf, nfl, device-only, full-offload or forward; auto "
     "without, mw with --grid, --tau or --tiles auto.",
 )
+provider_option = click.option(
+    "--provider",
+    "providers",
+    default="cpu",
+    show_default=True,
+    metavar="NAME,NAME",
+    callback=lambda _context, _parameter, text: _providers(text),
+    help="What to compute on, in the order in which it is tried: cpu, cuda, tensorrt, openvino, "
+    "xnnpack, as far as the ONNX Runtime that is installed has them.",
+)
 grid_option = click.option(
     "--grid", metavar="RxC", default="auto", help="Tiles in rows x columns; auto searches k x k."
 )
@@ -135,6 +150,14 @@ compress_option = click.option(
     help="Encode what is sent, losslessly, where that is quicker: with any codec, or this one. "
     "Auto without; plan needs --sample to know what codecs save.",
 )
+lossy_option = click.option(
+    "--lossy",
+    type=click.Choice(["off", "fp16", "int8"]),
+    default="off",
+    show_default=True,
+    help="Also send values in half precision, or in a byte each with a scale for every channel, "
+    "where that is quicker. Results change; by how much is measured and said.",
+)
 mean_option = click.option(
     "--mean", default="0", metavar="M[,M,M]", help="Subtracted from the pixels of an image."
 )
@@ -153,14 +176,15 @@ slowdown_option = click.option(
 
 
 def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--device``, ``--slowdown``, ``--edge``, ``--link`` and ``--convention``."""
+    """``--device``, ``--slowdown``, ``--edge``, ``--link``, ``--workers`` and ``--convention``."""
     for option in reversed(
         [
             click.option(
                 "--device",
                 required=True,
                 metavar="RATE|FILE",
-                help="The end device: 10GFLOPS, or a profile file.",
+                help="The end device: 10GFLOPS, or a profile file; what it draws in watts may "
+                "follow, like 10GFLOPS:wait=2.7,compute=6.4,send=3.4,receive=3.2.",
             ),
             slowdown_option,
             click.option(
@@ -173,7 +197,14 @@ def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--link",
                 required=True,
                 metavar="RATE|FILE",
-                help="1.8MB/s, 14.4Mbit/s, shannon:B=,Q=,G=,N= or a link file.",
+                help="1.8MB/s, 14.4Mbit/s, 1MB/s,4MB/s (up,down), shannon:B=,Q=,G=,N= or a file.",
+            ),
+            click.option(
+                "--workers",
+                type=click.IntRange(1, 64),
+                metavar="N",
+                help="Paths that the edge server computes at the same time; as --convention says "
+                "without.",
             ),
             click.option(
                 "--convention", default="runtime", show_default=True, help="Timing convention."
@@ -204,10 +235,11 @@ def constraint_options(command: Callable[..., Any]) -> Callable[..., Any]:
         upload: str | None,
         keep_on_device: int,
         max_paths: int | None,
+        max_energy: str | None,
         **others: Any,
     ) -> Any:
         from fusepath.plan import Constraints
-        from fusepath.units import parse_bytes, parse_count
+        from fusepath.units import parse_bytes, parse_count, parse_joules
 
         constraints = Constraints(
             device_memory_bytes=parse_bytes(device_memory) if device_memory else None,
@@ -215,6 +247,7 @@ def constraint_options(command: Callable[..., Any]) -> Callable[..., Any]:
             upload_bytes=parse_bytes(upload) if upload else None,
             keep_on_device=keep_on_device,
             max_paths=max_paths,
+            device_energy_j=parse_joules(max_energy) if max_energy else None,
         )
         return command(*args, constraints=constraints, **others)
 
@@ -245,6 +278,12 @@ def constraint_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 metavar="K",
                 help="Most tiles or strips of a plan.",
             ),
+            click.option(
+                "--max-energy",
+                metavar="JOULES",
+                help="Most energy of the device for a frame, like 0.8J or 250mJ; what it draws "
+                "stands behind --device.",
+            ),
         ]
     ):
         wrapped = option(wrapped)
@@ -253,6 +292,7 @@ def constraint_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def open_model(source: str, input_shape: str | None, post: str | None = None) -> Model:
     """Load MODEL of a command line."""
+    from fusepath.cli.progress import telling
     from fusepath.onnx_io import load_model
 
     shape = None
@@ -263,7 +303,8 @@ def open_model(source: str, input_shape: str | None, post: str | None = None) ->
             raise InputError(
                 f"--input-shape '{input_shape}' is no list of sizes; write it like 1,3,224,224"
             ) from None
-    return load_model(source, input_shape=shape, post=post)
+    with telling(f"reading {source}"):
+        return load_model(source, input_shape=shape, post=post)
 
 
 def open_setting(
@@ -274,6 +315,7 @@ def open_setting(
     edge: str,
     link: str,
     convention: str,
+    workers: int | None = None,
     slowdown: float = 1.0,
     input_type: str = "pixels",
     post: str | None = None,
@@ -288,6 +330,8 @@ def open_setting(
     machines = parse_machine(device).slowed(slowdown), parse_machine(edge)
     joined, rules = parse_link(link), named_convention(convention)
     loaded = open_model(model, input_shape, post)
+    if workers is not None:
+        rules = msgspec.structs.replace(rules, edge_workers=workers)
     if input_type == "values":
         size = np.dtype(loaded.graph.input.dtype).itemsize
         rules = msgspec.structs.replace(rules, input_bytes_per_element=size)
@@ -324,6 +368,7 @@ def tiling_request(
     tiles: str,
     constraints: Constraints,
     codecs: str | None,
+    lossy: str = "off",
     top: int = 1,
 ) -> PlanRequest:
     """What ``--algorithm``, ``--compress`` and the options of a tiling ask for."""
@@ -343,6 +388,7 @@ def tiling_request(
         unequal=tiles == "auto",
         constraints=constraints,
         codecs=codecs or "auto",
+        lossy=lossy,  # type: ignore[arg-type]
         top=top,
     )
 
@@ -385,6 +431,10 @@ _OPTIONS = {
     "device_memory_bytes": "--device-memory",
     "keep_on_device": "--keep-on-device",
     "max_paths": "--max-paths",
+    "lossy='fp16'": "--lossy fp16",
+    "lossy='int8'": "--lossy int8",
+    "device_energy_j": "--max-energy",
+    "seconds_per_joule": "--seconds-per-joule",
     "in_flight": "--in-flight",
     "min_frames_per_s": "--min-fps",
     "input_shape": "--input-shape",
@@ -405,4 +455,6 @@ def as_options(message: str) -> str:
 
 def print_json(document: dict[str, Any]) -> None:
     """The one object of ``--json``."""
+    import json
+
     click.echo(json.dumps(document, indent=2, allow_nan=False, default=str))

@@ -18,6 +18,7 @@ from fusepath.cli.options import (
     input_shape_option,
     input_type_option,
     json_option,
+    lossy_option,
     machine_options,
     mean_option,
     model_argument,
@@ -35,11 +36,15 @@ from fusepath.cli.options import (
 )
 from fusepath.cli.picture_options import picture_options
 from fusepath.cli.progress import telling
-from fusepath.cli.samples import sample_option, tried_samples
+from fusepath.cli.samples import frames_of, sample_option, tried_samples
 from fusepath.cli.trace import trace_option, write_trace
 from fusepath.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fusepath.onnx_io import Model
+    from fusepath.pictures.frame import Frame
     from fusepath.plan import (
         Constraints,
         Objective,
@@ -49,6 +54,7 @@ if TYPE_CHECKING:
         Preprocessing,
         Rotation,
         Setting,
+        StreamObjective,
     )
 
 
@@ -65,6 +71,7 @@ if TYPE_CHECKING:
 @constraint_options
 @objective_options
 @compress_option
+@lossy_option
 @sample_option
 @picture_options
 @input_type_option
@@ -93,6 +100,7 @@ def command(
     slowdown: float,
     edge: str,
     link: str,
+    workers: int | None,
     convention: str,
     algorithm: str | None,
     grid: str,
@@ -102,6 +110,7 @@ def command(
     evaluations: int | None,
     time_limit: float | None,
     compress: str | None,
+    lossy: str,
     samples: tuple[str, ...],
     mean: str,
     std: str,
@@ -117,9 +126,11 @@ def command(
     pictures: Preprocessing,
 ) -> None:
     """Find a plan for MODEL on a device, an edge server and a link."""
-    from fusepath.plan import InputFormat, Origin, make_plan
+    import msgspec
 
-    if objective is not None and top is not None:
+    from fusepath.plan import Energy, InputFormat, Latency, Origin, Throughput, Weighted, make_plan
+
+    if isinstance(objective, Latency | Throughput) and top is not None:
         raise InputError(
             f"--top {top} lists plans for one frame: leave it out, or --objective, --in-flight "
             f"and --min-fps"
@@ -132,6 +143,7 @@ def command(
         tiles=tiles,
         constraints=constraints,
         codecs=compress,
+        lossy=lossy,
         top=top or 1,
     )
     channels = parse_channels(mean, "--mean"), parse_channels(std, "--std", nonzero=True)
@@ -142,20 +154,28 @@ def command(
         edge=edge,
         link=link,
         convention=convention,
+        workers=workers,
         slowdown=slowdown,
         input_type=input_type,
         post=post,
     )
     check_channels(loaded, mean=channels[0], std=channels[1])
+    if isinstance(objective, Energy | Weighted):
+        asked = msgspec.structs.replace(asked, objective=objective)
     request = planning_request(asked, evaluations=evaluations, time_limit=time_limit)
     origin = Origin(source=loaded.source, mean=channels[0], std=channels[1], pictures=pictures)
     form = InputFormat(dtype=setting.input_dtype, mean=channels[0], std=channels[1])
-    tried = tried_samples(loaded, samples, compress=compress, form=form, pictures=pictures)
+    tried = tried_samples(
+        loaded, samples, compress=compress, lossy=lossy, form=form, pictures=pictures
+    )
     if tried is not None:
         setting = tried.on(setting)
-    if objective is None:
+    if not isinstance(objective, Latency | Throughput):
         with telling("planning"):
             result = make_plan(setting, request, origin)
+        if not all(plan.is_exact for plan in result.plans):
+            with telling("measuring what that changes"):
+                result = _with_changes(loaded, result, frames_of(loaded, samples, pictures))
         write_trace(trace_file, result.best, result.best.timeline)
         _show_plans(result, output=output, listed=top is not None, as_json=as_json)
     else:
@@ -163,6 +183,14 @@ def command(
             rotation = _rotation(setting, request, objective, origin)
         write_trace(trace_file, rotation.plans[0], rotation.plans[0].timeline)
         _show_rotation(rotation, output=output, as_json=as_json)
+
+
+def _with_changes(model: Model, result: PlanResult, frames: Sequence[Frame]) -> PlanResult:
+    from dataclasses import replace
+
+    from fusepath.offload.lossy import with_changes
+
+    return replace(result, plans=tuple(with_changes(model, plan, frames) for plan in result.plans))
 
 
 def _show_plans(result: PlanResult, *, output: str | None, listed: bool, as_json: bool) -> None:
@@ -186,7 +214,7 @@ def _show_plans(result: PlanResult, *, output: str | None, listed: bool, as_json
 
 
 def _rotation(
-    setting: Setting, request: PlanRequest, objective: Objective, origin: Origin
+    setting: Setting, request: PlanRequest, objective: StreamObjective, origin: Origin
 ) -> Rotation:
     import msgspec
 

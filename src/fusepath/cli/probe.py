@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fusepath.cli.options import OUTPUT_FILE, json_option, print_json
+from fusepath.cli.progress import counting
 
 if TYPE_CHECKING:
     from fusepath.profiling import LinkReport
@@ -48,18 +49,15 @@ def command(edge: str, output: str | None, budget: float, as_json: bool) -> None
 
 
 async def _probe(edge: str, *, budget_s: float) -> LinkReport:
-    import sys
-
     from fusepath.profiling import probe
     from fusepath.remote.client import connect
 
-    steps = 100
     async with connect(edge) as client:
         messages = await client.message_costs()
-        with click.progressbar(length=steps, label="probing the link …", file=sys.stderr) as bar:
+        with counting("probing the link, in hundredths", 100) as count:
             return await probe(
                 client.exchange_s,
                 budget_s=budget_s,
                 messages=messages,
-                progress=lambda part: bar.update(round(part * steps) - bar.pos),
+                progress=lambda part: count(round(100 * part)),
             )

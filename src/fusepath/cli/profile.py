@@ -14,7 +14,9 @@ from fusepath.cli.options import (
     no_cache_option,
     open_model,
     print_json,
+    provider_option,
 )
+from fusepath.cli.progress import counting
 
 if TYPE_CHECKING:
     from fusepath.onnx_io import Model
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Threads of one operator.",
 )
+@provider_option
 @click.option("--fast", is_flag=True, help="Fewer repeats.")
 @click.option("--repeats", type=click.IntRange(2, 1000), help="Runs of every layer and tile.")
 @click.option("--layers", is_flag=True, help="Show every layer.")
@@ -43,6 +46,7 @@ def command(
     model: str,
     output: str | None,
     threads: int,
+    providers: tuple[str, ...],
     fast: bool,
     repeats: int | None,
     layers: bool,
@@ -60,8 +64,11 @@ def command(
     from fusepath import jsonfile
     from fusepath.profiling import ProfileCache, Settings
     from fusepath.report import layer_costs_table, profile_text, render
+    from fusepath.runtime.execution import Execution
+    from fusepath.runtime.runner import usable
 
-    settings = Settings.quick(threads) if fast else Settings(threads=threads)
+    execution = usable(Execution(providers=providers, threads=threads))
+    settings = Settings.quick(execution) if fast else Settings(execution=execution)
     if repeats is not None:
         settings = msgspec.structs.replace(settings, repeats=repeats)
     loaded = open_model(model, input_shape)
@@ -86,11 +93,7 @@ def command(
 
 
 def _measure(model: Model, settings: Settings) -> ProfileReport:
-    import sys
-
     from fusepath.profiling import profile_machine
 
-    with click.progressbar(
-        length=2 * model.graph.depth, label="measuring this machine …", file=sys.stderr
-    ) as bar:
-        return profile_machine(model, settings, progress=lambda done, _: bar.update(done - bar.pos))
+    with counting("measuring the layers on this machine", 2 * model.graph.depth) as count:
+        return profile_machine(model, settings, progress=lambda done, _: count(done))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -29,9 +30,16 @@ def now_and_then() -> Callable[[str], None]:
 
 
 @contextmanager
-def telling(what: str) -> Iterator[None]:
-    """Say on standard error what is being done, once it has taken two seconds and now and then."""
+def telling(what: str) -> Iterator[Callable[[str], None]]:
+    """Say on standard error what is being done, once it has taken two seconds and now and then.
+
+    What is yielded is to be called with what is done from then on.
+    """
     done = threading.Event()
+
+    def turn_to(other: str) -> None:
+        nonlocal what
+        what = other
 
     def tell() -> None:
         begun_s, wait_s = time.monotonic(), _FIRST_S
@@ -42,7 +50,30 @@ def telling(what: str) -> Iterator[None]:
     teller = threading.Thread(target=tell, name="progress", daemon=True)
     teller.start()
     try:
-        yield
+        yield turn_to
     finally:
         done.set()
         teller.join()
+
+
+@contextmanager
+def saying() -> Iterator[Callable[[str], None]]:
+    """What is yielded says what is being done, at once, and again now and then while it lasts."""
+    with telling("working") as turn_to:
+
+        def say(what: str) -> None:
+            click.echo(f"{what} …", err=True)
+            turn_to(what)
+
+        yield say
+
+
+@contextmanager
+def counting(what: str, length: int) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal, words now and then elsewhere; what is yielded takes how much is done."""
+    if sys.stderr.isatty():
+        with click.progressbar(length=length, label=f"{what} …", file=sys.stderr) as bar:
+            yield lambda done: bar.update(done - bar.pos)
+    else:
+        with telling(what) as turn_to:
+            yield lambda done: turn_to(f"{what}: {done} of {length}")

@@ -79,19 +79,21 @@ def command(
         picture = preview(
             load_input(sample, loaded.graph.input, pictures=pictures, batch=loaded.boundary.batch)
         )
-    page = report_page(
-        Story(
-            plan=plan,
-            graph=loaded.graph,
-            predicted=told.predicted,
-            measured=told.measured,
-            compared=_compared(setting, plan, evaluations) if evaluations else (),
-            curves=curves_of_plan(plan, setting)
-            if book_file is None
-            else curves_of_book(load_book(book_file)),
-            picture=picture,
-        )
-    ).encode()
+    compared = _compared(setting, plan, evaluations) if evaluations else ()
+    with telling("drawing the page"):
+        page = report_page(
+            Story(
+                plan=plan,
+                graph=loaded.graph,
+                predicted=told.predicted,
+                measured=told.measured,
+                compared=compared,
+                curves=curves_of_plan(plan, setting)
+                if book_file is None
+                else curves_of_book(load_book(book_file)),
+                picture=picture,
+            )
+        ).encode()
     write_file(output, page)
     if as_json:
         print_json({"path": output, "bytes": len(page)})

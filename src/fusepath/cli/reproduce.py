@@ -25,13 +25,19 @@ FIGURES = ("fig2", "fig3", "fig4")
 
 
 @click.command("reproduce")
-@click.argument("figures", nargs=-1, metavar="[fig2|fig3|fig4|nfl]...")
+@click.argument("figures", nargs=-1, metavar="[fig2|fig3|fig4|nfl|readings]...")
 @click.option("-o", "--output", metavar="DIR", help="Write CSV, JSON, PNG, SVG and the page here.")
 @click.option("--quick", is_flag=True, help="Two rates and three networks: under a minute.")
 @click.option("--spec", metavar="FILE", help="What Fig. 4 is to compute (TOML).")
 @click.option("--check", metavar="DIR", help="Compare with the expected figures in this folder.")
 @click.option("--layers", metavar="FILE", multiple=True, help="Layer tables for nfl (JSON).")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; one per core without.")
+@click.option(
+    "--claims",
+    "of_claims",
+    is_flag=True,
+    help="The register of claims in place of the figures: what others published, posed here.",
+)
 @click.option("--no-figures", is_flag=True, help="Leave the plots out (and matplotlib).")
 @json_option
 def command(
@@ -42,14 +48,25 @@ def command(
     check: str | None,
     layers: tuple[str, ...],
     workers: int | None,
+    of_claims: bool,
     no_figures: bool,
     as_json: bool,
 ) -> int:
     """Compute the paper's figures again, beside what it published.
 
     Interrupted, the command goes on where it stopped when it is given the same DIR. nfl plans the
-    best single cut from per-layer measurements, of anybody, that --layers names.
+    best single cut from per-layer measurements, of anybody, that --layers names. readings takes all
+    that the paper leaves open either way, on Fig. 4, and ranks what comes of it.
     """
+    if of_claims:
+        from fusepath.cli.claims import claims
+
+        if figures or layers or quick or spec or check:
+            raise InputError("--claims is the register of claims alone: leave out figures")
+        document = claims(None if output is None else output_folder(output), as_json=as_json)
+        if as_json:
+            print_json(document)
+        return 0
     wanted = tuple(dict.fromkeys(figures or FIGURES))
     _refuse(wanted, layers=layers, quick=quick, spec=spec)
     folder = None if output is None else output_folder(output)
@@ -67,10 +84,12 @@ def command(
         workers=workers,
         as_json=as_json,
     )
-    document: dict[str, Any] = {}
+    document = {}
     for name in wanted:
         if name == "nfl":
             document[name] = _nfl(layers, as_json=as_json)
+        elif name == "readings":
+            document[name] = _readings(folder, as_json=as_json)
         else:
             document[name] = job.fig4() if name == "fig4" else job.example(name)
     if as_json:
@@ -86,8 +105,10 @@ def _refuse(
     wanted: tuple[str, ...], *, layers: tuple[str, ...], quick: bool, spec: str | None
 ) -> None:
     for name in wanted:
-        if name not in (*FIGURES, "nfl"):
-            raise InputError(f"there is no figure '{name}'; known ones are fig2, fig3, fig4, nfl")
+        if name not in (*FIGURES, "nfl", "readings"):
+            raise InputError(
+                f"there is no figure '{name}'; known ones are fig2, fig3, fig4, nfl, readings"
+            )
     if ("nfl" in wanted) != bool(layers):
         raise InputError("nfl and --layers FILE belong together")
     if quick and spec is not None:
@@ -300,6 +321,25 @@ def _check_fig4(figure: Fig4, folder: Path, *, everything: bool) -> list[str]:
 
     expected = load_fig4(folder / "fig4.expected.json")
     return [f"fig4: {line}" for line in differences(expected, figure, everything=everything)]
+
+
+def _readings(folder: Path | None, *, as_json: bool) -> dict[str, Any]:
+    """Computed, written, shown; what ``--json`` prints of it."""
+    import msgspec
+
+    from fusepath.output_file import write_file
+    from fusepath.report.readings_page import readings_page
+    from fusepath.study.readings import compute_readings, save_readings
+
+    readings = compute_readings(progress=lambda name: click.echo(f"readings: {name}", err=True))
+    page = readings_page(readings)
+    if folder is not None:
+        save_readings(folder / "readings.json", readings)
+        write_file(folder / "readings.md", page.encode())
+    if not as_json:
+        click.echo(page)
+    document: dict[str, Any] = msgspec.to_builtins(readings)
+    return document
 
 
 def _nfl(paths: tuple[str, ...], *, as_json: bool) -> list[dict[str, Any]]:

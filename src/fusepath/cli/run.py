@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +17,7 @@ from fusepath.cli.options import (
     grid_option,
     input_shape_option,
     json_option,
+    lossy_option,
     mean_option,
     model_argument,
     no_cache_option,
@@ -25,6 +26,7 @@ from fusepath.cli.options import (
     planning_request,
     post_option,
     print_json,
+    provider_option,
     start_option,
     std_option,
     tau_option,
@@ -33,13 +35,14 @@ from fusepath.cli.options import (
     time_limit_option,
 )
 from fusepath.cli.picture_options import picture_options
+from fusepath.cli.progress import saying
 from fusepath.cli.trace import trace_option, write_trace
 
 if TYPE_CHECKING:
     from fusepath.arrays import Array
-    from fusepath.offload.inference import Inference
     from fusepath.offload.rotating import PlansInTurn
     from fusepath.offload.run import Report
+    from fusepath.offload.stable import UntilStable
     from fusepath.onnx_io import Model
     from fusepath.plan import Constraints, Objective, Plan, Preprocessing
 
@@ -58,11 +61,13 @@ if TYPE_CHECKING:
 @time_limit_option
 @constraint_options
 @compress_option
+@lossy_option
 @click.option("--device", metavar="RATE|FILE", help="Plan for this device; measured without.")
 @click.option(
     "--edge-machine", metavar="RATE|FILE", help="Plan for this edge server; measured without."
 )
 @click.option("--link", metavar="RATE|FILE", help="Plan for this link; measured without.")
+@provider_option
 @click.option("--pace", metavar="RATE", help="Play a link of this rate, like 1.8MB/s.")
 @click.option(
     "--slowdown",
@@ -74,9 +79,14 @@ if TYPE_CHECKING:
 @click.option(
     "--repeat",
     type=click.IntRange(1, 10_000),
-    default=1,
-    show_default=True,
-    help="Inferences; the median is reported.",
+    help="Inferences, 1 without; the median is reported.",
+)
+@click.option(
+    "--until-stable",
+    type=click.FloatRange(0.1, 100),
+    metavar="PERCENT",
+    help="Repeat until the median is known so well, with a confidence of 95 %; at most --repeat "
+    "times, or 1000.",
 )
 @stream_options
 @click.option(
@@ -131,12 +141,15 @@ def command(
     evaluations: int | None,
     time_limit: float | None,
     compress: str | None,
+    lossy: str,
     device: str | None,
     edge_machine: str | None,
     link: str | None,
+    providers: tuple[str, ...],
     pace: str | None,
     slowdown: float,
-    repeat: int,
+    repeat: int | None,
+    until_stable: float | None,
     in_flight: int,
     verify: bool,
     feeds: tuple[str, ...],
@@ -163,6 +176,7 @@ def command(
     """
     import msgspec
 
+    from fusepath.cli.run_json import run_json
     from fusepath.cost import parse_link, parse_machine
     from fusepath.errors import InputError
     from fusepath.offload.emulation import Emulation
@@ -193,6 +207,7 @@ def command(
         tiles=tiles,
         constraints=constraints,
         codecs=compress,
+        lossy=lossy,
     )
     channels = parse_channels(mean, "--mean"), parse_channels(std, "--std", nonzero=True)
     plan = load_plan(plan_file) if plan_file else None
@@ -204,10 +219,17 @@ def command(
         time_limit=time_limit,
     )
     if plan is not None:
-        if algorithm or grid != "auto" or tau is not None or start is not None or compress:
+        if (
+            algorithm
+            or grid != "auto"
+            or tau is not None
+            or start is not None
+            or compress
+            or lossy != "off"
+        ):
             raise InputError(
-                "--plan is a plan made before: leave out --algorithm, --grid, --tau, --start and "
-                "--compress"
+                "--plan is a plan made before: leave out --algorithm, --grid, --tau, --start, "
+                "--compress and --lossy"
             )
         if objective != LATENCY:
             raise InputError("--plan is one plan for all: leave out --objective and --min-fps")
@@ -223,35 +245,62 @@ def command(
             f"{first.barrier_reason} …",
             err=True,
         )
-    report = run(
-        loaded,
-        {
-            loaded.boundary.input.name: load_input(
-                input_file, loaded.graph.input, batch=loaded.boundary.batch
-            )
-            if is_array_file(input_file)
-            else PictureFile.read(input_file),
-            **dict(map(_fed, feeds)),
-        },
-        edge,
-        repeats=repeat,
-        in_flight=in_flight,
-        verify=verify,
-        outputs=wanted.split(",") if wanted else None,
-        plan=plan or request,
-        machines=machines,
-        frames=FrameFormat(layout="chw", mean=channels[0], std=channels[1], pictures=pictures),
-        timeout=Timeout() if timeout is None else Timeout(prepare_s=timeout, infer_s=timeout),
-        options=SessionOptions(
-            remember=not no_cache,
-            emulation=emulation,
-            fallback=FallbackPolicy.OFF if no_fallback else FallbackPolicy.WITHIN_MEMORY,
-        ),
-        say=lambda text: click.echo(f"{text} …", err=True),
-    )
+    repeats = _repeats(repeat, until_stable)
+    with saying() as say:
+        report = run(
+            loaded,
+            {
+                loaded.boundary.input.name: load_input(
+                    input_file, loaded.graph.input, batch=loaded.boundary.batch
+                )
+                if is_array_file(input_file)
+                else PictureFile.read(input_file),
+                **dict(map(_fed, feeds)),
+            },
+            edge,
+            repeats=repeats,
+            in_flight=in_flight,
+            verify=verify,
+            outputs=wanted.split(",") if wanted else None,
+            plan=plan or request,
+            machines=machines,
+            frames=FrameFormat(layout="chw", mean=channels[0], std=channels[1], pictures=pictures),
+            timeout=Timeout() if timeout is None else Timeout(prepare_s=timeout, infer_s=timeout),
+            options=SessionOptions(
+                providers=providers,
+                remember=not no_cache,
+                emulation=emulation,
+                fallback=FallbackPolicy.OFF if no_fallback else FallbackPolicy.WITHIN_MEMORY,
+            ),
+            say=say,
+        )
     if output is not None:
         _save_outputs(report, output)
     write_trace(trace_file, report.plan, report.predicted, report.median.timeline)
+    _warn(report, repeats)
+    if as_json:
+        print_json(run_json(report))
+    else:
+        _print(report)
+    failed = report.comparison is not None and not report.comparison.passed
+    if failed:
+        click.echo("fusepath: the split result differs from the unsplit one", err=True)
+    return 1 if failed else 0
+
+
+def _repeats(repeat: int | None, until_stable: float | None) -> int | UntilStable:
+    from fusepath.offload.stable import UntilStable
+
+    if until_stable is None:
+        return repeat or 1
+    within = until_stable / 100
+    return UntilStable(within=within) if repeat is None else UntilStable(within=within, most=repeat)
+
+
+def _warn(report: Report, repeats: int | UntilStable) -> None:
+    """Say what has come otherwise than was asked."""
+    from fusepath.offload.stable import UntilStable, median_error
+
     alone = [run.fallback for run in report.runs if run.fallback is not None]
     if alone:
         click.echo(
@@ -259,14 +308,15 @@ def command(
             f"{alone[-1].reason}",
             err=True,
         )
-    if as_json:
-        print_json(_document(report))
-    else:
-        _print(report)
-    failed = report.comparison is not None and not report.comparison.passed
-    if failed:
-        click.echo("fusepath: the split result differs from the unsplit one", err=True)
-    return 1 if failed else 0
+    latencies_s = [run.latency_s for run in report.runs]
+    if isinstance(repeats, UntilStable) and not repeats.met_by(latencies_s):
+        known = median_error(latencies_s)
+        click.echo(
+            f"fusepath: after {len(latencies_s)} inferences the median is known to "
+            f"{'nothing' if known is None else format(known, '.1%')}, and not to "
+            f"{repeats.within:.1%}",
+            err=True,
+        )
 
 
 def _fed(text: str) -> tuple[str, Array]:
@@ -290,103 +340,6 @@ def _keep_to(plan: Plan, model: Model, constraints: Constraints) -> None:
         raise InfeasibleError(f"the plan breaks the constraints: {'; '.join(wrong)}")
 
 
-def _document(report: Report) -> dict[str, Any]:
-    import math
-
-    from fusepath.offload.statistics import percentiles
-    from fusepath.plan.run_file import Run, run_document
-    from fusepath.timeline import steps
-
-    plan, median, comparison = report.plan, report.median, report.comparison
-    latencies = sorted(run.latency_s for run in report.runs)
-    p50_s, p90_s, p99_s = percentiles(latencies)
-    document: dict[str, Any] = {
-        **run_document(Run(plan=plan, predicted=report.predicted, measured=median.timeline)),
-        "model": plan.model.name,
-        "algorithm": plan.algorithm,
-        "start": plan.start,
-        "tau": plan.tau,
-        "grid": str(plan.grid),
-        "order": plan.order,
-        "cuts": plan.cuts,
-        "tail": plan.tail,
-        "family": plan.family,
-        "codecs": plan.codecs,
-        "back_codecs": plan.back_codecs,
-        "makespan_s": plan.makespan_s,
-        "predicted_s": report.predicted.end_s,
-        "lower_bound_s": plan.lower_bound_s,
-        "latency_s": median.latency_s,
-        "latency_min_s": latencies[0],
-        "latency_max_s": latencies[-1],
-        "latency_p50_s": p50_s,
-        "latency_p90_s": p90_s,
-        "latency_p99_s": p99_s,
-        "latencies_s": [run.latency_s for run in report.runs],
-        "frames_per_s": report.frames_per_s,
-        "in_turn": _in_turn(report),
-        "runs": len(latencies),
-        "fallbacks": sum(run.fallback is not None for run in report.runs),
-        "fallback": _fallback(median),
-        "up_bytes": median.up_bytes,
-        "device_macs": median.device_macs,
-        "edge_macs": median.edge_macs,
-        "planned_up_bytes": plan.up_bytes,
-        "planned_device_macs": plan.device_macs,
-        "planned_edge_macs": plan.edge_macs,
-        "max_abs_error": None,
-        "max_rel_error": None,
-        "error": None,
-        "tolerance": None,
-        "bit_equal": None,
-        "verified": None,
-        "outputs": {name: list(value.shape) for name, value in median.outputs.items()},
-        "steps": [
-            {
-                "lane": step.lane,
-                "path": step.path,
-                "predicted_s": step.predicted.duration_s,
-                "measured_s": step.measured.duration_s,
-                "late_s": step.late_s,
-            }
-            for step in steps(report.predicted, median.timeline)
-        ],
-    }
-    if comparison is not None:
-        finite = math.isfinite(comparison.max_abs_error)
-        document |= {
-            "max_abs_error": comparison.max_abs_error if finite else None,
-            "max_rel_error": comparison.max_rel_error if finite else None,
-            "error": comparison.error if finite else None,
-            "tolerance": comparison.tolerance,
-            "bit_equal": comparison.bit_equal,
-            "verified": comparison.passed,
-        }
-    return document
-
-
-def _in_turn(report: Report) -> dict[str, Any] | None:
-    """Turns are places in the list of plans, from 0."""
-    shown = report.in_turn
-    if shown is None:
-        return None
-    return {
-        "turns": list(shown.turns),
-        "in_flight": shown.in_flight,
-        "predicted_frames_per_s": shown.frames_per_s,
-        "plans": [
-            {"algorithm": plan.algorithm, "order": plan.order, "cuts": plan.cuts, "tau": plan.tau}
-            for plan in shown.plans
-        ],
-    }
-
-
-def _fallback(inference: Inference) -> dict[str, str] | None:
-    if inference.fallback is None:
-        return None
-    return {"reason": inference.fallback.reason, "stage": inference.fallback.stage.value}
-
-
 def _in_turn_text(shown: PlansInTurn) -> str:
     """Which plan every frame takes, from 1."""
     from fusepath.report import cuts_text
@@ -398,6 +351,7 @@ def _in_turn_text(shown: PlansInTurn) -> str:
 
 def _print(report: Report) -> None:
     from fusepath.report import (
+        changes_text,
         gantt,
         lanes_table,
         milliseconds,
@@ -409,17 +363,14 @@ def _print(report: Report) -> None:
 
     plan, median = report.plan, report.median
     click.echo(plan_text(plan))
-    spread = ""
-    if len(report.runs) > 1:
-        latencies = sorted(run.latency_s for run in report.runs)
-        spread = (
-            f" (median of {len(latencies)}, {milliseconds(latencies[0])} to "
-            f"{milliseconds(latencies[-1])})"
-        )
-    click.echo(f"latency      {milliseconds(median.latency_s)}{spread}")
-    if len(report.runs) > 1:
+    if len(report.runs) == 1:
+        click.echo(f"latency      {milliseconds(median.latency_s)}")
+    else:
+        _print_latencies(report)
         promised = "" if report.in_turn is None else f"; {_in_turn_text(report.in_turn)}"
         click.echo(f"throughput   {report.frames_per_s:.1f} frames/s{promised}")
+    if report.changes is not None:
+        click.echo(changes_text(report.changes, "in these runs"))
     if report.comparison is not None:
         comparison = report.comparison
         verdict = (
@@ -441,6 +392,22 @@ def _print(report: Report) -> None:
     until_s = max(predicted.end_s, median.timeline.end_s)
     click.echo(f"\npredicted\n{gantt(predicted, until_s=until_s)}")
     click.echo(f"\nmeasured\n{gantt(median.timeline, until_s=until_s)}")
+
+
+def _print_latencies(report: Report) -> None:
+    from fusepath.offload.stable import median_error
+    from fusepath.offload.statistics import percentiles
+    from fusepath.report import milliseconds
+
+    latencies_s = [run.latency_s for run in report.runs]
+    error = median_error(latencies_s)
+    click.echo(
+        f"latency      {milliseconds(report.median.latency_s)}"
+        f"{'' if error is None else f' ± {error:.1%}'} (median of {len(latencies_s)}, "
+        f"{milliseconds(min(latencies_s))} to {milliseconds(max(latencies_s))})"
+    )
+    _, p90_s, p99_s = percentiles(latencies_s)
+    click.echo(f"percentiles  p90 {milliseconds(p90_s)}, p99 {milliseconds(p99_s)}")
 
 
 def _save_outputs(report: Report, path: str) -> None:

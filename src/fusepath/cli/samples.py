@@ -32,10 +32,11 @@ def tried_samples(
     samples: Sequence[str],
     *,
     compress: str | None,
+    lossy: str = "off",
     form: InputFormat,
     pictures: Preprocessing,
 ) -> Samples | None:
-    """What ``--sample`` and ``--compress`` say; None where nothing does.
+    """What ``--sample``, ``--compress`` and ``--lossy`` say; None where nothing does.
 
     Raises:
         InputError: a codec is asked for, and there is no sample to try it on.
@@ -43,16 +44,26 @@ def tried_samples(
     from fusepath.profiling.codecs import named_codecs
     from fusepath.profiling.samples import try_samples
 
-    codecs = named_codecs(compress or "auto")
+    codecs = named_codecs(compress or "auto", lossy)
     if not samples:
+        if lossy != "off":
+            raise InputError(
+                f"--lossy {lossy} needs --sample FILE: how much results change depends on what is "
+                f"in them"
+            )
         if compress in {None, "off"}:
             return None
         raise InputError(
             f"--compress {compress} needs --sample FILE: how well tensors compress depends on what "
             f"is in them"
         )
-    frames = [frame for name in samples for frame in _frames(name, model, pictures)]
+    frames = frames_of(model, samples, pictures)
     return try_samples(model, frames, form, codecs=codecs)
+
+
+def frames_of(model: Model, samples: Sequence[str], pictures: Preprocessing) -> list[Frame]:
+    """The inputs of ``--sample``."""
+    return [frame for name in samples for frame in _frames(name, model, pictures)]
 
 
 def _frames(name: str, model: Model, pictures: Preprocessing) -> Iterator[Frame]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fusepath.cli.options import json_option, no_cache_option, print_json
+from fusepath.cli.options import json_option, no_cache_option, print_json, provider_option
 from fusepath.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ PATH = click.Path(path_type=Path)
     show_default=True,
     help="Threads of one operator.",
 )
+@provider_option
 @click.option(
     "--streams",
     type=click.IntRange(1, 100_000),
@@ -116,6 +117,7 @@ def command(
     models: str | None,
     workers: int,
     threads: int,
+    providers: tuple[str, ...],
     streams: int,
     requests: int,
     wait_s: float,
@@ -150,13 +152,27 @@ def command(
     from fusepath.remote.memory_budget import MemoryBudget
     from fusepath.remote.metrics_server import MetricsServer
     from fusepath.remote.model_store import ModelStore
+    from fusepath.runtime.execution import ON_CPU, Execution, provider_text
+    from fusepath.runtime.runner import usable
     from fusepath.units import parse_bytes
 
     def ready(address: str, counted: str | None) -> None:
         if as_json:
-            print_json({"listen": address, "models": len(store), "metrics": counted})
+            print_json(
+                {
+                    "listen": address,
+                    "models": len(store),
+                    "metrics": counted,
+                    "providers": execution.providers,
+                }
+            )
         else:
-            click.echo(f"listening on {address}, {len(store)} model files and the zoo")
+            on = (
+                ""
+                if execution.providers == ON_CPU.providers
+                else f", on {provider_text(execution)}"
+            )
+            click.echo(f"listening on {address}, {len(store)} model files and the zoo{on}")
         sys.stdout.flush()
 
     budget = MemoryBudget.of_this_machine() if memory is None else MemoryBudget(parse_bytes(memory))
@@ -164,14 +180,16 @@ def command(
     tls = _tls(tls_cert, tls_key, tls_client_ca)
     if tls is None and not insecure:
         _check_open(listen)
+    with _logging(log):
+        execution = usable(Execution(providers=providers, threads=threads))
     store = ModelStore(models, budget_bytes=budget.models_bytes)
     measuring = MeasuringApart(
-        store, threads=threads, remembers=not no_cache, memory_bytes=budget.measuring_bytes
+        store, execution=execution, remembers=not no_cache, memory_bytes=budget.measuring_bytes
     )
     service = EdgeService(
         store,
         workers=workers,
-        threads=threads,
+        execution=execution,
         profiler=measuring,
         room=room,
         plans_bytes=budget.plans_bytes,

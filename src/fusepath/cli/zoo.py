@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from fusepath.cli.options import OUTPUT_FILE, json_option, print_json
+from fusepath.cli.progress import telling
 from fusepath.errors import InputError
 
 
@@ -46,10 +47,11 @@ def command(
         return
     if output is None:
         raise InputError(f"say where to write '{name}': fusepath zoo {name} OUT.onnx")
-    data = zoo.serialize(
-        zoo.build(name, input_size=input_size, seed=seed, weights=weights)  # type: ignore[arg-type]
-    )
-    write_file(output, data)
+    with telling(f"writing {name}"):
+        data = zoo.serialize(
+            zoo.build(name, input_size=input_size, seed=seed, weights=weights)  # type: ignore[arg-type]
+        )
+        write_file(output, data)
     if as_json:
         print_json({"name": name, "path": output, "bytes": len(data)})
     else:

@@ -1,6 +1,7 @@
 """How much it takes: operations, bytes and seconds under a stated convention. Pure."""
 
 from fusepath.cost.compression import (
+    LOSSY,
     NO_CODECS,
     Codecs,
     Compression,
@@ -8,6 +9,7 @@ from fusepath.cost.compression import (
     PieceCoding,
     crossing,
     cut_crossing,
+    is_lossy,
     piece_coding,
     quickest,
     result_crossing,
@@ -55,6 +57,7 @@ from fusepath.cost.operations import (
     tileable_share,
 )
 from fusepath.cost.paths import PathCosts, TileCosts, path_costs
+from fusepath.cost.power import Power, parse_power
 from fusepath.cost.strips import (
     ALL_LAYERS,
     AlikeMaps,
@@ -67,6 +70,7 @@ from fusepath.cost.strips import (
 __all__ = [
     "ALL_LAYERS",
     "CONVENTIONS",
+    "LOSSY",
     "MACS",
     "NO_CODECS",
     "RUNTIME",
@@ -92,6 +96,7 @@ __all__ = [
     "MessageTimes",
     "PathCosts",
     "PieceCoding",
+    "Power",
     "Regions",
     "StripCosts",
     "StripPrices",
@@ -105,6 +110,7 @@ __all__ = [
     "described_convention",
     "fit_error",
     "fixed_part_s",
+    "is_lossy",
     "layer_macs",
     "layer_ops",
     "layer_table",
@@ -113,6 +119,7 @@ __all__ = [
     "ops_per_position",
     "parse_link",
     "parse_machine",
+    "parse_power",
     "path_costs",
     "piece_coding",
     "positions",

@@ -1,4 +1,4 @@
-"""What a lossless codec saves on the link, and what it costs on both machines."""
+"""What a codec saves on the link, and what it costs on both machines."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 
     from fusepath.cost.convention import Convention
     from fusepath.graph import ModelGraph
+
+
+LOSSY = {"fp16": frozenset({"fp16", "fp16+zstd"}), "int8": frozenset({"int8", "int8+zstd"})}
+"""By what may be asked for: codecs that bring values over changed. All others are lossless."""
+
+
+def is_lossy(codec: str) -> bool:
+    """Whether what a codec brings over is not what was sent."""
+    return any(codec in several for several in LOSSY.values())
 
 
 class Compression(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

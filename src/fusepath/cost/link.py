@@ -151,6 +151,8 @@ class Link(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 def parse_link(text: str) -> Link:
     """Read a rate (``1.8MB/s``, ``14.4Mbit/s``, ``shannon:…``) or the name of a link file.
 
+    Two rates are those up and down (``1.8MB/s,4MB/s``).
+
     Raises:
         InputError: it is neither.
     """
@@ -159,5 +161,6 @@ def parse_link(text: str) -> Link:
         if link.version != 1:
             raise FileFormatError(f"{text}: link version {link.version}; this reads 1")
         return link
-    rate = parse_bytes_per_s(text)
-    return Link(up_bytes_per_s=rate, down_bytes_per_s=rate)
+    up, comma, down = (text, "", "") if text.startswith("shannon:") else text.partition(",")
+    rate = parse_bytes_per_s(up)
+    return Link(up_bytes_per_s=rate, down_bytes_per_s=parse_bytes_per_s(down) if comma else rate)

@@ -10,6 +10,7 @@ from fusepath import jsonfile
 from fusepath.cost.fit import FitError
 from fusepath.cost.latency import Charge
 from fusepath.cost.operations import layer_ops, ops_per_position, positions
+from fusepath.cost.power import Power, parse_power
 from fusepath.errors import FileFormatError, SettingError, check_number
 from fusepath.units import parse_flop_per_s
 
@@ -26,6 +27,8 @@ class ComputeRate(msgspec.Struct, frozen=True, tag="rate", forbid_unknown_fields
     """
 
     ops_per_s: float
+    power: Power | msgspec.UnsetType = msgspec.UNSET
+    """What it draws, where that is known."""
 
     def __post_init__(self) -> None:
         check_number("ops_per_s", self.ops_per_s)
@@ -55,7 +58,7 @@ class ComputeRate(msgspec.Struct, frozen=True, tag="rate", forbid_unknown_fields
 
     def slowed(self, factor: float) -> ComputeRate:
         """A machine ``factor`` times slower."""
-        return ComputeRate(self.ops_per_s / factor)
+        return msgspec.structs.replace(self, ops_per_s=self.ops_per_s / factor)
 
     @property
     def call_overhead_s(self) -> float:
@@ -117,10 +120,15 @@ class MachineProfile(
     software: str = ""
     provider: str = ""
     """Execution provider that computed."""
+    rounding: float = 0.0
+    """By how much outputs were off what the processor makes of the same input, relative to the
+    largest value of each: the worst of them. 0 where the processor computed."""
     disturbed: bool = False
     """Whether something else was at work while measuring, so that times may be too long."""
     held_out: FitError | None = None
     """How well the profile predicts tiles and strips that it was not made from."""
+    power: Power | msgspec.UnsetType = msgspec.UNSET
+    """What it draws, where that is known."""
 
     def charges(self, graph: ModelGraph, convention: Convention) -> tuple[Charge, ...]:
         """Costs per position of the maps of the tileable prefix."""
@@ -202,13 +210,22 @@ Machine = ComputeRate | MachineProfile
 
 
 def parse_machine(text: str) -> Machine:
-    """Read a rate (``10GFLOPS``) or the name of a profile file.
+    """Read a rate (``10GFLOPS``) or the name of a file of a machine, a profile or a rate.
+
+    What it draws may stand behind a colon, and then counts instead of what the file says:
+    ``10GFLOPS:wait=2.7,compute=6.4,send=3.4,receive=3.2``.
 
     Raises:
         InputError: it is neither.
     """
+    name, colon, drawn = text.rpartition(":")
+    if colon and "=" in drawn:
+        return msgspec.structs.replace(parse_machine(name), power=parse_power(drawn))
     if text.endswith(".json"):
-        profile = jsonfile.load(text, MachineProfile)
+        keys = jsonfile.load_object(text, MachineProfile)
+        if keys.get("type") == "rate":
+            return jsonfile.convert(keys, ComputeRate, where=text)
+        profile = jsonfile.convert(keys, MachineProfile, where=text)
         if profile.version != 1:
             raise FileFormatError(f"{text}: profile version {profile.version}; this reads 1")
         return profile

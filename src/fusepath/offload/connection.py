@@ -55,7 +55,8 @@ class Connection:
         if order.edge is None:
             raise InputError("this plan needs an edge server; give its address (edge)")
         if order.edge == MEMORY:
-            service = EdgeService(ModelStore.of(order.model), threads=order.options.threads)
+            execution = order.options.execution
+            service = EdgeService(ModelStore.of(order.model), execution=execution)
             return MemoryChannel(service)
         return await GrpcChannel.open(order.edge, timeout_s=order.timeout.connect_s)
 

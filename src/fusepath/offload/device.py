@@ -13,6 +13,7 @@ from fusepath.offload.emulation import NO_EMULATION, Emulation, wait_until
 from fusepath.offload.inference import Inference
 from fusepath.pictures.frame import PictureFrame
 from fusepath.runtime.device_share import DeviceShare
+from fusepath.runtime.execution import ON_CPU, Execution
 from fusepath.timeline import HEAD, Lane, Span, Timeline
 
 if TYPE_CHECKING:
@@ -70,14 +71,14 @@ class Device:
         thread: computes; one thread, since a device takes one path at a time.
         emulation: how weak it shall seem. The target of a slowdown is the factor times the path's
             own quickest time, fixed when the device is made ready, so a stretched device is steady.
-        threads: threads of one operator.
+        execution: what to compute on.
     """
 
     model: Model
     plan: Plan
     thread: DeviceThread
     emulation: Emulation = NO_EMULATION
-    threads: int = 1
+    execution: Execution = ON_CPU
     head_s: float = field(init=False, default=0.0)
     """How long what comes before all paths will take, known once the device is ready."""
     expected_s: list[float] = field(init=False)
@@ -92,7 +93,7 @@ class Device:
     _tail_target_s: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
-        self.share = DeviceShare(self.model, self.plan.recipe, threads=self.threads)
+        self.share = DeviceShare(self.model, self.plan.recipe, execution=self.execution)
         self.expected_s = [0.0] * len(self.plan.cuts)
         self._targets_s = [0.0] * len(self.plan.cuts)
 

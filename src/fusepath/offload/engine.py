@@ -83,7 +83,7 @@ class Engine:
         self._pairing = Pairing(
             model=order.model,
             emulation=order.options.emulation,
-            threads=order.options.threads,
+            execution=order.options.execution,
             background=self._background,
         )
         self._connection = Connection(order, self._pairing)

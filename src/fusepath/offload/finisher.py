@@ -59,7 +59,7 @@ class Finisher:
 
     def __init__(self, device: Device, alone: Device) -> None:
         self.device = device
-        self._share = EdgeShare(device.model, device.plan.recipe, threads=device.threads)
+        self._share = EdgeShare(device.model, device.plan.recipe, execution=device.execution)
         # Other things are done here meanwhile, to either as much: what counts is the proportion.
         before_s = _whole_s(alone)
         times = self._share.rehearse()

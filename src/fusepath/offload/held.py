@@ -20,16 +20,26 @@ from fusepath.offload.frames import FrameFormat, by_name, fed_inputs, parted
 from fusepath.offload.inference import Asked, one_after_the_other
 from fusepath.offload.line import Flow, Line
 from fusepath.offload.loop_thread import CLOSED
-from fusepath.offload.machines import Machines
+from fusepath.offload.machines import Machines, check_provider
 from fusepath.offload.order import Order, SessionOptions
 from fusepath.offload.outputs import OwnerOutputs
 from fusepath.onnx_io import Model, from_torch, is_module, load_model
-from fusepath.plan import LATENCY, InputFormat, Plan, PlanRequest, check_plan, check_request
+from fusepath.plan import (
+    ENERGY_IS_PLANNED,
+    LATENCY,
+    InputFormat,
+    Plan,
+    PlanRequest,
+    check_plan,
+    check_request,
+    of_stream,
+)
 from fusepath.profiling.codecs import named_codecs
 from fusepath.remote.client import Timeout
 from fusepath.remote.grpc_channel import check_address
 from fusepath.remote.memory import ADDRESS as MEMORY
 from fusepath.runtime.pixels import check_form
+from fusepath.runtime.runner import usable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -41,7 +51,7 @@ if TYPE_CHECKING:
     from fusepath.offload.statistics import Statistics
     from fusepath.onnx_io import LastOutput, Port
     from fusepath.pictures.frame import Frame
-    from fusepath.plan import Objective
+    from fusepath.plan import StreamObjective
     from fusepath.timeline import Timeline
 
 T = TypeVar("T")
@@ -112,6 +122,8 @@ class Held:
             raise InputError(
                 f"model {model!r} is neither a path, nor zoo:NAME, nor a Model or PyTorch module"
             )
+        options = replace(options, providers=usable(options.execution).providers)
+        check_provider(machines.device, options.execution)
         graph = self.model.graph
         if not isinstance(plan, Plan | PlanRequest):
             raise InputError(f"plan {plan!r} is neither a PlanRequest nor a Plan")
@@ -123,10 +135,15 @@ class Held:
         else:
             check_request(plan)
             plan.constraints.check(graph)
-            named_codecs(plan.codecs)
-        objective: Objective = LATENCY
+            named_codecs(plan.codecs, plan.lossy)
+        objective: StreamObjective = LATENCY
         if isinstance(plan, PlanRequest):
-            objective, plan = plan.objective, msgspec.structs.replace(plan, objective=LATENCY)
+            if plan.constraints.device_energy_j is not None:
+                raise InputError(ENERGY_IS_PLANNED)
+            objective, plan = (
+                of_stream(plan.objective),
+                msgspec.structs.replace(plan, objective=LATENCY),
+            )
         self._frames = frames.for_plan(plan)
         self._outputs = OwnerOutputs(self.model)
         self._reuses = options.reuse

@@ -92,6 +92,11 @@ class Inference:
         return replace(self, timeline=timeline)
 
     @property
+    def is_exact(self) -> bool:
+        """Whether the outputs are those of the unsplit model: nothing lossy came in between."""
+        return self.plan.is_exact or self.fallback is not None
+
+    @property
     def latency_s(self) -> float:
         """From the image to the result on the device."""
         return self.timeline.end_s

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from fusepath.cost import RUNTIME, Link, Machine
+from fusepath.cost import RUNTIME, Link, Machine, MachineProfile
 from fusepath.errors import InputError
 from fusepath.plan import Setting
 from fusepath.profiling.goodput import Goodput, goodput
+from fusepath.runtime.execution import provider_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from fusepath.offload.pairing import Pairing
     from fusepath.profiling.layers import Profiler
     from fusepath.remote.client import EdgeClient
+    from fusepath.runtime.execution import Execution
 
 _LOCAL_BYTES_PER_S = 1e9
 """What a link may be taken for that nothing will be sent over."""
@@ -58,6 +60,21 @@ def runtime_convention(dtype: str) -> Convention:
     """The runtime's convention for an input of an element type: it travels as it is."""
     size = np.dtype(dtype).itemsize
     return msgspec.structs.replace(RUNTIME, input_bytes_per_element=size)
+
+
+def check_provider(machine: Machine | None, execution: Execution) -> None:
+    """Raise if a profile was measured on something that this machine will not compute on.
+
+    Raises:
+        InputError: it was.
+    """
+    if not isinstance(machine, MachineProfile) or not machine.provider:
+        return
+    if machine.provider not in execution.named():
+        raise InputError(
+            f"the device's profile was measured on {machine.provider}, and this machine is to "
+            f"compute on {provider_text(execution)}; profile it for that provider"
+        )
 
 
 async def measured_setting(
@@ -104,7 +121,7 @@ async def measured_device(
     if machines.device is not None:
         return machines.device
     say("measuring every layer on this machine")
-    measure = partial(profiler, pairing.model, threads=pairing.threads)
+    measure = partial(profiler, pairing.model, execution=pairing.execution)
     measured = await pairing.background.do(measure)
     return measured.slowed(pairing.emulation.slowdown)
 

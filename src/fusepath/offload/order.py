@@ -10,6 +10,7 @@ from fusepath.errors import InputError
 from fusepath.offload.emulation import NO_EMULATION, Emulation
 from fusepath.offload.line import USUAL_FLOW, Flow
 from fusepath.plan import LATENCY, Origin, Plan, PlanRequest
+from fusepath.runtime.execution import ON_CPU, Execution
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from fusepath.offload.machines import Machines
     from fusepath.onnx_io import Model
     from fusepath.pictures.frame import Frame
-    from fusepath.plan import Objective
+    from fusepath.plan import StreamObjective
     from fusepath.remote.client import Timeout
 
 
@@ -42,11 +43,13 @@ class SessionOptions:
     """What most sessions leave as it is.
 
     Raises:
-        InputError: one is of another type than it says.
+        InputError: one is of another type than it says, or a provider is not known.
     """
 
     threads: int = 1
     """Of one operator on this machine."""
+    providers: tuple[str, ...] = ON_CPU.providers
+    """What this machine computes on, in the order in which it is tried (`Execution`)."""
     remember: bool = True
     """Use what was measured and planned last time, and keep it for the next."""
     emulation: Emulation = NO_EMULATION
@@ -64,6 +67,7 @@ class SessionOptions:
     def __post_init__(self) -> None:
         for name, given, kind in (
             ("threads", self.threads, int),
+            ("providers", self.providers, tuple),
             ("reuse", self.reuse, bool),
             ("emulation", self.emulation, Emulation),
             ("fallback", self.fallback, FallbackPolicy),
@@ -71,6 +75,16 @@ class SessionOptions:
         ):
             if not isinstance(given, kind):
                 raise InputError(f"{name} {given!r} is no {kind.__name__}")
+        self.execution  # noqa: B018 - whose names are checked
+
+    @property
+    def execution(self) -> Execution:
+        """What this machine computes on.
+
+        Raises:
+            InputError: a provider is not known.
+        """
+        return Execution(providers=self.providers, threads=self.threads)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +99,7 @@ class Order:
     timeout: Timeout
     options: SessionOptions
     say: Callable[[str], None]
-    objective: Objective = LATENCY
+    objective: StreamObjective = LATENCY
     """What plans for the frames of a stream are to be good at; `plan` is for a single frame."""
 
     @property

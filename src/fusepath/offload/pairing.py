@@ -30,6 +30,7 @@ from fusepath.plan import check_plan, predict, returned_bytes
 from fusepath.remote.client import peer_errors
 from fusepath.runtime.companions import blank_companions
 from fusepath.runtime.edge_share import EdgeTimes
+from fusepath.runtime.execution import ON_CPU, Execution
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,13 +145,13 @@ class Pairing:
         model: the network that both hold.
         client: of the edge server; None where there is none.
         emulation: how weak this machine and how slow its link shall seem.
-        threads: threads of one operator on this machine.
+        execution: what this machine computes on.
     """
 
     model: Model
     client: EdgeClient | None = None
     emulation: Emulation = NO_EMULATION
-    threads: int = 1
+    execution: Execution = ON_CPU
     background: Background = field(default_factory=Background)
     reserve: Prepared | None = None
     """The whole network on this machine, for frames that the edge server fails."""
@@ -218,7 +219,7 @@ class Pairing:
             plan=plan,
             thread=self._thread,
             emulation=self.emulation,
-            threads=self.threads,
+            execution=self.execution,
         )
         device.make_ready(sample)
         return device

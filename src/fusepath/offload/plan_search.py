@@ -238,22 +238,22 @@ class PlanSearch:
         last = await self._pairing.background.do(memory.load, self._order.model.graph)
         if last is None:
             known = _Known(link=await self._look_first(request, sample))
-        elif await self._resume(last, sample):
+        elif (changed := await self._resume(last, sample)) is None:
             self.learned = last
             return
         else:
-            known = _Known(edge=last.edge)
+            known = changed
         await self._choose(request, known, memory)
 
-    async def _resume(self, last: LastTime, sample: Frame) -> bool:
-        """Take up the plan of last time; whether all is still as it was then."""
+    async def _resume(self, last: LastTime, sample: Frame) -> _Known | None:
+        """Take up the plan of last time; what of that time still holds, where not all does."""
         try:
             prepared = await self._pairing.prepare(last.plan, sample)
             if last.beside is not None:
                 self._pairing.beside = await self._pairing.prepare(last.beside, sample)
         except FusepathError as error:
             logger.info("the plan of last time is of no use: %s", error)
-            return False
+            return _Known(edge=last.edge)
         await self._pairing.compare_clocks()
         self._use(prepared)
         assert self._pairing.client is not None  # it was connected
@@ -261,7 +261,10 @@ class PlanSearch:
         up, down = (rate, rate) if rate else await measured_goodput(self._pairing.client)
         same_link = _is_same(up, last.link.up_bytes_per_s)
         same_link &= down > _SLOW_BACK * last.link.down_bytes_per_s
-        return same_link and _is_same(prepared.predicted.end_s, last.predicted_s)
+        if prepared.edge_times.providers != last.providers:
+            return _Known()
+        same = same_link and _is_same(prepared.predicted.end_s, last.predicted_s)
+        return None if same else _Known(edge=last.edge)
 
     async def _look_first(self, request: PlanRequest, sample: Frame) -> Link:
         """Use the edge server for all of it, if that is better; the link.
@@ -322,7 +325,7 @@ class PlanSearch:
                 if not is_of_plan(error, result.best):
                     raise
                 shown = replace(shown, source=None)  # it may lack the decoder, or the codecs
-                asked = msgspec.structs.replace(asked, codecs="off")
+                asked = msgspec.structs.replace(asked, codecs="off", lossy="off")
             else:
                 self._offer(prepared)
                 if as_shown(shown, prepared) is shown:
@@ -359,6 +362,7 @@ class PlanSearch:
         if memory is not None:
             kept = LastTime(
                 edge=setting.edge,
+                providers=best.edge_times.providers,
                 link=setting.link,
                 offered={name: list(codecs) for name, codecs in setting.offered.items()},
                 offered_back={name: list(codecs) for name, codecs in setting.offered_back.items()},
@@ -394,7 +398,7 @@ class PlanSearch:
         return replace(setting, source=source)
 
     async def _try_codecs(self, request: PlanRequest, sample: Frame) -> TriedCodecs:
-        codecs = named_codecs(request.codecs)
+        codecs = named_codecs(request.codecs, request.lossy)
         if not codecs or self._pairing.client is None:
             return TriedCodecs()
         self._order.say("trying codecs on the input and on what layers make of it")
@@ -422,7 +426,7 @@ class PlanSearch:
             request=repr(request),
             input=(dtype, order.frames.mean, order.frames.std, _kind(self.known_sample)),
             emulation=order.options.emulation,
-            threads=order.options.threads,
+            execution=order.options.execution,
         )
 
     async def _sample_frame(self, dtype: str) -> Frame:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 4
+_VERSION = 5
 
 
 class LastTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,6 +33,8 @@ class LastTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     version: int = _VERSION
     edge: Machine
+    providers: tuple[str, ...]
+    """What the edge server computed on."""
     link: Link
     offered: dict[str, list[Compression]]
     """By tensor: what codecs made of it on the frame they were tried on."""

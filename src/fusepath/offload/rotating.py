@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from fusepath.offload.pairing import Prepared
     from fusepath.offload.replanning import Replanning
-    from fusepath.plan import FrameLoad, Objective, Plan
+    from fusepath.plan import FrameLoad, Plan, StreamObjective
     from fusepath.timeline import Timeline
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,10 @@ class Rotating:
     """
 
     def __init__(
-        self, replanning: Replanning, objective: Objective, alone: Callable[[], Prepared | None]
+        self,
+        replanning: Replanning,
+        objective: StreamObjective,
+        alone: Callable[[], Prepared | None],
     ) -> None:
         self._replanning, self._objective, self._alone = replanning, objective, alone
         self._pairing = replanning.pairing
@@ -194,6 +197,6 @@ class Rotating:
                 if not any(is_of_plan(error, plan) for plan in planned.plans):
                     raise
                 setting = replace(setting, source=None)  # it may lack the decoder, or the codecs
-                request = msgspec.structs.replace(request, codecs="off")
+                request = msgspec.structs.replace(request, codecs="off", lossy="off")
             else:
                 return list(known.values())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import dataclass, replace
-from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 
+from fusepath.cost import MachineProfile
 from fusepath.errors import PeerError
 from fusepath.offload.device import check_image
 from fusepath.offload.frames import FrameFormat, by_name, parted
@@ -16,19 +17,21 @@ from fusepath.offload.held import wanted_outputs
 from fusepath.offload.inference import Inference, in_a_row, median_of
 from fusepath.offload.order import FallbackPolicy, SessionOptions
 from fusepath.offload.session import Session
-from fusepath.offload.verify import measured_reference
+from fusepath.offload.verify import measured_reference, run_unsplit
 from fusepath.pictures.frame import pixels_of
 from fusepath.plan import Plan
+from fusepath.runtime.change import changes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from fusepath.arrays import Array
     from fusepath.offload.machines import Machines
     from fusepath.offload.rotating import PlansInTurn
+    from fusepath.offload.stable import UntilStable
     from fusepath.onnx_io import Model
-    from fusepath.plan import PlanRequest
+    from fusepath.plan import OutputChange, PlanRequest
     from fusepath.remote.client import Timeout
     from fusepath.runtime.compare import Comparison
     from fusepath.timeline import Timeline
@@ -48,6 +51,8 @@ class Report:
     taken_s: float
     """From the beginning of the first run to the end of the last."""
     comparison: Comparison | None
+    changes: dict[str, OutputChange] | None = None
+    """By output: how a lossy plan has changed it in these runs; None of an exact one."""
 
     @property
     def median(self) -> Inference:
@@ -78,7 +83,7 @@ def run(
     image: Array | bytes | str | Path | Mapping[str, Any],
     edge: str | None = None,
     *,
-    repeats: int = 1,
+    repeats: int | UntilStable = 1,
     in_flight: int = 1,
     verify: bool = False,
     outputs: Sequence[str] | None = None,
@@ -94,10 +99,11 @@ def run(
         model: the network.
         image: its input or inputs, as of `Session.infer`; plans are tried on it.
         edge: ``HOST:PORT`` of the edge server; None for a plan that keeps everything here.
-        repeats: inferences.
+        repeats: inferences, or how well their median is to be known.
         in_flight: of them under way at a time; of 2 or more, the objective of a request says what
             they are planned for.
-        verify: compare with the unsplit model on this machine.
+        verify: compare with the unsplit model on this machine; of a lossy plan is said how much it
+            changes, verified or not.
         outputs: names of those that are wanted, all without; others do not return.
         session: further arguments of `Session`.
 
@@ -126,21 +132,40 @@ def run(
         plan, predicted, in_turn = running.plan, running.predicted, None
         if in_flight > 1 and (in_turn := running.plans_in_turn) is not None:
             plan, predicted = in_turn.plans[0], in_turn.predicted[0]
+        runs: list[Inference] = []
+        images = _repeated(image, repeats, runs)
+        if repeats != 1:
+            _say(f"running {_times(repeats)}", session)
         begun_s = time.perf_counter()
         if in_flight == 1:
-            runs = [running.infer(image, outputs=outputs) for _ in range(repeats)]
+            for again in images:
+                runs.append(running.infer(again, outputs=outputs))  # noqa: PERF401 - it is looked at
         else:
-            images = repeat(image, repeats)
-            runs = list(running.stream(images, in_flight=in_flight, outputs=outputs))
+            runs.extend(running.stream(images, in_flight=in_flight, outputs=outputs))
         taken_s = time.perf_counter() - begun_s
     assert plan is not None  # it has answered
     assert predicted is not None
-    comparison = None
+    comparison = changes = None
+    values = np.concatenate([pixels_of(image) for image in inputs])
+    lossy = [item for item in runs if not item.is_exact]
+    if lossy:
+        unsplit = run_unsplit(model, values, plan.input, companions=companions)
+        wanted = {name: unsplit[name] for name in lossy[0].outputs}
+        changes = changes_of([wanted] * len(lossy), [item.outputs for item in lossy])
     if verify:
-        values = np.concatenate([pixels_of(image) for image in inputs])
-        reference = measured_reference(model, values, plan.input, companions).only(outputs)
-        comparisons = [reference.judge(item.outputs) for item in runs]
-        comparison = max(comparisons, key=lambda item: (not item.bit_equal, item.used))
+        _say("comparing with the unsplit model", session)
+        reference = measured_reference(
+            model,
+            values,
+            plan.input,
+            companions,
+            execution=session["options"].execution,
+            rounding=plan.edge.rounding if isinstance(plan.edge, MachineProfile) else 0.0,
+        ).only(outputs)
+        comparisons = [reference.judge(item.outputs) for item in runs if item.is_exact]
+        comparison = max(
+            comparisons, key=lambda item: (not item.bit_equal, item.used), default=None
+        )
     predicted = in_a_row([predicted] * len(inputs)) if len(inputs) > 1 else predicted
     return Report(
         plan=plan,
@@ -149,4 +174,25 @@ def run(
         runs=runs,
         taken_s=taken_s,
         comparison=comparison,
+        changes=changes,
     )
+
+
+def _say(what: str, session: SessionArguments) -> None:
+    if "say" in session:
+        session["say"](what)
+
+
+def _repeated(image: Any, repeats: int | UntilStable, runs: list[Inference]) -> Iterator[Any]:
+    """The image, as often as is asked; ``runs`` grows meanwhile."""
+    if isinstance(repeats, int):
+        yield from itertools.repeat(image, repeats)
+        return
+    while not repeats.enough([run.latency_s for run in runs]):
+        yield image
+
+
+def _times(repeats: int | UntilStable) -> str:
+    if isinstance(repeats, int):
+        return f"{repeats} times"
+    return f"until the median is known to {repeats.within:.1%}, at most {repeats.most} times"

@@ -10,6 +10,7 @@ import numpy as np
 
 from fusepath.onnx_io import original_with_shape, summands, whole_exposing
 from fusepath.runtime.compare import Comparison, compare, measured_tolerances
+from fusepath.runtime.execution import ON_CPU, Execution
 from fusepath.runtime.pixels import to_model_input
 from fusepath.runtime.runner import LEVELS, Level, Runner
 
@@ -37,13 +38,20 @@ def run_unsplit(
         level: how far ONNX Runtime may rewrite the model.
         companions: the other inputs, by their names in the graph.
     """
-    source = model.boundary.input
     runner = Runner(original_with_shape(model), outputs=model.output_names, level=level)
+    return runner.run(_fed(model, image, form, companions))
+
+
+def _fed(
+    model: Model, image: Array, form: InputFormat, companions: Mapping[str, Array]
+) -> dict[str, Array]:
+    """What the original takes, by the names that its owner knows."""
+    source = model.boundary.input
     value = to_model_input(image, form, source.dtype)
     feeds = {source.name: source.to_owner([value])}
     for inner, port in zip(model.graph.companions, model.boundary.companions, strict=True):
         feeds[port.name] = companions[inner]
-    return runner.run(feeds)
+    return feeds
 
 
 @dataclass(frozen=True)
@@ -67,18 +75,33 @@ def measured_reference(
     image: Array,
     form: InputFormat,
     companions: Mapping[str, Array] = MappingProxyType({}),
+    execution: Execution = ON_CPU,
+    rounding: float = 0.0,
 ) -> Reference:
     """The reference for an input: the original at ONNX Runtime's levels of optimisation.
+
+    It is what the processor makes; how far others are off it makes the tolerance.
 
     Args:
         model: the network.
         image: as of `run_unsplit`.
         form: how pixels become values.
         companions: the other inputs, by their names in the graph.
+        execution: what this machine computed its share on.
+        rounding: of what the edge server computed on (`MachineProfile.rounding`).
     """
-    runs = [run_unsplit(model, image, form, level, companions) for level in _levels(model)]
+    original = original_with_shape(model)
+    feeds = _fed(model, image, form, companions)
+    runs = [
+        Runner(original, outputs=model.output_names, level=level).run(feeds)
+        for level in _levels(model)
+    ]
+    if execution.providers != ON_CPU.providers:
+        elsewhere = Runner(original, outputs=model.output_names, execution=execution)
+        runs.append(elsewhere.run(feeds))
     halves = any(tensor.dtype == "float16" for tensor in model.graph.tensors.values())
-    tolerances = measured_tolerances(runs, _summed(model, image, form, companions), halves=halves)
+    summed = _summed(model, image, form, companions)
+    tolerances = measured_tolerances(runs, summed, halves=halves, rounding=rounding)
     return Reference(runs[0], tolerances)
 
 

@@ -19,8 +19,11 @@ from fusepath.onnx_io.strip_model import (
 )
 from fusepath.onnx_io.submodel import SubModel, build_submodel, original_with_shape
 from fusepath.onnx_io.summands import summands, whole_exposing
+from fusepath.onnx_io.trial import TRIAL_INPUT, TRIAL_SHAPE, trial_model
 
 __all__ = [
+    "TRIAL_INPUT",
+    "TRIAL_SHAPE",
     "Boundary",
     "Ending",
     "LastOutput",
@@ -44,5 +47,6 @@ __all__ = [
     "sent_name",
     "strip_signature",
     "summands",
+    "trial_model",
     "whole_exposing",
 ]

@@ -5,17 +5,38 @@ from fusepath.plan.book.book import BookEntry, PlanBook, PlannedRate, load_book,
 from fusepath.plan.book.search import make_book
 from fusepath.plan.book.steps import steps_of
 from fusepath.plan.candidate import Candidate, ranked
+from fusepath.plan.change import OutputChange
 from fusepath.plan.comparison import ComparedPlan, compare_plans
+from fusepath.plan.energy import EnergyUse, energy_of
 from fusepath.plan.families.single_cut import best_single_cut, problem_of_table
 from fusepath.plan.families.tiles import search_plainly
-from fusepath.plan.fluid import FluidBound, fluid_bound, fluid_bound_s, period_bound_s, row_bound_s
+from fusepath.plan.fluid import (
+    FluidBound,
+    energy_bound_j,
+    fluid_bound,
+    fluid_bound_s,
+    period_bound_s,
+    row_bound_s,
+)
+from fusepath.plan.front import Front, make_front
 from fusepath.plan.limits.check import limit_violations
 from fusepath.plan.limits.constraints import NO_CONSTRAINTS, Constraints
-from fusepath.plan.objective import LATENCY, Latency, Objective, Throughput
+from fusepath.plan.make import make_plan, plan_with
+from fusepath.plan.objective import (
+    ENERGY_IS_PLANNED,
+    LATENCY,
+    Energy,
+    Latency,
+    Objective,
+    StreamObjective,
+    Throughput,
+    Weighted,
+    of_stream,
+)
 from fusepath.plan.origin import Origin
 from fusepath.plan.plan import Plan, Prediction, Provenance
 from fusepath.plan.plan_file import load_plan, plan_document, save_plan
-from fusepath.plan.planner import check_request, make_plan, plan_with
+from fusepath.plan.planner import check_request
 from fusepath.plan.preprocessing import AS_THEY_COME, Filter, Fit, Preprocessing
 from fusepath.plan.recalibrated import recalibrated
 from fusepath.plan.recipe import InputFormat, ModelReference, Recipe, TailPlace
@@ -60,6 +81,7 @@ __all__ = [
     "ALGORITHMS",
     "AS_THEY_COME",
     "DEFAULT_REQUEST",
+    "ENERGY_IS_PLANNED",
     "FORWARDED_FORMATS",
     "LATENCY",
     "MAX_FILE_BYTES",
@@ -71,16 +93,20 @@ __all__ = [
     "Candidate",
     "ComparedPlan",
     "Constraints",
+    "Energy",
+    "EnergyUse",
     "Filter",
     "Fit",
     "FluidBound",
     "Forwarding",
     "FrameLoad",
+    "Front",
     "InputFormat",
     "Latency",
     "ModelReference",
     "Objective",
     "Origin",
+    "OutputChange",
     "PictureSource",
     "Plan",
     "PlanBook",
@@ -96,10 +122,12 @@ __all__ = [
     "Rotation",
     "Search",
     "Setting",
+    "StreamObjective",
     "TailPlace",
     "Throughput",
     "Tiled",
     "Timing",
+    "Weighted",
     "best_single_cut",
     "best_turns",
     "by_use",
@@ -107,6 +135,8 @@ __all__ = [
     "check_recipe",
     "check_request",
     "compare_plans",
+    "energy_bound_j",
+    "energy_of",
     "fluid_bound",
     "fluid_bound_s",
     "limit_violations",
@@ -115,8 +145,10 @@ __all__ = [
     "load_plan",
     "loads_of",
     "make_book",
+    "make_front",
     "make_plan",
     "make_rotation",
+    "of_stream",
     "period_bound_s",
     "plan_document",
     "plan_with",

@@ -1,22 +1,23 @@
-"""With a lossless codec or without: settings of both kinds, which are planned in turn."""
+"""With codecs or without: settings of both kinds, which are planned in turn."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fusepath.cost import quickest
+from fusepath.cost import LOSSY, is_lossy, quickest
 from fusepath.plan.timing import Timing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from fusepath.cost import Compression
+    from fusepath.plan.request import PlanRequest
 
-AUTO, OFF = "auto", "off"
+AUTO = "auto"
 
 
-def variants(timing: Timing, codecs: str) -> list[Timing]:
+def variants(timing: Timing, request: PlanRequest) -> list[Timing]:
     """A setting without any codec, and, where codecs help, one with them.
 
     For each tensor, either way, the codec is taken that brings it over soonest on this link. That
@@ -26,26 +27,30 @@ def variants(timing: Timing, codecs: str) -> list[Timing]:
 
     Args:
         timing: of network, machines and link, and the codecs that may be chosen.
-        codecs: ``auto`` for all of them, ``off`` for none, or the name of one.
+        request: whose ``codecs`` and ``lossy`` say which of them may be chosen.
     """
     setting = timing.setting
     if setting.compression or setting.back_compression:
         return [timing]
     link = setting.link
-    up = quickest(_allowed(setting.offered, codecs), bytes_per_s=link.up_bytes_per_s)
-    back = quickest(_allowed(setting.offered_back, codecs), bytes_per_s=link.down_bytes_per_s)
+    up = quickest(_allowed(setting.offered, request), bytes_per_s=link.up_bytes_per_s)
+    back = quickest(_allowed(setting.offered_back, request), bytes_per_s=link.down_bytes_per_s)
     if not (up or back):
         return [timing]
     return [timing, Timing(replace(setting, compression=up, back_compression=back))]
 
 
 def _allowed(
-    offered: Mapping[str, Sequence[Compression]], codecs: str
+    offered: Mapping[str, Sequence[Compression]], request: PlanRequest
 ) -> dict[str, list[Compression]]:
     """Of the codecs that are offered, those that may be chosen."""
-    if codecs == OFF:
-        return {}
+
+    def allows(codec: str) -> bool:
+        if is_lossy(codec):
+            return codec in LOSSY.get(request.lossy, ())
+        return request.codecs in (AUTO, codec)
+
     return {
-        tensor: [item for item in several if codecs in (AUTO, item.codec)]
+        tensor: [item for item in several if allows(item.codec)]
         for tensor, several in offered.items()
     }

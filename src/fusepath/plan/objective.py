@@ -6,9 +6,13 @@ import math
 
 import msgspec
 
-from fusepath.errors import SettingError, check_number
+from fusepath.errors import InputError, SettingError, check_number
 
 MOST_IN_FLIGHT = 64
+ENERGY_IS_PLANNED = (
+    "energy is planned for and not measured: make a plan for a device of which is said what it "
+    "draws, and give that plan"
+)
 
 
 class Latency(msgspec.Struct, frozen=True, tag="latency", tag_field="kind"):
@@ -47,5 +51,38 @@ def _check_in_flight(in_flight: int) -> None:
         raise SettingError(f"in_flight {in_flight} is not from 1 to {MOST_IN_FLIGHT}")
 
 
-Objective = Latency | Throughput
+class Energy(msgspec.Struct, frozen=True, tag="energy", tag_field="kind"):
+    """Few joules of the device for a frame."""
+
+
+class Weighted(msgspec.Struct, frozen=True, kw_only=True, tag="weighted", tag_field="kind"):
+    """Seconds and joules of a frame, weighed against each other.
+
+    Raises:
+        SettingError: a weight that is none.
+    """
+
+    seconds_per_joule: float
+    """How many seconds less a frame must take to be worth a joule more."""
+
+    def __post_init__(self) -> None:
+        check_number("seconds_per_joule", self.seconds_per_joule)
+        if not 0 <= self.seconds_per_joule < math.inf:
+            raise SettingError(f"seconds_per_joule {self.seconds_per_joule:g} is no weight")
+
+
+StreamObjective = Latency | Throughput
+"""What plans that the frames of a stream take in turn are to be good at."""
+Objective = StreamObjective | Energy | Weighted
 LATENCY = Latency()
+
+
+def of_stream(objective: Objective) -> StreamObjective:
+    """The objective as one that is measured while frames go by.
+
+    Raises:
+        InputError: energy, which nobody measures then.
+    """
+    if isinstance(objective, Energy | Weighted):
+        raise InputError(ENERGY_IS_PLANNED)
+    return objective

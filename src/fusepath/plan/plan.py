@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from fusepath.cost import Compression, Convention, Link, Machine
+from fusepath.cost import Compression, Convention, Link, Machine, is_lossy
+from fusepath.plan.change import OutputChange
+from fusepath.plan.energy import EnergyUse, energy_of
 from fusepath.plan.preprocessing import Preprocessing
 from fusepath.plan.recipe import InputFormat, ModelReference, Recipe, TailPlace
 from fusepath.plan.request import DEFAULT_REQUEST, PlanRequest
@@ -32,6 +34,9 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     edge_macs: int
     up_bytes: int
     timeline: Timeline
+    energy_bound_j: float | msgspec.UnsetType = msgspec.UNSET
+    """What the device draws at least with any plan that might have been chosen, where energy was
+    planned for."""
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,6 +72,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """How encoded pictures become the input, where that was said and none was there to plan for."""
     prediction: Prediction
     provenance: Provenance
+    changes: dict[str, OutputChange] | msgspec.UnsetType = msgspec.UNSET
+    """By output: how a lossy plan changes it, where that was measured."""
 
     @property
     def chain(self) -> Preprocessing | None:
@@ -134,6 +141,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return self.recipe.back_codecs
 
     @property
+    def is_exact(self) -> bool:
+        """Whether results are those of the unsplit model: nothing that is sent is changed."""
+        return not any(map(is_lossy, self.codecs.values()))
+
+    @property
     def is_plain(self) -> bool:
         """Whether any edge server can carry it out: nothing is encoded, and no file forwarded."""
         return not (self.codecs or self.back_codecs or self.recipe.forwards)
@@ -157,6 +169,24 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def timeline(self) -> Timeline:
         """The prediction, step by step."""
         return self.prediction.timeline
+
+    @property
+    def energy(self) -> EnergyUse | None:
+        """What the device draws until the result is there; None where its power is not known."""
+        power = self.device.power
+        return energy_of(self.timeline, power, self.link) if power else None
+
+    @property
+    def energy_j(self) -> float | None:
+        """All of that."""
+        used = self.energy
+        return None if used is None else used.total_j
+
+    @property
+    def energy_bound_j(self) -> float | None:
+        """What no plan draws less of; None where energy was not planned for."""
+        bound = self.prediction.energy_bound_j
+        return None if bound is msgspec.UNSET else bound
 
     @property
     def device_macs(self) -> int:
@@ -197,6 +227,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         makespan_s: float | None = None,
         lower_bound_s: float | None = None,
         timeline: Timeline | None = None,
+        energy_bound_j: float | None = None,
     ) -> Plan:
         """The same plan with another prediction; what is left out stays as it is."""
         changes = {
@@ -205,6 +236,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 ("makespan_s", makespan_s),
                 ("lower_bound_s", lower_bound_s),
                 ("timeline", timeline),
+                ("energy_bound_j", energy_bound_j),
             )
             if value is not None
         }

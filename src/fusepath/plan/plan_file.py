@@ -41,6 +41,8 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True):
     plans: int
     search_s: float
     recipe_sha256: str
+    exact: bool
+    energy_j: float | msgspec.UnsetType = msgspec.UNSET
 
 
 def _derived(plan: Plan) -> dict[str, Any]:
@@ -62,10 +64,13 @@ def _derived(plan: Plan) -> dict[str, Any]:
         plans=plan.provenance.plans_evaluated,
         search_s=plan.provenance.search_s,
         recipe_sha256=plan.recipe_sha256,
+        exact=plan.is_exact,
+        energy_j=msgspec.UNSET if plan.energy_j is None else plan.energy_j,
     )
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in msgspec.structs.asdict(derived).items()
+        if value is not msgspec.UNSET
     }
 
 

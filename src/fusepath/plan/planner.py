@@ -1,4 +1,4 @@
-"""From a setting to plans: each algorithm searches fused layers, grids, orders and cuts."""
+"""From a request to plans: each algorithm searches fused layers, grids, orders and cuts."""
 
 from __future__ import annotations
 
@@ -15,13 +15,10 @@ from fusepath.plan.families.forwarding import forward_file
 from fusepath.plan.families.sections import check_start, search_behind
 from fusepath.plan.families.tile_sizes import SIZES_EVALUATIONS
 from fusepath.plan.fluid import fluid_bound_ns
-from fusepath.plan.objective import LATENCY
-from fusepath.plan.origin import UNKNOWN
-from fusepath.plan.request import DEFAULT_REQUEST
+from fusepath.plan.limits.constraints import ENERGY, Shortfall
 from fusepath.plan.result import PlanResult, nothing_found
 from fusepath.plan.search import Search
 from fusepath.plan.simulation import simulate
-from fusepath.plan.timing import Timing
 from fusepath.schedule.budget import Budget
 from fusepath.schedule.problem import NS_PER_S, ns
 from fusepath.schedule.result import Status
@@ -33,7 +30,7 @@ if TYPE_CHECKING:
     from fusepath.plan.origin import Origin
     from fusepath.plan.plan import Plan
     from fusepath.plan.request import PlanRequest
-    from fusepath.plan.setting import Setting
+    from fusepath.plan.timing import Timing
     from fusepath.schedule.budget import Meter
 
 _ROUNDING_S = 1e-6
@@ -42,6 +39,10 @@ _TIMES_CONSTRAINED = 4
 """Of the usual budget where plans are limited: counting what each demands takes most of it."""
 
 
+POWER_UNKNOWN = (
+    "what the device draws is not known; write it behind the device, like "
+    "10GFLOPS:wait=2.7,compute=6.4,send=3.4,receive=3.2 in watts, or into its file"
+)
 WHOLE = frozenset({"device-only", "full-offload", "nfl", "streamed-cut", "forward"})
 """Those that leave the network as it is, but for the rows of one cut that are sent early."""
 
@@ -54,38 +55,6 @@ def usual_budget(request: PlanRequest) -> Budget:
     if usual.evaluations is not None and request.constraints.limits_choices:
         return Budget(evaluations=_TIMES_CONSTRAINED * usual.evaluations)
     return usual
-
-
-def make_plan(
-    setting: Setting, request: PlanRequest = DEFAULT_REQUEST, origin: Origin = UNKNOWN
-) -> PlanResult:
-    """The best plans that an algorithm finds, with codecs and without.
-
-    An algorithm keeps one plan per single cut, tiling or, of strips, fused layer and number of
-    segments. Where nothing keeps to the constraints, or the budget ends before anything is found,
-    the result has no plans and says which of the two it was.
-
-    Args:
-        setting: network, machines, link and convention.
-        request: what the planner may choose, and what it must keep to.
-        origin: what is written into the plans besides.
-
-    Raises:
-        InputError: no such algorithm or codec, or it does not tile.
-        GeometryError: ``tau`` or ``grid`` do not fit the network.
-        UnsupportedOperatorError: ``tau`` lies behind an operator that needs whole maps.
-    """
-    return plan_with(Timing(setting), request, origin)
-
-
-def plan_with(
-    timing: Timing, request: PlanRequest = DEFAULT_REQUEST, origin: Origin = UNKNOWN
-) -> PlanResult:
-    """`make_plan` for a setting whose prices other settings share, as those at other links do."""
-    check_request(request)
-    if request.objective != LATENCY:
-        raise InputError("plans for streams of frames are made by make_rotation: this makes one")
-    return answer(timing, request, origin, ALGORITHMS[request.algorithm].search)
 
 
 def check_request(request: PlanRequest) -> None:
@@ -134,7 +103,7 @@ def answer(
         if request.algorithm != "auto":
             find = partial(search_behind, find, start=request.start)
     forwards = ALGORITHMS[request.algorithm].forwards
-    timings = [timing] if forwards else variants(timing, request.codecs)
+    timings = [timing] if forwards else variants(timing, request)
     budget = usual_budget(request) if request.budget is None else request.budget
     meter = Budget(seconds=budget.seconds).begin()
     found: list[list[Plan]] = []
@@ -154,6 +123,10 @@ def answer(
             search = Search(request, Budget().begin())
             found.append(_plans(timing, search, origin, forward_file, meter))
     plans = [plan for several in reversed(found) for plan in several]
+    limit_j = request.constraints.device_energy_j
+    if plans and limit_j is not None:
+        plans, closest = drawing_at_most(plans, limit_j)
+        errors += [closest] if closest else []
     if not plans:
         return nothing_found(errors[-1], seconds=meter.seconds, evaluations=meter.spent)
     # Plans of either kind were to be had, so only what none of them beats is a bound; one that
@@ -167,6 +140,27 @@ def answer(
         lower_bound_s=bound_s,
         seconds=meter.seconds,
         evaluations=meter.spent,
+    )
+
+
+def drawing_at_most(
+    plans: Sequence[Plan], limit_j: float
+) -> tuple[list[Plan], InfeasibleError | None]:
+    """Those that draw no more, or why there are none.
+
+    Raises:
+        InputError: what the device draws is not known.
+    """
+    drawn = [plan.energy_j for plan in plans]
+    known = [joules for joules in drawn if joules is not None]
+    if len(known) < len(drawn):
+        raise InputError(f"{ENERGY} {limit_j:g}: {POWER_UNKNOWN}")
+    kept = [plan for plan, joules in zip(plans, known, strict=True) if joules <= limit_j]
+    if kept:
+        return kept, None
+    short = Shortfall(ENERGY, min(known), limit_j)
+    return [], InfeasibleError(
+        f"no plan that was found keeps to it; the closest needs {short}", [short]
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from fusepath.errors import SettingError, check_number
@@ -36,6 +38,9 @@ class PlanRequest(
     codecs: str = "auto"
     """Encode what is sent where that is quicker, with any codec that the setting offers
     (``auto``), with one of them, or not at all (``off``)."""
+    lossy: Literal["off", "fp16", "int8"] = "off"
+    """Also send what crosses a cut in half precision, or in bytes by channel, where that is
+    quicker and the setting offers it. Results change; of all other plans they do not."""
     budget: Budget | None = None
     """What the search may spend; None for what the algorithm usually takes. Plans with codecs and
     without have as many evaluations each, and share the seconds."""

@@ -16,7 +16,7 @@ from fusepath.errors import InfeasibleError
 from fusepath.plan.algorithms import ALGORITHMS
 from fusepath.plan.compressed import variants
 from fusepath.plan.fluid.period import period_bound_s
-from fusepath.plan.objective import LATENCY, Latency
+from fusepath.plan.objective import LATENCY, Latency, of_stream
 from fusepath.plan.origin import UNKNOWN
 from fusepath.plan.planner import WHOLE, answer, check_request
 from fusepath.plan.timing import Timing
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from fusepath.arrays import FloatArray
     from fusepath.cost import Convention, Link
     from fusepath.plan.book.steps import Steps
-    from fusepath.plan.objective import Objective
+    from fusepath.plan.objective import StreamObjective
     from fusepath.plan.origin import Origin
     from fusepath.plan.plan import Plan
     from fusepath.plan.request import PlanRequest
@@ -109,7 +109,7 @@ def make_rotation(setting: Setting, request: PlanRequest, origin: Origin = UNKNO
         UndecidedError: the budget ended before anything was found.
     """
     check_request(request)
-    timing, objective = Timing(setting), request.objective
+    timing, objective = Timing(setting), of_stream(request.objective)
     candidates = _candidates(timing, request, origin)
     turns, period_s = best_turns(
         [
@@ -125,11 +125,13 @@ def make_rotation(setting: Setting, request: PlanRequest, origin: Origin = UNKNO
         in_flight=objective.in_flight,
         period_s=period_s,
         latency_s=statistics.fmean(candidates[at].makespan_s for at in turns),
-        lower_bound_s=period_bound_s([item.setting for item in variants(timing, request.codecs)]),
+        lower_bound_s=period_bound_s([item.setting for item in variants(timing, request)]),
     )
 
 
-def best_turns(frames: Sequence[FrameLoad], objective: Objective) -> tuple[tuple[int, ...], float]:
+def best_turns(
+    frames: Sequence[FrameLoad], objective: StreamObjective
+) -> tuple[tuple[int, ...], float]:
     """Which of some plans every frame of a cycle takes, 0-based; and the period of that.
 
     Args:

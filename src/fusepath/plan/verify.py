@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from fusepath.cost import LOSSY, is_lossy
 from fusepath.errors import FileFormatError, FusepathError
 from fusepath.plan.limits.check import limit_violations
 from fusepath.plan.plan import MAX_PATHS, PLAN_FORMAT, PLAN_VERSION
@@ -38,6 +41,13 @@ def check_plan(plan: Plan, graph: ModelGraph) -> None:
             raise FileFormatError(
                 f"plan: '{way}compression' is not that of the recipe's '{way}codecs'"
             )
+    asked = LOSSY.get(plan.request.lossy, frozenset())
+    if unasked := [name for name in plan.codecs.values() if is_lossy(name) and name not in asked]:
+        raise FileFormatError(
+            f"plan: codec '{unasked[0][:80]}' changes values, and 'request' does not ask for that"
+        )
+    if plan.changes is not msgspec.UNSET and plan.is_exact:
+        raise FileFormatError("plan: 'changes' of a plan that changes nothing")
     if plan.recipe.forwards and (
         not plan.source or plan.source.forwarding != plan.recipe.forwarding
     ):
@@ -58,6 +68,26 @@ def _check_forwarding(recipe: Recipe, graph: ModelGraph) -> None:
         raise FileFormatError(f"plan: 'forwarding' of pictures, but '{graph.name}' takes none")
     if recipe.cuts != (1,) or recipe.tau != graph.depth or recipe.codecs:
         raise FileFormatError("plan: 'forwarding' has one cut, 1, and no codecs")
+
+
+def _check_codecs(recipe: Recipe, rest: ModelGraph) -> None:
+    """Raise unless codecs are those of tensors that cross, and what returns comes as it is.
+
+    Raises:
+        FileFormatError: they are not.
+    """
+    cuts = recipe.rest.cuts
+    for field, codecs, crosses, verb in (
+        ("codecs", recipe.codecs, rest.sent, "sends"),
+        ("back_codecs", recipe.back_codecs, rest.returned, "has returned"),
+    ):
+        names = {name for cut in cuts for name in crosses(cut)}
+        if strange := [name for name in codecs if name not in names]:
+            raise FileFormatError(
+                f"plan: '{field}' names {strange[0][:80]!r}, which no cut of this plan {verb}"
+            )
+    if lossy := [name for name in recipe.back_codecs.values() if is_lossy(name)]:
+        raise FileFormatError(f"plan: results return as they are, not by '{lossy[0][:80]}'")
 
 
 def check_recipe(recipe: Recipe, graph: ModelGraph) -> None:
@@ -98,16 +128,7 @@ def check_recipe(recipe: Recipe, graph: ModelGraph) -> None:
             f"{tau + 1}"
         )
     rest = recipe.rest.divided(graph.behind(start))
-    cuts = recipe.rest.cuts
-    for field, codecs, crosses, verb in (
-        ("codecs", recipe.codecs, rest.sent, "sends"),
-        ("back_codecs", recipe.back_codecs, rest.returned, "has returned"),
-    ):
-        names = {name for cut in cuts for name in crosses(cut)}
-        if strange := [name for name in codecs if name not in names]:
-            raise FileFormatError(
-                f"plan: '{field}' names {strange[0][:80]!r}, which no cut of this plan {verb}"
-            )
+    _check_codecs(recipe, rest)
     try:
         laid = layout(rest, recipe.rest.arrangement)
     except FusepathError as error:

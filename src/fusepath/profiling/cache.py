@@ -16,6 +16,7 @@ import msgspec
 from fusepath import jsonfile
 from fusepath.errors import FileFormatError, OutputError
 from fusepath.profiling.profile import SETTINGS_VERSION, ProfileReport, Settings, profile_machine
+from fusepath.runtime.execution import ON_CPU, Execution
 from fusepath.runtime.runner import runtime_version
 from fusepath.version import VERSION
 
@@ -101,22 +102,26 @@ class ProfileCache:
             logger.info("the profile was not kept: %s", error)
 
 
-def known_profile(model: Model, *, threads: int = 1) -> MachineProfile | None:
+def known_profile(model: Model, *, execution: Execution = ON_CPU) -> MachineProfile | None:
     """This machine's profile for a model as it was measured before; the most careful one."""
     cache = ProfileCache.of_user()
-    for settings in (Settings(threads=threads), Settings.quick(threads), Settings.brief(threads)):
+    for settings in (
+        Settings(execution=execution),
+        Settings.quick(execution),
+        Settings.brief(execution),
+    ):
         report = cache.load(model, settings)
         if report is not None:
             return report.profile
     return None
 
 
-def remembered_profile(model: Model, *, threads: int = 1) -> MachineProfile:
+def remembered_profile(model: Model, *, execution: Execution = ON_CPU) -> MachineProfile:
     """This machine's profile for a model: as measured before, or else measured now and kept."""
-    known = known_profile(model, threads=threads)
+    known = known_profile(model, execution=execution)
     if known is not None:
         return known
-    report = profile_machine(model, Settings.brief(threads))
+    report = profile_machine(model, Settings.brief(execution))
     ProfileCache.of_user().keep(model, report)
     return report.profile
 

@@ -1,4 +1,4 @@
-"""What lossless codecs make of the tensors that cuts send, measured on a sample image."""
+"""What codecs make of the tensors that cuts send, measured on a sample image."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.cost import Compression
-from fusepath.errors import ImageError
+from fusepath.cost import LOSSY, Compression, is_lossy
+from fusepath.errors import ImageError, InputError
 from fusepath.onnx_io import build_submodel
-from fusepath.runtime.codecs import CODECS, find_codec, is_installed, suits
+from fusepath.runtime.codecs import CODECS, LOSSY_CODECS, find_codec, is_installed, suits
 from fusepath.runtime.companions import blank_companions
 from fusepath.runtime.pixels import to_model_input
 from fusepath.runtime.runner import Runner
@@ -45,18 +45,28 @@ class Sample:
     raw_bytes: int
 
 
-def named_codecs(compress: str) -> list[str]:
-    """``auto`` means all codecs that are installed, ``off`` none, anything else one.
+def named_codecs(compress: str, lossy: str = "off") -> list[str]:
+    """``auto`` means all lossless codecs that are installed, ``off`` none, anything else one.
+
+    Args:
+        compress: which lossless ones.
+        lossy: which lossy ones besides, a key of `fusepath.cost.LOSSY`, or ``off``.
 
     Raises:
-        InputError: there is no such codec, or it is not installed.
+        InputError: there is no such codec, it is not installed, or it is lossy.
     """
+    changing = [name for name in LOSSY_CODECS if name in LOSSY.get(lossy, ())]
     if compress == "off":
-        return []
+        return changing
     if compress == "auto":
-        return [name for name in CODECS if is_installed(name)]
+        return [name for name in CODECS if is_installed(name)] + changing
     find_codec(compress)
-    return [compress]
+    if is_lossy(compress):
+        raise InputError(
+            f"codec '{compress}' changes values, and so results: it is taken with lossy="
+            f"'{compress.partition('+')[0]}' alone"
+        )
+    return [compress, *changing]
 
 
 def crossing_tensors(model: Model, image: Array, form: InputFormat) -> Iterator[tuple[str, Array]]:
@@ -113,17 +123,19 @@ def sample_codecs(
         codec = find_codec(codec_name)
         if not suits(codec_name, value):
             continue
-        pairs = [(codec.encode(piece), piece) for piece in pieces]
+        encoded = [(codec.encode(piece), piece) for piece in pieces]
+        pairs = [(data, piece) for data, piece in encoded if len(data) < piece.nbytes]
         whole = [(codec.encode(value), value)]
-        encode_s, decode_s = (
-            _fixed_and_moving(
-                least_s(partial(run, codec, one), repeats),
-                least_s(partial(run, codec, several), repeats),
-                len(several),
-            )
-            for run, one, several in ((_encode, whole, pairs), (_decode, whole, pairs))
+        encode_s = _fixed_and_moving(
+            least_s(partial(_encode, codec, [value]), repeats),
+            least_s(partial(_encode, codec, pieces), repeats),
+            len(pieces),
         )
-        sent = sum(min(len(data), piece.nbytes) for data, piece in pairs)
+        decode_s = (0.0, least_s(partial(_decode, codec, pairs), repeats))
+        if len(pairs) == len(pieces):
+            whole_s = least_s(partial(_decode, codec, whole), repeats)
+            decode_s = _fixed_and_moving(whole_s, decode_s[1], len(pieces))
+        sent = sum(min(len(data), piece.nbytes) for data, piece in encoded)
         yield Sample(
             tensor=name,
             raw_bytes=value.nbytes,
@@ -150,8 +162,8 @@ def _fixed_and_moving(whole_s: float, pieces_s: float, pieces: int) -> tuple[flo
     return fixed_s, pieces_s - pieces * fixed_s
 
 
-def _encode(codec: Codec, pairs: Sequence[tuple[bytes, Array]]) -> None:
-    for _, piece in pairs:
+def _encode(codec: Codec, pieces: Sequence[Array]) -> None:
+    for piece in pieces:
         codec.encode(piece)
 
 
@@ -189,7 +201,7 @@ class TriedCodecs:
             name, measured = item.tensor, item.compression
             if name in sent:
                 up.setdefault(name, []).append(measured.on(sender=device, receiver=edge))
-            if name != graph.input.name:
+            if name != graph.input.name and not is_lossy(measured.codec):
                 back.setdefault(name, []).append(measured.on(sender=edge, receiver=device))
         return replace(setting, offered=up, offered_back=back)
 

@@ -26,7 +26,9 @@ from fusepath.onnx_io import build_submodel
 from fusepath.plan import InputFormat
 from fusepath.profiling.timing import Timing, time_call
 from fusepath.runtime.companions import blank_companions
-from fusepath.runtime.runner import PROVIDER, Runner, runtime_version
+from fusepath.runtime.compare import compare
+from fusepath.runtime.execution import ON_CPU, PROVIDERS, Execution
+from fusepath.runtime.runner import Runner, runtime_version
 from fusepath.runtime.strip_stage import StripStage, StripState
 from fusepath.tiling import Band, Box, Grid, StripRows, StripTiling, Tiling
 
@@ -91,27 +93,26 @@ class Measurement:
 class Profiler(Protocol):
     """Says how long each layer of a model takes on this machine."""
 
-    def __call__(self, model: Model, *, threads: int) -> MachineProfile:
+    def __call__(self, model: Model, *, execution: Execution) -> MachineProfile:
         """The profile."""
 
 
 def measure_layers(
     model: Model,
     *,
-    threads: int = 1,
+    execution: Execution = ON_CPU,
     repeats: int = 5,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> MachineProfile:
     """The profile of this machine for a model, measured once; see `measure`."""
-    whole_s = WholeNetwork(model, threads=threads).time(repeats).seconds
-    return measure(model, whole_s, threads=threads, repeats=repeats, progress=progress).profile
+    whole = WholeNetwork(model, execution)
+    return measure(whole, whole.time(repeats).seconds, repeats=repeats, progress=progress).profile
 
 
 def measure(
-    model: Model,
+    whole: WholeNetwork,
     whole_s: float,
     *,
-    threads: int = 1,
     repeats: int = 5,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Measurement:
@@ -123,15 +124,15 @@ def measure(
     wait comes from tiles of ranges of layers.
 
     Args:
-        model: what to measure.
-        whole_s: seconds of the whole network (`WholeNetwork`).
-        threads: threads of one operator.
+        whole: the network to measure, on what is to compute it.
+        whole_s: seconds of all of it.
         repeats: runs of every layer and piece.
         progress: called with (layers done, layers in all).
     """
+    model, execution = whole.model, whole.execution
     graph = model.graph
     measured: list[LayerMeasurement] = []
-    for index, item in enumerate(each_layer(model, FITTED_GRIDS, threads, repeats), 1):
+    for index, item in enumerate(each_layer(model, FITTED_GRIDS, execution, repeats), 1):
         measured.append(item)
         progress(index, graph.depth)
     scale = whole_s / _sum_s(measured)
@@ -147,14 +148,15 @@ def measure(
             )
             for layer, item in zip(graph.layers, measured, strict=True)
         ),
-        threads=threads,
-        call_overhead_s=call_s * scale + _waking_s(model, threads, repeats),
+        threads=execution.threads,
+        call_overhead_s=call_s * scale + _waking_s(model, execution, repeats),
         machine=f"{platform.machine()}, {os.cpu_count()} cores",
         software=runtime_version(),
-        provider=PROVIDER,
+        provider=PROVIDERS[whole.provider],
+        rounding=whole.rounding(),
     )
     return Measurement(
-        profile=_with_strips(model, profile, threads, repeats), layers=tuple(measured)
+        profile=_with_strips(model, profile, execution, repeats), layers=tuple(measured)
     )
 
 
@@ -169,31 +171,47 @@ class WholeNetwork:
 
     Args:
         model: the network.
-        threads: threads of one operator.
+        execution: what to compute on.
     """
 
-    def __init__(self, model: Model, *, threads: int = 1) -> None:
-        sub = build_submodel(model, 1, model.graph.depth)
-        self._runner = Runner(sub.data, weights=sub.weights, threads=threads)
+    def __init__(self, model: Model, execution: Execution = ON_CPU) -> None:
+        self.model, self.execution = model, execution
+        self._runner = self._built(execution)
         self._feeds = _inputs(model)
-        self._threads = threads
 
     def time(self, repeats: int) -> Timing:
         """Seconds of a run, from so many."""
-        return _timed(self._runner, self._feeds, self._threads, repeats)
+        return _timed(self._runner, self._feeds, self.execution, repeats)
+
+    @property
+    def provider(self) -> str:
+        """Which provider computes it."""
+        return self._runner.provider
+
+    def rounding(self) -> float:
+        """By how much its outputs are off what the processor makes (`MachineProfile.rounding`)."""
+        if self.execution.providers == ON_CPU.providers:
+            return 0.0
+        return compare(
+            self._runner.run(self._feeds), self._built(ON_CPU).run(self._feeds)
+        ).max_rel_error
+
+    def _built(self, execution: Execution) -> Runner:
+        sub = build_submodel(self.model, 1, self.model.graph.depth)
+        return Runner(sub.data, weights=sub.weights, execution=execution)
 
 
 def each_layer(
-    model: Model, grids: Sequence[Grid], threads: int, repeats: int
+    model: Model, grids: Sequence[Grid], execution: Execution, repeats: int
 ) -> Iterator[LayerMeasurement]:
     """Every layer by itself: on its whole maps, and on a middle tile of those grids that fit."""
     graph = model.graph
     values = _inputs(model)
     for index in range(1, graph.depth + 1):
         sub = build_submodel(model, index, index)
-        runner = Runner(sub.data, weights=sub.weights, outputs=sub.outputs, threads=threads)
+        runner = Runner(sub.data, weights=sub.weights, outputs=sub.outputs, execution=execution)
         feeds = {name: values[name] for name in sub.inputs}
-        whole = _timed(runner, feeds, threads, repeats)
+        whole = _timed(runner, feeds, execution, repeats)
         pieces = []
         main = max(
             graph.layers[index - 1].operators, key=lambda op: ops_per_position(op, RUNTIME)
@@ -208,27 +226,27 @@ def each_layer(
                 )
                 for name, value in feeds.items()
             }
-            pieces.append(PieceTime(grid, share, _timed(runner, tile, threads, repeats).seconds))
+            pieces.append(PieceTime(grid, share, _timed(runner, tile, execution, repeats).seconds))
         yield LayerMeasurement(whole, tuple(pieces))
         values |= runner.run(feeds)
         values = {name: values[name] for name in (*graph.frontier(index), *graph.companions)}
 
 
-def _waking_s(model: Model, threads: int, repeats: int) -> float:
+def _waking_s(model: Model, execution: Execution, repeats: int) -> float:
     """How much longer a call takes after a wait than right after the same call."""
     depth = model.graph.tileable_layers
     bounds = [depth * part // _RANGES for part in range(_RANGES + 1)]
     differences = []
     for begin, last in itertools.pairwise(bounds):
-        for _, _, run in range_tiles(model, (Grid(4, 4),), begin + 1, last, threads=threads):
-            again = time_call(run, repeats, threads=threads)
-            waited = time_call(run, repeats, wait_s=WAIT_S, threads=threads)
+        for _, _, run in range_tiles(model, (Grid(4, 4),), begin + 1, last, execution=execution):
+            again = time_call(run, repeats, on_caller=execution.on_caller)
+            waited = time_call(run, repeats, wait_s=WAIT_S, on_caller=execution.on_caller)
             differences.append(waited.seconds - again.seconds)
     return max(float(np.median(differences)), 0.0) if differences else 0.0
 
 
 def range_tiles(
-    model: Model, grids: Sequence[Grid], first: int, last: int, *, threads: int = 1
+    model: Model, grids: Sequence[Grid], first: int, last: int, *, execution: Execution = ON_CPU
 ) -> Iterator[tuple[Grid, dict[str, Box], Callable[[], object]]]:
     """Middle tiles of layers ``first … last``: the regions computed, and a call that does it.
 
@@ -237,7 +255,7 @@ def range_tiles(
     if first > last:
         return
     sub = build_submodel(model, first, last)
-    runner = Runner(sub.data, weights=sub.weights, outputs=sub.outputs, threads=threads)
+    runner = Runner(sub.data, weights=sub.weights, outputs=sub.outputs, execution=execution)
     rng = np.random.default_rng(0)
     for grid, regions in _tiles(model, grids, first, last):
         feeds = {
@@ -265,7 +283,7 @@ def _tiles(
 
 
 def _with_strips(
-    model: Model, profile: MachineProfile, threads: int, repeats: int
+    model: Model, profile: MachineProfile, execution: Execution, repeats: int
 ) -> MachineProfile:
     """The profile with what strips cost beyond pieces.
 
@@ -278,7 +296,7 @@ def _with_strips(
         rows = deepest_strips(upto, model, max(FITTED_STRIPS))
         if rows is None:
             continue
-        taken_s = strips_s(model, rows, count, threads=threads, repeats=repeats)
+        taken_s = strips_s(model, rows, count, execution=execution, repeats=repeats)
         costs = strip_costs(rows, device=profile, edge=profile, convention=RUNTIME)
         rows_s = float(costs.per_row[0, rows.tau] @ costs.stops[:, rows.height])
         equations.append((rows_s / taken_s, count * rows.tau / taken_s))
@@ -292,7 +310,7 @@ def _with_strips(
 
 
 def strips_s(
-    model: Model, rows: StripRows, count: int, *, threads: int = 1, repeats: int = 5
+    model: Model, rows: StripRows, count: int, *, execution: Execution = ON_CPU, repeats: int = 5
 ) -> float:
     """Seconds of layers ``1 … tau`` in so many strips, one after the other as a plan has them."""
     image = _image(model)
@@ -302,7 +320,7 @@ def strips_s(
     band = Band(0, rows.height, (*marks, (marks[-1][0], rows.height)))
     tiling = StripTiling(model.graph, rows.tau, (band,), (rows.tau + 1,))
     form = InputFormat(dtype=model.graph.input.dtype)
-    stage = StripStage(model, tiling, form, 1, rows.tau, threads=threads)
+    stage = StripStage(model, tiling, form, 1, rows.tau, execution=execution)
     taken_s = 0.0
     state = StripState()
     for strip in range(tiling.paths):
@@ -310,7 +328,7 @@ def strips_s(
         begin, end = tiling.new_rows(strip, source)
         piece = {source: image[:, :, begin:end]} if begin < end else {}
         runs = _Repeated(partial(stage.forward, strip, piece), state)
-        taken_s += time_call(runs, repeats, wait_s=WAIT_S, threads=threads).seconds
+        taken_s += time_call(runs, repeats, wait_s=WAIT_S, on_caller=execution.on_caller).seconds
         state = runs.after
     return taken_s
 
@@ -337,8 +355,10 @@ def deepest_strips(upto: int, model: Model, height: int) -> StripRows | None:
     return None
 
 
-def _timed(runner: Runner, feeds: Mapping[str, Array], threads: int, repeats: int) -> Timing:
-    return time_call(lambda: runner.run(feeds), repeats, threads=threads)
+def _timed(
+    runner: Runner, feeds: Mapping[str, Array], execution: Execution, repeats: int
+) -> Timing:
+    return time_call(lambda: runner.run(feeds), repeats, on_caller=execution.on_caller)
 
 
 def _inputs(model: Model) -> dict[str, Array]:

@@ -22,6 +22,7 @@ from fusepath.profiling.layers import (
     strips_s,
 )
 from fusepath.profiling.timing import time_call
+from fusepath.runtime.execution import ON_CPU, Execution
 from fusepath.tiling import Grid
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from fusepath.graph import Layer, ModelGraph
     from fusepath.onnx_io import Model
 
-SETTINGS_VERSION = 2
+SETTINGS_VERSION = 3
 """Changes with what is measured and how, so that older profiles are not taken for new ones."""
 HELD_OUT_GRIDS = (Grid(2, 1), Grid(8, 1), Grid(3, 3), Grid(6, 6))
 """Grids of which no tile was timed to make the profile."""
@@ -42,8 +43,8 @@ _DIFFERENCE = 0.1
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to measure."""
 
-    threads: int = 1
-    """Threads of one operator."""
+    execution: Execution = ON_CPU
+    """What to compute on."""
     repeats: int = 9
     """Runs of every layer and piece."""
     attempts: int = 3
@@ -54,17 +55,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What repeats of the whole network may take: a machine that is slow repeats all less often."""
 
     @classmethod
-    def quick(cls, threads: int = 1) -> Settings:
+    def quick(cls, execution: Execution = ON_CPU) -> Settings:
         """For when somebody waits."""
-        return cls(threads=threads, repeats=5, attempts=2)
+        return cls(execution=execution, repeats=5, attempts=2)
 
     @classmethod
-    def brief(cls, threads: int = 1) -> Settings:
+    def brief(cls, execution: Execution = ON_CPU) -> Settings:
         """For when a program waits: the profile alone, once, since what it plans is tried.
 
         Three runs of a thing are as steady as five, where the machine is not.
         """
-        return cls(threads=threads, repeats=3, attempts=1, held_out=False, patience_s=0.5)
+        return cls(execution=execution, repeats=3, attempts=1, held_out=False, patience_s=0.5)
 
     def repeats_of(self, whole_s: float) -> int:
         """Runs of each thing where one of the whole network takes so long; at least one."""
@@ -164,8 +165,8 @@ class _Attempt:
     def make(
         cls, model: Model, settings: Settings, progress: Callable[[int, int], None]
     ) -> _Attempt:
-        threads, graph = settings.threads, model.graph
-        whole = WholeNetwork(model, threads=threads)
+        execution, graph = settings.execution, model.graph
+        whole = WholeNetwork(model, execution)
         if settings.patience_s is not None:
             once_s = whole.time(1).seconds
             settings = msgspec.structs.replace(settings, repeats=settings.repeats_of(once_s))
@@ -173,9 +174,8 @@ class _Attempt:
         before_s = whole.time(repeats).seconds
         passes = 2 if settings.held_out else 1
         found = measure(
-            model,
+            whole,
             before_s,
-            threads=threads,
             repeats=repeats,
             progress=lambda done, depth: progress(done, passes * depth),
         )
@@ -185,7 +185,7 @@ class _Attempt:
         strips: tuple[Prediction, ...] = ()
         if settings.held_out:
             again = []
-            for index, item in enumerate(each_layer(model, HELD_OUT_GRIDS, threads, repeats), 1):
+            for index, item in enumerate(each_layer(model, HELD_OUT_GRIDS, execution, repeats), 1):
                 again.append(item)
                 progress(graph.depth + index, passes * graph.depth)
             layers_s = sum(item.whole.seconds for item in again)
@@ -262,14 +262,19 @@ def _tiles(model: Model, profile: MachineProfile, settings: Settings) -> Iterato
     charges = profile.charges(model.graph, RUNTIME)
     for first, last in _ranges(model.graph):
         for grid, regions, run in range_tiles(
-            model, HELD_OUT_GRIDS, first, last, threads=settings.threads
+            model, HELD_OUT_GRIDS, first, last, execution=settings.execution
         ):
             moving_s = sum(
                 charge.amount * regions[charge.tensor].area
                 for charge in charges
                 if first <= charge.layer <= last
             )
-            timing = time_call(run, settings.repeats, wait_s=WAIT_S, threads=settings.threads)
+            timing = time_call(
+                run,
+                settings.repeats,
+                wait_s=WAIT_S,
+                on_caller=settings.execution.on_caller,
+            )
             yield Prediction(
                 what=str(grid),
                 first=first,
@@ -293,6 +298,6 @@ def _strips(model: Model, profile: MachineProfile, settings: Settings) -> Iterat
             last=rows.tau,
             predicted_s=moving_s + count * profile.strip_s(1, rows.tau),
             measured_s=strips_s(
-                model, rows, count, threads=settings.threads, repeats=settings.repeats
+                model, rows, count, execution=settings.execution, repeats=settings.repeats
             ),
         )

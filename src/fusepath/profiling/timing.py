@@ -30,24 +30,25 @@ class Timing:
 
 
 def time_call(
-    run: Callable[[], object], repeats: int, *, wait_s: float = 0.0, threads: int = 1
+    run: Callable[[], object], repeats: int, *, wait_s: float = 0.0, on_caller: bool = True
 ) -> Timing:
     """Time a call, after a first one that does not count.
 
     A call that computes on its own thread alone is timed by that thread's clock, which stands
-    still while something else has the processor; with several threads there is only the wall
-    clock. Either way a busy machine slows what it computes at the same time: caches are shared.
+    still while something else has the processor; where others compute, as graphics cards do,
+    there is only the wall clock. Either way a busy machine slows what it computes at the same time:
+    caches are shared.
 
     Args:
         run: the call.
         repeats: samples.
         wait_s: idle time before each.
-        threads: that the call computes on.
+        on_caller: whether the thread that calls does all the computing.
     """
     executor = _WHERE.get()
     if executor is None:
-        return _time(run, repeats, wait_s, threads)
-    return executor.submit(copy_context().run, _time, run, repeats, wait_s, threads).result()
+        return _time(run, repeats, wait_s, on_caller)
+    return executor.submit(copy_context().run, _time, run, repeats, wait_s, on_caller).result()
 
 
 @contextmanager
@@ -63,9 +64,9 @@ def timed_on(executor: Executor) -> Iterator[None]:
         _WHERE.reset(token)
 
 
-def _time(run: Callable[[], object], repeats: int, wait_s: float, threads: int) -> Timing:
+def _time(run: Callable[[], object], repeats: int, wait_s: float, on_caller: bool) -> Timing:
     run()
-    own = threads == 1 and time.get_clock_info("thread_time").resolution <= _FINE_CLOCK_S
+    own = on_caller and time.get_clock_info("thread_time").resolution <= _FINE_CLOCK_S
     clock = time.thread_time if own else time.perf_counter
     taken_s = []
     for _ in range(repeats):

@@ -211,8 +211,10 @@ class Adapting:
     """What the plan in use has taken the place of, while it is on trial."""
     _trial_s: list[float] = field(default_factory=list)
     _frames: int = 0
-    _barred: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Plans that were given up: until which frame, and for how many."""
+    _barred: dict[str, int] = field(default_factory=dict)
+    """Plans that were given up: until which frame."""
+    _cool_down: dict[str, int] = field(default_factory=dict)
+    """For how many frames they are, should they be given up again."""
     _steady: int = 0
     """Frames since anything changed."""
     _searched: list[Conditions] = field(default_factory=lambda: [Conditions()])
@@ -306,7 +308,7 @@ class Adapting:
     def _settle(self) -> Iterator[Command]:
         """Look for plans for just this, once it has been so for a while."""
         self._steady += 1
-        if any(until == self._frames for until, _ in self._barred.values()):  # free again
+        if self._frames in self._barred.values():  # free again
             yield from self._choose()
         here = self.conditions
         if (
@@ -344,12 +346,11 @@ class Adapting:
             self._probing = True
             yield Probe(min(8 * event.size_bytes, most))  # so little does not tell how quick
             return
-        ways = (self.up, self.down)
-        for gauge, taken in zip(ways, (event.up, event.down), strict=True):
-            gauge.handle(taken)
+        self.up.handle(event.up)
+        self.down.handle(event.down)
         if self._has_changed:
             yield from self._change()
-        if any(gauge.is_unsure and gauge.is_trusted for gauge in ways):
+        if any(gauge.is_unsure and gauge.is_trusted for gauge in (self.up, self.down)):
             self._probing = True
             yield Probe(event.size_bytes)
 
@@ -359,12 +360,8 @@ class Adapting:
         return min(self.predicted_s(plan, conditions) for plan in plans)
 
     def _allowed(self, plans: dict[str, None]) -> list[str]:
-        """Those that are not barred, and the one in use."""
-        return [
-            plan
-            for plan in plans
-            if plan == self.current or self._barred.get(plan, (0, 0))[0] <= self._frames
-        ]
+        """Those that are not barred, as the one in use never is."""
+        return [plan for plan in plans if self._barred.get(plan, 0) <= self._frames]
 
     def _choose(self) -> Iterator[Command]:
         here = self._chosen_for = self.conditions
@@ -397,8 +394,9 @@ class Adapting:
         if taken_s > _WORSE * self.predicted_s(self.current, here) and taken_s > self.predicted_s(
             before, here
         ):
-            _, frames = self._barred.get(self.current, (0, COOL_DOWN // 2))
-            self._barred[self.current] = (self._frames + 2 * frames, 2 * frames)
+            frames = self._cool_down.get(self.current, COOL_DOWN)
+            self._barred[self.current] = self._frames + frames
+            self._cool_down[self.current] = 2 * frames
             yield self._use(before, "the other took longer than predicted")
 
     def _prepare(self, here: Conditions) -> Iterator[Command]:

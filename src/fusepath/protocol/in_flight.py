@@ -155,10 +155,9 @@ class InFlight:
         if self._stopped:
             return [Drop(frame)]
         self._waiting.append(frame)
-        begun = self._begin()
-        if len(self._waiting) > self.waiting:
-            return [*begun, Drop(self._waiting.popleft())]
-        return begun
+        if len(self._waiting) > self.waiting and not self._may_begin:
+            return [Drop(self._waiting.popleft())]
+        return self._begin()
 
     def _take_end(self, frame: int) -> Sequence[Command]:
         if frame not in self._begun or frame in self._ended:

@@ -54,7 +54,7 @@ class DeviceKept(Generic[Request]):
     @property
     def newest_is_answered(self) -> bool:
         """Whether the outputs of all that is known are."""
-        return self.newest is not None and self.newest in self._answered
+        return self.newest in self._answered
 
     def begin(
         self, stream: Hashable, request: Request, paths: Collection[int], same: Collection[int]

@@ -218,7 +218,9 @@ class EdgeClient:
             raise self.refused("the server prepared another plan")
         if len(reply.path_ns) != len(plan.cuts) or min(*reply.path_ns, reply.tail_ns) < 0:
             raise self.refused("the server did not time every path of the plan")
-        return EdgeTimes(tuple(ns * 1e-9 for ns in reply.path_ns), reply.tail_ns * 1e-9)
+        return EdgeTimes(
+            tuple(ns * 1e-9 for ns in reply.path_ns), reply.tail_ns * 1e-9, tuple(reply.providers)
+        )
 
     def infer(self, left_s: float) -> Request:
         """A new request for an inference.

@@ -27,6 +27,7 @@ from fusepath.remote.loader import Loader
 from fusepath.remote.measuring.here import MeasuringHere
 from fusepath.remote.memory_budget import MemoryBudget
 from fusepath.remote.metrics import Metrics
+from fusepath.remote.open_inference.whole_model import WholeModel
 from fusepath.remote.prepared import PreparedPlan
 from fusepath.remote.shared_work import SharedWork
 from fusepath.remote.transport import Refusal
@@ -34,6 +35,7 @@ from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.remote.workers import Workers
 from fusepath.runtime.allocator import release_free_memory, resident_bytes
 from fusepath.runtime.edge_share import EdgeShare, EdgeTimes, declared_bytes
+from fusepath.runtime.execution import ON_CPU, Execution
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -88,7 +90,7 @@ class EdgeService:
     Args:
         store: the models that may be run.
         workers: paths computed at the same time.
-        threads: threads of one operator.
+        execution: what to compute on.
         profiler: measures this machine for a device that asks: a function within this process, or
             what measures apart from it.
         overlaps: False computes nothing before everything has arrived.
@@ -102,7 +104,7 @@ class EdgeService:
         store: ModelStore,
         *,
         workers: int = 1,
-        threads: int = 1,
+        execution: Execution = ON_CPU,
         profiler: Profiler | Measuring = measure_layers,
         overlaps: bool = True,
         room: Room = Room(),
@@ -110,11 +112,12 @@ class EdgeService:
     ) -> None:
         self.overlaps = overlaps
         self._store = store
-        self._threads = threads
-        self._prepared: Shelf[str, PreparedPlan] = Shelf(
+        self._execution = execution
+        self._prepared: Shelf[str, PreparedPlan | WholeModel] = Shelf(
             MemoryBudget.of_this_machine().plans_bytes if plans_bytes is None else plans_bytes
         )
         self._preparing: SharedWork[EdgeTimes] = SharedWork()
+        self._building: SharedWork[WholeModel] = SharedWork()
         self._profiling: SharedWork[bytes] = SharedWork()
         self._profiles: Shelf[_ModelKey, bytes] = Shelf(_PROFILES_BYTES)
         self.admission = Admission(room)
@@ -123,7 +126,7 @@ class EdgeService:
         self.kept = KeptShares()
         self._loader = Loader()
         self._measuring: Measuring = (
-            MeasuringHere(store, profiler, threads=threads, executor=self.workers.pool)
+            MeasuringHere(store, profiler, execution=execution, executor=self.workers.pool)
             if callable(profiler)
             else profiler
         )
@@ -167,7 +170,7 @@ class EdgeService:
         except FusepathError as error:
             raise Refusal(RefusalKind.UNFIT, str(error)) from error
         digest = recipe.sha256
-        plan = self._prepared.get(digest)
+        plan = self.find(digest)
         if plan is not None:
             times = plan.times
         else:
@@ -177,6 +180,7 @@ class EdgeService:
             recipe_sha256=digest,
             path_ns=[round(time_s * 1e9) for time_s in times.paths_s],
             tail_ns=round(times.tail_s * 1e9),
+            providers=self._execution.providers,
         )
 
     async def _keep(self, digest: str, recipe: Recipe, idle_s: float) -> EdgeTimes:
@@ -192,7 +196,7 @@ class EdgeService:
     def _too_large(self, size_bytes: int) -> str:
         budget_bytes = self._prepared.budget_bytes
         return (
-            f"this plan takes {size_bytes / 1e6:.0f} MB here, where plans may have "
+            f"this takes {size_bytes / 1e6:.0f} MB here, where plans may have "
             f"{budget_bytes / 1e6:.0f} MB; give the server more memory"
         )
 
@@ -222,7 +226,41 @@ class EdgeService:
 
     def find(self, recipe_sha256: str) -> PreparedPlan | None:
         """A plan that has been prepared."""
-        return self._prepared.get(recipe_sha256)
+        plan = self._prepared.get(recipe_sha256)
+        return plan if isinstance(plan, PreparedPlan) else None
+
+    def holds(self, name: str) -> bool:
+        """Whether there is a model of a name; may read files."""
+        return self._store.holds(name)
+
+    async def whole_model(self, name: str, peer: str) -> WholeModel:
+        """A model by its name, ready to run as it is: built once for all who ask meanwhile."""
+        key = f"whole:{name}"
+        kept = self._prepared.get(key)
+        if isinstance(kept, WholeModel):
+            return kept
+        with self.loading(peer):
+            return await self._building.do(key, partial(self._keep_whole, key, name))
+
+    async def _keep_whole(self, key: str, name: str) -> WholeModel:
+        model: Model = await self._load(partial(self._store.named, name))
+        least_bytes = sum(weights.nbytes for weights in model.weights.values())
+        if not self._prepared.make_room(least_bytes):  # before anything is built
+            raise Refusal(RefusalKind.UNFIT, self._too_large(least_bytes))
+        whole: WholeModel
+        whole, size_bytes = await self._load(partial(self._build_whole, model))
+        if not self._prepared.put(key, whole, max(size_bytes, least_bytes)):
+            raise Refusal(RefusalKind.UNFIT, self._too_large(size_bytes))
+        tell("built", model=name, bytes=size_bytes)
+        return whole
+
+    def _build_whole(self, model: Model) -> tuple[WholeModel, int]:
+        release_free_memory()  # of what has gone
+        before_bytes = resident_bytes()
+        whole = WholeModel(model, execution=self._execution)
+        whole.rehearse(self._in_turn)
+        release_free_memory()
+        return whole, resident_bytes() - before_bytes
 
     def metrics_text(self) -> str:
         """What was counted, and what there is now, in Prometheus' format."""
@@ -263,7 +301,7 @@ class EdgeService:
     ) -> PreparedPlan:
         release_free_memory()  # of plans that have gone
         before_bytes = resident_bytes()
-        share = EdgeShare(model, recipe, threads=self._threads)
+        share = EdgeShare(model, recipe, execution=self._execution)
         wait_s = min(max(idle_s, 0.0), _LONGEST_WAIT_S)
         times = share.rehearse(wait_s=wait_s, on=self._in_turn)
         release_free_memory()

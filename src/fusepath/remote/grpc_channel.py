@@ -19,6 +19,7 @@ from fusepath.errors import (
 )
 from fusepath.protocol.framing.text import MAX_TEXT_BYTES, one_line
 from fusepath.remote.device_tls import SCHEME, Papers, target_of, why_not
+from fusepath.remote.health import CHECK, SERVING
 from fusepath.remote.limits import CHANNEL_OPTIONS, RETRY_AFTER, STREAM_ID, STREAM_METHOD
 from fusepath.remote.refused import busy
 from fusepath.remote.wire import fusepath_pb2_grpc as pb_grpc
@@ -113,6 +114,17 @@ class GrpcChannel:
             call = getattr(self._stub, method)
             answer = await call(request, timeout=timeout_s, metadata=self._metadata)
         return _said(self.address, answer)
+
+    async def serves(self, *, timeout_s: float) -> bool:
+        """Whether the server takes devices, as gRPC's health protocol has it.
+
+        Raises:
+            PeerError: it does not answer, or knows no such question.
+        """
+        self._check_open()
+        with _translating(self.address):
+            answer = await self._channel.unary_unary(CHECK)(b"", timeout=timeout_s)
+        return bool(_said(self.address, answer) == SERVING)
 
     def stream(self) -> GrpcStream:
         """Open a stream."""

@@ -6,7 +6,8 @@ import asyncio
 import signal
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -18,6 +19,7 @@ from fusepath.remote.edge_service import first_word
 from fusepath.remote.health import Health
 from fusepath.remote.journal import tell
 from fusepath.remote.limits import (
+    LONGEST_REQUEST_S,
     RETRY_AFTER,
     SERVER_OPTIONS,
     STREAM_ID,
@@ -25,15 +27,19 @@ from fusepath.remote.limits import (
     STREAM_SERVICE,
 )
 from fusepath.remote.listening import parse_listen
+from fusepath.remote.open_inference.service import Caller, OpenInference
+from fusepath.remote.reflection import reflection_handlers
 from fusepath.remote.transport import Refusal
 from fusepath.remote.wire import fusepath_pb2 as pb
+from fusepath.remote.wire import open_inference_pb2 as open_pb
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
 
     from google.protobuf.message import Message
 
     from fusepath.remote.edge_service import EdgeService
+    from fusepath.remote.metrics import Metrics
     from fusepath.remote.metrics_server import MetricsServer
     from fusepath.remote.server_tls import ServerTls
 
@@ -61,45 +67,84 @@ class _Incoming:
         await self.context.write(data)
 
 
-_CALLS = {
-    "Clock": pb.ClockRequest,
-    "Profile": pb.ModelRequest,
-    "Prepare": pb.PrepareRequest,
-}
-"""The messages of calls, under the names that gRPC knows them by."""
+class _Call(NamedTuple):
+    """A call of one message each way, whose messages are bytes to gRPC."""
+
+    name: str
+    kind: type[Message]
+    """Of what comes."""
+    allowed: Callable[[Any], str]
+    """Who calls, by the context; raises where that one may not."""
+    work: Callable[[Any, Caller], Awaitable[Message]]
 
 
-def _call_handler(service: EdgeService, access: Access) -> Any:
-    """Calls of one message each way."""
-    handlers = {name: _unary(service, access, name, kind) for name, kind in _CALLS.items()}
-    return grpc.method_handlers_generic_handler("fusepath.v1.Edge", handlers)
+def _edge_handler(service: EdgeService, access: Access) -> Any:
+    """What is asked before inferences."""
+
+    async def clock(request: pb.ClockRequest, _: Caller) -> Message:
+        return await service.clock(request)  # takes no work, however much is asked for
+
+    async def profile(request: pb.ModelRequest, caller: Caller) -> Message:
+        with service.loading(caller.peer):
+            return await service.profile(request)
+
+    async def prepare(request: pb.PrepareRequest, caller: Caller) -> Message:
+        with service.loading(caller.peer):
+            return await service.prepare(request)
+
+    def by(right: str | None) -> Callable[[Any], str]:
+        return partial(_peer, access=access, right=right)
+
+    calls = (
+        _Call("Clock", pb.ClockRequest, by(None), clock),
+        _Call("Profile", pb.ModelRequest, by(PROFILE), profile),
+        _Call("Prepare", pb.PrepareRequest, by(INFER), prepare),
+    )
+    return _handler("fusepath.v1.Edge", service.metrics, calls)
 
 
-def _unary(service: EdgeService, access: Access, name: str, kind: type[Message]) -> Any:
-    work = getattr(service, name.lower())
+def _open_inference_handler(service: EdgeService, access: Access, health: Health) -> Any:
+    """Whole models; whether the server is there is told to anybody, as of `Health`."""
+    answers = OpenInference(service, lambda: health.serves)
 
-    async def parsed(data: bytes) -> bytes:
+    def anybody(_: Any) -> str:
+        return ""
+
+    known, infers = (partial(_peer, access=access, right=right) for right in (None, INFER))
+    calls = (
+        _Call("ServerLive", open_pb.ServerLiveRequest, anybody, answers.server_live),
+        _Call("ServerReady", open_pb.ServerReadyRequest, anybody, answers.server_ready),
+        _Call("ServerMetadata", open_pb.ServerMetadataRequest, known, answers.server_metadata),
+        _Call("ModelReady", open_pb.ModelReadyRequest, infers, answers.model_ready),
+        _Call("ModelMetadata", open_pb.ModelMetadataRequest, infers, answers.model_metadata),
+        _Call("ModelInfer", open_pb.ModelInferRequest, infers, answers.model_infer),
+    )
+    return _handler("inference.GRPCInferenceService", service.metrics, calls)
+
+
+def _handler(service_name: str, metrics: Metrics, calls: Iterable[_Call]) -> Any:
+    handlers = {call.name: _unary(metrics, call) for call in calls}
+    return grpc.method_handlers_generic_handler(service_name, handlers)
+
+
+def _unary(metrics: Metrics, call: _Call) -> Any:
+    async def admitted(data: bytes, context: Any) -> bytes:
+        peer = call.allowed(context)
         try:
-            request = kind.FromString(data)
+            request = call.kind.FromString(data)
         except DecodeError:
-            reason = f"what came is no {kind.DESCRIPTOR.name}"
+            reason = f"what came is no {call.kind.DESCRIPTOR.name}"
             raise Refusal(RefusalKind.MALFORMED, reason) from None
-        answer = await work(request)
-        said: bytes = answer.SerializeToString()
+        left_s = context.time_remaining()
+        caller = Caller(peer, LONGEST_REQUEST_S if left_s is None else left_s)
+        said: bytes = (await call.work(request, caller)).SerializeToString()
         return said
 
-    async def admitted(data: bytes, context: Any) -> bytes:
-        peer = _peer(context, access, _RIGHTS.get(name))
-        if name == "Clock":  # what takes no work is answered however much is asked for
-            return await parsed(data)
-        with service.loading(peer):
-            return await parsed(data)
-
-    async def call(data: bytes, context: Any) -> Any:
-        return await _answer(service, name, admitted(data, context), context)
+    async def answered(data: bytes, context: Any) -> Any:
+        return await _answer(metrics, call.name, admitted(data, context), context)
 
     # Messages are bytes to gRPC, which would answer to what is none with an error of its own.
-    return grpc.unary_unary_rpc_method_handler(call)
+    return grpc.unary_unary_rpc_method_handler(answered)
 
 
 def _stream_handler(service: EdgeService, access: Access) -> Any:
@@ -107,21 +152,17 @@ def _stream_handler(service: EdgeService, access: Access) -> Any:
 
     async def admitted(context: Any) -> None:
         try:
-            peer = _peer(context, access, INFER)
+            peer = _peer(context, access=access, right=INFER)
         except NotAllowedError:
             await first_word(_Incoming(context, ""))
             raise
         await service.converse(_Incoming(context, peer, _stream_id(context)))
 
     async def converse(_: Any, context: Any) -> None:
-        await _answer(service, STREAM_NAME, admitted(context), context)
+        await _answer(service.metrics, STREAM_NAME, admitted(context), context)
 
     handlers = {STREAM_NAME: grpc.stream_stream_rpc_method_handler(converse)}
     return grpc.method_handlers_generic_handler(STREAM_SERVICE, handlers)
-
-
-_RIGHTS = {"Prepare": INFER, "Profile": PROFILE}
-"""Of calls, what is needed beside being known."""
 
 
 def _stream_id(context: Any) -> str:
@@ -141,7 +182,7 @@ def _shown(context: Any) -> Shown:
     )
 
 
-def _peer(context: Any, access: Access, right: str | None) -> str:
+def _peer(context: Any, *, access: Access, right: str | None) -> str:
     """Who calls; without a name, one connection, however many calls and streams it carries.
 
     Raises:
@@ -152,9 +193,9 @@ def _peer(context: Any, access: Access, right: str | None) -> str:
     return name if name.isprintable() and name else connection
 
 
-async def _answer(service: EdgeService, name: str, call: Any, context: Any) -> Any:
+async def _answer(metrics: Metrics, name: str, call: Any, context: Any) -> Any:
     def told(kind: str, reason: Exception) -> None:
-        service.metrics.refused(kind)
+        metrics.refused(kind)
         peer, stream = context.peer(), _stream_id(context)
         tell("refused", call=name, peer=peer, stream=stream, kind=kind, reason=str(reason))
 
@@ -205,7 +246,13 @@ class EdgeServer:
         self._health = Health()
         self._server = grpc.aio.server(options=SERVER_OPTIONS)
         served = self._service, self._access
-        handlers = (_call_handler(*served), _stream_handler(*served), self._health.handler())
+        handlers = (
+            _edge_handler(*served),
+            _stream_handler(*served),
+            _open_inference_handler(*served, self._health),
+            self._health.handler(),
+            *reflection_handlers(),
+        )
         self._server.add_generic_rpc_handlers(handlers)
         try:
             bound = (

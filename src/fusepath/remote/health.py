@@ -8,8 +8,9 @@ from typing import Any
 import grpc
 
 SERVICE = "grpc.health.v1.Health"
-_SERVED = {b"", b"fusepath.v1.Edge", b"fusepath.v1.Stream"}
-_SERVING, _NOT_SERVING = b"\x08\x01", b"\x08\x02"
+CHECK = f"/{SERVICE}/Check"
+_SERVED = {b"", b"fusepath.v1.Edge", b"fusepath.v1.Stream", b"inference.GRPCInferenceService"}
+SERVING, _NOT_SERVING = b"\x08\x01", b"\x08\x02"
 """HealthCheckResponse, whose one field is the status."""
 _NAME = 0x0A
 """Of HealthCheckRequest, whose one field is the name of a service."""
@@ -34,8 +35,13 @@ class Health:
         return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
     @property
+    def serves(self) -> bool:
+        """Whether it serves new devices."""
+        return not self._stops.is_set()
+
+    @property
     def _status(self) -> bytes:
-        return _NOT_SERVING if self._stops.is_set() else _SERVING
+        return SERVING if self.serves else _NOT_SERVING
 
     async def _check(self, data: bytes, context: Any) -> bytes:
         if _service(data) not in _SERVED:

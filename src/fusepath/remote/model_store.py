@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fusepath.errors import ModelError
-from fusepath.onnx_io import file_sha256, joined_sha256
+from fusepath.onnx_io import file_sha256, joined_sha256, load_model
 from fusepath.onnx_io.complaint import one_line
+from fusepath.onnx_io.source import PREFIX as ZOO
+from fusepath.onnx_io.zoo import NAMES as BUILT_IN
 from fusepath.protocol.shelf import Shelf
 from fusepath.remote.located_model import AnotherModelError, LocatedModel
 from fusepath.remote.memory_budget import MemoryBudget
@@ -55,6 +57,8 @@ class ModelStore:
         """Plans and profiles are loaded on threads of their own; one model is read at a time."""
         self._built: dict[str, str] = {}
         """Digests of networks of the zoo that were made here, so that a false one costs nothing."""
+        self._named: dict[str, tuple[str, tuple[int, ...]]] = {}
+        """Digest and shape of models that were asked for by their names, by where they are."""
         self._folder = None if folder is None else Path(folder).resolve()
         self._seen: dict[Path, tuple[Path, int, int]] = {}
         """Files of the folder, and by what a change of them shows."""
@@ -118,6 +122,47 @@ class ModelStore:
         except AnotherModelError as another:
             return self.locate(reference, another).load()
 
+    def holds(self, name: str) -> bool:
+        """Whether `named` finds a model of this name."""
+        try:
+            self._source_of(name)
+        except ModelError:
+            return False
+        return True
+
+    def named(self, name: str) -> Model:
+        """The model of a file of this name, without its ending, or ``zoo:NAME`` as published.
+
+        Raises:
+            ModelError: there is none, or it cannot be read, or leaves its input's shape open.
+        """
+        source, sha256 = self._source_of(name)
+        with self._reading:
+            key = self._named.get(source, ("", ()))
+            kept = self._loaded.get(key) if sha256 in {"", key[0]} else None
+            if kept is not None:
+                return kept
+            if sha256:
+                self._check_size(name, Path(source).stat().st_size)  # before it is read
+            model = load_model(source)
+            key = model.graph.sha256, model.graph.fed_shape
+            self._keep(key, model)
+            self._named[source] = key
+            return model
+
+    def _source_of(self, name: str) -> tuple[str, str]:
+        """Where the model of a name is, and its digest, where that is known."""
+        if name.removeprefix(ZOO) in BUILT_IN and name.startswith(ZOO):
+            return name, ""
+        with self._lock:
+            for _ in range(2):
+                for sha256, file in self._files.items():
+                    if file.stem == name:
+                        return str(file), sha256
+                if not self._look():
+                    break
+        raise ModelError(f"no model '{one_line(name)}' here")
+
     def _keep(self, key: tuple[str, tuple[int, ...]], model: Model) -> None:
         size_bytes = sum(weights.nbytes for weights in model.weights.values())
         size_bytes += model.proto.ByteSize()
@@ -158,7 +203,7 @@ class ModelStore:
 
     def _located_again(self, reference: ModelReference, another: AnotherModelError) -> LocatedModel:
         """As of `_located`, now that it is known what a network of the zoo is."""
-        if reference.source in self._built or not reference.source.startswith("zoo:"):
+        if reference.source in self._built or not reference.source.startswith(ZOO):
             raise another
         if len(self._built) < _MOST_REMEMBERED:
             self._built[reference.source] = another.sha256
@@ -174,7 +219,7 @@ class ModelStore:
         if parts is not None:
             self._check_size(reference.name, Path(parts[0]).stat().st_size)  # before it is read
             return _located(reference, *parts)
-        if not reference.source.startswith("zoo:"):
+        if not reference.source.startswith(ZOO):
             raise ModelError(
                 f"no model with SHA-256 {one_line(reference.sha256[:12])} "
                 f"('{one_line(reference.name)}') here; "

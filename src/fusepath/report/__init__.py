@@ -1,6 +1,8 @@
 """Timelines and plans as tables and charts. Takes data, computes nothing."""
 
+from fusepath.report.exactness import changes_text
 from fusepath.report.fitting import empty_table, render, wrapped
+from fusepath.report.front import front_table, front_text
 from fusepath.report.gantt import gantt
 from fusepath.report.map_table import map_notes, map_table
 from fusepath.report.measured import layer_costs_table, link_text, profile_text
@@ -27,9 +29,12 @@ from fusepath.report.tables import (
 __all__ = [
     "book_table",
     "book_text",
+    "changes_text",
     "cuts_text",
     "empty_table",
     "ends_s",
+    "front_table",
+    "front_text",
     "fused_layers",
     "gains",
     "gantt",

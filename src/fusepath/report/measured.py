@@ -31,11 +31,12 @@ def profile_text(report: ProfileReport) -> str:
     ):
         if error is not None:
             errors.add_row(name, *_error_cells(error))
+    off = f", off the processor's results by {profile.rounding:.2g}" if profile.rounding else ""
     head = wrapped(
         [
             f"machine      {profile.machine}, {profile.threads} "
             f"{'thread' if profile.threads == 1 else 'threads'}",
-            f"software     {profile.software}, {profile.provider}",
+            f"software     {profile.software}, {profile.provider}{off}",
             f"network      {milliseconds(profile.total_s)} in {len(profile.layers)} layers",
             f"a call       {profile.call_overhead_s * 1e6:.0f} us, after a wait",
             f"strips       rows cost {profile.strip_factor:.2f} times as much, "

@@ -81,7 +81,9 @@ def match_table(figure: Fig4) -> list[str]:
         "For every published curve the closest of ours, over all sizes and variants of the network. "
         "Errors are (ours − published) / published, point by point; curves are ranked by the mean "
         f"of their absolute values. {LABELS[LAST_TAU]} is MW (k×k) with the fused layer fixed at "
-        "the last one that can be tiled; the paper searches τ.",
+        "the last one that can be tiled; the paper searches τ. These are six conventions; "
+        "[readings](readings.md) takes all that is open either way, and single curves have closer "
+        "ones there.",
         "",
         "| published curve | granted | closest of ours | published, ours (ms) | errors | mean |",
         "|---|---|---|---|---|---:|",

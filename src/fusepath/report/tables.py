@@ -6,6 +6,8 @@ import itertools
 from typing import TYPE_CHECKING
 
 from fusepath.cost import RUNTIME, cut_bytes, layer_macs
+from fusepath.report.energy import energy_lines
+from fusepath.report.exactness import changes_text, exactness
 from fusepath.report.fitting import empty_table, wrapped
 from fusepath.timeline import HEAD, Lane, parting, steps
 from fusepath.units import format_bytes, format_bytes_per_s, format_count
@@ -253,10 +255,12 @@ def plan_text(plan: Plan) -> str:
             f"(lower bound {milliseconds(plan.lower_bound_s)}, gap {plan.gap:.1%})",
             f"work         {format_count(plan.device_macs)} MAC on the device, "
             f"{format_count(plan.edge_macs)} MAC on the edge, {format_bytes(plan.up_bytes)} sent",
+            *energy_lines(plan),
+            f"results      {exactness(plan)}",
             *([f"keeps to     {limits.describe()}"] if limits else []),
         ],
         indent=_KEY,
-    )
+    ) + (f"\n{changes_text(plan.changes, 'on samples')}" if plan.changes else "")
 
 
 def rotation_text(rotation: Rotation) -> str:

@@ -1,4 +1,4 @@
-"""Lossless codecs: a tensor in fewer bytes, and every bit of it back.
+"""Codecs: a tensor in fewer bytes, and, unless they are lossy, every bit of it back.
 
 Most are chains of steps, and named by them. Elements are seen as unsigned integers of their
 size, so that -0.0, infinities and the payloads of NaN are bit patterns like any other.
@@ -10,7 +10,8 @@ size, so that -0.0, infinities and the payloads of NaN are bit patterns like any
 * ``lz4``, ``zstd``: general compression of what the steps before have left (`coders`).
 
 ``picture`` is for pixels alone (`picture_codec`), ``pixels`` and ``pixels+picture`` for values that
-are pixels in disguise (`disguise`).
+are pixels in disguise (`disguise`). `LOSSY_CODECS` change values (`lossy`): they are never taken
+unless they are asked for.
 
 A decoder knows type and shape of what it must get before it looks at a byte, so it never makes
 room for more than that, whatever the bytes say.
@@ -25,9 +26,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from fusepath.cost import is_lossy
 from fusepath.errors import InputError
 from fusepath.runtime.coders import AsItIs, Coder, DamagedError, Lz4, Zstd, check_size
 from fusepath.runtime.disguise import DisguisedCodec, may_be_pixels
+from fusepath.runtime.lossy import ByteCodec, HalfCodec
 from fusepath.runtime.picture_codec import PictureCodec
 
 if TYPE_CHECKING:
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class Codec(Protocol):
-    """A lossless encoding of tensors."""
+    """An encoding of tensors."""
 
     def encode(self, value: Array) -> bytes:
         """The tensor's elements, encoded."""
@@ -128,7 +131,14 @@ CODECS: dict[str, Codec] = {
     "pixels": DisguisedCodec(),
     "pixels+picture": DisguisedCodec(PictureCodec()),
 }
-"""By name, simple ones first."""
+"""Lossless ones by name, simple ones first."""
+LOSSY_CODECS: dict[str, Codec] = {
+    "fp16": HalfCodec(),
+    "fp16+zstd": HalfCodec(Zstd()),
+    "int8": ByteCodec(),
+    "int8+zstd": ByteCodec(Zstd()),
+}
+"""Those that change values."""
 FOR_PICTURES = frozenset({"picture", "pixels", "pixels+picture"})
 """Those that are made for pictures, as pixels or as values."""
 
@@ -146,6 +156,8 @@ def find_codec(name: str) -> Codec:
     Raises:
         InputError: there is none of this name, or its package is missing.
     """
+    if name in LOSSY_CODECS:
+        return LOSSY_CODECS[name]
     if name not in CODECS:
         raise InputError(f"there is no codec '{name[:40]}'; known ones are {', '.join(CODECS)}")
     if not is_installed(name):
@@ -156,10 +168,17 @@ def find_codec(name: str) -> Codec:
     return CODECS[name]
 
 
+def codec_of(name: str) -> Codec:
+    """A codec of a recipe that has been checked, lossless or not."""
+    return LOSSY_CODECS[name] if name in LOSSY_CODECS else CODECS[name]
+
+
 def suits(name: str, value: Array) -> bool:
-    """Whether a codec of `CODECS` may be worth trying on such a tensor."""
+    """Whether a codec may be worth trying on such a tensor."""
     if name == "picture":
         return value.itemsize == 1
+    if is_lossy(name):
+        return value.dtype == np.float32
     return name not in FOR_PICTURES or may_be_pixels(value)
 
 

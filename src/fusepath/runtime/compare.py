@@ -97,7 +97,11 @@ def compare(
 
 
 def measured_tolerances(
-    runs: Sequence[Mapping[str, Array]], summed: Mapping[str, float], *, halves: bool = False
+    runs: Sequence[Mapping[str, Array]],
+    summed: Mapping[str, float],
+    *,
+    halves: bool = False,
+    rounding: float = 0.0,
 ) -> dict[str, float]:
     """By how much each output may differ, going by how ONNX Runtime differs from itself.
 
@@ -106,6 +110,8 @@ def measured_tolerances(
             reference.
         summed: by output, the largest value of which its last sums were made.
         halves: whether the network computes in float16.
+        rounding: by how much providers that had a part in it are known to be off the processor,
+            relative to the largest value.
     """
     claim = HALF_TOLERANCE if halves else TOLERANCE
     found = {}
@@ -114,6 +120,7 @@ def measured_tolerances(
         pairs = (_error_and_largest(one, other)[0] for one, other in combinations(values, 2))
         spread = max((error for error in pairs if error < float("inf")), default=0.0)
         _, largest = _error_and_largest(reference, reference)
+        spread = max(spread, rounding * largest)
         found[name] = max(claim * largest, _SPREADS * spread, _OF_SUMMED * summed.get(name, 0.0))
     return found
 

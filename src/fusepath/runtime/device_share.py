@@ -13,6 +13,7 @@ import numpy as np
 
 from fusepath.plan import TailPlace
 from fusepath.runtime.companions import blank_companions
+from fusepath.runtime.execution import ON_CPU, Execution
 from fusepath.runtime.packing import EncodedTensor, pack
 from fusepath.runtime.pixels import check_form
 from fusepath.runtime.stage import WholeStage, make_stage
@@ -51,11 +52,11 @@ class DeviceShare:
     It serves one inference at a time, in the plan's order.
     """
 
-    def __init__(self, model: Model, recipe: Recipe, *, threads: int = 1) -> None:
+    def __init__(self, model: Model, recipe: Recipe, *, execution: Execution = ON_CPU) -> None:
         check_form(recipe.input, model)
         self._head = None
         if recipe.start > 0:
-            self._head = WholeStage(model, recipe.input, 1, recipe.start, threads=threads)
+            self._head = WholeStage(model, recipe.input, 1, recipe.start, execution=execution)
             model, recipe = model.behind(recipe.start), recipe.rest
         self._model = model
         self._recipe = recipe
@@ -65,14 +66,14 @@ class DeviceShare:
         self._graph = recipe.divided(model.graph)
         self._paths = layout(self._graph, recipe.arrangement)
         self._stages: dict[int, Stage] = {
-            cut: make_stage(model, self._paths, recipe.input, 1, cut - 1, threads=threads)
+            cut: make_stage(model, self._paths, recipe.input, 1, cut - 1, execution=execution)
             for cut in sorted(set(recipe.cuts))
             if cut > 1
         }
         prepare_stages(self._stages, recipe)
         depth = model.graph.depth
         self._tail = (
-            WholeStage(model, recipe.input, recipe.tau + 1, depth, threads=threads)
+            WholeStage(model, recipe.input, recipe.tau + 1, depth, execution=execution)
             if recipe.tail is TailPlace.DEVICE and recipe.tau < depth
             else None
         )

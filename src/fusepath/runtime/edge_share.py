@@ -18,6 +18,7 @@ from fusepath.pictures.frame import PictureFrame
 from fusepath.pictures.known import decoder_sha256, made_up_file
 from fusepath.plan import AS_THEY_COME, Fit, TailPlace
 from fusepath.runtime.codecs import FOR_PICTURES
+from fusepath.runtime.execution import ON_CPU, Execution
 from fusepath.runtime.packing import FILE, EncodedTensor, pack
 from fusepath.runtime.pixels import check_form
 from fusepath.runtime.stage import WholeStage, make_stage
@@ -77,12 +78,14 @@ class EdgeTimes:
 
     paths_s: tuple[float, ...]
     tail_s: float
+    providers: tuple[str, ...] = ()
+    """What it computes on (`Execution`)."""
 
 
 class EdgeShare:
     """The edge server's share of a plan: every path from its cut on, and the tail."""
 
-    def __init__(self, model: Model, recipe: Recipe, *, threads: int = 1) -> None:
+    def __init__(self, model: Model, recipe: Recipe, *, execution: Execution = ON_CPU) -> None:
         check_form(recipe.input, model)
         if recipe.forwarding:
             _check_decoder(recipe.forwarding)
@@ -97,7 +100,7 @@ class EdgeShare:
         self._graph = recipe.divided(model.graph)
         self._paths = layout(self._graph, recipe.arrangement)
         self._stages: dict[int, Stage] = {
-            cut: make_stage(model, self._paths, recipe.input, cut, recipe.tau, threads=threads)
+            cut: make_stage(model, self._paths, recipe.input, cut, recipe.tau, execution=execution)
             for cut in sorted(set(recipe.cuts))
             if cut <= recipe.tau
         }
@@ -105,7 +108,7 @@ class EdgeShare:
         self._expected = [self._arrives(path) for path in range(len(recipe.cuts))]
         depth = model.graph.depth
         self._tail = (
-            WholeStage(model, recipe.input, recipe.tau + 1, depth, threads=threads)
+            WholeStage(model, recipe.input, recipe.tau + 1, depth, execution=execution)
             if recipe.tail is TailPlace.EDGE and recipe.tau < depth
             else None
         )

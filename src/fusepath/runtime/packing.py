@@ -1,4 +1,4 @@
-"""A tensor as it travels: its bytes, perhaps made fewer by a lossless codec."""
+"""A tensor as it travels: its bytes, perhaps made fewer by a codec."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from fusepath.pictures.decoding import FORWARDED, PictureFile
 from fusepath.pictures.frame import PictureFrame, decode_within
 from fusepath.protocol.conversation import ProtocolError
-from fusepath.runtime.codecs import CODECS
+from fusepath.runtime.codecs import codec_of
 from fusepath.runtime.coders import DamagedError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class EncodedTensor:
         if not self.codec:
             return np.frombuffer(self.data, dtype=dtype).reshape(self.shape)
         try:
-            return CODECS[self.codec].decode(self.data, dtype, self.shape)
+            return codec_of(self.codec).decode(self.data, dtype, self.shape)
         except DamagedError as error:
             raise ProtocolError(
                 f"tensor '{self.name}' does not decode as {self.codec}: {error}"
@@ -84,7 +84,7 @@ def pack(
     packed: dict[str, Array | EncodedTensor] = dict(values)
     for name, value in values.items():
         if name in codecs:
-            data = CODECS[codecs[name]].encode(value)
+            data = codec_of(codecs[name]).encode(value)
             if len(data) < value.nbytes:
                 packed[name] = EncodedTensor(
                     name=name,

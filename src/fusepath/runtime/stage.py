@@ -8,6 +8,7 @@ import numpy as np
 
 from fusepath.cost import range_macs
 from fusepath.onnx_io import build_submodel
+from fusepath.runtime.execution import ON_CPU, Execution
 from fusepath.runtime.pixels import model_value
 from fusepath.runtime.runner import Runner
 from fusepath.runtime.strip_stage import StripStage
@@ -50,28 +51,42 @@ class Stage(Protocol):
 
 
 def make_stage(
-    model: Model, paths: Layout, form: InputFormat, first: int, last: int, *, threads: int = 1
+    model: Model,
+    paths: Layout,
+    form: InputFormat,
+    first: int,
+    last: int,
+    *,
+    execution: Execution = ON_CPU,
 ) -> Stage:
     """The stage for the way in which a plan cuts the network."""
     match paths:
         case StripLayout(strips=strips):
-            return StripStage(model, strips, form, first, last, threads=threads)
+            return StripStage(model, strips, form, first, last, execution=execution)
         case TileLayout(tiling=tiling):
-            return TileStage(model, tiling, form, first, last, threads=threads)
-    return WholeStage(model, form, first, last, threads=threads)
+            return TileStage(model, tiling, form, first, last, execution=execution)
+    return WholeStage(model, form, first, last, execution=execution)
 
 
 class WholeStage:
     """The layers on whole tensors."""
 
     def __init__(
-        self, model: Model, form: InputFormat, first: int, last: int, *, threads: int = 1
+        self,
+        model: Model,
+        form: InputFormat,
+        first: int,
+        last: int,
+        *,
+        execution: Execution = ON_CPU,
     ) -> None:
         sub = build_submodel(model, first, last)
         self._first, self._last = first, last
         self._model, self._form = model, form
         self._inputs = sub.inputs
-        self._runner = Runner(sub.data, weights=sub.weights, outputs=sub.outputs, threads=threads)
+        self._runner = Runner(
+            sub.data, weights=sub.weights, outputs=sub.outputs, execution=execution
+        )
 
     sessions = 1
 
@@ -109,13 +124,15 @@ class TileStage:
         first: int,
         last: int,
         *,
-        threads: int = 1,
+        execution: Execution = ON_CPU,
     ) -> None:
         sub = build_submodel(model, first, last)
         self._first, self._last = first, last
         self._model, self._tiling, self._form = model, tiling, form
         self._inputs = sub.inputs
-        self._runner = Runner(sub.data, weights=sub.weights, outputs=sub.outputs, threads=threads)
+        self._runner = Runner(
+            sub.data, weights=sub.weights, outputs=sub.outputs, execution=execution
+        )
 
     sessions = 1
 

@@ -14,6 +14,7 @@ from fusepath.onnx_io import (
     sent_name,
     strip_signature,
 )
+from fusepath.runtime.execution import ON_CPU, Execution
 from fusepath.runtime.pixels import model_value
 from fusepath.runtime.runner import Runner
 
@@ -57,11 +58,11 @@ class StripStage:
         first: int,
         last: int,
         *,
-        threads: int = 1,
+        execution: Execution = ON_CPU,
     ) -> None:
         self._model, self._tiling, self._form = model, tiling, form
         self._first, self._last = first, last
-        self._threads = threads
+        self._execution = execution
         self._shared: dict[object, _Session] = {}
         self._of_strip: dict[int, _Session | None] = {}
 
@@ -75,7 +76,7 @@ class StripStage:
             if not (sub.new_outputs or sub.sent_outputs or sub.kept_outputs):
                 self._of_strip[strip] = None  # a strip too thin to reach these layers
                 return
-            runner = Runner(sub.data, weights=sub.weights, threads=self._threads)
+            runner = Runner(sub.data, weights=sub.weights, execution=self._execution)
             self._shared[signature] = _Session(sub, runner)
         self._of_strip[strip] = self._shared[signature]
 

@@ -19,8 +19,8 @@ from fusepath.plan.book.envelope import fewest, lower_envelope
 from fusepath.plan.book.rate_curve import crossing, follows_lines, rate_curve
 from fusepath.plan.book.steps import steps_of
 from fusepath.plan.fluid import fluid_bound_s
+from fusepath.plan.make import plan_with
 from fusepath.plan.origin import UNKNOWN
-from fusepath.plan.planner import plan_with
 from fusepath.plan.request import DEFAULT_REQUEST, PlanRequest
 from fusepath.plan.timing import Timing
 from fusepath.schedule.budget import Budget

@@ -8,11 +8,13 @@ from fusepath.plan.fluid.bound import (
     later_bounds,
     section_bound,
 )
+from fusepath.plan.fluid.energy import energy_bound_j
 from fusepath.plan.fluid.period import period_bound_s
 from fusepath.plan.fluid.rows import row_bound_s
 
 __all__ = [
     "FluidBound",
+    "energy_bound_j",
     "fluid_bound",
     "fluid_bound_ns",
     "fluid_bound_s",

@@ -43,14 +43,14 @@ def period_bound_s(settings: Iterable[Setting]) -> float:
         settings: of one network on the same machines; plans of all of them may be mixed, as those
             with codecs and without.
     """
-    sections = [section for setting in settings for section in _sections(setting)]
+    sections = sections_of(settings)
     limits = sections[0].limits
     loads: list[FloatArray] = [item for section in sections for item in section.undivided]
     best_s = 0.0
     for _ in range(_MOST_ROUNDS):
         weights, known_s = best_weights_for(np.array(loads) * limits)
         value_s, load = min(
-            (section.least(weights) for section in sections), key=lambda found: found[0]
+            (section.least(weights * limits) for section in sections), key=lambda found: found[0]
         )
         best_s = max(best_s, value_s)
         if value_s >= known_s * (1 - _TOLERANCE):
@@ -59,16 +59,21 @@ def period_bound_s(settings: Iterable[Setting]) -> float:
     return best_s
 
 
-def _sections(setting: Setting) -> Iterator[_Section]:
+def sections_of(settings: Iterable[Setting]) -> list[Section]:
+    """Where plans of some settings may begin."""
+    return [section for setting in settings for section in _sections(setting)]
+
+
+def _sections(setting: Setting) -> Iterator[Section]:
     graph, prices = setting.graph, Timing(setting).prices
-    yield _Section(setting, 0.0)
+    yield Section(setting, 0.0)
     if setting.convention.counts_untileable:
         for start in graph.starts[1:]:
-            yield _Section(setting.behind(start), prices.head_ns(start) / NS_PER_S)
+            yield Section(setting.behind(start), prices.head_ns(start) / NS_PER_S)
 
 
 @dataclass(frozen=True)
-class _Section:
+class Section:
     """Plans that begin in one section."""
 
     setting: Setting
@@ -140,9 +145,12 @@ class _Section:
             (Division(self._shares, TailPlace.DEVICE, has_tail), always + here),
         ]
 
-    def least(self, weights: FloatArray) -> tuple[float, FloatArray]:
-        """The least weighted load of any plan, and loads that have it."""
-        counted = weights * self.limits
+    def least(self, counted: FloatArray) -> tuple[float, FloatArray]:
+        """The least of the loads of any plan, and loads that have it.
+
+        Args:
+            counted: what a second of device, link, edge server and way back counts.
+        """
         found = [(float(load @ counted), load) for load in self.undivided]
         for division, besides in self._divisions:
             value_s, load = smallest_mean(division, counted)

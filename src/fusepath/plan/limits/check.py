@@ -8,6 +8,7 @@ import numpy as np
 
 from fusepath.cost import Regions
 from fusepath.graph import Kind
+from fusepath.plan.limits.energy import drawn_j
 from fusepath.tiling import StripLayout, layout
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
     Area = Callable[[str], float]
     """Positions of a map."""
+
+_ROUNDING = 1e-9
+"""Part of a limit of what sums up in no whole numbers."""
 
 
 def limit_violations(plan: Plan, graph: ModelGraph, constraints: Constraints) -> list[str]:
@@ -61,6 +65,11 @@ def limit_violations(plan: Plan, graph: ModelGraph, constraints: Constraints) ->
             )
         return counted.sent_bytes()
 
+    limit_j = constraints.device_energy_j
+    if limit_j is not None and not plan.device.power:
+        problems.append("what the device draws is not known, and it is limited")
+    elif limit_j is not None and (joules := drawn_j(plan)) > limit_j * (1 + _ROUNDING):
+        problems.append(f"{joules:.6g} J of the device, but at most {limit_j:.6g} are allowed")
     limits: tuple[tuple[str, int | None, Callable[[], int]], ...] = (
         ("MACs on the device", constraints.device_macs, macs),
         ("bytes sent up", constraints.upload_bytes, sent_bytes),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MACS, UPLOAD, MEMORY = "device_macs", "upload_bytes", "device_memory_bytes"
 KEPT, PATHS = "keep_on_device", "max_paths"
+ENERGY = "device_energy_j"
 """Limits by the parameters of `Constraints` that set them."""
 
 
@@ -43,13 +44,13 @@ class Shortfall:
 
     limit: str
     """The parameter of `Constraints` that sets it."""
-    needs: int
-    allows: int
+    needs: float
+    allows: float
 
     @property
     def excess(self) -> float:
         """Relative to the limit."""
-        return (self.needs - self.allows) / max(self.allows, 1)
+        return (self.needs - self.allows) / (self.allows or 1)
 
     def __str__(self) -> str:
         where, quantity = _WORDS[self.limit]
@@ -68,6 +69,7 @@ _WORDS: dict[str, tuple[str, Callable[[float], str]]] = {
     UPLOAD: ("sent up", format_bytes),
     MEMORY: ("of memory on the device", format_bytes),
     PATHS: ("paths", lambda count: f"{count:.0f}"),
+    ENERGY: ("of the device's energy", lambda joules: f"{joules:.4g} J"),
 }
 
 
@@ -91,13 +93,22 @@ class Constraints(
     keep_on_device: int = 0
     """Layers ``1 … keep_on_device`` run on the device, and the input does not leave it."""
     max_paths: int | None = None
+    device_energy_j: float | None = None
+    """Joules that the device draws until the result of a frame is there; its power must be known.
+    What a plan draws shows only in its timeline, so of what a search finds those are left out that
+    take more, and plans for which the device computes or sends less are searched as well."""
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             given = getattr(self, name)
             if given is not None:
                 check_number(name, given)
-        limits = (self.device_memory_bytes, self.device_macs, self.upload_bytes)
+        limits = (
+            self.device_memory_bytes,
+            self.device_macs,
+            self.upload_bytes,
+            self.device_energy_j,
+        )
         if any(limit is not None and limit < 0 for limit in (*limits, self.keep_on_device)):
             raise SettingError("limits of a plan must not be below zero")
         if self.max_paths is not None and self.max_paths < 1:
@@ -109,8 +120,8 @@ class Constraints(
 
     @property
     def limits_choices(self) -> bool:
-        """Whether anything but the number of paths is limited."""
-        return self != Constraints(max_paths=self.max_paths)
+        """Whether cuts are limited: by anything but the number of paths, or what a plan draws."""
+        return self != Constraints(max_paths=self.max_paths, device_energy_j=self.device_energy_j)
 
     def describe(self) -> str:
         """For people, by the parameters that set them."""
@@ -125,6 +136,8 @@ class Constraints(
             parts.append(f"{KEPT} {self.keep_on_device}")
         if self.max_paths is not None:
             parts.append(f"{PATHS} {self.max_paths}")
+        if self.device_energy_j is not None:
+            parts.append(f"{ENERGY} {self.device_energy_j:.4g} J")
         return ", ".join(parts)
 
     def check(self, graph: ModelGraph) -> None:

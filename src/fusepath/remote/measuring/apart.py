@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from fusepath.remote.located_model import LocatedModel
     from fusepath.remote.measuring.job import Answer
     from fusepath.remote.model_store import ModelStore
+    from fusepath.runtime.execution import Execution
 
 _PACKAGES = Path(__file__).parents[3]
 """The folder that this package is in."""
@@ -49,16 +50,16 @@ class MeasuringApart:
 
     Args:
         store: the models.
-        threads: of one operator.
+        execution: what to compute on.
         remembers: takes what the user's cache holds, and keeps there what is measured.
         memory_bytes: that the process may take.
     """
 
     def __init__(
-        self, store: ModelStore, *, threads: int, remembers: bool, memory_bytes: int
+        self, store: ModelStore, *, execution: Execution, remembers: bool, memory_bytes: int
     ) -> None:
         self._store = store
-        self._threads = threads
+        self._execution = execution
         self._remembers = remembers
         self._memory_bytes = memory_bytes
         self._turn = asyncio.Lock()
@@ -81,7 +82,7 @@ class MeasuringApart:
     async def _measured(self, model: LocatedModel) -> MachineProfile:
         job = MeasureJob(
             model=model,
-            threads=self._threads,
+            execution=self._execution,
             remembers=self._remembers,
             memory_bytes=self._memory_bytes,
         )

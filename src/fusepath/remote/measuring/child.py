@@ -72,7 +72,7 @@ def _step_back(memory_bytes: int) -> None:
 def _done(job: MeasureJob) -> Answer:
     profiler = remembered_profile if job.remembers else measure_layers
     try:
-        return Measured(profiler(job.model.load(), threads=job.threads))
+        return Measured(profiler(job.model.load(), execution=job.execution))
     except AnotherModelError as error:
         return AnotherModel(error.sha256)
     except FusepathError as error:

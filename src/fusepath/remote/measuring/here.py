@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fusepath.plan import ModelReference
     from fusepath.profiling.layers import Profiler
     from fusepath.remote.model_store import ModelStore
+    from fusepath.runtime.execution import Execution
 
 
 class MeasuringHere:
@@ -22,17 +23,17 @@ class MeasuringHere:
     Args:
         store: the models.
         profiler: measures.
-        threads: of one operator.
+        execution: what to compute on.
         executor: whose threads calls are timed on: each in its turn, so that no inference disturbs
             it, and none waits for all of them.
     """
 
     def __init__(
-        self, store: ModelStore, profiler: Profiler, *, threads: int, executor: Executor
+        self, store: ModelStore, profiler: Profiler, *, execution: Execution, executor: Executor
     ) -> None:
         self._store = store
         self._profiler = profiler
-        self._threads = threads
+        self._execution = execution
         self._executor = executor
         self._loader = Loader()
 
@@ -46,7 +47,7 @@ class MeasuringHere:
         def work() -> MachineProfile:
             model = self._store.get(reference)
             with timed_on(self._executor):
-                return self._profiler(model, threads=self._threads)
+                return self._profiler(model, execution=self._execution)
 
         return await self._loader.do(work)
 

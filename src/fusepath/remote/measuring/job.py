@@ -13,6 +13,7 @@ import msgspec
 
 from fusepath.cost import MachineProfile
 from fusepath.remote.located_model import LocatedModel
+from fusepath.runtime.execution import Execution
 
 if TYPE_CHECKING:
     from io import RawIOBase
@@ -26,8 +27,8 @@ class MeasureJob(msgspec.Struct, frozen=True, kw_only=True):
     """Measure this machine for a model."""
 
     model: LocatedModel
-    threads: int
-    """Of one operator."""
+    execution: Execution
+    """What to compute on."""
     remembers: bool
     """Whether what the user's cache holds will do, and what is measured is kept there."""
     memory_bytes: int

@@ -48,11 +48,13 @@ class PrepareRequest(_message.Message):
     def __init__(self, recipe_json: _Optional[bytes] = ..., idle_ns: _Optional[int] = ...) -> None: ...
 
 class PrepareReply(_message.Message):
-    __slots__ = ("recipe_sha256", "path_ns", "tail_ns")
+    __slots__ = ("recipe_sha256", "path_ns", "tail_ns", "providers")
     RECIPE_SHA256_FIELD_NUMBER: _ClassVar[int]
     PATH_NS_FIELD_NUMBER: _ClassVar[int]
     TAIL_NS_FIELD_NUMBER: _ClassVar[int]
+    PROVIDERS_FIELD_NUMBER: _ClassVar[int]
     recipe_sha256: str
     path_ns: _containers.RepeatedScalarFieldContainer[int]
     tail_ns: int
-    def __init__(self, recipe_sha256: _Optional[str] = ..., path_ns: _Optional[_Iterable[int]] = ..., tail_ns: _Optional[int] = ...) -> None: ...
+    providers: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, recipe_sha256: _Optional[str] = ..., path_ns: _Optional[_Iterable[int]] = ..., tail_ns: _Optional[int] = ..., providers: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -52,7 +52,7 @@ def _reach(story: Story) -> str:
     edges = [
         (0.0, bound_s, f"no plan{story.coded} is as quick", "never"),
         (bound_s, plan_s, "open", "open"),
-        (plan_s, nfl_s, "gained over the best single cut", "gained"),
+        (plan_s, nfl_s, "gained", "gained"),
     ]
     scale = (_WIDTH - 2) / nfl_s if nfl_s > 0 else 0.0
     inside = []

@@ -6,22 +6,14 @@ import base64
 import hashlib
 import json
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fusepath.report.page.axis import time_axis
-from fusepath.report.page.bounds import bounds
-from fusepath.report.page.markup import element, scrolled, text
-from fusepath.report.page.network import network
-from fusepath.report.page.picture import legend, picture
-from fusepath.report.page.rates import positions, rates_drawing
+from fusepath.report.page.markup import element, text
+from fusepath.report.page.sections import headline, sections, told
 from fusepath.report.tables import milliseconds
-from fusepath.timeline import Lane
-from fusepath.units import format_bytes, format_bytes_per_s, format_count
 
 if TYPE_CHECKING:
-    from fusepath.report.page.rates import RateCurves
     from fusepath.report.page.story import Story
-    from fusepath.timeline import Timeline
 
 
 def report_page(story: Story) -> str:
@@ -29,237 +21,36 @@ def report_page(story: Story) -> str:
 
     A content security policy lets the browser load nothing, and run the page's own script alone.
     """
-    style, script = _asset("page.css"), _asset("page.js")
+    style, script = asset("page.css"), asset("page.js")
     policy = (
         f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; "
         f"script-src '{_digest(script)}'; base-uri 'none'; form-action 'none'"
     )
     plan = story.plan
     title = f"{plan.model.name}: {plan.family}, {milliseconds(story.latency_s)}"
-    sections = [
-        _section("What runs where", _where(story)),
-        _section("When", _when(story)),
-        _section("What bounds it", bounds(story)),
-        _section("The network", scrolled(network(story), name="the layers of the network")),
+    shown = [
+        element("section", element("h2", text(name)), inside)
+        for name, inside in sections(story).items()
     ]
-    if story.curves is not None:
-        sections.append(_section("On other links", _rates(story.curves, story)))
-    if story.compared:
-        sections.append(_section("All algorithms", _algorithms(story)))
-    sections.append(_section("The plan", _facts(story)))
-    data = json.dumps(_data(story), separators=(",", ":")).replace("<", "\\u003c")
+    data = json.dumps(told(story), separators=(",", ":")).replace("<", "\\u003c")
+    first = element("p", text(headline(story)), class_="headline")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
         f"<title>{text(title)}</title><style>{style}</style></head><body>"
-        f"{element('header', element('h1', text(plan.model.name)), _headline(story))}"
-        f"{element('main', *sections)}"
+        f"{element('header', element('h1', text(plan.model.name)), first)}"
+        f"{element('main', *shown)}"
         f'<script type="application/json" id="data">{data}</script>'
         f"<script>{script}</script></body></html>\n"
     )
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """The style or the script of the page."""
     return (resources.files("fusepath.report.page") / name).read_text(encoding="utf-8")
 
 
 def _digest(inline: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()}"
-
-
-def _section(title: str, *inside: str) -> str:
-    return element("section", element("h2", text(title)), *inside)
-
-
-def _headline(story: Story) -> str:
-    plan = story.plan
-    verb = "predicted" if story.measured is None else "measured"
-    words = f"{milliseconds(story.latency_s)} {verb}, {plan.family}"
-    nfl = story.best_single_cut
-    if nfl is not None:
-        ratio = nfl.makespan_s / plan.makespan_s
-        words += f"; planned to be {ratio:.2f} times as fast as the best single cut"
-    if story.measured is not None:
-        words += f"; {milliseconds(story.predicted.end_s)} were predicted"
-    return element("p", text(words), class_="headline")
-
-
-def _where(story: Story) -> str:
-    paths = len(story.plan.cuts)
-    control = element(
-        "p",
-        element("label", text("Path "), for_="path"),
-        element(
-            "input", id="path", type="range", min=1, max=paths, value=1, aria_describedby="told"
-        ),
-        element("output", text("1"), id="which", for_="path"),
-        class_="control",
-    )
-    return element(
-        "div",
-        element("div", picture(story), class_="frame"),
-        element(
-            "div",
-            element("p", text("Colour: where a path is cut. Dashed: its halo, computed twice.")),
-            legend(story),
-            control,
-            element("p", id="told", class_="told", aria_live="polite"),
-        ),
-        class_="beside",
-    )
-
-
-def _when(story: Story) -> str:
-    key = "Numbers are paths, H the layers before them, T those behind, R the result."
-    if story.measured is not None:
-        key += " Outlines were predicted, filled bars measured."
-    key += " Thick borders: the critical path, which everything waited for."
-    return scrolled(time_axis(story), name="the time axis") + element("p", text(key), class_="key")
-
-
-def _rates(curves: RateCurves, story: Story) -> str:
-    own = story.plan.link.up_bytes_per_s
-    nearest = min(range(len(curves.rates)), key=lambda place: abs(curves.rates[place] - own))
-    key = [
-        element(
-            "li",
-            element(
-                "svg",
-                element("polyline", points="0,7 24,7", class_=f"curve curve-{place}"),
-                viewBox="0 0 24 14",
-                class_="swatch",
-                aria_hidden="true",
-            ),
-            text(name),
-        )
-        for place, name in enumerate(curves.times_s)
-    ]
-    control = element(
-        "p",
-        element("label", text("Link rate "), for_="rate"),
-        element(
-            "input",
-            id="rate",
-            type="range",
-            min=0,
-            max=len(curves.rates) - 1,
-            value=nearest,
-            aria_describedby="at-rate",
-        ),
-        element("output", id="at-rate", for_="rate", aria_live="polite"),
-        class_="control",
-    )
-    drawn = scrolled(rates_drawing(curves, own), name="latency by link rate")
-    return drawn + element("ul", *key, class_="legend") + control
-
-
-def _algorithms(story: Story) -> str:
-    head = element(
-        "tr",
-        *(
-            element("th", text(name), scope="col")
-            for name in (
-                *("algorithm", "plan", "makespan", "", "gap", "device MAC", "edge MAC", "sent"),
-            )
-        ),
-    )
-    slowest_s = max(row.plan.makespan_s for row in story.compared)
-    rows = []
-    for row in sorted(story.compared, key=lambda item: item.plan.makespan_s):
-        plan = row.plan
-        bar = element(
-            "svg",
-            element(
-                "rect", width=f"{100 * plan.makespan_s / slowest_s:.1f}", height=10, class_="work"
-            ),
-            viewBox="0 0 100 10",
-            class_="bar",
-            aria_hidden="true",
-        )
-        cells = [
-            text(plan.family),
-            text(milliseconds(plan.makespan_s)),
-            bar,
-            text(f"{row.gap:.1%}"),
-            text(format_count(plan.device_macs)),
-            text(format_count(plan.edge_macs)),
-            text(format_bytes(plan.up_bytes)),
-        ]
-        own = plan.recipe_sha256 == story.plan.recipe_sha256
-        rows.append(
-            element(
-                "tr",
-                element("th", text(plan.algorithm), scope="row"),
-                *(element("td", cell) for cell in cells),
-                class_="own" if own else None,
-            )
-        )
-    table = element("table", element("thead", head), element("tbody", *rows))
-    return scrolled(table, name="all algorithms") + element(
-        "p",
-        text(f"Gap: to {milliseconds(story.bound_s)}, which no plan{story.coded} beats."),
-        class_="key",
-    )
-
-
-def _facts(story: Story) -> str:
-    plan = story.plan
-    facts = {
-        "model": f"{plan.model.name} ({plan.model.sha256[:12]})",
-        "algorithm": f"{plan.algorithm}, convention {plan.convention.name}",
-        "device": plan.device.describe(),
-        "edge server": plan.edge.describe(),
-        "link": f"{plan.link.describe()} up",
-        "paths": f"{len(plan.cuts)}, grid {plan.grid}, fused layer {plan.tau}, "
-        f"tail on the {plan.tail}",
-        "codecs": ", ".join(f"{name}: {codec}" for name, codec in plan.codecs.items()) or "none",
-        "work": f"{format_count(plan.device_macs)} MAC on the device, "
-        f"{format_count(plan.edge_macs)} MAC on the edge server, {format_bytes(plan.up_bytes)} up",
-        "recipe": plan.recipe_sha256[:12],
-        "fusepath": plan.provenance.fusepath_version,
-    }
-    return element(
-        "dl",
-        *(element("dt", text(name)) + element("dd", text(value)) for name, value in facts.items()),
-    )
-
-
-def _data(story: Story) -> dict[str, Any]:
-    """What the script tells of each path and rate."""
-    plan = story.plan
-    document: dict[str, Any] = {
-        "paths": [
-            f"cut {cut}: {story.where(cut)}{_times(story, path)}"
-            for path, cut in enumerate(plan.cuts, 1)
-        ]
-    }
-    if story.curves is not None:
-        curves = story.curves
-        document["rates"] = [
-            f"{format_bytes_per_s(rate)}: "
-            + "; ".join(
-                f"{name} {milliseconds(several[place])}" for name, several in curves.times_s.items()
-            )
-            + f" ({curves.plans[place]})"
-            for place, rate in enumerate(curves.rates)
-        ]
-        document["at"] = positions(curves)
-    return document
-
-
-def _times(story: Story, path: int) -> str:
-    def told(timeline: Timeline) -> str:
-        parts = [
-            f"{span.lane} {span.duration_s * 1e3:.2f}"
-            for lane in Lane
-            for span in timeline.on(lane)
-            if span.path == path
-        ]
-        return ", ".join(parts) + " ms" if parts else "nothing"
-
-    words = f". Predicted: {told(story.predicted)}"
-    if story.measured is not None:
-        words += f". Measured: {told(story.measured)}"
-    return words

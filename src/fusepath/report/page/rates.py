@@ -40,7 +40,7 @@ def curves_of_book(book: PlanBook) -> RateCurves:
         times_s={
             "the book's plan": tuple(book.makespan_s(rate) for rate in rates),
             "best single cut": tuple(book.nfl_s(rate) for rate in rates),
-            "no plan beats": tuple(book.bound_s(rate) for rate in rates),
+            "lower bound": tuple(book.bound_s(rate) for rate in rates),
         },
         plans=tuple(
             f"{entry.plan.family}, cuts {', '.join(map(str, _cuts(entry.plan)))}"
@@ -60,7 +60,7 @@ def curves_of_plan(plan: Plan, setting: Setting) -> RateCurves:
         times_s={
             "this plan": tuple(simulate(plan, item).end_s for item in settings),
             "best single cut": tuple(make_plan(item, nfl).best.makespan_s for item in settings),
-            "no plan beats": tuple(fluid_bound_s(item) + item.decode_s for item in settings),
+            "lower bound": tuple(fluid_bound_s(item) + item.decode_s for item in settings),
         },
         plans=(f"{plan.family}, cuts {', '.join(map(str, _cuts(plan)))}",) * len(rates),
     )

@@ -1,0 +1,97 @@
+"""``fusepath studio``."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+import click
+
+from fusepath.cli.options import json_option, model_argument, print_json
+
+if TYPE_CHECKING:
+    from fusepath.studio import Answer
+
+
+@click.command("studio")
+@model_argument
+@click.option(
+    "--listen", default="127.0.0.1:7171", show_default=True, metavar="HOST:PORT", help="Address."
+)
+@click.option(
+    "--most",
+    default="512MB",
+    show_default=True,
+    metavar="SIZE",
+    help="Largest model file that may be dropped.",
+)
+@click.option("--insecure", is_flag=True, help="Listen beyond loopback.")
+@json_option
+def command(model: str, listen: str, most: str, insecure: bool, as_json: bool) -> None:
+    """Plan MODEL in a browser: drag machines and link, and see at once what runs where and when.
+
+    Until stopped by SIGINT or SIGTERM. Other models can be chosen there, or dropped as files.
+    """
+    import asyncio
+    import signal
+    import sys
+
+    from fusepath.errors import InputError
+    from fusepath.units import parse_bytes
+
+    try:
+        from fusepath.studio.app import Studio
+        from fusepath.studio.server import StudioServer
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in {"starlette", "uvicorn"}:
+            raise
+        raise InputError(f"the studio needs {missing}: pip install 'fusepath[studio]'") from error
+    from fusepath.remote.listening import is_loopback
+    from fusepath.studio.shelf import Shelf
+
+    if not (insecure or is_loopback(listen)):
+        raise InputError(
+            f"'{listen}' is not loopback: whoever reaches it could have this machine work; on a "
+            f"network that you trust, give --insecure"
+        )
+    shelf = Shelf()
+    studio = Studio(
+        shelf,
+        first=shelf.load(model),
+        most_model_bytes=parse_bytes(most),
+        command=plan_command,
+    )
+    server = StudioServer(listen, studio)
+
+    def ready(address: str) -> None:
+        if as_json:
+            print_json({"address": address})
+        else:
+            click.echo(f"open {address} in a browser")
+        sys.stdout.flush()
+
+    async def serve() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, server.stop)
+        await server.serve(ready)
+
+    asyncio.run(serve())
+
+
+def plan_command(answer: Answer) -> str:
+    """The command line that plans what a refined answer to the same question is."""
+    from fusepath.studio.desk import REFINED
+
+    asked = answer.question
+    link = asked.up if asked.up == asked.down else f"{asked.up},{asked.down}"
+    words = ["fusepath", "plan", answer.story.plan.model.source]
+    words += ["--device", asked.device, "--edge", asked.edge, "--link", link]
+    if asked.workers != 1:
+        words += ["--workers", str(asked.workers)]
+    if asked.grid is not None:
+        words += ["--grid", asked.grid]
+    if asked.tau is not None:
+        words += ["--tau", str(asked.tau)]
+    words += ["--evaluations", str(REFINED.evaluations), "-o", "plan.json"]
+    return shlex.join(words)

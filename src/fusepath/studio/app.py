@@ -1,0 +1,237 @@
+"""The studio as an ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from http import HTTPStatus
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from fusepath.errors import FusepathError, InputError
+from fusepath.onnx_io import zoo
+from fusepath.plan import plan_document
+from fusepath.report.page import asset, drawings, figure, headline, sections, told
+from fusepath.studio.desk import Answer, Depth, Desk
+from fusepath.studio.guard import Guard
+from fusepath.studio.question import Question
+from fusepath.studio.work import BusyError, GoneError, Work
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+    from fusepath.report.page import Story
+    from fusepath.studio.shelf import Shelf
+
+MOST_MODEL_BYTES = 512 * 10**6
+_MOST_QUESTION_BYTES = 4096
+_READ_WITHIN_S = 60.0
+_FIRST = "index.html"
+_ASSETS = {
+    _FIRST: "text/html",
+    "studio.css": "text/css",
+    "studio.js": "text/javascript",
+    "openapi.json": "application/json",
+}
+_PAGE_ASSETS = {"page.css": "text/css", "page.js": "text/javascript"}
+
+
+class TooLargeError(FusepathError):
+    """More was sent than is read."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is sent to be answered."""
+
+    question: Question
+    depth: Depth = Depth.QUICK
+
+
+class Studio:
+    """Handlers of requests, and what they share.
+
+    Args:
+        shelf: the models that may be planned for.
+        first: the key of the model that the page begins with.
+        most_model_bytes: of a model file; a larger one is refused.
+        command: spells the command line that refines an answer.
+    """
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        *,
+        first: str,
+        most_model_bytes: int,
+        command: Callable[[Answer], str],
+    ) -> None:
+        self._shelf = shelf
+        self._first = first
+        self._most_model_bytes = most_model_bytes
+        self._command = command
+        self._desk = Desk(shelf)
+        self._work = Work()
+
+    def app(self) -> Guard:
+        """The application."""
+        return Guard(
+            Starlette(
+                routes=self.routes(),
+                exception_handlers=dict.fromkeys(
+                    (FusepathError, HTTPException, GoneError, Exception), _complain
+                ),
+            )
+        )
+
+    def routes(self) -> list[Route]:
+        """What can be asked for; openapi.json tells of all but the files of the page."""
+        own = resources.files("fusepath.studio.page")
+        files = {
+            name: (own.joinpath(name).read_bytes(), kind) for name, kind in _ASSETS.items()
+        } | {name: (asset(name).encode(), kind) for name, kind in _PAGE_ASSETS.items()}
+        return [
+            *(
+                Route(f"/{'' if name == _FIRST else name}", _file(*file), methods=["GET"])
+                for name, file in files.items()
+            ),
+            Route("/api/models", self._models, methods=["GET"]),
+            Route("/api/models", self._put_model, methods=["POST"]),
+            Route("/api/answers", self._answer, methods=["POST"]),
+            Route("/api/answers/{key}/links", self._links, methods=["GET"]),
+            Route("/api/answers/{key}/plan.json", self._plan, methods=["GET"]),
+            Route("/api/answers/{key}/{name}.svg", self._figure, methods=["GET"]),
+        ]
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        self._work.close()
+
+    async def _models(self, _: Request) -> Response:
+        return JSONResponse(
+            {
+                "first": self._first,
+                "zoo": [f"zoo:{name}" for name in zoo.NAMES],
+                "files": [
+                    {"model": key, "name": held.source} for key, held in self._shelf.files().items()
+                ],
+            }
+        )
+
+    async def _put_model(self, request: Request) -> Response:
+        data = await _body(request, self._most_model_bytes)
+        name = request.query_params.get("name", "model.onnx")
+        key = await self._work.do(request, lambda: self._shelf.put(data, name))
+        return JSONResponse({"model": key, "name": self._shelf.of(key).source}, status_code=201)
+
+    async def _answer(self, request: Request) -> Response:
+        data = await _body(request, _MOST_QUESTION_BYTES)
+        try:
+            asked = msgspec.json.decode(data, type=Asked)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"no question: {error}") from error
+        answer = await self._work.do(
+            request, lambda: self._desk.answer(asked.question, asked.depth)
+        )
+        return JSONResponse(_told(answer) | {"command": self._command(answer)})
+
+    async def _links(self, request: Request) -> Response:
+        key = request.path_params["key"]
+        story = await self._work.do(request, lambda: self._desk.with_curves(key))
+        return JSONResponse(_shown(story))
+
+    async def _plan(self, request: Request) -> Response:
+        plan = self._desk.given(request.path_params["key"]).story.plan
+        return _download(json.dumps(plan_document(plan), indent=2), "application/json", "plan.json")
+
+    async def _figure(self, request: Request) -> Response:
+        story = self._desk.given(request.path_params["key"]).story
+        name, known = request.path_params["name"], drawings(story)
+        if name not in known:
+            raise HTTPException(404, f"there is no picture '{name}'; there are {', '.join(known)}")
+        return _download(figure(known[name]), "image/svg+xml", f"{name}.svg")
+
+
+def _file(data: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(_: Request) -> Response:
+        return Response(data, media_type=kind)
+
+    return answer
+
+
+def _download(text: str, kind: str, name: str) -> Response:
+    return Response(
+        text, media_type=kind, headers={"content-disposition": f'attachment; filename="{name}"'}
+    )
+
+
+def _told(answer: Answer) -> dict[str, Any]:
+    story = answer.story
+    nfl = story.best_single_cut
+    return {
+        "answer": answer.key,
+        "depth": answer.depth,
+        "took_s": answer.took_s,
+        "makespan_s": story.plan.makespan_s,
+        "lower_bound_s": story.bound_s,
+        "speed_up": None if nfl is None else nfl.makespan_s / story.plan.makespan_s,
+        "tileable_layers": story.graph.tileable_layers,
+        **_shown(story),
+    }
+
+
+def _shown(story: Story) -> dict[str, Any]:
+    """What the page's script puts into the page."""
+    return {
+        "name": story.plan.model.name,
+        "headline": headline(story),
+        "sections": sections(story),
+        "told": told(story),
+    }
+
+
+async def _body(request: Request, most_bytes: int) -> bytes:
+    """All that was sent.
+
+    Raises:
+        TooLargeError: it is more than that.
+        InputError: it does not come in time.
+    """
+    too_large = TooLargeError(f"more than {most_bytes} bytes were sent, which are not read")
+    if int(request.headers.get("content-length", "0")) > most_bytes:
+        raise too_large
+    data = bytearray()
+    try:
+        async with asyncio.timeout(_READ_WITHIN_S):
+            async for part in request.stream():
+                data += part
+                if len(data) > most_bytes:
+                    raise too_large
+    except TimeoutError:
+        raise InputError(f"nothing whole was sent within {_READ_WITHIN_S:.0f} s") from None
+    return bytes(data)
+
+
+async def _complain(_: Request, error: Exception) -> Response:
+    """One line, whatever went wrong."""
+    status, words = HTTPStatus.UNPROCESSABLE_ENTITY, " ".join(str(error).split())
+    match error:
+        case TooLargeError():
+            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        case BusyError():
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+        case HTTPException():
+            status, words = HTTPStatus(error.status_code), str(error.detail)
+        case FusepathError():
+            pass
+        case _:
+            status = HTTPStatus.INTERNAL_SERVER_ERROR
+            words = f"this is a defect in fusepath: {type(error).__name__}: {words}; report it"
+    return JSONResponse({"error": words}, status_code=status)

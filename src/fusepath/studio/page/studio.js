@@ -1,0 +1,257 @@
+"use strict";
+
+const SETTLED_MS = 250;
+const form = document.getElementById("question");
+const answer = document.getElementById("answer");
+const field = (id) => document.getElementById(id);
+let asking = new AbortController();
+let shown = null;
+
+// Sliders are logarithmic: equal ways multiply alike. What is sent is what stands beside them.
+const STEPS = 400;
+const PREFIXES = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
+
+function quantity(slider) {
+  const { low, high, unit } = slider.dataset;
+  const value = Number((low * (high / low) ** (slider.value / STEPS)).toPrecision(3));
+  const [factor, prefix] = PREFIXES.find(([most]) => value >= most);
+  return `${Number((value / factor).toPrecision(3))}${prefix}${unit}`;
+}
+
+function tell(slider) {
+  const words = quantity(slider);
+  document.querySelector(`output[for="${slider.id}"]`).textContent = words;
+  slider.setAttribute("aria-valuetext", words);
+}
+
+function question() {
+  return {
+    model: field("model").value,
+    device: quantity(field("device")),
+    edge: quantity(field("edge")),
+    up: quantity(field("up")),
+    down: quantity(field("down")),
+    workers: Number(field("workers").value),
+    grid: field("grid").value || null,
+    tau: Number(field("tau").value) || null,
+  };
+}
+
+async function fetched(path, options = {}) {
+  const response = await fetch(path, options);
+  const document = await response.json();
+  if (!response.ok) {
+    throw new Error(document.error);
+  }
+  return document;
+}
+
+function complain(words) {
+  field("complaint").textContent = words;
+  field("complaint").hidden = !words;
+}
+
+// Puts an answer into the page; the path that is chosen and what has the focus stay so.
+function render(document_) {
+  field("name").textContent = document_.name;
+  field("headline").textContent = document_.headline;
+  const focused = document.activeElement && document.activeElement.id;
+  const chosen = field("path") && field("path").value;
+  const names = Object.keys(document_.sections);
+  for (const section of [...answer.children]) {
+    if (!names.includes(section.dataset.name)) {
+      section.remove();
+    }
+  }
+  names.forEach((name, place) => {
+    let section = [...answer.children].find((item) => item.dataset.name === name);
+    if (!section) {
+      section = document.createElement("section");
+      section.dataset.name = name;
+      answer.insertBefore(section, answer.children[place] || null);
+    }
+    const heading = document.createElement("h2");
+    heading.textContent = name;
+    section.innerHTML = document_.sections[name];
+    section.prepend(heading);
+  });
+  show(document_.told);
+  const path = field("path");
+  if (chosen && Number(chosen) <= Number(path.max)) {
+    path.value = chosen;
+    path.dispatchEvent(new Event("input"));
+  }
+  if (focused && answer.contains(field(focused))) {
+    field(focused).focus();
+  }
+}
+
+function offer(document_) {
+  const base = `api/answers/${document_.answer}/`;
+  field("take").hidden = false;
+  field("command").value = document_.command;
+  field("plan").href = `${base}plan.json`;
+  field("paths-svg").href = `${base}paths.svg`;
+  field("times-svg").href = `${base}times.svg`;
+}
+
+function offerLayers(count) {
+  const tau = field("tau");
+  if (tau.options.length - 1 === count) {
+    return;
+  }
+  const kept = tau.value;
+  tau.replaceChildren(new Option("any", ""));
+  for (let layer = 1; layer <= count; layer += 1) {
+    tau.add(new Option(String(layer), String(layer)));
+  }
+  tau.value = Number(kept) <= count ? kept : "";
+}
+
+const pause = (ms, signal) =>
+  new Promise((done, failed) => {
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      failed(signal.reason);
+    });
+  });
+
+async function answered(depth, signal) {
+  const begun = performance.now();
+  const found = await fetched("api/answers", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ question: question(), depth }),
+    signal,
+  });
+  const ms = Math.round(performance.now() - begun);
+  render(found);
+  offerLayers(found.tileable_layers);
+  offer(found);
+  shown = found.answer;
+  field("status").textContent =
+    depth === "quick" ? `Quick answer, ${ms} ms; refining …` : `Refined answer, ${ms} ms.`;
+  field("status").dataset.depth = depth;
+}
+
+async function ask() {
+  asking.abort();
+  asking = new AbortController();
+  const { signal } = asking;
+  try {
+    await answered("quick", signal);
+    complain("");
+    await pause(SETTLED_MS, signal);
+    await answered("refined", signal);
+    const links = await fetched(`api/answers/${shown}/links`, { signal });
+    render(links);
+    field("status").dataset.depth = "links";
+  } catch (error) {
+    if (!signal.aborted) {
+      field("status").textContent = "";
+      complain(error.message);
+    }
+  }
+}
+
+function addModel(key, name) {
+  const known = [...field("model").options].find((item) => item.value === key);
+  if (!known) {
+    field("model").add(new Option(name, key), 0);
+  }
+  field("model").value = key;
+  field("tau").value = "";
+}
+
+async function read(file) {
+  asking.abort();
+  field("status").textContent = `Reading ${file.name} …`;
+  try {
+    const name = encodeURIComponent(file.name);
+    const found = await fetched(`api/models?name=${name}`, {
+      method: "POST",
+      headers: { "Content-Type": "application/octet-stream" },
+      body: file,
+    });
+    addModel(found.model, found.name);
+    await ask();
+  } catch (error) {
+    field("status").textContent = "";
+    complain(error.message);
+  }
+}
+
+async function png() {
+  const drawn = await (await fetch(field("times-svg").href)).blob();
+  const picture = new Image();
+  picture.src = URL.createObjectURL(drawn);
+  await picture.decode();
+  const canvas = document.createElement("canvas");
+  canvas.width = 2 * picture.width;
+  canvas.height = 2 * picture.height;
+  canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+  URL.revokeObjectURL(picture.src);
+  const link = document.createElement("a");
+  link.href = canvas.toDataURL("image/png");
+  link.download = "times.png";
+  link.click();
+}
+
+for (const slider of form.querySelectorAll("input[type=range]")) {
+  const { low, high, start } = slider.dataset;
+  slider.min = 0;
+  slider.max = STEPS;
+  slider.value = Math.round((STEPS * Math.log(start / low)) / Math.log(high / low));
+  tell(slider);
+  slider.addEventListener("input", () => {
+    tell(slider);
+    ask();
+  });
+}
+for (const id of ["workers", "grid", "tau"]) {
+  field(id).addEventListener("change", ask);
+}
+field("model").addEventListener("change", () => {
+  field("tau").value = "";
+  field("status").textContent = "Reading the model …";
+  ask();
+});
+form.addEventListener("submit", (event) => event.preventDefault());
+field("file").addEventListener("change", (event) => {
+  const [file] = event.target.files;
+  if (file) {
+    read(file);
+  }
+});
+document.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  document.body.classList.add("dropping");
+});
+document.addEventListener("dragleave", () => document.body.classList.remove("dropping"));
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  document.body.classList.remove("dropping");
+  const [file] = event.dataTransfer.files;
+  if (file) {
+    read(file);
+  }
+});
+field("copy").addEventListener("click", async () => {
+  field("command").select();
+  await navigator.clipboard.writeText(field("command").value);
+  field("copy").textContent = "Copied";
+  setTimeout(() => { field("copy").textContent = "Copy the command"; }, 2000);
+});
+field("times-png").addEventListener("click", png);
+
+fetched("api/models").then((known) => {
+  for (const name of known.zoo) {
+    field("model").add(new Option(name, name));
+  }
+  for (const { model, name } of known.files) {
+    addModel(model, name);
+  }
+  field("model").value = known.first;
+  ask();
+}, (error) => complain(error.message));

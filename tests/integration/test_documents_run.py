@@ -1,0 +1,129 @@
+"""What the guide shows does what it says: its commands, its Python, its notebooks."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fusepath.cli.main import run
+from fusepath.onnx_io import load_model, zoo
+from tests.edges import edge_server
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = [DOCS / "start.md", *sorted((DOCS / "how-to").glob("*.md"))]
+NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
+SIZE = 64
+ADDRESS = "192.168.1.20:7070"
+CHEAP = {"inspect", "simulate"}
+"""The others take seconds, and run with the slow tests."""
+ELSEWHERE = {"serve", "doctor"}
+"""Commands that wait, or judge this machine; and addresses that must be encrypted."""
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+
+
+def commands(page: Path) -> list[list[str]]:
+    lines = "\n".join(blocks(page, "")).splitlines()
+    shown = [re.match(r"(?:\w*\$ +)fusepath (.*)$", line) for line in lines]
+    return [shlex.split(match[1]) for match in shown if match]
+
+
+def small(command: list[str]) -> list[str]:
+    """The same on a small network, and with few evaluations."""
+    return [word.replace("zoo:squeezenet", f"zoo:squeezenet?size={SIZE}") for word in command]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("guide")
+    (folder / "models").mkdir()
+    data = zoo.serialize(zoo.build("squeezenet", input_size=SIZE))
+    for name in ("net.onnx", "models/net.onnx"):
+        (folder / name).write_bytes(data)
+    pixels = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(folder / "photo.jpg")
+    return folder
+
+
+@pytest.fixture
+def here(files, monkeypatch) -> Path:
+    monkeypatch.chdir(files)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(files / "cache"))
+    return files
+
+
+def planned(files: Path) -> None:
+    """The plan that pages make before they show it."""
+    if not (files / "plan.json").exists():
+        made = "--device 6GFLOPS --edge 500GFLOPS --link 1.8MB/s --algorithm nfl -o plan.json"
+        assert run(["plan", f"zoo:squeezenet?size={SIZE}", *made.split()]) == 0
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_cheap_commands_of_the_guide_do_what_they_say(page, here):
+    planned(here)
+    for command in commands(page):
+        if command[0] in CHEAP:
+            assert run(small(command)) == 0, command
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_of_the_guide_do_what_they_say(page, here):
+    planned(here)
+    with edge_server("--models", str(here / "models")) as edge:
+        for command in commands(page):
+            if command[0] in ELSEWHERE or any(word.startswith("grpcs:") for word in command):
+                continue
+            typed = [edge.address if word == ADDRESS else word for word in small(command)]
+            assert run(typed) == 0, command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_python_of_the_guide_runs(page, here):
+    """With frames for the camera, and an edge server within this process."""
+    shown: list[Any] = []
+    frame = np.zeros((SIZE, SIZE, 3), np.uint8)
+    names: dict[str, Any] = {"frame": frame, "camera": [frame] * 3, "cameras": [[frame]] * 2}
+    names |= {"show": shown.append, "model": load_model("net.onnx")}
+    for block in blocks(page, "python"):
+        if not block.startswith("# torch"):  # which the tests of PyTorch modules have
+            code = block.replace(ADDRESS, "memory:")
+            exec(compile(code, page.name, "exec"), names)  # noqa: S102 - our own pages
+
+    assert ("show(" in page.read_text(encoding="utf-8")) == bool(shown)
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.stem)
+def test_notebooks_run(notebook):
+    names: dict[str, Any] = {}
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == [], "the site is built with fresh ones"
+            exec(compile("".join(cell["source"]), notebook.name, "exec"), names)  # noqa: S102
+
+
+@pytest.mark.slow
+def test_the_pictures_of_the_idea_are_current():
+    tool = DOCS.parent / "tools" / "draw_idea.py"
+    done = subprocess.run([sys.executable, str(tool), "--check"], capture_output=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_there_is_something_to_run():
+    assert sum(len(commands(page)) for page in PAGES) > 12
+    assert sum(len(blocks(page, "python")) for page in PAGES) >= 6
+    assert len(NOTEBOOKS) == 2

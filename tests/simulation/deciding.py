@@ -1,0 +1,276 @@
+"""What an `Adapting` must say, told from all that has happened: beside the machine, word for word.
+
+Frames and probes are taken in by gauges of its own, so what is believed is compared as well.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from fusepath.protocol.adapting import (
+    _NEIGHBOURS,
+    Adapting,
+    Answered,
+    Back,
+    Conditions,
+    Drop,
+    Known,
+    Prepare,
+    Probe,
+    Probed,
+    ProbeFailed,
+    Ready,
+    Search,
+    Unfit,
+    Use,
+)
+from fusepath.protocol.gauge import Gauge
+from tests.simulation.clock import require
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from fusepath.protocol.adapting import Command, Event
+
+WORTH, NEAR, WORSE, NOTICEABLE, ELSEWHERE = 0.97, 0.985, 1.1, 1.1, 1.25
+TRIAL, COOL_DOWN, SETTLED = 3, 50, 10
+LEAST, MOST, PROBE_S, EVERY_S, EVERY = 2**11, 2**18, 0.008, 0.05, 4
+AS_PLANNED = Conditions(up=1.0, down=1.0, device=1.0, edge=1.0)
+
+
+def differ(one: Conditions, other: Conditions, factor: float) -> bool:
+    """Whether anything is so many times slower or quicker."""
+    pairs = zip(_values(one), _values(other), strict=True)
+    return any(max(here / there, there / here) >= factor for here, there in pairs)
+
+
+def _values(at: Conditions) -> tuple[float, ...]:
+    return at.up, at.down, at.device, at.edge
+
+
+@dataclass
+class CheckedAdapting:
+    """An `Adapting`, every word of which is checked.
+
+    Args:
+        machine: that nothing has happened to.
+    """
+
+    machine: Adapting
+    current: str = field(init=False)
+    known: list[str] = field(init=False)
+    ready: list[str] = field(init=False)
+    """The one that was used last comes last."""
+    up: Gauge = field(default_factory=Gauge)
+    down: Gauge = field(default_factory=Gauge)
+    device: Gauge = field(default_factory=Gauge)
+    edge: Gauge = field(default_factory=Gauge)
+    frames: int = 0
+    changed: int = 0
+    """The frame at which conditions were others than those that were chosen for."""
+    _chosen_for: Conditions = AS_PLANNED
+    _preparing: str | None = None
+    _before: str | None = None
+    _trial_s: list[float] = field(default_factory=list)
+    _given_up: dict[str, list[int]] = field(default_factory=dict)
+    """Until which frames a plan is not used."""
+    _searched: list[Conditions] = field(default_factory=lambda: [AS_PLANNED])
+    _searching: bool = False
+    _probing: bool = False
+    _pause_s: float = EVERY_S
+    _unprobed_s: float = math.inf
+
+    def __post_init__(self) -> None:
+        self.current = self.machine.current
+        self.known, self.ready = [self.current], [self.current]
+
+    @property
+    def predicted_s(self) -> Callable[[str, Conditions], float]:
+        """What a plan takes."""
+        return self.machine.predicted_s
+
+    @property
+    def conditions(self) -> Conditions:
+        """What is believed."""
+        return Conditions(*(gauge.slowness for gauge in self._gauges))
+
+    @property
+    def _gauges(self) -> tuple[Gauge, ...]:
+        return self.up, self.down, self.device, self.edge
+
+    def handle(self, event: Event) -> Sequence[Command]:
+        """Let the machine know.
+
+        Raises:
+            Violation: it says anything else than it must.
+        """
+        machine, told = self.machine, len(self.machine.story)
+        commands = machine.handle(event)
+        expected = tuple(self._expected(event))
+        require(commands == expected, f"{commands}, not {expected}, for {event}")
+        require(machine.conditions == self.conditions, f"{machine.conditions} are believed")
+        require(machine.current == self.current, f"{machine.current} is used")
+        require(machine.is_probing is self._probing, f"probing: {machine.is_probing}")
+        if any(not isinstance(item, Probe) for item in commands):
+            require(machine.story[-1] == (event, commands), "the story is another one")
+            told = min(told + 1, 256)
+        require(len(machine.story) == told, "the story lacks something, or has too much")
+        return commands
+
+    def _expected(self, event: Event) -> Iterator[Command]:
+        match event:
+            case Known(plans):
+                self._searching = False
+                self.known += [plan for plan in plans if plan not in self.known]
+                yield from self._choose()
+            case Ready(plan):
+                self.known += [plan] if plan not in self.known else []
+                self.ready += [plan] if plan not in self.ready else []
+                self._preparing = None if plan == self._preparing else self._preparing
+                yield from self._choose()
+            case Unfit(plan):
+                self.known = [other for other in self.known if other != plan]
+                self._preparing = None if plan == self._preparing else self._preparing
+                yield from self._choose()
+            case Answered():
+                yield from self._after_frame(event)
+            case Probed():
+                yield from self._after_probe(event)
+            case ProbeFailed():
+                self._probing = False
+            case Back():
+                for gauge in (self.up, self.down, self.edge):
+                    gauge.forget()
+                yield self._usual_probe()
+
+    # ------------------------------------------------------------------ frames and probes
+
+    def _after_frame(self, event: Answered) -> Iterator[Command]:
+        self.frames += 1
+        self._unprobed_s += event.latency_s
+        for gauge, taken in zip(
+            self._gauges, (event.up, event.down, event.device, event.edge), strict=True
+        ):
+            gauge.handle(taken)
+        if differ(self.conditions, self._chosen_for, NOTICEABLE):
+            self.changed = self.frames
+            yield from self._choose()
+        else:
+            if any(frames[-1] == self.frames for frames in self._given_up.values()):
+                yield from self._choose()
+            yield from self._search()
+        if event.plan == self.current:
+            yield from self._judge(event.latency_s)
+        due = not self._probing and self._unprobed_s >= self._pause_s
+        if due and not self.up.tells(event.up.planned_s, event.up.unclear_s) and self._would_gain:
+            yield self._usual_probe()
+            self._unprobed_s = 0.0
+
+    def _search(self) -> Iterator[Command]:
+        settled = self.frames - self.changed >= SETTLED
+        elsewhere = all(differ(self.conditions, there, ELSEWHERE) for there in self._searched)
+        if settled and elsewhere and not self._searching:
+            self._searching = True
+            self._searched.append(self.conditions)
+            yield Search(self.conditions)
+
+    @property
+    def _would_gain(self) -> bool:
+        """Whether another plan would be better on a link that takes next to no time."""
+        here = self.conditions
+        quick = replace(here, up=here.up / 1000, down=here.down / 1000)
+        return self._least_s(self.known, quick) < WORTH * self.predicted_s(self.current, quick)
+
+    def _usual_probe(self) -> Probe:
+        """What takes 8 ms, as far as is known."""
+        self._probing = True
+        size_bytes = PROBE_S * self.machine.up_bytes_per_s / self.up.slowness
+        return Probe(round(min(max(size_bytes, LEAST), MOST)))
+
+    def _after_probe(self, event: Probed) -> Iterator[Command]:
+        ways = ((self.up, event.up), (self.down, event.down))
+        taken_s = [taken.measured_s for _, taken in ways]
+        self._pause_s = max(EVERY_S, EVERY * sum(taken_s))
+        self._probing = False
+        quicker = any(gauge.is_quicker(taken) for gauge, taken in ways)
+        if quicker and max(taken_s) < PROBE_S and event.size_bytes != MOST:
+            self._probing = True
+            yield Probe(min(8 * event.size_bytes, MOST))
+            return
+        for gauge, taken in ways:
+            gauge.handle(taken)
+        if differ(self.conditions, self._chosen_for, NOTICEABLE):
+            self.changed = self.frames
+            yield from self._choose()
+        if any(gauge.is_unsure and gauge.is_trusted for gauge, _ in ways):
+            self._probing = True
+            yield Probe(event.size_bytes)
+
+    # ------------------------------------------------------------------ plans
+
+    def _least_s(self, plans: Iterable[str], at: Conditions) -> float:
+        return min(self.predicted_s(plan, at) for plan in plans)
+
+    def _best(self, plans: Iterable[str], at: Conditions) -> str:
+        """Of those that may be used now."""
+        allowed = [plan for plan in plans if self._given_up.get(plan, [0])[-1] <= self.frames]
+        require(self.current in allowed or self.current not in plans, "a plan is barred and used")
+        return min(allowed, key=self._at(at))
+
+    def _at(self, conditions: Conditions) -> Callable[[str], float]:
+        """What plans take there."""
+        return lambda plan: self.predicted_s(plan, conditions)
+
+    def _choose(self) -> Iterator[Command]:
+        self._chosen_for = here = self.conditions
+        best = self._best(self.ready, here)
+        if self.predicted_s(best, here) < WORTH * self.predicted_s(self.current, here):
+            self._before = self.current
+            yield self._use(best, "predicted to be quicker")
+        if self._preparing is None:
+            yield from self._prepare(here)
+
+    def _use(self, plan: str, why: str) -> Use:
+        self.current, self._trial_s = plan, []
+        self.ready.remove(plan)
+        self.ready.append(plan)
+        return Use(plan, why)
+
+    def _prepare(self, here: Conditions) -> Iterator[Command]:
+        needed = {self.current, self._before}
+        for up, down in ((1, 1), *_NEIGHBOURS):
+            there = replace(here, up=here.up * up, down=here.down * down)
+            best = self._best(self.known, there)
+            if self.predicted_s(best, there) < NEAR * self._least_s(self.ready, there):
+                break
+            needed.add(min(self.ready, key=self._at(there)))
+        else:
+            return
+        if len(self.ready) >= self.machine.room:
+            spare = next((plan for plan in self.ready if plan not in needed), None)
+            if spare is None:
+                return
+            self.ready.remove(spare)
+            yield Drop(spare)
+        self._preparing = best
+        yield Prepare(best)
+
+    def _judge(self, latency_s: float) -> Iterator[Command]:
+        if self._before not in self.ready:
+            return
+        if any(gauge.is_unsure for gauge in self._gauges):
+            self._trial_s = []
+            return
+        self._trial_s.append(latency_s)
+        if len(self._trial_s) < TRIAL:
+            return
+        plan, before, here = self.current, self._before, self.conditions
+        self._before = None
+        least_s = max(WORSE * self.predicted_s(plan, here), self.predicted_s(before, here))
+        if statistics.median(self._trial_s) > least_s:
+            bars = self._given_up.setdefault(plan, [])
+            bars.append(self.frames + COOL_DOWN * 2 ** len(bars))
+            yield self._use(before, "the other took longer than predicted")

@@ -1,0 +1,72 @@
+"""An `Adapting` alone: anything, at any moment; what it must say is told beside (`deciding`)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from fusepath.protocol.adapting import Back, Known, ProbeFailed
+from tests.simulation.choosing import Play, drawn
+
+if TYPE_CHECKING:
+    from random import Random
+
+
+def wander(random: Random, steps: int = 120) -> None:
+    """Things drift and jump, frames of several plans overlap, and answers come late or never.
+
+    Raises:
+        Violation: the machine says anything else than it must.
+    """
+    play = Play(random, drawn(random))
+    if random.random() < 0.7:  # or none is known at first, or it is before the first frame
+        _learn(play, *play.plans)
+    for _ in range(steps):
+        what = random.random()
+        if what < 0.7:
+            others = sorted(play.ready)
+            late = random.choice(others) if random.random() < 0.1 else None
+            play.frame(late, random.choice((0.01, 0.03)))
+        elif what < 0.76:
+            _drift(play)
+        elif what < 0.86 and play.probing is not None:
+            if random.random() < 0.3:
+                play.probing = None
+                play.tell(ProbeFailed())
+            else:
+                play.probed(0.03)
+        elif what < 0.93 and play.preparing is not None:
+            if random.random() < 0.1 and len(play.known) > 2:
+                play.unfit()
+            else:
+                play.prepared()
+        elif what < 0.97 and play.searching:
+            play.searching = False
+            _learn(play, *(name for name in _more(play) if random.random() < 0.7))
+        elif what > 0.99:
+            play.probing = None  # it went with the link
+            play.tell(Back())
+
+
+def _learn(play: Play, *names: str) -> None:
+    play.known |= set(names)
+    play.tell(Known(names))
+
+
+def _more(play: Play) -> list[str]:
+    """Other plans; some keep nothing of what they promise."""
+    plans = {f"{name} of {len(play.plans)}": plan for name, plan in drawn(play.random).items()}
+    play.plans |= plans
+    for name in plans:
+        if play.random.random() < 0.3:
+            play.liars[name] = play.random.choice((1.2, 2.0, 4.0))
+    return list(plans)
+
+
+def _drift(play: Play) -> None:
+    """One thing or both ways are others."""
+    factor = play.random.choice((0.1, 0.4, 0.8, 0.93, 1.07, 1.25, 2.5, 10.0))
+    names = play.random.choice((("up",), ("down",), ("up", "down"), ("device",), ("edge",)))
+    most, least = (50.0, 0.01) if set(names) <= {"up", "down"} else (4.0, 0.3)
+    now = {name: min(max(getattr(play.here, name) * factor, least), most) for name in names}
+    play.here = replace(play.here, **now)

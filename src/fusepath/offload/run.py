@@ -98,7 +98,8 @@ def run(
     Args:
         model: the network.
         image: its input or inputs, as of `Session.infer`; plans are tried on it.
-        edge: ``HOST:PORT`` of the edge server; None for a plan that keeps everything here.
+        edge: ``HOST:PORT`` of the edge server, or several as of `Session`; None for a plan that
+            keeps everything here.
         repeats: inferences, or how well their median is to be known.
         in_flight: of them under way at a time; of 2 or more, the objective of a request says what
             they are planned for.
@@ -141,7 +142,8 @@ def run(
             for again in images:
                 runs.append(running.infer(again, outputs=outputs))  # noqa: PERF401 - it is looked at
         else:
-            runs.extend(running.stream(images, in_flight=in_flight, outputs=outputs))
+            for inference in running.stream(images, in_flight=in_flight, outputs=outputs):
+                runs.append(inference)  # noqa: PERF402 - it is looked at
         taken_s = time.perf_counter() - begun_s
     assert plan is not None  # it has answered
     assert predicted is not None
@@ -188,7 +190,9 @@ def _repeated(image: Any, repeats: int | UntilStable, runs: list[Inference]) -> 
     if isinstance(repeats, int):
         yield from itertools.repeat(image, repeats)
         return
-    while not repeats.enough([run.latency_s for run in runs]):
+    for _ in range(repeats.most):  # those in flight have no latency yet, and count all the same
+        if repeats.met_by([run.latency_s for run in runs]):
+            return
         yield image
 
 

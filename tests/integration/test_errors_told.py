@@ -39,6 +39,7 @@ RIGHT = {
     "serve": "serve --listen 127.0.0.1:0",
     "simulate": "simulate plan.json",
     "studio": "studio net.onnx --listen 127.0.0.1:0",
+    "sweep": f"sweep net.onnx {MACHINES} --workers 1",
     "zoo": "zoo squeezenet out.onnx",
 }
 """What each command would do; here something is always wrong with it."""

@@ -415,6 +415,12 @@ def test_the_command_writes_and_checks_a_specification(tmp_path, capsys):
         (["fig2", "--quick", "--spec", "x.toml"], "--quick"),
         (["fig4", "--spec", "none.toml"], "cannot read none.toml"),
         (["fig2", "--check", "nowhere"], "cannot read nowhere"),
+        (["readings", "--check", "nowhere"], "cannot read nowhere"),
+        (["readings", "--quick"], "are for fig4"),
+        (["readings", "--workers", "2"], "are for fig4"),
+        (["fig2", "--spec", "x.toml"], "are for fig4"),
+        (["nfl", "--layers", "x.json", "--check", "nowhere"], "nothing of nfl"),
+        (["--claims", "--workers", "2"], "leave out"),
     ],
 )
 def test_bad_usage_is_one_line_and_exit_code_2(arguments, complaint, capsys):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
+import fusepath
 from fusepath.cli.main import run
 from fusepath.cost import ComputeRate, parse_link
 from fusepath.errors import InputError, VerificationError
@@ -19,7 +22,7 @@ from fusepath.plan import Budget, PlanRequest, Setting, make_plan
 from fusepath.report.sweep import check_sweep_file, save_sweep
 from fusepath.study import Processes, RayTasks
 from fusepath.study.executor import run_as_here
-from fusepath.study.store import versions
+from fusepath.study.store import SOURCES, versions
 from fusepath.study.sweep import (
     NamedLink,
     NamedMachine,
@@ -235,3 +238,15 @@ def test_a_node_with_other_sources_computes_nothing():
     assert run_as_here(versions()["code"], abs, -1) == 1
     with pytest.raises(VerificationError, match="other sources"):
         run_as_here("another", abs, -1)
+
+
+def test_results_are_not_taken_for_those_of_other_sources_whatever_a_plan_comes_from():
+    root = Path(fusepath.__file__).parent
+    named = {
+        name
+        for package in SOURCES
+        for file in (root / package).rglob("*.py")
+        for name in re.findall(r"^(?:from|import) fusepath\.(\w+)", file.read_text(), re.MULTILINE)
+    }
+
+    assert {name for name in named if (root / name).is_dir()} == set(SOURCES)

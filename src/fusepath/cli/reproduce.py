@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fusepath.study import Example, Executor, Fig4, Fig4Spec
+    from fusepath.study.readings import Readings
 
 FIGURES = ("fig2", "fig3", "fig4")
 
@@ -62,14 +63,21 @@ def command(
     if of_claims:
         from fusepath.cli.claims import claims
 
-        if figures or layers or quick or spec or check:
-            raise InputError("--claims is the register of claims alone: leave out figures")
+        if figures or layers or quick or spec or check or on is not None:
+            raise InputError(
+                "--claims is the register of claims alone, computed by this process: leave out "
+                "figures, --quick, --spec, --check, --workers and --ray"
+            )
         document = claims(None if output is None else output_folder(output), as_json=as_json)
         if as_json:
             print_json(document)
         return 0
     wanted = tuple(dict.fromkeys(figures or FIGURES))
     _refuse(wanted, layers=layers, quick=quick, spec=spec)
+    if "fig4" not in wanted and (quick or spec or on is not None):
+        raise InputError("--quick, --spec, --workers and --ray are for fig4")
+    if check is not None and wanted == ("nfl",):
+        raise InputError("--check knows nothing of nfl, whose numbers are other people's")
     folder = None if output is None else output_folder(output)
     plots = folder is not None and not no_figures
     if plots:
@@ -90,7 +98,7 @@ def command(
         if name == "nfl":
             document[name] = _nfl(layers, as_json=as_json)
         elif name == "readings":
-            document[name] = _readings(folder, as_json=as_json)
+            document[name] = job.readings()
         else:
             document[name] = job.fig4() if name == "fig4" else job.example(name)
     if as_json:
@@ -155,6 +163,23 @@ class _Job:
         if self.expected is not None:
             self.differs += _check_fig4(figure, self.expected, everything=self.is_whole)
         return _fig4_document(figure)
+
+    def readings(self) -> dict[str, Any]:
+        """All readings of Fig. 4: computed, written, shown, compared."""
+        import msgspec
+
+        from fusepath.study.reading_differences import reading_differences
+        from fusepath.study.readings import load_readings
+
+        expected = None
+        if self.expected is not None:  # before the minutes that it takes
+            expected = load_readings(self.expected / "readings.expected.json")
+        readings = _readings(self.folder, as_json=self.as_json)
+        if expected is not None:
+            lines = reading_differences(expected, readings)
+            self.differs += [f"readings: {line}" for line in lines]
+        document: dict[str, Any] = msgspec.to_builtins(readings)
+        return document
 
     def verdict(self) -> None:
         """Raise if anything differs from what was expected.
@@ -325,10 +350,8 @@ def _check_fig4(figure: Fig4, folder: Path, *, everything: bool) -> list[str]:
     return [f"fig4: {line}" for line in differences(expected, figure, everything=everything)]
 
 
-def _readings(folder: Path | None, *, as_json: bool) -> dict[str, Any]:
-    """Computed, written, shown; what ``--json`` prints of it."""
-    import msgspec
-
+def _readings(folder: Path | None, *, as_json: bool) -> Readings:
+    """Computed, written, shown."""
     from fusepath.output_file import write_file
     from fusepath.report.readings_page import readings_page
     from fusepath.study.readings import compute_readings, save_readings
@@ -340,8 +363,7 @@ def _readings(folder: Path | None, *, as_json: bool) -> dict[str, Any]:
         write_file(folder / "readings.md", page.encode())
     if not as_json:
         click.echo(page)
-    document: dict[str, Any] = msgspec.to_builtins(readings)
-    return document
+    return readings
 
 
 def _nfl(paths: tuple[str, ...], *, as_json: bool) -> list[dict[str, Any]]:

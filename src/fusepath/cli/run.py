@@ -224,18 +224,22 @@ def command(
         time_limit=time_limit,
     )
     if plan is not None:
-        if (
-            algorithm
-            or grid != "auto"
-            or tau is not None
-            or start is not None
-            or compress
-            or lossy != "off"
-        ):
-            raise InputError(
-                "--plan is a plan made before: leave out --algorithm, --grid, --tau, --start, "
-                "--compress and --lossy"
-            )
+        planning = {
+            "--algorithm": algorithm,
+            "--grid": grid != "auto",
+            "--tau": tau is not None,
+            "--start": start is not None,
+            "--tiles": tiles != "equal",
+            "--evaluations": evaluations is not None,
+            "--time-limit": time_limit is not None,
+            "--compress": compress,
+            "--lossy": lossy != "off",
+            "--device": device,
+            "--edge-machine": edge_machine,
+            "--link": link,
+        }
+        if said := [name for name, given in planning.items() if given]:
+            raise InputError(f"--plan is a plan made before: leave out {', '.join(said)}")
         if objective != LATENCY:
             raise InputError("--plan is one plan for all: leave out --objective and --min-fps")
         _keep_to(plan, loaded, constraints)

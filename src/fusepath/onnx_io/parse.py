@@ -110,10 +110,6 @@ def _check_content(graph: GraphProto, name: str) -> None:
     for node in graph.node:
         _check_node(node, name)
         for branch in graphs_of(node):
-            if node.op_type != "If":
-                raise bad_node(
-                    name, node, "loops and sub-graphs are not supported; export without them"
-                )
             _check_content(branch, name)
 
 

@@ -81,8 +81,8 @@ def _imported() -> ModuleType:
 
 def _missing(error: ImportError) -> InputError:
     return InputError(
-        f"a PyTorch module needs '{error.name or 'torch'}', which is not installed; "
-        "pip install fusepath[torch]"
+        f"a PyTorch module needs '{error.name or 'torch'}', which is not installed: "
+        f"pip install 'fusepath[torch]'"
     )
 
 

@@ -45,16 +45,27 @@ class Workers:
         self._waiting: FairQueue[Callable[[], Any]] = FairQueue()
         self._backlog_s = 0.0
 
+    @property
+    def here(self) -> bool:
+        """Whether all paths are computed in this process."""
+        return self.stages is EdgeStages
+
     def resize(self, count: int) -> None:
         """There are so many workers from now on; those who are too many end what they are at."""
         with self._free:
             self._count = count
             self._free.notify_all()
 
-    def submit(self, peer: str, run: Callable[[], Any]) -> Future[Any]:
-        """Run something when it is its peer's turn; whose turn ends then, the future says."""
+    def submit(self, peer: str, run: Callable[[], Any], work_s: float = 0.0) -> Future[Any]:
+        """Run something when it is its peer's turn; whose turn ends then, the future says.
+
+        Args:
+            peer: that asks for it.
+            run: is called on a worker.
+            work_s: how long that takes, as far as is known.
+        """
         with self._free:
-            self._waiting.put(peer, run)
+            self._waiting.put(peer, run, work_s)
         return self.pool.submit(self._next)
 
     def _next(self) -> None:

@@ -349,6 +349,11 @@ class EdgeShare:
         median_s = {key: statistics.median(times[key] for times in rounds) for key in rounds[0]}
         return EdgeTimes(tuple(median_s[path] for path in alike), median_s[None])
 
+    def run_blank(self) -> None:
+        """Run everything once on blank pieces."""
+        blanks = {path - 1: self._blank(path - 1) for path in self.recipe.order}
+        self._round(blanks, wait_s=0.0, on=_here)
+
     def _round(
         self, blanks: Mapping[int, Mapping[str, EncodedTensor]], *, wait_s: float, on: On
     ) -> dict[int | None, float]:

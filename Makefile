@@ -6,12 +6,17 @@ READY := $(VENV)/.ready
 PHOTOGRAPHS := $(VENV)/.photographs
 DEV_READY := $(VENV)/.dev-ready
 DOCS := .cache/docs
+RELEASE := .cache/release
+LOWEST := .cache/lowest
 GRPC_TOOLS := .cache/grpc-tools
 WIRE := src/fusepath/remote/wire
 
+PYTHONS ?= $(foreach version,3.11 3.12 3.13 3.14,$(shell python$(version) -c \
+	'import sys; print(sys.executable)' 2>/dev/null))
 SEEDS ?= 2000
+INPUTS ?= 100000
 
-.PHONY: demo test docs check slow simulate mutate test-faults proto bench-plan bench-throughput bench-camera bench-camera-hosts bench-codec bench-session bench-system bench-models bench-links bench-serve bench-static clean
+.PHONY: demo test docs check slow simulate mutate test-faults fuzz proto gain-maps docs dist lowest changelog bench-plan bench-throughput bench-camera bench-camera-hosts bench-codec bench-session bench-system bench-models bench-links bench-serve bench-static bench-studio clean
 
 demo: $(READY) $(PHOTOGRAPHS)  ## an edge server, a slow link and a weak device on this machine
 	mkdir -p .cache
@@ -34,6 +39,9 @@ mutate: $(DEV_READY)  ## faults put into the protocol's machines that the simula
 test-faults: $(DEV_READY)  ## real processes killed, stopped, garbled and stalled; takes long
 	$(BIN)/python -m tests.faults --fresh
 	$(BIN)/python -m tests.faults --frames 170
+
+fuzz: $(DEV_READY)  ## what comes from outside, changed at random: INPUTS=100000 for each decoder
+	$(BIN)/python -m tests.fuzzing --inputs $(INPUTS)
 
 check: $(DEV_READY) $(GRPC_TOOLS)/.ready
 	$(BIN)/ruff check .
@@ -72,14 +80,36 @@ bench-links: $(DEV_READY)  ## plans that follow a link that changes, in simulate
 bench-serve: $(DEV_READY)  ## an edge server for many devices, and for one beside some that mean no good
 	$(BIN)/python -m benchmarks.serve
 
+bench-studio: $(DEV_READY)  ## how soon the studio answers while a control is dragged
+	$(BIN)/python -m benchmarks.studio
+
 bench-codec: $(DEV_READY)  ## what lossless codecs save on real tensors, and what they take
 	$(BIN)/python benchmarks/codec.py
+
+gain-maps: $(DEV_READY)  ## the maps of docs/gain-map.md, computed anew; takes long
+	$(BIN)/python tools/draw_gain_maps.py
 
 proto: $(DEV_READY) $(GRPC_TOOLS)/.ready  ## regenerate the messages from fusepath.proto
 	PROTOC=$(abspath $(GRPC_TOOLS))/bin/python $(BIN)/python tools/generate_wire.py
 
 docs: $(DOCS)/.ready  ## the documentation site: .cache/docs/site/docs/index.html; warnings are errors
 	$(DOCS)/bin/sphinx-build -W --keep-going -q -c docs -b html . $(DOCS)/site
+
+dist: $(RELEASE)/.ready  ## wheel and sdist, built once and tried: REPOSITORY=https://where.the/sources/live
+	@test -n "$(REPOSITORY)" || \
+		{ echo "say where the sources live: make dist REPOSITORY=https://..." >&2; exit 2; }
+	rm -rf dist
+	FUSEPATH_REPOSITORY="$(REPOSITORY)" $(RELEASE)/bin/python -m build --outdir dist
+	$(RELEASE)/bin/python tools/try_sdist.py dist/fusepath-*.tar.gz
+	$(RELEASE)/bin/python tools/try_wheel.py dist/fusepath-*.whl $(PYTHONS)
+	$(RELEASE)/bin/python tools/aarch64_wheels.py 3.11 3.12 3.13
+
+lowest: $(LOWEST)/.ready  ## tests with the lowest versions that pyproject.toml allows
+	$(LOWEST)/bin/python -m pytest tests/unit tests/integration $(LOWEST_LEFT_OUT)
+
+changelog: $(RELEASE)/.ready  ## what changes/ holds, into CHANGELOG.md
+	$(RELEASE)/bin/towncrier build --yes --version "$$($(PYTHON) -c \
+		'import tomllib; print(tomllib.load(open("pyproject.toml", "rb"))["project"]["version"])')"
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -114,6 +144,20 @@ $(DOCS)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(DOCS)
 	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check \
 		-c constraints.txt -e . $$($(PYTHON) tools/dev_requirements.py docs)
+	touch $@
+
+$(RELEASE)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check \
+		$$($(PYTHON) tools/dev_requirements.py release)
+	touch $@
+
+# Neither extras nor tools are there: what needs them is left out, or skips itself.
+$(LOWEST)/.ready: pyproject.toml tools/lowest.py
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check \
+		$$($(PYTHON) tools/lowest.py) pytest pytest-timeout hypothesis pyyaml
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
 clean:

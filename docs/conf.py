@@ -26,10 +26,9 @@ include_patterns = [
     "SECURITY.md",
     "reproduction/README.md",
     "benchmarks/system/peers/README.md",
+    "benchmarks/two_machines.md",
 ]
 exclude_patterns = ["**/.ipynb_checkpoints"]
-
-suppress_warnings = ["misc.highlighting_failure"]  # JSON with "…" where something is left out
 
 html_theme = "furo"
 html_title = f"fusepath {release}"

@@ -24,5 +24,6 @@ COMMANDS = (
     "serve",
     "simulate",
     "studio",
+    "sweep",
     "zoo",
 )

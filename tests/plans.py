@@ -23,6 +23,7 @@ from fusepath.plan import (
 from fusepath.remote import tensors
 from fusepath.runtime.device_share import DeviceShare
 from fusepath.runtime.edge_share import EdgeShare
+from fusepath.runtime.edge_stages import EdgeStages
 from fusepath.tiling import Grid, Segment, StripRows, Strips, Tiles, Whole
 from fusepath.timeline import Timeline
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from fusepath.graph import ModelGraph
     from fusepath.onnx_io import Model
+    from fusepath.runtime.edge_stages import MakeStages
     from fusepath.tiling import Arrangement, TileSizes
 
 AS_THEY_ARE = InputFormat(mean=(0.0,), std=(1.0,))
@@ -211,10 +213,16 @@ def carry_out(
     plan: Plan,
     image: NDArray[Any],
     companions: Mapping[str, NDArray[Any]] = MappingProxyType({}),
+    *,
+    stages: MakeStages = EdgeStages,
 ) -> Carried:
-    """Run a plan in this process; every piece is encoded, checked and decoded as on the wire."""
+    """Run a plan in this process; every piece is encoded, checked and decoded as on the wire.
+
+    What the edge server computes with may be elsewhere.
+    """
     check_plan(plan, model.graph)
-    device, edge = DeviceShare(model, plan.recipe), EdgeShare(model, plan.recipe)
+    device = DeviceShare(model, plan.recipe)
+    edge = EdgeShare(model, plan.recipe, stages=stages)
     device.compute_head(image)
     fused = edge.new_fused()
     kept, parts = {}, {}

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from fusepath.cli.edge_process import EdgeProcess
 from fusepath.cli.studio import plan_command
-from fusepath.studio import Shelf
+from fusepath.studio import RecentModels
 
 MODEL = "zoo:squeezenet"
 QUESTION = {
@@ -23,11 +24,17 @@ QUESTION = {
 }
 
 
-def own_studio(shelf: Shelf) -> Any:
+def own_studio(models: RecentModels) -> Any:
     """A studio that reads small models; needs the extra."""
     from fusepath.studio.app import Studio  # noqa: PLC0415 - in an extra
 
-    return Studio(shelf, first=shelf.load(MODEL), most_model_bytes=10**7, command=plan_command)
+    return Studio(
+        models,
+        first=models.load(MODEL),
+        most_model_bytes=10**7,
+        command=plan_command,
+        begin_edge=EdgeProcess,
+    )
 
 
 @contextmanager
@@ -35,7 +42,7 @@ def studio() -> Iterator[str]:
     """``HOST:PORT`` of a studio; needs the extra."""
     from fusepath.studio.server import StudioServer  # noqa: PLC0415
 
-    server = StudioServer("127.0.0.1:0", own_studio(Shelf()))
+    server = StudioServer("127.0.0.1:0", own_studio(RecentModels()))
     ready = threading.Event()
     thread = threading.Thread(
         target=lambda: asyncio.run(server.serve(lambda _: ready.set())), daemon=True

@@ -6,7 +6,8 @@
 # Needs Debian's or Ubuntu's apt-get with its sources, dpkg-deb, qemu-aarch64 (package qemu-user; without
 # it one is unpacked into FOLDER), and pip. Nothing is installed outside FOLDER: Python and the C library
 # come from Debian's arm64 packages, unpacked there, and the wheels are those that a Raspberry Pi
-# would get. Says nothing of speed: emulation is tens of times slower.
+# would get, but for ONNX Runtime: of 1.32.0 the import crashes under qemu 7.2 (Debian 12), of 1.20.1,
+# older than what fusepath asks for, it does not; ONNXRUNTIME=VERSION takes another. Says nothing of speed: emulation is tens of times slower.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -47,7 +48,8 @@ if [ ! -e "$folder/site/ready" ]; then
         --implementation cp --python-version 3.11 --abi cp311 --abi abi3 --abi none \
         --platform manylinux_2_28_aarch64 --platform manylinux_2_27_aarch64 \
         --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64 \
-        click grpcio msgspec numpy onnx onnxruntime pillow protobuf rich zstandard
+        click grpcio msgspec numpy onnx "onnxruntime==${ONNXRUNTIME:-1.20.1}" pillow protobuf rich zstandard
+    python3 -m pip install --quiet --target "$folder/site" --no-deps "$root"
     touch "$folder/site/ready"
 fi
 

@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 import fusepath
-from benchmarks.session.child import AS_PLANNED, NETWORK, frame, plans
+from benchmarks.session.child import AS_PLANNED, MARKS, NETWORK, frame, plans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -245,7 +245,10 @@ def _starts(address: str, folder: str, *, count: int) -> list[Row]:
 def _frames(address: str, folder: str, *, count: int) -> Iterator[Row]:
     for kind in ("auto", "tiles 2x2", "strips"):
         answer = _child(f"{folder}/cache-frames", "frames", address, str(count), kind)
-        (early, early_fds), (late, late_fds) = answer["marks"]
+        held_bytes, descriptors = zip(*answer["marks"], strict=True)
+        fifth = MARKS // 5
+        early = statistics.median(held_bytes[fifth : 2 * fifth])
+        late = statistics.median(held_bytes[-fifth:])
         what = f"{count} frames, {kind}"
         yield Row(
             what=f"{what}: results that are not exact",
@@ -255,13 +258,15 @@ def _frames(address: str, folder: str, *, count: int) -> Iterator[Row]:
             note=f"{answer['paths']} paths",
         )
         yield Row(
-            what=f"{what}: memory gained after the first fifth",
+            what=f"{what}: memory gained, last fifth over second",
             value=(late - early) / 2**20,
             unit="MiB",
             bar=1.0,
-            note=f"{early / 2**20:.1f} to {late / 2**20:.1f}",
+            note=f"{early / 2**20:.1f} to {late / 2**20:.1f}; after the first fifth "
+            f"{min(held_bytes[fifth:]) / 2**20:.1f} to {max(held_bytes[fifth:]) / 2**20:.1f}",
         )
-        yield Row(what=f"{what}: descriptors gained", value=late_fds - early_fds, unit="", bar=0)
+        gained = max(descriptors[fifth:]) - descriptors[fifth - 1]
+        yield Row(what=f"{what}: descriptors gained", value=gained, unit="", bar=0)
 
 
 def _memory(address: str, folder: str, *, names: Sequence[str]) -> Iterator[Row]:

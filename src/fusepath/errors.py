@@ -37,6 +37,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+LONGEST_QUOTE = 200
+"""Characters of a foreign text that a message repeats at most."""
+
+
+def one_line(text: object, most: int = LONGEST_QUOTE) -> str:
+    """The text on one line, with unprintable characters masked, cut at so many characters."""
+    line = " ".join(str(text).split())
+    line = "".join(char if char.isprintable() else "?" for char in line[: most + 1])
+    return line if len(line) <= most else line[:most] + "…"
+
+
 class FusepathError(Exception):
     """Base of all errors raised on purpose."""
 

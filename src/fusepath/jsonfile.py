@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from fusepath.errors import FileFormatError
+from fusepath.errors import FileFormatError, one_line
 from fusepath.output_file import write_file
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -15,6 +15,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 Schema = dict[str, Any]
 
 _MAX_BYTES = 64 * 2**20
+_LONGEST_REASON = 200
 
 
 def encode(document: msgspec.Struct | dict[str, Any]) -> bytes:
@@ -92,7 +93,8 @@ def _refusal(
         return FileFormatError(
             f"{where}: {name} version {stated}, but this fusepath reads {known}; {remedy}"
         )
-    return FileFormatError(f"{where}: not a fusepath {name} file: {error}")
+    reason = one_line(error, most=_LONGEST_REASON)
+    return FileFormatError(f"{where}: not a fusepath {name} file: {reason}")
 
 
 def _head(data: bytes) -> dict[str, Any]:

@@ -56,6 +56,7 @@ def test_help_needs_the_command_line_and_no_more():
         "fusepath.cli.config",
         "fusepath.cli.group",
         "fusepath.cli.main",
+        "fusepath.cli.numbers",
         "fusepath.cli.options",
         "fusepath.errors",
         "fusepath.nearest",

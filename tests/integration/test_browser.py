@@ -286,3 +286,35 @@ def test_a_window_that_becomes_narrow_keeps_all_in_reach(opened, address):
         "[...document.querySelectorAll('.scrolled')]"
         ".some((box) => box.scrollWidth > box.clientWidth)"
     )
+
+
+@pytest.mark.system
+def test_a_session_is_watched_and_its_bars_move_to_the_device_and_back(opened, address):
+    page = settled(opened(address))
+    page.click("#watch")
+    page.wait_for_selector("#frame .filled", timeout=60_000)
+
+    def edge_bars() -> int:
+        titles = page.eval_on_selector_all(
+            "#frame .axis title", "all => all.map((item) => item.textContent)"
+        )
+        return sum(", edge, measured" in title for title in titles)
+
+    assert edge_bars() > 0
+    page.click("#server:has-text('Kill the edge server')")
+    page.wait_for_selector("#watched[data-alone=true]", timeout=30_000)
+    assert edge_bars() == 0
+    assert "answered alone" in page.inner_text("#watched")
+    assert page.locator("#frames .lonely").count() > 0
+    assert audit(page) == []
+    page.click("#server:has-text('Start the edge server again')")
+    page.wait_for_selector("#watched[data-alone=false]", timeout=30_000)
+    assert edge_bars() > 0
+
+    page.click("#watch:has-text('Stop')")
+    assert page.is_hidden("#server")
+    assert page.inner_text("#watch") == "Watch"
+    page.fill("#address", "nowhere")
+    page.click("#watch")
+    page.wait_for_selector("#watched:has-text('Ended: ')", timeout=30_000)
+    assert "nowhere" in page.inner_text("#watched")

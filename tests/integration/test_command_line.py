@@ -737,6 +737,11 @@ def test_a_lossy_plan_is_made_on_demand_and_says_what_it_changes(
     assert change["of"] == "scores"
     assert "results      LOSSY: results change, on 1 sample as follows" in shown.out
     assert "results      exact" in fusepath(*asked, "--algorithm", "nfl").out
+    fusepath("report", tmp_path / "plan.json", "-o", tmp_path / "plan.html", "--evaluations", "100")
+    assert "LOSSY: results change, on 1 sample as follows" in (tmp_path / "plan.html").read_text()
+    turns = fusepath(*lossy, "--objective", "throughput")
+    assert "LOSSY: results change, on 1 sample as follows, of plan 1" in turns.out
+    assert f"'{next(iter(document['changes']))}' of plan 1: by " in turns.out
 
 
 BAD_CODECS = {
@@ -1112,6 +1117,22 @@ def test_a_plan_for_pixels_does_not_take_floats(fusepath, plans):
     assert_complains(fusepath("run", MODEL, plans / "floats.npy", *options), 2, "plan again")
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("--algorithm", "nfl"), ("--grid", "2x2"), ("--tau", "3"), ("--start", "1")),
+        *(("--tiles", "auto"), ("--evaluations", "9"), ("--time-limit", "1")),
+        *(("--compress", "off"), ("--lossy", "fp16"), ("--device", "1GFLOPS")),
+        *(("--edge-machine", "9GFLOPS"), ("--link", "1MB/s")),
+    ],
+)
+def test_what_a_plan_was_made_with_is_not_said_beside_it(fusepath, plans, option, value):
+    options = ["--plan", plans / "good.json", "--edge", "127.0.0.1:1", option, value]
+
+    called = fusepath("run", MODEL, plans / "good.png", *options)
+    assert_complains(called, 2, f"--plan is a plan made before: leave out {option}")
+
+
 @pytest.mark.parametrize("where", ["missing/out", "folder.onnx"])
 def test_an_output_that_cannot_be_written_is_one_line_and_exit_code_2(fusepath, files, where):
     path = files / where
@@ -1155,6 +1176,7 @@ BAD_SERVERS = {
     "a wait before now": (["--wait", "-1"], "--wait"),
     "a provider misspelt": (["--provider", "cpu,tensort"], "(did you mean 'tensorrt'?)"),
     "no provider that is there": (["--provider", "openvino"], "openvino: this ONNX Runtime"),
+    "a cluster without a token": (["--ray", "10.0.0.1:6379"], "RAY_AUTH_MODE=token"),
 }
 
 
@@ -1286,8 +1308,8 @@ def test_verify_exits_1_when_the_result_differs(fusepath, files, edge, monkeypat
     """The reference is changed by a little more than the tolerance."""
     original = run_module.measured_reference
 
-    def changed(*arguments: Any) -> Reference:
-        found = original(*arguments)
+    def changed(*arguments: Any, **named: Any) -> Reference:
+        found = original(*arguments, **named)
         outputs = {name: value * 1.00003 for name, value in found.outputs.items()}
         return replace(found, outputs=outputs)
 

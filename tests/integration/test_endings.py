@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import onnxruntime as ort
 import pytest
+from click.testing import CliRunner
+from onnx import parser
 
 import fusepath
 from fusepath import FallbackPolicy, SessionOptions
+from fusepath.cli.inspect import command as inspect_command
 from fusepath.errors import ModelError
 from fusepath.offload.run import run
+from fusepath.onnx_io import read_model
 from tests.plans import AS_THEY_ARE, plan_of, stream_plan
 from tests.written_models import ints, net, net_bytes
 
@@ -87,13 +93,91 @@ def test_a_session_answers_with_all_of_them_by_itself(detector, picture):
     assert count[0] > 0
 
 
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        ("(int64[n,m] y) { y = NonZero (x) }", "of input 'x' has a size that depends on the data"),
-        ("(float[2] y) { y = Identity (known) }", "'y' is constant: no input changes any output"),
-    ],
-)
-def test_a_model_of_nothing_but_its_ending_is_refused(body, message):
-    with pytest.raises(ModelError, match=message):
-        net(body, known=np.ones(2, np.float32))
+LOOPING = """
+    state = Loop (times, always, b) <body = again (int64 at, bool on, float[1,4,8,6] v)
+        => (bool still, float[1,4,8,6] w) { still = Identity (on)  w = Add (v, a) }>
+"""
+DECIDED_BY_DATA = {
+    "a loop that reads what is around it": LOOPING,
+    "a loop over the image": LOOPING.replace("(v, a)", "(v, cropped)").replace(
+        "state =", "cropped = Slice (x, zeros, ends, axes)  looped ="
+    )
+    + "state = Add (looped, b)",
+    "a branch": """
+        most = ReduceMax <keepdims = 0> (a)
+        many = Greater (most, limit)
+        state = If (many) <
+            then_branch = yes () => (float[1,4,8,6] t) { t = Relu (a) },
+            else_branch = no () => (float[1,4,8,6] e) { e = Neg (a) }
+        >
+    """,
+    "a sequence": "rows = SplitToSequence <axis = 2> (a, sizes)"
+    "  state = ConcatFromSequence <axis = 2> (rows)",
+}
+
+
+@pytest.mark.parametrize("body", DECIDED_BY_DATA.values(), ids=DECIDED_BY_DATA)
+def test_what_the_data_decides_runs_on_the_device(body, picture):
+    text = f"""(float[1,4,u,v] y, float[1,4,p,q] b) {{
+        a = Conv <strides = [4, 4], pads = [1, 1, 1, 1]> (x, w1)
+        b = Relu (a)
+        {body}
+        y = Conv <pads = [1, 1, 1, 1]> (state, w2)
+    }}"""
+    parts = {
+        "shape": "1,4,32,24",
+        "integer": True,
+        "w1": (4, 4, 3, 3),
+        "w2": (4, 4, 3, 3),
+        "times": np.int64(3),
+        "always": np.array(True),
+        "limit": np.float32(5),
+        "sizes": ints(3, 5),
+        "zeros": ints(0, 0),
+        "ends": ints(8, 6),
+        "axes": ints(2, 3),
+    }
+    model = net(text, **parts)
+    image = np.concatenate([picture, picture[:, :1]], axis=1)
+    expected = ort.InferenceSession(net_bytes(text, **parts)).run(
+        None, {"x": image.astype(np.float32)}
+    )
+
+    tiles = plan_of(model, tau=1, grid=(2, 2), cuts=(1, 2), form=AS_THEY_ARE)
+    for plan in (tiles, plan_of(model, cuts=(1,), form=AS_THEY_ARE)):
+        report = run(model, image, "memory:", plan=plan, verify=True, options=STRICT)
+        assert report.comparison.passed
+        for value, wanted in zip(report.median.outputs.values(), expected, strict=True):
+            np.testing.assert_array_equal(value, wanted)
+
+
+def test_a_model_of_nothing_but_its_ending_runs_on_the_device(picture):
+    model = net("(int64[n,m] y) { y = NonZero (x) }", shape="1,3,32,24")
+    report = run(model, picture, "memory:", plan=plan_of(model, form=AS_THEY_ARE))
+
+    np.testing.assert_array_equal(report.median.outputs["y"], np.stack(np.nonzero(picture)))
+
+
+def test_inspect_says_where_the_ending_begins(detector, tmp_path):
+    file = tmp_path / "detector.onnx"
+    file.write_bytes(net_bytes(DETECTOR, **PARTS))
+    told = CliRunner().invoke(inspect_command, [str(file)]).output
+    document = json.loads(CliRunner().invoke(inspect_command, [str(file), "--json"]).output)
+
+    assert document["ending"]["op_type"] == "NonMaxSuppression"
+    assert document["ending"]["operators"] == 3
+    assert "(NonMaxSuppression) on, do what depends on the data" in " ".join(told.split())
+
+
+REFUSED = {
+    "(float[4] k) => (int64[n,m] y, float[] z) { y = NonZero (k)  z = Relu (x) }": "input 'k' has",
+    "() => (float[2] y) { y = Constant <value_floats = [1.0, 2.0]> () }": "'y' is constant: no",
+}
+
+
+@pytest.mark.parametrize("body", REFUSED)
+def test_an_ending_that_reads_no_output_of_the_network_is_refused(body):
+    inputs = body.replace("(", "(float[1,4,13,10] x, ", 1).replace(", )", ")", 1)
+    text = f'<ir_version: 8, opset_import: ["": 17]> g {inputs}'
+    with pytest.raises(ModelError, match=REFUSED[body]):
+        read_model(parser.parse_model(text).SerializeToString(), name="net", source="net")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from fusepath.cost import Compression, range_macs
 from fusepath.errors import PeerUnreachableError
@@ -164,15 +165,19 @@ class Pair:
         finisher.remainder = replace(finisher.remainder, whole_s=whole_s)
 
     async def answer(self, writes: int, reads: int) -> Inference:
+        """A frame whose call breaks, and which is answered exactly all the same."""
+        result = await self.broken(writes, reads)
+        for output, value in expected(self.name).items():
+            np.testing.assert_array_equal(result.outputs[output], value)
+        return result
+
+    async def broken(self, writes: int, reads: int) -> Inference:
         """A frame whose call breaks."""
         paths = self.prepared.plan.recipe.paths
         self.pairing.client.infer = lambda left_s: Breaking(
             self._infer(left_s), writes, reads, paths
         )
-        result = await self.pairing.infer(self.prepared, self.image)
-        for output, value in expected(self.name).items():
-            np.testing.assert_array_equal(result.outputs[output], value)
-        return result
+        return await self.pairing.infer(self.prepared, self.image)
 
     @property
     def continued(self) -> list[int]:
@@ -232,6 +237,29 @@ def test_what_has_returned_is_not_computed_again():
             result = await pair.answer(99, 2)
             assert result.fallback.stage is Stage.RETURNING
             assert len(pair.continued) == 1
+
+    asyncio.run(check())
+
+
+def test_what_lossy_parts_have_returned_goes_into_is_not_said_to_be_exact():
+    model = model_of("squeezenet")
+    names = {name for cut in (3, 4) for name in model.graph.frontier(cut - 1)}
+    item = Compression(codec="int8", ratio=0.25, encode_s_per_byte=0.0, decode_s_per_byte=0.0)
+    tiled = {"tau": 5, "grid": (2, 2), "cuts": [3, 3, 4, 4], "tail": TailPlace.DEVICE}
+    plan = plan_of(model, **tiled, compression=dict.fromkeys(sorted(names), item))
+    plan = structs.replace(plan, request=structs.replace(plan.request, lossy="int8"))
+
+    async def check() -> None:
+        async with pair_of("squeezenet", plan) as pair:
+            pair.price(1e9)
+            alone = await pair.answer(99, 0)
+            assert alone.fallback.stage is Stage.WAITING
+            assert alone.is_exact
+            mixed = await pair.broken(99, 2)
+            assert mixed.fallback.stage is Stage.RETURNING
+            assert not mixed.is_exact
+            (output,) = mixed.outputs
+            assert not np.array_equal(mixed.outputs[output], alone.outputs[output])
 
     asyncio.run(check())
 

@@ -25,6 +25,7 @@ from fusepath.plan import (
     Constraints,
     Fit,
     InputFormat,
+    Origin,
     PictureSource,
     PlanRequest,
     Preprocessing,
@@ -183,6 +184,18 @@ def test_a_plan_has_a_chain_and_another_beside_it_is_refused(model):
         assert fusepath.FrameFormat(pictures=chain).for_plan(plan).pictures == CHAIN
     with pytest.raises(InputError, match="another chain"):
         fusepath.FrameFormat(pictures=Preprocessing(fit=Fit.STRETCH)).for_plan(plan)
+
+
+def test_a_plan_has_mean_and_std_and_others_beside_it_are_refused(model):
+    form = InputFormat(mean=(4.0, 5.0, 6.0), std=(2.0,))
+    origin = Origin(mean=form.mean, std=form.std)
+    plan = make_plan(replace(setting_of(model), source=None), SOON, origin=origin).best
+
+    for same in (fusepath.FrameFormat(), fusepath.FrameFormat(mean=(4, 5, 6), std=(2, 2, 2))):
+        taken = same.for_plan(plan)
+        assert (taken.mean, taken.std) == (form.mean, form.std)
+    with pytest.raises(InputError, match=r"std \(3.0,\), but the plan .* std \(2.0,\); leave"):
+        session_of(model, plan=plan, frames=fusepath.FrameFormat(mean=(4, 5, 6), std=(3,)))
 
 
 def test_both_kinds_of_plans_are_worth_preparing(model):

@@ -93,7 +93,6 @@ def free_port() -> str:
 def test_a_server_that_dies_and_comes_back_is_used_again(plan):
     with edge_server() as first, session(first.address, plan=plan()) as held:
         assert served(answer(held))
-        wait_for_reserve(held)
         first.kill()
         assert answer(held).fallback is not None
         assert answer(held).fallback.stage is fusepath.Stage.AWAY
@@ -110,18 +109,9 @@ def test_there_is_a_story_before_anything_has_happened():
         assert held.story() == []
 
 
-def wait_for_reserve(held: fusepath.Session) -> None:
-    """A given plan is in use before this machine is ready to answer without it."""
-    until_s = time.monotonic() + PATIENCE_S
-    while held._engine._pairing.reserve is None:
-        assert time.monotonic() < until_s
-        time.sleep(0.01)
-
-
 def test_a_server_that_stands_still_holds_up_one_frame():
     with edge_server() as edge, session(edge.address, plan=tiles()) as held:
         assert served(answer(held))
-        wait_for_reserve(held)
         edge.process.send_signal(signal.SIGSTOP)
         late = answer(held)
         assert late.fallback.reason == "no answer in time"
@@ -133,7 +123,6 @@ def test_a_server_that_stands_still_holds_up_one_frame():
 def test_a_server_that_stands_still_between_frames_is_noticed_between_frames():
     with edge_server() as edge, session(edge.address, plan=tiles()) as held:
         assert served(answer(held))
-        wait_for_reserve(held)
         edge.process.send_signal(signal.SIGSTOP)
         until_s = time.monotonic() + PATIENCE_S
         while held.plan == tiles():
@@ -242,7 +231,6 @@ def test_plans_follow_the_link():
 def test_threads_get_their_frames_while_the_server_comes_and_goes():
     with edge_server() as edge, session(edge.address, plan=tiles()) as held:
         assert served(answer(held))
-        wait_for_reserve(held)
         failures: list[BaseException] = []
 
         def infer() -> None:

@@ -11,6 +11,7 @@ import grpc
 import numpy as np
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
+from onnx import numpy_helper, parser, save_model
 from PIL import Image
 
 from fusepath.onnx_io import load_model
@@ -19,6 +20,7 @@ from fusepath.remote.access import Access
 from fusepath.remote.edge_service import EdgeService
 from fusepath.remote.grpc_server import EdgeServer
 from fusepath.remote.model_store import ModelStore
+from fusepath.remote.reflection import answer as reflection_answer
 from fusepath.remote.wire import open_inference_pb2 as pb
 from fusepath.remote.wire import reflection_pb2
 from fusepath.remote.workers import Workers
@@ -161,6 +163,33 @@ def test_bytes_hold_a_picture(models):
     assert raw_output(fitted).shape == (1, 1000)
 
 
+def test_texts_return_as_bytes(models):
+    text = """<ir_version: 8, opset_import: ["": 13]> g (float[1,3,4,4] image)
+        => (float[1,1,1,1] s, string[1,1,1,1] t)
+        { s = Conv(image, k) t = Cast<to = 8>(s) }"""
+    proto = parser.parse_model(text)
+    kernel = np.full((1, 3, 4, 4), 0.5, np.float32)
+    proto.graph.initializer.append(numpy_helper.from_array(kernel, "k"))
+    save_model(proto, models / "texts.onnx")
+    ones = np.ones((1, 3, 4, 4), np.float32)
+    raw, typed = (
+        infer(ones.tobytes(), shape=ones.shape),
+        infer(shape=ones.shape, contents=pb.InferTensorContents(fp32_contents=ones.reshape(-1))),
+    )
+    raw.model_name = typed.model_name = "texts"
+
+    about, as_bytes, as_contents = asked(
+        models,
+        ("ModelMetadata", pb.ModelMetadataRequest(name="texts")),
+        ("ModelInfer", raw),
+        ("ModelInfer", typed),
+    )
+
+    assert [(item.name, item.datatype) for item in about.outputs] == [("s", "FP32"), ("t", "BYTES")]
+    assert as_bytes.raw_output_contents[1] == with_length(b"24")
+    assert list(as_contents.outputs[1].contents.bytes_contents) == [b"24"]
+
+
 FILE = {"datatype": "BYTES", "shape": [1]}
 MALFORMED = {
     "no message": (b"\xff\xff", "no ModelInferRequest"),
@@ -249,7 +278,7 @@ def test_who_would_wait_for_too_long_is_told_when_to_ask_again(models, monkeypat
     (full,) = asked(models, ("ModelInfer", infer()))
 
     assert full.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert int(dict(full.trailing_metadata())["retry-after-ms"]) > 1000
+    assert int(dict(tuple(full.trailing_metadata()))["retry-after-ms"]) > 1000
 
 
 # ---------------------------------------------------------------------------- reflection
@@ -311,3 +340,10 @@ def test_reflection_says_what_there_is_not():
     )
 
     assert [item.error_response.error_code for item in answers] == [5, 5, 5, 12]
+
+
+def test_what_is_asked_of_reflection_is_not_taken_apart_however_long_it_is():
+    dots = reflection_pb2.ServerReflectionRequest(file_containing_symbol="." * 2_000_000)
+    assert reflection_answer(dots).error_response.error_code == 5
+    inner = reflection_pb2.ServerReflectionRequest(file_containing_symbol="fusepath.v1.EdgeNot.X")
+    assert reflection_answer(inner).error_response.error_code == 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -10,11 +11,16 @@ import sys
 from pathlib import Path
 
 import click
+import numpy as np
+import onnx
 import pytest
+from onnx import compose
+from PIL import Image
 
 from fusepath.cli import inspect as inspect_command
 from fusepath.cli.main import cli, run
 from fusepath.cli.options import OUTPUT_FILE
+from tests.small_detector import small_detector_bytes
 
 MODEL = "zoo:squeezenet?size=32"
 MACHINES = ["--device", "10GFLOPS", "--edge", "500GFLOPS", "--link", "1.1MB/s"]
@@ -151,3 +157,55 @@ def test_nothing_is_wider_than_the_window(capfd, monkeypatch, arguments):
 
     out, _ = capfd.readouterr()
     assert [line for line in out.splitlines() if len(line) > 80] == []
+
+
+SLOW = "--device 1GFLOPS --edge 500GFLOPS --link 0.3MB/s --evaluations 300"
+SCOPE = "a_very_long_name_as_exporters_make_them_from_the_scopes_of_modules/backbone/stage/block/"
+
+
+@pytest.fixture(scope="module")
+def long_names(tmp_path_factory):
+    """A network whose nodes and tensors have names wider than a window, with files made of it."""
+    folder = tmp_path_factory.mktemp("long")
+    model = compose.add_prefix(onnx.ModelProto.FromString(small_detector_bytes(32)), SCOPE)
+    (folder / "long.onnx").write_bytes(model.SerializeToString())
+    remembered = folder / "fusepath" / "profiles"
+    remembered.mkdir(parents=True)
+    (remembered / f"{'0' * 64}.json").write_text("{}")
+    Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(folder / "dark.png")
+    with contextlib.chdir(folder):
+        assert run(f"plan long.onnx {SLOW} --sample dark.png -o plan.json".split()) == 0
+        rates = "--device 1GFLOPS --edge 9GFLOPS --rates 1MB/s:2MB/s --most 2 --evaluations 50"
+        assert run(f"book long.onnx {rates} --sample dark.png -o book.json".split()) == 0
+    return folder
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "inspect long.onnx",
+        f"plan long.onnx {SLOW} --sample dark.png",
+        f"plan long.onnx {SLOW} --algorithm bf --grid 2x2 --tau 3",
+        f"plan long.onnx {SLOW} --sample dark.png --top 5",
+        f"compare long.onnx {SLOW} --sample dark.png",
+        "simulate plan.json",
+        "map long.onnx --edge 9GFLOPS --points 4 --evaluations 10 --workers 1",
+        "book book.json",
+        "book book.json --link 1.5MB/s",
+        "run long.onnx dark.png --edge memory: --plan plan.json --repeat 2",
+        "cache ls",
+        "doctor --listen 127.0.0.1:0",
+        "zoo",
+    ],
+    ids=lambda line: line.partition(" -")[0],
+)
+def test_names_may_be_wider_than_the_window(capfd, monkeypatch, long_names, line):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(long_names))
+    monkeypatch.chdir(long_names)
+
+    assert run(line.split()) == 0
+
+    out, _ = capfd.readouterr()
+    wide = [text for text in out.splitlines() if len(text) > 80]
+    assert [text for text in wide if len(max(text.split(), key=len)) < 80] == []

@@ -17,7 +17,7 @@ from fusepath.cli.studio import plan_command
 from fusepath.errors import ModelError
 from fusepath.onnx_io import zoo
 from fusepath.plan import Budget, load_plan
-from fusepath.studio import Depth, Desk, Question, Shelf
+from fusepath.studio import Depth, Desk, Question, RecentModels
 from fusepath.studio import desk as desks
 from tests.studios import MODEL, QUESTION, Client, own_studio, studio
 
@@ -42,7 +42,7 @@ def client() -> Iterator[Client]:
 
 @pytest.fixture(scope="module")
 def desk() -> Desk:
-    return Desk(Shelf())
+    return Desk(RecentModels())
 
 
 def question(**changes: object) -> Question:
@@ -101,17 +101,17 @@ def test_what_is_no_question_is_refused(changes, words):
         question(**changes)
 
 
-def test_a_shelf_holds_networks_of_the_zoo_and_files_that_were_put_there():
-    shelf = Shelf()
+def test_networks_of_the_zoo_and_files_that_were_given_are_at_hand():
+    models = RecentModels()
     data = zoo.serialize(zoo.build("squeezenet", input_size=64))
 
-    key = shelf.put(data, "C:\\models\\my net.onnx")
+    key = models.put(data, "C:\\models\\my net.onnx")
 
-    assert shelf.of(key).source == "my net.onnx"
-    assert list(shelf.files()) == [key]
+    assert models.of(key).source == "my net.onnx"
+    assert list(models.files()) == [key]
     for wrong in ("zoo:nothing", "squeezenet", "/etc/passwd", "zoo:squeezenet?size=100000"):
         with pytest.raises(ModelError, match="give its file again"):
-            shelf.of(wrong)
+            models.of(wrong)
 
 
 def test_without_the_extra_the_command_says_what_to_install(monkeypatch, capsys):
@@ -260,7 +260,7 @@ def test_the_page_loads_nothing_from_elsewhere(client):
 
 def test_openapi_tells_of_every_route_and_of_no_other(client):
     _, document = client.json("GET", "/openapi.json")
-    routes = own_studio(Shelf()).routes()
+    routes = own_studio(RecentModels()).routes()
 
     told = {(path, way) for path, item in document["paths"].items() for way in item}
     there = {

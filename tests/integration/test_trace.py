@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 from fusepath.cli.main import run
+from fusepath.offload.inference import in_a_row
+from fusepath.onnx_io import load_model
 from fusepath.plan import Plan, load_plan
+from fusepath.report.page import Story, report_page
 from fusepath.report.trace import trace
 from fusepath.timeline import Lane, Span, Timeline, lanes
 from tests.traces import Track, read_trace
@@ -133,3 +136,14 @@ def test_a_trace_that_cannot_be_written_is_refused_before_the_work(tmp_path, cap
     assert run(["plan", "nothing.onnx", *MACHINES, "--trace", str(file)]) == 2
 
     assert "there is no folder" in capsys.readouterr().err
+
+
+def test_every_image_of_a_batch_has_the_cuts_of_the_plan(plan):
+    twice = in_a_row([plan.timeline, plan.timeline])
+
+    told = [item.told for track in read_trace(trace(plan, twice)) for item in track.slices]
+
+    cuts = {item["path"]: item["cut"] for item in told if "path" in item}
+    assert cuts == dict(enumerate(plan.cuts * 2, 1))
+    story = Story(plan=plan, graph=load_model(MODEL).graph, predicted=twice, measured=twice)
+    assert "path 8" in report_page(story)

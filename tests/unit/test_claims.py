@@ -33,6 +33,7 @@ from fusepath.study.torchvision import torchvision_alexnet
 from tests.problems import problems
 
 ROOT = Path(__file__).parents[2]
+ROUNDING = 1e-9
 TINY = Posed(
     networks=("zoo:squeezenet?size=32",),
     devices=("1GFLOPS", "10GFLOPS"),
@@ -155,7 +156,7 @@ def test_cases_are_computed_once_kept_and_no_better_than_their_bounds(tmp_path, 
 
     assert first == again
     assert len(seen) == len(first) == len(set(cases_of(claims)))
-    assert all(0 < item.bound <= item.value for item in first)
+    assert all(0 < item.bound <= item.value * (1 + ROUNDING) for item in first)
     assert all(item.ours >= 1 for item in find(claims, first)[:2])  # never worse than an end
 
 
@@ -167,7 +168,7 @@ def test_the_command_writes_a_page_and_the_outcomes(tmp_path, monkeypatch, capsy
     assert run(["reproduce", "--claims", "-o", str(tmp_path), "--json"]) == 0
 
     (found,) = json.loads(capsys.readouterr().out)["claims"]
-    assert found["ours"] <= found["bound"]
+    assert 1 <= found["ours"] <= found["bound"] * (1 + ROUNDING)
     page = (tmp_path / "claims.md").read_text()
     assert "| Somebody | it is so | 2.00×" in page
     assert found["verdict"] in page
@@ -220,6 +221,23 @@ def test_the_pages_are_what_the_committed_results_say():
     claims = claims_page(find(register().claims, outcomes), command=COMMAND)
     assert (ROOT / "docs" / "claims.md").read_text(encoding="utf-8") == claims
     assert (ROOT / "docs" / "readings.md").read_text(encoding="utf-8") == readings_page(readings)
+
+
+def test_readings_are_compared_with_what_is_expected(monkeypatch, capsys):
+    expected = load_readings(ROOT / "reproduction" / "readings.expected.json")
+    one, *others = expected.closest
+    slower = msgspec.structs.replace(one, ours_ms=tuple(value + 1 for value in one.ours_ms))
+    computed = [expected, msgspec.structs.replace(expected, closest=(slower, *others))]
+    monkeypatch.setattr(
+        "fusepath.study.readings.compute_readings", lambda progress: computed.pop(0)
+    )
+    check = ["reproduce", "readings", "--check", str(ROOT / "reproduction"), "--json"]
+
+    assert run(check) == 0
+    assert json.loads(capsys.readouterr().out)["differs"] == []
+    assert run(check) == 1
+    (line,) = json.loads(capsys.readouterr().out)["differs"]
+    assert line.startswith(f"readings: {one.published} {one.algorithm} by ")
 
 
 def test_a_reading_is_computed_as_the_committed_one_was():

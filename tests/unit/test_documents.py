@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import runpy
 import shlex
 import tomllib
 from pathlib import Path
@@ -36,7 +37,7 @@ def test_links_lead_somewhere(page):
             continue
         name, _, anchor = target.partition("#")
         file = (page.parent / name).resolve() if name else page
-        assert file.exists(), target
+        assert file.is_file(), target  # a folder is no page
         if anchor:
             assert anchor in anchors(file), target
 
@@ -88,6 +89,24 @@ def test_every_page_is_in_the_table_of_contents_once():
     assert {page for page in pages if page.name not in {"index", "llms"}} <= set(listed)
     for page in listed:
         assert page.with_suffix(".md").exists() or page.with_suffix(".ipynb").exists(), page
+
+
+def test_json_that_leaves_something_out_is_shown_as_text():
+    """`make docs` warns of a language that a block is not in."""
+    for page in DOCUMENTS:
+        text = page.read_text(encoding="utf-8")
+        for block in re.findall(r"^```json\n(.*?)^```", text, re.M | re.S):
+            assert "…" not in block, page
+
+
+def test_the_site_is_built_of_every_page_and_no_warning_is_kept_from_us():
+    settings = runpy.run_path(str(ROOT / "docs" / "conf.py"))
+    patterns = settings["include_patterns"]
+
+    assert "suppress_warnings" not in settings
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    for page in re.findall(r"^(?:.*<)?\.\./(.*?)>?$", index, re.M):
+        assert f"{page}.md" in patterns, page
 
 
 def test_pages_begin_with_their_title_and_leave_out_no_level():

@@ -91,7 +91,7 @@ def test_bound_is_at_most_the_optimum_and_that_at_most_what_is_found(graph, mb_s
     bound_j = energy_bound_j([where], POWER)
     found = make_plan(where, PlanRequest(objective=Energy(), budget=QUICK)).best
 
-    assert 0 < bound_j <= optimum_j * (1 + 1e-6) + 1e-8
+    assert 0 <= bound_j <= optimum_j * (1 + 1e-6) + 1e-8
     assert found.energy_bound_j <= found.energy_j <= singles.best.energy_j
     tiled = PlanRequest(algorithm="mw", grid=Grid(2, 1), tau=1, objective=Energy(), budget=QUICK)
     if graph.tensors[graph.layers[0].operators[-1].outputs[0]].size(0) > 1:
@@ -193,3 +193,8 @@ def test_streams_refuse_energy():
         make_rotation(setting(), PlanRequest(objective=Energy()))
     with pytest.raises(SettingError, match="seconds_per_joule nan is no weight"):
         Weighted(seconds_per_joule=float("nan"))
+
+
+def test_a_limit_that_is_no_number_is_refused():
+    with pytest.raises(SettingError, match="must not be below zero"):
+        Constraints(device_energy_j=float("nan"))

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -26,6 +27,7 @@ from fusepath.study import (
     Family,
     GainMap,
     MapSpec,
+    Processes,
     compute_map,
     kept_cells,
     load_gain_map,
@@ -33,6 +35,7 @@ from fusepath.study import (
     parse_links,
     save_gain_map,
 )
+from fusepath.study.map_cells import map_cells
 from tests.networks import untileable
 from tests.planning import planned
 
@@ -59,7 +62,7 @@ def spec() -> MapSpec:
 
 @pytest.fixture(scope="module")
 def gain_map(spec) -> GainMap:
-    return compute_map(spec, workers=1)
+    return compute_map(spec, on=Processes(1))
 
 
 def with_cells(gain_map: GainMap, **changes: Any) -> GainMap:
@@ -164,7 +167,7 @@ def test_only_ratios_of_the_three_rates_count(spec, gain_map):
     )
     corners = [gain_map.cells[at] for at in (0, 4, 15, 19)]
 
-    for cell, corner in zip(compute_map(faster, workers=1).cells, corners, strict=True):
+    for cell, corner in zip(compute_map(faster, on=Processes(1)).cells, corners, strict=True):
         assert cell.gain == pytest.approx(corner.gain, rel=1e-3)
         assert cell.limit == pytest.approx(corner.limit, rel=1e-3)
 
@@ -177,7 +180,7 @@ def test_a_network_that_cannot_be_tiled_gains_nothing():
         device_ops_per_s=(1e6, 1e8),
         link_bytes_per_s=(1e3, 1e8),
     )
-    gain_map = compute_map(spec, workers=1)
+    gain_map = compute_map(spec, on=Processes(1))
 
     assert [cell.gain for cell in gain_map.cells] == [1, 1, 1, 1]
     assert {cell.winner for cell in gain_map.cells} == {Family.DEVICE_ONLY, Family.FULL_OFFLOAD}
@@ -199,22 +202,22 @@ def test_an_interrupted_map_goes_on_where_it_stopped(spec, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        compute_map(small(spec), kept=kept, workers=1, progress=interrupt)
+        compute_map(small(spec), kept=kept, on=Processes(1), progress=interrupt)
     with kept.path.open("ab") as stream:
         stream.write(b'{"spec_sha256":"0')  # killed while writing
     calls: list[tuple[int, int]] = []
 
     gain_map = compute_map(
-        small(spec), kept=kept, workers=1, progress=lambda *call: calls.append(call)
+        small(spec), kept=kept, on=Processes(1), progress=lambda *call: calls.append(call)
     )
 
     assert calls == [(2, 4), (4, 4)]
-    assert gain_map == compute_map(small(spec), workers=1)
+    assert gain_map == compute_map(small(spec), on=Processes(1))
 
 
 def test_cells_of_another_edge_server_are_not_taken(spec, tmp_path):
     kept = kept_cells(tmp_path / "map.cells.jsonl")
-    compute_map(small(spec), kept=kept, workers=1)
+    compute_map(small(spec), kept=kept, on=Processes(1))
     other = MapSpec(
         graph=spec.graph,
         source=spec.source,
@@ -225,14 +228,14 @@ def test_cells_of_another_edge_server_are_not_taken(spec, tmp_path):
     )
     calls: list[int] = []
 
-    compute_map(other, kept=kept, workers=1, progress=lambda done, _: calls.append(done))
+    compute_map(other, kept=kept, on=Processes(1), progress=lambda done, _: calls.append(done))
 
     assert calls[0] == 0
     assert len(kept.load()) == 8
 
 
 def test_processes_find_the_same_as_one(spec):
-    assert compute_map(small(spec), workers=2) == compute_map(small(spec), workers=1)
+    assert compute_map(small(spec), on=Processes(2)) == compute_map(small(spec), on=Processes(1))
 
 
 # --- files -----------------------------------------------------------------------------------
@@ -470,3 +473,37 @@ def interrupt_at(cells: int) -> Any:
             raise KeyboardInterrupt
 
     return progress
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "gain-map.md"
+SHOWN = sorted((PAGE.parent / "figures").glob("gain-map-*.json"))
+
+
+def test_the_page_tells_what_the_maps_beside_it_hold():
+    text = PAGE.read_text(encoding="utf-8")
+
+    assert len(SHOWN) == 6
+    for file in SHOWN:
+        found = load_gain_map(file)
+        (row,) = re.findall(rf"^\| {found.model.name} \| (.*) \|$", text, re.M)
+        mean, limit, _, best, *_ = (cell.strip() for cell in row.split("|"))
+        numbers = found.mean_gain, found.mean_limit, found.largest.gain
+        assert (mean, limit, best) == tuple(f"{number:.2f}" for number in numbers)
+
+
+def test_the_maps_on_the_page_are_as_old_as_the_planner():
+    """A cell that costs little and gains much, computed again: `make gain-maps` where it fails."""
+    (file,) = (file for file in SHOWN if file.stem == "gain-map-squeezenet")
+    shown = load_gain_map(file).largest
+    spec = MapSpec(
+        graph=load_model("zoo:squeezenet").graph,
+        source="zoo:squeezenet",
+        edge=ComputeRate(500e9),
+        device_ops_per_s=(shown.device_ops_per_s,),
+        link_bytes_per_s=(shown.link_bytes_per_s,),
+    )
+    (again,) = map_cells(spec)
+
+    assert again.lower_bound_s == pytest.approx(shown.lower_bound_s)
+    assert again.nfl_s == pytest.approx(shown.nfl_s)
+    assert again.auto_s == pytest.approx(shown.auto_s, rel=0.05)

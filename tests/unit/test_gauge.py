@@ -73,6 +73,14 @@ def test_noise_is_next_to_never_believed_to_be_a_change():
     assert believed <= 2
 
 
+@pytest.mark.parametrize("unusual", [-0.3, 0.3])
+def test_a_few_calm_frames_do_not_make_two_noisy_ones_a_change(unusual):
+    gauge = Gauge()
+    for off in [0.1, -0.1] * 50 + [0.0] * 8 + [unusual] * FRAMES:
+        gauge.handle(taken(math.exp(off)))
+    assert abs(math.log(gauge.slowness)) < 0.1
+
+
 @pytest.mark.parametrize("slowness", [0.25, 0.5, 2.0, 4.0])
 def test_on_a_noisy_link_what_matters_is_still_believed_after_two_frames(slowness):
     late = 0

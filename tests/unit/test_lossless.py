@@ -181,5 +181,5 @@ def test_a_codec_without_its_package_says_what_to_install(monkeypatch):
     assert not is_installed("bitmask+lz4")
     assert is_installed("bitmask+zstd")
     assert is_installed("picture")
-    with pytest.raises(InputError, match=r"install fusepath\[codec\], or use one without lz4"):
+    with pytest.raises(InputError, match=r"install 'fusepath\[codec\]', or use one without it"):
         find_codec("bitmask+lz4")

@@ -231,3 +231,16 @@ def test_changes_by_hand():
     assert (found["c"].agreement, found["c"].of) == (0.5, "boxes")
     assert found["m"].largest is None
     assert found["m"].of is msgspec.UNSET
+
+
+def test_sizes_that_depend_on_the_data_may_change_too_and_may_be_nothing():
+    few, more, none = (np.ones((many, 7), np.float32) for many in (2, 3, 0))
+
+    (other,) = changes_of([{"y": few}, {"y": few}], [{"y": more}, {"y": few}]).values()
+    (empty,) = changes_of([{"y": none}], [{"y": none}]).values()
+    (some,) = changes_of([{"y": none}, {"y": few}], [{"y": none}, {"y": few}]).values()
+
+    assert (other.samples, other.largest, other.mean, other.scale) == (2, None, None, 1.0)
+    assert other.agreement is msgspec.UNSET
+    assert (empty.largest, empty.agreement) == (0.0, msgspec.UNSET)
+    assert (some.samples, some.agreement) == (2, 1.0)

@@ -36,6 +36,14 @@ def no_weights(monkeypatch):
     monkeypatch.setattr(Exporter, "_kernel", declare)
 
 
+@pytest.fixture
+def row_bound(monkeypatch):
+    """Of high pictures it takes minutes, and has tests of its own."""
+    known_s = 0.1
+    monkeypatch.setattr(measuring, "row_bound_s", lambda _: known_s)
+    return known_s
+
+
 def outputs_of(model):
     options = ort.SessionOptions()
     options.log_severity_level = 3
@@ -126,7 +134,7 @@ def test_tf2onnx_is_fed_nhwc_and_pads_before_strides():
 # ---------------------------------------------------------------------- what is measured
 
 
-def test_a_row_has_a_verified_share_and_a_plan_at_the_crossover():
+def test_a_row_has_a_verified_share_and_a_plan_at_the_crossover(row_bound):
     row = measure("espcn", "dynamo", budget=LITTLE)
 
     assert row.failed == ""
@@ -135,8 +143,11 @@ def test_a_row_has_a_verified_share_and_a_plan_at_the_crossover():
     assert row.tileable_share > 0.9
     assert row.split.startswith("2x2 at layer")
     assert row.bound_ms <= row.auto_ms <= row.nfl_ms
+    assert row.gain < measuring.ENOUGH_GAIN  # of so short a search, so that the bound is asked for
+    assert row.row_bound_ms == 1e3 * row_bound
 
 
+@pytest.mark.usefixtures("row_bound")
 def test_a_split_that_differs_makes_no_share(monkeypatch):
     wrong = Comparison(max_abs_error=1.0, max_rel_error=0.5, bit_equal=False, error=1.0)
     monkeypatch.setattr(measuring, "run", lambda *_, **__: SimpleNamespace(comparison=wrong))

@@ -192,29 +192,6 @@ def external_data_in_a_node(proto: ModelProto) -> None:
     proto.graph.node.append(helper.make_node("Constant", [], ["c"], value=tensor))
 
 
-def loop(proto: ModelProto) -> None:
-    body = helper.make_graph([], "body", [], [])
-    made = helper.make_node("Loop", ["", ""], ["z"], name="again", body=body)
-    proto.graph.node.append(made)
-
-
-def conditional(proto: ModelProto) -> None:
-    """A condition on the values of the image."""
-    result = helper.make_tensor_value_info("z", TensorProto.FLOAT, None)
-    branches = {
-        name: helper.make_graph([helper.make_node(op, ["y"], ["z"])], name, [], [result])
-        for name, op in (("then_branch", "Relu"), ("else_branch", "Neg"))
-    }
-    proto.graph.node.extend(
-        [
-            helper.make_node("ReduceMax", ["y"], ["most"], keepdims=0),
-            helper.make_node("Cast", ["most"], ["any"], to=TensorProto.BOOL),
-            helper.make_node("If", ["any"], ["out"], name="fork", **branches),
-        ]
-    )
-    proto.graph.output.append(helper.make_tensor_value_info("out", TensorProto.FLOAT, None))
-
-
 def local_function(proto: ModelProto, *, calls: str, times: int = 1) -> None:
     """A function of one node or more."""
     body = [helper.make_node(calls, ["i"], ["o"], domain="local" if calls[0] in "MF" else "")]
@@ -441,8 +418,6 @@ MODELS: dict[str, tuple[Callable[[ModelProto], None], str]] = {
     "wrong width": (shaped(1, 3, 12, 9), "node name: fc"),
     "external data": (external_data, "tensor 'w' is kept in another file (external data)"),
     "external data in a node": (external_data_in_a_node, "tensor 'c' is kept in another file"),
-    "a loop": (loop, "node 'again' (Loop): loops and sub-graphs"),
-    "a condition": (conditional, "node 'fork' (If): control flow that depends on the data"),
     "a function that calls itself": (function_that_calls_itself, "calls itself"),
     "functions that explode": (functions_that_explode, "make more than 50000 nodes"),
     "functions that are heavy": (

@@ -71,7 +71,7 @@ def quick_plans(setting: Setting, monkeypatch, **slower: float) -> list[Plan]:
     async def search() -> None:
         order = Order(
             model=MODEL,
-            edge="memory:",
+            edges=("memory:",),
             plan=fusepath.PlanRequest(),
             machines=fusepath.Machines(),
             frames=fusepath.FrameFormat(),

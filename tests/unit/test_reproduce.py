@@ -34,6 +34,7 @@ from fusepath.study import (
     Fig4,
     Fig4Spec,
     Network,
+    Processes,
     Store,
     best_match,
     compute,
@@ -250,24 +251,27 @@ def small_spec(*rates: float) -> Fig4Spec:
 
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path):
     store = Store(tmp_path / "results.jsonl")
-    compute(small_spec(1.1), store, workers=1)
+    compute(small_spec(1.1), store, on=Processes(1))
     with store.path.open("ab") as stream:
         stream.write(b'{"figure":"fig4","netw')  # killed while writing
     calls: list[int] = []
 
     records = compute(
-        small_spec(1.1, 3.0), store, workers=1, progress=lambda _, todo, __: calls.append(todo)
+        small_spec(1.1, 3.0),
+        store,
+        on=Processes(1),
+        progress=lambda _, todo, __: calls.append(todo),
     )
 
     assert calls == [2, 2]  # one new rate for each of the two conventions
     assert len(records) == len(store.load()) == 4
-    again = compute(small_spec(1.1, 3.0), store, workers=1)
+    again = compute(small_spec(1.1, 3.0), store, on=Processes(1))
     assert again == records
 
 
 def test_every_record_carries_what_it_depends_on(tmp_path):
     spec = small_spec(1.1)
-    records = compute(spec, Store(tmp_path / "results.jsonl"), workers=1)
+    records = compute(spec, Store(tmp_path / "results.jsonl"), on=Processes(1))
 
     for record in records:
         assert record.spec_sha256 == spec.sha256
@@ -411,6 +415,12 @@ def test_the_command_writes_and_checks_a_specification(tmp_path, capsys):
         (["fig2", "--quick", "--spec", "x.toml"], "--quick"),
         (["fig4", "--spec", "none.toml"], "cannot read none.toml"),
         (["fig2", "--check", "nowhere"], "cannot read nowhere"),
+        (["readings", "--check", "nowhere"], "cannot read nowhere"),
+        (["readings", "--quick"], "are for fig4"),
+        (["readings", "--workers", "2"], "are for fig4"),
+        (["fig2", "--spec", "x.toml"], "are for fig4"),
+        (["nfl", "--layers", "x.json", "--check", "nowhere"], "nothing of nfl"),
+        (["--claims", "--workers", "2"], "leave out"),
     ],
 )
 def test_bad_usage_is_one_line_and_exit_code_2(arguments, complaint, capsys):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from fusepath.offload.inference import in_a_row
 from fusepath.report import parting_text, paths_table, render
-from fusepath.timeline import Lane, Span, Timeline, parting, steps, typical, violations
+from fusepath.timeline import HEAD, Lane, Span, Timeline, parting, steps, typical, violations
 
 
 def span(
@@ -239,3 +240,21 @@ def test_a_typical_timeline_has_what_all_have():
     fewer = Timeline(spans=POSSIBLE[1:])
 
     assert typical([fewer, Timeline(spans=POSSIBLE)]).spans == POSSIBLE[1:]
+
+
+def test_of_a_batch_each_image_has_its_own_head_and_tail():
+    image = Timeline(
+        spans=(
+            span(Lane.DEVICE, 0, 1, HEAD),
+            span(Lane.DEVICE, 1, 2, 1),
+            span(Lane.UPLINK, 2, 3, 1),
+            span(Lane.EDGE, 3, 4),
+        )
+    )
+
+    batch = in_a_row([image, image])
+    found = steps(batch, batch)
+
+    assert [item.path for item in batch.spans] == [HEAD, 1, 1, None, HEAD, 2, 2, None]
+    assert len(found) == 8
+    assert {step.late_s for step in found} == {0.0}

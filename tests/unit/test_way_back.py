@@ -185,11 +185,11 @@ def test_codecs_are_chosen_for_the_way_back_where_that_is_quicker(model, algorit
 def test_no_codec_is_chosen_where_it_is_slower_or_forbidden():
     slow = HALF.on(sender=1e6, receiver=1.0)
     here = setting(offered_back={"y": [slow]})
-    assert variants(Timing(here), "auto")[0].setting is here
-    assert len(variants(Timing(here), "auto")) == 1
+    assert variants(Timing(here), PlanRequest())[0].setting is here
+    assert len(variants(Timing(here), PlanRequest())) == 1
     better = setting(offered_back={"y": [HALF]})
     for codecs, count in (("auto", 2), ("bitmask", 2), ("zstd", 1), ("off", 1)):
-        assert len(variants(Timing(better), codecs)) == count
+        assert len(variants(Timing(better), PlanRequest(codecs=codecs))) == count
     assert not make_plan(better, PlanRequest(algorithm="nfl", codecs="off")).best.back_codecs
 
 

@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from fusepath.cli.figure_file import check_figure, draw_figure
+from fusepath.cli.numbers import Finite
 from fusepath.cli.options import (
     OUTPUT_FILE,
     check_channels,
@@ -50,7 +51,9 @@ if TYPE_CHECKING:
 )
 @click.option("--convention", help="Timing convention; runtime without.")
 @click.option("--algorithm", help="As for plan; auto without.")
-@click.option("--tolerance", type=float, help="Share by which a plan may be slower; 0.005 without.")
+@click.option(
+    "--tolerance", type=Finite(0), help="Share by which a plan may be slower; 0.005 without."
+)
 @click.option(
     "--most", type=click.IntRange(min=2), help="Settings to plan for it at most; 64 without."
 )

@@ -11,6 +11,9 @@ from fusepath.cli.options import json_option, print_json
 if TYPE_CHECKING:
     from pathlib import Path
 
+_MOST_CHARACTERS = 40
+"""Of a name, which is a digest; ``--json`` has all of it."""
+
 
 @click.command("cache")
 @click.argument("action", type=click.Choice(["ls", "clear"]))
@@ -48,10 +51,14 @@ def command(action: str, as_json: bool) -> None:
         return
     if action == "ls":
         for file, size in rows:
-            click.echo(f"{_kind(file):<9}{format_bytes(size):>8}  {file.name}")
+            click.echo(f"{_kind(file):<9}{format_bytes(size):>8}  {_shortened(file.name)}")
     total = format_bytes(sum(size for _, size in rows))
     verb = "removed from" if action == "clear" else "in"
     click.echo(f"{len(rows)} files, {total}, {verb} {folder}")
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _MOST_CHARACTERS else f"{name[:_MOST_CHARACTERS]}…"
 
 
 def _kind(file: Path) -> str:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import statistics
-import subprocess
-import sys
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from importlib.util import find_spec
@@ -18,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fusepath.cli.numbers import Finite
 from fusepath.cli.options import OUTPUT_FILE, json_option, open_model, print_json
-from fusepath.errors import PeerUnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -57,7 +53,7 @@ _WELL_PLAYED = 0.15
 @click.option(
     "--device-time",
     "device_ms",
-    type=click.FloatRange(0.001, 1e6),
+    type=Finite(0.001, 1e6),
     default=130.0,
     show_default=True,
     metavar="MS",
@@ -65,7 +61,7 @@ _WELL_PLAYED = 0.15
 )
 @click.option(
     "--slowdown",
-    type=click.FloatRange(1, 10_000),
+    type=Finite(1, 10_000),
     help="How much slower than this machine the device is, instead.",
 )
 @click.option(
@@ -95,6 +91,7 @@ def command(
     space, measures what planning needs, and runs all plans in turn on the same picture. Every
     result is checked against the unsplit model.
     """
+    from fusepath.cli.edge_process import EdgeProcess
     from fusepath.offload.emulation import Emulation
     from fusepath.pictures.inputs import load_input
     from fusepath.plan import Fit, Preprocessing
@@ -111,7 +108,7 @@ def command(
     say("measuring every layer on this machine")
     device = measure_layers(loaded)
     say("starting an edge server")
-    with _edge_server(model) as address:
+    with EdgeProcess(model) as edge:
         if slowdown is None:
             alone_s = _alone_s(loaded, pixels, device)
             slowdown = max(device_ms * 1e-3 / alone_s, 1.0)
@@ -123,7 +120,7 @@ def command(
             _all_plans(
                 loaded,
                 pixels,
-                address,
+                edge.address,
                 device=device,
                 emulation=emulation,
                 repeats=repeat,
@@ -174,37 +171,6 @@ def _alone_s(model: Model, image: NDArray[Any], device: MachineProfile) -> float
         times_s += share.rehearse(image, repeats=_CALIBRATION_RUNS).paths_s[0]
         time.sleep(_CALIBRATION_PAUSE_S)
     return min(times_s)
-
-
-@contextmanager
-def _edge_server(model: str) -> Iterator[str]:
-    """A server of its own process on a free port of this machine; its address."""
-    options = ["--log", "off"]
-    if not model.startswith("zoo:"):
-        options += ["--models", str(Path(model).resolve().parent)]
-    process = subprocess.Popen(  # noqa: S603 - this program, with a folder of models
-        [sys.executable, "-m", "fusepath", "serve", "--listen", "127.0.0.1:0", "--json", *options],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        text = ""
-        while not text.rstrip().endswith("}"):
-            line = process.stdout.readline()
-            if not line:
-                raise PeerUnreachableError("127.0.0.1", "the edge server did not start")
-            text += line
-        yield json.loads(text)["listen"]
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 _EXTRAS = {
     "codec": "lz4",
     "exact": "highspy",
+    "parquet": "pyarrow",
     "plot": "matplotlib",
+    "ray": "ray",
+    "studio": "starlette",
     "torch": "torch",
     "video": "av",
 }

@@ -56,6 +56,7 @@ def command(
     slowdown: float,
     edge: str,
     link: str,
+    workers: int | None,
     convention: str,
     algorithm: str | None,
     evaluations: int | None,
@@ -98,6 +99,7 @@ def command(
         link=link,
         convention=convention,
         slowdown=slowdown,
+        workers=workers,
         input_type=input_type,
         post=post,
     )

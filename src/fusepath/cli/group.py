@@ -30,6 +30,7 @@ COMMANDS = {
     "serve": "Be an edge server.",
     "simulate": "Predict a plan's timeline, also on other machines or links.",
     "studio": "Plan in a browser: drag machines and link, see what runs where.",
+    "sweep": "Plan many models on many machines and links, as a table.",
     "zoo": "List the built-in networks, or write one to an ONNX file.",
 }
 
@@ -75,6 +76,11 @@ EXAMPLES = {
     "serve": ("serve --listen 0.0.0.0:7070 --models models",),
     "simulate": ("simulate plan.json --link 4MB/s",),
     "studio": ("studio zoo:squeezenet", "studio net.onnx --listen 127.0.0.1:8080"),
+    "sweep": (
+        f"sweep zoo:squeezenet net.onnx {_MACHINES} --link 1MB/s --link 4MB/s -o sweep.csv",
+        "sweep net.onnx --device device.json --edge edge.json --link 2MB/s --algorithm auto "
+        "--algorithm nfl -o sweep.parquet --ray auto",
+    ),
     "zoo": ("zoo", "zoo squeezenet squeezenet.onnx"),
 }
 """What one may type after ``fusepath``, by command."""

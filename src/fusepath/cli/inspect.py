@@ -10,7 +10,10 @@ from fusepath.cli.options import input_shape_option, json_option, model_argument
 from fusepath.cli.options import print_json as _print_json
 
 if TYPE_CHECKING:
-    from fusepath.graph import ModelGraph, Operator
+    from collections.abc import Sequence
+
+    from fusepath.graph import Operator
+    from fusepath.onnx_io import Model
 
 
 @click.command("inspect")
@@ -24,19 +27,19 @@ def command(model: str, input_shape: str | None, as_json: bool) -> None:
     """
     from fusepath.report import layers_table, render, wrapped
 
-    graph = open_model(model, input_shape).graph
+    opened = open_model(model, input_shape)
     if as_json:
-        _print_json(describe(graph))
+        _print_json(describe(opened))
         return
-    click.echo(render(layers_table(graph)))
+    click.echo(render(layers_table(opened.graph)))
     click.echo()
-    click.echo(wrapped(_summary(graph), indent=2))
+    click.echo(wrapped(_summary(opened), indent=2))
 
 
-def _summary(graph: ModelGraph) -> list[str]:
+def _summary(model: Model) -> list[str]:
     from fusepath.units import format_count
 
-    described = describe(graph)
+    graph, described = model.graph, describe(model)
     shape = "x".join(str(size) for size in graph.fed_shape)
     lines = [
         f"{graph.name}: input {shape}, {graph.depth} layers, {format_count(described['macs'])} MAC",
@@ -60,6 +63,13 @@ def _summary(graph: ModelGraph) -> list[str]:
                 f"{section['share']:.1%} of the MACs{', ' if why else ''}{why}"
             )
     lines.append(f"{described['tileable_share']:.1%} of the MACs are in layers that can be tiled")
+    ending = described["ending"]
+    if ending is not None:
+        last = "the last operator" if ending["operators"] == 1 else "the last operators"
+        lines.append(
+            f"{last}, from '{ending['node']}' ({ending['op_type']}) on, do what depends on the "
+            f"data: the device runs {ending['operators']} behind these layers, unsplit"
+        )
     return lines
 
 
@@ -72,10 +82,11 @@ def _tileable(layers: int) -> str:
     return f"layers 1 to {layers} can be tiled"
 
 
-def describe(graph: ModelGraph) -> dict[str, Any]:
+def describe(model: Model) -> dict[str, Any]:
     """The JSON form of a network."""
     from fusepath.cost import RUNTIME, cut_bytes, layer_macs, section_share, tileable_share
 
+    graph, ending = model.graph, model.ending
     layers = []
     for layer in graph.layers:
         last = layer.operators[-1].outputs[0]
@@ -109,7 +120,14 @@ def describe(graph: ModelGraph) -> dict[str, Any]:
             for section in graph.sections
         ],
         "layers": layers,
+        "ending": _begun(ending.nodes) if ending is not None and ending.nodes else None,
     }
+
+
+def _begun(nodes: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Of nodes, how many they are and which comes first."""
+    name, op_type = nodes[0]
+    return {"operators": len(nodes), "node": name, "op_type": op_type}
 
 
 def _border(operator: Operator | None) -> dict[str, str] | None:

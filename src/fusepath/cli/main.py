@@ -135,6 +135,8 @@ def _complaint(error: BaseException) -> tuple[int, str]:
         case OSError() if error.errno in _FULL:
             _close_standard_output()
             return 2, f"cannot write standard output: {error.strerror}"
+        case OSError() if isinstance(error.filename, str):  # of names that no file can have
+            return 2, f"cannot use {error.filename}: {error.strerror}"
     if os.environ.get("FUSEPATH_DEBUG"):
         import traceback
 

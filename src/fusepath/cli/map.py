@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fusepath.cli.executor_options import executor_options
 from fusepath.cli.options import (
     OUTPUT_FILE,
     compress_option,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from fusepath.onnx_io import Model
     from fusepath.plan import Preprocessing
-    from fusepath.study import GainMap, MapSpec
+    from fusepath.study import Executor, GainMap, MapSpec
 
 DEVICES = "1GFLOPS:100GFLOPS"
 LINKS = "0.5MB/s:20MB/s"
@@ -52,7 +53,7 @@ _PICTURES = (".png", ".svg")
 @sample_option
 @picture_options
 @input_shape_option
-@click.option("--workers", type=click.IntRange(min=1), help="Processes; one per core without.")
+@executor_options
 @click.option(
     "-o",
     "--output",
@@ -75,10 +76,10 @@ def command(
     compress: str | None,
     samples: tuple[str, ...],
     input_shape: str | None,
-    workers: int | None,
     outputs: tuple[str, ...],
     as_json: bool,
     pictures: Preprocessing,
+    on: Executor | None,
 ) -> None:
     """Map what planning MODEL gains over NFL, for a range of devices and links.
 
@@ -100,7 +101,7 @@ def command(
             "--compress": compress,
             "--sample": samples or None,
             "--input-shape": input_shape,
-            "--workers": workers,
+            "--workers or --ray": on,
         }
         for option, value in given.items():
             if value is not None:
@@ -123,7 +124,7 @@ def command(
         form = InputFormat(dtype=spec.setting(spec.device_ops_per_s[0]).input_dtype)
         tried = tried_samples(loaded, samples, compress=compress, form=form, pictures=pictures)
         spec = replace(spec, budget=asked.budget, samples=tried)
-        gain_map = _compute(spec, files, workers)
+        gain_map = _compute(spec, files, on)
     if as_json:
         print_json(gain_map.document())
     else:
@@ -173,14 +174,14 @@ def _spec(
     )
 
 
-def _compute(spec: MapSpec, files: list[Path], workers: int | None) -> GainMap:
+def _compute(spec: MapSpec, files: list[Path], on: Executor | None) -> GainMap:
     """The map, computed and written; cells are kept beside the first file until that is done."""
-    from fusepath.study import compute_map, kept_cells
+    from fusepath.study import Processes, compute_map, kept_cells
 
     kept = kept_cells(files[0].with_suffix(".cells.jsonl")) if files else None
     try:
         with _progress() as progress:
-            gain_map = compute_map(spec, kept=kept, workers=workers, progress=progress)
+            gain_map = compute_map(spec, kept=kept, on=on or Processes(), progress=progress)
     except KeyboardInterrupt:
         if kept is not None and kept.path.exists():
             click.echo(f"what is done is kept in {kept.path}; the same command goes on …", err=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fusepath.cli.numbers import Finite
 from fusepath.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _OPTIONS = [
     ),
     click.option(
         "--seconds-per-joule",
-        type=float,
+        type=Finite(),
         metavar="F",
         help="Of --objective weighted: how many seconds less are worth a joule more.",
     ),
@@ -37,7 +38,7 @@ _OPTIONS = [
     ),
     click.option(
         "--min-fps",
-        type=float,
+        type=Finite(),
         metavar="F",
         help="Frames a second that the stream must have; the least latency with so many.",
     ),
@@ -92,7 +93,7 @@ _STREAM_OPTIONS = [
     ),
     click.option(
         "--min-fps",
-        type=float,
+        type=Finite(),
         metavar="F",
         help="Frames a second that inferences that overlap must have; the least latency with so "
         "many.",

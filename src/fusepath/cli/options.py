@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import math
 import re
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from fusepath.cli.numbers import Finite
 from fusepath.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from fusepath.plan import Constraints, PlanRequest, Setting
 
 
-class _OutputFile(click.ParamType[str]):
+if TYPE_CHECKING:
+    _TextType = click.ParamType[str]
+else:
+    _TextType = click.ParamType  # takes no parameters before click 8.4
+
+
+class _OutputFile(_TextType):
     """A file to write; one that cannot be written is refused before the work."""
 
     name = "file"
@@ -33,6 +39,8 @@ class _OutputFile(click.ParamType[str]):
 
 
 OUTPUT_FILE = _OutputFile()
+
+_MOST_OF_A_PIXEL = 3.4e38
 
 JSON_ASKED = "json"
 """Where the command line keeps whether JSON was asked for, by whatever means."""
@@ -133,13 +141,13 @@ tiles_option = click.option(
 )
 time_limit_option = click.option(
     "--time-limit",
-    type=click.FloatRange(0.0, 3600),
+    type=Finite(0.0, 3600),
     metavar="SECONDS",
     help="Plan no longer than this. What is found then depends on how busy this machine is.",
 )
 evaluations_option = click.option(
     "--evaluations",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 10**15),
     metavar="N",
     help="What the search may look at; the same N finds the same plan on any machine. Without, "
     "auto and stream take about a second for a small network, other algorithms what they need.",
@@ -168,7 +176,7 @@ std_option = click.option(
 
 slowdown_option = click.option(
     "--slowdown",
-    type=click.FloatRange(1, 10_000),
+    type=Finite(1, 10_000),
     default=1.0,
     metavar="FACTOR",
     help="The device is slower than said by this factor.",
@@ -406,8 +414,8 @@ def parse_channels(text: str, option: str, *, nonzero: bool = False) -> tuple[fl
         values = tuple(float(part) for part in text.split(","))
     except ValueError:
         raise InputError(f"{option} '{text}' is not a number or a list like 1,2,3") from None
-    if not all(math.isfinite(value) for value in values):
-        raise InputError(f"{option} '{text}' must hold finite numbers")
+    if not all(abs(value) <= _MOST_OF_A_PIXEL for value in values):
+        raise InputError(f"{option} '{text}' must hold finite numbers, which float32 has")
     if nonzero and 0.0 in values:
         raise InputError(f"{option} '{text}' must not hold zero")
     return values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from fusepath.cli.numbers import Finite
 from fusepath.cli.options import json_option, print_json
 
 
@@ -12,7 +13,7 @@ from fusepath.cli.options import json_option, print_json
 @click.option(
     "--timeout",
     "timeout_s",
-    type=click.FloatRange(0.1, 600),
+    type=Finite(0.1, 600),
     default=5.0,
     show_default=True,
     metavar="SECONDS",

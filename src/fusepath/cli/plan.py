@@ -41,7 +41,7 @@ from fusepath.cli.trace import trace_option, write_trace
 from fusepath.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from fusepath.onnx_io import Model
     from fusepath.pictures.frame import Frame
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         Constraints,
         Objective,
         Origin,
+        Plan,
         PlanRequest,
         PlanResult,
         Preprocessing,
@@ -126,6 +127,8 @@ def command(
     pictures: Preprocessing,
 ) -> None:
     """Find a plan for MODEL on a device, an edge server and a link."""
+    from dataclasses import replace
+
     import msgspec
 
     from fusepath.plan import Energy, InputFormat, Latency, Origin, Throughput, Weighted, make_plan
@@ -170,27 +173,31 @@ def command(
     )
     if tried is not None:
         setting = tried.on(setting)
+
+    def measured(plans: Iterable[Plan]) -> tuple[Plan, ...]:
+        with telling("measuring what that changes"):
+            return _with_changes(loaded, plans, frames_of(loaded, samples, pictures))
+
     if not isinstance(objective, Latency | Throughput):
         with telling("planning"):
             result = make_plan(setting, request, origin)
         if not all(plan.is_exact for plan in result.plans):
-            with telling("measuring what that changes"):
-                result = _with_changes(loaded, result, frames_of(loaded, samples, pictures))
+            result = replace(result, plans=measured(result.plans))
         write_trace(trace_file, result.best, result.best.timeline)
         _show_plans(result, output=output, listed=top is not None, as_json=as_json)
     else:
         with telling("planning"):
             rotation = _rotation(setting, request, objective, origin)
+        if not all(plan.is_exact for plan in rotation.plans):
+            rotation = replace(rotation, plans=measured(rotation.plans))
         write_trace(trace_file, rotation.plans[0], rotation.plans[0].timeline)
         _show_rotation(rotation, output=output, as_json=as_json)
 
 
-def _with_changes(model: Model, result: PlanResult, frames: Sequence[Frame]) -> PlanResult:
-    from dataclasses import replace
-
+def _with_changes(model: Model, plans: Iterable[Plan], frames: Sequence[Frame]) -> tuple[Plan, ...]:
     from fusepath.offload.lossy import with_changes
 
-    return replace(result, plans=tuple(with_changes(model, plan, frames) for plan in result.plans))
+    return tuple(with_changes(model, plan, frames) for plan in plans)
 
 
 def _show_plans(result: PlanResult, *, output: str | None, listed: bool, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fusepath.cli.numbers import Finite
 from fusepath.cli.options import OUTPUT_FILE, json_option, print_json
 from fusepath.cli.progress import counting
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", metavar="FILE.json", type=OUTPUT_FILE, help="Write the link here.")
 @click.option(
     "--budget",
-    type=click.FloatRange(1, 600),
+    type=Finite(1, 600),
     default=20.0,
     show_default=True,
     metavar="SECONDS",

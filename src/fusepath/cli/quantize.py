@@ -72,6 +72,7 @@ def command(
     from fusepath.pictures.inputs import load_input
     from fusepath.pictures.sources import files_in
     from fusepath.plan import InputFormat
+    from fusepath.report import wrapped
     from fusepath.runtime.quantise import quantise
 
     channels = parse_channels(mean, "--mean"), parse_channels(std, "--std", nonzero=True)
@@ -103,9 +104,10 @@ def command(
             }
         )
         return
-    click.echo(f"{output}: {len(found.data)} bytes, ranges from {len(files)} samples")
-    for name, change in found.changes.items():
-        click.echo(
-            f"'{name}' changes by {change.root_mean_square:.2%} of its largest value "
-            f"(root mean square), {change.largest:.2%} at most"
-        )
+    lines = [f"{output}: {len(found.data)} bytes, ranges from {len(files)} samples"]
+    lines += [
+        f"'{name}' changes by {change.root_mean_square:.2%} of its largest value "
+        f"(root mean square), {change.largest:.2%} at most"
+        for name, change in found.changes.items()
+    ]
+    click.echo(wrapped(lines))

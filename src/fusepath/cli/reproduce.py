@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fusepath.cli.executor_options import executor_options
 from fusepath.cli.options import json_option, print_json
 from fusepath.errors import FileFormatError, InputError, VerificationError
 from fusepath.output_file import output_folder
@@ -19,7 +20,8 @@ from fusepath.output_file import output_folder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fusepath.study import Example, Fig4, Fig4Spec
+    from fusepath.study import Example, Executor, Fig4, Fig4Spec
+    from fusepath.study.readings import Readings
 
 FIGURES = ("fig2", "fig3", "fig4")
 
@@ -31,7 +33,7 @@ FIGURES = ("fig2", "fig3", "fig4")
 @click.option("--spec", metavar="FILE", help="What Fig. 4 is to compute (TOML).")
 @click.option("--check", metavar="DIR", help="Compare with the expected figures in this folder.")
 @click.option("--layers", metavar="FILE", multiple=True, help="Layer tables for nfl (JSON).")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes; one per core without.")
+@executor_options
 @click.option(
     "--claims",
     "of_claims",
@@ -47,10 +49,10 @@ def command(
     spec: str | None,
     check: str | None,
     layers: tuple[str, ...],
-    workers: int | None,
     of_claims: bool,
     no_figures: bool,
     as_json: bool,
+    on: Executor | None,
 ) -> int:
     """Compute the paper's figures again, beside what it published.
 
@@ -61,14 +63,21 @@ def command(
     if of_claims:
         from fusepath.cli.claims import claims
 
-        if figures or layers or quick or spec or check:
-            raise InputError("--claims is the register of claims alone: leave out figures")
+        if figures or layers or quick or spec or check or on is not None:
+            raise InputError(
+                "--claims is the register of claims alone, computed by this process: leave out "
+                "figures, --quick, --spec, --check, --workers and --ray"
+            )
         document = claims(None if output is None else output_folder(output), as_json=as_json)
         if as_json:
             print_json(document)
         return 0
     wanted = tuple(dict.fromkeys(figures or FIGURES))
     _refuse(wanted, layers=layers, quick=quick, spec=spec)
+    if "fig4" not in wanted and (quick or spec or on is not None):
+        raise InputError("--quick, --spec, --workers and --ray are for fig4")
+    if check is not None and wanted == ("nfl",):
+        raise InputError("--check knows nothing of nfl, whose numbers are other people's")
     folder = None if output is None else output_folder(output)
     plots = folder is not None and not no_figures
     if plots:
@@ -81,7 +90,7 @@ def command(
         spec=_spec(spec, quick=quick),
         is_whole=not quick and spec is None,
         expected=None if check is None else Path(check),
-        workers=workers,
+        on=on,
         as_json=as_json,
     )
     document = {}
@@ -89,7 +98,7 @@ def command(
         if name == "nfl":
             document[name] = _nfl(layers, as_json=as_json)
         elif name == "readings":
-            document[name] = _readings(folder, as_json=as_json)
+            document[name] = job.readings()
         else:
             document[name] = job.fig4() if name == "fig4" else job.example(name)
     if as_json:
@@ -124,7 +133,7 @@ class _Job:
     spec: Fig4Spec
     is_whole: bool
     expected: Path | None
-    workers: int | None
+    on: Executor | None
     as_json: bool
     differs: list[str] = field(default_factory=list)
 
@@ -146,14 +155,31 @@ class _Job:
 
     def fig4(self) -> dict[str, Any]:
         """Fig. 4: computed, written, shown, compared."""
-        figure = _fig4(self.spec, self.folder, self.workers)
+        figure = _fig4(self.spec, self.folder, self.on)
         if self.folder is not None:
-            _write_fig4(figure, self.folder, plots=self.plots, workers=self.workers)
+            _write_fig4(figure, self.folder, plots=self.plots, on=self.on)
         if not self.as_json:
             _say_fig4(figure)
         if self.expected is not None:
             self.differs += _check_fig4(figure, self.expected, everything=self.is_whole)
         return _fig4_document(figure)
+
+    def readings(self) -> dict[str, Any]:
+        """All readings of Fig. 4: computed, written, shown, compared."""
+        import msgspec
+
+        from fusepath.study.reading_differences import reading_differences
+        from fusepath.study.readings import load_readings
+
+        expected = None
+        if self.expected is not None:  # before the minutes that it takes
+            expected = load_readings(self.expected / "readings.expected.json")
+        readings = _readings(self.folder, as_json=self.as_json)
+        if expected is not None:
+            lines = reading_differences(expected, readings)
+            self.differs += [f"readings: {line}" for line in lines]
+        document: dict[str, Any] = msgspec.to_builtins(readings)
+        return document
 
     def verdict(self) -> None:
         """Raise if anything differs from what was expected.
@@ -196,16 +222,16 @@ def _say_example(figure: Example) -> None:
     click.echo("\n".join(lanes) + "\n")
 
 
-def _fig4(spec: Fig4Spec, folder: Path | None, workers: int | None) -> Fig4:
-    from fusepath.study import Store, collect, compute
+def _fig4(spec: Fig4Spec, folder: Path | None, on: Executor | None) -> Fig4:
+    from fusepath.study import Processes, Store, collect, compute
 
-    progress = _progress()
+    on, progress = on or Processes(), _progress()
     if folder is not None:
         store = Store(folder / "results.jsonl")
-        return collect(spec, compute(spec, store, workers=workers, progress=progress))
+        return collect(spec, compute(spec, store, on=on, progress=progress))
     with tempfile.TemporaryDirectory() as scratch:
         store = Store(Path(scratch) / "results.jsonl")
-        return collect(spec, compute(spec, store, workers=workers, progress=progress))
+        return collect(spec, compute(spec, store, on=on, progress=progress))
 
 
 def _progress() -> Callable[[int, int, str], None]:
@@ -226,13 +252,14 @@ def _progress() -> Callable[[int, int, str], None]:
     return show
 
 
-def _write_fig4(figure: Fig4, folder: Path, *, plots: bool, workers: int | None) -> None:
+def _write_fig4(figure: Fig4, folder: Path, *, plots: bool, on: Executor | None) -> None:
     from fusepath.report.study_files import write_fig4
-    from fusepath.study import cores
+    from fusepath.study import Processes
 
     if plots:
         click.echo("fig4: drawing", err=True)
-    write_fig4(figure, folder, plots=plots, workers=workers or cores())
+    here = on if isinstance(on, Processes) else Processes()  # only computing goes elsewhere
+    write_fig4(figure, folder, plots=plots, on=here)
 
 
 def _fig4_document(figure: Fig4) -> dict[str, Any]:
@@ -323,10 +350,8 @@ def _check_fig4(figure: Fig4, folder: Path, *, everything: bool) -> list[str]:
     return [f"fig4: {line}" for line in differences(expected, figure, everything=everything)]
 
 
-def _readings(folder: Path | None, *, as_json: bool) -> dict[str, Any]:
-    """Computed, written, shown; what ``--json`` prints of it."""
-    import msgspec
-
+def _readings(folder: Path | None, *, as_json: bool) -> Readings:
+    """Computed, written, shown."""
     from fusepath.output_file import write_file
     from fusepath.report.readings_page import readings_page
     from fusepath.study.readings import compute_readings, save_readings
@@ -338,8 +363,7 @@ def _readings(folder: Path | None, *, as_json: bool) -> dict[str, Any]:
         write_file(folder / "readings.md", page.encode())
     if not as_json:
         click.echo(page)
-    document: dict[str, Any] = msgspec.to_builtins(readings)
-    return document
+    return readings
 
 
 def _nfl(paths: tuple[str, ...], *, as_json: bool) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fusepath.cli.numbers import Finite
 from fusepath.cli.objective import stream_options
 from fusepath.cli.options import (
     OUTPUT_FILE,
@@ -50,7 +51,11 @@ if TYPE_CHECKING:
 @click.command("run")
 @model_argument
 @click.argument("input_file", metavar="INPUT")
-@click.option("--edge", metavar="HOST:PORT", help="The edge server.")
+@click.option(
+    "--edge",
+    metavar="HOST:PORT,…",
+    help="The edge server; of several the first that answers, until it is lost.",
+)
 @click.option("--plan", "plan_file", metavar="FILE", help="Carry out this plan.")
 @algorithm_option
 @grid_option
@@ -71,7 +76,7 @@ if TYPE_CHECKING:
 @click.option("--pace", metavar="RATE", help="Play a link of this rate, like 1.8MB/s.")
 @click.option(
     "--slowdown",
-    type=click.FloatRange(1, 10_000),
+    type=Finite(1, 10_000),
     default=1.0,
     metavar="FACTOR",
     help="Play a device slower by this factor.",
@@ -83,7 +88,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--until-stable",
-    type=click.FloatRange(0.1, 100),
+    type=Finite(0.1, 100),
     metavar="PERCENT",
     help="Repeat until the median is known so well, with a confidence of 95 %; at most --repeat "
     "times, or 1000.",
@@ -106,7 +111,7 @@ if TYPE_CHECKING:
 @post_option
 @click.option(
     "--timeout",
-    type=click.FloatRange(0.1, 3600),
+    type=Finite(0.1, 3600),
     metavar="SECONDS",
     help="Deadline of whatever the edge server is asked; without it 60 for an inference, 300 for "
     "preparing.",
@@ -219,18 +224,22 @@ def command(
         time_limit=time_limit,
     )
     if plan is not None:
-        if (
-            algorithm
-            or grid != "auto"
-            or tau is not None
-            or start is not None
-            or compress
-            or lossy != "off"
-        ):
-            raise InputError(
-                "--plan is a plan made before: leave out --algorithm, --grid, --tau, --start, "
-                "--compress and --lossy"
-            )
+        planning = {
+            "--algorithm": algorithm,
+            "--grid": grid != "auto",
+            "--tau": tau is not None,
+            "--start": start is not None,
+            "--tiles": tiles != "equal",
+            "--evaluations": evaluations is not None,
+            "--time-limit": time_limit is not None,
+            "--compress": compress,
+            "--lossy": lossy != "off",
+            "--device": device,
+            "--edge-machine": edge_machine,
+            "--link": link,
+        }
+        if said := [name for name, given in planning.items() if given]:
+            raise InputError(f"--plan is a plan made before: leave out {', '.join(said)}")
         if objective != LATENCY:
             raise InputError("--plan is one plan for all: leave out --objective and --min-fps")
         _keep_to(plan, loaded, constraints)

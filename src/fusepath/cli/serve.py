@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from fusepath.cli.numbers import Finite
 from fusepath.cli.options import json_option, no_cache_option, print_json, provider_option
 from fusepath.errors import InputError
 
@@ -31,7 +32,7 @@ PATH = click.Path(path_type=Path)
     type=click.IntRange(1, 64),
     default=1,
     show_default=True,
-    help="Paths computed at the same time.",
+    help="Paths computed at the same time; with --ray on each node.",
 )
 @click.option(
     "--threads",
@@ -41,6 +42,11 @@ PATH = click.Path(path_type=Path)
     help="Threads of one operator.",
 )
 @provider_option
+@click.option(
+    "--ray",
+    metavar="HOST:PORT|auto",
+    help="Compute paths on the nodes of the Ray cluster that this machine is in.",
+)
 @click.option(
     "--streams",
     type=click.IntRange(1, 100_000),
@@ -58,7 +64,7 @@ PATH = click.Path(path_type=Path)
 @click.option(
     "--wait",
     "wait_s",
-    type=click.FloatRange(0.0, 3600.0),
+    type=Finite(0.0, 3600.0),
     default=1.0,
     show_default=True,
     metavar="SECONDS",
@@ -103,7 +109,7 @@ PATH = click.Path(path_type=Path)
 @click.option(
     "--grace",
     "grace_s",
-    type=click.FloatRange(0.0, 3600.0),
+    type=Finite(0.0, 3600.0),
     default=10.0,
     show_default=True,
     metavar="SECONDS",
@@ -118,6 +124,7 @@ def command(
     workers: int,
     threads: int,
     providers: tuple[str, ...],
+    ray: str | None,
     streams: int,
     requests: int,
     wait_s: float,
@@ -138,7 +145,7 @@ def command(
 
     Devices name models by SHA-256; the server runs those of --models and the zoo, nothing else.
     Beyond loopback it listens with --tls-cert and --tls-key, or, on a network that you trust, with
-    --insecure.
+    --insecure. With --ray, nodes of a cluster compute, and this machine is what devices speak to.
     """
     import asyncio
     import os
@@ -146,12 +153,14 @@ def command(
 
     from fusepath.protocol.admission import Room
     from fusepath.remote.access import Access
+    from fusepath.remote.cluster.ray_cluster import PerNode, RayCluster, connect
     from fusepath.remote.edge_service import EdgeService
     from fusepath.remote.grpc_server import EdgeServer, serve
     from fusepath.remote.measuring.apart import MeasuringApart
     from fusepath.remote.memory_budget import MemoryBudget
     from fusepath.remote.metrics_server import MetricsServer
     from fusepath.remote.model_store import ModelStore
+    from fusepath.remote.workers import Workers
     from fusepath.runtime.execution import ON_CPU, Execution, provider_text
     from fusepath.runtime.runner import usable
     from fusepath.units import parse_bytes
@@ -164,6 +173,7 @@ def command(
                     "models": len(store),
                     "metrics": counted,
                     "providers": execution.providers,
+                    "nodes": None if pool is None else len(pool.nodes),
                 }
             )
         else:
@@ -172,7 +182,8 @@ def command(
                 if execution.providers == ON_CPU.providers
                 else f", on {provider_text(execution)}"
             )
-            click.echo(f"listening on {address}, {len(store)} model files and the zoo{on}")
+            where = "" if pool is None else f", {len(pool.nodes)} nodes of Ray"
+            click.echo(f"listening on {address}, {len(store)} model files and the zoo{on}{where}")
         sys.stdout.flush()
 
     budget = MemoryBudget.of_this_machine() if memory is None else MemoryBudget(parse_bytes(memory))
@@ -180,26 +191,32 @@ def command(
     tls = _tls(tls_cert, tls_key, tls_client_ca)
     if tls is None and not insecure:
         _check_open(listen)
-    with _logging(log):
-        execution = usable(Execution(providers=providers, threads=threads))
-    store = ModelStore(models, budget_bytes=budget.models_bytes)
-    measuring = MeasuringApart(
-        store, execution=execution, remembers=not no_cache, memory_bytes=budget.measuring_bytes
-    )
-    service = EdgeService(
-        store,
-        workers=workers,
-        execution=execution,
-        profiler=measuring,
-        room=room,
-        plans_bytes=budget.plans_bytes,
-    )
     access = Access(
         token=os.environ.get("FUSEPATH_TOKEN", "").strip(),
         token_file=token_file,
         peers_file=peers,
     )
-    with _logging(log):
+    with _logging(log), ExitStack() as stack:
+        execution = usable(Execution(providers=providers, threads=threads))
+        store = ModelStore(models, budget_bytes=budget.models_bytes)
+        pool = None
+        if ray is not None:
+            connect(ray, trusted=insecure)
+            each = PerNode(workers, execution, budget.plans_bytes)
+            pool = stack.enter_context(closing(RayCluster(each))).pool
+        service = EdgeService(
+            store,
+            workers=Workers(workers) if pool is None else pool.workers,
+            execution=execution,
+            profiler=MeasuringApart(
+                store,
+                execution=execution,
+                remembers=not no_cache,
+                memory_bytes=budget.measuring_bytes,
+            ),
+            room=room,
+            plans_bytes=budget.plans_bytes,
+        )
         asyncio.run(
             serve(
                 EdgeServer(listen, service, access=access, tls=tls),

@@ -36,6 +36,7 @@ def command(model: str, listen: str, most: str, insecure: bool, as_json: bool) -
     import signal
     import sys
 
+    from fusepath.cli.edge_process import EdgeProcess
     from fusepath.errors import InputError
     from fusepath.units import parse_bytes
 
@@ -48,19 +49,20 @@ def command(model: str, listen: str, most: str, insecure: bool, as_json: bool) -
             raise
         raise InputError(f"the studio needs {missing}: pip install 'fusepath[studio]'") from error
     from fusepath.remote.listening import is_loopback
-    from fusepath.studio.shelf import Shelf
+    from fusepath.studio.recent_models import RecentModels
 
     if not (insecure or is_loopback(listen)):
         raise InputError(
             f"'{listen}' is not loopback: whoever reaches it could have this machine work; on a "
             f"network that you trust, give --insecure"
         )
-    shelf = Shelf()
+    models = RecentModels()
     studio = Studio(
-        shelf,
-        first=shelf.load(model),
+        models,
+        first=models.load(model),
         most_model_bytes=parse_bytes(most),
         command=plan_command,
+        begin_edge=EdgeProcess,
     )
     server = StudioServer(listen, studio)
 

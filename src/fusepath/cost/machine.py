@@ -11,7 +11,7 @@ from fusepath.cost.fit import FitError
 from fusepath.cost.latency import Charge
 from fusepath.cost.operations import layer_ops, ops_per_position, positions
 from fusepath.cost.power import Power, parse_power
-from fusepath.errors import FileFormatError, SettingError, check_number
+from fusepath.errors import FileFormatError, SettingError, check_number, one_line
 from fusepath.units import parse_flop_per_s
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class MachineProfile(
         """
         if self.model_sha256 != graph.sha256 or len(self.layers) != graph.depth:
             raise FileFormatError(
-                f"the profile was measured on model {self.model_sha256[:12]}, "
+                f"the profile was measured on model {one_line(self.model_sha256, 12)}, "
                 f"not on '{graph.name}' ({graph.sha256[:12]}); profile this model"
             )
 

@@ -23,6 +23,7 @@ from fusepath.protocol.adapting import (
     Unfit,
     Use,
 )
+from fusepath.runtime.allocator import release_free_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -91,6 +92,7 @@ class Adaptation:
             self._plans.add(await self._replanning.book(self._plans.setting))
         except FusepathError as error:
             logger.info("there is no book of plans: %s", error)
+        await self._give_back_memory()
         self.tell(Known(self._plans.names))
 
     def close(self) -> None:
@@ -163,6 +165,7 @@ class Adaptation:
             logger.info("a plan could not be made ready: %s", error)
             self.tell(Unfit(plan))
         else:
+            await self._give_back_memory()
             self._ready[plan] = prepared
             self.tell(Ready(plan))
 
@@ -186,4 +189,9 @@ class Adaptation:
             found = tuple(plan.recipe_sha256 for plan in plans)
         except FusepathError as error:
             logger.info("no plan was found: %s", error)
+        await self._give_back_memory()
         self.tell(Known(found))
+
+    async def _give_back_memory(self) -> None:
+        """Or a session seems to grow for as long as it plans beside its frames."""
+        await self._pairing.background.do(release_free_memory)

@@ -39,7 +39,7 @@ from fusepath.offload.replanning import Replanning
 from fusepath.offload.rotating import Rotating
 from fusepath.offload.statistics import Counter
 from fusepath.pictures.frame import PictureFrame
-from fusepath.plan import Plan
+from fusepath.plan import Plan, PlanRequest
 from fusepath.protocol.device_frame import Fallback, Stage
 from fusepath.protocol.story import told
 from fusepath.protocol.watch import Failed, Served, ServedLate
@@ -74,6 +74,8 @@ class Engine:
         """The plan in use, or else it would be if the edge server were there."""
         self._away: str | None = None
         """Why the edge server is not used."""
+        self._searched_with: str | None = None
+        """The address of the edge server that the plan in use was found for."""
         self.error: BaseException | None = None
         """Why no better plan is being looked for any more."""
         self.ready: concurrent.futures.Future[None] = concurrent.futures.Future()
@@ -233,13 +235,14 @@ class Engine:
                 await self._searching
             await self._connection.close()
 
-    def _begin(self, sample: Frame | None) -> None:
-        """Look for plans from the start."""
+    def _begin(self, sample: Frame | None, in_use: Prepared | None = None) -> None:
+        """Look for plans from the start; another may be in use until one is found."""
         loop = asyncio.get_running_loop()
         if self.current is None:
             self._first: asyncio.Future[None] = loop.create_future()
             self._first.add_done_callback(seen)
-        self._plans = PlanSearch(self._order, self._pairing, self._connection.open, self._use)
+        connect = self._connection.open
+        self._plans = PlanSearch(self._order, self._pairing, connect, self._use, in_use)
         self._adaptation: Adaptation | None = None
         self._rotating: Rotating | None = None
         if sample is not None:
@@ -249,6 +252,7 @@ class Engine:
     async def _search(self) -> None:
         try:
             await self._plans.run()
+            self._searched_with = self._server
             await self._follow_on()
         except asyncio.CancelledError:
             raise
@@ -355,6 +359,11 @@ class Engine:
         """See whether the edge server answers."""
         await self._connection.look(within_s=_SIGN_OF_LIFE_WITHIN_S)
 
+    @property
+    def _server(self) -> str | None:
+        client = self._pairing.client
+        return None if client is None else client.address
+
     async def make_ready(self) -> None:
         """Have the plan that was found made ready again, or look for one anew."""
         if isinstance(self.error, PeerRefusedError) and not isinstance(self.error, PeerBusyError):
@@ -367,6 +376,10 @@ class Engine:
         elif self._found is not None:
             before = self._found
             await self._pairing.prepare_again(before)
+            if self._server != self._searched_with and isinstance(self._order.plan, PlanRequest):
+                self._give_up()
+                self._begin(self._plans.known_sample, before)  # for another machine and link
+                return
             if self._adaptation is not None:
                 await self._adaptation.look()  # the link may be another by now
             others = () if self._rotating is None else self._rotating.prepared

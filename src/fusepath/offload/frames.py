@@ -59,19 +59,29 @@ class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise InputError(f"std {self.std} must not hold zero, which pixels are divided by")
 
     def for_plan(self, plan: Plan | PlanRequest | None) -> FrameFormat:
-        """The same, with pictures as a plan that is given has them.
+        """The same, with pictures, mean and std as a plan that is given has them.
 
         Raises:
-            InputError: this format has them otherwise.
+            InputError: this format has them otherwise; what it leaves at the default is the plan's.
         """
-        if isinstance(plan, Plan) and plan.chain is not None:
-            if self.pictures not in {AS_THEY_COME, plan.chain}:
-                raise InputError(
-                    "the plan was made for pictures that become the input by another chain; leave "
-                    "out how they do (fit, frame and the like), or plan anew with it"
-                )
-            return msgspec.structs.replace(self, pictures=plan.chain)
-        return self
+        if not isinstance(plan, Plan):
+            return self
+        pictures, form = plan.chain or self.pictures, plan.recipe.input
+        if self.pictures not in {AS_THEY_COME, pictures}:
+            raise InputError(
+                "the plan was made for pictures that become the input by another chain; leave "
+                "out how they do (fit, frame and the like), or plan anew with it"
+            )
+        if form.dtype != "uint8":
+            return msgspec.structs.replace(self, pictures=pictures)
+        values = _least(self.mean), _least(self.std)
+        if values not in {((0.0,), (255.0,)), (_least(form.mean), _least(form.std))}:
+            raise InputError(
+                f"frames have mean {self.mean} and std {self.std}, but the plan was made for "
+                f"pixels with mean {form.mean} and std {form.std}; leave them "
+                f"out, or plan anew with them"
+            )
+        return msgspec.structs.replace(self, pictures=pictures, mean=form.mean, std=form.std)
 
     def to_inputs(self, frame: Any, model: Model) -> list[Frame]:
         """The model's inputs: one, or one for every image of a batch.
@@ -144,6 +154,11 @@ class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
                 raise ImageError(f"order 'bgr' has three channels, but the model takes {channels}")
             value = value[::-1]
         return np.ascontiguousarray(value)[None]
+
+
+def _least(values: tuple[float, ...]) -> tuple[float, ...]:
+    """One value for all channels where they are equal."""
+    return values[:1] if len(set(values)) == 1 else values
 
 
 def _numbers(name: str, given: Any) -> tuple[float, ...]:

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from fusepath.errors import ClosedError, InputError
+from fusepath.offload.connection import parse_edges
 from fusepath.offload.engine import Engine
 from fusepath.offload.frames import FrameFormat, by_name, fed_inputs, parted
 from fusepath.offload.inference import Asked, one_after_the_other
@@ -36,8 +37,6 @@ from fusepath.plan import (
 )
 from fusepath.profiling.codecs import named_codecs
 from fusepath.remote.client import Timeout
-from fusepath.remote.grpc_channel import check_address
-from fusepath.remote.memory import ADDRESS as MEMORY
 from fusepath.runtime.pixels import check_form
 from fusepath.runtime.runner import usable
 
@@ -127,8 +126,7 @@ class Held:
         graph = self.model.graph
         if not isinstance(plan, Plan | PlanRequest):
             raise InputError(f"plan {plan!r} is neither a PlanRequest nor a Plan")
-        if edge is not None and edge != MEMORY:
-            check_address(edge)
+        edges = parse_edges(edge)
         check_form(InputFormat(mean=frames.mean, std=frames.std), self.model)
         if isinstance(plan, Plan):
             check_plan(plan, graph)
@@ -144,13 +142,13 @@ class Held:
                 of_stream(plan.objective),
                 msgspec.structs.replace(plan, objective=LATENCY),
             )
-        self._frames = frames.for_plan(plan)
+        self._frames = frames = frames.for_plan(plan)
         self._outputs = OwnerOutputs(self.model)
         self._reuses = options.reuse
         self._engine = Engine(
             Order(
                 model=self.model,
-                edge=edge,
+                edges=edges,
                 plan=plan,
                 machines=machines,
                 frames=frames,

@@ -94,7 +94,9 @@ class Inference:
     @property
     def is_exact(self) -> bool:
         """Whether the outputs are those of the unsplit model: nothing lossy came in between."""
-        return self.plan.is_exact or self.fallback is not None
+        # What returned before the edge server failed is part of what was finished here, and was
+        # made of what had been sent.
+        return self.plan.is_exact or (self.fallback is not None and not self.down_bytes)
 
     @property
     def latency_s(self) -> float:
@@ -127,7 +129,7 @@ def in_a_row(timelines: Sequence[Timeline]) -> Timeline:
                 span,
                 start_s=span.start_s + begun_s,
                 end_s=span.end_s + begun_s,
-                path=None if span.path is None else span.path + paths,
+                path=span.path + paths if span.path else span.path,  # head and tail have no number
             )
             for span in timeline.spans
         )

@@ -92,7 +92,8 @@ class Order:
     """What a session is asked for."""
 
     model: Model
-    edge: str | None
+    edges: tuple[str, ...]
+    """Addresses of edge servers, the preferred first; none for this machine alone."""
     plan: Plan | PlanRequest
     machines: Machines
     frames: FrameFormat
@@ -107,7 +108,7 @@ class Order:
         """Whether frames of a stream may take other plans than a single one."""
         return (
             self.objective != LATENCY
-            and self.edge is not None
+            and bool(self.edges)
             and isinstance(self.plan, PlanRequest)
             and self.plan.algorithm != "device-only"
         )
@@ -127,4 +128,4 @@ class Order:
     def follows_link(self) -> bool:
         """Whether plans may change with the link; one that is given or emulated does not."""
         fixed = self.machines.link is not None or self.options.emulation.pace_bytes_per_s
-        return self.edge is not None and isinstance(self.plan, PlanRequest) and not fixed
+        return bool(self.edges) and isinstance(self.plan, PlanRequest) and not fixed

@@ -99,6 +99,7 @@ class PlanSearch:
         pairing: the machines.
         connect: gives the pairing its edge server.
         use: has a prepared plan answer frames from now on.
+        in_use: what answers them until then, if anything does.
     """
 
     def __init__(
@@ -107,10 +108,11 @@ class PlanSearch:
         pairing: Pairing,
         connect: Callable[[], Awaitable[None]],
         use: Callable[[Prepared], None],
+        in_use: Prepared | None = None,
     ) -> None:
         self._order, self._pairing = order, pairing
         self._connect, self._put_to_use = connect, use
-        self._in_use: Prepared | None = None
+        self._in_use = in_use
         self.learned: Setting | LastTime | None = None
         """What the plan that was found is for; None before, and for a plan that was given."""
         self.local: asyncio.Task[Prepared | None] | None = None
@@ -135,7 +137,7 @@ class PlanSearch:
     async def _find(self, request: PlanRequest) -> None:
         self.local = asyncio.create_task(self._start_locally(request))
         self.local.add_done_callback(seen)
-        if self._order.edge is None:
+        if not self._order.edges:
             alone = PlanRequest(algorithm="device-only", constraints=request.constraints)
             await self._choose(alone, _Known())
         elif request.algorithm == "device-only":
@@ -176,9 +178,9 @@ class PlanSearch:
             await self._ready_reserve(limits, sample)
             raise
         await self._pairing.compare_clocks()
-        self._use(prepared)
         if not prepared.is_local:
-            await self._ready_reserve(limits, sample)
+            await self._ready_reserve(limits, sample)  # the very first frame may need it
+        self._use(prepared)
 
     async def _start_locally(self, request: PlanRequest) -> Prepared | None:
         """Be able to answer alone, if limits let this machine do all of it."""
@@ -234,6 +236,10 @@ class PlanSearch:
     async def _with_edge(self, request: PlanRequest) -> None:
         await self._connect()
         sample = await self._sample_frame(self._usual_dtype)
+        # The first frame that is split may need it. Besides, messages are timed by what this
+        # process computes, and what is rehearsed by the clock.
+        assert self.local is not None
+        await asyncio.wait([self.local])
         memory = self._memory(request, sample.dtype.name)
         last = await self._pairing.background.do(memory.load, self._order.model.graph)
         if last is None:
@@ -275,9 +281,6 @@ class PlanSearch:
         """
         machines, pairing = self._order.machines, self._pairing
         assert pairing.client is not None  # it was connected
-        assert self.local is not None
-        # Messages are timed by what this process computes, and what is rehearsed by the clock.
-        await asyncio.wait([self.local])
         link = machines.link
         if link is None:
             self._order.say("measuring the link")
@@ -418,11 +421,12 @@ class PlanSearch:
 
     def _memory(self, request: PlanRequest, dtype: str) -> SessionMemory:
         order = self._order
-        if not (order.options.remember and order.machines.all_measured and order.edge):
+        if not (order.options.remember and order.machines.all_measured):
             return SessionMemory(None)
+        assert self._pairing.client is not None  # it was connected
         return SessionMemory.of_user(
             order.model.graph,
-            order.edge,
+            self._pairing.client.address,
             request=repr(request),
             input=(dtype, order.frames.mean, order.frames.std, _kind(self.known_sample)),
             emulation=order.options.emulation,

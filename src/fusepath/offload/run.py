@@ -21,12 +21,14 @@ from fusepath.offload.verify import measured_reference, run_unsplit
 from fusepath.pictures.frame import pixels_of
 from fusepath.plan import Plan
 from fusepath.runtime.change import changes_of
+from fusepath.runtime.compare import HALF_TOLERANCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from fusepath.arrays import Array
+    from fusepath.cost import Machine
     from fusepath.offload.machines import Machines
     from fusepath.offload.rotating import PlansInTurn
     from fusepath.offload.stable import UntilStable
@@ -35,6 +37,10 @@ if TYPE_CHECKING:
     from fusepath.remote.client import Timeout
     from fusepath.runtime.compare import Comparison
     from fusepath.timeline import Timeline
+
+
+_MOST_ROUNDING = HALF_TOLERANCE
+"""More is no rounding, and whatever a server answered would be right."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +104,8 @@ def run(
     Args:
         model: the network.
         image: its input or inputs, as of `Session.infer`; plans are tried on it.
-        edge: ``HOST:PORT`` of the edge server; None for a plan that keeps everything here.
+        edge: ``HOST:PORT`` of the edge server, or several as of `Session`; None for a plan that
+            keeps everything here.
         repeats: inferences, or how well their median is to be known.
         in_flight: of them under way at a time; of 2 or more, the objective of a request says what
             they are planned for.
@@ -141,7 +148,8 @@ def run(
             for again in images:
                 runs.append(running.infer(again, outputs=outputs))  # noqa: PERF401 - it is looked at
         else:
-            runs.extend(running.stream(images, in_flight=in_flight, outputs=outputs))
+            for inference in running.stream(images, in_flight=in_flight, outputs=outputs):
+                runs.append(inference)  # noqa: PERF402 - it is looked at
         taken_s = time.perf_counter() - begun_s
     assert plan is not None  # it has answered
     assert predicted is not None
@@ -160,7 +168,7 @@ def run(
             plan.input,
             companions,
             execution=session["options"].execution,
-            rounding=plan.edge.rounding if isinstance(plan.edge, MachineProfile) else 0.0,
+            rounding=_rounding(plan.edge),
         ).only(outputs)
         comparisons = [reference.judge(item.outputs) for item in runs if item.is_exact]
         comparison = max(
@@ -178,6 +186,11 @@ def run(
     )
 
 
+def _rounding(edge: Machine) -> float:
+    """How far the edge server says that it is off, as far as it is believed."""
+    return min(edge.rounding, _MOST_ROUNDING) if isinstance(edge, MachineProfile) else 0.0
+
+
 def _say(what: str, session: SessionArguments) -> None:
     if "say" in session:
         session["say"](what)
@@ -188,7 +201,9 @@ def _repeated(image: Any, repeats: int | UntilStable, runs: list[Inference]) -> 
     if isinstance(repeats, int):
         yield from itertools.repeat(image, repeats)
         return
-    while not repeats.enough([run.latency_s for run in runs]):
+    for _ in range(repeats.most):  # those in flight have no latency yet, and count all the same
+        if repeats.met_by([run.latency_s for run in runs]):
+            return
         yield image
 
 

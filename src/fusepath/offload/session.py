@@ -40,8 +40,9 @@ class Session(Held):
     Args:
         model: an ONNX file, ``zoo:NAME``, a model that is loaded already, or a PyTorch module, of
             which ``options.sample`` is an input.
-        edge: ``HOST:PORT`` of the edge server; ``memory:`` for one within this process; None for
-            this machine alone.
+        edge: ``HOST:PORT`` of the edge server, or of several, separated by commas: the first that
+            answers is used until it is lost, and then the next; ``memory:`` for one within this
+            process; None for this machine alone.
         plan: how to plan, or a plan made before, which is then the only one.
         machines: what is known of device, edge server and link; the rest is measured. If any is
             given, plans are chosen by prediction, and not by how they turn out here and now.

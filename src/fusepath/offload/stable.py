@@ -7,6 +7,8 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fusepath.errors import SettingError
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -16,16 +18,22 @@ _QUANTILE = statistics.NormalDist().inv_cdf(0.975)
 
 @dataclass(frozen=True, kw_only=True)
 class UntilStable:
-    """As many inferences as it takes to know their median well."""
+    """As many inferences as it takes to know their median well.
+
+    Raises:
+        SettingError: the median can never be known so well, or there may be no inference at all.
+    """
 
     within: float
     """So far the median may be off, as a part of it: 0.02 for 2 %."""
     most: int = 1000
     """Inferences, however they scatter."""
 
-    def enough(self, latencies_s: Collection[float]) -> bool:
-        """Whether these suffice, or there are as many as there may be."""
-        return len(latencies_s) >= self.most or self.met_by(latencies_s)
+    def __post_init__(self) -> None:
+        if not self.within > 0:
+            raise SettingError(f"within {self.within:g} must be above zero")
+        if self.most < 1:
+            raise SettingError(f"most {self.most} must be 1 or more")
 
     def met_by(self, latencies_s: Collection[float]) -> bool:
         """Whether the median of these is known well enough."""

@@ -5,22 +5,12 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from fusepath.errors import FusepathError, ModelError
+from fusepath.errors import FusepathError, ModelError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from onnx import NodeProto
-
-LONGEST = 300
-"""Characters of a foreign text that a message repeats at most."""
-
-
-def one_line(text: object) -> str:
-    """The text on one line, with unprintable characters masked, cut at ``LONGEST`` characters."""
-    line = " ".join(str(text).split())
-    line = "".join(char if char.isprintable() else "?" for char in line)
-    return line if len(line) <= LONGEST else line[:LONGEST] + "…"
 
 
 def bad_model(model: str, reason: str) -> ModelError:

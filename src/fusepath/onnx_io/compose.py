@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from onnx import TensorProto, compose, version_converter
 
-from fusepath.onnx_io.complaint import bad_model, one_line, translated
+from fusepath.errors import one_line
+from fusepath.onnx_io.complaint import bad_model, translated
 from fusepath.onnx_io.parse import parse, standard_opset
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def followed_by(model: ModelProto, post: bytes, *, name: str) -> ModelProto:
             )
         _check_fits(value, made, label)
         joined.append((made.name, PREFIX + value.name))
+    if not behind.graph.output:
+        raise bad_model(label, "has no output")
     if not joined:
         raise bad_model(label, "has no input; let it take an output of the model")
     taken = {text for node in model.graph.node for text in (*node.input, *node.output)}

@@ -59,6 +59,8 @@ class Draft:
     constants: Mapping[str, TensorProto]
     companions: tuple[Tensor, ...] = ()
     """Inputs besides."""
+    reserved: frozenset[str] = frozenset()
+    """Names of tensors that are made elsewhere."""
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
@@ -79,7 +81,7 @@ class Draft:
 
     def tensor_names(self) -> set[str]:
         """Every tensor name in use."""
-        names = {*(tensor.name for tensor in self.inputs), *self.constants}
+        names = {*(tensor.name for tensor in self.inputs), *self.constants, *self.reserved}
         for node in self.nodes:
             names.update(node.input, node.output)
         return names

@@ -1,8 +1,9 @@
-"""What comes after the network: outputs of a size that depends on the data, and constant ones.
+"""What comes after the network: what depends on the data in more than its values, and constants.
 
 Detectors that choose among their boxes (NonMaxSuppression, NonZero, TopK of a computed number) end
-in sizes that nobody knows beforehand. Everything from there on is set apart as a model of its own,
-which runs on the device: what it reads are outputs of the network, and return as such.
+in sizes that nobody knows beforehand; loops and branches decide by the data what is done at all.
+Everything from there on is set apart as a model of its own, which runs on the device: what it reads
+are outputs of the network, and return as such.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import GraphProto, ModelProto, helper, numpy_helper
 
-from fusepath.onnx_io.complaint import bad_model, bad_node, one_line
+from fusepath.errors import one_line
+from fusepath.onnx_io.complaint import bad_model, bad_node
 from fusepath.onnx_io.declare import declare
 from fusepath.onnx_io.draft import dtype_name
-from fusepath.onnx_io.nodes import graphs_of, present
+from fusepath.onnx_io.naming import Names
+from fusepath.onnx_io.nodes import call_otherwise, copied, graphs_of, present, reads
 from fusepath.onnx_io.passes.noop import drop_dead
 
 if TYPE_CHECKING:
@@ -53,20 +56,23 @@ class Ending:
     """Outputs that no input changes."""
     outputs: tuple[LastOutput, ...]
     """All outputs that the owner knows, in their order."""
+    nodes: tuple[tuple[str, str], ...]
+    """Names and types of its nodes, in an order in which they can run."""
 
 
-def ended(draft: Draft, types: Types) -> tuple[Draft, Ending | None]:
+def ended(draft: Draft, types: Types) -> tuple[Draft, Types, Ending | None]:
     """A normalised draft all of whose sizes are known, and what follows it; None for nothing.
 
     Raises:
-        ModelError: an input alone decides a size, or no output depends on an input.
+        ModelError: an input besides the image decides a size, or no output depends on an input.
     """
-    late = tuple(_late(draft, types))
+    late = tuple(late_nodes(draft, types))
     fixed = [name for name in draft.outputs if name in draft.constants]
     if not late and not fixed:
-        return draft, None
+        return draft, types, None
+    draft, late, types = _image_passed_on(draft, late, types)
     made = {name for node in late for name in present(node.output)}
-    read = dict.fromkeys(name for node in late for name in _reads(node))
+    read = dict.fromkeys(name for node in late for name in reads(node))
     inputs = tuple(name for name in read if name in types and name not in made | {*draft.constants})
     _check_not_all(draft, late, inputs, fixed)
     kept = [name for name in draft.outputs if name not in made and name not in fixed]
@@ -87,12 +93,13 @@ def ended(draft: Draft, types: Types) -> tuple[Draft, Ending | None]:
             _described(name, declared, types)
             for name, declared in zip(draft.outputs, draft.output_types, strict=True)
         ),
+        nodes=tuple((node.name, node.op_type) for node in late),
     )
-    return drop_dead(network), ending
+    return drop_dead(network), types, ending
 
 
-def _late(draft: Draft, types: Types) -> Iterator[NodeProto]:
-    """Nodes that make tensors of unknown size or kind, and all that read these."""
+def late_nodes(draft: Draft, types: Types) -> Iterator[NodeProto]:
+    """Nodes that hold graphs or make tensors of unknown size or kind, and all behind these."""
     unknown: set[str] = set()
     for node in draft.nodes:
         made = present(node.output)
@@ -100,18 +107,35 @@ def _late(draft: Draft, types: Types) -> Iterator[NodeProto]:
             (about := types.get(name)) is not None and about.dtype and about.shape is not None
             for name in made
         )
-        if not known or not unknown.isdisjoint(_reads(node)):
+        if not known or any(graphs_of(node)) or not unknown.isdisjoint(reads(node)):
             unknown.update(made)
             yield node
 
 
-def _reads(node: NodeProto) -> Iterator[str]:
-    """What a node reads, with what graphs in it read."""
-    yield from present(node.input)
+def _image_passed_on(
+    draft: Draft, late: tuple[NodeProto, ...], types: Types
+) -> tuple[Draft, tuple[NodeProto, ...], Types]:
+    """The same where the ending does not read the image itself, but an output of the network."""
+    image = draft.input.name
+    if not any(image in reads(node) for node in late):
+        return draft, late, types
+    inner = {name for node in late for name in (*reads(node), *_made_within(node))}
+    passed = Names(draft.tensor_names() | inner).fresh(f"{image}_passed")
+    passing = helper.make_node("Identity", [image], [passed], name=passed)
+    renamed = tuple(copied(node) for node in late)
+    call_otherwise(renamed, {image: passed})
+    made = {name for node in late for name in present(node.output)}
+    early = [node for node in draft.nodes if made.isdisjoint(node.output)]
+    draft = replace(draft, nodes=(passing, *early, *renamed))
+    return draft, renamed, types | {passed: types[image]}
+
+
+def _made_within(node: NodeProto) -> Iterator[str]:
     for graph in graphs_of(node):
-        yield from (output.name for output in graph.output)
+        yield from (value.name for value in (*graph.input, *graph.initializer))
         for inner in graph.node:
-            yield from _reads(inner)
+            yield from present(inner.output)
+            yield from _made_within(inner)
 
 
 def _check_not_all(
@@ -119,7 +143,7 @@ def _check_not_all(
 ) -> None:
     fed = {tensor.name for tensor in draft.inputs}
     for node in late:
-        for name in _reads(node):
+        for name in reads(node):
             if name in fed:
                 reason = f"what it makes of input '{one_line(name)}' has a size that depends on the"
                 raise bad_node(draft.model, node, f"{reason} data; end the model before this node")
@@ -140,7 +164,7 @@ def _encoded(
         for name, element_type in zip(draft.outputs, draft.output_types, strict=True)
         if name in made
     )
-    read = dict.fromkeys(name for node in nodes for name in _reads(node))
+    read = dict.fromkeys(name for node in nodes for name in reads(node))
     graph.initializer.extend(draft.constants[name] for name in read if name in draft.constants)
     proto = ModelProto(
         ir_version=draft.ir_version,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fusepath.errors import one_line
 from fusepath.graph import INPUT_DTYPES, Tensor, product
-from fusepath.onnx_io.complaint import bad_model, one_line
+from fusepath.onnx_io.complaint import bad_model
 from fusepath.onnx_io.draft import dtype_name
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from onnx import TensorProto, helper
 
+from fusepath.errors import one_line
 from fusepath.graph import product
-from fusepath.onnx_io.complaint import bad_model, one_line
+from fusepath.onnx_io.complaint import bad_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

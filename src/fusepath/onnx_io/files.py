@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from onnx import ModelProto
 
-from fusepath.errors import ModelError
-from fusepath.onnx_io.complaint import one_line, translated
+from fusepath.errors import ModelError, one_line
+from fusepath.onnx_io.complaint import translated
 from fusepath.onnx_io.compose import followed_by
 from fusepath.onnx_io.external import MOST_BYTES, embed, locations, may_be_elsewhere
 

@@ -13,8 +13,9 @@ from onnx import (
     shape_inference,
 )
 
+from fusepath.errors import one_line
 from fusepath.graph import Tensor
-from fusepath.onnx_io.complaint import bad_node, one_line, translated
+from fusepath.onnx_io.complaint import bad_node, translated
 from fusepath.onnx_io.declare import declare, declare_tensor
 from fusepath.onnx_io.draft import (
     Draft,
@@ -24,7 +25,7 @@ from fusepath.onnx_io.draft import (
     constant_type,
     dtype_name,
 )
-from fusepath.onnx_io.nodes import integer, present
+from fusepath.onnx_io.nodes import graphs_of, integer, present
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -90,9 +91,10 @@ def inferred(draft: Draft, known: Known, *, strict: bool) -> Known:
     """
     found: Known = {}
     with translated(draft.model, "shapes do not fit together"):
+        # What nodes with graphs make depends on the data; one that does not, goes before long.
         # No data_prop: it computes tensors of any size, gigabytes for a file of 200 bytes. What
         # it would find out is found by folding, which knows limits.
-        for nodes in _parts(draft.nodes):
+        for nodes in _parts(node for node in draft.nodes if not any(graphs_of(node))):
             read = dict.fromkeys(name for node in nodes for name in node.input)
             values = (found.get(name) or known.get(name) for name in read)
             inputs = [_possible(value) for value in values if value is not None]

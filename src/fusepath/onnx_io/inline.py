@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from onnx import inliner
 
-from fusepath.onnx_io.complaint import bad_model, bad_node, one_line
+from fusepath.errors import one_line
+from fusepath.onnx_io.complaint import bad_model, bad_node
 from fusepath.onnx_io.nodes import graphs_of
 
 if TYPE_CHECKING:

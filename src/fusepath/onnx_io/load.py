@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fusepath.onnx_io import zoo
+from fusepath.onnx_io.complaint import bad_model
 from fusepath.onnx_io.files import ModelFiles, read_files
 from fusepath.onnx_io.read import read_model
 from fusepath.onnx_io.source import PREFIX, ZooSource, zoo_source
@@ -74,7 +75,10 @@ def _zoo_files(wanted: ZooSource) -> ModelFiles:
 
 def _with_post(origin: Callable[[], ModelFiles], path: Path) -> ModelFiles:
     """A model and the graph behind it."""
-    return replace(origin(), post=read_files(path).as_one_file(name=path.stem))
+    post = read_files(path).as_one_file(name=path.stem)
+    if not post:
+        raise bad_model(str(path), "is empty; give an ONNX file")
+    return replace(origin(), post=post)
 
 
 def file_sha256(path: Path) -> str:

@@ -74,7 +74,7 @@ class Model:
 
     def behind(self, start: int) -> Model:
         """The rest of the network once layers ``1 … start`` have run, its layers counted anew."""
-        return replace(self, graph=self.graph.behind(start))
+        return replace(self, graph=self.graph.behind(start)) if start else self
 
     @property
     def sha256(self) -> str:

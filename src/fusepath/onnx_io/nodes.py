@@ -66,6 +66,15 @@ def graphs_of(node: NodeProto) -> Iterator[GraphProto]:
         yield from attribute.graphs
 
 
+def reads(node: NodeProto) -> Iterator[str]:
+    """What a node reads, with what graphs in it read from around them."""
+    yield from present(node.input)
+    for graph in graphs_of(node):
+        yield from (output.name for output in graph.output)
+        for inner in graph.node:
+            yield from reads(inner)
+
+
 def copied(node: NodeProto) -> NodeProto:
     """A node of its own, safe to change."""
     twin = NodeProto()
@@ -92,6 +101,19 @@ def rewired(node: NodeProto, names: Mapping[str, str]) -> NodeProto:
     for index, name in enumerate(node.output):
         twin.output[index] = names.get(name, name)
     return twin
+
+
+def call_otherwise(nodes: Iterable[NodeProto], names: Mapping[str, str]) -> None:
+    """Give tensors other names, in place, also where graphs within nodes read them."""
+    for node in nodes:
+        for index, name in enumerate(node.input):
+            node.input[index] = names.get(name, name)
+        for index, name in enumerate(node.output):
+            node.output[index] = names.get(name, name)
+        for graph in graphs_of(node):
+            call_otherwise(graph.node, names)
+            for output in graph.output:
+                output.name = names.get(output.name, output.name)
 
 
 def whole_numbers(value: Array | None) -> tuple[int, ...] | None:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+from onnx import helper
+
 from fusepath.onnx_io.draft import constant_type
+from fusepath.onnx_io.ending import late_nodes
 from fusepath.onnx_io.infer import given, infer, inferred, tensor_types
 from fusepath.onnx_io.naming import Names
+from fusepath.onnx_io.nodes import graphs_of, present, reads
 from fusepath.onnx_io.passes.axes import count_axes_from_the_front
-from fusepath.onnx_io.passes.branches import check_no_branches, take_branches
+from fusepath.onnx_io.passes.branches import take_branches
 from fusepath.onnx_io.passes.channels_last_islands import put_channels_first
 from fusepath.onnx_io.passes.constant_channels import pad_constant_channels
 from fusepath.onnx_io.passes.dequantise import quantised_operands
@@ -34,6 +39,7 @@ from fusepath.onnx_io.passes.quantised_moves import quantise_moves
 from fusepath.onnx_io.passes.reduced import keep_reduced_axes
 from fusepath.onnx_io.passes.resampling import rewrite_resizes
 from fusepath.onnx_io.passes.shuffle import rewrite_shuffles
+from fusepath.onnx_io.passes.single_images import keep_batch
 from fusepath.onnx_io.passes.slicing import rewrite_slices
 from fusepath.onnx_io.passes.unsigned import make_unsigned
 from fusepath.onnx_io.plausible import check_plausible
@@ -56,6 +62,7 @@ _BLOCK = 64
 _PASSES: tuple[Callable[[Draft, Types], Draft], ...] = (
     drop_unused_outputs,
     drop_noops,
+    keep_batch,
     put_channels_first,
     drop_noops,
     keep_reduced_axes,
@@ -80,12 +87,51 @@ def normalise(draft: Draft) -> tuple[Draft, Types]:
     It computes what the original computes. Shapes that depend on the data stay unknown.
 
     Raises:
-        ModelError: shapes contradict each other, an operator trains, or a branch depends on the
-            data.
+        ModelError: shapes contradict each other, or an operator trains.
     """
     check_windows(draft)
     draft, types = _settle(lift_constants(drop_dead(draft)))
-    check_no_branches(draft)
+    if not any(graph for node in draft.nodes for graph in graphs_of(node)):
+        return _rewritten(draft, types)
+    late = tuple(late_nodes(draft, types))
+    early, types = _rewritten(_before(draft, types, late), types)
+    return _followed_by(late, early, draft), types
+
+
+def _before(draft: Draft, types: Types, late: tuple[NodeProto, ...]) -> Draft:
+    """A draft without its last nodes, whose outputs are what these read.
+
+    Rewrites need not know of loops and branches then, whose graphs read what is around them.
+    """
+    made = {name for node in late for name in present(node.output)}
+    fed = {tensor.name for tensor in draft.inputs}
+    read = dict.fromkeys(name for node in late for name in reads(node))
+    wanted = {
+        name: element_type
+        for name, element_type in zip(draft.outputs, draft.output_types, strict=True)
+        if name not in made
+    }
+    for name in read.keys() - made - fed - draft.constants.keys():
+        if name in types:  # or a graph within a node makes it for itself
+            wanted.setdefault(name, helper.np_dtype_to_tensor_dtype(np.dtype(types[name].dtype)))
+    return replace(
+        draft,
+        nodes=tuple(node for node in draft.nodes if made.isdisjoint(node.output)),
+        outputs=tuple(wanted),
+        output_types=tuple(wanted.values()),
+        reserved=frozenset(made),
+    )
+
+
+def _followed_by(late: tuple[NodeProto, ...], early: Draft, draft: Draft) -> Draft:
+    """What was made of the nodes before, with the last nodes of a draft and its outputs."""
+    read = {name for node in late for name in reads(node)} | {*draft.outputs}
+    constants = {name: tensor for name, tensor in draft.constants.items() if name in read}
+    return replace(draft, nodes=(*early.nodes, *late), constants={**early.constants, **constants})
+
+
+def _rewritten(draft: Draft, types: Types) -> tuple[Draft, Types]:
+    """The draft after all rewrites, and what is known of its tensors."""
     check_inference_mode(draft)
     check_plausible(draft, types)
     types = infer(draft, strict=True)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, defs, helper
 
+from fusepath.errors import one_line
 from fusepath.graph import product
-from fusepath.onnx_io.complaint import bad_model, bad_node, one_line, translated
+from fusepath.onnx_io.complaint import bad_model, bad_node, translated
 from fusepath.onnx_io.contributed import expanded
 from fusepath.onnx_io.external import MOST_BYTES, PACKED_TYPES, embed
 from fusepath.onnx_io.inline import MOST_NODES, inlined
@@ -109,10 +110,6 @@ def _check_content(graph: GraphProto, name: str) -> None:
     for node in graph.node:
         _check_node(node, name)
         for branch in graphs_of(node):
-            if node.op_type != "If":
-                raise bad_node(
-                    name, node, "loops and sub-graphs are not supported; export without them"
-                )
             _check_content(branch, name)
 
 

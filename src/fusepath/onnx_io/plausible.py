@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fusepath.errors import one_line
 from fusepath.graph import product
-from fusepath.onnx_io.complaint import bad_model, bad_node, one_line
+from fusepath.onnx_io.complaint import bad_model, bad_node
 from fusepath.onnx_io.nodes import input_at, integer, integers, present
 from fusepath.onnx_io.work import shape_of
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from fusepath.errors import InputError
-from fusepath.onnx_io.complaint import bad_model, one_line
+from fusepath.errors import InputError, one_line
+from fusepath.onnx_io.complaint import bad_model
 from fusepath.onnx_io.files import read_files
 from fusepath.onnx_io.read import read_model
 
@@ -81,8 +81,8 @@ def _imported() -> ModuleType:
 
 def _missing(error: ImportError) -> InputError:
     return InputError(
-        f"a PyTorch module needs '{error.name or 'torch'}', which is not installed; "
-        "pip install fusepath[torch]"
+        f"a PyTorch module needs '{error.name or 'torch'}', which is not installed: "
+        f"pip install 'fusepath[torch]'"
     )
 
 

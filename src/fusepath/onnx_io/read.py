@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from onnx import GraphProto, ModelProto, helper
 
+from fusepath.errors import one_line
 from fusepath.graph import build_graph
 from fusepath.onnx_io.boundary import narrowed
-from fusepath.onnx_io.complaint import bad_model, one_line, translated
+from fusepath.onnx_io.complaint import bad_model, translated
 from fusepath.onnx_io.declare import declare_tensor
 from fusepath.onnx_io.draft import Draft
 from fusepath.onnx_io.ending import ended
@@ -19,9 +20,11 @@ from fusepath.onnx_io.files import ModelFiles
 from fusepath.onnx_io.infer import check, static_tensors
 from fusepath.onnx_io.model import Model
 from fusepath.onnx_io.naming import Names, named
+from fusepath.onnx_io.nodes import call_otherwise
 from fusepath.onnx_io.normalise import normalise
 from fusepath.onnx_io.operators import operators
 from fusepath.onnx_io.parse import parse, standard_opset
+from fusepath.onnx_io.passes.group_norm import spell_group_norms
 from fusepath.onnx_io.units import units
 from fusepath.onnx_io.weights import set_apart
 
@@ -68,10 +71,10 @@ def read_model(
         if post:
             proto = parse(files.as_one_file(name=name), name=name)
         fed = _fed(proto.graph, name=name, input_shape=input_shape)
-        draft = _opened(proto, name=name, fed=fed)
+        draft = spell_group_norms(_opened(proto, name=name, fed=fed))
         check(draft)
         draft, types = normalise(draft)
-        draft, ending = ended(draft, types)
+        draft, types, ending = ended(draft, types)
         draft, types, ends = narrowed(draft, types, fed_as=[tensor.name for tensor in fed])
         tensors = static_tensors(draft, types)
         found = units(draft)
@@ -142,10 +145,7 @@ def _opened(proto: ModelProto, *, name: str, fed: tuple[Tensor, ...]) -> Draft:
 
 def _reading_instead(nodes: tuple[NodeProto, ...], name: str, other: str) -> tuple[NodeProto, ...]:
     """The nodes with another tensor in place of one, and a node that makes the one of it."""
-    for node in nodes:
-        for index, read in enumerate(node.input):
-            if read == name:
-                node.input[index] = other
+    call_otherwise(nodes, {name: other})
     return (helper.make_node("Identity", [other], [name], name=f"{other}_passed"), *nodes)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fusepath.errors import ModelError
-from fusepath.onnx_io.complaint import one_line
+from fusepath.errors import ModelError, one_line
 
 if TYPE_CHECKING:
     from fusepath.onnx_io.zoo.weights import Weights

@@ -118,7 +118,9 @@ def _video(path: str) -> Iterator[Array]:
     try:
         import av  # noqa: PLC0415 - in an extra
     except ImportError:
-        raise InputError(f"'{path}' is a video; install fusepath[video] to read it") from None
+        raise InputError(
+            f"'{path}' is a video, which PyAV reads: pip install 'fusepath[video]'"
+        ) from None
     form = "v4l2" if Path(path).is_char_device() else None
     try:
         with av.open(path, format=form) as container:

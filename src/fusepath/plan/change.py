@@ -10,7 +10,8 @@ class OutputChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     samples: int
     largest: float | None
-    """Difference of any value; None where one is not finite that should be."""
+    """Difference of any value; None where one is not finite that should be, or there are more or
+    fewer values than there should be, as of boxes that are chosen by their scores."""
     mean: float | None
     """Of the differences of all values, without sign."""
     scale: float

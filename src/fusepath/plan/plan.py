@@ -125,6 +125,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """First layer (1-based) on the edge server, by path."""
         return self.recipe.cuts
 
+    def cut_of(self, path: int) -> int:
+        """The cut of a path (1-based) of a timeline, where images of a batch are numbered on."""
+        return self.cuts[(path - 1) % len(self.cuts)]
+
     @property
     def tail(self) -> TailPlace:
         """Where the layers behind the fused layer run."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fusepath import jsonfile
-from fusepath.errors import FileFormatError
+from fusepath.errors import FileFormatError, one_line
 from fusepath.plan.plan import Plan
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ def plan_of_document(document: dict[str, Any], *, where: str) -> Plan:
     derived = _derived(plan)
     for name, value in others.items():
         if name not in derived:
-            raise FileFormatError(f"{where}: not a fusepath plan file: unknown key '{name[:80]}'")
+            key = one_line(name, 80)
+            raise FileFormatError(f"{where}: not a fusepath plan file: unknown key '{key}'")
         if value != derived[name]:
             raise FileFormatError(
                 f"{where}: '{name}' is not what the rest of the plan says; it is derived from the "

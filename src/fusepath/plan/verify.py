@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from fusepath.cost import LOSSY, is_lossy
-from fusepath.errors import FileFormatError, FusepathError
+from fusepath.errors import FileFormatError, FusepathError, one_line
 from fusepath.plan.limits.check import limit_violations
 from fusepath.plan.plan import MAX_PATHS, PLAN_FORMAT, PLAN_VERSION
 from fusepath.plan.recipe import TailPlace
@@ -30,7 +30,8 @@ def check_plan(plan: Plan, graph: ModelGraph) -> None:
     """
     if plan.format != PLAN_FORMAT or plan.version != PLAN_VERSION:
         raise FileFormatError(
-            f"plan: {plan.format} version {plan.version}; this fusepath reads {PLAN_VERSION}"
+            f"plan: {one_line(plan.format, 80)} version {plan.version}; this fusepath reads "
+            f"{PLAN_VERSION}"
         )
     check_recipe(plan.recipe, graph)
     for way, compression, codecs in (
@@ -98,8 +99,9 @@ def check_recipe(recipe: Recipe, graph: ModelGraph) -> None:
     """
     if recipe.model.sha256 != graph.sha256:
         raise FileFormatError(
-            f"the plan is for model '{recipe.model.name[:80]}' ({recipe.model.sha256[:12]}), not "
-            f"for '{graph.name}' ({graph.sha256[:12]}); plan this model"
+            f"the plan is for model '{one_line(recipe.model.name, 80)}' "
+            f"({one_line(recipe.model.sha256, 12)}), not for '{graph.name}' "
+            f"({graph.sha256[:12]}); plan this model"
         )
     form, taken = recipe.input.dtype, graph.input
     if form != taken.dtype and not (form == "uint8" and taken.is_float):

@@ -380,7 +380,7 @@ class Adapting:
 
     def _judge(self, latency_s: float) -> Iterator[Command]:
         """Give the plan in use up if it is worse than the one before."""
-        if self._before is None or self._before not in self._ready:
+        if self._before is None:  # while there is one it stays ready
             return
         gauges = (self.up, self.down, self.device, self.edge)
         if any(gauge.is_unsure for gauge in gauges):

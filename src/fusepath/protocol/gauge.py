@@ -37,7 +37,9 @@ _NOISES = 3.0
 CONVINCING = 10.0
 """Together they are off by so many times what frames usually differ by. Two are by chance once in
 10 million frames, if differences are distributed normally, and so are three that are unusual."""
-_LEARNS = 0.1
+_LEARNS_MORE, _LEARNS_LESS = 0.06, 0.04
+"""How much of it frames tell that differ by more than usual, or by less: so little that some that
+happen to differ less do not make others seem to be of another speed."""
 _NOISE = 0.05
 
 
@@ -130,7 +132,8 @@ class Gauge:
     def _learn(self, said: float) -> None:
         """What a frame says differs by chance."""
         off = min(abs(math.log(said / self.slowness)), self._unusual)
-        self._noise += _LEARNS * (off - self._noise)
+        learns = _LEARNS_MORE if off > self._noise else _LEARNS_LESS
+        self._noise += learns * (off - self._noise)
 
     def _break_off(self) -> None:
         """What seemed to be another speed was chance."""

@@ -21,6 +21,7 @@ class Shelf(Generic[K, T]):
 
     def __init__(self, budget_bytes: int) -> None:
         self.budget_bytes = budget_bytes
+        self._lent_bytes = 0
         self.held_bytes = 0
         self._kept: OrderedDict[K, tuple[T, int]] = OrderedDict()
 
@@ -46,12 +47,22 @@ class Shelf(Generic[K, T]):
 
     def make_room(self, size_bytes: int) -> bool:
         """Let go of what was not used for longest, for something of a size; whether it fits."""
-        if size_bytes > self.budget_bytes:
+        if size_bytes > self.room_bytes:
             return False
-        while self.held_bytes + size_bytes > self.budget_bytes:
+        while self.held_bytes + size_bytes > self.room_bytes:
             _, (_, freed_bytes) = self._kept.popitem(last=False)
             self.held_bytes -= freed_bytes
         return True
+
+    @property
+    def room_bytes(self) -> int:
+        """What is left of the budget of what is lent."""
+        return self.budget_bytes - self._lent_bytes
+
+    def lend(self, size_bytes: int) -> None:
+        """So much of the budget others have at the moment, in place of what they had before."""
+        self._lent_bytes = min(size_bytes, self.budget_bytes)
+        self.make_room(0)
 
     def put(self, key: K, item: T, size_bytes: int) -> bool:
         """Keep something in place of what had the key before; False where it does not fit."""

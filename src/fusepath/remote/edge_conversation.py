@@ -300,6 +300,8 @@ class EdgeConversation:
         """A request cannot be done."""
         if isinstance(error, MemoryError):
             self._refuse(number, Refusal(RefusalKind.EXHAUSTED, "not enough memory here"))
+        elif isinstance(error, Refusal):
+            self._refuse(number, error)
         elif isinstance(error, FusepathError):
             self._refuse(number, Refusal(RefusalKind.UNFIT, str(error)))
         else:

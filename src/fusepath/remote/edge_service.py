@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import contextmanager, suppress
-from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -54,12 +53,17 @@ _PROFILES_BYTES = 16 * 2**20
 """Of profiles that are remembered, some ten kilobytes each."""
 _FIRST_WORD_S = 1.0
 """How long a device that is to be refused is listened to."""
+_MEASURED_WITHIN_S = 5.0
+"""After which it is worth asking whether a model is still being measured."""
 _LONGEST_WAIT_S = 0.003
 """Longer idle times make a machine no slower, and preparing would take its time."""
 
 
 class Measuring(Protocol):
-    """Measures this machine for models."""
+    """Measures this machine for models, and tries out what is to run on it."""
+
+    lend: Callable[[int], None]
+    """Is told what memory that takes beside this process."""
 
     async def measure(self, reference: ModelReference) -> MachineProfile:
         """The profile; whoever is cancelled ends the work.
@@ -67,6 +71,22 @@ class Measuring(Protocol):
         Raises:
             FusepathError: there is no such model, or it cannot be run.
             Refusal: for another reason.
+        """
+
+    async def vet_plan(self, recipe: Recipe) -> None:
+        """Come to an end, unless a plan would end the process that it is prepared in.
+
+        Raises:
+            FusepathError: as of `measure`.
+            Refusal: it would, or for another reason.
+        """
+
+    async def vet_whole(self, reference: ModelReference) -> None:
+        """The same of a model as it is.
+
+        Raises:
+            FusepathError: as of `measure`.
+            Refusal: as of `vet_plan`.
         """
 
     def close(self) -> None:
@@ -89,10 +109,10 @@ class EdgeService:
 
     Args:
         store: the models that may be run.
-        workers: paths computed at the same time.
+        workers: compute paths; one thread of this process unless told otherwise.
         execution: what to compute on.
         profiler: measures this machine for a device that asks: a function within this process, or
-            what measures apart from it.
+            what measures, and vets plans, apart from it.
         overlaps: False computes nothing before everything has arrived.
         room: how much may be under way.
         plans_bytes: memory that prepared plans may take, a quarter of this machine's where it is
@@ -103,7 +123,7 @@ class EdgeService:
         self,
         store: ModelStore,
         *,
-        workers: int = 1,
+        workers: Workers | None = None,
         execution: Execution = ON_CPU,
         profiler: Profiler | Measuring = measure_layers,
         overlaps: bool = True,
@@ -122,7 +142,7 @@ class EdgeService:
         self._profiles: Shelf[_ModelKey, bytes] = Shelf(_PROFILES_BYTES)
         self.admission = Admission(room)
         self.metrics = Metrics()
-        self.workers = Workers(workers)
+        self.workers = Workers(1) if workers is None else workers
         self.kept = KeptShares()
         self._loader = Loader()
         self._measuring: Measuring = (
@@ -130,6 +150,7 @@ class EdgeService:
             if callable(profiler)
             else profiler
         )
+        self._measuring.lend = self._prepared.lend
 
     async def clock(self, request: pb.ClockRequest) -> pb.ClockReply:
         """The time here, with as much padding as was asked for."""
@@ -186,18 +207,28 @@ class EdgeService:
     async def _keep(self, digest: str, recipe: Recipe, idle_s: float) -> EdgeTimes:
         model, least_bytes = await self._load(partial(self._checked, recipe))
         if not self._prepared.make_room(least_bytes):  # before anything is built
-            raise Refusal(RefusalKind.UNFIT, self._too_large(least_bytes))
+            raise self._too_large(least_bytes)
+        if self.workers.here:
+            await self._timely(self._measuring.vet_plan(recipe))
         build = partial(self._build, model, recipe, idle_s=idle_s, least_bytes=least_bytes)
         plan: PreparedPlan = await self._load(build)
         if not self._prepared.put(digest, plan, plan.size_bytes):
-            raise Refusal(RefusalKind.UNFIT, self._too_large(plan.size_bytes))
+            raise self._too_large(plan.size_bytes)
         return plan.times
 
-    def _too_large(self, size_bytes: int) -> str:
-        budget_bytes = self._prepared.budget_bytes
-        return (
+    def _too_large(self, size_bytes: int) -> Refusal:
+        shelf = self._prepared
+        if size_bytes <= shelf.budget_bytes:
+            return Refusal(
+                RefusalKind.EXHAUSTED,
+                f"this takes {size_bytes / 1e6:.0f} MB here, where plans may have "
+                f"{shelf.room_bytes / 1e6:.0f} MB while a model is measured",
+                _MEASURED_WITHIN_S,
+            )
+        return Refusal(
+            RefusalKind.UNFIT,
             f"this takes {size_bytes / 1e6:.0f} MB here, where plans may have "
-            f"{budget_bytes / 1e6:.0f} MB; give the server more memory"
+            f"{shelf.budget_bytes / 1e6:.0f} MB; give the server more memory",
         )
 
     async def converse(self, stream: Incoming) -> None:
@@ -246,11 +277,12 @@ class EdgeService:
         model: Model = await self._load(partial(self._store.named, name))
         least_bytes = sum(weights.nbytes for weights in model.weights.values())
         if not self._prepared.make_room(least_bytes):  # before anything is built
-            raise Refusal(RefusalKind.UNFIT, self._too_large(least_bytes))
+            raise self._too_large(least_bytes)
+        await self._timely(self._measuring.vet_whole(_reference(model)))
         whole: WholeModel
         whole, size_bytes = await self._load(partial(self._build_whole, model))
         if not self._prepared.put(key, whole, max(size_bytes, least_bytes)):
-            raise Refusal(RefusalKind.UNFIT, self._too_large(size_bytes))
+            raise self._too_large(size_bytes)
         tell("built", model=name, bytes=size_bytes)
         return whole
 
@@ -258,7 +290,7 @@ class EdgeService:
         release_free_memory()  # of what has gone
         before_bytes = resident_bytes()
         whole = WholeModel(model, execution=self._execution)
-        whole.rehearse(self._in_turn)
+        whole.rehearse(self.workers.in_turn)
         release_free_memory()
         return whole, resident_bytes() - before_bytes
 
@@ -301,11 +333,12 @@ class EdgeService:
     ) -> PreparedPlan:
         release_free_memory()  # of plans that have gone
         before_bytes = resident_bytes()
-        share = EdgeShare(model, recipe, execution=self._execution)
+        share = EdgeShare(model, recipe, execution=self._execution, stages=self.workers.stages)
         wait_s = min(max(idle_s, 0.0), _LONGEST_WAIT_S)
-        times = share.rehearse(wait_s=wait_s, on=self._in_turn)
+        times = share.rehearse(wait_s=wait_s, on=self.workers.in_turn)
         release_free_memory()
-        size_bytes = max(least_bytes, resident_bytes() - before_bytes)
+        here_bytes = resident_bytes() - before_bytes
+        size_bytes = max(least_bytes, here_bytes, share.elsewhere_bytes)
         tell(
             "prepared",
             model=recipe.model.name[:80],
@@ -315,12 +348,16 @@ class EdgeService:
         )
         return PreparedPlan(share, times, size_bytes)
 
-    def _in_turn(self, run: Callable[[], None]) -> None:
-        """On a worker's thread, where it will run, so that no inference disturbs its time."""
-        self.workers.pool.submit(copy_context().run, run).result()
-
     def close(self) -> None:
         """Let the threads go."""
         self.workers.close()
         self._loader.close()
         self._measuring.close()
+
+
+def _reference(model: Model) -> ModelReference:
+    """By which the store finds a model again."""
+    graph = model.graph
+    return ModelReference(
+        name=graph.name, sha256=graph.sha256, source=model.source, input_shape=graph.fed_shape
+    )

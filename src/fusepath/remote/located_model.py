@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from fusepath.errors import ModelError
+from fusepath.errors import ModelError, one_line
 from fusepath.onnx_io import load_model
-from fusepath.onnx_io.complaint import one_line
 from fusepath.plan import ModelReference
 
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fusepath.errors import ModelError
+from fusepath.errors import ModelError, one_line
 from fusepath.onnx_io import file_sha256, joined_sha256, load_model
-from fusepath.onnx_io.complaint import one_line
 from fusepath.onnx_io.source import PREFIX as ZOO
 from fusepath.onnx_io.zoo import NAMES as BUILT_IN
 from fusepath.protocol.shelf import Shelf

@@ -66,9 +66,9 @@ def answer(request: pb.ServerReflectionRequest) -> pb.ServerReflectionResponse:
 
 def _file_of(symbol: str) -> Any:
     """The file of a message or service, or of what lies within one."""
-    while symbol and symbol not in _SYMBOLS:
-        symbol = symbol.rpartition(".")[0]
-    return _SYMBOLS.get(symbol)
+    # To take the symbol apart takes as long as whoever asks likes: it may be megabytes of dots.
+    within = (file for name, file in _SYMBOLS.items() if f"{symbol}.".startswith(f"{name}."))
+    return next(within, None)
 
 
 def _describe(response: pb.ServerReflectionResponse, file: Any) -> None:

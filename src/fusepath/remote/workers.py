@@ -1,4 +1,4 @@
-"""Threads on which an edge server computes, for one peer after the other."""
+"""Those who compute for an edge server, for one peer after the other."""
 
 from __future__ import annotations
 
@@ -6,59 +6,104 @@ import itertools
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fusepath.protocol.fair_queue import FairQueue
 from fusepath.protocol.framing import EdgeSpan
+from fusepath.runtime.edge_stages import EdgeStages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Future
+
+    from fusepath.runtime.edge_stages import MakeStages
 
 T = TypeVar("T")
 
 
 class Workers:
-    """A number of threads that each know which of them they are.
+    """A thread for each worker, which computes by itself, or waits for one that is elsewhere.
 
     Args:
-        count: how many.
+        count: how many work at the same time.
+        most: how many may do so once `resize` says so; no more than now unless told otherwise.
+        stages: makes what they compute paths with.
     """
 
-    def __init__(self, count: int) -> None:
-        self.pool = ThreadPoolExecutor(count, thread_name_prefix="edge-worker")
+    def __init__(
+        self, count: int, *, most: int | None = None, stages: MakeStages = EdgeStages
+    ) -> None:
+        self.stages = stages
+        self.pool = ThreadPoolExecutor(most or count, thread_name_prefix="edge-worker")
         self._count = count
-        self._numbers = itertools.count()
+        self._at_work: set[int] = set()
+        """Numbers of workers."""
         self._local = threading.local()
-        self._lock = threading.Lock()
+        self._free = threading.Condition()
         self._waiting: FairQueue[Callable[[], Any]] = FairQueue()
         self._backlog_s = 0.0
 
+    @property
+    def here(self) -> bool:
+        """Whether all paths are computed in this process."""
+        return self.stages is EdgeStages
+
+    def resize(self, count: int) -> None:
+        """There are so many workers from now on; those who are too many end what they are at."""
+        with self._free:
+            self._count = count
+            self._free.notify_all()
+
     def submit(self, peer: str, run: Callable[[], Any]) -> Future[Any]:
         """Run something when it is its peer's turn; whose turn ends then, the future says."""
-        with self._lock:
+        with self._free:
             self._waiting.put(peer, run)
         return self.pool.submit(self._next)
 
     def _next(self) -> None:
-        with self._lock:
-            run = self._waiting.take()
-        run()
+        with self._working():
+            with self._free:
+                run = self._waiting.take()
+            run()
+
+    def in_turn(self, run: Callable[[], T]) -> T:
+        """Have something run on a worker, behind what has been submitted, and wait for it."""
+
+        def work() -> T:
+            with self._working():
+                return run()
+
+        return self.pool.submit(copy_context().run, work).result()
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        """Be a worker, once one is free."""
+        with self._free:
+            self._free.wait_for(lambda: len(self._at_work) < self._count)
+            number = next(free for free in itertools.count() if free not in self._at_work)
+            self._at_work.add(number)
+        self._local.number = number
+        try:
+            yield
+        finally:
+            with self._free:
+                self._at_work.discard(number)
+                self._free.notify()
 
     @property
     def backlog_s(self) -> float:
         """Until a worker is free, by what is to be computed of all that has come."""
-        return self._backlog_s / self._count
+        return self._backlog_s / max(self._count, 1)
 
     def expect(self, work_s: float) -> None:
         """So much more is to be computed; with the opposite sign, it is no more."""
-        with self._lock:
+        with self._free:
             self._backlog_s = max(self._backlog_s + work_s, 0.0)
 
     def timed(self, run: Callable[[], T]) -> tuple[T, EdgeSpan]:
         """On a worker: the result of something, and when and where it ran (as of path 0)."""
-        if not hasattr(self._local, "number"):
-            self._local.number = next(self._numbers)
         start_ns = time.monotonic_ns()
         result = run()
         return result, EdgeSpan(0, self._local.number, start_ns, time.monotonic_ns())

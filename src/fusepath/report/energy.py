@@ -12,13 +12,20 @@ if TYPE_CHECKING:
 
 def energy_lines(plan: Plan) -> Iterator[str]:
     """What the device draws, where that is known."""
+    words = energy_words(plan)
+    if words:
+        yield f"energy       {words}"
+
+
+def energy_words(plan: Plan) -> str:
+    """The same without a key; empty where it is not known."""
     used, bound_j = plan.energy, plan.energy_bound_j
     if used is None:
-        return
+        return ""
     bound = "" if bound_j is None else f" (lower bound {joules(bound_j)})"
-    yield (
-        f"energy       {joules(used.total_j)}{bound}: waiting {joules(used.wait_j)}, and more for "
-        f"computing {joules(used.compute_j)}, sending {joules(used.send_j)}, receiving "
+    return (
+        f"{joules(used.total_j)}{bound}: waiting {joules(used.wait_j)}, and more for computing "
+        f"{joules(used.compute_j)}, sending {joules(used.send_j)}, receiving "
         f"{joules(used.receive_j)}"
     )
 

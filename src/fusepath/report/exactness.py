@@ -18,14 +18,15 @@ _KEY = 13
 def changes_text(changes: Mapping[str, OutputChange], where: str) -> str:
     """How much a lossy plan changes results, a line for every output, for people."""
     return wrapped(
-        (f"changes      '{name}' {where}: {_change_text(item)}" for name, item in changes.items()),
+        (f"changes      '{name}' {where}: {change_words(item)}" for name, item in changes.items()),
         indent=_KEY,
     )
 
 
-def _change_text(change: OutputChange) -> str:
+def change_words(change: OutputChange) -> str:
+    """By how much an output changes."""
     if change.largest is None or change.mean is None:
-        return "values that are not finite where they should be"
+        return "to values that are not finite where they should be, or more or fewer of them"
     relative = 100 * change.largest / (change.scale or 1.0)
     agreement = f", {change.of} agree in {change.agreement:.1%}" if change.of else ""
     return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fusepath.output_file import output_folder, write_file
@@ -16,7 +17,7 @@ from fusepath.report.figures import (
     save_figure,
 )
 from fusepath.report.study_page import overviews, study_page
-from fusepath.study import LABELS, example, matches, process_pool, save_fig4, versions
+from fusepath.study import LABELS, Processes, example, matches, save_fig4, versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -48,8 +49,10 @@ def write_example(figure: Example, folder: Path, *, plots: bool) -> list[Path]:
     return files
 
 
-def write_fig4(figure: Fig4, folder: Path, *, plots: bool, workers: int = 1) -> list[Path]:
-    """JSON, CSV, all plots and the page of Fig. 4."""
+def write_fig4(
+    figure: Fig4, folder: Path, *, plots: bool, on: Processes = Processes(1)
+) -> list[Path]:
+    """JSON, CSV, all plots, drawn in processes, and the page of Fig. 4."""
     save_fig4(folder / "fig4.json", figure)
     files = [
         folder / "fig4.json",
@@ -63,30 +66,22 @@ def write_fig4(figure: Fig4, folder: Path, *, plots: bool, workers: int = 1) -> 
         target = output_folder(folder / FIGURES)
         for name in ("fig2", "fig3"):
             files += save_figure(example_figure(example(name)), target / name)
-        files += _plots(figure, target, workers)
+        files += _plots(figure, target, on)
     return files
 
 
-def _plots(figure: Fig4, folder: Path, workers: int) -> list[Path]:
+def _plots(figure: Fig4, folder: Path, on: Processes) -> list[Path]:
     jobs: list[tuple[str, Sequence[Curves]]] = [(c.name, (c,)) for c in figure.curves]
     jobs += overviews(figure)
-    shares = [jobs[at::workers] for at in range(workers)]
-    if workers == 1:
-        return _draw(figure, folder, jobs)
-    with process_pool(workers) as pool:
-        done = pool.map(_draw, [figure] * workers, [folder] * workers, shares)
-        return [file for files in done for file in files]
+    drawn = on.each(partial(_draw, figure, folder), jobs)
+    return sorted(file for _, files in drawn for file in files)
 
 
-def _draw(figure: Fig4, folder: Path, jobs: Sequence[tuple[str, Sequence[Curves]]]) -> list[Path]:
-    files = []
-    for stem, several in jobs:
-        is_overview = stem.startswith("overview-")
-        drawn = (
-            overview_figure(figure, several) if is_overview else curves_figure(figure, several[0])
-        )
-        files += save_figure(drawn, folder / (stem if is_overview else f"fig4-{stem}"))
-    return files
+def _draw(figure: Fig4, folder: Path, job: tuple[str, Sequence[Curves]]) -> list[Path]:
+    stem, several = job
+    is_overview = stem.startswith("overview-")
+    drawn = overview_figure(figure, several) if is_overview else curves_figure(figure, several[0])
+    return save_figure(drawn, folder / (stem if is_overview else f"fig4-{stem}"))
 
 
 _POINT_COLUMNS = (

@@ -279,9 +279,17 @@ def rotation_text(rotation: Rotation) -> str:
             f"period       {milliseconds(rotation.period_s)}, {rotation.frames_per_s:.4g} frames/s "
             f"(lower bound {milliseconds(rotation.lower_bound_s)}, gap {rotation.gap:.1%})",
             f"latency      {milliseconds(rotation.latency_s)} of a frame alone",
+            *(
+                f"results      {exactness(item)}, of plan {place}"
+                for place, item in enumerate(rotation.plans, 1)
+            ),
             *([f"keeps to     {limits.describe()}"] if limits else []),
         ],
         indent=_KEY,
+    ) + "".join(
+        f"\n{changes_text(item.changes, f'of plan {place}')}"
+        for place, item in enumerate(rotation.plans, 1)
+        if item.changes
     )
 
 

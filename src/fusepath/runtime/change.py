@@ -27,6 +27,7 @@ def changes_of(
 
     Rows of two and more values, as (N, classes) or (N, boxes, classes), are taken for scores, and
     (N, boxes, 4) for boxes, as corners or as centre and size; of all else only values are compared.
+    Of an output whose size depends on the data, and differs, not even those are.
 
     Args:
         wanted: of the unsplit model, by sample.
@@ -40,6 +41,9 @@ def changes_of(
 
 def _change(pairs: Pairs) -> OutputChange:
     one = np.concatenate([wanted.reshape(-1) for wanted, _ in pairs]).astype(np.float64)
+    scale = float(np.abs(one[np.isfinite(one)]).max(initial=0.0))
+    if any(wanted.shape != found.shape for wanted, found in pairs):
+        return OutputChange(samples=len(pairs), largest=None, mean=None, scale=scale)
     other = np.concatenate([found.reshape(-1) for _, found in pairs]).astype(np.float64)
     differs = ~((one == other) | (np.isnan(one) & np.isnan(other)))
     errors = np.zeros(len(one))
@@ -50,13 +54,14 @@ def _change(pairs: Pairs) -> OutputChange:
         samples=len(pairs),
         largest=float(errors.max(initial=0.0)) if finite else None,
         mean=float(errors.mean()) if finite and errors.size else (0.0 if finite else None),
-        scale=float(np.abs(one[np.isfinite(one)]).max(initial=0.0)),
+        scale=scale,
     )
-    shape = pairs[0][0].shape
+    rated = [pair for pair in pairs if pair[0].size]  # of no boxes there is nothing to agree on
+    shape = rated[0][0].shape if rated else ()
     if len(shape) == 3 and shape[2] == 4:
-        agree, of = np.concatenate([_boxes_agree(*pair) for pair in pairs]), "boxes"
+        agree, of = np.concatenate([_boxes_agree(*pair) for pair in rated]), "boxes"
     elif len(_rows(shape)) in {2, 3} and _rows(shape)[-1] > 1:
-        agree, of = np.concatenate([_scores_agree(*pair) for pair in pairs]), "scores"
+        agree, of = np.concatenate([_scores_agree(*pair) for pair in rated]), "scores"
     else:
         return change
     return msgspec.structs.replace(change, agreement=float(agree.mean()), of=of)

@@ -162,8 +162,8 @@ def find_codec(name: str) -> Codec:
         raise InputError(f"there is no codec '{name[:40]}'; known ones are {', '.join(CODECS)}")
     if not is_installed(name):
         raise InputError(
-            f"codec '{name}' needs a package that is not installed here; "
-            f"install fusepath[codec], or use one without lz4"
+            f"codec '{name}' needs lz4, which is not installed here: "
+            f"pip install 'fusepath[codec]', or use one without it"
         )
     return CODECS[name]
 

@@ -1,4 +1,4 @@
-"""The edge server's share of a plan, made ready: sessions are built, warm and timed."""
+"""The edge server's share of a plan, made ready: its stages are built, warm and timed."""
 
 from __future__ import annotations
 
@@ -18,17 +18,11 @@ from fusepath.pictures.frame import PictureFrame
 from fusepath.pictures.known import decoder_sha256, made_up_file
 from fusepath.plan import AS_THEY_COME, Fit, TailPlace
 from fusepath.runtime.codecs import FOR_PICTURES
+from fusepath.runtime.edge_stages import EdgeStages, MakeStages, decoded
 from fusepath.runtime.execution import ON_CPU, Execution
 from fusepath.runtime.packing import FILE, EncodedTensor, pack
 from fusepath.runtime.pixels import check_form
-from fusepath.runtime.stage import WholeStage, make_stage
-from fusepath.runtime.stages import (
-    may_reuse,
-    prepare_stages,
-    returned_names,
-    stages_macs,
-    usable_codecs,
-)
+from fusepath.runtime.stages import may_reuse, returned_names, usable_codecs
 from fusepath.runtime.strip_stage import StripState
 from fusepath.tiling import layout
 
@@ -39,7 +33,8 @@ if TYPE_CHECKING:
     from fusepath.graph import ModelGraph
     from fusepath.onnx_io import Model
     from fusepath.plan import Forwarding, Preprocessing, Recipe
-    from fusepath.runtime.stage import Pieces, Stage
+    from fusepath.runtime.edge_stages import Arrived
+    from fusepath.runtime.stage import Pieces
 
 _LEAST_ROUNDS, _MOST_ROUNDS = 2, 7
 _REHEARSED_PIXELS = 8_000_000
@@ -83,9 +78,23 @@ class EdgeTimes:
 
 
 class EdgeShare:
-    """The edge server's share of a plan: every path from its cut on, and the tail."""
+    """The edge server's share of a plan: every path from its cut on, and the tail.
 
-    def __init__(self, model: Model, recipe: Recipe, *, execution: Execution = ON_CPU) -> None:
+    Args:
+        model: the network.
+        recipe: has been checked against it.
+        execution: what to compute on.
+        stages: makes what computes, on this machine unless told otherwise.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        recipe: Recipe,
+        *,
+        execution: Execution = ON_CPU,
+        stages: MakeStages = EdgeStages,
+    ) -> None:
         check_form(recipe.input, model)
         if recipe.forwarding:
             _check_decoder(recipe.forwarding)
@@ -99,24 +108,13 @@ class EdgeShare:
             self.codecs[model.graph.input.name] = FILE
         self._graph = recipe.divided(model.graph)
         self._paths = layout(self._graph, recipe.arrangement)
-        self._stages: dict[int, Stage] = {
-            cut: make_stage(model, self._paths, recipe.input, cut, recipe.tau, execution=execution)
-            for cut in sorted(set(recipe.cuts))
-            if cut <= recipe.tau
-        }
-        prepare_stages(self._stages, recipe)
+        self._stages = stages(model, recipe, execution=execution)
         self._expected = [self._arrives(path) for path in range(len(recipe.cuts))]
-        depth = model.graph.depth
-        self._tail = (
-            WholeStage(model, recipe.input, recipe.tau + 1, depth, execution=execution)
-            if recipe.tail is TailPlace.EDGE and recipe.tau < depth
-            else None
-        )
 
     @property
     def has_tail(self) -> bool:
         """Whether layers behind the fused layer run here."""
-        return self._tail is not None
+        return self.recipe.tail is TailPlace.EDGE and self.recipe.tau < self._model.graph.depth
 
     @property
     def may_reuse(self) -> bool:
@@ -181,21 +179,38 @@ class EdgeShare:
             }
         )
 
-    def compute(self, path: int, pieces: Mapping[str, Array], fused: FusedLayer) -> Pieces:
+    def compute(
+        self,
+        path: int,
+        arrived: Mapping[str, Arrived],
+        fused: FusedLayer,
+        chain: Preprocessing = AS_THEY_COME,
+    ) -> Pieces:
         """Take a path from its cut to the fused layer and put its share in place, or by.
+
+        Args:
+            path: 0-based.
+            arrived: its pieces.
+            fused: of the inference.
+            chain: by which files become the input.
 
         Returns:
             Its share.
+
+        Raises:
+            ProtocolError: a piece does not decode.
         """
-        stage = self._stages.get(self.recipe.cuts[path])
-        shares = stage.forward(path, pieces, fused.state) if stage is not None else pieces
+        if self.recipe.cuts[path] <= self.recipe.tau:
+            shares = self._stages.forward(path, arrived, fused.state, chain)
+        else:
+            shares = decoded(arrived, chain)
         if self.returning is not None:
             returned = self._graph.returned(self.recipe.cuts[path])
             part = {name: shares[name] for name in returned if name in shares}
             fused.parts[path] = part
             return part
-        companions = pieces.keys() & set(self._model.graph.companions)
-        fused.maps.update({name: pieces[name] for name in companions})
+        companions = arrived.keys() & set(self._model.graph.companions)
+        fused.maps.update(decoded({name: arrived[name] for name in companions}, chain))
         own = {name: share for name, share in shares.items() if name not in companions}
         self._place(path, own, fused)
         return own
@@ -223,29 +238,33 @@ class EdgeShare:
         for path, shares in fused.reused.items():
             self._place(path, shares, fused)
         values = fused.maps
-        if self._tail is not None:
-            values = self._tail.forward(0, values, fused.state)
+        if self.has_tail:
+            values = self._stages.tail(values)
         return {name: np.asarray(values[name]) for name in self._model.graph.outputs}
 
-    @cached_property
+    @property
     def macs(self) -> int:
         """Multiply-accumulates of one inference on the edge server."""
-        return stages_macs(self._stages, self.recipe) + self.tail_macs
+        return sum(self._stages.path_macs) + self.tail_macs
 
     def path_macs(self, path: int) -> int:
         """Multiply-accumulates of a path (0-based) from its cut to the fused layer."""
-        stage = self._stages.get(self.recipe.cuts[path])
-        return 0 if stage is None else stage.macs(path)
+        return self._stages.path_macs[path]
 
-    @cached_property
+    @property
     def tail_macs(self) -> int:
         """Multiply-accumulates behind the fused layer, where they run here."""
-        return 0 if self._tail is None else self._tail.macs(0)
+        return self._stages.tail_macs
 
     @property
     def sessions(self) -> int:
         """Number of sessions in memory."""
-        return sum(stage.sessions for stage in self._stages.values()) + (self._tail is not None)
+        return self._stages.sessions
+
+    @property
+    def elsewhere_bytes(self) -> int:
+        """Memory that the sessions take on each of the machines that they are on, if not here."""
+        return self._stages.elsewhere_bytes
 
     def finish(self, path: int, received: Mapping[str, EncodedTensor], fused: FusedLayer) -> Pieces:
         """Decode what a path (0-based) has arrived with, and compute it.
@@ -257,21 +276,7 @@ class EdgeShare:
             ProtocolError: a tensor does not decode.
         """
         forwarding = self.recipe.forwarding
-        chain = forwarding.chain if forwarding else AS_THEY_COME
-        return self._finish(path, received, fused, chain)
-
-    def _finish(
-        self,
-        path: int,
-        received: Mapping[str, EncodedTensor],
-        fused: FusedLayer,
-        chain: Preprocessing,
-    ) -> Pieces:
-        pieces = {
-            name: item.decoded(chain) if item.codec == FILE else item.value()
-            for name, item in received.items()
-        }
-        return self.compute(path, pieces, fused)
+        return self.compute(path, received, fused, forwarding.chain if forwarding else AS_THEY_COME)
 
     @property
     def _rehearsed_chain(self) -> Preprocessing:
@@ -334,7 +339,6 @@ class EdgeShare:
         blanks = {
             path - 1: self._blank(path - 1) for path in self.recipe.order if path - 1 in alike
         }
-        assert self.macs >= 0  # counted now, not while a device waits
         self._round(blanks, wait_s=0.0, on=on)
         begun_s = time.perf_counter()
         rounds: list[dict[int | None, float]] = []
@@ -344,6 +348,11 @@ class EdgeShare:
             rounds.append(self._round(blanks, wait_s=wait_s, on=on))
         median_s = {key: statistics.median(times[key] for times in rounds) for key in rounds[0]}
         return EdgeTimes(tuple(median_s[path] for path in alike), median_s[None])
+
+    def run_blank(self) -> None:
+        """Run everything once on blank pieces."""
+        blanks = {path - 1: self._blank(path - 1) for path in self.recipe.order}
+        self._round(blanks, wait_s=0.0, on=_here)
 
     def _round(
         self, blanks: Mapping[int, Mapping[str, EncodedTensor]], *, wait_s: float, on: On
@@ -355,7 +364,7 @@ class EdgeShare:
         def timed(what: int | None) -> None:
             started_s = time.perf_counter()
             if what is not None:
-                self._finish(what, blanks[what], fused, self._rehearsed_chain)
+                self.compute(what, blanks[what], fused, self._rehearsed_chain)
                 if what in (self.returning or ()):
                     self.encoded(self.part(what, fused))
             elif self.returning is None:
@@ -377,9 +386,8 @@ class EdgeShare:
         return [first.setdefault(self._likeness(path), path) for path in paths]
 
     def _likeness(self, path: int) -> object:
-        stage = self._stages.get(self.recipe.cuts[path])
-        macs = stage.macs(path) if stage is not None else 0
-        return self.recipe.cuts[path], tuple(sorted(self.expected(path).items())), macs
+        expected = tuple(sorted(self.expected(path).items()))
+        return self.recipe.cuts[path], expected, self.path_macs(path)
 
 
 def declared_bytes(recipe: Recipe, graph: ModelGraph) -> int:

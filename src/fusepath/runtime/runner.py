@@ -94,7 +94,9 @@ class Runner:
     def _session_on(self, data: bytes, execution: Execution, level: Level) -> ort.InferenceSession:
         if execution.on_card:
             _load_libraries()
+        _register_allocator()
         options = ort.SessionOptions()
+        options.add_session_config_entry("session.use_env_allocators", "1")
         options.intra_op_num_threads = execution.threads
         options.inter_op_num_threads = 1
         options.graph_optimization_level = _LEVELS[level]
@@ -186,6 +188,19 @@ def _load_libraries() -> None:
 
 
 @cache
+def _register_allocator() -> None:
+    """One arena for all sessions of this process.
+
+    A plan has a session for every path and segment, and as many plans are ready as links may need;
+    each would keep room of its own for the maps of a network, of which few are in use at a time.
+    """
+    on_processor = ort.OrtMemoryInfo(
+        "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
+    )
+    ort.create_and_register_allocator(on_processor, None)
+
+
+@cache
 def _say_once(text: str) -> None:
     logger.warning("%s", text)
 
@@ -209,4 +224,4 @@ def _failed(doing: str, error: Exception) -> Exception:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

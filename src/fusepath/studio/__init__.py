@@ -2,6 +2,6 @@
 
 from fusepath.studio.desk import Answer, Depth, Desk
 from fusepath.studio.question import Question
-from fusepath.studio.shelf import HeldModel, Shelf
+from fusepath.studio.recent_models import HeldModel, RecentModels
 
-__all__ = ["Answer", "Depth", "Desk", "HeldModel", "Question", "Shelf"]
+__all__ = ["Answer", "Depth", "Desk", "HeldModel", "Question", "RecentModels"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from http import HTTPStatus
 from importlib import resources
@@ -14,13 +13,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from fusepath.errors import FusepathError, InputError
+from fusepath.errors import FusepathError
 from fusepath.onnx_io import zoo
 from fusepath.plan import plan_document
 from fusepath.report.page import asset, drawings, figure, headline, sections, told
+from fusepath.studio.bodies import TooLargeError, asked, body
 from fusepath.studio.desk import Answer, Depth, Desk
 from fusepath.studio.guard import Guard
 from fusepath.studio.question import Question
+from fusepath.studio.sessions import Sessions
 from fusepath.studio.work import BusyError, GoneError, Work
 
 if TYPE_CHECKING:
@@ -29,11 +30,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from fusepath.report.page import Story
-    from fusepath.studio.shelf import Shelf
+    from fusepath.studio.recent_models import RecentModels
+    from fusepath.studio.watch import OwnEdge
 
-MOST_MODEL_BYTES = 512 * 10**6
-_MOST_QUESTION_BYTES = 4096
-_READ_WITHIN_S = 60.0
 _FIRST = "index.html"
 _ASSETS = {
     _FIRST: "text/html",
@@ -42,10 +41,6 @@ _ASSETS = {
     "openapi.json": "application/json",
 }
 _PAGE_ASSETS = {"page.css": "text/css", "page.js": "text/javascript"}
-
-
-class TooLargeError(FusepathError):
-    """More was sent than is read."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,26 +54,29 @@ class Studio:
     """Handlers of requests, and what they share.
 
     Args:
-        shelf: the models that may be planned for.
+        models: the models that may be planned for.
         first: the key of the model that the page begins with.
         most_model_bytes: of a model file; a larger one is refused.
         command: spells the command line that refines an answer.
+        begin_edge: begins an edge server for ``zoo:NAME`` or the name of a file.
     """
 
     def __init__(
         self,
-        shelf: Shelf,
+        models: RecentModels,
         *,
         first: str,
         most_model_bytes: int,
         command: Callable[[Answer], str],
+        begin_edge: Callable[[str], OwnEdge],
     ) -> None:
-        self._shelf = shelf
+        self._recent = models
         self._first = first
         self._most_model_bytes = most_model_bytes
         self._command = command
-        self._desk = Desk(shelf)
+        self._desk = Desk(models)
         self._work = Work()
+        self._sessions = Sessions(models, self._desk, begin_edge)
 
     def app(self) -> Guard:
         """The application."""
@@ -108,11 +106,13 @@ class Studio:
             Route("/api/answers/{key}/links", self._links, methods=["GET"]),
             Route("/api/answers/{key}/plan.json", self._plan, methods=["GET"]),
             Route("/api/answers/{key}/{name}.svg", self._figure, methods=["GET"]),
+            *self._sessions.routes(),
         ]
 
     def close(self) -> None:
         """Begin nothing more."""
         self._work.close()
+        self._sessions.close()
 
     async def _models(self, _: Request) -> Response:
         return JSONResponse(
@@ -120,25 +120,22 @@ class Studio:
                 "first": self._first,
                 "zoo": [f"zoo:{name}" for name in zoo.NAMES],
                 "files": [
-                    {"model": key, "name": held.source} for key, held in self._shelf.files().items()
+                    {"model": key, "name": held.source}
+                    for key, held in self._recent.files().items()
                 ],
             }
         )
 
     async def _put_model(self, request: Request) -> Response:
-        data = await _body(request, self._most_model_bytes)
+        data = await body(request, self._most_model_bytes)
         name = request.query_params.get("name", "model.onnx")
-        key = await self._work.do(request, lambda: self._shelf.put(data, name))
-        return JSONResponse({"model": key, "name": self._shelf.of(key).source}, status_code=201)
+        key = await self._work.do(request, lambda: self._recent.put(data, name))
+        return JSONResponse({"model": key, "name": self._recent.of(key).source}, status_code=201)
 
     async def _answer(self, request: Request) -> Response:
-        data = await _body(request, _MOST_QUESTION_BYTES)
-        try:
-            asked = msgspec.json.decode(data, type=Asked)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"no question: {error}") from error
+        given = await asked(request, Asked)
         answer = await self._work.do(
-            request, lambda: self._desk.answer(asked.question, asked.depth)
+            request, lambda: self._desk.answer(given.question, given.depth)
         )
         return JSONResponse(_told(answer) | {"command": self._command(answer)})
 
@@ -195,28 +192,6 @@ def _shown(story: Story) -> dict[str, Any]:
         "sections": sections(story),
         "told": told(story),
     }
-
-
-async def _body(request: Request, most_bytes: int) -> bytes:
-    """All that was sent.
-
-    Raises:
-        TooLargeError: it is more than that.
-        InputError: it does not come in time.
-    """
-    too_large = TooLargeError(f"more than {most_bytes} bytes were sent, which are not read")
-    if int(request.headers.get("content-length", "0")) > most_bytes:
-        raise too_large
-    data = bytearray()
-    try:
-        async with asyncio.timeout(_READ_WITHIN_S):
-            async for part in request.stream():
-                data += part
-                if len(data) > most_bytes:
-                    raise too_large
-    except TimeoutError:
-        raise InputError(f"nothing whole was sent within {_READ_WITHIN_S:.0f} s") from None
-    return bytes(data)
 
 
 async def _complain(_: Request, error: Exception) -> Response:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from fusepath.graph import ModelGraph
     from fusepath.plan import Plan, Setting
     from fusepath.studio.question import Question
-    from fusepath.studio.shelf import Shelf
+    from fusepath.studio.recent_models import RecentModels
 
 QUICK = Budget(evaluations=2500, seconds=0.1)
 REFINED = Budget(evaluations=20_000, seconds=1.0)
@@ -43,7 +43,7 @@ _SINGLE_CUTS = (
     PlanRequest(algorithm="nfl"),
 )
 _MOST_ANSWERS = 64
-_MOST_KNOWN = 4
+_MOST_KNOWN = 2
 """Plans of a model that are tried on other machines."""
 
 
@@ -67,10 +67,10 @@ class Answer:
 
 
 class Desk:
-    """Answers from a shelf of models, the latest of which are kept. For several threads."""
+    """Answers from models at hand, the latest of which are kept. For several threads."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
+    def __init__(self, models: RecentModels) -> None:
+        self._models = models
         self._answers: OrderedDict[str, Answer] = OrderedDict()
         self._known: dict[str, OrderedDict[str, Plan]] = {}
         self._lock = threading.Lock()
@@ -87,7 +87,7 @@ class Desk:
             NoPlanError: there is no such plan, or the search ended before it found one.
         """
         begun_s = time.perf_counter()
-        held = self._shelf.of(question.model)
+        held = self._models.of(question.model)
         setting = question.setting(held.graph)
         key = hashlib.sha256(msgspec.json.encode((question, depth))).hexdigest()[:32]
         with self._lock:

@@ -29,7 +29,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     model: str
-    """``zoo:NAME``, or the SHA-256 of a model that the shelf holds."""
+    """``zoo:NAME``, or the SHA-256 of a model file that was given."""
     device: str
     """Operations per second, like ``10GFLOPS``."""
     edge: str

@@ -1,6 +1,7 @@
 """The paper's figures computed anew, and held against what it published."""
 
 from fusepath.study.examples import Example, Statement, example
+from fusepath.study.executor import Executor, Processes, RayTasks, cores
 from fusepath.study.fig4 import Curves, Fig4, collect, differences, load_fig4, save_fig4
 from fusepath.study.findings import Match, Reach, best_match, has_all_rates, matches, reaches
 from fusepath.study.gain_map import (
@@ -13,7 +14,7 @@ from fusepath.study.gain_map import (
     parse_links,
     save_gain_map,
 )
-from fusepath.study.grid import compute, cores, process_pool
+from fusepath.study.grid import compute
 from fusepath.study.map_cells import MapSpec, compute_map, kept_cells
 from fusepath.study.published import Published, PublishedPoint, line_through, published
 from fusepath.study.spec import ALGORITHMS, LABELS, LAST_TAU, QUICK, Fig4Spec, Network, load_spec
@@ -28,6 +29,7 @@ __all__ = [
     "Cell",
     "Curves",
     "Example",
+    "Executor",
     "Family",
     "Fig4",
     "Fig4Spec",
@@ -35,8 +37,10 @@ __all__ = [
     "MapSpec",
     "Match",
     "Network",
+    "Processes",
     "Published",
     "PublishedPoint",
+    "RayTasks",
     "Reach",
     "Record",
     "Result",
@@ -58,7 +62,6 @@ __all__ = [
     "matches",
     "parse_devices",
     "parse_links",
-    "process_pool",
     "published",
     "reaches",
     "save_fig4",

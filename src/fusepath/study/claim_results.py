@@ -120,7 +120,7 @@ def _outcome(case: Case, code: str) -> Outcome:
     value = _counted(case, _setting_of(case))
     # What is bounded is the same for all algorithms.
     bound = _bound(msgspec.structs.replace(case, algorithm="", planned_at="", in_flight=1))
-    return Outcome(case=case, value=value, bound=min(bound, value), code=code)
+    return Outcome(case=case, value=value, bound=bound, code=code)
 
 
 def _setting_of(case: Case) -> Setting:

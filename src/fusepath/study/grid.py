@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import signal
 import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 from fusepath.cost import ComputeRate, Convention, Link, cut_bytes, layer_ops, named_convention
@@ -18,6 +14,7 @@ from fusepath.errors import VerificationError
 from fusepath.onnx_io import load_model
 from fusepath.plan import ALGORITHMS, PlanRequest, Search, Setting, Timing
 from fusepath.schedule import play, violations
+from fusepath.study.executor import Processes
 from fusepath.study.link_bound import shared_link_bound_ns
 from fusepath.study.published import published
 from fusepath.study.spec import LAST_TAU, RATES_MB_PER_S, Fig4Spec, Network
@@ -29,6 +26,7 @@ if TYPE_CHECKING:
 
     from fusepath.graph import ModelGraph
     from fusepath.plan import Candidate
+    from fusepath.study.executor import Executor
 
 _SEARCHES = {
     "nfl": PlanRequest(algorithm="nfl"),
@@ -115,7 +113,7 @@ def compute(
     spec: Fig4Spec,
     store: Store,
     *,
-    workers: int | None = None,
+    on: Executor = Processes(),
     progress: Callable[[int, int, str], None] | None = None,
 ) -> list[Record]:
     """All records of a specification, computed where the store does not hold them.
@@ -123,7 +121,7 @@ def compute(
     Args:
         spec: what to compute.
         store: where records are kept; whatever it holds already is not computed again.
-        workers: processes; one per core without.
+        on: where it is computed.
         progress: called with (points done, points in all, what was done last).
 
     Raises:
@@ -133,7 +131,7 @@ def compute(
     left = tasks(spec, list(kept.values()))
     todo = sum(len(task.rates_mb_per_s) for task in left)
     done = 0
-    for task, records in _computed(left, workers or cores()):
+    for task, records in on.each(run_task, left):
         store.append(records)
         kept |= {record.key: record for record in records}
         done += len(records)
@@ -146,37 +144,6 @@ def _keys(spec: Fig4Spec) -> Iterator[tuple[object, ...]]:
     for task in reversed(tasks(spec)):
         for rate in task.rates_mb_per_s:
             yield _key(spec, task.network, task.convention, task.granted, rate)
-
-
-def _computed(left: Sequence[Task], workers: int) -> Iterator[tuple[Task, list[Record]]]:
-    if workers == 1 or len(left) <= 1:
-        for task in left:
-            yield task, run_task(task)
-        return
-    pool = process_pool(min(workers, len(left)))
-    try:
-        futures = {pool.submit(run_task, task): task for task in left}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def process_pool(workers: int) -> ProcessPoolExecutor:
-    """Processes that end at once, and without a word, when the user interrupts."""
-    return ProcessPoolExecutor(
-        workers,
-        mp_context=get_context("spawn"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_DFL),
-    )
-
-
-def cores() -> int:
-    """How many processes can run at the same time."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @lru_cache(maxsize=16)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -20,8 +19,8 @@ from fusepath.plan import (
     Timing,
     plan_with,
 )
+from fusepath.study.executor import Processes
 from fusepath.study.gain_map import Cell, Family, GainMap
-from fusepath.study.grid import cores, process_pool
 from fusepath.study.store import Lines, versions
 from fusepath.tiling import Strips
 from fusepath.version import VERSION
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     from fusepath.graph import ModelGraph
     from fusepath.profiling.samples import Samples
+    from fusepath.study.executor import Executor
 
 LINKS_PER_TASK = 5
 """Links of one device share what its tiles cost; fewer would work that out too often, more would
@@ -91,7 +91,7 @@ def compute_map(
     spec: MapSpec,
     *,
     kept: Lines[KeptCell] | None = None,
-    workers: int | None = None,
+    on: Executor = Processes(),
     progress: Callable[[int, int], None] | None = None,
 ) -> GainMap:
     """Plan for every device on every link.
@@ -100,7 +100,7 @@ def compute_map(
         spec: what to compute.
         kept: cells are added here as they come; whatever it holds of this specification already
             is not computed again.
-        workers: processes; one per core without.
+        on: where it is computed.
         progress: called with (cells done, cells in all), first before anything is computed.
 
     Raises:
@@ -115,7 +115,7 @@ def compute_map(
     todo = [place for place in places if place not in cells]
     if progress is not None:
         progress(len(places) - len(todo), len(places))
-    for found in _computed(list(_tasks(spec, todo)), workers or cores()):
+    for _, found in on.each(map_cells, list(_tasks(spec, todo))):
         cells |= {_place(cell): cell for cell in found}
         if kept is not None:
             kept.append(KeptCell(spec_sha256=sha256, cell=cell) for cell in found)
@@ -210,18 +210,6 @@ def _tasks(spec: MapSpec, places: Iterable[tuple[float, float]]) -> Iterator[Map
                 device_ops_per_s=(device,),
                 link_bytes_per_s=tuple(rates[at : at + LINKS_PER_TASK]),
             )
-
-
-def _computed(tasks: list[MapSpec], workers: int) -> Iterator[list[Cell]]:
-    if workers == 1 or len(tasks) <= 1:
-        yield from map(map_cells, tasks)
-        return
-    pool = process_pool(min(workers, len(tasks)))
-    try:
-        for future in as_completed([pool.submit(map_cells, task) for task in tasks]):
-            yield future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _place(cell: Cell) -> tuple[float, float]:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+SOURCES = ("cost", "graph", "onnx_io", "plan", "schedule", "study", "tiling", "timeline")
+"""Packages that the numbers come from: those that a study imports."""
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one algorithm found."""
 
@@ -92,7 +96,7 @@ def _code_sha256() -> str:
     """Digest of the sources that the numbers come from."""
     package = resources.files("fusepath")
     digest = hashlib.sha256()
-    for name in ("graph", "tiling", "cost", "plan", "onnx_io", "study"):
+    for name in SOURCES:
         with resources.as_file(package / name) as folder:
             for file in sorted([*folder.rglob("*.py"), *folder.rglob("*.toml")]):
                 digest.update(file.relative_to(folder).as_posix().encode() + file.read_bytes())

@@ -76,10 +76,9 @@ class Whole(msgspec.Struct, frozen=True, kw_only=True, tag="whole", forbid_unkno
 
     def family(self, cuts: Cuts) -> str:
         """What kind of plan it is, in words."""
-        (cut,) = cuts
-        if cut == self.layers + 1:
+        if cuts == (self.layers + 1,):
             return "device only"
-        return "full offload" if cut == 1 else "one cut"
+        return "full offload" if cuts == (1,) else "one cut"
 
     @property
     def label(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,13 +38,25 @@ class Step:
 
 def steps(predicted: Timeline, measured: Timeline) -> list[Step]:
     """All work that both timelines have, in the order in which it was predicted to end."""
-    actual = {(span.lane, span.path): span for span in measured.spans}
+    # Of a batch, every image has a head and a tail: the first goes with the first, and so on.
+    actual: dict[tuple[Lane, int | None], deque[Span]] = defaultdict(deque)
+    for span in sorted(measured.spans, key=_start_s):
+        actual[span.lane, span.path].append(span)
     found = [
-        Step(lane=span.lane, path=span.path, predicted=span, measured=actual[span.lane, span.path])
-        for span in predicted.spans
-        if (span.lane, span.path) in actual
+        Step(
+            lane=span.lane,
+            path=span.path,
+            predicted=span,
+            measured=actual[span.lane, span.path].popleft(),
+        )
+        for span in sorted(predicted.spans, key=_start_s)
+        if actual[span.lane, span.path]
     ]
     return sorted(found, key=lambda step: step.predicted.end_s)
+
+
+def _start_s(span: Span) -> float:
+    return span.start_s
 
 
 def parting(predicted: Timeline, several: Sequence[Step]) -> Step | None:

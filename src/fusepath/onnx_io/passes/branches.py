@@ -11,12 +11,9 @@ from typing import TYPE_CHECKING
 
 from onnx import NodeProto, TensorProto, helper
 
-from fusepath.onnx_io.complaint import bad_node
-from fusepath.onnx_io.nodes import copied, graphs_of, present
+from fusepath.onnx_io.nodes import call_otherwise, copied, present
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from onnx import GraphProto
 
     from fusepath.onnx_io.draft import Draft
@@ -52,21 +49,6 @@ def take_branches(draft: Draft, names: Names, labels: Names) -> Draft:
     return replace(draft, nodes=tuple(nodes), constants=constants)
 
 
-def check_no_branches(draft: Draft) -> None:
-    """Refuse what is left of them.
-
-    Raises:
-        ModelError: a condition depends on the data; the message names the node.
-    """
-    for node in draft.nodes:
-        if node.op_type == "If":
-            raise bad_node(
-                draft.model,
-                node,
-                "control flow that depends on the data is not supported; export without it",
-            )
-
-
 def _taken(node: NodeProto, condition: bool) -> GraphProto:
     wanted = "then_branch" if condition else "else_branch"
     return next(attribute.g for attribute in node.attribute if attribute.name == wanted)
@@ -90,7 +72,7 @@ def _opened(
     nodes = []
     for inner in branch.node:
         twin = copied(inner)
-        _rename((twin,), renamed)
+        call_otherwise((twin,), renamed)
         twin.domain = ""
         twin.name = labels.fresh(f"{node.name}_{inner.name or inner.op_type}")
         nodes.append(twin)
@@ -104,16 +86,3 @@ def _opened(
         value.name = renamed[tensor.name]
         constants[value.name] = value
     return nodes, constants
-
-
-def _rename(nodes: Iterable[NodeProto], names: Mapping[str, str]) -> None:
-    """Call tensors otherwise, in place, also where branches within branches read them."""
-    for node in nodes:
-        for index, name in enumerate(node.input):
-            node.input[index] = names.get(name, name)
-        for index, name in enumerate(node.output):
-            node.output[index] = names.get(name, name)
-        for branch in graphs_of(node):
-            _rename(branch.node, names)
-            for output in branch.output:
-                output.name = names.get(output.name, output.name)

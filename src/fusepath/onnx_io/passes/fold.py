@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
+from fusepath.errors import one_line
 from fusepath.graph import product
-from fusepath.onnx_io.complaint import bad_node, one_line, translated
+from fusepath.onnx_io.complaint import bad_node, translated
 from fusepath.onnx_io.draft import Draft, TensorType, Types, constant_elements, constant_type
 from fusepath.onnx_io.nodes import copied, integer, present
 from fusepath.onnx_io.passes.dequantise import SHAPE_READERS, dequantised

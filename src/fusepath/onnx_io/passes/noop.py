@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusepath.onnx_io.complaint import bad_node
-from fusepath.onnx_io.nodes import copied, graphs_of, input_at, integer, integers, present, rewired
+from fusepath.onnx_io.nodes import copied, input_at, integer, integers, present, reads, rewired
 from fusepath.onnx_io.pads import padding_of
 from fusepath.onnx_io.work import shape_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from onnx import NodeProto
 
@@ -95,18 +95,9 @@ def drop_dead(draft: Draft) -> Draft:
     for node in reversed(draft.nodes):
         if needed.intersection(node.output):
             alive.append(node)
-            needed.update(_reads(node))
+            needed.update(reads(node))
     constants = {name: tensor for name, tensor in draft.constants.items() if name in needed}
     return replace(draft, nodes=tuple(reversed(alive)), constants=constants)
-
-
-def _reads(node: NodeProto) -> Iterator[str]:
-    """What a node reads, with what branches in it read from around them."""
-    yield from present(node.input)
-    for branch in graphs_of(node):
-        yield from (output.name for output in branch.output)
-        for inner in branch.node:
-            yield from _reads(inner)
 
 
 def _passes_through(node: NodeProto, draft: Draft, types: Types) -> bool:
@@ -166,6 +157,7 @@ _RULES: Mapping[str, Callable[[NodeProto, Draft, Types], bool]] = {
     "Transpose": _keeps_order,
     "Pad": _pads_nothing,
     "Slice": _takes_all,
+    "Split": _same_shape,
     "Concat": _has_one_input,
     "Sum": _has_one_input,
     "Mean": _has_one_input,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from onnx import helper
 
-from fusepath.onnx_io.complaint import bad_node, one_line
+from fusepath.errors import one_line
+from fusepath.onnx_io.complaint import bad_node
 from fusepath.onnx_io.nodes import input_at, integer, text, without_attributes
 from fusepath.onnx_io.passes.transposed import resolved_transposed
 from fusepath.onnx_io.windows import CONVOLUTIONS, POOLS, kernel_of, windows_of

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fusepath.onnx_io.complaint import bad_node, one_line
+from fusepath.errors import one_line
+from fusepath.onnx_io.complaint import bad_node
 from fusepath.onnx_io.nodes import input_at, integers, text, with_attributes, without_attributes
 from fusepath.onnx_io.windows import kernel_of, windows_of
 

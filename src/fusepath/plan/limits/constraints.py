@@ -109,8 +109,8 @@ class Constraints(
             self.upload_bytes,
             self.device_energy_j,
         )
-        if any(limit is not None and limit < 0 for limit in (*limits, self.keep_on_device)):
-            raise SettingError("limits of a plan must not be below zero")
+        if not all(limit is None or limit >= 0 for limit in (*limits, self.keep_on_device)):
+            raise SettingError("limits of a plan must not be below zero")  # as NaN is not either
         if self.max_paths is not None and self.max_paths < 1:
             raise SettingError("a plan has at least one path")
 

@@ -1,1 +1,1 @@
-"""Measuring an edge server for a model: in a process of its own, or beside what else is done."""
+"""What models may do to an edge server: measured and vetted in processes of their own, or here."""

@@ -1,58 +1,50 @@
-"""Measuring in a process of its own, one model after the other."""
+"""Models measured and plans vetted in processes of their own, one after the other each."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import sys
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-import msgspec
+from typing import TYPE_CHECKING, TypeVar
 
 from fusepath.errors import ModelError
-from fusepath.onnx_io.complaint import one_line
-from fusepath.protocol.framing import RefusalKind
 from fusepath.remote.located_model import AnotherModelError
 from fusepath.remote.measuring.job import (
-    MOST_BYTES,
-    SIZE,
     AnotherModel,
     Measured,
     MeasureJob,
-    NotMeasured,
+    NotDone,
     TooLarge,
-    decode_answer,
-    framed,
+    VetPlan,
+    Vetted,
+    VetWhole,
 )
-from fusepath.remote.transport import Refusal
+from fusepath.remote.measuring.process import Child
 
 if TYPE_CHECKING:
-    from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator
+    from collections.abc import Callable
 
     from fusepath.cost import MachineProfile
-    from fusepath.plan import ModelReference
+    from fusepath.plan import ModelReference, Recipe
     from fusepath.remote.located_model import LocatedModel
-    from fusepath.remote.measuring.job import Answer
+    from fusepath.remote.measuring.job import Answer, Job
     from fusepath.remote.model_store import ModelStore
     from fusepath.runtime.execution import Execution
 
-_PACKAGES = Path(__file__).parents[3]
-"""The folder that this package is in."""
-_CHILD = "fusepath.remote.measuring.child"
+_VETS_FOR_S = 10.0
+"""A device has several plans prepared, one soon after the other."""
+
+Wanted = TypeVar("Wanted")
 
 
 class MeasuringApart:
-    """Measures in a process that is started for each model, and ended when nobody waits for it.
+    """Measures in a process for each model, and vets plans in one that others may find there.
+
+    Networks of the zoo are not vetted: no foreign hand has made them.
 
     Args:
         store: the models.
         execution: what to compute on.
         remembers: takes what the user's cache holds, and keeps there what is measured.
-        memory_bytes: that the process may take.
+        memory_bytes: that a process may take.
     """
 
     def __init__(
@@ -62,8 +54,17 @@ class MeasuringApart:
         self._execution = execution
         self._remembers = remembers
         self._memory_bytes = memory_bytes
-        self._turn = asyncio.Lock()
-        self._process: Process | None = None
+        self._taken_bytes = {"measuring": 0, "preparing": 0}
+        self.lend: Callable[[int], None] = lambda _: None
+        self._measuring = self._child("measuring", keeps_s=0.0)
+        self._vetting = self._child("preparing", keeps_s=_VETS_FOR_S)
+
+    def _child(self, doing: str, *, keeps_s: float) -> Child:
+        def lend(size_bytes: int) -> None:
+            self._taken_bytes[doing] = size_bytes
+            self.lend(sum(self._taken_bytes.values()))
+
+        return Child(doing, memory_bytes=self._memory_bytes, keeps_s=keeps_s, lend=lend)
 
     async def measure(self, reference: ModelReference) -> MachineProfile:
         """The profile of this machine for a model; whoever is cancelled ends the process.
@@ -72,89 +73,71 @@ class MeasuringApart:
             FusepathError: there is no such model, or it cannot be run.
             Refusal: the process took too much memory, or did not come to an end by itself.
         """
-        async with self._turn:
-            try:
-                return await self._measured(await asyncio.to_thread(self._store.locate, reference))
-            except AnotherModelError as another:
-                again = await asyncio.to_thread(self._store.locate, reference, another)
-                return await self._measured(again)
+        try:
+            return await self._measured(await asyncio.to_thread(self._store.locate, reference))
+        except AnotherModelError as another:
+            again = await asyncio.to_thread(self._store.locate, reference, another)
+            return await self._measured(again)
 
     async def _measured(self, model: LocatedModel) -> MachineProfile:
         job = MeasureJob(
             model=model,
             execution=self._execution,
-            remembers=self._remembers,
             memory_bytes=self._memory_bytes,
+            remembers=self._remembers,
         )
-        match await self._answer(job):
-            case Measured(profile):
-                return profile
+        return (await self._done(self._measuring, job, Measured)).profile
+
+    async def vet_plan(self, recipe: Recipe) -> None:
+        """Have a plan prepared and run once where a crash ends nothing else.
+
+        Raises:
+            FusepathError: as of `measure`.
+            Refusal: as of `measure`.
+        """
+        model = await asyncio.to_thread(self._store.locate, recipe.model)
+        if not model.built_in:
+            job = VetPlan(
+                model=model,
+                execution=self._execution,
+                memory_bytes=self._memory_bytes,
+                recipe=recipe,
+            )
+            await self._done(self._vetting, job, Vetted)
+
+    async def vet_whole(self, reference: ModelReference) -> None:
+        """Have a model built as it is and run once where a crash ends nothing else.
+
+        Raises:
+            FusepathError: as of `measure`.
+            Refusal: as of `measure`.
+        """
+        model = await asyncio.to_thread(self._store.locate, reference)
+        if not model.built_in:
+            job = VetWhole(model=model, execution=self._execution, memory_bytes=self._memory_bytes)
+            await self._done(self._vetting, job, Vetted)
+
+    async def _done(self, child: Child, job: Job, wanted: type[Wanted]) -> Wanted:
+        """What a process answers.
+
+        Raises:
+            AnotherModelError: it found another model than it was to.
+            ModelError: it cannot be done.
+            Refusal: as of `Child.answer`.
+        """
+        answer: Answer = await child.answer(job)
+        match answer:
             case AnotherModel(sha256):
-                raise AnotherModelError(model.reference, sha256)
-            case NotMeasured(reason):
+                raise AnotherModelError(job.model.reference, sha256)
+            case NotDone(reason):
                 raise ModelError(reason)
             case TooLarge():
-                raise self._too_large(model.reference.name)
-
-    async def _answer(self, job: MeasureJob) -> Answer:
-        async with self._started() as process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            with suppress(ConnectionError):  # it has ended; how, shows below
-                process.stdin.write(framed(job))
-                await process.stdin.drain()
-            try:
-                (size_bytes,) = SIZE.unpack(await process.stdout.readexactly(SIZE.size))
-                if size_bytes <= MOST_BYTES:
-                    return decode_answer(await process.stdout.readexactly(size_bytes))
-            except (asyncio.IncompleteReadError, msgspec.MsgspecError):
-                pass
-            with suppress(ProcessLookupError):
-                process.terminate()
-            raise self._broken_off(job.model.reference.name, await process.wait())
-
-    @asynccontextmanager
-    async def _started(self) -> AsyncIterator[Process]:
-        """The process, which does not outlive this."""
-        # It finds this very package, and nothing in the folder that the server was started in.
-        paths = [str(_PACKAGES), os.environ.get("PYTHONPATH", "")]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",
-            "-m",
-            _CHILD,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-        )
-        self._process = process
-        try:
-            yield process
-        finally:
-            self.close()
-            await process.wait()
-
-    def _too_large(self, name: str) -> Refusal:
-        return Refusal(
-            RefusalKind.EXHAUSTED,
-            f"measuring '{one_line(name)}' takes more than the {self._memory_bytes / 1e6:.0f} MB "
-            f"that it may have here; give the server more memory",
-        )
-
-    def _broken_off(self, name: str, status: int) -> Refusal:
-        """The process has ended without an answer."""
-        if status == -signal.SIGKILL:  # by whom memory was wanted back
-            return self._too_large(name)
-        how = signal.Signals(-status).name if status < 0 else f"exit code {status}"
-        return Refusal(
-            RefusalKind.UNFIT,
-            f"measuring '{one_line(name)}' ended in a crash ({how}); this model does not run "
-            f"here, or not in {self._memory_bytes / 1e6:.0f} MB",
-        )
+                raise child.too_large(job.model.reference.name)
+        if not isinstance(answer, wanted):  # a model may have taken the process over
+            raise ModelError("what came back is no answer to what was asked")
+        return answer
 
     def close(self) -> None:
-        """End what is being measured."""
-        if self._process is not None and self._process.returncode is None:
-            with suppress(ProcessLookupError):
-                self._process.kill()
+        """End what is being done."""
+        self._measuring.close()
+        self._vetting.close()

@@ -1,4 +1,4 @@
-"""The process that measures a model for an edge server; it ends when whoever started it does.
+"""A process that works for an edge server; it ends when whoever started it does.
 
 A model is a program: one that crashes ONNX Runtime, or takes all memory, takes this process along
 and no other. It gives way to the edge server wherever both want the processor. Layers are timed by
@@ -11,48 +11,64 @@ import os
 import sys
 import threading
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
-from fusepath.errors import FusepathError
-from fusepath.onnx_io.complaint import one_line
+from fusepath.errors import FusepathError, one_line
 from fusepath.profiling import remembered_profile
 from fusepath.profiling.layers import measure_layers
 from fusepath.remote.located_model import AnotherModelError
 from fusepath.remote.measuring.job import (
     AnotherModel,
     Answer,
+    Job,
     Measured,
     MeasureJob,
-    NotMeasured,
+    NotDone,
     TooLarge,
+    VetPlan,
+    Vetted,
+    VetWhole,
     framed,
     read_job,
 )
+from fusepath.remote.open_inference.whole_model import WholeModel
+from fusepath.runtime.edge_share import EdgeShare
+
+if TYPE_CHECKING:
+    from fusepath.onnx_io import Model
+    from fusepath.remote.located_model import LocatedModel
 
 _NICE = 10
 """Where there is one processor for both, the edge server gets nine tenths of it."""
 
 
 def main() -> None:
-    """Take a job from standard input, and answer on standard output."""
+    """Take jobs from standard input, and answer on standard output."""
     # Nothing else may come there, whatever a library prints.
     answers = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    asked = sys.stdin.fileno()
-    with os.fdopen(os.dup(asked), "rb", buffering=0) as pipe:
-        job = read_job(pipe)
-    threading.Thread(target=_end_with, args=(asked,), daemon=True).start()
+    jobs: SimpleQueue[Job] = SimpleQueue()
+    threading.Thread(target=_read, args=(jobs,), daemon=True).start()
+    job = jobs.get()
     _step_back(job.memory_bytes)
-    answer = _done(job)
     with os.fdopen(answers, "wb") as pipe:
-        pipe.write(framed(answer))
-    os._exit(0)  # nothing that is left needs to be put in order
+        while True:
+            pipe.write(framed(_done(job)))
+            pipe.flush()
+            job = jobs.get()
 
 
-def _end_with(pipe: int) -> None:
-    """Leave when whoever holds the other end of a pipe has let go of it."""
-    os.read(pipe, 1)
-    os._exit(1)
+def _read(jobs: SimpleQueue[Job]) -> None:
+    """Hand jobs over; leave when whoever holds the other end of the pipe has let go of it."""
+    try:
+        with os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0) as pipe:
+            while True:
+                jobs.put(read_job(pipe))
+    finally:
+        os._exit(1)  # nothing that is left needs to be put in order
 
 
 def _step_back(memory_bytes: int) -> None:
@@ -69,18 +85,35 @@ def _step_back(memory_bytes: int) -> None:
             Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
-def _done(job: MeasureJob) -> Answer:
-    profiler = remembered_profile if job.remembers else measure_layers
+def _done(job: Job) -> Answer:
     try:
-        return Measured(profiler(job.model.load(), execution=job.execution))
+        return _answer(job, _loaded(job.model))
     except AnotherModelError as error:
         return AnotherModel(error.sha256)
     except FusepathError as error:
-        return NotMeasured(str(error))
+        return NotDone(str(error))
     except MemoryError:
         return TooLarge()
     except Exception as error:  # of a library that a model has confused
-        return NotMeasured(f"measuring it failed: {type(error).__name__}: {one_line(str(error))}")
+        return NotDone(f"it failed: {type(error).__name__}: {one_line(str(error))}")
+
+
+@lru_cache(maxsize=1)
+def _loaded(model: LocatedModel) -> Model:
+    """Read it, unless it is that of the job before."""
+    return model.load()
+
+
+def _answer(job: Job, model: Model) -> Answer:
+    match job:
+        case MeasureJob(execution=execution, remembers=remembers):
+            profiler = remembered_profile if remembers else measure_layers
+            return Measured(profiler(model, execution=execution))
+        case VetPlan(execution=execution, recipe=recipe):
+            EdgeShare(model, recipe, execution=execution).run_blank()
+        case VetWhole(execution=execution):
+            WholeModel(model, execution=execution).rehearse(lambda run: run())
+    return Vetted()
 
 
 if __name__ == "__main__":

@@ -8,10 +8,11 @@ from fusepath.profiling.timing import timed_on
 from fusepath.remote.loader import Loader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Executor
 
     from fusepath.cost import MachineProfile
-    from fusepath.plan import ModelReference
+    from fusepath.plan import ModelReference, Recipe
     from fusepath.profiling.layers import Profiler
     from fusepath.remote.model_store import ModelStore
     from fusepath.runtime.execution import Execution
@@ -36,6 +37,7 @@ class MeasuringHere:
         self._execution = execution
         self._executor = executor
         self._loader = Loader()
+        self.lend: Callable[[int], None] = lambda _: None
 
     async def measure(self, reference: ModelReference) -> MachineProfile:
         """The profile of this machine for a model.
@@ -50,6 +52,12 @@ class MeasuringHere:
                 return self._profiler(model, execution=self._execution)
 
         return await self._loader.do(work)
+
+    async def vet_plan(self, recipe: Recipe) -> None:
+        """Whatever a model of this process does, it does to its owner."""
+
+    async def vet_whole(self, reference: ModelReference) -> None:
+        """As of `vet_plan`."""
 
     def close(self) -> None:
         """End what is being measured."""

@@ -1,7 +1,7 @@
-"""What an edge server and the process that measures for it say to each other, over pipes.
+"""What an edge server and a process that works for it say to each other, over pipes.
 
-One job goes there and one answer comes back, each JSON with its size before it. Nothing is pickled:
-a model may have taken the process over.
+A job goes there and an answer comes back, each JSON with its size before it. Nothing is pickled: a
+model may have taken the process over.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from fusepath.cost import MachineProfile
+from fusepath.plan import Recipe
 from fusepath.remote.located_model import LocatedModel
 from fusepath.runtime.execution import Execution
 
@@ -23,16 +24,32 @@ MOST_BYTES = 64 * 2**20
 """Of a job or an answer."""
 
 
-class MeasureJob(msgspec.Struct, frozen=True, kw_only=True):
-    """Measure this machine for a model."""
-
+class _Job(msgspec.Struct, frozen=True, kw_only=True):
     model: LocatedModel
     execution: Execution
     """What to compute on."""
-    remembers: bool
-    """Whether what the user's cache holds will do, and what is measured is kept there."""
     memory_bytes: int
     """That the process may take."""
+
+
+class MeasureJob(_Job, frozen=True, kw_only=True, tag=True):
+    """Measure this machine for a model."""
+
+    remembers: bool
+    """Whether what the user's cache holds will do, and what is measured is kept there."""
+
+
+class VetPlan(_Job, frozen=True, kw_only=True, tag=True):
+    """Prepare the edge server's share of a plan, and run it once."""
+
+    recipe: Recipe
+
+
+class VetWhole(_Job, frozen=True, kw_only=True, tag=True):
+    """Build a model as it is, and run it."""
+
+
+Job = MeasureJob | VetPlan | VetWhole
 
 
 class Measured(msgspec.Struct, frozen=True, tag=True):
@@ -41,13 +58,17 @@ class Measured(msgspec.Struct, frozen=True, tag=True):
     profile: MachineProfile
 
 
+class Vetted(msgspec.Struct, frozen=True, tag=True):
+    """It ran."""
+
+
 class AnotherModel(msgspec.Struct, frozen=True, tag=True):
-    """What was to be measured turned out to be another model."""
+    """The model turned out to be another one."""
 
     sha256: str
 
 
-class NotMeasured(msgspec.Struct, frozen=True, tag=True):
+class NotDone(msgspec.Struct, frozen=True, tag=True):
     """It cannot be done; the reason in one line."""
 
     reason: str
@@ -57,23 +78,24 @@ class TooLarge(msgspec.Struct, frozen=True, tag=True):
     """It takes more memory than it may have."""
 
 
-Answer = Measured | AnotherModel | NotMeasured | TooLarge
+Answer = Measured | Vetted | AnotherModel | NotDone | TooLarge
 
 
-def framed(message: MeasureJob | Answer) -> bytes:
+def framed(message: Job | Answer) -> bytes:
     """A message as it goes through a pipe."""
     data = msgspec.json.encode(message)
     return SIZE.pack(len(data)) + data
 
 
-def read_job(pipe: RawIOBase) -> MeasureJob:
-    """The job that a pipe brings.
+def read_job(pipe: RawIOBase) -> Job:
+    """The next job that a pipe brings.
 
     Raises:
         EOFError: it ends before.
     """
     (size_bytes,) = SIZE.unpack(_exactly(pipe, SIZE.size))
-    return msgspec.json.decode(_exactly(pipe, size_bytes), type=MeasureJob)
+    job: Job = msgspec.json.decode(_exactly(pipe, size_bytes), type=Job)
+    return job
 
 
 def _exactly(pipe: RawIOBase, size_bytes: int) -> bytes:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fusepath.report.energy import energy_words
+from fusepath.report.exactness import change_words, exactness
 from fusepath.report.page.axis import time_axis
 from fusepath.report.page.bounds import bounds
 from fusepath.report.page.markup import element, scrolled, text
@@ -191,6 +193,9 @@ def _facts(story: Story) -> str:
         "codecs": ", ".join(f"{name}: {codec}" for name, codec in plan.codecs.items()) or "none",
         "work": f"{format_count(plan.device_macs)} MAC on the device, "
         f"{format_count(plan.edge_macs)} MAC on the edge server, {format_bytes(plan.up_bytes)} up",
+        "results": exactness(plan),
+        **{f"'{name}' changes": change_words(item) for name, item in (plan.changes or {}).items()},
+        **({"energy": energy} if (energy := energy_words(plan)) else {}),
         "recipe": plan.recipe_sha256[:12],
         "fusepath": plan.provenance.fusepath_version,
     }

@@ -92,7 +92,7 @@ class Story:
 
     def colour(self, path: int | None) -> str:
         """That of a path (1-based); of the head, the tail and the result, grey."""
-        return OTHER_COLOUR if path in {None, HEAD} else self.colours[self.plan.cuts[path - 1]]
+        return OTHER_COLOUR if path in {None, HEAD} else self.colours[self.plan.cut_of(path)]
 
     def ink(self, path: int | None) -> str:
         """What can be read on a path's colour."""

@@ -90,7 +90,7 @@ class _Writer:
     def _told(self, span: Span, *, critical: bool) -> Iterator[pb.DebugAnnotation]:
         if span.path is not None and span.path != HEAD:
             yield pb.DebugAnnotation(name="path", int_value=span.path)
-            yield pb.DebugAnnotation(name="cut", int_value=self._plan.cuts[span.path - 1])
+            yield pb.DebugAnnotation(name="cut", int_value=self._plan.cut_of(span.path))
         yield pb.DebugAnnotation(name="critical", bool_value=critical)
 
     def _ns(self, seconds: float) -> int:

@@ -82,7 +82,7 @@ def _solve(choices: Choices, scale: float, meter: Meter) -> tuple[tuple[Pick, ..
         import highspy  # noqa: PLC0415 - an extra, and half a second to import
     except ImportError as error:
         raise InputError(
-            "milp needs highspy, which is not installed; install fusepath[exact]"
+            "milp needs highspy, which is not installed: pip install 'fusepath[exact]'"
         ) from error
     model = _Model(choices, scale)
     solver = _quiet(highspy)

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 FIRST, LAST = 1, 2
 """Flags of a label: its first (last) path has been chosen."""
-DONE = FIRST | LAST
 _STEPS = 64
 _BEST_WEIGHTS = 12
 _NEVER = 1 << 60

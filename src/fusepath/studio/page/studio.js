@@ -245,6 +245,98 @@ field("copy").addEventListener("click", async () => {
 });
 field("times-png").addEventListener("click", png);
 
+// A session that is watched: its last frames, twice a second, until it is ended or fails.
+let watching = 0;
+
+function showFrame(told) {
+  if (told.doing) {
+    field("watched").textContent = `${told.doing} …`;
+  }
+  field("server").hidden = told.server === null;
+  field("server").textContent = told.server ? "Kill the edge server" : "Start the edge server again";
+  if (told.when) {
+    putInPlace(field("frame"), told.when);
+    putInPlace(field("frames"), told.before);
+    const alone = told.alone ? `; the device answered alone: ${told.alone}` : "";
+    field("watched").textContent = `Frame ${told.frames}: ${told.headline}${alone}.`;
+    field("watched").dataset.alone = String(Boolean(told.alone));
+  }
+  if (told.complaint) {
+    throw new Error(told.complaint);
+  }
+}
+
+// What scrolls stays the same box, which keeps the focus and where it was scrolled to.
+function putInPlace(place, markup) {
+  const made = document.createElement("template");
+  made.innerHTML = markup;
+  const box = place.querySelector(".scrolled");
+  if (box) {
+    box.replaceChildren(...made.content.querySelector(".scrolled").childNodes);
+  } else {
+    place.append(made.content);
+  }
+}
+
+async function follow(turn) {
+  while (turn === watching) {
+    const told = await fetched("api/session");
+    if (turn !== watching) {
+      return;
+    }
+    showFrame(told);
+    await new Promise((done) => setTimeout(done, 500));
+  }
+}
+
+const sent = (path, method, document_) =>
+  fetched(path, {
+    method,
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(document_),
+  });
+
+function unwatch(words) {
+  watching += 1;
+  field("watch").textContent = "Watch";
+  field("server").hidden = true;
+  field("watched").textContent = words;
+}
+
+async function watch(event) {
+  event.preventDefault();
+  if (field("watch").textContent === "Stop") {
+    unwatch(`${field("watched").textContent} Stopped.`);
+    await fetched("api/session", { method: "DELETE" });
+    return;
+  }
+  watching += 1;
+  const turn = watching;
+  field("watch").textContent = "Stop";
+  field("frame").replaceChildren();
+  field("frames").replaceChildren();
+  try {
+    await sent("api/session", "POST", { answer: shown, edge: field("address").value.trim() || null });
+    await follow(turn);
+  } catch (error) {
+    if (turn === watching) {
+      unwatch(`Ended: ${error.message}`);
+    }
+  }
+}
+
+async function toggleServer() {
+  const alive = field("server").textContent.startsWith("Start");
+  try {
+    await sent("api/session/server", "PUT", { alive });
+  } catch (error) {
+    complain(error.message);
+  }
+}
+
+field("server").addEventListener("click", toggleServer);
+field("session").addEventListener("submit", watch);
+
 fetched("api/models").then((known) => {
   for (const name of known.zoo) {
     field("model").add(new Option(name, name));

@@ -28,9 +28,23 @@ class HeldModel:
     graph: ModelGraph
     source: str
     """What the command line calls it: ``zoo:NAME``, or the name of a file."""
+    was_given: bool = False
+    """Whether it came as bytes, which are not kept, so that it cannot be loaded again."""
+
+    def load(self) -> Model:
+        """All of it, to be run.
+
+        Raises:
+            ModelError: it cannot be loaded.
+        """
+        if self.was_given:
+            raise ModelError(
+                f"the weights of '{self.source}' are not kept; begin the studio with its path"
+            )
+        return load_model(self.source)
 
 
-class Shelf:
+class RecentModels:
     """The networks that were last asked for. May be used by several threads."""
 
     def __init__(self) -> None:
@@ -70,7 +84,7 @@ class Shelf:
         source = PurePath(file_name.replace("\\", "/")).name[:_MOST_NAME] or "model.onnx"
         model = read_model(data, name=PurePath(source).stem, source=source)
         with self._lock:
-            self._keep(key, model)
+            self._keep(key, model, was_given=True)
         return key
 
     def load(self, source: str) -> str:
@@ -90,8 +104,8 @@ class Shelf:
         with self._lock:
             return {key: held for key, held in self._held.items() if not _is_in_zoo(key)}
 
-    def _keep(self, key: str, model: Model) -> HeldModel:
-        held = HeldModel(graph=model.graph, source=model.source)
+    def _keep(self, key: str, model: Model, *, was_given: bool = False) -> HeldModel:
+        held = HeldModel(graph=model.graph, source=model.source, was_given=was_given)
         self._held[key] = held
         self._held.move_to_end(key)
         if len(self._held) > _MOST_MODELS:

@@ -1,0 +1,1 @@
+"""Paths computed on several machines: a pool of nodes, and Ray, which reaches them."""

@@ -158,8 +158,10 @@ def _fixed_and_moving(whole_s: float, pieces_s: float, pieces: int) -> tuple[flo
         pieces_s: of the same in pieces.
         pieces: how many.
     """
-    fixed_s = max(pieces_s - whole_s, 0.0) / (pieces - 1) if pieces > 1 else 0.0
-    return fixed_s, pieces_s - pieces * fixed_s
+    if pieces == 1:
+        return 0.0, pieces_s
+    fixed_s = min(max(pieces_s - whole_s, 0.0) / (pieces - 1), pieces_s / pieces)
+    return fixed_s, max(pieces_s - pieces * fixed_s, 0.0)  # clocks waver
 
 
 def _encode(codec: Codec, pieces: Sequence[Array]) -> None:

@@ -45,7 +45,12 @@ BUDGET = Budget(evaluations=20_000)
 ARGUMENTS = ["map", MODEL, "--edge", "500GFLOPS", "--points", "2", "--workers", "1"]
 
 IN_STRIPS = {Family.STREAMED_CUT, Family.STREAM}
-NAMES = {"device only": "device-only", "full offload": "full-offload", "stream": "stream"}
+NAMES = {
+    "device only": "device-only",
+    "full offload": "full-offload",
+    "streamed cut": "streamed-cut",
+    "stream": "stream",
+}
 
 
 @pytest.fixture(scope="module")

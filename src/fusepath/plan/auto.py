@@ -35,6 +35,9 @@ _STREAMED_CUT_EVALUATIONS = 60_000
 """What `streamed-cut` by itself usually takes."""
 _OF_WHAT_IS_LEFT = 0.4
 """Share of the budget that is left for each search in a section, where there are several."""
+_TO_ONE_SEGMENT = 0.05
+"""Share of the budget for `streamed-cut` where there are several sections, each of which needs some:
+strips look at one segment as well."""
 _TO_STRIPS = 0.7
 """Share of the budget for strips where no single cut keeps to the constraints, and tiles may."""
 
@@ -168,9 +171,8 @@ class _Families:
     @cached_property
     def streamed_cut(self) -> Candidate | None:
         """The best single cut, streamed."""
-        meter = self._search.meter.part(
-            evaluations=_STREAMED_CUT_EVALUATIONS, share=_OF_WHAT_IS_LEFT
-        )
+        share = _TO_ONE_SEGMENT if self._promising else _OF_WHAT_IS_LEFT
+        meter = self._search.meter.part(evaluations=_STREAMED_CUT_EVALUATIONS, share=share)
         return self._searched(search_streamed_cut, self._search.within(meter))
 
     @cached_property

@@ -34,6 +34,7 @@ from fusepath.plan import (
     simulate,
     totals_of,
 )
+from fusepath.profiling.codecs import fixed_and_moving
 from fusepath.schedule import evaluate, violations
 from fusepath.tiling import Grid, Segment, StripRows, Strips, Tiles, Whole
 from tests.planning import planned
@@ -302,3 +303,16 @@ def test_of_plans_without_codecs_that_are_not_worth_trying_only_the_best_is_trie
     assert plain[0].makespan_s > 1.3 * plans[0].makespan_s
     assert plans[-1] is plain[0]
     assert all(plan.makespan_s <= 1.3 * plans[0].makespan_s for plan in plans[:-1])
+
+
+@pytest.mark.parametrize(
+    ("whole_s", "fixed_s", "moving_s"),
+    [(0.08, 0.0, 0.08), (0.045, 0.005, 0.04), (0.001, 0.01, 0.0), (0.1, 0.0, 0.08)],
+    ids=["nothing is fixed", "half is", "a disturbed machine", "quicker in pieces"],
+)
+def test_what_pieces_take_is_fixed_or_moves_bytes_and_never_less_than_nothing(
+    whole_s, fixed_s, moving_s
+):
+    told = fixed_and_moving(whole_s, 0.08, 8)
+
+    assert told == pytest.approx((fixed_s, moving_s), abs=1e-9)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from fusepath.plan.fluid import fluid_bound_s, row_bound_s
 from fusepath.plan.setting import Setting
 from fusepath.schedule.result import Status, relative_gap
-from fusepath.tiling import Tiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +73,7 @@ def _row_bounds_s(setting: Setting, plans: Sequence[Plan]) -> dict[str, float]:
     """Of plans of whole rows, by recipe, what none with the same codecs beats."""
     alike: dict[object, list[Plan]] = {}
     for plan in plans:
-        if not (isinstance(plan.arrangement, Tiles) or plan.recipe.forwards):
+        if plan.arrangement.in_whole_rows and not plan.recipe.forwards:
             codecs = frozenset(plan.compression), frozenset(plan.back_compression)
             alike.setdefault(codecs, []).append(plan)
     found: dict[str, float] = {}

@@ -126,7 +126,7 @@ def sample_codecs(
         encoded = [(codec.encode(piece), piece) for piece in pieces]
         pairs = [(data, piece) for data, piece in encoded if len(data) < piece.nbytes]
         whole = [(codec.encode(value), value)]
-        encode_s = _fixed_and_moving(
+        encode_s = fixed_and_moving(
             least_s(partial(_encode, codec, [value]), repeats),
             least_s(partial(_encode, codec, pieces), repeats),
             len(pieces),
@@ -134,7 +134,7 @@ def sample_codecs(
         decode_s = (0.0, least_s(partial(_decode, codec, pairs), repeats))
         if len(pairs) == len(pieces):
             whole_s = least_s(partial(_decode, codec, whole), repeats)
-            decode_s = _fixed_and_moving(whole_s, decode_s[1], len(pieces))
+            decode_s = fixed_and_moving(whole_s, decode_s[1], len(pieces))
         sent = sum(min(len(data), piece.nbytes) for data, piece in encoded)
         yield Sample(
             tensor=name,
@@ -150,7 +150,7 @@ def sample_codecs(
         )
 
 
-def _fixed_and_moving(whole_s: float, pieces_s: float, pieces: int) -> tuple[float, float]:
+def fixed_and_moving(whole_s: float, pieces_s: float, pieces: int) -> tuple[float, float]:
     """What a piece takes however small it is, and what all bytes take; together ``pieces_s``.
 
     Args:
@@ -160,8 +160,9 @@ def _fixed_and_moving(whole_s: float, pieces_s: float, pieces: int) -> tuple[flo
     """
     if pieces == 1:
         return 0.0, pieces_s
+    # A machine that is disturbed may take as long for all at once as for a piece, or less.
     fixed_s = min(max(pieces_s - whole_s, 0.0) / (pieces - 1), pieces_s / pieces)
-    return fixed_s, max(pieces_s - pieces * fixed_s, 0.0)  # clocks waver
+    return fixed_s, max(pieces_s - pieces * fixed_s, 0.0)
 
 
 def _encode(codec: Codec, pieces: Sequence[Array]) -> None:

@@ -156,6 +156,7 @@ class Line:
         require(not idle, "a frame waits, and might begin")
         held = [at for at in self.ended if at == min([*self.ended, *self.under_way])]
         require(self.stopped or not held, "a result is held back")
+        require([*self.machine._waiting] == self.waiting, "frames are kept that do not wait")
         old = self.machine._ended - set(self.machine._begun)
         require(not old, f"{old} are remembered, and nothing can come of them")
         if not any(True for _ in self.events()):

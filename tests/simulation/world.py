@@ -7,6 +7,9 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from fusepath.protocol.watch import State
+from tests.simulation.admitting import admit, shelve, take_turns
+from tests.simulation.asking import ask
+from tests.simulation.balancing import finish
 from tests.simulation.carrying import carry
 from tests.simulation.choosing import choose
 from tests.simulation.clock import Clock, Violation, require
@@ -172,6 +175,9 @@ def _play_beside(random: Random) -> None:
     if random.random() < 0.25:
         watch(random)
         multiplex(random)
+        if random.random() < 0.3:
+            for play in (admit, take_turns, shelve, ask, finish):
+                play(random)
         if random.random() < 0.4:
             carry(random)
         if random.random() < 0.2:

@@ -102,7 +102,7 @@ def measure(name: str, spelling: str, *, budget: Budget | None = None) -> Row:
     data = written.SerializeToString()
     try:
         model = read_model(data, name=name, source=f"{name}.onnx")
-        _inspect(row, model.graph)
+        _inspect(row, model)
         setting = _crossover(row, model.graph)
         best = _plan(row, setting, budget)
         _split(row, model, setting, best)
@@ -111,8 +111,8 @@ def measure(name: str, spelling: str, *, budget: Budget | None = None) -> Row:
     return row
 
 
-def _inspect(row: Row, graph: ModelGraph) -> None:
-    said = describe(graph)
+def _inspect(row: Row, model: Model) -> None:
+    graph, said = model.graph, describe(model)
     row.layers, row.tileable_layers = graph.depth, said["tileable_layers"]
     if said["barrier"]:
         row.stops = "{node} ({op_type}): {reason}".format(**said["barrier"])
@@ -166,7 +166,7 @@ def _split(row: Row, model: Model, setting: Setting, best: Plan) -> None:
     row.rel_error = max(item.max_rel_error for item in compared)
     row.verified = all(item.passed for item in compared)
     if row.verified:
-        macs = [layer["macs"] for layer in describe(model.graph)["layers"]]
+        macs = [layer["macs"] for layer in describe(model)["layers"]]
         fused = sum(sum(macs[plan.start : plan.tau]) for plan in tiles)
         row.tileable_share = fused / sum(macs)
 

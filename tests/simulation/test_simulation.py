@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from fusepath.faults import World, play
+from fusepath.faults.clock import Clock, Violation
+from fusepath.faults.kinds import FAULTS
 from fusepath.protocol.device_frame import DeviceFrame
 from fusepath.protocol.in_flight import InFlight
 from fusepath.protocol.watch import Watch
-from tests.simulation.clock import Clock, Violation
 from tests.simulation.explorer import Explorer, explore
-from tests.simulation.faults import FAULTS
+from tests.simulation.sessions import simulate
 from tests.simulation.state import Setting
-from tests.simulation.world import World, simulate, told
 
 SEEDS = 300
 
@@ -88,9 +89,9 @@ def test_a_timer_that_has_gone_off_does_not_again_when_the_clock_jumps():
 
 
 def test_a_seed_always_tells_the_same_story():
-    story = told(5)
+    story = [str(line) for line in play(5).story.lines]
 
-    assert story == told(5)
+    assert story == [str(line) for line in play(5).story.lines]
     assert any("fault" in line for line in story)
     assert any("Computed(path=" in line and "-> Send(path=" in line for line in story)
 

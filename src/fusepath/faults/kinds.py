@@ -5,15 +5,15 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tests.simulation.network import a_lie
-from tests.simulation.server import Stream
+from fusepath.faults.network import a_lie
+from fusepath.faults.server import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.simulation.world import World
+    from fusepath.faults.world import World
 
-Undo = "Callable[[], None] | None"
+    Undo = Callable[[], None] | None
 
 
 def _kill(world: World) -> Undo:
@@ -79,11 +79,11 @@ def _refuse(world: World, reason: str) -> Undo:
 
 
 def _refuse_for(world: World, reason: str, retry_after_s: float) -> Undo:
-    undo = _refuse(world, reason)
+    world.server.refuses.append(reason)
     world.server.retry_after_s.append(retry_after_s)
 
     def admit() -> None:
-        undo()
+        world.server.refuses.remove(reason)
         world.server.retry_after_s.remove(retry_after_s)
 
     return admit

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fusepath.faults.clock import require
 from fusepath.protocol.conversation import ProtocolError
 from fusepath.protocol.requests import DeviceRequests
-from tests.simulation.clock import require
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.simulation.device import Frame
-    from tests.simulation.network import Message
-    from tests.simulation.world import World
+    from fusepath.faults.device import Frame
+    from fusepath.faults.network import Message
+    from fusepath.faults.world import World
 
 
 class Conversation:

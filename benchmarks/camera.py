@@ -18,14 +18,13 @@ tried against plans that know the file.
 from __future__ import annotations
 
 import argparse
-import csv
 import io
 import itertools
 import os
 import statistics
 import sys
 import time
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +32,7 @@ from PIL import Image
 
 import fusepath
 from benchmarks.photographs import photographs
-from benchmarks.rows import read_rows
+from benchmarks.rows import append_rows, read_rows
 from fusepath import Budget, PlanRequest, Setting
 from fusepath.pictures.decoding import PictureFile
 from fusepath.pictures.frame import PictureFrame
@@ -212,20 +211,6 @@ def planned(algorithm: str, setting: Setting) -> Plan:
     return make_plan(setting, PlanRequest(algorithm=algorithm, budget=BUDGET)).best
 
 
-def keep(rows: list[Row], path: Path) -> None:
-    """The rows at the end of a file."""
-    path.parent.mkdir(exist_ok=True)
-    names = [field.name for field in fields(Row)]
-    begins = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        if begins:
-            writer.writerow(names)
-        for row in rows:
-            values = [getattr(row, name) for name in names]
-            writer.writerow([f"{v:.3f}" if isinstance(v, float) else v for v in values])
-
-
 def show(rows: list[Row]) -> bool:
     """By network and source: what auto gains; whether all keep to the bar."""
     print(
@@ -287,7 +272,7 @@ def main() -> int:
         print(f"{titled(name)}: {path.name} …", file=sys.stderr)
         network = networks.get(name) or networks.setdefault(name, Network(name))
         for rows in network.rows(path, todo, checked=path == paths[0]):
-            keep(rows, asked.output)
+            append_rows(asked.output, Row, rows)
             done += rows
     return 0 if show(done) else 1
 

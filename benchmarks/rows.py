@@ -22,7 +22,7 @@ def read_rows(path: Path, kind: type[T]) -> list[T]:
     with path.open(newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream)
         if reader.fieldnames != list(kinds):
-            raise SystemExit(f"{path} has other columns than this benchmark; use --fresh")
+            raise SystemExit(f"{path} has other columns than this benchmark; remove it")
         return [
             kind(**{name: _value(text, kinds[name]) for name, text in line.items()})
             for line in reader

@@ -702,6 +702,7 @@ class Strange(pb_grpc.EdgeServicer):
     digest: str = ""
     profile: bytes = b""
     path_ns: tuple[int, ...] | None = None
+    providers: tuple[str, ...] = ("cpu",)
     stays_open: bool = False
     hangs_up: bool = False
     hasty: bool = False
@@ -719,7 +720,7 @@ class Strange(pb_grpc.EdgeServicer):
         digest, paths = self.digest or recipe.sha256, recipe.paths
         self.paths = paths
         path_ns = (0,) * paths if self.path_ns is None else self.path_ns
-        return pb.PrepareReply(recipe_sha256=digest, path_ns=path_ns)
+        return pb.PrepareReply(recipe_sha256=digest, path_ns=path_ns, providers=self.providers)
 
     def converse(self, messages: Iterator[Message]) -> Iterator[Message]:
         assert isinstance(next(messages), Hello)
@@ -774,6 +775,12 @@ def test_a_server_that_prepares_another_plan_is_not_used():
 def test_a_server_that_times_other_paths_than_the_plan_has_is_not_used(path_ns):
     with serving(Strange(path_ns=path_ns)) as address:
         assert_run_fails(address, PeerRefusedError, "did not time every path", timeout_s=5)
+
+
+@pytest.mark.parametrize("providers", [(), ("abacus",), ("cpu",) * 9, ("x" * 1_000_000,)])
+def test_a_server_that_computes_on_what_is_not_known_is_not_used(providers):
+    with serving(Strange(providers=providers)) as address:
+        assert_run_fails(address, PeerRefusedError, "computes on what is not known", timeout_s=5)
 
 
 ZEROS = np.zeros((1, 1000), dtype=np.float32)

@@ -11,6 +11,7 @@ import grpc
 import numpy as np
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
+from onnx import numpy_helper, parser, save_model
 from PIL import Image
 
 from fusepath.onnx_io import load_model
@@ -160,6 +161,33 @@ def test_bytes_hold_a_picture(models):
     mean = np.array(form.mean, dtype=np.float32).reshape(1, 3, 1, 1)
     assert np.array_equal(raw_output(scaled), whole((pixels.astype(np.float32) - mean) / 2))
     assert raw_output(fitted).shape == (1, 1000)
+
+
+def test_texts_return_as_bytes(models):
+    text = """<ir_version: 8, opset_import: ["": 13]> g (float[1,3,4,4] image)
+        => (float[1,1,1,1] s, string[1,1,1,1] t)
+        { s = Conv(image, k) t = Cast<to = 8>(s) }"""
+    proto = parser.parse_model(text)
+    kernel = np.full((1, 3, 4, 4), 0.5, np.float32)
+    proto.graph.initializer.append(numpy_helper.from_array(kernel, "k"))
+    save_model(proto, models / "texts.onnx")
+    ones = np.ones((1, 3, 4, 4), np.float32)
+    raw, typed = (
+        infer(ones.tobytes(), shape=ones.shape),
+        infer(shape=ones.shape, contents=pb.InferTensorContents(fp32_contents=ones.reshape(-1))),
+    )
+    raw.model_name = typed.model_name = "texts"
+
+    about, as_bytes, as_contents = asked(
+        models,
+        ("ModelMetadata", pb.ModelMetadataRequest(name="texts")),
+        ("ModelInfer", raw),
+        ("ModelInfer", typed),
+    )
+
+    assert [(item.name, item.datatype) for item in about.outputs] == [("s", "FP32"), ("t", "BYTES")]
+    assert as_bytes.raw_output_contents[1] == with_length(b"24")
+    assert list(as_contents.outputs[1].contents.bytes_contents) == [b"24"]
 
 
 FILE = {"datatype": "BYTES", "shape": [1]}

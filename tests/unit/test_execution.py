@@ -22,6 +22,8 @@ from fusepath.profiling.layers import WholeNetwork
 from fusepath.runtime import runner as runner_module
 from fusepath.runtime.execution import ON_CPU, PROVIDERS, Execution, parse_providers
 from fusepath.runtime.runner import Runner, usable
+from tests.plans import pixels, plan_of
+from tests.runs import run
 
 CPU, CUDA, TENSORRT = (PROVIDERS[name] for name in ("cpu", "cuda", "tensorrt"))
 ON_CARD = Execution(providers=("cuda", "cpu"))
@@ -244,6 +246,24 @@ def test_the_rounding_of_a_provider_is_measured_and_becomes_the_tolerance(play, 
     assert here.tolerances[name] == pytest.approx(0.02, rel=1e-3)
     assert there.tolerances[name] == pytest.approx(0.5 * largest)
     assert usual.tolerances[name] < 1e-3 * largest
+
+
+@pytest.mark.parametrize(("claimed", "believed"), [(1e-5, 1e-5), (1e6, 2**-10)])
+def test_a_server_is_not_believed_to_round_by_as_much_as_it_likes(
+    model, monkeypatch, claimed, believed
+):
+    asked = []
+
+    def reference(*given, rounding, **others):
+        asked.append(rounding)
+        return measured_reference(*given, rounding=rounding, **others)
+
+    monkeypatch.setattr("fusepath.offload.run.measured_reference", reference)
+    edge = msgspec.structs.replace(profile_of(model, CUDA), rounding=claimed)
+    plan = msgspec.structs.replace(plan_of(model, cuts=[1]), edge=edge)
+
+    assert run(model, pixels(model), edge="memory:", plan=plan, verify=True).comparison.passed
+    assert asked == [believed]
 
 
 def test_settings_say_what_was_computed_on():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import dataclass
 
+import msgspec
 import pytest
 
 from fusepath.cost import (
@@ -13,9 +16,11 @@ from fusepath.cost import (
     LatencyModel,
     LayerTime,
     MachineProfile,
+    parse_machine,
     path_costs,
     strip_costs,
 )
+from fusepath.errors import FileFormatError, SettingError
 from fusepath.onnx_io import Model, load_model
 from fusepath.tiling import Grid, StripRows
 
@@ -85,3 +90,25 @@ def test_a_profile_made_of_a_rate_costs_what_the_rate_costs(squeezenet):
     assert by_rate.keys() == by_profile.keys()
     for tensor, seconds in by_rate.items():
         assert by_profile[tensor] == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("seconds", -1.0), ("seconds", math.inf), ("fixed_s", -1e-9), ("spread", math.nan)),
+        *(("call_overhead_s", -5.0), ("strip_layer_s", math.inf), ("strip_factor", -3.0)),
+        *(("rounding", -1e-6), ("threads", -1)),
+    ],
+)
+def test_a_profile_that_no_machine_has_is_refused_wherever_it_comes_from(field, value, tmp_path):
+    profile = MachineProfile(model_sha256="0" * 64, layers=(LayerTime(name="a", seconds=1.0),))
+    layer = field in LayerTime.__struct_fields__
+
+    with pytest.raises(SettingError, match=f"{field} .* is not finite, or below zero"):
+        msgspec.structs.replace(profile.layers[0] if layer else profile, **{field: value})
+    document = msgspec.to_builtins(profile)
+    (document["layers"][0] if layer else document)[field] = value
+    (file := tmp_path / "profile.json").write_text(json.dumps(document))
+    if math.isfinite(value):  # JSON has no others
+        with pytest.raises(FileFormatError, match=f"{field} .* is not finite, or below zero"):
+            parse_machine(str(file))

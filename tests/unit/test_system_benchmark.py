@@ -73,7 +73,7 @@ def test_a_file_of_other_columns_is_not_added_to(tmp_path):
     path = tmp_path / "system.csv"
     path.write_text("network,plan\nalexnet,NFL\n")
 
-    with pytest.raises(SystemExit, match="use --fresh"):
+    with pytest.raises(SystemExit, match="other columns than this benchmark; remove it"):
         Results(path, fresh=False)
 
 

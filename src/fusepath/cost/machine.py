@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
@@ -83,8 +84,21 @@ class ComputeRate(msgspec.Struct, frozen=True, tag="rate", forbid_unknown_fields
         return f"{self.ops_per_s:.4g} op/s"
 
 
+def _check(item: msgspec.Struct, *names: str) -> None:
+    """Raise unless these fields are finite and not below zero."""
+    for name in names:
+        given = getattr(item, name)
+        check_number(name, given)
+        if not 0 <= given < math.inf:
+            raise SettingError(f"{name} {given:g} is not finite, or below zero")
+
+
 class LayerTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Measured seconds of one whole layer within the network."""
+    """Measured seconds of one whole layer within the network.
+
+    Raises:
+        SettingError: a time is below zero, or not finite.
+    """
 
     name: str
     seconds: float
@@ -93,6 +107,9 @@ class LayerTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     spread: float = 0.0
     """By what part of itself the time differed between repeats (20th to 80th percentile)."""
 
+    def __post_init__(self) -> None:
+        _check(self, "seconds", "fixed_s", "spread")
+
 
 class MachineProfile(
     msgspec.Struct, frozen=True, kw_only=True, tag="profile", forbid_unknown_fields=True
@@ -100,6 +117,9 @@ class MachineProfile(
     """A machine known by the measured time of each layer of one model.
 
     A tile of a layer is charged its fixed part, and the rest by the positions it computes.
+
+    Raises:
+        SettingError: a number is below zero, or not finite.
     """
 
     KIND: ClassVar[str] = "machine profile"
@@ -129,6 +149,9 @@ class MachineProfile(
     """How well the profile predicts tiles and strips that it was not made from."""
     power: Power | msgspec.UnsetType = msgspec.UNSET
     """What it draws, where that is known."""
+
+    def __post_init__(self) -> None:
+        _check(self, "threads", "call_overhead_s", "strip_factor", "strip_layer_s", "rounding")
 
     def charges(self, graph: ModelGraph, convention: Convention) -> tuple[Charge, ...]:
         """Costs per position of the maps of the tileable prefix."""

@@ -21,12 +21,14 @@ from fusepath.offload.verify import measured_reference, run_unsplit
 from fusepath.pictures.frame import pixels_of
 from fusepath.plan import Plan
 from fusepath.runtime.change import changes_of
+from fusepath.runtime.compare import HALF_TOLERANCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from fusepath.arrays import Array
+    from fusepath.cost import Machine
     from fusepath.offload.machines import Machines
     from fusepath.offload.rotating import PlansInTurn
     from fusepath.offload.stable import UntilStable
@@ -35,6 +37,10 @@ if TYPE_CHECKING:
     from fusepath.remote.client import Timeout
     from fusepath.runtime.compare import Comparison
     from fusepath.timeline import Timeline
+
+
+_MOST_ROUNDING = HALF_TOLERANCE
+"""More is no rounding, and whatever a server answered would be right."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +168,7 @@ def run(
             plan.input,
             companions,
             execution=session["options"].execution,
-            rounding=plan.edge.rounding if isinstance(plan.edge, MachineProfile) else 0.0,
+            rounding=_rounding(plan.edge),
         ).only(outputs)
         comparisons = [reference.judge(item.outputs) for item in runs if item.is_exact]
         comparison = max(
@@ -178,6 +184,11 @@ def run(
         comparison=comparison,
         changes=changes,
     )
+
+
+def _rounding(edge: Machine) -> float:
+    """How far the edge server says that it is off, as far as it is believed."""
+    return min(edge.rounding, _MOST_ROUNDING) if isinstance(edge, MachineProfile) else 0.0
 
 
 def _say(what: str, session: SessionArguments) -> None:

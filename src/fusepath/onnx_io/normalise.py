@@ -39,6 +39,7 @@ from fusepath.onnx_io.passes.quantised_moves import quantise_moves
 from fusepath.onnx_io.passes.reduced import keep_reduced_axes
 from fusepath.onnx_io.passes.resampling import rewrite_resizes
 from fusepath.onnx_io.passes.shuffle import rewrite_shuffles
+from fusepath.onnx_io.passes.single_images import keep_batch
 from fusepath.onnx_io.passes.slicing import rewrite_slices
 from fusepath.onnx_io.passes.unsigned import make_unsigned
 from fusepath.onnx_io.plausible import check_plausible
@@ -61,6 +62,7 @@ _BLOCK = 64
 _PASSES: tuple[Callable[[Draft, Types], Draft], ...] = (
     drop_unused_outputs,
     drop_noops,
+    keep_batch,
     put_channels_first,
     drop_noops,
     keep_reduced_axes,

@@ -21,6 +21,7 @@ from fusepath.remote.conversation import Conversation
 from fusepath.remote.grpc_channel import GrpcChannel
 from fusepath.remote.wire import fusepath_pb2 as pb
 from fusepath.runtime.edge_share import EdgeTimes
+from fusepath.runtime.execution import PROVIDERS
 from fusepath.timeline import Lane
 
 if TYPE_CHECKING:
@@ -218,9 +219,10 @@ class EdgeClient:
             raise self.refused("the server prepared another plan")
         if len(reply.path_ns) != len(plan.cuts) or min(*reply.path_ns, reply.tail_ns) < 0:
             raise self.refused("the server did not time every path of the plan")
-        return EdgeTimes(
-            tuple(ns * 1e-9 for ns in reply.path_ns), reply.tail_ns * 1e-9, tuple(reply.providers)
-        )
+        providers = tuple(reply.providers)
+        if not set(providers) <= PROVIDERS.keys() or not 1 <= len(providers) <= len(PROVIDERS):
+            raise self.refused("the server computes on what is not known here")
+        return EdgeTimes(tuple(ns * 1e-9 for ns in reply.path_ns), reply.tail_ns * 1e-9, providers)
 
     def infer(self, left_s: float) -> Request:
         """A new request for an inference.

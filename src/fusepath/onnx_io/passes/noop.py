@@ -157,6 +157,7 @@ _RULES: Mapping[str, Callable[[NodeProto, Draft, Types], bool]] = {
     "Transpose": _keeps_order,
     "Pad": _pads_nothing,
     "Slice": _takes_all,
+    "Split": _same_shape,
     "Concat": _has_one_input,
     "Sum": _has_one_input,
     "Mean": _has_one_input,

@@ -34,7 +34,9 @@ DTYPES = {
     "FP64": "float64",
 }
 """Names of numpy for those of the protocol."""
-DATATYPES = {dtype: datatype for datatype, dtype in DTYPES.items()}
+TEXT = "object"
+"""What numpy calls the type of texts, which only outputs have."""
+DATATYPES = {dtype: datatype for datatype, dtype in DTYPES.items()} | {TEXT: BYTES}
 _CONTENTS = {
     "bool": "bool_contents",
     **dict.fromkeys(("int8", "int16", "int32"), "int_contents"),
@@ -43,6 +45,7 @@ _CONTENTS = {
     "uint64": "uint64_contents",
     "float32": "fp32_contents",
     "float64": "fp64_contents",
+    TEXT: "bytes_contents",
 }
 """Where the numbers of a type are; a float16 comes as bytes alone."""
 _LENGTH = struct.Struct("<I")
@@ -133,11 +136,21 @@ def answer(outputs: Mapping[str, Array], *, raw: bool) -> pb.ModelInferResponse:
         tensor = response.outputs.add(
             name=name, datatype=DATATYPES[value.dtype.name], shape=value.shape
         )
-        if raw:
-            response.raw_output_contents.append(_little(value).tobytes())
+        elements = value.reshape(-1).tolist() if value.dtype.name == TEXT or not raw else []
+        if value.dtype.name == TEXT:
+            elements = [str(element).encode() for element in elements]
+        if not raw:
+            getattr(tensor.contents, _CONTENTS[value.dtype.name]).extend(elements)
+        elif value.dtype.name == TEXT:
+            response.raw_output_contents.append(_with_lengths(elements))
         else:
-            getattr(tensor.contents, _CONTENTS[value.dtype.name]).extend(value.reshape(-1).tolist())
+            response.raw_output_contents.append(_little(value).tobytes())
     return response
+
+
+def _with_lengths(elements: Sequence[bytes]) -> bytes:
+    """Each with its size before it."""
+    return b"".join(_LENGTH.pack(len(element)) + element for element in elements)
 
 
 def _little(value: Array) -> Array:

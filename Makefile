@@ -11,6 +11,8 @@ LOWEST := .cache/lowest
 GRPC_TOOLS := .cache/grpc-tools
 WIRE := src/fusepath/remote/wire
 
+LOWEST_LEFT_OUT := $(addprefix --ignore=tests/,unit/test_gain_map.py unit/test_lossless.py \
+	unit/test_reproduce.py unit/test_system_benchmark.py integration/test_static_camera_benchmark.py)
 PYTHONS ?= $(foreach version,3.11 3.12 3.13 3.14,$(shell python$(version) -c \
 	'import sys; print(sys.executable)' 2>/dev/null))
 SEEDS ?= 2000

@@ -31,7 +31,17 @@ NETWORKS = ("alexnet", "squeezenet", "tiny-yolov2", "yolov2", "resnet18", "vgg16
 DEVICES_GFLOP_PER_S = (2, 10, 50)
 EDGES_GFLOP_PER_S = (200, 500, 2000)
 LINKS_MB_PER_S = (1.1, 3, 12)
-ALGORITHMS = ("device-only", "full-offload", "nfl", "mw", "psomw", "jps", "stream", "auto")
+ALGORITHMS = (
+    "device-only",
+    "full-offload",
+    "nfl",
+    "mw",
+    "psomw",
+    "jps",
+    "streamed-cut",
+    "stream",
+    "auto",
+)
 CONVENTION = msgspec.structs.replace(RUNTIME, name="benchmark", counts_result=False)
 RESULTS = Path(__file__).parent / "results" / "plan.csv"
 
@@ -82,7 +92,7 @@ def measure(
 
 def winner(plan: Plan) -> str:
     if isinstance(plan.arrangement, Strips):
-        return "stream"
+        return "stream" if len(plan.arrangement.segments) > 1 else "streamed cut"
     return "tiles" if plan.arrangement.is_split else "single cut"
 
 
@@ -101,6 +111,7 @@ def show(rows: list[dict]) -> None:
         "NFL/MW",
         "NFL/PSO-MW",
         "NFL/JPS",
+        "NFL/streamed cut",
         "NFL/auto",
         "least",
         "most",
@@ -116,6 +127,7 @@ def show(rows: list[dict]) -> None:
             f"{mean(r['nfl_ms'] / r['mw_ms'] for r in group):.3f}",
             f"{mean(r['nfl_ms'] / r['psomw_ms'] for r in group):.3f}",
             f"{mean(r['nfl_ms'] / r['jps_ms'] for r in group):.3f}",
+            f"{mean(r['nfl_ms'] / r['streamed-cut_ms'] for r in group):.3f}",
             f"{mean(r['gain'] for r in group):.3f}",
             f"{min(r['gain'] for r in group):.2f}",
             f"{max(r['gain'] for r in group):.2f}",
@@ -123,7 +135,7 @@ def show(rows: list[dict]) -> None:
             f"{mean(r['nfl_ms'] / r['bound_ms'] for r in group):.3f}",
             f"{max(r['auto_search_s'] for r in group):.2f} s",
         )
-    Console(width=110).print(table)
+    Console(width=130).print(table)
 
 
 def mean(values) -> float:

@@ -239,12 +239,19 @@ async def bystander(address: str, load: Load, beside: Callable[..., Awaitable[No
 @contextmanager
 def server() -> Iterator[str]:
     """An edge server with one worker; its address."""
+    with server_process() as (address, _):
+        yield address
+
+
+@contextmanager
+def server_process() -> Iterator[tuple[str, int]]:
+    """An edge server with one worker; its address, and the number of its process."""
     command = [sys.executable, "-m", "fusepath", "serve", "--listen", "127.0.0.1:0", "--log", "off"]
     with subprocess.Popen(
         [*command, "--grace", "1", "--no-cache"], stdout=subprocess.PIPE, text=True
     ) as process:
         try:
-            yield process.stdout.readline().split()[2].rstrip(",")
+            yield process.stdout.readline().split()[2].rstrip(","), process.pid
         finally:
             process.terminate()
 

@@ -39,6 +39,7 @@ ALGORITHMS: dict[str, tuple[str, Grid | None]] = {
     "exact 2x2": ("exact", Grid(2, 2)),
     "JPS": ("jps", None),
     "PSO-MW": ("psomw", None),
+    "streamed cut": ("streamed-cut", None),
     "stream": ("stream", None),
 }
 ORDER = (

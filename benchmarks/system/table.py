@@ -48,7 +48,18 @@ def cells_table(rows: Sequence[Row]) -> Table:
 
 
 MARKDOWN = (
-    *(DEVICE_ONLY, RAW, NFL, "MW k x k", "exact 2x2", "stream", SERIAL, PLAIN_AUTO, AUTO),
+    *(
+        DEVICE_ONLY,
+        RAW,
+        NFL,
+        "MW k x k",
+        "exact 2x2",
+        "streamed cut",
+        "stream",
+        SERIAL,
+        PLAIN_AUTO,
+        AUTO,
+    ),
     *(CODED_NFL, PEER_LABELS["neurosurgeon"], PEER_LABELS["deepthings"]),
 )
 """Plans that the page of results shows."""

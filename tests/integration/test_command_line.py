@@ -22,7 +22,7 @@ from fusepath.cost import parse_link, parse_machine
 from fusepath.offload import run as run_module
 from fusepath.offload.verify import Reference
 from fusepath.onnx_io import load_model, zoo
-from fusepath.plan import Latency, PlanRequest, Setting, Throughput, make_rotation
+from fusepath.plan import Latency, PlanRequest, Setting, Throughput, comparison, make_rotation
 from fusepath.runtime.stage import WholeStage
 from fusepath.timeline import Timeline, violations
 from tests.commands import COMMANDS
@@ -555,6 +555,21 @@ def test_compare_holds_every_plan_against_the_best_bound_of_the_problem(fusepath
     assert alone["gap"] > 0
 
 
+def test_compare_says_what_of_the_gap_no_plan_of_whole_rows_can_close(fusepath, monkeypatch):
+    monkeypatch.setattr(
+        comparison, "row_bound_s", lambda setting: 0.9 * setting.link.up_s(3 * 32**2)
+    )
+    asked = ["compare", MODEL, *MACHINES, "--grid", "1x2", "--evaluations", "3000"]
+
+    told = fusepath(*asked, "--bound", "rows").out
+    plans = fusepath(*asked, "--bound", "rows", "--json").json["plans"]
+
+    assert "out of reach is what of the gap" in told
+    by_name = {plan["algorithm"]: plan for plan in plans}
+    assert 0 < by_name["full-offload"]["out_of_reach"] < 1
+    assert by_name["mw"]["out_of_reach"] is None
+
+
 def test_compare_shows_one_line_for_each(fusepath, files):
     called = fusepath("compare", files / "small.onnx", *MACHINES, "--grid", "1x2")
 
@@ -794,7 +809,16 @@ def test_demo_runs_every_plan_and_compares_them(fusepath, tmp_path):
     rows = {row["name"]: row for row in called.json["rows"]}
     assert called.code == 0
     assert called.complaints == []
-    names = ["device only", "full offload", "NFL", "MW 2x2", "MW k x k", "stream", "auto"]
+    names = [
+        "device only",
+        "full offload",
+        "NFL",
+        "MW 2x2",
+        "MW k x k",
+        "streamed cut",
+        "stream",
+        "auto",
+    ]
     assert list(rows) == names
     for row in rows.values():
         assert row["max_abs_error"] <= 1e-5
@@ -912,7 +936,7 @@ BAD_QUESTIONS = {
     "an unknown objective": (["--objective", "fame"], "'latency', 'throughput'"),
     "no frame in flight": (["--in-flight", "0"], "--in-flight 0 is not from 1 to 64"),
     "a rate below zero": (["--min-fps", "-1"], "--min-fps -1 is no rate"),
-    "a rate of NaN": (["--min-fps", "nan"], "--min-fps nan is no rate"),
+    "a rate of NaN": (["--min-fps", "nan"], "nan is not a finite number"),
     "a rate beside the most": (
         ["--min-fps", "5", "--objective", "throughput"],
         "--min-fps 5 is for --objective latency",

@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
 from fusepath.cli.main import run
 from fusepath.onnx_io import load_model, zoo
 from tests.edges import edge_server
+from tests.small_detector import small_detector_bytes
 
 DOCS = Path(__file__).parents[2] / "docs"
+README = DOCS.parent / "README.md"
 PAGES = [DOCS / "start.md", *sorted((DOCS / "how-to").glob("*.md"))]
 NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
 SIZE = 64
@@ -27,6 +30,15 @@ CHEAP = {"inspect", "simulate"}
 """The others take seconds, and run with the slow tests."""
 ELSEWHERE = {"serve", "doctor"}
 """Commands that wait, or judge this machine; and addresses that must be encrypted."""
+
+
+SHORTER = {
+    ADDRESS: "memory:",
+    "zoo:squeezenet": "zoo:squeezenet?size=32",
+    "50_000": "500",
+    "12e6)": "2e6), most=2, probes=0",
+}
+"""What is less to do of the README's Python."""
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -104,6 +116,35 @@ def test_python_of_the_guide_runs(page, here):
             exec(compile(code, page.name, "exec"), names)  # noqa: S102 - our own pages
 
     assert ("show(" in page.read_text(encoding="utf-8")) == bool(shown)
+
+
+def test_python_of_the_readme_runs(tmp_path, monkeypatch):
+    """With a network whose ports have the names that it uses, and without PyTorch's block."""
+    monkeypatch.chdir(tmp_path)
+    model = onnx.ModelProto.FromString(small_detector_bytes(SIZE))
+    (source,), (made,) = model.graph.input, model.graph.output
+    renamed = {source.name: "input", made.name: "scores"}
+    for node in model.graph.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+    source.name, made.name = "input", "scores"
+    onnx.save(model, "net.onnx")
+    shown: list[Any] = []
+    frame = np.zeros((SIZE, SIZE, 3), np.uint8)
+    names: dict[str, Any] = {"frame": frame, "camera": [frame] * 3, "show": shown.append}
+    names["values"] = np.zeros((1, 3, SIZE, SIZE), np.float32)
+
+    run_of = [block for block in blocks(README, "python") if not block.startswith("torch.")]
+    for block in run_of:
+        code = block
+        for long, short in SHORTER.items():
+            code = code.replace(long, short)
+        exec(compile(code, README.name, "exec"), names)  # noqa: S102 - our own page
+    names["session"].close()
+
+    assert len(run_of) == 3
+    assert len(shown) >= 1
+    assert names["plan"].makespan_s > 0
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.stem)

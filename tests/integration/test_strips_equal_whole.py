@@ -123,6 +123,7 @@ def test_every_fused_layer_and_many_arrangements_are_bit_equal(net, part, models
     ("net", "tau", "segments"),
     [
         ("squeezenet", 14, [(0, 4, 1, 2), (4, 11, 14, 3)]),
+        ("squeezenet", 14, [(0, 6, 14, 2), (6, 11, 7, 3)]),
         *(
             pytest.param(*case, marks=pytest.mark.slow)
             for case in (

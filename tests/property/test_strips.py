@@ -92,10 +92,13 @@ def _play(tiling, strip, first, last, new, kept):
             assert set(range(reading.start, reading.stop)) <= at_hand[reading.tensor]
         for out in op.outputs:
             new[out] = set(range(*item.rows))
+    for name, sent in step.sent.items():
+        assert set(range(*sent)) <= at_hand[name]
+        new[name] = set(range(*sent))
     for name, rows in step.maps.items():
         made_here = any(name in op.outputs for op in graph.operators(first, last))
         arrived = set(range(rows.known, rows.reached))
-        assert arrived <= new.get(name, set()) or not made_here
+        assert arrived <= new.get(name, set()) or not made_here or name in step.sent
     return {name: set(range(rows.kept, rows.reached)) for name, rows in step.maps.items()}
 
 
@@ -158,4 +161,13 @@ def test_maps_taken_together_cost_what_they_cost_one_by_one(tiling: StripTiling)
     for strip, (index, _, _) in enumerate(tiling.strips):
         added = [end - begin for begin, end in (tiling.new_rows(strip, m) for m in costs.maps)]
         one_by_one = costs.per_row[:, tiling.cuts[index] - 1] @ added
+        resume, (_, before, after) = tiling.resumes[index], tiling.strips[strip]
+        ends = [tiling.rows.stops[m][tiling.bands[index].start] for m in costs.maps]
+        reached = [
+            [tiling._reached(m, at, tiling.bands[index]) for m in costs.maps]
+            for at in (before, after)
+        ]
+        next_rows = np.diff(np.maximum(reached, ends), axis=0)[0]
+        computed = costs.prices.computed[resume.device, costs._places]
+        one_by_one[0] += computed @ (next_rows - added)
         np.testing.assert_allclose(together[:, strip], one_by_one, rtol=1e-12, atol=1e-15)

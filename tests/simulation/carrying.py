@@ -28,6 +28,7 @@ def carry(random: Random) -> None:
         Violation: it is believed too soon, too late, or is taken for what it is not.
     """
     _noisy(random)
+    _calm(random.uniform(0.3, 3), random.choice((-1, 1)))
     _by_chance(random.uniform(0.3, 3))
     _bursts(random)
     _firsts(random.uniform(0.3, 3))
@@ -105,6 +106,16 @@ def _noisy(random: Random) -> None:
         gauge.handle(taken(math.exp(random.gauss(0, noise))))
         wrong += number > 100 and abs(math.log(gauge.slowness)) > 1.7 * noise
     require(wrong < 12, f"noise is believed in {wrong} frames of 500")
+
+
+def _calm(base: float, side: int) -> None:
+    """Some frames of something noisy that happen to differ by nothing, and two that do."""
+    gauge = Gauge()
+    gauge.forget()
+    for off in [0.1, -0.1] * 50 + [0.0] * 11 + [0.3 * side] * FRAMES:
+        gauge.handle(taken(base * math.exp(off)))
+    near = abs(math.log(gauge.slowness / base)) < 0.11
+    require(near, f"after calm frames noise is believed: {gauge.slowness}, not {base}")
 
 
 def _by_chance(base: float) -> None:

@@ -186,6 +186,12 @@ class Play:
         self.ready.add(name)
         self.tell(Ready(name))
 
+    def offered(self, name: str) -> None:
+        """A plan is ready that nobody here has asked for, and that need not be known."""
+        self.known.add(name)
+        self.ready.add(name)
+        self.tell(Ready(name))
+
     def unfit(self) -> None:
         """A plan cannot be made ready."""
         assert self.preparing is not None

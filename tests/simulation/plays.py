@@ -6,6 +6,9 @@ from itertools import product
 from random import Random
 
 from fusepath.protocol.in_flight import InFlight, WhenFull
+from tests.simulation.admitting import admit, admit_as_usual, shelve, take_turns
+from tests.simulation.asking import ask
+from tests.simulation.balancing import balance, finish
 from tests.simulation.carrying import carry
 from tests.simulation.choosing import choose
 from tests.simulation.explorer import Explorer
@@ -35,6 +38,17 @@ def drift(seed: int) -> None:
     wander(Random(seed))  # noqa: S311
 
 
+def just_equal(seed: int) -> None:
+    """Plans that are just no better, and the like: always the same."""
+    if not seed:
+        balance()
+
+
+def remainder(seed: int) -> None:
+    """What is left to be finished."""
+    finish(Random(seed))  # noqa: S311
+
+
 def failures(seed: int) -> None:
     """An edge server that fails."""
     watch(Random(seed))  # noqa: S311
@@ -43,6 +57,28 @@ def failures(seed: int) -> None:
 def requests(seed: int) -> None:
     """Both ends of a stream."""
     multiplex(Random(seed))  # noqa: S311
+
+
+def admission(seed: int) -> None:
+    """A server that has room for so much."""
+    if not seed:
+        admit_as_usual()
+    admit(Random(seed))  # noqa: S311
+
+
+def turns(seed: int) -> None:
+    """What waits for a worker."""
+    take_turns(Random(seed))  # noqa: S311
+
+
+def room(seed: int) -> None:
+    """What is kept for later."""
+    shelve(Random(seed))  # noqa: S311
+
+
+def asked_for(seed: int) -> None:
+    """What is to return."""
+    ask(Random(seed))  # noqa: S311
 
 
 def nothing_new(seed: int) -> None:
@@ -70,9 +106,14 @@ def every_order(paths: int) -> None:
 
 ALONE = {
     "gauge": ((gauge, 3),),
-    "adapting": ((choice, 3), (drift, 3)),
+    "adapting": ((just_equal, 3), (choice, 3), (drift, 3)),
+    "finishing": ((remainder, 1),),
     "watch": ((failures, 3),),
     "requests": ((requests, 3),),
+    "admission": ((admission, 3),),
+    "fair_queue": ((turns, 3),),
+    "shelf": ((room, 3),),
+    "wanted": ((asked_for, 3),),
     "conversation": ((nothing_new, 10),),
     "keeping": ((nothing_new, 10),),
     "in_flight": ((frames_in_flight, 30),),

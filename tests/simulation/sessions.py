@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from fusepath.faults.clock import Violation
 from fusepath.faults.world import World
+from tests.simulation.admitting import admit, shelve, take_turns
+from tests.simulation.asking import ask
+from tests.simulation.balancing import finish
 from tests.simulation.carrying import carry
 from tests.simulation.choosing import choose
 from tests.simulation.keeping import Play
@@ -24,6 +27,8 @@ def _play_beside(random: Random) -> None:
     if random.random() < 0.25:
         watch(random)
         multiplex(random)
+        for play in (admit, take_turns, shelve, ask, finish):
+            play(random)
         if random.random() < 0.4:
             carry(random)
         if random.random() < 0.2:

@@ -141,17 +141,17 @@ _HOW = {
     (False, False, False): 5,
     (True, True, False): 5,
     (True, False, True): 5,
-    (True, True, True): 3,  # paths: of five there are as many states as of all others together
+    (True, True, True): 4,  # tiles: of five there are as many states as of all others together
 }
-"""Whether the device answers alone, finishes from what there is, and hedges."""
+"""Whether the device answers alone, finishes from what there is, and hedges; how many tiles."""
 
 
 def settings(most_paths: int) -> Iterator[Setting]:
     """Every kind of plan of up to so many paths: tiles and strips, whole results and parts."""
-    for paths, strips, overlaps, (how, most) in product(
+    for paths, strips, overlaps, (how, most_tiles) in product(
         range(1, most_paths + 1), (False, True), (True, False), _HOW.items()
     ):
-        if paths > most:
+        if not strips and paths > most_tiles:
             continue
         for returning in (None, frozenset(range(paths)), frozenset(range(0, paths, 2))):
             yield Setting(paths, strips, returning, overlaps, *how)

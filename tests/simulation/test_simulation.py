@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from fusepath.faults import World, play
@@ -10,6 +13,7 @@ from fusepath.faults.kinds import FAULTS
 from fusepath.protocol.device_frame import DeviceFrame
 from fusepath.protocol.in_flight import InFlight
 from fusepath.protocol.watch import Watch
+from tests.simulation import plays
 from tests.simulation.explorer import Explorer, explore
 from tests.simulation.sessions import simulate
 from tests.simulation.state import Setting
@@ -32,6 +36,13 @@ def test_whatever_happens_every_frame_ends_once_in_time_and_right():
     assert together > 10 * SEEDS
     assert sum(outcome.overlapping for outcome in outcomes) > 3 * SEEDS
     assert sum(outcome.dropped for outcome in outcomes) > SEEDS
+
+
+@pytest.mark.parametrize("machine", plays.ALONE)
+def test_what_machines_do_by_themselves(machine):
+    for alone, _ in plays.ALONE[machine]:
+        for seed in range(8):
+            alone(seed)
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -101,6 +112,15 @@ def test_a_violation_names_the_seed_that_replays_it(monkeypatch):
 
     with pytest.raises(Violation, match=r"seed \d+: nobody looks at the time; .* --seed \d+ "):
         simulate_all(20)
+
+
+def test_a_few_faults_in_the_machines_are_noticed():
+    gate = [sys.executable, "-m", "tests.simulation.mutants"]  # in which no machine is loaded yet
+    few = ["--every", "139", "--seeds", "20"]
+    tried = subprocess.run([*gate, *few], check=False, capture_output=True, text=True)
+
+    assert tried.returncode == 0, tried.stdout + tried.stderr
+    assert "mutants noticed, 100.0 %" in tried.stdout
 
 
 def test_frames_that_overlap_too_much_are_noticed(monkeypatch):

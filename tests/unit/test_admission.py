@@ -98,6 +98,29 @@ def test_peers_take_turns_and_each_keeps_its_order():
         queue.take()
 
 
+def test_who_asks_for_little_at_a_time_waits_for_one_turn_of_who_asks_for_much():
+    queue = FairQueue()
+    for number in range(12):
+        queue.put("greedy", number, 1.0)
+    queue.put("other", 20, 2.0)
+    taken = []
+    for number in range(30, 34):
+        queue.put("modest", number, 1.0)
+        taken += [queue.take(), queue.take()]
+
+    assert [item for item in taken if item < 20] == [0, 1, 2]  # half of the turns
+    assert taken[::2] == [30, 31, 32, 33]
+    assert 20 in taken
+
+
+def test_of_peers_with_as_little_the_one_that_has_waited_longest_is_next():
+    queue = FairQueue()
+    for peer in "abc":
+        queue.put(peer, peer, 1.0)
+
+    assert [queue.take() for _ in range(3)] == ["a", "b", "c"]
+
+
 def test_requests_have_so_many_bytes_and_one_device_half_of_them():
     admission = Admission(Room(bytes=100))
 

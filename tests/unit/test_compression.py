@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -27,13 +28,15 @@ from fusepath.plan import (
     Timing,
     make_plan,
     planner,
+    problem_of,
     problem_of_plan,
     shortlist,
     simulate,
     totals_of,
 )
+from fusepath.profiling.codecs import fixed_and_moving
 from fusepath.schedule import evaluate, violations
-from fusepath.tiling import Grid, StripRows
+from fusepath.tiling import Grid, Segment, StripRows, Strips, Tiles, Whole
 from tests.planning import planned
 
 TAU = 6
@@ -96,12 +99,41 @@ def test_strips_shrink_and_cost_both_machines_by_their_bytes():
 
     for cut in range(1, TAU + 2):
         before, after = (
-            item.segment(cut, 0, rows.height, TAU + 1, strips) for item in (plain, packed)
+            item.segment(cut, 0, rows.height, rows.fresh, strips) for item in (plain, packed)
         )
         assert before[1].sum() > 0
         np.testing.assert_allclose(after[1], before[1] / 2)
         np.testing.assert_allclose(after[0] - before[0], before[1] * 3e-9, atol=1e-15)
         np.testing.assert_allclose(after[2] - before[2], before[1] * 2e-9, atol=1e-15)
+
+
+ARRANGEMENTS = {
+    "whole": lambda: Whole(layers=graph().depth),
+    "tiles": lambda: Tiles.even(graph(), TAU, Grid(2, 2)),
+    "strips": lambda: Strips(
+        tau=TAU, segments=(Segment(start=0, stop=22, cut=3, strips=((48, 0), (96, 0), (96, 22))),)
+    ),
+}
+
+
+@pytest.mark.parametrize("how", ARRANGEMENTS)
+def test_every_piece_that_is_sent_costs_both_machines_something_however_small(how):
+    """Cut 3 sends one tensor."""
+    arrangement = ARRANGEMENTS[how]()
+    (name,) = graph().sent(3)
+    free_of_pieces = setting(compression={name: HALF})
+    item = msgspec.structs.replace(HALF, encode_s_per_piece=4e-4, decode_s_per_piece=3e-4)
+
+    before, after = (
+        problem_of(one, arrangement) for one in (free_of_pieces, setting(compression={name: item}))
+    )
+
+    cut = 0 if isinstance(arrangement, Strips) else 2
+    sends = before.link_ns[:, cut] > 0
+    assert sends.any()
+    for times, fixed_ns in (("device_ns", 400_000), ("edge_ns", 300_000)):
+        more = getattr(after, times)[:, cut] - getattr(before, times)[:, cut]
+        np.testing.assert_allclose(more, np.where(sends, fixed_ns, 0), atol=1)
 
 
 def test_only_the_tensors_that_are_named_are_compressed():
@@ -271,3 +303,16 @@ def test_of_plans_without_codecs_that_are_not_worth_trying_only_the_best_is_trie
     assert plain[0].makespan_s > 1.3 * plans[0].makespan_s
     assert plans[-1] is plain[0]
     assert all(plan.makespan_s <= 1.3 * plans[0].makespan_s for plan in plans[:-1])
+
+
+@pytest.mark.parametrize(
+    ("whole_s", "fixed_s", "moving_s"),
+    [(0.08, 0.0, 0.08), (0.045, 0.005, 0.04), (0.001, 0.01, 0.0), (0.1, 0.0, 0.08)],
+    ids=["nothing is fixed", "half is", "a disturbed machine", "quicker in pieces"],
+)
+def test_what_pieces_take_is_fixed_or_moves_bytes_and_never_less_than_nothing(
+    whole_s, fixed_s, moving_s
+):
+    told = fixed_and_moving(whole_s, 0.08, 8)
+
+    assert told == pytest.approx((fixed_s, moving_s), abs=1e-9)

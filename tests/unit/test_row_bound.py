@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from fusepath.cost import RUNTIME, ComputeRate, Link
 from fusepath.errors import GeometryError, InfeasibleError, UnsupportedOperatorError
 from fusepath.graph import Window
-from fusepath.plan import Search, Setting, Timing
+from fusepath.plan import Search, Setting, Timing, compare_plans
 from fusepath.plan.fluid import fluid_bound_s, row_bound_s
+from fusepath.plan.fluid.rows import _FusedLayer
 from fusepath.plan.planner import ALGORITHMS
 from fusepath.schedule import NS_PER_S, evaluate
-from fusepath.tiling import Segment, strip_rows
+from fusepath.tiling import Grid, Segment, strip_rows
+from tests.planning import planned
 from tests.unit.test_fluid import chain_of_windows, slack, small_settings
 
 
@@ -105,3 +107,50 @@ def test_the_bound_is_near_the_least_loads_of_all_ways_to_share_rows_out(link_by
     found = ALGORITHMS["stream"].search(timing, Search())
     assert max(fluid_bound_s(setting), 0.9 * least_s) <= bound_s
     assert bound_s <= found.schedule.makespan_ns / NS_PER_S
+
+
+def test_no_band_is_charged_more_than_its_strips_cost():
+    """Whatever the cuts of it and of the band above it, and wherever they meet."""
+    windows = [Window(kernel=3, stride=s, pad_begin=1, pad_end=1) for s in (2, 1, 1, 1)]
+    setting = Setting(
+        graph=chain_of_windows(*windows),
+        device=ComputeRate(1e6),
+        edge=ComputeRate(1e7),
+        link=Link(up_bytes_per_s=1e4, down_bytes_per_s=1e4),
+        convention=RUNTIME,
+    )
+    strips = Timing(setting).strips(strip_rows(setting.graph, 3))
+    bands, fresh, height = _FusedLayer(strips), strips.rows.fresh.edge, strips.rows.height
+    for above, below in itertools.product(range(1, fresh + 1), repeat=2):
+        for edge in range(1, height):
+            charged = bands._band_s(above, fresh)[:, 0, edge]
+            charged = charged + bands._band_s(below, max(above, below))[:, edge, height]
+            ends = ((0, edge, above), (edge, height, below))
+            segments = [
+                Segment(start=start, stop=stop, cut=cut, strips=((0, stop),))
+                for start, stop, cut in ends
+            ]
+            assert (charged <= strips.durations(segments).sum(axis=1) * (1 + 1e-9)).all()
+
+
+def test_plans_of_whole_rows_are_held_against_it_and_tiles_are_not():
+    graph = chain_of_windows(
+        *[Window(kernel=3, stride=s, pad_begin=1, pad_end=1) for s in (2, 1, 1)]
+    )
+    setting = Setting(
+        graph=graph,
+        device=ComputeRate(1e6),
+        edge=ComputeRate(1e9),
+        link=Link(up_bytes_per_s=2e4, down_bytes_per_s=1e9),
+        convention=RUNTIME,
+    )
+    plans = [planned(setting, "stream"), planned(setting, "mw", grid=Grid(2, 2))]
+
+    strips, tiles = compare_plans(setting, plans, rows=True)
+
+    assert strips.row_bound_s == row_bound_s(setting)
+    assert strips.lower_bound_s < strips.row_bound_s <= strips.plan.makespan_s
+    open_s = strips.plan.makespan_s - strips.lower_bound_s
+    assert strips.out_of_reach == (strips.row_bound_s - strips.lower_bound_s) / open_s
+    assert (tiles.row_bound_s, tiles.out_of_reach) == (None, None)
+    assert compare_plans(setting, plans)[0].row_bound_s is None

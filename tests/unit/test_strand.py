@@ -20,7 +20,7 @@ def pool(request):
 
 
 def test_jobs_run_one_at_a_time_and_in_order(pool):
-    strand = SerialExecutor(pool.submit)
+    strand = SerialExecutor(lambda run, _: pool.submit(run))
     done: list[int] = []
     running = threading.Lock()
 
@@ -38,7 +38,7 @@ def test_jobs_run_one_at_a_time_and_in_order(pool):
 
 
 def test_a_job_that_fails_says_so_and_the_next_one_runs(pool):
-    strand = SerialExecutor(pool.submit)
+    strand = SerialExecutor(lambda run, _: pool.submit(run))
 
     failing = strand.submit(lambda: {}["nothing"])
     following = strand.submit(lambda: "done")
@@ -49,7 +49,7 @@ def test_a_job_that_fails_says_so_and_the_next_one_runs(pool):
 
 
 def test_a_job_that_is_cancelled_while_it_waits_does_not_run(pool):
-    strand = SerialExecutor(pool.submit)
+    strand = SerialExecutor(lambda run, _: pool.submit(run))
     gate = threading.Event()
     ran: list[str] = []
 
@@ -65,7 +65,7 @@ def test_a_job_that_is_cancelled_while_it_waits_does_not_run(pool):
 
 
 def test_a_strand_that_has_been_idle_goes_on(pool):
-    strand = SerialExecutor(pool.submit)
+    strand = SerialExecutor(lambda run, _: pool.submit(run))
 
     for number in range(5):
         assert strand.submit(lambda number=number: number).result(TIMEOUT_S) == number
@@ -75,7 +75,7 @@ def test_others_have_their_turn_between_two_jobs_of_a_strand():
     done: list[str] = []
     gate = threading.Event()
     with ThreadPoolExecutor(1) as pool:
-        strand = SerialExecutor(pool.submit)
+        strand = SerialExecutor(lambda run, _: pool.submit(run))
         first = strand.submit(lambda: gate.wait(TIMEOUT_S))
         last = [strand.submit(lambda n=n: done.append(f"strand {n}")) for n in range(3)][-1]
         other = pool.submit(lambda: done.append("other"))

@@ -28,7 +28,7 @@ from fusepath.plan.fluid import fluid_bound_s
 from fusepath.protocol.conversation import ProtocolError
 from fusepath.protocol.framing import RawTensor
 from fusepath.remote import tensors
-from fusepath.tiling import Grid, StripRows
+from fusepath.tiling import Grid, Resume, StripRows
 from tests.plans import AS_THEY_ARE, carry_out, pixels, plan_of, stream_plan
 from tests.written_models import net
 
@@ -150,7 +150,9 @@ def test_tiles_and_strips_return_less_and_cost_both_machines_by_their_bytes():
 
     rows = StripRows(maps().graph, 4)
     plain, packed = (
-        strip_costs(rows, **machines, codecs=codecs).segment(1, 0, 20, 4, [(20, 4), (40, 20)])
+        strip_costs(rows, **machines, codecs=codecs).segment(
+            1, 0, 20, Resume(0, 4), [(20, 4), (40, 20)]
+        )
         for codecs in ways
     )
     np.testing.assert_allclose(packed[3], plain[3] / 2)

@@ -255,6 +255,7 @@ async def _all_plans(
                 ("NFL", "nfl", None),
                 ("MW 2x2", "mw", Grid(2, 2)),
                 ("MW k x k", "mw", None),
+                ("streamed cut", "streamed-cut", None),
                 ("stream", "stream", None),
             )
         }

@@ -6,9 +6,11 @@ from fusepath.cost.compression import (
     Codecs,
     Compression,
     Crossing,
+    PieceCoding,
     crossing,
     cut_crossing,
     is_lossy,
+    piece_coding,
     quickest,
     result_crossing,
     unbeaten_codecs,
@@ -56,9 +58,17 @@ from fusepath.cost.operations import (
 )
 from fusepath.cost.paths import PathCosts, TileCosts, path_costs
 from fusepath.cost.power import Power, parse_power
-from fusepath.cost.strips import AlikeMaps, StripCosts, StripPrices, strip_costs, strip_prices
+from fusepath.cost.strips import (
+    ALL_LAYERS,
+    AlikeMaps,
+    StripCosts,
+    StripPrices,
+    strip_costs,
+    strip_prices,
+)
 
 __all__ = [
+    "ALL_LAYERS",
     "CONVENTIONS",
     "LOSSY",
     "MACS",
@@ -85,6 +95,7 @@ __all__ = [
     "MessageCosts",
     "MessageTimes",
     "PathCosts",
+    "PieceCoding",
     "Power",
     "Regions",
     "StripCosts",
@@ -110,6 +121,7 @@ __all__ = [
     "parse_machine",
     "parse_power",
     "path_costs",
+    "piece_coding",
     "positions",
     "quickest",
     "range_macs",

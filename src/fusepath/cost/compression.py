@@ -28,7 +28,7 @@ def is_lossy(codec: str) -> bool:
 
 
 class Compression(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a tensor is encoded, by a byte of it as it is.
+    """How a tensor is encoded, by a byte of it as it is and by a piece.
 
     The ratio is that of a sample. What another image leaves of a tensor may be more, but never more
     than the tensor as it is: a piece that does not shrink is sent plain.
@@ -41,6 +41,10 @@ class Compression(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """On the machine that sends: the device, or on the way back the edge server."""
     decode_s_per_byte: float
     """On the one that receives."""
+    encode_s_per_piece: float = 0.0
+    """What a piece of the tensor takes besides, however small it is; on the one that sends."""
+    decode_s_per_piece: float = 0.0
+    """The same on the one that receives."""
 
     def __post_init__(self) -> None:
         if not 0 < self.ratio <= 1:
@@ -48,6 +52,9 @@ class Compression(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         for seconds in (self.encode_s_per_byte, self.decode_s_per_byte):
             if not (math.isfinite(seconds) and seconds >= 0):
                 raise SettingError(f"codec '{self.codec}' cannot take {seconds} s per byte")
+        for seconds in (self.encode_s_per_piece, self.decode_s_per_piece):
+            if not (math.isfinite(seconds) and seconds >= 0):
+                raise SettingError(f"codec '{self.codec}' cannot take {seconds} s per piece")
 
     def on(self, *, sender: float, receiver: float) -> Compression:
         """The same on machines so many times slower than those where it was measured."""
@@ -55,6 +62,8 @@ class Compression(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             self,
             encode_s_per_byte=self.encode_s_per_byte * sender,
             decode_s_per_byte=self.decode_s_per_byte * receiver,
+            encode_s_per_piece=self.encode_s_per_piece * sender,
+            decode_s_per_piece=self.decode_s_per_piece * receiver,
         )
 
     def s_per_byte(self, bytes_per_s: float) -> float:
@@ -100,6 +109,22 @@ def crossing(
     return Crossing(size * item.encode_s_per_byte, size * item.ratio, size * item.decode_s_per_byte)
 
 
+class PieceCoding(NamedTuple):
+    """What encoding and decoding a piece of some tensors takes, however small it is."""
+
+    encode_s: float
+    decode_s: float
+
+
+def piece_coding(names: Iterable[str], compression: Mapping[str, Compression]) -> PieceCoding:
+    """The same of those that ``compression`` encodes."""
+    coded = [compression[name] for name in names if name in compression]
+    return PieceCoding(
+        math.fsum(item.encode_s_per_piece for item in coded),
+        math.fsum(item.decode_s_per_piece for item in coded),
+    )
+
+
 def cut_crossing(
     graph: ModelGraph,
     cut: int,
@@ -125,15 +150,17 @@ def _crossing_of(
     convention: Convention,
     compression: Mapping[str, Compression],
 ) -> Crossing:
-    """What it takes to bring some whole tensors over."""
+    """What it takes to bring some whole tensors over, in a piece each."""
+    names = tuple(names)
     parts = [
         (graph.tensors[name].elements, crossing(graph, name, convention, compression))
         for name in names
     ]
+    fixed = piece_coding(names, compression)
     return Crossing(
-        sum(count * item.encode_s for count, item in parts),
+        sum(count * item.encode_s for count, item in parts) + fixed.encode_s,
         sum(count * item.sent_bytes for count, item in parts),
-        sum(count * item.decode_s for count, item in parts),
+        sum(count * item.decode_s for count, item in parts) + fixed.decode_s,
     )
 
 

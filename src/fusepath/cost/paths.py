@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fusepath.cost.compression import NO_CODECS, crossing
+from fusepath.cost.compression import NO_CODECS, crossing, piece_coding
 from fusepath.cost.convention import Convention, Regions
 from fusepath.tiling import (
     Grid,
@@ -163,6 +163,9 @@ class _Prices:
         cuts = range(1, tau + 2)
         names = {name for cut in cuts for name in graph.frontier(cut - 1)}
         maps = sorted(names.union(graph.outputs) if graph.outputs_stay else names)
+        up = np.array([piece_coding(graph.sent(cut), codecs.up) for cut in cuts])
+        returned = [graph.returned(cut) if graph.outputs_stay else () for cut in cuts]
+        back = np.array([piece_coding(names, codecs.back) for names in returned])
         return cls(
             graph=graph,
             tau=tau,
@@ -185,8 +188,10 @@ class _Prices:
             ).T,
             compressed=any(name in codecs.up for name in maps),
             compressed_back=any(name in codecs.back for name in maps),
-            device_call_s=np.array([device.piece_s(1, cut - 1) for cut in cuts]),
-            edge_call_s=np.array([edge.piece_s(cut, tau) for cut in cuts]),
+            device_call_s=np.array([device.piece_s(1, cut - 1) for cut in cuts])
+            + up[:, 0]
+            + back[:, 1],
+            edge_call_s=np.array([edge.piece_s(cut, tau) for cut in cuts]) + up[:, 1] + back[:, 0],
         )
 
     def costs(

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from fusepath.cost.convention import Convention
     from fusepath.cost.latency import Charge, Charging
     from fusepath.graph import ModelGraph
-    from fusepath.tiling import Mark, StripRows
+    from fusepath.tiling import Mark, Resume, StripRows
+
+ALL_LAYERS = 1
+"""The layer from which a segment goes on that begins nothing afresh."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +39,8 @@ class StripPrices:
 
     What the device itself has finished, the last cut, does not return.
     """
+    computed: FloatArray
+    """Device seconds of a row without what coding takes; shape (cuts, maps)."""
 
     def at(self, rows: StripRows) -> StripCosts:
         """Costs of strips over one fused layer."""
@@ -94,9 +99,20 @@ class StripCosts:
         """Rows needed, by fused rows done; shape (maps, height + 1)."""
         return np.stack([self.rows.stops[name] for name in self.maps])
 
-    def of_cut(self, cut: int) -> FloatArray:
-        """What `per_row` counts for one cut, of all maps of the prefix; shape (3 or 4, maps)."""
-        return self.prices.per_row[: self._quantities, cut - 1]
+    def of_cut(self, cut: int, resume: Resume) -> FloatArray:
+        """What `per_row` counts for one cut, of all maps of the prefix; shape (3 or 4, maps).
+
+        Of rows that a segment adds to maps on either side of what it goes on with: what the device
+        computes of those is left out.
+        """
+        weights = self.prices.per_row[: self._quantities, cut - 1].copy()
+        weights[0] -= self.prices.computed[resume.device]
+        return weights
+
+    def goes_on(self, resume: Resume) -> FloatArray:
+        """Device seconds of a row of every map with which a segment goes on; shape (maps,)."""
+        per_row: FloatArray = self.prices.computed[resume.device]
+        return per_row
 
     @cached_property
     def loads(self) -> FloatArray:
@@ -107,7 +123,7 @@ class StripCosts:
         return loads
 
     def alike(self, resume: int) -> AlikeMaps:
-        """Maps taken together for a segment that goes on from a layer where the last has ended."""
+        """Maps taken together for a segment whose layers go on from ``resume`` (1-based)."""
         if resume not in self._alike:
             self._alike[resume] = self._group(self.rows.begins(resume))
         return self._alike[resume]
@@ -150,7 +166,7 @@ class StripCosts:
         )
 
     def segment(
-        self, cut: int, start: int, stop: int, resume: int, marks: Sequence[Mark]
+        self, cut: int, start: int, stop: int, resume: Resume, marks: Sequence[Mark]
     ) -> FloatArray:
         """What `per_row` counts, of every strip of a segment; shape (3 or 4, strips).
 
@@ -158,18 +174,31 @@ class StripCosts:
             cut: first layer on the edge server, 1-based.
             start: first fused row.
             stop: fused row behind the last.
-            resume: layer from which the segment goes on where the one before has ended.
+            resume: where the segment goes on.
             marks: input rows released and fused rows done by each strip.
         """
-        alike = self.alike(resume)
-        begin = alike.begins[:, start, None]
-        released, done = (np.array(column) for column in zip(*marks, strict=True))
-        ready = self.prices.ready[alike.ready_kind[:, None], released]
-        upto = np.maximum(ready, alike.stops[:, done])
-        upto = np.minimum(upto, alike.stops[:, stop, None])
-        upto = np.concatenate([begin, np.maximum(upto, begin)], axis=1)
-        costs: FloatArray = alike.total(self.of_cut(cut)) @ np.diff(upto, axis=1)
+        alike = self.alike(resume.edge)
+        costs: FloatArray = alike.total(self.of_cut(cut, resume)) @ _added(
+            self.prices, alike, start, stop, marks
+        )
+        if resume.device:
+            alike = self.alike(ALL_LAYERS)
+            weights = alike.total(self.goes_on(resume))
+            costs[0] += weights @ _added(self.prices, alike, start, stop, marks)
         return costs
+
+
+def _added(
+    prices: StripPrices, alike: AlikeMaps, start: int, stop: int, marks: Sequence[Mark]
+) -> IntArray:
+    """Rows that every strip of a segment adds; shape (groups of maps, strips)."""
+    begin = alike.begins[:, start, None]
+    released, done = (np.array(column) for column in zip(*marks, strict=True))
+    ready = prices.ready[alike.ready_kind[:, None], released]
+    upto = np.maximum(ready, alike.stops[:, done])
+    upto = np.minimum(upto, alike.stops[:, stop, None])
+    added: IntArray = np.diff(np.concatenate([begin, np.maximum(upto, begin)], axis=1), axis=1)
+    return added
 
 
 def strip_prices(
@@ -192,6 +221,7 @@ def strip_prices(
     _charge(per_row[2], graph, place, edge.charges(graph, convention), on_device=False)
     per_row[0] *= device.strip_factor
     per_row[2] *= edge.strip_factor
+    computed = per_row[0].copy()
     for cut in range(1, depth + 2):
         for name in graph.sent(cut):
             per_element = crossing(graph, name, convention, codecs.up)
@@ -206,6 +236,7 @@ def strip_prices(
         ready=np.stack([by_kind[kind] for kind in range(len(kinds))]),
         kind_of=kind_of,
         per_row=per_row,
+        computed=computed,
     )
 
 

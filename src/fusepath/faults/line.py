@@ -125,6 +125,8 @@ class Line:
         held = [at for at in self.ended if at == min([*self.ended, *self.under_way])]
         require(self.stopped or not held, "a result is held back")
         machine = self.machine
+        waits = [*machine._waiting]  # noqa: SLF001 - what it remembers, too
+        require(waits == self.waiting, "frames are kept that do not wait")
         old = machine._ended - set(machine._begun)  # noqa: SLF001 - what it remembers, too
         require(not old, f"{old} are remembered, and nothing can come of them")
         if not any(True for _ in self.events()):

@@ -14,6 +14,7 @@ from fusepath.onnx_io.strip_model import (
     cached_name,
     kept_name,
     new_name,
+    sent_name,
     strip_signature,
 )
 from fusepath.onnx_io.submodel import SubModel, build_submodel, original_with_shape
@@ -43,6 +44,7 @@ __all__ = [
     "new_name",
     "original_with_shape",
     "read_model",
+    "sent_name",
     "strip_signature",
     "summands",
     "trial_model",

@@ -33,7 +33,7 @@ class StripModel:
     """An encoded ONNX model of one strip of some layers.
 
     Its inputs are ``new_name(t)`` for maps in ``new_inputs`` and ``cached_name(t)`` for maps in
-    ``cached_inputs``; its outputs ``new_name(t)`` and ``kept_name(t)`` likewise.
+    ``cached_inputs``; its outputs ``new_name(t)``, ``sent_name(t)`` and ``kept_name(t)`` likewise.
     """
 
     data: bytes = field(repr=False)
@@ -44,6 +44,8 @@ class StripModel:
     cached_rows: tuple[slice, ...]
     """Which rows of each are taken; more may have been kept."""
     new_outputs: tuple[str, ...]
+    sent_outputs: tuple[str, ...]
+    """Maps of which other rows come out than are new."""
     kept_outputs: tuple[str, ...]
 
 
@@ -60,6 +62,11 @@ def cached_name(tensor: str) -> str:
 def made_name(tensor: str) -> str:
     """Name of what an operator makes where that is more than the strip adds."""
     return f"{tensor}:made"
+
+
+def sent_name(tensor: str) -> str:
+    """Name of the rows that come out of a map where these are others than the new ones."""
+    return f"{tensor}:sent"
 
 
 def kept_name(tensor: str) -> str:
@@ -88,9 +95,10 @@ def build_strip_model(model: Model, step: StripStep, wanted: Sequence[str]) -> S
     for item in step.operations:
         builder.operation(item)
     made = {out for item in step.operations for out in item.operator.outputs}
-    new_outputs = tuple(name for name in wanted if name in made)
+    new_outputs = tuple(name for name in wanted if name in made and name not in step.sent)
+    sent_outputs = tuple(name for name, rows in step.sent.items() if builder.send(name, *rows))
     kept_outputs = tuple(name for name in step.maps if builder.keep(name))
-    return builder.finish(new_outputs, kept_outputs)
+    return builder.finish(new_outputs, sent_outputs, kept_outputs)
 
 
 class _Builder:
@@ -214,7 +222,20 @@ class _Builder:
         )
         return True
 
-    def finish(self, new_outputs: tuple[str, ...], kept_outputs: tuple[str, ...]) -> StripModel:
+    def send(self, tensor: str, start: int, stop: int) -> bool:
+        """Put out absolute rows of a map; False if there are none."""
+        if start == stop:
+            return False
+        source, name = self._rows(tensor, start, stop), sent_name(tensor)
+        self._nodes.append(helper.make_node("Identity", [source], [name], name=name))
+        return True
+
+    def finish(
+        self,
+        new_outputs: tuple[str, ...],
+        sent_outputs: tuple[str, ...],
+        kept_outputs: tuple[str, ...],
+    ) -> StripModel:
         """Everything as one encoded model."""
         maps = self._step.maps
         new_inputs = tuple(
@@ -234,6 +255,9 @@ class _Builder:
         )
         graph.output.extend(self._declare(new_name(n), n, *_new(maps[n])) for n in new_outputs)
         graph.output.extend(
+            self._declare(sent_name(n), n, *self._step.sent[n]) for n in sent_outputs
+        )
+        graph.output.extend(
             self._declare(kept_name(n), n, maps[n].kept, maps[n].reached) for n in kept_outputs
         )
         data, weights = encode_model(self._model, graph, self._weights)
@@ -244,6 +268,7 @@ class _Builder:
             cached_inputs=cached_inputs,
             cached_rows=tuple(map(self._taken, cached_inputs)),
             new_outputs=new_outputs,
+            sent_outputs=sent_outputs,
             kept_outputs=kept_outputs,
         )
 

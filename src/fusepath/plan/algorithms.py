@@ -63,6 +63,7 @@ BUILT_IN = {
         _own("jps", "JPS"),
         _own("psomw", "PSOMW"),
         _own("exact", "EXACT"),
+        _own("streamed-cut", "STREAMED_CUT"),
         _own("stream", "STREAM"),
         _own("auto", "AUTO"),
     )

@@ -17,7 +17,7 @@ from fusepath.errors import (
 from fusepath.plan.candidate import Candidate, ranked
 from fusepath.plan.families.sections import search_behind
 from fusepath.plan.families.single_cut import no_fused_layers
-from fusepath.plan.families.strips import search_stream
+from fusepath.plan.families.strips import search_stream, search_streamed_cut
 from fusepath.plan.families.tiles import improve_minimizing_waiting, search_minimizing_waiting
 from fusepath.plan.fluid import later_bounds, section_bound
 from fusepath.plan.plan import MAX_PATHS
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _SIZES_EVALUATIONS = 30_000
 """Strips are mostly better than tiles of any sizes, so ``auto`` does not look long for those."""
+_STREAMED_CUT_EVALUATIONS = 60_000
+"""What `streamed-cut` by itself usually takes."""
 _OF_WHAT_IS_LEFT = 0.4
 """Share of the budget that is left for each search in a section, where there are several."""
 _TO_STRIPS = 0.7
@@ -42,8 +44,8 @@ def search_auto(timing: Timing, search: Search) -> Candidate:
 
     Where no single cut keeps to the constraints, the others are tried until one does.
 
-    Single cuts, then strips, then MW's equal tiles, then unequal ones around those; then strips and
-    equal tiles that begin in later sections, the one with the least bound first.
+    Single cuts, also streamed, then strips, then MW's equal tiles, then unequal ones around those;
+    then strips and equal tiles that begin in later sections, the one with the least bound first.
 
     Raises:
         InputError: a grid or a fused layer was asked for.
@@ -131,6 +133,7 @@ class _Families:
             later = later_bounds(setting, below_s=below_s, meter=meter)
             self._bounds_ns |= {at: bound.bound_ns for at, bound in later.items()}
         yield singles
+        yield self.streamed_cut
         yield self.strips
         yield self.equal_tiles
         yield self.unequal_tiles
@@ -161,6 +164,14 @@ class _Families:
         """All of them, best first."""
         every = self._search.asking(top=self._timing.setting.graph.depth + 1)
         return self._searched(no_fused_layers, every)
+
+    @cached_property
+    def streamed_cut(self) -> Candidate | None:
+        """The best single cut, streamed."""
+        meter = self._search.meter.part(
+            evaluations=_STREAMED_CUT_EVALUATIONS, share=_OF_WHAT_IS_LEFT
+        )
+        return self._searched(search_streamed_cut, self._search.within(meter))
 
     @cached_property
     def strips(self) -> Candidate | None:

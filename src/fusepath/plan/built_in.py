@@ -6,7 +6,7 @@ from fusepath.plan.algorithms import Algorithm
 from fusepath.plan.auto import search_auto
 from fusepath.plan.families.forwarding import forward_file
 from fusepath.plan.families.single_cut import device_only, full_offload, no_fused_layers
-from fusepath.plan.families.strips import search_stream
+from fusepath.plan.families.strips import search_stream, search_streamed_cut
 from fusepath.plan.families.swarm import search_swarm
 from fusepath.plan.families.tiles import (
     search_brute_force,
@@ -25,5 +25,6 @@ BF = Algorithm(search_brute_force, tiles=True)
 JPS = Algorithm(search_johnson, tiles=True, unequal=True)
 PSOMW = Algorithm(search_swarm, tiles=False)
 EXACT = Algorithm(search_exact, tiles=True, unequal=True)
+STREAMED_CUT = Algorithm(search_streamed_cut, tiles=False, budget=Budget(evaluations=60_000))
 STREAM = Algorithm(search_stream, tiles=False, budget=Budget(evaluations=300_000))
-AUTO = Algorithm(search_auto, tiles=False, budget=Budget(evaluations=300_000))
+AUTO = Algorithm(search_auto, tiles=False, budget=Budget(evaluations=360_000))

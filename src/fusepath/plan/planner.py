@@ -43,8 +43,8 @@ POWER_UNKNOWN = (
     "what the device draws is not known; write it behind the device, like "
     "10GFLOPS:wait=2.7,compute=6.4,send=3.4,receive=3.2 in watts, or into its file"
 )
-WHOLE = frozenset({"device-only", "full-offload", "nfl", "forward"})
-"""Those that leave the network as it is."""
+WHOLE = frozenset({"device-only", "full-offload", "nfl", "streamed-cut", "forward"})
+"""Those that leave the network as it is, but for the rows of one cut that are sent early."""
 
 
 def usual_budget(request: PlanRequest) -> Budget:

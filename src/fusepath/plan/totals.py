@@ -94,8 +94,8 @@ def strip_totals(
         for layer in graph.layers[:tau]:
             macs = 0
             for op in layer.operators:
-                begin, end = strips.new_rows(strip, op.counted)
-                macs += op.work.macs * (end - begin) * graph.tensors[op.counted].size(1)
+                rows = strips.counted_rows(strip, op)
+                macs += op.work.macs * rows * graph.tensors[op.counted].size(1)
             if layer.index < cut:
                 device += macs
             else:

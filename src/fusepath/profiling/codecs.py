@@ -125,8 +125,16 @@ def sample_codecs(
             continue
         encoded = [(codec.encode(piece), piece) for piece in pieces]
         pairs = [(data, piece) for data, piece in encoded if len(data) < piece.nbytes]
-        encode_s = least_s(partial(_encode, codec, pieces), repeats)
-        decode_s = least_s(partial(_decode, codec, pairs), repeats)
+        whole = [(codec.encode(value), value)]
+        encode_s = fixed_and_moving(
+            least_s(partial(_encode, codec, [value]), repeats),
+            least_s(partial(_encode, codec, pieces), repeats),
+            len(pieces),
+        )
+        decode_s = (0.0, least_s(partial(_decode, codec, pairs), repeats))
+        if len(pairs) == len(pieces):
+            whole_s = least_s(partial(_decode, codec, whole), repeats)
+            decode_s = fixed_and_moving(whole_s, decode_s[1], len(pieces))
         sent = sum(min(len(data), piece.nbytes) for data, piece in encoded)
         yield Sample(
             tensor=name,
@@ -134,10 +142,27 @@ def sample_codecs(
             compression=Compression(
                 codec=codec_name,
                 ratio=max(sent, 1) / value.nbytes,
-                encode_s_per_byte=encode_s / value.nbytes,
-                decode_s_per_byte=decode_s / value.nbytes,
+                encode_s_per_byte=encode_s[1] / value.nbytes,
+                decode_s_per_byte=decode_s[1] / value.nbytes,
+                encode_s_per_piece=encode_s[0],
+                decode_s_per_piece=decode_s[0],
             ),
         )
+
+
+def fixed_and_moving(whole_s: float, pieces_s: float, pieces: int) -> tuple[float, float]:
+    """What a piece takes however small it is, and what all bytes take; together ``pieces_s``.
+
+    Args:
+        whole_s: of a tensor at once.
+        pieces_s: of the same in pieces.
+        pieces: how many.
+    """
+    if pieces == 1:
+        return 0.0, pieces_s
+    # A machine that is disturbed may take as long for all at once as for a piece, or less.
+    fixed_s = min(max(pieces_s - whole_s, 0.0) / (pieces - 1), pieces_s / pieces)
+    return fixed_s, max(pieces_s - pieces * fixed_s, 0.0)
 
 
 def _encode(codec: Codec, pieces: Sequence[Array]) -> None:
@@ -203,19 +228,12 @@ def mean_of(several: Sequence[TriedCodecs]) -> TriedCodecs:
 
 
 def _mean(items: Sequence[Sample]) -> Sample:
-    ratio, encode_s, decode_s = (
-        statistics.fmean(getattr(item.compression, name) for item in items)
-        for name in ("ratio", "encode_s_per_byte", "decode_s_per_byte")
-    )
-    return replace(
-        items[0],
-        compression=Compression(
-            codec=items[0].compression.codec,
-            ratio=ratio,
-            encode_s_per_byte=encode_s,
-            decode_s_per_byte=decode_s,
-        ),
-    )
+    means = {
+        name: statistics.fmean(getattr(item.compression, name) for item in items)
+        for name in Compression.__struct_fields__
+        if name != "codec"
+    }
+    return replace(items[0], compression=Compression(codec=items[0].compression.codec, **means))
 
 
 def try_codecs(

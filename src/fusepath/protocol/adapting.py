@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 WORTH = 0.97
-"""Another plan is predicted to take this part of the time or less."""
+"""Another plan is predicted to take less than this part of the time."""
 _NEAR = 0.985
-"""One is made ready where none that is ready is as near as this to it: plans that are known may
+"""One is made ready where none that is ready is as near to it as this: plans that are known may
 themselves be slower than others that are not."""
 TRIAL = 3
 """Frames that show whether a plan is what it was predicted to be."""

@@ -260,7 +260,7 @@ class DeviceFrame:
     def _handle(self, event: Event) -> Sequence[Command]:
         commands: Sequence[Command] = ()
         if self._state is _State.ENDED or (self._state is _State.ALONE and not self._is_own(event)):
-            return commands  # late news
+            return ()  # late news
         match event:
             case Begun():
                 commands = [Compute(path) for path in self.order]

@@ -61,7 +61,7 @@ class Remainder:
         for path in order:
             chain: list[int] = []
             at = path if path in wanted else None
-            while at is not None and at not in found:
+            while at is not None:
                 chain.append(at)
                 at = self.predecessors.get(at)
             found.update(dict.fromkeys(reversed(chain)))

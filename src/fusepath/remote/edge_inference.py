@@ -120,7 +120,8 @@ class EdgeInference:
         for command in commands:
             match command:
                 case Compute(path):
-                    self._submit(partial(self._work, partial(self._compute, path)))
+                    work = partial(self._work, partial(self._compute, path))
+                    self._submit(work, self._times.paths_s[path])
                 case ComputeTail():
                     self._compute_tail()
                 case SendPart(path):

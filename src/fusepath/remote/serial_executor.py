@@ -18,28 +18,28 @@ class SerialExecutor:
     in. After each job all others that wait for the threads have their turn.
 
     Args:
-        submit: has something run on one of the threads.
+        submit: has something run on one of the threads that takes so many seconds.
     """
 
-    def __init__(self, submit: Callable[[Callable[[], Any]], object]) -> None:
+    def __init__(self, submit: Callable[[Callable[[], Any], float], object]) -> None:
         self._submit = submit
         self._lock = threading.Lock()
-        self._waiting: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._waiting: deque[tuple[Callable[[], Any], float, Future[Any]]] = deque()
         self._busy = False
 
-    def submit(self, run: Callable[[], Any]) -> Future[Any]:
+    def submit(self, run: Callable[[], Any], work_s: float = 0.0) -> Future[Any]:
         """Run it once all that came before has ended, whether it went well or not."""
         future: Future[Any] = Future()
         with self._lock:
-            self._waiting.append((run, future))
+            self._waiting.append((run, work_s, future))
             idle, self._busy = not self._busy, True
         if idle:
-            self._submit(self._next)
+            self._submit(self._next, work_s)
         return future
 
     def _next(self) -> None:
         with self._lock:
-            run, future = self._waiting.popleft()
+            run, _, future = self._waiting.popleft()
         if future.set_running_or_notify_cancel():
             try:
                 future.set_result(run())
@@ -47,6 +47,6 @@ class SerialExecutor:
                 future.set_exception(error)
         with self._lock:
             self._busy = bool(self._waiting)
-            more = self._busy
-        if more:
-            self._submit(self._next)
+            next_s = self._waiting[0][1] if self._busy else None
+        if next_s is not None:
+            self._submit(self._next, next_s)

@@ -56,10 +56,16 @@ class Workers:
             self._count = count
             self._free.notify_all()
 
-    def submit(self, peer: str, run: Callable[[], Any]) -> Future[Any]:
-        """Run something when it is its peer's turn; whose turn ends then, the future says."""
+    def submit(self, peer: str, run: Callable[[], Any], work_s: float = 0.0) -> Future[Any]:
+        """Run something when it is its peer's turn; whose turn ends then, the future says.
+
+        Args:
+            peer: that asks for it.
+            run: is called on a worker.
+            work_s: how long that takes, as far as is known.
+        """
         with self._free:
-            self._waiting.put(peer, run)
+            self._waiting.put(peer, run, work_s)
         return self.pool.submit(self._next)
 
     def _next(self) -> None:

@@ -15,7 +15,7 @@ COLOURS = {
     "full offload": "#56B4E9",
     "one cut": "#CC79A7",
     "tiles": "#E69F00",
-    "stream, 1 segment": "#009E73",
+    "streamed cut": "#009E73",
     "stream, 2 segments": "#0072B2",
     "stream, 3 segments": "#8A63B8",
     "forwarded file": "#8C510A",

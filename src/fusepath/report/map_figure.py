@@ -248,7 +248,7 @@ def _smoothed(fine: FloatArray, gain_map: GainMap) -> FloatArray:
     return fine
 
 
-_BESIDE_NFL = (Family.TILES, Family.STREAM, Family.FORWARD)
+_BESIDE_NFL = (Family.TILES, Family.STREAMED_CUT, Family.STREAM, Family.FORWARD)
 
 
 def _baselines(gain_map: GainMap) -> dict[Family, FloatArray]:

@@ -36,6 +36,7 @@ FAMILY_NAMES = {
     Family.FULL_OFFLOAD: "full offload",
     Family.SPLIT: "NFL split",
     Family.TILES: "tiles",
+    Family.STREAMED_CUT: "streamed cut",
     Family.STREAM: "stream",
     Family.FORWARD: "forwarded file",
 }
@@ -44,6 +45,7 @@ _LETTERS = {
     Family.FULL_OFFLOAD: "o",
     Family.SPLIT: "n",
     Family.TILES: "t",
+    Family.STREAMED_CUT: "c",
     Family.STREAM: "s",
     Family.FORWARD: "f",
 }

@@ -58,11 +58,14 @@ def plans_table(rows: Sequence[ComparedPlan]) -> Table:
     """Plans of several algorithms side by side.
 
     ``gap`` is to the bound of all plans, ``in family`` to that of what the algorithm may choose;
-    ``device`` and ``edge`` are MACs.
+    ``device`` and ``edge`` are MACs. Where the row bound was asked for, so are it and what of the
+    gap it shows to be out of reach, for plans that it is about.
     """
+    in_rows = any(row.row_bound_s is not None for row in rows)
     table = empty_table(
-        *("algorithm", "tau", "grid", "makespan", "gap", "in family"),
-        *("device", "edge", "sent", "search"),
+        *("algorithm", "tau", "grid", "makespan", "gap"),
+        *(("row bound", "out of reach") if in_rows else ()),
+        *("in family", "device", "edge", "sent", "search"),
         optional=("search", "in family"),
     )
     for row in rows:
@@ -73,6 +76,7 @@ def plans_table(rows: Sequence[ComparedPlan]) -> Table:
             str(plan.grid),
             milliseconds(plan.makespan_s),
             f"{row.gap:.1%}",
+            *(_row_bound(row) if in_rows else ()),
             f"{plan.gap:.1%}",
             format_count(plan.device_macs),
             format_count(plan.edge_macs),
@@ -80,6 +84,12 @@ def plans_table(rows: Sequence[ComparedPlan]) -> Table:
             milliseconds(plan.provenance.search_s),
         )
     return table
+
+
+def _row_bound(row: ComparedPlan) -> tuple[str, str]:
+    if row.row_bound_s is None or row.out_of_reach is None:
+        return "–", "–"
+    return milliseconds(row.row_bound_s), f"{row.out_of_reach:.0%}"
 
 
 def fused_layers(plan: Plan) -> str:

@@ -11,6 +11,7 @@ from fusepath.onnx_io import (
     cached_name,
     kept_name,
     new_name,
+    sent_name,
     strip_signature,
 )
 from fusepath.runtime.execution import ON_CPU, Execution
@@ -72,7 +73,7 @@ class StripStage:
         signature = strip_signature(step, wanted)
         if signature not in self._shared:
             sub = build_strip_model(self._model, step, wanted)
-            if not sub.new_outputs and not sub.kept_outputs:
+            if not (sub.new_outputs or sub.sent_outputs or sub.kept_outputs):
                 self._of_strip[strip] = None  # a strip too thin to reach these layers
                 return
             runner = Runner(sub.data, weights=sub.weights, execution=self._execution)
@@ -102,6 +103,7 @@ class StripStage:
             }
             outputs = session.runner.run(feeds)
             results = {name: outputs[new_name(name)] for name in sub.new_outputs}
+            results |= {name: outputs[sent_name(name)] for name in sub.sent_outputs}
             kept = {name: outputs[kept_name(name)] for name in sub.kept_outputs}
         state.kept = kept
         return {
@@ -115,6 +117,6 @@ class StripStage:
         graph = self._model.graph
         macs = 0
         for op in graph.operators(self._first, self._last):
-            begin, end = self._tiling.new_rows(path, op.counted)
-            macs += op.work.macs * (end - begin) * graph.tensors[op.counted].size(1)
+            rows = self._tiling.counted_rows(path, op)
+            macs += op.work.macs * rows * graph.tensors[op.counted].size(1)
         return macs

@@ -37,6 +37,8 @@ class Family(StrEnum):
     SPLIT = "split"
     """NFL with a cut inside the network."""
     TILES = "tiles"
+    STREAMED_CUT = "streamed-cut"
+    """Strips of one segment, which have one cut."""
     STREAM = "stream"
     FORWARD = "forward"
     """The picture's file goes over as it is."""

@@ -189,7 +189,8 @@ def family_of(best: Plan, nfl: Plan) -> Family:
     if best.recipe.forwards:
         return Family.FORWARD
     if isinstance(best.arrangement, Strips):
-        return Family.STREAM
+        segments = len(best.arrangement.segments)
+        return Family.STREAMED_CUT if segments == 1 else Family.STREAM
     if best.makespan_s < nfl.makespan_s:
         return Family.TILES
     (cut,) = nfl.cuts

@@ -14,9 +14,9 @@ from fusepath.tiling.layout import (
 )
 from fusepath.tiling.reach import first_read, needed_regions, reach, stop_read
 from fusepath.tiling.sizes import Sizes, TileSizes, ends_of, even_ends, even_sizes, scaled_intervals
-from fusepath.tiling.strip_rows import StripRows, ready_rows, strip_rows
+from fusepath.tiling.strip_rows import Resume, StripRows, ready_rows, strip_rows
 from fusepath.tiling.strip_step import MapRows, Reading, StripOperation, StripStep
-from fusepath.tiling.strips import Band, Mark, StripTiling, resume_layers
+from fusepath.tiling.strips import Band, Mark, StripTiling
 from fusepath.tiling.tiling import Grid, Tiling, check_tileable, whole
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "MapRows",
     "Mark",
     "Reading",
+    "Resume",
     "Segment",
     "Sizes",
     "StripLayout",
@@ -54,7 +55,6 @@ __all__ = [
     "needed_regions",
     "reach",
     "ready_rows",
-    "resume_layers",
     "scaled_intervals",
     "stop_read",
     "strip_rows",

@@ -54,6 +54,11 @@ class Whole(msgspec.Struct, frozen=True, kw_only=True, tag="whole", forbid_unkno
         return False
 
     @property
+    def in_whole_rows(self) -> bool:
+        """Whether machines share rows out, none of which is computed twice or in part."""
+        return True
+
+    @property
     def likeness(self) -> object:
         """Equal for arrangements that, cut alike, do the same."""
         return _ONE_PATH
@@ -137,6 +142,11 @@ class Tiles(msgspec.Struct, frozen=True, kw_only=True, tag="tiles", forbid_unkno
     def is_split(self) -> bool:
         """Whether several paths share the network out."""
         return self.paths > 1
+
+    @property
+    def in_whole_rows(self) -> bool:
+        """Whether machines share rows out, none of which is computed twice or in part."""
+        return False
 
     @property
     def likeness(self) -> object:
@@ -228,6 +238,11 @@ class Strips(msgspec.Struct, frozen=True, kw_only=True, tag="strips", forbid_unk
         return True
 
     @property
+    def in_whole_rows(self) -> bool:
+        """Whether machines share rows out, none of which is computed twice or in part."""
+        return True
+
+    @property
     def likeness(self) -> object:
         """Equal for arrangements that, cut alike, do the same."""
         return self
@@ -258,7 +273,7 @@ class Strips(msgspec.Struct, frozen=True, kw_only=True, tag="strips", forbid_unk
     def family(self, cuts: Cuts) -> str:  # noqa: ARG002
         """What kind of plan it is, in words."""
         count = len(self.segments)
-        return f"stream, {count} segment{'s' if count > 1 else ''}"
+        return "streamed cut" if count == 1 else f"stream, {count} segments"
 
     @property
     def label(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 
     from fusepath.arrays import IntArray
     from fusepath.graph import ModelGraph, Operator
+
+
+class Resume(NamedTuple):
+    """Where a segment goes on from the one above it, and where it begins afresh.
+
+    Layers ``1 … device`` go on where the device stands, layers from ``edge`` on (1-based) where the
+    edge server does. Those between have the halo of an ordinary path.
+    """
+
+    device: int
+    edge: int
 
 
 @dataclass(frozen=True)
@@ -91,6 +102,81 @@ class StripRows:
     @cached_property
     def _edges_of_size(self) -> dict[int, IntArray]:
         return {}
+
+    @property
+    def fresh(self) -> Resume:
+        """A segment that goes on from no other."""
+        return Resume(0, self.tau + 1)
+
+    def resumes(self, cuts: Sequence[int], ranges: Sequence[tuple[int, int]]) -> tuple[Resume, ...]:
+        """For each segment, where it goes on.
+
+        Right below a segment that is on the edge server all layers that it computes for both, and
+        on the device all layers that it computes for both, as long as the rows that layers behind
+        them read again have been made there. Anywhere else there is nothing to go on from.
+
+        Args:
+            cuts: of the segments.
+            ranges: fused rows of the segments, half-open.
+        """
+        found = [self.fresh]
+        for at in range(1, len(cuts)):
+            if ranges[at - 1][1] != ranges[at][0]:
+                found.append(self.fresh)
+                continue
+            device, edge = min(cuts[at - 1 : at + 1]) - 1, max(cuts[at - 1 : at + 1])
+            if not self._were_made(device, edge, found, ranges[: at + 1]):
+                # What the segment above has not made, it has perhaps found from the one before.
+                device = min(found[-1].device, device)
+                if not self._were_made(device, edge, found, ranges[: at + 1]):
+                    device = 0
+            found.append(Resume(device, edge))
+        return tuple(found)
+
+    def _were_made(
+        self,
+        device: int,
+        edge: int,
+        above: Sequence[Resume],
+        ranges: Sequence[tuple[int, int]],
+    ) -> bool:
+        """Whether the device has made all that a segment reads of layers that it goes on with.
+
+        Args:
+            device: of the segment.
+            edge: likewise.
+            above: where the segments before it go on.
+            ranges: fused rows of those, and of the segment.
+        """
+        for name in self.graph.frontier(device):
+            if name not in self._made_in:
+                continue  # the input, all of which is there
+            at = len(above) - 1
+            while self._made_in[name] <= above[at].device:
+                at -= 1
+            made = self.begins(above[at].edge)[name][ranges[at][0]]
+            if self.begins(edge)[name][ranges[-1][0]] < made:
+                return False
+        return True
+
+    @cached_property
+    def _made_in(self) -> Mapping[str, int]:
+        """The layer (1-based) that makes a map."""
+        return {
+            out: layer.index
+            for layer in self.graph.layers[: self.tau]
+            for op in layer.operators
+            for out in op.outputs
+        }
+
+    def is_continued(self, tensor: str, resume: Resume) -> bool:
+        """Whether the device goes on with a map at its next row.
+
+        Of what paths begin with there is no next row where layers behind read it afresh.
+        """
+        if tensor in self._made_in:
+            return self._made_in[tensor] <= resume.device
+        return resume.device > 0 and tensor not in self.graph.frontier(resume.device)
 
     def begins(self, resume: int) -> Mapping[str, IntArray]:
         """First new row of each map for a segment that begins at fused row ``0 … height − 1``.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,6 +62,8 @@ class StripStep:
 
     maps: Mapping[str, MapRows]
     operations: tuple[StripOperation, ...]
+    sent: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Absolute rows that come out of maps of which others are new; perhaps none."""
     upward: bool = False
     """Whether all rows are counted from the bottom."""
 
@@ -87,7 +89,11 @@ class StripStep:
             )
             for item in self.operations
         )
-        return self.upward, maps, operations
+        sent = tuple(
+            (name, start - self.maps[name].cached, stop - self.maps[name].cached)
+            for name, (start, stop) in self.sent.items()
+        )
+        return self.upward, maps, operations, sent
 
 
 def portion(op: Operator, tensor: str, rows: tuple[int, int], size: int) -> StripOperation:

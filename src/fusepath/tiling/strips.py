@@ -8,29 +8,28 @@ behind it. So nothing is computed or sent twice within a segment. Releasing inpu
 layers to work long before a fused row can be done; doing fused rows one by one ends a segment
 gently, where the last input rows would set everything free at once.
 
-A segment right below the one before it *resumes* where the edge server stands: from the layer that
-both segments run there (the later of their two cuts) nothing is done twice either. Below that layer
-it has the halo of an ordinary path, for those layers alone.
+A segment right below the one before it *resumes*: in layers that both segments run on the edge
+server (from the later of their two cuts on), and in layers that both run on the device (before the
+earlier one), nothing is done twice either. It has the halo of an ordinary path for the layers
+between alone. What these read again of the layers before them, the device has kept.
 """
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from functools import cached_property
+from enum import Enum, auto
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from fusepath.errors import GeometryError
 from fusepath.graph import Kind
 from fusepath.tiling.interval import Box, Interval
-from fusepath.tiling.reach import first_read
-from fusepath.tiling.strip_rows import StripRows
+from fusepath.tiling.strip_rows import Resume, StripRows
 from fusepath.tiling.strip_step import MapRows, Reading, StripOperation, StripStep, portion
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from fusepath.graph import ModelGraph, Operator
 
@@ -110,9 +109,9 @@ class StripTiling:
         return len(self.strips)
 
     @cached_property
-    def resumes(self) -> tuple[int, ...]:
-        """For each band, the layer from which it resumes; ``tau + 1`` where it begins afresh."""
-        return resume_layers(self.tau, self.cuts, [(band.start, band.stop) for band in self.bands])
+    def resumes(self) -> tuple[Resume, ...]:
+        """For each band, where it goes on from the one above it."""
+        return self.rows.resumes(self.cuts, [(band.start, band.stop) for band in self.bands])
 
     def is_first(self, strip: int) -> bool:
         """Whether the strip opens its band."""
@@ -120,13 +119,30 @@ class StripTiling:
 
     def goes_on(self, strip: int) -> bool:
         """Whether the edge server goes on with it where it stands after the strip before."""
-        return not self.is_first(strip) or self.resumes[self.strips[strip][0]] <= self.tau
+        return not self.is_first(strip) or self.resumes[self.strips[strip][0]].edge <= self.tau
 
     def new_rows(self, strip: int, tensor: str) -> tuple[int, int]:
-        """Rows of a map that the strip adds, ``[start, stop)``; may be empty."""
+        """Rows of a map that the strip adds, ``[start, stop)``; may be empty.
+
+        Those that layers read which do not go on with it on the device, and that are sent. What the
+        device makes of them are `made_rows`.
+        """
         if (strip, tensor) not in self._known_rows:
             self._known_rows[strip, tensor] = self._new_rows(strip, tensor)
         return self._known_rows[strip, tensor]
+
+    def made_rows(self, strip: int, tensor: str) -> tuple[int, int]:
+        """Rows of a map that the device makes in the strip, ``[start, stop)``; may be empty."""
+        resume = self.resumes[self.strips[strip][0]]
+        continued = self.rows.is_continued(tensor, resume)
+        return self._next_rows(strip, tensor) if continued else self.new_rows(strip, tensor)
+
+    def counted_rows(self, strip: int, op: Operator) -> int:
+        """How many rows an operator's work is counted by in the strip."""
+        resume = self.resumes[self.strips[strip][0]]
+        goes_on = self._layers[op.name][1] <= resume.device
+        begin, end = (self._next_rows if goes_on else self.new_rows)(strip, op.counted)
+        return end - begin
 
     @cached_property
     def _known_rows(self) -> dict[tuple[int, str], tuple[int, int]]:
@@ -134,11 +150,23 @@ class StripTiling:
         return {}
 
     def _new_rows(self, strip: int, tensor: str) -> tuple[int, int]:
+        index = self.strips[strip][0]
+        resume = self.resumes[index]
+        if tensor in self.graph.entry and self.rows.is_continued(tensor, resume):
+            return self._next_rows(strip, tensor)
+        begins = self.rows.begins(resume.edge)[tensor]
+        return self._rows_from(strip, tensor, int(begins[self.bands[index].start]))
+
+    def _next_rows(self, strip: int, tensor: str) -> tuple[int, int]:
+        """Rows of a map with which the strip goes on where all above has ended."""
+        start = self.bands[self.strips[strip][0]].start
+        return self._rows_from(strip, tensor, int(self.rows.stops[tensor][start]))
+
+    def _rows_from(self, strip: int, tensor: str, begin: int) -> tuple[int, int]:
+        """Rows that a strip adds to a map whose first row in the band is known."""
         index, before, after = self.strips[strip]
-        band = self.bands[index]
-        begin = int(self.rows.begins(self.resumes[index])[tensor][band.start])
-        begin = max(begin, self._reached(tensor, before, band))
-        return begin, max(begin, self._reached(tensor, after, band))
+        begin = max(begin, self._reached(tensor, before, self.bands[index]))
+        return begin, max(begin, self._reached(tensor, after, self.bands[index]))
 
     def _reached(self, tensor: str, mark: Mark, band: Band) -> int:
         released, done = mark
@@ -155,20 +183,45 @@ class StripTiling:
         return Box(rows, Interval(0, width))
 
     def step(self, strip: int, first: int, last: int) -> StripStep:
-        """What a machine that runs layers ``first … last`` (1-based) does in a strip."""
+        """What a machine that runs layers ``first … last`` (1-based) does in a strip.
+
+        The device runs ``1 … cut − 1``, the edge server ``cut … tau``.
+        """
         operators = self.graph.operators(first, last)
-        operations = []
-        for op in operators:
-            # All outputs of an operator are asked for the same rows.
-            begin, end = self.new_rows(strip, op.outputs[0])
-            if begin < end:
-                operations.append(self._operation(op, begin, end))
         names = {name for op in operators for name in (*op.inputs, *op.outputs)}
+        stage = self._stage(strip, last)
+        later = self._later(stage)
         return StripStep(
-            maps={name: self._map_rows(strip, name, operators) for name in sorted(names)},
-            operations=tuple(operations),
+            maps={name: self._map_rows(strip, name, stage, later) for name in sorted(names)},
+            operations=self._operations(strip, first, last, stage),
+            sent=self._kept_and_sent(strip, last, stage),
             upward=self.graph.upward,
         )
+
+    def _stage(self, strip: int, last: int) -> _Machine:
+        return _Machine.DEVICE if last < self.cuts[self.strips[strip][0]] else _Machine.EDGE
+
+    def _layers_of(self, strip: int, machine: _Machine) -> tuple[int, int]:
+        """First and last layer that a machine runs of a strip."""
+        cut = self.cuts[self.strips[strip][0]]
+        return (1, cut - 1) if machine is _Machine.DEVICE else (cut, self.tau)
+
+    def _rows_on(self, strip: int, tensor: str, machine: _Machine) -> tuple[int, int]:
+        """Rows of a map that are new to a machine in a strip."""
+        if machine is _Machine.DEVICE:
+            return self.made_rows(strip, tensor)
+        return self.new_rows(strip, tensor)
+
+    def _operations(
+        self, strip: int, first: int, last: int, machine: _Machine
+    ) -> tuple[StripOperation, ...]:
+        operations = []
+        for op in self.graph.operators(first, last):
+            # All outputs of an operator are asked for the same rows.
+            begin, end = self._rows_on(strip, op.outputs[0], machine)
+            if begin < end:
+                operations.append(self._operation(op, begin, end))
+        return tuple(operations)
 
     def _operation(self, op: Operator, begin: int, end: int) -> StripOperation:
         if op.kind is not Kind.WINDOW:
@@ -177,20 +230,67 @@ class StripTiling:
         (name,) = op.inputs
         return portion(op, name, (begin, end), self.graph.tensors[name].size(0))
 
-    def _map_rows(self, strip: int, tensor: str, operators: tuple[Operator, ...]) -> MapRows:
-        known, reached = self.new_rows(strip, tensor)
-        cached = known
-        if not self.is_first(strip) or self._goes_on(self.strips[strip][0], tensor):
-            # Where a fresh halo reaches further up than what is kept, nothing of that is read.
-            cached = min(self._kept(strip - 1, tensor, operators), known)
+    def _kept_and_sent(
+        self, strip: int, last: int, machine: _Machine
+    ) -> Mapping[str, tuple[int, int]]:
+        """Rows that the device sends of maps of which it makes others."""
+        if machine is _Machine.EDGE:
+            return {}
+        return {
+            name: self.new_rows(strip, name)
+            for name in self.graph.frontier(last)
+            if name not in self.graph.entry
+            and self.new_rows(strip, name) != self.made_rows(strip, name)
+        }
+
+    def _map_rows(
+        self, strip: int, tensor: str, machine: _Machine, later: Sequence[Mapping[str, int]]
+    ) -> MapRows:
+        known, reached = self._rows_on(strip, tensor, machine)
+        before = later[strip - 1] if strip > 0 else {}
         return MapRows(
-            cached=cached, known=known, reached=reached, kept=self._kept(strip, tensor, operators)
+            # Where a fresh halo reaches further up than what is kept, nothing of that is read.
+            cached=min(before.get(tensor, known), known),
+            known=known,
+            reached=reached,
+            kept=min(later[strip].get(tensor, reached), reached),
         )
 
-    def _goes_on(self, index: int, tensor: str) -> bool:
-        """Whether a band takes over rows of a map from the band before it."""
-        resume = self.resumes[index]
-        return any(tensor in op.inputs and at >= resume for op, at in self._layers.values())
+    def _later(self, machine: _Machine) -> Sequence[Mapping[str, int]]:
+        """By strip, the first row of every map that strips after it read of what was before."""
+        if machine not in self._known_later:
+            wanted: list[Mapping[str, int]] = [{}]
+            for strip in range(self.paths - 1, 0, -1):
+                read = {**wanted[-1]}
+                for name, row in self._first_read(strip, machine):
+                    read[name] = min(row, read.get(name, row))
+                goes_on = partial(self._goes_on, strip, machine=machine)
+                wanted.append({name: row for name, row in read.items() if goes_on(name)})
+            self._known_later[machine] = tuple(reversed(wanted))
+        return self._known_later[machine]
+
+    @cached_property
+    def _known_later(self) -> dict[_Machine, Sequence[Mapping[str, int]]]:
+        return {}
+
+    def _first_read(self, strip: int, machine: _Machine) -> Iterator[tuple[str, int]]:
+        """Maps that a strip reads or sends, and the first row of each."""
+        first, last = self._layers_of(strip, machine)
+        for item in self._operations(strip, first, last, machine):
+            for reading in item.readings:
+                yield reading.tensor, reading.start
+        for name, (begin, end) in self._kept_and_sent(strip, last, machine).items():
+            if begin < end:
+                yield name, begin
+
+    def _goes_on(self, strip: int, tensor: str, *, machine: _Machine) -> bool:
+        """Whether a strip takes over rows of a map from the strip before it."""
+        if not self.is_first(strip):
+            return True
+        resume = self.resumes[self.strips[strip][0]]
+        if machine is _Machine.DEVICE:
+            return self.rows.is_continued(tensor, resume)
+        return any(tensor in op.inputs and at >= resume.edge for op, at in self._layers.values())
 
     @cached_property
     def _layers(self) -> dict[str, tuple[Operator, int]]:
@@ -201,49 +301,9 @@ class StripTiling:
             for op in layer.operators
         }
 
-    def _kept(self, strip: int, tensor: str, operators: tuple[Operator, ...]) -> int:
-        """First row that a later strip still reads; all rows reached if none does."""
-        index = self.strips[strip][0]
-        reached = self.new_rows(strip, tensor)[1]
-        wanted = [reached]
-        for op in operators:
-            if tensor not in op.inputs:
-                continue
-            out = op.outputs[0]
-            made = self.new_rows(strip, out)[1]
-            if made >= int(self.rows.stops[out][self._last_row(index, op)]):
-                continue  # the operator is through with this band and those that resume from it
-            row = made
-            if op.kind is Kind.WINDOW:
-                first = int(first_read(op.rows, np.array(made)))
-                row = min(max(first, 0), self.graph.tensors[tensor].size(0) - 1)
-            wanted.append(row)
-        return min(wanted)
 
-    def _last_row(self, index: int, op: Operator) -> int:
-        """Fused row at which an operator ends that goes on from band to band."""
-        layer = self._layers[op.name][1]
-        while index + 1 < len(self.bands) and layer >= self.resumes[index + 1]:
-            index += 1
-        return self.bands[index].stop
+class _Machine(Enum):
+    """Where a part of a strip's layers runs."""
 
-
-def resume_layers(
-    tau: int, cuts: Sequence[int], ranges: Sequence[tuple[int, int]]
-) -> tuple[int, ...]:
-    """For each segment, the layer (1-based) from which the edge server goes on where it stands.
-
-    Right below a segment that is all layers that the edge server computes for both of them;
-    anywhere else there is nothing to go on from, and that is ``tau + 1``.
-
-    Args:
-        tau: the fused layer.
-        cuts: of the segments.
-        ranges: fused rows of the segments, half-open.
-    """
-    resumes = [tau + 1]
-    for (cut, (_, stop)), (next_cut, (start, _)) in itertools.pairwise(
-        zip(cuts, ranges, strict=True)
-    ):
-        resumes.append(max(cut, next_cut) if stop == start else tau + 1)
-    return tuple(resumes)
+    DEVICE = auto()
+    EDGE = auto()

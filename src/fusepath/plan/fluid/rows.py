@@ -17,18 +17,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fusepath.cost import ALL_LAYERS
 from fusepath.errors import GeometryError
 from fusepath.plan.fluid.bound import fluid_bound, section_bound
 from fusepath.plan.fluid.weights import best_weights_for
-from fusepath.plan.timing import Timing
+from fusepath.plan.timing import AddedRows, Timing
 from fusepath.schedule.problem import NS_PER_S
-from fusepath.tiling import Intervals, needed_regions, strip_rows
+from fusepath.tiling import Intervals, Resume, needed_regions, strip_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from fusepath.arrays import BoolArray, FloatArray
-    from fusepath.cost import Charge
+    from fusepath.arrays import BoolArray, FloatArray, IntArray
+    from fusepath.cost import AlikeMaps, Charge
     from fusepath.graph import ModelGraph
     from fusepath.plan.setting import Setting
     from fusepath.plan.timing import StripTiming
@@ -193,10 +194,18 @@ class _FusedLayer:
         }
 
     def _band_s(self, cut: int, resume: int) -> FloatArray:
-        """Seconds of every band with a cut; shape (machines, first rows, rows behind the last)."""
+        """Seconds of every band with a cut; shape (machines, first rows, rows behind the last).
+
+        The device goes on with all that it computes, whatever it has made for the band above.
+        """
+        goes_on = Resume(cut - 1, resume)
+        rows = AddedRows(self._rows(resume), self._rows(ALL_LAYERS))
+        return self.timing.strips_s(cut, goes_on, rows)
+
+    def _rows(self, resume: int) -> tuple[AlikeMaps, IntArray]:
+        """Rows of every band that goes on from a layer; shape (groups of maps, first, behind)."""
         alike = self.timing.costs.alike(resume)
-        rows = np.maximum(alike.stops[:, None, :] - alike.begins[:, :, None], 0)
-        return self.timing.strips_s(cut, (alike, rows))
+        return alike, np.maximum(alike.stops[:, None, :] - alike.begins[:, :, None], 0)
 
     @cached_property
     def idle_s(self) -> dict[int, float]:

@@ -6,10 +6,11 @@
 
 from fusepath.plan.timing.of_plan import predict, problem_of, problem_of_plan, returned_bytes
 from fusepath.plan.timing.prices import Prices, Tiled
-from fusepath.plan.timing.strips import StripTiming
+from fusepath.plan.timing.strips import AddedRows, StripTiming
 from fusepath.plan.timing.timing import Timing
 
 __all__ = [
+    "AddedRows",
     "Prices",
     "StripTiming",
     "Tiled",

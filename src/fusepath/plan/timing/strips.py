@@ -8,15 +8,35 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusepath.tiling import resume_layers
+from fusepath.cost import piece_coding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fusepath.arrays import FloatArray, IntArray
-    from fusepath.cost import AlikeMaps, StripCosts
+    from fusepath.cost import AlikeMaps, PieceCoding, StripCosts
     from fusepath.plan.setting import Setting
-    from fusepath.tiling import Segment, StripRows
+    from fusepath.tiling import Resume, Segment, StripRows
+
+
+@dataclass(frozen=True, slots=True)
+class AddedRows:
+    """Rows that strips add, for many choices of a segment's ends at once.
+
+    Each is maps taken together, and rows added; shape (groups, choices, strips).
+    """
+
+    read: tuple[AlikeMaps, IntArray]
+    """From the first that layers read which begin afresh."""
+    next: tuple[AlikeMaps, IntArray] | None = None
+    """From where all above has ended; None where there is nothing above."""
+
+
+def _total(rows: tuple[AlikeMaps, IntArray], per_map: FloatArray) -> FloatArray:
+    """What rows count by what a row of every map does; shape (…, choices, strips)."""
+    alike, added = rows
+    totals: FloatArray = alike.total(per_map) @ added.reshape(len(added), -1)
+    return totals.reshape(*per_map.shape[:-1], *added.shape[1:])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +50,7 @@ class StripTiming:
     """What returns after all strips."""
     finish_s: float = 0.0
     """What the device computes behind all of that."""
-    _met: dict[tuple[Segment, int], FloatArray] = field(default_factory=dict)
+    _met: dict[tuple[Segment, Resume], FloatArray] = field(default_factory=dict)
     """Segments are changed one at a time, and the others stay as they are."""
 
     @property
@@ -48,28 +68,52 @@ class StripTiming:
         """Seconds of the whole prefix by machine and cut; shape (machines, cuts)."""
         return self._seconds(self.costs.loads)
 
-    def strips_s(self, cut: int, rows: tuple[AlikeMaps, IntArray]) -> FloatArray:
+    def strips_s(self, cut: int, resume: Resume, rows: AddedRows) -> FloatArray:
         """Seconds of strips that add these rows, fixed costs aside.
 
         Args:
             cut: 1-based.
-            rows: maps taken together, and rows added; shape (groups, choices, strips).
+            resume: where the segment goes on.
+            rows: rows that its strips add.
 
         Returns:
             Shape (machines, choices, strips).
         """
-        alike, added = rows
-        weights = alike.total(self._seconds(self.costs.of_cut(cut)))
-        seconds: FloatArray = weights @ added.reshape(len(added), -1)
-        return seconds.reshape(-1, *added.shape[1:])
+        seconds = _total(rows.read, self._seconds(self.costs.of_cut(cut, resume)))
+        if resume.device:
+            assert rows.next is not None  # or nothing could go on
+            seconds[0] += _total(rows.next, self.costs.goes_on(resume))
+        return seconds
 
     def fixed_s(self, cut: int) -> tuple[float, float, float]:
         """What a strip costs however thin it is, on device, link and edge server."""
         setting, link = self.setting, self.setting.link
+        up, back = self._coding[cut - 1]
         return (
-            link.message_device_s + setting.device.strip_s(1, cut - 1),
+            link.message_device_s
+            + setting.device.strip_s(1, cut - 1)
+            + up.encode_s
+            + back.decode_s,
             link.up_s(link.message_bytes),
-            link.message_edge_s + setting.edge.strip_s(cut, self.rows.tau),
+            link.message_edge_s
+            + setting.edge.strip_s(cut, self.rows.tau)
+            + up.decode_s
+            + back.encode_s,
+        )
+
+    @cached_property
+    def _coding(self) -> tuple[tuple[PieceCoding, PieceCoding], ...]:
+        """By cut, what coding a piece takes besides, on the way up and on the way back."""
+        graph, setting = self.rows.graph, self.setting
+        return tuple(
+            (
+                piece_coding(graph.sent(cut), setting.compression),
+                piece_coding(
+                    graph.returned(cut) if self.rows.makes_outputs else (),
+                    setting.back_compression,
+                ),
+            )
+            for cut in range(1, self.rows.tau + 2)
         )
 
     def durations(self, segments: Sequence[Segment]) -> FloatArray:
@@ -90,12 +134,12 @@ class StripTiming:
 
     def _costs_of_all(self, segments: Sequence[Segment]) -> FloatArray:
         ends = [(item.start, item.stop) for item in segments]
-        resumes = resume_layers(self.rows.tau, [item.cut for item in segments], ends)
+        resumes = self.rows.resumes([item.cut for item in segments], ends)
         return np.concatenate(
             [self._costs_of(*item) for item in zip(segments, resumes, strict=True)], axis=1
         )
 
-    def _costs_of(self, segment: Segment, resume: int) -> FloatArray:
+    def _costs_of(self, segment: Segment, resume: Resume) -> FloatArray:
         """What `StripCosts` counts, fixed costs of computing included; shape (3 or 4, strips)."""
         if (segment, resume) not in self._met:
             costs = self.costs.segment(
@@ -105,6 +149,11 @@ class StripTiming:
             # A strip that adds nothing on a machine costs nothing there.
             costs[0] += device.strip_s(1, segment.cut - 1) * (costs[0] > 0)
             costs[2] += edge.strip_s(segment.cut, self.rows.tau) * (costs[2] > 0)
+            for coding, bytes_sent, sender, receiver in zip(
+                self._coding[segment.cut - 1], costs[1::2], (0, 2), (2, 0), strict=False
+            ):
+                costs[sender] += coding.encode_s * (bytes_sent > 0)
+                costs[receiver] += coding.decode_s * (bytes_sent > 0)
             self._met[segment, resume] = costs
         return self._met[segment, resume]
 

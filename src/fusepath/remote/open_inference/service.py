@@ -160,7 +160,7 @@ class OpenInference:
                 loop.call_soon_threadsafe(settle)
 
         host.workers.expect(cost.work_s)
-        host.workers.submit(caller.peer, work)
+        host.workers.submit(caller.peer, work, cost.work_s)
         try:
             async with asyncio.timeout(left_s):
                 return await done

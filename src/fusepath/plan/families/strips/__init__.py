@@ -7,5 +7,6 @@ costs allow.
 """
 
 from fusepath.plan.families.strips.search import search_stream
+from fusepath.plan.families.strips.streamed_cut import search_streamed_cut
 
-__all__ = ["search_stream"]
+__all__ = ["search_stream", "search_streamed_cut"]

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fusepath.cost import ALL_LAYERS
 from fusepath.errors import GeometryError
 from fusepath.plan.families.before_tail import fronts
 from fusepath.plan.families.quick_bounds import WEIGHTS
 from fusepath.plan.limits.memory import weight_bytes
 from fusepath.plan.limits.usage import StripUsage
 from fusepath.plan.recipe import TailPlace
+from fusepath.plan.timing import AddedRows
 from fusepath.tiling import Strips, strip_rows
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from fusepath.plan.limits.constraints import Constraints
     from fusepath.plan.timing import StripTiming, Timing
     from fusepath.schedule.budget import Meter
-    from fusepath.tiling import Segment, StripRows
+    from fusepath.tiling import Resume, Segment, StripRows
 
 
 _LAYER_EVALUATIONS = 40
@@ -89,9 +91,7 @@ class Layer:
         by_machine = np.sum([self.timing.fixed_s(cut) for cut in cuts], axis=0)
         return _USUAL_STRIPS * float(by_machine.max()) / len(cuts)
 
-    def rows_of(
-        self, begin: IntArray | None, stop: IntArray, resume: int | None
-    ) -> tuple[AlikeMaps, IntArray]:
+    def rows_of(self, begin: IntArray | None, stop: IntArray, edge: int | None) -> AddedRows:
         """Rows that every strip of a segment adds, for many choices of its ends at once.
 
         Strips release the input evenly, all but the last row, and then do fused rows one by one.
@@ -99,12 +99,17 @@ class Layer:
         Args:
             begin: first fused rows, one per choice; None begins at the top.
             stop: fused rows behind the last, one per choice, or one for all.
-            resume: layer from which the segment goes on; None for the first one.
-
-        Returns:
-            Shape (groups of maps, choices, strips).
+            edge: layer from which the segment goes on there; None for the first one.
         """
-        alike = self.timing.costs.alike(self.rows.tau + 1 if resume is None else resume)
+        if edge is None:
+            return AddedRows(self._added(begin, stop, self.rows.tau + 1))
+        return AddedRows(self._added(begin, stop, edge), self._added(begin, stop, ALL_LAYERS))
+
+    def _added(
+        self, begin: IntArray | None, stop: IntArray, resume: int
+    ) -> tuple[AlikeMaps, IntArray]:
+        """Maps taken together, and rows added; shape (groups of maps, choices, strips)."""
+        alike = self.timing.costs.alike(resume)
         ready = self.timing.costs.prices.ready
         kind = alike.ready_kind[:, None, None]
         source = self.rows.stops[self.rows.graph.source]
@@ -145,23 +150,24 @@ class Layer:
         )
 
     def keep_to_totals(
-        self, segments: Sequence[tuple[int, IntArray | None, IntArray, int | None]]
+        self, segments: Sequence[tuple[int, IntArray | None, IntArray, Resume]]
     ) -> BoolArray:
         """Which choices compute and send no more than the constraints allow.
 
         However many strips a segment is cut into, they add up to the same rows.
 
         Args:
-            segments: cut, and begin, stop and resume as of `rows_of`, for each segment.
+            segments: cut, begin and stop as of `rows_of`, and where it goes on, for each segment.
         """
         macs, sent_bytes = np.zeros((2, len(segments[0][2])))
         for cut, begin, stop, resume in segments:
-            alike = self.timing.costs.alike(self.rows.tau + 1 if resume is None else resume)
-            rows = alike.stops[:, stop]
-            if begin is not None:
-                rows = np.maximum(rows - self._first_rows(alike, begin), 0)
-            more = alike.total(self.counts.per_row[:2, cut - 1]) @ rows
+            per_row = self.counts.per_row[:2, cut - 1].copy()
+            per_row[0] -= self.counts.computed[resume.device]
+            more = self._all_rows(begin, stop, resume.edge, per_row)
             macs, sent_bytes = macs + more[0], sent_bytes + more[1]
+            if resume.device:
+                per_row = self.counts.computed[resume.device]
+                macs = macs + self._all_rows(begin, stop, ALL_LAYERS, per_row)
         limits = self.constraints
         keeps = np.ones(len(macs), dtype=bool)
         if limits.device_macs is not None:
@@ -169,6 +175,17 @@ class Layer:
         if limits.upload_bytes is not None:
             keeps &= sent_bytes <= limits.upload_bytes
         return keeps
+
+    def _all_rows(
+        self, begin: IntArray | None, stop: IntArray, resume: int, per_row: FloatArray
+    ) -> FloatArray:
+        """What all rows of segments count by what a row of every map does; shape (…, choices)."""
+        alike = self.timing.costs.alike(resume)
+        rows = alike.stops[:, stop]
+        if begin is not None:
+            rows = np.maximum(rows - self._first_rows(alike, begin), 0)
+        total: FloatArray = alike.total(per_row) @ rows
+        return total
 
     def arranged(self, segments: tuple[Segment, ...]) -> Strips:
         """Segments as an arrangement of the network."""

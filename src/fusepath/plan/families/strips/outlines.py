@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusepath.plan.families.strips.layer import spread
+from fusepath.tiling import Resume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from fusepath.arrays import IntArray
-    from fusepath.cost import AlikeMaps
     from fusepath.plan.families.strips.layer import Layer
     from fusepath.plan.recipe import TailPlace
+    from fusepath.plan.timing import AddedRows
     from fusepath.schedule.budget import Meter
 
 
@@ -73,6 +74,20 @@ def short_list(
     return short, evaluated
 
 
+def one_segment(layer: Layer, meter: Meter) -> Iterator[Outline]:
+    """One segment, for every cut that it may have and the budget that is left."""
+    height = np.array([layer.height])
+    rows = layer.rows_of(None, height, None)
+    for cut in sorted(layer.allowed_cuts):
+        if meter.is_over:
+            return
+        meter.spend(_batch(layer, height))
+        times = layer.chained_s([layer.timing.strips_s(cut, layer.rows.fresh, rows)])
+        segment = (cut, None, height, layer.rows.fresh)
+        if not layer.constraints or layer.keep_to_totals([segment]).all():
+            yield _candidate(layer, float(times[0]), (cut,), (layer.height,))
+
+
 def _diverse(candidates: Sequence[Outline]) -> list[Outline]:
     """The best ones, but for every fused layer and number of segments only one.
 
@@ -90,25 +105,30 @@ def _pairs(layer: Layer, best_s: Callable[[], float], meter: Meter) -> Iterator[
     bounds_s = layer.pair_bounds_s
     bottom = np.full_like(edges, layer.height)
     upper = layer.rows_of(None, edges, None)
-    first = cache(lambda cut: layer.timing.strips_s(cut, upper))
-    lower = lru_cache(_ROWS_KEPT)(lambda resume: layer.rows_of(edges, bottom[:1], resume))
+    first = cache(lambda cut: layer.timing.strips_s(cut, layer.rows.fresh, upper))
+    lower = lru_cache(_ROWS_KEPT)(lambda edge: layer.rows_of(edges, bottom[:1], edge))
     for flat in np.argsort(bounds_s, axis=None):
         above, below = (int(at) + 1 for at in divmod(int(flat), bounds_s.shape[1]))
         if meter.is_over or bounds_s[above - 1, below - 1] >= best_s():
             return
         if not {above, below} <= layer.allowed_cuts:
             continue
-        resume = max(above, below)
+        resume = _resume(above, below)
         meter.spend(len(edges) // _CHOICES_PER_EVALUATION + _batch(layer, edges))
-        second = layer.timing.strips_s(below, lower(resume))
+        second = layer.timing.strips_s(below, resume, lower(resume.edge))
         times = layer.chained_s([first(above), second])
         if layer.constraints:
-            segments = ((above, None, edges, None), (below, edges, bottom, resume))
+            segments = ((above, None, edges, layer.rows.fresh), (below, edges, bottom, resume))
             times = np.where(layer.keep_to_totals(segments), times, np.inf)
         at = int(times.argmin())
         if np.isinf(times[at]):
             continue
         yield _candidate(layer, float(times[at]), (above, below), (int(edges[at]), layer.height))
+
+
+def _resume(above: int, below: int) -> Resume:
+    """Where a segment goes on right below another, if that has made all that is read again."""
+    return Resume(min(above, below) - 1, max(above, below))
 
 
 def _batch(layer: Layer, choices: IntArray) -> int:
@@ -125,9 +145,9 @@ def _with_third(layer: Layer, best: Outline, meter: Meter) -> Iterator[Outline]:
     ends = ((None, pairs[:, 0]), (pairs[:, 0], pairs[:, 1]), (pairs[:, 1], bottom))
 
     @lru_cache(_ROWS_KEPT)
-    def rows_of(part: int, resume: int | None) -> tuple[AlikeMaps, IntArray]:
+    def rows_of(part: int, edge: int | None) -> AddedRows:
         begin, stop = ends[part]
-        return layer.rows_of(begin, stop, resume)
+        return layer.rows_of(begin, stop, edge)
 
     for cut in sorted(layer.allowed_cuts):
         for at in range(3):
@@ -135,9 +155,10 @@ def _with_third(layer: Layer, best: Outline, meter: Meter) -> Iterator[Outline]:
                 return
             meter.spend(len(pairs) // _CHOICES_PER_EVALUATION + 3 * _batch(layer, pairs))
             cuts = (*two[:at], cut, *two[at:])
-            resumes = (None, max(cuts[0], cuts[1]), max(cuts[1], cuts[2]))
+            resumes = (layer.rows.fresh, *itertools.starmap(_resume, itertools.pairwise(cuts)))
             strips = [
-                layer.timing.strips_s(cuts[part], rows_of(part, resumes[part])) for part in range(3)
+                layer.timing.strips_s(cut, resume, rows_of(part, resume.edge if part else None))
+                for part, (cut, resume) in enumerate(zip(cuts, resumes, strict=True))
             ]
             times = layer.chained_s(strips)
             if layer.constraints:

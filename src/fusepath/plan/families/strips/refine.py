@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fusepath.cost import ALL_LAYERS
 from fusepath.plan.families.strips.layer import makespan_of
-from fusepath.tiling import Segment, resume_layers
+from fusepath.tiling import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -156,11 +157,12 @@ def _segments(
     source = layer.rows.graph.source
     segments: list[Segment] = []
     ranges = list(itertools.pairwise([0, *edges]))
-    resumes = resume_layers(layer.rows.tau, cuts, ranges)
+    resumes = layer.rows.resumes(cuts, ranges)
     for cut, (start, stop), (releases, steps), resume in zip(
         cuts, ranges, counts, resumes, strict=True
     ):
-        first = int(layer.rows.begins(resume)[source][start])
+        begins = layer.rows.begins(ALL_LAYERS if resume.device else resume.edge)
+        first = int(begins[source][start])
         last = int(layer.rows.stops[source][stop]) - 1
         evenly = {first + (last - first) * (i + 1) // releases for i in range(releases)}
         released = sorted(rows for rows in evenly if first < rows)

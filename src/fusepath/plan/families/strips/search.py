@@ -6,25 +6,25 @@ import math
 from typing import TYPE_CHECKING
 
 from fusepath.errors import InfeasibleError, InputError, UndecidedError
-from fusepath.plan.candidate import Candidate, ranked
+from fusepath.plan.candidate import ranked
+from fusepath.plan.families.strips.found import found_strips
 from fusepath.plan.families.strips.layer import layers_before_tail, layers_of
 from fusepath.plan.families.strips.outlines import short_list
 from fusepath.plan.families.strips.refine import Refined, refine
 from fusepath.plan.limits.constraints import PATHS, Shortfall
 from fusepath.plan.limits.usage import StripUsage
 from fusepath.plan.recipe import TailPlace
-from fusepath.schedule.schedule import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fusepath.plan.candidate import Candidate
     from fusepath.plan.families.strips.layer import Layer
     from fusepath.plan.limits.constraints import Constraints
     from fusepath.plan.search import Search
     from fusepath.plan.setting import Setting
     from fusepath.plan.timing import Timing
     from fusepath.schedule.budget import Meter
-    from fusepath.tiling import Segment
 
 
 _TAIL_ON_EDGE = 2 / 3
@@ -70,7 +70,7 @@ def search_stream(timing: Timing, search: Search) -> Candidate:
         raise _nothing_keeps(timing.setting, constraints, refined)
     keeping.sort(key=lambda item: item.makespan_s)
     top = search.request.top
-    found = (_found(timing, item.layer, item.segments, evaluated) for item in keeping[:top])
+    found = (found_strips(timing, item, evaluated) for item in keeping[:top])
     return ranked(found, top)
 
 
@@ -95,19 +95,6 @@ def _refined(
         refined.append(result)
         evaluated += result.tried
     return refined, evaluated
-
-
-def _found(
-    timing: Timing, layer: Layer, segments: tuple[Segment, ...], evaluated: int
-) -> Candidate:
-    problem = timing.with_tail(layer.tail, layer.rows.tau).problem_of_strips(layer.timing, segments)
-    return Candidate(
-        arrangement=layer.arranged(segments),
-        schedule=evaluate(problem, range(problem.paths), [1] * problem.paths),
-        lower_bound_ns=0,
-        evaluated=evaluated,
-        tail=layer.tail,
-    )
 
 
 def _nothing_keeps(

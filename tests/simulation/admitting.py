@@ -1,0 +1,268 @@
+"""What a server for many does by itself: who gets in, who is next, what it keeps for later."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from fusepath.faults.clock import Violation, require
+from fusepath.protocol.admission import Admission, Busy, Cost, Room
+from fusepath.protocol.fair_queue import FairQueue
+from fusepath.protocol.shelf import Shelf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+PATIENCE = 4
+"""So many times its work a request may wait, and so many times as long who has none under way."""
+_PEERS = "abcde"
+_HALVES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
+"""Of seconds, so that many are equal."""
+
+
+@dataclass
+class _Open:
+    """Peers of what is open of one kind, by whom and in what room."""
+
+    what: str
+    most: int
+    most_of_one: int
+    strict: bool
+    peers: list[str] = field(default_factory=list)
+
+    def expected(self, peer: str, retry_s: float) -> Busy | None:
+        """What is said to one more."""
+        own, total = self.peers.count(peer), len(self.peers)
+        if own == self.most_of_one:
+            why = f"{own} {self.what} of this device are open here, as many as it may have"
+        elif total >= self.most and (self.strict or own > 0):
+            why = f"{total} {self.what} are open here, as many as there is room for"
+        else:
+            return None
+        return Busy(f"{why}; ask again later", retry_s)
+
+
+def admit(random: Random, steps: int = 150) -> None:
+    """Some devices ask for more than there is room for.
+
+    Raises:
+        Violation: one gets in that must not, or is refused, or is told another reason or time.
+    """
+    room = Room(
+        streams=4,
+        streams_of_one=2,
+        requests=random.choice((3, 5)),
+        requests_of_one=2,
+        loads=3,
+        loads_of_one=random.choice((1, 2)),
+        bytes=random.choice((20, 40)),
+        wait_s=random.choice((0.5, 1.0)),
+        retry_s=0.75,
+    )
+    admission = Admission(room)
+    streams = _Open("streams", room.streams, room.streams_of_one, strict=True)
+    loads = _Open("preparations", room.loads, room.loads_of_one, strict=True)
+    requests = _Open("inferences", room.requests, room.requests_of_one, strict=False)
+    costs: list[tuple[str, Cost]] = []
+    doors = (
+        (streams, admission.open_stream, admission.close_stream),
+        (loads, admission.begin_load, admission.end_load),
+    )
+    for _ in range(steps):
+        peer = random.choice(_PEERS)
+        door, enter, leave = random.choice(doors)
+        what = random.random()
+        if what < 0.25:
+            expected = door.expected(peer, room.retry_s)
+            said = enter(peer)
+            require(said == expected, f"{said}, not {expected}")
+            door.peers += [] if expected else [peer]
+        elif what < 0.45 and door.peers:
+            gone = door.peers.pop(random.randrange(len(door.peers)))
+            leave(gone)
+        elif what < 0.8:
+            _begin(random, admission, requests, costs, peer)
+        elif costs:
+            gone, cost = costs.pop(random.randrange(len(costs)))
+            requests.peers.remove(gone)
+            admission.end(gone, cost)
+        require(admission.streams == len(streams.peers), f"{admission.streams} streams")
+        require(admission.requests == len(costs), f"{admission.requests} requests")
+        held = sum(cost.bytes for _, cost in costs)
+        require(admission.bytes == held, f"{admission.bytes} bytes, not {held}")
+        _check_remembered(admission, (streams, loads, requests))
+    full = admission.too_many_of_one()
+    why = "one device has 2 inferences at a time; ask again later"
+    require(full == Busy(why, 0.0), f"{full} is said")
+
+
+def _begin(
+    random: Random,
+    admission: Admission,
+    requests: _Open,
+    costs: list[tuple[str, Cost]],
+    peer: str,
+) -> None:
+    room = admission.room
+    work_s, backlog_s = random.choice(_HALVES[:4]), random.choice((0.0, *_HALVES))
+    cost = Cost(work_s, random.choice((0, 1, 5, 10, 20, 21)))
+    left_s = random.choice((*_HALVES, math.inf))
+    patience_s = max(room.wait_s, PATIENCE * work_s)
+    if peer not in requests.peers:
+        patience_s = PATIENCE * patience_s
+    longest_s = min(patience_s, left_s - work_s)
+    held = sum(other.bytes for _, other in costs)
+    own = sum(other.bytes for name, other in costs if name == peer)
+    expected = requests.expected(peer, room.retry_s)
+    if held and (held + cost.bytes > room.bytes or own + cost.bytes > room.bytes // 2):
+        why = f"{cost.bytes} bytes are needed of {room.bytes} that inferences have here, too few"
+        expected = Busy(f"{why} are free; ask again later", room.retry_s)
+    if backlog_s > 0 and backlog_s > longest_s:
+        why = f"{backlog_s:.2f} s of work are waiting here, longer than this request may wait"
+        expected = Busy(why, max(backlog_s - longest_s, backlog_s / 2))
+
+    said = admission.begin(peer, cost, left_s=left_s, backlog_s=backlog_s)
+
+    require(said == expected, f"{said}, not {expected}, for {cost} of {peer}")
+    if said is None:
+        requests.peers.append(peer)
+        costs.append((peer, cost))
+
+
+def _check_remembered(admission: Admission, opened: tuple[_Open, ...]) -> None:
+    """Nothing is remembered of whoever has nothing open."""
+    places = (admission._streams, admission._loads, admission._requests)
+    for kind, taken in zip(opened, places, strict=True):
+        gone = taken.taken.keys() - set(kind.peers)
+        require(not gone, f"{gone} are remembered")
+    gone = admission._bytes.keys() - set(opened[-1].peers)
+    require(not gone, f"{gone} are remembered")
+
+
+def admit_as_usual() -> None:
+    """What an edge server has room for where nothing else is said.
+
+    Raises:
+        Violation: it is more or less.
+    """
+    for most, of_one, enter in (
+        (1024, 16, lambda admission, peer: admission.open_stream(peer)),
+        (64, 8, lambda admission, peer: admission.begin_load(peer)),
+        (
+            256,
+            16,
+            lambda admission, peer: admission.begin(peer, Cost(), left_s=1.0, backlog_s=0.0),
+        ),
+    ):
+        admission = Admission(Room())
+        for number in range(most):
+            peer = str(number // (of_one - 2))  # which might have others
+            require(enter(admission, peer) is None, f"no room for {number}")
+        require(enter(admission, "0") is not None, f"room for more than {most}")
+        admission = Admission(Room())
+        for number in range(of_one):
+            require(enter(admission, "0") is None, f"no room for {number} of one device")
+        require(enter(admission, "0") is not None, f"room for more than {of_one} of one device")
+    admission = Admission(Room())
+    require(admission.begin("a", Cost(bytes=1), left_s=9.0, backlog_s=0.0) is None, "no room")
+    for size, backlog_s, retry_s in (
+        (1 << 61, 0.0, 1.0),
+        (1, 1.25, 0.625),
+        ((1 << 61) - 1, 1.0, None),
+    ):
+        busy = admission.begin("a", Cost(bytes=size), left_s=9.0, backlog_s=backlog_s)
+        said_s = None if busy is None else busy.retry_after_s
+        require(said_s == retry_s, f"{size} bytes and {backlog_s} s: {busy}")
+    admission = Admission(Room())
+    busy = admission.begin("a", Cost(), left_s=0.0, backlog_s=0.5)
+    require(busy is not None and busy.retry_after_s == 0.5, f"no work takes something: {busy}")
+    require(admission.begin("a", Cost(), left_s=0.0, backlog_s=0.0) is None, "no room for nothing")
+    require(admission.bytes == 0, f"nothing has {admission.bytes} bytes")
+
+
+def take_turns(random: Random, steps: int = 150) -> None:
+    """Peers have some work wait, and workers take it up.
+
+    Raises:
+        Violation: another piece of it is next than that of whoever has waited longest.
+    """
+    queue: FairQueue[int] = FairQueue()
+    waiting: dict[str, list[int]] = {peer: [] for peer in _PEERS}
+    since = dict.fromkeys(_PEERS, 0)
+    """When a peer last had a turn, or came."""
+    for number in range(1, steps):
+        if random.random() < 0.55:
+            peer = random.choice(_PEERS)
+            if not waiting[peer]:
+                since[peer] = number
+            waiting[peer].append(number)
+            queue.put(peer, number)
+        elif any(waiting.values()):
+            peer = min((peer for peer in _PEERS if waiting[peer]), key=lambda peer: since[peer])
+            expected = waiting[peer].pop(0)
+            since[peer] = number
+            item = queue.take()
+            require(item == expected, f"{item} is next, not {expected}")
+        else:
+            _fails(queue.take)
+        require(len(queue) == sum(map(len, waiting.values())), f"{len(queue)} wait")
+        gone = [peer for peer in queue._waiting if not waiting[peer]]
+        require(not gone, f"{gone} are remembered")
+
+
+def _fails(take: Callable[[], int]) -> None:
+    try:
+        item = take()
+    except LookupError:
+        return
+    raise Violation(f"{item} comes out of nothing")
+
+
+def shelve(random: Random, steps: int = 150) -> None:
+    """Things of different sizes are kept, used and let go.
+
+    Raises:
+        Violation: something else is kept than what was used last, or more than there is room for.
+    """
+    budget = random.choice((8, 12))
+    shelf: Shelf[str, int] = Shelf(budget)
+    kept: list[tuple[str, int, int]] = []
+    """Keys, things and sizes; what was used last comes last."""
+    for number in range(steps):
+        key = random.choice(_PEERS)
+        at = next((at for at, (other, *_) in enumerate(kept) if other == key), None)
+        what = random.random()
+        if what < 0.4:
+            size = random.choice((0, 1, 3, 5, budget, budget + 1))
+            kept = [one for one in kept if one[0] != key]
+            if size <= budget:
+                kept = [*_cut(kept, budget - size), (key, number, size)]
+            said: object = shelf.put(key, number, size)
+            expected: object = size <= budget
+        elif what < 0.7:
+            said, expected = shelf.get(key), None if at is None else kept[at][1]
+            kept += [kept.pop(at)] if at is not None else []
+        elif what < 0.8:
+            size = random.choice((0, 2, budget, budget + 1))
+            kept = _cut(kept, budget - size) if size <= budget else kept
+            said, expected = shelf.make_room(size), size <= budget
+        else:
+            kept = [one for one in kept if one[0] != key]
+            said = expected = shelf.drop(key)  # type: ignore[func-returns-value]
+        require(said == expected and type(said) is type(expected), f"{said}, not {expected}")
+        require(list(shelf) == [key for key, *_ in kept], f"{list(shelf)} are kept, not {kept}")
+        require(all(shelf[key] == item for key, item, _ in kept), "something else is kept")
+        require(all((key in shelf) == (key in list(shelf)) for key in _PEERS), "is it there?")
+        require(len(shelf) == len(kept), f"{len(shelf)} are kept")
+        held = sum(size for *_, size in kept)
+        require(shelf.held_bytes == held, f"{shelf.held_bytes} bytes are held, not {held}")
+        require(held <= shelf.budget_bytes == budget, f"{held} bytes are too many")
+
+
+def _cut(kept: list[tuple[str, int, int]], most: int) -> list[tuple[str, int, int]]:
+    """What is left when the oldest go until no more is held than there may be."""
+    while sum(size for *_, size in kept) > most:
+        kept = kept[1:]
+    return kept

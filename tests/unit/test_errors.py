@@ -84,6 +84,16 @@ ARGUMENTS = {
         {"up_bytes_per_s": 0.0, "down_bytes_per_s": 1.0},
         "link rates must be above zero",
     ),
+    "a rate back that is no number": (
+        fusepath.Link,
+        {"up_bytes_per_s": 1.0, "down_bytes_per_s": math.nan},
+        "link rates must be above zero",
+    ),
+    "a delay without end": (
+        fusepath.Link,
+        {"up_bytes_per_s": 1.0, "down_bytes_per_s": 1.0, "delay_s": math.inf},
+        "all else of a link",
+    ),
     "a rate in words": (
         fusepath.Link,
         {"up_bytes_per_s": "1MB/s", "down_bytes_per_s": 1.0},

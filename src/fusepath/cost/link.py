@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, overload
 
@@ -86,7 +87,10 @@ class Link(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         )
         for given in (*rates, *others):
             check_number("a rate or time of a link,", given)
-        if not (min(rates) > 0 and min(others) >= 0):
+        if not (
+            all(rate > 0 for rate in rates)
+            and all(math.isfinite(value) and value >= 0 for value in others)
+        ):
             raise SettingError("link rates must be above zero, all else of a link not below it")
 
     def messages(

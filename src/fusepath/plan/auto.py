@@ -35,6 +35,9 @@ _STREAMED_CUT_EVALUATIONS = 60_000
 """What `streamed-cut` by itself usually takes."""
 _OF_WHAT_IS_LEFT = 0.4
 """Share of the budget that is left for each search in a section, where there are several."""
+_TO_ONE_SEGMENT = 0.05
+"""Share of the budget for `streamed-cut` where there are several sections: strips look at one
+segment as well."""
 _TO_STRIPS = 0.7
 """Share of the budget for strips where no single cut keeps to the constraints, and tiles may."""
 
@@ -44,8 +47,8 @@ def search_auto(timing: Timing, search: Search) -> Candidate:
 
     Where no single cut keeps to the constraints, the others are tried until one does.
 
-    Single cuts, also streamed, then strips, then MW's equal tiles, then unequal ones around those;
-    then strips and equal tiles that begin in later sections, the one with the least bound first.
+    Single cuts, also streamed, then strips; then strips and equal tiles that begin in later
+    sections, the one with the least bound first; then MW's equal tiles, and unequal ones around.
 
     Raises:
         InputError: a grid or a fused layer was asked for.
@@ -135,11 +138,11 @@ class _Families:
         yield singles
         yield self.streamed_cut
         yield self.strips
-        yield self.equal_tiles
-        yield self.unequal_tiles
-        for at in self._promising:
+        for at in self._promising:  # before tiles, which seldom win and prepare much
             if self._bounds_ns[at] < self._best_ns:
                 yield from self._begun_at(at)
+        yield self.equal_tiles
+        yield self.unequal_tiles
 
     @property
     def _best_ns(self) -> float:
@@ -168,9 +171,8 @@ class _Families:
     @cached_property
     def streamed_cut(self) -> Candidate | None:
         """The best single cut, streamed."""
-        meter = self._search.meter.part(
-            evaluations=_STREAMED_CUT_EVALUATIONS, share=_OF_WHAT_IS_LEFT
-        )
+        share = _TO_ONE_SEGMENT if self._promising else _OF_WHAT_IS_LEFT
+        meter = self._search.meter.part(evaluations=_STREAMED_CUT_EVALUATIONS, share=share)
         return self._searched(search_streamed_cut, self._search.within(meter))
 
     @cached_property

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fusepath.faults.device import Frame
-    from fusepath.faults.network import Message
-    from fusepath.faults.world import World
+    from fusepath.faults.story import Message
+    from fusepath.faults.surroundings import Surroundings
 
 
 class Conversation:
     """Keeps a stream open, and opens another when one is lost or of no use."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Surroundings) -> None:
         self.world = world
         self._open: Stream | None = None
 
@@ -40,7 +40,7 @@ class Conversation:
 class Stream:
     """One stream, and which frames wait for which of its requests."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Surroundings) -> None:
         self.world = world
         self.over = False
         self._machine = DeviceRequests()

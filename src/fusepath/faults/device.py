@@ -34,8 +34,8 @@ from fusepath.protocol.finishing import Assemble, Continue, Continued
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fusepath.faults.network import Message
-    from fusepath.faults.world import World
+    from fusepath.faults.story import Message
+    from fusepath.faults.surroundings import Surroundings
 
 INFER_S = 4.0
 """The deadline that a call has."""
@@ -52,7 +52,7 @@ class Frame(Owner):
     """
 
     def __init__(
-        self, world: World, number: int, under_way: int, ended: Callable[[Frame], None]
+        self, world: Surroundings, number: int, under_way: int, ended: Callable[[Frame], None]
     ) -> None:
         self.world, self.number, self._ended = world, number, ended
         self.away = world.driver.away

@@ -41,8 +41,8 @@ from fusepath.protocol.watch import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fusepath.faults.network import Message
-    from fusepath.faults.world import World
+    from fusepath.faults.story import Message
+    from fusepath.faults.surroundings import Surroundings
     from fusepath.protocol.in_flight import Event as LineEvent
 
 SIGN_OF_LIFE_EVERY_S, SIGN_OF_LIFE_WITHIN_S = 1.0, 1.5
@@ -61,7 +61,7 @@ class _Alone(Owner):
 class Driver:
     """Answers frames with the plan, or alone, as the watch says; several overlap."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Surroundings) -> None:
         self.world = world
         self.watch = Watch(world.random.random)
         self.away: str | None = None

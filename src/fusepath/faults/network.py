@@ -11,7 +11,7 @@ meant it (`mangle`).
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,11 +19,8 @@ if TYPE_CHECKING:
 
     from fusepath.faults.clock import Clock
     from fusepath.faults.scene import Scene
-    from fusepath.faults.server import Server
-    from fusepath.faults.story import Carried, Story
+    from fusepath.faults.story import Carried, Message, Story
 
-Message = tuple[Any, ...]
-"""What it is, and what belongs to that."""
 SMALL_BYTES = 100
 
 
@@ -43,11 +40,25 @@ class Call:
         """When the last message up, and down, arrives."""
 
 
+class Process(Protocol):
+    """What a network knows of the server at its end."""
+
+    alive: bool
+    stopped: int
+    life: int
+
+    def take(self, call: Call, message: Message) -> None:
+        """A message has arrived."""
+
+    def abandon(self, call: Call) -> None:
+        """Nobody waits for this any more."""
+
+
 class Network:
     """A link between a device and a server."""
 
     def __init__(self, clock: Clock, scene: Scene, random: Random) -> None:
-        self.server: Server
+        self.server: Process
         self.clock, self.scene, self.random = clock, scene, random
         self.bytes_per_s = scene.bytes_per_s
         self.blocked = [0, 0]

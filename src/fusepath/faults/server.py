@@ -19,14 +19,15 @@ from fusepath.protocol.requests import EdgeRequests
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fusepath.faults.network import Call, Message
-    from fusepath.faults.world import World
+    from fusepath.faults.network import Call
+    from fusepath.faults.story import Message
+    from fusepath.faults.surroundings import Surroundings
 
 
 class Server:
     """One process after the other at one address."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Surroundings) -> None:
         self.world = world
         self.alive, self.stopped = True, 0
         self.life = 0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from fusepath.faults.network import Message
+Message = tuple[Any, ...]
+"""What it is, and what belongs to that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,8 @@ class World:
         self.scene = draw(self.random)
         self.network = Network(self.clock, self.scene, self.random)
         self.network.story = story
-        self.server = self.network.server = Server(self)
+        self.server = Server(self)
+        self.network.server = self.server
         self.thread = Thread(self.clock)
         self.driver = Driver(self)
         self._faults = self._drawn_faults() if fault is None else [self._drawn_fault(fault)]

@@ -27,8 +27,9 @@ def _play_beside(random: Random) -> None:
     if random.random() < 0.25:
         watch(random)
         multiplex(random)
-        for play in (admit, take_turns, shelve, ask, finish):
-            play(random)
+        if random.random() < 0.3:
+            for play in (admit, take_turns, shelve, ask, finish):
+                play(random)
         if random.random() < 0.4:
             carry(random)
         if random.random() < 0.2:

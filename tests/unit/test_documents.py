@@ -105,6 +105,11 @@ def test_the_site_is_built_of_every_page_and_no_warning_is_kept_from_us():
 
     assert "suppress_warnings" not in settings
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    pages = {ROOT / pattern for pattern in patterns}
+    for page in DOCUMENTS[:2]:
+        for target in re.findall(r"\]\(([\w./-]+\.md)", page.read_text(encoding="utf-8")):
+            file = page.parent / target
+            assert file in pages or file.is_relative_to(ROOT / "docs"), f"{page.name}: {target}"
     for page in re.findall(r"^(?:.*<)?\.\./(.*?)>?$", index, re.M):
         assert f"{page}.md" in patterns, page
 

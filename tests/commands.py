@@ -9,6 +9,7 @@ COMMANDS = (
     "completion",
     "demo",
     "doctor",
+    "faults",
     "front",
     "inspect",
     "map",

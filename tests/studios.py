@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from fusepath.cli.edge_process import EdgeProcess
-from fusepath.cli.studio import plan_command
+from fusepath.cli.studio import faults_command, plan_command
 from fusepath.studio import RecentModels
 
 MODEL = "zoo:squeezenet"
@@ -26,13 +26,13 @@ QUESTION = {
 
 def own_studio(models: RecentModels) -> Any:
     """A studio that reads small models; needs the extra."""
-    from fusepath.studio.app import Studio  # noqa: PLC0415 - in an extra
+    from fusepath.studio.app import Commands, Studio  # noqa: PLC0415 - in an extra
 
     return Studio(
         models,
         first=models.load(MODEL),
         most_model_bytes=10**7,
-        command=plan_command,
+        commands=Commands(plan_command, faults_command),
         begin_edge=EdgeProcess,
     )
 

@@ -318,3 +318,42 @@ def test_a_session_is_watched_and_its_bars_move_to_the_device_and_back(opened, a
     page.click("#watch")
     page.wait_for_selector("#watched:has-text('Ended: ')", timeout=30_000)
     assert "nowhere" in page.inner_text("#watched")
+
+
+def test_a_session_is_played_through_a_fault_and_its_seed_taken_along(opened, address):
+    page = answered(opened(address, permissions=["clipboard-read", "clipboard-write"]))
+    page.click("#play")
+    page.wait_for_selector("#conversation .conversation")
+
+    def drawn() -> str:
+        return page.inner_html("#conversation")
+
+    def play_again(act: Callable[[], object]) -> None:
+        before = drawn()
+        act()
+        page.wait_for_function(
+            "before => document.getElementById('conversation').innerHTML !== before", arg=before
+        )
+        assert page.locator("#conversation .carried").count() > 3
+        assert page.locator("#conversation [class^=frame-]").count() > 2
+
+    play_again(lambda: page.select_option("#fault", "kill"))
+    assert page.locator("#conversation .fault").count() == 1
+    play_again(lambda: page.fill("#seed", "5") or page.press("#seed", "Enter"))
+    play_again(lambda: page.click("#next"))
+    assert page.inner_text("#outcome").startswith("Seed 6: ")
+    page.click("#copy-seed")
+    page.wait_for_selector("#copy-seed:has-text('Copied')")
+    assert page.evaluate("navigator.clipboard.readText()") == "6"
+    page.click("#copy-replay")
+    page.wait_for_selector("#copy-replay:has-text('Copied')")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == "fusepath faults --seed 6 --fault kill --story"
+    page.click("#words summary")
+    assert "fault: kill for" in page.inner_text("#lines")
+
+    assert audit(page) == []
+    page.set_viewport_size({"width": 390, "height": 700})
+    assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
+    page.emulate_media(color_scheme="dark")
+    assert audit(page) == []

@@ -24,6 +24,7 @@ RIGHT = {
     "completion": "completion bash",
     "demo": "demo --model net.onnx",
     "doctor": "doctor --listen 127.0.0.1:0",
+    "faults": "faults --fault nothing",
     "front": f"front net.onnx {MACHINES}",
     "inspect": "inspect net.onnx",
     "map": "map net.onnx --edge 9GFLOPS",
@@ -44,7 +45,10 @@ RIGHT = {
 }
 """What each command would do; here something is always wrong with it."""
 FILES = ("folder", "missing/file", "empty", "binary", "x" * 300)
-NO_FILES = {"cache", "completion", "doctor", "ping", "probe", "reproduce", "schema", "serve", "zoo"}
+NO_FILES = {
+    *("cache", "completion", "doctor", "faults", "ping", "probe", "reproduce", "schema", "serve"),
+    "zoo",
+}
 """Their arguments name no files."""
 
 

@@ -187,6 +187,12 @@ def test_a_model_file_can_be_planned_for(client):
         ("POST", "/api/models?name=bad.onnx", b"no model", 422, "not an ONNX model"),
         ("POST", "/api/models", b"", 422, "model"),
         ("POST", "/api/models", bytes(10**7 + 1), 413, "10000000 bytes"),
+        ("GET", "/api/conversations/-1", None, 422, "no whole number"),
+        ("GET", "/api/conversations/4294967296", None, 422, "above"),
+        ("GET", "/api/conversations/1?fault=rain", None, 422, "no fault 'rain'"),
+        ("GET", "/api/session", None, 422, "no session is watched"),
+        ("PUT", "/api/session/server", b'{"alive": false}', 422, "no session is watched"),
+        ("POST", "/api/session", b'{"answer": "none"}', 422, "ask again"),
         ("POST", "/api/answers", b"{", 422, "no question"),
         ("POST", "/api/answers", b"\xff", 422, "no question"),
         ("POST", "/api/answers", bytes(5000), 413, "4096 bytes"),
@@ -274,3 +280,14 @@ def test_openapi_tells_of_every_route_and_of_no_other(client):
     assert names == set(document["components"]["schemas"])
     fields = document["components"]["schemas"]["Question"]["properties"]
     assert set(fields) == set(Question.__struct_fields__)
+
+
+def test_a_conversation_through_a_fault_is_drawn_and_can_be_played_again(client):
+    _, known = client.json("GET", "/api/faults")
+    status, told = client.json("GET", "/api/conversations/5?fault=kill")
+
+    assert status == 200
+    assert "kill" in known["faults"]
+    assert told["drawing"].count("<line ") > 3
+    assert any("fault: kill" in line for line in told["lines"])
+    assert told["command"] == "fusepath faults --seed 5 --fault kill --story"

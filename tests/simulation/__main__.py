@@ -6,24 +6,24 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import click
 
-from tests.simulation.clock import Violation
+from fusepath.faults.clock import Violation
 from tests.simulation.explorer import explore
-from tests.simulation.world import Outcome, simulate, told
+from tests.simulation.sessions import simulate
+
+if TYPE_CHECKING:
+    from fusepath.faults import Outcome
 
 
 @click.command()
 @click.option("--seeds", type=int, default=2000, help="How many sessions.")
 @click.option("--seed", type=int, default=0, help="The first one.")
 @click.option("--paths", type=int, default=0, help="Explore one frame of up to so many paths.")
-@click.option("--story", is_flag=True, help="Tell what happens in the first one.")
-def main(seeds: int, seed: int, paths: int, story: bool) -> None:
+def main(seeds: int, seed: int, paths: int) -> None:
     """Sessions of a device and an edge server through faults; a violation names its seed."""
-    if story:
-        click.echo("\n".join(told(seed)))
-        return
     with ProcessPoolExecutor(1) as beside:  # the two have nothing to do with each other
         exploring = beside.submit(explore, paths) if paths else None
         fine = _play(seed, seeds)

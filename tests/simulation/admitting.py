@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fusepath.faults.clock import Violation, require
 from fusepath.protocol.admission import Admission, Busy, Cost, Room
 from fusepath.protocol.fair_queue import FairQueue
 from fusepath.protocol.shelf import Shelf
-from tests.simulation.clock import Violation, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fusepath.faults.clock import Violation, require
 from fusepath.protocol.conversation import ProtocolError
 from fusepath.protocol.wanted import left_out, returning
-from tests.simulation.clock import Violation, require
 
 if TYPE_CHECKING:
     from random import Random

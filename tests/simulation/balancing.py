@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fusepath.faults.clock import require
 from fusepath.protocol.adapting import (
     Adapting,
     Answered,
@@ -17,7 +18,6 @@ from fusepath.protocol.adapting import (
 )
 from fusepath.protocol.finishing import Remainder
 from fusepath.protocol.gauge import Taken
-from tests.simulation.clock import require
 from tests.simulation.deciding import EVERY_S, MOST, NEAR, PROBE_S, TRIAL, WORSE, WORTH
 from tests.simulation.deciding import CheckedAdapting as Checked
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from fusepath.faults.clock import require
 from fusepath.protocol.gauge import Gauge, Taken
-from tests.simulation.clock import require
 
 if TYPE_CHECKING:
     from random import Random

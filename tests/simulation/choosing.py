@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from fusepath.faults.clock import require
 from fusepath.protocol.adapting import (
     Adapting,
     Answered,
@@ -23,7 +24,6 @@ from fusepath.protocol.adapting import (
     Use,
 )
 from fusepath.protocol.gauge import Taken
-from tests.simulation.clock import require
 from tests.simulation.deciding import (
     AS_PLANNED,
     COOL_DOWN,

@@ -10,6 +10,7 @@ import statistics
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from fusepath.faults.clock import require
 from fusepath.protocol.adapting import (
     _NEIGHBOURS,
     Adapting,
@@ -28,7 +29,6 @@ from fusepath.protocol.adapting import (
     Use,
 )
 from fusepath.protocol.gauge import Gauge
-from tests.simulation.clock import require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

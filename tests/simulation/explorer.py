@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fusepath.faults.clock import Violation, require
 from fusepath.protocol.conversation import (
     Compute,
     ComputeTail,
@@ -38,7 +39,6 @@ from fusepath.protocol.device_frame import (
     StopComputing,
 )
 from fusepath.protocol.finishing import Assemble, Continue, Continued, Remainder
-from tests.simulation.clock import Violation, require
 from tests.simulation.refusals import probe
 from tests.simulation.state import (
     ALONE,

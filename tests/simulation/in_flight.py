@@ -2,65 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from fusepath.protocol.in_flight import (
-    Begin,
-    Deliver,
-    Drop,
-    Ended,
-    InFlight,
-    Offered,
-    Stopped,
-    Taken,
-    WhenFull,
-)
-from tests.simulation.clock import require
+from fusepath.faults.line import Line
+from fusepath.protocol.in_flight import Ended, InFlight, Offered, Taken
 from tests.simulation.refusals import refuses
 from tests.simulation.state import clone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from fusepath.protocol.in_flight import Command, Event
+    from fusepath.protocol.in_flight import Event
 
 
-@dataclass
-class Line:
-    """A machine, and what must have become of every frame by what was said so far."""
-
-    machine: InFlight
-    frames: int
-    """How many come."""
-    offered: int = 0
-    waiting: list[int] = field(default_factory=list)
-    under_way: list[int] = field(default_factory=list)
-    """Begun, not ended."""
-    ended: list[int] = field(default_factory=list)
-    """Not delivered."""
-    delivered: list[int] = field(default_factory=list)
-    """Not taken."""
-    outcome: list[str] = field(default_factory=list)
-    """Of every frame that was offered: ``-`` while there is none."""
-    last: int = -1
-    """The last one that was delivered."""
-    stopped: bool = False
+class ExploredLine(Line):
+    """A line that can be copied before it is told anything."""
 
     @property
     def key(self) -> object:
         """Equal where the same may happen from now on."""
         held = (self.waiting, self.under_way, sorted(self.ended), sorted(self.delivered))
         return (self.offered, *map(tuple, held), tuple(self.outcome), self.stopped)
-
-    def events(self) -> Iterator[Event]:
-        """What may happen next."""
-        if self.offered < self.frames and self.machine.has_room:
-            yield Offered(self.offered)
-        yield from map(Ended, self.under_way)
-        yield from map(Taken, self.delivered)
-        if not self.stopped and self.offered:
-            yield Stopped()
 
     def probe(self) -> None:
         """What cannot happen next is refused."""
@@ -79,88 +41,12 @@ class Line:
             if frame not in self.delivered:
                 yield Taken(frame), frame
 
-    @property
-    def has_room(self) -> bool:
-        """Whether one more can be taken, whatever becomes of it."""
-        in_flight = len(self.under_way) + len(self.ended) + len(self.delivered)
-        loses = self.stopped or self.machine.when_full is WhenFull.LATEST
-        waits = len(self.waiting) < self.machine.waiting
-        return loses or waits or (in_flight < self.machine.most and not self.waiting)
-
-    def after(self, event: Event) -> Line:
+    def after(self, event: Event) -> ExploredLine:
         """What is then."""
         line = clone(self)
         line.machine = clone(self.machine)
         line.tell(event)
         return line
-
-    def tell(self, event: Event) -> Sequence[Command]:
-        """Let the machine know; what is to be done is checked."""
-        match event:
-            case Offered(frame):
-                self.offered += 1
-                self.outcome.append("-")
-                self.waiting.append(frame)
-            case Ended(frame):
-                self.under_way.remove(frame)
-                self.ended.append(frame)
-            case Taken(frame):
-                self.delivered.remove(frame)
-            case Stopped():
-                self.stopped = True
-                self.delivered.clear()
-        commands = self.machine.handle(event)
-        for command in commands:
-            self.take(command)
-        self.check()
-        return commands
-
-    def take(self, command: object) -> None:
-        """Do what is said."""
-        match command:
-            case Begin(frame):
-                require(self.waiting[:1] == [frame], "a frame overtakes another")
-                require(not self.stopped, "a frame begins after the end")
-                self.under_way.append(self.waiting.pop(0))
-            case Drop(frame):
-                require(self.waiting[:1] == [frame], "it is not the oldest that is dropped")
-                full = len(self.waiting) > self.machine.waiting
-                latest = self.machine.when_full is WhenFull.LATEST
-                require(self.stopped or (full and latest), "dropped for no reason")
-                self.waiting.pop(0)
-                self.settle(frame, "dropped")
-            case Deliver(frame):
-                require(frame in self.ended, "nothing has come of it")
-                require(frame > self.last, "results are out of order")
-                require(not self.stopped, "nobody wants a result any more")
-                before = [at for at in range(frame) if self.outcome[at] == "-"]
-                require(not before, "one before it is left out")
-                self.last = frame
-                self.ended.remove(frame)
-                self.delivered.append(frame)
-                self.settle(frame, "delivered")
-
-    def settle(self, frame: int, outcome: str) -> None:
-        """A frame has come to an end."""
-        require(self.outcome[frame] == "-", "a frame ends twice")
-        self.outcome[frame] = outcome
-
-    def check(self) -> None:
-        """What must be at any time."""
-        in_flight = len(self.under_way) + len(self.ended) + len(self.delivered)
-        require(in_flight <= self.machine.most, "too many are in flight")
-        require(len(self.waiting) <= self.machine.waiting, "too many wait")
-        room = self.has_room
-        require(self.machine.has_room is room, f"there is room: {room}")
-        idle = self.waiting and in_flight < self.machine.most
-        require(not idle, "a frame waits, and might begin")
-        held = [at for at in self.ended if at == min([*self.ended, *self.under_way])]
-        require(self.stopped or not held, "a result is held back")
-        require([*self.machine._waiting] == self.waiting, "frames are kept that do not wait")
-        old = self.machine._ended - set(self.machine._begun)
-        require(not old, f"{old} are remembered, and nothing can come of them")
-        if not any(True for _ in self.events()):
-            require("-" not in self.outcome or self.stopped, "a frame has no end")
 
 
 def explore_in_flight(machine: InFlight, frames: int) -> int:
@@ -169,7 +55,7 @@ def explore_in_flight(machine: InFlight, frames: int) -> int:
     Raises:
         Violation: something that must not.
     """
-    first = Line(machine, frames)
+    first = ExploredLine(machine, frames)
     first.probe()
     met, left = {first.key}, [first]
     while left:

@@ -12,6 +12,7 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fusepath.faults.clock import require
 from fusepath.protocol.conversation import (
     Compute,
     ComputeTail,
@@ -20,7 +21,6 @@ from fusepath.protocol.conversation import (
     SendResult,
 )
 from fusepath.protocol.keeping import Place
-from tests.simulation.clock import require
 from tests.simulation.kept import CheckedDeviceKept, CheckedEdgeKept
 from tests.simulation.refusals import refusal, refuses
 

@@ -9,8 +9,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fusepath.faults.clock import require
 from fusepath.protocol.keeping import Begun, DeviceKept, EdgeKept, Place
-from tests.simulation.clock import require
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

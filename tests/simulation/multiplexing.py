@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from fusepath.faults.clock import Violation, require
 from fusepath.protocol.conversation import ProtocolError
 from fusepath.protocol.requests import DeviceRequests, EdgeRequests
-from tests.simulation.clock import Violation, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,10 +15,10 @@ from tests.simulation.explorer import Explorer
 from tests.simulation.in_flight import explore_in_flight
 from tests.simulation.keeping import Play
 from tests.simulation.multiplexing import multiplex
+from tests.simulation.sessions import simulate
 from tests.simulation.state import settings
 from tests.simulation.wandering import wander
 from tests.simulation.watching import watch
-from tests.simulation.world import simulate
 
 _LINES = list(product(WhenFull, ((1, 0), (1, 1), (2, 1), (2, 2))))
 

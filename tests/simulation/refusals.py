@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fusepath.faults.clock import Violation, require
 from fusepath.protocol.conversation import ProtocolError
 from fusepath.protocol.device_frame import (
     Answered,
@@ -16,7 +17,6 @@ from fusepath.protocol.device_frame import (
     Sent,
 )
 from fusepath.protocol.finishing import Continue, Continued
-from tests.simulation.clock import Violation, require
 from tests.simulation.state import ALONE, TAIL, State, clone, key_of, told
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from fusepath.faults.clock import Violation
 from fusepath.protocol.conversation import ProtocolError
 from fusepath.protocol.in_flight import Deliver, Ended, InFlight, Offered, Taken, WhenFull
-from tests.simulation.clock import Violation
 from tests.simulation.in_flight import explore_in_flight
 
 SIZES = [(1, 0), (1, 1), (2, 0), (2, 1), (3, 1), (2, 2)]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from fusepath.faults.clock import Violation
 from fusepath.protocol.conversation import EdgeSession, ProtocolError, SendPart, SendResult
 from fusepath.protocol.keeping import DeviceKept, EdgeKept, Place
-from tests.simulation.clock import Violation
 from tests.simulation.keeping import Counted, Play
 
 

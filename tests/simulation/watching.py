@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fusepath.faults.clock import require
+from fusepath.faults.driver import FIRST_PAUSE_S, FORGIVEN_AFTER, LATE, LONGEST_PAUSE_S, MOST_LATE
 from fusepath.protocol.watch import (
     Dial,
     Due,
@@ -18,8 +20,6 @@ from fusepath.protocol.watch import (
     UseTogether,
     Watch,
 )
-from tests.simulation.clock import require
-from tests.simulation.driver import FIRST_PAUSE_S, FORGIVEN_AFTER, LATE, LONGEST_PAUSE_S, MOST_LATE
 
 if TYPE_CHECKING:
     from random import Random

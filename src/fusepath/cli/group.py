@@ -15,6 +15,7 @@ COMMANDS = {
     "completion": "Completion of commands and options for a shell.",
     "demo": "All of it on this machine: no network, no root.",
     "doctor": "Is this machine fit to plan, serve and run?",
+    "faults": "Play a session through faults in simulated time.",
     "front": "What latency, energy of the device and bytes cost each other.",
     "inspect": "Layers, MACs, bytes, and how far a model can be tiled.",
     "map": "What planning gains over a range of devices and links, as a picture.",
@@ -45,6 +46,7 @@ EXAMPLES = {
     "completion": ("completion bash > ~/.local/share/bash-completion/completions/fusepath",),
     "demo": ("demo", "demo --image photo.jpg --pace 8Mbit/s"),
     "doctor": ("doctor", "doctor --listen 0.0.0.0:7070 --json"),
+    "faults": ("faults --seed 5 --story", "faults --seed 5 --fault kill", "faults --list"),
     "front": (
         "front net.onnx --device 10GFLOPS:wait=2.7,compute=6.4,send=3.4,receive=3.2 "
         "--edge 500GFLOPS --link 1.8MB/s -o front.png",

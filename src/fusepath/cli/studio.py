@@ -10,6 +10,7 @@ import click
 from fusepath.cli.options import json_option, model_argument, print_json
 
 if TYPE_CHECKING:
+    from fusepath.faults import Told
     from fusepath.studio import Answer
 
 
@@ -41,7 +42,7 @@ def command(model: str, listen: str, most: str, insecure: bool, as_json: bool) -
     from fusepath.units import parse_bytes
 
     try:
-        from fusepath.studio.app import Studio
+        from fusepath.studio.app import Commands, Studio
         from fusepath.studio.server import StudioServer
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
@@ -61,7 +62,7 @@ def command(model: str, listen: str, most: str, insecure: bool, as_json: bool) -
         models,
         first=models.load(model),
         most_model_bytes=parse_bytes(most),
-        command=plan_command,
+        commands=Commands(plan_command, faults_command),
         begin_edge=EdgeProcess,
     )
     server = StudioServer(listen, studio)
@@ -97,3 +98,10 @@ def plan_command(answer: Answer) -> str:
         words += ["--tau", str(asked.tau)]
     words += ["--evaluations", str(REFINED.evaluations), "-o", "plan.json"]
     return shlex.join(words)
+
+
+def faults_command(told: Told) -> str:
+    """The command line that plays a session again, and tells of it."""
+    words = ["fusepath", "faults", "--seed", str(told.seed)]
+    words += [] if told.fault is None else ["--fault", told.fault]
+    return shlex.join([*words, "--story"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from http import HTTPStatus
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from starlette.applications import Starlette
@@ -18,6 +18,7 @@ from fusepath.onnx_io import zoo
 from fusepath.plan import plan_document
 from fusepath.report.page import asset, drawings, figure, headline, sections, told
 from fusepath.studio.bodies import TooLargeError, asked, body
+from fusepath.studio.conversations import Conversations
 from fusepath.studio.desk import Answer, Depth, Desk
 from fusepath.studio.guard import Guard
 from fusepath.studio.question import Question
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from fusepath.faults import Told
     from fusepath.report.page import Story
     from fusepath.studio.recent_models import RecentModels
     from fusepath.studio.watch import OwnEdge
@@ -50,6 +52,15 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     depth: Depth = Depth.QUICK
 
 
+class Commands(NamedTuple):
+    """How the command line does the same."""
+
+    plan: Callable[[Answer], str]
+    """Refines an answer."""
+    faults: Callable[[Told], str]
+    """Plays a session again."""
+
+
 class Studio:
     """Handlers of requests, and what they share.
 
@@ -57,7 +68,7 @@ class Studio:
         models: the models that may be planned for.
         first: the key of the model that the page begins with.
         most_model_bytes: of a model file; a larger one is refused.
-        command: spells the command line that refines an answer.
+        commands: spells what does the same on the command line.
         begin_edge: begins an edge server for ``zoo:NAME`` or the name of a file.
     """
 
@@ -67,16 +78,17 @@ class Studio:
         *,
         first: str,
         most_model_bytes: int,
-        command: Callable[[Answer], str],
+        commands: Commands,
         begin_edge: Callable[[str], OwnEdge],
     ) -> None:
         self._recent = models
         self._first = first
         self._most_model_bytes = most_model_bytes
-        self._command = command
+        self._commands = commands
         self._desk = Desk(models)
         self._work = Work()
         self._sessions = Sessions(models, self._desk, begin_edge)
+        self._conversations = Conversations(self._work, commands.faults)
 
     def app(self) -> Guard:
         """The application."""
@@ -107,6 +119,7 @@ class Studio:
             Route("/api/answers/{key}/plan.json", self._plan, methods=["GET"]),
             Route("/api/answers/{key}/{name}.svg", self._figure, methods=["GET"]),
             *self._sessions.routes(),
+            *self._conversations.routes(),
         ]
 
     def close(self) -> None:
@@ -137,7 +150,7 @@ class Studio:
         answer = await self._work.do(
             request, lambda: self._desk.answer(given.question, given.depth)
         )
-        return JSONResponse(_told(answer) | {"command": self._command(answer)})
+        return JSONResponse(_told(answer) | {"command": self._commands.plan(answer)})
 
     async def _links(self, request: Request) -> Response:
         key = request.path_params["key"]

@@ -237,12 +237,14 @@ document.addEventListener("drop", (event) => {
     read(file);
   }
 });
-field("copy").addEventListener("click", async () => {
-  field("command").select();
-  await navigator.clipboard.writeText(field("command").value);
-  field("copy").textContent = "Copied";
-  setTimeout(() => { field("copy").textContent = "Copy the command"; }, 2000);
-});
+async function copied(button, words) {
+  const before = button.textContent;
+  await navigator.clipboard.writeText(words);
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = before; }, 2000);
+}
+
+field("copy").addEventListener("click", (event) => copied(event.target, field("command").value));
 field("times-png").addEventListener("click", png);
 
 // A session that is watched: its last frames, twice a second, until it is ended or fails.
@@ -336,6 +338,45 @@ async function toggleServer() {
 
 field("server").addEventListener("click", toggleServer);
 field("session").addEventListener("submit", watch);
+
+// Sessions through faults; the last one that was asked for is shown.
+let playing = 0;
+
+async function play() {
+  playing += 1;
+  const turn = playing;
+  const query = new URLSearchParams({ fault: field("fault").value });
+  try {
+    const told = await fetched(`api/conversations/${field("seed").value}?${query}`);
+    if (turn !== playing) {
+      return;
+    }
+    field("conversation").innerHTML = told.drawing;
+    field("outcome").textContent = `Seed ${told.seed}: ${told.outcome}.`;
+    field("replay").value = told.command;
+    field("lines").textContent = told.lines.join("\n");
+    field("again").hidden = false;
+  } catch (error) {
+    field("outcome").textContent = error.message;
+  }
+}
+
+field("simulation").addEventListener("submit", (event) => {
+  event.preventDefault();
+  play();
+});
+field("fault").addEventListener("change", play);
+field("next").addEventListener("click", () => {
+  field("seed").value = Number(field("seed").value) + 1;
+  play();
+});
+field("copy-seed").addEventListener("click", (event) => copied(event.target, field("seed").value));
+field("copy-replay").addEventListener("click", (event) => copied(event.target, field("replay").value));
+fetched("api/faults").then((known) => {
+  for (const name of known.faults) {
+    field("fault").add(new Option(name, name));
+  }
+}, (error) => complain(error.message));
 
 fetched("api/models").then((known) => {
   for (const name of known.zoo) {

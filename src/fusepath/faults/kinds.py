@@ -5,34 +5,34 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tests.simulation.network import a_lie
-from tests.simulation.server import Stream
+from fusepath.faults.network import a_lie
+from fusepath.faults.server import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.simulation.world import World
+    from fusepath.faults.surroundings import Surroundings
 
-Undo = "Callable[[], None] | None"
+    Undo = Callable[[], None] | None
 
 
-def _kill(world: World) -> Undo:
+def _kill(world: Surroundings) -> Undo:
     world.server.kill()
-    return world.server.start
+    return partial(world.server.start)
 
 
-def _restart(world: World) -> Undo:
+def _restart(world: Surroundings) -> Undo:
     world.server.kill()
     world.server.start()
     return None
 
 
-def _stop(world: World) -> Undo:
+def _stop(world: Surroundings) -> Undo:
     world.server.stop()
-    return world.server.go_on
+    return partial(world.server.go_on)
 
 
-def _block(world: World, *ways: int) -> Undo:
+def _block(world: Surroundings, *ways: int) -> Undo:
     def change(by: int) -> None:
         for way in ways:
             world.network.blocked[way] += by
@@ -42,22 +42,22 @@ def _block(world: World, *ways: int) -> Undo:
     return partial(change, -1)
 
 
-def _slow_link(world: World) -> Undo:
+def _slow_link(world: Surroundings) -> Undo:
     world.network.bytes_per_s = world.scene.bytes_per_s / 100
     return partial(setattr, world.network, "bytes_per_s", world.scene.bytes_per_s)
 
 
-def _slow_server(world: World) -> Undo:
+def _slow_server(world: Surroundings) -> Undo:
     world.server.slowness = 50.0
     return partial(setattr, world.server, "slowness", 1.0)
 
 
-def _reorder(world: World) -> Undo:
+def _reorder(world: Surroundings) -> Undo:
     world.network.reorders = True
     return partial(setattr, world.network, "reorders", False)
 
 
-def _mangle(world: World, way: int) -> Undo:
+def _mangle(world: Surroundings, way: int) -> Undo:
     world.network.mangles[way] = 0.3
 
     def undo() -> None:
@@ -66,30 +66,30 @@ def _mangle(world: World, way: int) -> Undo:
     return undo
 
 
-def _lie(world: World) -> Undo:
+def _lie(world: Surroundings) -> Undo:
     for call in list(world.network.calls):
         if isinstance(call.work, Stream):
             world.network.send(1, call, a_lie(world.random))
     return None
 
 
-def _refuse(world: World, reason: str) -> Undo:
+def _refuse(world: Surroundings, reason: str) -> Undo:
     world.server.refuses.append(reason)
     return partial(world.server.refuses.remove, reason)
 
 
-def _refuse_for(world: World, reason: str, retry_after_s: float) -> Undo:
-    undo = _refuse(world, reason)
+def _refuse_for(world: Surroundings, reason: str, retry_after_s: float) -> Undo:
+    world.server.refuses.append(reason)
     world.server.retry_after_s.append(retry_after_s)
 
     def admit() -> None:
-        undo()
+        world.server.refuses.remove(reason)
         world.server.retry_after_s.remove(retry_after_s)
 
     return admit
 
 
-def _flag(world: World, name: str) -> Undo:
+def _flag(world: Surroundings, name: str) -> Undo:
     def change(by: int) -> None:
         setattr(world.server, name, getattr(world.server, name) + by)
 
@@ -97,17 +97,17 @@ def _flag(world: World, name: str) -> Undo:
     return partial(change, -1)
 
 
-def _jump(world: World, by_s: float) -> Undo:
+def _jump(world: Surroundings, by_s: float) -> Undo:
     world.driver.jump(by_s)
     return None
 
 
-def _begin_anew(world: World) -> Undo:
+def _begin_anew(world: Surroundings) -> Undo:
     world.driver.begin_anew()
     return None
 
 
-FAULTS: dict[str, Callable[[World], Undo]] = {
+FAULTS: dict[str, Callable[[Surroundings], Undo]] = {
     "kill": _kill,
     "restart": _restart,
     "stop": _stop,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fusepath.protocol.finishing import Remainder
 from fusepath.protocol.in_flight import WhenFull
@@ -68,7 +68,7 @@ class Scene:
         return under_way * self.predicted_s + max(own_s, LEAST_PATIENCE_S)
 
     @property
-    def options(self) -> dict[str, bool]:
+    def options(self) -> dict[str, Any]:
         """What both machines are told but for what is usual."""
         return {} if self.overlaps else {"overlaps": False}
 

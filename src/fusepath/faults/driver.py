@@ -5,6 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from fusepath.faults.clock import Timer, Violation, cancel, require
+from fusepath.faults.conversation import Conversation
+from fusepath.faults.device import Frame
+from fusepath.faults.line import Line
+from fusepath.faults.thread import Owner
 from fusepath.protocol.device_frame import Fallback, Stage
 from fusepath.protocol.in_flight import (
     Begin,
@@ -32,18 +37,13 @@ from fusepath.protocol.watch import (
     UseTogether,
     Watch,
 )
-from tests.simulation.clock import Timer, Violation, cancel, require
-from tests.simulation.conversation import Conversation
-from tests.simulation.device import Frame
-from tests.simulation.in_flight import Line
-from tests.simulation.thread import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fusepath.faults.story import Message
+    from fusepath.faults.surroundings import Surroundings
     from fusepath.protocol.in_flight import Event as LineEvent
-    from tests.simulation.network import Message
-    from tests.simulation.world import World
 
 SIGN_OF_LIFE_EVERY_S, SIGN_OF_LIFE_WITHIN_S = 1.0, 1.5
 PREPARE_WITHIN_S = 6.0
@@ -61,7 +61,7 @@ class _Alone(Owner):
 class Driver:
     """Answers frames with the plan, or alone, as the watch says; several overlap."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Surroundings) -> None:
         self.world = world
         self.watch = Watch(world.random.random)
         self.away: str | None = None
@@ -150,6 +150,8 @@ class Driver:
         number, self._begun = self._begun, self._begun + 1
         under_way = self._begun - self.answered
         self.overlapping += under_way > 1
+        if self.world.story is not None:
+            self.world.story.begin_frame(number, self.world.clock.now, self.away)
         if self.together or not self.world.scene.reserve:
             frame = Frame(self.world, number, under_way, partial(self._ended, line, place))
             self.frames[frame] = None
@@ -159,7 +161,8 @@ class Driver:
             assert self.away is not None
             asks_s = Fallback(self.away, Stage.AWAY).retry_after_s
             require(not asks_s, "whoever was not asked asks to be left alone")
-            self.world.thread.submit(_Alone(), self.world.scene.alone_s, self._count, line, place)
+            alone_s = self.world.scene.alone_s
+            self.world.thread.submit(_Alone(), alone_s, self._count, line, place, number)
 
     def _ended(self, line: Line, place: int, frame: Frame) -> None:
         del self.frames[frame]
@@ -177,10 +180,16 @@ class Driver:
             if frame.away is self.away:  # of several under way the first one tells
                 self.tell(Failed(reason, frame.retry_after_s))
             require(not self.together or frame.away is not None, "the server is used on")
-        self._count(line, place)
+        if self.world.story is not None and frame.fallback is not None:
+            self.world.story.fell_back(frame.number, frame.fallback.reason)
+        if self.world.story is not None and frame.error is not None:
+            self.world.story.failed(frame.number, frame.error)
+        self._count(line, place, frame.number)
 
-    def _count(self, line: Line, place: int) -> None:
+    def _count(self, line: Line, place: int, number: int) -> None:
         self.answered += 1
+        if self.world.story is not None:
+            self.world.story.end_frame(number, self.world.clock.now)
         self._tell_line(line, Ended(place))
 
     # ------------------------------------------------------------------ the watch

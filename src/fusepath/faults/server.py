@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from fusepath.faults.clock import require
 from fusepath.protocol.conversation import (
     Compute,
     ComputeTail,
@@ -14,19 +15,19 @@ from fusepath.protocol.conversation import (
     SendResult,
 )
 from fusepath.protocol.requests import EdgeRequests
-from tests.simulation.clock import require
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.simulation.network import Call, Message
-    from tests.simulation.world import World
+    from fusepath.faults.network import Call
+    from fusepath.faults.story import Message
+    from fusepath.faults.surroundings import Surroundings
 
 
 class Server:
     """One process after the other at one address."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Surroundings) -> None:
         self.world = world
         self.alive, self.stopped = True, 0
         self.life = 0
@@ -309,6 +310,7 @@ class Inference:
         return None
 
     def piece(self, path: int, value: Any, intact: bool) -> None:
+        """A piece has arrived."""
         expected = None
         if path not in self.scene.order:
             expected = f"there is no path {path + 1}; the plan has {len(self.scene.order)}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.simulation.clock import Clock
+    from fusepath.faults.clock import Clock
 
     Job = tuple["Owner", float, Callable[..., None], tuple[Any, ...]]
 

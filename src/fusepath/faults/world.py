@@ -6,26 +6,20 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
+from fusepath.errors import InputError
+from fusepath.faults.clock import Clock, require
+from fusepath.faults.driver import Driver
+from fusepath.faults.kinds import FAULTS
+from fusepath.faults.network import Network
+from fusepath.faults.scene import draw
+from fusepath.faults.server import Server
+from fusepath.faults.thread import Thread
 from fusepath.protocol.watch import State
-from tests.simulation.admitting import admit, shelve, take_turns
-from tests.simulation.asking import ask
-from tests.simulation.balancing import finish
-from tests.simulation.carrying import carry
-from tests.simulation.choosing import choose
-from tests.simulation.clock import Clock, Violation, require
-from tests.simulation.driver import Driver
-from tests.simulation.faults import FAULTS
-from tests.simulation.keeping import Play
-from tests.simulation.multiplexing import multiplex
-from tests.simulation.network import Network
-from tests.simulation.scene import draw
-from tests.simulation.server import Server
-from tests.simulation.thread import Thread
-from tests.simulation.wandering import wander
-from tests.simulation.watching import watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from fusepath.faults.story import Story
 
 BACK_WITHIN_S = 25.0
 """From the end of all faults to three frames in a row that are answered together."""
@@ -51,25 +45,38 @@ class Outcome:
 
 
 class World:
-    """A device, a link, a server."""
+    """A device, a link, a server.
 
-    def __init__(self, seed: int, *, story: list[str] | None = None) -> None:
+    Args:
+        seed: all that happens follows from it.
+        fault: the only one that happens, once, and for long enough to be seen; any without.
+        story: what is told of it.
+
+    Raises:
+        InputError: there is no such fault.
+    """
+
+    def __init__(self, seed: int, *, fault: str | None = None, story: Story | None = None) -> None:
         self.random = Random(seed)  # noqa: S311 - nothing secret
         self.story = story
         self.clock = Clock()
         self.scene = draw(self.random)
         self.network = Network(self.clock, self.scene, self.random)
-        self.server = self.network.server = Server(self)
+        self.network.story = story
+        self.server = Server(self)
+        self.network.server = self.server
         self.thread = Thread(self.clock)
         self.driver = Driver(self)
-        self._faults = self._drawn_faults()
-        self._undo: list[Callable[[], None]] = []
+        self._faults = self._drawn_faults() if fault is None else [self._drawn_fault(fault)]
+        self._undo: list[tuple[Callable[[], None], str]] = []
+        self.beside = Random(self.random.random())  # noqa: S311
+        """Chance for whatever is played beside, which changes nothing here."""
 
     def tell(self, who: str, event: object, commands: Sequence[object]) -> None:
         """Write into the story."""
         assert self.story is not None
         done = ", ".join(map(repr, commands)) or "nothing"
-        self.story.append(f"{self.clock.now:9.4f} {who}: {event!r} -> {done}")
+        self.story.tell(self.clock.now, who, f"{event!r} -> {done}")
 
     def _drawn_faults(self) -> list[tuple[int, str, float]]:
         """After how many events, what, and for how long; the last one first."""
@@ -90,22 +97,28 @@ class World:
             reverse=True,
         )
 
+    def _drawn_fault(self, name: str) -> tuple[int, str, float]:
+        if name not in FAULTS:
+            raise InputError(f"there is no fault '{name[:40]}'; there are {', '.join(FAULTS)}")
+        lasting_s = self.random.choice((0.3, 1.0, 2.5)) * (0.5 + self.random.random())
+        return self.random.randrange(20, 150), name, lasting_s
+
     def _do_faults(self) -> None:
         while self._faults and self._faults[-1][0] <= self.clock.events:
             _, name, lasting_s = self._faults.pop()
             if self.story is not None:
-                self.story.append(f"{self.clock.now:9.4f} fault: {name} for {lasting_s:.4f} s")
+                self.story.begin_fault(self.clock.now, name, lasting_s)
             undo = FAULTS[name](self)
             if undo is not None:
-                self._undo.append(undo)
+                self._undo.append((undo, name))
                 self.clock.after(lasting_s, self._end_fault, undo, name)
 
-    def _end_fault(self, undo: Callable[[], None], name: str = "") -> None:
-        if undo in self._undo:
-            self._undo.remove(undo)
+    def _end_fault(self, undo: Callable[[], None], name: str) -> None:
+        if (undo, name) in self._undo:
+            self._undo.remove((undo, name))
             undo()
             if self.story is not None:
-                self.story.append(f"{self.clock.now:9.4f} fault ends: {name}")
+                self.story.end_fault(self.clock.now, name)
 
     def run(self) -> Outcome:
         """Frames through faults; then faults stop, and all must be as before.
@@ -113,7 +126,6 @@ class World:
         Raises:
             Violation: something happened that must not.
         """
-        _play_beside(Random(self.random.random()))  # noqa: S311 - nothing secret
         driver, clock = self.driver, self.clock
         healthy = not self._faults
         clock.after(self.random.random(), driver.look)
@@ -122,8 +134,8 @@ class World:
             self._do_faults()
             self._step()
         self._faults.clear()
-        for undo in list(self._undo):
-            self._end_fault(undo)
+        for undo, name in list(self._undo):
+            self._end_fault(undo, name)
         back_s = self._come_back()
         self._come_to_rest()
         if healthy:
@@ -168,46 +180,3 @@ class World:
         require(self.server.is_idle, "the server has not forgotten a call")
         require(not self.network.calls, "a call is left open")
         require(self.thread.is_idle, "the device is at work")
-
-
-def _play_beside(random: Random) -> None:
-    """Now and then machines by themselves, as long as each takes."""
-    if random.random() < 0.25:
-        watch(random)
-        multiplex(random)
-        if random.random() < 0.3:
-            for play in (admit, take_turns, shelve, ask, finish):
-                play(random)
-        if random.random() < 0.4:
-            carry(random)
-        if random.random() < 0.2:
-            Play(random.getrandbits(32)).run(200)
-        if random.random() < 0.06:
-            choose(random)
-            wander(random)
-
-
-def simulate(seed: int) -> Outcome:
-    """One session.
-
-    Raises:
-        Violation: something happened that must not; says the seed, with which all is told again.
-    """
-    try:
-        return World(seed).run()
-    except Exception as error:
-        kind = "" if isinstance(error, Violation) else f"{type(error).__name__}: "
-        raise Violation(
-            f"seed {seed}: {kind}{error}; `python -m tests.simulation --seed {seed} --story` "
-            f"tells it"
-        ) from error
-
-
-def told(seed: int) -> list[str]:
-    """The story of a seed, line by line."""
-    story: list[str] = []
-    try:
-        outcome = World(seed, story=story).run()
-    except Exception as error:
-        return [*story, f"violation: {error!r}"]
-    return [*story, str(outcome)]

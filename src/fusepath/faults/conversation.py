@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fusepath.faults.clock import require
 from fusepath.protocol.conversation import ProtocolError
 from fusepath.protocol.requests import DeviceRequests
-from tests.simulation.clock import require
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.simulation.device import Frame
-    from tests.simulation.network import Message
-    from tests.simulation.world import World
+    from fusepath.faults.device import Frame
+    from fusepath.faults.story import Message
+    from fusepath.faults.surroundings import Surroundings
 
 
 class Conversation:
     """Keeps a stream open, and opens another when one is lost or of no use."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Surroundings) -> None:
         self.world = world
         self._open: Stream | None = None
 
@@ -40,7 +40,7 @@ class Conversation:
 class Stream:
     """One stream, and which frames wait for which of its requests."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Surroundings) -> None:
         self.world = world
         self.over = False
         self._machine = DeviceRequests()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fusepath.faults.clock import Timer, Violation, cancel, require
+from fusepath.faults.thread import Owner
 from fusepath.protocol.conversation import Compute, ProtocolError, Send
 from fusepath.protocol.device_frame import (
     Answered,
@@ -28,14 +30,12 @@ from fusepath.protocol.device_frame import (
     StopComputing,
 )
 from fusepath.protocol.finishing import Assemble, Continue, Continued
-from tests.simulation.clock import Timer, Violation, cancel, require
-from tests.simulation.thread import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.simulation.network import Message
-    from tests.simulation.world import World
+    from fusepath.faults.story import Message
+    from fusepath.faults.surroundings import Surroundings
 
 INFER_S = 4.0
 """The deadline that a call has."""
@@ -52,7 +52,7 @@ class Frame(Owner):
     """
 
     def __init__(
-        self, world: World, number: int, under_way: int, ended: Callable[[Frame], None]
+        self, world: Surroundings, number: int, under_way: int, ended: Callable[[Frame], None]
     ) -> None:
         self.world, self.number, self._ended = world, number, ended
         self.away = world.driver.away
@@ -214,8 +214,12 @@ class Frame(Owner):
             self._fused[path] = value if before is None else (*value, self._fused[before])
             self._continuing = None
             self._own(Continued(path))
-            going = self._continuing is not None or not self.thread.is_idle
-            require(self._ends or going, "finishing does not go on")
+            require(self._goes_on, "finishing does not go on")
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether something is under way, or nothing need be."""
+        return bool(self._ends) or self._continuing is not None or not self.thread.is_idle
 
     def _alone(self) -> None:
         if not self._ends:
@@ -344,6 +348,13 @@ class Frame(Owner):
                 self.thread.drop(self)
             case ComputeAlone() | Continue() | Assemble():
                 self._do_alone(command)
+            case _:
+                self._do_last(command)
+
+    def _do_last(self, command: Any) -> None:
+        """Something with which it ends."""
+        scene = self.scene
+        match command:
             case GiveUp():
                 is_open = self.stream.waits(self)
                 require(is_open and not self._gave_up, "nothing is there to be given up")

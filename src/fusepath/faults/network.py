@@ -11,18 +11,16 @@ meant it (`mangle`).
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from tests.simulation.clock import Clock
-    from tests.simulation.scene import Scene
-    from tests.simulation.server import Server
+    from fusepath.faults.clock import Clock
+    from fusepath.faults.scene import Scene
+    from fusepath.faults.story import Carried, Message, Story
 
-Message = tuple[Any, ...]
-"""What it is, and what belongs to that."""
 SMALL_BYTES = 100
 
 
@@ -42,11 +40,25 @@ class Call:
         """When the last message up, and down, arrives."""
 
 
+class Process(Protocol):
+    """What a network knows of the server at its end."""
+
+    alive: bool
+    stopped: int
+    life: int
+
+    def take(self, call: Call, message: Message) -> None:
+        """A message has arrived."""
+
+    def abandon(self, call: Call) -> None:
+        """Nobody waits for this any more."""
+
+
 class Network:
     """A link between a device and a server."""
 
     def __init__(self, clock: Clock, scene: Scene, random: Random) -> None:
-        self.server: Server
+        self.server: Process
         self.clock, self.scene, self.random = clock, scene, random
         self.bytes_per_s = scene.bytes_per_s
         self.blocked = [0, 0]
@@ -54,6 +66,7 @@ class Network:
         self.reorders = False
         self.mangles = [0.0, 0.0]
         """How probable it is that a message is made wrong on the way up, and down."""
+        self.story: Story | None = None
         self.calls: dict[Call, None] = {}  # in the order of their beginning
         self._queues: tuple[deque[Any], deque[Any]] = (deque(), deque())
         self._busy = [False, False]
@@ -148,11 +161,16 @@ class Network:
         if self.reorders:
             at += self.random.random() * 0.05
         call.arrives[way] = at = max(at, call.arrives[way])
-        self.clock.after(at - self.clock.now, self._arrive, way, call, message)
+        carried = None
+        if self.story is not None:
+            carried = self.story.send(way, self.clock.now, at, message)
+        self.clock.after(at - self.clock.now, self._arrive, way, call, message, carried)
 
-    def _arrive(self, way: int, call: Call, message: Message) -> None:
+    def _arrive(self, way: int, call: Call, message: Message, carried: Carried | None) -> None:
         if not call.open:
             return
+        if carried is not None:
+            carried.arrived = way == 1 or call.life == self.server.life
         if way == 1:
             call.device(message)
         elif call.life == self.server.life:

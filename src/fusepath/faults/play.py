@@ -1,0 +1,63 @@
+"""A session from a seed, played and told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fusepath.errors import InputError
+from fusepath.faults.story import Story
+from fusepath.faults.world import World
+
+if TYPE_CHECKING:
+    from fusepath.faults.world import Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What happened, and what became of it."""
+
+    seed: int
+    fault: str | None
+    story: Story
+    outcome: Outcome | str
+    """Or what happened that must not."""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether all that must hold has held."""
+        return not isinstance(self.outcome, str)
+
+    @property
+    def words(self) -> str:
+        """The outcome in a line."""
+        if isinstance(self.outcome, str):
+            return f"violation: {self.outcome}"
+        out = self.outcome
+        together = out.frames - out.alone - out.fell_back - out.failed
+        return (
+            f"{out.frames} frames: {together} by device and edge server, {out.fell_back} fell "
+            f"back, {out.alone} by the device alone, {out.failed} by nobody; {out.dropped} "
+            f"dropped; three in a row together {out.back_s:.1f} s after the faults had ended"
+        )
+
+
+def play(seed: int, fault: str | None = None) -> Told:
+    """Play a session, and tell of it.
+
+    Args:
+        seed: all follows from it.
+        fault: the only one that happens, by its name in `FAULTS`; any without.
+
+    Raises:
+        InputError: there is no such fault.
+    """
+    story = Story()
+    outcome: Outcome | str
+    try:
+        outcome = World(seed, fault=fault, story=story).run()
+    except InputError:
+        raise
+    except Exception as error:  # what the machines do wrong shows in any way
+        outcome = f"{type(error).__name__}: {error}"
+    return Told(seed=seed, fault=fault, story=story, outcome=outcome)

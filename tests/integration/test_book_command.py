@@ -94,7 +94,7 @@ def test_the_picture_shows_book_nfl_and_bound(book_file, tmp_path, capsys):
         (["book", MODEL, *MACHINES, "--rates", "1MB/s"], "LOW:HIGH"),
         (["book", MODEL, *MACHINES, "--rates", "2MB/s:1MB/s"], "lowest rate above zero"),
         (["book", MODEL, *MACHINES, "--rates", "1MB/s:2MB"], "unknown unit"),
-        ([*MAKE, "--tolerance", "-1"], "tolerance -1"),
+        ([*MAKE, "--tolerance", "-1"], "'--tolerance': -1.0"),
         ([*MAKE, "--algorithm", "magic"], "no algorithm 'magic'"),
         (["book", MODEL, "--link", "2MB/s"], "make one first"),
         (["book", "BOOK", "--device", "1GFLOPS"], "--device is for making a book"),

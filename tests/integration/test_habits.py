@@ -178,7 +178,7 @@ def test_every_shell_has_a_completion(capfd, shell):
     [
         ("fusepath pl", ["plan"]),
         ("fusepath plan --devi", ["--device", "--device-memory", "--device-macs"]),
-        ("fusepath plan --algorithm str", ["stream"]),
+        ("fusepath plan --algorithm str", ["streamed-cut", "stream"]),
         ("fusepath inspect zoo:squ", ["zoo:squeezenet", "zoo:squeezenet1_1"]),
     ],
 )

@@ -19,7 +19,7 @@ from fusepath.tiling import Grid
 def test_without_pytorch_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
 
-    with pytest.raises(InputError, match=r"pip install fusepath\[torch\]") as caught:
+    with pytest.raises(InputError, match=r"pip install 'fusepath\[torch\]'") as caught:
         from_torch(object(), np.zeros((1, 3, 8, 8), np.float32))
     assert "\n" not in str(caught.value)
 

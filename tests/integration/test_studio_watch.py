@@ -38,10 +38,6 @@ def planned() -> tuple[HeldModel, Plan]:
     return HeldModel(graph=setting().graph, source=SOURCE), found.best
 
 
-def device_alone_s() -> float:
-    return make_plan(setting(), PlanRequest(algorithm="device-only")).best.makespan_s
-
-
 def until(watch: Watch, holds: Callable[[Watched], bool]) -> Watched:
     deadline_s = time.monotonic() + 30
     while not holds(watch.watched):
@@ -84,8 +80,6 @@ def test_the_bars_move_to_the_device_when_the_server_is_killed_and_back_when_it_
     assert split.last.timeline.busy_s(Lane.EDGE) > 0
     assert lost.last.timeline.busy_s(Lane.EDGE) == 0
     assert away.last is not None
-    device_s = device_alone_s()
-    assert away.last.latency_s > 0.8 * device_s  # as slow as it is to seem; more is this machine's
     drawn = [sections(watch.story(now.last))["When"] for now in (split, lost)]
     assert ", edge, measured" in drawn[0]
     assert ", edge, measured" not in drawn[1]

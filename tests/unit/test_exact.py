@@ -176,7 +176,7 @@ def test_without_highspy_milp_says_what_to_install(five_layers, monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without)
 
-    with pytest.raises(InputError, match=r"install fusepath\[exact\]"):
+    with pytest.raises(InputError, match=r"install 'fusepath\[exact\]'"):
         milp(five_layers)
 
 

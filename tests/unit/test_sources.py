@@ -116,5 +116,5 @@ def test_a_video_needs_its_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     (tmp_path / "film.mp4").write_bytes(b"")
 
-    with pytest.raises(InputError, match=r"install fusepath\[video\]"):
+    with pytest.raises(InputError, match=r"install 'fusepath\[video\]'"):
         means(tmp_path / "film.mp4")

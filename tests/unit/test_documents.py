@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import re
 import runpy
@@ -12,6 +13,7 @@ from pathlib import Path
 import click
 import pytest
 
+import fusepath
 from fusepath.cli.group import COMMANDS
 from fusepath.cli.main import cli
 from fusepath.version import VERSION
@@ -130,3 +132,17 @@ def test_versions_agree():
     assert project["version"] == VERSION
     assert f"\nversion: {VERSION}\n" in citation
     assert f"## {VERSION}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_reference_has_every_public_class_and_function():
+    page = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    public = {name: getattr(fusepath, name) for name in fusepath.__all__}
+    told = {
+        name
+        for name, value in public.items()
+        if inspect.isfunction(value) or inspect.isclass(value)
+        if f".. automodule:: {value.__module__}\n" not in page
+    }
+    missing = [name for name in told if not re.search(rf"^\.\. auto\w+:: \S+\.{name}$", page, re.M)]
+
+    assert sorted(missing) == []

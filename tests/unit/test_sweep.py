@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import signal
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ import pytest
 import fusepath
 from fusepath.cli.main import run
 from fusepath.cost import ComputeRate, parse_link
-from fusepath.errors import InputError, VerificationError
+from fusepath.errors import FusepathError, InputError, VerificationError
 from fusepath.onnx_io import load_model
 from fusepath.plan import Budget, PlanRequest, Setting, make_plan
 from fusepath.report.sweep import check_sweep_file, save_sweep
@@ -118,6 +119,11 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(spec, rows, tmp_path):
 
 def test_processes_find_the_same(spec, rows):
     assert compute_sweep(spec, on=Processes(2)) == rows
+
+
+def test_a_process_that_is_killed_is_said_in_one_line():
+    with pytest.raises(FusepathError, match="one of 2 processes was ended, perhaps for want of"):
+        list(Processes(2).each(signal.raise_signal, [signal.SIGKILL, signal.SIGKILL]))
 
 
 def test_a_csv_has_a_column_for_every_field(rows, tmp_path):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from fusepath.errors import VerificationError
+from fusepath.errors import FusepathError, VerificationError
 from fusepath.study.store import versions
 
 if TYPE_CHECKING:
@@ -47,7 +48,11 @@ class Processes:
     def each(
         self, run: Callable[[Task], Found], tasks: Sequence[Task]
     ) -> Iterator[tuple[Task, Found]]:
-        """Run tasks, as of `Executor`."""
+        """Run tasks, as of `Executor`.
+
+        Raises:
+            FusepathError: what a task has raised, or a process was ended from outside.
+        """
         workers = min(self.workers or cores(), len(tasks))
         if workers <= 1:
             for task in tasks:
@@ -58,6 +63,11 @@ class Processes:
             futures = {pool.submit(run, task): task for task in tasks}
             for future in as_completed(futures):
                 yield futures[future], future.result()
+        except BrokenProcessPool as error:
+            raise FusepathError(
+                f"one of {workers} processes was ended, perhaps for want of memory; begin again "
+                "with fewer of them, what the file has by now is kept"
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 

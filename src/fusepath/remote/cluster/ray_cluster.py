@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 _LOOKS_EVERY_S = 1.0
 _STARTS_WITHIN_S = 60.0
+_AGAIN_AFTER_S = 60.0
+"""A node that did not start, or has another version, may have been mended by then."""
 _BESIDE = 2
 """Calls that an actor takes beside paths: to build, and to let go."""
 
@@ -92,6 +95,8 @@ class RayCluster:
         """Each is put into the cluster once, and reaches every node once."""
         self._nodes: dict[str, RayNode] = {}
         """By Ray's name of the machine."""
+        self._again_s: dict[str, float] = {}
+        """When those that are not used are asked again (`time.monotonic`)."""
         self._ended = threading.Event()
         self._look()
         threading.Thread(target=self._watch, name="edge-cluster", daemon=True).start()
@@ -119,8 +124,9 @@ class RayCluster:
                 self.pool.leave(node)
                 del self._nodes[name]
         for name, machine in there.items():
-            if name not in self._nodes:
+            if name not in self._nodes and time.monotonic() >= self._again_s.get(name, 0.0):
                 self._add(name, machine)
+        self._again_s = {name: at for name, at in self._again_s.items() if name in there}
 
     def _add(self, name: str, machine: Mapping[str, Any]) -> None:
         import ray  # noqa: PLC0415 - in an extra
@@ -141,12 +147,14 @@ class RayCluster:
         )
         try:
             version = ray.get(actor.version.remote(), timeout=_STARTS_WITHIN_S)
+            why_not = "" if version == VERSION else f"it has fusepath {version}, this is {VERSION}"
         except ray.exceptions.RayError as error:
-            tell("node not used", node=where, reason=one_line(error))
-            return
-        if version != VERSION:
-            reason = f"it has fusepath {version}, this is {VERSION}"
-            tell("node not used", node=where, reason=reason)
+            why_not = one_line(error)
+        if why_not:
+            tell("node not used", node=where, reason=why_not)
+            self._again_s[name] = time.monotonic() + _AGAIN_AFTER_S
+            with suppress(ray.exceptions.RayError):
+                ray.kill(actor)
             return
         node = RayNode(where, slots, actor, self._models)
         self._nodes[name] = node

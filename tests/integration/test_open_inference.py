@@ -21,6 +21,7 @@ from fusepath.remote.edge_service import EdgeService
 from fusepath.remote.grpc_server import EdgeServer
 from fusepath.remote.model_store import ModelStore
 from fusepath.remote.reflection import answer as reflection_answer
+from fusepath.remote.transport import Refusal
 from fusepath.remote.wire import open_inference_pb2 as pb
 from fusepath.remote.wire import reflection_pb2
 from fusepath.remote.workers import Workers
@@ -247,6 +248,29 @@ def test_what_is_not_here_is_refused(models):
 
     for answer in asked(models, ("ModelInfer", other), ("ModelInfer", old)):
         assert answer.code() is grpc.StatusCode.FAILED_PRECONDITION
+
+
+def test_a_model_whose_file_is_replaced_is_the_new_one_from_then_on(tmp_path):
+    file = tmp_path / "net.onnx"
+
+    def write(output: str) -> None:
+        text = f"g (float[1,1,8,8] x) => (float[1,1,8,8] {output}) {{ {output} = Relu (x) }}"
+        save_model(parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> {text}'), file)
+
+    async def go() -> list[str]:
+        service, found = EdgeService(ModelStore(tmp_path)), []
+        for output in ("old", "replaced"):
+            write(output)
+            for _ in range(2):
+                model = await service.whole_model("net", "peer")
+                found += [each.name for each in model.outputs]
+        file.unlink()
+        with pytest.raises(Refusal, match="no model 'net' here"):
+            await service.whole_model("net", "peer")
+        service.close()
+        return found
+
+    assert asyncio.run(go()) == ["old", "old", "replaced", "replaced"]
 
 
 def test_it_counts_as_other_inferences_do(models):

@@ -266,7 +266,8 @@ class EdgeService:
 
     async def whole_model(self, name: str, peer: str) -> WholeModel:
         """A model by its name, ready to run as it is: built once for all who ask meanwhile."""
-        key = f"whole:{name}"
+        digest = await self._timely(asyncio.to_thread(self._store.digest_of, name))
+        key = f"whole:{name}:{digest}"
         kept = self._prepared.get(key)
         if isinstance(kept, WholeModel):
             return kept

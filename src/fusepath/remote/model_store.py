@@ -69,17 +69,12 @@ class ModelStore:
         """See what the folder holds; whether that is anything new."""
         new, folder = False, self._folder
         for file in [] if folder is None else sorted(folder.glob("*.onnx")):
-            try:
-                real = file.resolve(strict=True)
-                stat = real.stat()
-            except (OSError, RuntimeError):  # a link to nothing, or to itself
-                continue
-            stamp = real, stat.st_mtime_ns, stat.st_size
-            if not real.is_file() or self._seen.get(file) == stamp:
+            stamp = _stamp(file)
+            if stamp is None or not stamp[0].is_file() or self._seen.get(file) == stamp:
                 continue
             self._seen[file], new = stamp, True
             self._files = {sha256: kept for sha256, kept in self._files.items() if kept != file}
-            if folder is not None and real.is_relative_to(folder):
+            if folder is not None and stamp[0].is_relative_to(folder):
                 self._add(file)
             else:
                 logger.warning("not served: '%s' is a link out of the folder", file)
@@ -129,6 +124,14 @@ class ModelStore:
             return False
         return True
 
+    def digest_of(self, name: str) -> str:
+        """Of the file that `named` would read now; empty for ``zoo:NAME``, which never changes.
+
+        Raises:
+            ModelError: there is none.
+        """
+        return self._source_of(name)[1]
+
     def named(self, name: str) -> Model:
         """The model of a file of this name, without its ending, or ``zoo:NAME`` as published.
 
@@ -156,7 +159,7 @@ class ModelStore:
         with self._lock:
             for _ in range(2):
                 for sha256, file in self._files.items():
-                    if file.stem == name:
+                    if file.stem == name and self._seen.get(file) == _stamp(file):
                         return str(file), sha256
                 if not self._look():
                     break
@@ -243,6 +246,16 @@ class ModelStore:
             if joined_sha256(model, post) == sha256:
                 return source, file
         return None
+
+
+def _stamp(file: Path) -> tuple[Path, int, int] | None:
+    """Where a file really is, and by what a change of it shows; None for a link to nothing."""
+    try:
+        real = file.resolve(strict=True)
+        stat = real.stat()
+    except (OSError, RuntimeError):  # or to itself
+        return None
+    return real, stat.st_mtime_ns, stat.st_size
 
 
 def _located(reference: ModelReference, source: Path | str, post: Path | None) -> LocatedModel:

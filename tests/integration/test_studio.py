@@ -69,6 +69,16 @@ def test_a_quick_answer_knows_what_was_found_for_the_same_model_nearby(desk):
     assert nearby.link.up_bytes_per_s == 1.81e6
 
 
+def test_plans_are_kept_of_the_last_models_alone(desk, monkeypatch):
+    monkeypatch.setattr(desks, "_MOST_MODELS_KNOWN", 1)
+    for model in (MODEL, "zoo:squeezenet1_1"):
+        desk.answer(question(model=model), Depth.REFINED)
+
+    assert list(desk._known) == [
+        desk.answer(question(model=model), Depth.REFINED).story.plan.model.sha256
+    ]
+
+
 @pytest.mark.parametrize("asked", [QUESTION, TILED], ids=["auto", "tiles"])
 def test_the_command_line_does_the_same(asked, desk, tmp_path, monkeypatch):
     answer = desk.answer(msgspec.convert(asked, Question), Depth.REFINED)

@@ -44,7 +44,9 @@ _SINGLE_CUTS = (
 )
 _MOST_ANSWERS = 64
 _MOST_KNOWN = 2
-"""Plans of a model that are tried on other machines."""
+"""Plans of a model that are tried on other machines,"""
+_MOST_MODELS_KNOWN = 16
+"""and models that they are kept of."""
 
 
 class Depth(StrEnum):
@@ -72,7 +74,7 @@ class Desk:
     def __init__(self, models: RecentModels) -> None:
         self._models = models
         self._answers: OrderedDict[str, Answer] = OrderedDict()
-        self._known: dict[str, OrderedDict[str, Plan]] = {}
+        self._known: OrderedDict[str, OrderedDict[str, Plan]] = OrderedDict()
         self._lock = threading.Lock()
 
     def answer(self, question: Question, depth: Depth) -> Answer:
@@ -148,6 +150,9 @@ class Desk:
                 return
             plan = answer.story.plan
             known = self._known.setdefault(plan.model.sha256, OrderedDict())
+            self._known.move_to_end(plan.model.sha256)
+            if len(self._known) > _MOST_MODELS_KNOWN:
+                self._known.popitem(last=False)
             known[plan.recipe_sha256] = plan
             known.move_to_end(plan.recipe_sha256)
             if len(known) > _MOST_KNOWN:

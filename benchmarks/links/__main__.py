@@ -8,7 +8,9 @@ up and down alike, then 8 MB/s up and 0.25 down, then 1 up and 8 down; 1 MB/s wi
 The device is five times slower than the edge server. Writes benchmarks/results/links.csv and, with
 --figure, docs/figures/links.png. With --real (root), a session and an edge server between two
 namespaces of this machine, whose wire is shaped as the traces say, in real time, and beside every
-phase what is planned where its link is known; --trace NAME plays one of them.
+phase what is planned where its link is known; --trace NAME plays one of them. What is measured is
+added to benchmarks/results/links-real.csv trace by trace, so that it may be done in pieces, and is
+not measured again unless --fresh.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.links.cells import NETWORKS, cell
-from benchmarks.links.real import measure
+from benchmarks.links.real import Measured, measure
 from benchmarks.links.simulated import Plans, Stream
 from benchmarks.links.summary import (
     FIXED_BAR,
@@ -35,13 +37,13 @@ from benchmarks.links.summary import (
     rows,
 )
 from benchmarks.links.trace import TRACES, Link
-from fusepath.report import cuts_text
+from benchmarks.rows import append_rows, read_rows
 
 if TYPE_CHECKING:
-    from benchmarks.links.real import Measured
     from benchmarks.links.summary import PhaseRow
 
 RESULTS = Path(__file__).parents[1] / "results" / "links.csv"
+REAL_RESULTS = RESULTS.with_name("links-real.csv")
 FIGURE = Path(__file__).parents[2] / "docs" / "figures" / "links.png"
 _DRAWN = "falling"
 """Also the trace on which plans that stay are beaten."""
@@ -54,6 +56,7 @@ _DRAWN = "falling"
 @click.option("--figure", is_flag=True, help="Draw docs/figures/links.png.")
 @click.option("--real", is_flag=True, help="In real time, with a session.")
 @click.option("--settle", type=float, default=30.0, help="Seconds before the first phase (--real).")
+@click.option("--fresh", is_flag=True, help="Forget what was measured before (--real).")
 def main(
     seconds: float,
     networks: tuple[str, ...],
@@ -61,14 +64,16 @@ def main(
     figure: bool,
     real: bool,
     settle: float,
+    fresh: bool,
 ) -> None:
     """Streams of frames over links that change, in simulated time."""
     if real:
+        if fresh:
+            REAL_RESULTS.unlink(missing_ok=True)
         for network in networks:
             for trace in traces:
-                _show_measured(
-                    network, trace, measure(network, TRACES[trace](seconds), settle_s=settle)
-                )
+                _measure(network, trace, seconds, settle)
+        _show_measured(read_rows(REAL_RESULTS, Measured))
         return
     found: list[PhaseRow] = []
     streams: dict[str, Stream] = {}
@@ -100,30 +105,42 @@ def main(
         draw(streams, stay, FIGURE)
 
 
-def _show_measured(network: str, trace: str, phases: list[Measured]) -> None:
-    table = Table(box=None, pad_edge=False, title=f"{network}, {trace}")
+def _measure(network: str, trace: str, seconds: float, settle_s: float) -> None:
+    """Measure a trace that has not been, and keep what was found."""
+    asked = (network, trace, seconds)
+    known = {(row.network, row.trace, row.seconds) for row in read_rows(REAL_RESULTS, Measured)}
+    if asked not in known:
+        found = measure(network, trace, seconds, settle_s=settle_s)
+        append_rows(REAL_RESULTS, Measured, found)
+
+
+def _show_measured(found: list[Measured]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for column in ("network", "trace", "phase s", "up/down MB/s"):
+        table.add_column(column)
     for column in (
-        *("up/down MB/s", "frames", "alone", "mean ms", "median ms", "best plan ms", "ratio"),
+        *("frames", "alone", "mean ms", "median ms", "best plan ms", "ratio"),
         *("usual plan after", "plans", "usual plan"),
     ):
         table.add_column(column, justify="right")
-    for item in phases:
+    for row in found:
         table.add_row(
-            f"{item.phase.up_bytes_per_s / 1e6:g} / {item.phase.down_bytes_per_s / 1e6:g}",
-            f"{item.frames}",
-            f"{item.alone}",
-            f"{item.mean_s * 1e3:.1f}",
-            f"{item.median_s * 1e3:.1f}",
+            *(row.network, row.trace, f"{row.seconds:g}"),
+            f"{row.up_bytes_per_s / 1e6:g} / {row.down_bytes_per_s / 1e6:g}",
+            f"{row.frames}",
+            f"{row.alone}",
+            f"{row.mean_s * 1e3:.1f}",
+            f"{row.median_s * 1e3:.1f}",
             *(
                 ("", "")
-                if item.best_s is None
-                else (f"{item.best_s * 1e3:.1f}", f"{item.mean_s / item.best_s:.3f}")
+                if row.best_s is None
+                else (f"{row.best_s * 1e3:.1f}", f"{row.mean_s / row.best_s:.3f}")
             ),
-            f"{item.settled_frames}",
-            f"{item.plans}",
-            f"{item.usual.family} {cuts_text(item.usual)}",
+            f"{row.settled_frames}",
+            f"{row.plans}",
+            row.usual,
         )
-    Console(width=140).print(table)
+    Console(width=160).print(table)
 
 
 def _write(found: list[PhaseRow]) -> None:

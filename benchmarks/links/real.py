@@ -7,21 +7,23 @@ import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
 import fusepath
 from benchmarks.links.cells import SLOWDOWN
-from benchmarks.links.trace import Link, Phase
+from benchmarks.links.trace import TRACES, Link
 from benchmarks.system.network import inside, shape, two_hosts
 from benchmarks.system.processes import Hosts
 from fusepath.offload.frames import made_up_frame
+from fusepath.report import cuts_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from benchmarks.links.trace import Phase
     from benchmarks.system.network import Network
 
 READY_WITHIN_S = 120.0
@@ -31,9 +33,14 @@ _BEST_FRAMES = 40
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One phase."""
+    """One phase of a trace."""
 
-    phase: Phase
+    network: str
+    trace: str
+    seconds: float
+    """Of every phase that is not an outage."""
+    up_bytes_per_s: float
+    down_bytes_per_s: float
     frames: int
     alone: int
     """Frames that the device answered in place of the plan in use."""
@@ -41,8 +48,8 @@ class Measured:
     median_s: float
     best_s: float | None
     """Mean of what is planned for this link when it is known; None where nothing passes."""
-    usual: fusepath.Plan
-    """The plan that most frames were answered with."""
+    usual: str
+    """Family and cuts of the plan that most frames were answered with."""
     settled_frames: int
     """Frames from the change until that."""
     plans: int
@@ -55,12 +62,19 @@ def carry_by(network: Network, phase: Phase) -> None:
     shape(network.edge, phase.down_bytes_per_s)
 
 
-def measure(network: str, phases: Sequence[Phase], *, settle_s: float) -> list[Measured]:
+def measure(network: str, trace: str, seconds: float, *, settle_s: float) -> list[Measured]:
     """Frames one after the other through all phases; every one has an answer, or it raises.
+
+    Args:
+        network: of the zoo.
+        trace: a key of `TRACES`.
+        seconds: of every phase that is not an outage.
+        settle_s: so long frames are sent before the first phase.
 
     Raises:
         NetworkUnavailableError: two hosts need Linux and root.
     """
+    phases = TRACES[trace](seconds)
     model = fusepath.load_model(f"zoo:{network}")
     sample = made_up_frame(model.graph.input.shape, "uint8")
     first = phases[0]
@@ -88,8 +102,15 @@ def measure(network: str, phases: Sequence[Phase], *, settle_s: float) -> list[M
             if phase.carries and rates not in best_s:
                 carry_by(wire, replace(phase, burst_bytes=0.0))
                 best_s[rates] = stream.best_s(plan, phase)
+    named = {"network": network, "trace": trace, "seconds": seconds}
     return [
-        _phase(phase, found, best_s.get((phase.up_bytes_per_s, phase.down_bytes_per_s)))
+        Measured(
+            **named,
+            up_bytes_per_s=phase.up_bytes_per_s,
+            down_bytes_per_s=phase.down_bytes_per_s,
+            best_s=best_s.get((phase.up_bytes_per_s, phase.down_bytes_per_s)),
+            **_summary(found),
+        )
         for phase, found in zip(phases, seen, strict=True)
         if found
     ]
@@ -146,21 +167,19 @@ class _Stream:
             )
 
 
-def _phase(
-    phase: Phase, inferences: Sequence[fusepath.Inference], best_s: float | None
-) -> Measured:
+def _summary(inferences: Sequence[fusepath.Inference]) -> dict[str, Any]:
+    """What became of the frames of a phase: fields of `Measured`."""
     plans = [inference.plan for inference in inferences]
     names = [plan.recipe_sha256 for plan in plans]
     usual = statistics.mode(names)
+    settled = names.index(usual)
     latencies_s = [inference.latency_s for inference in inferences]
-    return Measured(
-        phase=phase,
-        frames=len(inferences),
-        alone=sum(inference.fallback is not None for inference in inferences),
-        mean_s=statistics.mean(latencies_s),
-        median_s=statistics.median(latencies_s),
-        best_s=best_s,
-        usual=plans[names.index(usual)],
-        settled_frames=names.index(usual),
-        plans=len(set(names)),
-    )
+    return {
+        "frames": len(inferences),
+        "alone": sum(inference.fallback is not None for inference in inferences),
+        "mean_s": statistics.mean(latencies_s),
+        "median_s": statistics.median(latencies_s),
+        "usual": f"{plans[settled].family} {cuts_text(plans[settled])}",
+        "settled_frames": settled,
+        "plans": len(set(names)),
+    }

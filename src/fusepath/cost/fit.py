@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class FitError(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How far predictions are from measurements that were not used to make them.
 
-    Errors are |predicted − measured| / measured.
+    Errors are ``abs(predicted − measured) / measured``.
     """
 
     shapes: int

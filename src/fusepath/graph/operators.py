@@ -85,7 +85,7 @@ class Tensor:
 
     @property
     def is_float(self) -> bool:
-        """Whether it may be made of pixels: their values divided by something are no integers."""
+        """Whether it may be made of pixels, whose values divided by something are no integers."""
         return self.dtype in {"float16", "float32", "float64"}
 
     @property

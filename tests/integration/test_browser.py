@@ -309,7 +309,11 @@ def test_a_session_is_watched_and_its_bars_move_to_the_device_and_back(opened, a
     assert audit(page) == []
     page.click("#server:has-text('Start the edge server again')")
     page.wait_for_selector("#watched[data-alone=false]", timeout=30_000)
-    assert edge_bars() > 0
+    page.wait_for_function(  # a frame may be drawn after what is told of it
+        "[...document.querySelectorAll('#frame .axis title')]"
+        ".some((item) => item.textContent.includes(', edge, measured'))",
+        timeout=30_000,
+    )
 
     page.click("#watch:has-text('Stop')")
     assert page.is_hidden("#server")

@@ -69,6 +69,8 @@ def _section_s(setting: Setting, enough_s: float) -> float:
     best_s = min(fluid.undivided_s, enough_s)
     if fluid.bound_s >= best_s:
         return best_s
+    if _begins_below_the_top(setting.graph):
+        return fluid.bound_s
     try:
         fused = sorted(_fused_layers(setting), key=lambda layer: layer.shared_s)
     except GeometryError:  # one cannot be cut into strips
@@ -78,6 +80,22 @@ def _section_s(setting: Setting, enough_s: float) -> float:
             break
         best_s = min(best_s, layer.bound_s(best_s))
     return max(fluid.bound_s, best_s)
+
+
+def _begins_below_the_top(graph: ModelGraph) -> bool:
+    """Whether some fused layer needs nothing of the input's first rows, which bands are charged.
+
+    So a drawn network that reads the second of eight rows alone had a plan below the bound.
+    """
+    image = graph.input.name
+    for tau in range(1, graph.tileable_layers + 1):
+        try:
+            rows = strip_rows(graph, tau)
+        except GeometryError:
+            return False  # and there is no row bound
+        if rows.begins(rows.fresh.edge)[image][0] > 0:
+            return True
+    return False
 
 
 def _fused_layers(setting: Setting) -> Iterator[_FusedLayer]:

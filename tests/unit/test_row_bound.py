@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from fusepath.schedule import NS_PER_S, evaluate
 from fusepath.tiling import Grid, Segment, strip_rows
 from tests.planning import planned
 from tests.unit.test_fluid import chain_of_windows, slack, small_settings
+from tests.written_models import ints, net
 
 
 @settings(max_examples=10, deadline=None)
@@ -131,6 +133,39 @@ def test_no_band_is_charged_more_than_its_strips_cost():
                 for start, stop, cut in ends
             ]
             assert (charged <= strips.durations(segments).sum(axis=1) * (1 + 1e-9)).all()
+
+
+@pytest.mark.parametrize(("first", "step"), [(5, 1), (0, 3), (2, 4)])
+def test_rows_that_nothing_needs_are_not_charged(first: int, step: int):
+    """The image's middle is read, or every third or fourth row: each by its own segment."""
+    model = net(
+        "(float[n,c,h,w] y) { s = Slice (x, begin, end, axis, step) y = Conv (s, k) }",
+        shape="1,2,13,8",
+        k=(4, 2, 1, 1),
+        begin=ints(first),
+        end=ints(8 if step == 1 else 13),
+        axis=ints(2),
+        step=ints(step),
+    )
+    setting = Setting(
+        graph=model.graph,
+        device=ComputeRate(1e3),
+        edge=ComputeRate(1e9),
+        link=Link(up_bytes_per_s=1e4, down_bytes_per_s=1e9),
+        convention=RUNTIME,
+    )
+    timing = Timing(setting)
+    strips = timing.strips(strip_rows(setting.graph, setting.graph.tileable_layers))
+    segments = [
+        Segment(start=row, stop=row + 1, cut=1, strips=((0, row + 1),))
+        for row in range(strips.rows.height)
+    ]
+    problem = timing.problem_of_strips(strips, segments)
+    plan_s = evaluate(problem, range(problem.paths), [1] * problem.paths).makespan_ns / NS_PER_S
+
+    assert slack(row_bound_s(setting)) <= plan_s
+    rows_s = strips.row_loads_s[1, 0]
+    assert rows_s == pytest.approx(np.full(strips.rows.height, 2 * 8 / 1e4))
 
 
 def test_plans_of_whole_rows_are_held_against_it_and_tiles_are_not():

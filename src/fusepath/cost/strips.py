@@ -116,10 +116,14 @@ class StripCosts:
 
     @cached_property
     def loads(self) -> FloatArray:
-        """What the whole prefix costs without halos; shape (3 or 4, cuts)."""
-        needed = np.zeros(len(self.prices.kind_of))
-        needed[self._places] = self.stops[:, -1]
-        loads: FloatArray = self.prices.per_row[: self._quantities, : self.rows.tau + 1] @ needed
+        """What every fused row costs beyond those above it; shape (3 or 4, cuts, height).
+
+        Of rows that it needs, without halos: rows that nothing needs are not among them.
+        """
+        fresh = self.rows.begins(self.rows.fresh.edge)
+        begins = np.stack([fresh[name] for name in self.maps])
+        added = np.maximum(self.stops[:, 1:] - np.maximum(self.stops[:, :-1], begins), 0)
+        loads: FloatArray = self.per_row @ added
         return loads
 
     def alike(self, resume: int) -> AlikeMaps:
@@ -127,6 +131,13 @@ class StripCosts:
         if resume not in self._alike:
             self._alike[resume] = self._group(self.rows.begins(resume))
         return self._alike[resume]
+
+    def least(self, resume: int) -> AlikeMaps:
+        """`alike` of the rows that are needed: none between those above and the first of these."""
+        fresh = self.rows.begins(self.rows.fresh.edge)
+        return self._group(
+            {name: np.maximum(rows, fresh[name]) for name, rows in self.rows.begins(resume).items()}
+        )
 
     @cached_property
     def _alike(self) -> dict[int, AlikeMaps]:

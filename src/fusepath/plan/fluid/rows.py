@@ -69,8 +69,6 @@ def _section_s(setting: Setting, enough_s: float) -> float:
     best_s = min(fluid.undivided_s, enough_s)
     if fluid.bound_s >= best_s:
         return best_s
-    if _begins_below_the_top(setting.graph):
-        return fluid.bound_s
     try:
         fused = sorted(_fused_layers(setting), key=lambda layer: layer.shared_s)
     except GeometryError:  # one cannot be cut into strips
@@ -80,22 +78,6 @@ def _section_s(setting: Setting, enough_s: float) -> float:
             break
         best_s = min(best_s, layer.bound_s(best_s))
     return max(fluid.bound_s, best_s)
-
-
-def _begins_below_the_top(graph: ModelGraph) -> bool:
-    """Whether some fused layer needs nothing of the input's first rows, which bands are charged.
-
-    So a drawn network that reads the second of eight rows alone had a plan below the bound.
-    """
-    image = graph.input.name
-    for tau in range(1, graph.tileable_layers + 1):
-        try:
-            rows = strip_rows(graph, tau)
-        except GeometryError:
-            return False  # and there is no row bound
-        if rows.begins(rows.fresh.edge)[image][0] > 0:
-            return True
-    return False
 
 
 def _fused_layers(setting: Setting) -> Iterator[_FusedLayer]:
@@ -132,13 +114,19 @@ class _FusedLayer:
         return np.array([device, way, edge, way])[: len(self.timing.loads_s)]
 
     @cached_property
-    def _game(self) -> tuple[FloatArray, float]:
-        return best_weights_for((self.timing.loads_s * self.limits[:, None]).T)
+    def _best_weights(self) -> FloatArray:
+        """Of the machines, if rows are shared out freely and none is like another."""
+        return best_weights_for((self.timing.loads_s * self.limits[:, None]).T)[0]
 
-    @property
+    @cached_property
     def shared_s(self) -> float:
-        """What plans take at least if rows are shared out freely, without halos."""
-        return self._game[1] + self.around_s
+        """What plans take at least if fused rows are shared out freely, without halos.
+
+        Row by row: those at the border need less, and go where that is worth the most.
+        """
+        weights = self._best_weights * self.limits
+        row_s = np.tensordot(weights, self.timing.row_loads_s, axes=1).min(axis=0)
+        return float(row_s.sum()) + self.around_s
 
     def bound_s(self, enough_s: float) -> float:
         """What plans of whole rows take at least, or ``enough_s`` where that is less."""
@@ -159,7 +147,7 @@ class _FusedLayer:
 
     def _weights(self) -> Iterator[FloatArray]:
         """Of the machines besides the device: each by itself, and the best without halos."""
-        best = self._game[0][1:]
+        best = self._best_weights[1:]
         yield from np.eye(len(best))
         if np.count_nonzero(best) > 1:
             yield best / best.sum()
@@ -221,8 +209,8 @@ class _FusedLayer:
         return self.timing.strips_s(cut, goes_on, rows)
 
     def _rows(self, resume: int) -> tuple[AlikeMaps, IntArray]:
-        """Rows of every band that goes on from a layer; shape (groups of maps, first, behind)."""
-        alike = self.timing.costs.alike(resume)
+        """Rows that bands need which go on from a layer; shape (groups of maps, first, behind)."""
+        alike = self.timing.costs.least(resume)
         return alike, np.maximum(alike.stops[:, None, :] - alike.begins[:, :, None], 0)
 
     @cached_property

@@ -64,9 +64,15 @@ class StripTiming:
         return self.rows.makes_outputs and self.setting.convention.counts_result
 
     @cached_property
+    def row_loads_s(self) -> FloatArray:
+        """Seconds of every fused row without halos; shape (machines, cuts, height)."""
+        return self._seconds(self.costs.loads)
+
+    @cached_property
     def loads_s(self) -> FloatArray:
         """Seconds of the whole prefix by machine and cut; shape (machines, cuts)."""
-        return self._seconds(self.costs.loads)
+        loads_s: FloatArray = self.row_loads_s.sum(axis=2)
+        return loads_s
 
     def strips_s(self, cut: int, resume: Resume, rows: AddedRows) -> FloatArray:
         """Seconds of strips that add these rows, fixed costs aside.

@@ -7,11 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from fusepath.plan import Budget, built_in
 from tests.effort import THOROUGH
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before tests import ONNX Runtime themselves
+
+settings.register_profile("repeatable", derandomize=True)
+if not THOROUGH:
+    settings.load_profile("repeatable")
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -32,6 +32,7 @@ from tests.planning import planned
 from tests.plans import hand_made
 from tests.problems import problems
 from tests.property.test_strips import strip_tilings
+from tests.written_models import net
 
 COMMON = settings(max_examples=some(150), deadline=None)
 SOLVERS = {
@@ -227,6 +228,28 @@ def test_strips_are_counted_alike(tiling):
 
     demand = StripUsage(tiling.graph, RUNTIME, plan.arrangement)
     assert_counts_agree(demand, plan, tiling.graph)
+
+
+def test_work_counted_by_rows_read_is_counted_where_those_were_made_for_the_segment_above():
+    """The row that a transposed convolution reads here was made, sent and kept there."""
+    graph = net(
+        "(float[n,c,h,w] z) { s = Conv (x, a) y = ConvTranspose <strides = [2, 2]> (s, b) "
+        "z = Conv (y, c) }",
+        shape="1,3,8,8",
+        a=(3, 3, 1, 1),
+        b=(3, 3, 2, 2),
+        c=(3, 3, 1, 1),
+    ).graph
+    segments = tuple(
+        Segment(start=start, stop=stop, cut=cut, strips=((0, stop),))
+        for start, stop, cut in ((0, 1, 2), (1, 2, 3), (2, 16, 1))
+    )
+    plan = hand_made(graph, tau=2, grid=(3, 1), cuts=(2, 3, 1), segments=segments)
+
+    demand = StripUsage(graph, RUNTIME, plan.arrangement)
+
+    assert demand.device_macs == 8 * (3 * 3) + 8 * (3 * 3 * 2 * 2)
+    assert_counts_agree(demand, plan, graph)
 
 
 @settings(max_examples=some(40), deadline=None)

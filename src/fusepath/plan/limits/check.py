@@ -214,10 +214,16 @@ class _Strips:
     def macs(self) -> int:
         total = 0
         for strip, cut in enumerate(self.cuts):
-            maps = self.paths.strips.step(strip, 1, cut - 1).maps
-            for op in self.graph.operators(1, cut - 1):
-                rows = maps[op.counted].reached - maps[op.counted].known
-                total += op.work.macs * rows * self.graph.tensors[op.counted].size(1)
+            strips = self.paths.strips
+            maps = strips.step(strip, 1, cut - 1).maps
+            resume = strips.resumes[strips.strips[strip][0]]
+            for layer in self.graph.layers[: cut - 1]:
+                for op in layer.operators:
+                    known, reached = maps[op.counted].known, maps[op.counted].reached
+                    if layer.index > resume.device:  # rows that were made before are new to it
+                        known, reached = strips.new_rows(strip, op.counted)
+                    width = self.graph.tensors[op.counted].size(1)
+                    total += op.work.macs * (reached - known) * width
         return total
 
     def sent_bytes(self) -> int:

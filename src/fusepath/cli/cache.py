@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fusepath.cli.options import json_option, print_json
+from fusepath.errors import one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,14 +52,12 @@ def command(action: str, as_json: bool) -> None:
         return
     if action == "ls":
         for file, size in rows:
-            click.echo(f"{_kind(file):<9}{format_bytes(size):>8}  {_shortened(file.name)}")
+            click.echo(
+                f"{_kind(file):<9}{format_bytes(size):>8}  {one_line(file.name, _MOST_CHARACTERS)}"
+            )
     total = format_bytes(sum(size for _, size in rows))
     verb = "removed from" if action == "clear" else "in"
     click.echo(f"{len(rows)} files, {total}, {verb} {folder}")
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= _MOST_CHARACTERS else f"{name[:_MOST_CHARACTERS]}…"
 
 
 def _kind(file: Path) -> str:

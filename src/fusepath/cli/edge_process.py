@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fusepath.errors import PeerUnreachableError
+from fusepath.onnx_io.source import PREFIX as ZOO
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 _END_WITHIN_S = 15.0
-_ZOO = "zoo:"
 
 
 class EdgeProcess:
@@ -30,7 +30,7 @@ class EdgeProcess:
 
     def __init__(self, source: str) -> None:
         self._options = ["--log", "off"]
-        if not source.startswith(_ZOO):
+        if not source.startswith(ZOO):
             self._options += ["--models", str(Path(source).resolve().parent)]
         self.address = "127.0.0.1:0"
         """``HOST:PORT``, the same for all its lives."""

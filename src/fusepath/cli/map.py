@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fusepath.cli.executor_options import executor_options
+from fusepath.cli.kept_file import kept_until_done
 from fusepath.cli.options import (
     OUTPUT_FILE,
     compress_option,
@@ -179,16 +180,10 @@ def _compute(spec: MapSpec, files: list[Path], on: Executor | None) -> GainMap:
     from fusepath.study import Processes, compute_map, kept_cells
 
     kept = kept_cells(files[0].with_suffix(".cells.jsonl")) if files else None
-    try:
+    with kept_until_done(kept.path if kept else None):
         with _progress() as progress:
             gain_map = compute_map(spec, kept=kept, on=on or Processes(), progress=progress)
-    except KeyboardInterrupt:
-        if kept is not None and kept.path.exists():
-            click.echo(f"what is done is kept in {kept.path}; the same command goes on …", err=True)
-        raise
-    _write(gain_map, files)
-    if kept is not None:
-        kept.path.unlink(missing_ok=True)
+        _write(gain_map, files)
     return gain_map
 
 

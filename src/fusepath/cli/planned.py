@@ -22,9 +22,10 @@ def open_planned(plan: Plan, model: str | None, post: str | None) -> tuple[Model
     Raises:
         ModelError: it cannot be read.
     """
+    from fusepath.onnx_io.source import PREFIX as ZOO
     from fusepath.plan import Setting
 
     shape = ",".join(str(size) for size in plan.model.input_shape)
     source = model or plan.model.source
-    loaded = open_model(source, None if source.startswith("zoo:") else shape, post)
+    loaded = open_model(source, None if source.startswith(ZOO) else shape, post)
     return loaded, Setting.of_plan(plan, loaded.graph)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fusepath.cli.executor_options import executor_options
+from fusepath.cli.kept_file import kept_until_done
 from fusepath.cli.options import (
     OUTPUT_FILE,
     evaluations_option,
@@ -119,15 +120,9 @@ def _compute(spec: SweepSpec, files: list[Path], on: Executor | None) -> list[Sw
 
     kept = kept_rows(files[0].with_suffix(".rows.jsonl")) if files else None
     points = sum(1 for _ in spec.points())
-    try:
+    with kept_until_done(kept.path if kept else None):
         with counting("planning", points) as progress:
             rows = compute_sweep(spec, kept=kept, on=on or Processes(), progress=progress)
-    except KeyboardInterrupt:
-        if kept is not None and kept.path.exists():
-            click.echo(f"what is done is kept in {kept.path}; the same command goes on …", err=True)
-        raise
-    for file in files:
-        save_sweep(file, rows)
-    if kept is not None:
-        kept.path.unlink(missing_ok=True)
+        for file in files:
+            save_sweep(file, rows)
     return rows

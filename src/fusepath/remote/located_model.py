@@ -9,6 +9,7 @@ import msgspec
 
 from fusepath.errors import ModelError, one_line
 from fusepath.onnx_io import load_model
+from fusepath.onnx_io.source import PREFIX as ZOO
 from fusepath.plan import ModelReference
 
 if TYPE_CHECKING:
@@ -62,4 +63,4 @@ class LocatedModel(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def built_in(self) -> bool:
         """Whether it is of the zoo."""
-        return self.source.startswith(b"zoo:")
+        return self.source.startswith(ZOO.encode())

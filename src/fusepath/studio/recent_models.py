@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from fusepath.errors import ModelError
 from fusepath.onnx_io import load_model, read_model, zoo
+from fusepath.onnx_io.source import PREFIX as ZOO
 
 if TYPE_CHECKING:
     from fusepath.graph import ModelGraph
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 _MOST_MODELS = 16
 _MOST_NAME = 100
-_ZOO = "zoo:"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,4 +115,4 @@ class RecentModels:
 
 def _is_in_zoo(key: str) -> bool:
     """Whether it is a network of the zoo as it was published."""
-    return key.startswith(_ZOO) and key.removeprefix(_ZOO) in zoo.NAMES
+    return key.startswith(ZOO) and key.removeprefix(ZOO) in zoo.NAMES

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import os
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,6 +24,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_AFTER_MESSAGES = 5
+"""Workers are so much nicer than the threads that move messages, as of `os.setpriority`."""
+
+
+def _let_messages_pass() -> None:
+    """Give this thread's processor up to those that move messages, as soon as one has something.
+
+    Answers and refusals would otherwise wait, some milliseconds each, until a worker that computes
+    has had its time slice.
+    """
+    if sys.platform == "linux":  # elsewhere all threads of a process are as nice as each other
+        thread = threading.get_native_id()
+        with suppress(OSError):  # a container may forbid it
+            nice = os.getpriority(os.PRIO_PROCESS, thread)
+            os.setpriority(os.PRIO_PROCESS, thread, nice + _AFTER_MESSAGES)
+
 
 class Workers:
     """A thread for each worker, which computes by itself, or waits for one that is elsewhere.
@@ -36,7 +54,9 @@ class Workers:
         self, count: int, *, most: int | None = None, stages: MakeStages = EdgeStages
     ) -> None:
         self.stages = stages
-        self.pool = ThreadPoolExecutor(most or count, thread_name_prefix="edge-worker")
+        self.pool = ThreadPoolExecutor(
+            most or count, thread_name_prefix="edge-worker", initializer=_let_messages_pass
+        )
         self._count = count
         self._at_work: set[int] = set()
         """Numbers of workers."""

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fusepath.protocol.admission import Load
 from fusepath.protocol.fair_queue import FairQueue
 from fusepath.protocol.framing import EdgeSpan
 from fusepath.runtime.edge_stages import EdgeStages
@@ -122,6 +123,11 @@ class Workers:
     def backlog_s(self) -> float:
         """Until a worker is free, by what is to be computed of all that has come."""
         return self._backlog_s / max(self._count, 1)
+
+    @property
+    def load(self) -> Load:
+        """What there is to do, now."""
+        return Load(self.backlog_s, max(self._count, 1), time.monotonic())
 
     def expect(self, work_s: float) -> None:
         """So much more is to be computed; with the opposite sign, it is no more."""

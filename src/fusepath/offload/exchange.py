@@ -10,11 +10,10 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from fusepath.errors import PeerError, PeerForgotError, retry_after_s
-from fusepath.offload.background import seen
+from fusepath.offload.computed_paths import ComputedPaths
 from fusepath.offload.due_timer import DueTimer
 from fusepath.offload.inference import Inference
 from fusepath.offload.own_answer import OwnAnswer
@@ -45,7 +44,6 @@ from fusepath.timeline import HEAD, Lane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
-    from concurrent.futures import Future
 
     from fusepath.arrays import Array
     from fusepath.offload.device import Device, PathAtCut
@@ -90,56 +88,6 @@ class Call:
     """What is new of it."""
     handed_in: Callable[[], None]
     """Told once this machine's thread knows all that it has to compute of paths."""
-
-
-class _AllComputed:
-    """Paths that are computed on another thread, each taken as soon as the event loop is awake.
-
-    A task that waited for them one by one would have the loop go round once more for each.
-
-    Args:
-        take: takes a path at its cut.
-        count: of the paths.
-    """
-
-    def __init__(self, take: Callable[[int, PathAtCut], None], count: int) -> None:
-        self._take = take
-        self._left = count
-        self._loop = asyncio.get_running_loop()
-        self._jobs: list[Future[PathAtCut]] = []
-        self.all: asyncio.Future[None] = self._loop.create_future()
-        """Done once every path has been taken, or one has failed."""
-        self.all.add_done_callback(seen)
-        if count == 0:
-            self.all.set_result(None)
-
-    def follow(self, path: int, job: Future[PathAtCut]) -> None:
-        """Take a path once it is computed."""
-        self._jobs.append(job)
-        job.add_done_callback(partial(self._computed, path))
-
-    def _computed(self, path: int, job: Future[PathAtCut]) -> None:
-        with suppress(RuntimeError):  # the loop may be gone
-            self._loop.call_soon_threadsafe(self._on_loop, path, job)
-
-    def _on_loop(self, path: int, job: Future[PathAtCut]) -> None:
-        if self.all.done():
-            return
-        try:
-            self._take(path, job.result())
-        except BaseException as error:
-            self.all.set_exception(error)
-        else:
-            self._left -= 1
-            if self._left == 0 and not self.all.done():
-                self.all.set_result(None)
-
-    def give_up(self) -> None:
-        """What has not begun need not be computed."""
-        self.all.cancel()
-        for job in self._jobs:
-            job.cancel()
-        self._jobs.clear()  # which know this, and hold what was computed
 
 
 class Exchange:
@@ -331,7 +279,7 @@ class Exchange:
         heads = (
             [device.start_head(pixels_of(self._image), companions)] if device.share.has_head else []
         )
-        computed = _AllComputed(self._take_computed, len(paths))
+        computed = ComputedPaths(self._take_computed, len(paths))
         for path in paths:
             computed.follow(path, device.start_computing(path, self._image, companions))
         self._call.handed_in()

@@ -94,11 +94,11 @@ def test_nobody_is_told_of_a_failure_that_nobody_waits_for():
         paths.follow(0, job)
         job.set_exception(LookupError("no"))
         await asyncio.sleep(0)
+        assert paths.all.done()
         paths.give_up()
-        del paths, job
-        gc.collect()
 
     asyncio.run(work())
+    gc.collect()
 
     assert not told
 

@@ -7,8 +7,6 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fusepath.offload.background import seen
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
@@ -33,7 +31,6 @@ class ComputedPaths:
         self._jobs: list[Future[PathAtCut]] = []
         self.all: asyncio.Future[None] = self._loop.create_future()
         """Done once every path has been taken, or one has failed."""
-        self.all.add_done_callback(seen)
         if count == 0:
             self.all.set_result(None)
 
@@ -60,7 +57,7 @@ class ComputedPaths:
 
     def give_up(self) -> None:
         """What has not begun need not be computed."""
-        self.all.cancel()
+        self.all.cancel()  # or it would tell of a failure that nobody has waited for
         for job in self._jobs:
             job.cancel()
         self._jobs.clear()  # which know this, and hold what was computed

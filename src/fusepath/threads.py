@@ -30,11 +30,13 @@ class Threads(Executor):
     Args:
         most: how many calls run at the same time.
         name: what threads are called, before a number.
+        begin: is called on each before anything else.
     """
 
-    def __init__(self, most: int, name: str) -> None:
+    def __init__(self, most: int, name: str, *, begin: Callable[[], object] = lambda: None) -> None:
         self._most = most
         self._name = name
+        self._begin = begin
         self._lock = threading.Lock()
         self._calls: Calls = SimpleQueue()
         """None ends the threads."""
@@ -77,7 +79,7 @@ class Threads(Executor):
     def _start(self) -> None:
         thread = threading.Thread(
             target=_serve,
-            args=(self._calls,),  # and not this, which nobody may hold any more
+            args=(self._begin, self._calls),  # and not this, which nobody may hold any more
             name=f"{self._name}_{len(self._threads)}",
             daemon=True,  # the interpreter would wait for it before it says that it ends
         )
@@ -103,7 +105,8 @@ class _Call:
             self.future.set_result(result)
 
 
-def _serve(calls: Calls) -> None:
+def _serve(begin: Callable[[], object], calls: Calls) -> None:
+    begin()
     while (run := calls.get()) is not None:
         try:
             run()

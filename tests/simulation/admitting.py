@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fusepath.faults.clock import Violation, require
-from fusepath.protocol.admission import Admission, Busy, Cost, Room
+from fusepath.protocol.admission import Admission, Busy, Cost, Load, Room
 from fusepath.protocol.fair_queue import FairQueue
 from fusepath.protocol.shelf import Shelf
 
@@ -44,6 +44,31 @@ class _Open:
         return Busy(f"{why}; ask again later", retry_s)
 
 
+@dataclass
+class _SentAway:
+    """Who was told to come back and has not, the first in front: until when, with what work."""
+
+    LATE, LATER_S = 1.5, 1.0
+    peers: list[str] = field(default_factory=list)
+    due: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def ahead_s(self, peer: str, now_s: float) -> float:
+        """Work of those in front of a peer."""
+        for late in [one for one in self.peers if self.due[one][0] <= now_s]:
+            self.peers.remove(late)
+        behind = self.peers.index(peer) if peer in self.peers else len(self.peers)
+        return sum(self.due[one][1] for one in self.peers[:behind])
+
+    def add(self, peer: str, until_s: float, work_s: float) -> None:
+        """A peer is sent away, perhaps again."""
+        self.peers += [] if peer in self.peers else [peer]
+        self.due[peer] = until_s, work_s
+
+    def remove(self, peer: str) -> None:
+        """A peer is here, or has gone."""
+        self.peers = [one for one in self.peers if one != peer]
+
+
 def admit(random: Random, steps: int = 150) -> None:
     """Some devices ask for more than there is room for.
 
@@ -66,11 +91,13 @@ def admit(random: Random, steps: int = 150) -> None:
     loads = _Open("preparations", room.loads, room.loads_of_one, strict=True)
     requests = _Open("inferences", room.requests, room.requests_of_one, strict=False)
     costs: list[tuple[str, Cost]] = []
+    away, now_s = _SentAway(), 0.0
     doors = (
         (streams, admission.open_stream, admission.close_stream),
         (loads, admission.begin_load, admission.end_load),
     )
     for _ in range(steps):
+        now_s += random.choice((0.0, 0.0, 0.5, 1.0))
         peer = random.choice(_PEERS)
         door, enter, leave = random.choice(doors)
         what = random.random()
@@ -82,8 +109,10 @@ def admit(random: Random, steps: int = 150) -> None:
         elif what < 0.45 and door.peers:
             gone = door.peers.pop(random.randrange(len(door.peers)))
             leave(gone)
+            if door is streams and gone not in streams.peers:
+                away.remove(gone)
         elif what < 0.8:
-            _begin(random, admission, requests, costs, peer)
+            _Asking(random, admission, requests, costs, away).begin(peer, now_s)
         elif costs:
             gone, cost = costs.pop(random.randrange(len(costs)))
             requests.peers.remove(gone)
@@ -93,42 +122,65 @@ def admit(random: Random, steps: int = 150) -> None:
         held = sum(cost.bytes for _, cost in costs)
         require(admission.bytes == held, f"{admission.bytes} bytes, not {held}")
         _check_remembered(admission, (streams, loads, requests))
+        away.ahead_s("", now_s)
+        admission._appointments.ahead_s("", now_s)
+        count = len(admission._appointments)
+        require(count == len(away.peers), f"{count} are expected back, not {away.peers}")
     full = admission.too_many_of_one()
     why = "one device has 2 inferences at a time; ask again later"
     require(full == Busy(why, 0.0), f"{full} is said")
 
 
-def _begin(
-    random: Random,
-    admission: Admission,
-    requests: _Open,
-    costs: list[tuple[str, Cost]],
-    peer: str,
-) -> None:
-    room = admission.room
-    work_s, backlog_s = random.choice(_HALVES[:4]), random.choice((0.0, *_HALVES))
-    cost = Cost(work_s, random.choice((0, 1, 5, 10, 20, 21)))
-    left_s = random.choice((*_HALVES, math.inf))
-    patience_s = max(room.wait_s, PATIENCE * work_s)
-    if peer not in requests.peers:
-        patience_s = PATIENCE * patience_s
-    longest_s = min(patience_s, left_s - work_s)
-    held = sum(other.bytes for _, other in costs)
-    own = sum(other.bytes for name, other in costs if name == peer)
-    expected = requests.expected(peer, room.retry_s)
-    if held and (held + cost.bytes > room.bytes or own + cost.bytes > room.bytes // 2):
-        why = f"{cost.bytes} bytes are needed of {room.bytes} that inferences have here, too few"
-        expected = Busy(f"{why} are free; ask again later", room.retry_s)
-    if backlog_s > 0 and backlog_s > longest_s:
-        why = f"{backlog_s:.2f} s of work are waiting here, longer than this request may wait"
-        expected = Busy(why, max(backlog_s - longest_s, backlog_s / 2))
+@dataclass
+class _Asking:
+    """Asks for inferences, and knows what is to be said."""
 
-    said = admission.begin(peer, cost, left_s=left_s, backlog_s=backlog_s)
+    random: Random
+    admission: Admission
+    requests: _Open
+    costs: list[tuple[str, Cost]]
+    away: _SentAway
 
-    require(said == expected, f"{said}, not {expected}, for {cost} of {peer}")
-    if said is None:
-        requests.peers.append(peer)
-        costs.append((peer, cost))
+    def begin(self, peer: str, now_s: float) -> None:
+        """A peer asks for one.
+
+        Raises:
+            Violation: something else is said.
+        """
+        random, admission = self.random, self.admission
+        load = Load(random.choice((0.0, *_HALVES)), random.choice((1, 2)), now_s)
+        cost = Cost(random.choice(_HALVES[:4]), random.choice((0, 1, 5, 10, 20, 21)))
+        left_s = random.choice((*_HALVES, math.inf))
+        expected = self._expected(peer, cost, left_s, load)
+
+        said = admission.begin(peer, cost, left_s=left_s, load=load)
+
+        require(said == expected, f"{said}, not {expected}, for {cost} of {peer}")
+        if said is None:
+            self.requests.peers.append(peer)
+            self.costs.append((peer, cost))
+            self.away.remove(peer)
+        elif "of work" in said.reason and peer not in self.requests.peers:
+            until_s = now_s + self.away.LATE * said.retry_after_s + self.away.LATER_S
+            self.away.add(peer, until_s, cost.work_s / load.workers)
+
+    def _expected(self, peer: str, cost: Cost, left_s: float, load: Load) -> Busy | None:
+        room, costs, waits_s = self.admission.room, self.costs, load.backlog_s
+        patience_s = max(room.wait_s, PATIENCE * cost.work_s)
+        if peer not in self.requests.peers:
+            patience_s = PATIENCE * patience_s
+        longest_s = max(min(patience_s, left_s - cost.work_s), 0.0)
+        if waits_s > longest_s / 2:
+            waits_s += self.away.ahead_s(peer, load.now_s)
+        if waits_s > longest_s:
+            why = f"{waits_s:.2f} s of work are waiting here, longer than this request may wait"
+            return Busy(why, max(waits_s - longest_s, load.backlog_s / 2))
+        held = sum(other.bytes for _, other in costs)
+        own = sum(other.bytes for name, other in costs if name == peer)
+        if held and (held + cost.bytes > room.bytes or own + cost.bytes > room.bytes // 2):
+            why = f"{cost.bytes} bytes are needed of {room.bytes} that inferences have here, too"
+            return Busy(f"{why} few are free; ask again later", room.retry_s)
+        return self.requests.expected(peer, room.retry_s)
 
 
 def _check_remembered(admission: Admission, opened: tuple[_Open, ...]) -> None:
@@ -153,7 +205,7 @@ def admit_as_usual() -> None:
         (
             256,
             16,
-            lambda admission, peer: admission.begin(peer, Cost(), left_s=1.0, backlog_s=0.0),
+            lambda admission, peer: admission.begin(peer, Cost(), left_s=1.0, load=Load(0.0)),
         ),
     ):
         admission = Admission(Room())
@@ -166,19 +218,19 @@ def admit_as_usual() -> None:
             require(enter(admission, "0") is None, f"no room for {number} of one device")
         require(enter(admission, "0") is not None, f"room for more than {of_one} of one device")
     admission = Admission(Room())
-    require(admission.begin("a", Cost(bytes=1), left_s=9.0, backlog_s=0.0) is None, "no room")
+    require(admission.begin("a", Cost(bytes=1), left_s=9.0, load=Load(0.0)) is None, "no room")
     for size, backlog_s, retry_s in (
         (1 << 61, 0.0, 1.0),
         (1, 1.25, 0.625),
         ((1 << 61) - 1, 1.0, None),
     ):
-        busy = admission.begin("a", Cost(bytes=size), left_s=9.0, backlog_s=backlog_s)
+        busy = admission.begin("a", Cost(bytes=size), left_s=9.0, load=Load(backlog_s))
         said_s = None if busy is None else busy.retry_after_s
         require(said_s == retry_s, f"{size} bytes and {backlog_s} s: {busy}")
     admission = Admission(Room())
-    busy = admission.begin("a", Cost(), left_s=0.0, backlog_s=0.5)
+    busy = admission.begin("a", Cost(), left_s=0.0, load=Load(0.5))
     require(busy is not None and busy.retry_after_s == 0.5, f"no work takes something: {busy}")
-    require(admission.begin("a", Cost(), left_s=0.0, backlog_s=0.0) is None, "no room for nothing")
+    require(admission.begin("a", Cost(), left_s=0.0, load=Load(0.0)) is None, "no room for nothing")
     require(admission.bytes == 0, f"nothing has {admission.bytes} bytes")
 
 

@@ -11,6 +11,7 @@ from tests.simulation.asking import ask
 from tests.simulation.balancing import balance, finish
 from tests.simulation.carrying import carry
 from tests.simulation.choosing import choose
+from tests.simulation.closed_loops import share
 from tests.simulation.explorer import Explorer
 from tests.simulation.in_flight import explore_in_flight
 from tests.simulation.keeping import Play
@@ -66,6 +67,11 @@ def admission(seed: int) -> None:
     admit(Random(seed))  # noqa: S311
 
 
+def sharing(seed: int) -> None:
+    """Many devices, and little patience."""
+    share(seed)
+
+
 def turns(seed: int) -> None:
     """What waits for a worker."""
     take_turns(Random(seed))  # noqa: S311
@@ -110,7 +116,8 @@ ALONE = {
     "finishing": ((remainder, 1),),
     "watch": ((failures, 3),),
     "requests": ((requests, 3),),
-    "admission": ((admission, 3),),
+    "admission": ((admission, 3), (sharing, 60)),
+    "appointments": ((admission, 3), (sharing, 60)),
     "fair_queue": ((turns, 3),),
     "shelf": ((room, 3),),
     "wanted": ((asked_for, 3),),

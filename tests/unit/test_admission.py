@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from fusepath.protocol.admission import Admission, Busy, Cost, Room
+from fusepath.protocol.admission import Admission, Busy, Cost, Load, Room
 from fusepath.protocol.fair_queue import FairQueue
 from fusepath.protocol.shelf import Shelf
+from tests.simulation.closed_loops import ClosedLoops
 
 ROOM = Room(streams=3, streams_of_one=2, requests=3, requests_of_one=2, loads=2, loads_of_one=1)
 
@@ -14,7 +15,7 @@ ROOM = Room(streams=3, streams_of_one=2, requests=3, requests_of_one=2, loads=2,
 def begun(admission: Admission, *peers: str) -> list[bool]:
     """Whether each of some requests gets in."""
     return [
-        admission.begin(peer, Cost(0.01, 10), left_s=60.0, backlog_s=0.0) is None for peer in peers
+        admission.begin(peer, Cost(0.01, 10), left_s=60.0, load=Load(0.0)) is None for peer in peers
     ]
 
 
@@ -73,12 +74,66 @@ def test_what_would_wait_too_long_is_refused_at_once(peer, work_s, left_s, backl
     admission = Admission(Room(wait_s=1.0))
     assert begun(admission, "busy") == [True]
 
-    busy = admission.begin(peer, Cost(work_s), left_s=left_s, backlog_s=backlog_s)
+    busy = admission.begin(peer, Cost(work_s), left_s=left_s, load=Load(backlog_s))
 
     assert (busy is None) is gets_in
     if busy is not None:
         assert 0 < busy.retry_after_s <= backlog_s
         assert admission.requests == 1
+
+
+@pytest.mark.parametrize(("devices", "work_s"), [(64, 0.015), (64, 0.07), (64, 0.1), (200, 0.1)])
+def test_devices_in_closed_loops_share_a_worker_however_many_there_are(devices, work_s):
+    loops = ClosedLoops(devices, work_s)
+
+    loops.play()
+
+    assert loops.slowest >= 0.8
+    assert loops.busy >= 0.99
+
+
+def test_devices_that_were_sent_away_and_do_not_come_back_leave_no_worker_idle():
+    loops = ClosedLoops(100, 0.1)
+
+    loops.play(gone=50)
+
+    assert loops.refused
+    assert loops.slowest >= 0.8
+    assert loops.busy >= 0.99
+
+
+@pytest.mark.parametrize(
+    ("backlog_s", "now_s", "gets_in"),
+    [
+        (7.6, 1.0, False),  # behind half a second of who was sent away
+        (7.5, 1.0, True),
+        (4.0, 1.0, True),
+        (7.6, 8.4, False),
+        (7.6, 8.5, True),  # who is that late is not expected any more
+    ],
+)
+def test_who_was_sent_away_comes_before_who_was_not(backlog_s, now_s, gets_in):
+    admission = Admission(Room(wait_s=1.0))
+
+    def asks(peer: str, backlog_s: float, now_s: float) -> Busy | None:
+        return admission.begin(peer, Cost(0.5), left_s=60.0, load=Load(backlog_s, 1, now_s))
+
+    away = asks("first", 10.0, 0.0)
+    assert away is not None
+    assert away.retry_after_s == 5.0
+
+    assert (asks("other", backlog_s, now_s) is None) is gets_in
+    assert asks("first", backlog_s, now_s) is None
+
+
+def test_while_others_are_waited_for_workers_have_work():
+    admission = Admission(Room(wait_s=1.0))
+    for peer in "abcdefghijklm":
+        busy = admission.begin(peer, Cost(0.5), left_s=60.0, load=Load(10.0))
+        assert busy is not None
+
+    assert admission.begin("z", Cost(0.5), left_s=60.0, load=Load(4.1)) is not None
+    assert admission.begin("z", Cost(0.5), left_s=60.0, load=Load(4.0)) is None
 
 
 def test_peers_take_turns_and_each_keeps_its_order():
@@ -126,14 +181,14 @@ def test_requests_have_so_many_bytes_and_one_device_half_of_them():
 
     def gets_in(peer: str, size_bytes: int) -> bool:
         cost = Cost(bytes=size_bytes)
-        return admission.begin(peer, cost, left_s=60.0, backlog_s=0.0) is None
+        return admission.begin(peer, cost, left_s=60.0, load=Load(0.0)) is None
 
     assert [gets_in("a", 40), gets_in("a", 11), gets_in("a", 10)] == [True, False, True]
     assert [gets_in("b", 30), gets_in("c", 21), gets_in("c", 20)] == [True, False, True]
     assert (admission.bytes, admission.requests) == (100, 4)
     admission.end("b", Cost(bytes=30))
     assert [gets_in("b", 51), gets_in("b", 30)] == [False, True]
-    assert Admission(Room(bytes=100)).begin("a", Cost(bytes=999), left_s=9, backlog_s=0) is None
+    assert Admission(Room(bytes=100)).begin("a", Cost(bytes=999), left_s=9, load=Load(0)) is None
 
 
 def test_what_was_not_used_for_longest_goes_first_and_no_more_than_must():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 import time
 
@@ -148,6 +150,19 @@ def test_a_profile_that_takes_long_holds_up_no_preparation():
             service.close()
 
     assert asyncio.run(ask()) == plan().recipe_sha256
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are not nice by themselves")
+def test_workers_give_the_processor_up_to_threads_that_move_messages():
+    workers = Workers(1)
+
+    def nice() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    try:
+        assert workers.in_turn(nice) > nice()
+    finally:
+        workers.close()
 
 
 def test_workers_take_peers_in_turns():

@@ -32,6 +32,14 @@ def test_so_many_run_at_the_same_time_and_no_more():
     assert names <= {"three_0", "three_1", "three_2"}
 
 
+def test_each_thread_begins_before_its_first_call():
+    begun: list[str] = []
+    threads = Threads(2, "two", begin=lambda: begun.append(threading.current_thread().name))
+    name = threads.submit(lambda: (begun[0], threading.current_thread().name)).result(TIMEOUT_S)
+    assert name == ("two_0", "two_0")
+    threads.shutdown()
+
+
 def test_a_call_that_fails_says_so_and_the_thread_goes_on():
     threads = Threads(1, "one")
     with pytest.raises(KeyError):

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from fusepath.protocol.appointments import Appointments
+
 _PATIENCE = 4
 """So many times what it takes itself a request may wait in any case, and so many times as long who
 has none under way."""
@@ -45,6 +47,17 @@ class Cost:
     work_s: float = 0.0
     """Of a worker."""
     bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What workers have to do."""
+
+    backlog_s: float
+    """Until a worker is free, by what has come already."""
+    workers: int = 1
+    now_s: float = 0.0
+    """When that is so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +107,7 @@ class Admission:
         self._requests = _Places("inferences", room.requests, room.requests_of_one)
         self._loads = _Places("preparations", room.loads, room.loads_of_one)
         self._bytes: Counter[str] = Counter()
+        self._appointments = Appointments()
 
     @property
     def streams(self) -> int:
@@ -117,6 +131,8 @@ class Admission:
     def close_stream(self, peer: str) -> None:
         """A stream has ended."""
         self._streams.leave(peer)
+        if not self._streams.taken[peer]:
+            self._appointments.drop(peer)
 
     def begin_load(self, peer: str) -> Busy | None:
         """A peer waits for a plan or a profile; None where it may, until `end_load`."""
@@ -126,7 +142,7 @@ class Admission:
         """It waits no more."""
         self._loads.leave(peer)
 
-    def begin(self, peer: str, cost: Cost, *, left_s: float, backlog_s: float) -> Busy | None:
+    def begin(self, peer: str, cost: Cost, *, left_s: float, load: Load) -> Busy | None:
         """A peer makes a request; None where it may, until `end`.
 
         Work that is long may wait for longer, and so may that of a peer that has nothing under
@@ -136,17 +152,14 @@ class Admission:
             peer: who.
             cost: what the request takes.
             left_s: until nobody waits for its answer any more.
-            backlog_s: until a worker is free, by what has come already.
+            load: of the workers.
         """
-        patience_s = max(self.room.wait_s, _PATIENCE * cost.work_s)
-        if not self._requests.taken[peer]:
-            patience_s *= _PATIENCE  # workers take it up before what others have behind others
-        longest_s = min(patience_s, left_s - cost.work_s)
-        if backlog_s > max(longest_s, 0.0):
-            return Busy(
-                f"{backlog_s:.2f} s of work are waiting here, longer than this request may wait",
-                max(backlog_s - longest_s, backlog_s / 2),
-            )
+        busy = self._wait(peer, cost, left_s, load)
+        if busy is not None:
+            if not self._requests.taken[peer]:
+                times = {"now_s": load.now_s, "after_s": busy.retry_after_s}
+                self._appointments.make(peer, cost.work_s / load.workers, **times)
+            return busy
         most = self.room.bytes
         full = self.bytes + cost.bytes > most or self._bytes[peer] + cost.bytes > most // 2
         if full and self.bytes:  # what is alone there may be larger
@@ -155,7 +168,25 @@ class Admission:
         busy = self._refused(self._requests.take(peer, strict=False))
         if busy is None:
             self._bytes[peer] += cost.bytes
+            self._appointments.drop(peer)
         return busy
+
+    def _wait(self, peer: str, cost: Cost, left_s: float, load: Load) -> Busy | None:
+        """Whether it would wait for too long, behind those who were sent away before."""
+        patience_s = max(self.room.wait_s, _PATIENCE * cost.work_s)
+        if not self._requests.taken[peer]:
+            patience_s *= _PATIENCE  # workers take it up before what others have behind others
+        longest_s = max(min(patience_s, left_s - cost.work_s), 0.0)
+        ahead_s = self._appointments.ahead_s(peer, load.now_s)
+        if load.backlog_s <= longest_s / 2:  # they may not come, and workers are to have work
+            ahead_s = 0.0
+        wait_s = load.backlog_s + ahead_s
+        if wait_s <= longest_s:
+            return None
+        return Busy(
+            f"{wait_s:.2f} s of work are waiting here, longer than this request may wait",
+            max(wait_s - longest_s, load.backlog_s / 2),
+        )
 
     def too_many_of_one(self) -> Busy:
         """A stream has as many requests as one device may have."""

@@ -240,9 +240,8 @@ class EdgeConversation:
         If not, the device is told.
         """
         admission, peer = self._host.admission, self._stream.peer
-        backlog_s = self._host.workers.backlog_s
         busy = (
-            admission.begin(peer, cost, left_s=left_s, backlog_s=backlog_s)
+            admission.begin(peer, cost, left_s=left_s, load=self._host.workers.load)
             if room
             else admission.too_many_of_one()
         )

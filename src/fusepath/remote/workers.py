@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import os
+import sys
 import threading
 import time
+from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fusepath.protocol.admission import Load
 from fusepath.protocol.fair_queue import FairQueue
 from fusepath.protocol.framing import EdgeSpan
 from fusepath.runtime.edge_stages import EdgeStages
@@ -19,6 +23,22 @@ if TYPE_CHECKING:
     from fusepath.runtime.edge_stages import MakeStages
 
 T = TypeVar("T")
+
+_AFTER_MESSAGES = 5
+"""Workers are so much nicer than the threads that move messages, as of `os.setpriority`."""
+
+
+def _let_messages_pass() -> None:
+    """Give this thread's processor up to those that move messages, as soon as one has something.
+
+    Answers and refusals would otherwise wait, some milliseconds each, until a worker that computes
+    has had its time slice.
+    """
+    if sys.platform == "linux":  # elsewhere all threads of a process are as nice as each other
+        thread = threading.get_native_id()
+        with suppress(OSError):  # a container may forbid it
+            nice = os.getpriority(os.PRIO_PROCESS, thread)
+            os.setpriority(os.PRIO_PROCESS, thread, nice + _AFTER_MESSAGES)
 
 
 class Workers:
@@ -34,7 +54,7 @@ class Workers:
         self, count: int, *, most: int | None = None, stages: MakeStages = EdgeStages
     ) -> None:
         self.stages = stages
-        self.pool = Threads(most or count, "edge-worker")
+        self.pool = Threads(most or count, "edge-worker", begin=_let_messages_pass)
         self._count = count
         self._at_work: set[int] = set()
         """Numbers of workers."""
@@ -94,6 +114,11 @@ class Workers:
     def backlog_s(self) -> float:
         """Until a worker is free, by what is to be computed of all that has come."""
         return self._backlog_s / max(self._count, 1)
+
+    @property
+    def load(self) -> Load:
+        """What there is to do, now."""
+        return Load(self.backlog_s, max(self._count, 1), time.monotonic())
 
     def expect(self, work_s: float) -> None:
         """So much more is to be computed; with the opposite sign, it is no more."""

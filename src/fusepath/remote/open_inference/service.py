@@ -143,8 +143,7 @@ class OpenInference:
         """Have something run on a worker, if there is room for it."""
         host, loop = self._host, asyncio.get_running_loop()
         left_s = min(caller.left_s, LONGEST_REQUEST_S)
-        backlog_s = host.workers.backlog_s
-        busy = host.admission.begin(caller.peer, cost, left_s=left_s, backlog_s=backlog_s)
+        busy = host.admission.begin(caller.peer, cost, left_s=left_s, load=host.workers.load)
         if busy is not None:
             raise Refusal.of(busy)
         done: asyncio.Future[tuple[dict[str, Array], EdgeSpan]] = loop.create_future()

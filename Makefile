@@ -11,8 +11,6 @@ LOWEST := .cache/lowest
 GRPC_TOOLS := .cache/grpc-tools
 WIRE := src/fusepath/remote/wire
 
-LOWEST_LEFT_OUT := $(addprefix --ignore=tests/,unit/test_gain_map.py unit/test_lossless.py \
-	unit/test_reproduce.py unit/test_system_benchmark.py integration/test_static_camera_benchmark.py)
 PYTHONS ?= $(foreach version,3.11 3.12 3.13 3.14,$(shell python$(version) -c \
 	'import sys; print(sys.executable)' 2>/dev/null))
 SEEDS ?= 2000
@@ -107,7 +105,7 @@ dist: $(RELEASE)/.ready  ## wheel and sdist, built once and tried: REPOSITORY=ht
 	$(RELEASE)/bin/python tools/aarch64_wheels.py 3.11 3.12 3.13
 
 lowest: $(LOWEST)/.ready  ## tests with the lowest versions that pyproject.toml allows
-	$(LOWEST)/bin/python -m pytest tests/unit tests/integration $(LOWEST_LEFT_OUT)
+	$(LOWEST)/bin/python -m pytest tests/unit tests/integration
 
 changelog: $(RELEASE)/.ready  ## what changes/ holds, into CHANGELOG.md
 	$(RELEASE)/bin/towncrier build --yes --version "$$($(PYTHON) -c \
@@ -154,7 +152,7 @@ $(RELEASE)/.ready: pyproject.toml
 		$$($(PYTHON) tools/dev_requirements.py release)
 	touch $@
 
-# Neither extras nor tools are there: what needs them is left out, or skips itself.
+# Neither extras nor tools are there: what needs them skips itself.
 $(LOWEST)/.ready: pyproject.toml tools/lowest.py
 	$(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check \

@@ -8,8 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import skimage.data
-import sklearn.datasets
 from PIL import Image
 
 _SKIMAGE = (
@@ -32,6 +30,9 @@ def photographs(folder: Path | None = None) -> list[Path]:
     """Twelve photographs, one of them grey, or all pictures of a folder."""
     if folder is not None:
         return sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+    import skimage.data  # noqa: PLC0415 - heavy, and not needed for a folder of one's own
+    import sklearn.datasets  # noqa: PLC0415
+
     shipped = Path(skimage.data.__file__).parent
     others = Path(sklearn.datasets.__file__).parent / "images"
     return [*(shipped / name for name in _SKIMAGE), *(others / name for name in _SKLEARN)]

@@ -8,12 +8,11 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
 
 from fusepath.cli.main import run
@@ -36,8 +35,12 @@ from fusepath.study import (
     save_gain_map,
 )
 from fusepath.study.map_cells import map_cells
+from tests.extras import needs_plot
 from tests.networks import untileable
 from tests.planning import planned
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MODEL = "zoo:squeezenet?size=64"
 BUDGET = Budget(evaluations=20_000)
@@ -315,6 +318,7 @@ def figure(gain_map) -> Figure:
     return map_figure(gain_map)
 
 
+@needs_plot
 def test_names_lie_on_their_regions(gain_map, figure):
     left, right, _ = figure.axes
     rows = {(cell.link_bytes_per_s, cell.device_ops_per_s): cell for cell in gain_map.cells}
@@ -328,6 +332,7 @@ def test_names_lie_on_their_regions(gain_map, figure):
             assert getattr(rows[near], kind) == NAMES[name.get_text().removeprefix("NFL: ")]
 
 
+@needs_plot
 def test_both_panels_share_one_scale_that_starts_at_one(gain_map, figure):
     left, right, _ = figure.axes
 
@@ -340,6 +345,7 @@ def test_both_panels_share_one_scale_that_starts_at_one(gain_map, figure):
     assert left.get_ylabel() == "device (GFLOP/s)"
 
 
+@needs_plot
 def test_the_picture_names_regions_and_marks_the_largest_gain(gain_map, figure):
     left, right, _ = figure.axes
 
@@ -352,6 +358,7 @@ def test_the_picture_names_regions_and_marks_the_largest_gain(gain_map, figure):
     assert any(word.startswith("NFL: ") for word in words)
 
 
+@needs_plot
 @pytest.mark.slow
 def test_pictures_are_files_that_do_not_change(gain_map, tmp_path):
     pictures = []
@@ -369,6 +376,7 @@ def test_pictures_are_files_that_do_not_change(gain_map, tmp_path):
     assert len(pictures[0]) < 150_000
 
 
+@needs_plot
 def test_a_map_without_any_gain_can_be_drawn(gain_map, tmp_path):
     cells = tuple(
         msgspec.structs.replace(cell, auto_s=cell.nfl_s, lower_bound_s=cell.nfl_s, winner="split")
@@ -401,6 +409,7 @@ def test_a_map_has_no_colours_for_who_wants_none(gain_map, tmp_path, capsys, mon
     assert "48;" not in shown()
 
 
+@needs_plot
 def test_the_command_writes_all_it_is_asked_for_and_shows_it_again(tmp_path, capsys):
     names = ("map.svg", "map.json", "map.csv")
     outputs = [word for name in names for word in ("-o", str(tmp_path / name))]

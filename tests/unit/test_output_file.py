@@ -6,6 +6,7 @@ import os
 import resource
 import stat
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture
+@contextmanager
 def full_disk() -> Iterator[None]:
-    """No file may grow beyond a few bytes, as where there is no room."""
+    """No file may grow beyond a few bytes, as where there is no room: nor one that tests log to."""
     old = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (64, old[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
 
 
 @pytest.fixture
@@ -62,12 +65,14 @@ def test_the_owner_is_kept(tmp_path):
     assert (file.stat().st_uid, file.stat().st_gid) == (12345, 12346)
 
 
-@pytest.mark.usefixtures("full_disk")
 def test_a_full_disk_leaves_what_was_there_and_nothing_else(tmp_path):
     file = tmp_path / "a.json"
     file.write_bytes(b"old")
 
-    with pytest.raises(OutputError, match=r"cannot write .*a\.json: File too large"):
+    with (
+        full_disk(),
+        pytest.raises(OutputError, match=r"cannot write .*a\.json: File too large"),
+    ):
         write_file(file, bytes(1000))
 
     assert file.read_bytes() == b"old"
@@ -147,7 +152,6 @@ def test_a_file_in_a_folder_that_takes_no_new_ones_is_written_in_place(tmp_path,
         write_file(tmp_path / "b.json", b"new")
 
 
-@pytest.mark.usefixtures("full_disk")
 def test_in_place_a_full_disk_leaves_what_was_there_too(tmp_path, monkeypatch):
     test_file = tmp_path / "a.json"
     test_file.write_bytes(b"old")
@@ -159,7 +163,7 @@ def test_in_place_a_full_disk_leaves_what_was_there_too(tmp_path, monkeypatch):
         return opened(path, flags, *mode, **options)
 
     monkeypatch.setattr(os, "open", only_old)
-    with pytest.raises(OutputError, match="File too large"):
+    with full_disk(), pytest.raises(OutputError, match="File too large"):
         write_file(test_file, bytes(1000))
     assert test_file.read_bytes() == b"old"
 

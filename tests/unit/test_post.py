@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from click.testing import CliRunner
 from onnx import numpy_helper, parser
 
-from fusepath.cli.main import cli
+from fusepath.cli.main import run as fusepath
 from fusepath.cost import parse_link, parse_machine
 from fusepath.errors import ModelError
 from fusepath.offload.machines import Machines
@@ -165,16 +164,15 @@ def test_a_number_of_rows_may_depend_on_the_picture(folder):
 MACHINES = ["--device", "1GFLOPS", "--link", "1MB/s"]
 
 
-def test_commands_take_it(folder):
+def test_commands_take_it(folder, capsys):
     post = ["--post", str(folder / "post.onnx"), "--json"]
     net, plan, image = (str(folder / name) for name in ("net.onnx", "plan.json", "image.npy"))
     model = load_model(folder / "net.onnx", post=folder / "post.onnx")
     np.save(image, pixels(model))
 
     def called(*arguments: str) -> dict:
-        result = CliRunner().invoke(cli, [*arguments, *post])
-        assert result.exit_code == 0, result.output
-        return json.loads(result.stdout)
+        assert fusepath([*arguments, *post]) == 0
+        return json.loads(capsys.readouterr().out)
 
     planned = called("plan", net, *MACHINES, "--edge", "1TFLOPS", "-o", plan)
     compared = called("compare", net, *MACHINES, "--edge", "1TFLOPS")

@@ -61,8 +61,11 @@ def test_what_is_no_entry_is_noticed(name, text, wrong):
 
 def test_the_change_log_has_a_place_for_them():
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    mark = DOCUMENT["tool"]["towncrier"]["start_string"]
 
-    assert text.count(DOCUMENT["tool"]["towncrier"]["start_string"]) == 1
+    assert text.count(mark) == 1
+    (latest,) = re.findall(r"^## (\S+),", text.partition(mark)[0], re.M)
+    assert latest == DOCUMENT["project"]["version"]
 
 
 def test_the_lowest_versions_are_those_that_are_said(capsys):

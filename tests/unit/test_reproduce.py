@@ -7,12 +7,10 @@ import re
 import tomllib
 from pathlib import Path
 
-import matplotlib as mpl
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib.text import Text
 
 from fusepath.cli.main import run
 from fusepath.cost import ComputeRate, Link, named_convention
@@ -49,6 +47,7 @@ from fusepath.study import (
     save_fig4,
 )
 from fusepath.study.link_bound import least_maximum_s, shared_link_bound_ns
+from tests.extras import needs_plot
 from tests.unit.test_conventions import small_network
 
 ROOT = Path(__file__).parents[2]
@@ -310,6 +309,7 @@ def test_a_bad_specification_is_refused(tmp_path, text, complaint):
 # --- plots -----------------------------------------------------------------------------------
 
 
+@needs_plot
 def test_a_plot_holds_our_curves_and_the_published_points(fig4):
     curves = fig4.one("alexnet-224", "table1")
     assert curves is not None
@@ -329,6 +329,7 @@ def test_a_plot_holds_our_curves_and_the_published_points(fig4):
     assert ax.get_ylabel() == "inference time (ms)"
 
 
+@needs_plot
 def test_plots_are_files_that_do_not_change(fig4, tmp_path):
     several = [c for c in fig4.curves if c.network == "alexnet-224" and not c.granted]
     first, again = (
@@ -344,7 +345,10 @@ def test_plots_are_files_that_do_not_change(fig4, tmp_path):
     assert b"<svg" in first[1]
 
 
+@needs_plot
 def test_figures_are_as_wide_as_a_page_so_that_their_text_does_not_shrink(fig4):
+    from matplotlib.text import Text  # noqa: PLC0415 - in an extra
+
     several = [c for c in fig4.curves if c.network == "alexnet-224" and not c.granted]
 
     for figure in (overview_figure(fig4, several), example_figure(example("fig2"))):
@@ -353,6 +357,7 @@ def test_figures_are_as_wide_as_a_page_so_that_their_text_does_not_shrink(fig4):
         assert min(text.get_fontsize() for text in texts if text.get_text()) >= 9
 
 
+@needs_plot
 def test_the_example_is_drawn_layer_by_layer():
     figure = example_figure(example("fig3"))
     (ax,), (legend,) = figure.axes, figure.legends
@@ -364,7 +369,10 @@ def test_the_example_is_drawn_layer_by_layer():
     assert ax.get_xlim() == (0, 13)
 
 
+@needs_plot
 def test_plotting_leaves_global_styles_alone(fig4):
+    import matplotlib as mpl  # noqa: PLC0415 - in an extra
+
     before = dict(mpl.rcParams)
     curves = fig4.curves[0]
     figure = curves_figure(fig4, curves)
@@ -375,6 +383,7 @@ def test_plotting_leaves_global_styles_alone(fig4):
 # --- the command -----------------------------------------------------------------------------
 
 
+@needs_plot
 def test_the_command_writes_and_checks_a_specification(tmp_path, capsys):
     spec = tmp_path / "spec.toml"
     spec.write_text(

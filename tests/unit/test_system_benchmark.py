@@ -186,6 +186,7 @@ def test_a_cell_has_all_plans_and_the_most_promising_tiles_without_overlap():
 
 
 def test_the_scenes_of_pictures_are_64_and_16_of_them_are_stated():
+    pytest.importorskip("skimage")  # photographs
     found = camera.scenes()
 
     assert len({scene.key for scene in found}) == 64

@@ -13,6 +13,7 @@ from fusepath.cost import RUNTIME, ComputeRate, strip_costs
 from fusepath.errors import GeometryError
 from fusepath.graph import Kind, ModelGraph
 from fusepath.tiling import Band, StripRows, StripTiling
+from fusepath.tiling.reach import stop_read
 from tests.effort import some
 from tests.footprints import taps
 from tests.networks import networks
@@ -117,6 +118,41 @@ def test_nothing_is_computed_or_sent_twice_within_a_band(tiling: StripTiling):
             assert len(rows) == len(set(rows))
 
 
+@COMMON
+@given(strip_tilings())
+def test_what_crosses_a_cut_is_made_as_soon_as_it_can_be(tiling: StripTiling):
+    """And so is everything behind it; never more than the band needs."""
+    graph, ready, stops = tiling.graph, tiling.rows.ready, tiling.rows.stops
+    for index, _, (released, done) in tiling.strips:
+        cut, last = tiling.cuts[index], tiling.bands[index].stop
+        behind = {out for op in graph.operators(cut, tiling.tau) for out in op.outputs}
+        for name in (behind | {*graph.frontier(cut - 1)}) & stops.keys():
+            wanted = min(max(ready[name][released], stops[name][done]), stops[name][last])
+            assert tiling._reached(name, (released, done), index) == wanted
+
+
+@COMMON
+@given(strip_tilings())
+def test_before_a_cut_no_row_is_made_that_nothing_uses_yet(tiling: StripTiling):
+    """The device makes no row of a map further down than those that it makes others of."""
+    graph = tiling.graph
+    for index, _, mark in tiling.strips:
+        cut = tiling.cuts[index]
+        operators, crossing = graph.operators(1, cut - 1), graph.frontier(cut - 1)
+        for op in operators:
+            readers = [item for item in operators if not set(op.outputs).isdisjoint(item.inputs)]
+            if not readers or not set(op.outputs).isdisjoint(crossing):
+                continue
+            read = [0]
+            for reader in readers:
+                rows = tiling._reached(reader.outputs[0], mark, index)
+                if rows and reader.kind is Kind.WINDOW:
+                    size = graph.tensors[op.outputs[0]].size(0)
+                    rows = int(np.clip(stop_read(reader.rows, np.array(rows - 1)), 1, size))
+                read.append(rows)
+            assert tiling._reached(op.outputs[0], mark, index) <= max(read)
+
+
 @pytest.mark.parametrize(
     "given_marks",
     [
@@ -163,10 +199,7 @@ def test_maps_taken_together_cost_what_they_cost_one_by_one(tiling: StripTiling)
         one_by_one = costs.per_row[:, tiling.cuts[index] - 1] @ added
         resume, (_, before, after) = tiling.resumes[index], tiling.strips[strip]
         ends = [tiling.rows.stops[m][tiling.bands[index].start] for m in costs.maps]
-        reached = [
-            [tiling._reached(m, at, tiling.bands[index]) for m in costs.maps]
-            for at in (before, after)
-        ]
+        reached = [[tiling._reached(m, at, index) for m in costs.maps] for at in (before, after)]
         next_rows = np.diff(np.maximum(reached, ends), axis=0)[0]
         computed = costs.prices.computed[resume.device, costs._places]
         one_by_one[0] += computed @ (next_rows - added)

@@ -94,6 +94,7 @@ def machines(draw, graph: ModelGraph, rates: list[float]) -> Machine:
         ),
         call_overhead_s=draw(st.sampled_from([0.0, 1e-3])),
         strip_factor=draw(st.sampled_from([1.0, 1.5])),
+        strip_ahead_factor=draw(st.sampled_from([1.0, 1.8])),
         strip_layer_s=draw(st.sampled_from([0.0, 1e-5])),
     )
 

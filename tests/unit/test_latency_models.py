@@ -36,6 +36,7 @@ class TickPerPosition:
 
     call_overhead_s: float = 10.0
     strip_factor: float = 2.0
+    strip_ahead_factor: float = 3.0
 
     def charges(self, graph, convention) -> tuple[Charge, ...]:
         return tuple(
@@ -68,6 +69,7 @@ def test_costs_ask_only_what_the_protocol_says(squeezenet):
     assert costs.device.tolist() == [[0.0, first.size(0) * first.size(1) + 10.0]]
     assert costs.edge.tolist() == [[first.size(0) * first.size(1) + 10.0, 0.0]]
     assert strips.per_row[0, 1].sum() == 2.0 * first.size(1)
+    assert strips.per_row[2, 0].sum() == 3.0 * first.size(1)
 
 
 def test_a_profile_made_of_a_rate_costs_what_the_rate_costs(squeezenet):
@@ -96,7 +98,12 @@ def test_a_profile_made_of_a_rate_costs_what_the_rate_costs(squeezenet):
     ("field", "value"),
     [
         *(("seconds", -1.0), ("seconds", math.inf), ("fixed_s", -1e-9), ("spread", math.nan)),
-        *(("call_overhead_s", -5.0), ("strip_layer_s", math.inf), ("strip_factor", -3.0)),
+        *(
+            ("call_overhead_s", -5.0),
+            ("strip_layer_s", math.inf),
+            ("strip_factor", -3.0),
+            ("strip_ahead_factor", -3.0),
+        ),
         *(("rounding", -1e-6), ("threads", -1)),
     ],
 )

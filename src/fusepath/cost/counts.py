@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class _Macs:
     """What a position is charged where MACs are asked for and not seconds."""
 
-    strip_factor = 1.0
+    strip_factor = strip_ahead_factor = 1.0
 
     def charges(self, graph: ModelGraph, convention: Convention) -> tuple[Charge, ...]:  # noqa: ARG002 - MACs are MACs
         return tuple(

@@ -25,7 +25,11 @@ class Charging(Protocol):
 
     @property
     def strip_factor(self) -> float:
-        """By what a row costs more in a strip than in a whole map."""
+        """By what a row costs more in a strip than in a whole map, before a cut (`made_rows`)."""
+
+    @property
+    def strip_ahead_factor(self) -> float:
+        """The same behind a cut, where rows are made as soon as they can be."""
 
     def charges(self, graph: ModelGraph, convention: Convention) -> tuple[Charge, ...]:
         """Costs per position of the maps of the tileable prefix."""
@@ -38,7 +42,7 @@ class LatencyModel(Charging, Protocol):
     """Seconds of layers, whole and in pieces; layers are 1-based, ranges include both ends.
 
     A piece of a range takes its `Charge` for every position it computes, and `piece_s` on top. A
-    strip takes `strip_factor` times the charges, and `strip_s` on top.
+    strip takes `strip_factor` or `strip_ahead_factor` times the charges, and `strip_s` on top.
     """
 
     @property

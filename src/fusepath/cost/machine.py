@@ -71,6 +71,11 @@ class ComputeRate(msgspec.Struct, frozen=True, tag="rate", forbid_unknown_fields
         """A rate knows of no strips."""
         return 1.0
 
+    @property
+    def strip_ahead_factor(self) -> float:
+        """Nor of rows that are made ahead."""
+        return 1.0
+
     def piece_s(self, first: int, last: int) -> float:  # noqa: ARG002 - a rate has no fixed part
         """A piece costs its operations alone."""
         return 0.0
@@ -124,7 +129,7 @@ class MachineProfile(
 
     KIND: ClassVar[str] = "machine profile"
 
-    version: int = 1
+    version: int = 2
     model_sha256: str
     layers: tuple[LayerTime, ...]
     threads: int = 1
@@ -133,6 +138,8 @@ class MachineProfile(
     strip_factor: float = 1.0
     """By what a row costs more in a strip than in a whole map: caching breaks up what the engine
     would fuse."""
+    strip_ahead_factor: float = 1.0
+    """The same behind a cut: rows that are made as soon as they can be are kept and joined more."""
     strip_layer_s: float = 0.0
     """Seconds that a strip costs in every layer beyond a piece: keeping, cutting and joining rows,
     and the poorer use of the machine by few rows."""
@@ -151,7 +158,8 @@ class MachineProfile(
     """What it draws, where that is known."""
 
     def __post_init__(self) -> None:
-        _check(self, "threads", "call_overhead_s", "strip_factor", "strip_layer_s", "rounding")
+        factors = ("strip_factor", "strip_ahead_factor")
+        _check(self, "threads", "call_overhead_s", *factors, "strip_layer_s", "rounding")
 
     def charges(self, graph: ModelGraph, convention: Convention) -> tuple[Charge, ...]:
         """Costs per position of the maps of the tileable prefix."""
@@ -249,7 +257,7 @@ def parse_machine(text: str) -> Machine:
         if keys.get("type") == "rate":
             return jsonfile.convert(keys, ComputeRate, where=text)
         profile = jsonfile.convert(keys, MachineProfile, where=text)
-        if profile.version != 1:
-            raise FileFormatError(f"{text}: profile version {profile.version}; this reads 1")
+        if profile.version != 2:
+            raise FileFormatError(f"{text}: profile version {profile.version}; this reads 2")
         return profile
     return ComputeRate(parse_flop_per_s(text))

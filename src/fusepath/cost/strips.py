@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusepath.cost.compression import NO_CODECS, crossing
-from fusepath.tiling import ready_rows
+from fusepath.tiling import made_rows, ready_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,10 +30,8 @@ class StripPrices:
     """What a row of every map of the tileable prefix costs, whatever the fused layer."""
 
     graph: ModelGraph
-    ready: IntArray
-    """Rows that can be made, by input rows released; shape (kinds of maps, input height + 1)."""
-    kind_of: Mapping[str, int]
-    """Which row of ``ready`` is that of a map; the maps in running order."""
+    ready: Mapping[str, IntArray]
+    """By map, in running order: rows that can be made, by input rows released."""
     per_row: FloatArray
     """Device seconds, bytes, edge seconds and bytes returned of a row; shape (4, cuts, maps).
 
@@ -46,6 +44,16 @@ class StripPrices:
         """Costs of strips over one fused layer."""
         return StripCosts(prices=self, rows=rows)
 
+    def made(self, cut: int) -> Mapping[str, IntArray]:
+        """Of those of `ready` the rows that segments with a cut (1-based) make at once."""
+        if cut not in self._made:
+            self._made[cut] = made_rows(self.graph, self.ready, cut)
+        return self._made[cut]
+
+    @cached_property
+    def _made(self) -> dict[int, Mapping[str, IntArray]]:
+        return {}
+
 
 @dataclass(frozen=True, kw_only=True)
 class AlikeMaps:
@@ -55,8 +63,8 @@ class AlikeMaps:
     """Places of the maps in `StripPrices`, group by group."""
     groups: IntArray
     """Where each group begins in ``members``."""
-    ready_kind: IntArray
-    """By group, a row of `StripPrices.ready`."""
+    made: IntArray
+    """Rows made, by input rows released; shape (groups, input height + 1)."""
     stops: IntArray
     """Rows needed, by fused rows done; shape (groups, height + 1)."""
     begins: IntArray
@@ -84,7 +92,7 @@ class StripCosts:
     @cached_property
     def maps(self) -> tuple[str, ...]:
         """All maps that strips make, and the input."""
-        return tuple(name for name in self.prices.kind_of if name in self.rows.stops)
+        return tuple(name for name in self.prices.ready if name in self.rows.stops)
 
     @property
     def per_row(self) -> FloatArray:
@@ -126,21 +134,24 @@ class StripCosts:
         loads: FloatArray = self.per_row @ added
         return loads
 
-    def alike(self, resume: int) -> AlikeMaps:
-        """Maps taken together for a segment whose layers go on from ``resume`` (1-based)."""
-        if resume not in self._alike:
-            self._alike[resume] = self._group(self.rows.begins(resume))
-        return self._alike[resume]
+    def alike(self, resume: int, cut: int = 1) -> AlikeMaps:
+        """Maps taken together for a segment whose layers go on from ``resume`` (1-based).
+
+        With the first cut all rows are made that can be.
+        """
+        if (resume, cut) not in self._alike:
+            self._alike[resume, cut] = self._group(self.rows.begins(resume), self.prices.made(cut))
+        return self._alike[resume, cut]
 
     def least(self, resume: int) -> AlikeMaps:
         """`alike` of the rows that are needed: none between those above and the first of these."""
         fresh = self.rows.begins(self.rows.fresh.edge)
-        return self._group(
-            {name: np.maximum(rows, fresh[name]) for name, rows in self.rows.begins(resume).items()}
-        )
+        begins = self.rows.begins(resume)
+        least = {name: np.maximum(rows, fresh[name]) for name, rows in begins.items()}
+        return self._group(least, self.prices.ready)
 
     @cached_property
-    def _alike(self) -> dict[int, AlikeMaps]:
+    def _alike(self) -> dict[tuple[int, int], AlikeMaps]:
         return {}
 
     @cached_property
@@ -149,29 +160,23 @@ class StripCosts:
 
     @cached_property
     def _places(self) -> IntArray:
-        places = [at for at, name in enumerate(self.prices.kind_of) if name in self.rows.stops]
+        places = [at for at, name in enumerate(self.prices.ready) if name in self.rows.stops]
         return np.array(places)
 
-    @cached_property
-    def _row_kinds(self) -> list[int]:
-        """By map, a number that is equal where the rows that can be made and are needed are."""
-        kinds: dict[tuple[int, bytes], int] = {}
-        return [
-            kinds.setdefault((self.prices.kind_of[name], stops.tobytes()), len(kinds))
-            for name, stops in zip(self.maps, self.stops, strict=True)
-        ]
-
-    def _group(self, begins: Mapping[str, IntArray]) -> AlikeMaps:
-        packed = {id(rows): rows.tobytes() for rows in begins.values()}  # most are shared
-        groups: dict[tuple[int, bytes], list[int]] = {}
-        for at, (name, kind) in enumerate(zip(self.maps, self._row_kinds, strict=True)):
-            groups.setdefault((kind, packed[id(begins[name])]), []).append(at)
+    def _group(self, begins: Mapping[str, IntArray], made: Mapping[str, IntArray]) -> AlikeMaps:
+        tables = (begins, made, self.rows.stops)
+        packed = {id(rows): rows for table in tables for rows in table.values()}
+        contents = {key: rows.tobytes() for key, rows in packed.items()}  # most are shared
+        groups: dict[tuple[bytes, ...], list[int]] = {}
+        for at, name in enumerate(self.maps):
+            key = tuple(contents[id(table[name])] for table in tables)
+            groups.setdefault(key, []).append(at)
         examples = [self.maps[members[0]] for members in groups.values()]
         sizes = [len(members) for members in groups.values()]
         return AlikeMaps(
             members=self._places[[at for members in groups.values() for at in members]],
             groups=np.cumsum([0, *sizes[:-1]]),
-            ready_kind=np.array([self.prices.kind_of[name] for name in examples]),
+            made=np.stack([made[name] for name in examples]),
             stops=np.stack([self.rows.stops[name] for name in examples]),
             begins=np.stack([begins[name] for name in examples]),
         )
@@ -188,25 +193,20 @@ class StripCosts:
             resume: where the segment goes on.
             marks: input rows released and fused rows done by each strip.
         """
-        alike = self.alike(resume.edge)
-        costs: FloatArray = alike.total(self.of_cut(cut, resume)) @ _added(
-            self.prices, alike, start, stop, marks
-        )
+        alike = self.alike(resume.edge, cut)
+        weights = alike.total(self.of_cut(cut, resume))
+        costs: FloatArray = weights @ _added(alike, start, stop, marks)
         if resume.device:
-            alike = self.alike(ALL_LAYERS)
-            weights = alike.total(self.goes_on(resume))
-            costs[0] += weights @ _added(self.prices, alike, start, stop, marks)
+            alike = self.alike(ALL_LAYERS, cut)
+            costs[0] += alike.total(self.goes_on(resume)) @ _added(alike, start, stop, marks)
         return costs
 
 
-def _added(
-    prices: StripPrices, alike: AlikeMaps, start: int, stop: int, marks: Sequence[Mark]
-) -> IntArray:
+def _added(alike: AlikeMaps, start: int, stop: int, marks: Sequence[Mark]) -> IntArray:
     """Rows that every strip of a segment adds; shape (groups of maps, strips)."""
     begin = alike.begins[:, start, None]
     released, done = (np.array(column) for column in zip(*marks, strict=True))
-    ready = prices.ready[alike.ready_kind[:, None], released]
-    upto = np.maximum(ready, alike.stops[:, done])
+    upto = np.maximum(alike.made[:, released], alike.stops[:, done])
     upto = np.minimum(upto, alike.stops[:, stop, None])
     added: IntArray = np.diff(np.concatenate([begin, np.maximum(upto, begin)], axis=1), axis=1)
     return added
@@ -224,14 +224,11 @@ def strip_prices(
     depth = graph.tileable_layers
     ready = ready_rows(graph, depth)
     place = {name: at for at, name in enumerate(ready)}
-    kinds: dict[bytes, int] = {}
-    kind_of = {name: kinds.setdefault(rows.tobytes(), len(kinds)) for name, rows in ready.items()}
-    by_kind = {kind_of[name]: rows for name, rows in ready.items()}
     per_row = np.zeros((4, depth + 1, len(place)))
     _charge(per_row[0], graph, place, device.charges(graph, convention), on_device=True)
     _charge(per_row[2], graph, place, edge.charges(graph, convention), on_device=False)
     per_row[0] *= device.strip_factor
-    per_row[2] *= edge.strip_factor
+    per_row[2] *= edge.strip_ahead_factor
     computed = per_row[0].copy()
     for cut in range(1, depth + 2):
         for name in graph.sent(cut):
@@ -244,8 +241,7 @@ def strip_prices(
             per_row[0, cut - 1, place[name]] += _row_elements(graph, name) * decode_s
     return StripPrices(
         graph=graph,
-        ready=np.stack([by_kind[kind] for kind in range(len(kinds))]),
-        kind_of=kind_of,
+        ready=ready,
         per_row=per_row,
         computed=computed,
     )

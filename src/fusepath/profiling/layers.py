@@ -1,16 +1,13 @@
-"""Measuring a model on this machine: layers whole and in pieces, ranges of them, and strips."""
+"""Measuring a model on this machine: layers whole and in pieces, and ranges of them."""
 
 from __future__ import annotations
 
 import itertools
 import os
 import platform
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
 import numpy as np
 
 from fusepath.cost import (
@@ -19,18 +16,15 @@ from fusepath.cost import (
     MachineProfile,
     fixed_part_s,
     ops_per_position,
-    strip_costs,
 )
-from fusepath.errors import GeometryError
 from fusepath.onnx_io import build_submodel
-from fusepath.plan import InputFormat
-from fusepath.profiling.timing import Timing, time_call
-from fusepath.runtime.companions import blank_companions
+from fusepath.profiling.drawn import drawn_inputs
+from fusepath.profiling.strips import with_strips
+from fusepath.profiling.timing import WAIT_S, Timing, time_call
 from fusepath.runtime.compare import compare
 from fusepath.runtime.execution import ON_CPU, PROVIDERS, Execution
 from fusepath.runtime.runner import Runner, runtime_version
-from fusepath.runtime.strip_stage import StripStage, StripState
-from fusepath.tiling import Band, Box, Grid, StripRows, StripTiling, Tiling
+from fusepath.tiling import Box, Grid, Tiling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,13 +35,8 @@ if TYPE_CHECKING:
 
 FITTED_GRIDS = (Grid(4, 1), Grid(16, 1), Grid(2, 2), Grid(4, 4))
 """Grids a tile of which is timed for a layer's cost of a piece and of a position."""
-WAIT_S = 0.003
-"""In a run a machine waits for its next piece. What it computed with has left the caches by then,
-which costs the piece some time whatever its size."""
 _RANGES = 10
 """Ranges of layers that show what a wait costs."""
-FITTED_STRIPS = 3, 12
-"""Strips in which a shallow and a deep range of layers are run, to see what they cost together."""
 _LARGEST_SHARE = 0.8
 """A piece that is nearly all of the layer tells nothing about pieces."""
 
@@ -156,7 +145,7 @@ def measure(
         rounding=whole.rounding(),
     )
     return Measurement(
-        profile=_with_strips(model, profile, execution, repeats), layers=tuple(measured)
+        profile=with_strips(model, profile, execution, repeats), layers=tuple(measured)
     )
 
 
@@ -177,7 +166,7 @@ class WholeNetwork:
     def __init__(self, model: Model, execution: Execution = ON_CPU) -> None:
         self.model, self.execution = model, execution
         self._runner = self._built(execution)
-        self._feeds = _inputs(model)
+        self._feeds = drawn_inputs(model.graph)
 
     def time(self, repeats: int) -> Timing:
         """Seconds of a run, from so many."""
@@ -206,7 +195,7 @@ def each_layer(
 ) -> Iterator[LayerMeasurement]:
     """Every layer by itself: on its whole maps, and on a middle tile of those grids that fit."""
     graph = model.graph
-    values = _inputs(model)
+    values = drawn_inputs(model.graph)
     for index in range(1, graph.depth + 1):
         sub = build_submodel(model, index, index)
         runner = Runner(sub.data, weights=sub.weights, outputs=sub.outputs, execution=execution)
@@ -282,91 +271,7 @@ def _tiles(
             yield grid, Tiling(graph, last, grid).session_regions(middle, first, last)
 
 
-def _with_strips(
-    model: Model, profile: MachineProfile, execution: Execution, repeats: int
-) -> MachineProfile:
-    """The profile with what strips cost beyond pieces.
-
-    Few thick strips show by what factor rows cost more; many thin ones what a strip itself costs.
-    Both come from the least relative errors over all.
-    """
-    depth = model.graph.tileable_layers
-    equations, measured_s = [], []
-    for upto, count in itertools.product((depth // 2, depth), FITTED_STRIPS):
-        rows = deepest_strips(upto, model, max(FITTED_STRIPS))
-        if rows is None:
-            continue
-        taken_s = strips_s(model, rows, count, execution=execution, repeats=repeats)
-        costs = strip_costs(rows, device=profile, edge=profile, convention=RUNTIME)
-        rows_s = float(costs.per_row[0, rows.tau] @ costs.stops[:, rows.height])
-        equations.append((rows_s / taken_s, count * rows.tau / taken_s))
-        measured_s.append(1 - count * profile.piece_s(1, rows.tau) / taken_s)
-    if not equations:
-        return profile
-    factor, strip_layer_s = np.linalg.lstsq(np.array(equations), np.array(measured_s))[0]
-    return msgspec.structs.replace(
-        profile, strip_layer_s=max(float(strip_layer_s), 0.0), strip_factor=max(float(factor), 1.0)
-    )
-
-
-def strips_s(
-    model: Model, rows: StripRows, count: int, *, execution: Execution = ON_CPU, repeats: int = 5
-) -> float:
-    """Seconds of layers ``1 … tau`` in so many strips, one after the other as a plan has them."""
-    image = _image(model)
-    source = model.graph.input.name
-    needed = int(rows.stops[source][-1])
-    marks = [(needed * i // count, 0) for i in range(1, count)]
-    band = Band(0, rows.height, (*marks, (marks[-1][0], rows.height)))
-    tiling = StripTiling(model.graph, rows.tau, (band,), (rows.tau + 1,))
-    form = InputFormat(dtype=model.graph.input.dtype)
-    stage = StripStage(model, tiling, form, 1, rows.tau, execution=execution)
-    taken_s = 0.0
-    state = StripState()
-    for strip in range(tiling.paths):
-        stage.prepare(strip)
-        begin, end = tiling.new_rows(strip, source)
-        piece = {source: image[:, :, begin:end]} if begin < end else {}
-        runs = _Repeated(partial(stage.forward, strip, piece), state)
-        taken_s += time_call(runs, repeats, wait_s=WAIT_S, on_caller=execution.on_caller).seconds
-        state = runs.after
-    return taken_s
-
-
-class _Repeated:
-    """A strip run again and again from what the one before it has kept."""
-
-    def __init__(self, run: Callable[[StripState], object], before: StripState) -> None:
-        self._run, self._before = run, before
-        self.after = before
-
-    def __call__(self) -> None:
-        self.after = StripState(self._before.kept)
-        self._run(self.after)
-
-
-def deepest_strips(upto: int, model: Model, height: int) -> StripRows | None:
-    """The deepest fused layer up to one that is high enough for strips; None if there is none."""
-    for tau in range(upto, 0, -1):
-        with suppress(GeometryError):
-            rows = StripRows(model.graph, tau)
-            if rows.height >= height:
-                return rows
-    return None
-
-
 def _timed(
     runner: Runner, feeds: Mapping[str, Array], execution: Execution, repeats: int
 ) -> Timing:
     return time_call(lambda: runner.run(feeds), repeats, on_caller=execution.on_caller)
-
-
-def _inputs(model: Model) -> dict[str, Array]:
-    return {model.graph.input.name: _image(model), **blank_companions(model.graph)}
-
-
-def _image(model: Model) -> Array:
-    source = model.graph.input
-    values = np.random.default_rng(0).random(source.shape, dtype=np.float32)
-    # As integers these are zeros: no index is out of bounds.
-    return values.astype(source.dtype)

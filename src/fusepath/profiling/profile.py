@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from fusepath.cost import RUNTIME, FitError, MachineProfile, fit_error, strip_costs
+from fusepath.cost import RUNTIME, FitError, MachineProfile, fit_error
 from fusepath.profiling.layers import (
-    WAIT_S,
     LayerMeasurement,
     Measurement,
     PieceTime,
     WholeNetwork,
-    deepest_strips,
     each_layer,
     measure,
     range_tiles,
-    strips_s,
 )
-from fusepath.profiling.timing import time_call
+from fusepath.profiling.strips import strip_samples
+from fusepath.profiling.timing import WAIT_S, time_call
 from fusepath.runtime.execution import ON_CPU, Execution
 from fusepath.tiling import Grid
 
@@ -31,7 +28,7 @@ if TYPE_CHECKING:
     from fusepath.graph import Layer, ModelGraph
     from fusepath.onnx_io import Model
 
-SETTINGS_VERSION = 3
+SETTINGS_VERSION = 4
 """Changes with what is measured and how, so that older profiles are not taken for new ones."""
 HELD_OUT_GRIDS = (Grid(2, 1), Grid(8, 1), Grid(3, 3), Grid(6, 6))
 """Grids of which no tile was timed to make the profile."""
@@ -78,7 +75,8 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Something the profile was not made from, predicted and measured."""
 
     what: str
-    """``2x2`` is a middle tile of that grid, ``6 strips`` are all of them together."""
+    """``2x2`` is a middle tile of that grid, ``6 strips`` are all of them together before a cut,
+    and ``6 strips ahead`` behind one."""
     first: int
     """First layer, 1-based."""
     last: int
@@ -285,19 +283,14 @@ def _tiles(model: Model, profile: MachineProfile, settings: Settings) -> Iterato
 
 
 def _strips(model: Model, profile: MachineProfile, settings: Settings) -> Iterator[Prediction]:
-    depth = model.graph.tileable_layers
-    for upto, count in itertools.product((depth // 2, depth), HELD_OUT_STRIPS):
-        rows = deepest_strips(upto, model, count)
-        if rows is None:
-            continue
-        costs = strip_costs(rows, device=profile, edge=profile, convention=RUNTIME)
-        moving_s = float(costs.per_row[0, rows.tau] @ costs.stops[:, rows.height])
+    for sample in strip_samples(model.graph, HELD_OUT_STRIPS):
+        tau, fixed_s = sample.rows.tau, sample.count * profile.strip_s(1, sample.rows.tau)
         yield Prediction(
-            what=f"{count} strips",
+            what=sample.what,
             first=1,
-            last=rows.tau,
-            predicted_s=moving_s + count * profile.strip_s(1, rows.tau),
-            measured_s=strips_s(
-                model, rows, count, execution=settings.execution, repeats=settings.repeats
+            last=tau,
+            predicted_s=sample.rows_s(profile) + fixed_s,
+            measured_s=sample.seconds(
+                model, execution=settings.execution, repeats=settings.repeats
             ),
         )

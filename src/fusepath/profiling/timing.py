@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Executor
 
+WAIT_S = 0.003
+"""In a run a machine waits for its next piece. What it computed with has left the caches by then,
+which costs the piece some time whatever its size."""
 _LOW, _HIGH = 0.2, 0.8
 """Percentiles: a low one is the time of the work alone, and steadier than the lowest."""
 _FINE_CLOCK_S = 1e-5

@@ -40,6 +40,7 @@ def profile_text(report: ProfileReport) -> str:
             f"network      {milliseconds(profile.total_s)} in {len(profile.layers)} layers",
             f"a call       {profile.call_overhead_s * 1e6:.0f} us, after a wait",
             f"strips       rows cost {profile.strip_factor:.2f} times as much, "
+            f"{profile.strip_ahead_factor:.2f} times behind a cut, "
             f"and {profile.strip_layer_s * 1e6:.1f} us a layer",
             f"machine was  {state}",
         ],

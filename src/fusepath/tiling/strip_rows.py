@@ -63,6 +63,20 @@ class StripRows:
         """Rows of each map that can be made, by rows of the input released ``0 … input height``."""
         return ready_rows(self.graph, self.tau)
 
+    def made(self, cut: int) -> Mapping[str, IntArray]:
+        """Rows of each map that segments with a cut make, by rows of the input released.
+
+        Args:
+            cut: first layer on the edge server, 1-based.
+        """
+        if cut not in self._made:
+            self._made[cut] = made_rows(self.graph, self.ready, cut)
+        return self._made[cut]
+
+    @cached_property
+    def _made(self) -> dict[int, Mapping[str, IntArray]]:
+        return {}
+
     @cached_property
     def stops(self) -> Mapping[str, IntArray]:
         """Row after the last one needed, by fused rows done ``0 … height`` (0 for none)."""
@@ -274,6 +288,31 @@ def ready_rows(graph: ModelGraph, last: int) -> dict[str, IntArray]:
         for out in op.outputs:
             ready[out] = rows
     return ready
+
+
+def made_rows(graph: ModelGraph, ready: Mapping[str, IntArray], cut: int) -> Mapping[str, IntArray]:
+    """Those of `ready_rows` that segments with a cut (1-based) make at once.
+
+    What crosses the cut is made and sent as soon as it can be. Behind it nothing waits, since the
+    edge server would only have it to do at the end. Before it a row waits until something that
+    crosses can use it: where branches of unlike windows meet again, or a window reads rows in
+    pairs, a row ahead would be kept, joined and cut from one strip to the next for nothing.
+    """
+    made = {name: ready[name] for name in graph.frontier(cut - 1)}
+    for op in reversed(graph.operators(1, cut - 1)):
+        used = [made[out] for out in op.outputs if out in made]
+        if not used:
+            continue
+        stop = _reduce(np.maximum, used)
+        for out in op.outputs:
+            made[out] = stop
+        for name in op.inputs:
+            row = stop
+            if _shifts_rows(op):
+                size = graph.tensors[name].size(0)
+                row = np.where(stop > 0, np.clip(stop_read(op.rows, stop - 1), 1, size), 0)
+            made[name] = _reduce(np.maximum, [row, made[name]]) if name in made else row
+    return {**ready, **made}
 
 
 def _shifts_rows(op: Operator) -> bool:

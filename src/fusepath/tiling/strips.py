@@ -2,7 +2,7 @@
 
 A *segment* is a band of rows of the fused layer. It is worked through from top to bottom in
 *strips*. A strip goes on to a *mark* of two numbers: input rows released, and fused rows done. In
-every layer it makes all rows that can be made of the released ones, and all rows that the done ones
+every layer it makes rows that the released ones allow (`made_rows`), and those that the done ones
 need, less those that the strips before it have made; the device before the cut, the edge server
 behind it. So nothing is computed or sent twice within a segment. Releasing input rows sets shallow
 layers to work long before a fused row can be done; doing fused rows one by one ends a segment
@@ -165,13 +165,14 @@ class StripTiling:
     def _rows_from(self, strip: int, tensor: str, begin: int) -> tuple[int, int]:
         """Rows that a strip adds to a map whose first row in the band is known."""
         index, before, after = self.strips[strip]
-        begin = max(begin, self._reached(tensor, before, self.bands[index]))
-        return begin, max(begin, self._reached(tensor, after, self.bands[index]))
+        begin = max(begin, self._reached(tensor, before, index))
+        return begin, max(begin, self._reached(tensor, after, index))
 
-    def _reached(self, tensor: str, mark: Mark, band: Band) -> int:
-        released, done = mark
-        ready, stops = self.rows.ready[tensor], self.rows.stops[tensor]
-        return int(min(max(ready[released], stops[done]), stops[band.stop]))
+    def _reached(self, tensor: str, mark: Mark, index: int) -> int:
+        """Row behind the last that a band has made by a mark."""
+        (released, done), band, cut = mark, self.bands[index], self.cuts[index]
+        made, stops = self.rows.made(cut)[tensor], self.rows.stops[tensor]
+        return int(min(max(made[released], stops[done]), stops[band.stop]))
 
     def region(self, strip: int, tensor: str) -> Box | None:
         """Where a map gets what the strip adds, over the whole width; None for nothing."""

@@ -110,7 +110,7 @@ class _FusedLayer:
         workers = setting.convention.edge_workers
         # Single cuts do not pay for being strips.
         device = 1 / max(setting.device.strip_factor, 1.0)
-        edge = (1 / workers if workers else 0.0) / max(setting.edge.strip_factor, 1.0)
+        edge = (1 / workers if workers else 0.0) / max(setting.edge.strip_ahead_factor, 1.0)
         return np.array([device, way, edge, way])[: len(self.timing.loads_s)]
 
     @cached_property
@@ -264,7 +264,7 @@ class _FusedLayer:
 
     @property
     def _places(self) -> dict[str, int]:
-        return {name: at for at, name in enumerate(self.timing.costs.prices.kind_of)}
+        return {name: at for at, name in enumerate(self.timing.costs.prices.ready)}
 
 
 def _row_s(graph: ModelGraph, name: str, charges: Sequence[Charge]) -> float:

@@ -110,15 +110,13 @@ class Layer:
     ) -> tuple[AlikeMaps, IntArray]:
         """Maps taken together, and rows added; shape (groups of maps, choices, strips)."""
         alike = self.timing.costs.alike(resume)
-        ready = self.timing.costs.prices.ready
-        kind = alike.ready_kind[:, None, None]
         source = self.rows.stops[self.rows.graph.source]
         graph = self.rows.graph
         releases = spread(graph.tensors[graph.source].size(0), _MARKS)
         released = np.minimum(releases[None, :], np.maximum(source[stop] - 1, 0)[:, None])
         step = -(-self.height // _MARKS)
         done = np.maximum(stop[:, None] - step * np.arange(_LAST_ROWS, -1, -1), 0)
-        made = ready[kind, released]
+        made = alike.made[:, released]
         upto = np.concatenate([made, np.maximum(alike.stops[:, done], made[:, :, -1:])], axis=-1)
         upto = np.minimum(upto, alike.stops[:, stop][:, :, None])
         if begin is not None:

@@ -104,7 +104,7 @@ def admit(random: Random, steps: int = 150) -> None:
         if what < 0.25:
             expected = door.expected(peer, room.retry_s)
             said = enter(peer)
-            require(said == expected, f"{said}, not {expected}")
+            require(said == expected, "{}, not {}", said, expected)
             door.peers += [] if expected else [peer]
         elif what < 0.45 and door.peers:
             gone = door.peers.pop(random.randrange(len(door.peers)))
@@ -117,18 +117,18 @@ def admit(random: Random, steps: int = 150) -> None:
             gone, cost = costs.pop(random.randrange(len(costs)))
             requests.peers.remove(gone)
             admission.end(gone, cost)
-        require(admission.streams == len(streams.peers), f"{admission.streams} streams")
-        require(admission.requests == len(costs), f"{admission.requests} requests")
+        require(admission.streams == len(streams.peers), "{} streams", admission.streams)
+        require(admission.requests == len(costs), "{} requests", admission.requests)
         held = sum(cost.bytes for _, cost in costs)
-        require(admission.bytes == held, f"{admission.bytes} bytes, not {held}")
+        require(admission.bytes == held, "{} bytes, not {}", admission.bytes, held)
         _check_remembered(admission, (streams, loads, requests))
         away.ahead_s("", now_s)
         admission._appointments.ahead_s("", now_s)
         count = len(admission._appointments)
-        require(count == len(away.peers), f"{count} are expected back, not {away.peers}")
+        require(count == len(away.peers), "{} are expected back, not {}", count, away.peers)
     full = admission.too_many_of_one()
     why = "one device has 2 inferences at a time; ask again later"
-    require(full == Busy(why, 0.0), f"{full} is said")
+    require(full == Busy(why, 0.0), "{} is said", full)
 
 
 @dataclass
@@ -155,7 +155,7 @@ class _Asking:
 
         said = admission.begin(peer, cost, left_s=left_s, load=load)
 
-        require(said == expected, f"{said}, not {expected}, for {cost} of {peer}")
+        require(said == expected, "{}, not {}, for {} of {}", said, expected, cost, peer)
         if said is None:
             self.requests.peers.append(peer)
             self.costs.append((peer, cost))
@@ -188,9 +188,9 @@ def _check_remembered(admission: Admission, opened: tuple[_Open, ...]) -> None:
     places = (admission._streams, admission._loads, admission._requests)
     for kind, taken in zip(opened, places, strict=True):
         gone = taken.taken.keys() - set(kind.peers)
-        require(not gone, f"{gone} are remembered")
+        require(not gone, "{} are remembered", gone)
     gone = admission._bytes.keys() - set(opened[-1].peers)
-    require(not gone, f"{gone} are remembered")
+    require(not gone, "{} are remembered", gone)
 
 
 def admit_as_usual() -> None:
@@ -211,12 +211,12 @@ def admit_as_usual() -> None:
         admission = Admission(Room())
         for number in range(most):
             peer = str(number // (of_one - 2))  # which might have others
-            require(enter(admission, peer) is None, f"no room for {number}")
-        require(enter(admission, "0") is not None, f"room for more than {most}")
+            require(enter(admission, peer) is None, "no room for {}", number)
+        require(enter(admission, "0") is not None, "room for more than {}", most)
         admission = Admission(Room())
         for number in range(of_one):
-            require(enter(admission, "0") is None, f"no room for {number} of one device")
-        require(enter(admission, "0") is not None, f"room for more than {of_one} of one device")
+            require(enter(admission, "0") is None, "no room for {} of one device", number)
+        require(enter(admission, "0") is not None, "room for more than {} of one device", of_one)
     admission = Admission(Room())
     require(admission.begin("a", Cost(bytes=1), left_s=9.0, load=Load(0.0)) is None, "no room")
     for size, backlog_s, retry_s in (
@@ -226,42 +226,54 @@ def admit_as_usual() -> None:
     ):
         busy = admission.begin("a", Cost(bytes=size), left_s=9.0, load=Load(backlog_s))
         said_s = None if busy is None else busy.retry_after_s
-        require(said_s == retry_s, f"{size} bytes and {backlog_s} s: {busy}")
+        require(said_s == retry_s, "{} bytes and {} s: {}", size, backlog_s, busy)
     admission = Admission(Room())
     busy = admission.begin("a", Cost(), left_s=0.0, load=Load(0.5))
-    require(busy is not None and busy.retry_after_s == 0.5, f"no work takes something: {busy}")
+    require(busy is not None and busy.retry_after_s == 0.5, "no work takes something: {}", busy)
     require(admission.begin("a", Cost(), left_s=0.0, load=Load(0.0)) is None, "no room for nothing")
-    require(admission.bytes == 0, f"nothing has {admission.bytes} bytes")
+    require(admission.bytes == 0, "nothing has {} bytes", admission.bytes)
 
 
 def take_turns(random: Random, steps: int = 150) -> None:
     """Peers have some work wait, and workers take it up.
 
     Raises:
-        Violation: another piece of it is next than that of whoever has waited longest.
+        Violation: another piece of it is next than that of whoever has waited longest, and every
+            other time that of whoever has asked for least.
     """
     queue: FairQueue[int] = FairQueue()
     waiting: dict[str, list[int]] = {peer: [] for peer in _PEERS}
     since = dict.fromkeys(_PEERS, 0)
     """When a peer last had a turn, or came."""
+    asked_s = dict.fromkeys(_PEERS, 0.0)
+    """What it has asked for since it came."""
+    turns = 0
     for number in range(1, steps):
         if random.random() < 0.55:
             peer = random.choice(_PEERS)
             if not waiting[peer]:
-                since[peer] = number
-            waiting[peer].append(number)
-            queue.put(peer, number)
+                since[peer], asked_s[peer] = number, 0.0
+            work_s = random.choice(_HALVES)
+            asked_s[peer] += work_s
+            if random.random() < 0.8:
+                waiting[peer].append(number)
+                queue.put(peer, number, work_s)
+            else:
+                queue.want(peer, work_s)
         elif any(waiting.values()):
-            peer = min((peer for peer in _PEERS if waiting[peer]), key=lambda peer: since[peer])
+            turns += 1
+            first = {peer: since[peer] for peer in _PEERS if waiting[peer]}
+            least = {peer: (asked_s[peer], since[peer]) for peer in first}
+            peer = min(first, key=lambda peer: least[peer] if turns % 2 else first[peer])
             expected = waiting[peer].pop(0)
             since[peer] = number
             item = queue.take()
-            require(item == expected, f"{item} is next, not {expected}")
+            require(item == expected, "{} is next, not {}", item, expected)
         else:
             _fails(queue.take)
-        require(len(queue) == sum(map(len, waiting.values())), f"{len(queue)} wait")
+        require(len(queue) == sum(map(len, waiting.values())), "{} wait", len(queue))
         gone = [peer for peer in queue._waiting if not waiting[peer]]
-        require(not gone, f"{gone} are remembered")
+        require(not gone, "{} are remembered", gone)
 
 
 def _fails(take: Callable[[], int]) -> None:
@@ -303,14 +315,14 @@ def shelve(random: Random, steps: int = 150) -> None:
         else:
             kept = [one for one in kept if one[0] != key]
             said = expected = shelf.drop(key)  # type: ignore[func-returns-value]
-        require(said == expected and type(said) is type(expected), f"{said}, not {expected}")
-        require(list(shelf) == [key for key, *_ in kept], f"{list(shelf)} are kept, not {kept}")
+        require(said == expected and type(said) is type(expected), "{}, not {}", said, expected)
+        require(list(shelf) == [key for key, *_ in kept], "{} are kept, not {}", list(shelf), kept)
         require(all(shelf[key] == item for key, item, _ in kept), "something else is kept")
         require(all((key in shelf) == (key in list(shelf)) for key in _PEERS), "is it there?")
-        require(len(shelf) == len(kept), f"{len(shelf)} are kept")
+        require(len(shelf) == len(kept), "{} are kept", len(shelf))
         held = sum(size for *_, size in kept)
-        require(shelf.held_bytes == held, f"{shelf.held_bytes} bytes are held, not {held}")
-        require(held <= shelf.budget_bytes == budget, f"{held} bytes are too many")
+        require(shelf.held_bytes == held, "{} bytes are held, not {}", shelf.held_bytes, held)
+        require(held <= shelf.budget_bytes == budget, "{} bytes are too many", held)
 
 
 def _cut(kept: list[tuple[str, int, int]], most: int) -> list[tuple[str, int, int]]:

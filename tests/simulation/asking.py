@@ -25,13 +25,13 @@ def ask(random: Random) -> None:
     wanted = {name for name in outputs if random.random() < 0.5}
     left = left_out(outputs, wanted)
     expected = tuple(name for name in outputs if name in wanted or name in outputs[TOLD:])
-    require(returning(outputs, left) == expected, f"{returning(outputs, left)}, not {expected}")
+    require(returning(outputs, left) == expected, "{}, not {}", returning(outputs, left), expected)
     every = (1 << min(len(outputs), TOLD)) - 1
     require(left_out(outputs, ()) == every, "something cannot be left out")
     require(left_out(outputs, outputs) == 0, "something is left out")
     try:
         returning(outputs, 1 << len(outputs))
     except ProtocolError as error:
-        require(f"a network of {len(outputs)} " in str(error), f"{error} is said")
+        require(f"a network of {len(outputs)} " in str(error), "{} is said", error)
         return
     raise Violation("outputs are left out that there are not")

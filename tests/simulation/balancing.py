@@ -62,7 +62,7 @@ def _no_better() -> None:
         here_s = {"alone": 1.0, "other": part}
         checked = _machine(here_s, here_s)
         said = tuple(map(type, checked.handle(Known(("other",)))))
-        require(said == prepared, f"{said} for a plan that takes {part} of the time")
+        require(said == prepared, "{} for a plan that takes {} of the time", said, part)
     require(checked.handle(Ready("other")) == (), "a plan that is no better is used")
 
 
@@ -88,7 +88,7 @@ def _probes() -> None:
         up, down = (Taken(taken_s, 10 * PROBE_S, 0.0) for taken_s in (up_s, down_s))
         size_bytes = MOST // 64
         again = checked.handle(Probed(size_bytes, up, down))
-        require(again == (Probe(size_bytes),), f"{again} after a probe of {size_bytes} bytes")
+        require(again == (Probe(size_bytes),), "{} after a probe of {} bytes", again, size_bytes)
         checked.handle(ProbeFailed())
         require(_frame(checked, EVERY_S) == (Probe,), "it is not probed once that is due")
 
@@ -129,8 +129,8 @@ def finish(random: Random) -> None:
             predecessors=before,
         )
         missing = remainder.missing(order, wanted)
-        require(missing == expected, f"{missing} are taken on, not {expected}")
+        require(missing == expected, "{} are taken on, not {}", missing, expected)
         finish_s = remainder.finish_s(to_compute, missing)
-        require(finish_s == own_s, f"finishing takes {finish_s} s, not {own_s}")
-        require(remainder.pays(to_compute, missing) is pays, f"it pays: not {pays}")
-        require(remainder.all_s == sum(from_cut_s) + tail, f"{remainder.all_s} s for all")
+        require(finish_s == own_s, "finishing takes {} s, not {}", finish_s, own_s)
+        require(remainder.pays(to_compute, missing) is pays, "it pays: not {}", pays)
+        require(remainder.all_s == sum(from_cut_s) + tail, "{} s for all", remainder.all_s)

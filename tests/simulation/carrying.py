@@ -36,7 +36,7 @@ def carry(random: Random) -> None:
     doubt, since_quicker, steady = 1, SOON, 0
 
     def near(slowness: float, why: str) -> None:
-        require(abs(gauge.slowness / slowness - 1) < NOISE, f"{gauge.slowness}: {why}")
+        require(abs(gauge.slowness / slowness - 1) < NOISE, "{}: {}", gauge.slowness, why)
 
     for nothing in (
         Taken(0.1, 0.0, UNCLEAR_S),
@@ -57,7 +57,7 @@ def carry(random: Random) -> None:
             since_quicker += 1
             if steady >= FORGIVEN:
                 doubt = 1
-        require(gauge.is_trusted == (doubt == 1), f"trusted: {gauge.is_trusted}, doubt {doubt}")
+        require(gauge.is_trusted == (doubt == 1), "trusted: {}, doubt {}", gauge.is_trusted, doubt)
         gauge.handle(taken(2 * believed))
         require(gauge.is_unsure, "an unusual frame is not noticed")
         gauge.handle(taken(0.5 * believed))
@@ -105,7 +105,7 @@ def _noisy(random: Random) -> None:
     for number in range(600):
         gauge.handle(taken(math.exp(random.gauss(0, noise))))
         wrong += number > 100 and abs(math.log(gauge.slowness)) > 1.7 * noise
-    require(wrong < 12, f"noise is believed in {wrong} frames of 500")
+    require(wrong < 12, "noise is believed in {} frames of 500", wrong)
 
 
 def _calm(base: float, side: int) -> None:
@@ -115,7 +115,7 @@ def _calm(base: float, side: int) -> None:
     for off in [0.1, -0.1] * 50 + [0.0] * 11 + [0.3 * side] * FRAMES:
         gauge.handle(taken(base * math.exp(off)))
     near = abs(math.log(gauge.slowness / base)) < 0.11
-    require(near, f"after calm frames noise is believed: {gauge.slowness}, not {base}")
+    require(near, "after calm frames noise is believed: {}, not {}", gauge.slowness, base)
 
 
 def _by_chance(base: float) -> None:
@@ -143,9 +143,11 @@ def _bursts(random: Random) -> None:
     quick = random.uniform(0.1, 0.4)
     for _ in range(7):
         for number in range(FRAMES * doubt):
-            require(gauge.slowness == 1.0, f"{number} quick frames are believed, doubt {doubt}")
+            require(gauge.slowness == 1.0, "{} quick frames are believed, doubt {}", number, doubt)
             gauge.handle(taken(quick))
-        require(abs(gauge.slowness / quick - 1) < 1e-9, f"{FRAMES * doubt} frames are not believed")
+        require(
+            abs(gauge.slowness / quick - 1) < 1e-9, "{} frames are not believed", FRAMES * doubt
+        )
         for _ in range(random.randint(FEW, SOON - FRAMES - 1)):
             gauge.handle(taken(quick))
         for _ in range(FRAMES):
@@ -168,7 +170,7 @@ def _bursts(random: Random) -> None:
     # What was quick for long was no burst.
     for frames in (SOON, SOON - 1):
         long = _after([quick] * frames + [1.0] * FRAMES)
-        require(long.is_trusted == (frames == SOON), f"{frames} quick frames are doubted or not")
+        require(long.is_trusted == (frames == SOON), "{} quick frames are doubted or not", frames)
         require(long.slowness == 1.0, "slow frames are not believed")
     _doubted(random, quick)
 
@@ -190,7 +192,7 @@ def _doubted(random: Random, quick: float) -> None:
     # To become slower still is no other burst.
     gauge = _after([*burst, *[4.0] * FRAMES])
     for number in range(2 * FRAMES):
-        require(gauge.slowness == 4.0, f"{number} quick frames are believed")
+        require(gauge.slowness == 4.0, "{} quick frames are believed", number)
         gauge.handle(taken(1.0))
     require(gauge.slowness == 1.0, "quick frames are not believed")
     gauge, said = _after(burst), list(burst)
@@ -201,7 +203,7 @@ def _doubted(random: Random, quick: float) -> None:
     require(abs(gauge.slowness / wanted - 1) < 1e-9, "another than one of the slower is believed")
     gauge = _after([*burst, quick])
     for number in range(FORGIVEN):
-        require(not gauge.is_trusted, f"forgiven after {number} frames")
+        require(not gauge.is_trusted, "forgiven after {} frames", number)
         gauge.handle(taken(1.0))
     require(gauge.is_trusted, "a burst is never forgiven")
 
@@ -235,7 +237,9 @@ def _firsts(slowness: float) -> None:
     gauge = _after([10.0] * (FRAMES + FEW))
     for times, quicker in ((1 / 1.25, True), (1 / 1.15, False)):
         said = Taken(PLANNED_S * 10.0 * times, PLANNED_S, 0.0)
-        require(gauge.is_quicker(said) == quicker, f"{times} of the time, quicker: not {quicker}")
+        require(
+            gauge.is_quicker(said) == quicker, "{} of the time, quicker: not {}", times, quicker
+        )
     require(not Gauge().is_quicker(Taken(1.0 / 1.2, 1.0, 0.0)), "a sixth less is noise")
     gauge = Gauge()
     require(not gauge.tells(2 * UNCLEAR_S, UNCLEAR_S), "what matters as little as that is told")
@@ -245,9 +249,11 @@ def _firsts(slowness: float) -> None:
     for times, told in ((2.01, True), (1.99, False)):
         require(
             gauge.tells(times * UNCLEAR_S / 10.0, UNCLEAR_S) is told,
-            f"{times} times what is unclear is told: not {told}",
+            "{} times what is unclear is told: not {}",
+            times,
+            told,
         )
     for times, heard in ((2.5, True), (1.9, False)):
         gauge = Gauge()
         gauge.handle(Taken(times * UNCLEAR_S, 0.01 * UNCLEAR_S, UNCLEAR_S))
-        require(gauge.is_unsure == heard, f"{times} times what is unclear, heard: not {heard}")
+        require(gauge.is_unsure == heard, "{} times what is unclear, heard: not {}", times, heard)

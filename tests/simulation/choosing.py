@@ -116,16 +116,16 @@ class Play:
         """One command."""
         match command:
             case Use(name, _):
-                require(name in self.ready, f"{name} is used and not ready")
-                require(self.barred.get(name, 0) <= self.frames, f"{name} is tried too soon")
+                require(name in self.ready, "{} is used and not ready", name)
+                require(self.barred.get(name, 0) <= self.frames, "{} is tried too soon", name)
                 self.uses.append(name)
             case Prepare(name):
                 require(self.preparing is None, "two are made ready at a time")
-                require(name in self.known and name not in self.ready, f"{name} need not be ready")
+                require(name in self.known and name not in self.ready, "{} need not be ready", name)
                 require(len(self.ready) < self.room, "there is no room for it")
                 self.preparing = name
             case Drop(name):
-                require(name in self.ready and name != self.machine.current, f"{name} is dropped")
+                require(name in self.ready and name != self.machine.current, "{} is dropped", name)
                 require(len(self.ready) >= self.room, "there is room")
                 self.ready.discard(name)
             case Probe(size_bytes):
@@ -216,7 +216,7 @@ class Play:
             self.predicted_s(name, self.here) for name in (of or self.known) - set(self.liars)
         )
         used_s = self.predicted_s(self.machine.current, self.here)
-        require(used_s * WORTH <= best_s * 1.02, f"{used_s} s are taken, not {best_s}")
+        require(used_s * WORTH <= best_s * 1.02, "{} s are taken, not {}", used_s, best_s)
 
 
 def choose(random: Random) -> None:
@@ -283,7 +283,7 @@ def _change(play: Play) -> None:
     play.settle(60 + 2 * COOL_DOWN)
     if play.machine.up.tells(play.plans[play.machine.current].up_bytes / RATE, UNCLEAR_S):
         near = abs(play.machine.up.slowness / now.up - 1) < 0.1
-        require(near, f"the link is {now.up}, {play.machine.up.slowness} is believed")
+        require(near, "the link is {}, {} is believed", now.up, play.machine.up.slowness)
     play.is_right()
     uses = len(play.uses)
     searches = play.searches
@@ -309,7 +309,7 @@ def _lie(play: Play) -> None:
             play.answer()
             require(play.frames < 10_000, "what promises much is never tried")
         for number in range(TRIAL):
-            require(play.machine.current == "liar", f"given up after {number} frames")
+            require(play.machine.current == "liar", "given up after {} frames", number)
             _lying_frame(play)
         require(play.machine.current != "liar", "a plan that lies is kept")
         play.barred["liar"] = play.frames + cool_down
@@ -355,12 +355,12 @@ def _come_back(play: Play) -> None:
         play.answer()
     for gauge, slowness in ((play.machine.up, up), (play.machine.down, down)):
         near = abs(gauge.slowness / slowness - 1) < 0.05
-        require(near, f"the link is {slowness}, {gauge.slowness} is believed")
+        require(near, "the link is {}, {} is believed", slowness, gauge.slowness)
     shows = play.machine.edge.tells(play.plans[play.machine.current].edge_s, UNCLEAR_S)
     play.frame()
     believed = play.machine.edge.slowness
     near = abs(believed / edge - 1) < 0.05
-    require(near or not shows, f"the edge server is {edge}, {believed} is believed")
+    require(near or not shows, "the edge server is {}, {} is believed", edge, believed)
 
 
 def _creep(play: Play) -> None:
@@ -368,7 +368,7 @@ def _creep(play: Play) -> None:
     for number in range(2 * SETTLED):
         play.here = replace(AS_PLANNED, device=1.19 if number < 3 else 1.32)
         play.frame()
-        require(play.searches == (number >= SETTLED - 1), f"{play.searches} searches")
+        require(play.searches == (number >= SETTLED - 1), "{} searches", play.searches)
         play.searching = False
         play.tell(Known(()))
 

@@ -103,5 +103,5 @@ def share(seed: int) -> None:
     loops = ClosedLoops((40, 64, 100)[seed % 3], (0.05, 0.1, 0.2)[seed // 3 % 3], seed)
     loops.play()
     told = f"{loops.devices} devices, {loops.work_s} s each, {loops.refused} refused"
-    require(loops.slowest >= 0.8, f"{told}: the slowest has {loops.slowest:.2f} of the mean")
-    require(loops.busy >= 0.97, f"{told}: the worker is busy for {loops.busy:.2f} of the time")
+    require(loops.slowest >= 0.8, "{}: the slowest has {:.2f} of the mean", told, loops.slowest)
+    require(loops.busy >= 0.97, "{}: the worker is busy for {:.2f} of the time", told, loops.busy)

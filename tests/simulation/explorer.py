@@ -264,7 +264,7 @@ class Explorer:
         state.frame.story.clear()
         state.frame_key = key_of(state.frame)
         for command in commands:
-            require(not state.ended, f"{command} after the end")
+            require(not state.ended, "{} after the end", command)
             match command:
                 case Compute(path):
                     state.thread += (path,)
@@ -305,7 +305,7 @@ class Explorer:
                 state.thread += (ALONE,)
             case Continue(path):
                 before = self.setting.before.get(path)
-                require(before is None or before in state.on, f"{path} goes on before {before}")
+                require(before is None or before in state.on, "{} goes on before {}", path, before)
                 require(not state.thread and path not in state.on, "more than is needed")
                 state.thread += (command,)
             case Assemble():

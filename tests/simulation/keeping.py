@@ -170,7 +170,7 @@ class Play:
     def _session(self, reused: Collection[int]) -> EdgeSession:
         for wrong in ([-1], [PATHS], [*reused, 2, 2]):
             why = refusal(lambda wrong=wrong: EdgeSession(PATHS, reused=wrong))
-            require(f"path {wrong[-1] + 1} " in why, f"{wrong} may be reused: {why}")
+            require(f"path {wrong[-1] + 1} " in why, "{} may be reused: {}", wrong, why)
         refusal(lambda: EdgeSession(PATHS, {1: 0}, reused=[3]))  # which strips may not be
         returning = self.rng.choice((None, range(PATHS), range(0, PATHS, 2)))
         overlaps = self.rng.random() < 0.5
@@ -193,14 +193,14 @@ class Play:
             self.kept.keep(place, asked.number, asked.frame[path])
         commands = asked.session.computed(path)
         ends = not asked.coming and not asked.to_compute
-        require(commands == self._expected(asked, path, ends=ends), f"{commands} of {path}")
+        require(commands == self._expected(asked, path, ends=ends), "{} of {}", commands, path)
         if commands == [ComputeTail()]:
             commands = asked.session.tail_computed()
         require(not ends or commands[-1] == SendResult(), "the result does not return")
         if ends:
             device.open.remove(asked)
             made = [asked.shares[path] for path in range(PATHS)]
-            require(made == asked.frame, f"{made} comes of {asked.frame}, {reused} reused")
+            require(made == asked.frame, "{} comes of {}, {} reused", made, asked.frame, reused)
             asked.known.answered(asked.number)
             if asked.known is device.known and device.known.newest == asked.number:
                 device.outputs = {asked.number: made}
@@ -210,7 +210,9 @@ class Play:
         if not asked.session.overlaps:
             started = [] if asked.coming else [at for at in range(PATHS) if at not in asked.shares]
         commands = asked.session.arrived(path)
-        require(commands == [Compute(at) for at in started], f"{commands}, not {started} started")
+        require(
+            commands == [Compute(at) for at in started], "{}, not {} started", commands, started
+        )
         asked.to_compute += started
 
     @staticmethod

@@ -50,10 +50,10 @@ class CheckedDeviceKept:
 
         begun = self.machine.begin(stream, request, paths, same)
 
-        require(begun.new == new, f"{begun.new} are new, not {new}")
+        require(begun.new == new, "{} are new, not {}", begun.new, new)
         if len(reused) == len(paths):  # something must be asked for
             reused = {}
-        require(begun.reused == reused, f"{begun.reused} are reused, not {reused}")
+        require(begun.reused == reused, "{} are reused, not {}", begun.reused, reused)
         if new:
             self._asked.append((request, frozenset(new)))
         self._check(paths)
@@ -86,15 +86,15 @@ class CheckedDeviceKept:
         machine, newest = self.machine, self._asked[-1][0] if self._asked else None
         if newest in self._failed:
             newest = None
-        require(machine.newest == newest, f"{machine.newest} is the newest, not {newest}")
+        require(machine.newest == newest, "{} is the newest, not {}", machine.newest, newest)
         known = newest in self._answered
-        require(machine.newest_is_answered is known, f"the newest is answered: {known}")
+        require(machine.newest_is_answered is known, "the newest is answered: {}", known)
         for path in paths:
             for request, _ in self._asked[-3:]:
                 last = self._last(path) == request
-                require(machine.is_last(path, request) is last, f"{request} is the last: {last}")
+                require(machine.is_last(path, request) is last, "{} is the last: {}", request, last)
         old = machine._answered - set(machine._sent.values())
-        require(not old, f"{old} are remembered, and nothing is kept of them")
+        require(not old, "{} are remembered, and nothing is kept of them", old)
 
 
 class CheckedEdgeKept:
@@ -134,7 +134,7 @@ class CheckedEdgeKept:
             for place in wanted:
                 self._kept.move_to_end(place)
         found = self.machine.find(wanted)
-        require(found == expected, f"{found} is kept, not {expected}")
+        require(found == expected, "{} is kept, not {}", found, expected)
         self._check()
         return found
 
@@ -150,5 +150,5 @@ class CheckedEdgeKept:
         require(list(kept) == list(self._kept), "others are kept, or would go first")
         require(all(tuple(kept[place]) == self._kept[place] for place in kept), "others are kept")
         held_bytes = self._share_bytes * len(self._kept)
-        require(machine.held_bytes == held_bytes, f"{machine.held_bytes} are held")
+        require(machine.held_bytes == held_bytes, "{} are held", machine.held_bytes)
         require(machine.held_bytes <= machine.most_bytes, "more is kept than may be")

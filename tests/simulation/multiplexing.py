@@ -50,21 +50,21 @@ def multiplex(random: Random, steps: int = 200) -> None:
                 edge.end(number)
         elif what == 3 and down:
             kind, number = down.popleft()
-            require(device.waits(number) == (number in waiting), f"{kind} {number} is late?")
+            require(device.waits(number) == (number in waiting), "{} {} is late?", kind, number)
             if kind != "part":
                 waiting.discard(number)
                 device.end(number)
         elif up:
             kind, number = up.popleft()
             if kind == "begin":
-                require(edge.is_new(number), f"request {number} is not new")
+                require(edge.is_new(number), "request {} is not new", number)
                 room = edge.begin(number)
                 begun = number
-                require(room == (len(working) < MOST), f"room for {number}: {room}")
+                require(room == (len(working) < MOST), "room for {}: {}", number, room)
                 working |= {number} if room else set()
                 down += [] if room else [("refused", number)]
             else:
-                require(edge.serves(number) == (number in working), f"{kind} {number} is late?")
+                require(edge.serves(number) == (number in working), "{} {} is late?", kind, number)
                 if kind == "give up":
                     working.discard(number)
                     edge.end(number)
@@ -73,7 +73,7 @@ def multiplex(random: Random, steps: int = 200) -> None:
         for number in (0, -1, begun + 1):
             _refused(lambda number=number: edge.serves(number))
         for number in (begun, begun - 1, 0):
-            require(not edge.is_new(number), f"request {number} is new")
+            require(not edge.is_new(number), "request {} is new", number)
             _refused(lambda number=number: edge.begin(number))
 
 

@@ -32,8 +32,8 @@ def refuses(machine: Any, say: Callable[[], Any], named: str) -> None:
         Violation: it takes it, changes, or says of something else that it cannot have been.
     """
     before = clone(machine)
-    require(named in refusal(say), f"it is not said that {named} cannot be")
-    require(machine == before, f"what is refused of {named} changes something")
+    require(named in refusal(say), "it is not said that {} cannot be", named)
+    require(machine == before, "what is refused of {} changes something", named)
 
 
 def refusal(say: Callable[[], Any]) -> str:
@@ -82,7 +82,7 @@ def _probe_frame(state: State, paths: range, story: Any) -> None:
             _refused(frame, lambda answer=answer: frame.handle(answer), path, story)
     for event in wrong:
         _refused(frame, lambda event=event: frame.handle(event), event.path, story)
-    require(frame.story == [], f"what was refused is in the story after {told(story)}")
+    require(frame.story == [], "what was refused is in the story after {}", told(story))
 
 
 def _tell_late_news(frame: DeviceFrame, story: Any) -> None:
@@ -92,7 +92,7 @@ def _tell_late_news(frame: DeviceFrame, story: Any) -> None:
     news = [Sent(path), PartReturned(path), Answered(frame.order), Lost("again"), Overdue(), Late()]
     for event in news:
         late = frame.handle(event)
-        require(not late and key_of(frame) == before, f"{event} is no news after {told(story)}")
+        require(not late and key_of(frame) == before, "{} is no news after {}", event, told(story))
     frame.story.clear()
 
 
@@ -121,7 +121,7 @@ def _refused(machine: Any, say: Callable[[], Any], path: int | None, story: Any)
         say()
     except ProtocolError as error:
         named = path is None or f"path {path + 1}" in str(error)
-        require(named, f"another path is named: {error}, not {path}, after {told(story)}")
+        require(named, "another path is named: {}, not {}, after {}", error, path, told(story))
     else:
         raise Violation(f"what cannot be is taken for path {path} after {told(story)}")
-    require(key_of(machine) == before, f"what is refused changes something after {told(story)}")
+    require(key_of(machine) == before, "what is refused changes something after {}", told(story))

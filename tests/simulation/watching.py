@@ -50,7 +50,9 @@ def watch(random: Random, rounds: int = 8) -> None:
         seconds *= 1 - part / 2 if failures > 1 else 0
         seconds = max(seconds, retry_s * (1 + part / 2))
         expected: Any = Pause(seconds) if seconds else Dial()
-        require(commands == (expected,), f"{commands} after {failures} failures, not {expected}")
+        require(
+            commands == (expected,), "{} after {} failures, not {}", commands, failures, expected
+        )
         return expected
 
     for _ in range(rounds):
@@ -71,12 +73,12 @@ def watch(random: Random, rounds: int = 8) -> None:
             require(machine.handle(ServedLate()) == (), "what was late is not forgotten")
             failures = 1 if served + 1 >= FORGIVEN_AFTER else failures
         first, *rest = machine.handle(event)
-        require(first == UseAlone(why), f"{first} for a failure")
+        require(first == UseAlone(why), "{} for a failure", first)
         waits = tried(tuple(rest), retry_s if isinstance(event, Failed) else 0.0)
         while waits != UseTogether():
             right = _NEXT.get(waits, Due())
             late = random.choice([event for event in _ALL if event != right])
-            require(machine.handle(late) == (), f"{late} leads to something")
+            require(machine.handle(late) == (), "{} leads to something", late)
             if isinstance(waits, Pause):
                 require(machine.handle(Failed("late")) == (), "a pause is broken off")
             elif random.random() < 0.4:

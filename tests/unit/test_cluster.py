@@ -262,7 +262,7 @@ def test_a_node_that_is_added_holds_what_others_hold_before_it_has_work():
 
 def test_as_many_work_at_a_time_as_there_are_workers():
     workers, at_work, most, lock = Workers(0, most=8), [], [], threading.Lock()
-    proceed = threading.Semaphore(0)
+    proceed, done = threading.Semaphore(0), threading.Semaphore(0)
 
     def work(_: int) -> None:
         with lock:
@@ -271,15 +271,16 @@ def test_as_many_work_at_a_time_as_there_are_workers():
         assert proceed.acquire(timeout=10)
         with lock:
             at_work.pop()
+        done.release()
 
     try:
-        jobs = [workers.submit("peer", partial(work, number)) for number in range(6)]
-        assert not any(job.done() for job in jobs)
+        for number in range(6):
+            workers.submit("peer", partial(work, number))
+        assert not most
         workers.resize(2)
-        for _ in jobs:
-            proceed.release()
-        for job in jobs:
-            job.result(10)
+        proceed.release(6)
+        for _ in range(6):
+            assert done.acquire(timeout=10)
     finally:
         workers.close()
 

@@ -169,13 +169,10 @@ def test_workers_take_peers_in_turns():
     workers, done, held = Workers(1), [], threading.Event()
     try:
         workers.submit("greedy", held.wait)
-        jobs = [
+        for peer, number in [*(("greedy", number) for number in range(3)), ("modest", 9)]:
             workers.submit(peer, lambda peer=peer, number=number: done.append((peer, number)))
-            for peer, number in [*(("greedy", number) for number in range(3)), ("modest", 9)]
-        ]
         held.set()
-        for job in jobs:
-            job.result(10)
+        workers.in_turn(lambda: None)
     finally:
         workers.close()
 

@@ -16,10 +16,16 @@ class Violation(AssertionError):  # noqa: N818 - not an error of the program tha
     """Something happened that must not."""
 
 
-def require(holds: object, what: str) -> None:
-    """Raise unless something holds."""
+def require(holds: object, what: str, *about: object) -> None:
+    """Raise unless something holds.
+
+    Args:
+        holds: anything that is true.
+        what: does not hold, with places as of `str.format`: much is required, and little violated.
+        about: what stands in these places.
+    """
     if not holds:
-        raise Violation(what)
+        raise Violation(what.format(*about) if about else what)
 
 
 class Clock:

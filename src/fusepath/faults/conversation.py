@@ -137,12 +137,12 @@ class Stream:
         try:
             waits = self._machine.waits(number)
         except ProtocolError as error:
-            require(not 0 < number <= self._made, f"{message} was refused: {error}")
+            require(not 0 < number <= self._made, "{} was refused: {}", message, error)
             self.break_off(str(error))
             return
-        require(0 < number <= self._made, f"{message} of no request was taken")
+        require(0 < number <= self._made, "{} of no request was taken", message)
         frame = self._frames.get(number)
-        require(waits == (frame is not None), f"{message} is waited for: {waits}")
+        require(waits == (frame is not None), "{} is waited for: {}", message, waits)
         if frame is None:
             return
         if message[0] != "part":

@@ -178,7 +178,7 @@ class Frame(Owner):
         if self._others_s is not None:
             others_s = self.thread.spent_s - self.thread_s - self._others_s
         due_s = self._due_s + others_s + self.late_s
-        require(self.clock.now <= due_s + _SLACK_S, f"{what}: it was due at {due_s:.4f} s")
+        require(self.clock.now <= due_s + _SLACK_S, "{}: it was due at {:.4f} s", what, due_s)
 
     def _after_computing(self, path: int) -> None:
         if self._ends:
@@ -277,12 +277,12 @@ class Frame(Owner):
         try:
             self.tell(event)
         except ProtocolError as error:
-            require(wrong is not None, f"{event} was refused: {error}")
+            require(wrong is not None, "{} was refused: {}", event, error)
             assert wrong is not None
-            require(wrong in str(error), f"{event} was refused for another reason: {error}")
+            require(wrong in str(error), "{} was refused for another reason: {}", event, error)
             self.lose(str(error))
             return False
-        require(wrong is None, f"{event} was accepted, but {wrong}")
+        require(wrong is None, "{} was accepted, but {}", event, wrong)
         return True
 
     @property
@@ -314,7 +314,7 @@ class Frame(Owner):
     # ------------------------------------------------------------------ what is done
 
     def _do(self, command: Any) -> None:
-        require(not self._ends, f"{command} after the end")
+        require(not self._ends, "{} after the end", command)
         scene = self.scene
         match command:
             case Compute(path):
@@ -323,8 +323,8 @@ class Frame(Owner):
                 self.thread.submit(self, scene.device_s[path], self._after_computing, path)
             case Send(path):
                 require(self._expected is None, "something is sent after a fall-back")
-                require(path in self._computed, f"path {path} is sent before it is computed")
-                require(path not in self._to_send, f"path {path} is sent twice")
+                require(path in self._computed, "path {} is sent before it is computed", path)
+                require(path not in self._to_send, "path {} is sent twice", path)
                 self._to_send.append(path)
                 left_s = self.deadline[0] - self.clock.now
                 first = ("begin", left_s) if len(self._to_send) == 1 else ("piece", None)
@@ -368,11 +368,11 @@ class Frame(Owner):
                 if got is None:
                     kept = {path: scene.piece(self.number, path) for path in scene.kept}
                     got = {**self._parts, **kept}
-                require(got == scene.result(self.number), f"a wrong result: {got}")
+                require(got == scene.result(self.number), "a wrong result: {}", got)
                 self.stream.end(self)
                 self._end()
             case DeliverAlone(fallback):
-                require(fallback == self._expected, f"{fallback} should be {self._expected}")
+                require(fallback == self._expected, "{} should be {}", fallback, self._expected)
                 is_open = self.stream.waits(self)
                 require(not is_open, "the conversation is left open")
                 self.fallback = fallback
@@ -396,8 +396,10 @@ class Frame(Owner):
             case Continue(path):
                 self._go_on()
                 before = scene.predecessors.get(path)
-                require(path in self._missing(), f"path {path} is taken on for nobody")
-                require(before is None or before in self._fused, f"{path} goes on before {before}")
+                require(path in self._missing(), "path {} is taken on for nobody", path)
+                require(
+                    before is None or before in self._fused, "{} goes on before {}", path, before
+                )
                 self._continuing = path
                 assert scene.finish_s is not None
                 self.thread.submit_ahead(self, scene.finish_s[path], self._continued, path)
@@ -408,7 +410,7 @@ class Frame(Owner):
                 got = {**self._parts, **kept, **self._fused}
                 wanted = scene.result(self.number)
                 got = {path: value for path, value in got.items() if path in wanted}
-                require(got == wanted, f"a wrong result: {got}")
+                require(got == wanted, "a wrong result: {}", got)
                 self.thread.submit_ahead(self, scene.tail_s, self._alone)
 
     def _go_on(self) -> None:

@@ -236,7 +236,7 @@ class Driver:
                 most_s = min(FIRST_PAUSE_S * 2 ** (self._failures - 2), LONGEST_PAUSE_S)
                 require(self._failures > 1 or retry_s, "the first try is not at once")
                 least_s, most_s = max(most_s / 2, retry_s), max(most_s, 1.5 * retry_s)
-                require(least_s <= seconds <= most_s, f"a pause of {seconds} s, not {most_s}")
+                require(least_s <= seconds <= most_s, "a pause of {} s, not {}", seconds, most_s)
                 self.pause = self.world.clock.after(seconds, self._due)
             case Dial():
                 at_once = isinstance(event, Due) or self._failures == 1

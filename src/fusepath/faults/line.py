@@ -101,8 +101,7 @@ class Line:
                 require(frame in self.ended, "nothing has come of it")
                 require(frame > self.last, "results are out of order")
                 require(not self.stopped, "nobody wants a result any more")
-                before = [at for at in range(frame) if self.outcome[at] == "-"]
-                require(not before, "one before it is left out")
+                require("-" not in self.outcome[:frame], "one before it is left out")
                 self.last = frame
                 self.ended.remove(frame)
                 self.delivered.append(frame)
@@ -119,15 +118,15 @@ class Line:
         require(in_flight <= self.machine.most, "too many are in flight")
         require(len(self.waiting) <= self.machine.waiting, "too many wait")
         room = self.has_room
-        require(self.machine.has_room is room, f"there is room: {room}")
+        require(self.machine.has_room is room, "there is room: {}", room)
         idle = self.waiting and in_flight < self.machine.most
         require(not idle, "a frame waits, and might begin")
-        held = [at for at in self.ended if at == min([*self.ended, *self.under_way])]
+        held = self.ended and min(self.ended) < min(self.under_way, default=self.frames)
         require(self.stopped or not held, "a result is held back")
         machine = self.machine
         waits = [*machine._waiting]  # noqa: SLF001 - what it remembers, too
         require(waits == self.waiting, "frames are kept that do not wait")
         old = machine._ended - set(machine._begun)  # noqa: SLF001 - what it remembers, too
-        require(not old, f"{old} are remembered, and nothing can come of them")
+        require(not old, "{} are remembered, and nothing can come of them", old)
         if not any(True for _ in self.events()):
             require("-" not in self.outcome or self.stopped, "a frame has no end")

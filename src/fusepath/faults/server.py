@@ -218,10 +218,10 @@ class Stream:
         try:
             room = self._machine.begin(number)
         except ProtocolError as error:
-            require(not new, f"request {number} was refused: {error}")
+            require(not new, "request {} was refused: {}", number, error)
             self.break_off(str(error))
             return
-        require(new, f"request {number} was begun after {self._begun}")
+        require(new, "request {} was begun after {}", number, self._begun)
         self._begun = number
         require(room == (len(self._open) < MOST_REQUESTS), "there is room, or not")
         server = self.server
@@ -250,11 +250,11 @@ class Stream:
         try:
             serves = self._machine.serves(number)
         except ProtocolError as error:
-            require(not known, f"a message of request {number} was refused: {error}")
+            require(not known, "a message of request {} was refused: {}", number, error)
             self.break_off(str(error))
             return False
-        require(known, f"a message of request {number} was taken")
-        require(serves == (number in self._open), f"request {number} is served: {serves}")
+        require(known, "a message of request {} was taken", number)
+        require(serves == (number in self._open), "request {} is served: {}", number, serves)
         return serves
 
     def refuse(self, number: int, reason: str) -> None:
@@ -322,7 +322,7 @@ class Inference:
         else:
             self._arrived[path] = value
         reason = self._try(self._session.arrived, path)
-        require(reason == expected, f"piece {path} was taken with {reason}, not {expected}")
+        require(reason == expected, "piece {} was taken with {}, not {}", path, reason, expected)
         if not self.over:
             self._check_started()
 
@@ -334,19 +334,19 @@ class Inference:
             before: int | None = path
             while before is not None and before in self._arrived:
                 before = scene.predecessors.get(before)
-            require((before is None) == (path in self._started), f"path {path} waits for nothing")
+            require((before is None) == (path in self._started), "path {} waits for nothing", path)
 
     def _do(self, commands: list[Any]) -> None:
         scene, server = self.scene, self.server
         for command in commands:
             match command:
                 case Compute(path):
-                    require(path in self._arrived, f"path {path} is computed without its piece")
-                    require(path not in self._started, f"path {path} is computed twice")
+                    require(path in self._arrived, "path {} is computed without its piece", path)
+                    require(path not in self._started, "path {} is computed twice", path)
                     whole = len(self._arrived) == len(scene.order)
                     require(scene.overlaps or whole, "a path is computed before all are here")
                     before = scene.predecessors.get(path)
-                    require(before is None or before in self._started, f"{path} before {before}")
+                    require(before is None or before in self._started, "{} before {}", path, before)
                     self._started.append(path)
                     self._in_turn.append(path)
                     self._compute()
@@ -356,8 +356,8 @@ class Inference:
                     require(len(self._fused) == len(scene.order), "a tail without every path")
                     server.compute((self, scene.tail_s, self._tail, ()))
                 case SendPart(path):
-                    require(path in (scene.returning or ()), f"path {path} returns no part")
-                    require(path not in self._returned, f"part {path} is sent twice")
+                    require(path in (scene.returning or ()), "path {} returns no part", path)
+                    require(path not in self._returned, "part {} is sent twice", path)
                     everything = len(self._fused) == len(scene.order)
                     require(scene.overlaps or everything, "a part is sent before all is computed")
                     self._returned.append(path)
@@ -373,7 +373,7 @@ class Inference:
                     server.say(self.stream.call, message)
                     self.stream.end(self.number)
                 case _:
-                    require(False, f"the edge server was told to {command}")
+                    require(False, "the edge server was told to {}", command)
 
     def _compute(self) -> None:
         """Strips one after the other, tiles as there are workers."""
@@ -395,7 +395,7 @@ class Inference:
             require(self._results == last, "the result does not follow the last path")
             if self.scene.overlaps and not last:
                 returns = path in self.scene.returning
-                require(len(self._returned) - returned == returns, f"part {path} is kept back")
+                require(len(self._returned) - returned == returns, "part {} is kept back", path)
         if not self.over:
             self._compute()
 

@@ -18,6 +18,7 @@ from fusepath.timeline import HEAD, Lane, Span, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Future
 
     from fusepath.arrays import Array
     from fusepath.offload.device_thread import DeviceThread
@@ -220,9 +221,9 @@ class Device:
 
     def start_computing(
         self, path: int, image: Frame, companions: Mapping[str, Array]
-    ) -> asyncio.Future[PathAtCut]:
+    ) -> Future[PathAtCut]:
         """Compute a path once all that were started before it are done."""
-        return asyncio.wrap_future(self.thread.submit(self.compute, path, image, companions))
+        return self.thread.submit(self.compute, path, image, companions)
 
     def start_answering(
         self, image: Frame, companions: Mapping[str, Array]
@@ -249,7 +250,7 @@ class Device:
         times = {}
         companions = asked.companions
         heads = [self.start_head(image, companions)] if self.share.has_head else []
-        computing = self.start_computing(0, image, companions)
+        computing = asyncio.wrap_future(self.start_computing(0, image, companions))
         handed_in()
         try:
             for head in heads:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING, Any
+
+from fusepath.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +21,7 @@ class DeviceThread(Executor):
     """
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="fusepath-device")
+        self._threads = Threads(1, "fusepath-device")
         self._ahead: deque[Job] = deque()
         self._usual: deque[Job] = deque()
 
@@ -34,7 +36,7 @@ class DeviceThread(Executor):
     def _put(self, jobs: deque[Job], work: Callable[[], Any]) -> Future[Any]:
         future: Future[Any] = Future()
         jobs.append((work, future))
-        self._pool.submit(self._next)  # as many as there are jobs; which one, is decided then
+        self._threads.post(self._next)  # as many as there are jobs; which one, is decided then
         return future
 
     def _next(self) -> None:
@@ -48,10 +50,10 @@ class DeviceThread(Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Let the thread go, once it is through with what it does, or with all."""
-        self._pool.shutdown(wait=False, cancel_futures=cancel_futures)
+        self._threads.shutdown(wait=False, cancel_futures=cancel_futures)
         if cancel_futures:
             for jobs in (self._ahead, self._usual):
                 while jobs:
                     jobs.popleft()[1].cancel()
         if wait:
-            self._pool.shutdown(wait=True)
+            self._threads.shutdown(wait=True)

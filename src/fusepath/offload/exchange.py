@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fusepath.errors import PeerError, PeerForgotError, retry_after_s
+from fusepath.offload.computed_paths import ComputedPaths
 from fusepath.offload.due_timer import DueTimer
 from fusepath.offload.inference import Inference
 from fusepath.offload.own_answer import OwnAnswer
@@ -278,19 +279,19 @@ class Exchange:
         heads = (
             [device.start_head(pixels_of(self._image), companions)] if device.share.has_head else []
         )
-        jobs = [(path, device.start_computing(path, self._image, companions)) for path in paths]
+        computed = ComputedPaths(self._take_computed, len(paths))
+        for path in paths:
+            computed.follow(path, device.start_computing(path, self._image, companions))
         self._call.handed_in()
         try:
             for head in heads:
                 self._recording.record(Lane.DEVICE, *(await head), path=HEAD)
                 self._macs += device.share.head_macs
-            for path, job in jobs:
-                self._take_computed(path, await job)
+            await computed.all
         finally:
             for head in heads:
                 head.cancel()
-            for _, job in jobs:
-                job.cancel()
+            computed.give_up()
 
     def _take_computed(self, path: int, done: PathAtCut) -> None:
         if self._device.share.computes(path):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,32 +20,31 @@ class SerialExecutor:
         submit: has something run on one of the threads that takes so many seconds.
     """
 
-    def __init__(self, submit: Callable[[Callable[[], Any], float], object]) -> None:
+    def __init__(self, submit: Callable[[Callable[[], object], float], object]) -> None:
         self._submit = submit
         self._lock = threading.Lock()
-        self._waiting: deque[tuple[Callable[[], Any], float, Future[Any]]] = deque()
+        self._waiting: deque[tuple[Callable[[], object], float]] = deque()
         self._busy = False
 
-    def submit(self, run: Callable[[], Any], work_s: float = 0.0) -> Future[Any]:
-        """Run it once all that came before has ended, whether it went well or not."""
-        future: Future[Any] = Future()
+    def submit(self, run: Callable[[], object], work_s: float = 0.0) -> None:
+        """Run it once all that came before has ended, whether it went well or not.
+
+        It tells by itself what comes of it.
+        """
         with self._lock:
-            self._waiting.append((run, work_s, future))
+            self._waiting.append((run, work_s))
             idle, self._busy = not self._busy, True
         if idle:
             self._submit(self._next, work_s)
-        return future
 
     def _next(self) -> None:
         with self._lock:
-            run, _, future = self._waiting.popleft()
-        if future.set_running_or_notify_cancel():
-            try:
-                future.set_result(run())
-            except Exception as error:
-                future.set_exception(error)
-        with self._lock:
-            self._busy = bool(self._waiting)
-            next_s = self._waiting[0][1] if self._busy else None
-        if next_s is not None:
-            self._submit(self._next, next_s)
+            run, _ = self._waiting.popleft()
+        try:
+            run()
+        finally:
+            with self._lock:
+                self._busy = bool(self._waiting)
+                next_s = self._waiting[0][1] if self._busy else None
+            if next_s is not None:
+                self._submit(self._next, next_s)

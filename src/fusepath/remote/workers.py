@@ -7,8 +7,7 @@ import os
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,10 +15,10 @@ from fusepath.protocol.admission import Load
 from fusepath.protocol.fair_queue import FairQueue
 from fusepath.protocol.framing import EdgeSpan
 from fusepath.runtime.edge_stages import EdgeStages
+from fusepath.threads import Threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from concurrent.futures import Future
+    from collections.abc import Callable
 
     from fusepath.runtime.edge_stages import MakeStages
 
@@ -55,9 +54,7 @@ class Workers:
         self, count: int, *, most: int | None = None, stages: MakeStages = EdgeStages
     ) -> None:
         self.stages = stages
-        self.pool = ThreadPoolExecutor(
-            most or count, thread_name_prefix="edge-worker", initializer=_let_messages_pass
-        )
+        self.pool = Threads(most or count, "edge-worker", begin=_let_messages_pass)
         self._count = count
         self._at_work: set[int] = set()
         """Numbers of workers."""
@@ -77,43 +74,42 @@ class Workers:
             self._count = count
             self._free.notify_all()
 
-    def submit(self, peer: str, run: Callable[[], Any], work_s: float = 0.0) -> Future[Any]:
-        """Run something when it is its peer's turn; whose turn ends then, the future says.
+    def submit(self, peer: str, run: Callable[[], object], work_s: float = 0.0) -> None:
+        """Run something when it is its peer's turn.
 
         Args:
             peer: that asks for it.
-            run: is called on a worker.
+            run: is called on a worker, and tells by itself what comes of it.
             work_s: how long that takes, as far as is known.
         """
         with self._free:
             self._waiting.put(peer, run, work_s)
-        return self.pool.submit(self._next)
+        self.pool.post(self._next)
+
+    def want(self, peer: str, work_s: float) -> None:
+        """A peer has asked for work that it is not given."""
+        with self._free:
+            self._waiting.want(peer, work_s)
 
     def _next(self) -> None:
-        with self._working():
-            with self._free:
-                run = self._waiting.take()
-            run()
+        self._work(self._waiting.take)
 
     def in_turn(self, run: Callable[[], T]) -> T:
         """Have something run on a worker, behind what has been submitted, and wait for it."""
+        result: T = self.pool.submit(copy_context().run, self._work, lambda: run).result()
+        return result
 
-        def work() -> T:
-            with self._working():
-                return run()
-
-        return self.pool.submit(copy_context().run, work).result()
-
-    @contextmanager
-    def _working(self) -> Iterator[None]:
-        """Be a worker, once one is free."""
+    def _work(self, taken: Callable[[], Callable[[], T]]) -> T:
+        """Be a worker, once one is free, and do what there is to do then."""
         with self._free:
-            self._free.wait_for(lambda: len(self._at_work) < self._count)
+            while len(self._at_work) >= self._count:
+                self._free.wait()
             number = next(free for free in itertools.count() if free not in self._at_work)
             self._at_work.add(number)
+            run = taken()
         self._local.number = number
         try:
-            yield
+            return run()
         finally:
             with self._free:
                 self._at_work.discard(number)

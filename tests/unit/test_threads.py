@@ -1,0 +1,130 @@
+"""Threads that calls are handed to: order, results, and how they end."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import threading
+import time
+import weakref
+
+import pytest
+
+from fusepath.threads import Threads
+
+TIMEOUT_S = 30
+
+
+def test_one_thread_runs_calls_in_their_order():
+    threads, done = Threads(1, "one"), []
+    for number in range(20):
+        threads.post(lambda number=number: done.append((number, threading.current_thread().name)))
+    assert threads.submit(lambda: "result").result(TIMEOUT_S) == "result"
+    assert done == [(number, "one_0") for number in range(20)]
+
+
+def test_so_many_run_at_the_same_time_and_no_more():
+    threads, barrier = Threads(3, "three"), threading.Barrier(3)
+    calls = [threads.submit(barrier.wait, TIMEOUT_S) for _ in range(6)]
+    assert sorted(call.result(TIMEOUT_S) for call in calls) == [0, 0, 1, 1, 2, 2]
+    names = {threads.submit(lambda: threading.current_thread().name).result() for _ in range(9)}
+    assert names <= {"three_0", "three_1", "three_2"}
+
+
+def test_each_thread_begins_before_its_first_call():
+    begun: list[str] = []
+    threads = Threads(2, "two", begin=lambda: begun.append(threading.current_thread().name))
+    name = threads.submit(lambda: (begun[0], threading.current_thread().name)).result(TIMEOUT_S)
+    assert name == ("two_0", "two_0")
+    threads.shutdown()
+
+
+def test_a_call_that_fails_says_so_and_the_thread_goes_on():
+    threads = Threads(1, "one")
+    with pytest.raises(KeyError):
+        threads.submit(lambda: {}["nothing"]).result(TIMEOUT_S)
+    assert threads.submit(lambda: 7).result(TIMEOUT_S) == 7
+
+
+def test_a_posted_call_that_fails_is_told_of_and_the_thread_goes_on(monkeypatch):
+    told = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: told.append(args.exc_type))
+    threads = Threads(1, "one")
+    threads.post(lambda: {}["nothing"])
+    assert threads.submit(lambda: 7).result(TIMEOUT_S) == 7
+    assert told == [KeyError]
+
+
+def test_a_call_that_was_cancelled_does_not_run():
+    threads, gate, ran = Threads(1, "one"), threading.Event(), []
+    threads.post(lambda: gate.wait(TIMEOUT_S))
+    waiting = threads.submit(ran.append, "it")
+    assert waiting.cancel()
+    gate.set()
+    threads.shutdown()
+    assert not ran
+
+
+def test_what_was_asked_before_the_end_is_done_and_nothing_after():
+    threads, done = Threads(2, "two"), []
+    for number in range(10):
+        threads.post(lambda number=number: done.append(number))
+    threads.shutdown()
+    assert sorted(done) == list(range(10))
+    with pytest.raises(RuntimeError, match="let go"):
+        threads.post(lambda: None)
+
+
+def test_what_waits_at_the_end_can_be_dropped():
+    threads, gate, ran = Threads(1, "one"), threading.Event(), []
+    begun = threading.Event()
+    threads.post(lambda: (begun.set(), gate.wait(TIMEOUT_S)))
+    assert begun.wait(TIMEOUT_S)
+    threads.post(lambda: ran.append("posted"))
+    waiting = threads.submit(ran.append, "submitted")
+    threads.shutdown(wait=False, cancel_futures=True)
+    gate.set()
+    threads.shutdown()
+    assert waiting.cancelled()
+    assert not ran
+
+
+def test_threads_that_nobody_holds_end_and_hold_nothing():
+    class Held:
+        pass
+
+    threads, held, names = (
+        Threads(1, "forgotten"),
+        Held(),
+        lambda: {thread.name for thread in threading.enumerate()},
+    )
+    gone = weakref.ref(held)
+    threads.submit(lambda held=held: None).result(TIMEOUT_S)
+    del held
+    gc.collect()
+    assert gone() is None  # though the thread waits for another call
+    assert "forgotten_0" in names()
+    del threads
+    gc.collect()
+    deadline_s = time.monotonic() + TIMEOUT_S
+    while "forgotten_0" in names() and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    assert "forgotten_0" not in names()
+
+
+def test_an_interpreter_that_exits_waits_for_what_was_asked():
+    code = """
+import time
+from fusepath.threads import Threads
+threads = Threads(2, "two")
+threads.post(lambda: (time.sleep(0.2), print("done", flush=True)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")

@@ -29,6 +29,7 @@ from fusepath.runtime.device_share import DeviceShare
 from fusepath.runtime.edge_share import EdgeShare
 from fusepath.runtime.packing import pack
 from fusepath.tiling import Segment
+from tests.extras import codecs_as
 from tests.plans import carry_out, pixels, plan_of, with_recipe
 from tests.runs import run
 
@@ -68,7 +69,7 @@ def plan_with(shape: str, codec_name: str | None, **changes) -> Plan:
 
 
 @every_shape
-@pytest.mark.parametrize("name", CODECS)
+@codecs_as("name", CODECS)
 def test_the_result_is_bit_equal_and_fewer_bytes_are_sent(shape, name):
     image = pixels(model())
     plain, packed = (carry_out(model(), plan_with(shape, c), image) for c in (None, name))

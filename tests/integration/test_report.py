@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from fusepath.cli.main import run
-from fusepath.cost import parse_link, parse_machine
+from fusepath.cost import Compression, parse_link, parse_machine
 from fusepath.onnx_io import load_model
-from fusepath.plan import ComparedPlan, PlanRequest, Setting, load_plan, make_plan
+from fusepath.plan import ComparedPlan, PlanRequest, Setting, compare_plans, load_plan, make_plan
 from fusepath.report.page import Story, report_page
 from fusepath.tiling import Grid
 
@@ -121,6 +121,27 @@ def test_a_page_shows_every_path_where_and_when_it_runs(page_file, plan_file):
     data = json.loads(re.findall(r'id="data">(.*?)</script>', page_file.read_text())[0])
     assert len(data["paths"]) == len(plan.cuts)
     assert len(data["rates"]) == len(data["at"])
+
+
+def test_the_table_tells_plans_with_codecs_from_those_without():
+    setting = Setting(
+        graph=load_model(MODEL).graph,
+        device=parse_machine("1GFLOPS"),
+        edge=parse_machine("500GFLOPS"),
+        link=parse_link("0.2MB/s"),
+    )
+    half = Compression(codec="zstd", ratio=0.5, encode_s_per_byte=0.0, decode_s_per_byte=0.0)
+    coded = replace(setting, compression={setting.graph.input.name: half})
+    plan, packed = (
+        make_plan(item, PlanRequest(algorithm="full-offload")).best for item in (setting, coded)
+    )
+    compared = compare_plans(setting, [packed, plan])
+    story = Story(plan=packed, graph=setting.graph, predicted=packed.timeline, compared=compared)
+
+    words = Page(report_page(story)).words
+
+    assert words.count("full offload, zstd") == 1
+    assert words.count("full offload") > 1
 
 
 def test_a_page_of_64_tiles_is_small_and_shows_their_halos():

@@ -238,21 +238,33 @@ def take_turns(random: Random, steps: int = 150) -> None:
     """Peers have some work wait, and workers take it up.
 
     Raises:
-        Violation: another piece of it is next than that of whoever has waited longest.
+        Violation: another piece of it is next than that of whoever has waited longest, and every
+            other time that of whoever has asked for least.
     """
     queue: FairQueue[int] = FairQueue()
     waiting: dict[str, list[int]] = {peer: [] for peer in _PEERS}
     since = dict.fromkeys(_PEERS, 0)
     """When a peer last had a turn, or came."""
+    asked_s = dict.fromkeys(_PEERS, 0.0)
+    """What it has asked for since it came."""
+    turns = 0
     for number in range(1, steps):
         if random.random() < 0.55:
             peer = random.choice(_PEERS)
             if not waiting[peer]:
-                since[peer] = number
-            waiting[peer].append(number)
-            queue.put(peer, number)
+                since[peer], asked_s[peer] = number, 0.0
+            work_s = random.choice(_HALVES)
+            asked_s[peer] += work_s
+            if random.random() < 0.8:
+                waiting[peer].append(number)
+                queue.put(peer, number, work_s)
+            else:
+                queue.want(peer, work_s)
         elif any(waiting.values()):
-            peer = min((peer for peer in _PEERS if waiting[peer]), key=lambda peer: since[peer])
+            turns += 1
+            first = {peer: since[peer] for peer in _PEERS if waiting[peer]}
+            least = {peer: (asked_s[peer], since[peer]) for peer in first}
+            peer = min(first, key=lambda peer: least[peer] if turns % 2 else first[peer])
             expected = waiting[peer].pop(0)
             since[peer] = number
             item = queue.take()

@@ -59,6 +59,8 @@ EQUIVALENT = {
     ),
     "conversation operand dropped: path is not None and self._may_start(path) -> "
     "self._may_start(path)": "a path that is none has not arrived; the type checker asks for it",
+    "fair_queue number: work_s: float = 0.0 -> work_s: float = 1.0": "the same for all",
+    "fair_queue number: work_s: float = 0.0 -> work_s: float = -1.0": "the same for all",
     "gauge number: _usual: int = 0 -> _usual: int = 1": "before the first burst none is forgotten",
     "gauge number: _usual: int = 0 -> _usual: int = -1": "before the first burst none is forgotten",
     "gauge comparison: deviation > 0 -> deviation >= 0": (

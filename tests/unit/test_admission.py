@@ -139,13 +139,13 @@ def test_while_others_are_waited_for_workers_have_work():
 def test_peers_take_turns_and_each_keeps_its_order():
     queue = FairQueue()
     for number in range(4):
-        queue.put("greedy", number)
-    queue.put("modest", 10)
-    queue.put("modest", 11)
+        queue.put("greedy", number, 0.0)
+    queue.put("modest", 10, 0.0)
+    queue.put("modest", 11, 0.0)
 
     assert len(queue) == 6
     first = [queue.take() for _ in range(3)]
-    queue.put("late", 20)
+    queue.put("late", 20, 0.0)
 
     assert first == [0, 10, 1]
     assert [queue.take() for _ in range(4)] == [11, 2, 20, 3]
@@ -166,6 +166,21 @@ def test_who_asks_for_little_at_a_time_waits_for_one_turn_of_who_asks_for_much()
     assert [item for item in taken if item < 20] == [0, 1, 2]  # half of the turns
     assert taken[::2] == [30, 31, 32, 33]
     assert 20 in taken
+
+
+def test_the_last_of_much_is_no_more_urgent_than_the_first():
+    queue = FairQueue()
+    for number in range(2):
+        queue.put("greedy", number, 1.0)
+    queue.put("refused", 10, 1.0)
+    queue.want("refused", 1.0)
+    queue.want("modest", 9.0)  # of which nothing waits: it asks for little at a time
+
+    taken = [queue.take(), queue.take()]
+    queue.put("modest", 20, 1.0)
+
+    assert taken == [0, 10]
+    assert [queue.take(), queue.take()] == [20, 1]
 
 
 def test_of_peers_with_as_little_the_one_that_has_waited_longest_is_next():

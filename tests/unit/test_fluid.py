@@ -25,9 +25,11 @@ from fusepath.cost import (
 from fusepath.errors import InfeasibleError, UnsupportedOperatorError
 from fusepath.graph import Kind, ModelGraph, Operator, Tensor, Window, Work, build_graph
 from fusepath.onnx_io import load_model
-from fusepath.plan import Budget, Search, Setting, Timing
+from fusepath.plan import Budget, Search, Setting, TailPlace, Timing
 from fusepath.plan.fluid import fluid_bound, fluid_bound_s
+from fusepath.plan.fluid.bound import Division, loads_of_cuts
 from fusepath.plan.fluid.min_cut import INFINITE, FlowNetwork
+from fusepath.plan.fluid.shares import _needed as needed
 from fusepath.plan.fluid.shares import shares_of
 from fusepath.plan.fluid.weights import best_weights_for
 from fusepath.plan.planner import ALGORITHMS
@@ -222,6 +224,51 @@ def _programme(highspy, setting: Setting, *, returns: bool = False) -> float:
         solver.addConstr(edge >= 0)
     solver.run()
     return solver.getInfo().objective_function_value
+
+
+@settings(max_examples=some(60), deadline=None)
+@given(small_settings(), st.sampled_from(TailPlace))
+def test_single_cuts_load_the_machines_as_divisions_do(setting, tail):
+    graph, shares = setting.graph, shares_of(setting)
+    joined = graph.tileable_layers < graph.depth
+    division = Division(shares, tail, joined)
+
+    for cut, loads in enumerate(loads_of_cuts(division)):
+        sent = returned = 0.0
+        for flow in shares.flows:
+            joins = flow.joins and joined
+            made_here = flow.born <= cut
+            if made_here and (
+                max(flow.readers, default=0) > cut or (joins and not division.returns)
+            ):
+                sent += flow.seconds
+            if not made_here and joins and division.returns:
+                returned += flow.back_s
+        here, there = sum(shares.device_s[:cut]), sum(shares.edge_s[cut:])
+        assert loads.tolist() == pytest.approx([here, sent, there, returned])
+
+
+def test_what_a_network_needs_is_found_once_whatever_the_machines(monkeypatch):
+    graph = load_model("zoo:squeezenet?size=64").graph
+    asked = []
+    monkeypatch.setattr(
+        "fusepath.plan.fluid.shares._needed", lambda *given: asked.append(given) or needed(*given)
+    )
+
+    found = [
+        shares_of(
+            Setting(
+                graph=graph,
+                device=ComputeRate(rate),
+                edge=ComputeRate(9e11),
+                link=Link(up_bytes_per_s=rate / 1e3, down_bytes_per_s=1e6),
+            )
+        )
+        for rate in (1e9, 2e9)
+    ]
+
+    assert len(asked) == 2  # rows and columns
+    assert found[0].device_s == tuple(2 * value for value in found[1].device_s)
 
 
 @settings(max_examples=some(200), deadline=None)

@@ -6,6 +6,7 @@ import re
 import runpy
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -131,6 +132,10 @@ def test_pictures_lead_to_their_bytes(hook):
 
 def test_the_page_of_licences_is_that_of_what_is_installed():
     tool = runpy.run_path(str(ROOT / "tools" / "licences.py"))
+    pinned = set((ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines())
+    for name in tool["requirements"]("fusepath"):
+        if f"{name}=={metadata.version(name)}" not in pinned:
+            pytest.skip(f"the page is about the {name} of constraints.txt: others need others")
 
     shown = tool["PAGE"].read_text(encoding="utf-8")
     assert re.findall(r"^\| (\S+) ", tool["page"](), re.M) == re.findall(r"^\| (\S+) ", shown, re.M)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fusepath.errors import ModelError
 from fusepath.graph.mirror import mirrored
@@ -13,9 +13,11 @@ from fusepath.graph.operators import Kind, Operator, Tensor
 from fusepath.graph.stages import stages_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from fusepath.graph.stages import Strides
+
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +240,21 @@ class ModelGraph:
     def accompanying(self, cut: int) -> tuple[str, ...]:
         """Companions that layers from ``cut`` (1-based) on read: they cross the link as well."""
         return tuple(name for name in self.companions if self._last_read.get(name, 0) >= cut)
+
+    def once(self, work_out: Callable[[ModelGraph], _Found]) -> _Found:
+        """What a function finds of this network alone, which does not change: found once.
+
+        Args:
+            work_out: a function of a module; what it returns is shared, and must not be changed.
+        """
+        if work_out not in self._found:
+            self._found[work_out] = work_out(self)
+        found: _Found = self._found[work_out]
+        return found
+
+    @cached_property
+    def _found(self) -> dict[Callable[[ModelGraph], Any], Any]:
+        return {}
 
     @cached_property
     def _last_read(self) -> dict[str, int]:

@@ -55,7 +55,7 @@ from fusepath.plan.rotation import (
 from fusepath.plan.search import Search
 from fusepath.plan.setting import Setting
 from fusepath.plan.shortlist import shortlist
-from fusepath.plan.simulation import simulate
+from fusepath.plan.simulation import simulate, simulate_with
 from fusepath.plan.source import (
     FORWARDED_FORMATS,
     MAX_FILE_BYTES,
@@ -166,6 +166,7 @@ __all__ = [
     "search_plainly",
     "shortlist",
     "simulate",
+    "simulate_with",
     "steps_of",
     "totals_of",
     "why_not_forwarded",

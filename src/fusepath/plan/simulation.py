@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fusepath.plan.timing import problem_of_plan
+from fusepath.plan.timing import Timing
 from fusepath.plan.verify import check_plan
 from fusepath.schedule import play
 
@@ -24,6 +24,15 @@ def simulate(plan: Plan, setting: Setting) -> Timeline:
     Raises:
         FileFormatError: the plan is for another model.
     """
-    check_plan(plan, setting.graph)
-    problem, cuts = problem_of_plan(setting, plan)
+    return simulate_with(plan, Timing(setting))
+
+
+def simulate_with(plan: Plan, timing: Timing) -> Timeline:
+    """`simulate` for a setting whose times others share.
+
+    Raises:
+        FileFormatError: the plan is for another model.
+    """
+    check_plan(plan, timing.setting.graph)
+    problem, cuts = timing.problem_of_plan(plan)
     return play(problem, [path - 1 for path in plan.order], cuts)

@@ -1,7 +1,9 @@
 """What waits for a worker: peers take turns, and each gets what it asked for first.
 
-Every other turn is that of the peer with the least work waiting: who asks for one thing at a time
-does not wait behind all that others have asked for at once, and these still have half of the turns.
+Every other turn is that of the peer that has asked for the least work: who asks for one thing at a
+time does not wait behind all that others have asked for at once, and these still have half of the
+turns. What a peer has asked for counts until nothing of it waits any more: of what was asked for at
+once the last is no more urgent than the first.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ T = TypeVar("T")
 class _Asked(Generic[T]):
     """What waits of a peer."""
 
-    items: deque[tuple[T, float]] = field(default_factory=deque)
+    items: deque[T] = field(default_factory=deque)
     work_s: float = 0.0
+    """That it has asked for since something of it waits."""
 
 
 class FairQueue(Generic[T]):
@@ -31,11 +34,16 @@ class FairQueue(Generic[T]):
     def __len__(self) -> int:
         return sum(len(asked.items) for asked in self._waiting.values())
 
-    def put(self, peer: str, item: T, work_s: float = 0.0) -> None:
+    def put(self, peer: str, item: T, work_s: float) -> None:
         """Have something of a peer wait that takes so long."""
         asked = self._waiting.setdefault(peer, _Asked())
-        asked.items.append((item, work_s))
+        asked.items.append(item)
         asked.work_s += work_s
+
+    def want(self, peer: str, work_s: float) -> None:
+        """A peer has asked for work that does not wait here; what does is less urgent."""
+        if peer in self._waiting:
+            self._waiting[peer].work_s += work_s
 
     def take(self) -> T:
         """What is next; its peer has its next turn after all others.
@@ -45,9 +53,8 @@ class FairQueue(Generic[T]):
         """
         peer = self._next()
         asked = self._waiting.pop(peer)
-        item, work_s = asked.items.popleft()
+        item = asked.items.popleft()
         if asked.items:
-            asked.work_s -= work_s
             self._waiting[peer] = asked
         return item
 

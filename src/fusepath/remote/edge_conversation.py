@@ -246,6 +246,7 @@ class EdgeConversation:
             else admission.too_many_of_one()
         )
         if busy is not None:
+            self._host.workers.want(peer, cost.work_s)
             self._refuse(number, Refusal.of(busy))
         return busy is None
 

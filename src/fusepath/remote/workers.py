@@ -86,6 +86,11 @@ class Workers:
             self._waiting.put(peer, run, work_s)
         self.pool.post(self._next)
 
+    def want(self, peer: str, work_s: float) -> None:
+        """A peer has asked for work that it is not given."""
+        with self._free:
+            self._waiting.want(peer, work_s)
+
     def _next(self) -> None:
         self._work(self._waiting.take)
 

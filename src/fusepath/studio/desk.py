@@ -20,7 +20,7 @@ from fusepath.plan import (
     Timing,
     compare_plans,
     plan_with,
-    simulate,
+    simulate_with,
 )
 from fusepath.report.page import Story, curves_of_plan
 from fusepath.tiling import Grid
@@ -167,7 +167,7 @@ def _quick(
         tried = _several(timing, origin, [question.request(QUICK)])
     else:
         tried = _several(timing, origin, [PlanRequest(algorithm="stream", budget=QUICK)])
-        tried += [_moved(plan, timing.setting) for plan in known]
+        tried += [_moved(plan, timing) for plan in known]
     candidates = [*tried, *([] if question.tiles and tried else cuts)]
     best = min(candidates, key=lambda plan: plan.makespan_s)
     others = {plan.algorithm: plan for plan in [*tried, *cuts] if plan is not best}
@@ -199,9 +199,9 @@ def _several(timing: Timing, origin: Origin, requests: Iterable[PlanRequest]) ->
     return found
 
 
-def _moved(plan: Plan, setting: Setting) -> Plan:
+def _moved(plan: Plan, timing: Timing) -> Plan:
     """A plan of other machines on those of a setting; what cannot be beaten there is not known."""
-    timeline = simulate(plan, setting)
+    timeline, setting = simulate_with(plan, timing), timing.setting
     moved = msgspec.structs.replace(
         plan,
         device=setting.device,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,9 @@ ONE = ints(0, 0, 0, 0, 0, 0, 1, 1)
 """A row below and a column to the right: how Keras pads before a stride of two."""
 AROUND = ints(0, 0, 1, 1, 0, 0, 1, 1)
 POOL = "kernel_shape = [3, 3], strides = [2, 2]"
+WIDE_PADS = tuple(map(int, ort.__version__.split(".")[:2])) >= (1, 32)
+"""Whether ONNX Runtime runs a maximum of padding alone; before, it moves a Pad into the window by
+itself, and refuses it there."""
 
 ABSORBED = {
     "conv": ("p = Pad(x, pads)  y = Conv<strides = [2, 2]>(p, w)", ONE),
@@ -99,6 +103,8 @@ LEFT = {
 
 @pytest.mark.parametrize(("body", "pads"), LEFT.values(), ids=LEFT)
 def test_a_pad_that_a_window_cannot_stand_for_stays(body, pads):
+    if not WIDE_PADS and body == LEFT["maximum of padding alone"][0]:
+        pytest.skip("this ONNX Runtime does not run the model")
     model = net(
         f"(float[] y) {{ k = GlobalAveragePool(x)  {body} }}"
         if "k)" in body
@@ -169,6 +175,8 @@ def test_random_pads_before_random_windows_compute_the_same(data):
     value = draw(st.sampled_from(["zero", "low", "half"]))
     padded = [height + added[0] + added[2], width + added[1] + added[3]]
     assume(all(size >= k for size, k in zip(padded, kernel, strict=True)))
+    pads = zip(own, added, 2 * kernel, strict=True)
+    assume(WIDE_PADS or op != "MaxPool" or all(a + b < k for a, b, k in pads))
     weights = {"w": (2, 4, *kernel)} if op == "Conv" else {}
     operands = "p, w" if op == "Conv" else "p"
     written = net_bytes(

@@ -13,10 +13,10 @@ from fusepath.plan.limits.memory import tail_bytes
 from fusepath.plan.totals import tail_macs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
+    from fusepath.graph import ModelGraph
     from fusepath.plan.limits.constraints import Constraints
-    from fusepath.plan.setting import Setting
     from fusepath.plan.timing import Timing
 
 _WEIGHTS = np.concatenate(
@@ -51,9 +51,9 @@ def fronts(
     if set(graph.front(graph.depth).returned(graph.depth)) == set(graph.outputs):
         last = min(last, graph.depth - 1)
     taus = range(max(constraints.keep_on_device, 1), last + 1)
-    sent_bytes = _sent_bytes(timing.setting)
-    promised = {at: _promised_s(timing, at, sent_bytes) for at in taus if tau in (None, at)}
-    for at in sorted(promised, key=lambda at: promised[at]):
+    promised = _promised_s(timing, last)
+    asked = [at for at in taus if tau in (None, at)]
+    for at in sorted(asked, key=lambda at: promised[at]):
         if promised[at] >= within_s:
             return
         left = constraints.left(
@@ -63,40 +63,47 @@ def fronts(
             yield Front(tau=at, timing=timing.up_to(at), constraints=left)
 
 
-def _sent_bytes(setting: Setting) -> dict[str, float]:
-    """Of all tensors that cross some cut, as they travel."""
-    graph = setting.graph
-    names = {name for after in range(graph.depth) for name in graph.frontier(after)}
-    return {
-        name: graph.tensors[name].elements
-        * crossing(graph, name, setting.convention, setting.compression).sent_bytes
-        for name in names.union(graph.companions)
-    }
+def _promised_s(timing: Timing, last: int) -> dict[int, float]:
+    """By fused layer ``1 … last``, seconds that need no geometry.
 
-
-def _promised_s(timing: Timing, tau: int, sent_bytes: Mapping[str, float]) -> float:
-    """Seconds that need no geometry: the means of the machines' loads on whole maps, and the tail.
-
-    Paths that share the network out freely between two cuts and without halos do not beat it.
+    The means of the machines' loads on whole maps, and the tail. Paths that share the network out
+    freely between two cuts and without halos do not beat it.
     """
     setting, prices = timing.setting, timing.prices
-    link, convention = setting.link, setting.convention
-    front, cuts = setting.graph.front(tau), range(1, tau + 2)
-    size = {
-        name: front.tensors[name].elements
-        * crossing(front, name, convention, setting.back_compression).sent_bytes
-        for name in front.outputs
-    }
-    sent = [
-        sum(sent_bytes[name] for name in (*front.sent(cut), *front.accompanying(cut)))
-        for cut in cuts
-    ]
-    back = [sum(size[name] for name in front.returned(cut)) for cut in cuts]
-    loads = [
-        np.cumsum([0.0, *prices.device_layers_s[:tau]]),
-        link.up_s(np.array(sent)),
-        np.cumsum([0.0, *prices.edge_layers_s[:tau][::-1]])[::-1],
-        link.down_s(np.array(back)) * convention.counts_result,
-    ]
-    means = _WEIGHTS @ np.stack(loads)
-    return float(means.min(axis=1).max()) + prices.finish_s(tau)
+    graph, link, convention = setting.graph, setting.link, setting.convention
+    place = {name: at for at, name in enumerate(_crossing_names(graph))}
+    sent, back = (
+        np.array(
+            [
+                graph.tensors[name].elements
+                * crossing(graph, name, convention, compression).sent_bytes
+                for name in place
+            ]
+        )
+        for compression in (setting.compression, setting.back_compression)
+    )
+    born, read = np.zeros(len(place), dtype=int), np.zeros(len(place), dtype=int)
+    promised: dict[int, float] = {}
+    for tau in range(1, last + 1):
+        for op in graph.layers[tau - 1].operators:
+            born[[place[name] for name in op.outputs if name in place]] = tau
+            read[[place[name] for name in op.inputs if name in place]] = tau
+        cuts = np.arange(1, tau + 2)
+        crosses = (born < cuts[:, None]) & (cuts[:, None] <= read)
+        stays = [place[name] for name in graph.frontier(tau)]
+        returns = (cuts[:, None] <= born[stays]) & (cuts[:, None] <= tau)
+        loads = [
+            np.cumsum([0.0, *prices.device_layers_s[:tau]]),
+            link.up_s(crosses @ sent),
+            np.cumsum([0.0, *prices.edge_layers_s[:tau][::-1]])[::-1],
+            link.down_s(returns @ back[stays]) * convention.counts_result,
+        ]
+        means = _WEIGHTS @ np.stack(loads)
+        promised[tau] = float(means.min(axis=1).max()) + prices.finish_s(tau)
+    return promised
+
+
+def _crossing_names(graph: ModelGraph) -> list[str]:
+    """All tensors that cross some cut."""
+    names = {name for after in range(graph.depth + 1) for name in graph.frontier(after)}
+    return sorted(names.union(graph.companions))

@@ -73,6 +73,8 @@ from fusepath.schedule.problem import NS_PER_S
 from fusepath.schedule.schedule import evaluate
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fusepath.arrays import FloatArray
     from fusepath.plan.setting import Setting
     from fusepath.schedule.budget import Meter
@@ -202,7 +204,8 @@ def section_bound(
     """
     graph = setting.graph
     shares = shares_of(setting)
-    undivided_s = _undivided_s(setting, shares)
+    timing = Timing(setting)
+    undivided_s = _undivided_s(timing, shares)
     if graph.tileable_layers == 0:
         return FluidBound(
             bound_s=undivided_s,
@@ -213,7 +216,6 @@ def section_bound(
             before_and_after_s=0.0,
             undivided_s=undivided_s,
         )
-    timing = Timing(setting)
     meter = meter or Budget().begin()
     last = graph.tileable_layers
     has_tail = last < graph.depth
@@ -256,10 +258,9 @@ class Division:
         return self.tail is TailPlace.DEVICE
 
 
-def _undivided_s(setting: Setting, shares: Shares) -> float:
+def _undivided_s(timing: Timing, shares: Shares) -> float:
     """The fastest plan that computes all tileable layers on the device and does not divide them."""
-    timing = Timing(setting)
-    problem = timing.whole_problem()
+    setting, problem = timing.setting, timing.whole_problem()
     depth, last = setting.graph.depth, setting.graph.tileable_layers
     whole_ns = min(
         evaluate(problem, (0,), (cut,)).makespan_ns for cut in range(last + 1, depth + 2)
@@ -295,8 +296,7 @@ def _best_mean(
     )
     layers = len(shares.device_s)
     message_s = message_loads_s(setting) * limits
-    loads = np.array([loads_of_cut(division, cut) for cut in range(layers + 1)]) * limits
-    loads += message_s
+    loads = loads_of_cuts(division) * limits + message_s
     best_s, best_weights = 0.0, np.array([1.0, 0.0, 0.0, 0.0])
     for turn in range(_MOST_ROUNDS):
         meter.spend(layers**2)
@@ -323,10 +323,23 @@ def _without_sending(shares: Shares, weights: FloatArray) -> float:
     return sum(min(on_device * device_s, on_edge * edge_s) for device_s, edge_s in both)
 
 
-def loads_of_cut(division: Division, cut: int) -> tuple[float, ...]:
-    """Loads when layers ``1 … cut`` run on the device and the others on the edge server."""
-    edge = tuple(index > cut for index in range(1, len(division.shares.device_s) + 1))
-    return _loads(division, tuple(not at for at in edge), edge)
+def loads_of_cuts(division: Division) -> FloatArray:
+    """Loads when layers ``1 … cut`` run on the device and the others on the edge server.
+
+    Shape (cuts, machines), for ``cut = 0 … layers``.
+    """
+    shares = division.shares
+    layers = len(shares.device_s)
+    loads = np.zeros((layers + 1, 4))
+    loads[1:, 0] = np.cumsum(shares.device_s)
+    loads[:layers, 2] = np.cumsum(shares.edge_s[::-1])[::-1]
+    for flow in shares.flows:
+        joins = flow.joins and division.joined
+        read_upto = layers + 1 if joins and not division.returns else max(flow.readers, default=0)
+        loads[flow.born : read_upto, 1] += flow.seconds
+        if division.returns and joins:
+            loads[: flow.born, 3] += flow.back_s
+    return loads
 
 
 def _loads(
@@ -372,18 +385,17 @@ def smallest_mean(division: Division, weights: FloatArray) -> tuple[float, Float
         node, back = 2 + 2 * layers + at, 2 + 2 * layers + flows + at
         born_on_device = 2 * flow.born if flow.born else source
         born_on_edge = 2 * flow.born + 1 if flow.born else source
-        network.add(born_on_edge, node, on_link * flow.seconds)
-        for reader in flow.readers:
-            network.add(node, 2 * reader + 1, INFINITE)
-            if flow.born:
-                network.add(2 * reader, back if division.returns else born_on_device, INFINITE)
-        if division.returns and flow.born:
-            network.add(back, born_on_device, on_way_back * flow.back_s)
-        if flow.joins and division.joined:
-            if not division.returns:
-                network.add(node, sink, INFINITE)
-            elif flow.born:
-                network.add(source, back, INFINITE)
+        joins = flow.joins and division.joined
+        up = [2 * reader + 1 for reader in flow.readers]
+        up += [sink] if joins and not division.returns else []
+        _join(network, [born_on_edge], node, up, on_link * flow.seconds)
+        down = [2 * reader for reader in flow.readers] if flow.born else []
+        if not division.returns:
+            for device in down:
+                network.add(device, born_on_device, INFINITE)
+        elif flow.born:
+            down += [source] if joins else []
+            _join(network, down, back, [born_on_device], on_way_back * flow.back_s)
     value = network.send(source, sink)
     side = network.reachable(source)
     return value, np.array(
@@ -393,3 +405,24 @@ def smallest_mean(division: Division, weights: FloatArray) -> tuple[float, Float
             tuple(not side[2 * index + 1] for index in range(1, layers + 1)),
         )
     )
+
+
+def _join(
+    network: FlowNetwork, starts: Sequence[int], middle: int, ends: Sequence[int], capacity: float
+) -> None:
+    """All of some nodes, or a single one, with a single one, or all of some, by one capacity.
+
+    ``middle`` is a node for where there are several. Most tensors have one reader and need none,
+    so that ways through the network, and there are many rounds of these, have fewer steps.
+    """
+    match starts, ends:
+        case [start], [end]:
+            network.add(start, end, capacity)
+        case [start], several:
+            network.add(start, middle, capacity)
+            for end in several:
+                network.add(middle, end, INFINITE)
+        case several, [end]:
+            network.add(middle, end, capacity)
+            for start in several:
+                network.add(start, middle, INFINITE)

@@ -15,7 +15,7 @@ that grows by its share along rows and then along columns grows by the product.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -65,9 +65,50 @@ class Shares:
 def shares_of(setting: Setting) -> Shares:
     """Needed work and bytes of the layers that can be tiled."""
     graph = setting.graph
-    last = graph.tileable_layers
-    if last == 0:
+    if graph.tileable_layers == 0:
         return Shares(device_s=(), edge_s=(), flows=())
+    needs = graph.once(_needs_of)
+    flows = []
+    for name, born, elements, readers, joins in needs.flows:
+        sent = crossing(graph, name, setting.convention, setting.compression)
+        back = crossing(graph, name, setting.convention, setting.back_compression)
+        flows.append(
+            Flow(
+                born=born,
+                seconds=setting.link.up_s(elements * sent.sent_bytes),
+                back_s=setting.link.down_s(elements * back.sent_bytes)
+                * setting.convention.counts_result,
+                readers=readers,
+                joins=joins,
+            )
+        )
+    return Shares(
+        device_s=_seconds(setting, setting.device, needs.charged),
+        edge_s=_seconds(setting, setting.edge, needs.charged),
+        flows=tuple(flows),
+    )
+
+
+class _NeededFlow(NamedTuple):
+    """A `Flow` in elements, whatever the link."""
+
+    name: str
+    born: int
+    elements: int
+    readers: tuple[int, ...]
+    joins: bool
+
+
+class _Needs(NamedTuple):
+    """`Shares` of a network alone, whatever the machines."""
+
+    flows: tuple[_NeededFlow, ...]
+    charged: Mapping[tuple[int, str], int]
+    """By layer and the tensor that its work is counted by: positions that are needed."""
+
+
+def _needs_of(graph: ModelGraph) -> _Needs:
+    last = graph.tileable_layers
     masks = [_needed(graph, axis) for axis in (0, 1)]
     count = {name: int(masks[0][name].sum()) * int(masks[1][name].sum()) for name in masks[0]}
     sizes = [{layer.index: _mask(layer, masks[a]) for layer in graph.layers[:last]} for a in (0, 1)]
@@ -88,23 +129,17 @@ def shares_of(setting: Setting) -> Shares:
         for out in op.outputs
     }
     joined = set(graph.frontier(last))
-    flows = []
-    for name, positions in count.items():
-        if not readers[name] and name not in joined:
-            continue
-        size = positions * graph.tensors[name].channels
-        sent = crossing(graph, name, setting.convention, setting.compression)
-        back = crossing(graph, name, setting.convention, setting.back_compression)
-        flows.append(
-            Flow(
-                born=born[name],
-                seconds=setting.link.up_s(size * sent.sent_bytes),
-                back_s=setting.link.down_s(size * back.sent_bytes)
-                * setting.convention.counts_result,
-                readers=tuple(index for index in readers[name] if index > born[name]),
-                joins=name in joined,
-            )
+    flows = tuple(
+        _NeededFlow(
+            name=name,
+            born=born[name],
+            elements=positions * graph.tensors[name].channels,
+            readers=tuple(index for index in readers[name] if index > born[name]),
+            joins=name in joined,
         )
+        for name, positions in count.items()
+        if readers[name] or name in joined
+    )
     charged = {
         (layer.index, op.counted): count[op.counted]
         for layer in graph.layers[:last]
@@ -112,11 +147,7 @@ def shares_of(setting: Setting) -> Shares:
         for op in _after_window(layer)
         if not op.work.per_input or layer.index in readers[op.counted]
     }
-    return Shares(
-        device_s=_seconds(setting, setting.device, charged),
-        edge_s=_seconds(setting, setting.edge, charged),
-        flows=tuple(flows),
-    )
+    return _Needs(flows, charged)
 
 
 def _seconds(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,6 +66,10 @@ class Timing:
 
         Cut 1 offloads everything, cut ``depth + 1`` keeps everything on the device.
         """
+        return self._whole_problem
+
+    @cached_property
+    def _whole_problem(self) -> Problem:
         setting, prices = self.setting, self.prices
         depth = setting.graph.depth
         device, edge = prices.device_layers_s, prices.edge_layers_s

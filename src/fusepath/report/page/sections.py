@@ -17,6 +17,7 @@ from fusepath.timeline import Lane
 from fusepath.units import format_bytes, format_bytes_per_s, format_count
 
 if TYPE_CHECKING:
+    from fusepath.plan import Plan
     from fusepath.report.page.rates import RateCurves
     from fusepath.report.page.story import Story
     from fusepath.timeline import Timeline
@@ -151,7 +152,7 @@ def _algorithms(story: Story) -> str:
             aria_hidden="true",
         )
         cells = [
-            text(plan.family),
+            text(_kind(plan)),
             text(milliseconds(plan.makespan_s)),
             bar,
             text("" if nfl is None else f"{nfl.makespan_s / plan.makespan_s:.2f}x"),
@@ -178,6 +179,12 @@ def _algorithms(story: Story) -> str:
         ),
         class_="key",
     )
+
+
+def _kind(plan: Plan) -> str:
+    """What an algorithm found: with codecs and without, it is two rows of the same words."""
+    codecs = sorted({*plan.codecs.values(), *plan.back_codecs.values()})
+    return f"{plan.family}, {' and '.join(codecs)}" if codecs else plan.family
 
 
 def _facts(story: Story) -> str:

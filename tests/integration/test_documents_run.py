@@ -23,14 +23,16 @@ from tests.small_detector import small_detector_bytes
 DOCS = Path(__file__).parents[2] / "docs"
 README = DOCS.parent / "README.md"
 PAGES = [DOCS / "start.md", *sorted((DOCS / "how-to").glob("*.md"))]
+REFERENCE = [README, *sorted(set(DOCS.glob("*.md")).difference(PAGES))]
 NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
 SIZE = 64
 ADDRESS = "192.168.1.20:7070"
 CHEAP = {"inspect", "simulate"}
 """The others take seconds, and run with the slow tests."""
-ELSEWHERE = {"serve", "doctor"}
+ELSEWHERE = {"serve", "doctor", "studio"}
 """Commands that wait, or judge this machine; and addresses that must be encrypted."""
-
+IN_PART = re.compile(r"…|\||\$|grpcs:|--algorithm halves")
+"""What no command has that is shown as a whole, or what has tests of its own."""
 
 SHORTER = {
     ADDRESS: "memory:",
@@ -43,18 +45,25 @@ SHORTER = {
 
 def blocks(page: Path, language: str) -> list[str]:
     text = page.read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+    found = re.findall(r"^```(.*?)\n(.*?)^```", text, re.M | re.S)  # or an end is a beginning
+    return [block for told, block in found if told == language]
 
 
 def commands(page: Path) -> list[list[str]]:
-    lines = "\n".join(blocks(page, "")).splitlines()
-    shown = [re.match(r"(?:\w*\$ +)fusepath (.*)$", line) for line in lines]
-    return [shlex.split(match[1]) for match in shown if match]
+    lines = "\n".join(blocks(page, "")).replace("\\\n", " ").splitlines()
+    shown = [re.match(r"(?:\w*\$)? *fusepath ([a-z].*)$", line) for line in lines]
+    return [
+        shlex.split(match[1], comments=True)
+        for match in shown
+        if match and not IN_PART.search(match[1])
+    ]
 
 
 def small(command: list[str]) -> list[str]:
-    """The same on a small network, and with few evaluations."""
-    return [word.replace("zoo:squeezenet", f"zoo:squeezenet?size={SIZE}") for word in command]
+    """The same on small networks, and for few machines and links of a map."""
+    typed = [re.sub(r"^(zoo:.*)", rf"\1?size={SIZE}", word) for word in command]
+    typed = ["net.onnx" if word == "MODEL" else word for word in typed]
+    return typed + ["--points", "2"] * (typed[0] == "map" and "--edge" in typed)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +71,7 @@ def files(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("guide")
     (folder / "models").mkdir()
     data = zoo.serialize(zoo.build("squeezenet", input_size=SIZE))
-    for name in ("net.onnx", "models/net.onnx"):
+    for name in ("net.onnx", "m.onnx", "model.onnx", "models/net.onnx"):
         (folder / name).write_bytes(data)
     pixels = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(folder / "photo.jpg")
@@ -101,6 +110,23 @@ def test_commands_of_the_guide_do_what_they_say(page, here):
                 continue
             typed = [edge.address if word == ADDRESS else word for word in small(command)]
             assert run(typed) == 0, command
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "page", [page for page in REFERENCE if commands(page)], ids=lambda page: page.stem
+)
+def test_commands_of_the_reference_do_what_they_say(page, here, capfd):
+    with edge_server("--models", str(here / "models")) as edge:
+        for command in commands(page):
+            if command[0] in ELSEWHERE:
+                continue
+            typed = [edge.address if word == ADDRESS else word for word in small(command)]
+            *typed, target = [*typed, ""] if ">" not in typed else [*typed[:-2], typed[-1]]
+            capfd.readouterr()
+            assert run(typed) == 0, command
+            if target:
+                Path(target).write_text(capfd.readouterr().out, encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -7,8 +7,8 @@ Devices are connections of one process beside the server's, on loopback, so both
 what a device computes is left out, its one message is made before. Loads are an open loop (200
 devices, 2 inferences a second each), closed loops of 16 and 64 devices, three times as much as the
 server can do, and a bystander of one inference after the other beside a profile that is measured or
-given up, 40 streams that say nothing, 40 that read nothing, and 40 that do the same and read. Rounds
-beside streams begin when these have sent what they send, and take turns with rounds alone.
+given up, 40 streams that say nothing, 40 that read nothing, and 40 that do the same and read.
+Rounds beside streams begin when these have sent what they send, and take turns with rounds alone.
 """
 
 from __future__ import annotations

@@ -125,11 +125,13 @@ def hand_made(
         source: where the model is.
         sizes: of tiles that are not equal.
         segments: of strips.
-        others: further fields of the plan, its recipe or its prediction; ``upward`` of segments.
+        others: further fields of the plan, its recipe or its prediction; ``upward`` and ``waits``
+            of segments.
     """
     arrangement = arranged(graph, tau=tau, grid=grid, sizes=sizes, segments=segments)
-    if others.pop("upward", False):
-        arrangement = msgspec.structs.replace(arrangement, upward=True)
+    for way in ("upward", "waits"):
+        if others.pop(way, False):
+            arrangement = msgspec.structs.replace(arrangement, **{way: True})
     paths = arrangement.paths
     compression = others.pop("compression", {})
     recipe = {

@@ -48,7 +48,7 @@ def models():
 
 @st.composite
 def arrangements(draw, model: Model):
-    """Any fused layer, one to three segments in any order, any cuts, any number of strips."""
+    """Any fused layer, one to three segments in any order, cuts, numbers of strips, and ways."""
     tau = draw(st.sampled_from(streamable(model)))
     way = draw(st.sampled_from([item for item in (model.graph, model.graph.mirrored) if item]))
     height = StripRows(way, tau).height
@@ -58,7 +58,8 @@ def arrangements(draw, model: Model):
         (start, stop, draw(st.integers(1, tau + 1)), draw(st.integers(1, 4)))
         for start, stop in itertools.pairwise(bounds)
     ]
-    return tau, draw(st.permutations(segments)), way.upward
+    ways = {"upward": way.upward, "waits": draw(st.booleans())}
+    return tau, draw(st.permutations(segments)), ways
 
 
 @pytest.mark.parametrize(
@@ -88,8 +89,8 @@ def test_integer_weights_come_out_bit_equal(net, examples, models):
     )
     @given(arrangements(model))
     def check(arrangement):
-        tau, segments, upward = arrangement
-        plan = stream_plan(model, tau, segments, upward=upward)
+        tau, segments, ways = arrangement
+        plan = stream_plan(model, tau, segments, **ways)
         outputs = carry_out(model, plan, image).outputs
         for name, expected in run_unsplit(model, image, plan.input).items():
             np.testing.assert_array_equal(outputs[name], expected)

@@ -48,7 +48,7 @@ def strip_tilings(draw) -> StripTiling:
         bands.append(Band(start, stop, draw(marks(graph.input.size(0), stop))))
     bands = draw(st.permutations(bands))
     cuts = tuple(draw(st.integers(1, tau + 1)) for _ in bands)
-    return StripTiling(graph, tau, tuple(bands), cuts)
+    return StripTiling(graph, tau, tuple(bands), cuts, draw(st.booleans()))
 
 
 @COMMON
@@ -121,11 +121,13 @@ def test_nothing_is_computed_or_sent_twice_within_a_band(tiling: StripTiling):
 @COMMON
 @given(strip_tilings())
 def test_what_crosses_a_cut_is_made_as_soon_as_it_can_be(tiling: StripTiling):
-    """And so is everything behind it; never more than the band needs."""
+    """And so is everything behind it, unless it waits; never more than the band needs."""
     graph, ready, stops = tiling.graph, tiling.rows.ready, tiling.rows.stops
     for index, _, (released, done) in tiling.strips:
         cut, last = tiling.cuts[index], tiling.bands[index].stop
         behind = {out for op in graph.operators(cut, tiling.tau) for out in op.outputs}
+        if tiling.waits:
+            behind &= {*graph.frontier(tiling.tau)}
         for name in (behind | {*graph.frontier(cut - 1)}) & stops.keys():
             wanted = min(max(ready[name][released], stops[name][done]), stops[name][last])
             assert tiling._reached(name, (released, done), index) == wanted
@@ -133,12 +135,13 @@ def test_what_crosses_a_cut_is_made_as_soon_as_it_can_be(tiling: StripTiling):
 
 @COMMON
 @given(strip_tilings())
-def test_before_a_cut_no_row_is_made_that_nothing_uses_yet(tiling: StripTiling):
-    """The device makes no row of a map further down than those that it makes others of."""
+def test_no_row_is_made_that_nothing_uses_yet_where_machines_wait(tiling: StripTiling):
+    """None is further down than those that others are made of: the device waits always."""
     graph = tiling.graph
-    for index, _, mark in tiling.strips:
+    for (index, _, mark), machine in itertools.product(tiling.strips, range(1 + tiling.waits)):
         cut = tiling.cuts[index]
-        operators, crossing = graph.operators(1, cut - 1), graph.frontier(cut - 1)
+        first, last = ((1, cut - 1), (cut, tiling.tau))[machine]
+        operators, crossing = graph.operators(first, last), graph.frontier(last)
         for op in operators:
             readers = [item for item in operators if not set(op.outputs).isdisjoint(item.inputs)]
             if not readers or not set(op.outputs).isdisjoint(crossing):

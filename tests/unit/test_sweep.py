@@ -7,6 +7,7 @@ import json
 import re
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 
 import fusepath
 from fusepath.cli.main import run
-from fusepath.cost import ComputeRate, parse_link
+from fusepath.cost import ComputeRate, LayerTime, MachineProfile, parse_link
 from fusepath.errors import FusepathError, InputError, VerificationError
 from fusepath.onnx_io import load_model
 from fusepath.plan import Budget, PlanRequest, Setting, make_plan
@@ -115,6 +116,17 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(spec, rows, tmp_path):
     more = spec_of(spec.models[0].graph, convention=other)
     compute_sweep(more, kept=kept, on=Processes(1), progress=seen.append)
     assert seen[2:] == [0, 2, 4]  # nothing of another convention counts
+
+
+def test_a_profile_of_another_model_is_refused_before_the_work(spec):
+    layer = LayerTime(name="", seconds=1e-3, fixed_s=0.0)
+    profile = MachineProfile(model_sha256="0" * 64, layers=(layer,), call_overhead_s=0.0)
+    other, seen = replace(spec, edges=(NamedMachine("edge.json", profile),)), []
+
+    with pytest.raises(InputError, match="measured on model 000000000000"):
+        compute_sweep(other, on=Processes(1), progress=seen.append)
+
+    assert seen == []
 
 
 def test_processes_find_the_same(spec, rows):

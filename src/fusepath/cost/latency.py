@@ -25,11 +25,11 @@ class Charging(Protocol):
 
     @property
     def strip_factor(self) -> float:
-        """By what a row costs more in a strip than in a whole map, before a cut (`made_rows`)."""
+        """By what a row costs more in a strip than in a whole map, where none is made ahead."""
 
     @property
     def strip_ahead_factor(self) -> float:
-        """The same behind a cut, where rows are made as soon as they can be."""
+        """The same where rows are made as soon as they can be (`StripRows.made`)."""
 
     def charges(self, graph: ModelGraph, convention: Convention) -> tuple[Charge, ...]:
         """Costs per position of the maps of the tileable prefix."""

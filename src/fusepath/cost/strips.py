@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusepath.cost.compression import NO_CODECS, crossing
-from fusepath.tiling import made_rows, ready_rows
+from fusepath.tiling import ready_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,22 +37,14 @@ class StripPrices:
 
     What the device itself has finished, the last cut, does not return.
     """
+    waiting_s: FloatArray
+    """Edge seconds of a row in place of those, where the edge server waits; shape (cuts, maps)."""
     computed: FloatArray
     """Device seconds of a row without what coding takes; shape (cuts, maps)."""
 
     def at(self, rows: StripRows) -> StripCosts:
         """Costs of strips over one fused layer."""
         return StripCosts(prices=self, rows=rows)
-
-    def made(self, cut: int) -> Mapping[str, IntArray]:
-        """Of those of `ready` the rows that segments with a cut (1-based) make at once."""
-        if cut not in self._made:
-            self._made[cut] = made_rows(self.graph, self.ready, cut)
-        return self._made[cut]
-
-    @cached_property
-    def _made(self) -> dict[int, Mapping[str, IntArray]]:
-        return {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +92,7 @@ class StripCosts:
 
         By cut; shape (3 or 4, cuts, maps).
         """
-        return self.prices.per_row[: self._quantities, : self.rows.tau + 1, self._places]
+        return self._per_row[:, : self.rows.tau + 1, self._places]
 
     @cached_property
     def stops(self) -> IntArray:
@@ -113,7 +105,7 @@ class StripCosts:
         Of rows that a segment adds to maps on either side of what it goes on with: what the device
         computes of those is left out.
         """
-        weights = self.prices.per_row[: self._quantities, cut - 1].copy()
+        weights: FloatArray = self._per_row[:, cut - 1].copy()
         weights[0] -= self.prices.computed[resume.device]
         return weights
 
@@ -134,13 +126,14 @@ class StripCosts:
         loads: FloatArray = self.per_row @ added
         return loads
 
-    def alike(self, resume: int, cut: int = 1) -> AlikeMaps:
+    def alike(self, resume: int, cut: int | None = None) -> AlikeMaps:
         """Maps taken together for a segment whose layers go on from ``resume`` (1-based).
 
-        With the first cut all rows are made that can be.
+        Without a cut all rows are made that can be.
         """
         if (resume, cut) not in self._alike:
-            self._alike[resume, cut] = self._group(self.rows.begins(resume), self.prices.made(cut))
+            made = self.prices.ready if cut is None else self.rows.made(cut)
+            self._alike[resume, cut] = self._group(self.rows.begins(resume), made)
         return self._alike[resume, cut]
 
     def least(self, resume: int) -> AlikeMaps:
@@ -151,12 +144,17 @@ class StripCosts:
         return self._group(least, self.prices.ready)
 
     @cached_property
-    def _alike(self) -> dict[tuple[int, int], AlikeMaps]:
+    def _alike(self) -> dict[tuple[int, int | None], AlikeMaps]:
         return {}
 
     @cached_property
-    def _quantities(self) -> int:
-        return 4 if self.rows.makes_outputs else 3
+    def _per_row(self) -> FloatArray:
+        """`StripPrices.per_row` as far as it is counted here; shape (3 or 4, cuts, maps)."""
+        per_row = self.prices.per_row[: 4 if self.rows.makes_outputs else 3]
+        if self.rows.waits:
+            per_row = per_row.copy()
+            per_row[2] = self.prices.waiting_s
+        return per_row
 
     @cached_property
     def _places(self) -> IntArray:
@@ -228,21 +226,26 @@ def strip_prices(
     _charge(per_row[0], graph, place, device.charges(graph, convention), on_device=True)
     _charge(per_row[2], graph, place, edge.charges(graph, convention), on_device=False)
     per_row[0] *= device.strip_factor
+    waiting_s = per_row[2] * edge.strip_factor
     per_row[2] *= edge.strip_ahead_factor
     computed = per_row[0].copy()
     for cut in range(1, depth + 2):
         for name in graph.sent(cut):
             per_element = crossing(graph, name, convention, codecs.up)
-            per_row[:3, cut - 1, place[name]] += _row_elements(graph, name) * np.array(per_element)
+            row = _row_elements(graph, name) * np.array(per_element)
+            per_row[:3, cut - 1, place[name]] += row
+            waiting_s[cut - 1, place[name]] += row[2]
         for name in graph.returned(cut) if depth == graph.depth else ():
             encode_s, size, decode_s = crossing(graph, name, convention, codecs.back)
             per_row[3, cut - 1, place[name]] = _row_elements(graph, name) * size
             per_row[2, cut - 1, place[name]] += _row_elements(graph, name) * encode_s
+            waiting_s[cut - 1, place[name]] += _row_elements(graph, name) * encode_s
             per_row[0, cut - 1, place[name]] += _row_elements(graph, name) * decode_s
     return StripPrices(
         graph=graph,
         ready=ready,
         per_row=per_row,
+        waiting_s=waiting_s,
         computed=computed,
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from fusepath.cost import RUNTIME, Convention, Link, Machine
+from fusepath.cost import RUNTIME, Convention, Link, Machine, MachineProfile
 from fusepath.errors import AlgorithmError, GeometryError, UnsupportedOperatorError
 from fusepath.plan import Budget, PlanRequest, Setting, Timing, plan_with
 from fusepath.study.executor import Processes
@@ -135,8 +135,11 @@ def compute_sweep(
         progress: called with how many points are done, first before anything is computed.
 
     Raises:
-        InputError: there is no such algorithm.
+        InputError: there is no such algorithm, or a machine is the profile of another model.
     """
+    for model, named in itertools.product(spec.models, (*spec.devices, *spec.edges)):
+        if isinstance(named.machine, MachineProfile):
+            named.machine.check(model.graph)
     points = {point.sha256: point for point in spec.points()}
     lines = kept.load() if kept is not None else []
     found = {line.point_sha256: line for line in lines if line.point_sha256 in points}

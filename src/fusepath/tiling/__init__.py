@@ -14,7 +14,7 @@ from fusepath.tiling.layout import (
 )
 from fusepath.tiling.reach import first_read, needed_regions, reach, stop_read
 from fusepath.tiling.sizes import Sizes, TileSizes, ends_of, even_ends, even_sizes, scaled_intervals
-from fusepath.tiling.strip_rows import Resume, StripRows, made_rows, ready_rows, strip_rows
+from fusepath.tiling.strip_rows import Resume, StripRows, ready_rows, strip_rows
 from fusepath.tiling.strip_step import MapRows, Reading, StripOperation, StripStep
 from fusepath.tiling.strips import Band, Mark, StripTiling
 from fusepath.tiling.tiling import Grid, Tiling, check_tileable, whole
@@ -52,7 +52,6 @@ __all__ = [
     "even_sizes",
     "first_read",
     "layout",
-    "made_rows",
     "needed_regions",
     "reach",
     "ready_rows",

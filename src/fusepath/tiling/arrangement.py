@@ -206,12 +206,14 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Strips(msgspec.Struct, frozen=True, kw_only=True, tag="strips", forbid_unknown_fields=True):
     """Strips of rows over fused layer ``tau``, segment by segment, which is their order in time.
 
-    They go downwards, or ``upward``: then all rows are counted from the bottom.
+    They go downwards, or ``upward``: then all rows are counted from the bottom. Behind a cut
+    rows are made as soon as they can be, or, where it ``waits``, when the fused layer can use them.
     """
 
     tau: int
     segments: tuple[Segment, ...]
     upward: bool = False
+    waits: bool = False
 
     def __post_init__(self) -> None:
         if not self.paths:
@@ -252,7 +254,7 @@ class Strips(msgspec.Struct, frozen=True, kw_only=True, tag="strips", forbid_unk
         segments = tuple(
             msgspec.structs.replace(item, cut=item.cut + layers) for item in self.segments
         )
-        return Strips(tau=self.tau + layers, segments=segments, upward=self.upward)
+        return msgspec.structs.replace(self, tau=self.tau + layers, segments=segments)
 
     def cuts_of(self, chosen: Cuts) -> Cuts:  # noqa: ARG002 - a strip knows only that of its segment
         """The cuts of a schedule that has chosen these."""

@@ -265,4 +265,5 @@ def strip_tiling(graph: ModelGraph, strips: Strips) -> StripTiling:
         strips.tau,
         bands=tuple(item.band() for item in strips.segments),
         cuts=tuple(item.cut for item in strips.segments),
+        waits=strips.waits,
     )

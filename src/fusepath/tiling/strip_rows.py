@@ -41,6 +41,8 @@ class StripRows:
 
     graph: ModelGraph
     tau: int
+    waits: bool = False
+    """Whether the edge server too makes rows when what it hands on can use them, and no earlier."""
 
     def __post_init__(self) -> None:
         check_tileable(self.graph, self.tau)
@@ -66,11 +68,22 @@ class StripRows:
     def made(self, cut: int) -> Mapping[str, IntArray]:
         """Rows of each map that segments with a cut make, by rows of the input released.
 
+        What crosses the cut is made and sent as soon as it can be. Before it a row waits until
+        something that crosses can use it: where branches of unlike windows meet again, or a window
+        reads rows in pairs, a row ahead would be kept, joined and cut from one strip to the next
+        for nothing. Behind it that saves as much, but leaves more to do when the last row has
+        arrived: there rows wait for the fused layer only where that is asked for.
+
         Args:
             cut: first layer on the edge server, 1-based.
         """
         if cut not in self._made:
-            self._made[cut] = made_rows(self.graph, self.ready, cut)
+            made = {**self.ready, **_used_rows(self.graph, self.ready, 1, cut - 1)}
+            if self.waits:
+                used = _used_rows(self.graph, self.ready, cut, self.tau)
+                for op in self.graph.operators(cut, self.tau):
+                    made |= {out: used[out] for out in op.outputs if out in used}
+            self._made[cut] = made
         return self._made[cut]
 
     @cached_property
@@ -290,29 +303,25 @@ def ready_rows(graph: ModelGraph, last: int) -> dict[str, IntArray]:
     return ready
 
 
-def made_rows(graph: ModelGraph, ready: Mapping[str, IntArray], cut: int) -> Mapping[str, IntArray]:
-    """Those of `ready_rows` that segments with a cut (1-based) make at once.
-
-    What crosses the cut is made and sent as soon as it can be. Behind it nothing waits, since the
-    edge server would only have it to do at the end. Before it a row waits until something that
-    crosses can use it: where branches of unlike windows meet again, or a window reads rows in
-    pairs, a row ahead would be kept, joined and cut from one strip to the next for nothing.
-    """
-    made = {name: ready[name] for name in graph.frontier(cut - 1)}
-    for op in reversed(graph.operators(1, cut - 1)):
-        used = [made[out] for out in op.outputs if out in made]
-        if not used:
+def _used_rows(
+    graph: ModelGraph, ready: Mapping[str, IntArray], first: int, last: int
+) -> dict[str, IntArray]:
+    """Of rows that are ready those of which layers ``first … last`` can make what they hand on."""
+    used = {name: ready[name] for name in graph.frontier(last)}
+    for op in reversed(graph.operators(first, last)):
+        wanted = [used[out] for out in op.outputs if out in used]
+        if not wanted:
             continue
-        stop = _reduce(np.maximum, used)
+        stop = _reduce(np.maximum, wanted)
         for out in op.outputs:
-            made[out] = stop
+            used[out] = stop
         for name in op.inputs:
             row = stop
             if _shifts_rows(op):
                 size = graph.tensors[name].size(0)
                 row = np.where(stop > 0, np.clip(stop_read(op.rows, stop - 1), 1, size), 0)
-            made[name] = _reduce(np.maximum, [row, made[name]]) if name in made else row
-    return {**ready, **made}
+            used[name] = _reduce(np.maximum, [row, used[name]]) if name in used else row
+    return used
 
 
 def _shifts_rows(op: Operator) -> bool:

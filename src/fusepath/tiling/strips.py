@@ -2,8 +2,8 @@
 
 A *segment* is a band of rows of the fused layer. It is worked through from top to bottom in
 *strips*. A strip goes on to a *mark* of two numbers: input rows released, and fused rows done. In
-every layer it makes rows that the released ones allow (`made_rows`), and those that the done ones
-need, less those that the strips before it have made; the device before the cut, the edge server
+every layer it makes rows that the released ones allow (`StripRows.made`), and those that the done
+ones need, less those that strips before it have made; the device before the cut, the edge server
 behind it. So nothing is computed or sent twice within a segment. Releasing input rows sets shallow
 layers to work long before a fused row can be done; doing fused rows one by one ends a segment
 gently, where the last input rows would set everything free at once.
@@ -76,6 +76,8 @@ class StripTiling:
     bands: tuple[Band, ...]
     cuts: tuple[int, ...]
     """First layer on the edge server (1-based), by band."""
+    waits: bool = False
+    """Whether the edge server makes rows no earlier than the fused layer can use them."""
 
     def __post_init__(self) -> None:
         covered = sorted((band.start, band.stop) for band in self.bands)
@@ -92,7 +94,7 @@ class StripTiling:
     @cached_property
     def rows(self) -> StripRows:
         """Where every map is needed."""
-        return StripRows(self.graph, self.tau)
+        return StripRows(self.graph, self.tau, self.waits)
 
     @cached_property
     def strips(self) -> tuple[tuple[int, Mark, Mark], ...]:

@@ -84,10 +84,16 @@ def _fused_layers(setting: Setting) -> Iterator[_FusedLayer]:
     """Every fused layer, with the tail on the edge server and on the device."""
     timing, graph = Timing(setting), setting.graph
     for tau in range(1, graph.tileable_layers + 1):
-        yield _FusedLayer(timing.strips(strip_rows(graph, tau)))
+        yield _FusedLayer(_cheapest(timing.strips(strip_rows(graph, tau))))
         if tau < graph.depth:
             front = timing.up_to(tau)
-            yield _FusedLayer(front.strips(strip_rows(front.setting.graph, tau)))
+            yield _FusedLayer(_cheapest(front.strips(strip_rows(front.setting.graph, tau))))
+
+
+def _cheapest(strips: StripTiming) -> StripTiming:
+    """Whether the edge server waits or not, rows are charged what they cost at least."""
+    edge = strips.setting.edge
+    return strips.waiting if edge.strip_factor < edge.strip_ahead_factor else strips
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,8 @@ class _FusedLayer:
         workers = setting.convention.edge_workers
         # Single cuts do not pay for being strips.
         device = 1 / max(setting.device.strip_factor, 1.0)
-        edge = (1 / workers if workers else 0.0) / max(setting.edge.strip_ahead_factor, 1.0)
+        dearer = min(setting.edge.strip_ahead_factor, setting.edge.strip_factor)
+        edge = (1 / workers if workers else 0.0) / max(dearer, 1.0)
         return np.array([device, way, edge, way])[: len(self.timing.loads_s)]
 
     @cached_property

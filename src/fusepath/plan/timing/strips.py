@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,12 @@ class StripTiming:
     def rows(self) -> StripRows:
         """Which rows of every map strips need."""
         return self.costs.rows
+
+    @property
+    def waiting(self) -> StripTiming:
+        """The same where the edge server makes no row before the fused layer can use it."""
+        rows = replace(self.rows, waits=True)
+        return replace(self, costs=replace(self.costs, rows=rows), _met={})
 
     @property
     def returns_parts(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -90,6 +90,14 @@ class Layer:
         """What a usual number of strips costs on the machine where it costs most."""
         by_machine = np.sum([self.timing.fixed_s(cut) for cut in cuts], axis=0)
         return _USUAL_STRIPS * float(by_machine.max()) / len(cuts)
+
+    @cached_property
+    def waiting(self) -> Layer | None:
+        """The same with an edge server that waits, where that makes its strips cheaper."""
+        edge = self.timing.setting.edge
+        if edge.strip_ahead_factor <= edge.strip_factor:
+            return None
+        return replace(self, timing=self.timing.waiting)
 
     def rows_of(self, begin: IntArray | None, stop: IntArray, edge: int | None) -> AddedRows:
         """Rows that every strip of a segment adds, for many choices of its ends at once.
@@ -187,7 +195,8 @@ class Layer:
 
     def arranged(self, segments: tuple[Segment, ...]) -> Strips:
         """Segments as an arrangement of the network."""
-        return Strips(tau=self.rows.tau, segments=segments, upward=self.rows.graph.upward)
+        rows = self.rows
+        return Strips(tau=rows.tau, segments=segments, upward=rows.graph.upward, waits=rows.waits)
 
     def excess(self, segments: tuple[Segment, ...]) -> float:
         """By how much segments exceed the constraints, relative to these; 0 if they do not."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 _STEPS = (-8, -4, -2, -1, 1, 2, 4, 8)
 """Fused rows by which the end of a segment is moved."""
+_NEAR = 1.02
+"""An edge server that waits is worth a search where it takes no longer than this to begin with."""
+_THIN = (48, 1)
+"""Releases and steps of a segment in many strips."""
 _TRY_EVALUATIONS = 20
 _MAPS_PER_EVALUATION = 64
 _USAGE_EVALUATIONS = 50
@@ -51,33 +55,32 @@ def refine(layer: Layer, candidate: Outline, meter: Meter) -> Refined:
     To exceed the constraints less is better than anything else. The first try is made whatever the
     budget; when that ends, the best of what has been tried is returned.
     """
-    tries = _Tries(layer, candidate.cuts, meter)
     edges = list(candidate.edges)
-    counts: list[Counts] = [(8, 2)] * len(edges)
-    improved = tries.improve(edges, counts)
-    while improved and not meter.is_over:
-        improved = False
-        for index in range(len(counts)):
-            for other in _other_counts(counts, index):
-                if tries.improve(edges, other):
-                    counts, improved = other, True
-        for index in range(len(edges) - 1):
-            for moved in _moved(edges, index, _STEPS):
-                if tries.improve(moved, counts):
-                    edges, improved = moved, True
-        if not improved:
-            for moved, other in _both_changed(edges, counts):
-                if tries.improve(moved, other):
-                    edges, counts, improved = moved, other, True
-                    break
-    assert tries.best is not None  # the first try improves on nothing
-    return Refined(
-        layer=layer,
-        segments=_segments(layer, candidate.cuts, edges, counts),
-        excess=tries.best[0],
-        makespan_s=tries.best[1],
-        tried=tries.tried,
-    )
+    tries = _Tries(layer, candidate.cuts, meter, edges, [(8, 2)] * len(edges))
+    tries.begin()
+    tries.go_on()
+    several = [tries]
+    if tries.excess > 0 and len(edges) > 1:
+        several += _alone(tries)
+    if layer.waiting is not None and not meter.is_over:
+        waiting = replace(min(several, key=_Tries.rank), layer=layer.waiting, best=None, tried=0)
+        waiting.begin()
+        if waiting.is_near(min(several, key=_Tries.rank)):
+            waiting.go_on()
+        several.append(waiting)
+    best = min(several, key=_Tries.rank).refined()
+    return replace(best, tried=sum(item.tried for item in several))
+
+
+def _alone(tries: _Tries) -> Iterator[_Tries]:
+    """Each of the cuts for all rows, in many strips that are alike: so the device holds least."""
+    for cut in sorted({*tries.cuts}):
+        alone = replace(
+            tries, cuts=(cut,), edges=tries.edges[-1:], counts=[_THIN], best=None, tried=0
+        )
+        alone.begin()
+        alone.go_on()
+        yield alone
 
 
 @dataclass(slots=True)
@@ -87,10 +90,57 @@ class _Tries:
     layer: Layer
     cuts: tuple[int, ...]
     meter: Meter
+    edges: list[int]
+    counts: list[Counts]
     best: tuple[float, float] | None = None
     tried: int = 0
 
-    def improve(self, edges: Sequence[int], counts: Sequence[Counts]) -> bool:
+    def begin(self) -> None:
+        """Try what it begins with, whatever the budget."""
+        self.improve(self.edges, self.counts)
+
+    @property
+    def excess(self) -> float:
+        """By how much the best exceeds the constraints."""
+        return self.rank()[0]
+
+    def rank(self) -> tuple[float, float]:
+        """What is less for a better one."""
+        assert self.best is not None  # the first try improves on nothing
+        return self.best
+
+    def is_near(self, other: _Tries) -> bool:
+        """Whether it may well become better than another one."""
+        excess, makespan_s = other.rank()
+        return self.rank() <= (excess, makespan_s * _NEAR)
+
+    def go_on(self) -> None:
+        """Change numbers of strips and sizes until nothing is better, or the budget ends."""
+        improved = True
+        while improved and not self.meter.is_over:
+            improved = False
+            for index in range(len(self.counts)):
+                for other in _other_counts(self.counts, index):
+                    improved |= self.improve(self.edges, other)
+            for index in range(len(self.edges) - 1):
+                for moved in _moved(self.edges, index, _STEPS):
+                    improved |= self.improve(moved, self.counts)
+            if not improved:
+                both = _both_changed(self.edges, self.counts)
+                improved = any(self.improve(moved, other) for moved, other in both)
+
+    def refined(self) -> Refined:
+        """The best so far."""
+        excess, makespan_s = self.rank()
+        return Refined(
+            layer=self.layer,
+            segments=_segments(self.layer, self.cuts, self.edges, self.counts),
+            excess=excess,
+            makespan_s=makespan_s,
+            tried=self.tried,
+        )
+
+    def improve(self, edges: list[int], counts: list[Counts]) -> bool:
         """Whether these are better than the best so far; they are kept if so."""
         best = self.best
         if best is not None and self.meter.is_over:
@@ -109,6 +159,7 @@ class _Tries:
         if best is not None and (excess, time_s) >= (best[0], best[1] * (1 - 1e-6)):
             return False
         self.best = excess, time_s
+        self.edges, self.counts = edges, counts
         return True
 
 

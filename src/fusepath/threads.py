@@ -7,6 +7,7 @@ handing over what takes no time costs it three times what a queue does.
 from __future__ import annotations
 
 import atexit
+import os
 import sys
 import threading
 import weakref
@@ -128,6 +129,9 @@ def _drained(calls: Calls) -> list[Callable[[], object] | None]:
 
 
 _THERE: weakref.WeakSet[Threads] = weakref.WeakSet()
+if hasattr(os, "register_at_fork"):
+    # A forked child has none of the threads, and a lock that one of them held for ever.
+    os.register_at_fork(after_in_child=_THERE.clear)
 
 
 @atexit.register

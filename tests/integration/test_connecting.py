@@ -45,3 +45,18 @@ def test_a_loop_that_ends_is_told_nothing_afterwards(caplog):
         loop.close()
 
     assert caplog.text == ""
+
+
+def test_looking_why_nobody_answers_leaves_no_thread():
+    async def fail() -> list[str]:
+        other = GrpcChannel(NOBODY, Papers())  # gRPC keeps its own thread for all channels
+        before = set(threading.enumerate())
+        with pytest.raises(PeerUnreachableError):
+            await GrpcChannel.open(NOBODY, timeout_s=2)
+        new = set(threading.enumerate()) - before
+        for thread in new:
+            thread.join(timeout=2)
+        await other.close()
+        return [thread.name for thread in new if thread.is_alive()]
+
+    assert asyncio.run(fail()) == []

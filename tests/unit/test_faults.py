@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import xml.etree.ElementTree as ET
+from random import Random
 
 import pytest
 
@@ -12,6 +13,7 @@ from fusepath.cli.main import run
 from fusepath.cli.studio import faults_command
 from fusepath.errors import InputError
 from fusepath.faults import FAULTS, Answer, play
+from fusepath.faults.network import a_lie, mangle
 from fusepath.protocol.watch import Watch
 from fusepath.studio.conversation import Axis, Scene, conversation_drawing
 
@@ -94,3 +96,11 @@ def test_a_session_that_does_wrong_is_exit_code_1(monkeypatch, capfd):
 
     assert run(["faults", "--seed", "5", "--fault", "kill"]) == 1
     assert "violation" in capfd.readouterr().out
+
+
+def test_what_was_made_up_may_be_garbled_on_the_way_as_well():
+    random = Random(0)  # noqa: S311 - nothing secret
+
+    for _ in range(500):
+        lie = a_lie(random)
+        assert all(message[0] for message in mangle(lie, random))

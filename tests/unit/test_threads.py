@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
 import threading
@@ -128,3 +129,22 @@ threads.post(lambda: (time.sleep(0.2), print("done", flush=True)))
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_ends_whatever_another_thread_was_at():
+    code = """
+import os
+from fusepath.threads import Threads
+threads = Threads(1, "one")
+threads.submit(int).result()
+threads._lock.acquire()  # as by a thread that posts something
+child = os.fork()
+if child != 0:
+    threads._lock.release()
+    assert os.waitpid(child, 0)[1] == 0
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, timeout=TIMEOUT_S, check=False
+    )
+    assert done.returncode == 0

@@ -202,7 +202,7 @@ def mangle(message: Message, random: Random) -> list[Message]:
         wrong += [
             [(kind, number, served, values, False)],
             [(kind, number, served[1:], values, True)],
-            [(kind, number, [*served, served[0]], values, True)],
+            [(kind, number, [*served, *served[:1]], values, True)],
             [(kind, number, [*served, 77], values, True)],
             [(kind, number, served, {} if values is None else None, True)],
             [(kind, random.choice((number - 1, number + 1, 0)), served, values, False)],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -155,7 +156,7 @@ class GrpcChannel:
         while (state := self._channel.get_state(try_to_connect=True)) is not _State.READY:
             failed, before = state is _State.TRANSIENT_FAILURE, failed
             if failed and not before:
-                reason = await asyncio.to_thread(why_not, self.address, papers)
+                reason = await _reason(self.address, papers)
                 if reason is not None:
                     raise PeerRefusedError(self.address, reason)
             await asyncio.sleep(_LOOK_EVERY_S)
@@ -163,6 +164,16 @@ class GrpcChannel:
     def _check_open(self) -> None:
         if self._closed:
             raise PeerUnreachableError(self.address, "the connection was given up")
+
+
+async def _reason(address: str, papers: Papers) -> str | None:
+    """`why_not`, on a thread that ends with it: those of the event loop would stay."""
+    thread = ThreadPoolExecutor(1, thread_name_prefix="fusepath-reason")
+    try:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(thread, why_not, address, papers)
+    finally:
+        thread.shutdown(wait=False)
 
 
 class GrpcStream:

@@ -8,6 +8,7 @@ what a device computes is left out, its one message is made before. Loads are an
 devices, 2 inferences a second each), closed loops of 16 and 64 devices, three times as much as the
 server can do, and a bystander of one inference after the other beside a profile that is measured or
 given up, 40 streams that say nothing, 40 that read nothing, and 40 that do the same and read.
+Rounds beside streams begin when these have sent what they send, and take turns with rounds alone.
 """
 
 from __future__ import annotations
@@ -48,11 +49,14 @@ if TYPE_CHECKING:
 SMALL, USUAL, LARGE = "zoo:squeezenet?size=32", "zoo:squeezenet", "zoo:vgg16"
 LEFT_S = 60.0
 STREAMS, EACH = 40, 8
-SETTLES_S = 0.5
+SETTLES_S = 1.0
+"""Between rounds, until the server has seen that streams have ended."""
 DEVICES = 64
+FAIR_S = 20.0
+"""At least, for what each of so many gets: where each has three, one less is a third less."""
 MEASURING_S = 8.0
 """After which the network has been made, and layers are measured."""
-BESIDE_S = 6.0
+BESIDE_S, ROUNDS = 6.0, 5
 
 
 @dataclass
@@ -187,7 +191,6 @@ async def deaf(address: str, load: Load, stack: AsyncExitStack) -> None:
         for number in range(1, EACH + 1)
     ]
     await raw_streams(address, [encode(Hello(WIRE_VERSION, "of a benchmark")), *begins], stack)
-    await asyncio.sleep(SETTLES_S)
 
 
 async def heard(address: str, load: Load, stack: AsyncExitStack) -> None:
@@ -197,7 +200,7 @@ async def heard(address: str, load: Load, stack: AsyncExitStack) -> None:
         asyncio.create_task(infer(client, load, Seen())) for client in clients for _ in range(EACH)
     ]
     stack.callback(lambda: [job.cancel() for job in jobs])
-    await asyncio.sleep(SETTLES_S)
+    await asyncio.sleep(0)
 
 
 async def profile_asked(address: str, stack: AsyncExitStack) -> asyncio.Task[object]:
@@ -222,33 +225,40 @@ async def profiling(address: str, _: Load, stack: AsyncExitStack) -> None:
     assert not task.done()
 
 
-async def nothing(_: str, __: Load, ___: AsyncExitStack) -> None:
-    """Nobody else is there."""
-
-
-async def bystander(address: str, load: Load, beside: Callable[..., Awaitable[None]]) -> list[Seen]:
-    """One device that infers beside others, from when they have begun."""
+async def bystander(
+    address: str, load: Load, beside: Callable[..., Awaitable[None]], rounds: int
+) -> tuple[Seen, Seen]:
+    """One device that infers alone and beside others in turns, from when these have begun."""
+    idle, there = Seen(), Seen()
     async with AsyncExitStack() as stack:
-        await beside(address, load, stack)
-        return await play(address, load, 1, closed, BESIDE_S)
+        client = await client_of(address, stack)
+        await client.prepare(load.plan)
+        await infer(client, load, Seen())
+        for _ in range(rounds):
+            await closed(client, load, idle, time.perf_counter() + BESIDE_S)
+            async with AsyncExitStack() as others:
+                await beside(address, load, others)
+                await closed(client, load, there, time.perf_counter() + BESIDE_S)
+            await asyncio.sleep(SETTLES_S)
+    return idle, there
 
 
 # ---------------------------------------------------------------------------- all of it
 
 
 @contextmanager
-def server() -> Iterator[str]:
+def server(*options: str) -> Iterator[str]:
     """An edge server with one worker; its address."""
-    with server_process() as (address, _):
+    with server_process(*options) as (address, _):
         yield address
 
 
 @contextmanager
-def server_process() -> Iterator[tuple[str, int]]:
+def server_process(*options: str) -> Iterator[tuple[str, int]]:
     """An edge server with one worker; its address, and the number of its process."""
     command = [sys.executable, "-m", "fusepath", "serve", "--listen", "127.0.0.1:0", "--log", "off"]
     with subprocess.Popen(
-        [*command, "--grace", "1", "--no-cache"], stdout=subprocess.PIPE, text=True
+        [*command, "--grace", "1", "--no-cache", *options], stdout=subprocess.PIPE, text=True
     ) as process:
         try:
             yield process.stdout.readline().split()[2].rstrip(","), process.pid
@@ -285,30 +295,37 @@ async def rows(address: str, seconds: float, only: str) -> AsyncIterator[dict[st
         (many, usual, DEVICES, closed),
     ):
         if only in name:
-            found = row(name, await play(address, load, devices, how, seconds), seconds)
+            lasts_s = max(seconds, FAIR_S) if name == many else seconds
+            found = row(name, await play(address, load, devices, how, lasts_s), lasts_s)
             done_per_s = found["done_per_s"] if name == many else done_per_s
             yield found
     if done_per_s is not None:
         offered = 3 * done_per_s / DEVICES
         every = await play(address, usual, DEVICES, at_rate(offered), seconds)
         yield row(f"{many[:10]}, {DEVICES * offered:.0f} inferences/s offered", every, seconds)
-    for beside in (nothing, silent, deaf, heard, profile, profiling):
+    for beside, rounds in (
+        *((silent, ROUNDS), (deaf, ROUNDS), (heard, ROUNDS)),
+        *((profile, 1), (profiling, 1)),
+    ):
         name = f"one device beside: {beside.__doc__.rstrip('.').lower()}"
         if only in name:
-            yield row(name, await bystander(address, usual, beside), BESIDE_S)
+            idle, there = await bystander(address, usual, beside, rounds)
+            yield row("one device, in turns with the next row", [idle], rounds * BESIDE_S)
+            yield row(name, [there], rounds * BESIDE_S)
 
 
 @click.command()
 @click.option("--seconds", type=float, default=6.0, show_default=True, help="For each load.")
 @click.option("--only", default="", help="Loads whose name holds this text.")
+@click.option("--wait", default="1", show_default=True, help="The server's, in seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-def main(seconds: float, only: str, as_json: bool) -> None:
+def main(seconds: float, only: str, wait: str, as_json: bool) -> None:
     """Measure an edge server under load."""
     # Devices are machines of their own: none shares a connection with another.
     grpc_channel.CHANNEL_OPTIONS.append(("grpc.use_local_subchannel_pool", 1))
 
     async def measure() -> list[dict[str, object]]:
-        with server() as address:
+        with server("--wait", wait) as address:
             return [found async for found in rows(address, seconds, only)]
 
     every = asyncio.run(measure())

@@ -134,27 +134,27 @@ $(DEV_READY): $(READY) constraints.txt
 
 # The generator lives apart: code made by 1.71 runs on protobuf 5 to 7, and 1.71 itself needs 5.
 $(GRPC_TOOLS)/.ready:
-	$(PYTHON) -m venv $(GRPC_TOOLS)
+	$(PYTHON) -m venv --clear $(GRPC_TOOLS)
 	$(GRPC_TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check \
 		grpcio-tools==1.71.2 'setuptools<81'
 	touch $@
 
 # Sphinx lives apart: neither the package nor its tests need it.
 $(DOCS)/.ready: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(DOCS)
+	$(PYTHON) -m venv --clear $(DOCS)
 	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check \
 		-c constraints.txt -e . $$($(PYTHON) tools/dev_requirements.py docs)
 	touch $@
 
 $(RELEASE)/.ready: pyproject.toml
-	$(PYTHON) -m venv $(RELEASE)
+	$(PYTHON) -m venv --clear $(RELEASE)
 	$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check \
 		$$($(PYTHON) tools/dev_requirements.py release)
 	touch $@
 
 # Neither extras nor tools are there: what needs them skips itself.
 $(LOWEST)/.ready: pyproject.toml tools/lowest.py
-	$(PYTHON) -m venv $(LOWEST)
+	$(PYTHON) -m venv --clear $(LOWEST)
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check \
 		$$($(PYTHON) tools/lowest.py) pytest pytest-timeout hypothesis pyyaml
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .

@@ -73,7 +73,8 @@ def files(tmp_path_factory) -> Path:
     data = zoo.serialize(zoo.build("squeezenet", input_size=SIZE))
     for name in ("net.onnx", "m.onnx", "model.onnx", "models/net.onnx"):
         (folder / name).write_bytes(data)
-    pixels = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+    larger = (SIZE + 32, SIZE + 16, 3)  # as photographs are: they have to be fitted
+    pixels = np.random.default_rng(0).integers(0, 256, larger, dtype=np.uint8)
     Image.fromarray(pixels).save(folder / "photo.jpg")
     return folder
 

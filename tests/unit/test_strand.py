@@ -93,3 +93,20 @@ def test_others_have_their_turn_between_two_jobs_of_a_strand():
 
     assert done[0] == "other"
     assert done[1:] == ["strand 0", "strand 1", "strand 2"]
+
+
+def test_jobs_that_still_wait_when_the_threads_are_let_go_are_dropped_in_silence():
+    handed: list[Callable[[], object]] = []
+    done: list[int] = []
+
+    def submit(run: Callable[[], object], _: float) -> None:
+        if handed:
+            raise RuntimeError("these threads were let go")
+        handed.append(run)
+
+    jobs = SerialExecutor(submit)
+    for number in (1, 2):
+        jobs.submit(lambda number=number: done.append(number))
+    handed[0]()
+
+    assert done == [1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,4 +48,5 @@ class SerialExecutor:
                 self._busy = bool(self._waiting)
                 next_s = self._waiting[0][1] if self._busy else None
             if next_s is not None:
-                self._submit(self._next, next_s)
+                with suppress(RuntimeError):  # the threads were let go, and nobody waits any more
+                    self._submit(self._next, next_s)

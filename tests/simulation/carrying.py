@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from random import Random
 
 FRAMES, FEW, SOON, FORGIVEN, MOST_DOUBT = 2, 3, 40, 200, 32
+HIDDEN, MOST_PATIENCE = 100, 32
 PLANNED_S, UNCLEAR_S = 0.1, 0.002
 NOISE = 0.04
 
@@ -32,6 +33,7 @@ def carry(random: Random) -> None:
     _by_chance(random.uniform(0.3, 3))
     _bursts(random)
     _firsts(random.uniform(0.3, 3))
+    _hidden(random.uniform(1.3, 9))
     gauge = Gauge()
     doubt, since_quicker, steady = 1, SOON, 0
 
@@ -97,6 +99,38 @@ def carry(random: Random) -> None:
             gauge.handle(taken(settled))
         since_quicker += 1 + FEW
         steady += 1 + FEW
+
+
+def _hidden(slowness: float) -> None:
+    """A machine that is slow, and then is not used."""
+    nothing, patience = Taken(0.0, 0.0, UNCLEAR_S), 1
+    machine, link = Gauge(is_probed=False), Gauge()
+    for gauge in (machine, link):
+        for _ in range(FRAMES):
+            gauge.handle(taken(slowness))
+    for turn in range(8):
+        for _ in range(HIDDEN * patience - 1):
+            machine.handle(nothing)
+            require(abs(machine.slowness / slowness - 1) < NOISE, "forgotten in turn {}", turn)
+        machine.handle(nothing)
+        require(machine.slowness == 1.0, "what nothing shows is not forgotten in turn {}", turn)
+        machine.handle(taken(slowness))
+        require(abs(machine.slowness / slowness - 1) < NOISE, "not believed again at once")
+        patience = min(2 * patience, MOST_PATIENCE)
+        if turn == 6:  # it is used for long: what was not so is forgiven
+            for _ in range(FORGIVEN):
+                machine.handle(taken(slowness))
+            patience = 1
+        machine.handle(nothing)  # that something was shown in between begins the wait anew
+        machine.handle(taken(slowness))
+    for _ in range(HIDDEN * MOST_PATIENCE):
+        link.handle(nothing)
+    require(abs(link.slowness / slowness - 1) < NOISE, "of a link that is probed it is forgotten")
+    quick = _after([0.5] * FRAMES)
+    quick.is_probed = False
+    for _ in range(HIDDEN):
+        quick.handle(nothing)
+    require(quick.slowness == 0.5, "that a machine is quick is forgotten")
 
 
 def _noisy(random: Random) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fusepath.faults.clock import require
@@ -66,8 +67,8 @@ class CheckedAdapting:
     """The one that was used last comes last."""
     up: Gauge = field(default_factory=Gauge)
     down: Gauge = field(default_factory=Gauge)
-    device: Gauge = field(default_factory=Gauge)
-    edge: Gauge = field(default_factory=Gauge)
+    device: Gauge = field(default_factory=partial(Gauge, is_probed=False))
+    edge: Gauge = field(default_factory=partial(Gauge, is_probed=False))
     frames: int = 0
     changed: int = 0
     """The frame at which conditions were others than those that were chosen for."""

@@ -25,7 +25,7 @@ from fusepath.protocol.adapting import (
     Unfit,
     Use,
 )
-from fusepath.protocol.gauge import FRAMES, Taken
+from fusepath.protocol.gauge import FRAMES, HIDDEN, Taken
 
 RATE = 1e6
 UNCLEAR_S = 0.001
@@ -94,6 +94,30 @@ def test_what_is_ready_and_better_is_used_two_frames_after_a_change():
     (use,) = commands(made, SLOW, 1, Use)
     assert use.plan == "alone"
     assert made.current == "alone"
+
+
+def test_a_machine_that_was_slow_for_a_while_is_used_again():
+    """Not at once, and where it is slow still, ever more seldom: nothing else shows it."""
+    made = machine("half", "all", "alone")
+    usual, hot = Conditions(up=2.0), Conditions(up=2.0, device=3.0)
+    commands(made, usual, 10, Use)
+    commands(made, hot, FRAMES, Use)
+    assert made.current == "all"
+
+    def unseen(frames: int) -> list[object]:
+        """Frames that leave the device out."""
+        nothing = Taken(0.0, 0.0, UNCLEAR_S)
+        up = Taken(0.12, 0.06, UNCLEAR_S)
+        event = Answered("all", 0.13, up, nothing, nothing, nothing)
+        found = [item for _ in range(frames) for item in made.handle(event)]
+        return [item.plan for item in found if isinstance(item, Use)]
+
+    assert unseen(HIDDEN - 1) == []
+    assert unseen(1) == ["half"]
+    assert [item.plan for item in commands(made, hot, 1, Use)] == ["all"]
+    assert unseen(2 * HIDDEN - 1) == []
+    assert unseen(1) == ["half"]
+    assert commands(made, usual, 20, Use) == []
 
 
 @pytest.mark.parametrize("what", ["device", "up"])

@@ -20,6 +20,7 @@ import math
 import statistics
 from collections import deque
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fusepath.protocol.gauge import Gauge, Taken
@@ -200,8 +201,8 @@ class Adapting:
     """What led to something of late, and to what."""
     up: Gauge = field(default_factory=Gauge)
     down: Gauge = field(default_factory=Gauge)
-    device: Gauge = field(default_factory=Gauge)
-    edge: Gauge = field(default_factory=Gauge)
+    device: Gauge = field(default_factory=partial(Gauge, is_probed=False))
+    edge: Gauge = field(default_factory=partial(Gauge, is_probed=False))
     _known: dict[str, None] = field(init=False)
     _ready: dict[str, None] = field(init=False)
     """The one that was used last comes last."""

@@ -10,6 +10,10 @@ Something that seems to become quicker and soon is not (a link with a burst, whi
 the burst is spent) is believed to be quicker ever more slowly. That it is slower is always believed
 soon, for that is what costs time.
 
+What plans do not use shows nothing, whatever became of it: a machine that was slow for a while
+would never be used again. So that it is slow is forgotten after some time, and after ever more
+where it turns out to be slow still. Of links, probes tell.
+
 No clock, socket or thread is in here.
 """
 
@@ -30,6 +34,10 @@ SOON = 40
 FORGIVEN = 200
 """Frames in a row as expected after which all is forgotten."""
 MOST_DOUBT = 32
+HIDDEN = 100
+"""Frames in a row that show nothing of a machine, after which it is believed to be as planned;"""
+MOST_PATIENCE = 32
+"""so many times more at most, where it is not."""
 _LEAST, _MOST = math.log(1.2), math.log(2.0)
 """Frames are unusual from the one on at most, from the other at least."""
 _NOISES = 3.0
@@ -60,6 +68,8 @@ class Gauge:
 
     slowness: float = 1.0
     """Believed: it takes so many times what it would at the speed that plans were made for."""
+    is_probed: bool = True
+    """Whether something else shows it where frames do not."""
     _recent: list[float] = field(default_factory=lambda: [1.0] * FEW)
     _run: list[float] = field(default_factory=list)
     """What frames in a row have said that are unusual to the same side."""
@@ -70,6 +80,10 @@ class Gauge:
     _since_quicker: int = SOON
     _usual: int = 0
     """Frames in a row that were as expected."""
+    _hidden: int = 0
+    """Frames in a row that have shown nothing."""
+    _patience: int = 1
+    """So many times more of these are waited for."""
 
     def tells(self, planned_s: float, unclear_s: float) -> bool:
         """Whether a frame would show that this becomes quicker."""
@@ -99,7 +113,9 @@ class Gauge:
         """Take in what a frame took."""
         expected_s = taken.planned_s * self.slowness
         if taken.planned_s <= 0 or max(taken.measured_s, expected_s) <= 2 * taken.unclear_s:
+            self._miss()
             return
+        self._hidden = 0
         said = max(taken.measured_s, taken.unclear_s) / taken.planned_s
         unusual = self._unusual
         deviation = _deviation(taken, self.slowness)
@@ -115,7 +131,7 @@ class Gauge:
             self.slowness = self._middle()
             self._usual += 1
             if self._usual >= FORGIVEN:
-                self._doubt = 1
+                self._doubt = self._patience = 1
             return
         self._usual = 0
         if self._run and (self._run[0] > self.slowness) != slower:
@@ -123,6 +139,18 @@ class Gauge:
         self._run.append(said)
         if len(self._run) >= (FRAMES if slower else FRAMES * self._doubt) and self._is_convincing:
             self._change(slower=slower)
+
+    def _miss(self) -> None:
+        """A frame shows nothing: whether that it is slow has been believed for long enough."""
+        if self.is_probed or self.slowness <= 1.0:
+            return
+        self._hidden += 1
+        if self._hidden >= HIDDEN * self._patience:
+            self._hidden = 0
+            self._patience = min(2 * self._patience, MOST_PATIENCE)
+            self.slowness = 1.0
+            self._recent.clear()
+            self._run.clear()
 
     @property
     def _unusual(self) -> float:

@@ -63,6 +63,8 @@ EQUIVALENT = {
     "fair_queue number: work_s: float = 0.0 -> work_s: float = -1.0": "the same for all",
     "gauge number: _usual: int = 0 -> _usual: int = 1": "before the first burst none is forgotten",
     "gauge number: _usual: int = 0 -> _usual: int = -1": "before the first burst none is forgotten",
+    "gauge number: _hidden: int = 0 -> _hidden: int = 1": "it begins when slow is shown",
+    "gauge number: _hidden: int = 0 -> _hidden: int = -1": "it begins when slow is shown",
     "gauge comparison: deviation > 0 -> deviation >= 0": (
         "what is just as expected is not unusual, to whichever side"
     ),

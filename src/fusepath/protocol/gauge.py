@@ -146,7 +146,6 @@ class Gauge:
             return
         self._hidden += 1
         if self._hidden >= HIDDEN * self._patience:
-            self._hidden = 0
             self._patience = min(2 * self._patience, MOST_PATIENCE)
             self.slowness = 1.0
             self._recent.clear()

@@ -78,9 +78,9 @@ class StripRows:
             cut: first layer on the edge server, 1-based.
         """
         if cut not in self._made:
-            made = {**self.ready, **_used_rows(self.graph, self.ready, 1, cut - 1)}
+            made = {**self.ready, **self._used(1, cut - 1)}
             if self.waits:
-                used = _used_rows(self.graph, self.ready, cut, self.tau)
+                used = self._used(cut, self.tau)
                 for op in self.graph.operators(cut, self.tau):
                     made |= {out: used[out] for out in op.outputs if out in used}
             self._made[cut] = made
@@ -90,25 +90,16 @@ class StripRows:
     def _made(self) -> dict[int, Mapping[str, IntArray]]:
         return {}
 
+    def _used(self, first: int, last: int) -> dict[str, IntArray]:
+        """Of rows that are ready those of which layers can make what they hand on."""
+        crossing = {name: self.ready[name] for name in self.graph.frontier(last)}
+        return _stops_of(self.graph, first, last, crossing)
+
     @cached_property
     def stops(self) -> Mapping[str, IntArray]:
         """Row after the last one needed, by fused rows done ``0 … height`` (0 for none)."""
-        graph = self.graph
-        stops = {name: self._edges(name) for name in graph.frontier(self.tau)}
-        for op in reversed(graph.operators(1, self.tau)):
-            wanted = [stops[out] for out in op.outputs if out in stops]
-            if not wanted:
-                continue
-            stop = _reduce(np.maximum, wanted)
-            for out in op.outputs:
-                stops[out] = stop
-            for name in op.inputs:
-                row = stop
-                if _shifts_rows(op):
-                    row = np.clip(stop_read(op.rows, stop - 1), 1, graph.tensors[name].size(0))
-                    row[0] = 0
-                stops[name] = _reduce(np.maximum, [row, stops[name]]) if name in stops else row
-        return stops
+        edges = {name: self._edges(name) for name in self.graph.frontier(self.tau)}
+        return _stops_of(self.graph, 1, self.tau, edges)
 
     @cached_property
     def done(self) -> IntArray:
@@ -303,25 +294,32 @@ def ready_rows(graph: ModelGraph, last: int) -> dict[str, IntArray]:
     return ready
 
 
-def _used_rows(
-    graph: ModelGraph, ready: Mapping[str, IntArray], first: int, last: int
+def _stops_of(
+    graph: ModelGraph, first: int, last: int, handed_on: Mapping[str, IntArray]
 ) -> dict[str, IntArray]:
-    """Of rows that are ready those of which layers ``first … last`` can make what they hand on."""
-    used = {name: ready[name] for name in graph.frontier(last)}
+    """Row after the last one needed of every map, for rows that layers ``first … last`` hand on.
+
+    Args:
+        graph: network.
+        first: layer, 1-based.
+        last: likewise.
+        handed_on: row after the last one wanted of every map behind them, 0 for none.
+    """
+    stops = {**handed_on}
     for op in reversed(graph.operators(first, last)):
-        wanted = [used[out] for out in op.outputs if out in used]
+        wanted = [stops[out] for out in op.outputs if out in stops]
         if not wanted:
             continue
         stop = _reduce(np.maximum, wanted)
         for out in op.outputs:
-            used[out] = stop
+            stops[out] = stop
         for name in op.inputs:
             row = stop
             if _shifts_rows(op):
                 size = graph.tensors[name].size(0)
                 row = np.where(stop > 0, np.clip(stop_read(op.rows, stop - 1), 1, size), 0)
-            used[name] = _reduce(np.maximum, [row, used[name]]) if name in used else row
-    return used
+            stops[name] = _reduce(np.maximum, [row, stops[name]]) if name in stops else row
+    return stops
 
 
 def _shifts_rows(op: Operator) -> bool:

@@ -92,8 +92,7 @@ def _fused_layers(setting: Setting) -> Iterator[_FusedLayer]:
 
 def _cheapest(strips: StripTiming) -> StripTiming:
     """Whether the edge server waits or not, rows are charged what they cost at least."""
-    edge = strips.setting.edge
-    return strips.waiting if edge.strip_factor < edge.strip_ahead_factor else strips
+    return strips.waiting or strips
 
 
 @dataclass(frozen=True)

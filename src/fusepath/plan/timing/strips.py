@@ -59,8 +59,13 @@ class StripTiming:
         return self.costs.rows
 
     @property
-    def waiting(self) -> StripTiming:
-        """The same where the edge server makes no row before the fused layer can use it."""
+    def waiting(self) -> StripTiming | None:
+        """The same where the edge server makes no row before the fused layer can use it.
+
+        None where that makes its strips no cheaper.
+        """
+        if self.setting.edge.strip_ahead_factor <= self.setting.edge.strip_factor:
+            return None
         rows = replace(self.rows, waits=True)
         return replace(self, costs=replace(self.costs, rows=rows), _met={})
 

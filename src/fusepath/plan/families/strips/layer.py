@@ -94,10 +94,8 @@ class Layer:
     @cached_property
     def waiting(self) -> Layer | None:
         """The same with an edge server that waits, where that makes its strips cheaper."""
-        edge = self.timing.setting.edge
-        if edge.strip_ahead_factor <= edge.strip_factor:
-            return None
-        return replace(self, timing=self.timing.waiting)
+        waiting = self.timing.waiting
+        return None if waiting is None else replace(self, timing=waiting)
 
     def rows_of(self, begin: IntArray | None, stop: IntArray, edge: int | None) -> AddedRows:
         """Rows that every strip of a segment adds, for many choices of its ends at once.

@@ -180,7 +180,7 @@ def frames(address: str, count: int, kind: str) -> dict:
     with fusepath.Session(model, address, plan=plan, options=AS_PLANNED) as session:
         session.infer(frame(model, 0))
         session.wait_ready(_LONGEST_S)
-        if kind == "auto":  # plans for other conditions are looked for, and made ready, beside these
+        if kind == "auto":  # beside these, plans for other conditions are made ready
             for seed in range(count):
                 session.infer(frame(model, seed))
         marks, exact, unsplit = [], 0, Unsplit(model)

@@ -13,7 +13,7 @@ from fusepath.cost.latency import Charge
 from fusepath.cost.operations import layer_ops, ops_per_position, positions
 from fusepath.cost.power import Power, parse_power
 from fusepath.errors import FileFormatError, SettingError, check_number, one_line
-from fusepath.units import parse_flop_per_s
+from fusepath.units import format_ops_per_s, parse_flop_per_s
 
 if TYPE_CHECKING:
     from fusepath.cost.convention import Convention
@@ -86,7 +86,7 @@ class ComputeRate(msgspec.Struct, frozen=True, tag="rate", forbid_unknown_fields
 
     def describe(self) -> str:
         """For people."""
-        return f"{self.ops_per_s:.4g} op/s"
+        return format_ops_per_s(self.ops_per_s)
 
 
 def _check(item: msgspec.Struct, *names: str) -> None:

@@ -125,5 +125,5 @@ def test_a_profile_that_no_machine_has_is_refused_wherever_it_comes_from(field, 
 def test_a_profile_whose_calls_take_less_than_their_wait_is_refused():
     layers = (LayerTime(name="a", seconds=1.0),)
 
-    with pytest.raises(SettingError, match="waking_s 0.2 is above call_overhead_s 0.1"):
+    with pytest.raises(SettingError, match=r"waking_s 0\.2 is above call_overhead_s 0\.1"):
         MachineProfile(model_sha256="0" * 64, layers=layers, call_overhead_s=0.1, waking_s=0.2)

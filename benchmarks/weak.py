@@ -38,12 +38,7 @@ def slowed(profile: MachineProfile, kernels: float, calls: float) -> MachineProf
         )
         for item in profile.layers
     )
-    return msgspec.structs.replace(
-        profile,
-        layers=layers,
-        call_overhead_s=profile.call_overhead_s * calls,
-        strip_layer_s=profile.strip_layer_s * calls,
-    )
+    return msgspec.structs.replace(profile.slowed(calls), layers=layers)
 
 
 def main() -> None:

@@ -27,7 +27,9 @@ def window_width() -> int:
 class FittingTable(Table):
     """Knows which of its columns may be wrapped, and which may be left out."""
 
-    def __init__(self, *, flexible: tuple[str, ...], optional: tuple[str, ...], **options: Any) -> None:
+    def __init__(
+        self, *, flexible: tuple[str, ...], optional: tuple[str, ...], **options: Any
+    ) -> None:
         super().__init__(**options)
         self.flexible = flexible
         self.optional = optional
@@ -74,7 +76,9 @@ class FittingTable(Table):
         return True
 
 
-def empty_table(*columns: str, flexible: tuple[str, ...] = (), optional: tuple[str, ...] = ()) -> Table:
+def empty_table(
+    *columns: str, flexible: tuple[str, ...] = (), optional: tuple[str, ...] = ()
+) -> Table:
     """A table without rows: its first column is text, the others are numbers.
 
     Args:

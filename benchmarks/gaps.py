@@ -1,6 +1,7 @@
 """What lies between plans and their bounds, setting by setting of `make bench-plan`.
 
     python -m benchmarks.gaps [NETWORK …]      half a minute a setting, kept as they come
+    python -m benchmarks.gaps --page           writes docs/gaps.md from what was computed
 
 Of `auto`'s time over the fluid bound, the row bound proves a part to be out of reach of plans of
 whole rows. What is left is told by the plan's busiest machine: it waits for its first work, has
@@ -38,6 +39,21 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 RESULTS = Path(__file__).parent / "results" / "gaps.csv"
+PAGE = Path(__file__).parents[1] / "docs" / "gaps.md"
+HEAD = """# Gaps, setting by setting
+
+What lies between `auto` and what no plan can beat, in the 162 settings of `make bench-plan`, by
+`python -m benchmarks.gaps`. The [row bound](bounds.md) holds for single cuts and strips; *out of
+reach* is the part of the gap to the fluid bound that it proves to be so. What is left is told by
+the plan's busiest machine: the part of the time in which it waits for its first work (*first*),
+has nothing to do in between (*between*) and has done all (*last*); and its work, compared with the
+row bound (*work*).
+
+"""
+COLUMNS = (
+    *("network", "device, edge, GFLOP/s", "MB/s", "auto, ms", "fluid, ms", "rows, ms"),
+    *("auto/rows", "out of reach", "busiest", "first", "between", "last", "work"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +136,24 @@ def show(gaps: Sequence[Gap]) -> None:
     Console(width=120).print(table)
 
 
+def page(gaps: Sequence[Gap]) -> str:
+    """All settings as a page."""
+    lines = (
+        f"| {gap.network} | {gap.device_gflop_per_s}, {gap.edge_gflop_per_s} | "
+        f"{gap.link_mb_per_s:g} | {gap.auto_s * 1e3:.1f} | {gap.fluid_s * 1e3:.1f} | "
+        f"{gap.rows_s * 1e3:.1f} | {gap.over_rows:.2f} | {gap.out_of_reach:.0%} | {gap.busiest} | "
+        f"{gap.first_s / gap.auto_s:.1%} | {gap.between_s / gap.auto_s:.1%} | "
+        f"{gap.last_s / gap.auto_s:.1%} | {gap.work_s / gap.rows_s - 1:+.1%} |\n"
+        for gap in sorted(gaps, key=lambda gap: NETWORKS.index(gap.network))
+    )
+    heads = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}\n"
+    return HEAD + heads + "".join(lines)
+
+
 def main() -> None:
+    if sys.argv[1:] == ["--page"]:
+        PAGE.write_text(page(read_rows(RESULTS, Gap)), encoding="utf-8")
+        return
     done = read_rows(RESULTS, Gap)
     for network in sys.argv[1:] or NETWORKS:
         graph = load_model(f"zoo:{network}").graph

@@ -43,6 +43,7 @@ from fusepath.plan import (
     make_plan,
     shortlist,
 )
+from fusepath.profiling.profile import Settings, profile_machine
 from fusepath.remote.client import connect
 
 if TYPE_CHECKING:
@@ -137,7 +138,8 @@ async def compare(
         client = await stack.enter_async_context(connect(address))
         _, _, rows, columns = model.graph.input.shape
         image = pixels(photographs()[0], rows=rows, columns=columns)
-        machines = await profile(model, image, client)
+        careful = profile_machine(model, Settings(held_out=False)).profile
+        machines = replace(await profile(model, image, client), device=careful)
         subject = Subject(model=model, image=image, machines=machines, client=client)
         for rate in rates:
             hosts.network.set_rate(rate * 1e6)

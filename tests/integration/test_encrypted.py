@@ -8,8 +8,10 @@ import ssl
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
+import fusepath
 from fusepath.errors import PeerRefusedError
 from fusepath.onnx_io import load_model
 from fusepath.remote.client import Timeout, connect
@@ -170,3 +172,26 @@ def test_tokens_are_asked_for_and_may_change_while_it_serves(monkeypatch, tmp_pa
         monkeypatch.delenv(TOKEN)
         monkeypatch.setenv(TOKEN_FILE, str(token))
         asyncio.run(greet(served.address))
+
+
+def test_a_device_that_may_not_profile_still_finds_a_plan(monkeypatch, tmp_path):
+    """The edge server is taken to be like the device, as quick as it computes the whole network."""
+    peers = tmp_path / "peers.toml"
+    peers.write_text(f'[peers.camera]\ntoken = "{RIGHT}"\nrights = ["infer"]\n')
+    monkeypatch.setenv(TOKEN, RIGHT)
+    options = fusepath.SessionOptions(
+        fallback=fusepath.FallbackPolicy.OFF,
+        remember=False,
+        emulation=fusepath.Emulation(slowdown=50),
+    )
+    with (
+        edge_server("--peers", str(peers)) as served,
+        fusepath.Session(SOURCE, served.address, options=options) as session,
+    ):
+        frame = np.zeros((64, 64, 3), dtype=np.uint8)
+        session.infer(frame)
+        session.wait_ready(60)
+        result = session.infer(frame)
+
+    assert result.plan.cuts != (session.model.graph.depth + 1,)  # not alone, fifty times slower
+    assert result.fallback is None

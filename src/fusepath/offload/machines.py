@@ -12,15 +12,16 @@ import numpy as np
 
 from fusepath.cost import RUNTIME, Link, Machine, MachineProfile
 from fusepath.errors import InputError
-from fusepath.plan import Setting
+from fusepath.plan import PlanRequest, Setting, make_plan
 from fusepath.profiling.goodput import Goodput, goodput
 from fusepath.runtime.execution import provider_text
+from fusepath.timeline import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fusepath.cost import Convention
-    from fusepath.offload.pairing import Pairing
+    from fusepath.offload.pairing import Pairing, Prepared
     from fusepath.profiling.layers import Profiler
     from fusepath.remote.client import EdgeClient
     from fusepath.runtime.execution import Execution
@@ -139,6 +140,21 @@ async def measured_edge(
         return machines.edge
     say(f"measuring every layer on {client.address}")
     return await client.profile(pairing.model)
+
+
+def edge_as_shown(prepared: Prepared, setting: Setting) -> Machine:
+    """An edge server that measures nothing for this device: like that, but as quick as it shows.
+
+    It shows how long the whole network takes it.
+
+    Args:
+        prepared: the whole network on the edge server, as it was rehearsed there.
+        setting: with the device as either machine.
+    """
+    plan = make_plan(setting, PlanRequest(algorithm="full-offload", codecs="off")).best
+    times = prepared.edge_times
+    taken_s = sum(times.paths_s) + times.tail_s
+    return setting.device.slowed(taken_s / plan.timeline.busy_s(Lane.EDGE))
 
 
 async def measured_goodput(client: EdgeClient) -> Goodput:

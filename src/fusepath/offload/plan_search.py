@@ -21,6 +21,7 @@ import msgspec
 from fusepath.cost import ComputeRate, Link
 from fusepath.errors import (
     FusepathError,
+    PeerBusyError,
     PeerError,
     PeerRefusedError,
     UndecidedError,
@@ -30,6 +31,7 @@ from fusepath.offload.device import stays_local
 from fusepath.offload.frames import made_up_frame
 from fusepath.offload.machines import (
     Machines,
+    edge_as_shown,
     measured_device,
     measured_edge,
     measured_goodput,
@@ -388,6 +390,13 @@ class PlanSearch:
             device = await measured_device(pairing, machines, profiler, order.say)
             tried = await self._try_codecs(request, sample)
             machines = replace(machines, device=device, edge=await edge)
+        except PeerBusyError:
+            raise
+        except PeerRefusedError as error:  # it may infer and nothing more
+            order.say(f"{error}: it is taken to be like this machine, but as quick as it shows")
+            whole = await pairing.prepare(await self._unsplit("full-offload", sample), sample)
+            alike = replace(_nominal(order.model.graph, sample), device=device, edge=device)
+            machines = replace(machines, device=device, edge=edge_as_shown(whole, alike))
         finally:
             edge.cancel()
         setting = await measured_setting(pairing, machines, sample.dtype.name, profiler, order.say)

@@ -25,19 +25,44 @@ def test_a_server_without_work_is_as_quick_as_its_machine():
 
 @pytest.mark.parametrize("devices", [1, 2, 8])
 def test_devices_in_turn_see_as_many_times_longer_work(devices):
-    waits, work_s = Waits(), 0.05
-    for number in range(1, 200):
-        waited_s = work_s * (devices - 1)
-        waits.add(waited_s=waited_s, worked_s=work_s, now_s=number * work_s)
+    waits, work_s, now_s = Waits(), 0.05, 0.0
+    waiting = [waits.asked(f"device {number}", now_s) for number in range(devices)]
+    for _ in range(200):
+        asked, begun_s = waiting.pop(0), now_s
+        now_s += work_s
+        waits.done(asked, begun_s, now_s)
+        waiting.append(waits.asked(asked.peer, now_s))
 
-    assert waits.slowness(200 * work_s) == pytest.approx(devices, rel=0.02)
+    assert waits.slowness(now_s) == pytest.approx(devices, rel=0.03)
+
+
+def test_who_waits_for_its_own_work_waits_for_nobody():
+    waits, work_s = Waits(), 0.05
+    several = [waits.asked("one", 0.0) for _ in range(10)]
+    for number, asked in enumerate(several):
+        waits.done(asked, number * work_s, (number + 1) * work_s)
+
+    assert waits.slowness(0.5) == 1.0
+
+
+def test_what_is_remembered_of_peers_is_bounded():
+    waits = Waits()
+    for number in range(10_000):
+        waits.done(waits.asked(f"device {number}", number), number, number + 0.5)
+    late = waits.asked("late", 10_000)
+    waits.done(late, 10_001, 10_001.5)
+
+    assert len(waits._of_s) <= 4097
+    assert waits.slowness(10_002) < 2
 
 
 def test_what_was_long_ago_is_forgotten():
     waits = Waits()
-    waits.add(waited_s=4.0, worked_s=1.0, now_s=100.0)
+    late, soon = waits.asked("late", 95.0), waits.asked("soon", 95.0)
+    waits.done(soon, 95.0, 99.0)
+    waits.done(late, 99.0, 100.0)
 
-    assert waits.slowness(100.0) > 4
+    assert waits.slowness(100.0) > 1.7
     assert waits.slowness(100.0 + 12 * HALVES_AFTER_S) < 1.1
 
 

@@ -22,6 +22,7 @@ from fusepath.threads import Threads
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fusepath.protocol.waits import Asked
     from fusepath.runtime.edge_stages import MakeStages
 
 T = TypeVar("T")
@@ -85,19 +86,18 @@ class Workers:
             run: is called on a worker, and tells by itself what comes of it.
             work_s: how long that takes, as far as is known.
         """
-        run = partial(self._watched, run, time.monotonic())
         with self._free:
+            run = partial(self._watched, run, self._waits.asked(peer, time.monotonic()))
             self._waiting.put(peer, run, work_s)
         self.pool.post(self._next)
 
-    def _watched(self, run: Callable[[], object], asked_s: float) -> None:
+    def _watched(self, run: Callable[[], object], asked: Asked) -> None:
         begun_s = time.monotonic()
         try:
             run()
         finally:
-            now_s = time.monotonic()
             with self._free:
-                self._waits.add(waited_s=begun_s - asked_s, worked_s=now_s - begun_s, now_s=now_s)
+                self._waits.done(asked, begun_s, time.monotonic())
 
     def want(self, peer: str, work_s: float) -> None:
         """A peer has asked for work that it is not given."""

@@ -39,7 +39,7 @@ def test_everybody_has_the_name_and_the_rights_of_the_file(access):
     ("shown", "words"),
     [
         (Shown(), "no token was shown"),
-        (Shown(certificate="camera-2"), "no token was shown"),
+        (Shown(certificate="camera-2"), "the certificate's name 'camera-2' is none of a peer here"),
         (Shown(token="robots-have-this-on"), "a wrong token was shown"),
         (Shown(token="röbots"), "a wrong token was shown"),
     ],

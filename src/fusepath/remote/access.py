@@ -10,9 +10,11 @@ from pathlib import Path
 
 import msgspec
 
-from fusepath.errors import InputError
+from fusepath.errors import InputError, one_line
 
 LEAST_TOKEN_LENGTH = 16
+LONGEST_NAME = 64
+"""Characters of a certificate's name that are repeated; as many as X.520 allows."""
 INFER, PROFILE = "infer", "profile"
 RIGHTS = (INFER, PROFILE)
 
@@ -99,11 +101,19 @@ class Access:
             if entry.certificate and entry.certificate == shown.certificate:
                 found = found or name
         if not found:
-            what = "a wrong token was shown" if shown.token else "no token was shown"
-            raise NotAllowedError(f"{what}, and this server asks for one")
+            raise NotAllowedError(self._unknown(shown))
         if right is not None and right not in self._peers[found].rights:
             raise NotAllowedError(f"'{found}' may not {right} here", known=True)
         return found
+
+    def _unknown(self, shown: Shown) -> str:
+        """Why somebody is not known."""
+        if shown.token:
+            return "a wrong token was shown, and this server asks for one"
+        if shown.certificate and self._peers_file is not None:
+            name = one_line(shown.certificate, LONGEST_NAME)
+            return f"the certificate's name '{name}' is none of a peer here, and no token was shown"
+        return "no token was shown, and this server asks for one"
 
     def _refresh(self) -> None:
         """Read the files again, if they have changed and are as they should be."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from fusepath.errors import InputError, one_line
+from fusepath.remote.stamps import Stamps, Unusable, stamps_of
 
 LEAST_TOKEN_LENGTH = 16
 LONGEST_NAME = 64
@@ -72,7 +73,8 @@ class Access:
         self._token = _checked(token, "the token") if token else ""
         self._token_file = None if token_file is None else Path(token_file)
         self._peers_file = None if peers_file is None else Path(peers_file)
-        self._stamps: tuple[object, ...] = ()
+        self._stamps: Stamps = ()
+        self._unusable = Unusable()
         self._peers: dict[str, PeerEntry] = {}
         self._read()
 
@@ -117,14 +119,15 @@ class Access:
 
     def _refresh(self) -> None:
         """Read the files again, if they have changed and are as they should be."""
-        if self._stamps != self._now():
+        now = self._now()
+        if self._stamps != now:
             try:
                 self._read()
-            except InputError:  # being written, say: what was read before holds
-                return
+            except InputError as error:  # being written, say: what was read before holds
+                self._unusable.tell(now, error)
 
-    def _now(self) -> tuple[object, ...]:
-        return tuple(_stamp(path) for path in (self._token_file, self._peers_file))
+    def _now(self) -> Stamps:
+        return stamps_of((self._token_file, self._peers_file))
 
     def _read(self) -> None:
         stamps = self._now()
@@ -186,12 +189,3 @@ def _why(error: Exception) -> str:
 
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
-
-
-def _stamp(path: Path | None) -> tuple[int, int, int] | None:
-    """By which a change of a file shows."""
-    try:
-        stat = None if path is None else path.stat()
-    except OSError:
-        return None
-    return None if stat is None else (stat.st_mtime_ns, stat.st_size, stat.st_ino)

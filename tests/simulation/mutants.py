@@ -32,12 +32,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 MODULES = (
-    *("adapting", "admission", "appointments", "conversation", "device_frame", "fair_queue"),
-    *("finishing", "gauge", "in_flight", "keeping", "requests", "shelf", "wanted", "watch"),
+    *("adapting", "admission", "appointments", "conversation", "covering", "device_frame"),
+    *("fair_queue", "finishing", "gauge", "in_flight", "keeping", "requests", "shelf"),
+    *("wanted", "watch"),
 )
 _ALONE = {
-    *("adapting", "admission", "appointments", "fair_queue", "gauge", "keeping", "shelf"),
-    "wanted",
+    *("adapting", "admission", "appointments", "covering", "fair_queue", "gauge", "keeping"),
+    *("shelf", "wanted"),
 }
 """Played only by themselves, not in simulated sessions."""
 SEEDS = 240

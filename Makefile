@@ -102,7 +102,7 @@ dist: $(RELEASE)/.ready  ## wheel and sdist, built once and tried: REPOSITORY=ht
 	FUSEPATH_REPOSITORY="$(REPOSITORY)" $(RELEASE)/bin/python -m build --outdir dist
 	$(RELEASE)/bin/python tools/try_sdist.py dist/fusepath-*.tar.gz
 	$(RELEASE)/bin/python tools/try_wheel.py dist/fusepath-*.whl $(PYTHONS)
-	$(RELEASE)/bin/python tools/aarch64_wheels.py 3.11 3.12 3.13
+	$(RELEASE)/bin/python tools/aarch64_wheels.py 3.11 3.12 3.13 3.14
 
 lowest: $(LOWEST)/.ready  ## tests with the lowest versions that pyproject.toml allows
 	$(LOWEST)/bin/python -m pytest tests/unit tests/integration

@@ -17,8 +17,7 @@ from pathlib import Path
 import numpy as np
 
 import fusepath
-from benchmarks.models.families import FAMILIES
-from benchmarks.models.measure import build
+from benchmarks.models.measure import load
 from fusepath import Budget, PlanRequest, Setting, make_plan, parse_link
 from fusepath.onnx_io import Model, original_with_shape, read_model
 from fusepath.pictures.inputs import load_input
@@ -39,11 +38,7 @@ PICTURE = Path(fusepath.__file__).parent / "assets" / "demo.png"
 
 def pair(name: str) -> tuple[Model, Model]:
     """The network in float32 and in int8, with maps of uint8."""
-    if name in FAMILIES:
-        data = build(name, FAMILIES[name], "torchscript").SerializeToString()
-        model = read_model(data, name=name, source=name)
-    else:
-        model = fusepath.load_model(name)
+    model = load(name)
     picture = load_input(PICTURE, model.graph.input, pictures=Preprocessing(fit=Fit.STRETCH))
     samples = [picture, np.ascontiguousarray(picture[..., ::-1])]
     quantised = quantise(model, samples, InputFormat())

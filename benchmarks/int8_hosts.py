@@ -61,7 +61,7 @@ async def compare(name: str, hosts: Hosts) -> None:
     """Measure both models of a network in every cell; one line for each."""
     with TemporaryDirectory() as folder:
         models = tuple(
-            _kept(model, Path(folder, f"{kind}.onnx"))
+            kept(model, Path(folder, f"{kind}.onnx"))
             for kind, model in zip(KINDS, pair(name), strict=True)
         )
         with hosts.edge_server(models=Path(folder)) as address:
@@ -80,7 +80,7 @@ async def _cells(name: str, models: tuple[Model, ...], hosts: Hosts, address: st
             await _measure(cell, models, rivals)
 
 
-def _kept(model: Model, path: Path) -> Model:
+def kept(model: Model, path: Path) -> Model:
     """The same model from a file, of which the edge server has the same."""
     model.save(path)
     return load_model(str(path))

@@ -7,13 +7,15 @@ Devices are connections of one process beside the server's, on loopback, so both
 what a device computes is left out, its one message is made before. Loads are an open loop (200
 devices, 2 inferences a second each), closed loops of 16 and 64 devices, three times as much as the
 server can do, and a bystander of one inference after the other beside a profile that is measured or
-given up, 40 streams that say nothing, 40 that read nothing, and 40 that do the same and read.
+given up, 40 streams that say nothing, 40 that read nothing, 40 that do the same and read, 40 that
+write a byte at a time, and 10,000 connections on which nothing happens.
 Rounds beside streams begin when these have sent what they send, and take turns with rounds alone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import resource
 import statistics
 import subprocess
 import sys
@@ -28,6 +30,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.raw_http2 import idle_connections, slow_writers
 from fusepath import jsonfile
 from fusepath.cost import ComputeRate, parse_link
 from fusepath.errors import PeerBusyError
@@ -48,7 +51,7 @@ if TYPE_CHECKING:
 
 SMALL, USUAL, LARGE = "zoo:squeezenet?size=32", "zoo:squeezenet", "zoo:vgg16"
 LEFT_S = 60.0
-STREAMS, EACH = 40, 8
+STREAMS, EACH, CONNECTIONS = 40, 8, 10_000
 SETTLES_S = 1.0
 """Between rounds, until the server has seen that streams have ended."""
 DEVICES = 64
@@ -193,6 +196,17 @@ async def deaf(address: str, load: Load, stack: AsyncExitStack) -> None:
     await raw_streams(address, [encode(Hello(WIRE_VERSION, "of a benchmark")), *begins], stack)
 
 
+async def slow(address: str, load: Load, stack: AsyncExitStack) -> None:
+    """Streams that write a byte at a time."""
+    begin = Begin(1, 1, load.plan.recipe_sha256, int(LEFT_S * 1e6), load.tensors)
+    await slow_writers(address, STREAMS, encode(begin), stack)
+
+
+async def idle(address: str, _: Load, stack: AsyncExitStack) -> None:
+    """Ten thousand connections on which nothing happens."""
+    await idle_connections(address, CONNECTIONS, stack)
+
+
 async def heard(address: str, load: Load, stack: AsyncExitStack) -> None:
     """Streams of eight inferences each whose results are read."""
     clients = [await client_of(address, stack) for _ in range(STREAMS)]
@@ -229,18 +243,18 @@ async def bystander(
     address: str, load: Load, beside: Callable[..., Awaitable[None]], rounds: int
 ) -> tuple[Seen, Seen]:
     """One device that infers alone and beside others in turns, from when these have begun."""
-    idle, there = Seen(), Seen()
+    alone, there = Seen(), Seen()
     async with AsyncExitStack() as stack:
         client = await client_of(address, stack)
         await client.prepare(load.plan)
         await infer(client, load, Seen())
         for _ in range(rounds):
-            await closed(client, load, idle, time.perf_counter() + BESIDE_S)
+            await closed(client, load, alone, time.perf_counter() + BESIDE_S)
             async with AsyncExitStack() as others:
                 await beside(address, load, others)
                 await closed(client, load, there, time.perf_counter() + BESIDE_S)
             await asyncio.sleep(SETTLES_S)
-    return idle, there
+    return alone, there
 
 
 # ---------------------------------------------------------------------------- all of it
@@ -304,13 +318,13 @@ async def rows(address: str, seconds: float, only: str) -> AsyncIterator[dict[st
         every = await play(address, usual, DEVICES, at_rate(offered), seconds)
         yield row(f"{many[:10]}, {DEVICES * offered:.0f} inferences/s offered", every, seconds)
     for beside, rounds in (
-        *((silent, ROUNDS), (deaf, ROUNDS), (heard, ROUNDS)),
+        *((silent, ROUNDS), (deaf, ROUNDS), (heard, ROUNDS), (slow, ROUNDS), (idle, ROUNDS)),
         *((profile, 1), (profiling, 1)),
     ):
         name = f"one device beside: {beside.__doc__.rstrip('.').lower()}"
         if only in name:
-            idle, there = await bystander(address, usual, beside, rounds)
-            yield row("one device, in turns with the next row", [idle], rounds * BESIDE_S)
+            alone, there = await bystander(address, usual, beside, rounds)
+            yield row("one device, in turns with the next row", [alone], rounds * BESIDE_S)
             yield row(name, [there], rounds * BESIDE_S)
 
 
@@ -321,6 +335,8 @@ async def rows(address: str, seconds: float, only: str) -> AsyncIterator[dict[st
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def main(seconds: float, only: str, wait: str, as_json: bool) -> None:
     """Measure an edge server under load."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # of the server as well, its child
     # Devices are machines of their own: none shares a connection with another.
     grpc_channel.CHANNEL_OPTIONS.append(("grpc.use_local_subchannel_pool", 1))
 

@@ -15,11 +15,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-import fusepath
-from benchmarks.models.families import FAMILIES
-from benchmarks.models.measure import build
+from benchmarks.models.measure import load
 from fusepath import Budget, PlanRequest, Setting, make_plan, parse_link
-from fusepath.onnx_io import Model, read_model
 from fusepath.profiling.layers import measure_layers
 
 if TYPE_CHECKING:
@@ -29,14 +26,6 @@ LINK = "1.8MB/s"
 CALLS = (1.0, 4.0, 8.0, 16.0)
 """By what calls are slower; as much as kernels comes last."""
 REQUEST = PlanRequest(codecs="off", budget=Budget(evaluations=30_000))
-
-
-def load(name: str) -> Model:
-    """A family of the model benchmark, or a file."""
-    if name in FAMILIES:
-        data = build(name, FAMILIES[name], "torchscript").SerializeToString()
-        return read_model(data, name=name, source=name)
-    return fusepath.load_model(name)
 
 
 def slowed(profile: MachineProfile, kernels: float, calls: float) -> MachineProfile:
@@ -49,12 +38,7 @@ def slowed(profile: MachineProfile, kernels: float, calls: float) -> MachineProf
         )
         for item in profile.layers
     )
-    return msgspec.structs.replace(
-        profile,
-        layers=layers,
-        call_overhead_s=profile.call_overhead_s * calls,
-        strip_layer_s=profile.strip_layer_s * calls,
-    )
+    return msgspec.structs.replace(profile.slowed(calls), layers=layers)
 
 
 def main() -> None:

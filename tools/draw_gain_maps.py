@@ -1,6 +1,6 @@
 """Compute the gain maps of docs/gain-map.md, draw two of them, and write its table.
 
-python tools/draw_gain_maps.py [NETWORK ...]   computes; half an hour for all on two cores
+python tools/draw_gain_maps.py [NETWORK ...]   computes; a quarter of an hour for all on two cores
 python tools/draw_gain_maps.py --table         writes table and pictures from what was computed
 
 A map goes on where it was interrupted. `tests/unit/test_gain_map.py` computes a cell of one

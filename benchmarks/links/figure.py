@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fusepath.report.figures import INK, new_figure
+from fusepath.report.figures import INK, PAGE_INCHES, new_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,8 +16,13 @@ FRAME, BEST, FIXED, LINK = "#0072B2", "#009E73", "#D55E00", "#777777"
 
 
 def draw(streams: Mapping[str, Stream], fixed: Mapping[str, Stream], file: Path) -> None:
+    """Write the picture as PNG."""
+    links_figure(streams, fixed).savefig(file, dpi=144, metadata={"Software": None})
+
+
+def links_figure(streams: Mapping[str, Stream], fixed: Mapping[str, Stream]) -> Any:
     """One panel a network, and the link's rate above them."""
-    figure = new_figure(8.4, 1.4 + 2.3 * len(streams))
+    figure = new_figure(PAGE_INCHES, 1.3 + 2.1 * len(streams))
     axes = figure.subplots(
         1 + len(streams), 1, sharex=True, height_ratios=(1, *([2.4] * len(streams)))
     )
@@ -35,10 +40,10 @@ def draw(streams: Mapping[str, Stream], fixed: Mapping[str, Stream], file: Path)
         loc="outside lower center",
         ncols=3,
         frameon=False,
-        fontsize=8,
+        fontsize=9,
         markerscale=5,
     )
-    figure.savefig(file, dpi=120, metadata={"Software": None})
+    return figure
 
 
 def _rates(ax: Any, stream: Stream) -> None:
@@ -48,7 +53,7 @@ def _rates(ax: Any, stream: Stream) -> None:
         else:
             ax.axvspan(start_s, end_s, color=FIXED, alpha=0.25, linewidth=0)
     ax.set_yscale("log")
-    ax.set_ylabel("link (MB/s)", fontsize=8)
+    ax.set_ylabel("link (MB/s)", fontsize=9)
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.yaxis.set_minor_formatter(lambda _value, _place: "")
 
@@ -86,4 +91,4 @@ def _panel(ax: Any, network: str, stream: Stream, fixed: Stream | None) -> None:
     low, high = ax.get_ylim()
     ticks = [tick for tick in (10, 20, 30, 50, 100, 200, 300, 500, 1000) if low <= tick <= high]
     ax.set_yticks(ticks)
-    ax.set_ylabel(f"{network} (ms)", fontsize=8, color=INK)
+    ax.set_ylabel(f"{network} (ms)", fontsize=9, color=INK)

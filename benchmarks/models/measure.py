@@ -15,6 +15,7 @@ from fusepath.errors import FusepathError
 from fusepath.graph import FEWEST_FUSED
 from fusepath.offload.order import FallbackPolicy, SessionOptions
 from fusepath.offload.run import run
+from fusepath.onnx_io.load import load_model
 from fusepath.onnx_io.read import read_model
 from fusepath.plan import PlanRequest, Setting, make_plan, row_bound_s
 from fusepath.tiling import Grid
@@ -93,6 +94,14 @@ def build(name: str, family: Family, spelling: str) -> onnx.ModelProto:
     graph = SPELLINGS[spelling](name, size=family.size, channels=family.channels)
     heads = family.layers(graph)
     return graph.finish(*(heads if isinstance(heads, tuple) else (heads,)))
+
+
+def load(name: str) -> Model:
+    """A family, as the older one of PyTorch's exporters writes it; or a file or zoo network."""
+    if name not in FAMILIES:
+        return load_model(name)
+    data = build(name, FAMILIES[name], "torchscript").SerializeToString()
+    return read_model(data, name=name, source=name)
 
 
 def measure(name: str, spelling: str, *, budget: Budget | None = None) -> Row:

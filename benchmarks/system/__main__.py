@@ -3,6 +3,7 @@
 make bench-system                                   everything; needs root
 python -m benchmarks.system --quick                 one cell, three repeats
 python -m benchmarks.system --networks alexnet --rates 1.8,3
+python -m benchmarks.system --picture photograph.jpg --results results/photograph
 """
 
 from __future__ import annotations
@@ -82,6 +83,11 @@ def check_names(_: click.Context, __: click.Parameter, text: str | None) -> tupl
 @click.option("--markdown", is_flag=True, help="Measure nothing: the table of docs/benchmarks.md.")
 @click.option("--peers/--no-peers", default=True, help="Run the peers as well.")
 @click.option(
+    "--picture",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What networks are run on, scaled to their size. Default: the drawn picture of the demo.",
+)
+@click.option(
     "--results",
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
@@ -98,9 +104,12 @@ def main(
     timeline: str | None,
     markdown: bool,
     peers: bool,
+    picture: Path | None,
     folder: Path,
 ) -> None:
     """Measure every plan and three peers between two hosts on this machine."""
+    if picture is not None and folder == RESULTS:
+        raise click.UsageError("--picture needs --results, or rows of two pictures would mix")
     chosen = {"networks": networks, "rates": rates, "slowdowns": slowdowns, "repeats": repeats}
     default = QUICK if quick else {
         "networks": NETWORKS, "rates": RATES_MB_PER_S, "slowdowns": SLOWDOWNS, "repeats": REPEATS,
@@ -125,7 +134,13 @@ def main(
             return
         try:
             verified = bench(
-                cells, network, repeats=options["repeats"], peers=peers, fresh=fresh, folder=folder
+                cells,
+                network,
+                repeats=options["repeats"],
+                peers=peers,
+                fresh=fresh,
+                folder=folder,
+                picture=picture,
             )
         except (FusepathError, NetworkUnavailableError, ProgramFailedError) as error:
             raise click.ClickException(str(error)) from error
@@ -163,6 +178,7 @@ def bench(
     peers: bool,
     fresh: bool,
     folder: Path,
+    picture: Path | None,
 ) -> bool:
     """Measure what is missing and show it all; whether every output was right."""
     hosts = Hosts.apart(network)
@@ -191,7 +207,14 @@ def bench(
             _check_wire(network, rate, console)
         with inside(network.device):
             _measure(
-                missing, hosts, results, timelines, repeats=repeats, peers=peers, console=console
+                missing,
+                hosts,
+                results,
+                timelines,
+                repeats=repeats,
+                peers=peers,
+                picture=picture,
+                console=console,
             )
     rows = [row for cell in cells for row in results.rows(cell, repeats)]
     _show(rows, folder, console)
@@ -222,11 +245,13 @@ def _measure(
     *,
     repeats: int,
     peers: bool,
+    picture: Path | None,
     console: Console,
 ) -> None:
-    from benchmarks.system.campaign import Campaign, Subject, estimated_s  # noqa: PLC0415
+    from benchmarks.system.campaign import DRAWN, Campaign, Subject, estimated_s  # noqa: PLC0415
 
-    subjects = {name: Subject(name) for name in dict.fromkeys(cell.network for cell in cells)}
+    names = dict.fromkeys(cell.network for cell in cells)
+    subjects = {name: Subject(name, picture or DRAWN) for name in names}
     total_s = estimated_s(subjects, cells, repeats)
     console.print(f"{len(cells)} cells, {repeats} repeats: about {total_s / 60:.0f} minutes")
     campaign = Campaign(

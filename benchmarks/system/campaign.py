@@ -57,6 +57,8 @@ if TYPE_CHECKING:
 
 
 FORM = InputFormat()
+DRAWN = Path(str(resources.files("fusepath") / "assets" / "demo.png"))
+"""What networks are run on where no picture is given."""
 NETWORK_S, CELL_S = 25.0, 15.0
 """Roughly: profiling a network and starting its peers; planning and preparing a cell."""
 SHORT_ENTRIES = 12
@@ -66,11 +68,10 @@ SHORT_ENTRIES = 12
 class Subject:
     """A network, the picture it is run on, and what the unsplit model says."""
 
-    def __init__(self, network: str) -> None:
+    def __init__(self, network: str, picture: Path = DRAWN) -> None:
         self.model: Model = load_model(f"zoo:{network}")
-        picture = str(resources.files("fusepath") / "assets" / "demo.png")
         self.image: Array = load_input(
-            picture, self.model.graph.input, pictures=Preprocessing(fit=Fit.STRETCH)
+            str(picture), self.model.graph.input, pictures=Preprocessing(fit=Fit.STRETCH)
         )
         self.floats: Array = to_model_input(self.image, FORM)
         runner = Runner(original_with_shape(self.model), outputs=self.model.graph.outputs)

@@ -17,7 +17,7 @@ from fusepath.tiling import Strips
 from fusepath.timeline import Lane
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from benchmarks.system.cells import Cell, Entry
@@ -34,11 +34,17 @@ class Outcome:
     """One run."""
 
     latency_s: float
-    output: Array
+    outputs: Mapping[str, Array]
     up_bytes: int
     device_macs: int | None
     timeline: Timeline | None = None
     """Of fusepath's own plans."""
+
+    @property
+    def output(self) -> Array:
+        """Of a network that has one."""
+        (output,) = self.outputs.values()
+        return output
 
 
 class Contender(Protocol):
@@ -98,10 +104,9 @@ class Planned:
         started_s = time.perf_counter()
         inference = await self.pairing.infer(self.prepared, self.image)
         latency_s = time.perf_counter() - started_s
-        (output,) = inference.outputs.values()
         return Outcome(
             latency_s=latency_s,
-            output=output,
+            outputs=inference.outputs,
             up_bytes=inference.up_bytes,
             device_macs=inference.device_macs,
             timeline=inference.timeline,
@@ -147,7 +152,7 @@ class Peer:
         answer = await asyncio.to_thread(self.device.ask, do="run", output=str(self.output_file))
         return Outcome(
             latency_s=answer["latency_s"],
-            output=np.load(self.output_file),
+            outputs={"output": np.load(self.output_file)},
             up_bytes=answer["up_bytes"],
             device_macs=None,
         )

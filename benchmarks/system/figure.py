@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.system import summary
 from benchmarks.system.cells import AUTO, DEVICE_ONLY, FLOATS, NFL, ORDER, PEER_LABELS, RAW, SERIAL
-from fusepath.report.figures import INK, new_figure, save_figure
+from fusepath.report.figures import INK, PAGE_INCHES, new_figure, save_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,22 +28,21 @@ KINDS = {
 
 
 def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
-    """Draw one network: device speeds down, link rates across."""
+    """Draw one network: device speeds across, link rates down."""
     network = rows[0].network
     cells = summary.by_cell(rows)
     slowdowns = sorted({cell.slowdown for cell in cells})
     rates = sorted({cell.rate_mb_per_s for cell in cells})
     names = [name for name in ORDER if any(name in plans for plans in cells.values())][::-1]
-    width, height = 2.2 + 2.6 * len(rates), 1.1 + (0.6 + 0.19 * len(names)) * len(slowdowns)
-    figure = new_figure(width, height)
+    figure = new_figure(PAGE_INCHES, 1.1 + (0.6 + 0.17 * len(names)) * len(rates))
     axes = figure.subplots(
-        len(slowdowns), len(rates), sharey=True, squeeze=False, gridspec_kw={"wspace": 0.04}
+        len(rates), len(slowdowns), sharey=True, squeeze=False, gridspec_kw={"wspace": 0.04}
     )
     for cell, plans in cells.items():
-        ax = axes[slowdowns.index(cell.slowdown)][rates.index(cell.rate_mb_per_s)]
+        ax = axes[rates.index(cell.rate_mb_per_s)][slowdowns.index(cell.slowdown)]
         _panel(ax, cell, plans, names)
     for ax in axes[-1]:
-        ax.set_xlabel("ms", fontsize=8)
+        ax.set_xlabel("ms", fontsize=9)
     figure.suptitle(
         f"{network}: latency of every plan, measured and predicted",
         fontsize=11,
@@ -51,7 +50,7 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
         x=0.01,
         ha="left",
     )
-    _legend(figure, columns=8 if width > 9 else 3)
+    _legend(figure, {_colour(name) for name in names})
     return save_figure(figure, folder / f"system-{network}")
 
 
@@ -78,12 +77,12 @@ def _panel(ax: Any, cell: Cell, plans: Mapping[str, Row], names: Sequence[str]) 
         ax.axvline(plans[AUTO].measured_s * 1e3, color=BEST, linewidth=0.7, alpha=0.6, zorder=1)
     ax.set_xscale("log")
     _ticks(ax)
-    ax.set_yticks(range(len(names)), names, fontsize=7.5)
+    ax.set_yticks(range(len(names)), names, fontsize=9)
     ax.set_ylim(-0.7, len(names) - 0.3)
     ax.tick_params(axis="y", length=0)
     ax.set_title(
         f"device {cell.slowdown:g}x slower, {cell.rate_mb_per_s:g} MB/s",
-        fontsize=8.5,
+        fontsize=9,
         color=INK,
         loc="left",
     )
@@ -100,15 +99,16 @@ def _ticks(ax: Any) -> None:
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=20))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.tick_params(axis="x", labelsize=7.5)
+    ax.tick_params(axis="x", labelsize=9)
 
 
-def _legend(figure: Any, *, columns: int) -> None:
+def _legend(figure: Any, colours: set[str]) -> None:
     from matplotlib.lines import Line2D  # noqa: PLC0415
 
     marks = [
         Line2D([], [], color=colour, marker="o", linestyle="", markersize=5, label=label)
         for label, colour in KINDS.items()
+        if colour in colours
     ]
     marks += [
         Line2D([], [], color=INK, marker="|", linestyle="", markersize=9, markeredgewidth=1.5,
@@ -118,7 +118,7 @@ def _legend(figure: Any, *, columns: int) -> None:
         Line2D([], [], color=INK, linewidth=0.9, linestyle=":", label="lower bound without codecs"),
     ]  # fmt: skip
     figure.legend(
-        handles=marks, loc="outside lower left", ncols=columns, fontsize=7.5, frameon=False,
+        handles=marks, loc="outside lower left", ncols=3, fontsize=9, frameon=False,
         handletextpad=0.4, columnspacing=1.2,
     )  # fmt: skip
 

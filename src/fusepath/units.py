@@ -97,6 +97,11 @@ def format_flop_per_s(rate: float) -> str:
     return f"{_scaled(rate)}FLOP/s"
 
 
+def format_ops_per_s(rate: float) -> str:
+    """The same of operations, which a convention counts."""
+    return f"{_scaled(rate)}op/s"
+
+
 def format_bytes(count: float) -> str:
     """The size with three digits and a decimal prefix, for people."""
     return f"{_scaled(count)}B"

@@ -12,6 +12,7 @@ from fusepath.cli.main import run
 from fusepath.cost import Link
 from fusepath.plan import load_book, load_plan, save_plan
 from fusepath.report.book_figure import book_figure
+from tests.figures import too_small
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,12 +80,14 @@ def test_the_picture_shows_book_nfl_and_bound(book_file, tmp_path, capsys):
 
     assert file.read_bytes().startswith(b"\x89PNG")
     book = load_book(book_file)
-    upper, lower = book_figure(book).axes
+    figure = book_figure(book)
+    upper, lower = figure.axes
     drawn = {line.get_label(): line for line in upper.get_lines()}
     assert drawn["NFL"].get_ydata()[0] == pytest.approx(book.nfl_s(1e6) * 1e3)
     assert drawn["lower bound"].get_ydata().tolist() == [value * 1e3 for _, value in book.bounds]
     assert upper.get_lines()[0].get_ydata()[0] == pytest.approx(book.makespan_s(1e6) * 1e3)
     assert len(lower.get_lines()) == len(book.entries) + 2
+    assert too_small(figure) == []
 
 
 @pytest.mark.parametrize(

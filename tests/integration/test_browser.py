@@ -25,6 +25,7 @@ WINDOWS = {
     "light": {"viewport": {"width": 1000, "height": 800}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1000, "height": 800}, "color_scheme": "dark"},
     "telephone": {"viewport": {"width": 390, "height": 800}, "color_scheme": "light"},
+    "telephone, dark": {"viewport": {"width": 390, "height": 800}, "color_scheme": "dark"},
 }
 
 

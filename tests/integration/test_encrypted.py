@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import ssl
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -110,6 +111,21 @@ def test_a_certificate_out_of_time_or_place_is_not_trusted(ours, monkeypatch, op
     monkeypatch.setenv(CA, str(ours.pem))
     with encrypted(ours.signed("edge", **options)) as served:
         assert_refused(f"grpcs://{served.address}", f"its certificate is not trusted: .*{words}")
+
+
+def test_what_python_dislikes_and_grpc_takes_keeps_nobody_off(ours, monkeypatch):
+    """As of Python 3.13 on: an authority that does not say what its key is for."""
+    usual = ssl.create_default_context
+
+    def strict(**options: Any) -> ssl.SSLContext:
+        context = usual(**options)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", strict)
+    monkeypatch.setenv(CA, str(ours.pem))
+    with encrypted(ours.signed("edge", host="DNS:elsewhere")) as served:
+        assert_refused(f"grpcs://{served.address}", "IP address mismatch")
 
 
 def test_devices_show_certificates_where_they_are_asked_for(ours, theirs, monkeypatch, tmp_path):

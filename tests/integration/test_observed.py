@@ -66,8 +66,9 @@ def test_a_server_tells_of_its_health_its_work_and_its_refusals_and_ends_when_to
         run(model, pixels(model), edge=said["listen"], plan=plan, timeout_s=20)
         asyncio.run(refused(said["listen"], plan))
         after = page(said["metrics"])
-        with pytest.raises(urllib.error.HTTPError, match="404"):
+        with pytest.raises(urllib.error.HTTPError, match="404") as missing:
             urllib.request.urlopen(f"http://{said['metrics']}/", timeout=10)
+        missing.value.close()
         with grpc.insecure_channel(said["listen"]) as channel:
             check = channel.unary_unary("/grpc.health.v1.Health/Check")
             served = [check(name, timeout=10) for name in (b"", b"\x0a\x10fusepath.v1.Edge")]

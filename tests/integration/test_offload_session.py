@@ -33,6 +33,7 @@ from fusepath.errors import (
     PeerUnreachableError,
 )
 from fusepath.offload import plan_search
+from fusepath.offload.device import Device
 from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import load_model, original_with_shape
 from fusepath.plan import Constraints, InputFormat, PlanRequest, TailPlace
@@ -114,6 +115,22 @@ def test_a_plan_yields_the_unsplit_result_over_every_transport(address, plan):
             assert violations(result.timeline, tolerance_s=1e-3) == []
             assert result.latency_s == result.timeline.end_s
         assert session.plan == plan()
+
+
+def test_what_a_tail_reads_is_in_its_place_before_the_tail_begins(monkeypatch):
+    finish, left = Device.finish, []
+
+    def watched(self, outputs, parts, inputs):
+        left.extend(parts)
+        return finish(self, outputs, parts, inputs)
+
+    plan = tiles(tail=TailPlace.DEVICE)
+    with fusepath.Session(model(), "memory:", plan=plan, frames=AS_THEY_ARE) as session:
+        monkeypatch.setattr(Device, "finish", watched)
+        result = session.infer(frame())
+
+    assert_exact(result, frame())
+    assert left == []
 
 
 def test_results_that_return_in_parts_come_over_every_transport(address):

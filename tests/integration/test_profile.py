@@ -320,3 +320,5 @@ def test_the_cost_of_a_call_is_what_a_wait_adds(model, monkeypatch):
     # All pieces took as long as the whole, so that all of a layer is fixed and a call costs it all.
     scale = profile.layers[0].seconds / 0.002
     assert profile.call_overhead_s == pytest.approx(0.001 + 0.002 * scale)
+    assert profile.waking_s == pytest.approx(0.001)
+    assert profile.slowed(10).call_overhead_s == pytest.approx(0.001 + 10 * 0.002 * scale)

@@ -22,12 +22,14 @@ from fusepath.studio import desk as desks
 from tests.studios import MODEL, QUESTION, Client, own_studio, studio
 
 TILED = QUESTION | {"grid": "2x2", "tau": 4, "workers": 3}
+LESS_THOUGHT = ("QUICK", "REFINED", "BESIDE")
+QUICK = desks.QUICK
 
 
 @pytest.fixture(scope="module", autouse=True)
 def little_thought() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("QUICK", "REFINED", "BESIDE"):
+        for name in LESS_THOUGHT:
             patch.setattr(desks, name, Budget(evaluations=2500))
         yield
 
@@ -47,6 +49,16 @@ def desk() -> Desk:
 
 def question(**changes: object) -> Question:
     return msgspec.convert(QUESTION | changes, Question)
+
+
+def test_a_quick_answer_finds_strips_for_a_network_of_many_layers(monkeypatch):
+    """However long it takes: the time it may take is held by `make bench-studio`."""
+    monkeypatch.setattr(desks, "QUICK", Budget(evaluations=QUICK.evaluations))
+    asked = question(model="zoo:yolov8n", device="10GFLOPS", up="3MB/s", down="3MB/s")
+
+    quick = Desk(RecentModels()).answer(asked, Depth.QUICK)
+
+    assert quick.story.plan.makespan_s < quick.story.best_single_cut.makespan_s
 
 
 def test_a_quick_answer_is_no_worse_than_the_best_single_cut(desk):

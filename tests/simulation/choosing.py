@@ -20,10 +20,11 @@ from fusepath.protocol.adapting import (
     ProbeFailed,
     Ready,
     Search,
+    Told,
     Unfit,
     Use,
 )
-from fusepath.protocol.gauge import Taken
+from fusepath.protocol.gauge import HIDDEN, Taken
 from tests.simulation.deciding import (
     AS_PLANNED,
     COOL_DOWN,
@@ -232,6 +233,7 @@ def choose(random: Random) -> None:
     _exaggerate(play)
     _lie(play)
     _come_back(play)
+    _hear(Play(random, drawn(random)))
     _creep(Play(random, drawn(random)))
     _rush(Play(random, drawn(random)))
 
@@ -361,6 +363,29 @@ def _come_back(play: Play) -> None:
     believed = play.machine.edge.slowness
     near = abs(believed / edge - 1) < 0.05
     require(near or not shows, "the edge server is {}, {} is believed", edge, believed)
+
+
+def _hear(play: Play) -> None:
+    """The edge server tells that others load it: believed where frames do not show it."""
+    play.known |= set(play.plans)
+    play.tell(Known(tuple(play.plans)))
+    edge = play.random.uniform(3, 6)
+    play.tell(Told(edge))
+    require(play.machine.conditions.edge == edge, "nobody listens to the edge server")
+    play.tell(Told(1.0))
+    require(play.machine.conditions.edge == edge, "it may be slow for another reason")
+    for number in range(2 * HIDDEN):  # "alone" stays, unless another plan is good even so
+        play.frame("alone")
+        play.tell(Told(edge if number < HIDDEN else 1.0))
+        told = number < 2 * HIDDEN - 1
+        require((play.machine.conditions.edge == edge) is told, "{} frames later", number)
+    play.here = replace(AS_PLANNED, edge=1.5)
+    shown = max(play.plans, key=lambda name: play.plans[name].edge_s)
+    for _ in range(SOON):
+        play.frame(shown)
+        play.tell(Told(edge))
+    believed = play.machine.conditions.edge
+    require(not 1.8 < believed <= edge, "{} is believed, whatever frames show", believed)
 
 
 def _creep(play: Play) -> None:

@@ -26,6 +26,7 @@ from fusepath.protocol.adapting import (
     ProbeFailed,
     Ready,
     Search,
+    Told,
     Unfit,
     Use,
 )
@@ -143,6 +144,11 @@ class CheckedAdapting:
                 yield from self._after_probe(event)
             case ProbeFailed():
                 self._probing = False
+            case Told(slowness):
+                self.edge.tell(slowness)
+                if differ(self.conditions, self._chosen_for, NOTICEABLE):
+                    self.changed = self.frames
+                    yield from self._choose()
             case Back():
                 for gauge in (self.up, self.down, self.edge):
                     gauge.forget()

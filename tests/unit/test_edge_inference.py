@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 import threading
 import time
 
@@ -10,11 +11,11 @@ import pytest
 
 from fusepath.onnx_io import load_model
 from fusepath.plan import TailPlace
-from fusepath.protocol.framing import Begin, Part, Result, decode
+from fusepath.protocol.framing import Begin, EdgeSpan, Part, Result, decode
 from fusepath.remote import tensors
 from fusepath.remote.edge_inference import EdgeInference
 from fusepath.remote.kept_shares import KeptShares, Reuse
-from fusepath.remote.prepared import PreparedPlan
+from fusepath.remote.prepared import FEW, LATE, PreparedPlan
 from fusepath.remote.workers import Workers
 from fusepath.runtime.device_share import DeviceShare
 from fusepath.runtime.edge_share import EdgeShare, EdgeTimes
@@ -99,6 +100,43 @@ def test_the_result_is_behind_all_parts_however_slow_they_are(shares, monkeypatc
     assert isinstance(result, Result)
     assert sorted(span.path for span in result.spans) == [1, 2, 3, 4]
     assert {message.request for message in (*parts, result)} == {7}
+
+
+def test_what_a_plan_takes_is_told_by_what_it_took_of_late(shares):
+    device, edge = shares
+    plan = ready(edge)
+
+    async def talk(number: int) -> list[EdgeSpan]:
+        workers, asker = Workers(1), Asker()
+        try:
+            inference = EdgeInference(anew(number, edge), plan, workers, overlaps=True, asker=asker)
+            for path, piece in enumerate(pieces(device)):
+                inference.take(path, piece)
+            await asker.ended
+            return asker.said[-1].spans
+        finally:
+            workers.close()
+
+    took_s = {path: [] for path in range(4)}
+    for number in range(1, FEW + 1):
+        assert plan.times.paths_s == (0.25,) * 4  # as rehearsed
+        for span in asyncio.run(talk(number)):
+            took_s[span.path - 1].append((span.end_ns - span.start_ns) * 1e-9)
+
+    usual_s = tuple(statistics.median(took_s[path]) for path in range(4))
+    assert plan.times.paths_s == pytest.approx(usual_s)
+    assert plan.cost(Begin(9, 1, "0f" * 32, 1, [])).work_s == pytest.approx(sum(usual_s))
+
+
+def test_what_was_long_ago_tells_nothing(shares):
+    _, edge = shares
+    plan = ready(edge)
+    for seconds in (9.0,) * LATE + (0.1,) * LATE:
+        plan.took(2, seconds)
+        plan.took(None, seconds / 2)
+
+    assert plan.times.paths_s == (0.25, 0.25, 0.1, 0.25)
+    assert plan.times.tail_s == 0.05
 
 
 def test_what_is_over_computes_no_path_that_has_not_begun(shares, monkeypatch):

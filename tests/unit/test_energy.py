@@ -31,8 +31,11 @@ from fusepath.plan import (
     save_plan,
 )
 from fusepath.plan.limits.energy import drawn_j
+from fusepath.report.front_figure import front_figure
 from fusepath.schedule import evaluate
 from fusepath.tiling import Grid
+from tests.extras import needs_plot
+from tests.figures import too_small
 from tests.networks import networks
 
 POWER = Power(wait_w=2.0, compute_w=6.0, send_w=3.0, receive_w=2.5)
@@ -126,6 +129,14 @@ def test_the_front_holds_the_least_of_everything_and_nothing_that_is_beaten():
     assert min(value[2] for value in values) == 0  # device only sends nothing
     assert all(front.energy_bound_j <= value[1] for value in values)
     assert all(front.latency_bound_s <= value[0] for value in values)
+
+
+@needs_plot
+def test_the_picture_of_a_front_can_be_read_on_a_page():
+    figure = front_figure(make_front(setting(), PlanRequest(budget=QUICK)))
+
+    assert too_small(figure) == []
+    assert "device 1 Gop/s" in figure.get_suptitle()
 
 
 def test_a_limit_is_kept_to_checked_and_told_where_it_cannot_be():

@@ -36,6 +36,7 @@ from fusepath.study import (
 )
 from fusepath.study.map_cells import map_cells
 from tests.extras import needs_plot
+from tests.figures import too_small
 from tests.networks import untileable
 from tests.planning import planned
 
@@ -330,6 +331,11 @@ def test_names_lie_on_their_regions(gain_map, figure):
             place = np.array(name.get_position())
             near = min(rows, key=lambda at, place=place: np.hypot(*np.log(np.array(at) / place)))
             assert getattr(rows[near], kind) == NAMES[name.get_text().removeprefix("NFL: ")]
+
+
+@needs_plot
+def test_the_picture_can_be_read_on_a_page(figure):
+    assert too_small(figure) == []
 
 
 @needs_plot

@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from fusepath.protocol.gauge import FORGIVEN, FRAMES, MOST_DOUBT, Gauge, Taken
+from fusepath.protocol.gauge import FORGIVEN, FRAMES, HIDDEN, MOST_DOUBT, Gauge, Taken
 
 PLANNED_S, UNCLEAR_S = 0.05, 0.002
 
@@ -157,3 +157,28 @@ def test_whether_something_is_quicker_is_told_beyond_what_is_unclear():
     assert gauge.is_unsure
     gauge.handle(taken(1.0))
     assert not gauge.is_unsure
+
+
+def test_what_is_told_counts_where_frames_show_nothing_and_it_is_more():
+    gauge = Gauge(is_probed=False)
+    gauge.tell(3.0)
+    gauge.tell(2.0)
+    assert gauge.slowness == 3.0
+
+    gauge.handle(taken(1.2))
+    assert gauge.slowness == pytest.approx(1.2)  # the first frame is believed at once
+    gauge.tell(5.0)
+    assert gauge.slowness == pytest.approx(1.2)
+
+    gauge.handle(Taken(0.0, 0.0, UNCLEAR_S))
+    gauge.tell(5.0)
+    assert gauge.slowness == 5.0
+
+
+def test_what_is_told_is_forgotten_once_nobody_says_so_any_more():
+    gauge = Gauge(is_probed=False)
+    gauge.tell(4.0)
+    for number in range(3 * HIDDEN):
+        gauge.handle(Taken(0.0, 0.0, UNCLEAR_S))
+        gauge.tell(4.0 if number == HIDDEN // 2 else 1.0)
+        assert (gauge.slowness > 1) is (number < HIDDEN // 2 + HIDDEN)

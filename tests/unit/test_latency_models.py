@@ -100,6 +100,7 @@ def test_a_profile_made_of_a_rate_costs_what_the_rate_costs(squeezenet):
         *(("seconds", -1.0), ("seconds", math.inf), ("fixed_s", -1e-9), ("spread", math.nan)),
         *(
             ("call_overhead_s", -5.0),
+            ("waking_s", -5.0),
             ("strip_layer_s", math.inf),
             ("strip_factor", -3.0),
             ("strip_ahead_factor", -3.0),
@@ -119,3 +120,10 @@ def test_a_profile_that_no_machine_has_is_refused_wherever_it_comes_from(field, 
     if math.isfinite(value):  # JSON has no others
         with pytest.raises(FileFormatError, match=f"{field} .* is not finite, or below zero"):
             parse_machine(str(file))
+
+
+def test_a_profile_whose_calls_take_less_than_their_wait_is_refused():
+    layers = (LayerTime(name="a", seconds=1.0),)
+
+    with pytest.raises(SettingError, match=r"waking_s 0\.2 is above call_overhead_s 0\.1"):
+        MachineProfile(model_sha256="0" * 64, layers=layers, call_overhead_s=0.1, waking_s=0.2)

@@ -8,12 +8,15 @@ import pytest
 
 from benchmarks.links import simulated
 from benchmarks.links.cells import cell
+from benchmarks.links.figure import links_figure
 from benchmarks.links.simulated import Noise, Plans, Stream
 from benchmarks.links.summary import FRAMES_BAR, MEAN_BAR, played, rows
 from benchmarks.links.trace import TRACES, UP, Link, Phase
 from fusepath.plan import Budget, PlanRequest
 from fusepath.protocol.adapting import Adapting
 from fusepath.schedule.problem import NS_PER_S
+from tests.extras import needs_plot
+from tests.figures import too_small
 
 SECONDS = 12.0
 HASTY = PlanRequest(budget=Budget(evaluations=2000))
@@ -109,3 +112,11 @@ def test_a_machine_that_never_changes_the_plan_is_noticed(plans, monkeypatch):
     monkeypatch.setattr(Adapting, "_choose", lambda _self: iter(()))
     stream.run(10.0)
     assert max(row.ratio for row in rows("squeezenet", "falling", stream)) > MEAN_BAR
+
+
+@needs_plot
+def test_the_figure_can_be_read_on_a_page(plans):
+    stream = Stream(plans=plans, link=Link(TRACES["falling"](1.0)), first=plans.alone)
+    stream.run(1.0)
+
+    assert too_small(links_figure({"squeezenet": stream}, {"squeezenet": stream})) == []

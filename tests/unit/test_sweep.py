@@ -186,6 +186,15 @@ def test_the_command_shows_a_table(capsys):
     assert "4MB/s" in out
 
 
+def test_the_table_fits_whatever_machines_are_called(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    device = ["--device", "1GFLOPS:wait=2.7,compute=6.4,send=3.4,receive=3.2"]
+
+    assert run([*ARGUMENTS, *device]) == 0
+
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.system import camera, summary
+from benchmarks.system import camera, figure, summary
 from benchmarks.system.cells import AUTO, DEVICE_ONLY, NFL, PEER_LABELS, RAW, SERIAL, Cell, entries
 from benchmarks.system.results import Results, Row
 from benchmarks.system.timelines import Record, Timelines
@@ -14,6 +14,8 @@ from fusepath.cost import ComputeRate, Link
 from fusepath.onnx_io import load_model
 from fusepath.plan import Setting
 from fusepath.timeline import Lane, Span, Timeline
+from tests.extras import needs_plot
+from tests.figures import too_small
 
 CELL = Cell("squeezenet", 5.0, 1.8)
 
@@ -213,3 +215,22 @@ def test_auto_may_take_a_little_more_than_the_best_and_its_spread(auto_ms, sprea
 
     assert best.plan == "x"
     assert judged is kept_to
+
+
+@needs_plot
+def test_the_figure_can_be_read_on_a_page(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(figure, "save_figure", lambda made, _: drawn.append(made))
+    cells = [(slowdown, rate) for slowdown in (5.0, 20.0) for rate in (1.1, 1.8, 3.0, 12.0)]
+
+    figure.draw(
+        [
+            replace(item, slowdown=slowdown)
+            for slowdown, rate in cells
+            for item in cell_of(rate=rate, auto_s=0.05)
+        ],
+        tmp_path,
+    )
+
+    assert too_small(drawn[0]) == []
+    assert len(drawn[0].axes) == len(cells)

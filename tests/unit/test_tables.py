@@ -11,7 +11,7 @@ from fusepath.report.fitting import window_width
 
 
 def wide_table():
-    table = empty_table("plan", "name", "codec", "time", flexible="name", optional=("codec",))
+    table = empty_table("plan", "name", "codec", "time", flexible=("name",), optional=("codec",))
     table.add_row("auto", "a very long name of a node", "bitmask+shuffle+zstd", "12.5 ms")
     return table
 
@@ -38,6 +38,18 @@ def test_a_narrow_window_wraps_one_column_and_leaves_others_out(width, columns):
     assert [line for line in lines if len(line) > width] == []
     words = {word for line in lines[1:] for word in line.split()}
     assert {"very", "name", "node", "12.5"} <= words  # nothing is cut off
+
+
+def test_several_columns_are_wrapped_where_no_single_one_has_enough_to_give():
+    table = empty_table("model", "device", "time", flexible=("model", "device"))
+    table.add_row("m" * 30, "d" * 40, "12.5 ms")
+
+    lines = render(table, width=40).splitlines()
+
+    assert max(map(len, lines)) == 40
+    assert lines[0].split() == ["model", "device", "time"]
+    shown = "".join(lines)
+    assert (shown.count("m"), shown.count("d")) == (30 + 1 + 1 + 1, 40 + 1 + 1)  # and headers, ms
 
 
 def test_no_header_is_cut_however_wide_the_others_are():
@@ -70,7 +82,7 @@ def test_the_table_of_the_demo_fits_a_window_of_80():
     table = empty_table(
         *("plan", "tau", "grid", "cuts", "codecs", "predicted", "measured", "spread"),
         *("vs NFL", "error"),
-        flexible="cuts",
+        flexible=("cuts",),
         optional=("grid", "tau"),
     )
     numbers = ("99.2", "102.0", "101.7–102.1", "1.00x", "0")

@@ -336,7 +336,7 @@ def _print(rows: list[_Row], *, repeats: int) -> None:
     table = empty_table(
         *("plan", "tau", "grid", "cuts", "codecs", "predicted", "measured", "spread"),
         *("vs NFL", "error"),
-        flexible="cuts",
+        flexible=("cuts",),
         optional=("grid", "tau"),
     )
     for row in rows:

@@ -13,7 +13,7 @@ from fusepath.cost.latency import Charge
 from fusepath.cost.operations import layer_ops, ops_per_position, positions
 from fusepath.cost.power import Power, parse_power
 from fusepath.errors import FileFormatError, SettingError, check_number, one_line
-from fusepath.units import parse_flop_per_s
+from fusepath.units import format_ops_per_s, parse_flop_per_s
 
 if TYPE_CHECKING:
     from fusepath.cost.convention import Convention
@@ -86,7 +86,7 @@ class ComputeRate(msgspec.Struct, frozen=True, tag="rate", forbid_unknown_fields
 
     def describe(self) -> str:
         """For people."""
-        return f"{self.ops_per_s:.4g} op/s"
+        return format_ops_per_s(self.ops_per_s)
 
 
 def _check(item: msgspec.Struct, *names: str) -> None:
@@ -135,6 +135,8 @@ class MachineProfile(
     threads: int = 1
     call_overhead_s: float = 0.0
     """Seconds every call of a session takes, whatever it computes, after a wait as in a run."""
+    waking_s: float = 0.0
+    """The part of it that comes of the wait: as long on a slower machine."""
     strip_factor: float = 1.0
     """By what a row costs more in a strip than in a whole map: caching breaks up what the engine
     would fuse."""
@@ -159,7 +161,13 @@ class MachineProfile(
 
     def __post_init__(self) -> None:
         factors = ("strip_factor", "strip_ahead_factor")
-        _check(self, "threads", "call_overhead_s", *factors, "strip_layer_s", "rounding")
+        times = ("call_overhead_s", "waking_s", "strip_layer_s")
+        _check(self, "threads", *times, *factors, "rounding")
+        if self.waking_s > self.call_overhead_s:
+            raise SettingError(
+                f"waking_s {self.waking_s:g} is above call_overhead_s {self.call_overhead_s:g}, "
+                f"of which it is a part"
+            )
 
     def charges(self, graph: ModelGraph, convention: Convention) -> tuple[Charge, ...]:
         """Costs per position of the maps of the tileable prefix."""
@@ -213,7 +221,7 @@ class MachineProfile(
         return msgspec.structs.replace(self, layers=self.layers[:layers])
 
     def slowed(self, factor: float) -> MachineProfile:
-        """The profile of a machine ``factor`` times slower."""
+        """The profile of a machine that computes ``factor`` times more slowly."""
         return msgspec.structs.replace(
             self,
             layers=tuple(
@@ -222,7 +230,7 @@ class MachineProfile(
                 )
                 for item in self.layers
             ),
-            call_overhead_s=self.call_overhead_s * factor,
+            call_overhead_s=(self.call_overhead_s - self.waking_s) * factor + self.waking_s,
             strip_layer_s=self.strip_layer_s * factor,
         )
 

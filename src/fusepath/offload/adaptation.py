@@ -21,6 +21,7 @@ from fusepath.protocol.adapting import (
     ProbeFailed,
     Ready,
     Search,
+    Told,
     Unfit,
     Use,
 )
@@ -97,6 +98,7 @@ class Adaptation:
         )
         for name in known:
             self.tell(Ready(name))
+        self._told()
 
     async def _make_book(self) -> None:
         try:
@@ -182,7 +184,13 @@ class Adaptation:
         except FusepathError:
             self.tell(ProbeFailed())
         else:
+            self._told()
             self.tell(probed(size_bytes, up_s, down_s, self._plans.setting.link))
+
+    def _told(self) -> None:
+        """Take in what the edge server says of its load, which plans without it do not show."""
+        if self._pairing.client is not None:
+            self.tell(Told(self._pairing.client.edge_slowness))
 
     async def _search(self, conditions: Conditions) -> None:
         found: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fusepath.cancellation import cancelled_by
@@ -24,6 +25,16 @@ def seen(done: asyncio.Future[Any]) -> None:
         done.exception()
 
 
+def _succeed(done: asyncio.Future[T], result: T) -> None:
+    if not done.cancelled():
+        done.set_result(result)
+
+
+def _fail(done: asyncio.Future[Any], error: BaseException) -> None:
+    if not done.cancelled():
+        done.set_exception(error)
+
+
 class Background:
     """Does blocking work on threads of its own, until it is closed."""
 
@@ -34,35 +45,30 @@ class Background:
 
     async def do(self, work: Callable[..., T], *arguments: Any) -> T:
         """Do something on a thread; whoever stops waiting leaves it to itself."""
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[T] = loop.create_future()
-
-        def settle(result: T | None, error: BaseException | None) -> None:
-            if done.cancelled():
-                return
-            if error is not None:
-                done.set_exception(error)
-            else:
-                done.set_result(result)  # type: ignore[arg-type] # without an error it is a T
-
-        def run() -> None:
-            result, failed = None, None
-            try:
-                with cancelled_by(self._stop):
-                    result = work(*arguments)
-            except BaseException as error:
-                failed = error
-            self._threads.discard(thread)
-            with suppress(RuntimeError):  # the loop is gone, and with it whoever waited
-                loop.call_soon_threadsafe(settle, result, failed)
-
-        thread = threading.Thread(target=run, name="fusepath-work", daemon=True)
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        thread = threading.Thread(
+            target=self._run, args=(done, work, *arguments), name="fusepath-work", daemon=True
+        )
         with self._lock:
             if self._stop.is_set():
                 raise asyncio.CancelledError
             self._threads.add(thread)
             thread.start()
-        return await done
+        try:
+            return await done
+        finally:
+            del done  # an error's traceback holds this frame, and what the work was done with
+
+    def _run(self, done: asyncio.Future[T], work: Callable[..., T], *arguments: Any) -> None:
+        try:
+            with cancelled_by(self._stop):
+                settle = partial(_succeed, done, work(*arguments))
+        except BaseException as error:
+            settle = partial(_fail, done, error)
+        self._threads.discard(threading.current_thread())
+        with suppress(RuntimeError):  # the loop is gone, and with it whoever waited
+            done.get_loop().call_soon_threadsafe(settle)
+        del done, settle  # as above
 
     def close(self) -> None:
         """Have all work given up, and wait until it is."""

@@ -153,6 +153,8 @@ class Exchange:
         """Shares of the fused layer by path, returned by the server."""
         self._kept: dict[int, dict[str, Array]] = {}
         """And kept here."""
+        self._placed: dict[str, Array] = {}
+        """All of them put together, each as it came: the result waits for the last alone."""
         self._down_bytes = 0
         self.sent_bytes: dict[int, int] = {}
         """By path (0-based)."""
@@ -297,6 +299,7 @@ class Exchange:
         if self._device.share.computes(path):
             self._recording.record(Lane.DEVICE, done.start_s, done.end_s, path=path + 1)
         self._kept[path] = self._device.share.kept(path, done.pieces)
+        self._device.share.place(self._placed, path, self._kept[path])
         self._computed[path] = done
         if self._own is not None:
             self._own.hold(path, done)
@@ -364,6 +367,7 @@ class Exchange:
         }
         codecs = self._device.share.back_codecs
         self._parts[path] = tensors.decode(part.tensors, expected, codecs)
+        self._device.share.place(self._placed, path, self._parts[path])
         self._tell(PartReturned(path))
         size_bytes = sum(len(tensor.data) for tensor in part.tensors)
         self._down_bytes += size_bytes
@@ -408,8 +412,9 @@ class Exchange:
     async def _finish(self, answer: _Answer) -> Inference:
         result = answer.message
         self._recording.answered(result.spans, answer.arrived_s, answer.done_s)
-        parts = [*self._call.fresh.parts.items(), *self._parts_here()]
-        finished = await self._device.start_finishing(answer.outputs, parts, self._inputs)
+        finished = await self._device.start_finishing(
+            {**self._placed, **answer.outputs}, [*self._call.fresh.parts.items()], self._inputs
+        )
         if self._device.share.has_tail:
             self._recording.record(Lane.DEVICE, finished.start_s, finished.end_s)
         own_macs = self._macs + self._device.share.tail_macs

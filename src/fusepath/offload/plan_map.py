@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from fusepath.cancellation import check_cancelled
 from fusepath.plan import BookEntry, Timing, load_of, steps_of
 from fusepath.plan.book.book import without_timeline
 from fusepath.schedule.problem import NS_PER_S
@@ -73,6 +74,7 @@ class PlanMap:
     def foresee(self, links: Iterable[Conditions]) -> None:
         """Work out what all plans take there, so that nobody has to wait for it later."""
         for conditions in links:
+            check_cancelled()
             for name in self.names:
                 self.predicted_s(name, conditions)
 

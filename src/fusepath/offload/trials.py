@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from fusepath.plan import Plan, Setting
 
 TRIALS = 3
+_FINALS = 6
+"""More trials of those that come near to the quickest after the first,"""
+_NEAR = 1.1
+"""which take no more than so many times as long."""
 _CAUTION, _CAUTION_MEASURED = 1.05, 1.02
 """A plan of several paths must be better by so much than the unsplit network, by prediction or as
 measured: of many paths more can be late than of one."""
@@ -135,21 +140,46 @@ class Trials:
         """The one of least latency in so many trials, or by prediction."""
         if len(prepared) == 1:
             return prepared[0]
-        trials = min(int(_TRIALS_S / sum(item.predicted.end_s for item in prepared)), trials)
+        trials = _affordable(prepared, trials)
         if trials == 0:
             return min(prepared, key=cautious_s)
-        tried_s = [
-            _with_caution(item, latency_s, _CAUTION_MEASURED)
-            for item, latency_s in zip(prepared, await self._tried(prepared, trials), strict=True)
-        ]
-        return prepared[tried_s.index(min(tried_s))]
+        tried = [_Tried(item) for item in prepared]
+        await self._try(tried, trials)
+        least_s = min(item.least_s for item in tried)
+        near = [item for item in tried if item.least_s <= _NEAR * least_s]
+        if len(near) > 1:  # a few trials do not tell them apart
+            await self._try(near, _affordable([item.prepared for item in near], _FINALS))
+        return min(near, key=lambda item: item.usual_s).prepared
 
-    async def _tried(self, prepared: Sequence[Prepared], trials: int) -> list[float]:
-        """The least latency of each over some trials, in turn; what stays here is predicted."""
-        least_s = [item.predicted.end_s if item.is_local else float("inf") for item in prepared]
+    async def _try(self, tried: Sequence[_Tried], trials: int) -> None:
+        """Run each so many times more, in turn; what stays here is predicted."""
         for _ in range(trials):
-            for place, item in enumerate(prepared):
-                if not item.is_local:
-                    inference = await self.pairing.infer(item, self.sample)
-                    least_s[place] = min(least_s[place], inference.latency_s)
-        return least_s
+            for item in tried:
+                if not item.prepared.is_local:
+                    inference = await self.pairing.infer(item.prepared, self.sample)
+                    item.taken_s.append(inference.latency_s)
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A plan, and what it took."""
+
+    prepared: Prepared
+    taken_s: list[float] = field(default_factory=list)
+
+    @property
+    def least_s(self) -> float:
+        return self._cautious_s(min(self.taken_s, default=self.prepared.predicted.end_s))
+
+    @property
+    def usual_s(self) -> float:
+        taken_s = self.taken_s or [self.prepared.predicted.end_s]
+        return self._cautious_s(statistics.median(taken_s))
+
+    def _cautious_s(self, latency_s: float) -> float:
+        return _with_caution(self.prepared, latency_s, _CAUTION_MEASURED)
+
+
+def _affordable(prepared: Sequence[Prepared], trials: int) -> int:
+    """So many trials of each, or as many as there is time for."""
+    return min(int(_TRIALS_S / sum(item.predicted.end_s for item in prepared)), trials)

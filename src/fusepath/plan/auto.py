@@ -214,7 +214,7 @@ class _Families:
         except UnsupportedOperatorError:
             return None  # a network that cannot be tiled at all still has its single cut
         except NoPlanError as error:
-            self._reasons.append(error)
+            self._reasons.append(error.with_traceback(None))  # which holds all of the search
             return None
         self._found.append(found)
         return found

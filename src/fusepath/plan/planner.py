@@ -117,7 +117,7 @@ def answer(
         try:
             found.append(_plans(variant, search, origin, find, meter))
         except NoPlanError as error:
-            errors.append(error)
+            errors.append(error.with_traceback(None))  # which holds all of the search
     if request.algorithm == "auto" and timing.setting.source is not None:
         with suppress(InfeasibleError):
             search = Search(request, Budget().begin())

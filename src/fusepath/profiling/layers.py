@@ -126,6 +126,7 @@ def measure(
         progress(index, graph.depth)
     scale = whole_s / _sum_s(measured)
     call_s = min((item.fixed_s for item in measured if item.fixed_s > 0), default=0.0)
+    waking_s = _waking_s(model, execution, repeats)
     profile = MachineProfile(
         model_sha256=graph.sha256,
         layers=tuple(
@@ -138,7 +139,8 @@ def measure(
             for layer, item in zip(graph.layers, measured, strict=True)
         ),
         threads=execution.threads,
-        call_overhead_s=call_s * scale + _waking_s(model, execution, repeats),
+        call_overhead_s=call_s * scale + waking_s,
+        waking_s=waking_s,
         machine=f"{platform.machine()}, {os.cpu_count()} cores",
         software=runtime_version(),
         provider=PROVIDERS[whole.provider],

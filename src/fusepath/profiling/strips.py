@@ -23,10 +23,13 @@ from fusepath.tiling import Band, StripRows, StripTiling
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from fusepath.arrays import FloatArray
     from fusepath.cost import MachineProfile
     from fusepath.graph import ModelGraph
     from fusepath.onnx_io import Model
 
+_LEAST = np.array([1.0, 1.0, 0.0])
+"""Of the two factors, and of seconds a layer."""
 FITTED_STRIPS = 3, 12
 """Strips in which a shallow and a deep range of layers are run, to see what they cost together."""
 
@@ -133,11 +136,31 @@ def with_strips(
         measured_s.append(1 - sample.count * profile.piece_s(1, tau) / taken_s)
     if not equations:
         return profile
-    fitted = np.linalg.lstsq(np.array(equations), np.array(measured_s))[0]
-    factor, ahead_factor, layer_s = (float(value) for value in fitted)
-    return msgspec.structs.replace(
-        profile,
-        strip_factor=max(factor, 1.0),
-        strip_ahead_factor=max(ahead_factor, 1.0),
-        strip_layer_s=max(layer_s, 0.0),
+    factor, ahead_factor, layer_s = map(
+        float, bounded_fit(np.array(equations), np.array(measured_s), _LEAST)
     )
+    return msgspec.structs.replace(
+        profile, strip_factor=factor, strip_ahead_factor=ahead_factor, strip_layer_s=layer_s
+    )
+
+
+def bounded_fit(equations: FloatArray, wanted: FloatArray, least: FloatArray) -> FloatArray:
+    """Values none of which is below its least, with the least squared errors.
+
+    To cut off what is below would leave the others too high or too low, which made up for it.
+
+    Args:
+        equations: shape (samples, values); few values, since all choices of them are tried.
+        wanted: of the equations, shape (samples,).
+        least: shape (values,).
+    """
+    found, error = least, np.inf
+    for free in itertools.product((False, True), repeat=len(least)):
+        fitted = least.copy()
+        columns = np.flatnonzero(free)
+        rest = wanted - equations @ least
+        fitted[columns] += np.linalg.lstsq(equations[:, columns], rest)[0]
+        squared = float(np.sum((equations @ fitted - wanted) ** 2))
+        if (fitted >= least).all() and squared < error:
+            found, error = fitted, squared
+    return found

@@ -130,11 +130,18 @@ class ProbeFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """The edge server says how many times longer work takes there, for it waits for others'."""
+
+    edge: float
+
+
+@dataclass(frozen=True, slots=True)
 class Back:
     """The link was down, and may be another now."""
 
 
-Event = Known | Ready | Unfit | Answered | Probed | ProbeFailed | Back
+Event = Known | Ready | Unfit | Answered | Probed | ProbeFailed | Told | Back
 
 # ---------------------------------------------------------------------------- what is to be done
 
@@ -267,6 +274,10 @@ class Adapting:
                 yield from self._probed(event)
             case ProbeFailed():
                 self._probing = False
+            case Told(edge):
+                self.edge.tell(edge)
+                if self._has_changed:
+                    yield from self._change()
             case Back():
                 for gauge in (self.up, self.down, self.edge):
                     gauge.forget()

@@ -58,6 +58,8 @@ class Load:
     workers: int = 1
     now_s: float = 0.0
     """When that is so."""
+    slowness: float = 1.0
+    """Of late, how many times longer work took than computing it, for it had to wait (`Waits`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,8 @@ class Gauge:
     _since_quicker: int = SOON
     _usual: int = 0
     """Frames in a row that were as expected."""
+    _shows: bool = False
+    """Whether the last frame has shown anything."""
     _hidden: int = 0
     """Frames in a row that have shown nothing."""
     _patience: int = 1
@@ -109,12 +111,26 @@ class Gauge:
         self._recent.clear()
         self._run.clear()
 
+    def tell(self, slowness: float) -> None:
+        """Somebody says so: believe it where frames do not show it, and it is more.
+
+        That it is less is no news: of what makes this slow, somebody may not know.
+        """
+        if self._shows or slowness < self.slowness:
+            return
+        self._hidden = 0
+        if slowness > self.slowness:
+            self.slowness = slowness
+            self._recent.clear()
+            self._run.clear()
+
     def handle(self, taken: Taken) -> None:
         """Take in what a frame took."""
         expected_s = taken.planned_s * self.slowness
         if taken.planned_s <= 0 or max(taken.measured_s, expected_s) <= 2 * taken.unclear_s:
             self._miss()
             return
+        self._shows = True
         self._hidden = 0
         said = max(taken.measured_s, taken.unclear_s) / taken.planned_s
         unusual = self._unusual
@@ -142,6 +158,7 @@ class Gauge:
 
     def _miss(self) -> None:
         """A frame shows nothing: whether that it is slow has been believed for long enough."""
+        self._shows = False
         if self.is_probed or self.slowness <= 1.0:
             return
         self._hidden += 1

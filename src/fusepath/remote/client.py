@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from fusepath.remote.transport import Channel
 
 _CLOCK_CALLS = 8
+_MOST_SLOWNESS = 1e6
 _DRILLS, _LARGE_DRILLS = 3, 2
 _ROUND_TRIPS = 9
 
@@ -85,6 +86,9 @@ class EdgeClient:
         self._channel = channel
         self._conversation = Conversation(channel)
         self.timeout = timeout
+        self.edge_slowness = 1.0
+        """As the server has told last: how many times longer work takes there than computing it,
+        for it waits for that of other devices."""
 
     @property
     def address(self) -> str:
@@ -100,20 +104,25 @@ class EdgeClient:
         best: ClockOffset | None = None
         for _ in range(_CLOCK_CALLS):
             before_s = time.perf_counter()
-            reply = await self._channel.call(
-                "Clock", pb.ClockRequest(), timeout_s=self.timeout.connect_s
-            )
+            reply = await self._clock(pb.ClockRequest(), timeout_s=self.timeout.connect_s)
             half_s = (time.perf_counter() - before_s) / 2
             if best is None or half_s < best.error_s:
                 best = ClockOffset(reply.edge_ns * 1e-9 - before_s - half_s, half_s)
         assert best is not None
         return best
 
+    async def _clock(self, request: pb.ClockRequest, *, timeout_s: float) -> pb.ClockReply:
+        reply: pb.ClockReply = await self._channel.call("Clock", request, timeout_s=timeout_s)
+        if not 0 <= reply.slowness <= _MOST_SLOWNESS:  # NaN neither
+            raise self.refused(f"the server says that work takes {reply.slowness:.3g} times longer")
+        self.edge_slowness = max(reply.slowness, 1.0)
+        return reply
+
     async def greet(self, *, within_s: float) -> None:
         """See whether the server is there, and speaks the same version."""
         timeout_s = min(within_s, self.timeout.connect_s)
         await self._conversation.greet(timeout_s=timeout_s)
-        await self._channel.call("Clock", pb.ClockRequest(), timeout_s=timeout_s)
+        await self._clock(pb.ClockRequest(), timeout_s=timeout_s)
 
     async def greet_anew(self, *, within_s: float) -> None:
         """The same for a server that has failed, on another stream."""
@@ -181,7 +190,7 @@ class EdgeClient:
         """Seconds of sending so many bytes and getting so many back, nothing computed between."""
         request = pb.ClockRequest(padding=bytes(up_bytes), reply_bytes=down_bytes)
         started_s = time.perf_counter()
-        reply = await self._channel.call("Clock", request, timeout_s=timeout_s)
+        reply = await self._clock(request, timeout_s=timeout_s)
         taken_s = time.perf_counter() - started_s
         if len(reply.padding) != down_bytes:
             raise self.refused(

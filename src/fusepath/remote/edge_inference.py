@@ -64,7 +64,8 @@ class EdgeInference:
     ) -> None:
         begin, self._reuse = reuse.begin, reuse
         self._number = begin.request
-        self._share = share = plan.share
+        self._plan, self._share = plan, plan.share
+        share = plan.share
         self._returned = share.returned(begin.left_out)
         self._times = plan.times
         self._expected_s = 0.0
@@ -160,6 +161,7 @@ class EdgeInference:
         _, span = self._workers.timed(partial(self._finish, path, self._waiting.pop(path)))
         arrived_ns = self._arrived_ns[path]
         with self._lock:
+            self._plan.took(path, (span.end_ns - span.start_ns) * 1e-9)
             if not self._asker.over:
                 self._expect(-self._times.paths_s[path])
             self.spans.append(
@@ -179,6 +181,7 @@ class EdgeInference:
     def _compute_tail(self) -> None:
         _, span = self._workers.timed(self._finish_all)
         if self._share.has_tail or self._share.back_codecs:
+            self._plan.took(None, (span.end_ns - span.start_ns) * 1e-9)
             self.spans.append(span)
         self._do(self._session.tail_computed())
 

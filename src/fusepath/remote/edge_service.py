@@ -161,7 +161,13 @@ class EdgeService:
                 f"{request.reply_bytes} bytes of padding were asked for; "
                 f"at most {MAX_PROBE_BYTES} are sent",
             )
-        return pb.ClockReply(edge_ns=edge_ns, padding=bytes(request.reply_bytes))
+        load = self.workers.load
+        return pb.ClockReply(
+            edge_ns=edge_ns,
+            padding=bytes(request.reply_bytes),
+            backlog_ns=round(load.backlog_s * 1e9),
+            slowness=load.slowness,
+        )
 
     async def profile(self, request: pb.ModelRequest) -> pb.ProfileReply:
         """Time every layer of a model; measured once, then remembered."""

@@ -9,11 +9,13 @@ import threading
 import time
 from contextlib import suppress
 from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fusepath.protocol.admission import Load
 from fusepath.protocol.fair_queue import FairQueue
 from fusepath.protocol.framing import EdgeSpan
+from fusepath.protocol.waits import Waits
 from fusepath.runtime.edge_stages import EdgeStages
 from fusepath.threads import Threads
 
@@ -61,6 +63,7 @@ class Workers:
         self._local = threading.local()
         self._free = threading.Condition()
         self._waiting: FairQueue[Callable[[], Any]] = FairQueue()
+        self._waits = Waits()
         self._backlog_s = 0.0
 
     @property
@@ -82,9 +85,19 @@ class Workers:
             run: is called on a worker, and tells by itself what comes of it.
             work_s: how long that takes, as far as is known.
         """
+        run = partial(self._watched, run, time.monotonic())
         with self._free:
             self._waiting.put(peer, run, work_s)
         self.pool.post(self._next)
+
+    def _watched(self, run: Callable[[], object], asked_s: float) -> None:
+        begun_s = time.monotonic()
+        try:
+            run()
+        finally:
+            now_s = time.monotonic()
+            with self._free:
+                self._waits.add(waited_s=begun_s - asked_s, worked_s=now_s - begun_s, now_s=now_s)
 
     def want(self, peer: str, work_s: float) -> None:
         """A peer has asked for work that it is not given."""
@@ -123,7 +136,10 @@ class Workers:
     @property
     def load(self) -> Load:
         """What there is to do, now."""
-        return Load(self.backlog_s, max(self._count, 1), time.monotonic())
+        now_s = time.monotonic()
+        with self._free:
+            slowness = self._waits.slowness(now_s)
+        return Load(self.backlog_s, max(self._count, 1), now_s, slowness)
 
     def expect(self, work_s: float) -> None:
         """So much more is to be computed; with the opposite sign, it is no more."""

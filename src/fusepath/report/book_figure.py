@@ -37,9 +37,9 @@ def book_figure(book: PlanBook) -> Any:
     Beside the book: NFL, and what no plan beats; rings are rates that were planned only to see what
     the book misses.
     """
-    from fusepath.report.figures import new_figure  # noqa: PLC0415
+    from fusepath.report.figures import PAGE_INCHES, new_figure  # noqa: PLC0415
 
-    figure = new_figure(8.4, 5.6)
+    figure = new_figure(PAGE_INCHES, 5.1)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.6))
     _draw_plans(book, upper, lower)
     _draw_references(book, upper, lower)
@@ -105,7 +105,7 @@ def _draw_plans(book: PlanBook, upper: Any, lower: Any) -> None:
                 transform=upper.get_xaxis_transform(),
                 ha="center",
                 va="top",
-                fontsize=7,
+                fontsize=7.5,
                 color=INK,
             )
 

@@ -26,7 +26,7 @@ def claims_table(findings: Iterable[Finding]) -> Table:
     """Claims beside ours, one row each."""
     table = empty_table(
         *("claim", "published", "ours", "at most", "verdict"),
-        flexible="claim",
+        flexible=("claim",),
         optional=("at most",),
     )
     for item in findings:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _LEAST = 5
-"""Characters that the flexible column keeps."""
+"""Characters that a flexible column keeps."""
 _WIDEST = 1000
 """Of a table that does not fit, in characters; none comes near it."""
 
@@ -27,13 +27,15 @@ def window_width() -> int:
 class FittingTable(Table):
     """Knows which of its columns may be wrapped, and which may be left out."""
 
-    def __init__(self, *, flexible: str, optional: tuple[str, ...], **options: Any) -> None:
+    def __init__(
+        self, *, flexible: tuple[str, ...], optional: tuple[str, ...], **options: Any
+    ) -> None:
         super().__init__(**options)
         self.flexible = flexible
         self.optional = optional
 
     def fit(self, console: Console, width: int) -> list[str]:
-        """Wrap the flexible column, and leave optional ones out while that does not do.
+        """Wrap flexible columns, and leave optional ones out while that does not do.
 
         Returns:
             The headers of what is left out.
@@ -41,25 +43,47 @@ class FittingTable(Table):
         left_out: list[str] = []
         waiting = list(self.optional)
         while (excess := console.measure(self).maximum - width) > 0:
-            wide = next((item for item in self.columns if item.header == self.flexible), None)
-            widest = max(map(len, map(str, wide.cells)), default=0) if wide is not None else 0
-            if wide is not None and widest - excess >= max(_LEAST, len(self.flexible)):
-                wide.width, wide.no_wrap, wide.overflow = widest - excess, False, "fold"
-                break
-            if not waiting:
+            if self._wrap(excess) or not waiting:
                 break
             left_out.append(waiting.pop(0))
             kept = [item for item in self.columns if item.header != left_out[-1]]
             self.columns = [replace(item, _index=place) for place, item in enumerate(kept)]
         return left_out
 
+    def _wrap(self, excess: int) -> bool:
+        """Make flexible columns narrower by so many characters in all, or none of them.
 
-def empty_table(*columns: str, flexible: str = "", optional: tuple[str, ...] = ()) -> Table:
+        The first one that can spare them is wrapped alone; where none can, all are, so that the
+        widest give most.
+        """
+        by_header = {str(item.header): item for item in self.columns}
+        columns = [by_header[header] for header in self.flexible if header in by_header]
+        widths = [max(map(len, map(str, item.cells)), default=0) for item in columns]
+        spare = [
+            max(0, width - max(_LEAST, len(str(item.header))))
+            for width, item in zip(widths, columns, strict=True)
+        ]
+        if sum(spare) < excess:
+            return False
+        alone = [place for place, most in enumerate(spare) if most >= excess][:1]
+        taken = [0] * len(columns)
+        for _ in range(excess):
+            able = alone or [place for place, most in enumerate(spare) if taken[place] < most]
+            taken[max(able, key=lambda place: widths[place] - taken[place])] += 1
+        for item, width, less in zip(columns, widths, taken, strict=True):
+            if less:
+                item.width, item.no_wrap, item.overflow = width - less, False, "fold"
+        return True
+
+
+def empty_table(
+    *columns: str, flexible: tuple[str, ...] = (), optional: tuple[str, ...] = ()
+) -> Table:
     """A table without rows: its first column is text, the others are numbers.
 
     Args:
         columns: headers.
-        flexible: the column that is wrapped where the window is too narrow.
+        flexible: columns that are wrapped where the window is too narrow, the first to be first.
         optional: columns that are left out where that does not do, the least wanted first.
     """
     table = FittingTable(

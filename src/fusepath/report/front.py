@@ -19,7 +19,7 @@ def front_table(front: Front) -> Table:
     """Plans by rising latency; ``least`` names what no other plan of the front is better in."""
     table = empty_table(
         *("latency", "energy", "sent", "least", "kind", "tau", "device", "cuts"),
-        flexible="cuts",
+        flexible=("cuts",),
         optional=("device", "tau"),
     )
     least = {

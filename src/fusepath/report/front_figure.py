@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fusepath.report.book_figure import COLOURS, INK
-from fusepath.report.figures import new_figure
+from fusepath.report.figures import PAGE_INCHES, new_figure
 
 if TYPE_CHECKING:
     from fusepath.plan import Front
@@ -16,7 +16,7 @@ def front_figure(front: Front) -> Any:
 
     Dotted lines are what no plan beats; of bytes there is no such line but none at all.
     """
-    figure = new_figure(8.4, 6.2)
+    figure = new_figure(PAGE_INCHES, 5.6)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     latencies = [plan.makespan_s * 1e3 for plan in front.plans]
     drawn = [(plan.energy_j or 0.0) for plan in front.plans]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fusepath.output_file import write_file
-from fusepath.report.figures import INK, new_figure
+from fusepath.report.figures import INK, PAGE_INCHES, new_figure
 from fusepath.report.map_table import FAMILY_NAMES, GAIN_COLOURS, axis_scale
 from fusepath.study import WORTHWHILE_GAIN, Family
 from fusepath.units import format_flop_per_s
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LEVELS = (1.05, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0, 20.0, 50.0)
 FORMATS = (".png", ".svg")
 _BAR_TICKS = (1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0, 20.0, 50.0)
-_DOTS_PER_INCH = 110
+_DOTS_PER_INCH = 165
 _FINE = 401
 """Points a side that a picture is interpolated to."""
 _SHADES = 96
@@ -48,7 +48,7 @@ def map_figure(gain_map: GainMap) -> Any:
     from matplotlib.colors import LinearSegmentedColormap, LogNorm  # noqa: PLC0415
     from matplotlib.ticker import NullLocator  # noqa: PLC0415
 
-    figure = new_figure(11.4, 5.4)
+    figure = new_figure(PAGE_INCHES, 4.2)
     top = max(_LEAST_TOP, gain_map.largest_limit.limit)
     colours = ScalarMappable(
         norm=LogNorm(1.0, top),
@@ -65,7 +65,7 @@ def map_figure(gain_map: GainMap) -> Any:
     bar.ax.yaxis.set_minor_locator(NullLocator())
     size = "×".join(str(side) for side in gain_map.model.input_shape[2:])
     figure.suptitle(
-        f"{gain_map.model.name} {size}, edge server {_edge_name(gain_map)}", fontsize=13, color=INK
+        f"{gain_map.model.name} {size}, edge server {_edge_name(gain_map)}", fontsize=11, color=INK
     )
     _hide_covered(figure)
     return figure
@@ -109,11 +109,11 @@ def plot_gain(gain_map: GainMap, ax: Any, colours: Any) -> Any:
     regions = _choices(gain_map, fine)
     _plot_regions(gain_map, regions, ax, linewidths=2.0)
     for family, weight in regions.items():
-        style = {"fontsize": 12, "fontweight": "bold"}
+        style = {"fontsize": 9.5, "fontweight": "bold"}
         _name(gain_map, ax, weight, FAMILY_NAMES[family], (fine, colours), style)
     _mark(gain_map, gain_map.largest, gain_map.largest.gain, ax)
     ax.set_ylabel(f"device ({axis_scale(gain_map.device_ops_per_s)[1]}FLOP/s)")
-    ax.set_title("Gain of the best plan, and what it is", fontsize=10.5, loc="left", color=INK)
+    ax.set_title("Gain of the best plan, and what it is", fontsize=9.5, loc="left", color=INK)
     return ax
 
 
@@ -124,9 +124,9 @@ def plot_limit(gain_map: GainMap, ax: Any, colours: Any) -> Any:
     _plot_regions(gain_map, regions, ax, linewidths=1.4, linestyles=[(0, (4, 2.5))])
     for family, weight in regions.items():
         name = f"NFL: {FAMILY_NAMES[family].removeprefix('NFL ')}"
-        _name(gain_map, ax, weight, name, (fine, colours), {"fontsize": 10})
+        _name(gain_map, ax, weight, name, (fine, colours), {"fontsize": 9})
     _mark(gain_map, gain_map.largest_limit, gain_map.largest_limit.limit, ax)
-    ax.set_title("Most that the lower bound leaves possible", fontsize=10.5, loc="left", color=INK)
+    ax.set_title("Most that the lower bound allows", fontsize=9.5, loc="left", color=INK)
     return ax
 
 
@@ -160,7 +160,7 @@ def _plot_values(
         linewidths=0.7,
         alpha=0.7,
     )
-    ax.clabel(lines, fmt=lambda level: f"{level:g}", fontsize=7.5, inline_spacing=3)
+    ax.clabel(lines, fmt=lambda level: f"{level:g}", fontsize=7.5, inline_spacing=2)
     ax.set_xlabel(f"link ({axis_scale(gain_map.link_bytes_per_s)[1]}B/s)")
     for axis, rates in (
         (ax.xaxis, gain_map.link_bytes_per_s),

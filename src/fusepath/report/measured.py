@@ -53,7 +53,7 @@ def layer_costs_table(report: ProfileReport) -> Table:
     """Cost and held-out error of every layer by itself."""
     table = empty_table(
         *("layer", "name", "whole", "fixed", "spread", "shapes", "median", "90 %", "worst", "bias"),
-        flexible="name",
+        flexible=("name",),
         optional=("shapes", "90 %", "fixed"),
     )
     for index, layer in enumerate(report.layers, 1):

@@ -27,7 +27,7 @@ def sweep_table(rows: Sequence[SweepRow]) -> Table:
     """For people: what was planned, and how long it takes."""
     table = empty_table(
         *("model", "device", "edge", "link", "algorithm", "time", "gap", "plan"),
-        flexible="plan",
+        flexible=("plan", "device", "edge", "link", "model"),
         optional=("gap",),
     )
     for row in rows:

@@ -34,7 +34,7 @@ def layers_table(graph: ModelGraph, convention: Convention = RUNTIME) -> Table:
     """Every layer with its MACs, output, and what a cut before it would send."""
     table = empty_table(
         *("layer", "name", "type", "output", "MACs", "sent if cut here", "tiles"),
-        flexible="name",
+        flexible=("name",),
         optional=("type", "output"),
     )
     for layer in graph.layers:
@@ -101,7 +101,7 @@ def top_table(plans: Sequence[Plan]) -> Table:
     """Plans of one algorithm, best first."""
     table = empty_table(
         *("plan", "tau", "grid", "makespan", "vs best", "device", "sent", "cuts"),
-        flexible="cuts",
+        flexible=("cuts",),
         optional=("device", "tau"),
     )
     for rank, plan in enumerate(plans, start=1):
@@ -123,7 +123,7 @@ def rotation_table(rotation: Rotation) -> Table:
     """The plans that the frames of a stream take in turn, numbered from 1."""
     table = empty_table(
         *("plan", "frames", "tau", "grid", "alone", "device", "sent", "cuts"),
-        flexible="cuts",
+        flexible=("cuts",),
         optional=("device", "tau"),
     )
     for place, plan in enumerate(rotation.plans):
@@ -314,7 +314,7 @@ def book_table(book: PlanBook) -> Table:
     """Every entry with its plan, and its makespan and gain at both ends."""
     table = empty_table(
         *("link up", "plan", "tau", "grid", "cuts", "makespan", "vs NFL"),
-        flexible="cuts",
+        flexible=("cuts",),
         optional=("grid", "tau"),
     )
     for entry in book.entries:

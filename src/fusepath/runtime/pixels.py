@@ -33,7 +33,11 @@ def to_model_input(pixels: NDArray[Any], form: InputFormat, dtype: str = "float3
     by_channel = (1, -1, 1, 1) if pixels.ndim == 4 else (1,)
     mean = np.asarray(form.mean, dtype=np.float32).reshape(by_channel)
     std = np.asarray(form.std, dtype=np.float32).reshape(by_channel)
-    return ((pixels.astype(np.float32) - mean) / std).astype(dtype, copy=False)
+    values = pixels.astype(np.float32)
+    if mean.any():
+        values -= mean
+    values /= std
+    return values.astype(dtype, copy=False)
 
 
 def check_form(form: InputFormat, model: Model) -> None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from fusepath.studio.question import Question
     from fusepath.studio.recent_models import RecentModels
 
-QUICK = Budget(evaluations=2500, seconds=0.1)
+QUICK = Budget(evaluations=5000, seconds=0.1)
 REFINED = Budget(evaluations=20_000, seconds=1.0)
 BESIDE = Budget(evaluations=4000, seconds=0.2)
 """What each of the other algorithms of the table may spend."""

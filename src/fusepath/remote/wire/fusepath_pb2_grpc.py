@@ -55,7 +55,7 @@ class EdgeServicer(object):
     """Missing associated documentation comment in .proto file."""
 
     def Clock(self, request, context):
-        """The edge server's monotonic clock, for putting both machines' times on one axis.
+        """The edge server's monotonic clock, for putting both machines' times on one axis; and its load.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

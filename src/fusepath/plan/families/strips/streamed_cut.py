@@ -43,7 +43,7 @@ def search_streamed_cut(timing: Timing, search: Search) -> Candidate:
     try:
         singles.append(no_fused_layers(timing, search))
     except NoPlanError as error:
-        reason = error
+        reason = error.with_traceback(None)  # which holds all of the search
     found = [*singles, *_streamed(timing, search)]
     if not found:
         assert reason is not None  # or else there is a single cut

@@ -438,8 +438,5 @@ class Adapting:
         best = min(known, key=lambda plan: self.predicted_s(plan, here))
         if self.predicted_s(best, here) < WORTH * self._best(self._ready, here):
             wanted.append(best)
-        taken_s = {
-            plan: [self.predicted_s(plan, link) for link in LINKS]
-            for plan in dict.fromkeys((*wanted, *known))
-        }
+        taken_s = {plan: [self.predicted_s(plan, link) for link in LINKS] for plan in known}
         return covering(taken_s, wanted, self._ready, self.room)

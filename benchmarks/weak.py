@@ -51,7 +51,8 @@ def main() -> None:
     for name in sys.argv[1:] or ["ultraface"]:
         model = load(name)
         profile = measure_layers(model, repeats=5)
-        fixed_s = sum(item.fixed_s for item in profile.layers) + profile.call_overhead_s
+        waking_s = profile.waking_s
+        fixed_s = sum(item.fixed_s for item in profile.layers) + profile.call_overhead_s - waking_s
         link = parse_link(LINK)
 
         def setting(kernels: float, calls: float) -> Setting:
@@ -59,7 +60,7 @@ def main() -> None:
             return Setting(graph=model.graph, device=device, edge=profile, link=link)  # noqa: B023
 
         whole = PlanRequest(algorithm="full-offload", codecs="off")
-        sent_s = make_plan(setting(1, 1), whole).best.makespan_s
+        sent_s = make_plan(setting(1, 1), whole).best.makespan_s - waking_s
         variable_s = profile.total_s - sum(item.fixed_s for item in profile.layers)
         for calls in (*CALLS, sent_s / (variable_s + fixed_s)):
             kernels = (sent_s - fixed_s * calls) / variable_s

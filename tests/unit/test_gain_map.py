@@ -334,6 +334,18 @@ def test_names_lie_on_their_regions(gain_map, figure):
 
 
 @needs_plot
+def test_names_stay_within_their_panel():
+    """As that of a region in a corner, which is narrower than its name."""
+    figure = map_figure(load_gain_map(PAGE.parent / "figures" / "gain-map-squeezenet.json"))
+
+    figure.draw_without_rendering()
+    for ax in figure.axes[:2]:
+        for text in ax.texts:
+            if text.get_text() and text.get_visible():
+                assert text.get_window_extent().x0 >= ax.get_window_extent().x0, text
+
+
+@needs_plot
 def test_the_picture_can_be_read_on_a_page(figure):
     assert too_small(figure) == []
 

@@ -67,6 +67,7 @@ def map_figure(gain_map: GainMap) -> Any:
     figure.suptitle(
         f"{gain_map.model.name} {size}, edge server {_edge_name(gain_map)}", fontsize=11, color=INK
     )
+    _break_overhanging(figure)
     _hide_covered(figure)
     return figure
 
@@ -340,6 +341,17 @@ def _deepest(inside: NDArray[np.bool_]) -> tuple[int, int]:
     best = np.flatnonzero(away >= 0.95 * away.max())
     middle = best[np.argmin(np.hypot(*(item[best] - item[best].mean() for item in (rows, cols))))]
     return int(rows[middle] - 1) * step, int(cols[middle] - 1) * step
+
+
+def _break_overhanging(figure: Any) -> None:
+    """Put the words of a name below each other where it would stand over its panel's edge."""
+    figure.draw_without_rendering()
+    for ax in figure.axes:
+        edges = ax.get_window_extent()
+        for text in ax.texts:
+            box = text.get_window_extent()
+            if text.get_label() == _COVERS and not edges.x0 <= box.x0 <= box.x1 <= edges.x1:
+                text.set_text(text.get_text().replace(" ", "\n"))
 
 
 def _hide_covered(figure: Any) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.links.trace import DOWN, UP, Link, Phase
 from fusepath.errors import NoPlanError
+from fusepath.offload.adaptation import room_for
 from fusepath.offload.plan_map import PlanMap
 from fusepath.offload.replanning import book_around, hasty, setting_under
 from fusepath.plan import DEFAULT_REQUEST, PlanRequest, make_plan, shortlist
@@ -46,7 +47,6 @@ PREPARED_S = 1.0
 SEARCHED_S = 2.0
 SETTLED_S = 20.0
 """For so long frames have been answered before the first one that counts."""
-ROOM = 10
 _MATTERS, _UNCLEAR_S, _PROBE_UNCLEAR_S = 0.04, 0.0005, 0.001
 _LEAST_PATIENCE_S, _PATIENCE = 0.25, 3
 _BACK_S, _TRIED_EVERY_S = 0.3, 0.5
@@ -173,7 +173,7 @@ class Stream:
         self.machine = Adapting(
             self.plans.map.predicted_s,
             self.first,
-            ROOM,
+            room_for(self.plans.setting.graph, self.plans.request.constraints),
             self.plans.setting.link.up_bytes_per_s,
         )
         self._later: list[tuple[float, int, Event]] = []

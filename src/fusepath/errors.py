@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+LARGEST = 2**63 - 1
+"""Of whole numbers in files; larger ones are nobody's, and no floats."""
 LONGEST_QUOTE = 200
 """Characters of a foreign text that a message repeats at most."""
 
@@ -93,6 +95,8 @@ def check_number(name: str, given: object) -> None:
     """
     if isinstance(given, bool) or not isinstance(given, float | int | Real):
         raise SettingError(f"{name} {given!r} is no number")
+    if isinstance(given, int) and abs(given) > LARGEST:
+        raise SettingError(f"{name} is beyond what numbers of files may be, {LARGEST}")
 
 
 class GeometryError(InputError):

@@ -91,7 +91,8 @@ def _refusal(
     if of_this_kind and isinstance(known, int) and isinstance(stated, int) and stated != known:
         remedy = "use the fusepath that wrote it" if stated > known else "make it anew"
         return FileFormatError(
-            f"{where}: {name} version {stated}, but this fusepath reads {known}; {remedy}"
+            f"{where}: {name} version {one_line(stated, 20)}, but this fusepath reads {known}; "
+            f"{remedy}"
         )
     reason = one_line(error, most=_LONGEST_REASON)
     return FileFormatError(f"{where}: not a fusepath {name} file: {reason}")

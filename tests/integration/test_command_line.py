@@ -823,8 +823,8 @@ def test_demo_runs_every_plan_and_compares_them(fusepath, tmp_path):
     for row in rows.values():
         assert row["max_abs_error"] <= 1e-5
         assert row["latency_s"] > 0
-    # What a call costs whatever it computes is stretched as well, and on top.
-    assert 0.0999 < rows["device only"]["makespan_s"] < 0.2
+    # What a call costs is stretched as well, and on top; what waking up takes is not stretched.
+    assert 0.08 < rows["device only"]["makespan_s"] < 0.2
     assert 0.05 < rows["device only"]["latency_s"] < 0.4
     html = page.read_text(encoding="utf-8")
     assert 'class="filled' in html

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import grpc
@@ -69,6 +71,10 @@ def test_a_server_tells_of_its_health_its_work_and_its_refusals_and_ends_when_to
         with pytest.raises(urllib.error.HTTPError, match="404") as missing:
             urllib.request.urlopen(f"http://{said['metrics']}/", timeout=10)
         missing.value.close()
+        host, port = said["metrics"].rsplit(":", 1)
+        with socket.create_connection((host, int(port)), timeout=10) as endless, suppress(OSError):
+            endless.sendall(b"x" * 200_000)  # no line of which ends
+            endless.recv(1)
         with grpc.insecure_channel(said["listen"]) as channel:
             check = channel.unary_unary("/grpc.health.v1.Health/Check")
             served = [check(name, timeout=10) for name in (b"", b"\x0a\x10fusepath.v1.Edge")]

@@ -18,7 +18,7 @@ from fusepath.protocol.adapting import (
 )
 from fusepath.protocol.finishing import Remainder
 from fusepath.protocol.gauge import Taken
-from tests.simulation.deciding import EVERY_S, MOST, NEAR, PROBE_S, TRIAL, WORSE, WORTH
+from tests.simulation.deciding import EVERY_S, MOST, PROBE_S, TRIAL, WORSE, WORTH
 from tests.simulation.deciding import CheckedAdapting as Checked
 
 if TYPE_CHECKING:
@@ -58,12 +58,13 @@ def _frame(checked: Checked, latency_s: float) -> tuple[type, ...]:
 
 
 def _no_better() -> None:
-    for part, prepared in ((NEAR, ()), (WORTH, (Prepare,))):
+    for part, prepared, used in ((WORTH, (), ()), (0.999 * WORTH, (Prepare,), (Use,))):
         here_s = {"alone": 1.0, "other": part}
         checked = _machine(here_s, here_s)
         said = tuple(map(type, checked.handle(Known(("other",)))))
         require(said == prepared, "{} for a plan that takes {} of the time", said, part)
-    require(checked.handle(Ready("other")) == (), "a plan that is no better is used")
+        said = tuple(map(type, checked.handle(Ready("other"))))
+        require(said == used, "{} where one is ready that takes {} of the time", said, part)
 
 
 def _no_worse(before_s: float, frame_s: float) -> None:

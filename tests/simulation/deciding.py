@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from fusepath.faults.clock import require
 from fusepath.protocol.adapting import (
-    _NEIGHBOURS,
+    LINKS,
     Adapting,
     Answered,
     Back,
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
     from fusepath.protocol.adapting import Command, Event
 
-WORTH, NEAR, WORSE, NOTICEABLE, ELSEWHERE = 0.97, 0.985, 1.1, 1.1, 1.25
+WORTH, WORSE, NOTICEABLE, ELSEWHERE = 0.99, 1.1, 1.1, 1.25
+BAD, GAINS, INSTEAD = 0.3, 0.05, 0.8
 TRIAL, COOL_DOWN, SETTLED = 3, 50, 10
 LEAST, MOST, PROBE_S, EVERY_S, EVERY = 2**11, 2**18, 0.008, 0.05, 4
 AS_PLANNED = Conditions(up=1.0, down=1.0, device=1.0, edge=1.0)
@@ -223,9 +224,12 @@ class CheckedAdapting:
 
     def _best(self, plans: Iterable[str], at: Conditions) -> str:
         """Of those that may be used now."""
-        allowed = [plan for plan in plans if self._given_up.get(plan, [0])[-1] <= self.frames]
+        allowed = [plan for plan in plans if self._is_allowed(plan)]
         require(self.current in allowed or self.current not in plans, "a plan is barred and used")
         return min(allowed, key=self._at(at))
+
+    def _is_allowed(self, plan: str) -> bool:
+        return self._given_up.get(plan, [0])[-1] <= self.frames
 
     def _at(self, conditions: Conditions) -> Callable[[str], float]:
         """What plans take there."""
@@ -247,23 +251,51 @@ class CheckedAdapting:
         return Use(plan, why)
 
     def _prepare(self, here: Conditions) -> Iterator[Command]:
-        needed = {self.current, self._before}
-        for up, down in ((1, 1), *_NEIGHBOURS):
-            there = replace(here, up=here.up * up, down=here.down * down)
-            best = self._best(self.known, there)
-            if self.predicted_s(best, there) < NEAR * self._least_s(self.ready, there):
-                break
-            needed.add(min(self.ready, key=self._at(there)))
-        else:
+        wanted = self._wanted(here)
+        best = next((plan for plan in wanted if plan not in self.ready), None)
+        if best is None:
             return
         if len(self.ready) >= self.machine.room:
-            spare = next((plan for plan in self.ready if plan not in needed), None)
+            spare = next((plan for plan in self.ready if plan not in wanted), None)
             if spare is None:
                 return
             self.ready.remove(spare)
             yield Drop(spare)
         self._preparing = best
         yield Prepare(best)
+
+    def _wanted(self, here: Conditions) -> list[str]:
+        """What is in use, best here, or gains most on links as they may become."""
+        wanted = [plan for plan in (self.current, self._before) if plan in self.ready]
+        best = self._best(self.known, here)
+        if self.predicted_s(best, here) < WORTH * self._least_s(self.ready, here):
+            wanted.append(best)
+        allowed = [plan for plan in self.known if self._is_allowed(plan)]
+        others = [plan for plan in allowed if plan not in wanted]
+        everything = [*wanted, *others]
+
+        def loss(plans: Iterable[str], link: Conditions) -> float:
+            """How far the nearest of some plans is from the best, beyond what does not matter."""
+            ratio = self._least_s(plans, link) / self._least_s(everything, link)
+            return min(max(ratio - 1 / WORTH, 0.0), BAD)
+
+        while len(wanted) < self.machine.room:
+            lost = [loss(wanted, link) for link in LINKS]
+            gains = {
+                plan: sum(
+                    then - min(then, loss([plan], link))
+                    for then, link in zip(lost, LINKS, strict=True)
+                )
+                for plan in others
+                if plan not in wanted
+            }
+            most = max(gains.values(), default=0.0)
+            if most < GAINS:
+                break
+            there = [plan for plan in self.ready if plan in gains and gains[plan] >= INSTEAD * most]
+            ranks = {plan: -place for place, plan in enumerate(everything)}
+            wanted.append(max(there or gains, key=lambda plan: (gains[plan], ranks[plan])))
+        return wanted
 
     def _judge(self, latency_s: float) -> Iterator[Command]:
         if self._before not in self.ready:

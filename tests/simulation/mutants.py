@@ -32,12 +32,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 MODULES = (
-    *("adapting", "admission", "appointments", "conversation", "device_frame", "fair_queue"),
-    *("finishing", "gauge", "in_flight", "keeping", "requests", "shelf", "wanted", "watch"),
+    *("adapting", "admission", "appointments", "conversation", "covering", "device_frame"),
+    *("fair_queue", "finishing", "gauge", "in_flight", "keeping", "requests", "shelf"),
+    *("wanted", "watch"),
 )
 _ALONE = {
-    *("adapting", "admission", "appointments", "fair_queue", "gauge", "keeping", "shelf"),
-    "wanted",
+    *("adapting", "admission", "appointments", "covering", "fair_queue", "gauge", "keeping"),
+    *("shelf", "wanted"),
 }
 """Played only by themselves, not in simulated sessions."""
 SEEDS = 240
@@ -59,6 +60,14 @@ EQUIVALENT = {
     ),
     "conversation operand dropped: path is not None and self._may_start(path) -> "
     "self._may_start(path)": "a path that is none has not arrived; the type checker asks for it",
+    "covering truth value: True -> False": "all plans are given as many links",
+    "covering number: 0.0 -> -1.0": "nothing gains so little as is needed, either way",
+    "covering comparison: most < _GAINS -> most <= _GAINS": (
+        "a sum of quotients, never equal; neither would be wrong if it were"
+    ),
+    "covering comparison: gains[plan] >= _INSTEAD * most -> gains[plan] > _INSTEAD * most": (
+        "two sums of quotients, never just so; neither would be wrong if they were"
+    ),
     "fair_queue number: work_s: float = 0.0 -> work_s: float = 1.0": "the same for all",
     "fair_queue number: work_s: float = 0.0 -> work_s: float = -1.0": "the same for all",
     "gauge number: _usual: int = 0 -> _usual: int = 1": "before the first burst none is forgotten",

@@ -113,6 +113,7 @@ def every_order(paths: int) -> None:
 ALONE = {
     "gauge": ((gauge, 3),),
     "adapting": ((just_equal, 3), (choice, 3), (drift, 3)),
+    "covering": ((just_equal, 3), (choice, 3), (drift, 3)),
     "finishing": ((remainder, 1),),
     "watch": ((failures, 3),),
     "requests": ((requests, 3),),

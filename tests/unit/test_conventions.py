@@ -13,6 +13,7 @@ from fusepath.cost import (
     RUNTIME,
     ComputeRate,
     Convention,
+    Link,
     PathCosts,
     Regions,
     described_convention,
@@ -198,3 +199,18 @@ def test_layers_that_cannot_be_tiled_may_be_free():
     assert layer_ops(graph, 4, CONVENTIONS["no-halo"]) == 5000
     assert layer_ops(graph, 4, CONVENTIONS["perfect-division"]) == 0
     assert layer_ops(graph, 3, CONVENTIONS["perfect-division"]) == 6400
+
+
+@pytest.mark.parametrize("field", ["edge_workers", "ops_per_mac", "activation_bytes_per_element"])
+@pytest.mark.parametrize("value", [4097, 2**31, 10**400])
+def test_nobody_has_so_much_of_anything(field, value):
+    with pytest.raises(InputError, match="at most 4096") as refused:
+        Convention(name="huge", **{field: value})
+    assert len(str(refused.value)) < 300
+
+
+@pytest.mark.parametrize("field", ["message_bytes", "up_bytes_per_s"])
+def test_whole_numbers_of_a_link_are_no_larger_than_numbers_of_files(field):
+    with pytest.raises(InputError, match="beyond what numbers of files may be") as refused:
+        Link(**{"up_bytes_per_s": 1e6, "down_bytes_per_s": 1e6, field: 10**400})
+    assert len(str(refused.value)) < 300

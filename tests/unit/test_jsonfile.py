@@ -164,6 +164,14 @@ def test_of_another_version_the_version_is_what_is_refused(document, tmp_path):
     assert f"dated recipe version {stated}, but this fusepath reads 2" in str(caught.value)
 
 
+def test_a_version_that_is_no_version_makes_no_long_line(tmp_path):
+    (tmp_path / "soup.json").write_text(json.dumps({"version": 10**400, "title": []}))
+
+    with pytest.raises(FileFormatError) as caught:
+        jsonfile.load(tmp_path / "soup.json", Dated)
+    assert len(str(caught.value)) - len(str(tmp_path)) < 200
+
+
 @pytest.mark.parametrize(
     "text",
     ['{"version": 2, "spices": []}', '{"version": "9", "spices": []}', '{"version": 9', "[9]"],

@@ -1,13 +1,14 @@
 """The ``fusepath`` command: parses, calls one library function, prints, returns an exit code.
 
 Exit codes: 0 done, 1 a check failed, 2 bad input or usage, 3 the edge server could not be reached
-or refused, 4 no feasible plan, 70 a defect in fusepath, 130 interrupted.
+or refused, 4 no feasible plan, 70 a defect in fusepath, 130 interrupted, 143 ended by SIGTERM.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 
 import click
@@ -69,7 +70,16 @@ def cli(ctx: click.Context) -> None:
 def entry(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; errors are one line on standard error."""
     _keep_standard_output()
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run(arguments))
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: everything that was begun is given up, as when the user interrupts."""
+
+
+def _terminate(*_: object) -> None:
+    raise _Terminated
 
 
 def _keep_standard_output() -> None:
@@ -129,7 +139,8 @@ def _complaint(error: BaseException) -> tuple[int, str]:
         case click.ClickException():
             return 2, error.format_message()
         case click.Abort() | KeyboardInterrupt():
-            return 130, "interrupted"
+            by_term = isinstance(error.__cause__ or error, _Terminated)  # which click has caught
+            return (143, "ended by SIGTERM") if by_term else (130, "interrupted")
         case FusepathError():
             return error.exit_code, as_options(str(error))
         case OSError() if error.errno in _FULL:

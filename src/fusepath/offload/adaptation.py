@@ -11,6 +11,7 @@ from fusepath.offload.background import seen
 from fusepath.offload.observed import answered, probed
 from fusepath.offload.plan_map import PlanMap
 from fusepath.protocol.adapting import (
+    LINKS,
     Adapting,
     Back,
     Drop,
@@ -30,9 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
+    from fusepath.graph import ModelGraph
     from fusepath.offload.inference import Inference
     from fusepath.offload.pairing import Prepared
     from fusepath.offload.replanning import Replanning
+    from fusepath.plan import Constraints
     from fusepath.protocol.adapting import Conditions, Event
 
 logger = logging.getLogger(__name__)
@@ -44,6 +47,14 @@ _ROOM_BYTES = 1 << 28
 _PROBE_WITHIN_S = 2.0
 _STREAM = 50
 """After so many frames more will follow, and a book of plans is worth the time that it takes."""
+
+
+def room_for(graph: ModelGraph, limits: Constraints) -> int:
+    """How many plans for a network are ready at a time."""
+    weights_bytes = sum(op.weight_bytes for op in graph.operators(1, graph.depth))
+    room_bytes = min(_ROOM_BYTES, limits.device_memory_bytes or _ROOM_BYTES)
+    least, most = _ROOM
+    return min(max(room_bytes // max(weights_bytes, 1), least), most)
 
 
 class Adaptation:
@@ -82,7 +93,7 @@ class Adaptation:
         self.machine = Adapting(
             self._plans.predicted_s,
             current.recipe_sha256,
-            room=self._room,
+            room=room_for(self._pairing.model.graph, self._replanning.request.constraints),
             up_bytes_per_s=setting.link.up_bytes_per_s,
         )
         for name in known:
@@ -92,6 +103,7 @@ class Adaptation:
     async def _make_book(self) -> None:
         try:
             self._plans.add(await self._replanning.book(self._plans.setting))
+            await self._pairing.background.do(self._plans.foresee, LINKS)
         except FusepathError as error:
             logger.info("there is no book of plans: %s", error)
         await self._give_back_memory()
@@ -101,15 +113,6 @@ class Adaptation:
         """Give up what is at work."""
         for work in self._works:
             work.cancel()
-
-    @property
-    def _room(self) -> int:
-        """How many plans are ready at a time."""
-        graph, limits = self._pairing.model.graph, self._replanning.request.constraints
-        weights_bytes = sum(op.weight_bytes for op in graph.operators(1, graph.depth))
-        room_bytes = min(_ROOM_BYTES, limits.device_memory_bytes or _ROOM_BYTES)
-        least, most = _ROOM
-        return min(max(room_bytes // max(weights_bytes, 1), least), most)
 
     def see(self, inference: Inference, prepared: Prepared) -> None:
         """Take in a frame that was answered as planned."""
@@ -194,6 +197,7 @@ class Adaptation:
         try:
             plans = await self._replanning.plans_for(self._plans, conditions)
             await self._pairing.background.do(self._plans.add_plans, plans)
+            await self._pairing.background.do(self._plans.foresee, LINKS)
             found = tuple(plan.recipe_sha256 for plan in plans)
         except FusepathError as error:
             logger.info("no plan was found: %s", error)

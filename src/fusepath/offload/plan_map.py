@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from fusepath.cancellation import check_cancelled
 from fusepath.plan import BookEntry, Timing, load_of, steps_of
 from fusepath.plan.book.book import without_timeline
 from fusepath.schedule.problem import NS_PER_S
@@ -38,7 +39,7 @@ class PlanMap:
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
         self._places: dict[str, _Place] = {}
-        self._known_s: dict[tuple[str, Conditions], float] = {}
+        self._known_s: dict[str, dict[Conditions, float]] = {}
 
     def add(self, entries: Iterable[BookEntry]) -> None:
         """Take up the plans of a book, but for those that are known."""
@@ -68,7 +69,14 @@ class PlanMap:
                 edge=_ratio(shown.busy_s(Lane.EDGE), planned_edge_ns),
             ),
         )
-        self._known_s.clear()
+        self._known_s.pop(prepared.recipe_sha256, None)
+
+    def foresee(self, links: Iterable[Conditions]) -> None:
+        """Work out what all plans take there, so that nobody has to wait for it later."""
+        for conditions in links:
+            check_cancelled()
+            for name in self.names:
+                self.predicted_s(name, conditions)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -94,19 +102,19 @@ class PlanMap:
 
     def predicted_s(self, name: str, conditions: Conditions) -> float:
         """What a plan takes."""
-        key = name, conditions
-        known_s = self._known_s.get(key)
-        if known_s is None:
-            if len(self._known_s) > _REMEMBERED:
-                self._known_s.clear()
+        known_s = self._known_s.setdefault(name, {})
+        taken_s = known_s.get(conditions)
+        if taken_s is None:
+            if len(known_s) > _REMEMBERED:
+                known_s.popitem()  # the last: what was foreseen came before
             place = self._places[name]
-            known_s = self._known_s[key] = (
+            taken_s = known_s[conditions] = (
                 place.steps.slowed(device=conditions.device, edge=conditions.edge)
                 .schedule(place.plan.order, self.link_under(conditions), place.plan.convention)
                 .makespan_ns
                 / NS_PER_S
             )
-        return known_s
+        return taken_s
 
     def load(self, name: str, conditions: Conditions) -> FrameLoad:
         """What a frame of a plan asks of link and machines, where others are under way."""
@@ -116,7 +124,7 @@ class PlanMap:
         return load_of(steps, place.plan.order, link, convention)
 
 
-_REMEMBERED = 4096
+_REMEMBERED = 512
 
 
 def _ratio(shown_s: float, planned_ns: int) -> float:

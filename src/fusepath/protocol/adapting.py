@@ -23,16 +23,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from fusepath.protocol.covering import WORTH, covering
 from fusepath.protocol.gauge import Gauge, Taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-WORTH = 0.97
-"""Another plan is predicted to take less than this part of the time."""
-_NEAR = 0.985
-"""One is made ready where none that is ready is as near to it as this: plans that are known may
-themselves be slower than others that are not."""
 TRIAL = 3
 """Frames that show whether a plan is what it was predicted to be."""
 _WORSE = 1.1
@@ -44,12 +40,6 @@ _NOTICEABLE = 1.1
 """A change is worth looking at plans again."""
 _ELSEWHERE = 1.25
 """Conditions that differ by this factor are others."""
-_NEIGHBOURS = (
-    *((2, 2), (1 / 2, 1 / 2), (4, 4), (1 / 4, 1 / 4), (8, 8), (1 / 8, 1 / 8), (1, 8), (8, 1)),
-    *((11, 11), (16, 16), (1 / 16, 1 / 16), (1, 32), (8, 1 / 8), (1 / 8, 8), (1 / 32, 1 / 32)),
-)
-"""Plans are made ready for links so many times slower than now, up and down, as far as there is
-room; the likeliest come first. Few plans are good for a whole octave, so some lie between."""
 _IF_QUICKER = 1e-3
 PROBES_BYTES = (1 << 11, 1 << 18)
 """The least and the most that is sent to see how quick a link is."""
@@ -78,6 +68,15 @@ class Conditions:
             (self.edge, other.edge),
         )
         return any(not 1 / factor < one / two < factor for one, two in pairs)
+
+
+LINKS = tuple(
+    Conditions(up=2.0 ** (half / 2), down=2.0**octave)
+    for half in range(-8, 13)
+    for octave in range(-4, 7, 2)
+)
+"""What a link may become: from 16 times quicker each way than plans were made for to 64 times
+slower. Of how quick they can be sent to, plans depend more."""
 
 
 # ---------------------------------------------------------------------------- what happened
@@ -412,23 +411,32 @@ class Adapting:
             yield self._use(before, "the other took longer than predicted")
 
     def _prepare(self, here: Conditions) -> Iterator[Command]:
-        """Make ready what is best now, or would be if the link were another."""
+        """Make ready what is best now, or is good where the link is another."""
         if self._preparing is not None:
             return
-        kept = {self.current, self._before}
-        for up, down in ((1, 1), *_NEIGHBOURS):
-            there = replace(here, up=here.up * up, down=here.down * down)
-            best = min(self._allowed(self._known), key=lambda plan: self.predicted_s(plan, there))
-            ready_s = self._best(self._ready, there)
-            if self.predicted_s(best, there) >= _NEAR * ready_s:
-                kept.add(min(self._ready, key=lambda plan: self.predicted_s(plan, there)))
-                continue
-            spare = [plan for plan in self._ready if plan not in kept]
-            if len(self._ready) >= self.room:
-                if not spare:
-                    return
-                del self._ready[spare[0]]
-                yield Drop(spare[0])
-            self._preparing = best
-            yield Prepare(best)
+        wanted = self._wanted(here)
+        missing = next((plan for plan in wanted if plan not in self._ready), None)
+        if missing is None:
             return
+        if len(self._ready) >= self.room:
+            spare = next((plan for plan in self._ready if plan not in wanted), None)
+            if spare is None:
+                return
+            del self._ready[spare]
+            yield Drop(spare)
+        self._preparing = missing
+        yield Prepare(missing)
+
+    def _wanted(self, here: Conditions) -> list[str]:
+        """What is to be ready, most needed first.
+
+        Of links as they may become, machines are taken to be as planned: plans are not all looked
+        at anew whenever one of them pauses.
+        """
+        known = self._allowed(self._known)
+        wanted = [plan for plan in (self.current, self._before) if plan in self._ready]
+        best = min(known, key=lambda plan: self.predicted_s(plan, here))
+        if self.predicted_s(best, here) < WORTH * self._best(self._ready, here):
+            wanted.append(best)
+        taken_s = {plan: [self.predicted_s(plan, link) for link in LINKS] for plan in known}
+        return covering(taken_s, wanted, self._ready, self.room)

@@ -52,7 +52,7 @@ class MetricsServer:
             self._server.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
+        with suppress(OSError, TimeoutError, EOFError, asyncio.LimitOverrunError, ValueError):
             async with asyncio.timeout(_WITHIN_S):
                 asked = await reader.readuntil(b"\r\n\r\n")
                 found = asked.split(b" ", 2)[:2] == [b"GET", b"/metrics"]

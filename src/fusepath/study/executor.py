@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from fusepath.errors import FusepathError, VerificationError
@@ -68,6 +68,10 @@ class Processes:
                 f"one of {workers} processes was ended, perhaps for want of memory; begin again "
                 "with fewer of them, what the file has by now is kept"
             ) from error
+        except (KeyboardInterrupt, GeneratorExit):
+            for process in active_children():  # or they would end what they are at before
+                process.terminate()
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -1,0 +1,54 @@
+"""Which plans to have ready."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from fusepath.protocol.covering import covering
+
+SLOWNESS = np.geomspace(1 / 16, 64, 21)
+PLANS = {  # seconds on the machines, bytes sent
+    f"{sent_kb} kB": (0.1 / (1 + sent_kb / 10), 1000 * sent_kb) for sent_kb in range(0, 60, 4)
+}
+TAKEN_S = {
+    plan: [seconds + sent_bytes / 1e6 * slowness for slowness in SLOWNESS]
+    for plan, (seconds, sent_bytes) in PLANS.items()
+}
+
+
+def lost(plans: tuple[str, ...] | list[str]) -> float:
+    """Mean over links of what the nearest of some plans takes longer than the best, at most 0.3."""
+    times = np.array([TAKEN_S[plan] for plan in plans]).min(axis=0)
+    return float(np.minimum(times / np.array(list(TAKEN_S.values())).min(axis=0) - 1, 0.3).mean())
+
+
+@pytest.mark.parametrize("room", [2, 3, 4])
+def test_what_is_ready_is_nearly_as_good_as_any_so_many_plans(room):
+    first = next(iter(PLANS))
+    best = min(combinations(PLANS, room - 1), key=lambda plans: lost((first, *plans)))
+    found = covering(TAKEN_S, [first], (), room)
+    assert found[0] == first
+    assert len(found) == len(set(found)) == room
+    assert lost(found) <= lost((first, *best)) + 0.02
+
+
+def test_no_more_plans_are_ready_than_gain_anything():
+    found = covering(TAKEN_S, ["0 kB"], (), 100)
+    assert len(found) < len(PLANS) / 2
+    assert lost(found) < 0.01
+
+
+def test_what_is_ready_stays_as_long_as_it_is_nearly_as_good():
+    found = covering(TAKEN_S, ["0 kB"], (), 4)
+    others = [plan for plan in PLANS if plan not in found]
+    assert covering(TAKEN_S, ["0 kB"], found, 4) == found
+    instead = covering(TAKEN_S, ["0 kB"], others, 4)
+    assert set(instead) & set(others)
+    assert lost(instead) <= lost(found) + 0.02
+
+
+def test_what_is_wanted_anyway_may_be_more_than_there_is_room_for():
+    assert covering(TAKEN_S, list(PLANS)[:3], (), 2) == list(PLANS)[:3]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from fusepath.errors import ModelError
 from fusepath.onnx_io import load_model
+from fusepath.plan import ModelReference
+from fusepath.remote.located_model import LocatedModel
 from fusepath.remote.model_store import ModelStore
 from tests.plans import plan_of
 
@@ -52,3 +56,35 @@ def test_links_lead_nowhere_but_within_the_folder(tmp_path, caplog):
     (folder / "net.onnx").unlink()
     (folder / "net.onnx").symlink_to(folder / "v1")
     assert store.get(reference()).graph.sha256 == reference().sha256
+
+
+def asked_for(seed: int, sha256: str) -> ModelReference:
+    source = f"zoo:squeezenet?size=32&seed={seed}"
+    return ModelReference(name="net", sha256=sha256, source=source, input_shape=(1, 3, 32, 32))
+
+
+def test_false_digests_have_no_more_than_a_few_networks_made(monkeypatch):
+    made = []
+    load = LocatedModel.load
+    monkeypatch.setattr(LocatedModel, "load", lambda model: made.append(model) or load(model))
+    honest = load_model(asked_for(1000, "").source).graph.sha256
+    store, now_s = ModelStore(None), 50.0
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
+
+    for seed in range(20):
+        with pytest.raises(ModelError, match="SHA-256"):
+            store.get(asked_for(seed, "0" * 64))
+
+    assert len(made) == 4
+    with pytest.raises(ModelError, match="none is for 600 s"):
+        store.get(asked_for(1000, honest))
+    published = load_model("zoo:squeezenet")
+    usual = ModelReference(
+        name="net",
+        sha256=published.graph.sha256,
+        source="zoo:squeezenet",
+        input_shape=(1, 3, 224, 224),
+    )
+    assert store.get(usual).graph.sha256 == published.graph.sha256
+    now_s += 601
+    assert store.get(asked_for(1000, honest)).graph.sha256 == honest

@@ -61,15 +61,22 @@ class EdgeProcess:
         self._process = subprocess.Popen(  # noqa: S603 - this program, with a folder of models
             [*command, *self._options], stdout=subprocess.PIPE, text=True
         )
-        assert self._process.stdout is not None
+        try:
+            self.address = json.loads(self._told(self._process))["listen"]
+        except BaseException:  # an interruption as well
+            self._end()
+            raise
+
+    def _told(self, process: subprocess.Popen[str]) -> str:
+        """What it says of itself once it listens."""
+        assert process.stdout is not None
         told = ""
         while not told.rstrip().endswith("}"):
-            line = self._process.stdout.readline()
+            line = process.stdout.readline()
             if not line:
-                self._end()
                 raise PeerUnreachableError(self.address, "the edge server did not start")
             told += line
-        self.address = json.loads(told)["listen"]
+        return told
 
     def kill(self) -> None:
         """End it at once, without a word to anybody."""

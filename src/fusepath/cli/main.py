@@ -10,6 +10,7 @@ import errno
 import os
 import signal
 import sys
+import threading
 
 import click
 
@@ -74,12 +75,15 @@ def entry(arguments: list[str] | None = None) -> None:
     sys.exit(run(arguments))
 
 
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM: everything that was begun is given up, as when the user interrupts."""
+_terminated = threading.Event()
 
 
 def _terminate(*_: object) -> None:
-    raise _Terminated
+    """Give up everything that was begun, as when the user interrupts."""
+    _terminated.set()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of what a shell runs behind others
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.raise_signal(signal.SIGINT)
 
 
 def _keep_standard_output() -> None:
@@ -139,8 +143,7 @@ def _complaint(error: BaseException) -> tuple[int, str]:
         case click.ClickException():
             return 2, error.format_message()
         case click.Abort() | KeyboardInterrupt():
-            by_term = isinstance(error.__cause__ or error, _Terminated)  # which click has caught
-            return (143, "ended by SIGTERM") if by_term else (130, "interrupted")
+            return (143, "ended by SIGTERM") if _terminated.is_set() else (130, "interrupted")
         case FusepathError():
             return error.exit_code, as_options(str(error))
         case OSError() if error.errno in _FULL:

@@ -149,7 +149,10 @@ def command(
     """
     import asyncio
     import os
+    import signal
     import sys
+
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # until it serves there is nothing to give up
 
     from fusepath.protocol.admission import Room
     from fusepath.remote.access import Access

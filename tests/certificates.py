@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 _KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
 
 
-def _openssl(*arguments: object) -> None:
+def openssl(*arguments: object) -> None:
+    """Run it."""
     subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
 
 
@@ -28,7 +29,7 @@ class Authority:
         self.pem = folder / "ca.pem"
         self._key = folder / "ca.key"
         subject = ["-subj", f"/CN={folder.name}"]
-        _openssl("req", "-x509", *_KEY, "-keyout", self._key, "-out", self.pem, *subject)
+        openssl("req", "-x509", *_KEY, "-keyout", self._key, "-out", self.pem, *subject)
 
     def signed(self, name: str, *, host: str = "IP:127.0.0.1", days: int = 2) -> tuple[Path, Path]:
         """Certificate and key of a name; one that has expired where the days are below zero."""
@@ -36,10 +37,10 @@ class Authority:
         pem, key, request, extensions = (
             stem.with_suffix(suffix) for suffix in (".pem", ".key", ".csr", ".ext")
         )
-        _openssl("req", *_KEY, "-keyout", key, "-out", request, "-subj", f"/CN={name}")
+        openssl("req", *_KEY, "-keyout", key, "-out", request, "-subj", f"/CN={name}")
         extensions.write_text(f"subjectAltName={host}")
         signing = ["-CA", self.pem, "-CAkey", self._key, "-CAcreateserial"]
-        _openssl(
+        openssl(
             "x509", "-req", "-in", request, *signing, "-out", pem, "-days", days,
             "-extfile", extensions,
         )  # fmt: skip

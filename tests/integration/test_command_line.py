@@ -823,8 +823,8 @@ def test_demo_runs_every_plan_and_compares_them(fusepath, tmp_path):
     for row in rows.values():
         assert row["max_abs_error"] <= 1e-5
         assert row["latency_s"] > 0
-    # What a call costs whatever it computes is stretched as well, and on top.
-    assert 0.0999 < rows["device only"]["makespan_s"] < 0.2
+    # What a call costs is stretched as well, and on top; what waking up takes is not stretched.
+    assert 0.08 < rows["device only"]["makespan_s"] < 0.2
     assert 0.05 < rows["device only"]["latency_s"] < 0.4
     html = page.read_text(encoding="utf-8")
     assert 'class="filled' in html
@@ -1158,7 +1158,11 @@ BAD_SERVERS = {
     "a models folder that is missing": (["--models", "/nonexistent"], "is not a folder"),
     "no workers": (["--workers", "0"], "--workers"),
     "metrics without port": (["--metrics", "localhost"], "is not HOST:PORT"),
-    "metrics where none can be": (["--metrics", "192.0.2.1:1"], "cannot listen on 192.0.2.1:1"),
+    "metrics where none can be": (
+        ["--metrics", "192.0.2.1:1", "--insecure"],
+        "cannot listen on 192.0.2.1:1",
+    ),
+    "metrics beyond loopback": (["--metrics", "192.0.2.1:1"], "'192.0.2.1:1' is not loopback"),
     "an unknown way to log": (["--log", "xml"], "--log"),
     "a grace before now": (["--grace", "-1"], "--grace"),
     "no streams": (["--streams", "0"], "--streams"),
@@ -1173,6 +1177,7 @@ BAD_SERVERS = {
     "a token that is missing": (["--token-file", "/nonexistent"], "cannot read the token"),
     "peers that are missing": (["--peers", "/nonexistent"], "cannot read the peers"),
     "memory of no size": (["--memory", "much"], "write it like 300kB"),
+    "memory for nothing": (["--memory", "1MB"], "no model fits in less than 64 MB"),
     "a wait before now": (["--wait", "-1"], "--wait"),
     "a provider misspelt": (["--provider", "cpu,tensort"], "(did you mean 'tensorrt'?)"),
     "no provider that is there": (["--provider", "openvino"], "openvino: this ONNX Runtime"),

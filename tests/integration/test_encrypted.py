@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 import shutil
 import ssl
+import subprocess
+import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 
-from fusepath.errors import PeerRefusedError
+from fusepath.errors import InputError, PeerRefusedError
 from fusepath.onnx_io import load_model
 from fusepath.remote.client import Timeout, connect
-from fusepath.remote.device_tls import CA, CERTIFICATE, KEY, TOKEN, TOKEN_FILE
-from tests.certificates import Authority
+from fusepath.remote.device_tls import CA, CERTIFICATE, KEY, TOKEN, TOKEN_FILE, Papers, why_not
+from fusepath.remote.server_tls import ServerTls
+from tests.certificates import Authority, openssl
 from tests.edges import Edge, edge_server
 from tests.plans import pixels, plan_of
 from tests.runs import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = [
     pytest.mark.system,
@@ -67,6 +73,113 @@ def assert_refused(address: str, words: str) -> None:
         asyncio.run(greet(address))
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 250
+
+
+@pytest.fixture(scope="module")
+def unusable(ours, tmp_path_factory) -> dict[str, tuple[Path, Path]]:
+    """Certificates and keys that are no pairs, by what is the matter with them."""
+    folder = tmp_path_factory.mktemp("unusable")
+    (pem, key), (_, other) = ours.signed("pair"), ours.signed("other")
+    locked, torn, empty = (folder / name for name in ("locked.key", "torn.pem", "empty.pem"))
+    openssl("ec", "-in", key, "-aes256", "-passout", "pass:secret", "-out", locked)
+    torn.write_bytes(pem.read_bytes()[:200])
+    empty.touch()
+    return {
+        "of others": (pem, other),
+        "encrypted": (pem, locked),
+        "torn": (torn, key),
+        "empty": (empty, key),
+    }
+
+
+UNUSABLE = {
+    "of others": "pair.pem' and the key in .*other.key' do not belong together",
+    "encrypted": "the key in .*locked.key' is encrypted; give one without a passphrase",
+    "torn": "torn.pem' and the key in .*pair.key' cannot be used",
+    "empty": "empty.pem' holds no certificate in PEM",
+}
+
+
+@pytest.mark.parametrize(("kind", "words"), UNUSABLE.items(), ids=UNUSABLE)
+def test_what_is_no_pair_is_told_on_both_sides(unusable, monkeypatch, kind, words):
+    pem, key = unusable[kind]
+    monkeypatch.setenv(CERTIFICATE, str(pem))
+    monkeypatch.setenv(KEY, str(key))
+    for use in (Papers.of().credentials, ServerTls(pem, key).credentials):
+        with pytest.raises(InputError, match=words) as caught:
+            use()
+        assert "\n" not in str(caught.value)
+
+
+def test_authorities_that_are_none_are_told_on_both_sides(ours, unusable, monkeypatch):
+    torn, _ = unusable["torn"]
+    monkeypatch.setenv(CA, str(torn))
+    for use in (Papers.of().credentials, ServerTls(*ours.signed("a"), torn).credentials):
+        with pytest.raises(InputError, match=r"torn.pem' holds no certificates that can be used"):
+            use()
+
+
+def test_a_pair_that_is_none_is_told_when_it_connects(ours, unusable, monkeypatch):
+    pem, key = unusable["of others"]
+    for name, path in ((CA, ours.pem), (CERTIFICATE, pem), (KEY, key)):
+        monkeypatch.setenv(name, str(path))
+    with (
+        encrypted(ours.signed("edge")) as served,
+        pytest.raises(InputError, match="do not belong together"),
+    ):
+        asyncio.run(greet(f"grpcs://{served.address}"))
+
+
+@pytest.mark.parametrize("kind", ["of others", "encrypted"])
+def test_a_pair_that_has_become_none_is_told_like_any_reason(unusable, kind):
+    reason = why_not("grpcs://127.0.0.1:1", Papers(None, *unusable[kind]))
+    assert reason is not None
+    assert "the certificate and key of this device cannot be used" in reason
+
+
+def test_a_server_says_which_certificate_it_cannot_use(unusable):
+    pem, key = unusable["of others"]
+    options = ["--listen", "127.0.0.1:0", "--tls-cert", str(pem), "--tls-key", str(key)]
+    command = [sys.executable, "-m", "fusepath", "serve", *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert f"the certificate in '{pem}' and the key in '{key}' do not belong" in done.stderr
+
+
+def test_a_certificate_that_cannot_be_used_any_more_is_told_of(ours, unusable, caplog, tmp_path):
+    caplog.set_level(logging.INFO, "fusepath.journal")
+    pem, key = (shutil.copy(path, tmp_path) for path in ours.signed("edge"))
+    fetch = fetched(ServerTls(Path(pem), Path(key)))
+    shutil.copy(unusable["of others"][1], key)
+
+    assert [fetch(), fetch()] == [None, None]
+    assert ["do not belong together" in item.fields["reason"] for item in caplog.records] == [True]
+
+
+def fetched(tls: ServerTls) -> Any:
+    """What gRPC calls with every connection."""
+    with patch("grpc.dynamic_ssl_server_credentials") as asked:
+        tls.credentials()
+    return asked.call_args.args[1]
+
+
+def test_certificates_that_the_page_makes_are_taken_on_both_sides(monkeypatch, tmp_path):
+    """But for the address, which is that of loopback here."""
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "tls.md"
+    shown = "".join(re.findall(r"^```\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S))
+    made = "\n".join(line for line in shown.splitlines() if "$  " not in line)
+    script = made.replace("192.168.1.20", "127.0.0.1")
+    subprocess.run(["sh", "-ec", script], cwd=tmp_path, check=True, capture_output=True)
+    names = ("ca.pem", "edge.pem", "edge.key", "camera.pem", "camera.key")
+    ca, pem, key, *shows = (tmp_path / name for name in names)
+    monkeypatch.setenv(CA, str(ca))
+
+    with encrypted((pem, key), "--tls-client-ca", ca) as served:
+        address = f"grpcs://{served.address}"
+        assert_refused(address, "asks for a certificate of this device")
+        for name, path in zip((CERTIFICATE, KEY), shows, strict=True):
+            monkeypatch.setenv(name, str(path))
+        asyncio.run(greet(address))
 
 
 def test_an_encrypted_run_is_exact_and_certificates_are_exchanged_while_it_serves(
@@ -144,7 +257,7 @@ def test_devices_show_certificates_where_they_are_asked_for(ours, theirs, monkey
         show(theirs.signed("camera"))
         assert_refused(address, "does not take this device's certificate")
         show(ours.signed("stranger"))
-        assert_refused(address, "no token was shown")
+        assert_refused(address, "the certificate's name 'stranger' is none of a peer here")
         show(ours.signed("camera"))
         asyncio.run(greet(address))
         with pytest.raises(PeerRefusedError, match="'camera' may not profile here"):

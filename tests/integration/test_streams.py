@@ -232,6 +232,21 @@ def test_a_flow_that_makes_no_sense_is_refused(flow, words):
         held.stream(frames(), **flow)
 
 
+@pytest.mark.parametrize("given", [None, 5])
+def test_frames_that_are_no_iterable_are_refused_with_what_is_wanted(given):
+    wanted = f"frames is a {type(given).__name__}, but an iterable is wanted"
+    with session("memory:") as held, pytest.raises(InputError, match=wanted):
+        held.stream(given)
+
+
+def test_frames_that_come_asynchronously_are_for_the_other_session():
+    async def arriving():
+        yield frames()[0]
+
+    with session("memory:") as held, pytest.raises(InputError, match="AsyncSession"):
+        held.stream(arriving())
+
+
 # ---------------------------------------------------------------------------- what goes wrong
 
 

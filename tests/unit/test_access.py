@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def test_everybody_has_the_name_and_the_rights_of_the_file(access):
     ("shown", "words"),
     [
         (Shown(), "no token was shown"),
-        (Shown(certificate="camera-2"), "no token was shown"),
+        (Shown(certificate="camera-2"), "the certificate's name 'camera-2' is none of a peer here"),
         (Shown(token="robots-have-this-on"), "a wrong token was shown"),
         (Shown(token="röbots"), "a wrong token was shown"),
     ],
@@ -62,6 +63,19 @@ def test_a_file_that_changes_is_read_again_unless_it_is_none(access, tmp_path):
         access.admitted(ROBOT, None)
     file.write_text("[peers.robot")
     assert access.admitted(Shown(token="now-robots-have-this-one"), None) == "robot"
+
+
+def test_a_file_that_is_none_any_more_is_told_of_once_for_each_change(access, tmp_path, caplog):
+    caplog.set_level(logging.INFO, "fusepath.journal")
+    for text in ("[peers.robot", "[peers.robot]"):
+        (tmp_path / "peers.toml").write_text(text)
+        for _ in range(3):
+            assert access.admitted(CAMERA, INFER) == "camera"
+
+    reasons = [record.fields["reason"] for record in caplog.records]
+    assert len(reasons) == 2
+    assert "cannot read the peers" in reasons[0]
+    assert "needs a token or a certificate" in reasons[1]
 
 
 BAD = {

@@ -168,6 +168,11 @@ def test_where_none_answers_all_are_named(servers):
         (None, ()),
         ("local", ()),
         ("memory:", ("memory:",)),
+        ("memory:,local", ("memory:",)),
+        (
+            "[::1]:1,[fe80::1%eth0]:2,my_host-1.example:3",
+            ("[::1]:1", "[fe80::1%eth0]:2", "my_host-1.example:3"),
+        ),
         (" a:1 , grpcs://b:2,local", ("a:1", "grpcs://b:2")),
     ],
 )
@@ -180,6 +185,11 @@ def test_addresses_are_separated_by_commas(text, edges):
     [
         ("a:1,", "edge address '' is not HOST:PORT"),
         ("a", "edge address 'a' is not HOST:PORT"),
+        ("grpcs:a:1", "edge address 'grpcs:a:1' is not HOST:PORT, .* or grpcs://HOST:PORT"),
+        ("a:1;b:2", "edge address 'a:1;b:2' is not HOST:PORT.*; commas separate several"),
+        ("::1:1", r"edge address '::1:1' is not HOST:PORT"),
+        ("memory:,a:1", "memory: .*stands alone"),
+        ("memory:,memory:", "memory: .*stands alone"),
         ("a:1,a:1", "a:1 comes twice"),
         ("local,a:1", "can only come last"),
     ],

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fusepath.errors import ClosedError
 from fusepath.offload.background import seen
 from fusepath.offload.held import Held, waited_in_vain
-from fusepath.offload.line import Flow, streamed_async
+from fusepath.offload.line import Flow, check_frames, streamed_async
 from fusepath.offload.loop_thread import CLOSED
 from fusepath.protocol.in_flight import WhenFull
 
@@ -51,6 +51,7 @@ class AsyncSession(Held):
         Frames come on the loop of the program: from an asynchronous iterator, or from one that
         does not block.
         """
+        check_frames(frames, may_await=True)
         line = self._line(Flow(in_flight=in_flight, waiting=waiting, when_full=when_full))
         return streamed_async(line, frames, partial(self._work, outputs=outputs))
 

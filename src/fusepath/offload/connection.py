@@ -30,7 +30,8 @@ def parse_edges(text: str | None) -> tuple[str, ...]:
     unless it may not. None, and ``local`` by itself, are no edge server.
 
     Raises:
-        InputError: an address is malformed or comes twice, or ``local`` comes before one.
+        InputError: an address is malformed or comes twice, ``local`` comes before one, or
+            ``memory:`` beside one.
     """
     edges = [] if text is None else [part.strip() for part in str(text).split(",")]
     if edges[-1:] == [LOCAL]:
@@ -40,6 +41,8 @@ def parse_edges(text: str | None) -> tuple[str, ...]:
             raise InputError(
                 f"edge '{text}': {LOCAL} is this machine alone, and can only come last"
             )
+        if edge == MEMORY and len(edges) > 1:
+            raise InputError(f"edge '{text}': {MEMORY} never fails, and stands alone")
         if edge != MEMORY:
             check_address(edge)
         if edges.count(edge) > 1:

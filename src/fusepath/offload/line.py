@@ -6,7 +6,7 @@ import asyncio
 import queue
 import threading
 from collections import deque
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Callable, Iterable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from fusepath.protocol.in_flight import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+    from collections.abc import AsyncIterator, Coroutine, Iterator
 
     from fusepath.offload.inference import Inference
     from fusepath.protocol.in_flight import Event
@@ -214,6 +214,27 @@ def _hand_on(job: Future[Inference], result: Future[Inference]) -> None:
         result.set_exception(error)
     else:
         result.set_result(job.result())
+
+
+def check_frames(frames: object, *, may_await: bool = False) -> None:
+    """Raise unless frames can be fetched from something, one after the other.
+
+    Args:
+        frames: whatever was given.
+        may_await: takes asynchronous iterables, too.
+
+    Raises:
+        InputError: it is no iterable.
+    """
+    if isinstance(frames, Iterable) or hasattr(frames, "__getitem__"):
+        return
+    if not isinstance(frames, AsyncIterable):
+        raise InputError(
+            f"frames is a {type(frames).__name__}, but an iterable is wanted that gives one frame "
+            f"after the other, like a generator or a list"
+        )
+    if not may_await:
+        raise InputError("frames come asynchronously; AsyncSession.stream takes such")
 
 
 def streamed(

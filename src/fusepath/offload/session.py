@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fusepath.offload.held import Held, waited_in_vain
-from fusepath.offload.line import Flow, streamed
+from fusepath.offload.line import Flow, check_frames, streamed
 from fusepath.protocol.in_flight import WhenFull
 
 if TYPE_CHECKING:
@@ -105,11 +105,12 @@ class Session(Held):
             outputs: names of those that are wanted, as of `infer`.
 
         Raises:
-            InputError: fewer than one in flight, or no place for the latest to wait.
+            InputError: no iterable, fewer than one in flight, or no place for the latest to wait.
             ClosedError: the session is closed.
             FusepathError: as of `infer`, for the frame whose turn it is; the stream ends with it.
         """
         self._engine.loop.check_may_wait()
+        check_frames(frames)
         line = self._line(Flow(in_flight=in_flight, waiting=waiting, when_full=when_full))
         return streamed(line, frames, partial(self._work, outputs=outputs))
 

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import msgspec
 
-from fusepath.errors import InputError
+from fusepath.errors import InputError, one_line
+from fusepath.remote.stamps import Stamps, Unusable, stamps_of
 
 LEAST_TOKEN_LENGTH = 16
+LONGEST_NAME = 64
+"""Characters of a certificate's name that are repeated; as many as X.520 allows."""
 INFER, PROFILE = "infer", "profile"
 RIGHTS = (INFER, PROFILE)
 
@@ -70,7 +73,8 @@ class Access:
         self._token = _checked(token, "the token") if token else ""
         self._token_file = None if token_file is None else Path(token_file)
         self._peers_file = None if peers_file is None else Path(peers_file)
-        self._stamps: tuple[object, ...] = ()
+        self._stamps: Stamps = ()
+        self._unusable = Unusable()
         self._peers: dict[str, PeerEntry] = {}
         self._read()
 
@@ -99,22 +103,31 @@ class Access:
             if entry.certificate and entry.certificate == shown.certificate:
                 found = found or name
         if not found:
-            what = "a wrong token was shown" if shown.token else "no token was shown"
-            raise NotAllowedError(f"{what}, and this server asks for one")
+            raise NotAllowedError(self._unknown(shown))
         if right is not None and right not in self._peers[found].rights:
             raise NotAllowedError(f"'{found}' may not {right} here", known=True)
         return found
 
+    def _unknown(self, shown: Shown) -> str:
+        """Why somebody is not known."""
+        if shown.token:
+            return "a wrong token was shown, and this server asks for one"
+        if shown.certificate and self._peers_file is not None:
+            name = one_line(shown.certificate, LONGEST_NAME)
+            return f"the certificate's name '{name}' is none of a peer here, and no token was shown"
+        return "no token was shown, and this server asks for one"
+
     def _refresh(self) -> None:
         """Read the files again, if they have changed and are as they should be."""
-        if self._stamps != self._now():
+        now = self._now()
+        if self._stamps != now:
             try:
                 self._read()
-            except InputError:  # being written, say: what was read before holds
-                return
+            except InputError as error:  # being written, say: what was read before holds
+                self._unusable.tell(now, error)
 
-    def _now(self) -> tuple[object, ...]:
-        return tuple(_stamp(path) for path in (self._token_file, self._peers_file))
+    def _now(self) -> Stamps:
+        return stamps_of((self._token_file, self._peers_file))
 
     def _read(self) -> None:
         stamps = self._now()
@@ -176,12 +189,3 @@ def _why(error: Exception) -> str:
 
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
-
-
-def _stamp(path: Path | None) -> tuple[int, int, int] | None:
-    """By which a change of a file shows."""
-    try:
-        stat = None if path is None else path.stat()
-    except OSError:
-        return None
-    return None if stat is None else (stat.st_mtime_ns, stat.st_size, stat.st_ino)

@@ -14,7 +14,7 @@ import grpc
 from fusepath.errors import InputError
 from fusepath.remote.access import read_token
 from fusepath.remote.listening import is_loopback
-from fusepath.remote.server_tls import read_pem
+from fusepath.remote.pem import read_authorities, read_pair
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,15 +55,13 @@ class Papers:
         """For a channel of gRPC.
 
         Raises:
-            InputError: a file cannot be read or holds no certificate or key.
+            InputError: a file cannot be read, or certificate and key are no pair.
         """
-        return grpc.ssl_channel_credentials(
-            root_certificates=None if self.ca is None else read_pem(self.ca, "CERTIFICATE"),
-            private_key=None if self.key is None else read_pem(self.key, "PRIVATE KEY"),
-            certificate_chain=(
-                None if self.certificate is None else read_pem(self.certificate, "CERTIFICATE")
-            ),
-        )
+        ca = None if self.ca is None else read_authorities(self.ca)
+        if self.certificate is None or self.key is None:
+            return grpc.ssl_channel_credentials(ca)
+        certificate, key = read_pair(self.certificate, self.key)
+        return grpc.ssl_channel_credentials(ca, key, certificate)
 
     def metadata(self, address: str) -> tuple[tuple[str, str], ...] | None:
         """What every call carries: the token, where nobody on the way can read it."""
@@ -84,7 +82,10 @@ def why_not(address: str, papers: Papers) -> str | None:
     secure = address.startswith(SCHEME)
     host, _, port = target_of(address).rpartition(":")
     host = host.strip("[]")
-    context = _context(papers) if secure else _trusting()
+    try:
+        context = _context(papers) if secure else _trusting()
+    except OSError as error:  # an ssl.SSLError: they have changed, or are too weak for Python
+        return f"the certificate and key of this device cannot be used ({error.strerror or error})"
     try:
         with (
             socket.create_connection((host, int(port)), _WAIT_S) as plain,
@@ -122,7 +123,7 @@ def _context(papers: Papers) -> ssl.SSLContext:
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # from Python 3.13 on; gRPC takes more
     context.set_alpn_protocols(["h2"])
     if papers.certificate is not None and papers.key is not None:
-        context.load_cert_chain(papers.certificate, papers.key)
+        context.load_cert_chain(papers.certificate, papers.key, password="")  # asks nobody
     return context
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -38,6 +39,9 @@ _REFUSALS = {
     grpc.StatusCode.UNAUTHENTICATED,
 }
 
+_HOST = re.compile(r"[\w.-]+|\[[0-9A-Fa-f:.]+(%[\w.-]+)?\]")
+"""A name, an address of IPv4, or one of IPv6 in brackets."""
+
 _State = grpc.ChannelConnectivity
 _LOOK_EVERY_S = 0.002
 """Between looks at whether a connection is there."""
@@ -52,11 +56,11 @@ def check_address(address: str) -> None:
         InputError: it is not.
     """
     host, _, port = target_of(str(address)).rpartition(":")
-    spelt = bool(host) and not any(sign.isspace() or sign == "/" for sign in host)
+    spelt = _HOST.fullmatch(host) is not None
     if not spelt or not port.isdecimal() or not 0 < int(port) <= 65535:
         raise InputError(
             f"edge address '{address}' is not HOST:PORT, like 192.168.1.20:7070, or "
-            f"{SCHEME}HOST:PORT"
+            f"{SCHEME}HOST:PORT; commas separate several"
         )
 
 

@@ -240,9 +240,10 @@ class EdgeServer:
         """Listen; the address with the port that was taken.
 
         Raises:
-            InputError: the address is malformed or taken.
+            InputError: the address is malformed or taken, or a certificate cannot be used.
         """
         host, _ = parse_listen(self._listen)
+        credentials = None if self._tls is None else self._tls.credentials()
         self._health = Health()
         self._server = grpc.aio.server(options=SERVER_OPTIONS)
         served = self._service, self._access
@@ -257,12 +258,19 @@ class EdgeServer:
         try:
             bound = (
                 self._server.add_insecure_port(self._listen)
-                if self._tls is None
-                else self._server.add_secure_port(self._listen, self._tls.credentials())
+                if credentials is None
+                else self._server.add_secure_port(self._listen, credentials)
             )
         except RuntimeError as error:
+            # What OpenSSL has found good may be too weak for gRPC, which does not say so.
+            or_else = (
+                ""
+                if self._tls is None
+                else f", or gRPC takes no '{self._tls.certificate}' with '{self._tls.key}'"
+            )
             raise InputError(
                 f"cannot listen on {self._listen}: the address is taken or not of this machine"
+                f"{or_else}"
             ) from error
         await self._server.start()
         self.address = f"{host}:{bound}"

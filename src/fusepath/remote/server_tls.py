@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from fusepath.errors import InputError
+from fusepath.remote.pem import read_authorities, read_pair
+from fusepath.remote.stamps import Unusable, stamps_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,50 +33,34 @@ class ServerTls:
         """For gRPC, which asks for them anew with every connection.
 
         Raises:
-            InputError: a file cannot be read or holds no certificate or key.
+            InputError: a file cannot be read, or certificate and key are no pair.
         """
-        current = self._read()
+        current, unusable = self._read(), Unusable()
         configuration = _configuration(current)
 
         def fetch() -> Any:
             """What is new; None where nothing is, or what is there cannot be used."""
             nonlocal current
+            now = stamps_of((self.certificate, self.key, self.client_ca))
             try:
                 files = self._read()
-                if files == current:
-                    return None
-                new = _configuration(files)
-            except InputError:  # being written, say: what was read before holds
+            except InputError as error:  # being written, say: what was read before holds
+                unusable.tell(now, error)
+                return None
+            if files == current:
                 return None
             current = files
-            return new
+            return _configuration(files)
 
         return grpc.dynamic_ssl_server_credentials(
             configuration, fetch, require_client_authentication=self.client_ca is not None
         )
 
     def _read(self) -> tuple[bytes, bytes, bytes | None]:
-        certificate = read_pem(self.certificate, "CERTIFICATE")
-        key = read_pem(self.key, "PRIVATE KEY")
-        client_ca = None if self.client_ca is None else read_pem(self.client_ca, "CERTIFICATE")
-        return certificate, key, client_ca
+        client_ca = None if self.client_ca is None else read_authorities(self.client_ca)
+        return *read_pair(self.certificate, self.key), client_ca
 
 
 def _configuration(files: tuple[bytes, bytes, bytes | None]) -> Any:
     certificate, key, client_ca = files
     return grpc.ssl_server_certificate_configuration([(key, certificate)], client_ca)
-
-
-def read_pem(path: Path, kind: str) -> bytes:
-    """A file that holds something of a kind in PEM.
-
-    Raises:
-        InputError: it cannot be read, or holds nothing of that kind.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read '{path}': {error.strerror or error}") from error
-    if f"{kind}-----".encode() not in data:
-        raise InputError(f"'{path}' holds no {kind.lower()} in PEM")
-    return data

@@ -43,6 +43,14 @@ def main() -> int:
     assert outputs[0].shape == (1, 1000)
     assert np.array_equal(*outputs)
 
+    doubled = io.BytesIO()
+    Image.fromarray(pixels.repeat(2, 0).repeat(2, 1)).save(doubled, "PNG")
+    photo = triton.InferInput(about.name, [1], "BYTES")
+    photo.set_data_from_numpy(np.array([doubled.getvalue()], dtype=object))
+    assert refusal(client, photo) == "StatusCode.INVALID_ARGUMENT"
+    photo._get_tensor().parameters["fit"].string_param = "crop"  # noqa: SLF001 # it has no other way
+    assert client.infer(MODEL, [photo]).as_numpy("output").shape == (1, 1000)
+
     wrong = triton.InferInput(about.name, [1, 1], "FP32")
     wrong.set_data_from_numpy(np.zeros((1, 1), dtype=np.float32))
     assert refusal(client, wrong) == "StatusCode.INVALID_ARGUMENT"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import shutil
 import ssl
 import subprocess
@@ -162,6 +163,25 @@ def fetched(tls: ServerTls) -> Any:
     with patch("grpc.dynamic_ssl_server_credentials") as asked:
         tls.credentials()
     return asked.call_args.args[1]
+
+
+def test_certificates_that_the_page_makes_are_taken_on_both_sides(monkeypatch, tmp_path):
+    """But for the address, which is that of loopback here."""
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "tls.md"
+    shown = "".join(re.findall(r"^```\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S))
+    made = "\n".join(line for line in shown.splitlines() if "$  " not in line)
+    script = made.replace("192.168.1.20", "127.0.0.1")
+    subprocess.run(["sh", "-ec", script], cwd=tmp_path, check=True, capture_output=True)
+    names = ("ca.pem", "edge.pem", "edge.key", "camera.pem", "camera.key")
+    ca, pem, key, *shows = (tmp_path / name for name in names)
+    monkeypatch.setenv(CA, str(ca))
+
+    with encrypted((pem, key), "--tls-client-ca", ca) as served:
+        address = f"grpcs://{served.address}"
+        assert_refused(address, "asks for a certificate of this device")
+        for name, path in zip((CERTIFICATE, KEY), shows, strict=True):
+            monkeypatch.setenv(name, str(path))
+        asyncio.run(greet(address))
 
 
 def test_an_encrypted_run_is_exact_and_certificates_are_exchanged_while_it_serves(

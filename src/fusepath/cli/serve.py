@@ -166,7 +166,6 @@ def command(
     from fusepath.remote.workers import Workers
     from fusepath.runtime.execution import ON_CPU, Execution, provider_text
     from fusepath.runtime.runner import usable
-    from fusepath.units import parse_bytes
 
     def ready(address: str, counted: str | None) -> None:
         if as_json:
@@ -189,11 +188,13 @@ def command(
             click.echo(f"listening on {address}, {len(store)} model files and the zoo{on}{where}")
         sys.stdout.flush()
 
-    budget = MemoryBudget.of_this_machine() if memory is None else MemoryBudget(parse_bytes(memory))
+    budget = MemoryBudget.of_this_machine() if memory is None else MemoryBudget.of(memory)
     room = Room(streams=streams, requests=requests, wait_s=wait_s, bytes=budget.requests_bytes)
     tls = _tls(tls_cert, tls_key, tls_client_ca)
     if tls is None and not insecure:
         _check_open(listen)
+        if metrics is not None:
+            _check_open(metrics)
     access = Access(
         token=os.environ.get("FUSEPATH_TOKEN", "").strip(),
         token_file=token_file,

@@ -25,7 +25,8 @@ from fusepath.onnx_io.draft import (
     constant_type,
     dtype_name,
 )
-from fusepath.onnx_io.nodes import graphs_of, integer, present
+from fusepath.onnx_io.nodes import graphs_of, integer, present, reads
+from fusepath.onnx_io.resize import RESAMPLING, size_by_factors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -107,7 +108,20 @@ def inferred(draft: Draft, known: Known, *, strict: bool) -> Known:
             )
             graph = shape_inference.infer_shapes(model, check_type=strict, strict_mode=strict).graph
             found |= {value.name: value for value in (*graph.value_info, *graph.output)}
+            if nodes and nodes[-1].op_type in RESAMPLING:
+                found |= _resized(draft, nodes[-1], known | found)
     return found
+
+
+def _resized(draft: Draft, node: NodeProto, known: Known) -> Known:
+    """What resizing by factors makes, of the size that ONNX Runtime gives it."""
+    source, made = known.get(node.input[0]), known.get(node.output[0])
+    shape = _tensor_type(source).shape if source is not None else None
+    if shape is None or made is None:
+        return {}
+    size = size_by_factors(node, draft, shape)
+    element_type = made.type.tensor_type.elem_type
+    return {} if size is None else {made.name: declare(made.name, element_type, size)}
 
 
 def tensor_types(known: Known) -> Types:
@@ -119,7 +133,7 @@ def _parts(nodes: Iterable[NodeProto]) -> Iterator[list[NodeProto]]:
     """The nodes in parts, so that what a Slice reads is known before its own part.
 
     Inference finds sizes below zero where a window is larger than its map, and ends the process
-    when a Slice reads such a tensor.
+    when a Slice reads such a tensor. Behind a Resize ends a part, as its size may be another one.
     """
     part: list[NodeProto] = []
     made: set[str] = set()
@@ -129,6 +143,9 @@ def _parts(nodes: Iterable[NodeProto]) -> Iterator[list[NodeProto]]:
             part, made = [], set()
         part.append(node)
         made.update(node.output)
+        if node.op_type in RESAMPLING:
+            yield part
+            part, made = [], set()
     yield part
 
 
@@ -171,7 +188,7 @@ def _without_weights(
     graph = GraphProto(name="skeleton")
     graph.node.extend(nodes)
     graph.input.extend(inputs)
-    read = (name for node in nodes for name in node.input)
+    read = (name for node in nodes for name in reads(node))
     for name in dict.fromkeys((*read, *draft.outputs)):
         tensor = draft.constants.get(name)
         if tensor is None:

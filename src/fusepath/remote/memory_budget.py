@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from fusepath.errors import InputError
+from fusepath.units import parse_bytes
+
+LEAST_BYTES = 64_000_000
+"""With less not even the smallest network of the zoo is prepared."""
 _UNKNOWN_BYTES = 4 * 2**30
 
 
@@ -17,6 +22,21 @@ class MemoryBudget:
     """
 
     total_bytes: int
+
+    @classmethod
+    def of(cls, text: str) -> MemoryBudget:
+        """So many bytes, like ``3GB``.
+
+        Raises:
+            InputError: that is no size, or nothing would fit.
+        """
+        total_bytes = parse_bytes(text)
+        if total_bytes < LEAST_BYTES:
+            raise InputError(
+                f"memory '{text}': no model fits in less than {LEAST_BYTES / 1e6:.0f} MB; "
+                f"measuring takes some 256 MB, and large models more"
+            )
+        return cls(total_bytes)
 
     @classmethod
     def of_this_machine(cls) -> MemoryBudget:

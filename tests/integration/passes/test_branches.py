@@ -22,6 +22,7 @@ def forked(then: str, otherwise: str, *, wanted: str, integer: bool = True):
             y = Conv<pads = [1, 1, 1, 1]>(b, w) }}""",
         integer=integer,
         w=(4, 4, 3, 3),
+        inside=(4, 4, 3, 3),
         axis=np.int64(1),
         four=np.int64(4),
         five=np.int64(5),
@@ -47,6 +48,15 @@ def test_a_branch_that_gives_what_is_around_it():
 
     assert op_types(model) == ["Conv", "Conv"]
     assert_all_agree(model, [[]])
+
+
+def test_a_branch_that_reads_constants_of_the_graph_around_it():
+    conv = "Conv<pads = [1, 1, 1, 1]>(a, inside)"
+    model = forked(f"t = {conv}", f"f = {conv}  e = Neg(f)", wanted="four")
+
+    assert op_types(model) == ["Conv", "Conv", "Conv"]
+    assert_all_agree(model, [[], [1]])
+    assert_splits(model)
 
 
 def test_what_a_branch_computes_can_decide_the_next():

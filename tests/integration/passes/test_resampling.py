@@ -1,4 +1,4 @@
-"""Resize with aligned corners: tiled where its pattern repeats with every element."""
+"""Resize with aligned corners, and sizes that come of factors."""
 
 from __future__ import annotations
 
@@ -38,3 +38,19 @@ def test_others_stay_barriers(size):
     assert "align_corners" in model.graph.barrier.barrier_reason
     assert_all_agree(model, [[]])
     assert np.prod(model.graph.tensors["b"].shape[2:]) == np.prod(size)
+
+
+@pytest.mark.parametrize("factor", [1.3, 1.9, 0.7])
+def test_sizes_by_factors_are_those_of_the_runtime(factor):
+    """ONNX's own inference finds one column less, which was missing in what comes of the mean."""
+    model = net(
+        """(float[] y) { a = Conv<pads = [1, 1, 1, 1]>(x, w)  b = Resize<mode = "linear">(a, , f)
+            c = Conv<pads = [1, 1, 1, 1]>(b, w)  d = Conv<pads = [1, 1, 1, 1]>(c, w)
+            y = GlobalAveragePool(d) }""",
+        w=(4, 4, 3, 3),
+        f=np.array([1, 1, 1, factor], np.float32),
+    )
+
+    assert model.graph.tensors["b"].size(1) == round(10 * factor)
+    assert_all_agree(model, [[], [1], [2]])
+    assert_splits(model, exact=False)

@@ -22,7 +22,15 @@ from fusepath.cost import parse_link, parse_machine
 from fusepath.offload import run as run_module
 from fusepath.offload.verify import Reference
 from fusepath.onnx_io import load_model, zoo
-from fusepath.plan import Latency, PlanRequest, Setting, Throughput, comparison, make_rotation
+from fusepath.plan import (
+    Latency,
+    PlanRequest,
+    Setting,
+    Throughput,
+    comparison,
+    load_plan,
+    make_rotation,
+)
 from fusepath.runtime.stage import WholeStage
 from fusepath.timeline import Timeline, violations
 from tests.commands import COMMANDS
@@ -328,6 +336,31 @@ def test_plan_tells_order_cuts_makespan_and_bound(fusepath, options):
     assert 0 <= document["lower_bound_s"] <= document["makespan_s"]
     assert 0 <= document["gap"] <= 1
     assert document["plans"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((1, 3, 16, 16), "uint8"), ((1, 2, 16, 16), "float32")]
+)
+def test_plan_takes_a_model_that_takes_no_pictures_to_be_fed_values(
+    fusepath, tmp_path, shape, dtype
+):
+    """As `run` is then, which refuses pictures for it."""
+    weights = np.ones((4, shape[1], 3, 3), dtype=np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["y"])],
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, (1, 4, 14, 14))],
+        [onnx.numpy_helper.from_array(weights, "w")],
+    )
+    opset = helper.make_opsetid("", 17)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=9), tmp_path / "net.onnx")
+    machines = ["--device", "1GFLOPS", "--edge", "9GFLOPS", "--link", "1MB/s"]
+
+    plan = tmp_path / "plan.json"
+    assert fusepath("plan", tmp_path / "net.onnx", *machines, "-o", plan).code == 0
+
+    assert load_plan(plan).input.dtype == dtype
 
 
 def test_plan_shows_the_same_to_people(fusepath):

@@ -74,7 +74,7 @@ def command(
     time_limit: float | None,
     compress: str | None,
     samples: tuple[str, ...],
-    input_type: str,
+    input_type: str | None,
     mean: str,
     std: str,
     input_shape: str | None,

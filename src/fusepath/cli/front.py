@@ -63,7 +63,7 @@ def command(
     time_limit: float | None,
     compress: str | None,
     samples: tuple[str, ...],
-    input_type: str,
+    input_type: str | None,
     input_shape: str | None,
     post: str | None,
     output: str | None,

@@ -226,8 +226,7 @@ def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
 input_type_option = click.option(
     "--input-type",
     type=click.Choice(["pixels", "values"]),
-    default="pixels",
-    show_default=True,
+    show_default="pixels, if the model takes pictures",
     help="What is fed: uint8 pixels, or values of the model's own type.",
 )
 
@@ -325,7 +324,7 @@ def open_setting(
     convention: str,
     workers: int | None = None,
     slowdown: float = 1.0,
-    input_type: str = "pixels",
+    input_type: str | None = None,
     post: str | None = None,
 ) -> tuple[Model, Setting]:
     """MODEL and the machines of `machine_options`; what is quick to refuse is refused first."""
@@ -333,6 +332,7 @@ def open_setting(
     import numpy as np
 
     from fusepath.cost import named_convention, parse_link, parse_machine
+    from fusepath.pictures.inputs import takes_pictures
     from fusepath.plan import Setting
 
     machines = parse_machine(device).slowed(slowdown), parse_machine(edge)
@@ -340,6 +340,8 @@ def open_setting(
     loaded = open_model(model, input_shape, post)
     if workers is not None:
         rules = msgspec.structs.replace(rules, edge_workers=workers)
+    if input_type is None:
+        input_type = "pixels" if takes_pictures(loaded.graph.input) else "values"
     if input_type == "values":
         size = np.dtype(loaded.graph.input.dtype).itemsize
         rules = msgspec.structs.replace(rules, input_bytes_per_element=size)

@@ -115,7 +115,7 @@ def command(
     samples: tuple[str, ...],
     mean: str,
     std: str,
-    input_type: str,
+    input_type: str | None,
     input_shape: str | None,
     post: str | None,
     top: int | None,

@@ -72,6 +72,15 @@ def picture_input(file: PictureFile, target: Tensor, pictures: Preprocessing) ->
     return preprocess(file, pictures, channels=target.channels, size=size)
 
 
+def takes_pictures(target: Tensor) -> bool:
+    """Whether an input can be a picture."""
+    try:
+        check_takes_pictures(target)
+    except ImageError:
+        return False
+    return True
+
+
 def check_takes_pictures(target: Tensor) -> None:
     """Raise unless an input can be a picture.
 

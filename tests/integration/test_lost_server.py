@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import socket
 import threading
 import time
+import urllib.request
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING
@@ -97,8 +99,12 @@ def test_a_server_that_dies_and_comes_back_is_used_again(plan):
         assert answer(held).fallback is not None
         assert answer(held).fallback.stage is fusepath.Stage.AWAY
         assert held.statistics.fallbacks == 2
-        with edge_server(listen=first.address):
+        counted = free_port()
+        with edge_server("--metrics", counted, listen=first.address):
             answer_until(held, served)
+            with urllib.request.urlopen(f"http://{counted}/metrics", timeout=10) as page:
+                told = re.search(r"(?m)^fusepath_answered_alone_total (\d+)$", page.read().decode())
+        assert 2 <= int(told[1]) <= held.statistics.fallbacks
         story = "\n".join(held.story())
     assert "UseAlone" in story
     assert "UseTogether" in story

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fusepath.errors import PeerRefusedError
+from fusepath.errors import PeerRefusedError, PeerTimeoutError
 from fusepath.protocol.waits import HALVES_AFTER_S, Waits
 from fusepath.remote.client import EdgeClient
 from fusepath.remote.edge_service import EdgeService
@@ -122,3 +122,33 @@ def test_a_server_that_says_nonsense_of_its_load_is_not_used(slowness):
     with pytest.raises(PeerRefusedError, match="times longer"):
         asyncio.run(client.clock_offset())
     assert client.edge_slowness == 1.0
+
+
+def test_frames_answered_alone_are_told_once_and_again_where_nobody_heard():
+    service = EdgeService(ModelStore(None))
+
+    async def tell() -> list[int]:
+        channel = MemoryChannel(service)
+        client, counts = EdgeClient(channel), []
+        call = channel.call
+        try:
+            client.answered_alone = 3
+            channel.call = lost
+            with pytest.raises(PeerTimeoutError):
+                await client.clock_offset()
+            channel.call = call
+            counts.append(service.metrics.answered_alone)
+            for _ in range(2):
+                await client.clock_offset()
+                counts.append(service.metrics.answered_alone)
+            client.answered_alone += 1
+            await client.clock_offset()
+            return [*counts, service.metrics.answered_alone]
+        finally:
+            await channel.close()
+
+    async def lost(*_, **__):
+        raise PeerTimeoutError("edge", "no answer")
+
+    assert asyncio.run(tell()) == [0, 3, 3, 4]
+    assert "fusepath_answered_alone_total 4" in service.metrics.text({})

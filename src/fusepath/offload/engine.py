@@ -140,8 +140,10 @@ class Engine:
             self._fail(str(error), retry_after_s(error), away)
             raise
         if inference.fallback is not None:
+            self._fell_back()
             self._fail(inference.fallback.reason, inference.fallback.retry_after_s, away)
         elif self._away is not None and prepared.is_local:
+            self._fell_back()
             inference = replace(inference, fallback=Fallback(self._away, Stage.AWAY))
         elif not inference.reused.everything:
             if not prepared.is_local:
@@ -318,6 +320,10 @@ class Engine:
             self._finishing.add_done_callback(seen)
 
     # ------------------------------------------------------------------ the edge server
+
+    def _fell_back(self) -> None:
+        if self._pairing.client is not None:  # which tells the edge server once it answers
+            self._pairing.client.answered_alone += 1
 
     async def _see_whether_it_lives(self, number: int) -> None:
         """Ask for a sign of life, where it is needed, and no inference shows it."""

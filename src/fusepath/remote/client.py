@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _CLOCK_CALLS = 8
 _MOST_SLOWNESS = 1e6
+_MOST_TOLD = 2**31
 _DRILLS, _LARGE_DRILLS = 3, 2
 _ROUND_TRIPS = 9
 
@@ -89,6 +90,8 @@ class EdgeClient:
         self.edge_slowness = 1.0
         """As the server has told last: how many times longer work takes there than computing it,
         for it waits for that of other devices."""
+        self.answered_alone = 0
+        """Frames that fell back, of which the server does not know yet."""
 
     @property
     def address(self) -> str:
@@ -112,10 +115,12 @@ class EdgeClient:
         return best
 
     async def _clock(self, request: pb.ClockRequest, *, timeout_s: float) -> pb.ClockReply:
+        request.answered_alone = told = min(self.answered_alone, _MOST_TOLD)
         reply: pb.ClockReply = await self._channel.call("Clock", request, timeout_s=timeout_s)
         if not 0 <= reply.slowness <= _MOST_SLOWNESS:  # NaN neither
             raise self.refused(f"the server says that work takes {reply.slowness:.3g} times longer")
         self.edge_slowness = max(reply.slowness, 1.0)
+        self.answered_alone -= told
         return reply
 
     async def greet(self, *, within_s: float) -> None:

@@ -161,6 +161,7 @@ class EdgeService:
                 f"{request.reply_bytes} bytes of padding were asked for; "
                 f"at most {MAX_PROBE_BYTES} are sent",
             )
+        self.metrics.answered_alone += request.answered_alone
         load = self.workers.load
         return pb.ClockReply(
             edge_ns=edge_ns,

@@ -43,6 +43,8 @@ class Metrics:
     def __init__(self) -> None:
         self.inferences = 0
         self.received_bytes = self.sent_bytes = 0
+        self.answered_alone = 0
+        """Frames, as devices tell."""
         self._refusals: Counter[str] = Counter()
         self._stages = {name: Histogram() for name in ("wait", "path", "tail")}
 
@@ -69,6 +71,7 @@ class Metrics:
             "inferences": self.inferences,
             "received_bytes": self.received_bytes,
             "sent_bytes": self.sent_bytes,
+            "answered_alone": self.answered_alone,
         }
         for name, count in counters.items():
             lines += [f"# TYPE fusepath_{name}_total counter", f"fusepath_{name}_total {count}"]

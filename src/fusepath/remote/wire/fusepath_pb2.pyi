@@ -6,12 +6,14 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Optional as _Op
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ClockRequest(_message.Message):
-    __slots__ = ("padding", "reply_bytes")
+    __slots__ = ("padding", "reply_bytes", "answered_alone")
     PADDING_FIELD_NUMBER: _ClassVar[int]
     REPLY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_ALONE_FIELD_NUMBER: _ClassVar[int]
     padding: bytes
     reply_bytes: int
-    def __init__(self, padding: _Optional[bytes] = ..., reply_bytes: _Optional[int] = ...) -> None: ...
+    answered_alone: int
+    def __init__(self, padding: _Optional[bytes] = ..., reply_bytes: _Optional[int] = ..., answered_alone: _Optional[int] = ...) -> None: ...
 
 class ClockReply(_message.Message):
     __slots__ = ("edge_ns", "padding", "backlog_ns", "slowness")

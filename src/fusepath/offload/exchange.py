@@ -412,23 +412,14 @@ class Exchange:
     async def _finish(self, answer: _Answer) -> Inference:
         result = answer.message
         self._recording.answered(result.spans, answer.arrived_s, answer.done_s)
-        parts = [*self._call.fresh.parts.items(), *self._parts_of(answer.outputs)]
-        finished = await self._device.start_finishing(
-            {**self._placed, **answer.outputs}, parts, self._inputs
-        )
+        whole, parts = self._placed, [*self._call.fresh.parts.items()]
+        if answer.outputs:  # have come back as wholes, which lack what stayed here
+            whole, parts = answer.outputs, [*parts, *self._parts_here()]
+        finished = await self._device.start_finishing(whole, parts, self._inputs)
         if self._device.share.has_tail:
             self._recording.record(Lane.DEVICE, finished.start_s, finished.end_s)
         own_macs = self._macs + self._device.share.tail_macs
         return self._inference(finished.outputs, (own_macs, result.macs))
-
-    def _parts_of(self, outputs: Mapping[str, Array]) -> list[tuple[int, dict[str, Array]]]:
-        """Parts that are here of what has come back as a whole, where their places are empty."""
-        if not outputs.keys() & self._placed.keys():
-            return []
-        return [
-            (path, {name: piece for name, piece in pieces.items() if name in outputs})
-            for path, pieces in self._parts_here()
-        ]
 
     def _inference_alone(self, made: Made) -> Inference:
         return self._inference(made.outputs, (self._macs + made.macs, 0), made.fallback)

@@ -152,9 +152,7 @@ def edge_as_shown(prepared: Prepared, setting: Setting) -> Machine:
         setting: with the device as either machine.
     """
     plan = make_plan(setting, PlanRequest(algorithm="full-offload", codecs="off")).best
-    times = prepared.edge_times
-    taken_s = sum(times.paths_s) + times.tail_s
-    return setting.device.slowed(taken_s / plan.timeline.busy_s(Lane.EDGE))
+    return setting.device.slowed(prepared.edge_times.total_s / plan.timeline.busy_s(Lane.EDGE))
 
 
 async def measured_goodput(client: EdgeClient) -> Goodput:

@@ -48,6 +48,5 @@ class PreparedPlan:
 
     def cost(self, begin: Begin) -> Cost:
         """Of an inference that begins so; a file may be larger than what it decodes to."""
-        work_s = sum(self.times.paths_s) + self.times.tail_s
         come_bytes = sum(len(tensor.data) for tensor in begin.tensors)
-        return Cost(work_s, self.share.inference_bytes + come_bytes)
+        return Cost(self.times.total_s, self.share.inference_bytes + come_bytes)

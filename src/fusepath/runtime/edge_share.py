@@ -76,6 +76,11 @@ class EdgeTimes:
     providers: tuple[str, ...] = ()
     """What it computes on (`Execution`)."""
 
+    @property
+    def total_s(self) -> float:
+        """All of it, one after the other."""
+        return sum(self.paths_s) + self.tail_s
+
 
 class EdgeShare:
     """The edge server's share of a plan: every path from its cut on, and the tail.

@@ -22,21 +22,22 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.plan import (
-    CONVENTION,
     DEVICES_GFLOP_PER_S,
     EDGES_GFLOP_PER_S,
     LINKS_MB_PER_S,
     NETWORKS,
     mean,
+    setting_of,
 )
 from benchmarks.rows import append_rows, read_rows
-from fusepath.cost import ComputeRate, parse_link
 from fusepath.onnx_io import load_model
-from fusepath.plan import PlanRequest, Setting, make_plan, row_bound_s, simulate
+from fusepath.plan import PlanRequest, make_plan, row_bound_s, simulate
 from fusepath.timeline import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from fusepath.plan import Setting
 
 RESULTS = Path(__file__).parent / "results" / "gaps.csv"
 PAGE = Path(__file__).parents[1] / "docs" / "gaps.md"
@@ -158,21 +159,13 @@ def main() -> None:
     for network in sys.argv[1:] or NETWORKS:
         graph = load_model(f"zoo:{network}").graph
         for place in itertools.product(DEVICES_GFLOP_PER_S, EDGES_GFLOP_PER_S, LINKS_MB_PER_S):
-            device, edge, link = place
             if any(
                 (network, *place)
                 == (gap.network, gap.device_gflop_per_s, gap.edge_gflop_per_s, gap.link_mb_per_s)
                 for gap in done
             ):
                 continue
-            setting = Setting(
-                graph=graph,
-                device=ComputeRate(device * 1e9),
-                edge=ComputeRate(edge * 1e9),
-                link=parse_link(f"{link}MB/s"),
-                convention=CONVENTION,
-            )
-            append_rows(RESULTS, Gap, [measure(network, setting, place)])
+            append_rows(RESULTS, Gap, [measure(network, setting_of(graph, *place), place)])
             print(".", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     show(read_rows(RESULTS, Gap))

@@ -17,6 +17,7 @@ import math
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from rich.console import Console
@@ -26,6 +27,9 @@ from fusepath.cost import RUNTIME, ComputeRate, parse_link
 from fusepath.onnx_io import load_model
 from fusepath.plan import Plan, PlanRequest, Prices, Setting, Timing, plan_with
 from fusepath.tiling import Strips
+
+if TYPE_CHECKING:
+    from fusepath.graph import ModelGraph
 
 NETWORKS = ("alexnet", "squeezenet", "tiny-yolov2", "yolov2", "resnet18", "vgg16")
 DEVICES_GFLOP_PER_S = (2, 10, 50)
@@ -52,13 +56,7 @@ def main() -> None:
     for network in networks:
         graph = load_model(f"zoo:{network}").graph
         for device, edge in itertools.product(DEVICES_GFLOP_PER_S, EDGES_GFLOP_PER_S):
-            base = Setting(
-                graph=graph,
-                device=ComputeRate(device * 1e9),
-                edge=ComputeRate(edge * 1e9),
-                link=parse_link("1MB/s"),
-                convention=CONVENTION,
-            )
+            base = setting_of(graph, device, edge, 1)
             prices = Prices(base)
             for link in LINKS_MB_PER_S:
                 setting = base.at(parse_link(f"{link}MB/s"))
@@ -67,6 +65,19 @@ def main() -> None:
     print(file=sys.stderr)
     write(rows, RESULTS)
     show(rows)
+
+
+def setting_of(
+    graph: ModelGraph, device_gflop_per_s: float, edge_gflop_per_s: float, link_mb_per_s: float
+) -> Setting:
+    """Machines and a link by their rates."""
+    return Setting(
+        graph=graph,
+        device=ComputeRate(device_gflop_per_s * 1e9),
+        edge=ComputeRate(edge_gflop_per_s * 1e9),
+        link=parse_link(f"{link_mb_per_s}MB/s"),
+        convention=CONVENTION,
+    )
 
 
 def measure(

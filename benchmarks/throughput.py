@@ -20,8 +20,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.plan import CONVENTION, DEVICES_GFLOP_PER_S, LINKS_MB_PER_S, NETWORKS, mean, write
-from fusepath.cost import ComputeRate, parse_link
+from benchmarks.plan import (
+    DEVICES_GFLOP_PER_S,
+    LINKS_MB_PER_S,
+    NETWORKS,
+    mean,
+    setting_of,
+    write,
+)
 from fusepath.onnx_io import load_model
 from fusepath.plan import (
     Budget,
@@ -44,13 +50,7 @@ def main() -> None:
     for network in sys.argv[1:] or NETWORKS:
         graph = load_model(f"zoo:{network}").graph
         for device, link in itertools.product(DEVICES_GFLOP_PER_S, LINKS_MB_PER_S):
-            setting = Setting(
-                graph=graph,
-                device=ComputeRate(device * 1e9),
-                edge=ComputeRate(EDGE_GFLOP_PER_S * 1e9),
-                link=parse_link(f"{link}MB/s"),
-                convention=CONVENTION,
-            )
+            setting = setting_of(graph, device, EDGE_GFLOP_PER_S, link)
             asked = {"network": network, "device_gflop_per_s": device, "link_mb_per_s": link}
             rows += [asked | row for row in measured(setting)]
             print(".", end="", file=sys.stderr, flush=True)

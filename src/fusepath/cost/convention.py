@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 _MAX_BYTES = 2**16
 _SUFFIX = ".toml"
-
-
-MOST = 4096
+_MOST = 4096
 """Of any count in a convention: nobody has more workers, and no element takes more."""
 
 
@@ -69,8 +67,8 @@ class Convention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise SettingError(
                 "a convention needs a name, counts of at least 0 and sizes of at least 1 byte"
             )
-        if max(*counts, *sizes, self.edge_workers) > MOST:
-            raise SettingError(f"counts, sizes and workers of a convention are at most {MOST}")
+        if max(*counts, *sizes, self.edge_workers) > _MOST:
+            raise SettingError(f"counts, sizes and workers of a convention are at most {_MOST}")
 
 
 class DescribedConvention(msgspec.Struct, frozen=True, kw_only=True):

@@ -215,6 +215,20 @@ def test_a_piece_that_would_come_out_as_large_as_it_went_in_is_resampled(factors
         np.testing.assert_array_equal(carry_out(model, plan, image()).outputs["y"], expected)
 
 
+def test_a_first_row_by_a_factor_that_rounds_is_resampled():
+    """Of two rows, 4/3 makes two, and of ten columns 1.05 makes ten."""
+    data = between_convolutions(
+        f'Resize<mode = "linear", {ASYMMETRIC}>(a, , s)', **scales(1.3333334, 1.05)
+    )
+    model = read(data)
+    height = model.graph.fused_size(2, 0)
+
+    segments = [(0, 1, 3, 1), (1, height, 3, 1)]
+    outputs = carry_out(model, stream_plan(model, 2, segments, form=FLOATS), image()).outputs
+
+    assert_close(outputs, run_original(data, image()))
+
+
 def test_what_comes_out_as_large_as_it_went_in_is_copied():
     """Of three rows and columns, a factor of 5/4 makes as many."""
     data = model_of(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from fusepath.graph import Kind, Window
+from fusepath.graph import Kind, Sampling, Window
 from fusepath.onnx_io.declare import declare_tensor
 from fusepath.onnx_io.nodes import copied, integers, present, with_attributes
 from fusepath.onnx_io.pads import padding_of
@@ -122,6 +122,13 @@ class _Builder:
         self._weights: set[str] = set()
         self._made: set[str] = set()
         self._used: set[str] = set()
+        # Inference multiplies sizes by factors more precisely than the runtime, and may come to
+        # others; where it is told none, it says none.
+        self._resampled = any(
+            isinstance(footprint, Sampling)
+            for item in step.operations
+            for footprint in item.operator.footprints
+        )
 
     def operation(self, item: StripOperation) -> None:
         """The operator, reading its own rows and padded as is left to it."""
@@ -330,7 +337,7 @@ class _Builder:
     def _declare(self, name: str, tensor: str, start: int, stop: int) -> ValueInfoProto:
         about = self._model.graph.tensors[tensor]
         shape = (1, about.channels, stop - start, about.size(1))
-        return declare_tensor(replace(about, name=name, shape=shape))
+        return declare_tensor(replace(about, name=name, shape=shape), symbolic=self._resampled)
 
 
 def _new(rows: MapRows) -> tuple[int, int]:

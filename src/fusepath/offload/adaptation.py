@@ -151,12 +151,7 @@ class Adaptation:
     def _start(
         self, work: Coroutine[Any, Any, None], said: str, otherwise: Event | None = None
     ) -> asyncio.Future[None]:
-        """Have something done.
-
-        Args:
-            said: what it means that it is not.
-            otherwise: what the machine is told then.
-        """
+        """Have something done; if it fails, `said` is logged, and the machine told `otherwise`."""
         task = asyncio.ensure_future(self._see_done(work, said, otherwise))
         self._works.add(task)
         task.add_done_callback(seen)

@@ -116,11 +116,15 @@ class EdgeClient:
 
     async def _clock(self, request: pb.ClockRequest, *, timeout_s: float) -> pb.ClockReply:
         request.answered_alone = told = min(self.answered_alone, _MOST_TOLD)
-        reply: pb.ClockReply = await self._channel.call("Clock", request, timeout_s=timeout_s)
+        self.answered_alone -= told  # at once: calls overlap, and each frame is told in one
+        try:
+            reply: pb.ClockReply = await self._channel.call("Clock", request, timeout_s=timeout_s)
+        except BaseException:
+            self.answered_alone += told
+            raise
         if not 0 <= reply.slowness <= _MOST_SLOWNESS:  # NaN neither
             raise self.refused(f"the server says that work takes {reply.slowness:.3g} times longer")
         self.edge_slowness = max(reply.slowness, 1.0)
-        self.answered_alone -= told
         return reply
 
     async def greet(self, *, within_s: float) -> None:

@@ -88,10 +88,13 @@ class Play:
     barred: dict[str, int] = field(default_factory=dict)
     uses: list[str] = field(default_factory=list)
     frames: int = 0
+    far_s: float = field(init=False)
+    """How unclear it is what a probe takes, where the edge server is far away."""
     _checked: CheckedAdapting = field(init=False)
 
     def __post_init__(self) -> None:
         self.room = self.random.choice((2, 3, 9))
+        self.far_s = self.random.choice((0.0, 0.01, 0.04))
         self.machine = Adapting(self.predicted_s, "alone", self.room, RATE)
         self._checked = CheckedAdapting(self.machine)
 
@@ -177,7 +180,8 @@ class Play:
         assert self.probing is not None
         size_bytes, self.probing = self.probing, None
         ways = (self.here.up, self.here.down)
-        up, down = (self.taken(size_bytes / RATE, times, noise) for times in ways)
+        taken = (self.taken(size_bytes / RATE, times, noise) for times in ways)
+        up, down = (replace(item, unclear_s=item.unclear_s + self.far_s) for item in taken)
         self.tell(Probed(size_bytes, up, down))
 
     def prepared(self) -> None:
@@ -400,7 +404,7 @@ def _creep(play: Play) -> None:
 
 def _rush(play: Play) -> None:
     """A link that is so quick that the most that may be sent takes hardly any time."""
-    play.here = replace(AS_PLANNED, up=0.01, down=0.01)
+    play.here, play.far_s = replace(AS_PLANNED, up=0.01, down=0.01), 0.0
     play.tell(Back())
     while play.probing is not None:
         play.probed()

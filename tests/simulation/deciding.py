@@ -204,7 +204,9 @@ class CheckedAdapting:
         self._pause_s = max(EVERY_S, EVERY * sum(taken_s))
         self._probing = False
         quicker = any(gauge.is_quicker(taken) for gauge, taken in ways)
-        if quicker and max(taken_s) < PROBE_S and event.size_bytes != MOST:
+        blind = any(gauge.slowness * way.planned_s <= 2 * way.unclear_s for gauge, way in ways)
+        late = any(way.measured_s >= max(PROBE_S, 2 * way.unclear_s) for _, way in ways)
+        if (quicker or blind) and not late and event.size_bytes != MOST:
             self._probing = True
             yield Probe(min(8 * event.size_bytes, MOST))
             return

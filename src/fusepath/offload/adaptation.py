@@ -188,10 +188,12 @@ class Adaptation:
         client = self._pairing.client
         assert client is not None  # or there is no link
         within_s = min(_PROBE_WITHIN_S, client.timeout.connect_s)
-        up_s = await client.exchange_s(up_bytes=size_bytes, down_bytes=0, timeout_s=within_s)
-        down_s = await client.exchange_s(up_bytes=0, down_bytes=size_bytes, timeout_s=within_s)
+        empty_s, up_s, down_s = [
+            await client.exchange_s(up_bytes=up, down_bytes=down, timeout_s=within_s)
+            for up, down in ((0, 0), (size_bytes, 0), (0, size_bytes))
+        ]
         self._told()
-        self.tell(probed(size_bytes, up_s, down_s, self._plans.setting.link))
+        self.tell(probed(size_bytes, empty_s, up_s, down_s, self._plans.setting.link))
 
     def _told(self) -> None:
         """Take in what the edge server says of its load, which plans without it do not show."""

@@ -350,10 +350,14 @@ class Adapting:
     def _probed(self, event: Probed) -> Iterator[Command]:
         self._probing = False
         self._probe_took_s = event.up.measured_s + event.down.measured_s
-        quicker = self.up.is_quicker(event.up) or self.down.is_quicker(event.down)
+        ways = ((self.up, event.up), (self.down, event.down))
+        too_little = any(
+            gauge.is_quicker(taken) or not gauge.tells(taken.planned_s, taken.unclear_s)
+            for gauge, taken in ways
+        )
         _, most = PROBES_BYTES
-        short = event.up.measured_s < _PROBE_S and event.down.measured_s < _PROBE_S
-        if quicker and short and event.size_bytes < most:
+        short = all(taken.measured_s < max(_PROBE_S, 2 * taken.unclear_s) for _, taken in ways)
+        if too_little and short and event.size_bytes < most:
             self._probing = True
             yield Probe(min(8 * event.size_bytes, most))  # so little does not tell how quick
             return

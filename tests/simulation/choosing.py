@@ -238,6 +238,7 @@ def choose(random: Random) -> None:
     _lie(play)
     _come_back(play)
     _hear(Play(random, drawn(random)))
+    _stay(random)
     _creep(Play(random, drawn(random)))
     _rush(Play(random, drawn(random)))
 
@@ -390,6 +391,26 @@ def _hear(play: Play) -> None:
         play.tell(Told(edge))
     believed = play.machine.conditions.edge
     require(not 1.8 < believed <= edge, "{} is believed, whatever frames show", believed)
+
+
+def _stay(random: Random) -> None:
+    """A link that is as it was for long, but for noise, just where another plan becomes better."""
+    play = Play(random, drawn(random))
+    sent_s, more_s = random.uniform(0.3, 0.5), random.uniform(0.1, 0.3)
+    play.plans = {
+        "alone": Plan(1.5, 0, 0, 0.0),
+        "less": Plan(1.0 - sent_s, sent_s * RATE, 0, 0.0),
+        "more": Plan(1.0 - sent_s - more_s, (sent_s + more_s) * RATE, 0, 0.0),
+    }
+    play.known |= set(play.plans)
+    play.tell(Known(tuple(play.plans)))
+    for number in range(500):
+        if number == 100:  # by now it is known how much is noise
+            play.uses.clear()
+        play.here = replace(AS_PLANNED, up=math.exp(random.gauss(0, 0.2)))
+        play.frame()
+        play.answer()
+    require(len(play.uses) <= 1, "{} changes of plan on a link that is steady", len(play.uses))
 
 
 def _creep(play: Play) -> None:

@@ -89,6 +89,7 @@ class Adaptation:
             known.setdefault(self._pairing.reserve.recipe_sha256, self._pairing.reserve)
         for prepared in known.values():
             await do(self._plans.rehearsed, prepared)
+        await do(self._plans.foresee, LINKS)
         self._ready = known
         self.machine = Adapting(
             self._plans.predicted_s,
@@ -180,6 +181,7 @@ class Adaptation:
         else:
             prepared = await self._pairing.prepare(self._plans.plan(plan), self._replanning.sample)
         await self._pairing.background.do(self._plans.rehearsed, prepared)
+        await self._pairing.background.do(self._plans.foresee, LINKS)
         await self._give_back_memory()
         self._ready[plan] = prepared
         self.tell(Ready(plan))

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fusepath.cli.numbers import Finite
-from fusepath.cli.options import OUTPUT_FILE, json_option, open_model, print_json
+from fusepath.cli.options import (
+    OUTPUT_FILE,
+    input_shape_option,
+    json_option,
+    open_model,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,9 +80,11 @@ _WELL_PLAYED = 0.15
     type=OUTPUT_FILE,
     help="Write a page about the quickest plan here.",
 )
+@input_shape_option
 @json_option
 def command(
     model: str,
+    input_shape: str | None,
     image: str | None,
     pace: str,
     device_ms: float,
@@ -102,7 +110,7 @@ def command(
         click.echo(f"{text} …", err=True)
 
     pace_bytes_per_s = parse_bytes_per_s(pace)
-    loaded = open_model(model, None)
+    loaded = open_model(model, input_shape)
     picture = image or _picture()
     pixels = load_input(picture, loaded.graph.input, pictures=Preprocessing(fit=Fit.CROP))
     say("measuring every layer on this machine")

@@ -542,6 +542,21 @@ def test_strips_have_the_sizes_that_the_runtime_finds(resize, mode, rows_factor)
         assert_close(carry_out(model, plan, image()).outputs, expected)
 
 
+def test_neighbours_that_the_runtime_counts_from_the_centre_are_its_own():
+    """Of 17 rows 57: counted from the first row, one of them has another neighbour."""
+    mode = 'coordinate_transformation_mode = "half_pixel_symmetric", nearest_mode = "floor"'
+    data = model_of(
+        f"a = Conv<pads = [2, 0, 2, 0]>(image, v)  y = Resize<{mode}>(a, , , s)",
+        opset=19,
+        v=weights(4, 3, 1, 1),
+        s=ints(1, 4, 57, 10),
+    )
+    model = read(data)
+    for cut in (1, 2, model.graph.depth + 1):
+        outputs = carry_out(model, plan_of(model, cuts=[cut], form=FLOATS), image()).outputs
+        np.testing.assert_array_equal(outputs["y"], run_original(data, image())["y"])
+
+
 def test_what_is_resized_to_a_size_meets_maps_of_it_before_what_cannot_be_tiled():
     """Ten columns become fourteen, by a factor by which inference finds thirteen."""
     data = model_of(

@@ -282,7 +282,8 @@ def _objections(node: NodeProto, resize: StatedResize) -> Iterator[str]:
         yield "keeps the aspect ratio, which ties rows to columns"
     for axis in resize.axes:
         uneven = Fraction(axis.made, axis.size) != axis.ratio
-        if resize.coordinates == "half_pixel_symmetric" and uneven:
+        # The runtime reckons with the centre, which may round a neighbour to another element.
+        if resize.coordinates == "half_pixel_symmetric" and (uneven or not resize.linear):
             yield "its outputs are centred on the whole map"
         single = axis.made == 1 < axis.size
         if resize.coordinates == "pytorch_half_pixel" and single and resize.linear:

@@ -5,6 +5,7 @@ shallow ones, and that all paths of a plan have one fused layer. A *band* is a r
 with one cut. Bands share the fused rows out, and each loads the machines with at least the rows
 that it needs where the edge server goes on from the band above. Loads add up, so that the least
 ones of all ways to share the rows out are found band by band, by dynamic programming.
+What can only be made of the last row that is sent comes on top.
 """
 
 from __future__ import annotations

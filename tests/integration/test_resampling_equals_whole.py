@@ -542,6 +542,21 @@ def test_strips_have_the_sizes_that_the_runtime_finds(resize, mode, rows_factor)
         assert_close(carry_out(model, plan, image()).outputs, expected)
 
 
+def test_what_is_resized_to_a_size_meets_maps_of_it_before_what_cannot_be_tiled():
+    """Ten columns become fourteen, by a factor by which inference finds thirteen."""
+    data = model_of(
+        f"""a = Conv<pads = [1, 1, 1, 1]>(image, v)  b = Resize<mode = "linear", {HALF}>(a, , , s)
+            c = Conv<pads = [1, 3, 1, 3]>(image, v)  d = Add(b, c)
+            y = Flatten(d)""",
+        v=weights(4, 3, 3, 3),
+        s=ints(1, 4, 13, 14),
+    )
+    model = read(data)
+    for cut in range(1, model.graph.depth + 2):
+        outputs = carry_out(model, plan_of(model, cuts=[cut], form=FLOATS), image()).outputs
+        assert_close(outputs, run_original(data, image()))
+
+
 @pytest.mark.parametrize(
     "asked", [{"algorithm": "mw", "grid": Grid(3, 2)}, {"algorithm": "stream"}]
 )

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from fusepath.graph import Kind, Sampling, Window
+from fusepath.graph import Kind, Window
 from fusepath.onnx_io.declare import declare_tensor
 from fusepath.onnx_io.nodes import copied, integers, present, with_attributes
 from fusepath.onnx_io.pads import padding_of
 from fusepath.onnx_io.slicing import ENDLESS, SLICE_TAKES_INPUTS, slice_bounds
-from fusepath.onnx_io.submodel import encode_model
+from fusepath.onnx_io.submodel import encode_model, resamples
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -122,13 +122,7 @@ class _Builder:
         self._weights: set[str] = set()
         self._made: set[str] = set()
         self._used: set[str] = set()
-        # Inference multiplies sizes by factors more precisely than the runtime, and may come to
-        # others; where it is told none, it says none.
-        self._resampled = any(
-            isinstance(footprint, Sampling)
-            for item in step.operations
-            for footprint in item.operator.footprints
-        )
+        self._resampled = resamples(item.operator for item in step.operations)
 
     def operation(self, item: StripOperation) -> None:
         """The operator, reading its own rows and padded as is left to it."""

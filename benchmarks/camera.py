@@ -52,7 +52,9 @@ SLOWER = (8, 20)
 RATES = (1.1, 1.8, 3.0, 12.0)
 """MB/s."""
 QUALITIES = (80, 95)
-BUDGET = Budget(evaluations=10_000)
+BUDGET = Budget(evaluations=30_000)
+"""A tenth of what `auto` takes by itself. With a third of this it sees no strips of networks of
+several sections, and gains 1.18 from pixels where it gains 1.26."""
 OFFLOAD = "full-offload"
 CHECKED = ("JPEG 640x480 q80", "JPEG 1280x720 q95")
 ROUNDING_MS = 1e-5

@@ -7,13 +7,16 @@ server are in this process (``memory:``). Every frame is answered by a session t
 compared, bit for bit, with one that computes every frame anew, both with the same plan of tiles.
 
 ``--frames`` of each kind are answered; ``--long N`` further ones by a smaller network. What a
-session costs where every pixel changes is timed with both in turn.
+session costs where every pixel changes is timed with both in turn. Beside it stands why tiles are
+sent: since pixels of their own have changed, or pixels of their halo alone. With ``--codecs`` what
+is sent is encoded, with and without reuse.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import json
 import statistics
 import time
@@ -27,7 +30,10 @@ from rich.table import Table
 import fusepath
 from benchmarks.photographs import photographs, pixels
 from fusepath.offload.order import FallbackPolicy
-from fusepath.plan import Plan, PlanRequest
+from fusepath.plan import InputFormat, Plan, PlanRequest
+from fusepath.profiling.codecs import named_codecs, try_codecs
+from fusepath.runtime.codecs import find_codec
+from fusepath.tiling import layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,16 +124,58 @@ KINDS: dict[str, Callable[[Array, int], Iterator[Array]]] = {
 }
 
 
-def tiles(model: fusepath.Model, grid: int) -> Plan:
-    """The best plan of so many tiles along each side, for a weak device and a slow link."""
+def tiles(model: fusepath.Model, grid: int, photo: Array | None = None) -> Plan:
+    """The best plan of so many tiles along each side, for a weak device and a slow link.
+
+    Args:
+        model: the network.
+        grid: tiles along each side.
+        photo: what codecs are tried on; without, nothing is encoded.
+    """
     setting = fusepath.Setting(
         graph=model.graph,
         device=fusepath.parse_machine(DEVICE),
         edge=fusepath.parse_machine(EDGE),
         link=fusepath.parse_link(LINK),
     )
-    request = PlanRequest(algorithm="mw", grid=fusepath.Grid(grid, grid), codecs="off")
+    if photo is not None:
+        tried = try_codecs(model, photo, InputFormat(), codecs=named_codecs("auto"))
+        setting = tried.on(setting)
+    request = PlanRequest(
+        algorithm="mw",
+        grid=fusepath.Grid(grid, grid),
+        codecs="off" if photo is None else "auto",
+    )
     return fusepath.make_plan(setting, request).best
+
+
+def causes(model: fusepath.Model, plan: Plan, frames: Iterator[Array]) -> dict[str, float]:
+    """Why tiles are sent: what differs from the frame before, as shares, means over frames.
+
+    Returns:
+        Of pixels; of tiles those with such pixels of their own; and those with some in the halo
+        alone. And the bytes of whole frames that are encoded as pictures.
+    """
+    recipe, name = plan.recipe, model.graph.input.name
+    parts = layout(recipe.divided(model.graph), recipe.arrangement)
+    boxes = [(parts.own_box(path, name), parts.box(path, name)) for path in range(len(plan.cuts))]
+    codec = find_codec("picture")
+    counts: list[tuple[float, float, float, int]] = []
+    for before, now in itertools.pairwise(frames):
+        differs = (before != now).any(axis=(0, 1))
+        own, all_of_it = (
+            np.array([box and differs[box.rows.slice(), box.cols.slice()].any() for box in column])
+            for column in zip(*boxes, strict=True)
+        )
+        halo = all_of_it & ~own
+        counts.append((differs.mean(), own.mean(), halo.mean(), len(codec.encode(now))))
+    pixels_new, tiles_new, halos_new, picture_bytes = np.mean(counts, axis=0)
+    return {
+        "pixels_new": float(pixels_new),
+        "tiles_new": float(tiles_new),
+        "halos_new": float(halos_new),
+        "picture_bytes": float(picture_bytes),
+    }
 
 
 def sessions(stack: ExitStack, model: fusepath.Model, plan: Plan) -> list[fusepath.Session]:
@@ -175,16 +223,19 @@ def compared(model: fusepath.Model, plan: Plan, frames: Iterator[Array]) -> dict
 
 
 def overhead(model: fusepath.Model, plan: Plan, photo: Array, rounds: int) -> dict[str, float]:
-    """What reuse costs where every pixel changes: both in turn, medians of some frames."""
-    ratios = []
+    """What reuse costs where every pixel changes: of each frame both ways, one after the other.
+
+    Which comes first is drawn: whatever else the machine does changes from frame to frame.
+    """
+    ratios, rng = [], np.random.default_rng(0)
     with ExitStack() as stack:
         both = sessions(stack, model, plan)
         frames = list(every_pixel_changes(photo, 16))
         for turn in range(rounds + 1):
-            taken = [[session.infer(frame).latency_s for session in both] for frame in frames]
-            anew, reusing = (statistics.median(column) for column in zip(*taken, strict=True))
-            if turn:  # the first one warms up
-                ratios.append(reusing / anew)
+            for frame in frames:
+                taken = {at: both[at].infer(frame).latency_s for at in rng.permutation(2).tolist()}
+                if turn:  # the first one warms up
+                    ratios.append(taken[1] / taken[0])
     low, _, high = statistics.quantiles(ratios, n=4)
     return {"ratio": statistics.median(ratios), "low": low, "high": high}
 
@@ -201,21 +252,24 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=200, help="of each kind")
     parser.add_argument("--long", type=int, default=0, help="further frames, of a small network")
     parser.add_argument("--rounds", type=int, default=9, help="of timing")
-    parser.add_argument("--grid", type=int, default=8, help="tiles along each side")
+    parser.add_argument("--grid", type=int, default=10, help="tiles along each side")
+    parser.add_argument("--codecs", action="store_true", help="encode what is sent")
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
 
     model = fusepath.load_model(NETWORK)
-    photo, plan = photograph(model), tiles(model, arguments.grid)
+    photo = photograph(model)
+    plan = tiles(model, arguments.grid, photo if arguments.codecs else None)
     rows = {}
     for kind, make in KINDS.items() if arguments.frames else ():
-        rows[kind] = compared(model, plan, make(photo, arguments.frames))
+        frames = list(make(photo, arguments.frames))
+        rows[kind] = compared(model, plan, iter(frames)) | causes(model, plan, iter(frames))
     cost = overhead(model, plan, photo, arguments.rounds) if arguments.rounds > 1 else None
     if arguments.long:
         small = fusepath.load_model(SMALL)
         for kind, make in KINDS.items():
-            frames = make(photograph(small), arguments.long // len(KINDS))
-            rows[f"{kind} (small)"] = compared(small, tiles(small, 4), frames)
+            some = make(photograph(small), arguments.long // len(KINDS))
+            rows[f"{kind} (small)"] = compared(small, tiles(small, 4), some)
     if arguments.json:
         print(json.dumps({"grid": str(plan.grid), "kinds": rows, "overhead": cost}))
         return
@@ -234,6 +288,13 @@ def main() -> None:
             f"1/{row['fewer_macs']:.1f}",
         )
     Console(width=100).print(table)
+    for kind, row in rows.items():
+        if "pixels_new" in row:
+            print(
+                f"{kind}: of the pixels {row['pixels_new']:.1%} are new, of the tiles "
+                f"{row['tiles_new']:.0%}, and {row['halos_new']:.0%} in the halo alone; encoded as "
+                f"a whole a frame has {row['picture_bytes'] / 1e3:.1f} kB"
+            )
     if cost is not None:
         print(
             f"where every pixel changes a frame takes {cost['ratio']:.3f} "

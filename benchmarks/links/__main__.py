@@ -6,7 +6,8 @@ The machine that decides is that of a session, and so are the plans; link, devic
 are played by the times of the plans (`simulated`). Traces: 12, 3, 0.3 MB/s, down for 2 s, 12 MB/s;
 up and down alike, then 8 MB/s up and 0.25 down, then 1 up and 8 down; 1 MB/s with a burst of 2 MB.
 The device is five times slower than the edge server. Writes benchmarks/results/links.csv and, with
---figure, docs/figures/links.png. With --real (root), a session and an edge server between two
+--figure, docs/figures/links.png. With --steady, links stay as they are but for noise of 20 %, and
+changes of plan are counted. With --real (root), a session and an edge server between two
 namespaces of this machine, whose wire is shaped as the traces say, in real time, and beside every
 phase what is planned where its link is known; --trace NAME plays one of them. What is measured is
 added to benchmarks/results/links-real.csv trace by trace, so that it may be done in pieces, and is
@@ -26,6 +27,7 @@ from rich.table import Table
 from benchmarks.links.cells import NETWORKS, cell
 from benchmarks.links.real import Measured, measure
 from benchmarks.links.simulated import Plans, Stream
+from benchmarks.links.steady import changes
 from benchmarks.links.summary import (
     FIXED_BAR,
     FRAMES_BAR,
@@ -54,6 +56,7 @@ _DRAWN = "falling"
 @click.option("--network", "networks", multiple=True, default=NETWORKS, help="Only this one.")
 @click.option("--trace", "traces", multiple=True, default=tuple(TRACES), help="Only this one.")
 @click.option("--figure", is_flag=True, help="Draw docs/figures/links.png.")
+@click.option("--steady", is_flag=True, help="Count changes of plan on links that only have noise.")
 @click.option("--real", is_flag=True, help="In real time, with a session.")
 @click.option("--settle", type=float, default=30.0, help="Seconds before the first phase (--real).")
 @click.option("--fresh", is_flag=True, help="Forget what was measured before (--real).")
@@ -62,6 +65,7 @@ def main(
     networks: tuple[str, ...],
     traces: tuple[str, ...],
     figure: bool,
+    steady: bool,
     real: bool,
     settle: float,
     fresh: bool,
@@ -74,6 +78,11 @@ def main(
             for trace in traces:
                 _measure(network, trace, seconds, settle)
         _show_measured(read_rows(REAL_RESULTS, Measured))
+        return
+    if steady:
+        for network in networks:
+            counts = sorted(changes(Plans(cell(network)), seconds).items())
+            print(f"{network}: {', '.join(f'{runs} runs with {n} changes' for n, runs in counts)}")
         return
     found: list[PhaseRow] = []
     streams: dict[str, Stream] = {}

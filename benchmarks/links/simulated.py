@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from benchmarks.links.trace import DOWN, UP, Link, Phase
 from fusepath.errors import NoPlanError
 from fusepath.offload.adaptation import room_for
+from fusepath.offload.observed import probed
 from fusepath.offload.plan_map import PlanMap
 from fusepath.offload.replanning import book_around, hasty, setting_under
 from fusepath.plan import DEFAULT_REQUEST, PlanRequest, make_plan, shortlist
@@ -27,7 +28,6 @@ from fusepath.protocol.adapting import (
     Known,
     Prepare,
     Probe,
-    Probed,
     ProbeFailed,
     Ready,
     Search,
@@ -47,7 +47,7 @@ PREPARED_S = 1.0
 SEARCHED_S = 2.0
 SETTLED_S = 20.0
 """For so long frames have been answered before the first one that counts."""
-_MATTERS, _UNCLEAR_S, _PROBE_UNCLEAR_S = 0.04, 0.0005, 0.001
+_MATTERS, _UNCLEAR_S = 0.04, 0.0005
 _LEAST_PATIENCE_S, _PATIENCE = 0.25, 3
 _BACK_S, _TRIED_EVERY_S = 0.3, 0.5
 """From a failure to the edge server being used again, and between tries."""
@@ -230,13 +230,9 @@ class Stream:
         down_s = (self.link.carried_at(DOWN, size_bytes, back_s) - back_s) * self._jitter()
         if max(up_s, down_s) > _PROBE_WITHIN_S:
             return _PROBE_WITHIN_S, ProbeFailed()
-        unclear_s = _PROBE_UNCLEAR_S + delay_s
-        event = Probed(
-            size_bytes,
-            Taken(up_s, size_bytes / link.up_bytes_per_s, unclear_s),
-            Taken(down_s, size_bytes / link.down_bytes_per_s, unclear_s),
-        )
-        return up_s + down_s + 4 * delay_s, event
+        empty_s = 2 * delay_s
+        shown = probed(size_bytes, empty_s, empty_s + up_s, empty_s + down_s, link)
+        return 3 * empty_s + up_s + down_s, shown
 
     def _happen(self) -> None:
         """Everything that was to happen by now, when it was."""

@@ -313,7 +313,7 @@ def calls() -> list[bytes]:
         pb.ModelRequest(
             name="net", sha256="0" * 64, source="zoo:vgg16", input_shape=[1, 3, 4, 4]
         ).SerializeToString(),
-        pb.PrepareRequest(recipe_json=b"{}", idle_ns=5).SerializeToString(),
+        pb.PrepareRequest(recipe_json=b"{}", idle_ns=[5]).SerializeToString(),
     ]
 
 

@@ -30,6 +30,7 @@ MODEL = "zoo:squeezenet?size=32"
 MACHINES = ["--device", "1GFLOPS", "--edge", "9GFLOPS", "--link", "1MB/s"]
 
 
+MODELS = {"model", "models"}
 LONG = {
     "book": "now_and_then",
     "compare": "telling",
@@ -50,6 +51,14 @@ def told(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     capfd.readouterr()
     code = run(list(arguments))
     return code, *capfd.readouterr()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_shape_that_a_message_proposes_can_be_given(command):
+    """A model whose sizes are open is refused with "give --input-shape"."""
+    given = cli.get_command(click.Context(cli), command).params
+    takes_models = any(isinstance(p, click.Argument) and p.name in MODELS for p in given)
+    assert not takes_models or "input_shape" in {p.name for p in given}
 
 
 def shown(capfd: pytest.CaptureFixture[str], *arguments: str) -> Any:

@@ -19,6 +19,7 @@ from fusepath import (
 )
 from fusepath.errors import ImageError
 from fusepath.onnx_io import original_with_shape, read_model
+from fusepath.pictures.inputs import load_input
 from fusepath.plan import InputFormat
 from fusepath.remote.memory import ADDRESS as MEMORY
 from fusepath.runtime.runner import Runner
@@ -295,6 +296,86 @@ def test_what_is_no_picture_runs_unsplit(text, weights):
     found = model(text, **weights)
 
     assert_answers(found, FULL, NFL)
+
+
+def two_convolutions(source: str) -> str:
+    """Of three channels, 16 rows and 12 columns."""
+    return TWO_CONVS.format(source, "y")
+
+
+WITHOUT_BATCH = {
+    "image": ("float[3,16,12]", f"p = Unsqueeze(x, first) {two_convolutions('p')}"),
+    "normalised image": (
+        "float[3,16,12]",
+        f"""d = Sub(x, mean)  e = Mul(d, two)  p = Reshape(e, image)
+        {two_convolutions('p')}""",
+    ),
+    "pixels": (
+        "uint8[16,12,3]",
+        f"""t = Transpose<perm = [2, 0, 1]>(x)  c = Cast<to = 1>(t)  p = Unsqueeze(c, first)
+        {two_convolutions('p')}""",
+    ),
+    "channels last": (
+        "float[16,12,3]",
+        f"""u = Unsqueeze(x, first)  p = Transpose<perm = [0, 3, 1, 2]>(u)
+        {two_convolutions('p')}""",
+    ),
+    "one channel": (
+        "float[16,12]",
+        f"""u = Unsqueeze(x, both)  p = Concat<axis = 1>(u, u, u)  {two_convolutions('p')}""",
+    ),
+    "image returned": (
+        "float[3,16,12]",
+        f"""p = Unsqueeze(x, first)  {TWO_CONVS.format("p", "m")}
+        s = Squeeze(m, first)  y = Relu(s)""",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("declared", "body"), WITHOUT_BATCH.values(), ids=WITHOUT_BATCH)
+def test_an_image_without_a_batch_is_tiled_where_the_network_gives_it_one(declared, body):
+    found = model(
+        f"({declared} x) => (float[] y) {{ {body} }}",
+        **WEIGHTS,
+        first=np.array([0]),
+        both=np.array([0, 1]),
+        image=np.array([1, 3, 16, 12]),
+        mean=np.arange(3, dtype="f4").reshape(3, 1, 1),
+        two=np.float32(2),
+    )
+
+    assert found.graph.tileable_layers == found.graph.depth
+    assert found.graph.input.is_map
+    assert_answers(found, TILES, STREAM, FULL)
+
+
+@pytest.mark.parametrize("shape", ["1,40", "40"])
+def test_sound_without_channels_is_cut_where_the_network_gives_it_one(shape, tmp_path):
+    found = model(
+        f"""(float[{shape}] x) => (float[] y) {{ u = Reshape(x, sound)
+            a = Conv<pads = [2, 2], strides = [2]>(u, w)  b = Relu(a)
+            y = Conv<pads = [1, 1]>(b, v) }}""",
+        w=(4, 1, 5),
+        v=(3, 4, 3),
+        sound=np.array([1, 1, 40]),
+    )
+
+    assert found.graph.input.shape == (1, 1, 40, 1)
+    assert found.graph.tileable_layers == found.graph.depth
+    assert_answers(found, STREAM, FULL)
+    sound = values(found)
+    np.save(tmp_path / "sound.npy", sound)
+    loaded = load_input(tmp_path / "sound.npy", found.graph.input)
+    np.testing.assert_array_equal(loaded, sound.reshape(1, 1, 40, 1))
+
+
+@pytest.mark.parametrize(
+    "body", ["y = Softmax<axis = 0>(x)", "s = Softmax<axis = 0>(x)  y = Unsqueeze(s, first)"]
+)
+def test_what_gets_no_batch_is_fed_as_it_is(body):
+    found = model(f"(float[3,16,12] x) => (float[] y) {{ {body} }}", first=np.array([0]))
+
+    assert found.graph.input.shape == (3, 16, 12)
 
 
 def test_an_input_may_be_an_output_as_well():

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from fusepath import FallbackPolicy, Session, SessionOptions
-from fusepath.offload.unchanged import same_bits
+from fusepath.offload.differences import same_bits, same_boxes
 from fusepath.offload.verify import run_unsplit
 from fusepath.plan import TailPlace
 from fusepath.protocol.framing import Begin, Reused
 from fusepath.remote import edge_conversation
+from fusepath.tiling.interval import Box, Interval
 from tests.plans import AS_THEY_ARE, pixels, plan_of, stream_plan
 from tests.written_models import net
 
@@ -186,6 +187,52 @@ def test_bits_are_compared_and_not_values():
     assert not same_bits(zeros, zeros.astype(np.float64))
     assert same_bits(zeros[:, :, 3:9, 2:7], zeros[:, :, :6, :5].copy())
     assert not same_bits(np.arange(3), np.arange(1, 4))
+
+
+def test_boxes_that_are_the_same_are_those_whose_bits_are():
+    rng = np.random.default_rng(2)
+    for dtype in ("uint8", "float32"):
+        for _ in range(60):
+            before = rng.integers(0, 2, (1, 3, 20, 24)).astype(dtype)
+            now = before.copy()
+            for _ in range(rng.integers(0, 4)):
+                at = tuple(rng.integers(0, now.shape))
+                now[at] = -now[at] if dtype == "float32" else now[at] ^ 1
+            boxes = [None, *(drawn_box(rng) for _ in range(9))]
+
+            found = same_boxes(before, now, boxes)
+
+            assert found == [
+                number
+                for number, box in enumerate(boxes)
+                if box is None or piece(before, box) == piece(now, box)
+            ]
+    assert same_boxes(before, before[:, :, 1:], boxes) == []
+    assert same_boxes(before, before.astype(np.float64), boxes) == []
+    turned = np.ascontiguousarray(before.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    assert same_boxes(before, turned, boxes) == [*range(10)]
+
+
+def piece(image: np.ndarray, box: Box) -> bytes:
+    return image[..., box.rows.slice(), box.cols.slice()].tobytes()
+
+
+def drawn_box(rng: np.random.Generator) -> Box:
+    ends = (sorted(rng.choice(size + 1, 2, replace=False)) for size in (20, 24))
+    return Box(*(Interval(int(start), int(stop)) for start, stop in ends))
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_where_all_is_new_for_long_nothing_is_kept_until_something_is_the_same(name):
+    with session(PLANS[name]()) as held:
+        for seed in range(6):
+            frame = pixels(model(), seed=seed)
+            check(held.infer(frame), frame)
+        assert not held._engine._pairing._unchanged._known._sent
+        check(held.infer(frame), frame)
+        again = held.infer(frame)
+        check(again, frame)
+        assert again.reused.everything
 
 
 def test_a_lie_about_what_is_kept_is_never_believed(monkeypatch):

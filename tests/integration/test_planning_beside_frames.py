@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 import fusepath
 from fusepath.offload import adaptation
+from fusepath.offload.adaptation import Adaptation
+from fusepath.offload.plan_map import PlanMap
+from fusepath.protocol.adapting import LINKS, Answered, Conditions
+
+if TYPE_CHECKING:
+    from fusepath.cost import Link
+    from fusepath.protocol.adapting import Event
 
 pytestmark = pytest.mark.system
 
@@ -32,3 +40,36 @@ def test_memory_that_a_book_took_is_given_back(monkeypatch: pytest.MonkeyPatch):
         while not given_back.wait(0.02):  # frames count once the plan in use is rehearsed
             session.infer(random.integers(0, 256, (64, 64, 3), dtype=np.uint8))
             assert time.monotonic() < until_s
+
+
+def test_what_plans_take_on_links_that_may_come_is_worked_out_beside_frames(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """And not on the event loop, which carries frames."""
+    answered, loops, works = threading.Event(), set(), set()
+    tell, link_under = Adaptation.tell, PlanMap.link_under
+
+    def told(self: Adaptation, event: Event) -> None:
+        loops.add(threading.get_ident())
+        tell(self, event)
+        if isinstance(event, Answered):
+            answered.set()
+
+    def worked_out(self: PlanMap, conditions: Conditions) -> Link:
+        if conditions in LINKS and conditions != Conditions():
+            works.add(threading.get_ident())
+        return link_under(self, conditions)
+
+    monkeypatch.setattr(Adaptation, "tell", told)
+    monkeypatch.setattr(PlanMap, "link_under", worked_out)
+    plan = fusepath.PlanRequest(algorithm="full-offload", codecs="off")
+    network = "zoo:squeezenet?size=64&weights=integer"
+    random = np.random.default_rng(1)
+    with fusepath.Session(network, "memory:", plan=plan, machines=MACHINES) as session:
+        session.wait_ready(PATIENCE_S)
+        until_s = time.monotonic() + PATIENCE_S
+        while not answered.wait(0.02):
+            session.infer(random.integers(0, 256, (64, 64, 3), dtype=np.uint8))
+            assert time.monotonic() < until_s
+    assert works
+    assert not works & loops

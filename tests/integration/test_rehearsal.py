@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from dataclasses import replace
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -18,11 +19,12 @@ from fusepath.offload.trials import Trials
 from fusepath.onnx_io import load_model
 from fusepath.plan import PlanRequest, Setting, predict, shortlist
 from fusepath.profiling.layers import measure_layers
-from fusepath.remote.client import connect
+from fusepath.remote.client import connect, idle_s
+from fusepath.runtime import edge_share
 from fusepath.runtime.device_share import DeviceShare
 from fusepath.runtime.edge_share import EdgeShare
 from fusepath.tiling import Segment
-from fusepath.timeline import Lane, violations
+from fusepath.timeline import Lane, Span, Timeline, violations
 from tests.edges import Edge
 from tests.planning import UNLIMITED, planned
 from tests.plans import pixels, plan_of
@@ -108,6 +110,42 @@ def test_both_machines_time_every_path_of_a_plan(model, setting):
     assert (on_edge.tail_s > 0) == (plan.tau < model.graph.depth)
     sent = sum(device.sent_bytes(path) for path in range(len(plan.cuts)))
     assert sent == plan.up_bytes
+
+
+def test_the_edge_server_idles_in_a_rehearsal_as_it_will():
+    spans = (
+        Span(lane=Lane.EDGE, path=2, start_s=0.004, end_s=0.006),
+        Span(lane=Lane.EDGE, path=1, start_s=0.006, end_s=0.009),
+        Span(lane=Lane.EDGE, start_s=0.012, end_s=0.020),
+        Span(lane=Lane.EDGE, path=4, start_s=0.021, end_s=0.022),
+        Span(lane=Lane.EDGE, path=5, worker=1, start_s=0.003, end_s=0.030),
+    )
+    plan = SimpleNamespace(cuts=(1, 1, 8, 1, 1), timeline=Timeline(spans=spans))
+
+    assert idle_s(plan) == pytest.approx((0.0, 0.004, 0.0, 0.001, 0.003))
+
+
+def test_idle_time_before_a_path_is_that_of_this_path_and_of_tiles_alike_the_mean(
+    model, setting, monkeypatch
+):
+    slept_s: list[float] = []
+    monkeypatch.setattr(edge_share.time, "sleep", slept_s.append)
+    strips = planned(setting, "stream")
+    waits_s = [0.001 * number for number in range(len(strips.cuts))]
+
+    EdgeShare(model, strips.recipe).rehearse(waits_s=waits_s)
+    rounds = len(slept_s) // (len(waits_s) - 1)
+    assert rounds >= 2
+    assert slept_s == [waits_s[path - 1] for path in strips.order if path > 1] * rounds
+
+    slept_s.clear()
+    tiles = EdgeShare(model, plan_of(model, tau=2, grid=(2, 4), cuts=[1] * 8).recipe)
+    tiles.rehearse(waits_s=[0.008, 0.0, 0.0, 0.0, 0.0])
+    assert sorted(set(slept_s)) == pytest.approx([0.008 / tiles._alike().count(0)])
+
+    slept_s.clear()
+    tiles.rehearse()
+    assert slept_s == []
 
 
 def test_the_shortlist_starts_with_the_best_and_repeats_nothing(setting):

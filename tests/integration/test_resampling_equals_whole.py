@@ -215,6 +215,20 @@ def test_a_piece_that_would_come_out_as_large_as_it_went_in_is_resampled(factors
         np.testing.assert_array_equal(carry_out(model, plan, image()).outputs["y"], expected)
 
 
+def test_a_first_row_by_a_factor_that_rounds_is_resampled():
+    """Of two rows, 4/3 makes two, and of ten columns 1.05 makes ten."""
+    data = between_convolutions(
+        f'Resize<mode = "linear", {ASYMMETRIC}>(a, , s)', **scales(1.3333334, 1.05)
+    )
+    model = read(data)
+    height = model.graph.fused_size(2, 0)
+
+    segments = [(0, 1, 3, 1), (1, height, 3, 1)]
+    outputs = carry_out(model, stream_plan(model, 2, segments, form=FLOATS), image()).outputs
+
+    assert_close(outputs, run_original(data, image()))
+
+
 def test_what_comes_out_as_large_as_it_went_in_is_copied():
     """Of three rows and columns, a factor of 5/4 makes as many."""
     data = model_of(
@@ -479,6 +493,7 @@ def test_random_cuts_of_a_neck_with_three_heads():
     [
         {"s": floats(1, 1, 3, 1.5)},
         {"s": floats(1, 1, 1.7, 0.75)},
+        {"s": floats(1, 1, 0.3333333, 0.6666666)},
         {"t": ints(1, 4, 20, 15)},
         {"t": ints(1, 4, 33, 7)},
     ],
@@ -493,6 +508,53 @@ def test_linear_factors_that_round_are_within_the_tolerance(factors, coordinates
     assert model.graph.tileable_layers == model.graph.depth
     for plan in plans(model, [3]):
         assert_close(carry_out(model, plan, image()).outputs, run_original(data, image()))
+
+
+ROUNDED = {
+    "Upsample 7": (7, "Upsample<mode = {mode}, scales = [1.0, 1.0, {rows}, 1.4]>(a)"),
+    "Upsample 9": (9, "Upsample<mode = {mode}>(a, s)"),
+    "Resize 10": (10, "Resize<mode = {mode}>(a, s)"),
+    "Resize 11": (11, f"Resize<mode = {{mode}}, {HALF}>(a, none, s)"),
+    "Resize 13": (13, f'Resize<mode = {{mode}}, {ASYMMETRIC}, nearest_mode = "ceil">(a, , s)'),
+    "Resize 18": (18, f"Resize<mode = {{mode}}, {PYTORCH}>(a, , s)"),
+}
+
+
+@pytest.mark.parametrize("rows_factor", [1.0, 1.4])
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+@pytest.mark.parametrize("resize", ROUNDED)
+def test_strips_have_the_sizes_that_the_runtime_finds(resize, mode, rows_factor):
+    """1.4 is 1.39999998 in float32: ten columns become fourteen, and inference finds thirteen."""
+    opset, body = ROUNDED[resize]
+    factors = {"mode": f'"{mode}"', "rows": rows_factor}
+    data = model_of(
+        f"""a = Conv<pads = [1, 1, 1, 1]>(image, v)  b = {body.format(**factors)}
+            y = Conv<pads = [1, 1, 1, 1]>(b, w)""",
+        opset=opset,
+        v=weights(4, 3, 3, 3),
+        w=weights(2, 4, 3, 3),
+        none=floats(),
+        **scales(rows_factor, 1.4),
+    )
+    model = read(data)
+    expected = run_original(data, image())
+    for plan in plans(model, [model.graph.tileable_layers]):
+        assert_close(carry_out(model, plan, image()).outputs, expected)
+
+
+def test_what_is_resized_to_a_size_meets_maps_of_it_before_what_cannot_be_tiled():
+    """Ten columns become fourteen, by a factor by which inference finds thirteen."""
+    data = model_of(
+        f"""a = Conv<pads = [1, 1, 1, 1]>(image, v)  b = Resize<mode = "linear", {HALF}>(a, , , s)
+            c = Conv<pads = [1, 3, 1, 3]>(image, v)  d = Add(b, c)
+            y = Flatten(d)""",
+        v=weights(4, 3, 3, 3),
+        s=ints(1, 4, 13, 14),
+    )
+    model = read(data)
+    for cut in range(1, model.graph.depth + 2):
+        outputs = carry_out(model, plan_of(model, cuts=[cut], form=FLOATS), image()).outputs
+        assert_close(outputs, run_original(data, image()))
 
 
 @pytest.mark.parametrize(

@@ -232,6 +232,14 @@ def admit_as_usual() -> None:
     require(busy is not None and busy.retry_after_s == 0.5, "no work takes something: {}", busy)
     require(admission.begin("a", Cost(), left_s=0.0, load=Load(0.0)) is None, "no room for nothing")
     require(admission.bytes == 0, "nothing has {} bytes", admission.bytes)
+    require(Load(0.0).slowness == 1.0, "work waits for others where nobody says so")
+    # One worker, now: what somebody brings who is to come back within 103 s takes 2 s.
+    for now_s, there in ((102.5, True), (103.5, False)):
+        admission = Admission(Room())
+        away = admission.begin("a", Cost(2.0), left_s=math.inf, load=Load(100.0))
+        require(away is not None and away.retry_after_s == 68.0, "{} is said", away)
+        busy = admission.begin("b", Cost(), left_s=9.0, load=Load(3.0, 1, now_s))
+        require((busy is not None) is there, "{} is said to another after {} s", busy, now_s)
 
 
 def take_turns(random: Random, steps: int = 150) -> None:
@@ -292,6 +300,7 @@ def shelve(random: Random, steps: int = 150) -> None:
     """
     budget = random.choice((8, 12))
     shelf: Shelf[str, int] = Shelf(budget)
+    room = budget
     kept: list[tuple[str, int, int]] = []
     """Keys, things and sizes; what was used last comes last."""
     for number in range(steps):
@@ -301,17 +310,22 @@ def shelve(random: Random, steps: int = 150) -> None:
         if what < 0.4:
             size = random.choice((0, 1, 3, 5, budget, budget + 1))
             kept = [one for one in kept if one[0] != key]
-            if size <= budget:
-                kept = [*_cut(kept, budget - size), (key, number, size)]
+            if size <= room:
+                kept = [*_cut(kept, room - size), (key, number, size)]
             said: object = shelf.put(key, number, size)
-            expected: object = size <= budget
+            expected: object = size <= room
         elif what < 0.7:
             said, expected = shelf.get(key), None if at is None else kept[at][1]
             kept += [kept.pop(at)] if at is not None else []
         elif what < 0.8:
             size = random.choice((0, 2, budget, budget + 1))
-            kept = _cut(kept, budget - size) if size <= budget else kept
-            said, expected = shelf.make_room(size), size <= budget
+            kept = _cut(kept, room - size) if size <= room else kept
+            said, expected = shelf.make_room(size), size <= room
+        elif what < 0.85:
+            lent = random.choice((0, 0, 1, 4, budget, budget + 1))
+            room = max(budget - lent, 0)
+            kept = _cut(kept, room)
+            said = expected = shelf.lend(lent)  # type: ignore[func-returns-value]
         else:
             kept = [one for one in kept if one[0] != key]
             said = expected = shelf.drop(key)  # type: ignore[func-returns-value]
@@ -322,7 +336,8 @@ def shelve(random: Random, steps: int = 150) -> None:
         require(len(shelf) == len(kept), "{} are kept", len(shelf))
         held = sum(size for *_, size in kept)
         require(shelf.held_bytes == held, "{} bytes are held, not {}", shelf.held_bytes, held)
-        require(held <= shelf.budget_bytes == budget, "{} bytes are too many", held)
+        require(held <= shelf.room_bytes == room, "{} bytes are too many for {}", held, room)
+        require(shelf.budget_bytes == budget, "the budget is another one")
 
 
 def _cut(kept: list[tuple[str, int, int]], most: int) -> list[tuple[str, int, int]]:

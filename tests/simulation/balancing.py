@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from fusepath.faults.clock import require
@@ -18,7 +19,15 @@ from fusepath.protocol.adapting import (
 )
 from fusepath.protocol.finishing import Remainder
 from fusepath.protocol.gauge import Taken
-from tests.simulation.deciding import EVERY_S, MOST, PROBE_S, TRIAL, WORSE, WORTH
+from tests.simulation.deciding import (
+    EVERY_S,
+    MOST,
+    PROBE_S,
+    TRIAL,
+    WORSE,
+    WORTH,
+    WORTH_IN_NOISE,
+)
 from tests.simulation.deciding import CheckedAdapting as Checked
 
 if TYPE_CHECKING:
@@ -37,7 +46,8 @@ def balance() -> None:
     Raises:
         Violation: what is no better is used or looked for, or what is no worse is given up.
     """
-    _no_better()
+    for chance, worth in ((0.0, WORTH), (0.1, 0.98), (0.17, WORTH_IN_NOISE)):
+        _no_better(chance, worth)
     _no_worse(before_s=0.53, frame_s=WORSE * 0.5)
     _no_worse(before_s=1.0, frame_s=1.0)
     _probes()
@@ -57,14 +67,22 @@ def _frame(checked: Checked, latency_s: float) -> tuple[type, ...]:
     return tuple(map(type, checked.handle(event)))
 
 
-def _no_better() -> None:
-    for part, prepared, used in ((WORTH, (), ()), (0.999 * WORTH, (Prepare,), (Use,))):
+def _no_better(chance: float, worth: float) -> None:
+    """After frames that differ by chance."""
+    for part in (WORTH, 0.989, 0.981, 0.979, 0.971, 0.969):
         here_s = {"alone": 1.0, "other": part}
         checked = _machine(here_s, here_s)
-        said = tuple(map(type, checked.handle(Known(("other",)))))
-        require(said == prepared, "{} for a plan that takes {} of the time", said, part)
-        said = tuple(map(type, checked.handle(Ready("other"))))
-        require(said == used, "{} where one is ready that takes {} of the time", said, part)
+        for number in range(100):
+            up = Taken(math.exp(chance * (-1) ** number), 1.0, 0.0)
+            said = checked.handle(Answered("alone", 1.0, up, NOTHING, NOTHING, NOTHING))
+            require(said == (), "{} after frames that say nothing", said)
+        for event, kind, where in (
+            (Known(("other",)), Prepare, part < WORTH),
+            (Ready("other"), Use, part < worth),
+        ):
+            kinds = tuple(map(type, checked.handle(event)))
+            expected = (kind,) if where else ()
+            require(kinds == expected, "{} for what takes {} of the time", kinds, part)
 
 
 def _no_worse(before_s: float, frame_s: float) -> None:

@@ -34,6 +34,8 @@ def carry(random: Random) -> None:
     _bursts(random)
     _firsts(random.uniform(0.3, 3))
     _hidden(random.uniform(1.3, 9))
+    _told(random.uniform(1.3, 9))
+    _differing(random.uniform(0.3, 3), random.uniform(0.04, 0.15))
     gauge = Gauge()
     doubt, since_quicker, steady = 1, SOON, 0
 
@@ -213,6 +215,48 @@ def _bursts(random: Random) -> None:
     _doubted(random, quick)
 
 
+def _told(slowness: float) -> None:
+    """A machine of which somebody says how slow it is."""
+    nothing, more = Taken(0.0, 0.0, UNCLEAR_S), 2 * slowness
+
+    def hear(gauge: Gauge, said: float, believed: float) -> None:
+        gauge.tell(said)
+        require(gauge.slowness == believed, "{} is said, {} believed", said, gauge.slowness)
+
+    machine = Gauge(is_probed=False)
+    hear(machine, slowness, slowness)
+    hear(machine, 1.0, slowness)  # which is no news
+    before = slowness
+    for said in (slowness, more):  # as long as somebody says so it is not forgotten
+        for _ in range(HIDDEN - 1):
+            machine.handle(nothing)
+        require(machine.slowness == before, "what was said is forgotten too soon")
+        hear(machine, said, said)
+        before = said
+    for _ in range(HIDDEN - 1):
+        machine.handle(nothing)
+        hear(machine, 1.0, more)
+    machine.handle(nothing)
+    require(machine.slowness == 1.0, "what was said is not forgotten")
+    # Frames know better, as long as they show it.
+    machine = Gauge(is_probed=False)
+    hear(machine, slowness, slowness)
+    machine.handle(taken(1.5 * more))
+    shown = machine.slowness
+    require(abs(shown / more - 1.5) < 1e-9, "what frames show first is not believed")
+    hear(machine, 9 * more, shown)
+    for _ in range(FEW):
+        machine.handle(taken(1.5 * more))
+    machine.handle(nothing)
+    hear(machine, shown, shown)
+    machine.handle(taken(9 * more))
+    require(machine.slowness == shown, "a single frame is believed, as nothing new was said")
+    machine.handle(nothing)
+    require(machine.is_unsure, "an unusual frame is forgotten as nothing is shown")
+    hear(machine, 2 * more, 2 * more)
+    require(not machine.is_unsure, "what frames have shown before is not over")
+
+
 def _after(frames: list[float]) -> Gauge:
     """A gauge that has seen some frames."""
     gauge = Gauge()
@@ -244,6 +288,15 @@ def _doubted(random: Random, quick: float) -> None:
         require(not gauge.is_trusted, "forgiven after {} frames", number)
         gauge.handle(taken(1.0))
     require(gauge.is_trusted, "a burst is never forgiven")
+
+
+def _differing(slowness: float, chance: float) -> None:
+    """What frames differ by is known: once they have, for a while."""
+    gauge = _after([slowness] * (FRAMES + FEW))
+    for number in range(2 * SOON):
+        gauge.handle(taken(slowness * math.exp(chance * (-1) ** number)))
+    near = 0.9 * chance < gauge.noise < 1.1 * chance
+    require(near, "frames differ by {}, {} is believed", chance, gauge.noise)
 
 
 def _firsts(slowness: float) -> None:

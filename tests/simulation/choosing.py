@@ -88,10 +88,13 @@ class Play:
     barred: dict[str, int] = field(default_factory=dict)
     uses: list[str] = field(default_factory=list)
     frames: int = 0
+    far_s: float = field(init=False)
+    """How unclear it is what a probe takes, where the edge server is far away."""
     _checked: CheckedAdapting = field(init=False)
 
     def __post_init__(self) -> None:
         self.room = self.random.choice((2, 3, 9))
+        self.far_s = self.random.choice((0.0, 0.01, 0.04))
         self.machine = Adapting(self.predicted_s, "alone", self.room, RATE)
         self._checked = CheckedAdapting(self.machine)
 
@@ -177,7 +180,8 @@ class Play:
         assert self.probing is not None
         size_bytes, self.probing = self.probing, None
         ways = (self.here.up, self.here.down)
-        up, down = (self.taken(size_bytes / RATE, times, noise) for times in ways)
+        taken = (self.taken(size_bytes / RATE, times, noise) for times in ways)
+        up, down = (replace(item, unclear_s=item.unclear_s + self.far_s) for item in taken)
         self.tell(Probed(size_bytes, up, down))
 
     def prepared(self) -> None:
@@ -234,6 +238,7 @@ def choose(random: Random) -> None:
     _lie(play)
     _come_back(play)
     _hear(Play(random, drawn(random)))
+    _stay(random)
     _creep(Play(random, drawn(random)))
     _rush(Play(random, drawn(random)))
 
@@ -388,6 +393,26 @@ def _hear(play: Play) -> None:
     require(not 1.8 < believed <= edge, "{} is believed, whatever frames show", believed)
 
 
+def _stay(random: Random) -> None:
+    """A link that is as it was for long, but for noise, just where another plan becomes better."""
+    play = Play(random, drawn(random))
+    sent_s, more_s = random.uniform(0.3, 0.5), random.uniform(0.1, 0.3)
+    play.plans = {
+        "alone": Plan(1.5, 0, 0, 0.0),
+        "less": Plan(1.0 - sent_s, sent_s * RATE, 0, 0.0),
+        "more": Plan(1.0 - sent_s - more_s, (sent_s + more_s) * RATE, 0, 0.0),
+    }
+    play.known |= set(play.plans)
+    play.tell(Known(tuple(play.plans)))
+    for number in range(500):
+        if number == 100:  # by now it is known how much is noise
+            play.uses.clear()
+        play.here = replace(AS_PLANNED, up=math.exp(random.gauss(0, 0.2)))
+        play.frame()
+        play.answer()
+    require(len(play.uses) <= 1, "{} changes of plan on a link that is steady", len(play.uses))
+
+
 def _creep(play: Play) -> None:
     """What changes too slowly for a change settles, too: plans for it are looked for."""
     for number in range(2 * SETTLED):
@@ -400,7 +425,7 @@ def _creep(play: Play) -> None:
 
 def _rush(play: Play) -> None:
     """A link that is so quick that the most that may be sent takes hardly any time."""
-    play.here = replace(AS_PLANNED, up=0.01, down=0.01)
+    play.here, play.far_s = replace(AS_PLANNED, up=0.01, down=0.01), 0.0
     play.tell(Back())
     while play.probing is not None:
         play.probed()

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from fusepath.protocol.adapting import Command, Event
 
 WORTH, WORSE, NOTICEABLE, ELSEWHERE = 0.99, 1.1, 1.1, 1.25
+WORTH_IN_NOISE, NOISE_COUNTS, ALWAYS_NOTICEABLE = 0.97, 0.2, 1.25
 BAD, GAINS, INSTEAD = 0.3, 0.05, 0.8
 TRIAL, COOL_DOWN, SETTLED = 3, 50, 10
 LEAST, MOST, PROBE_S, EVERY_S, EVERY = 2**11, 2**18, 0.008, 0.05, 4
@@ -104,6 +105,16 @@ class CheckedAdapting:
     def _gauges(self) -> tuple[Gauge, ...]:
         return self.up, self.down, self.device, self.edge
 
+    @property
+    def _noise(self) -> float:
+        return max(gauge.noise for gauge in self._gauges)
+
+    @property
+    def _are_others(self) -> bool:
+        """Whether conditions differ from those that were chosen for, by more than by chance."""
+        chance = sorted((NOTICEABLE, math.exp(self._noise), ALWAYS_NOTICEABLE))[1]
+        return differ(self.conditions, self._chosen_for, chance)
+
     def handle(self, event: Event) -> Sequence[Command]:
         """Let the machine know.
 
@@ -146,7 +157,7 @@ class CheckedAdapting:
                 self._probing = False
             case Told(slowness):
                 self.edge.tell(slowness)
-                if differ(self.conditions, self._chosen_for, NOTICEABLE):
+                if self._are_others:
                     self.changed = self.frames
                     yield from self._choose()
             case Back():
@@ -163,7 +174,7 @@ class CheckedAdapting:
             self._gauges, (event.up, event.down, event.device, event.edge), strict=True
         ):
             gauge.handle(taken)
-        if differ(self.conditions, self._chosen_for, NOTICEABLE):
+        if self._are_others:
             self.changed = self.frames
             yield from self._choose()
         else:
@@ -204,13 +215,15 @@ class CheckedAdapting:
         self._pause_s = max(EVERY_S, EVERY * sum(taken_s))
         self._probing = False
         quicker = any(gauge.is_quicker(taken) for gauge, taken in ways)
-        if quicker and max(taken_s) < PROBE_S and event.size_bytes != MOST:
+        blind = any(gauge.slowness * way.planned_s <= 2 * way.unclear_s for gauge, way in ways)
+        late = any(way.measured_s >= max(PROBE_S, 2 * way.unclear_s) for _, way in ways)
+        if (quicker or blind) and not late and event.size_bytes != MOST:
             self._probing = True
             yield Probe(min(8 * event.size_bytes, MOST))
             return
         for gauge, taken in ways:
             gauge.handle(taken)
-        if differ(self.conditions, self._chosen_for, NOTICEABLE):
+        if self._are_others:
             self.changed = self.frames
             yield from self._choose()
         if any(gauge.is_unsure and gauge.is_trusted for gauge, _ in ways):
@@ -238,7 +251,8 @@ class CheckedAdapting:
     def _choose(self) -> Iterator[Command]:
         self._chosen_for = here = self.conditions
         best = self._best(self.ready, here)
-        if self.predicted_s(best, here) < WORTH * self.predicted_s(self.current, here):
+        gain = sorted((1 - WORTH, self._noise * NOISE_COUNTS, 1 - WORTH_IN_NOISE))[1]
+        if self.predicted_s(best, here) < (1 - gain) * self.predicted_s(self.current, here):
             self._before = self.current
             yield self._use(best, "predicted to be quicker")
         if self._preparing is None:

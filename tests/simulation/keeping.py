@@ -42,6 +42,8 @@ class Counted:
     reused: int = 0
     forgotten: int = 0
     failed: int = 0
+    not_kept: int = 0
+    """Requests of which nothing was, since nothing had been the same for long."""
 
 
 @dataclass(slots=True)
@@ -62,15 +64,17 @@ class _UnderWay:
 
 @dataclass(slots=True)
 class _Device:
-    """Remembers pieces as a device does: as they were when they were new."""
+    """Remembers the last frame, as a device does."""
 
     known: CheckedDeviceKept = field(default_factory=CheckedDeviceKept)
-    pieces: dict[int, int] = field(default_factory=dict)
+    before: list[int] = field(default_factory=list)
     outputs: dict[int, list[int]] = field(default_factory=dict)
     """By request."""
     plan: str = "a"
     stream: object = field(default_factory=object)
     open: list[_UnderWay] = field(default_factory=list)
+    moving: int = 0
+    """Frames to come in which everything is new."""
 
 
 class Play:
@@ -105,7 +109,7 @@ class Play:
     def _step(self, device: _Device, frame: list[int]) -> None:
         what = self.rng.random()
         if what < 0.25 and len(device.open) < 3:
-            self._change(frame)
+            self._change(device, frame)
             self._begin(device, list(frame))
         elif what < 0.96 and device.open:
             self._work(device, self.rng.choice(device.open))
@@ -115,20 +119,26 @@ class Play:
             self._lose_stream(device)
         elif what < 0.986:
             device.plan = self.rng.choice("ab")
-            device.known, device.pieces, device.outputs = CheckedDeviceKept(), {}, {}
+            device.known, device.before, device.outputs = CheckedDeviceKept(), [], {}
         elif what < 0.992:  # started anew
             self.kept = CheckedEdgeKept(self.kept.room, SHARE_BYTES)
             for each in self.devices:
                 self._lose_stream(each)
 
-    def _change(self, frame: list[int]) -> None:
+    def _change(self, device: _Device, frame: list[int]) -> None:
+        if device.moving == 0 and self.rng.random() < 0.03:
+            device.moving = self.rng.randrange(8)
+        if device.moving:
+            device.moving -= 1
+            frame[:] = [(piece + 1) % VALUES for piece in frame]
+            return
         for _ in range(self.rng.choice((0, 0, 1, 1, 2, PATHS))):
             frame[self.rng.randrange(PATHS)] = self.rng.randrange(VALUES)
 
     def _begin(self, device: _Device, frame: list[int]) -> None:
         self.counted.frames += 1
         known = device.known
-        same = [path for path, piece in device.pieces.items() if piece == frame[path]]
+        same = [path for path, piece in enumerate(device.before) if piece == frame[path]]
         if len(same) == PATHS and known.newest_is_answered:
             assert known.newest is not None
             require(device.outputs[known.newest] == frame, "outputs of another frame")
@@ -141,7 +151,8 @@ class Play:
         self._numbers += 1
         number, known = self._numbers, device.known
         begun = known.begin(device.stream, number, range(PATHS), same)
-        device.pieces.update({path: frame[path] for path in begun.new})
+        device.before = frame
+        self.counted.not_kept += not (begun.new or begun.reused or same)
         places = {Place(device.stream, device.plan, p): by for p, by in begun.reused.items()}
         shares = self.kept.find(places)
         if shares is None:

@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 MODULES = (
     *("adapting", "admission", "appointments", "conversation", "covering", "device_frame"),
     *("fair_queue", "finishing", "gauge", "in_flight", "keeping", "requests", "shelf"),
-    *("wanted", "watch"),
+    *("waits", "wanted", "watch"),
 )
 _ALONE = {
     *("adapting", "admission", "appointments", "covering", "fair_queue", "gauge", "keeping"),
-    *("shelf", "wanted"),
+    *("shelf", "waits", "wanted"),
 }
 """Played only by themselves, not in simulated sessions."""
 SEEDS = 240
@@ -58,10 +58,14 @@ EQUIVALENT = {
     "adapting number: self._barred.get(plan, 0) -> self._barred.get(plan, -1)": (
         "frames are not counted down: both are over"
     ),
+    "admission number: 0.0 -> -1.0": "what waits already is less than half of what may",
     "conversation operand dropped: path is not None and self._may_start(path) -> "
     "self._may_start(path)": "a path that is none has not arrived; the type checker asks for it",
     "covering truth value: True -> False": "all plans are given as many links",
     "covering number: 0.0 -> -1.0": "nothing gains so little as is needed, either way",
+    "covering comparison: losses[at] < left[at] -> losses[at] <= left[at]": (
+        "what gains nothing adds nothing"
+    ),
     "covering comparison: most < _GAINS -> most <= _GAINS": (
         "a sum of quotients, never equal; neither would be wrong if it were"
     ),
@@ -92,6 +96,8 @@ EQUIVALENT = {
     ),
     "keeping comparison: self._kept[place].request > request -> "
     "self._kept[place].request >= request": "a request makes each path once",
+    "waits number: _at_s: float = 0.0 -> _at_s: float = 1.0": "there is nothing yet that ages",
+    "waits number: _at_s: float = 0.0 -> _at_s: float = -1.0": "there is nothing yet that ages",
     "watch number: _served: int = 0 -> _served: int = 1": "there is no failure yet to be forgiven",
     "watch number: _served: int = 0 -> _served: int = -1": "there is no failure yet to be forgiven",
     "watch number: min(self._failures - 2, 20) -> min(self._failures - 2, 21)": (

@@ -15,6 +15,7 @@ from tests.simulation.closed_loops import share
 from tests.simulation.explorer import Explorer
 from tests.simulation.in_flight import explore_in_flight
 from tests.simulation.keeping import Play
+from tests.simulation.loading import load, load_of_very_many
 from tests.simulation.multiplexing import multiplex
 from tests.simulation.sessions import simulate
 from tests.simulation.state import settings
@@ -82,6 +83,13 @@ def room(seed: int) -> None:
     shelve(Random(seed))  # noqa: S311
 
 
+def waits(seed: int) -> None:
+    """What waits for work of others."""
+    if not seed:
+        load_of_very_many()
+    load(Random(seed))  # noqa: S311
+
+
 def asked_for(seed: int) -> None:
     """What is to return."""
     ask(Random(seed))  # noqa: S311
@@ -112,8 +120,8 @@ def every_order(paths: int) -> None:
 
 ALONE = {
     "gauge": ((gauge, 3),),
-    "adapting": ((just_equal, 3), (choice, 3), (drift, 3)),
-    "covering": ((just_equal, 3), (choice, 3), (drift, 3)),
+    "adapting": ((just_equal, 3), (drift, 3), (choice, 3)),
+    "covering": ((just_equal, 3), (drift, 3), (choice, 3)),
     "finishing": ((remainder, 1),),
     "watch": ((failures, 3),),
     "requests": ((requests, 3),),
@@ -121,6 +129,7 @@ ALONE = {
     "appointments": ((admission, 3), (sharing, 60)),
     "fair_queue": ((turns, 3),),
     "shelf": ((room, 3),),
+    "waits": ((waits, 3),),
     "wanted": ((asked_for, 3),),
     "conversation": ((nothing_new, 10),),
     "keeping": ((nothing_new, 10),),

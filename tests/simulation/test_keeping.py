@@ -17,7 +17,7 @@ def play(seeds: int = 60) -> list[Counted]:
 def test_no_share_is_ever_taken_for_another():
     total = play()
 
-    for what in ("nothing_new", "reused", "forgotten", "failed"):
+    for what in ("nothing_new", "reused", "forgotten", "failed", "not_kept"):
         assert sum(getattr(counted, what) for counted in total) > 60, what
 
 
@@ -87,3 +87,19 @@ def test_frames_that_overlap_come_to_refer_to_the_first_that_had_it():
     known.failed(3)
     assert known.begin("s", 4, paths, [0, 1]).reused == {0: 1}
     assert known.begin("another", 5, paths, [0, 1]).reused == {}
+
+
+def test_nothing_is_kept_while_nothing_stays_the_same():
+    known = DeviceKept()
+    paths = range(2)
+    for number in range(1, 4):
+        assert known.begin("s", number, paths, []).new == [0, 1]
+        known.answered(number)
+    for number in (4, 5):
+        assert known.begin("s", number, paths, []) == ({}, [])
+        known.answered(number)
+        assert not known.newest_is_answered
+    first = known.begin("s", 6, paths, [1])
+    assert (first.reused, first.new) == ({}, [0, 1])
+    known.answered(6)
+    assert known.begin("s", 7, paths, [1]).reused == {1: 6}

@@ -19,6 +19,7 @@ def wander(random: Random, steps: int = 120) -> None:
         Violation: the machine says anything else than it must.
     """
     play = Play(random, drawn(random))
+    noises = random.choice(((0.01, 0.03), (0.01, 0.03), (0.03, 0.2), (0.4,)))
     if random.random() < 0.7:  # or none is known at first, or it is before the first frame
         _learn(play, *play.plans)
     for _ in range(steps):
@@ -26,7 +27,7 @@ def wander(random: Random, steps: int = 120) -> None:
         if what < 0.7:
             others = sorted(play.ready)
             late = random.choice(others) if random.random() < 0.1 else None
-            play.frame(late, random.choice((0.01, 0.03)))
+            play.frame(late, random.choice(noises))
         elif what < 0.76:
             _drift(play)
         elif what < 0.86 and play.probing is not None:
@@ -39,6 +40,7 @@ def wander(random: Random, steps: int = 120) -> None:
             if random.random() < 0.1 and len(play.known) > 2:
                 play.unfit()
             else:
+                _rehearse(play)
                 play.prepared()
         elif what < 0.97 and play.searching:
             play.searching = False
@@ -48,6 +50,14 @@ def wander(random: Random, steps: int = 120) -> None:
         elif what > 0.99:
             play.probing = None  # it went with the link
             play.tell(Back())
+
+
+def _rehearse(play: Play) -> None:
+    """What a plan takes on machines turns out as it is made ready."""
+    assert play.preparing is not None
+    plan = play.plans[play.preparing]
+    device_s, edge_s = (play.random.uniform(0.8, 1.25) * s for s in (plan.device_s, plan.edge_s))
+    play.plans[play.preparing] = replace(plan, device_s=device_s, edge_s=edge_s)
 
 
 def _learn(play: Play, *names: str) -> None:

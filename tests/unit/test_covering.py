@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from fusepath.protocol.covering import covering
+from fusepath.protocol.covering import Covering
 
 SLOWNESS = np.geomspace(1 / 16, 64, 21)
 PLANS = {  # seconds on the machines, bytes sent
@@ -17,6 +17,10 @@ TAKEN_S = {
     plan: [seconds + sent_bytes / 1e6 * slowness for slowness in SLOWNESS]
     for plan, (seconds, sent_bytes) in PLANS.items()
 }
+
+
+def covering(wanted: list[str], ready: list[str], room: int) -> list[str]:
+    return Covering(TAKEN_S.__getitem__).plans(list(TAKEN_S), wanted, ready, room)
 
 
 def lost(plans: tuple[str, ...] | list[str]) -> float:
@@ -29,26 +33,47 @@ def lost(plans: tuple[str, ...] | list[str]) -> float:
 def test_what_is_ready_is_nearly_as_good_as_any_so_many_plans(room):
     first = next(iter(PLANS))
     best = min(combinations(PLANS, room - 1), key=lambda plans: lost((first, *plans)))
-    found = covering(TAKEN_S, [first], (), room)
+    found = covering([first], [], room)
     assert found[0] == first
     assert len(found) == len(set(found)) == room
     assert lost(found) <= lost((first, *best)) + 0.02
 
 
 def test_no_more_plans_are_ready_than_gain_anything():
-    found = covering(TAKEN_S, ["0 kB"], (), 100)
+    found = covering(["0 kB"], [], 100)
     assert len(found) < len(PLANS) / 2
     assert lost(found) < 0.01
 
 
 def test_what_is_ready_stays_as_long_as_it_is_nearly_as_good():
-    found = covering(TAKEN_S, ["0 kB"], (), 4)
+    found = covering(["0 kB"], [], 4)
     others = [plan for plan in PLANS if plan not in found]
-    assert covering(TAKEN_S, ["0 kB"], found, 4) == found
-    instead = covering(TAKEN_S, ["0 kB"], others, 4)
+    assert covering(["0 kB"], found, 4) == found
+    instead = covering(["0 kB"], others, 4)
     assert set(instead) & set(others)
     assert lost(instead) <= lost(found) + 0.02
 
 
 def test_what_is_wanted_anyway_may_be_more_than_there_is_room_for():
-    assert covering(TAKEN_S, list(PLANS)[:3], (), 2) == list(PLANS)[:3]
+    assert covering(list(PLANS)[:3], [], 2) == list(PLANS)[:3]
+
+
+def test_what_plans_take_is_asked_once_and_again_when_it_is_not_what_it_was():
+    asked: list[str] = []
+    takes_s = {"here": [1.0, 1.0], "there": [0.5, 1.0], "nowhere": [2.0, 2.0]}
+
+    def taken_s(plan: str) -> list[float]:
+        asked.append(plan)
+        return takes_s[plan]
+
+    knows = Covering(taken_s)
+    for _ in range(2):
+        assert knows.plans(list(takes_s), ["here"], (), 3) == ["here", "there"]
+    assert asked == list(takes_s)
+
+    takes_s["nowhere"] = [2.0, 0.5]
+    assert knows.plans(list(takes_s), ["here"], (), 3) == ["here", "there"]
+    knows.forget("nowhere")
+    assert knows.plans(list(takes_s), ["here"], (), 3) == ["here", "there", "nowhere"]
+    assert knows.plans(["here", "nowhere"], ["here"], (), 3) == ["here", "nowhere"]
+    assert asked == [*takes_s, "nowhere"]

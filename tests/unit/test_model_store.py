@@ -38,6 +38,20 @@ def test_a_model_that_is_added_while_it_serves_is_found_when_it_is_asked_for(tmp
     assert len(store) == 1
 
 
+def test_a_model_under_two_names_has_both_and_stays_when_one_becomes_another(tmp_path):
+    for name in ("first", "second"):
+        load_model(SOURCE).save(tmp_path / f"{name}.onnx")
+    store = ModelStore(tmp_path)
+
+    assert store.holds("first")
+    assert store.holds("second")
+    assert store.named("first").graph.sha256 == store.named("second").graph.sha256
+    assert not store.holds("third")
+    load_model("zoo:squeezenet?size=96&weights=integer").save(tmp_path / "second.onnx")
+    assert store.named("second").graph.input.shape == (1, 3, 96, 96)
+    assert store.get(reference()).graph.sha256 == reference().sha256
+
+
 def test_links_lead_nowhere_but_within_the_folder(tmp_path, caplog):
     outside, folder = tmp_path / "outside.onnx", tmp_path / "models"
     folder.mkdir()

@@ -64,7 +64,7 @@ def test_every_height_and_width_comes_back(channels):
             assert back(tile).tobytes() == tile.tobytes()
 
 
-@pytest.mark.parametrize("shape", [(1, 3, 104, 105), (1, 3, 105, 106), (2, 5, 3, 2000), (70_001,)])
+@pytest.mark.parametrize("shape", [(1, 3, 51, 53), (1, 3, 53, 54), (2, 5, 3, 2000), (70_001,)])
 def test_sizes_on_both_sides_of_the_two_ways_of_summing_come_back(shape):
     tile = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
 

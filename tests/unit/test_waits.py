@@ -152,3 +152,28 @@ def test_frames_answered_alone_are_told_once_and_again_where_nobody_heard():
 
     assert asyncio.run(tell()) == [0, 3, 3, 4]
     assert "fusepath_answered_alone_total 4" in service.metrics.text({})
+
+
+def test_calls_that_overlap_tell_of_a_frame_answered_alone_once():
+    service = EdgeService(ModelStore(None))
+
+    async def tell() -> list[int]:
+        channel = MemoryChannel(service)
+        client, call, may_go = EdgeClient(channel), channel.call, asyncio.Event()
+
+        async def late(*arguments, **options):
+            await may_go.wait()
+            return await call(*arguments, **options)
+
+        channel.call = late
+        try:
+            client.answered_alone = 1
+            calls = [asyncio.ensure_future(client.clock_offset()) for _ in range(2)]
+            await asyncio.sleep(0)
+            may_go.set()
+            await asyncio.gather(*calls)
+            return [client.answered_alone, service.metrics.answered_alone]
+        finally:
+            await channel.close()
+
+    assert asyncio.run(tell()) == [0, 1]

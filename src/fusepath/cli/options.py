@@ -302,16 +302,21 @@ def open_model(source: str, input_shape: str | None, post: str | None = None) ->
     from fusepath.cli.progress import telling
     from fusepath.onnx_io import load_model
 
-    shape = None
-    if input_shape is not None:
-        try:
-            shape = tuple(int(part) for part in input_shape.split(","))
-        except ValueError:
-            raise InputError(
-                f"--input-shape '{input_shape}' is no list of sizes; write it like 1,3,224,224"
-            ) from None
+    shape = sizes_of(input_shape)
     with telling(f"reading {source}"):
         return load_model(source, input_shape=shape, post=post)
+
+
+def sizes_of(input_shape: str | None) -> tuple[int, ...] | None:
+    """The sizes that ``--input-shape`` gives; None where it is not given."""
+    if input_shape is None:
+        return None
+    try:
+        return tuple(int(part) for part in input_shape.split(","))
+    except ValueError:
+        raise InputError(
+            f"--input-shape '{input_shape}' is no list of sizes; write it like 1,3,224,224"
+        ) from None
 
 
 def open_setting(

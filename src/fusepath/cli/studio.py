@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fusepath.cli.options import json_option, model_argument, print_json
+from fusepath.cli.options import (
+    input_shape_option,
+    json_option,
+    model_argument,
+    print_json,
+    sizes_of,
+)
 
 if TYPE_CHECKING:
     from fusepath.faults import Told
@@ -27,8 +33,11 @@ if TYPE_CHECKING:
     help="Largest model file that may be dropped.",
 )
 @click.option("--insecure", is_flag=True, help="Listen beyond loopback.")
+@input_shape_option
 @json_option
-def command(model: str, listen: str, most: str, insecure: bool, as_json: bool) -> None:
+def command(
+    model: str, listen: str, most: str, insecure: bool, input_shape: str | None, as_json: bool
+) -> None:
     """Plan MODEL in a browser: drag machines and link, and see at once what runs where and when.
 
     Until stopped by SIGINT or SIGTERM. Other models can be chosen there, or dropped as files.
@@ -60,7 +69,7 @@ def command(model: str, listen: str, most: str, insecure: bool, as_json: bool) -
     models = RecentModels()
     studio = Studio(
         models,
-        first=models.load(model),
+        first=models.load(model, input_shape=sizes_of(input_shape)),
         most_model_bytes=parse_bytes(most),
         commands=Commands(plan_command, faults_command),
         begin_edge=EdgeProcess,
@@ -84,11 +93,15 @@ def command(model: str, listen: str, most: str, insecure: bool, as_json: bool) -
 
 def plan_command(answer: Answer) -> str:
     """The command line that plans what a refined answer to the same question is."""
+    from fusepath.onnx_io.source import PREFIX as ZOO
     from fusepath.studio.desk import REFINED
 
     asked = answer.question
     link = asked.up if asked.up == asked.down else f"{asked.up},{asked.down}"
-    words = ["fusepath", "plan", answer.story.plan.model.source]
+    model = answer.story.plan.model
+    words = ["fusepath", "plan", model.source]
+    if not model.source.startswith(ZOO):
+        words += ["--input-shape", ",".join(map(str, model.input_shape))]
     words += ["--device", asked.device, "--edge", asked.edge, "--link", link]
     if asked.workers != 1:
         words += ["--workers", str(asked.workers)]

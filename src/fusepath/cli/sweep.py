@@ -12,6 +12,7 @@ from fusepath.cli.kept_file import kept_until_done
 from fusepath.cli.options import (
     OUTPUT_FILE,
     evaluations_option,
+    input_shape_option,
     json_option,
     open_model,
     planning_request,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 @click.option(
     "--link", "links", metavar="RATE|FILE", multiple=True, required=True, help="A link, like 2MB/s."
 )
+@input_shape_option
 @click.option("--algorithm", "algorithms", multiple=True, help="What plans.  [default: auto]")
 @click.option("--convention", default="runtime", show_default=True, help="Timing convention.")
 @evaluations_option
@@ -60,6 +62,7 @@ def command(
     devices: tuple[str, ...],
     edges: tuple[str, ...],
     links: tuple[str, ...],
+    input_shape: str | None,
     algorithms: tuple[str, ...],
     convention: str,
     evaluations: int | None,
@@ -94,7 +97,7 @@ def command(
     joined = tuple(NamedLink(text, parse_link(text)) for text in dict.fromkeys(links))
     asked = planning_request(PlanRequest(), evaluations=evaluations, time_limit=time_limit)
     rules = named_convention(convention)
-    loaded = [open_model(model, None) for model in dict.fromkeys(models)]
+    loaded = [open_model(model, input_shape) for model in dict.fromkeys(models)]
     spec = SweepSpec(
         models=tuple(Swept(model.source, model.graph) for model in loaded),
         devices=machines[0],

@@ -78,7 +78,7 @@ class Adaptation:
 
     def begin(self, current: Prepared) -> None:
         """Begin with a plan in use."""
-        self._start(self._begin(current))
+        self._start(self._begin(current), "plans do not follow link and machines")
 
     async def _begin(self, current: Prepared) -> None:
         setting = await self._replanning.setting()
@@ -89,6 +89,7 @@ class Adaptation:
             known.setdefault(self._pairing.reserve.recipe_sha256, self._pairing.reserve)
         for prepared in known.values():
             await do(self._plans.rehearsed, prepared)
+        await do(self._plans.foresee, LINKS)
         self._ready = known
         self.machine = Adapting(
             self._plans.predicted_s,
@@ -101,11 +102,8 @@ class Adaptation:
         self._told()
 
     async def _make_book(self) -> None:
-        try:
-            self._plans.add(await self._replanning.book(self._plans.setting))
-            await self._pairing.background.do(self._plans.foresee, LINKS)
-        except FusepathError as error:
-            logger.info("there is no book of plans: %s", error)
+        self._plans.add(await self._replanning.book(self._plans.setting))
+        await self._pairing.background.do(self._plans.foresee, LINKS)
         await self._give_back_memory()
         self.tell(Known(self._plans.names))
 
@@ -120,7 +118,7 @@ class Adaptation:
             return
         self._frames += 1
         if self._frames == _STREAM:
-            self._start(self._make_book())
+            self._start(self._make_book(), "there is no book of plans", Known(self._plans.names))
         self.tell(answered(inference, prepared, self._plans.setting.link))
 
     async def look(self) -> None:
@@ -141,51 +139,63 @@ class Adaptation:
                     self._replanning.order.say(f"another plan is used, {why}")
                     self._use(self._ready[plan])
                 case Prepare(plan):
-                    self._start(self._prepare(plan))
+                    said = "a plan could not be made ready"
+                    self._start(self._prepare(plan), said, Unfit(plan))
                 case Drop(plan):
                     del self._ready[plan]
                 case Probe(size_bytes):
-                    self._probing = self._start(self._probe(size_bytes))
+                    said = "the link could not be probed"
+                    self._probing = self._start(self._probe(size_bytes), said, ProbeFailed())
                 case Search(conditions):
-                    self._start(self._search(conditions))
+                    self._start(self._search(conditions), "no plan was found", Known(()))
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Future[None]:
-        task = asyncio.ensure_future(work)
+    def _start(
+        self, work: Coroutine[Any, Any, None], said: str, otherwise: Event | None = None
+    ) -> asyncio.Future[None]:
+        """Have something done; if it fails, `said` is logged, and the machine told `otherwise`."""
+        task = asyncio.ensure_future(self._see_done(work, said, otherwise))
         self._works.add(task)
         task.add_done_callback(seen)
         task.add_done_callback(self._works.discard)
         return task
 
+    async def _see_done(
+        self, work: Coroutine[Any, Any, None], said: str, otherwise: Event | None
+    ) -> None:
+        """Whatever goes wrong, the machine learns of it: it asks for nothing else until then."""
+        try:
+            await work
+        except FusepathError as error:
+            logger.info("%s: %s", said, error)
+        except Exception:
+            logger.exception("%s, and nobody foresaw why", said)
+        else:
+            return
+        if otherwise is not None:
+            self.tell(otherwise)
+
     async def _prepare(self, plan: str) -> None:
         reserve = self._pairing.reserve
-        try:
-            if reserve is not None and reserve.recipe_sha256 == plan:
-                prepared = reserve
-            else:
-                prepared = await self._pairing.prepare(
-                    self._plans.plan(plan), self._replanning.sample
-                )
-            await self._pairing.background.do(self._plans.rehearsed, prepared)
-        except FusepathError as error:
-            logger.info("a plan could not be made ready: %s", error)
-            self.tell(Unfit(plan))
+        if reserve is not None and reserve.recipe_sha256 == plan:
+            prepared = reserve
         else:
-            await self._give_back_memory()
-            self._ready[plan] = prepared
-            self.tell(Ready(plan))
+            prepared = await self._pairing.prepare(self._plans.plan(plan), self._replanning.sample)
+        await self._pairing.background.do(self._plans.rehearsed, prepared)
+        await self._pairing.background.do(self._plans.foresee, LINKS)
+        await self._give_back_memory()
+        self._ready[plan] = prepared
+        self.tell(Ready(plan))
 
     async def _probe(self, size_bytes: int) -> None:
         client = self._pairing.client
         assert client is not None  # or there is no link
         within_s = min(_PROBE_WITHIN_S, client.timeout.connect_s)
-        try:
-            up_s = await client.exchange_s(up_bytes=size_bytes, down_bytes=0, timeout_s=within_s)
-            down_s = await client.exchange_s(up_bytes=0, down_bytes=size_bytes, timeout_s=within_s)
-        except FusepathError:
-            self.tell(ProbeFailed())
-        else:
-            self._told()
-            self.tell(probed(size_bytes, up_s, down_s, self._plans.setting.link))
+        empty_s, up_s, down_s = [
+            await client.exchange_s(up_bytes=up, down_bytes=down, timeout_s=within_s)
+            for up, down in ((0, 0), (size_bytes, 0), (0, size_bytes))
+        ]
+        self._told()
+        self.tell(probed(size_bytes, empty_s, up_s, down_s, self._plans.setting.link))
 
     def _told(self) -> None:
         """Take in what the edge server says of its load, which plans without it do not show."""
@@ -193,16 +203,11 @@ class Adaptation:
             self.tell(Told(self._pairing.client.edge_slowness))
 
     async def _search(self, conditions: Conditions) -> None:
-        found: tuple[str, ...] = ()
-        try:
-            plans = await self._replanning.plans_for(self._plans, conditions)
-            await self._pairing.background.do(self._plans.add_plans, plans)
-            await self._pairing.background.do(self._plans.foresee, LINKS)
-            found = tuple(plan.recipe_sha256 for plan in plans)
-        except FusepathError as error:
-            logger.info("no plan was found: %s", error)
+        plans = await self._replanning.plans_for(self._plans, conditions)
+        await self._pairing.background.do(self._plans.add_plans, plans)
+        await self._pairing.background.do(self._plans.foresee, LINKS)
         await self._give_back_memory()
-        self.tell(Known(found))
+        self.tell(Known(tuple(plan.recipe_sha256 for plan in plans)))
 
     async def _give_back_memory(self) -> None:
         """Or a session seems to grow for as long as it plans beside its frames."""

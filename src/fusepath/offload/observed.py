@@ -19,6 +19,8 @@ _MATTERS = 0.04
 _UNCLEAR_S = 0.0005
 """nor of so little."""
 _PROBE_UNCLEAR_S = 0.001
+_JITTER = 0.25
+"""Of a round trip; one differs from the next by so much."""
 
 
 def answered(inference: Inference, prepared: Prepared, link: Link) -> Answered:
@@ -40,11 +42,19 @@ def answered(inference: Inference, prepared: Prepared, link: Link) -> Answered:
     )
 
 
-def probed(size_bytes: int, up_s: float, down_s: float, link: Link) -> Probed:
-    """What a probe took, beside what it would have taken on that link."""
-    unclear_s = _PROBE_UNCLEAR_S + link.delay_s
+def probed(size_bytes: int, empty_s: float, up_s: float, down_s: float, link: Link) -> Probed:
+    """What a probe took, beside what it would have taken on that link.
+
+    Args:
+        size_bytes: sent up, and then down.
+        empty_s: a round trip without them just before: links are far away, and not always alike.
+        up_s: the round trip with those up.
+        down_s: the round trip with those down.
+        link: that plans were made for.
+    """
+    unclear_s = _PROBE_UNCLEAR_S + _JITTER * empty_s
     ways = (
-        Taken(max(taken_s - 2 * link.delay_s, 0.0), size_bytes / rate, unclear_s)
+        Taken(max(taken_s - empty_s, 0.0), size_bytes / rate, unclear_s)
         for taken_s, rate in ((up_s, link.up_bytes_per_s), (down_s, link.down_bytes_per_s))
     )
     return Probed(size_bytes, *ways)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fusepath.offload.differences import same_bits, same_boxes
 from fusepath.offload.inference import NOTHING_REUSED, Inference, Reused
 from fusepath.pictures.frame import PictureFrame
 from fusepath.protocol.keeping import DeviceKept
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from fusepath.pictures.frame import Frame
     from fusepath.remote.conversation import Request
     from fusepath.runtime.stage import Pieces
-
-_BAND_BYTES = 1 << 14
-"""Compared at a time: most frames that differ do so early."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +56,12 @@ class Made:
 
 @dataclass(slots=True)
 class Unchanged:
-    """Of one plan: the pieces that every path was last computed from, and what came of it.
+    """Of one plan: the frame before, and what came of it and of those before it.
 
-    Where paths do not stand for themselves (strips go on from each other, a head reads all of the
-    input), the frame as a whole takes the place of a path.
+    A path that has in every frame the piece that it had in the one before has the one that it was
+    last computed from, so that one frame is all that is compared with. Where paths do not stand
+    for themselves (strips go on from each other, a head reads all of the input), the frame as a
+    whole takes the place of a path.
 
     Args:
         device: ready to carry the plan out.
@@ -71,7 +71,8 @@ class Unchanged:
     device: Device
     remembers: bool
     _known: DeviceKept[Any] = field(default_factory=DeviceKept)
-    _pieces: dict[int, list[Array]] = field(default_factory=dict)
+    _before: list[Array] = field(default_factory=list)
+    """What the last frame was computed from, or is the same as; nothing before the first."""
     _by_paths: bool = field(init=False)
     _parts: dict[int, Pieces] = field(default_factory=dict)
     _sent_bytes: dict[int, int] = field(default_factory=dict)
@@ -85,11 +86,12 @@ class Unchanged:
 
     def same(self, image: Frame, asked: Asked) -> list[int]:
         """Paths (0-based) whose pieces are those that they were last computed from."""
-        return [
-            path
-            for path, before in self._pieces.items()
-            if _are_same(before, self._piece(path, image, asked))
-        ]
+        before, now = self._before, self._all_of(image, asked)
+        if len(before) != len(now):
+            return []
+        if self._by_paths:
+            return same_boxes(before[0], now[0], self.device.share.input_boxes)
+        return [0] if all(map(same_bits, before, now)) else []
 
     def answer(self, same: Sequence[int], asked: Asked) -> dict[str, Array] | None:
         """The outputs of a frame in which nothing is new, if they are known."""
@@ -145,8 +147,8 @@ class Unchanged:
             return Fresh(paths=order, reused={}, parts={}, keeps=())
         here = self._is_here
         begun = self._known.begin(None if here else stream, request, range(self._count), same)
-        for path in begun.new:
-            self._pieces[path] = [piece.copy() for piece in self._piece(path, image, asked)]
+        if len(same) < self._count:  # or the last frame is this one
+            self._before = [value.copy(order="K") for value in self._all_of(image, asked)]
         reused: dict[int, Request | None] = {
             path: None if here else by for path, by in begun.reused.items()
         }
@@ -193,34 +195,8 @@ class Unchanged:
     def _count(self) -> int:
         return len(self.device.plan.cuts) if self._by_paths else 1
 
-    def _piece(self, path: int, image: Frame, asked: Asked) -> list[Array]:
-        """What a path is computed from."""
+    def _all_of(self, image: Frame, asked: Asked) -> list[Array]:
+        """What a frame is computed from; paths stand for themselves where that is one input."""
         if isinstance(image, PictureFrame):
-            return [np.frombuffer(image.file.data, np.uint8), *asked.companions.values()]
-        if not self._by_paths:
-            return [image, *asked.companions.values()]
-        return [self.device.share.input_piece(path, image)]
-
-
-def _are_same(before: Sequence[Array], now: Sequence[Array]) -> bool:
-    return len(before) == len(now) and all(map(same_bits, before, now))
-
-
-def same_bits(one: Array, other: Array) -> bool:
-    """Whether two arrays are the same, bit for bit; -0.0 is not 0.0, and NaN is what it is.
-
-    Ends at the first band of rows that differs.
-    """
-    if one.dtype != other.dtype or one.shape != other.shape:
-        return False
-    kind = np.dtype(f"u{one.dtype.itemsize}")
-    one, other = one.view(kind), other.view(kind)
-    if one.ndim < 2:
-        return np.array_equal(one, other)
-    rows = one.shape[-2]
-    row_bytes = max(one.nbytes // max(rows, 1), 1)
-    band = max(_BAND_BYTES // row_bytes, 1)
-    return all(
-        np.array_equal(one[..., top : top + band, :], other[..., top : top + band, :])
-        for top in range(0, rows, band)
-    )
+            image = np.frombuffer(image.file.data, np.uint8)
+        return [image, *asked.companions.values()]

@@ -11,6 +11,7 @@ from fusepath.onnx_io.normalise import normalise
 from fusepath.onnx_io.port import CHANNELS_LAST, Port
 from fusepath.onnx_io.port_layout import channels_first_input, channels_first_outputs
 from fusepath.onnx_io.signals import signals_as_maps
+from fusepath.onnx_io.unbatched import batched, maps_as_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +35,9 @@ class Boundary:
 def narrowed(draft: Draft, types: Types, *, fed_as: Sequence[str]) -> tuple[Draft, Types, Boundary]:
     """A normalised draft that begins and ends at maps (1, C, H, W), where its owner's does not.
 
-    A batch becomes one image, unless the network mixes images; (N, H, W, C) becomes (N, C, H, W),
-    unless it is used as such; and a signal (1, C, L) becomes a map of one column.
+    An image without a batch gets one, where the network gives it one; a batch becomes one image,
+    unless the network mixes images; (N, H, W, C) becomes (N, C, H, W), unless it is used as such;
+    and a signal (1, C, L) becomes a map of one column.
 
     Args:
         draft: normalised.
@@ -47,6 +49,9 @@ def narrowed(draft: Draft, types: Types, *, fed_as: Sequence[str]) -> tuple[Draf
     """
     owned = static_tensors(draft, types)
     turned: set[str] = set()
+    image = batched(draft)
+    if image is not None:
+        draft, types = normalise(image)
     single = one_image(draft, types)
     if single is not None:
         draft, types = normalise(single)
@@ -57,6 +62,9 @@ def narrowed(draft: Draft, types: Types, *, fed_as: Sequence[str]) -> tuple[Draf
     if first is not None:
         turned.add(first.input.name)
         draft, types = first, infer(first, strict=True)
+    mapped = maps_as_outputs(draft, types)
+    if mapped is not draft:
+        draft, types = mapped, infer(mapped, strict=True)
     last, ends = channels_first_outputs(draft, types)
     if ends:
         turned |= ends
@@ -67,7 +75,7 @@ def narrowed(draft: Draft, types: Types, *, fed_as: Sequence[str]) -> tuple[Draf
             name=name,
             shape=owned[name].shape,
             dtype=owned[name].dtype,
-            axes=CHANNELS_LAST if name in turned else tuple(range(len(owned[name].shape))),
+            axes=_axes(owned[name].shape, name in turned, column=signals is not None),
             normal_shape=tensors[name].shape,
         )
         for name in (*(tensor.name for tensor in draft.inputs), *draft.outputs)
@@ -88,3 +96,16 @@ def narrowed(draft: Draft, types: Types, *, fed_as: Sequence[str]) -> tuple[Draf
             batch=batch,
         ),
     )
+
+
+def _axes(shape: tuple[int, ...], turned: bool, *, column: bool) -> tuple[int, ...]:
+    """The owner's axes in the order of the normal form.
+
+    That may have more axes before them or, of signals, one for the only column.
+    """
+    if not turned:
+        return tuple(range(len(shape)))
+    missing = len(CHANNELS_LAST) - len(shape)
+    if column and missing == 1:
+        return (0, 2, 1)
+    return tuple(axis - missing for axis in CHANNELS_LAST if axis >= missing)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from fusepath.onnx_io.draft import Draft, Types
 
 RESAMPLING = frozenset({"Resize", "Upsample"})
+SCALES_OPSET = 9
+"""From here on scales are an input; before, they are an attribute."""
 MODES_OPSET = 11
 """From here on a Resize states its coordinates; before, they are asymmetric."""
 _COORDINATES = frozenset(
@@ -57,9 +59,9 @@ class ResizedAxis:
 
     @property
     def written(self) -> np.float32:
-        """The scale with which the runtime comes to the same size where it is not told a size."""
-        enough = Fraction(float(self.scale)) * self.size >= self.made
-        return self.scale if enough else np.nextafter(self.scale, np.float32(np.inf))
+        """The scale with which the runtime, which is not told a size, finds that of every piece."""
+        found = self._finds_sizes(self.scale)
+        return self.scale if found else np.nextafter(self.scale, np.float32(np.inf))
 
     @property
     def ratio(self) -> Fraction | None:
@@ -74,12 +76,23 @@ class ResizedAxis:
         """Whether positions are computed without rounding that matters."""
         return self.ratio is not None and Fraction(float(self.written)) == self.ratio
 
-    def keeps_sizes(self, ratio: Fraction) -> bool:
-        """Whether the runtime finds the right size for every piece of whole periods less."""
-        sizes = np.arange(self.size, 0, -ratio.denominator)
-        less = (self.size - sizes) // ratio.denominator * ratio.numerator
-        found = (sizes.astype(np.float32) * self.written).astype(np.int64)
-        return bool((found == self.made - less).all())
+    @property
+    def irregularity(self) -> str:
+        """Why its pieces are not resampled as the whole is; empty where they are."""
+        factor = f"its factor {float(self.scale):.6g}"
+        if self.ratio is None:
+            return f"{factor} is no ratio of small whole numbers"
+        found = self._finds_sizes(self.written)
+        return "" if found else f"{factor}, rounded, makes other sizes of parts than of the whole"
+
+    def _finds_sizes(self, scale: np.float32) -> bool:
+        """Whether the runtime, which rounds down a product in float32, comes to the ratio's."""
+        if self.ratio is None:
+            return False
+        sizes = np.arange(1, self.size + 1)
+        made = sizes * self.ratio.numerator // self.ratio.denominator
+        found = (sizes.astype(np.float32) * scale).astype(np.int64)
+        return bool((found == made).all()) and made[-1] == self.made
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +144,26 @@ class StatedResize:
         repeated = np.arange(axis.made) // factor
         return 0 if self.linear or (self.nearest(axis, axis.scale) != repeated).any() else factor
 
-    def sampling(self, axis: ResizedAxis) -> Footprint | str:
+    def whole(self, axis: ResizedAxis) -> int:
+        """By what whole number an axis is repeated, with nothing cut off; 0 if not so."""
+        factor = self.repeats(axis)
+        return factor if factor * axis.size == axis.made else 0
+
+    def footprint(self, axis: ResizedAxis) -> Footprint | str:
         """How outputs read their input along an axis, or why tiles cannot share that."""
+        whole = self.whole(axis)
+        return _repetition(whole) if whole else self.sampling(axis)
+
+    def sampling(self, axis: ResizedAxis) -> Footprint | str:
+        """`footprint` where elements are not only repeated."""
         ratio = axis.ratio
         if self.coordinates == "align_corners":
             return (
                 f"align_corners puts outputs {axis.size - 1}/{axis.made - 1} of an element apart, "
                 "a pattern that does not repeat within the map"
             )
-        if ratio is None or not axis.keeps_sizes(ratio):
-            return f"its factor {float(axis.scale):.6g} is no ratio of small whole numbers"
+        if ratio is None or axis.irregularity:
+            return axis.irregularity
         if ratio == 1:
             return POINT
         inputs, outputs = ratio.denominator, ratio.numerator
@@ -174,12 +197,7 @@ def resize_footprints(
     resize = stated_resize(node, draft, types)
     if isinstance(resize, str):
         return resize
-    rows, cols = (
-        _repetition(factor)
-        if (factor := resize.repeats(axis)) and factor * axis.size == axis.made
-        else resize.sampling(axis)
-        for axis in resize.axes
-    )
+    rows, cols = map(resize.footprint, resize.axes)
     if isinstance(rows, str) or isinstance(cols, str):
         return rows if isinstance(rows, str) else str(cols)
     return _never_copying(rows, cols)

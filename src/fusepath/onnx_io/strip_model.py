@@ -13,7 +13,7 @@ from fusepath.onnx_io.declare import declare_tensor
 from fusepath.onnx_io.nodes import copied, integers, present, with_attributes
 from fusepath.onnx_io.pads import padding_of
 from fusepath.onnx_io.slicing import ENDLESS, SLICE_TAKES_INPUTS, slice_bounds
-from fusepath.onnx_io.submodel import encode_model
+from fusepath.onnx_io.submodel import encode_model, resamples
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -122,6 +122,7 @@ class _Builder:
         self._weights: set[str] = set()
         self._made: set[str] = set()
         self._used: set[str] = set()
+        self._resampled = resamples(item.operator for item in step.operations)
 
     def operation(self, item: StripOperation) -> None:
         """The operator, reading its own rows and padded as is left to it."""
@@ -330,7 +331,7 @@ class _Builder:
     def _declare(self, name: str, tensor: str, start: int, stop: int) -> ValueInfoProto:
         about = self._model.graph.tensors[tensor]
         shape = (1, about.channels, stop - start, about.size(1))
-        return declare_tensor(replace(about, name=name, shape=shape))
+        return declare_tensor(replace(about, name=name, shape=shape), symbolic=self._resampled)
 
 
 def _new(rows: MapRows) -> tuple[int, int]:

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 from onnx import GraphProto, ModelProto
 
 from fusepath.errors import ModelError
+from fusepath.graph import Kind, Sampling
 from fusepath.onnx_io.declare import declare, declare_tensor
 from fusepath.onnx_io.entry import entry_dims, entry_values
 from fusepath.onnx_io.nodes import present
+from fusepath.onnx_io.resize import RESAMPLING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from fusepath.arrays import Array
+    from fusepath.graph import Operator
     from fusepath.onnx_io.model import Model
 
 
@@ -36,7 +39,7 @@ def build_submodel(model: Model, first: int, last: int) -> SubModel:
     It reads the activations that come from before the range and writes those that are needed
     behind it. While all its layers are tileable, height and width of its inputs and outputs are
     symbolic and the pads are those of the whole network, so one session serves tiles of every
-    size. The same range always gives the same bytes.
+    size; they are symbolic, too, where it `resamples`. The same range always gives the same bytes.
 
     Raises:
         ModelError: there is no such range of layers.
@@ -53,15 +56,31 @@ def build_submodel(model: Model, first: int, last: int) -> SubModel:
     outputs = tuple(name for name in graph.frontier(last) if name in made)
 
     nodes = [node for operator in operators for node in model.nodes[operator.name]]
-    symbolic = all(layer.tileable for layer in graph.layers[first - 1 : last])
+    symbolic = all(layer.tileable for layer in graph.layers[first - 1 : last]) or resamples(
+        operators
+    )
     small = GraphProto(name=f"{graph.name}_{first}_{last}")
     small.node.extend(nodes)
-    small.input.extend(declare_tensor(graph.tensors[name], symbolic=symbolic) for name in inputs)
-    small.output.extend(declare_tensor(graph.tensors[name], symbolic=symbolic) for name in outputs)
+    for declared, names in ((small.input, inputs), (small.output, outputs)):
+        tensors = (graph.tensors[name] for name in names)
+        declared.extend(declare_tensor(each, symbolic=symbolic and each.is_map) for each in tensors)
     inner = {name for node in nodes for name in node.output}
     constants = {name for node in nodes for name in present(node.input)} - inner - read
     data, weights = encode_model(model, small, constants)
     return SubModel(data=data, weights=weights, inputs=inputs, outputs=outputs)
+
+
+def resamples(operators: Iterable[Operator]) -> bool:
+    """Whether sizes are found by factors that may be no whole numbers.
+
+    ONNX's inference multiplies more precisely than the runtime does, and may find others; where it
+    is told none, it finds none.
+    """
+    return any(
+        each.kind is Kind.BARRIER or any(isinstance(side, Sampling) for side in each.footprints)
+        for each in operators
+        if each.op_type in RESAMPLING
+    )
 
 
 def exposing(sub: SubModel, model: Model, names: Sequence[str]) -> SubModel:

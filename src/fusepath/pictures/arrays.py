@@ -97,9 +97,11 @@ def fitting(array: NDArray[Any], target: Tensor, file: str | Path) -> NDArray[An
 
 
 def as_map(array: NDArray[Any], target: Tensor) -> NDArray[Any]:
-    """A signal, (C, L) or (1, C, L), as the map of one column that it is inside."""
-    signal = target.shape[3] == 1 and array.shape in {target.shape[:3], target.shape[1:3]}
-    return array[..., None] if signal else array
+    """A signal, (1, C, L), (C, L) or, of one channel, (L), as the map of one column inside."""
+    shapes = {target.shape[:3], target.shape[1:3]}
+    if target.channels == 1:
+        shapes.add(target.shape[2:3])
+    return array.reshape(target.shape) if target.shape[3] == 1 and array.shape in shapes else array
 
 
 def size_text(array: NDArray[Any]) -> str:

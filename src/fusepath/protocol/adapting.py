@@ -2,11 +2,11 @@
 
 What frames take shows how many times slower each way of the link and each machine is than plans
 were made for (`Gauge`). Of plans that are ready the one that is predicted to be best then answers
-from the next frame on, if it is better by enough. Plans that would be best if the link were some
-times quicker or slower are made ready ahead, as far as there is room. A plan that turns out worse
-than the one before it, by what both were predicted to take, is given up for that one, and is not
-tried again for a while, which doubles each time. Where all has been as it is for some frames, and
-nothing was planned for that, plans for it are looked for.
+from the next frame on, if it is better by enough: more where frames differ by chance. Plans that
+would be best if the link were some times quicker or slower are made ready ahead, as far as there is
+room. A plan that turns out worse than the one before it, by what both were predicted to take, is
+given up for that one, and is not tried again for a while, which doubles each time. Where all has
+been as it is for some frames, and nothing was planned for that, plans for it are looked for.
 
 A plan that sends little does not show whether the link has become quicker. Where another plan would
 gain by that, a little is sent beside frames to see.
@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fusepath.protocol.covering import WORTH, covering
+from fusepath.protocol.covering import WORTH, Covering
 from fusepath.protocol.gauge import Gauge, Taken
 
 if TYPE_CHECKING:
@@ -36,8 +36,12 @@ COOL_DOWN = 50
 """Frames for which a plan that was given up is not used, at first."""
 SETTLED = 10
 """Frames without a change."""
-_NOTICEABLE = 1.1
-"""A change is worth looking at plans again."""
+_NOTICEABLE = (1.1, 1.25)
+"""A change is worth looking at plans again if it is by more than frames usually differ: at least by
+the first factor, and by the second in any case."""
+_LEAST_WORTH, _BY_CHANCE = 0.97, 0.2
+"""Noise makes plans seem better than they are: another one is used if it is better by this part of
+the noise, and by `WORTH`, but need not take less than the first part of the time."""
 _ELSEWHERE = 1.25
 """Conditions that differ by this factor are others."""
 _IF_QUICKER = 1e-3
@@ -212,6 +216,7 @@ class Adapting:
     _known: dict[str, None] = field(init=False)
     _ready: dict[str, None] = field(init=False)
     """The one that was used last comes last."""
+    _covering: Covering = field(init=False)
     _preparing: str | None = None
     _chosen_for: Conditions = Conditions()
     _before: str | None = None
@@ -233,13 +238,16 @@ class Adapting:
     def __post_init__(self) -> None:
         self._known = {self.current: None}
         self._ready = {self.current: None}
+        self._covering = Covering(lambda plan: [self.predicted_s(plan, link) for link in LINKS])
 
     @property
     def conditions(self) -> Conditions:
         """As they are believed to be."""
-        return Conditions(
-            self.up.slowness, self.down.slowness, self.device.slowness, self.edge.slowness
-        )
+        return Conditions(*(gauge.slowness for gauge in self._gauges))
+
+    @property
+    def _gauges(self) -> tuple[Gauge, ...]:
+        return self.up, self.down, self.device, self.edge
 
     @property
     def is_probing(self) -> bool:
@@ -262,6 +270,7 @@ class Adapting:
             case Ready(plan):
                 self._known[plan] = None
                 self._ready.setdefault(plan)
+                self._covering.forget(plan)  # what it takes has been seen
                 self._prepared(plan)
                 yield from self._choose()
             case Unfit(plan):
@@ -309,8 +318,15 @@ class Adapting:
             yield Probe(self._probe_bytes)
 
     @property
+    def _noise(self) -> float:
+        """How much frames differ without a reason, as a logarithm."""
+        return max(gauge.noise for gauge in self._gauges)
+
+    @property
     def _has_changed(self) -> bool:
-        return self.conditions.differs(self._chosen_for, _NOTICEABLE)
+        least, most = _NOTICEABLE
+        factor = min(max(math.exp(self._noise), least), most)
+        return self.conditions.differs(self._chosen_for, factor)
 
     def _change(self) -> Iterator[Command]:
         self._steady = 0
@@ -350,10 +366,14 @@ class Adapting:
     def _probed(self, event: Probed) -> Iterator[Command]:
         self._probing = False
         self._probe_took_s = event.up.measured_s + event.down.measured_s
-        quicker = self.up.is_quicker(event.up) or self.down.is_quicker(event.down)
+        ways = ((self.up, event.up), (self.down, event.down))
+        too_little = any(
+            gauge.is_quicker(taken) or not gauge.tells(taken.planned_s, taken.unclear_s)
+            for gauge, taken in ways
+        )
         _, most = PROBES_BYTES
-        short = event.up.measured_s < _PROBE_S and event.down.measured_s < _PROBE_S
-        if quicker and short and event.size_bytes < most:
+        short = all(taken.measured_s < max(_PROBE_S, 2 * taken.unclear_s) for _, taken in ways)
+        if too_little and short and event.size_bytes < most:
             self._probing = True
             yield Probe(min(8 * event.size_bytes, most))  # so little does not tell how quick
             return
@@ -377,7 +397,8 @@ class Adapting:
     def _choose(self) -> Iterator[Command]:
         here = self._chosen_for = self.conditions
         best = min(self._allowed(self._ready), key=lambda plan: self.predicted_s(plan, here))
-        if self.predicted_s(best, here) < WORTH * self.predicted_s(self.current, here):
+        worth = min(max(1 - _BY_CHANCE * self._noise, _LEAST_WORTH), WORTH)
+        if self.predicted_s(best, here) < worth * self.predicted_s(self.current, here):
             self._before = self.current
             yield self._use(best, "predicted to be quicker")
         yield from self._prepare(here)
@@ -393,8 +414,7 @@ class Adapting:
         """Give the plan in use up if it is worse than the one before."""
         if self._before is None:  # while there is one it stays ready
             return
-        gauges = (self.up, self.down, self.device, self.edge)
-        if any(gauge.is_unsure for gauge in gauges):
+        if any(gauge.is_unsure for gauge in self._gauges):
             self._trial_s = []
             return
         self._trial_s.append(latency_s)
@@ -438,5 +458,4 @@ class Adapting:
         best = min(known, key=lambda plan: self.predicted_s(plan, here))
         if self.predicted_s(best, here) < WORTH * self._best(self._ready, here):
             wanted.append(best)
-        taken_s = {plan: [self.predicted_s(plan, link) for link in LINKS] for plan in known}
-        return covering(taken_s, wanted, self._ready, self.room)
+        return self._covering.plans(known, wanted, self._ready, self.room)

@@ -9,10 +9,11 @@ No clock, socket or thread is in here. Plans go by names.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
 WORTH = 0.99
 """Another plan is worth it that takes less than this part of the time: no more, for plans that are
@@ -25,42 +26,67 @@ _INSTEAD = 0.8
 """One that is ready does in place of another that gains more, if it gains this part of that."""
 
 
-def covering(
-    taken_s: Mapping[str, Sequence[float]],
-    wanted: Sequence[str],
-    ready: Collection[str],
-    room: int,
-) -> list[str]:
-    """Plans to have ready, those that are wanted anyway first.
+@dataclass(slots=True)
+class Covering:
+    """Knows what plans take on many links, since that stays while the link at hand changes.
 
     Args:
-        taken_s: by plan, what it is predicted to take on each of several links; the same links for
-            all.
-        wanted: plans that are ready or will be, whatever they are good for.
-        ready: plans that need not be made ready.
-        room: for so many plans; what is wanted anyway may be more.
+        taken_s: what a plan is predicted to take on each of several links, the same for all.
     """
-    least_s = [min(times) for times in zip(*taken_s.values(), strict=True)]
-    lost = {
-        plan: [
-            max(time_s / best_s - 1 / WORTH, 0.0)
-            for time_s, best_s in zip(times, least_s, strict=True)
-        ]
-        for plan, times in taken_s.items()
-    }
-    taken = list(wanted)
-    left = [min(_MOST, *each) for each in zip(*(lost[plan] for plan in taken), strict=True)]
-    while len(taken) < room:
-        gains = {
-            plan: sum(max(now - then, 0.0) for now, then in zip(left, losses, strict=True))
-            for plan, losses in lost.items()
-            if plan not in taken
-        }
-        most = max(gains.values(), default=0.0)
-        if most < _GAINS:
-            break
-        there = [plan for plan in gains if plan in ready and gains[plan] >= _INSTEAD * most]
-        plan = max(there or gains, key=lambda one: gains[one])
-        taken.append(plan)
-        left = [min(each) for each in zip(left, lost[plan], strict=True)]
-    return taken
+
+    taken_s: Callable[[str], Sequence[float]]
+    _taken_s: dict[str, Sequence[float]] = field(default_factory=dict)
+    _lost: dict[str, list[float]] = field(default_factory=dict)
+    """By plan, of those that were known last: how far it is from the best of them on each link, as
+    a part of that one's time, beyond what does not matter."""
+
+    def forget(self, plan: str) -> None:
+        """What a plan takes is not what it was."""
+        self._taken_s.pop(plan, None)
+        self._lost = {}
+
+    def plans(
+        self, known: Sequence[str], wanted: Sequence[str], ready: Collection[str], room: int
+    ) -> list[str]:
+        """Plans to have ready, those that are wanted anyway first.
+
+        Args:
+            known: all that there are.
+            wanted: plans that are ready or will be, whatever they are good for.
+            ready: plans that need not be made ready.
+            room: for so many plans; what is wanted anyway may be more.
+        """
+        lost = self._lost_of(known)
+        taken = list(wanted)
+        left = [min(_MOST, *each) for each in zip(*(lost[plan] for plan in taken), strict=True)]
+        while len(taken) < room:
+            links = [link for link, loss in enumerate(left) if loss]
+            gains = {
+                plan: sum([left[at] - losses[at] for at in links if losses[at] < left[at]])
+                for plan, losses in lost.items()
+                if plan not in taken
+            }
+            most = max(gains.values(), default=0.0)
+            if most < _GAINS:
+                break
+            there = [plan for plan in gains if plan in ready and gains[plan] >= _INSTEAD * most]
+            plan = max(there or gains, key=lambda one: gains[one])
+            taken.append(plan)
+            left = [min(each) for each in zip(left, lost[plan], strict=True)]
+        return taken
+
+    def _lost_of(self, known: Sequence[str]) -> dict[str, list[float]]:
+        if list(self._lost) != list(known):
+            for plan in known:
+                if plan not in self._taken_s:
+                    self._taken_s[plan] = self.taken_s(plan)
+            taken_s = {plan: self._taken_s[plan] for plan in known}
+            least_s = [min(times) for times in zip(*taken_s.values(), strict=True)]
+            self._lost = {
+                plan: [
+                    max(time_s / best_s - 1 / WORTH, 0.0)
+                    for time_s, best_s in zip(times, least_s, strict=True)
+                ]
+                for plan, times in taken_s.items()
+            }
+        return self._lost

@@ -74,7 +74,6 @@ class Gauge:
     _run: list[float] = field(default_factory=list)
     """What frames in a row have said that are unusual to the same side."""
     _noise: float = _NOISE
-    """How much frames usually differ from what is believed, as a logarithm."""
     _doubt: int = 1
     """So many times more frames are waited for until it is believed to be quicker."""
     _since_quicker: int = SOON
@@ -94,6 +93,11 @@ class Gauge:
     def is_quicker(self, taken: Taken) -> bool:
         """Whether something took less than believed, beyond what is unclear."""
         return _deviation(taken, self.slowness) < -_LEAST
+
+    @property
+    def noise(self) -> float:
+        """How much frames usually differ from what is believed, as a logarithm."""
+        return self._noise
 
     @property
     def is_unsure(self) -> bool:

@@ -10,6 +10,10 @@ is sent as well, but not to be kept: so frames that overlap come to refer to the
 it. The edge server can have lost a share (it has started anew, or has no room for it any more), but
 never has another one in its place. What is lost it says, and all is sent.
 
+Where nothing has been the same for some requests in a row, nothing is kept of those that follow, on
+either side, since that takes time and would serve nobody. The first one in which something is the
+same again is sent as a whole, and kept.
+
 No clock, socket or thread is in here.
 """
 
@@ -26,6 +30,9 @@ if TYPE_CHECKING:
 Request = TypeVar("Request", bound="Hashable")
 Share = TypeVar("Share")
 
+_PATIENCE = 3
+"""Requests in a row of which all is kept though nothing in them was the same."""
+
 
 class Begun(NamedTuple, Generic[Request]):
     """What is to be done for a request."""
@@ -33,7 +40,8 @@ class Begun(NamedTuple, Generic[Request]):
     reused: Mapping[int, Request]
     """Paths that need not be sent, and the requests whose shares are kept."""
     new: Collection[int]
-    """Of the others, those that later requests may refer to; the rest is the same as before."""
+    """Of the others, those that later requests may refer to; the rest is the same as before, or
+    not to be kept."""
 
 
 @dataclass(slots=True)
@@ -49,7 +57,9 @@ class DeviceKept(Generic[Request]):
     """By path (0-based), the last request for which it was new."""
     _answered: set[Request] = field(default_factory=set)
     newest: Request | None = None
-    """The last one in which anything was new; None where it has failed."""
+    """The last one in which anything was new; None where it has failed, or nothing is kept."""
+    _all_new: int = 0
+    """Requests in a row in which nothing was the same."""
 
     @property
     def newest_is_answered(self) -> bool:
@@ -70,6 +80,10 @@ class DeviceKept(Generic[Request]):
         if stream != self._stream:  # whatever was kept went with the one before
             self.forget()
             self._stream = stream
+        self._all_new = 0 if same else self._all_new + 1
+        if self._all_new > _PATIENCE:
+            self.forget()
+            return Begun({}, [])
         known = self._sent.keys() & set(same)
         reused = {path: self._sent[path] for path in known if self._sent[path] in self._answered}
         new = [path for path in paths if path not in known]

@@ -116,11 +116,15 @@ class EdgeClient:
 
     async def _clock(self, request: pb.ClockRequest, *, timeout_s: float) -> pb.ClockReply:
         request.answered_alone = told = min(self.answered_alone, _MOST_TOLD)
-        reply: pb.ClockReply = await self._channel.call("Clock", request, timeout_s=timeout_s)
+        self.answered_alone -= told  # at once: calls overlap, and each frame is told in one
+        try:
+            reply: pb.ClockReply = await self._channel.call("Clock", request, timeout_s=timeout_s)
+        except BaseException:
+            self.answered_alone += told
+            raise
         if not 0 <= reply.slowness <= _MOST_SLOWNESS:  # NaN neither
             raise self.refused(f"the server says that work takes {reply.slowness:.3g} times longer")
         self.edge_slowness = max(reply.slowness, 1.0)
-        self.answered_alone -= told
         return reply
 
     async def greet(self, *, within_s: float) -> None:
@@ -226,7 +230,8 @@ class EdgeClient:
         It knows them by the digest of the recipe then.
         """
         request = pb.PrepareRequest(
-            recipe_json=jsonfile.encode(plan.recipe), idle_ns=round(idle_s(plan) * 1e9)
+            recipe_json=jsonfile.encode(plan.recipe),
+            idle_ns=[round(seconds * 1e9) for seconds in idle_s(plan)],
         )
         reply = await self._channel.call("Prepare", request, timeout_s=self.timeout.prepare_s)
         if reply.recipe_sha256 != plan.recipe_sha256:
@@ -247,10 +252,14 @@ class EdgeClient:
         return self._conversation.begin(left_s)
 
 
-def idle_s(plan: Plan) -> float:
-    """How long the edge server waits for a path, on average, if all goes as the plan predicts."""
-    busy_s = plan.timeline.busy_s(Lane.EDGE)
-    return max(plan.timeline.end_s - busy_s, 0.0) / len(plan.cuts)
+def idle_s(plan: Plan) -> tuple[float, ...]:
+    """How long the edge server waits for each path, if all goes as the plan predicts."""
+    waits_s, free_s = [0.0] * len(plan.cuts), dict[int, float]()
+    for span in plan.timeline.on(Lane.EDGE):
+        if span.path is not None:
+            waits_s[span.path - 1] = max(span.start_s - free_s.get(span.worker, 0.0), 0.0)
+        free_s[span.worker] = span.end_s
+    return tuple(waits_s)
 
 
 @asynccontextmanager

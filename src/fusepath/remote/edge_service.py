@@ -37,7 +37,7 @@ from fusepath.runtime.edge_share import EdgeShare, EdgeTimes, declared_bytes
 from fusepath.runtime.execution import ON_CPU, Execution
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from fusepath.cost import MachineProfile
     from fusepath.onnx_io import Model
@@ -202,7 +202,7 @@ class EdgeService:
         if plan is not None:
             times = plan.times
         else:
-            keep = partial(self._keep, digest, recipe, request.idle_ns * 1e-9)
+            keep = partial(self._keep, digest, recipe, [ns * 1e-9 for ns in request.idle_ns])
             times = await self._preparing.do(digest, keep)
         return pb.PrepareReply(
             recipe_sha256=digest,
@@ -211,7 +211,7 @@ class EdgeService:
             providers=self._execution.providers,
         )
 
-    async def _keep(self, digest: str, recipe: Recipe, idle_s: float) -> EdgeTimes:
+    async def _keep(self, digest: str, recipe: Recipe, idle_s: Sequence[float]) -> EdgeTimes:
         model, least_bytes = await self._load(partial(self._checked, recipe))
         if not self._prepared.make_room(least_bytes):  # before anything is built
             raise self._too_large(least_bytes)
@@ -337,13 +337,13 @@ class EdgeService:
         return model, declared_bytes(recipe, model.graph)
 
     def _build(
-        self, model: Model, recipe: Recipe, *, idle_s: float, least_bytes: int
+        self, model: Model, recipe: Recipe, *, idle_s: Sequence[float], least_bytes: int
     ) -> PreparedPlan:
         release_free_memory()  # of plans that have gone
         before_bytes = resident_bytes()
         share = EdgeShare(model, recipe, execution=self._execution, stages=self.workers.stages)
-        wait_s = min(max(idle_s, 0.0), _LONGEST_WAIT_S)
-        times = share.rehearse(wait_s=wait_s, on=self.workers.in_turn)
+        waits_s = [min(max(seconds, 0.0), _LONGEST_WAIT_S) for seconds in idle_s]
+        times = share.rehearse(waits_s=waits_s, on=self.workers.in_turn)
         release_free_memory()
         here_bytes = resident_bytes() - before_bytes
         size_bytes = max(least_bytes, here_bytes, share.elsewhere_bytes)

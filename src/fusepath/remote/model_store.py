@@ -52,7 +52,8 @@ class ModelStore:
     def __init__(
         self, folder: str | Path | None = None, *, budget_bytes: int | None = None
     ) -> None:
-        self._files: dict[str, Path] = {}
+        self._digests: dict[Path, str] = {}
+        """Of the files of the folder, of which several may be the same."""
         if budget_bytes is None:
             budget_bytes = MemoryBudget.of_this_machine().models_bytes
         self._loaded: Shelf[tuple[str, tuple[int, ...]], Model] = Shelf(budget_bytes)
@@ -79,7 +80,7 @@ class ModelStore:
             if stamp is None or not stamp[0].is_file() or self._seen.get(file) == stamp:
                 continue
             self._seen[file], new = stamp, True
-            self._files = {sha256: kept for sha256, kept in self._files.items() if kept != file}
+            self._digests.pop(file, None)
             if folder is not None and stamp[0].is_relative_to(folder):
                 self._add(file)
             else:
@@ -88,7 +89,7 @@ class ModelStore:
 
     def _add(self, file: Path) -> None:
         try:
-            self._files[file_sha256(file)] = file
+            self._digests[file] = file_sha256(file)
         except ModelError as error:
             logger.warning("not served: %s", error)
 
@@ -100,7 +101,12 @@ class ModelStore:
         return store
 
     def __len__(self) -> int:
-        return len(self._files)
+        return len(self._digests)
+
+    @property
+    def _files(self) -> dict[str, Path]:
+        """A file of each digest."""
+        return {sha256: file for file, sha256 in self._digests.items()}
 
     def get(self, reference: ModelReference) -> Model:
         """The model of a digest.
@@ -164,7 +170,7 @@ class ModelStore:
             return name, ""
         with self._lock:
             for _ in range(2):
-                for sha256, file in self._files.items():
+                for file, sha256 in self._digests.items():
                     if file.stem == name and self._seen.get(file) == _stamp(file):
                         return str(file), sha256
                 if not self._look():

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from fusepath.pictures.frame import PictureFrame
     from fusepath.plan import Recipe
     from fusepath.runtime.stage import Pieces, Stage
+    from fusepath.tiling.interval import Box
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +126,11 @@ class DeviceShare:
         forwards = self._recipe.forwards
         return not (self.has_head or forwards) and may_reuse(self._graph, self._paths)
 
-    def input_piece(self, path: int, image: Array) -> Array:
-        """What a path (0-based) reads of the input, halo included: a view, perhaps of nothing."""
-        piece = self._paths.piece(path, self._model.graph.input.name, image)
-        return image[:, :0] if piece is None else piece
+    @cached_property
+    def input_boxes(self) -> list[Box | None]:
+        """What every path reads of the input, halo included; None for nothing."""
+        name = self._model.graph.input.name
+        return [self._paths.box(path, name) for path in range(len(self._recipe.cuts))]
 
     def pack(self, path: int, pieces: Pieces) -> dict[str, Array | EncodedTensor]:
         """The pieces of a path as they are sent: encoded, where the plan says so."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fusepath.arrays import Array
 
 _CODER = Zstd(min_match=7, hash_log=6, chain_log=6)
-_MANY = 1 << 15
+_MANY = 1 << 13
 """Elements from which on one way of summing is quicker than the other."""
 _TWICE = np.uint16(0x0101)
 _BYTE, _LOWEST = np.uint32(8), np.uint32(0xFF)

@@ -41,7 +41,7 @@ class HeldModel:
             raise ModelError(
                 f"the weights of '{self.source}' are not kept; begin the studio with its path"
             )
-        return load_model(self.source)
+        return load_model(self.source, input_shape=self.graph.fed_shape)
 
 
 class RecentModels:
@@ -87,13 +87,17 @@ class RecentModels:
             self._keep(key, model, was_given=True)
         return key
 
-    def load(self, source: str) -> str:
+    def load(self, source: str, *, input_shape: tuple[int, ...] | None = None) -> str:
         """Read a model by its path or ``zoo:`` source; the key to ask for it by.
+
+        Args:
+            source: as of `load_model`.
+            input_shape: likewise.
 
         Raises:
             ModelError: it cannot be read.
         """
-        model = load_model(source)
+        model = load_model(source, input_shape=input_shape)
         key = source if _is_in_zoo(source) else model.sha256
         with self._lock:
             self._keep(key, model)

@@ -52,8 +52,10 @@ def stop_read(footprint: Footprint, outputs: IntArray) -> IntArray:
         case Sampling(inputs=inputs, outputs=period):
             # As many elements as a session needs to come to the output at all.
             tap = (2 * outputs * inputs + footprint.high) // (2 * period)
-            stop: IntArray = np.maximum(tap, ((outputs + 1) * inputs - 1) // period) + 1
-            return np.maximum(stop, first_read(footprint, outputs) + footprint.least)
+            behind = np.maximum(tap, ((outputs + 1) * inputs - 1) // period) + 1
+            start = np.maximum(first_read(footprint, outputs), 0)
+            stop: IntArray = np.maximum(behind, start + footprint.least)
+            return stop
         case Crop():
             return footprint.begin + outputs * footprint.stride + 1
         case Padding():

@@ -4,7 +4,8 @@ A tile's session resamples a piece, so nothing that it does may depend on how la
 where it lies. Factors are stated as scales, never as sizes; positions count from the beginning
 (``asymmetric``) or from the middle of the first element (``half_pixel``, and without the last half
 ``tf_half_pixel_for_nn``). Where nearest neighbours are repetition, whatever the mode, it is written
-as repetition.
+as repetition. A scale with which a piece would lack its last row by rounding becomes the next one;
+older opsets, where that is all that can be stated, are so helped as well.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from onnx import helper
 
 from fusepath.onnx_io.nodes import input_at
-from fusepath.onnx_io.resize import MODES_OPSET, stated_resize
+from fusepath.onnx_io.resize import MODES_OPSET, RESAMPLING, SCALES_OPSET, stated_resize
 from fusepath.onnx_io.rewriting import Rewriting
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ def rewrite_resizes(draft: Draft, types: Types) -> Draft:
     """The draft with resizes in the form that tiles share, where there is one for them."""
     rewriting = Rewriting(draft, types)
     for node in draft.nodes:
-        if node.op_type == "Resize" and draft.opset >= MODES_OPSET:
-            made = _rewritten(node, rewriting)
+        if node.op_type in RESAMPLING:
+            made = (_rewritten if draft.opset >= MODES_OPSET else _older)(node, rewriting)
             if made:
                 rewriting.put(made, instead_of=node)
     return rewriting.finished()
@@ -57,6 +58,25 @@ def _rewritten(node: NodeProto, rewriting: Rewriting) -> list[NodeProto]:
     attributes |= {"mode": "linear"} if resize.linear else {"nearest_mode": resize.rounding}
     written = [float(axis.written) for axis in resize.axes]
     return [_scaled(node, node.output[0], written, attributes, rewriting)]
+
+
+def _older(node: NodeProto, rewriting: Rewriting) -> list[NodeProto]:
+    """The same before opset 11, by other factors; none where they are as they should be."""
+    resize = stated_resize(node, rewriting.draft, rewriting.types)
+    if isinstance(resize, str) or any(isinstance(resize.footprint(a), str) for a in resize.axes):
+        return []
+    factors = [np.float32(resize.whole(axis) or axis.written) for axis in resize.axes]
+    if factors == [axis.scale for axis in resize.axes]:
+        return []
+    scales = [1.0, 1.0, *map(float, factors)]
+    attributes: dict[str, str | list[float]] = {"mode": "linear" if resize.linear else "nearest"}
+    output = node.output[0]
+    inputs = [input_at(node, 0)]
+    if rewriting.draft.opset < SCALES_OPSET:
+        attributes["scales"] = scales
+    else:
+        inputs.append(rewriting.constant(f"{output}_scales", np.array(scales, np.float32)))
+    return [helper.make_node(node.op_type, inputs, [output], node.name, **attributes)]
 
 
 def _aligned(node: NodeProto, resize: StatedResize, rewriting: Rewriting) -> list[NodeProto]:

@@ -50,8 +50,8 @@ class PrepareRequest(_message.Message):
     RECIPE_JSON_FIELD_NUMBER: _ClassVar[int]
     IDLE_NS_FIELD_NUMBER: _ClassVar[int]
     recipe_json: bytes
-    idle_ns: int
-    def __init__(self, recipe_json: _Optional[bytes] = ..., idle_ns: _Optional[int] = ...) -> None: ...
+    idle_ns: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, recipe_json: _Optional[bytes] = ..., idle_ns: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class PrepareReply(_message.Message):
     __slots__ = ("recipe_sha256", "path_ns", "tail_ns", "providers")

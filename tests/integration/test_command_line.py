@@ -249,7 +249,7 @@ def test_inspect_shows_the_same_to_people(fusepath):
     assert called.code == 0
     assert "GlobalAveragePool" in called.out
     assert "layers 1 to 29 can be tiled" in called.out
-    assert "100.0% of the MACs are in layers that can be tiled" in called.out
+    assert "100.0% of the MACs are in layers that can be tiled together" in called.out
 
 
 @pytest.mark.parametrize(

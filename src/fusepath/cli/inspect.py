@@ -62,7 +62,8 @@ def _summary(model: Model) -> list[str]:
                 f"  layers {section['start'] + 1} to {section['end']}, "
                 f"{section['share']:.1%} of the MACs{', ' if why else ''}{why}"
             )
-    lines.append(f"{described['tileable_share']:.1%} of the MACs are in layers that can be tiled")
+    share = f"{described['tileable_share']:.1%} of the MACs"
+    lines.append(f"{share} are in layers that can be tiled together with others")
     ending = described["ending"]
     if ending is not None:
         last = "the last operator" if ending["operators"] == 1 else "the last operators"

@@ -75,7 +75,7 @@ def narrowed(draft: Draft, types: Types, *, fed_as: Sequence[str]) -> tuple[Draf
             name=name,
             shape=owned[name].shape,
             dtype=owned[name].dtype,
-            axes=_axes(owned[name].shape, turned=name in turned),
+            axes=_axes(owned[name].shape, name in turned, column=signals is not None),
             normal_shape=tensors[name].shape,
         )
         for name in (*(tensor.name for tensor in draft.inputs), *draft.outputs)
@@ -98,9 +98,14 @@ def narrowed(draft: Draft, types: Types, *, fed_as: Sequence[str]) -> tuple[Draf
     )
 
 
-def _axes(shape: tuple[int, ...], *, turned: bool) -> tuple[int, ...]:
-    """The owner's axes in the order of the normal form, which may have more before them."""
+def _axes(shape: tuple[int, ...], turned: bool, *, column: bool) -> tuple[int, ...]:
+    """The owner's axes in the order of the normal form.
+
+    That may have more axes before them or, of signals, one for the only column.
+    """
     if not turned:
         return tuple(range(len(shape)))
     missing = len(CHANNELS_LAST) - len(shape)
+    if column and missing == 1:
+        return (0, 2, 1)
     return tuple(axis - missing for axis in CHANNELS_LAST if axis >= missing)

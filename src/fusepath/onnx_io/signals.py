@@ -1,6 +1,8 @@
 """Networks on signals, (1, C, L): inside, a signal is a map (1, C, L, 1) of one column.
 
-So rows of it can be cut. Windows get a second axis on which they are points.
+So rows of it can be cut. Windows get a second axis on which they are points. A signal that is
+transposed, (1, L, C), is a map of channels last, (1, L, 1, C), as far as operators leave it one:
+what stands between two Transposes then is what it is in networks on pictures.
 """
 
 from __future__ import annotations
@@ -42,8 +44,15 @@ def signals_as_maps(draft: Draft, types: Types) -> Draft | None:
     shape = draft.input.shape
     if len(shape) != _RANK or shape[0] != 1:
         return None
+    return _as_maps(draft, types, turned=False) or _as_maps(draft, types, turned=True)
+
+
+def _as_maps(draft: Draft, types: Types, *, turned: bool) -> Draft | None:
+    """The draft fed a map of one column, of channels first or, ``turned``, last."""
     lifting = _Lifting(draft, types)
-    lifting.maps.add(draft.input.name)
+    _, first, second = draft.input.shape
+    fed = (1, first, 1, second) if turned else (1, first, second, 1)
+    (lifting.turned if turned else lifting.maps).add(draft.input.name)
     nodes: list[NodeProto] = []
     windows = 0
     for node in draft.nodes:
@@ -57,7 +66,7 @@ def signals_as_maps(draft: Draft, types: Types) -> Draft | None:
         return None
     return replace(
         draft,
-        input=replace(draft.input, shape=(*shape, 1)),
+        input=replace(draft.input, shape=fed),
         nodes=tuple(nodes),
         constants=lifting.constants,
     )
@@ -70,31 +79,38 @@ class _Lifting:
         self.draft, self.types = draft, types
         self.constants = dict(draft.constants)
         self.maps: set[str] = set()
+        self.turned: set[str] = set()
+        """Signals (1, L, C) that are (1, L, 1, C)."""
         self._names = Names(draft.tensor_names())
         self._labels = Names(node.name for node in draft.nodes)
         self._signals: dict[str, str] = {}
 
     def lifted(self, node: NodeProto) -> NodeProto | None:
         """The node on maps; None where it has no such form, or reads no map."""
-        rule = _RULES.get(node.op_type)
         read = self.draft.activations(node)
-        if rule is None or not read or not self.maps.issuperset(read):
-            return None
         made = [shape_of(name, self.types) for name in present(node.output)]
-        if any(len(shape) != _RANK for shape in made):
+        if not read or any(len(shape) != _RANK for shape in made):
             return None
-        twin = rule(node, self)
-        if twin is not None:
-            self.maps.update(present(node.output))
-        return twin
+        for known, other, rules in (
+            (self.maps, self.turned, _RULES),
+            (self.turned, self.maps, _TURNED_RULES),
+        ):
+            rule = rules.get(node.op_type)
+            twin = rule(node, self) if rule is not None and known.issuperset(read) else None
+            if twin is not None:
+                turns = node.op_type == "Transpose"
+                (other if turns else known).update(present(node.output))
+                return twin
+        return None
 
     def back(self, names: Iterable[str]) -> list[NodeProto]:
         """Nodes that make signals of maps, for whoever needs them so."""
         made = []
         for name in dict.fromkeys(names):
-            if name in self.maps and name not in self._signals:
+            if name in self.maps | self.turned and name not in self._signals:
                 self._signals[name] = self._names.fresh(f"{name}_signal")
-                made.append(self._squeeze(name, self._signals[name]))
+                axis = _RANK if name in self.maps else _RANK - 1
+                made.append(self._squeeze(name, self._signals[name], axis))
         return made
 
     def reading_signals(self, node: NodeProto) -> NodeProto:
@@ -104,11 +120,11 @@ class _Lifting:
             twin.input[index] = self._signals.get(name, name)
         return twin
 
-    def _squeeze(self, source: str, target: str) -> NodeProto:
+    def _squeeze(self, source: str, target: str, axis: int) -> NodeProto:
         label = self._labels.fresh(target)
         if self.draft.opset < _SQUEEZE_OPSET:
-            return helper.make_node("Squeeze", [source], [target], label, axes=[_RANK])
-        axes = self.constant(f"{target}_axes", np.array([_RANK], dtype=np.int64))
+            return helper.make_node("Squeeze", [source], [target], label, axes=[axis])
+        axes = self.constant(f"{target}_axes", np.array([axis], dtype=np.int64))
         return helper.make_node("Squeeze", [source, axes], [target], label)
 
     def constant(self, label: str, value: np.ndarray) -> str:
@@ -181,6 +197,35 @@ def _padding(node: NodeProto, lifting: _Lifting) -> NodeProto | None:
     return twin
 
 
+def _turning(*perm: int) -> Callable[[NodeProto, _Lifting], NodeProto | None]:
+    """A Transpose that puts channels last, or first again."""
+
+    def rule(node: NodeProto, lifting: _Lifting) -> NodeProto | None:  # noqa: ARG001
+        stated = integers(node, "perm")
+        return with_attributes(node, perm=list(perm)) if stated == (0, 2, 1) else None
+
+    return rule
+
+
+def _broadcast_turned(node: NodeProto, lifting: _Lifting) -> NodeProto | None:
+    twin = copied(node)
+    for index, name in enumerate(node.input):
+        value = lifting.draft.array(name)
+        if value is not None and value.ndim > 1:
+            twin.input[index] = lifting.constant(f"{name}_map", value[..., None, :])
+    return twin
+
+
+def _matrix_product(node: NodeProto, lifting: _Lifting) -> NodeProto | None:
+    factor = lifting.draft.array(node.input[1])
+    return node if factor is not None and factor.ndim == 2 else None
+
+
+def _over_channels(node: NodeProto, lifting: _Lifting) -> NodeProto | None:
+    last = integer(node, "axis", -1) % _RANK == _RANK - 1
+    return with_attributes(node, axis=-1) if last and _alike(node, lifting) is not None else None
+
+
 _WINDOWS = frozenset({"Conv", "ConvTranspose", "MaxPool", "AveragePool"})
 _RULES: Mapping[str, Callable[[NodeProto, _Lifting], NodeProto | None]] = {
     **dict.fromkeys(ELEMENTWISE, _alike),
@@ -191,4 +236,12 @@ _RULES: Mapping[str, Callable[[NodeProto, _Lifting], NodeProto | None]] = {
     "Concat": _concatenation,
     "Split": _split,
     "Pad": _padding,
+    "Transpose": _turning(0, 2, 3, 1),
+}
+_TURNED_RULES: Mapping[str, Callable[[NodeProto, _Lifting], NodeProto | None]] = {
+    **dict.fromkeys(ELEMENTWISE, _alike),
+    **dict.fromkeys(BROADCASTING, _broadcast_turned),
+    "MatMul": _matrix_product,
+    "LayerNormalization": _over_channels,
+    "Transpose": _turning(0, 3, 1, 2),
 }

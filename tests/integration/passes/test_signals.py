@@ -49,13 +49,56 @@ def test_a_chain_of_signals_is_tiled_to_its_end_and_answers_as_it_did():
 
 @pytest.mark.parametrize("opset", [11, 17])
 def test_what_needs_signals_gets_them_back(opset):
-    body = f"{CHAIN}  t = Transpose<perm = [0, 2, 1]>(n)  y = MatMul(t, p)"
-    weights = {**WEIGHTS, "p": (8, 3)}
-    model = net(f"(float[] y) {{ {body} }}", shape="1,4,60", opset=opset, integer=True, **weights)
+    body = f"{CHAIN}  t = Transpose<perm = [0, 2, 1]>(n)  y = ReduceMax<axes = [1]>(t)"
+    model = net(f"(float[] y) {{ {body} }}", shape="1,4,60", opset=opset, integer=True, **WEIGHTS)
 
     assert model.graph.tileable_layers == 3
-    assert op_types(model)[-3:] == ["Squeeze", "Transpose", "MatMul"]
+    assert op_types(model)[-3:] == ["Transpose", "Squeeze", "ReduceMax"]
     assert_splits(model)
+
+
+TURNED = {
+    "back": "o = MatMul(t, p)  u = Add(o, q)  r = Relu(u)  y = Transpose<perm = [0, 2, 1]>(r)",
+    "at the end": "y = MatMul(t, p)",
+    "scaled": "u = Mul(t, k3)  y = Transpose<perm = [0, 2, 1]>(u)",
+}
+
+
+@pytest.mark.parametrize("opset", [11, 17])
+@pytest.mark.parametrize("body", TURNED.values(), ids=TURNED)
+def test_channels_of_transposed_signals_are_tiled(body, opset):
+    weights = {**WEIGHTS, "p": (8, 3), "q": (3,), "k3": (1, 1, 8)}
+    body = f"(float[] y) {{ {CHAIN}  t = Transpose<perm = [0, 2, 1]>(n)  {body} }}"
+    model = net(body, shape="1,4,60", opset=opset, integer=True, **weights)
+
+    assert model.graph.tileable_layers == model.graph.depth
+    assert model.boundary.outputs[0].shape in {(1, 3, 15), (1, 15, 3), (1, 8, 15)}
+    assert_splits(model)
+
+
+def test_a_signal_of_one_channel_may_come_as_channels_last():
+    body = "t = Transpose<perm = [0, 2, 1]>(x)  y = Conv(t, w)"
+    model = net(f"(float[] y) {{ {body} }}", shape="1,60,1", integer=True, w=(2, 1, 3))
+
+    assert model.graph.input.shape == (1, 1, 60, 1)
+    assert model.graph.tileable_layers == model.graph.depth
+    assert_splits(model)
+
+
+def test_signals_of_channels_last_are_fed_and_returned_so():
+    body = f"x1 = Transpose<perm = [0, 2, 1]>(x)  {CHAIN.replace('(x,', '(x1,')}"
+    body += "  t = Transpose<perm = [0, 2, 1]>(n)  y = LayerNormalization(t, p)"
+    model = net(f"(float[] y) {{ {body} }}", shape="1,60,4", **WEIGHTS, p=(8,))
+
+    assert model.graph.input.shape == (1, 4, 60, 1)
+    assert model.boundary.input.shape == (1, 60, 4)
+    assert model.boundary.outputs[0].shape == (1, 15, 8)
+    assert model.graph.tileable_layers == model.graph.depth
+    with Session(model, MEMORY, machines=MACHINES) as session:
+        sound = np.random.default_rng(1).standard_normal((1, 60, 4), dtype=np.float32)
+        (answer,) = session.run(None, {"x": sound})
+    expected = Runner(original_with_shape(model)).run({"x": sound})["y"]
+    np.testing.assert_allclose(answer, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 def test_transposed_windows_pads_and_parts():

@@ -48,7 +48,8 @@ What lies between `auto` and what no plan can beat, in the 162 settings of `make
 reach* is the part of the gap to the fluid bound that it proves to be so. What is left is told by
 the plan's busiest machine: the part of the time in which it waits for its first work (*first*),
 has nothing to do in between (*between*) and has done all (*last*); and its work, compared with the
-row bound (*work*).
+row bound (*work*). Where that is negative, the bound proves that the machine has to wait for at
+least as long. Where `auto` is at the bound, nothing is better: no strips and no single cut.
 
 """
 COLUMNS = (

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fusepath.cost import RUNTIME, ComputeRate, Link
+from fusepath.cost import ALL_LAYERS, RUNTIME, ComputeRate, Link
 from fusepath.errors import GeometryError, InfeasibleError, UnsupportedOperatorError
 from fusepath.graph import Window
 from fusepath.plan import Search, Setting, Timing, compare_plans
@@ -17,7 +17,7 @@ from fusepath.plan.fluid import fluid_bound_s, row_bound_s
 from fusepath.plan.fluid.rows import _FusedLayer
 from fusepath.plan.planner import ALGORITHMS
 from fusepath.schedule import NS_PER_S, evaluate
-from fusepath.tiling import Grid, Segment, strip_rows
+from fusepath.tiling import Grid, Mark, Resume, Segment, StripRows, strip_rows
 from tests.planning import planned
 from tests.unit.test_fluid import chain_of_windows, slack, small_settings
 from tests.written_models import ints, net
@@ -37,7 +37,7 @@ def test_no_single_cut_beats_the_bound(setting: Setting):
 @settings(max_examples=10, deadline=None)
 @given(small_settings(), st.data())
 def test_no_strips_beat_the_bound(setting: Setting, data):
-    """Whatever their segments and cuts, in any order, with one strip each and as searched."""
+    """Whatever their segments and cuts, in any order, as one strip, in many, and as searched."""
     least_s = slack(row_bound_s(setting))
     try:
         found = ALGORITHMS["stream"].search(Timing(setting), Search())
@@ -54,18 +54,45 @@ def test_no_strips_beat_the_bound(setting: Setting, data):
     height = strips.rows.height
     edges = sorted(data.draw(st.sets(st.integers(1, height - 1)))) if height > 1 else []
     bands = data.draw(st.permutations(list(itertools.pairwise([0, *edges, height]))))
-    segments = tuple(
-        Segment(
-            start=start,
-            stop=stop,
-            cut=data.draw(st.integers(1, tau + 1)),
-            strips=((0, stop),),
-        )
-        for start, stop in bands
-    )
+    cuts = [data.draw(st.integers(1, tau + 1)) for _ in bands]
+    segments = []
+    for band, cut, resume in zip(bands, cuts, strips.rows.resumes(cuts, bands), strict=True):
+        start, stop = band
+        marks = one_by_one(strips.rows, band, resume) if data.draw(st.booleans()) else ((0, stop),)
+        segments.append(Segment(start=start, stop=stop, cut=cut, strips=marks))
     problem = timing.problem_of_strips(strips, segments)
     schedule = evaluate(problem, range(problem.paths), [1] * problem.paths)
     assert least_s <= schedule.makespan_ns / NS_PER_S
+
+
+def one_by_one(rows: StripRows, band: tuple[int, int], resume: Resume) -> tuple[Mark, ...]:
+    """A strip for every row of the input that is released, and for every fused row then left."""
+    (start, stop), source = band, rows.graph.source
+    begins = rows.begins(ALL_LAYERS if resume.device else resume.edge)
+    last = int(rows.stops[source][stop]) - 1
+    released = [*range(int(begins[source][start]) + 1, last + 1)]
+    most = released[-1] if released else 0
+    done = min(max(int(rows.done[most]), start), stop - 1)
+    return (*((row, 0) for row in released), *((most, row + 1) for row in range(done, stop)))
+
+
+@pytest.mark.parametrize("edge", [1e4, 2e4])
+def test_what_can_only_be_made_of_the_last_row_comes_behind_the_link(edge: float):
+    """The device is no help, so the best there is sends the picture in rows."""
+    windows = [Window(kernel=3, stride=s, pad_begin=1, pad_end=1) for s in (2, 1, 1)]
+    setting = Setting(
+        graph=chain_of_windows(*windows),
+        device=ComputeRate(1e3),
+        edge=ComputeRate(edge),
+        link=Link(up_bytes_per_s=2e3, down_bytes_per_s=1e9),
+        convention=RUNTIME,
+    )
+    found = ALGORITHMS["stream"].search(Timing(setting), Search())
+    loads_s = setting.link.up_s(setting.graph.tensors[setting.graph.source].elements)
+
+    plan_s = found.schedule.makespan_ns / NS_PER_S
+    assert loads_s * 1.04 < plan_s
+    assert 0.97 * plan_s <= row_bound_s(setting) <= plan_s
 
 
 @pytest.mark.parametrize(
@@ -125,8 +152,9 @@ def test_no_band_is_charged_more_than_its_strips_cost():
     bands, fresh, height = _FusedLayer(strips), strips.rows.fresh.edge, strips.rows.height
     for above, below in itertools.product(range(1, fresh + 1), repeat=2):
         for edge in range(1, height):
-            charged = bands._band_s(above, fresh)[:, 0, edge]
-            charged = charged + bands._band_s(below, max(above, below))[:, edge, height]
+            afresh, goes_on = strips.rows.fresh, Resume(min(above, below) - 1, max(above, below))
+            charged = bands._band_s(above, afresh)[:, 0, edge]
+            charged = charged + bands._band_s(below, goes_on)[:, edge, height]
             ends = ((0, edge, above), (edge, height, below))
             segments = [
                 Segment(start=start, stop=stop, cut=cut, strips=((0, stop),))

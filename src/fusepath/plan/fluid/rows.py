@@ -5,6 +5,7 @@ shallow ones, and that all paths of a plan have one fused layer. A *band* is a r
 with one cut. Bands share the fused rows out, and each loads the machines with at least the rows
 that it needs where the edge server goes on from the band above. Loads add up, so that the least
 ones of all ways to share the rows out are found band by band, by dynamic programming.
+What can only be made of the last row that is sent comes on top.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 
 from fusepath.cost import ALL_LAYERS
 from fusepath.errors import GeometryError
+from fusepath.plan.fluid.bands import LEVELS, Bands, Part, least_loads
 from fusepath.plan.fluid.bound import fluid_bound, section_bound
 from fusepath.plan.fluid.weights import best_weights_for
 from fusepath.plan.timing import AddedRows, Timing
@@ -26,7 +28,7 @@ from fusepath.schedule.problem import NS_PER_S
 from fusepath.tiling import Intervals, Resume, needed_regions, strip_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from fusepath.arrays import BoolArray, FloatArray, IntArray
     from fusepath.cost import AlikeMaps, Charge
@@ -34,14 +36,11 @@ if TYPE_CHECKING:
     from fusepath.plan.setting import Setting
     from fusepath.plan.timing import StripTiming
 
-    Pairs = tuple[FloatArray, FloatArray]
-    """Loads of the device and of the others, the first rising and the second falling."""
-
 DEVICE, LINK, EDGE, WAY_BACK = range(4)
 _GRAIN = 2_000
 """Parts of a time that is known to be enough, to which loads of the device are rounded down."""
-_LEVELS = 3
-"""And to which the link's waiting is."""
+_MEANS = 7
+"""Weights of the device with which loads are judged that more rows are added to."""
 
 
 def row_bound_s(setting: Setting) -> float:
@@ -138,14 +137,14 @@ class _FusedLayer:
         """What plans of whole rows take at least, or ``enough_s`` where that is less."""
         best_s, room_s = self.shared_s, enough_s - self.around_s
         for weights in self._weights():
-            after_s = self.around_s
+            after_s = self.around_s + self.arrival_s * weights[EDGE - 1]
             if len(weights) == WAY_BACK:
                 after_s += self.fill_s * weights[-1]
             ends_s = [enough_s]
-            for level, (device_s, other_s) in least_loads(self._bands(weights, room_s)).items():
-                drained_s = device_s + self.drain_s * (device_s > 0) + self.around_s
-                waited_s = weights[0] * self.limits[LINK] * level * room_s / _LEVELS
-                ends_s += np.maximum(drained_s, other_s + waited_s + after_s).tolist()
+            for waits, (device_s, other_s) in least_loads(self._bands(weights, room_s)).items():
+                waited_s = weights[0] * self.limits[LINK] * waits * room_s / LEVELS
+                longer_s = np.maximum(device_s + self.around_s, other_s + waited_s + after_s)
+                ends_s += longer_s.tolist()
             best_s = max(best_s, min(ends_s))
             if best_s >= enough_s:
                 break
@@ -163,32 +162,60 @@ class _FusedLayer:
         together = np.zeros((2, len(self.limits)))
         together[0, DEVICE] = 1.0
         together[1, LINK:] = weights
-        loads = {}
-        for key, several_s in self._bands_s.items():
-            both_s = np.tensordot(several_s, together * self.limits, axes=(1, 1))
-            loads[key] = np.moveaxis(both_s, -1, 1)
+        together *= self.limits
+        loads = {
+            part: {key: _weighted(items_s, together) for key, items_s in by_key.items()}
+            for part, by_key in self._bands_s.items()
+        }
         idle = {
-            resume: int(min(min(self.idle_s[cut] for cut in cuts) / enough_s, 1.0) * _LEVELS)
-            for resume, cuts in self._alike_cuts.items()
+            first: int(min(min(self.idle_s[cut] for cut in cuts) / enough_s, 1.0) * LEVELS)
+            for first, cuts in self._alike_cuts.items()
         }
         sends: dict[tuple[int, int], BoolArray] = {
             key: np.logical_or.reduce(several_s[:, LINK] > 0)
-            for key, several_s in self._bands_s.items()
+            for key, several_s in self._bands_s[Part.ANY].items()
         }
-        return Bands(loads=loads, sends=sends, idle=idle, grain=enough_s / _GRAIN, enough=enough_s)
+        rows_s = np.tensordot(together, self.timing.row_loads_s, axes=1)
+        means = np.linspace(0, 1, _MEANS + 2)[1:-1]
+        mean_s = np.stack([mean * rows_s[0] + (1 - mean) * rows_s[1] for mean in means])
+        return Bands(
+            loads=loads,
+            sends=sends,
+            idle=idle,
+            means=means,
+            row_means=mean_s.min(axis=1),
+            grain=enough_s / _GRAIN,
+            enough=enough_s,
+        )
 
     @cached_property
-    def _bands_s(self) -> dict[tuple[int, int], FloatArray]:
-        """Seconds of bands of alike cuts, by these and the layer from which they go on.
+    def _bands_s(self) -> dict[Part, dict[tuple[int, int], FloatArray]]:
+        """Seconds of bands of alike cuts, by these and by those of the band above.
 
-        Shape (cuts, machines, first rows, rows behind the last).
+        A band that does not go on from the one above, because that is not the one before it, begins
+        afresh. Shape (ways, machines, first rows, rows behind the last).
         """
-        return {
-            (first, resume): np.stack([self._band_s(cut, resume) for cut in cuts])
-            for first, cuts in self._alike_cuts.items()
-            for resume in self._alike_cuts
-            if resume >= first
-        }
+        found: dict[Part, dict[tuple[int, int], FloatArray]] = {part: {} for part in Part}
+        for first, cuts in self._alike_cuts.items():
+            afresh = [self._parts_s(cut, self.timing.rows.fresh) for cut in cuts]
+            for above in self._alike_cuts:
+                going_on = [self._parts_s(cut, self._goes_on(cut, above)) for cut in cuts]
+                ways = {
+                    Part.ANY: [way[Part.ANY] for way in going_on],
+                    Part.LAST: [way[Part.LAST] for way in (*going_on, *afresh)],
+                    Part.FOLLOWS: [way[Part.FOLLOWS] for way in going_on],
+                    Part.BEFORE: [way[Part.ANY] for way in afresh],
+                }
+                for part, several in ways.items():
+                    found[part][first, above] = np.stack(several)
+        return found
+
+    def _goes_on(self, cut: int, above: int) -> Resume:
+        """Where a band goes on at most below one with a cut that is alike to another.
+
+        The device with no layers but those that it computes for both.
+        """
+        return Resume(min(cut, self._alike_cuts[above][-1]) - 1, max(cut, above))
 
     @cached_property
     def _alike_cuts(self) -> dict[int, range]:
@@ -205,19 +232,78 @@ class _FusedLayer:
             for first, stop in itertools.pairwise([*firsts, self._last + 1])
         }
 
-    def _band_s(self, cut: int, resume: int) -> FloatArray:
-        """Seconds of every band with a cut; shape (machines, first rows, rows behind the last).
-
-        The device goes on with all that it computes, whatever it has made for the band above.
-        """
-        goes_on = Resume(cut - 1, resume)
-        rows = AddedRows(self._rows(resume), self._rows(ALL_LAYERS))
-        return self.timing.strips_s(cut, goes_on, rows)
+    def _band_s(self, cut: int, resume: Resume) -> FloatArray:
+        """Seconds of every band with a cut; shape (machines, first rows, rows behind the last)."""
+        rows = AddedRows(self._rows(resume.edge), self._rows(ALL_LAYERS))
+        return self.timing.strips_s(cut, resume, rows)
 
     def _rows(self, resume: int) -> tuple[AlikeMaps, IntArray]:
         """Rows that bands need which go on from a layer; shape (groups of maps, first, behind)."""
-        alike = self.timing.costs.least(resume)
-        return alike, np.maximum(alike.stops[:, None, :] - alike.begins[:, :, None], 0)
+        if resume not in self._rows_of:
+            alike = self.timing.costs.least(resume)
+            rows = np.maximum(alike.stops[:, None, :] - alike.begins[:, :, None], 0)
+            self._rows_of[resume] = alike, rows
+        return self._rows_of[resume]
+
+    @cached_property
+    def _rows_of(self) -> dict[int, tuple[AlikeMaps, IntArray]]:
+        return {}
+
+    def _parts_s(self, cut: int, resume: Resume) -> dict[Part, FloatArray]:
+        """`_band_s` of a band as each part, endless where it is none.
+
+        What the edge server can only make once the last row has been sent comes behind all that
+        is sent, and, where all of the device's work is sent, behind that and this row.
+        """
+        rows = self.timing.rows
+        band_s = self._band_s(cut, resume)
+        sends = np.zeros(band_s.shape[1:], dtype=bool)
+        for name in rows.graph.sent(cut):
+            sends |= rows.stops[name] > rows.begins(resume.edge)[name][:, None]
+        last_s = self._with_behind(band_s, self._made_last_s(cut, resume.edge))
+        if not rows.makes_outputs:
+            last_s[DEVICE] += self._row_sent_s.get(cut, 0.0) * self.limits[LINK]
+        follows_s = self._with_behind(band_s, band_s[EDGE])
+        return {
+            Part.ANY: band_s,
+            Part.LAST: np.where(sends, last_s, np.inf),
+            Part.FOLLOWS: np.where(sends, np.inf, follows_s),
+        }
+
+    def _with_behind(self, band_s: FloatArray, made_s: FloatArray) -> FloatArray:
+        """Seconds of bands, and work of the edge server that comes behind all that is sent."""
+        together_s = band_s.copy()
+        together_s[LINK] += made_s * self.limits[EDGE]
+        if not self.timing.rows.makes_outputs:
+            together_s[DEVICE] += made_s * self.limits[EDGE]
+        return together_s
+
+    def _made_last_s(self, cut: int, resume: int) -> FloatArray:
+        """What the edge server makes of a band once its last row has arrived.
+
+        Of every map the rows that can only be made then; shape (first rows, rows behind the last).
+        """
+        alike, _ = self._rows(resume)
+        released, done = self._before_last(cut)
+        made = np.maximum(alike.made[:, released], alike.stops[:, done])
+        begun = np.maximum(made[:, None, :], alike.begins[:, :, None])
+        left = np.maximum(alike.stops[:, None, :] - begun, 0)
+        weights = alike.total(self.timing.costs.of_cut(cut, Resume(0, resume))[EDGE])
+        made_s: FloatArray = np.tensordot(weights, left, axes=1)
+        return made_s
+
+    def _before_last(self, cut: int) -> tuple[IntArray, IntArray]:
+        """Rows of the input released, and fused rows done, at most while a band has a row to send.
+
+        By rows behind the last.
+        """
+        rows = self.timing.rows
+        most = np.zeros((2, rows.height + 1), dtype=np.int64)
+        for name in rows.graph.sent(cut):
+            stops = rows.stops[name]
+            several = [np.searchsorted(values, stops) - 1 for values in (rows.ready[name], stops)]
+            most = np.maximum(most, several)
+        return most[0], most[1]
 
     @cached_property
     def idle_s(self) -> dict[int, float]:
@@ -249,28 +335,48 @@ class _FusedLayer:
         first = np.arange(self.timing.rows.height)
         fresh = self._last
         row_s = [
-            (self._band_s(cut, fresh)[:EDGE, first, first + 1].T * self.limits[:EDGE]).max(axis=1)
+            (
+                self._band_s(cut, Resume(cut - 1, fresh))[:EDGE, first, first + 1].T
+                * self.limits[:EDGE]
+            ).max(axis=1)
             for cut in range(1, fresh)
         ]
         return float(np.min(row_s))
 
     @cached_property
-    def drain_s(self) -> float:
-        """From the device's last row until it has been sent, where all of them are."""
-        rows = self.timing.rows
-        if rows.makes_outputs or not self.limits[LINK]:
-            return 0.0
-        row_s = [
-            self.timing.setting.link.up_s(float(self.timing.costs.prices.per_row[1, cut - 1, at]))
-            for cut in range(2, rows.tau + 2)
-            for name, at in self._places.items()
-            if name in rows.graph.sent(cut) and name not in rows.graph.entry
-        ]
-        return min(row_s, default=0.0)
+    def arrival_s(self) -> float:
+        """Until the edge server has got the first row."""
+        return min(self.idle_s[cut] + row_s for cut, row_s in self._row_sent_s.items())
+
+    @cached_property
+    def _row_sent_s(self) -> dict[int, float]:
+        """By cut that sends anything, what a row takes on the link of whatever it sends."""
+        graph, per_row = self.timing.rows.graph, self.timing.costs.prices.per_row
+        row_bytes = {
+            cut: [per_row[1, cut - 1, self._places[name]] for name in graph.sent(cut)]
+            for cut in range(1, self._last + 1)
+        }
+        return {
+            cut: self.timing.setting.link.up_s(float(min(several)))
+            for cut, several in row_bytes.items()
+            if several
+        }
 
     @property
     def _places(self) -> dict[str, int]:
         return {name: at for at, name in enumerate(self.timing.costs.prices.ready)}
+
+
+def _weighted(bands_s: FloatArray, weights: FloatArray) -> FloatArray:
+    """Means of machines; shape (bands, means, first rows, rows behind the last).
+
+    Args:
+        bands_s: shape (bands, machines, first rows, rows behind the last).
+        weights: shape (means, machines).
+    """
+    counted = np.where(weights[:, :, None, None] > 0, bands_s[:, None], 0.0)
+    mean_s: FloatArray = (weights[:, :, None, None] * counted).sum(axis=2)
+    return mean_s
 
 
 def _row_s(graph: ModelGraph, name: str, charges: Sequence[Charge]) -> float:
@@ -294,89 +400,3 @@ def _row_s(graph: ModelGraph, name: str, charges: Sequence[Charge]) -> float:
             width = graph.tensors[charge.tensor].size(1)
             rows_s += charge.amount * width * (rows.stop - rows.start)
     return float(rows_s.min())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bands:
-    """What bands of rows take of the device and of the others."""
-
-    loads: Mapping[tuple[int, int], FloatArray]
-    """By the first of alike cuts and of the cuts from which they go on; shape (cuts, 2, first
-    rows, rows behind the last)."""
-    sends: Mapping[tuple[int, int], BoolArray]
-    """Whether any of the cuts then sends anything; shape (first rows, rows behind the last)."""
-    idle: Mapping[int, int]
-    """By the first of alike cuts, for how long the link waits for the first row to be sent."""
-    grain: float
-    """To multiples of this, loads of the device are rounded down, once for every band."""
-    enough: float
-    """What takes as long is left out."""
-
-    def options(self, first: int, resume: int, begin: int, stop: int) -> Pairs:
-        """Of alike cuts those of which none takes less of both."""
-        both = self.loads[first, resume][:, :, begin, stop]
-        both = both[(both < self.enough).all(axis=1)]
-        if len(both) < 2:
-            return both[:, 0], both[:, 1]
-        return _together([(both[:, 0], both[:, 1])], self.enough)
-
-
-def least_loads(bands: Bands) -> dict[int, Pairs]:
-    """Loads of which no way to share the rows out has less of both, by how long the link waits.
-
-    A band goes on from the later of its own cut and that of the band above.
-    """
-    firsts = sorted(bands.idle)
-    height = bands.loads[firsts[0], firsts[0]].shape[2]
-    ends: list[dict[int, dict[int, Pairs]]] = [{}]
-    upto: list[dict[int, dict[int, Pairs]]] = [
-        {first: {_LEVELS: (np.zeros(1), np.zeros(1))} for first in firsts}
-    ]
-    for stop in range(1, height + 1):
-        ends.append({})
-        for first in firsts:
-            found: dict[int, list[Pairs]] = {}
-            for begin, resume in itertools.product(range(stop), firsts):
-                before = upto[begin][first] if resume == first else ends[begin].get(resume)
-                if resume < first or not before:
-                    continue
-                device, other = bands.options(first, resume, begin, stop)
-                if not len(device):
-                    continue
-                waits = bands.idle[first] if bands.sends[first, resume][begin, stop] else _LEVELS
-                for level, (device_before, other_before) in before.items():
-                    together = (device_before[:, None] + device).ravel()
-                    down = np.floor(together / bands.grain) * bands.grain
-                    pairs = down, (other_before[:, None] + other).ravel()
-                    found.setdefault(min(level, waits), []).append(pairs)
-            ends[stop][first] = {
-                level: _together(several, bands.enough) for level, several in found.items()
-            }
-        upto.append({})
-        above: dict[int, Pairs] = {}
-        for first in firsts:
-            above = _merged([above, ends[stop][first]])
-            upto[stop][first] = above
-    return upto[-1][firsts[-1]]
-
-
-def _merged(several: Sequence[Mapping[int, Pairs]]) -> dict[int, Pairs]:
-    by_level: dict[int, list[Pairs]] = {}
-    for levels in several:
-        for level, pairs in levels.items():
-            by_level.setdefault(level, []).append(pairs)
-    return {level: _together(pairs, math.inf) for level, pairs in by_level.items()}
-
-
-def _together(several: Sequence[Pairs], enough_s: float) -> Pairs:
-    """Those of which none is less than another in both, below a limit."""
-    if len(several) == 1 and math.isinf(enough_s):
-        return several[0]
-    first, second = (np.concatenate(part) for part in zip(*several, strict=True))
-    below = (first < enough_s) & (second < enough_s)
-    first, second = first[below], second[below]
-    order = np.lexsort((second, first))
-    first, second = first[order], second[order]
-    keep = np.ones(len(first), dtype=bool)
-    keep[1:] = second[1:] < np.minimum.accumulate(second)[:-1]
-    return first[keep], second[keep]

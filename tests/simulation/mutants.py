@@ -88,10 +88,10 @@ EQUIVALENT = {
         "what is unusual differs from what is believed"
     ),
     "gauge number: self._run[0] -> self._run[-1]": "frames in a row are all to one side",
-    "gauge comparison: off > self._noise -> off >= self._noise": (
+    "gauge comparison: off > self.noise -> off >= self.noise": (
         "what differs as much as usual teaches nothing, however much that counts"
     ),
-    "gauge comparison: off >= CONVINCING * self._noise -> off > CONVINCING * self._noise": (
+    "gauge comparison: off >= CONVINCING * self.noise -> off > CONVINCING * self.noise": (
         "a sum of logarithms and what was learnt of others, never equal; neither would be wrong"
     ),
     "keeping comparison: self._kept[place].request > request -> "

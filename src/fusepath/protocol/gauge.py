@@ -73,7 +73,8 @@ class Gauge:
     _recent: list[float] = field(default_factory=lambda: [1.0] * FEW)
     _run: list[float] = field(default_factory=list)
     """What frames in a row have said that are unusual to the same side."""
-    _noise: float = _NOISE
+    noise: float = _NOISE
+    """How much frames usually differ from what is believed, as a logarithm."""
     _doubt: int = 1
     """So many times more frames are waited for until it is believed to be quicker."""
     _since_quicker: int = SOON
@@ -93,11 +94,6 @@ class Gauge:
     def is_quicker(self, taken: Taken) -> bool:
         """Whether something took less than believed, beyond what is unclear."""
         return _deviation(taken, self.slowness) < -_LEAST
-
-    @property
-    def noise(self) -> float:
-        """How much frames usually differ from what is believed, as a logarithm."""
-        return self._noise
 
     @property
     def is_unsure(self) -> bool:
@@ -175,13 +171,13 @@ class Gauge:
     @property
     def _unusual(self) -> float:
         """A frame that differs by more may be of another speed."""
-        return min(max(_LEAST, _NOISES * self._noise), _MOST)
+        return min(max(_LEAST, _NOISES * self.noise), _MOST)
 
     def _learn(self, said: float) -> None:
         """What a frame says differs by chance."""
         off = min(abs(math.log(said / self.slowness)), self._unusual)
-        learns = _LEARNS_MORE if off > self._noise else _LEARNS_LESS
-        self._noise += learns * (off - self._noise)
+        learns = _LEARNS_MORE if off > self.noise else _LEARNS_LESS
+        self.noise += learns * (off - self.noise)
 
     def _break_off(self) -> None:
         """What seemed to be another speed was chance."""
@@ -193,7 +189,7 @@ class Gauge:
     def _is_convincing(self) -> bool:
         """Whether frames in a row are further off together than noise is."""
         off = sum(abs(math.log(said / self.slowness)) for said in self._run)
-        return off >= CONVINCING * self._noise
+        return off >= CONVINCING * self.noise
 
     def _middle(self) -> float:
         """Of the last frames; of something that is quick in bursts, one of the slower ones."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from fusepath.errors import FusepathError
 from fusepath.offload.background import seen
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from fusepath.offload.replanning import Replanning
     from fusepath.plan import Constraints
     from fusepath.protocol.adapting import Conditions, Event
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -83,13 +85,11 @@ class Adaptation:
     async def _begin(self, current: Prepared) -> None:
         setting = await self._replanning.setting()
         self._plans = PlanMap(setting)
-        do = self._pairing.background.do
         known = {current.recipe_sha256: current}
         if self._pairing.reserve is not None:
             known.setdefault(self._pairing.reserve.recipe_sha256, self._pairing.reserve)
         for prepared in known.values():
-            await do(self._plans.rehearsed, prepared)
-        await do(self._plans.foresee, LINKS)
+            await self._take_in(self._plans.rehearsed, prepared)
         self._ready = known
         self.machine = Adapting(
             self._plans.predicted_s,
@@ -102,8 +102,7 @@ class Adaptation:
         self._told()
 
     async def _make_book(self) -> None:
-        self._plans.add(await self._replanning.book(self._plans.setting))
-        await self._pairing.background.do(self._plans.foresee, LINKS)
+        await self._take_in(self._plans.add, await self._replanning.book(self._plans.setting))
         await self._give_back_memory()
         self.tell(Known(self._plans.names))
 
@@ -180,8 +179,7 @@ class Adaptation:
             prepared = reserve
         else:
             prepared = await self._pairing.prepare(self._plans.plan(plan), self._replanning.sample)
-        await self._pairing.background.do(self._plans.rehearsed, prepared)
-        await self._pairing.background.do(self._plans.foresee, LINKS)
+        await self._take_in(self._plans.rehearsed, prepared)
         await self._give_back_memory()
         self._ready[plan] = prepared
         self.tell(Ready(plan))
@@ -204,10 +202,14 @@ class Adaptation:
 
     async def _search(self, conditions: Conditions) -> None:
         plans = await self._replanning.plans_for(self._plans, conditions)
-        await self._pairing.background.do(self._plans.add_plans, plans)
-        await self._pairing.background.do(self._plans.foresee, LINKS)
+        await self._take_in(self._plans.add_plans, plans)
         await self._give_back_memory()
         self.tell(Known(tuple(plan.recipe_sha256 for plan in plans)))
+
+    async def _take_in(self, change: Callable[[T], None], news: T) -> None:
+        """Learn more of plans, and what they take elsewhere, before anybody has to wait for it."""
+        await self._pairing.background.do(change, news)
+        await self._pairing.background.do(self._plans.foresee, LINKS)
 
     async def _give_back_memory(self) -> None:
         """Or a session seems to grow for as long as it plans beside its frames."""

@@ -133,14 +133,14 @@ def test_idle_time_before_a_path_is_that_of_this_path_and_of_tiles_alike_the_mea
     strips = planned(setting, "stream")
     waits_s = [0.001 * number for number in range(len(strips.cuts))]
 
-    EdgeShare(model, strips.recipe).rehearse(waits_s=waits_s)
+    EdgeShare(model, strips.recipe).rehearse(idle_s=waits_s)
     rounds = len(slept_s) // (len(waits_s) - 1)
     assert rounds >= 2
     assert slept_s == [waits_s[path - 1] for path in strips.order if path > 1] * rounds
 
     slept_s.clear()
     tiles = EdgeShare(model, plan_of(model, tau=2, grid=(2, 4), cuts=[1] * 8).recipe)
-    tiles.rehearse(waits_s=[0.008, 0.0, 0.0, 0.0, 0.0])
+    tiles.rehearse(idle_s=[0.008, 0.0, 0.0, 0.0, 0.0])
     assert sorted(set(slept_s)) == pytest.approx([0.008 / tiles._alike().count(0)])
 
     slept_s.clear()

@@ -342,8 +342,8 @@ class EdgeService:
         release_free_memory()  # of plans that have gone
         before_bytes = resident_bytes()
         share = EdgeShare(model, recipe, execution=self._execution, stages=self.workers.stages)
-        waits_s = [min(max(seconds, 0.0), _LONGEST_WAIT_S) for seconds in idle_s]
-        times = share.rehearse(waits_s=waits_s, on=self.workers.in_turn)
+        short_s = [min(max(seconds, 0.0), _LONGEST_WAIT_S) for seconds in idle_s]
+        times = share.rehearse(idle_s=short_s, on=self.workers.in_turn)
         release_free_memory()
         here_bytes = resident_bytes() - before_bytes
         size_bytes = max(least_bytes, here_bytes, share.elsewhere_bytes)

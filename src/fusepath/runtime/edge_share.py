@@ -327,14 +327,14 @@ class EdgeShare:
         frame = PictureFrame(file, self._rehearsed_chain, source.shape)
         return blank | {source.name: EncodedTensor.forwarded(source.name, frame)}
 
-    def rehearse(self, *, waits_s: Sequence[float] = (), on: On = _here) -> EdgeTimes:
+    def rehearse(self, *, idle_s: Sequence[float] = (), on: On = _here) -> EdgeTimes:
         """Run everything on blank pieces a few times: the first image pays for no warming up.
 
         Of tiles that are alike, one is timed for all.
 
         Args:
-            waits_s: idle before each path (0-based), as there will be while the link is busy; a
-                machine that has just been idle is slower. None where there is none.
+            idle_s: before each path (0-based), as there will be while the link is busy; a machine
+                that has just been idle is slower. Where it ends, there is none.
             on: has a path or the tail run where it will run; others have their turns between.
 
         Returns:
@@ -344,34 +344,33 @@ class EdgeShare:
         blanks = {
             path - 1: self._blank(path - 1) for path in self.recipe.order if path - 1 in alike
         }
-        idle_s = self._waits(alike, waits_s)
-        self._round(blanks, on=on)
+        pauses_s = _pauses_s(alike, idle_s)
+        self._round(blanks, {}, on)
         begun_s = time.perf_counter()
         rounds: list[dict[int | None, float]] = []
         while len(rounds) < _LEAST_ROUNDS or (
             len(rounds) < _MOST_ROUNDS and time.perf_counter() - begun_s < _REHEARSAL_S
         ):
-            rounds.append(self._round(blanks, idle_s, on=on))
+            rounds.append(self._round(blanks, pauses_s, on))
         median_s = {key: statistics.median(times[key] for times in rounds) for key in rounds[0]}
         return EdgeTimes(tuple(median_s[path] for path in alike), median_s[None])
 
     def run_blank(self) -> None:
         """Run everything once on blank pieces."""
         blanks = {path - 1: self._blank(path - 1) for path in self.recipe.order}
-        self._round(blanks, on=_here)
+        self._round(blanks, {}, _here)
 
     def _round(
         self,
         blanks: Mapping[int, Mapping[str, EncodedTensor]],
-        idle_s: Mapping[int, float] | None = None,
-        *,
+        pauses_s: Mapping[int, float],
         on: On,
     ) -> dict[int | None, float]:
         """Seconds of every path that there is a blank piece for, and, under None, of the tail.
 
         Args:
             blanks: by path (0-based).
-            idle_s: before which paths, and for how long, nothing is done; all at once if None.
+            pauses_s: before which paths (0-based), and for how long, nothing is done.
             on: see `rehearse`.
         """
         fused = self.new_fused()
@@ -388,24 +387,11 @@ class EdgeShare:
             times[what] = time.perf_counter() - started_s
 
         for path in blanks:
-            if idle_s and idle_s[path]:
-                time.sleep(idle_s[path])
+            if path in pauses_s:
+                time.sleep(pauses_s[path])
             on(partial(timed, path))
         on(partial(timed, None))
         return times
-
-    @staticmethod
-    def _waits(alike: Sequence[int], waits_s: Sequence[float]) -> dict[int, float]:
-        """How long there is nothing to do before each of the paths that are timed.
-
-        Args:
-            alike: for every path, the one that is timed for it.
-            waits_s: before each path; of those that one is timed for, the mean.
-        """
-        by_timed: dict[int, list[float]] = {timed: [] for timed in alike}
-        for path, timed in enumerate(alike):
-            by_timed[timed].append(waits_s[path] if path < len(waits_s) else 0.0)
-        return {timed: statistics.fmean(each_s) for timed, each_s in by_timed.items()}
 
     def _alike(self) -> list[int]:
         """For every path (0-based), the first one that takes as long."""
@@ -418,6 +404,19 @@ class EdgeShare:
     def _likeness(self, path: int) -> object:
         expected = tuple(sorted(self.expected(path).items()))
         return self.recipe.cuts[path], expected, self.path_macs(path)
+
+
+def _pauses_s(alike: Sequence[int], idle_s: Sequence[float]) -> dict[int, float]:
+    """Idle time before each of the paths that are timed, where there is any.
+
+    Args:
+        alike: for every path, the one that is timed for it.
+        idle_s: before each path; of those that one is timed for, the mean counts.
+    """
+    several_s: dict[int, list[float]] = {timed: [] for timed in alike}
+    for path, timed in enumerate(alike):
+        several_s[timed].append(idle_s[path] if path < len(idle_s) else 0.0)
+    return {timed: statistics.fmean(each_s) for timed, each_s in several_s.items() if any(each_s)}
 
 
 def declared_bytes(recipe: Recipe, graph: ModelGraph) -> int:

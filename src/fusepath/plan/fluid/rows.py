@@ -284,7 +284,7 @@ class _FusedLayer:
         Of every map the rows that can only be made then; shape (first rows, rows behind the last).
         """
         alike, _ = self._rows(resume)
-        released, done = self._before_last(cut)
+        released, done = self._before_last[cut]
         made = np.maximum(alike.made[:, released], alike.stops[:, done])
         begun = np.maximum(made[:, None, :], alike.begins[:, :, None])
         left = np.maximum(alike.stops[:, None, :] - begun, 0)
@@ -292,18 +292,21 @@ class _FusedLayer:
         made_s: FloatArray = np.tensordot(weights, left, axes=1)
         return made_s
 
-    def _before_last(self, cut: int) -> tuple[IntArray, IntArray]:
+    @cached_property
+    def _before_last(self) -> dict[int, IntArray]:
         """Rows of the input released, and fused rows done, at most while a band has a row to send.
 
-        By rows behind the last.
+        By cut; shape (2, rows behind the last).
         """
         rows = self.timing.rows
-        most = np.zeros((2, rows.height + 1), dtype=np.int64)
-        for name in rows.graph.sent(cut):
-            stops = rows.stops[name]
-            several = [np.searchsorted(values, stops) - 1 for values in (rows.ready[name], stops)]
-            most = np.maximum(most, several)
-        return most[0], most[1]
+        most = {}
+        for cut in range(1, self._last + 1):
+            most[cut] = np.zeros((2, rows.height + 1), dtype=np.int64)
+            for name in rows.graph.sent(cut):
+                stops = rows.stops[name]
+                both = [np.searchsorted(values, stops) - 1 for values in (rows.ready[name], stops)]
+                most[cut] = np.maximum(most[cut], both)
+        return most
 
     @cached_property
     def idle_s(self) -> dict[int, float]:

@@ -219,7 +219,9 @@ async def run(network: str, todo: Sequence[Scene], hosts: Hosts, until_s: float)
                     for name in picture.peers
                 ]
                 peers = [await Peer.make(device, scene.cell, model, folder) for device in devices]
-                ready = await contenders(scene, model, machines, edge, picture, peers)
+                # As `fusepath run` does: what codecs save is known of the picture at hand.
+                seen = machines.with_codecs_for(model, pixels_of(picture.frame))
+                ready = await contenders(scene, model, seen, edge, picture, peers)
                 measured = await measure(ready, repeats=REPEATS, progress=lambda _: None)
             reference = run_unsplit(model, pixels_of(picture.frame), FORM)
             rows = [item.row(scene.cell, reference, lower_bound_s=0.0) for item in measured]

@@ -10,6 +10,7 @@ import click
 
 from fusepath.cli.numbers import Finite
 from fusepath.errors import InputError
+from fusepath.spelling import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -472,4 +473,16 @@ def print_json(document: dict[str, Any]) -> None:
     """The one object of ``--json``."""
     import json
 
-    click.echo(json.dumps(document, indent=2, allow_nan=False, default=str))
+    click.echo(json.dumps(_told(document), indent=2, allow_nan=False, default=str))
+
+
+def _told(value: Any) -> Any:
+    """The same with text alone: what has names of files that are none is spelt."""
+    match value:
+        case str():
+            return as_text(value)
+        case dict():
+            return {_told(key): _told(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_told(each) for each in value]
+    return value

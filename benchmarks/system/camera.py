@@ -6,6 +6,7 @@ twelve photographs. ``--stated`` takes 16 of them: squeezenet and tiny-yolov2, 1
 Beside fusepath's plans stand two programs without it (peers/): the file in one gRPC call, decoded
 by Pillow on the server, and lossless WebP. Every result is compared with the unsplit model's on the
 decoded picture. A cell's rows are kept as it ends: interrupted, the same command goes on.
+UltraFace has the weights of the file that FUSEPATH_ULTRAFACE names, or random ones.
 
 python -m benchmarks.system.camera [--stated] [--minutes 2] [--show]         needs root
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import io
 import itertools
+import os
 import statistics
 import sys
 import tempfile
@@ -29,6 +31,8 @@ import click
 import numpy as np
 from PIL import Image
 
+from benchmarks.int8_hosts import kept
+from benchmarks.models.measure import load
 from benchmarks.photographs import photographs
 from benchmarks.rows import append_rows, read_rows
 from benchmarks.system.cells import Cell, Entry
@@ -39,7 +43,6 @@ from benchmarks.system.network import NetworkUnavailableError, inside, two_hosts
 from benchmarks.system.processes import Hosts, ProgramFailedError
 from fusepath.errors import FusepathError
 from fusepath.offload.verify import run_unsplit
-from fusepath.onnx_io import load_model
 from fusepath.pictures.decoding import PictureFile
 from fusepath.pictures.frame import PictureFrame, pixels_of
 from fusepath.pictures.inputs import load_input
@@ -64,7 +67,7 @@ if TYPE_CHECKING:
     from fusepath.pictures.frame import Frame
     from fusepath.remote.client import EdgeClient
 
-NETWORKS = ("squeezenet", "tiny-yolov2", "mobilenetv2", "resnet18")
+NETWORKS = ("squeezenet", "tiny-yolov2", "mobilenetv2", "ultraface")
 SLOWDOWNS = (8.0, 20.0)
 RATES_MB_PER_S = (1.1, 1.8, 3.0, 12.0)
 SOURCES = ("file", "pixels")
@@ -188,14 +191,21 @@ async def contenders(
     return [*own, *peers]
 
 
+def _source(network: str) -> str:
+    """Where a network comes from."""
+    if network == "ultraface":
+        return os.environ.get("FUSEPATH_ULTRAFACE", network)
+    return f"zoo:{network}"
+
+
 async def run(network: str, todo: Sequence[Scene], hosts: Hosts, until_s: float) -> bool:
     """Scenes of a network until it is time, one at least; whether all were measured."""
-    model = load_model(f"zoo:{network}")
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        edge = await stack.enter_async_context(connect(stack.enter_context(hosts.edge_server())))
         file = folder / f"{network}.onnx"
-        file.write_bytes(model.original)
+        model = kept(load(_source(network)), file)
+        address = stack.enter_context(hosts.edge_server(models=folder))
+        edge = await stack.enter_async_context(connect(address))
         sample = load_input(todo[0].photograph, model.graph.input, pictures=CHAIN)
         machines = await profile(model, sample, edge)
         for scene in todo:
@@ -208,10 +218,12 @@ async def run(network: str, todo: Sequence[Scene], hosts: Hosts, until_s: float)
                     started.enter_context(hosts.peer(name, file, picture.file))
                     for name in picture.peers
                 ]
-                peers = [await Peer.make(device, scene.cell, folder) for device in devices]
-                ready = await contenders(scene, model, machines, edge, picture, peers)
+                peers = [await Peer.make(device, scene.cell, model, folder) for device in devices]
+                # As `fusepath run` does: what codecs save is known of the picture at hand.
+                seen = machines.with_codecs_for(model, pixels_of(picture.frame))
+                ready = await contenders(scene, model, seen, edge, picture, peers)
                 measured = await measure(ready, repeats=REPEATS, progress=lambda _: None)
-            (reference,) = run_unsplit(model, pixels_of(picture.frame), FORM).values()
+            reference = run_unsplit(model, pixels_of(picture.frame), FORM)
             rows = [item.row(scene.cell, reference, lower_bound_s=0.0) for item in measured]
             append_rows(
                 RESULTS,

@@ -43,7 +43,7 @@ from fusepath.runtime.pixels import to_model_input
 from fusepath.runtime.runner import Runner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import Console
 
@@ -76,7 +76,7 @@ class Subject:
         self.floats: Array = to_model_input(self.image, FORM)
         runner = Runner(original_with_shape(self.model), outputs=self.model.graph.outputs)
         inputs = {self.model.graph.input.name: self.floats}
-        (self.reference,) = runner.run(inputs).values()
+        self.reference: Mapping[str, Array] = runner.run(inputs)
         started_s = time.perf_counter()
         runner.run(inputs)
         self.unsplit_s = time.perf_counter() - started_s
@@ -202,7 +202,7 @@ class Campaign:
                 contenders.append(await Planned.make(entry, cell, subject.model, image, client))
             for device in peers:
                 status.update(f"{cell}: preparing {device.name}")
-                contenders.append(await Peer.make(device, cell, folder))
+                contenders.append(await Peer.make(device, cell, subject.model, folder))
             measured = await measure(
                 contenders,
                 repeats=self.repeats,

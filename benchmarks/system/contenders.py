@@ -40,12 +40,6 @@ class Outcome:
     timeline: Timeline | None = None
     """Of fusepath's own plans."""
 
-    @property
-    def output(self) -> Array:
-        """Of a network that has one."""
-        (output,) = self.outputs.values()
-        return output
-
 
 class Contender(Protocol):
     """Ready to run."""
@@ -124,10 +118,12 @@ class Peer:
     prepare_s: float
     device: PeerDevice
     output_file: Path
+    outputs: tuple[str, ...]
+    """What the model calls them, in its order."""
     predicted: None = None
 
     @classmethod
-    async def make(cls, device: PeerDevice, cell: Cell, folder: Path) -> Peer:
+    async def make(cls, device: PeerDevice, cell: Cell, model: Model, folder: Path) -> Peer:
         """Let it choose and build what it needs for a cell."""
         started_s = time.perf_counter()
         answer = await asyncio.to_thread(
@@ -143,16 +139,19 @@ class Peer:
             predicted_s=answer.get("predicted_s"),
             prepare_s=time.perf_counter() - started_s,
             device=device,
-            output_file=folder / f"{device.name}.npy",
+            output_file=folder / f"{device.name}.npz",
+            outputs=model.output_names,
         )
 
     async def run(self) -> Outcome:
         """It times itself, from the picture to the result."""
         # In a thread, so that fusepath's connections are kept alive meanwhile.
         answer = await asyncio.to_thread(self.device.ask, do="run", output=str(self.output_file))
+        with np.load(self.output_file) as file:
+            outputs = dict(zip(self.outputs, file.values(), strict=True))
         return Outcome(
             latency_s=answer["latency_s"],
-            outputs={"output": np.load(self.output_file)},
+            outputs=outputs,
             up_bytes=answer["up_bytes"],
             device_macs=None,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -38,6 +38,12 @@ class Machines:
     offered_back: dict[str, list[Compression]]
     """The same on the way back."""
 
+    def with_codecs_for(self, model: Model, image: Array) -> Machines:
+        """The same machines with what codecs save on the maps of a picture, measured anew."""
+        setting = Setting(graph=model.graph, device=self.device, edge=self.edge, link=self.link)
+        found = offering_codecs(setting, model, image, InputFormat(), codecs=named_codecs("auto"))
+        return replace(self, offered=found.offered, offered_back=found.offered_back)
+
     def codecs(self, cell: Cell) -> dict[str, dict[str, list[Compression]]]:
         """The same for the device of a cell, as a `Setting` has it."""
         up, back = (cell.slowdown, 1.0), (1.0, cell.slowdown)
@@ -71,12 +77,5 @@ async def profile(model: Model, image: Array, client: EdgeClient) -> Machines:
     link = msgspec.structs.replace(
         await measured_link(client), up_bytes_per_s=RATE, down_bytes_per_s=RATE
     )
-    setting = Setting(graph=model.graph, device=device, edge=edge, link=link)
-    found = offering_codecs(setting, model, image, InputFormat(), codecs=named_codecs("auto"))
-    return Machines(
-        device=device,
-        edge=edge,
-        link=link,
-        offered=found.offered,
-        offered_back=found.offered_back,
-    )
+    machines = Machines(device=device, edge=edge, link=link, offered={}, offered_back={})
+    return machines.with_codecs_for(model, image)

@@ -11,7 +11,7 @@ from benchmarks.system.timelines import Record
 from fusepath.runtime.compare import compare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from benchmarks.system.cells import Cell
     from benchmarks.system.contenders import Contender, Outcome
@@ -25,13 +25,11 @@ class Measured:
     contender: Contender
     outcomes: list[Outcome]
 
-    def row(self, cell: Cell, reference: Array, *, lower_bound_s: float) -> Row:
+    def row(self, cell: Cell, reference: Mapping[str, Array], *, lower_bound_s: float) -> Row:
         """Medians and quartiles; of the errors, the worst."""
         latencies = [outcome.latency_s for outcome in self.outcomes]
         q1_s, median_s, q3_s = _quartiles(latencies)
-        comparisons = [
-            compare({"output": outcome.output}, {"output": reference}) for outcome in self.outcomes
-        ]
+        comparisons = [compare(outcome.outputs, reference) for outcome in self.outcomes]
         last = self.outcomes[-1]
         return Row(
             network=cell.network,

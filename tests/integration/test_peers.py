@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.models.measure import load
 from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import load_model
 from fusepath.pictures.decoding import PictureFile
@@ -51,6 +52,12 @@ def ask(process: subprocess.Popen[str], command: dict[str, object]) -> dict[str,
     return json.loads(process.stdout.readline())
 
 
+def written(file: Path, reference: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Outputs that a peer has written, by the names of the model's."""
+    with np.load(file) as arrays:
+        return dict(zip(reference, arrays.values(), strict=True))
+
+
 @pytest.mark.parametrize("name", ["plain_offload", "neurosurgeon", "deepthings"])
 @pytest.mark.parametrize(
     "network",
@@ -61,11 +68,11 @@ def ask(process: subprocess.Popen[str], command: dict[str, object]) -> dict[str,
 )
 def test_a_peer_gives_the_result_of_the_unsplit_model(network, name, tmp_path):
     model = load_model(f"zoo:{network}?size=96")
-    file, picture, output = (tmp_path / part for part in ("m.onnx", "image.npy", "out.npy"))
+    file, picture, output = (tmp_path / part for part in ("m.onnx", "image.npy", "out.npz"))
     file.write_bytes(model.original)
     image = pixels(model)
     np.save(picture, image)
-    (reference,) = run_unsplit(model, image, InputFormat()).values()
+    reference = run_unsplit(model, image, InputFormat())
 
     with program(name, "edge", str(file), "--listen", "127.0.0.1:0") as edge:
         address = json.loads(edge.stdout.readline())["listen"]
@@ -76,7 +83,7 @@ def test_a_peer_gives_the_result_of_the_unsplit_model(network, name, tmp_path):
                 for _ in range(2):
                     output.unlink(missing_ok=True)
                     answer = ask(device, {"do": "run", "output": str(output)})
-                    comparison = compare({"output": np.load(output)}, {"output": reference})
+                    comparison = compare(written(output, reference), reference)
                     assert comparison.passed, comparison
                     assert answer["latency_s"] > 0
 
@@ -91,9 +98,12 @@ def test_no_peer_imports_fusepath(file):
     ("name", "suffix"),
     [("forward_file", ".jpg"), ("lossless_webp", ".jpg"), ("lossless_webp", ".npy")],
 )
-def test_a_peer_that_sends_pictures_gives_the_result_of_the_decoded_picture(name, suffix, tmp_path):
-    model = load_model("zoo:squeezenet?size=64")
-    file, picture, output = (tmp_path / part for part in ("m.onnx", f"image{suffix}", "out.npy"))
+@pytest.mark.parametrize("network", ["zoo:squeezenet?size=64", "ultraface"])
+def test_a_peer_that_sends_pictures_gives_the_results_of_the_decoded_picture(
+    network, name, suffix, tmp_path
+):
+    model = load(network)
+    file, picture, output = (tmp_path / part for part in ("m.onnx", f"image{suffix}", "out.npz"))
     file.write_bytes(model.original)
     if suffix == ".jpg":
         noise = np.random.default_rng(0).integers(0, 256, (90, 131, 3), dtype=np.uint8)
@@ -103,7 +113,7 @@ def test_a_peer_that_sends_pictures_gives_the_result_of_the_decoded_picture(name
     else:
         image = pixels(model)
         np.save(picture, image)
-    (reference,) = run_unsplit(model, image, InputFormat()).values()
+    reference = run_unsplit(model, image, InputFormat())
 
     with program(name, "edge", str(file), "--listen", "127.0.0.1:0") as edge:
         address = json.loads(edge.stdout.readline())["listen"]
@@ -113,4 +123,4 @@ def test_a_peer_that_sends_pictures_gives_the_result_of_the_decoded_picture(name
             told = ask(device, {"do": "run", "output": str(output)})
 
     assert told["up_bytes"] > 0
-    assert compare({"x": np.load(output)}, {"x": reference}).passed
+    assert compare(written(output, reference), reference).passed

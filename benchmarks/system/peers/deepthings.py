@@ -174,7 +174,7 @@ def device(model: str, image: str, address: str, fused: str | None, grid: int) -
         run()
         return {"choice": f"{grid}x{grid} tiles to {fused_tiles.fused}"}
 
-    def run() -> tuple[np.ndarray, int]:
+    def run() -> tuple[list[np.ndarray], int]:
         waiting = deque(range(len(tiles)))
         computed: queue.SimpleQueue = queue.SimpleQueue()
 
@@ -211,7 +211,7 @@ def device(model: str, image: str, address: str, fused: str | None, grid: int) -
             done(bytes([item[0]]) + plain.to_bytes(item[1]))
             up_bytes += item[1].nbytes
         computing.join()
-        return plain.from_bytes(finish(b"")), up_bytes
+        return [plain.from_bytes(finish(b""))], up_bytes
 
     plain.obey(prepare, run)
 

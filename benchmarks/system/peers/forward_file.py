@@ -20,8 +20,8 @@ def device(image: str, address: str) -> None:
         infer(data)
         return {"choice": "the file as it is"}
 
-    def run() -> tuple[np.ndarray, int]:
-        return plain.from_bytes(infer(data)), len(data)
+    def run() -> tuple[list[np.ndarray], int]:
+        return plain.all_from_bytes(infer(data)), len(data)
 
     plain.obey(prepare, run)
 

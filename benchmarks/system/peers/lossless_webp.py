@@ -35,9 +35,9 @@ def device(model: str, image: str, address: str) -> None:
         infer(encode())
         return {"choice": "pixels as WebP"}
 
-    def run() -> tuple[np.ndarray, int]:
+    def run() -> tuple[list[np.ndarray], int]:
         data = plain.stretched(encode, target["s"])
-        return plain.from_bytes(infer(data)), len(data)
+        return plain.all_from_bytes(infer(data)), len(data)
 
     plain.obey(prepare, run)
 

@@ -70,15 +70,15 @@ def device(model: str, image: str, address: str) -> None:
             run()
         return {"choice": f"cut at {cut}", "predicted_s": latency_s(cut)}
 
-    def run() -> tuple[np.ndarray, int]:
+    def run() -> tuple[list[np.ndarray], int]:
         value = pixels
         if chosen["session"] is not None:
             value = plain.stretched(
                 lambda: plain.run(chosen["session"], plain.to_input(pixels)), chosen["target_s"]
             )
         if chosen["cut"] == crossings.output:
-            return value, 0
-        return plain.from_bytes(infer(plain.to_bytes(value))), value.nbytes
+            return [value], 0
+        return [plain.from_bytes(infer(plain.to_bytes(value)))], value.nbytes
 
     plain.obey(prepare, run)
 

@@ -32,6 +32,6 @@ def edge(model: bytes, listen: str) -> None:
     session = plain.session(model)
 
     def infer(data: bytes) -> bytes:
-        return plain.to_bytes(plain.run(session, plain.to_input(decoded(data, session))))
+        return plain.to_bytes(*plain.run_all(session, plain.to_input(decoded(data, session))))
 
     plain.serve(listen, {"Infer": infer})

@@ -38,21 +38,36 @@ def session(model: bytes) -> ort.InferenceSession:
 
 def run(session: ort.InferenceSession, value: np.ndarray) -> np.ndarray:
     """A session of one input and one output."""
-    return session.run(None, {session.get_inputs()[0].name: value})[0]
+    (output,) = run_all(session, value)
+    return output
+
+
+def run_all(session: ort.InferenceSession, value: np.ndarray) -> list[np.ndarray]:
+    """A session of one input."""
+    return session.run(None, {session.get_inputs()[0].name: value})
 
 
 def to_input(pixels: np.ndarray) -> np.ndarray:
     return pixels.astype(np.float32) / np.float32(255)
 
 
-def to_bytes(array: np.ndarray) -> bytes:
+def to_bytes(*arrays: np.ndarray) -> bytes:
     buffer = io.BytesIO()
-    np.save(buffer, array)
+    for array in arrays:
+        np.save(buffer, array)
     return buffer.getvalue()
 
 
 def from_bytes(data: bytes) -> np.ndarray:
-    return np.load(io.BytesIO(data), allow_pickle=False)
+    (array,) = all_from_bytes(data)
+    return array
+
+
+def all_from_bytes(data: bytes) -> list[np.ndarray]:
+    buffer, arrays = io.BytesIO(data), []
+    while buffer.tell() < len(data):
+        arrays.append(np.load(buffer, allow_pickle=False))
+    return arrays
 
 
 def quiet_s(call) -> float:
@@ -110,8 +125,8 @@ def serve(listen: str, methods: dict) -> None:
 def obey(prepare, infer) -> None:
     """Say that all has been measured, then carry out the commands on standard input.
 
-    ``prepare(slowdown, rate_bytes_per_s)`` returns what to report; ``infer()`` returns the output
-    and the bytes sent up.
+    ``prepare(slowdown, rate_bytes_per_s)`` returns what to report; ``infer()`` returns the outputs,
+    in the order of the model, and the bytes sent up.
     """
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
@@ -120,9 +135,9 @@ def obey(prepare, infer) -> None:
             answer = prepare(**command)
         else:
             started_s = time.perf_counter()
-            output, up_bytes = infer()
+            outputs, up_bytes = infer()
             latency_s = time.perf_counter() - started_s
-            np.save(command["output"], output)
+            np.savez(command["output"], *outputs)
             answer = {"latency_s": latency_s, "up_bytes": up_bytes}
         print(json.dumps(answer), flush=True)
 

@@ -25,8 +25,8 @@ def device(image: str, address: str) -> None:
         infer(plain.to_bytes(pixels))
         return {"choice": "all on the edge server"}
 
-    def run() -> tuple[np.ndarray, int]:
-        return plain.from_bytes(infer(plain.to_bytes(pixels))), pixels.nbytes
+    def run() -> tuple[list[np.ndarray], int]:
+        return [plain.from_bytes(infer(plain.to_bytes(pixels)))], pixels.nbytes
 
     plain.obey(prepare, run)
 

@@ -959,7 +959,7 @@ BAD_QUESTIONS = {
     "a layer for what does not tile": (["--algorithm", "nfl", "--tau", "3"], "does not tile"),
     "layer 0": (["--tau", "0"], "layers 1 to 30"),
     "a layer too deep": (["--tau", "99"], "layers 1 to 30"),
-    "a layer behind a barrier": (["--tau", "30"], r"GlobalAveragePool.*tau at most 29"),
+    "a layer behind a barrier": (["--tau", "30"], r"GlobalAveragePool.*tau may be from 1 to 29"),
     "a layer that is no number": (["--tau", "four"], "four"),
     "a mean that is no number": (["--mean", "grey"], "--mean 'grey'"),
     "a mean of NaN": (["--mean", "nan"], "--mean 'nan'"),

@@ -75,6 +75,47 @@ def test_a_module_is_tiled_and_answers_as_pytorch_does(torch, module, exporter):
     np.testing.assert_allclose(value, answer(torch, module), rtol=1e-4, atol=1e-5)
 
 
+@pytest.fixture
+def conditioned(torch):
+    """A module of two inputs: a picture, and what scales its channels."""
+    nn = torch.nn
+
+    class Conditioned(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Conv2d(3, 8, 3, padding=1)
+            self.second = nn.Conv2d(8, 8, 3, stride=2, padding=1)
+            self.scale = nn.Linear(4, 8)
+
+        def forward(self, image, condition):
+            image = torch.relu(self.second(torch.relu(self.first(image))))
+            return image * self.scale(condition)[:, :, None, None]
+
+    torch.manual_seed(0)
+    return Conditioned()
+
+
+@pytest.mark.parametrize("exporter", ["dynamo", "torchscript"])
+def test_a_module_of_several_inputs(torch, conditioned, exporter):
+    condition = np.arange(4, dtype=np.float32)[None]
+    model = from_torch(conditioned, (example(), torch.from_numpy(condition)), exporter=exporter)
+
+    assert model.graph.tileable_layers >= 2
+    feed = {"image": example(), "condition": condition}
+    with Session(model, MEMORY, plan=PlanRequest(algorithm="mw", grid=Grid(2, 2))) as session:
+        session.infer(feed)
+        session.wait_ready(60)
+        result = session.infer(feed)
+    assert result.plan.arrangement.paths == 4
+    (value,) = result.outputs.values()
+    with torch.no_grad():
+        expected = conditioned(torch.from_numpy(example()), torch.from_numpy(condition)).numpy()
+    np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-5)
+
+    with pytest.raises(InputError, match=r"from_torch\(module, \(x, y\)\)"):
+        Session(conditioned, options=SessionOptions(sample=(example(), condition)))
+
+
 def test_a_session_of_a_module(torch, module):
     with Session(module, options=SessionOptions(sample=example())) as session:
         (value,) = session.infer(example()).outputs.values()
@@ -107,3 +148,9 @@ def test_what_export_writes_by_default_is_read(torch, module, tmp_path, exporter
 def test_what_is_no_module_is_refused(torch):
     with pytest.raises(InputError, match=r"int is no torch\.nn\.Module"):
         from_torch(3, example())
+
+
+@pytest.mark.parametrize("given", [None, "photo.jpg", ["a", object()], {"x": 1}], ids=str)
+def test_what_is_no_example_is_refused(module, given):
+    with pytest.raises(InputError, match="needs an example of its input, not"):
+        from_torch(module, given)

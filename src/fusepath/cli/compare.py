@@ -120,7 +120,7 @@ def command(
     tried = tried_samples(loaded, samples, compress=compress, form=form, pictures=pictures)
     if tried is not None:
         setting = tried.on(setting)
-    tileable = loaded.graph.tileable_layers > 0
+    tileable = bool(loaded.graph.sections)
     origin = Origin(source=loaded.source, mean=channels[0], std=channels[1], pictures=pictures)
     plans = []
     for name in ALGORITHMS:

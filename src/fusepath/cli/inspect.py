@@ -48,12 +48,18 @@ def _summary(model: Model) -> list[str]:
     barrier = described["barrier"]
     if barrier is None:
         lines.append("every layer can be tiled")
+    elif graph.begin > 0:
+        head = "layer 1 is" if graph.begin == 1 else f"layers 1 to {graph.begin} are"
+        lines.append(
+            f"{head} computed whole before all tiles; '{barrier['node']}' "
+            f"({barrier['op_type']}) cannot be tiled: {barrier['reason']}"
+        )
     else:
         lines.append(
             f"{_tileable(graph.tileable_layers)}; '{barrier['node']}' "
             f"({barrier['op_type']}) ends the prefix: {barrier['reason']}"
         )
-    if len(described["sections"]) > 1:
+    if graph.begin > 0 or len(described["sections"]) > 1:
         lines.append("sections between operators that need whole maps, in which plans may begin:")
         for section in described["sections"]:
             ends = section["ends_at"]

@@ -140,13 +140,15 @@ grid_option = click.option(
     "--grid", metavar="RxC", default="auto", help="Tiles in rows x columns; auto searches k x k."
 )
 tau_option = click.option(
-    "--tau", type=int, help="Fused layer (1-based); all are searched without."
+    "--tau",
+    type=int,
+    help="Fused layer, 1-based, in any section (see inspect); all of one are searched without.",
 )
 start_option = click.option(
     "--start",
     type=click.IntRange(min=0),
     help="Layers that the device computes whole before all tiles, where a section begins (see "
-    "inspect); auto searches all sections, other algorithms begin at the image.",
+    "inspect); without, auto searches all sections, others take that of --tau, or the first.",
 )
 tiles_option = click.option(
     "--tiles",

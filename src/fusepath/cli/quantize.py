@@ -23,6 +23,8 @@ from fusepath.cli.picture_options import picture_options
 from fusepath.cli.progress import telling
 
 if TYPE_CHECKING:
+    from fusepath.arrays import Array
+    from fusepath.onnx_io import Model
     from fusepath.plan import Preprocessing
 
 
@@ -67,10 +69,9 @@ def command(
     What crosses a cut is then a quarter of the bytes. The results are others: how much they change
     on the samples is printed.
     """
-    from fusepath.errors import InputError
+    from fusepath.cost import tileable_share
+    from fusepath.onnx_io import read_model
     from fusepath.output_file import write_file
-    from fusepath.pictures.inputs import load_input
-    from fusepath.pictures.sources import files_in
     from fusepath.plan import InputFormat
     from fusepath.report import wrapped
     from fusepath.runtime.quantise import quantise
@@ -79,18 +80,17 @@ def command(
     channels = parse_channels(mean, "--mean"), parse_channels(std, "--std", nonzero=True)
     loaded = open_model(model, input_shape)
     check_channels(loaded, mean=channels[0], std=channels[1])
-    files = files_in(samples, videos=False) if Path(samples).is_dir() else []
-    if not files:
-        raise InputError(f"{samples}: no samples; give a folder of pictures or .npy arrays")
-    target, batch = loaded.graph.input, loaded.boundary.batch
+    files = _files_in(samples)
     with telling(f"quantising with {len(files)} samples"):
         found = quantise(
             loaded,
-            [load_input(file, target, pictures=pictures, batch=batch) for file in files],
+            [_sample(file, loaded, pictures) for file in files],
             InputFormat(mean=channels[0], std=channels[1]),
             activations=activations,  # type: ignore[arg-type]
         )
     write_file(output, found.data)
+    after = read_model(found.data, name=Path(output).stem, source=output).graph
+    before_share, share = tileable_share(loaded.graph), tileable_share(after)
     if as_json:
         changes = {
             name: {"largest": change.largest, "root_mean_square": change.root_mean_square}
@@ -102,6 +102,7 @@ def command(
                 "bytes": len(found.data),
                 "samples": len(files),
                 "changes": changes,
+                "tileable_share": share,
             }
         )
         return
@@ -111,4 +112,48 @@ def command(
         f"(root mean square), {change.largest:.2%} at most"
         for name, change in found.changes.items()
     ]
+    if share < before_share and after.barrier is not None:
+        lines.append(
+            f"{share:.1%} of the MACs are in layers that can be tiled, {before_share:.1%} were: "
+            f"'{after.barrier.name}' ({after.barrier.op_type}) {after.barrier.barrier_reason}"
+        )
     click.echo(wrapped(lines))
+
+
+def _files_in(folder: str) -> list[str]:
+    """The samples of a folder.
+
+    Raises:
+        InputError: there is no such folder, or none in it.
+    """
+    from fusepath.errors import InputError
+    from fusepath.pictures.sources import files_in
+
+    what = "give a folder of pictures or .npy arrays"
+    if not Path(folder).is_dir():
+        missing = "is no folder" if Path(folder).exists() else "there is no such folder"
+        raise InputError(f"--samples {folder}: {missing}; {what}")
+    files = files_in(folder, videos=False)
+    if not files:
+        raise InputError(f"--samples {folder}: no samples; {what}")
+    return files
+
+
+def _sample(file: str, model: Model, pictures: Preprocessing) -> Array:
+    """An input like those to come.
+
+    Raises:
+        ImageError: the file is none, or holds NaN.
+    """
+    import numpy as np
+
+    from fusepath.errors import ImageError
+    from fusepath.pictures.inputs import load_input
+
+    values = load_input(file, model.graph.input, pictures=pictures, batch=model.boundary.batch)
+    if not np.isfinite(values).all():
+        raise ImageError(
+            f"sample '{file}' holds NaN or infinity, of which no range of bytes can be told; leave "
+            f"it out"
+        )
+    return values

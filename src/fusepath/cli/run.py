@@ -247,7 +247,7 @@ def command(
         raise InputError(
             "say where the edge server is: --edge HOST:PORT; without one, --algorithm device-only"
         )
-    if loaded.graph.tileable_layers == 0 and loaded.graph.barrier is not None:
+    if not loaded.graph.sections and loaded.graph.barrier is not None:
         first = loaded.graph.barrier
         click.echo(
             f"{loaded.graph.name} runs unsplit: '{first.name}' ({first.op_type}) "

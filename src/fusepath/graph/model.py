@@ -140,6 +140,15 @@ class ModelGraph:
             item for item in found if item.layers >= FEWEST_FUSED or item.start == 0 < item.end
         )
 
+    @property
+    def begin(self) -> int:
+        """Layers before the first section, where plans begin that are not told where."""
+        return self.sections[0].start if self.sections else 0
+
+    def section_of(self, tau: int) -> Section | None:
+        """The section that a fused layer lies in; None if it is in none."""
+        return next((item for item in self.sections if item.start < tau <= item.end), None)
+
     def barrier_at(self, section: Section) -> Operator | None:
         """The operator that ends a section; None where the network ends with it."""
         return None if section.end == self.depth else self.layers[section.end].operators[0]

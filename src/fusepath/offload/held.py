@@ -312,6 +312,11 @@ def _exported(module: object, options: SessionOptions) -> tuple[Model, SessionOp
             "a PyTorch module needs an example of its input: options=SessionOptions(sample=x), or "
             "fusepath.from_torch(module, x)"
         )
+    if isinstance(options.sample, tuple | list):
+        raise InputError(
+            "sample is a frame; of a module with several inputs make the model with "
+            "fusepath.from_torch(module, (x, y)), and a session of that"
+        )
     sample = np.asarray(options.sample)
     model = from_torch(module, sample.astype(np.float32) if sample.dtype == np.uint8 else sample)
     return model, replace(options, sample=fed_inputs(sample, model)[0])

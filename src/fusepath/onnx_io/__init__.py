@@ -3,10 +3,13 @@
 from fusepath.onnx_io.boundary import Boundary
 from fusepath.onnx_io.ending import Ending, LastOutput
 from fusepath.onnx_io.files import ModelFiles, joined_sha256
+from fusepath.onnx_io.float32 import in_float32
 from fusepath.onnx_io.load import file_sha256, load_model
 from fusepath.onnx_io.model import Model
+from fusepath.onnx_io.opset import with_opset
 from fusepath.onnx_io.port import Port
 from fusepath.onnx_io.pytorch import from_torch, is_module
+from fusepath.onnx_io.quantised import quantised_node
 from fusepath.onnx_io.read import read_model
 from fusepath.onnx_io.strip_model import (
     StripModel,
@@ -37,16 +40,19 @@ __all__ = [
     "cached_name",
     "file_sha256",
     "from_torch",
+    "in_float32",
     "is_module",
     "joined_sha256",
     "kept_name",
     "load_model",
     "new_name",
     "original_with_shape",
+    "quantised_node",
     "read_model",
     "sent_name",
     "strip_signature",
     "summands",
     "trial_model",
     "whole_exposing",
+    "with_opset",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import tempfile
 import warnings
@@ -37,26 +38,35 @@ def from_torch(
     An edge server needs the same model: write it down with `Model.save`.
 
     Args:
-        module: a ``torch.nn.Module`` with one input; its mode and its weights are left alone.
-        example: an input, as tensor or numpy array; the network is made for its shape.
+        module: a ``torch.nn.Module``; its mode and its weights are left alone.
+        example: an input, as tensor or numpy array, or a tuple of all inputs in their order; the
+            network is made for their shapes.
         exporter: the current exporter of PyTorch, or the one before it.
 
     Raises:
-        InputError: PyTorch is not installed, or this is no module.
+        InputError: PyTorch is not installed, this is no module, or that no example.
         ModelError: PyTorch cannot export it, or what it exports cannot be read.
     """
     torch = _imported()
     if not is_module(module):
         raise InputError(f"{type(module).__name__} is no torch.nn.Module; give a module")
     name = type(module).__name__
-    value = example if isinstance(example, torch.Tensor) else torch.from_numpy(np.array(example))
+    given = tuple(example) if isinstance(example, tuple | list) else (example,)
+    values = tuple(_tensor(torch, item) for item in given)
+    # The current exporter takes names from the module; the one before would make them up.
+    names = None if exporter == "dynamo" else _input_names(module, len(values))
     with tempfile.TemporaryDirectory(prefix="fusepath-") as folder, _for_inference(module):
         file = Path(folder, "model.onnx")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 torch.onnx.export(
-                    module, (value,), file, dynamo=exporter == "dynamo", verbose=False
+                    module,
+                    values,
+                    file,
+                    input_names=names,
+                    dynamo=exporter == "dynamo",
+                    verbose=False,
                 )
         except ModuleNotFoundError as error:
             raise _missing(error) from error
@@ -68,6 +78,32 @@ def from_torch(
             ) from error
         data = read_files(file).as_one_file(name=name)
     return read_model(data, name=name, source=f"{name}.onnx")
+
+
+def _tensor(torch: ModuleType, value: Any) -> Any:
+    """One input as a tensor.
+
+    Raises:
+        InputError: it is none.
+    """
+    if isinstance(value, torch.Tensor):
+        return value
+    try:
+        return torch.from_numpy(np.array(value))
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"a module needs an example of its input, not {type(value).__name__}; give a tensor or "
+            f"an array, or a tuple of them for several inputs"
+        ) from error
+
+
+def _input_names(module: Any, count: int) -> list[str] | None:
+    """What the module calls its first inputs; None where it does not say."""
+    parameters = list(inspect.signature(module.forward).parameters.values())[:count]
+    named = all(
+        item.kind in {item.POSITIONAL_ONLY, item.POSITIONAL_OR_KEYWORD} for item in parameters
+    )
+    return [item.name for item in parameters] if named and len(parameters) == count else None
 
 
 def _imported() -> ModuleType:

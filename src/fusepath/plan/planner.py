@@ -12,7 +12,7 @@ from fusepath.plan.algorithms import ALGORITHMS, BUILT_IN
 from fusepath.plan.build import build_plan
 from fusepath.plan.compressed import variants
 from fusepath.plan.families.forwarding import forward_file
-from fusepath.plan.families.sections import check_start, search_behind
+from fusepath.plan.families.sections import check_start, search_behind, start_of
 from fusepath.plan.families.tile_sizes import SIZES_EVALUATIONS
 from fusepath.plan.fluid import fluid_bound_ns
 from fusepath.plan.limits.constraints import ENERGY, Shortfall
@@ -97,11 +97,12 @@ def answer(
         find: the search.
         most: how many plans are kept; as many as the request wants without.
     """
-    request.constraints.check(timing.setting.graph)
-    if request.start:
-        check_start(timing.setting.graph, request.start)
-        if request.algorithm != "auto":
-            find = partial(search_behind, find, start=request.start)
+    graph = timing.setting.graph
+    request.constraints.check(graph)
+    if request.algorithm == "auto" and request.start:
+        check_start(graph, request.start)
+    elif request.algorithm not in WHOLE | {"auto"} and (start := start_of(graph, request)):
+        find = partial(search_behind, find, start=start)
     forwards = ALGORITHMS[request.algorithm].forwards
     timings = [timing] if forwards else variants(timing, request)
     budget = usual_budget(request) if request.budget is None else request.budget

@@ -28,10 +28,11 @@ class PlanRequest(
     grid: Grid | None = None
     """A fixed grid."""
     tau: int | None = None
-    """A fixed fused layer (1-based); all are searched without."""
+    """A fixed fused layer (1-based) in any section; all of one section are searched without."""
     start: int | None = None
-    """Layers that the device computes whole before all paths, where a section begins. None leaves
-    it to ``auto``; other algorithms begin at the input."""
+    """Layers that the device computes whole before all paths, where a section begins. Without,
+    ``auto`` searches all sections, and others begin with the one that ``tau`` lies in, or with the
+    first."""
     unequal: bool = False
     """Choose the sizes of tiles as well."""
     constraints: Constraints = NO_CONSTRAINTS

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
+import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,17 +20,19 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from fusepath.errors import ModelError
-from fusepath.onnx_io import original_with_shape
+from fusepath.onnx_io import in_float32, original_with_shape, quantised_node, with_opset
 from fusepath.runtime.pixels import to_model_input
 from fusepath.runtime.runner import Runner
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from fusepath.arrays import Array
     from fusepath.onnx_io import Model
     from fusepath.plan import InputFormat
 
+_LEAST_OPSET = 13
+"""Of models whose weights have a scale for every channel."""
 Activations = Literal["uint8", "int8"]
 _TYPES = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
 
@@ -61,14 +66,21 @@ def quantise(
     """The model with weights in int8, one scale per output channel, and maps in bytes.
 
     Args:
-        model: a network of float32.
+        model: a network of float32, or of float16, which is fed and answers as before.
         samples: inputs like those to come, in normal form: ranges of maps are taken from them.
         form: how pixels become values.
         activations: element type of the maps.
 
     Raises:
-        ModelError: ONNX Runtime cannot quantise the model.
+        ModelError: ONNX Runtime cannot quantise the model, or nobody can: it is quantised already,
+            or makes NaN of a sample.
     """
+    if (node := quantised_node(model)) is not None:
+        name, op_type = node
+        raise ModelError(
+            f"model '{model.graph.name}' is quantised already, at node '{name}' ({op_type}); give "
+            f"the model of float32 that it was made of"
+        )
     source = model.boundary.input
     if model.boundary.companions:
         raise ModelError(
@@ -80,26 +92,35 @@ def quantise(
         for sample in samples
     ]
     original = original_with_shape(model)
+    # Or each constant of float16 would be cast.
+    plain = in_float32(with_opset(original, _LEAST_OPSET, name=model.graph.name))
+    wanted = _answers(original, feeds, "as it is given")
     with tempfile.TemporaryDirectory() as folder:
         given, ready, made = (Path(folder) / f"{name}.onnx" for name in ("given", "ready", "made"))
-        given.write_bytes(original)
+        given.write_bytes(plain)
         try:
-            # Folds constants and BatchNormalization, which would be quantised by themselves.
-            quant_pre_process(given, ready, skip_symbolic_shape=True)
-            quantize_static(
-                ready,
-                made,
-                _Feeds(feeds),
-                quant_format=QuantFormat.QDQ,
-                per_channel=True,
-                activation_type=_TYPES[activations],
-                weight_type=QuantType.QInt8,
-            )
+            with _unheard():
+                # Folds constants and BatchNormalization, which would be quantised by themselves.
+                quant_pre_process(given, ready, skip_symbolic_shape=True)
+                quantize_static(
+                    ready,
+                    made,
+                    _Feeds(feeds),
+                    quant_format=QuantFormat.QDQ,
+                    per_channel=True,
+                    activation_type=_TYPES[activations],
+                    weight_type=QuantType.QInt8,
+                )
         except Exception as error:
             reason = " ".join(str(error).split())[:300] or type(error).__name__
             raise ModelError(f"ONNX Runtime cannot quantise the model: {reason}") from error
         data = made.read_bytes()
-    return Quantised(data=data, changes=_changes(original, data, feeds))
+    found = _answers(data, feeds, "quantised")
+    changes = {
+        name: _change([(one[name], other[name]) for one, other in zip(wanted, found, strict=True)])
+        for name in wanted[0]
+    }
+    return Quantised(data=data, changes=changes)
 
 
 class _Feeds(CalibrationDataReader):  # type: ignore[misc]
@@ -112,14 +133,35 @@ class _Feeds(CalibrationDataReader):  # type: ignore[misc]
         return next(self._feeds, None)
 
 
-def _changes(
-    original: bytes, quantised: bytes, feeds: Sequence[dict[str, Array]]
-) -> dict[str, Change]:
-    before, after = Runner(original), Runner(quantised)
-    pairs = [(before.run(feed), after.run(feed)) for feed in feeds]
-    return {
-        name: _change([(one[name], other[name]) for one, other in pairs]) for name in before.outputs
-    }
+def _answers(data: bytes, feeds: Sequence[dict[str, Array]], which: str) -> list[dict[str, Array]]:
+    """What a model makes of all samples.
+
+    Raises:
+        ModelError: NaN or infinity, of which no range of bytes can be told.
+    """
+    runner = Runner(data)
+    answers = [runner.run(feed) for feed in feeds]
+    for number, outputs in enumerate(answers, 1):
+        for name, value in outputs.items():
+            if not np.isfinite(value).all():
+                raise ModelError(
+                    f"the model {which} makes NaN or infinity of sample {number}, in output "
+                    f"'{name}'; leave this sample out, or the model as it is"
+                )
+    return answers
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """What ONNX Runtime's quantisation says besides goes to those who have asked for a log."""
+    root, handler = logging.getLogger(), logging.NullHandler()
+    root.addHandler(handler)  # or `logging.warning` would make one that prints
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        root.removeHandler(handler)
 
 
 def _change(values: Sequence[tuple[Array, Array]]) -> Change:

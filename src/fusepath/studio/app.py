@@ -192,7 +192,11 @@ def _told(answer: Answer) -> dict[str, Any]:
         "makespan_s": story.plan.makespan_s,
         "lower_bound_s": story.bound_s,
         "speed_up": None if nfl is None else nfl.makespan_s / story.plan.makespan_s,
-        "tileable_layers": story.graph.tileable_layers,
+        "fused_layers": [
+            layer
+            for section in story.graph.sections
+            for layer in range(section.start + 1, section.end + 1)
+        ],
         **_shown(story),
     }
 

@@ -95,17 +95,15 @@ function offer(document_) {
   field("times-svg").href = `${base}times.svg`;
 }
 
-function offerLayers(count) {
+function offerLayers(layers) {
   const tau = field("tau");
-  if (tau.options.length - 1 === count) {
+  const known = layers.map(String);
+  if (known.join() === [...tau.options].slice(1).map((option) => option.value).join()) {
     return;
   }
   const kept = tau.value;
-  tau.replaceChildren(new Option("any", ""));
-  for (let layer = 1; layer <= count; layer += 1) {
-    tau.add(new Option(String(layer), String(layer)));
-  }
-  tau.value = Number(kept) <= count ? kept : "";
+  tau.replaceChildren(new Option("any", ""), ...known.map((layer) => new Option(layer, layer)));
+  tau.value = known.includes(kept) ? kept : "";
 }
 
 const pause = (ms, signal) =>
@@ -127,7 +125,7 @@ async function answered(depth, signal) {
   });
   const ms = Math.round(performance.now() - begun);
   render(found);
-  offerLayers(found.tileable_layers);
+  offerLayers(found.fused_layers);
   offer(found);
   shown = found.answer;
   field("status").textContent =

@@ -59,12 +59,15 @@ from fusepath.profiling.pictures import measured_source
 from fusepath.remote.client import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from benchmarks.system.contenders import Contender
     from benchmarks.system.machines import Machines
+    from benchmarks.system.measure import Measured
+    from fusepath.arrays import Array
     from fusepath.onnx_io import Model
     from fusepath.pictures.frame import Frame
+    from fusepath.plan import Plan
     from fusepath.remote.client import EdgeClient
 
 NETWORKS = ("squeezenet", "tiny-yolov2", "mobilenetv2", "ultraface")
@@ -167,28 +170,57 @@ class Pictures:
         return (*sends_file, "lossless_webp")
 
 
-async def contenders(
-    scene: Scene,
-    model: Model,
-    machines: Machines,
-    edge: EdgeClient,
-    picture: Pictures,
-    peers: Iterable[Peer],
-) -> list[Contender]:
-    """All that is run in a scene, ready."""
+async def plans(
+    scene: Scene, model: Model, machines: Machines, edge: EdgeClient, picture: Pictures
+) -> dict[str, Plan]:
+    """Of a scene, by name: what `auto` chooses once it is rehearsed, and the others."""
     cell, frame, origin = scene.cell, picture.frame, Origin(source=model.source)
     setting = machines.setting(model, cell, input_bytes_per_element=1)
     setting = replace(setting, **machines.codecs(cell))
     if isinstance(frame, PictureFrame):
         setting = replace(setting, source=measured_source(model, frame, FORM, setting))
     chosen = await rehearsed(partial(shortlist, origin=origin), setting, cell, model, frame, edge)
-    entries = [Entry(name=AUTO, plan=chosen)]
-    for name, algorithm in PLANS.items():
-        plan = make_plan(setting, PlanRequest(algorithm=algorithm), origin).best
-        if plan.recipe_sha256 not in {entry.plan.recipe_sha256 for entry in entries}:
-            entries.append(Entry(name=name, plan=plan))
-    own = [await Planned.make(entry, cell, model, frame, edge) for entry in entries]
-    return [*own, *peers]
+    others = {
+        name: make_plan(setting, PlanRequest(algorithm=algorithm), origin).best
+        for name, algorithm in PLANS.items()
+    }
+    return {AUTO: chosen, **others}
+
+
+async def measured_rows(
+    scene: Scene,
+    model: Model,
+    machines: Machines,
+    edge: EdgeClient,
+    picture: Pictures,
+    peers: Iterable[Peer],
+) -> list[Row]:
+    """A scene's: what does the same is run once, and has a row for each of its names."""
+    pixels = pixels_of(picture.frame)
+    # As `fusepath run` does: what codecs save is known of the picture at hand.
+    chosen = await plans(scene, model, machines.with_codecs_for(model, pixels), edge, picture)
+    runs: dict[str, Contender] = {}
+    for name, plan in chosen.items():
+        if plan.recipe_sha256 not in runs:
+            entry = Entry(name=name, plan=plan)
+            runs[plan.recipe_sha256] = await Planned.make(
+                entry, scene.cell, model, picture.frame, edge
+            )
+    measured = await measure([*runs.values(), *peers], repeats=REPEATS, progress=lambda _: None)
+    reference = run_unsplit(model, pixels, FORM)
+    rows = {item.contender.name: _row(scene, item, reference) for item in measured}
+    same = {name: rows[runs[plan.recipe_sha256].name] for name, plan in chosen.items()}
+    return [replace(row, plan=name) for name, row in (rows | same).items()]
+
+
+def _row(scene: Scene, measured: Measured, reference: Mapping[str, Array]) -> Row:
+    found = asdict(measured.row(scene.cell, reference, lower_bound_s=0.0))
+    known = {item.name for item in fields(Row)}
+    return Row(
+        source=scene.source,
+        photograph=scene.photograph.stem,
+        **{name: value for name, value in found.items() if name in known},
+    )
 
 
 def _source(network: str) -> str:
@@ -219,28 +251,8 @@ async def run(network: str, todo: Sequence[Scene], hosts: Hosts, until_s: float)
                     for name in picture.peers
                 ]
                 peers = [await Peer.make(device, scene.cell, model, folder) for device in devices]
-                # As `fusepath run` does: what codecs save is known of the picture at hand.
-                seen = machines.with_codecs_for(model, pixels_of(picture.frame))
-                ready = await contenders(scene, model, seen, edge, picture, peers)
-                measured = await measure(ready, repeats=REPEATS, progress=lambda _: None)
-            reference = run_unsplit(model, pixels_of(picture.frame), FORM)
-            rows = [item.row(scene.cell, reference, lower_bound_s=0.0) for item in measured]
-            append_rows(
-                RESULTS,
-                Row,
-                [
-                    Row(
-                        source=scene.source,
-                        photograph=scene.photograph.stem,
-                        **{
-                            name: value
-                            for name, value in asdict(row).items()
-                            if name in {item.name for item in fields(Row)}
-                        },
-                    )
-                    for row in rows
-                ],
-            )
+                rows = await measured_rows(scene, model, machines, edge, picture, peers)
+            append_rows(RESULTS, Row, rows)
             click.echo(
                 f"{scene.cell}, {scene.source}: {_in_short(read_rows(RESULTS, Row), scene)}",
                 err=True,
@@ -249,7 +261,10 @@ async def run(network: str, todo: Sequence[Scene], hosts: Hosts, until_s: float)
 
 
 def judged(rows: Sequence[Row]) -> Iterator[tuple[Row, Row, bool]]:
-    """By scene: auto, the best of the others, and whether auto keeps to the bar but for spread."""
+    """By scene: auto, the best of the others, and whether auto keeps to the bar but for spread.
+
+    One of the others may be what auto has chosen, under its own name.
+    """
     for key in dict.fromkeys(row.key for row in rows):
         own = {row.plan: row for row in rows if row.key == key}
         auto = own.pop(AUTO)
@@ -275,9 +290,12 @@ def show(rows: Sequence[Row]) -> bool:
             f"{best.measured_s * 1e3:7.1f} ±{best.spread_s * 1e3:4.1f}"
             f"{'' if kept_to else '  beyond'}"
         )
-    if verdicts:
-        gains = [best.measured_s / auto.measured_s for auto, best, _ in verdicts]
-        print(f"the best of the others over auto: {statistics.geometric_mean(gains):.3f}")
+    for source in dict.fromkeys(auto.source for auto, _, _ in verdicts):
+        gains = [
+            best.measured_s / auto.measured_s for auto, best, _ in verdicts if auto.source == source
+        ]
+        mean = statistics.geometric_mean(gains)
+        print(f"the best of the others over auto, from {source}: {mean:.3f}")
     verified = all(row.verified for row in rows)
     beyond = sum(not kept_to for _, _, kept_to in verdicts)
     print(

@@ -33,6 +33,8 @@ from __future__ import annotations
 from numbers import Real
 from typing import TYPE_CHECKING, Protocol
 
+from fusepath.spelling import as_text
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -45,7 +47,7 @@ LONGEST_QUOTE = 200
 
 def one_line(text: object, most: int = LONGEST_QUOTE) -> str:
     """The text on one line, with unprintable characters masked, cut at so many characters."""
-    line = " ".join(str(text).split())
+    line = " ".join(as_text(str(text)).split())
     line = "".join(char if char.isprintable() else "?" for char in line[: most + 1])
     return line if len(line) <= most else line[:most] + "…"
 
@@ -54,6 +56,10 @@ class FusepathError(Exception):
     """Base of all errors raised on purpose."""
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        """The message, with names of files as they are spelt."""
+        return as_text(super().__str__())
 
 
 class VerificationError(FusepathError):

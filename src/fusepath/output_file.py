@@ -12,7 +12,8 @@ from pathlib import Path
 
 from fusepath.errors import OutputError
 
-_STANDARD_OUTPUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+STANDARD_OUTPUT = "/dev/stdout"
+_STANDARD_OUTPUT = (STANDARD_OUTPUT, "/dev/fd/1", "/proc/self/fd/1")
 """Means what Python writes to, wherever the descriptor of that number leads by now."""
 
 
@@ -28,7 +29,7 @@ def write_file(path: str | Path, data: bytes) -> None:
     """
     try:
         own = getattr(sys.stdout, "buffer", None)
-        if own is not None and os.fspath(path) in _STANDARD_OUTPUT:
+        if own is not None and is_standard_output(path):
             sys.stdout.flush()
             own.write(data)
             own.flush()
@@ -38,6 +39,11 @@ def write_file(path: str | Path, data: bytes) -> None:
             _replace(Path(os.path.realpath(path)), data)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def is_standard_output(path: str | Path) -> bool:
+    """Whether a path is a name of standard output."""
+    return os.fspath(path) in _STANDARD_OUTPUT
 
 
 def check_output(path: str | Path) -> None:

@@ -20,6 +20,7 @@ from PIL import Image
 from fusepath.cli import inspect as inspect_command
 from fusepath.cli.main import cli, run
 from fusepath.cli.options import OUTPUT_FILE
+from tests.commands import COMMANDS
 from tests.small_detector import small_detector_bytes
 
 MODEL = "zoo:squeezenet?size=32"
@@ -104,6 +105,29 @@ def test_what_is_asked_for_on_standard_output_comes_there():
     assert document["format"] == "fusepath-plan"
     assert "algorithm    nfl" in text[end:]
     assert called.stderr == b""
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_standard_output_has_one_document_at_most(command, name, capfd):
+    own = cli.get_command(click.Context(cli), command)
+    assert own is not None
+    for item in own.params:
+        if item.type is not OUTPUT_FILE:
+            continue
+        option = [item.opts[0]] if isinstance(item, click.Option) else ["squeezenet"]
+        capfd.readouterr()
+
+        assert run([command, "--json", *option, name]) == 2
+
+        told = json.loads(capfd.readouterr().out)
+        assert told["error"].startswith("--json is for standard output already: name a file for ")
+
+
+def test_standard_output_has_one_file_at_most(capfd):
+    assert run([*NFL, "-o", "-", "--trace", "/dev/stdout"]) == 2
+
+    assert "name a file for --trace" in capfd.readouterr().err
 
 
 def files_of(command: click.Command) -> list[click.Parameter]:

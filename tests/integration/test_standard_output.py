@@ -13,6 +13,8 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper, parser
 
+from fusepath.spelling import spelt
+
 pytestmark = pytest.mark.system
 
 NET = """<ir_version: 8, opset_import: ["": 17]> g (float[1,3,16,12] x) => (float[] y) {
@@ -26,9 +28,11 @@ def saved(file: Path) -> Path:
     return file
 
 
-def fusepath(*arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
+def fusepath(
+    *arguments: str | Path, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, "-m", "fusepath", *arguments], capture_output=True, check=False
+        [sys.executable, "-m", "fusepath", *arguments], capture_output=True, check=False, env=env
     )
 
 
@@ -48,20 +52,69 @@ def test_warnings_of_libraries_go_to_standard_error(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="names are text there")
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
 def test_a_file_name_that_is_no_text_is_no_obstacle(tmp_path, options):
-    file = saved(Path(os.fsdecode(os.fsencode(tmp_path) + b"/n\xe4ch\xff.onnx")))
-    picture = file.with_suffix(".npy")
-    np.save(picture, np.zeros((1, 3, 16, 12), np.float32))
-    machines = ["--device", "1GFLOPS", "--edge", "9GFLOPS", "--link", "1MB/s"]
+    file, picture = unspeakable(tmp_path)
+    plan, book, quantised = (file.with_suffix(end) for end in (".json", ".book.json", ".q.onnx"))
+    device, link = ["--device", "1GFLOPS"], ["--link", "1MB/s"]
+    edge, search = ["--edge", "9GFLOPS"], ["--evaluations", "20"]
+    values = ["--input-type", "values", "--sample", picture]
+    rates = ["--rates", "1MB/s:2MB/s", "--most", "2", "--probes", "0"]
 
     for arguments in (
         ["inspect", file],
-        ["plan", file, *machines, "-o", file.with_suffix(".json")],
+        ["quantize", file, "--samples", file.parent, "-o", quantised],
+        ["plan", file, *device, *edge, *link, "-o", plan, *values],
+        ["simulate", plan, "--trace", file.with_suffix(".trace")],
+        ["report", plan, "-o", file.with_suffix(".html"), "--evaluations", "0"],
         ["run", file, picture, "--algorithm", "device-only", "--verify", "--no-cache"],
+        ["run", file, picture, "--edge", "memory:", "--plan", plan, "-o", file.with_suffix(".npz")],
+        ["book", file, *device, *edge, *rates, *search, "-o", book],
+        ["book", book, *link, "-o", plan],
+        ["simulate", plan],
+        ["profile", file, "-o", plan, "--no-cache"],
+        ["sweep", file, "--device", plan, *edge, *link, *search, "-o", file.with_suffix(".csv")],
+        ["inspect", quantised],
     ):
         called = fusepath(*arguments, *options)
         assert called.returncode == 0, called.stderr
+        called.stdout.decode()
         if options:
-            json.loads(called.stdout)
+            json.dumps(json.loads(called.stdout), ensure_ascii=False).encode()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        {"PYTHONIOENCODING": "utf-8"},
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "latin-1:strict"},
+        {"LC_ALL": "C"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    ],
+    ids=lambda encoding: " ".join(f"{name}={value}" for name, value in encoding.items()),
+)
+def test_a_name_that_is_no_text_is_told_as_text(tmp_path, encoding):
+    file, _ = unspeakable(tmp_path)
+    missing, written = file.with_suffix(".none"), file.with_suffix(".schema")
+    usual = {name: value for name, value in os.environ.items() if not name.startswith("LC_")}
+
+    refused = fusepath("simulate", missing, "--json", env=usual | encoding)
+    told = fusepath("schema", "link", "-o", written, env=usual | encoding)
+
+    assert refused.returncode == 2
+    assert json.loads(refused.stdout)["error"].startswith(f"cannot read {spelt(missing)}: ")
+    assert refused.stderr.startswith(f"fusepath: cannot read {spelt(missing)}: ".encode())
+    assert told.stdout == f"{spelt(written)}: the schema of a link file\n".encode()
+
+
+def unspeakable(folder: Path) -> tuple[Path, Path]:
+    """A model and an input of it, in a folder of their own, with names that are no UTF-8."""
+    inside = Path(os.fsdecode(os.fsencode(folder) + b"/f\xe4lder"))
+    inside.mkdir()
+    file = saved(inside / os.fsdecode(b"n\xe4ch\xff.onnx"))
+    picture = file.with_suffix(".npy")
+    np.save(picture, np.zeros((1, 3, 16, 12), np.float32))
+    return file, picture
 
 
 def test_a_plan_for_values_runs_on_values(tmp_path):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import shutil
+import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -17,6 +21,7 @@ from fusepath.cli.studio import plan_command
 from fusepath.errors import ModelError
 from fusepath.onnx_io import zoo
 from fusepath.plan import Budget, load_plan
+from fusepath.spelling import spelt
 from fusepath.studio import Depth, Desk, Question, RecentModels
 from fusepath.studio import desk as desks
 from tests.studios import MODEL, QUESTION, Client, own_studio, studio
@@ -104,6 +109,21 @@ def test_the_command_line_does_the_same(asked, desk, tmp_path, monkeypatch):
     assert plan.recipe == answer.story.plan.recipe
     assert plan.makespan_s == answer.story.plan.makespan_s
     assert plan.convention.edge_workers == asked.get("workers", 1)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the words are those of a shell")
+@pytest.mark.parametrize("name", [b"it's.onnx", b"n\xe9t\\'s $x.onnx"], ids=repr)
+def test_the_command_line_names_any_file(name, desk):
+    answer = desk.answer(question(), Depth.REFINED)
+    plan = answer.story.plan
+    model = msgspec.structs.replace(plan.model, source=spelt(os.fsdecode(name)))
+    recipe = msgspec.structs.replace(plan.recipe, model=model)
+    story = replace(answer.story, plan=msgspec.structs.replace(plan, recipe=recipe))
+
+    command = f"printf '%s|' {plan_command(replace(answer, story=story))}"
+    words = subprocess.run(["bash", "-c", command], capture_output=True, check=True).stdout
+
+    assert words.split(b"|")[:4] == [b"fusepath", b"plan", name, b"--input-shape"]
 
 
 @pytest.mark.parametrize(

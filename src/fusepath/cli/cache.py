@@ -26,6 +26,7 @@ def command(action: str, as_json: bool) -> None:
     """
     from fusepath.errors import OutputError
     from fusepath.profiling.cache import cache_folder, remembered_files
+    from fusepath.spelling import spelt
     from fusepath.units import format_bytes
 
     folder, files = cache_folder(), remembered_files()
@@ -39,10 +40,10 @@ def command(action: str, as_json: bool) -> None:
     if as_json:
         print_json(
             {
-                "folder": None if folder is None else str(folder),
+                "folder": None if folder is None else spelt(folder),
                 "removed": action == "clear",
                 "files": [
-                    {"kind": _kind(file), "path": str(file), "bytes": size} for file, size in rows
+                    {"kind": _kind(file), "path": spelt(file), "bytes": size} for file, size in rows
                 ],
             }
         )

@@ -104,6 +104,7 @@ def command(
     from fusepath.pictures.inputs import load_input
     from fusepath.plan import Fit, Preprocessing
     from fusepath.profiling.layers import measure_layers
+    from fusepath.spelling import spelt
     from fusepath.units import parse_bytes_per_s
 
     def say(text: str) -> None:
@@ -139,7 +140,7 @@ def command(
         _write_report(report_file, rows, pixels)
     if as_json:
         baseline = _baseline(rows)
-        print_json({"picture": picture, "rows": [row.document(baseline) for row in rows]})
+        print_json({"picture": spelt(picture), "rows": [row.document(baseline) for row in rows]})
     else:
         click.echo(
             f"\n{loaded.graph.name} on {Path(picture).name}, {slowdown:.3g} times slower than this "

@@ -17,7 +17,9 @@ import click
 from fusepath.cli.config import use_config
 from fusepath.cli.group import LazyGroup
 from fusepath.cli.options import JSON_ASKED, as_options, print_json
+from fusepath.cli.streams import keep_standard_streams
 from fusepath.errors import FusepathError
+from fusepath.spelling import as_text
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 """Why a write fails though the file is open."""
@@ -70,7 +72,7 @@ def cli(ctx: click.Context) -> None:
 
 def entry(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; errors are one line on standard error."""
-    _keep_standard_output()
+    keep_standard_streams()
     signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run(arguments))
 
@@ -84,28 +86,6 @@ def _terminate(*_: object) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of what a shell runs behind others
         signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.raise_signal(signal.SIGINT)
-
-
-def _keep_standard_output() -> None:
-    """Let nobody but this package write to standard output.
-
-    Libraries below print warnings of their own there, past Python; they go to standard error. Names
-    that are no text are written with their bytes as escapes.
-    """
-    stdout = sys.stdout
-    try:
-        stdout.flush()
-        own = os.dup(stdout.fileno())
-        os.dup2(sys.stderr.fileno(), stdout.fileno())
-    except (AttributeError, OSError, ValueError):
-        return  # one of them is closed, or no file
-    sys.stdout = os.fdopen(
-        own,
-        "w",
-        encoding=stdout.encoding,
-        errors="backslashreplace",
-        buffering=1 if stdout.isatty() else -1,
-    )
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -134,7 +114,7 @@ def _outcome(arguments: list[str] | None, asked: dict[str, bool]) -> tuple[int, 
         return 0, ""
     except (Exception, KeyboardInterrupt) as error:
         code, message = _complaint(error)
-        return code, " ".join(message.split())
+        return code, " ".join(as_text(message).split())
     return result if isinstance(result, int) else 0, ""
 
 

@@ -10,6 +10,7 @@ import click
 
 from fusepath.cli.numbers import Finite
 from fusepath.errors import InputError
+from fusepath.spelling import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,18 +28,33 @@ else:
 
 
 class _OutputFile(_TextType):
-    """A file to write; one that cannot be written is refused before the work."""
+    """A file to write; one that cannot be written is refused before the work.
+
+    ``-`` is standard output, where one thing is written alone that is read by programs.
+    """
 
     name = "file"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002 - click's signature
-        from fusepath.output_file import check_output
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from fusepath.output_file import STANDARD_OUTPUT, check_output, is_standard_output
 
-        check_output(value)
-        return str(value)
+        file = STANDARD_OUTPUT if value == "-" else str(value)
+        if is_standard_output(file) and param is not None and ctx is not None:
+            name = param.opts[0] if isinstance(param, click.Option) else param.human_readable_name
+            before = "--json" if ctx.params.get("as_json") else ctx.meta.get(_ON_STANDARD_OUTPUT)
+            if before is not None:
+                raise InputError(
+                    f"{before} is for standard output already: name a file for {name}, or leave "
+                    f"one of them out"
+                )
+            ctx.meta[_ON_STANDARD_OUTPUT] = name
+        check_output(file)
+        return file
 
 
 OUTPUT_FILE = _OutputFile()
+_ON_STANDARD_OUTPUT = f"{__name__}.standard_output"
+"""Where the command line keeps which option has it."""
 
 _MOST_OF_A_PIXEL = 3.4e38
 
@@ -474,4 +490,16 @@ def print_json(document: dict[str, Any]) -> None:
     """The one object of ``--json``."""
     import json
 
-    click.echo(json.dumps(document, indent=2, allow_nan=False, default=str))
+    click.echo(json.dumps(_told(document), indent=2, allow_nan=False, default=str))
+
+
+def _told(value: Any) -> Any:
+    """The same with text alone: what has names of files that are none is spelt."""
+    match value:
+        case str():
+            return as_text(value)
+        case dict():
+            return {_told(key): _told(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_told(each) for each in value]
+    return value

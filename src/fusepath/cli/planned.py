@@ -24,8 +24,9 @@ def open_planned(plan: Plan, model: str | None, post: str | None) -> tuple[Model
     """
     from fusepath.onnx_io.source import PREFIX as ZOO
     from fusepath.plan import Setting
+    from fusepath.spelling import path_of
 
     shape = ",".join(str(size) for size in plan.model.input_shape)
-    source = model or plan.model.source
+    source = model or path_of(plan.model.source)
     loaded = open_model(source, None if source.startswith(ZOO) else shape, post)
     return loaded, Setting.of_plan(plan, loaded.graph)

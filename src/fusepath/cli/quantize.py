@@ -75,6 +75,7 @@ def command(
     from fusepath.plan import InputFormat
     from fusepath.report import wrapped
     from fusepath.runtime.quantise import quantise
+    from fusepath.spelling import spelt
 
     channels = parse_channels(mean, "--mean"), parse_channels(std, "--std", nonzero=True)
     loaded = open_model(model, input_shape)
@@ -97,7 +98,7 @@ def command(
         }
         print_json(
             {
-                "path": output,
+                "path": spelt(output),
                 "bytes": len(found.data),
                 "samples": len(files),
                 "changes": changes,

@@ -69,6 +69,7 @@ def command(
     from fusepath.pictures.preview import preview
     from fusepath.plan import check_plan, load_book
     from fusepath.report.page import Story, curves_of_book, curves_of_plan, report_page
+    from fusepath.spelling import spelt
 
     told = _read(source)
     plan = told.plan
@@ -96,7 +97,7 @@ def command(
         ).encode()
     write_file(output, page)
     if as_json:
-        print_json({"path": output, "bytes": len(page)})
+        print_json({"path": spelt(output), "bytes": len(page)})
     else:
         click.echo(f"{output}: {len(page)} bytes; open it in a browser")
 

@@ -14,6 +14,7 @@ from fusepath.cli.options import (
     print_json,
     sizes_of,
 )
+from fusepath.spelling import as_text, path_of
 
 if TYPE_CHECKING:
     from fusepath.faults import Told
@@ -99,7 +100,7 @@ def plan_command(answer: Answer) -> str:
     asked = answer.question
     link = asked.up if asked.up == asked.down else f"{asked.up},{asked.down}"
     model = answer.story.plan.model
-    words = ["fusepath", "plan", model.source]
+    words = []
     if not model.source.startswith(ZOO):
         words += ["--input-shape", ",".join(map(str, model.input_shape))]
     words += ["--device", asked.device, "--edge", asked.edge, "--link", link]
@@ -110,7 +111,15 @@ def plan_command(answer: Answer) -> str:
     if asked.tau is not None:
         words += ["--tau", str(asked.tau)]
     words += ["--evaluations", str(REFINED.evaluations), "-o", "plan.json"]
-    return shlex.join(words)
+    return f"fusepath plan {_quoted(path_of(model.source))} {shlex.join(words)}"
+
+
+def _quoted(path: str) -> str:
+    """A path as a word of a shell; ``$'…'`` where it is no text."""
+    text = as_text(path)
+    if text == path:
+        return shlex.quote(path)
+    return "$'" + as_text(path.replace("\\", r"\\").replace("'", r"\'")) + "'"
 
 
 def faults_command(told: Told) -> str:

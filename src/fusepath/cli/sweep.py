@@ -82,6 +82,7 @@ def command(
     from fusepath.plan.planner import check_request
     from fusepath.report import render
     from fusepath.report.sweep import check_sweep_file, sweep_table
+    from fusepath.spelling import spelt
     from fusepath.study.sweep import NamedLink, NamedMachine, SweepSpec, Swept
 
     files = [Path(output) for output in outputs]
@@ -91,10 +92,10 @@ def command(
     for name in algorithms:
         check_request(PlanRequest(algorithm=name))
     machines = [
-        tuple(NamedMachine(text, parse_machine(text)) for text in dict.fromkeys(texts))
+        tuple(NamedMachine(spelt(text), parse_machine(text)) for text in dict.fromkeys(texts))
         for texts in (devices, edges)
     ]
-    joined = tuple(NamedLink(text, parse_link(text)) for text in dict.fromkeys(links))
+    joined = tuple(NamedLink(spelt(text), parse_link(text)) for text in dict.fromkeys(links))
     asked = planning_request(PlanRequest(), evaluations=evaluations, time_limit=time_limit)
     rules = named_convention(convention)
     loaded = [open_model(model, input_shape) for model in dict.fromkeys(models)]

@@ -37,6 +37,7 @@ def command(
     """
     from fusepath.onnx_io import zoo
     from fusepath.output_file import write_file
+    from fusepath.spelling import spelt
 
     if name is None:
         if as_json:
@@ -53,6 +54,6 @@ def command(
         )
         write_file(output, data)
     if as_json:
-        print_json({"name": name, "path": output, "bytes": len(data)})
+        print_json({"name": name, "path": spelt(output), "bytes": len(data)})
     else:
         click.echo(f"{output}: {name}, {len(data)} bytes")

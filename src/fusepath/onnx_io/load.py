@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from fusepath.onnx_io.complaint import bad_model
 from fusepath.onnx_io.files import ModelFiles, read_files
 from fusepath.onnx_io.read import read_model
 from fusepath.onnx_io.source import PREFIX, ZooSource, zoo_source
+from fusepath.spelling import spelt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ def load_model(
         wanted = zoo_source(source)
         origin, name = partial(_zoo_files, wanted), wanted.name
     else:
-        name = Path(as_text(source)).stem
+        name = Path(spelt(source)).stem
         origin = partial(read_files, Path(source).absolute())
     if post is not None:
         origin = partial(_with_post, origin, Path(post).absolute())
@@ -51,17 +51,12 @@ def load_model(
     return read_model(
         files.data,
         name=name,
-        source=as_text(source),
+        source=spelt(source),
         input_shape=input_shape,
         external=files.external,
         post=files.post,
         origin=origin,
     )
-
-
-def as_text(path: str | Path) -> str:
-    """A path as text that can be written anywhere: bytes that are none become escapes."""
-    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _zoo_files(wanted: ZooSource) -> ModelFiles:

@@ -6,6 +6,8 @@ import json
 import logging
 import time
 
+from fusepath.spelling import as_text
+
 logger = logging.getLogger("fusepath.journal")
 
 
@@ -29,7 +31,7 @@ class LineFormatter(logging.Formatter):
         """The line."""
         when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         when = f"{when}.{int(record.msecs):03d}Z"
-        level, event = record.levelname.lower(), record.getMessage()
+        level, event = record.levelname.lower(), as_text(record.getMessage())
         fields = getattr(record, "fields", {})
         if self._as_json:
             return json.dumps({"time": when, "level": level, "event": event, **fields}, default=str)

@@ -18,6 +18,7 @@ from fusepath.onnx_io.zoo import NAMES as BUILT_IN
 from fusepath.protocol.shelf import Shelf
 from fusepath.remote.located_model import AnotherModelError, LocatedModel
 from fusepath.remote.memory_budget import MemoryBudget
+from fusepath.spelling import spelt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -171,7 +172,7 @@ class ModelStore:
         with self._lock:
             for _ in range(2):
                 for file, sha256 in self._digests.items():
-                    if file.stem == name and self._seen.get(file) == _stamp(file):
+                    if Path(spelt(file)).stem == name and self._seen.get(file) == _stamp(file):
                         return str(file), sha256
                 if not self._look():
                     break

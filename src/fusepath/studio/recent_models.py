@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fusepath.errors import ModelError
 from fusepath.onnx_io import load_model, read_model, zoo
 from fusepath.onnx_io.source import PREFIX as ZOO
+from fusepath.spelling import path_of
 
 if TYPE_CHECKING:
     from fusepath.graph import ModelGraph
@@ -27,7 +28,7 @@ class HeldModel:
 
     graph: ModelGraph
     source: str
-    """What the command line calls it: ``zoo:NAME``, or the name of a file."""
+    """``zoo:NAME``, or how the name of a file is spelt."""
     was_given: bool = False
     """Whether it came as bytes, which are not kept, so that it cannot be loaded again."""
 
@@ -41,7 +42,7 @@ class HeldModel:
             raise ModelError(
                 f"the weights of '{self.source}' are not kept; begin the studio with its path"
             )
-        return load_model(self.source, input_shape=self.graph.fed_shape)
+        return load_model(path_of(self.source), input_shape=self.graph.fed_shape)
 
 
 class RecentModels:

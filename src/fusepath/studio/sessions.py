@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from fusepath.errors import InputError
 from fusepath.report.page import headline, sections
+from fusepath.spelling import path_of
 from fusepath.studio.bodies import asked
 from fusepath.studio.frames import frames_drawing
 from fusepath.studio.watch import Watch
@@ -76,7 +77,7 @@ class Sessions:
         answer = self._desk.given(begin.answer)
         held = self._models.of(answer.question.model)
         await asyncio.to_thread(self.close)
-        edge = begin.edge or partial(self._begin_edge, held.source)
+        edge = begin.edge or partial(self._begin_edge, path_of(held.source))
         self._watch = Watch(held, answer.story.plan, edge)
         return JSONResponse({}, status_code=201)
 

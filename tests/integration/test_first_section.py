@@ -14,6 +14,7 @@ from fusepath.errors import InputError, UnsupportedOperatorError
 from fusepath.onnx_io import Model, load_model, read_model
 from fusepath.plan import ALGORITHMS, Budget, Setting, check_plan
 from fusepath.plan.planner import WHOLE
+from fusepath.profiling import Settings, profile_machine
 from fusepath.runtime.compare import compare
 from fusepath.tiling import Grid
 from tests.edges import edge_server
@@ -143,6 +144,16 @@ def test_a_fused_layer_says_in_which_section_a_plan_begins(two_sections):
 def test_what_cannot_be_a_fused_layer_is_told_beside_what_can(two_sections, asked, error, words):
     with pytest.raises(error, match=words):
         planned(setting_of(two_sections), "mw", grid=Grid(2, 2), **asked)
+
+
+def test_a_profile_measures_tiles_and_strips_of_the_first_section(two_sections):
+    report = profile_machine(two_sections, Settings(repeats=1, attempts=1))
+
+    ranges = {(item.first, item.last) for item in report.predictions}
+    assert ranges == {(2, 2), (2, 4), (3, 4)}
+    assert report.tile_error.shapes > 0
+    assert report.strip_error.shapes > 0
+    assert all(item.predicted_s > 0 for item in report.predictions)
 
 
 MACHINES = ["--device", "10MFLOPS", "--edge", "10GFLOPS", "--link", "1MB/s"]

@@ -225,8 +225,11 @@ def each_layer(
 
 def _waking_s(model: Model, execution: Execution, repeats: int) -> float:
     """How much longer a call takes after a wait than right after the same call."""
-    depth = model.graph.tileable_layers
-    bounds = [depth * part // _RANGES for part in range(_RANGES + 1)]
+    sections = model.graph.sections
+    if not sections:
+        return 0.0
+    first, layers = sections[0].start, sections[0].layers
+    bounds = [first + layers * part // _RANGES for part in range(_RANGES + 1)]
     differences = []
     for begin, last in itertools.pairwise(bounds):
         for _, _, run in range_tiles(model, (Grid(4, 4),), begin + 1, last, execution=execution):

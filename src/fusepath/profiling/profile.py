@@ -248,16 +248,18 @@ def _error(predictions: tuple[Prediction, ...]) -> FitError | None:
 
 
 def _ranges(graph: ModelGraph) -> Iterator[tuple[int, int]]:
-    """Ranges as plans have them: from the image on, and from a cut to a fused layer."""
-    depth = graph.tileable_layers
-    for last in sorted({depth // 2, depth} - {0}):
-        yield 1, last
-        if last > 1:
-            yield last // 2 + 1, last
+    """Ranges of the first section as plans have them: from its first layer on, or from a cut."""
+    for section in graph.sections[:1]:
+        for layers in sorted({section.layers // 2, section.layers} - {0}):
+            last = section.start + layers
+            yield section.start + 1, last
+            if layers > 1:
+                yield section.start + layers // 2 + 1, last
 
 
 def _tiles(model: Model, profile: MachineProfile, settings: Settings) -> Iterator[Prediction]:
-    charges = profile.charges(model.graph, RUNTIME)
+    begin = model.graph.begin
+    charges = profile.behind(begin).charges(model.graph.behind(begin), RUNTIME)
     for first, last in _ranges(model.graph):
         for grid, regions, run in range_tiles(
             model, HELD_OUT_GRIDS, first, last, execution=settings.execution
@@ -265,7 +267,7 @@ def _tiles(model: Model, profile: MachineProfile, settings: Settings) -> Iterato
             moving_s = sum(
                 charge.amount * regions[charge.tensor].area
                 for charge in charges
-                if first <= charge.layer <= last
+                if first <= begin + charge.layer <= last
             )
             timing = time_call(
                 run,
@@ -283,12 +285,14 @@ def _tiles(model: Model, profile: MachineProfile, settings: Settings) -> Iterato
 
 
 def _strips(model: Model, profile: MachineProfile, settings: Settings) -> Iterator[Prediction]:
+    begin = model.graph.begin
+    model, profile = model.behind(begin), profile.behind(begin)
     for sample in strip_samples(model.graph, HELD_OUT_STRIPS):
         tau, fixed_s = sample.rows.tau, sample.count * profile.strip_s(1, sample.rows.tau)
         yield Prediction(
             what=sample.what,
-            first=1,
-            last=tau,
+            first=begin + 1,
+            last=begin + tau,
             predicted_s=sample.rows_s(profile) + fixed_s,
             measured_s=sample.seconds(
                 model, execution=settings.execution, repeats=settings.repeats

@@ -14,7 +14,7 @@ import numpy as np
 from fusepath.cost import RUNTIME, strip_costs
 from fusepath.errors import GeometryError
 from fusepath.plan import InputFormat
-from fusepath.profiling.drawn import drawn_image
+from fusepath.profiling.drawn import drawn_map
 from fusepath.profiling.timing import WAIT_S, time_call
 from fusepath.runtime.execution import ON_CPU, Execution
 from fusepath.runtime.strip_stage import StripStage, StripState
@@ -57,7 +57,8 @@ class StripSample:
     def seconds(self, model: Model, *, execution: Execution = ON_CPU, repeats: int = 5) -> float:
         """Seconds of them all, one after the other as a plan has them."""
         rows, count = self.rows, self.count
-        image, source = drawn_image(model.graph), model.graph.input.name
+        source = model.graph.source
+        drawn = drawn_map(model.graph.tensors[source])
         needed = int(rows.stops[source][-1])
         marks = [(needed * i // count, 0) for i in range(1, count)]
         band = Band(0, rows.height, (*marks, (marks[-1][0], rows.height)))
@@ -70,7 +71,7 @@ class StripSample:
         for strip in range(tiling.paths):
             stage.prepare(strip)
             begin, end = tiling.new_rows(strip, source)
-            piece = {source: image[:, :, begin:end]} if begin < end else {}
+            piece = {source: drawn[:, :, begin:end]} if begin < end else {}
             runs = _Repeated(partial(stage.forward, strip, piece), state)
             taken_s += time_call(
                 runs, repeats, wait_s=WAIT_S, on_caller=execution.on_caller
@@ -96,12 +97,14 @@ def strip_samples(
 ) -> Iterator[StripSample]:
     """A shallow and a deep range of layers in every number of strips, before a cut and behind it.
 
+    None where they begin with several maps.
+
     Args:
-        graph: network.
+        graph: network, or the rest of one that begins with its first section.
         counts: numbers of strips.
         least_rows: that the fused layer has at least, besides one for every strip.
     """
-    depth = graph.tileable_layers
+    depth = graph.tileable_layers if len(graph.entry) == 1 else 0
     for upto, count in itertools.product((depth // 2, depth), counts):
         rows = _deepest(graph, upto, max(count, least_rows))
         if rows is not None:
@@ -127,13 +130,14 @@ def with_strips(
     All come from the least relative errors over all.
     """
     equations, measured_s = [], []
+    model, machine = model.behind(model.graph.begin), profile.behind(model.graph.begin)
     for sample in strip_samples(model.graph, FITTED_STRIPS, max(FITTED_STRIPS)):
         tau = sample.rows.tau
         taken_s = sample.seconds(model, execution=execution, repeats=repeats)
-        rows_s = sample.rows_s(profile)
+        rows_s = sample.rows_s(machine)
         before_s, behind_s = (0.0, rows_s) if sample.is_ahead else (rows_s, 0.0)
         equations.append(np.array([before_s, behind_s, sample.count * tau]) / taken_s)
-        measured_s.append(1 - sample.count * profile.piece_s(1, tau) / taken_s)
+        measured_s.append(1 - sample.count * machine.piece_s(1, tau) / taken_s)
     if not equations:
         return profile
     factor, ahead_factor, layer_s = map(

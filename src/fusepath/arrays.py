@@ -12,3 +12,8 @@ Array = NDArray[Any]
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+
+def dtype_text(dtype: np.dtype[Any]) -> str:
+    """An element type for people: text is called by its size otherwise."""
+    return "text" if dtype.kind in "US" else dtype.name

@@ -166,7 +166,18 @@ def test_inspect_says_where_the_ending_begins(detector, tmp_path):
 
     assert document["ending"]["op_type"] == "NonMaxSuppression"
     assert document["ending"]["operators"] == 3
-    assert "(NonMaxSuppression) on, do what depends on the data" in " ".join(told.split())
+    told = " ".join(told.split())
+    assert "the last 3 operators, from '" in told
+    assert "(NonMaxSuppression) on, do what depends on the data: the device runs them" in told
+
+
+def test_inspect_tells_of_an_ending_of_one_operator(tmp_path):
+    file = tmp_path / "where.onnx"
+    file.write_bytes(net_bytes("(int64[n,m] y) { y = NonZero (x) }", shape="1,3,32,24"))
+    told = " ".join(CliRunner().invoke(inspect_command, [str(file)]).output.split())
+
+    assert "the last operator, 'NonZero_y' (NonZero), does what depends on the data" in told
+    assert "the device runs it behind these layers" in told
 
 
 REFUSED = {

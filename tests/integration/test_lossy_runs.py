@@ -14,6 +14,7 @@ from fusepath.offload.machines import Machines
 from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import load_model
 from fusepath.plan import Constraints, Plan, PlanRequest, Setting, Timing
+from fusepath.report import plan_text
 from fusepath.runtime.alone import BothShares
 from fusepath.tiling import Segment
 from tests.plans import carry_out, pixels, plan_of
@@ -72,6 +73,8 @@ def test_a_run_says_how_much_it_changes_and_judges_nothing():
     assert 0 < change.largest < 0.1 * change.scale
     assert change.of == "scores"
     assert not any(item.is_exact for item in report.runs)
+    assert "not measured" not in plan_text(report.plan_as_run)
+    assert "results change, on 2 samples as follows" in plan_text(report.plan_as_run)
     exact = run(model(), image, edge="memory:", plan=plan_of(model(), cuts=[4]), verify=True)
     assert exact.changes is None
     assert exact.comparison.passed

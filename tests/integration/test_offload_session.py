@@ -232,6 +232,7 @@ def test_frames_are_taken_however_they_lie_in_memory(how):
         (AS_THEY_ARE, np.zeros((64, 64, 3)), "is float64; give uint8 pixels or float32"),
         (AS_THEY_ARE, np.zeros((64, 64, 3), np.int8), "is int8; give uint8"),
         (AS_THEY_ARE, np.zeros((64, 64, 3), object), "is object; give uint8"),
+        (AS_THEY_ARE, np.full((64, 64, 3), "a"), "is text; give uint8"),
         (AS_THEY_ARE, np.zeros((32, 64, 3), np.uint8), "3 channels of 64x64"),
         (AS_THEY_ARE, np.zeros((64, 64), np.uint8), "3 channels of 64x64"),
         (AS_THEY_ARE, np.zeros((64, 64, 4), np.uint8), "3 channels of 64x64"),

@@ -100,7 +100,7 @@ BAD_ARRAYS = {
     "number": (np.uint8(1), "the model takes"),
     "doubles": (np.zeros((1, 3, 4, 6)), "float64; give uint8 pixels or float32 values"),
     "integers": (np.zeros((1, 3, 4, 6), np.int64), "int64"),
-    "text": (np.full((1, 3, 4, 6), "x"), "<U1"),
+    "text": (np.full((1, 3, 4, 6), "x"), "is text; give"),
 }
 
 

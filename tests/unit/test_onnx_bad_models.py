@@ -266,6 +266,14 @@ def unknown_operator(proto: ModelProto) -> None:
     node(proto, "act").op_type = "Relu7"
 
 
+def newer_operator(proto: ModelProto) -> None:
+    node(proto, "act").op_type = "Gelu"
+
+
+def ended_operator(proto: ModelProto) -> None:
+    node(proto, "act").op_type = "Upsample"
+
+
 def short_weights(proto: ModelProto) -> None:
     proto.graph.initializer[0].raw_data = proto.graph.initializer[0].raw_data[:-4]
 
@@ -374,7 +382,7 @@ MODELS: dict[str, tuple[Callable[[ModelProto], None], str]] = {
     "no opset": (lambda proto: proto.opset_import.pop(), "opset 0 is outside"),
     "no input": (no_inputs, "has no input"),
     "an open second input": (open_second_input, "dimension 1 of input 'second' is dynamic"),
-    "text beside the image": (text_beside, "input 'second' is object"),
+    "text beside the image": (text_beside, "input 'second' takes text; export what"),
     "no output": (no_outputs, "has no output"),
     "an output twice": (same_output_twice, "output 'y' is named twice"),
     "an output nobody makes": (unknown_output, "nowhere"),
@@ -385,7 +393,7 @@ MODELS: dict[str, tuple[Callable[[ModelProto], None], str]] = {
     ),
     "text input": (
         lambda proto: set_input(proto, [1, 3, 12, 8], TensorProto.STRING),
-        "input 'image' is object",
+        "input 'image' takes text; export what",
     ),
     "input of no type": (
         lambda proto: set_input(proto, [1, 3, 12, 8], 0),
@@ -428,9 +436,17 @@ MODELS: dict[str, tuple[Callable[[ModelProto], None], str]] = {
     "a branch in a function": (branch_in_a_function, "node 'fork' (If): control flow"),
     "a function that is not there": (function_that_is_not_there, "custom operator of domain"),
     "sparse weights": (sparse, "sparse initialisers"),
-    "a custom operator": (custom_operator, "node 'act' (Relu): custom operator of domain"),
+    "a custom operator": (
+        custom_operator,
+        "node 'act' (Relu): custom operator of domain 'com.example': what it computes is known to",
+    ),
     "a Microsoft operator": (microsoft_operator, "of domain 'com.microsoft'"),
-    "an unknown operator": (unknown_operator, "Relu7"),
+    "an unknown operator": (
+        unknown_operator,
+        "node 'act' (Relu7): ONNX has no such operator up to opset",
+    ),
+    "an operator of a newer opset": (newer_operator, "(Gelu): ONNX has it from opset 20 on, and"),
+    "an operator that has ended": (ended_operator, "(Upsample): ONNX has it no more from opset 10"),
     "short weights": (short_weights, "tensor 'w' of shape (4, 3, 3, 3) should hold 432 bytes"),
     "short list of weights": (short_list, "tensor 'extra' of shape (2,) should hold 2 values"),
     "negative weights dimension": (negative_weights_dimension, "tensor 'w' has a negative"),

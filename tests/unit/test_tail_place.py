@@ -29,6 +29,8 @@ from fusepath.plan import (
 from fusepath.plan.families.before_tail import fronts
 from fusepath.plan.families.strips import search_stream
 from fusepath.plan.totals import tail_macs
+from fusepath.report import plan_text
+from fusepath.report.page import Story, curves_of_plan, report_page
 from fusepath.timeline import Lane, violations
 from tests.planning import planned
 from tests.plans import plan_of
@@ -83,6 +85,22 @@ def test_a_classifier_leaves_its_tail_to_the_edge_server():
     )
 
     assert planned(where, "stream", codecs="off").tail is TailPlace.EDGE
+
+
+def test_a_plan_of_the_device_alone_has_no_tail_elsewhere():
+    alone, offloaded = best("device-only"), best("full-offload")
+
+    assert alone.stays_on_device
+    assert not offloaded.stays_on_device
+    for told in (plan_text(alone), report_page(story_of(alone))):
+        assert "all on the device" in told
+        assert "tail on the edge" not in told
+    assert "tail on the edge" in plan_text(offloaded)
+
+
+def story_of(plan: Plan) -> Story:
+    graph, curves = setting().graph, curves_of_plan(plan, setting())
+    return Story(plan=plan, graph=graph, predicted=plan.timeline, curves=curves)
 
 
 def test_limits_count_the_tail():

@@ -72,11 +72,17 @@ def _summary(model: Model) -> list[str]:
     lines.append(f"{share} are in layers that can be tiled together with others")
     ending = described["ending"]
     if ending is not None:
-        last = "the last operator" if ending["operators"] == 1 else "the last operators"
-        lines.append(
-            f"{last}, from '{ending['node']}' ({ending['op_type']}) on, do what depends on the "
-            f"data: the device runs {ending['operators']} behind these layers, unsplit"
-        )
+        node = f"'{ending['node']}' ({ending['op_type']})"
+        if ending["operators"] == 1:
+            lines.append(
+                f"the last operator, {node}, does what depends on the data: the device runs it "
+                f"behind these layers, unsplit"
+            )
+        else:
+            lines.append(
+                f"the last {ending['operators']} operators, from {node} on, do what depends on the "
+                f"data: the device runs them behind these layers, unsplit"
+            )
     return lines
 
 

@@ -371,14 +371,14 @@ def _print(report: Report) -> None:
     )
 
     plan, median = report.plan, report.median
-    click.echo(plan_text(plan))
+    click.echo(plan_text(report.plan_as_run))
     if len(report.runs) == 1:
         click.echo(f"latency      {milliseconds(median.latency_s)}")
     else:
         _print_latencies(report)
         promised = "" if report.in_turn is None else f"; {_in_turn_text(report.in_turn)}"
         click.echo(f"throughput   {report.frames_per_s:.1f} frames/s{promised}")
-    if report.changes is not None:
+    if report.changes is not None and plan.changes:  # in others than those that it says
         click.echo(changes_text(report.changes, "in these runs"))
     if report.comparison is not None:
         comparison = report.comparison

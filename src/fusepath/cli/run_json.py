@@ -9,6 +9,7 @@ from msgspec import to_builtins
 
 from fusepath.offload.stable import median_error
 from fusepath.offload.statistics import percentiles
+from fusepath.plan import TailPlace
 from fusepath.plan.run_file import Run, run_document
 from fusepath.timeline import steps
 
@@ -23,7 +24,9 @@ def run_json(report: Report) -> dict[str, Any]:
     latencies = sorted(run.latency_s for run in report.runs)
     p50_s, p90_s, p99_s = percentiles(latencies)
     document: dict[str, Any] = {
-        **run_document(Run(plan=plan, predicted=report.predicted, measured=median.timeline)),
+        **run_document(
+            Run(plan=report.plan_as_run, predicted=report.predicted, measured=median.timeline)
+        ),
         "model": plan.model.name,
         "algorithm": plan.algorithm,
         "start": plan.start,
@@ -31,7 +34,7 @@ def run_json(report: Report) -> dict[str, Any]:
         "grid": str(plan.grid),
         "order": plan.order,
         "cuts": plan.cuts,
-        "tail": plan.tail,
+        "tail": TailPlace.DEVICE if plan.stays_on_device else plan.tail,
         "family": plan.family,
         "codecs": plan.codecs,
         "back_codecs": plan.back_codecs,

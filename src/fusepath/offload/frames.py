@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 import numpy as np
 
+from fusepath.arrays import dtype_text
 from fusepath.errors import ImageError, InputError
 from fusepath.pictures.arrays import as_map, native, taken_dtypes
 from fusepath.pictures.decoding import PictureFile
@@ -225,8 +226,8 @@ def parted(feed: Mapping[str, Any], model: Model) -> tuple[Any, dict[str, Array]
         value = native(np.asarray(feed[port.name]))
         if value.dtype.name != port.dtype or value.shape != port.shape:
             raise ImageError(
-                f"input '{port.name}' is {list(value.shape)} {value.dtype}, but the model takes "
-                f"{list(port.shape)} {port.dtype}"
+                f"input '{port.name}' is {list(value.shape)} {dtype_text(value.dtype)}, but "
+                f"the model takes {list(port.shape)} {port.dtype}"
             )
         companions[inner] = np.ascontiguousarray(value).reshape(port.shape)
     return feed[boundary.input.name], companions
@@ -262,7 +263,7 @@ def _checked(frame: Any, target: Tensor) -> Array:
     if value.dtype not in taken_dtypes(target):
         pixels = "uint8 pixels or " if target.is_float else ""
         raise ImageError(
-            f"the frame is {value.dtype}; give {pixels}{target.dtype} values "
+            f"the frame is {dtype_text(value.dtype)}; give {pixels}{target.dtype} values "
             f"(frame.astype(numpy.{target.dtype}))"
         )
     return value

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+import msgspec
 import numpy as np
 
 from fusepath.cost import MachineProfile
@@ -66,6 +67,13 @@ class Report:
         if self.in_turn is None:
             return median_of(self.runs)
         return median_of([run for run in self.runs if run.plan is self.plan] or self.runs)
+
+    @property
+    def plan_as_run(self) -> Plan:
+        """The plan, with what it has changed in these runs where that was not known before."""
+        if self.changes is None or self.plan.changes:
+            return self.plan
+        return msgspec.structs.replace(self.plan, changes=self.changes)
 
     @property
     def frames_per_s(self) -> float:

@@ -19,9 +19,10 @@ def bad_model(model: str, reason: str) -> ModelError:
 
 
 def bad_node(model: str, node: NodeProto, reason: str) -> ModelError:
-    """The error for one node: its name, its type and what is wrong with it."""
-    name = one_line(node.name)
-    return bad_model(model, f"node '{name}' ({one_line(node.op_type)}): {reason}")
+    """The error for one node: its name, or what it makes, its type and what is wrong with it."""
+    made = next(filter(None, node.output), "")
+    which = f"node '{one_line(node.name)}'" if node.name else f"the node of '{one_line(made)}'"
+    return bad_model(model, f"{which} ({one_line(node.op_type)}): {reason}")
 
 
 @contextmanager

@@ -113,6 +113,10 @@ def constant_elements(tensor: TensorProto) -> int:
     return product(tuple(tensor.dims))
 
 
+TEXT = "object"
+"""How numpy, and so `dtype_name`, calls the element type of text."""
+
+
 @cache
 def dtype_name(element_type: int) -> str:
     """The numpy name of an ONNX element type; empty for one that is undefined or unknown."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fusepath.errors import one_line
 from fusepath.graph import INPUT_DTYPES, Tensor, product
 from fusepath.onnx_io.complaint import bad_model
-from fusepath.onnx_io.draft import dtype_name
+from fusepath.onnx_io.draft import TEXT, dtype_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,6 +101,8 @@ def _dtype(value: ValueInfoProto, *, name: str, label: str) -> str:
         raise bad_model(name, f"{label} is not a tensor")
     dtype = dtype_name(value.type.tensor_type.elem_type)
     if dtype not in INPUT_DTYPES:
+        if dtype == TEXT:
+            raise bad_model(name, f"{label} takes text; export what comes behind it, of numbers")
         given = dtype or "of an unknown type"
         raise bad_model(
             name, f"{label} is {given}; export the model with an input of float32 or uint8"

@@ -27,6 +27,7 @@ from fusepath.onnx_io.draft import (
 )
 from fusepath.onnx_io.nodes import graphs_of, integer, present, reads
 from fusepath.onnx_io.resize import RESAMPLING, size_by_factors
+from fusepath.onnx_io.unknown import check_known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -44,6 +45,8 @@ def check(draft: Draft) -> None:
     Raises:
         ModelError: an operator, an attribute or the wiring is not what ONNX allows.
     """
+    for node in draft.nodes:
+        check_known(draft.model, node, draft.opset)
     with translated(draft.model, "not a valid ONNX model"):
         # The checker wants output shapes, but does not hold them against anything.
         model = _without_weights(draft, draft.nodes, [*map(declare_tensor, draft.inputs)])

@@ -15,6 +15,7 @@ from fusepath.graph import POINT, Kind, Operator, Transposed, Window, Work, prod
 from fusepath.onnx_io.barriers import BARRIERS
 from fusepath.onnx_io.border import pad_footprints
 from fusepath.onnx_io.channelwise import CHANNELS, OVER_AXES, mixes_positions
+from fusepath.onnx_io.draft import TEXT
 from fusepath.onnx_io.families import BROADCASTING, ELEMENTWISE
 from fusepath.onnx_io.nodes import input_at, integer, present
 from fusepath.onnx_io.resize import resize_footprints
@@ -176,7 +177,8 @@ def _not_maps(names: tuple[str, ...], site: _Site) -> str:
                 "works on int8, where parts may round otherwise than the whole; quantise to uint8"
             )
         if known.dtype not in _TYPES and site.node.op_type != "Cast":
-            return f"works on {known.dtype}; only maps of {_TILED} are tiled"
+            given = "text" if known.dtype == TEXT else known.dtype
+            return f"works on {given}; only maps of {_TILED} are tiled"
         if not known.is_map:
             return f"'{name}' of shape {known.shape} is not a batch-1 map (1, C, H, W)"
     return ""

@@ -15,6 +15,7 @@ from fusepath.onnx_io.contributed import expanded
 from fusepath.onnx_io.external import MOST_BYTES, PACKED_TYPES, embed
 from fusepath.onnx_io.inline import MOST_NODES, inlined
 from fusepath.onnx_io.nodes import graphs_of
+from fusepath.onnx_io.unknown import of_foreign_domain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,12 +131,7 @@ def _check_names(graph: GraphProto, name: str) -> None:
 
 def _check_node(node: NodeProto, name: str) -> None:
     if node.domain not in STANDARD_DOMAINS:
-        raise bad_node(
-            name,
-            node,
-            f"custom operator of domain '{one_line(node.domain)}'; export with standard ONNX "
-            "operators, and give the model as it was before ONNX Runtime optimised it",
-        )
+        raise of_foreign_domain(name, node)
     for attribute in node.attribute:
         if attribute.type in _SPARSE_ATTRIBUTES:
             raise bad_node(name, node, "sparse tensors are not supported; store them dense")

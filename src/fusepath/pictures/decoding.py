@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from fusepath.arrays import dtype_text
 from fusepath.errors import ImageError
 from fusepath.pictures.arrays import existing
 from fusepath.plan import FORWARDED_FORMATS, MAX_FORWARDED_PIXELS, Fit, why_not_forwarded
@@ -249,7 +250,8 @@ def fitted(
     """
     if image.dtype != np.uint8 or image.ndim not in {2, 3} or image.shape[2:] not in {(), (3,)}:
         raise ImageError(
-            f"a frame is {list(image.shape)} {image.dtype}; give uint8 pixels, (H, W, 3) or (H, W)"
+            f"a frame is {list(image.shape)} {dtype_text(image.dtype)}; give uint8 pixels, "
+            f"(H, W, 3) or (H, W)"
         )
     return _pixels(Image.fromarray(image), chain, channels, size, "a frame")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fusepath.arrays import dtype_text
 from fusepath.errors import ImageError
 from fusepath.pictures.arrays import fitting, is_array_file, load_array, size_text, taken_dtypes
 from fusepath.pictures.decoding import MODES, PictureFile, preprocess
@@ -50,7 +51,9 @@ def load_input(
     array = load_array(path)
     if array.dtype not in taken_dtypes(target):
         also = "uint8 pixels or " if target.is_float else ""
-        raise ImageError(f"input '{path}' is {array.dtype}; give {also}{target.dtype} values")
+        raise ImageError(
+            f"input '{path}' is {dtype_text(array.dtype)}; give {also}{target.dtype} values"
+        )
     if batch == 1:
         return fitting(array, target, path)
     if array.ndim < 3 or len(array) != batch:

@@ -216,6 +216,16 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return f"{family}, tail on the device" if self.tail is TailPlace.DEVICE else family
 
     @property
+    def stays_on_device(self) -> bool:
+        """Whether nothing of it runs on the edge server: what does has been sent there."""
+        return self.up_bytes == 0 and min(self.cuts) > self.tau
+
+    @property
+    def ending(self) -> str:
+        """Where what follows the fused layer runs, in words."""
+        return "all on the device" if self.stays_on_device else f"tail on the {self.tail}"
+
+    @property
     def gap(self) -> float:
         """(makespan − lower bound) / makespan."""
         return relative_gap(self.makespan_s, self.lower_bound_s)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fusepath.arrays import dtype_text
 from fusepath.cost import LOSSY, Compression, is_lossy
 from fusepath.errors import ImageError, InputError
 from fusepath.onnx_io import build_submodel
@@ -87,7 +88,7 @@ def crossing_tensors(model: Model, image: Array, form: InputFormat) -> Iterator[
     value = to_model_input(image, form, graph.input.dtype)
     sent = value if form.dtype == graph.input.dtype else image
     if sent.dtype.name != form.dtype:
-        raise ImageError(f"the sample is {sent.dtype.name}, but the plan sends {form.dtype}")
+        raise ImageError(f"the sample is {dtype_text(sent.dtype)}, but the plan sends {form.dtype}")
     yield graph.input.name, sent
     seen = {graph.input.name}
     values: dict[str, Array] = {graph.input.name: value, **blank_companions(graph)}

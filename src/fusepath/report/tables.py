@@ -245,7 +245,7 @@ def plan_text(plan: Plan) -> str:
             f"edge         {plan.edge.describe()}",
             f"link         {plan.link.describe()} up",
             *([f"head         layers 1 to {plan.start}"] if plan.start else []),
-            f"fused layer  {plan.tau}, grid {plan.arrangement}, tail on the {plan.tail}",
+            f"fused layer  {plan.tau}, grid {plan.arrangement}, {plan.ending}",
             f"order        {_order(plan)}",
             f"cuts         {cuts_text(plan)}",
             *([f"codecs       {codecs}"] if codecs else []),

@@ -195,8 +195,7 @@ def _facts(story: Story) -> str:
         "device": plan.device.describe(),
         "edge server": plan.edge.describe(),
         "link": f"{plan.link.describe()} up",
-        "paths": f"{len(plan.cuts)}, grid {plan.grid}, fused layer {plan.tau}, "
-        f"tail on the {plan.tail}",
+        "paths": f"{len(plan.cuts)}, grid {plan.grid}, fused layer {plan.tau}, {plan.ending}",
         "codecs": ", ".join(f"{name}: {codec}" for name, codec in plan.codecs.items()) or "none",
         "work": f"{format_count(plan.device_macs)} MAC on the device, "
         f"{format_count(plan.edge_macs)} MAC on the edge server, {format_bytes(plan.up_bytes)} up",

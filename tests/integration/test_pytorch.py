@@ -8,7 +8,16 @@ import warnings
 import numpy as np
 import pytest
 
-from fusepath import InputError, PlanRequest, Session, SessionOptions, from_torch, load_model
+from fusepath import (
+    InputError,
+    ModelError,
+    PlanRequest,
+    Session,
+    SessionOptions,
+    from_torch,
+    load_model,
+    run,
+)
 from fusepath.offload.verify import measured_reference
 from fusepath.plan import InputFormat
 from fusepath.remote.memory import ADDRESS as MEMORY
@@ -102,12 +111,12 @@ def test_a_module_of_several_inputs(torch, conditioned, exporter):
 
     assert model.graph.tileable_layers >= 2
     feed = {"image": example(), "condition": condition}
-    with Session(model, MEMORY, plan=PlanRequest(algorithm="mw", grid=Grid(2, 2))) as session:
-        session.infer(feed)
-        session.wait_ready(60)
-        result = session.infer(feed)
-    assert result.plan.arrangement.paths == 4
-    (value,) = result.outputs.values()
+    report = run(
+        model, feed, MEMORY, plan=PlanRequest(algorithm="mw", grid=Grid(2, 2)), verify=True
+    )
+    assert report.comparison.passed
+    assert report.plan.arrangement.paths == 4
+    (value,) = report.runs[0].outputs.values()
     with torch.no_grad():
         expected = conditioned(torch.from_numpy(example()), torch.from_numpy(condition)).numpy()
     np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-5)
@@ -148,6 +157,16 @@ def test_what_export_writes_by_default_is_read(torch, module, tmp_path, exporter
 def test_what_is_no_module_is_refused(torch):
     with pytest.raises(InputError, match=r"int is no torch\.nn\.Module"):
         from_torch(3, example())
+
+
+def test_what_an_exporter_cannot_do_is_said_in_plain_letters(torch):
+    class Undecided(torch.nn.Module):
+        def forward(self, image):
+            return image if image.sum() > 0 else -image
+
+    with pytest.raises(ModelError, match=r"; try exporter='torchscript'$") as caught:
+        from_torch(Undecided(), example())
+    assert "[9" not in str(caught.value)
 
 
 @pytest.mark.parametrize("given", [None, "photo.jpg", ["a", object()], {"x": 1}], ids=str)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CHANNELS = 1
 """The channel axis of (N, C, H, W)."""
-_BY_AXIS = 13
+BY_AXIS = 13
 """From this opset on Softmax and its kin work along one axis; before, over all behind it."""
 
 REDUCTIONS = frozenset(
@@ -81,7 +81,7 @@ def _one_axis(default: int) -> Callable[[NodeProto, Draft, int], frozenset[int] 
 
 
 def _softmax(node: NodeProto, draft: Draft, rank: int) -> frozenset[int]:
-    if draft.opset < _BY_AXIS:
+    if draft.opset < BY_AXIS:
         return _all(integer(node, "axis", 1) % rank, rank)
     return frozenset({integer(node, "axis", -1) % rank})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import tempfile
 import warnings
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from fusepath.onnx_io.model import Model
+
+
+_COLOURS = re.compile(r"\x1b\[[\d;]*m")
+"""In which PyTorch writes what it has to say."""
 
 
 def is_module(value: object) -> bool:
@@ -72,9 +77,9 @@ def from_torch(
             raise _missing(error) from error
         except Exception as error:
             other = "torchscript" if exporter == "dynamo" else "dynamo"
+            reason = one_line(_COLOURS.sub("", str(error)))
             raise bad_model(
-                name,
-                f"PyTorch cannot export it: {one_line(error)}; try exporter='{other}'",
+                name, f"PyTorch cannot export it: {reason}; try exporter='{other}'"
             ) from error
         data = read_files(file).as_one_file(name=name)
     return read_model(data, name=name, source=f"{name}.onnx")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import helper, numpy_helper
 
+from fusepath.onnx_io.channelwise import BY_AXIS, REDUCTIONS, reduced_axes
 from fusepath.onnx_io.families import BROADCASTING, ELEMENTWISE
 from fusepath.onnx_io.naming import Names
 from fusepath.onnx_io.nodes import copied, input_at, integer, integers, present, with_attributes
@@ -20,7 +21,7 @@ from fusepath.onnx_io.windows import POOLS
 from fusepath.onnx_io.work import shape_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from onnx import NodeProto
 
@@ -197,6 +198,36 @@ def _padding(node: NodeProto, lifting: _Lifting) -> NodeProto | None:
     return twin
 
 
+def _reducing(
+    moved: Mapping[int, Sequence[int]],
+) -> Callable[[NodeProto, _Lifting], NodeProto | None]:
+    """A reduction that keeps its axes: which of a map are those of a signal."""
+
+    def rule(node: NodeProto, lifting: _Lifting) -> NodeProto | None:
+        axes = reduced_axes(node, lifting.draft, _RANK)
+        if not axes or 0 in axes:
+            return None
+        of_map = sorted(axis for each in axes for axis in moved[each])
+        if not input_at(node, 1):
+            return with_attributes(node, axes=of_map)
+        twin = copied(node)
+        twin.input[1] = lifting.constant(f"{node.input[1]}_map", np.array(of_map, np.int64))
+        return twin
+
+    return rule
+
+
+def _normalising(axis: int) -> Callable[[NodeProto, _Lifting], NodeProto | None]:
+    """A Softmax or the like over channels, which are another axis of a map."""
+
+    def rule(node: NodeProto, lifting: _Lifting) -> NodeProto | None:
+        own = min(axis, _RANK - 1)
+        alone = lifting.draft.opset >= BY_AXIS and integer(node, "axis", -1) % _RANK == own
+        return with_attributes(node, axis=axis) if alone else None
+
+    return rule
+
+
 def _turning(*perm: int) -> Callable[[NodeProto, _Lifting], NodeProto | None]:
     """A Transpose that puts channels last, or first again."""
 
@@ -233,6 +264,8 @@ _RULES: Mapping[str, Callable[[NodeProto, _Lifting], NodeProto | None]] = {
     **dict.fromkeys(["BatchNormalization", "DequantizeLinear", "QuantizeLinear"], _alike),
     **dict.fromkeys(["GlobalAveragePool", "GlobalMaxPool", "InstanceNormalization"], _alike),
     **dict.fromkeys(_WINDOWS, _window),
+    **dict.fromkeys(REDUCTIONS, _reducing({1: (1,), 2: (2, 3)})),
+    **dict.fromkeys(["Softmax", "LogSoftmax"], _normalising(1)),
     "Concat": _concatenation,
     "Split": _split,
     "Pad": _padding,
@@ -241,6 +274,8 @@ _RULES: Mapping[str, Callable[[NodeProto, _Lifting], NodeProto | None]] = {
 _TURNED_RULES: Mapping[str, Callable[[NodeProto, _Lifting], NodeProto | None]] = {
     **dict.fromkeys(ELEMENTWISE, _alike),
     **dict.fromkeys(BROADCASTING, _broadcast_turned),
+    **dict.fromkeys(REDUCTIONS, _reducing({1: (1, 2), 2: (3,)})),
+    **dict.fromkeys(["Softmax", "LogSoftmax"], _normalising(_RANK)),
     "MatMul": _matrix_product,
     "LayerNormalization": _over_channels,
     "Transpose": _turning(0, 3, 1, 2),

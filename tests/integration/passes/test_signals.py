@@ -12,11 +12,14 @@ from fusepath.onnx_io import original_with_shape
 from fusepath.pictures.inputs import load_input
 from fusepath.remote.memory import ADDRESS as MEMORY
 from fusepath.runtime.runner import Runner
-from tests.written_models import assert_splits, ints, net, op_types
+from tests.plans import assert_close, carry_out, plan_of
+from tests.written_models import AS_VALUES, assert_splits, ints, net, op_types, run_original
 
 MACHINES = Machines(
     device=parse_machine("1GFLOPS"), edge=parse_machine("9GFLOPS"), link=parse_link("1MB/s")
 )
+AXES_ARE_INPUTS = 18
+"""From this opset on, axes of a ReduceMean are."""
 CHAIN = """a = Conv<pads = [2, 2], strides = [2], dilations = [2]>(x, w, bias)
     b = BatchNormalization(a, g, h, mean, var)  c = Relu(b)
     d = Conv<pads = [1, 1], group = 4>(c, k)  e = Add(d, c)  f = Concat<axis = -2>(e, d)
@@ -49,7 +52,9 @@ def test_a_chain_of_signals_is_tiled_to_its_end_and_answers_as_it_did():
 
 @pytest.mark.parametrize("opset", [11, 17])
 def test_what_needs_signals_gets_them_back(opset):
-    body = f"{CHAIN}  t = Transpose<perm = [0, 2, 1]>(n)  y = ReduceMax<axes = [1]>(t)"
+    body = (
+        f"{CHAIN}  t = Transpose<perm = [0, 2, 1]>(n)  y = ReduceMax<axes = [1], keepdims = 0>(t)"
+    )
     model = net(f"(float[] y) {{ {body} }}", shape="1,4,60", opset=opset, integer=True, **WEIGHTS)
 
     assert model.graph.tileable_layers == 3
@@ -74,6 +79,59 @@ def test_channels_of_transposed_signals_are_tiled(body, opset):
     assert model.graph.tileable_layers == model.graph.depth
     assert model.boundary.outputs[0].shape in {(1, 3, 15), (1, 15, 3), (1, 8, 15)}
     assert_splits(model)
+
+
+OVER_CHANNELS = {
+    "channels first": ("c", 1, "gamma", "z = Relu(g)"),
+    "channels last": ("t", 2, "flat", "z = Transpose<perm = [0, 2, 1]>(g)"),
+}
+
+
+@pytest.mark.parametrize("opset", [11, 18])
+@pytest.mark.parametrize(("x", "axis", "gamma", "end"), OVER_CHANNELS.values(), ids=OVER_CHANNELS)
+def test_a_normalisation_over_channels_in_its_parts_is_tiled(x, axis, gamma, end, opset):
+    """What exporters wrote for a LayerNormalization before opset 17, on a signal."""
+    weights = {"w": (4, 4, 3), "eps": np.float32(1), "gamma": (4, 1), "flat": (4,)}
+    if opset < AXES_ARE_INPUTS:
+        first, second = (f"ReduceMean<axes = [{axis - 3}]>({name})" for name in (x, "d2"))
+    else:
+        first, second = (f"ReduceMean({name}, axes)" for name in (x, "d2"))
+        weights["axes"] = ints(axis)
+    body = f"""b = Conv<pads = [1, 1]>(x, w)  c = Relu(b)  t = Transpose<perm = [0, 2, 1]>(c)
+        m = {first}  d = Sub({x}, m)  d2 = Mul(d, d)  v = {second}  e = Add(v, eps)  r = Sqrt(e)
+        o = Div(d, r)  g = Mul(o, {gamma})  {end}  y = Conv<pads = [1, 1]>(z, w)"""
+    model = net(f"(float[] y) {{ {body} }}", shape="1,4,60", opset=opset, **weights)
+
+    assert model.graph.tileable_layers == model.graph.depth
+    assert_splits(model, exact=False)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_softmax_over_channels_is_tiled(turned):
+    body = "s = Softmax<axis = 1>(b)  z = Relu(s)"
+    if turned:
+        body = """t = Transpose<perm = [0, 2, 1]>(b)  s = Softmax(t)
+            z = Transpose<perm = [0, 2, 1]>(s)"""
+    body = f"b = Conv<pads = [1, 1]>(x, w)  {body}  y = Conv<pads = [1, 1]>(z, w)"
+    model = net(f"(float[] y) {{ {body} }}", shape="1,4,60", w=(4, 4, 3))
+
+    assert model.graph.tileable_layers == model.graph.depth
+    assert_splits(model, exact=False)
+
+
+def test_tiles_go_on_behind_a_gate_of_means_over_time():
+    body = """b = Conv<pads = [1, 1]>(x, w)  c = Conv<pads = [1, 1]>(b, w)
+        m = ReduceMean<axes = [2]>(c)  g = Conv(m, p)  h = Sigmoid(g)  e = Mul(c, h)
+        f = Conv<pads = [1, 1]>(e, w)  y = Conv<pads = [1, 1]>(f, w)"""
+    model = net(f"(float[] y) {{ {body} }}", shape="1,4,60", w=(4, 4, 3), p=(4, 4, 1))
+
+    first, second = model.graph.sections
+    assert (first.start, second.end) == (0, model.graph.depth)
+    assert second.layers == 2
+    image = np.random.default_rng(0).standard_normal(model.graph.input.shape, dtype=np.float32)
+    tau = model.graph.depth
+    plan = plan_of(model, start=second.start, tau=tau, grid=(3, 1), cuts=[tau], form=AS_VALUES)
+    assert_close(carry_out(model, plan, image).outputs, run_original(model, image))
 
 
 def test_a_signal_of_one_channel_may_come_as_channels_last():

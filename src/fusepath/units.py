@@ -112,6 +112,11 @@ def format_count(count: float) -> str:
     return _scaled(count).strip()
 
 
+def number_of(number: int, noun: str) -> str:
+    """So many of what has a regular plural: ``1 file``, ``2 files``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _scaled(value: float) -> str:
     for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= factor:

@@ -8,6 +8,7 @@ from fusepath.units import (
     format_bytes,
     format_bytes_per_s,
     format_count,
+    number_of,
     parse_bytes,
     parse_bytes_per_s,
     parse_count,
@@ -167,3 +168,7 @@ def test_a_link_of_two_rates_is_up_and_down():
 def test_what_are_no_two_rates_is_refused(text):
     with pytest.raises(InputError, match="rate"):
         parse_link(text)
+
+
+def test_what_is_counted_is_in_the_singular_where_there_is_one():
+    assert [number_of(count, "file") for count in (0, 1, 2)] == ["0 files", "1 file", "2 files"]

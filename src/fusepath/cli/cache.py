@@ -27,7 +27,7 @@ def command(action: str, as_json: bool) -> None:
     from fusepath.errors import OutputError
     from fusepath.profiling.cache import cache_folder, remembered_files
     from fusepath.spelling import spelt
-    from fusepath.units import format_bytes
+    from fusepath.units import format_bytes, number_of
 
     folder, files = cache_folder(), remembered_files()
     rows = [(file, file.stat().st_size) for file in files]
@@ -58,7 +58,7 @@ def command(action: str, as_json: bool) -> None:
             )
     total = format_bytes(sum(size for _, size in rows))
     verb = "removed from" if action == "clear" else "in"
-    click.echo(f"{len(rows)} files, {total}, {verb} {folder}")
+    click.echo(f"{number_of(len(rows), 'file')}, {total}, {verb} {folder}")
 
 
 def _kind(file: Path) -> str:

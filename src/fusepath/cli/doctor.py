@@ -171,7 +171,7 @@ def _cache() -> dict[str, Any]:
     from fusepath.errors import OutputError
     from fusepath.output_file import output_folder
     from fusepath.profiling.cache import cache_folder, remembered_files
-    from fusepath.units import format_bytes
+    from fusepath.units import format_bytes, number_of
 
     folder = cache_folder()
     if folder is None:
@@ -182,7 +182,7 @@ def _cache() -> dict[str, Any]:
         return _finding("cache", f"nothing is remembered: {error}", "warning", folder=str(folder))
     files = remembered_files()
     size = sum(file.stat().st_size for file in files)
-    says = f"{len(files)} files, {format_bytes(size)}, in {folder}"
+    says = f"{number_of(len(files), 'file')}, {format_bytes(size)}, in {folder}"
     return _finding("cache", says, folder=str(folder), files=len(files), bytes=size)
 
 

@@ -37,12 +37,13 @@ def command(model: str, input_shape: str | None, as_json: bool) -> None:
 
 
 def _summary(model: Model) -> list[str]:
-    from fusepath.units import format_count
+    from fusepath.units import format_count, number_of
 
     graph, described = model.graph, describe(model)
     shape = "x".join(str(size) for size in graph.fed_shape)
     lines = [
-        f"{graph.name}: input {shape}, {graph.depth} layers, {format_count(described['macs'])} MAC",
+        f"{graph.name}: input {shape}, {number_of(graph.depth, 'layer')}, "
+        f"{format_count(described['macs'])} MAC",
         f"SHA-256 {graph.sha256}",
     ]
     barrier = described["barrier"]

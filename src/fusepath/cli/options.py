@@ -11,6 +11,7 @@ import click
 from fusepath.cli.numbers import Finite
 from fusepath.errors import InputError
 from fusepath.spelling import as_text
+from fusepath.units import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -453,8 +454,8 @@ def check_channels(model: Model, **options: tuple[float, ...]) -> None:
     for name, values in options.items():
         if len(values) not in {1, channels}:
             raise InputError(
-                f"--{name} has {len(values)} values, but '{model.graph.name}' takes {channels} "
-                f"channels; give one value, or one per channel"
+                f"--{name} has {number_of(len(values), 'value')}, but '{model.graph.name}' takes "
+                f"{number_of(channels, 'channel')}; give one value, or one per channel"
             )
 
 

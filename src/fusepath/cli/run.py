@@ -38,6 +38,7 @@ from fusepath.cli.options import (
 from fusepath.cli.picture_options import picture_options
 from fusepath.cli.progress import saying
 from fusepath.cli.trace import trace_option, write_trace
+from fusepath.units import number_of
 
 if TYPE_CHECKING:
     from fusepath.arrays import Array
@@ -321,7 +322,7 @@ def _warn(report: Report, repeats: int | UntilStable) -> None:
     if isinstance(repeats, UntilStable) and not repeats.met_by(latencies_s):
         known = median_error(latencies_s)
         click.echo(
-            f"fusepath: after {len(latencies_s)} inferences the median is known to "
+            f"fusepath: after {number_of(len(latencies_s), 'inference')} the median is known to "
             f"{'nothing' if known is None else format(known, '.1%')}, and not to "
             f"{repeats.within:.1%}",
             err=True,

@@ -11,6 +11,7 @@ import click
 from fusepath.cli.numbers import Finite
 from fusepath.cli.options import json_option, no_cache_option, print_json, provider_option
 from fusepath.errors import InputError
+from fusepath.units import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -184,8 +185,11 @@ def command(
                 if execution.providers == ON_CPU.providers
                 else f", on {provider_text(execution)}"
             )
-            where = "" if pool is None else f", {len(pool.nodes)} nodes of Ray"
-            click.echo(f"listening on {address}, {len(store)} model files and the zoo{on}{where}")
+            where = "" if pool is None else f", {number_of(len(pool.nodes), 'node')} of Ray"
+            click.echo(
+                f"listening on {address}, {number_of(len(store), 'model file')} and the zoo"
+                f"{on}{where}"
+            )
         sys.stdout.flush()
 
     budget = MemoryBudget.of_this_machine() if memory is None else MemoryBudget.of(memory)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fusepath.errors import InputError
 from fusepath.faults.story import Story
 from fusepath.faults.world import World
+from fusepath.units import number_of
 
 if TYPE_CHECKING:
     from fusepath.faults.world import Outcome
@@ -36,9 +37,10 @@ class Told:
         out = self.outcome
         together = out.frames - out.alone - out.fell_back - out.failed
         return (
-            f"{out.frames} frames: {together} by device and edge server, {out.fell_back} fell "
-            f"back, {out.alone} by the device alone, {out.failed} by nobody; {out.dropped} "
-            f"dropped; three in a row together {out.back_s:.1f} s after the faults had ended"
+            f"{number_of(out.frames, 'frame')}: {together} by device and edge server, "
+            f"{out.fell_back} fell back, {out.alone} by the device alone, {out.failed} by nobody; "
+            f"{out.dropped} dropped; three in a row together {out.back_s:.1f} s after the faults "
+            f"had ended"
         )
 
 

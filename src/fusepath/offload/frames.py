@@ -16,6 +16,7 @@ from fusepath.pictures.arrays import as_map, native, taken_dtypes
 from fusepath.pictures.decoding import PictureFile
 from fusepath.pictures.frame import PictureFrame
 from fusepath.plan import AS_THEY_COME, Plan, Preprocessing
+from fusepath.units import number_of
 
 if TYPE_CHECKING:
     from fusepath.arrays import Array
@@ -147,8 +148,8 @@ class FrameFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
                 self.layout, "(C, H, W) or (H, W, C)"
             )
             raise ImageError(
-                f"the frame is {list(frame.shape)}, but the model takes {channels} channels of "
-                f"{height}x{width}, as {wanted}; resize it"
+                f"the frame is {list(frame.shape)}, but the model takes "
+                f"{number_of(channels, 'channel')} of {height}x{width}, as {wanted}; resize it"
             )
         if self.order == "bgr":
             if channels != 3:

@@ -8,6 +8,7 @@ from fusepath.errors import one_line
 from fusepath.graph import INPUT_DTYPES, Tensor, product
 from fusepath.onnx_io.complaint import bad_model
 from fusepath.onnx_io.draft import TEXT, dtype_name
+from fusepath.units import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -172,8 +173,8 @@ def _check_given(given: tuple[int, ...], declared: Dims, *, name: str, label: st
     if len(given) != len(declared):
         raise bad_model(
             name,
-            f"{label} has {len(declared)} dimensions, but input_shape {given} was given; "
-            f"give input_shape {like}",
+            f"{label} has {number_of(len(declared), 'dimension')}, but input_shape {given} was "
+            f"given; give input_shape {like}",
         )
     if min(given) < 1:
         raise bad_model(name, f"{label} cannot have the shape {given}; give input_shape {like}")

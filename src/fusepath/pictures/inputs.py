@@ -11,6 +11,7 @@ from fusepath.errors import ImageError
 from fusepath.pictures.arrays import fitting, is_array_file, load_array, size_text, taken_dtypes
 from fusepath.pictures.decoding import MODES, PictureFile, preprocess
 from fusepath.plan import AS_THEY_COME
+from fusepath.units import number_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,4 +95,6 @@ def check_takes_pictures(target: Tensor) -> None:
         wanted = "x".join(map(str, target.shape))
         raise ImageError(f"the model takes {wanted} {target.dtype} values; give a .npy array")
     if target.channels not in MODES:
-        raise ImageError(f"the model takes {target.channels} channels; give a .npy array")
+        raise ImageError(
+            f"the model takes {number_of(target.channels, 'channel')}; give a .npy array"
+        )

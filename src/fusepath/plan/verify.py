@@ -12,6 +12,7 @@ from fusepath.plan.limits.check import limit_violations
 from fusepath.plan.plan import MAX_PATHS, PLAN_FORMAT, PLAN_VERSION
 from fusepath.plan.recipe import TailPlace
 from fusepath.tiling import layout
+from fusepath.units import number_of
 
 _MOST_WORDS = 500
 """Characters of a complaint, which may list as many numbers as the plan has."""
@@ -120,7 +121,7 @@ def check_recipe(recipe: Recipe, graph: ModelGraph) -> None:
     if not (start < tau <= graph.depth and paths <= MAX_PATHS):
         raise FileFormatError(
             f"plan: tau={tau} and grid {recipe.grid} do not fit a network "
-            f"of {graph.depth} layers (at most {MAX_PATHS} paths)"
+            f"of {number_of(graph.depth, 'layer')} (at most {MAX_PATHS} paths)"
         )
     if sorted(recipe.order) != list(range(1, paths + 1)):
         raise FileFormatError(f"plan: 'order' must list each of the {paths} paths once")

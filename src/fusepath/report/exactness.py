@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fusepath.report.fitting import wrapped
+from fusepath.units import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,4 +43,4 @@ def exactness(plan: Plan) -> str:
     if not plan.changes:
         return "LOSSY: results change, by how much was not measured"
     samples = max(item.samples for item in plan.changes.values())
-    return f"LOSSY: results change, on {samples} sample{'s' if samples > 1 else ''} as follows"
+    return f"LOSSY: results change, on {number_of(samples, 'sample')} as follows"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fusepath.report.energy import joules
 from fusepath.report.fitting import empty_table, wrapped
 from fusepath.report.tables import cuts_text, fused_layers, milliseconds
-from fusepath.units import format_bytes, format_count
+from fusepath.units import format_bytes, format_count, number_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -58,7 +58,8 @@ def front_text(front: Front) -> str:
             f"link         {plan.link.describe()}",
             f"bounds       no plan takes less than {milliseconds(front.latency_bound_s)}, and none "
             f"draws less than {joules(front.energy_bound_j)}",
-            f"front        {len(front.plans)} of {front.considered} plans that were met",
+            f"front        {len(front.plans)} of {number_of(front.considered, 'plan')} that were "
+            f"met",
         ],
         indent=13,
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fusepath.report.fitting import empty_table, render, wrapped
 from fusepath.report.tables import milliseconds
-from fusepath.units import format_bytes, format_bytes_per_s
+from fusepath.units import format_bytes, format_bytes_per_s, number_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,10 +34,10 @@ def profile_text(report: ProfileReport) -> str:
     off = f", off the processor's results by {profile.rounding:.2g}" if profile.rounding else ""
     head = wrapped(
         [
-            f"machine      {profile.machine}, {profile.threads} "
-            f"{'thread' if profile.threads == 1 else 'threads'}",
+            f"machine      {profile.machine}, {number_of(profile.threads, 'thread')}",
             f"software     {profile.software}, {profile.provider}{off}",
-            f"network      {milliseconds(profile.total_s)} in {len(profile.layers)} layers",
+            f"network      {milliseconds(profile.total_s)} in "
+            f"{number_of(len(profile.layers), 'layer')}",
             f"a call       {profile.call_overhead_s * 1e6:.0f} us, after a wait",
             f"strips       rows cost {profile.strip_factor:.2f} times as much, "
             f"{profile.strip_ahead_factor:.2f} times behind a cut, "

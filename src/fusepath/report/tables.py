@@ -10,7 +10,7 @@ from fusepath.report.energy import energy_lines
 from fusepath.report.exactness import changes_text, exactness
 from fusepath.report.fitting import empty_table, wrapped
 from fusepath.timeline import HEAD, Lane, parting, steps
-from fusepath.units import format_bytes, format_bytes_per_s, format_count
+from fusepath.units import format_bytes, format_bytes_per_s, format_count, number_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -240,7 +240,8 @@ def plan_text(plan: Plan) -> str:
         [
             f"model        {plan.model.name} ({plan.model.sha256[:12]})",
             f"algorithm    {plan.algorithm}, convention {plan.convention.name}, "
-            f"{plan.provenance.plans_evaluated} plans in {milliseconds(plan.provenance.search_s)}",
+            f"{number_of(plan.provenance.plans_evaluated, 'plan')} in "
+            f"{milliseconds(plan.provenance.search_s)}",
             f"device       {plan.device.describe()}",
             f"edge         {plan.edge.describe()}",
             f"link         {plan.link.describe()}",
@@ -361,7 +362,8 @@ def book_text(book: PlanBook) -> str:
     probes = sum(item.probe for item in book.planned)
     searched = len(book.planned) - probes
     state = "settled" if book.settled else "not settled: more rates may find better plans"
-    regret = f"at most {max(book.regret, 0):.2%} slower than a fresh plan at {probes} other rates"
+    elsewhere = number_of(probes, "other rate")
+    regret = f"at most {max(book.regret, 0):.2%} slower than a fresh plan at {elsewhere}"
     return wrapped(
         [
             f"model        {plan.model.name} ({plan.model.sha256[:12]})",
@@ -373,7 +375,7 @@ def book_text(book: PlanBook) -> str:
             f"{book.link.down_bytes_per_s / book.link.up_bytes_per_s:.3g} times that down, "
             f"delay {milliseconds(book.link.delay_s)}",
             f"forwarding   {_forwarding_text(book)}",
-            f"planned      {searched} rates, {book.search_s:.1f} s; {state}",
+            f"planned      {number_of(searched, 'rate')}, {book.search_s:.1f} s; {state}",
             f"regret       {regret if probes else 'not probed'}",
         ],
         indent=_KEY,

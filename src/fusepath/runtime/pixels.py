@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fusepath.errors import ImageError
+from fusepath.units import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,8 +52,8 @@ def check_form(form: InputFormat, model: Model) -> None:
     for name, values in (("mean", form.mean), ("std", form.std)):
         if len(values) not in {1, channels}:
             raise ImageError(
-                f"{name} has {len(values)} values, but '{model.graph.name}' takes {channels} "
-                f"channels; give one value, or one per channel"
+                f"{name} has {number_of(len(values), 'value')}, but '{model.graph.name}' takes "
+                f"{number_of(channels, 'channel')}; give one value, or one per channel"
             )
 
 

@@ -12,6 +12,7 @@ from fusepath.errors import GeometryError
 from fusepath.tiling.arrangement import Arrangement, Strips, Tiles, Whole
 from fusepath.tiling.strips import StripTiling
 from fusepath.tiling.tiling import Tiling, whole
+from fusepath.units import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -239,7 +240,8 @@ def layout(graph: ModelGraph, arrangement: Arrangement) -> Layout:
         case Whole(layers=layers):
             if layers != graph.depth:
                 raise GeometryError(
-                    f"an unsplit network of {layers} layers, but '{graph.name}' has {graph.depth}"
+                    f"an unsplit network of {number_of(layers, 'layer')}, but '{graph.name}' has "
+                    f"{graph.depth}"
                 )
             return WholeLayout(graph)
         case Tiles(tau=tau):

@@ -10,6 +10,7 @@ from fusepath.cost import Regions
 from fusepath.graph import Kind
 from fusepath.plan.limits.energy import drawn_j
 from fusepath.tiling import StripLayout, layout
+from fusepath.units import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,7 +38,9 @@ def limit_violations(plan: Plan, graph: ModelGraph, constraints: Constraints) ->
     problems = []
     paths = plan.recipe.paths
     if constraints.max_paths is not None and paths > constraints.max_paths:
-        problems.append(f"{paths} paths, but at most {constraints.max_paths} are allowed")
+        problems.append(
+            f"{number_of(paths, 'path')}, but at most {constraints.max_paths} are allowed"
+        )
     rest, recipe = graph.behind(plan.recipe.start), plan.recipe.rest
     divided = recipe.divided(rest)
     problems += _sends_too_early(plan, plan.recipe.divided(graph), constraints.keep_on_device)

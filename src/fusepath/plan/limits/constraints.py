@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from fusepath.errors import InputError, SettingError, check_number
-from fusepath.units import format_bytes, format_count
+from fusepath.units import format_bytes, format_count, number_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,7 +148,8 @@ class Constraints(
         """
         if self.keep_on_device > graph.depth:
             raise InputError(
-                f"{KEPT} {self.keep_on_device}: '{graph.name}' has {graph.depth} layers"
+                f"{KEPT} {self.keep_on_device}: '{graph.name}' has "
+                f"{number_of(graph.depth, 'layer')}"
             )
 
     def left(self, *, device_macs: int, memory_bytes: int) -> Constraints | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fusepath.cost import cut_bytes, layer_macs
 from fusepath.report.page.markup import drawing, element, label, rectangle, text
-from fusepath.units import format_bytes, format_count
+from fusepath.units import format_bytes, format_count, number_of
 
 if TYPE_CHECKING:
     from fusepath.report.page.story import Story
@@ -66,7 +66,8 @@ def network(story: Story) -> str:
         _WIDTH,
         floor + 34,
         *inside,
-        name=f"{len(macs)} layers; cuts before layers {', '.join(map(str, story.colours))}",
+        name=f"{number_of(len(macs), 'layer')}; cuts before layers "
+        f"{', '.join(map(str, story.colours))}",
         class_="wide",
     )
 

@@ -6,6 +6,7 @@ import base64
 from typing import TYPE_CHECKING
 
 from fusepath.report.page.markup import drawing, element, label, rectangle, text
+from fusepath.units import number_of
 
 if TYPE_CHECKING:
     from fusepath.report.page.story import Region, Story
@@ -34,7 +35,8 @@ def picture(story: Story) -> str:
         width,
         height,
         *inside,
-        name=f"The input in {len(story.regions)} paths, coloured by where they are cut",
+        name=f"The input in {number_of(len(story.regions), 'path')}, "
+        f"coloured by where they are cut",
         class_="picture",
     )
 

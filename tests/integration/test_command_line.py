@@ -1418,6 +1418,50 @@ def test_a_plan_may_begin_in_a_section(fusepath, tmp_path):
     assert any("start=25: no section" in line for line in refused.complaints)
 
 
+def test_what_was_not_measured_is_not_told_as_if_it_were(fusepath, files, tmp_path):
+    """Nobody is at the port: this machine answers alone, and has measured nothing."""
+    run = ("run", MODEL, files / "good.png", "--no-cache", "--timeout", "0.2")
+    dead = ("--edge", "127.0.0.1:1")
+
+    told = fusepath(*run, *dead)
+    document = fusepath(*run, *dead, "--json").json
+    given = fusepath(*run, *dead, "--device", "3GFLOPS")
+
+    assert told.code == 0
+    for key in ("device", "edge", "link"):
+        assert re.search(rf"^{key} +not measured$", told.out, re.MULTILINE)
+        assert document["plan"][key]["assumed"]
+    assert "makespan     not foreseen" in told.out
+    for key in ("makespan_s", "lower_bound_s", "gap", "status"):
+        assert document["plan"][key] is None
+    assert document["makespan_s"] is document["lower_bound_s"] is None
+    assert document["latency_s"] > 0
+    assert re.search(r"^device +3 Gop/s$", given.out, re.MULTILINE)
+    assert "makespan     not" not in given.out
+
+    ran, plan = tmp_path / "run.json", tmp_path / "plan.json"
+    ran.write_text(json.dumps(document))
+    plan.write_text(json.dumps(document["plan"]))
+    page = fusepath("report", ran, "-o", tmp_path / "run.html")
+    refused = fusepath("simulate", plan)
+
+    assert page.code == 0
+    assert "On other links" not in (tmp_path / "run.html").read_text()
+    assert_complains(refused, 2, "not measured; give --device")
+    assert fusepath("simulate", plan, "--device", "1GFLOPS").code == 0
+
+
+def test_a_run_on_the_device_alone_knows_of_no_edge_server(fusepath, files):
+    run = ("run", MODEL, files / "good.png", "--no-cache", "--algorithm", "device-only")
+    document = fusepath(*run, "--json").json
+
+    assert document["tail"] == "device"
+    assert document["makespan_s"] > 0
+    assert "assumed" not in document["plan"]["device"]
+    assert document["plan"]["edge"]["assumed"]
+    assert document["plan"]["link"]["assumed"]
+
+
 @pytest.mark.parametrize("option", [("--grid", "99x99"), ("--tau", "3"), ("--start", "2")], ids=str)
 def test_a_run_on_the_device_alone_takes_nothing_of_a_tiling(fusepath, files, option):
     ran = fusepath("run", MODEL, files / "good.png", "--algorithm", "device-only", *option)

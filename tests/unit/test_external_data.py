@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +114,31 @@ def test_a_model_may_use_a_folder_below_its_own(tmp_path):
         changed(file, "location", "weights/all", tensor)
 
     assert load_model(file).graph.depth == 3
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_the_other_file_may_have_a_name_that_is_no_text(tmp_path):
+    file, named = saved(tmp_path, "x.data"), b"\xe9.data"
+    (tmp_path / "x.data").rename(tmp_path / os.fsdecode(named))
+    file.write_bytes(file.read_bytes().replace(b"x.data", named))
+
+    assert load_model(file).graph.depth == 3
+
+
+def test_the_other_file_has_its_name_in_utf_8_whatever_the_system_has(tmp_path):
+    file = saved(tmp_path, "näch.data")
+    system = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    told = "import sys, fusepath; print(fusepath.load_model(sys.argv[1]).sha256)"
+
+    called = subprocess.run(
+        [sys.executable, "-c", told, file],
+        env=os.environ | system,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+
+    assert called.stdout.strip() == load_model(file).sha256
 
 
 def test_a_model_whose_folder_is_a_link_is_read(tmp_path):

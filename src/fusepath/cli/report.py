@@ -80,7 +80,19 @@ def command(
         picture = preview(
             load_input(sample, loaded.graph.input, pictures=pictures, batch=loaded.boundary.batch)
         )
+    if not plan.is_of_known_machines:
+        click.echo(
+            "not all of both machines and the link was measured: what they would do with other "
+            "plans and on other links is left out …",
+            err=True,
+        )
+        evaluations = 0
     compared = _compared(setting, plan, evaluations) if evaluations else ()
+    curves = None
+    if book_file is not None:
+        curves = curves_of_book(load_book(book_file))
+    elif plan.is_of_known_machines:
+        curves = curves_of_plan(plan, setting)
     with telling("drawing the page"):
         page = report_page(
             Story(
@@ -89,9 +101,7 @@ def command(
                 predicted=told.predicted,
                 measured=told.measured,
                 compared=compared,
-                curves=curves_of_plan(plan, setting)
-                if book_file is None
-                else curves_of_book(load_book(book_file)),
+                curves=curves,
                 picture=picture,
             )
         ).encode()

@@ -9,6 +9,7 @@ import click
 from fusepath.cli.options import json_option, post_option, print_json, slowdown_option
 from fusepath.cli.planned import open_planned
 from fusepath.cli.trace import trace_option, write_trace
+from fusepath.errors import InputError
 
 
 @click.command("simulate")
@@ -47,6 +48,12 @@ def command(
         edge=plan.edge if edge is None else parse_machine(edge),
         link=plan.link if link is None else parse_link(link),
     )
+    parts = {"--device": setting.device, "--edge": setting.edge, "--link": setting.link}
+    needed = ("--device",) if plan.stays_on_device else tuple(parts)
+    if unknown := [option for option in needed if parts[option].is_assumed]:
+        raise InputError(
+            f"{plan_file}: what this plan is to run on was not measured; give {', '.join(unknown)}"
+        )
     timeline = simulate(plan, setting)
     write_trace(trace_file, plan, timeline)
     if as_json:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from fusepath.arrays import FloatArray, IntArray
 
 
+NOT_MEASURED = "not measured"
+"""How a machine or a link is described that was neither given nor measured."""
+
+
 class MessageTimes(NamedTuple):
     """Seconds that messages take, each on its own."""
 
@@ -77,6 +81,8 @@ class Link(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     up_spread: float = 0.0
     """By what part of itself the time of large messages differed when it was measured."""
     down_spread: float = 0.0
+    assumed: bool | msgspec.UnsetType = msgspec.UNSET
+    """Whether the rates stand for a link that was neither given nor measured."""
 
     def __post_init__(self) -> None:
         rates = self.up_bytes_per_s, self.down_bytes_per_s
@@ -149,7 +155,14 @@ class Link(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def describe(self) -> str:
         """For people."""
-        return format_bytes_per_s(self.up_bytes_per_s)
+        if self.is_assumed:
+            return NOT_MEASURED
+        return f"{format_bytes_per_s(self.up_bytes_per_s)} up"
+
+    @property
+    def is_assumed(self) -> bool:
+        """Whether nobody knows how quick it is."""
+        return bool(self.assumed)
 
 
 def parse_link(text: str) -> Link:

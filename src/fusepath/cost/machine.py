@@ -10,6 +10,7 @@ import msgspec
 from fusepath import jsonfile
 from fusepath.cost.fit import FitError
 from fusepath.cost.latency import Charge
+from fusepath.cost.link import NOT_MEASURED
 from fusepath.cost.operations import layer_ops, ops_per_position, positions
 from fusepath.cost.power import Power, parse_power
 from fusepath.errors import FileFormatError, SettingError, check_number, one_line
@@ -30,6 +31,8 @@ class ComputeRate(msgspec.Struct, frozen=True, tag="rate", forbid_unknown_fields
     ops_per_s: float
     power: Power | msgspec.UnsetType = msgspec.UNSET
     """What it draws, where that is known."""
+    assumed: bool | msgspec.UnsetType = msgspec.UNSET
+    """Whether the rate stands for a machine that was neither given nor measured."""
 
     def __post_init__(self) -> None:
         check_number("ops_per_s", self.ops_per_s)
@@ -86,7 +89,12 @@ class ComputeRate(msgspec.Struct, frozen=True, tag="rate", forbid_unknown_fields
 
     def describe(self) -> str:
         """For people."""
-        return format_ops_per_s(self.ops_per_s)
+        return NOT_MEASURED if self.is_assumed else format_ops_per_s(self.ops_per_s)
+
+    @property
+    def is_assumed(self) -> bool:
+        """Whether nobody knows how quick it is."""
+        return bool(self.assumed)
 
 
 def _check(item: msgspec.Struct, *names: str) -> None:
@@ -238,6 +246,11 @@ class MachineProfile(
     def total_s(self) -> float:
         """Seconds of the whole network."""
         return sum(item.seconds for item in self.layers)
+
+    @property
+    def is_assumed(self) -> bool:
+        """It was measured."""
+        return False
 
     def describe(self) -> str:
         """For people."""

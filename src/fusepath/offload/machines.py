@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from fusepath.cost import RUNTIME, Link, Machine, MachineProfile
+from fusepath.cost import RUNTIME, ComputeRate, Link, Machine, MachineProfile
 from fusepath.errors import InputError
 from fusepath.plan import PlanRequest, Setting, make_plan
 from fusepath.profiling.goodput import Goodput, goodput
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from fusepath.remote.client import EdgeClient
     from fusepath.runtime.execution import Execution
 
-_LOCAL_BYTES_PER_S = 1e9
-"""What a link may be taken for that nothing will be sent over."""
+ASSUMED_MACHINE = ComputeRate(1e9, assumed=True)
+ASSUMED_LINK = Link(up_bytes_per_s=1e6, down_bytes_per_s=1e6, assumed=True)
+"""What stands for machines and links of which nothing is known, and on which nothing depends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +110,8 @@ async def measured_setting(
     return Setting(
         graph=pairing.model.graph,
         device=device,
-        edge=edge if edge is not None else device,
-        link=link or Link(up_bytes_per_s=_LOCAL_BYTES_PER_S, down_bytes_per_s=_LOCAL_BYTES_PER_S),
+        edge=edge or ASSUMED_MACHINE,
+        link=link or ASSUMED_LINK,
         convention=runtime_convention(dtype),
     )
 

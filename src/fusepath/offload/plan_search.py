@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from fusepath.cost import ComputeRate, Link
 from fusepath.errors import (
     FusepathError,
     PeerBusyError,
@@ -30,6 +29,8 @@ from fusepath.offload.background import seen
 from fusepath.offload.device import stays_local
 from fusepath.offload.frames import made_up_frame
 from fusepath.offload.machines import (
+    ASSUMED_LINK,
+    ASSUMED_MACHINE,
     Machines,
     edge_as_shown,
     measured_device,
@@ -64,7 +65,7 @@ from fusepath.runtime.allocator import release_free_memory
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from fusepath.cost import Machine
+    from fusepath.cost import Link, Machine
     from fusepath.graph import ModelGraph
     from fusepath.offload.order import Order
     from fusepath.offload.pairing import Pairing, Prepared
@@ -225,7 +226,7 @@ class PlanSearch:
 
     async def _unsplit(self, algorithm: str, sample: Frame, link: Link | None = None) -> Plan:
         """A plan that there is but one of, whatever the machines."""
-        nominal = _nominal(self._order.model.graph, sample, link)
+        nominal = _nominal(self._order.model.graph, sample, link, self._order.machines)
         request = PlanRequest(algorithm=algorithm, codecs="off")
         result = await self._pairing.background.do(make_plan, nominal, request, self._order.origin)
         return result.best
@@ -465,13 +466,15 @@ def _kind(sample: Frame | None) -> object:
     return (sample.chain, sample.file.size) if isinstance(sample, PictureFrame) else "array"
 
 
-def _nominal(graph: ModelGraph, sample: Frame, link: Link | None = None) -> Setting:
+def _nominal(
+    graph: ModelGraph, sample: Frame, link: Link | None = None, given: Machines = Machines()
+) -> Setting:
     """For what does not depend on how quick machines are."""
     return Setting(
         graph=graph,
-        device=ComputeRate(1e9),
-        edge=ComputeRate(1e9),
-        link=link or Link(up_bytes_per_s=1e6, down_bytes_per_s=1e6),
+        device=given.device or ASSUMED_MACHINE,
+        edge=given.edge or ASSUMED_MACHINE,
+        link=link or given.link or ASSUMED_LINK,
         convention=runtime_convention(sample.dtype.name),
     )
 

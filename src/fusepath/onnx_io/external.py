@@ -114,8 +114,12 @@ PACKED_TYPES = frozenset(
 
 
 def _entries(tensor: TensorProto) -> dict[str, str]:
-    # Protobuf hands out bytes where a string is not UTF-8.
-    return {str(entry.key): str(entry.value) for entry in tensor.external_data}
+    return {str(entry.key): _text(entry.value) for entry in tensor.external_data}
+
+
+def _text(value: str | bytes) -> str:
+    """What protobuf hands out as bytes is not UTF-8, as names of files need not be."""
+    return value.decode(errors="surrogateescape") if isinstance(value, bytes) else value
 
 
 def _elsewhere(model: ModelProto) -> Iterator[TensorProto]:

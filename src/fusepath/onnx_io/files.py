@@ -126,12 +126,14 @@ def _model_file(path: Path, label: str) -> bytes:
 def _file_beside(folder: Path, location: str, room: int, label: str) -> bytes:
     """A file that a model names; the name is not trusted."""
     where = f"{label} keeps weights in '{one_line(location)}', which"
-    parts = Path(location).parts
-    if not parts or Path(location).is_absolute() or ".." in parts or "\0" in location:
+    # Models write names in UTF-8, whatever this system's names are in.
+    inside = Path(os.fsdecode(location.encode(errors="surrogateescape")))
+    parts = inside.parts
+    if not parts or inside.is_absolute() or ".." in parts or "\0" in location:
         raise ModelError(f"{where} is not in the model's folder; save the model as one file")
-    file = folder / location
+    file = folder / inside
     try:
-        if os.path.realpath(file) != str(Path(os.path.realpath(folder), location)):
+        if os.path.realpath(file) != str(Path(os.path.realpath(folder), inside)):
             raise ModelError(f"{where} is reached by a symbolic link; put the file itself there")
         descriptor = os.open(file, os.O_RDONLY | _NO_LINKS)
         try:

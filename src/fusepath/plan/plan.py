@@ -221,6 +221,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return self.up_bytes == 0 and min(self.cuts) > self.tau
 
     @property
+    def is_foreseen(self) -> bool:
+        """Whether its prediction says anything: what it runs on was given or measured."""
+        if self.stays_on_device:
+            return not self.device.is_assumed
+        return self.is_of_known_machines
+
+    @property
+    def is_of_known_machines(self) -> bool:
+        """Whether both machines and the link were given or measured."""
+        return not any(part.is_assumed for part in (self.device, self.edge, self.link))
+
+    @property
     def ending(self) -> str:
         """Where what follows the fused layer runs, in words."""
         return "all on the device" if self.stays_on_device else f"tail on the {self.tail}"

@@ -25,10 +25,11 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True):
     """What is known from the rest of a plan, and is only written to be read by others."""
 
     algorithm: str
-    makespan_s: float
-    lower_bound_s: float
-    gap: float
-    status: str
+    makespan_s: float | None
+    """This and the next three are null where what the plan runs on was not measured."""
+    lower_bound_s: float | None
+    gap: float | None
+    status: str | None
     family: str
     start: int
     tau: int
@@ -48,10 +49,10 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True):
 def _derived(plan: Plan) -> dict[str, Any]:
     derived = Derived(
         algorithm=plan.algorithm,
-        makespan_s=plan.makespan_s,
-        lower_bound_s=plan.lower_bound_s,
-        gap=plan.gap,
-        status=plan.status,
+        makespan_s=plan.makespan_s if plan.is_foreseen else None,
+        lower_bound_s=plan.lower_bound_s if plan.is_foreseen else None,
+        gap=plan.gap if plan.is_foreseen else None,
+        status=plan.status if plan.is_foreseen else None,
         family=plan.family,
         start=plan.start,
         tau=plan.tau,

@@ -55,7 +55,7 @@ def front_text(front: Front) -> str:
             f"model        {plan.model.name} ({plan.model.sha256[:12]})",
             f"device       {plan.device.describe()}{drawn}",
             f"edge         {plan.edge.describe()}",
-            f"link         {plan.link.describe()} up",
+            f"link         {plan.link.describe()}",
             f"bounds       no plan takes less than {milliseconds(front.latency_bound_s)}, and none "
             f"draws less than {joules(front.energy_bound_j)}",
             f"front        {len(front.plans)} of {front.considered} plans that were met",

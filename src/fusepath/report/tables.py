@@ -243,7 +243,7 @@ def plan_text(plan: Plan) -> str:
             f"{plan.provenance.plans_evaluated} plans in {milliseconds(plan.provenance.search_s)}",
             f"device       {plan.device.describe()}",
             f"edge         {plan.edge.describe()}",
-            f"link         {plan.link.describe()} up",
+            f"link         {plan.link.describe()}",
             *([f"head         layers 1 to {plan.start}"] if plan.start else []),
             f"fused layer  {plan.tau}, grid {plan.arrangement}, {plan.ending}",
             f"order        {_order(plan)}",
@@ -251,8 +251,7 @@ def plan_text(plan: Plan) -> str:
             *([f"codecs       {codecs}"] if codecs else []),
             *([f"way back     {back}"] if back else []),
             *(["input        is forwarded as its file"] if plan.recipe.forwards else []),
-            f"makespan     {milliseconds(plan.makespan_s)} "
-            f"(lower bound {milliseconds(plan.lower_bound_s)}, gap {plan.gap:.1%})",
+            f"makespan     {_makespan(plan)}",
             f"work         {format_count(plan.device_macs)} MAC on the device, "
             f"{format_count(plan.edge_macs)} MAC on the edge, {format_bytes(plan.up_bytes)} sent",
             *energy_lines(plan),
@@ -261,6 +260,15 @@ def plan_text(plan: Plan) -> str:
         ],
         indent=_KEY,
     ) + (f"\n{changes_text(plan.changes, 'on samples')}" if plan.changes else "")
+
+
+def _makespan(plan: Plan) -> str:
+    if not plan.is_foreseen:
+        return "not foreseen: what it runs on was not measured"
+    return (
+        f"{milliseconds(plan.makespan_s)} "
+        f"(lower bound {milliseconds(plan.lower_bound_s)}, gap {plan.gap:.1%})"
+    )
 
 
 def rotation_text(rotation: Rotation) -> str:
@@ -273,7 +281,7 @@ def rotation_text(rotation: Rotation) -> str:
             f"algorithm    {plan.request.algorithm}, convention {plan.convention.name}",
             f"device       {plan.device.describe()}",
             f"edge         {plan.edge.describe()}",
-            f"link         {plan.link.describe()} up",
+            f"link         {plan.link.describe()}",
             f"in flight    {rotation.in_flight}",
             f"plans        {', '.join(str(place + 1) for place in rotation.turns)}, in turn",
             f"period       {milliseconds(rotation.period_s)}, {rotation.frames_per_s:.4g} frames/s "

@@ -40,6 +40,8 @@ def bounds(story: Story) -> str:
         if end_s > 0 and story.shown.busy_s(lane) > 0
     ]
     words.append(f"At work: {', '.join(busy)} of the time.")
+    if not story.plan.is_foreseen:
+        return element("p", text(" ".join(words)))
     reach = scrolled(_reach(story), name="what is out of reach")
     return element("p", text(" ".join(words))) + reach
 

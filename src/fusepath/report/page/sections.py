@@ -194,7 +194,7 @@ def _facts(story: Story) -> str:
         "algorithm": f"{plan.algorithm}, convention {plan.convention.name}",
         "device": plan.device.describe(),
         "edge server": plan.edge.describe(),
-        "link": f"{plan.link.describe()} up",
+        "link": plan.link.describe(),
         "paths": f"{len(plan.cuts)}, grid {plan.grid}, fused layer {plan.tau}, {plan.ending}",
         "codecs": ", ".join(f"{name}: {codec}" for name, codec in plan.codecs.items()) or "none",
         "work": f"{format_count(plan.device_macs)} MAC on the device, "

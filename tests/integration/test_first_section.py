@@ -10,9 +10,9 @@ import pytest
 
 from fusepath.cli.main import run
 from fusepath.cost import ComputeRate, parse_link
-from fusepath.errors import InputError, UnsupportedOperatorError
+from fusepath.errors import InfeasibleError, InputError, UnsupportedOperatorError
 from fusepath.onnx_io import Model, load_model, read_model
-from fusepath.plan import ALGORITHMS, Budget, Setting, check_plan
+from fusepath.plan import ALGORITHMS, Budget, Constraints, Setting, check_plan
 from fusepath.plan.planner import WHOLE
 from fusepath.profiling import Settings, profile_machine
 from fusepath.runtime.compare import compare
@@ -157,6 +157,28 @@ def test_a_profile_measures_tiles_and_strips_of_the_first_section(two_sections):
 
 
 MACHINES = ["--device", "10MFLOPS", "--edge", "10GFLOPS", "--link", "1MB/s"]
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "asked", "words"),
+    [
+        ("mw", {"keep_on_device": 6}, "layers 1 to 6 must stay .*: layers 2 to 4 can be tiled$"),
+        ("mw", {"upload_bytes": 10}, r"^behind layers 1 to 1, .* the closest \(tau [234], grid"),
+        (
+            "stream",
+            {"device_macs": 2000, "upload_bytes": 4000},
+            "^behind layers 1 to 1, computed whole: no strips were found",
+        ),
+    ],
+)
+def test_layers_are_counted_from_the_input_where_nothing_fits(
+    two_sections, algorithm, asked, words
+):
+    budget = Budget(evaluations=30_000)
+    with pytest.raises(InfeasibleError, match=words):
+        planned(
+            setting_of(two_sections), algorithm, constraints=Constraints(**asked), budget=budget
+        )
 
 
 def test_inspect_says_what_comes_before_the_sections(file, capfd):

@@ -82,6 +82,8 @@ class ModelGraph:
     it says which network this is of those that a file with open dimensions may be."""
     given: tuple[str, ...] = ()
     """Maps that it begins with, where it is the rest of a network (`behind`)."""
+    before: int = 0
+    """Layers before it, where it is the rest of a network: what its own layers are called adds."""
     outputs_stay: bool = False
     """Whether the outputs belong on the device, output by output: what it has made of them is not
     sent, and what the edge server has made returns. Otherwise they return as the network's."""
@@ -111,6 +113,7 @@ class ModelGraph:
                     replace(layer, index=layer.index - start) for layer in self.layers[start:]
                 ),
                 given=self.frontier(start),
+                before=self.before + start,
             )
         return self._rests[start]
 

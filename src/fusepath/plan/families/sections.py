@@ -106,7 +106,8 @@ def search_behind(
         start: where a section begins.
 
     Raises:
-        InfeasibleError: what comes before the section breaks the constraints.
+        InfeasibleError: what comes before the section breaks the constraints, or nothing was found
+            that keeps to what it leaves of them.
     """
     request = search.request
     constraints = left_by_head(request.constraints, timing.setting.graph, start)
@@ -114,4 +115,12 @@ def search_behind(
         raise InfeasibleError(f"layers 1 to {start}, computed whole, break the constraints")
     tau = None if request.tau is None else request.tau - start
     asked = search.asking(constraints=constraints, tau=tau, start=None)
-    return find(timing.behind(start), asked).behind(start, timing.prices.head_ns(start))
+    try:
+        found = find(timing.behind(start), asked)
+    except InfeasibleError as error:
+        if not constraints:
+            raise
+        raise InfeasibleError(
+            f"behind layers 1 to {start}, computed whole: {error}", error.shortfalls
+        ) from None
+    return found.behind(start, timing.prices.head_ns(start))

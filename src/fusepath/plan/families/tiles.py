@@ -310,20 +310,22 @@ def _nothing_fits(
     search: Search,
     closest: tuple[float, Tiled, tuple[Shortfall, ...]] | None = None,
 ) -> NoPlanError:
-    kept, last = search.request.constraints.keep_on_device, timing.setting.graph.tileable_layers
+    kept, graph = search.request.constraints.keep_on_device, timing.setting.graph
     if search.meter.cut_short:
         return UndecidedError("the budget ended before a tiling was found; give more evaluations")
     if closest is not None:
         _, tiled, shortfalls = closest
         return InfeasibleError(
-            f"no tiling was found that keeps to the constraints; the closest (tau {tiled.tau}, "
-            f"grid {tiled.grid}) needs {' and '.join(map(str, shortfalls))}",
+            f"no tiling was found that keeps to the constraints; the closest "
+            f"(tau {graph.before + tiled.tau}, grid {tiled.grid}) needs "
+            f"{' and '.join(map(str, shortfalls))}",
             shortfalls,
         )
     if kept > 0:
         return InfeasibleError(
-            f"layers 1 to {kept} must stay on the device, and no tiling that this algorithm may "
-            f"choose keeps them there: layers 1 to {last} can be tiled"
+            f"layers 1 to {graph.before + kept} must stay on the device, and no tiling that this "
+            f"algorithm may choose keeps them there: layers {graph.before + 1} to "
+            f"{graph.before + graph.tileable_layers} can be tiled"
         )
     return InfeasibleError("no fused layer is large enough for this grid; use a smaller grid")
 

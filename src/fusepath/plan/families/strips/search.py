@@ -114,6 +114,7 @@ def _nothing_keeps(
     if constraints.max_paths is not None and strips > constraints.max_paths:
         short.append(Shortfall(PATHS, strips, constraints.max_paths))
     return InfeasibleError(
-        f"{message}; the closest (tau {arrangement.tau}) needs {' and '.join(map(str, short))}",
+        f"{message}; the closest (tau {setting.graph.before + arrangement.tau}) needs "
+        f"{' and '.join(map(str, short))}",
         short,
     )

@@ -27,6 +27,7 @@ from fusepath.onnx_io.parse import parse, standard_opset
 from fusepath.onnx_io.passes.group_norm import spell_group_norms
 from fusepath.onnx_io.units import units
 from fusepath.onnx_io.weights import set_apart
+from fusepath.spelling import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -65,6 +66,7 @@ def read_model(
         ModelError: damaged, dynamic or outside what can be run; one line that names the node,
             tensor or dimension, and what to do.
     """
+    name, source = as_text(name), as_text(source)
     with translated(name, "cannot be read"):
         files = ModelFiles(data, external, post)
         proto = parse(data, name=name, external=external)

@@ -2,7 +2,9 @@
 
 So rows of it can be cut. Windows get a second axis on which they are points. A signal that is
 transposed, (1, L, C), is a map of channels last, (1, L, 1, C), as far as operators leave it one:
-what stands between two Transposes then is what it is in networks on pictures.
+what stands between two Transposes then is what it is in networks on pictures. A signal that the
+network itself makes a map of one row, (1, C, 1, L), stays the map of one column, and windows along
+its row become windows along the column.
 """
 
 from __future__ import annotations
@@ -16,7 +18,15 @@ from onnx import helper, numpy_helper
 from fusepath.onnx_io.channelwise import BY_AXIS, REDUCTIONS, reduced_axes
 from fusepath.onnx_io.families import BROADCASTING, ELEMENTWISE
 from fusepath.onnx_io.naming import Names
-from fusepath.onnx_io.nodes import copied, input_at, integer, integers, present, with_attributes
+from fusepath.onnx_io.nodes import (
+    copied,
+    input_at,
+    integer,
+    integers,
+    present,
+    whole_numbers,
+    with_attributes,
+)
 from fusepath.onnx_io.windows import POOLS
 from fusepath.onnx_io.work import shape_of
 
@@ -82,6 +92,8 @@ class _Lifting:
         self.maps: set[str] = set()
         self.turned: set[str] = set()
         """Signals (1, L, C) that are (1, L, 1, C)."""
+        self.lying: set[str] = set()
+        """Maps of one row (1, C, 1, L) that are (1, C, L, 1)."""
         self._names = Names(draft.tensor_names())
         self._labels = Names(node.name for node in draft.nodes)
         self._signals: dict[str, str] = {}
@@ -90,17 +102,23 @@ class _Lifting:
         """The node on maps; None where it has no such form, or reads no map."""
         read = self.draft.activations(node)
         made = [shape_of(name, self.types) for name in present(node.output)]
-        if not read or any(len(shape) != _RANK for shape in made):
+        if not read:
             return None
-        for known, other, rules in (
-            (self.maps, self.turned, _RULES),
-            (self.turned, self.maps, _TURNED_RULES),
+        for known, rules, moves in (
+            (self.maps, _RULES, {"Transpose": self.turned, "Unsqueeze": self.lying}),
+            (self.turned, _TURNED_RULES, {"Transpose": self.maps}),
+            (self.lying, _LYING_RULES, {"Squeeze": self.maps}),
         ):
             rule = rules.get(node.op_type)
-            twin = rule(node, self) if rule is not None and known.issuperset(read) else None
+            into = moves.get(node.op_type, known)
+            rank = _RANK + (into is self.lying)
+            if rule is None or not known.issuperset(read) or any(len(of) != rank for of in made):
+                continue
+            if into is self.lying and set(node.output) & set(self.draft.outputs):
+                continue  # its owner wants a row
+            twin = rule(node, self)
             if twin is not None:
-                turns = node.op_type == "Transpose"
-                (other if turns else known).update(present(node.output))
+                into.update(present(node.output))
                 return twin
         return None
 
@@ -108,8 +126,12 @@ class _Lifting:
         """Nodes that make signals of maps, for whoever needs them so."""
         made = []
         for name in dict.fromkeys(names):
-            if name in self.maps | self.turned and name not in self._signals:
-                self._signals[name] = self._names.fresh(f"{name}_signal")
+            if name not in self.maps | self.turned | self.lying or name in self._signals:
+                continue
+            self._signals[name] = self._names.fresh(f"{name}_signal")
+            if name in self.lying:
+                made.append(self._laid(name, self._signals[name]))
+            else:
                 axis = _RANK if name in self.maps else _RANK - 1
                 made.append(self._squeeze(name, self._signals[name], axis))
         return made
@@ -127,6 +149,10 @@ class _Lifting:
             return helper.make_node("Squeeze", [source], [target], label, axes=[axis])
         axes = self.constant(f"{target}_axes", np.array([axis], dtype=np.int64))
         return helper.make_node("Squeeze", [source, axes], [target], label)
+
+    def _laid(self, source: str, target: str) -> NodeProto:
+        label = self._labels.fresh(target)
+        return helper.make_node("Transpose", [source], [target], label, perm=[0, 1, 3, 2])
 
     def constant(self, label: str, value: np.ndarray) -> str:
         """A new constant, by its name."""
@@ -228,6 +254,50 @@ def _normalising(axis: int) -> Callable[[NodeProto, _Lifting], NodeProto | None]
     return rule
 
 
+def _row(node: NodeProto, lifting: _Lifting) -> NodeProto | None:
+    """An Unsqueeze that lays a signal down as a row, or a Squeeze that takes it up again."""
+    axes = integers(node, "axes") or whole_numbers(lifting.draft.array(input_at(node, 1)))
+    if axes is None or [axis % (_RANK + 1) for axis in axes] != [2]:
+        return None
+    return helper.make_node("Identity", node.input[:1], node.output[:1], node.name)
+
+
+def _lying_window(node: NodeProto, lifting: _Lifting) -> NodeProto | None:
+    if integers(node, "output_shape") is not None:
+        return None
+    changed = {
+        name: list(reversed(stated))
+        for name in _PER_AXIS
+        if (stated := integers(node, name)) is not None
+    }
+    pads = integers(node, "pads")
+    if pads is not None:
+        changed["pads"] = [pads[1], pads[0], pads[3], pads[2]]
+    twin = with_attributes(node, **changed)
+    if node.op_type not in POOLS:
+        weights = lifting.draft.array(input_at(node, 1))
+        if weights is None:
+            return None
+        upright = np.ascontiguousarray(weights.swapaxes(2, 3))
+        twin.input[1] = lifting.constant(f"{node.input[1]}_map", upright)
+    return twin
+
+
+def _lying_broadcast(node: NodeProto, lifting: _Lifting) -> NodeProto | None:
+    twin = copied(node)
+    for index, name in enumerate(node.input):
+        value = lifting.draft.array(name)
+        if value is not None and value.ndim > 0:
+            upright = value.reshape(*(1,) * (2 - value.ndim), *value.shape).swapaxes(-1, -2)
+            twin.input[index] = lifting.constant(f"{name}_map", np.ascontiguousarray(upright))
+    return twin
+
+
+def _lying_concatenation(node: NodeProto, lifting: _Lifting) -> NodeProto | None:
+    joins_channels = integer(node, "axis", 1) % (_RANK + 1) == 1
+    return _lying_broadcast(node, lifting) if joins_channels else None
+
+
 def _turning(*perm: int) -> Callable[[NodeProto, _Lifting], NodeProto | None]:
     """A Transpose that puts channels last, or first again."""
 
@@ -270,6 +340,7 @@ _RULES: Mapping[str, Callable[[NodeProto, _Lifting], NodeProto | None]] = {
     "Split": _split,
     "Pad": _padding,
     "Transpose": _turning(0, 2, 3, 1),
+    "Unsqueeze": _row,
 }
 _TURNED_RULES: Mapping[str, Callable[[NodeProto, _Lifting], NodeProto | None]] = {
     **dict.fromkeys(ELEMENTWISE, _alike),
@@ -279,4 +350,13 @@ _TURNED_RULES: Mapping[str, Callable[[NodeProto, _Lifting], NodeProto | None]] =
     "MatMul": _matrix_product,
     "LayerNormalization": _over_channels,
     "Transpose": _turning(0, 3, 1, 2),
+}
+_LYING_RULES: Mapping[str, Callable[[NodeProto, _Lifting], NodeProto | None]] = {
+    **dict.fromkeys(ELEMENTWISE, _alike),
+    **dict.fromkeys(BROADCASTING, _lying_broadcast),
+    **dict.fromkeys(["BatchNormalization", "DequantizeLinear", "QuantizeLinear"], _alike),
+    **dict.fromkeys(["GlobalAveragePool", "GlobalMaxPool", "InstanceNormalization"], _alike),
+    **dict.fromkeys(_WINDOWS, _lying_window),
+    "Concat": _lying_concatenation,
+    "Squeeze": _row,
 }

@@ -204,3 +204,23 @@ def test_a_session_takes_signals_as_the_file_has_them(tmp_path):
     report = run(model, loaded, MEMORY, verify=True, plan=stream, frames=FrameFormat(layout="chw"))
     assert report.comparison is not None
     assert report.comparison.bit_equal
+
+
+@pytest.mark.parametrize("opset", [11, 17])
+@pytest.mark.parametrize("end", ["y = Squeeze{two}(m{axes})", "y = Relu(m)"], ids=["signal", "row"])
+def test_a_signal_that_the_network_lays_down_as_a_row_is_cut_all_the_same(opset, end):
+    """As exporters write convolutions along a signal in frameworks that know only pictures."""
+    two, axes = ("<axes = [2]>", "") if opset < AXES_ARE_INPUTS - 5 else ("", ", axes")
+    body = f"""u = Unsqueeze{two}(x{axes})  a = Conv<pads = [0, 2, 0, 1], strides = [1, 2]>(u, w)
+        b = Mul(a, s)  c = Conv<pads = [0, 2, 0, 2], dilations = [1, 2], group = 4>(b, k)
+        d = Add(b, c)  e = Concat<axis = 1>(d, b)
+        m = MaxPool<kernel_shape = [1, 3], strides = [1, 2], pads = [0, 1, 0, 1]>(e)
+        {end.format(two=two, axes=axes)}"""
+    weights = {"w": (4, 4, 1, 4), "k": (4, 1, 1, 3), "s": (4, 1, 1)}
+    weights |= {"axes": ints(2)} if axes else {}
+    model = net(f"(float[] y) {{ {body} }}", shape="1,4,60", opset=opset, integer=True, **weights)
+
+    assert model.graph.input.shape == (1, 4, 60, 1)
+    assert model.graph.tileable_layers == 3
+    assert model.boundary.outputs[0].shape == ((1, 8, 15) if "Squeeze" in end else (1, 8, 1, 15))
+    assert_splits(model)

@@ -46,7 +46,10 @@ def check_known(model: str, node: NodeProto, opset: int) -> None:
     """
     versions, ended = _history(node.op_type)
     if not versions and node.op_type not in _EXPERIMENTAL:
-        reason = f"ONNX has no such operator up to opset {defs.onnx_opset_version()}; {_INSTEAD}"
+        reason = (
+            f"ONNX has no such operator up to opset {defs.onnx_opset_version()}; if it is newer, "
+            f"upgrade onnx, or {_INSTEAD}"
+        )
     elif versions and opset < versions[0]:
         reason = (
             f"ONNX has it from opset {versions[0]} on, and the model states {opset}; export it "

@@ -58,8 +58,11 @@ def test_help_needs_the_command_line_and_no_more():
         "fusepath.cli.main",
         "fusepath.cli.numbers",
         "fusepath.cli.options",
+        "fusepath.cli.streams",
         "fusepath.errors",
         "fusepath.nearest",
+        "fusepath.spelling",
+        "fusepath.units",
     }
     assert imported.isdisjoint({"asyncio", "json", "logging", "pathlib", "tomllib", "traceback"})
 

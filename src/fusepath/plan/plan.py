@@ -218,7 +218,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def stays_on_device(self) -> bool:
         """Whether nothing of it runs on the edge server: what does has been sent there."""
-        return self.up_bytes == 0 and min(self.cuts) > self.tau
+        return self.up_bytes == 0 and all(cut > self.tau for cut in self.cuts)
 
     @property
     def is_foreseen(self) -> bool:

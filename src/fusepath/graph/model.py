@@ -101,8 +101,11 @@ class ModelGraph:
 
     @cached_property
     def source(self) -> str:
-        """The entry's map with most rows, by which strips count what is released."""
-        return max(self.entry, key=lambda name: self.tensors[name].size(0))
+        """The entry's map with most rows, by which strips count what is released.
+
+        A tensor that is no map has none.
+        """
+        return max(self.entry, key=lambda name: self.tensors[name].shape[2:3])
 
     def behind(self, start: int) -> ModelGraph:
         """The rest of the network once layers ``1 … start`` have run, its layers counted anew."""

@@ -104,7 +104,7 @@ def make_rotation(setting: Setting, request: PlanRequest, origin: Origin = UNKNO
         origin: what is written into the plans besides.
 
     Raises:
-        InputError: as of `make_plan`.
+        InputError: as of `make_plan`, or the network takes no time.
         InfeasibleError: nothing was found that keeps to the constraints, or to the rate.
         UndecidedError: the budget ended before anything was found.
     """
@@ -118,6 +118,7 @@ def make_rotation(setting: Setting, request: PlanRequest, origin: Origin = UNKNO
         ],
         objective,
     )
+    setting.check_takes_time(period_s)
     used = by_use(turns)
     return Rotation(
         plans=tuple(msgspec.structs.replace(candidates[at], request=request) for at in used),

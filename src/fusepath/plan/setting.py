@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from fusepath.cost import RUNTIME, Compression, Convention, Link, Machine, unbeaten_codecs
+from fusepath.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -93,3 +94,15 @@ class Setting:
     def at(self, link: Link) -> Setting:
         """The same machines joined by another link."""
         return replace(self, link=link)
+
+    def check_takes_time(self, least_s: float) -> None:
+        """Refuse to compare plans of a network of which the best takes no time.
+
+        Raises:
+            InputError: it takes none.
+        """
+        if least_s == 0:
+            raise InputError(
+                f"'{self.graph.name}' takes no time at all under convention "
+                f"'{self.convention.name}': there is nothing to gain"
+            )

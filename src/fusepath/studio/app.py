@@ -184,14 +184,13 @@ def _download(text: str, kind: str, name: str) -> Response:
 
 def _told(answer: Answer) -> dict[str, Any]:
     story = answer.story
-    nfl = story.best_single_cut
     return {
         "answer": answer.key,
         "depth": answer.depth,
         "took_s": answer.took_s,
         "makespan_s": story.plan.makespan_s,
         "lower_bound_s": story.bound_s,
-        "speed_up": None if nfl is None else nfl.makespan_s / story.plan.makespan_s,
+        "speed_up": story.speed_up(story.plan),
         "fused_layers": [
             layer
             for section in story.graph.sections

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from fusepath.cost import RUNTIME, ComputeRate, Convention, Link, Machine
-from fusepath.errors import InputError, VerificationError
+from fusepath.errors import VerificationError
 from fusepath.plan import (
     Budget,
     ModelReference,
@@ -157,11 +157,7 @@ def map_cell(timing: Timing, device_ops_per_s: float, budget: Budget | None = No
     }
     times = {name: plan.makespan_s for name, plan in plans.items()}
     best = plans["auto"]
-    if best.makespan_s == 0:
-        raise InputError(
-            f"'{setting.graph.name}' takes no time at all under convention "
-            f"'{setting.convention.name}': there is nothing to gain"
-        )
+    setting.check_takes_time(best.makespan_s)
     ends_s = min(times["device-only"], times["full-offload"])
     rising = (best.lower_bound_s, times["auto"], times["nfl"], ends_s)
     if list(rising) != sorted(rising):

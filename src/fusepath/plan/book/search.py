@@ -85,7 +85,8 @@ def make_book(
         progress: called with settings planned, at most to plan, and the rate at hand.
 
     Raises:
-        InputError: the range is empty, or the convention lets paths overtake each other.
+        InputError: the range is empty, the convention lets paths overtake each other, or the
+            network takes no time.
         InfeasibleError: nothing keeps to the constraints.
         UndecidedError: the budget of a rate ended before anything was found.
     """
@@ -182,6 +183,7 @@ class _Shelf:
         timing = self.timing.at(self.link_at(rate))
         found = plan_with(timing, self.wanted, self.origin).plans
         plan = found[0]
+        self.setting.check_takes_time(plan.makespan_s)
         if self.forwarding is not None:
             plan = next(item for item in found if not item.recipe.forwards)
         known_s = min(float(item.curve.at(np.array(1 / rate))) for item in self.kept)

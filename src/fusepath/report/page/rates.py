@@ -49,19 +49,25 @@ def curves_of_book(book: PlanBook) -> RateCurves:
     )
 
 
-def curves_of_plan(plan: Plan, setting: Setting) -> RateCurves:
-    """A plan as it is on other links, beside the best single cut and the bound there."""
+def curves_of_plan(plan: Plan, setting: Setting) -> RateCurves | None:
+    """A plan as it is on other links, beside the best single cut and the bound there.
+
+    None where no plan takes any time.
+    """
     own = setting.link.up_bytes_per_s
     rates = _spread(own / _TIMES, own * _TIMES)
     settings = [setting.at(setting.link.at(rate)) for rate in rates]
     nfl = PlanRequest(algorithm="nfl")
+    times_s = {
+        "this plan": tuple(simulate(plan, item).end_s for item in settings),
+        "best single cut": tuple(make_plan(item, nfl).best.makespan_s for item in settings),
+        "lower bound": tuple(fluid_bound_s(item) + item.decode_s for item in settings),
+    }
+    if not any(map(any, times_s.values())):
+        return None
     return RateCurves(
         rates=rates,
-        times_s={
-            "this plan": tuple(simulate(plan, item).end_s for item in settings),
-            "best single cut": tuple(make_plan(item, nfl).best.makespan_s for item in settings),
-            "lower bound": tuple(fluid_bound_s(item) + item.decode_s for item in settings),
-        },
+        times_s=times_s,
         plans=(f"{plan.family}, cuts {', '.join(map(str, _cuts(plan)))}",) * len(rates),
     )
 

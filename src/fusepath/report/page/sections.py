@@ -48,9 +48,8 @@ def headline(story: Story) -> str:
     plan = story.plan
     verb = "predicted" if story.measured is None else "measured"
     words = f"{milliseconds(story.latency_s)} {verb}, {plan.family}"
-    nfl = story.best_single_cut
-    if nfl is not None:
-        ratio = nfl.makespan_s / plan.makespan_s
+    ratio = story.speed_up(plan)
+    if ratio is not None:
         words += f"; planned to be {ratio:.2f} times as fast as the best single cut"
     if story.measured is not None:
         words += f"; {milliseconds(story.predicted.end_s)} were predicted"
@@ -137,11 +136,11 @@ def _algorithms(story: Story) -> str:
             )
         ),
     )
-    nfl = story.best_single_cut
-    slowest_s = max(row.plan.makespan_s for row in story.compared)
+    slowest_s = max(row.plan.makespan_s for row in story.compared) or 1.0
     rows = []
     for row in sorted(story.compared, key=lambda item: item.plan.makespan_s):
         plan = row.plan
+        ratio = story.speed_up(plan)
         bar = element(
             "svg",
             element(
@@ -155,7 +154,7 @@ def _algorithms(story: Story) -> str:
             text(_kind(plan)),
             text(milliseconds(plan.makespan_s)),
             bar,
-            text("" if nfl is None else f"{nfl.makespan_s / plan.makespan_s:.2f}x"),
+            text("" if ratio is None else f"{ratio:.2f}x"),
             text(f"{row.gap:.1%}"),
             text(format_count(plan.device_macs)),
             text(format_count(plan.edge_macs)),

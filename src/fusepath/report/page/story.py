@@ -69,6 +69,11 @@ class Story:
         plans = [row.plan for row in self.compared if row.plan.algorithm == "nfl"]
         return min(plans, key=lambda plan: plan.makespan_s, default=None)
 
+    def speed_up(self, plan: Plan) -> float | None:
+        """How many times as fast as the best single cut a plan is, if anything takes time."""
+        nfl = self.best_single_cut
+        return None if nfl is None or not plan.makespan_s else nfl.makespan_s / plan.makespan_s
+
     @property
     def coded(self) -> str:
         """What a bound takes for granted: the codecs of the plan, where it has any."""

@@ -37,7 +37,7 @@ from benchmarks.photographs import photographs
 from benchmarks.rows import append_rows, read_rows
 from benchmarks.system.cells import Cell, Entry
 from benchmarks.system.contenders import Peer, Planned, rehearsed
-from benchmarks.system.machines import profile
+from benchmarks.system.machines import profile_without_codecs
 from benchmarks.system.measure import measure
 from benchmarks.system.network import NetworkUnavailableError, inside, two_hosts
 from benchmarks.system.processes import Hosts, ProgramFailedError
@@ -238,8 +238,7 @@ async def run(network: str, todo: Sequence[Scene], hosts: Hosts, until_s: float)
         model = kept(load(_source(network)), file)
         address = stack.enter_context(hosts.edge_server(models=folder))
         edge = await stack.enter_async_context(connect(address))
-        sample = load_input(todo[0].photograph, model.graph.input, pictures=CHAIN)
-        machines = await profile(model, sample, edge)
+        machines = await profile_without_codecs(model, edge)
         for scene in todo:
             if scene is not todo[0] and time.monotonic() > until_s:
                 return False

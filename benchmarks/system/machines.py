@@ -73,9 +73,13 @@ class Machines:
 
 async def profile(model: Model, image: Array, client: EdgeClient) -> Machines:
     """Measure both machines, one after the other, and codecs on the maps of a picture."""
+    return (await profile_without_codecs(model, client)).with_codecs_for(model, image)
+
+
+async def profile_without_codecs(model: Model, client: EdgeClient) -> Machines:
+    """Measure both machines, one after the other."""
     device, edge = measure_layers(model), await client.profile(model)
     link = msgspec.structs.replace(
         await measured_link(client), up_bytes_per_s=RATE, down_bytes_per_s=RATE
     )
-    machines = Machines(device=device, edge=edge, link=link, offered={}, offered_back={})
-    return machines.with_codecs_for(model, image)
+    return Machines(device=device, edge=edge, link=link, offered={}, offered_back={})

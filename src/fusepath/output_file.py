@@ -13,7 +13,7 @@ from pathlib import Path
 from fusepath.errors import OutputError
 
 STANDARD_OUTPUT = "/dev/stdout"
-_STANDARD_OUTPUT = (STANDARD_OUTPUT, "/dev/fd/1", "/proc/self/fd/1")
+_NAMES_OF_STANDARD_OUTPUT = (STANDARD_OUTPUT, "/dev/fd/1", "/proc/self/fd/1")
 """Means what Python writes to, wherever the descriptor of that number leads by now."""
 
 
@@ -43,7 +43,7 @@ def write_file(path: str | Path, data: bytes) -> None:
 
 def is_standard_output(path: str | Path) -> bool:
     """Whether a path is a name of standard output."""
-    return os.fspath(path) in _STANDARD_OUTPUT
+    return os.fspath(path) in _NAMES_OF_STANDARD_OUTPUT
 
 
 def check_output(path: str | Path) -> None:

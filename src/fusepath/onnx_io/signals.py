@@ -283,19 +283,40 @@ def _lying_window(node: NodeProto, lifting: _Lifting) -> NodeProto | None:
     return twin
 
 
-def _lying_broadcast(node: NodeProto, lifting: _Lifting) -> NodeProto | None:
-    twin = copied(node)
-    for index, name in enumerate(node.input):
-        value = lifting.draft.array(name)
-        if value is not None and value.ndim > 0:
-            upright = value.reshape(*(1,) * (2 - value.ndim), *value.shape).swapaxes(-1, -2)
-            twin.input[index] = lifting.constant(f"{name}_map", np.ascontiguousarray(upright))
-    return twin
+def _broadcasting(
+    form: Callable[[np.ndarray], np.ndarray],
+) -> Callable[[NodeProto, _Lifting], NodeProto | None]:
+    """An operator whose constants have another form beside maps."""
+
+    def rule(node: NodeProto, lifting: _Lifting) -> NodeProto | None:
+        twin = copied(node)
+        for index, name in enumerate(node.input):
+            value = lifting.draft.array(name)
+            if value is None or value.ndim == 0:
+                continue
+            formed = form(value)
+            if formed is not value:
+                twin.input[index] = lifting.constant(f"{name}_map", formed)
+        return twin
+
+    return rule
+
+
+def _upright(value: np.ndarray) -> np.ndarray:
+    """Of a row, a column."""
+    return np.ascontiguousarray(
+        value.reshape(*(1,) * (2 - value.ndim), *value.shape).swapaxes(-1, -2)
+    )
+
+
+def _channels_last(value: np.ndarray) -> np.ndarray:
+    """Of (L, C), what lies beside (L, 1, C); channels alone stay as they are."""
+    return value if value.ndim == 1 else value[..., None, :]
 
 
 def _lying_concatenation(node: NodeProto, lifting: _Lifting) -> NodeProto | None:
     joins_channels = integer(node, "axis", 1) % (_RANK + 1) == 1
-    return _lying_broadcast(node, lifting) if joins_channels else None
+    return _broadcasting(_upright)(node, lifting) if joins_channels else None
 
 
 def _turning(*perm: int) -> Callable[[NodeProto, _Lifting], NodeProto | None]:
@@ -306,15 +327,6 @@ def _turning(*perm: int) -> Callable[[NodeProto, _Lifting], NodeProto | None]:
         return with_attributes(node, perm=list(perm)) if stated == (0, 2, 1) else None
 
     return rule
-
-
-def _broadcast_turned(node: NodeProto, lifting: _Lifting) -> NodeProto | None:
-    twin = copied(node)
-    for index, name in enumerate(node.input):
-        value = lifting.draft.array(name)
-        if value is not None and value.ndim > 1:
-            twin.input[index] = lifting.constant(f"{name}_map", value[..., None, :])
-    return twin
 
 
 def _matrix_product(node: NodeProto, lifting: _Lifting) -> NodeProto | None:
@@ -344,7 +356,7 @@ _RULES: Mapping[str, Callable[[NodeProto, _Lifting], NodeProto | None]] = {
 }
 _TURNED_RULES: Mapping[str, Callable[[NodeProto, _Lifting], NodeProto | None]] = {
     **dict.fromkeys(ELEMENTWISE, _alike),
-    **dict.fromkeys(BROADCASTING, _broadcast_turned),
+    **dict.fromkeys(BROADCASTING, _broadcasting(_channels_last)),
     **dict.fromkeys(REDUCTIONS, _reducing({1: (1, 2), 2: (3,)})),
     **dict.fromkeys(["Softmax", "LogSoftmax"], _normalising(_RANK)),
     "MatMul": _matrix_product,
@@ -353,7 +365,7 @@ _TURNED_RULES: Mapping[str, Callable[[NodeProto, _Lifting], NodeProto | None]] =
 }
 _LYING_RULES: Mapping[str, Callable[[NodeProto, _Lifting], NodeProto | None]] = {
     **dict.fromkeys(ELEMENTWISE, _alike),
-    **dict.fromkeys(BROADCASTING, _lying_broadcast),
+    **dict.fromkeys(BROADCASTING, _broadcasting(_upright)),
     **dict.fromkeys(["BatchNormalization", "DequantizeLinear", "QuantizeLinear"], _alike),
     **dict.fromkeys(["GlobalAveragePool", "GlobalMaxPool", "InstanceNormalization"], _alike),
     **dict.fromkeys(_WINDOWS, _lying_window),

@@ -105,6 +105,14 @@ def test_every_command_is_here():
     assert set(RIGHT) == set(COMMANDS)
 
 
+def test_memory_that_ends_is_no_defect(refused, monkeypatch):
+    def fails(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("fusepath.cli.inspect.open_model", fails)
+    refused("inspect", "net.onnx", words="more memory than there is here")
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_words_that_a_command_does_not_know_are_refused(refused, name):
     refused(*RIGHT[name].split(), "--nonsense", words="--nonsense")

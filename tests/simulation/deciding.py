@@ -199,7 +199,7 @@ class CheckedAdapting:
     @property
     def _would_gain(self) -> bool:
         """Whether another plan would be better on a link that takes next to no time."""
-        here = self.conditions
+        here = self._chosen_for
         quick = replace(here, up=here.up / 1000, down=here.down / 1000)
         return self._least_s(self.known, quick) < WORTH * self.predicted_s(self.current, quick)
 

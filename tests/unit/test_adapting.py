@@ -228,6 +228,32 @@ def test_a_device_that_sends_nothing_sees_whether_the_link_has_become_quicker(un
     assert made.up.slowness == pytest.approx(1.0)
 
 
+def test_whether_to_probe_is_decided_by_what_is_known_as_long_as_little_changes():
+    """To work out anew what all plans take costs more than a frame has to spare."""
+    asked: list[tuple[str, Conditions]] = []
+
+    def noted_s(plan: str, conditions: Conditions) -> float:
+        asked.append((plan, conditions))
+        return predicted_s(plan, conditions)
+
+    made = Adapting(noted_s, "alone", 9, RATE)
+    made.handle(Known(tuple(PLANS)))
+    made.handle(Ready("all"))
+    commands(made, SLOW, FRAMES, Use)
+    (probe,) = commands(made, SLOW, 3, Probe)
+    while found := made.handle(probed(probe.size_bytes, 10.0)):
+        (probe,) = found
+    before = set(asked)
+    asked.clear()
+    for number in range(300):
+        device = 1 + 0.01 * (number % 7)
+        if commands(made, Conditions(up=10.0, down=10.0, device=device), 1, Probe):
+            slowness = 10 + number % 3 / 10
+            while made.handle(probed(PROBES_BYTES[1], slowness)):
+                pass
+    assert len({conditions for _, conditions in asked} - {item for _, item in before}) <= 2
+
+
 def test_a_probe_that_fails_is_followed_by_another():
     made = machine("alone", "all")
     commands(made, SLOW, FRAMES, Use)

@@ -14,7 +14,7 @@ from fusepath.offload.lossy import with_changes
 from fusepath.onnx_io import load_model
 from fusepath.plan import Constraints, InputFormat, PlanRequest, Setting, check_plan, make_plan
 from fusepath.profiling.codecs import named_codecs, sample_codecs, try_codecs
-from fusepath.runtime.change import changes_of
+from fusepath.runtime.change import changes_of, together
 from fusepath.runtime.codecs import CODECS, LOSSY_CODECS, find_codec
 from fusepath.runtime.coders import DamagedError
 from fusepath.runtime.packing import EncodedTensor, pack
@@ -244,3 +244,23 @@ def test_sizes_that_depend_on_the_data_may_change_too_and_may_be_nothing():
     assert other.agreement is msgspec.UNSET
     assert (empty.largest, empty.agreement) == (0.0, msgspec.UNSET)
     assert (some.samples, some.agreement) == (2, 1.0)
+
+
+def test_what_changes_over_all_samples_is_what_one_look_at_all_says():
+    rng = np.random.default_rng(1)
+    wanted = [{"s": rng.normal(size=(2, 5)).astype(np.float32)} for _ in range(5)]
+    found = [
+        {"s": (one["s"] + rng.normal(scale=0.3, size=(2, 5))).astype(np.float32)} for one in wanted
+    ]
+    (at_once,) = changes_of(wanted, found).values()
+    apart = [changes_of([one], [other])["s"] for one, other in zip(wanted, found, strict=True)]
+
+    merged = together(apart)
+    assert (merged.samples, merged.of) == (5, "scores")
+    assert merged.largest == pytest.approx(at_once.largest)
+    assert merged.mean == pytest.approx(at_once.mean)
+    assert merged.agreement == pytest.approx(at_once.agreement)
+    assert merged.scale == at_once.scale
+    unknown = msgspec.structs.replace(apart[0], largest=None, mean=None)
+    assert together([apart[1], unknown]).largest is None
+    assert together([apart[1], unknown]).mean is None

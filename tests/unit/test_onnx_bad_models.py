@@ -12,6 +12,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, parse
 
 from fusepath.errors import ModelError
 from fusepath.onnx_io import load_model, read_model
+from fusepath.onnx_io.complaint import translated
 
 GOOD = """<ir_version: 8, opset_import: ["": 17]> g (float[1,3,12,8] image) => (float[] y) {
     [stem] a = Conv<pads = [1, 1, 1, 1]>(image, w)  [pool] p = MaxPool<kernel_shape = [2, 2]>(a)
@@ -604,3 +605,8 @@ def test_an_unreadable_file_is_refused(tmp_path):
 def test_a_path_that_cannot_exist_is_refused():
     with pytest.raises(ModelError, match="model file"):
         load_model("no\0where.onnx")
+
+
+def test_memory_that_ends_is_no_fault_of_the_model():
+    with pytest.raises(MemoryError), translated("good", "cannot be read"):
+        raise MemoryError

@@ -12,7 +12,7 @@ from fusepath.errors import ImageError, InputError
 from fusepath.graph import Tensor
 from fusepath.pictures.decoding import fitted
 from fusepath.pictures.frame import pixels_of
-from fusepath.pictures.sources import frames_of
+from fusepath.pictures.sources import frames_of, holds_several, named_frames
 from fusepath.plan import Fit, Preprocessing
 
 TARGET = Tensor(name="image", shape=(1, 3, 16, 16))
@@ -55,6 +55,29 @@ def test_an_animation_is_all_of_its_frames_unless_one_is_named(tmp_path):
 
     assert means(tmp_path / "three.webp") == [5, 100, 200]
     assert means(tmp_path / "three.webp", pictures=Preprocessing(frame=1)) == [100]
+
+
+def test_every_frame_is_named_by_its_file_and_number(folder):
+    first, *others = (grey(value) for value in (5, 100, 200))
+    first.save(folder / "three.webp", save_all=True, append_images=others, lossless=True)
+    sources = (folder / "[12]0.png", folder / "three.webp", folder / "40.npy")
+
+    frames = list(named_frames(*map(str, sources), target=TARGET))
+    assert [name for name, _ in frames] == [
+        *(str(folder / name) for name in ("10.png", "20.png")),
+        *(f"{folder / 'three.webp'} {number}" for number in range(3)),
+        str(folder / "40.npy"),
+    ]
+    values = [round(float(pixels_of(frame).mean())) for _, frame in frames]
+    assert values == [10, 20, 5, 100, 200, 40]
+
+
+def test_what_holds_several_frames_is_known_by_its_name(folder):
+    (folder / "odd[1].png").write_bytes((folder / "10.png").read_bytes())
+    several = (folder, folder / "*.png", folder / "none?.png", folder / "film.MP4", "/dev/null")
+    assert all(holds_several(str(source)) for source in several)
+    single = (folder / "10.png", folder / "40.npy", folder / "missing.png", folder / "odd[1].png")
+    assert not any(holds_several(str(source)) for source in single)
 
 
 def test_what_is_not_there_is_said(folder):

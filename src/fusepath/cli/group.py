@@ -73,6 +73,7 @@ EXAMPLES = {
     "run": (
         "run net.onnx photo.jpg --fit crop --edge 192.168.1.20:7070 --verify",
         "run net.onnx photo.jpg --fit crop --edge 192.168.1.20:7070 --repeat 100 --json",
+        "run net.onnx photos 'more/*.png' film.mp4 --fit crop --edge 192.168.1.20:7070",
     ),
     "schema": ("schema plan", "schema book -o book.schema.json"),
     "serve": ("serve --listen 0.0.0.0:7070 --models models",),

@@ -126,11 +126,8 @@ def _complaint(error: BaseException) -> tuple[int, str]:
             return (143, "ended by SIGTERM") if _terminated.is_set() else (130, "interrupted")
         case FusepathError():
             return error.exit_code, as_options(str(error))
-        case OSError() if error.errno in _FULL:
-            _close_standard_output()
-            return 2, f"cannot write standard output: {error.strerror}"
-        case OSError() if isinstance(error.filename, str):  # of names that no file can have
-            return 2, f"cannot use {error.filename}: {error.strerror}"
+        case OSError() | MemoryError() if said := _of_this_machine(error):
+            return 2, said
     if os.environ.get("FUSEPATH_DEBUG"):
         import traceback
 
@@ -139,6 +136,19 @@ def _complaint(error: BaseException) -> tuple[int, str]:
         f"this is a defect in fusepath: {type(error).__name__}: {error}; "
         f"set FUSEPATH_DEBUG=1 for details and report it"
     )
+
+
+def _of_this_machine(error: OSError | MemoryError) -> str | None:
+    """What it lacks, where that is no defect."""
+    match error:
+        case MemoryError():
+            return "this needs more memory than there is here; free some, or use a smaller model"
+        case OSError() if error.errno in _FULL:
+            _close_standard_output()
+            return f"cannot write standard output: {error.strerror}"
+        case OSError() if isinstance(error.filename, str):  # of names that no file can have
+            return f"cannot use {error.filename}: {error.strerror}"
+    return None
 
 
 def _tell_programs(code: int, message: str) -> None:

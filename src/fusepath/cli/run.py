@@ -41,6 +41,8 @@ from fusepath.cli.trace import trace_option, write_trace
 from fusepath.units import number_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fusepath.arrays import Array
     from fusepath.offload.rotating import PlansInTurn
     from fusepath.offload.run import Report
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
 
 @click.command("run")
 @model_argument
-@click.argument("input_file", metavar="INPUT")
+@click.argument("sources", metavar="INPUT…", nargs=-1, required=True)
 @click.option(
     "--edge",
     metavar="HOST:PORT,…",
@@ -93,6 +95,12 @@ if TYPE_CHECKING:
     metavar="PERCENT",
     help="Repeat until the median is known so well, with a confidence of 95 %; at most --repeat "
     "times, or 1000.",
+)
+@click.option(
+    "--frames",
+    type=click.IntRange(1),
+    metavar="N",
+    help="No more than the first N of several inputs, a video or a camera.",
 )
 @stream_options
 @click.option(
@@ -136,7 +144,7 @@ if TYPE_CHECKING:
 @json_option
 def command(
     model: str,
-    input_file: str,
+    sources: tuple[str, ...],
     edge: str | None,
     plan_file: str | None,
     algorithm: str | None,
@@ -156,6 +164,7 @@ def command(
     slowdown: float,
     repeat: int | None,
     until_stable: float | None,
+    frames: int | None,
     in_flight: int,
     verify: bool,
     feeds: tuple[str, ...],
@@ -177,23 +186,29 @@ def command(
     """Run MODEL on INPUT, split between this machine and an edge server.
 
     INPUT is a picture or a .npy array; of a model of several inputs it is the image, and --feed
-    gives the others. Without --plan, device, edge server and link are measured unless given, and
-    --algorithm plans for them. What was measured of this machine is remembered.
+    gives the others. Of several, and of folders, patterns like 'photos/*.jpg', videos and cameras
+    (/dev/video0), every frame is run in its turn. Without --plan, device, edge server and link are
+    measured unless given, and --algorithm plans for them. What was measured of this machine is
+    remembered.
     """
+    from itertools import islice
+
     import msgspec
 
-    from fusepath.cli.run_json import run_json
+    from fusepath.cli.run_frames import run_and_tell
     from fusepath.cost import parse_link, parse_machine
     from fusepath.errors import InputError
     from fusepath.offload.emulation import Emulation
     from fusepath.offload.frames import FrameFormat
     from fusepath.offload.machines import Machines
     from fusepath.offload.order import FallbackPolicy, SessionOptions
-    from fusepath.offload.run import run
+    from fusepath.offload.run import SessionArguments, run
+    from fusepath.offload.run_frames import run_frames
     from fusepath.pictures.arrays import is_array_file
     from fusepath.pictures.decoding import PictureFile
     from fusepath.pictures.inputs import load_input
-    from fusepath.plan import LATENCY, load_plan
+    from fusepath.pictures.sources import holds_several, named_frames
+    from fusepath.plan import load_plan
     from fusepath.remote.client import Timeout
     from fusepath.units import parse_bytes_per_s
 
@@ -225,65 +240,100 @@ def command(
         time_limit=time_limit,
     )
     if plan is not None:
-        planning = {
-            "--algorithm": algorithm,
-            "--grid": grid != "auto",
-            "--tau": tau is not None,
-            "--start": start is not None,
-            "--tiles": tiles != "equal",
-            "--evaluations": evaluations is not None,
-            "--time-limit": time_limit is not None,
-            "--compress": compress,
-            "--lossy": lossy != "off",
-            "--device": device,
-            "--edge-machine": edge_machine,
-            "--link": link,
-        }
-        if said := [name for name, given in planning.items() if given]:
-            raise InputError(f"--plan is a plan made before: leave out {', '.join(said)}")
-        if objective != LATENCY:
-            raise InputError("--plan is one plan for all: leave out --objective and --min-fps")
+        _check_alone(
+            {
+                "--algorithm": algorithm,
+                "--grid": grid != "auto",
+                "--tau": tau is not None,
+                "--start": start is not None,
+                "--tiles": tiles != "equal",
+                "--evaluations": evaluations is not None,
+                "--time-limit": time_limit is not None,
+                "--compress": compress,
+                "--lossy": lossy != "off",
+                "--device": device,
+                "--edge-machine": edge_machine,
+                "--link": link,
+            },
+            objective,
+        )
         _keep_to(plan, loaded, constraints)
     elif edge is None and request.algorithm != "device-only":
         raise InputError(
             "say where the edge server is: --edge HOST:PORT; without one, --algorithm device-only"
         )
-    if not loaded.graph.sections and loaded.graph.barrier is not None:
-        first = loaded.graph.barrier
-        click.echo(
-            f"{loaded.graph.name} runs unsplit: '{first.name}' ({first.op_type}) "
-            f"{first.barrier_reason} …",
-            err=True,
-        )
-    repeats = _repeats(repeat, until_stable)
+    _say_if_unsplit(loaded)
+    feed = dict(map(_fed, feeds))
+    many = len(sources) > 1 or holds_several(sources[0])
     with saying() as say:
-        report = run(
-            loaded,
-            {
-                loaded.boundary.input.name: load_input(
-                    input_file, loaded.graph.input, batch=loaded.boundary.batch
-                )
-                if is_array_file(input_file)
-                else PictureFile.read(input_file),
-                **dict(map(_fed, feeds)),
-            },
-            edge,
-            repeats=repeats,
-            in_flight=in_flight,
-            verify=verify,
-            outputs=wanted.split(",") if wanted else None,
-            plan=plan or request,
-            machines=machines,
-            frames=FrameFormat(layout="chw", mean=channels[0], std=channels[1], pictures=pictures),
-            timeout=Timeout() if timeout is None else Timeout(prepare_s=timeout, infer_s=timeout),
-            options=SessionOptions(
+        session: SessionArguments = {
+            "plan": plan or request,
+            "machines": machines,
+            "frames": FrameFormat(
+                layout="chw", mean=channels[0], std=channels[1], pictures=pictures
+            ),
+            "timeout": Timeout()
+            if timeout is None
+            else Timeout(prepare_s=timeout, infer_s=timeout),
+            "options": SessionOptions(
                 providers=providers,
                 remember=not no_cache,
                 emulation=emulation,
                 fallback=FallbackPolicy.OFF if no_fallback else FallbackPolicy.WITHIN_MEMORY,
             ),
-            say=say,
+            "say": say,
+        }
+        outputs = wanted.split(",") if wanted else None
+        if many:
+            _check_for_many(repeat, until_stable, trace_file)
+            chain = session["frames"].for_plan(plan).pictures
+            inputs = named_frames(*sources, target=loaded.graph.input, pictures=chain)
+            answers = run_frames(
+                loaded,
+                islice(inputs, frames),
+                edge,
+                companions=feed,
+                in_flight=in_flight,
+                verify=verify,
+                outputs=outputs,
+                **session,
+            )
+            return run_and_tell(answers, output=output, as_json=as_json)
+        if frames is not None:
+            raise InputError("--frames is for several inputs, a video or a camera; see --repeat")
+        (source,) = sources
+        repeats = _repeats(repeat, until_stable)
+        report = run(
+            loaded,
+            {
+                loaded.boundary.input.name: load_input(
+                    source, loaded.graph.input, batch=loaded.boundary.batch
+                )
+                if is_array_file(source)
+                else PictureFile.read(source),
+                **feed,
+            },
+            edge,
+            repeats=repeats,
+            in_flight=in_flight,
+            verify=verify,
+            outputs=outputs,
+            **session,
         )
+    return _tell(report, repeats, output=output, trace_file=trace_file, as_json=as_json)
+
+
+def _tell(
+    report: Report,
+    repeats: int | UntilStable,
+    *,
+    output: str | None,
+    trace_file: str | None,
+    as_json: bool,
+) -> int:
+    """Write and say what has come of one input; the exit code."""
+    from fusepath.cli.run_json import run_json
+
     if output is not None:
         _save_outputs(report, output)
     write_trace(trace_file, report.plan, report.predicted, report.median.timeline)
@@ -296,6 +346,39 @@ def command(
     if failed:
         click.echo("fusepath: the split result differs from the unsplit one", err=True)
     return 1 if failed else 0
+
+
+def _check_alone(planning: Mapping[str, object], objective: Objective) -> None:
+    """Refuse to plan where there is a plan."""
+    from fusepath.errors import InputError
+    from fusepath.plan import LATENCY
+
+    if said := [name for name, given in planning.items() if given]:
+        raise InputError(f"--plan is a plan made before: leave out {', '.join(said)}")
+    if objective != LATENCY:
+        raise InputError("--plan is one plan for all: leave out --objective and --min-fps")
+
+
+def _say_if_unsplit(model: Model) -> None:
+    graph, first = model.graph, model.graph.barrier
+    if not graph.sections and first is not None:
+        click.echo(
+            f"{graph.name} runs unsplit: '{first.name}' ({first.op_type}) {first.barrier_reason} …",
+            err=True,
+        )
+
+
+def _check_for_many(repeat: int | None, until_stable: float | None, trace_file: str | None) -> None:
+    """Refuse what is of one input alone."""
+    from fusepath.errors import InputError
+
+    for name, given in (
+        ("--repeat", repeat),
+        ("--until-stable", until_stable),
+        ("--trace", trace_file),
+    ):
+        if given is not None:
+            raise InputError(f"{name} is for one input: leave it out, or name a single picture")
 
 
 def _repeats(repeat: int | None, until_stable: float | None) -> int | UntilStable:

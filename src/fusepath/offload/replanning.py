@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fusepath.plan import BookEntry, Origin, Plan
     from fusepath.protocol.adapting import Conditions
 
-_SOON = Budget(evaluations=40_000, seconds=3.0)
+_SOON = Budget(evaluations=40_000)
 """What may be spent on a plan that is soon made again. A quarter of it loses a few per cent."""
 _RANGE = (1 / 64, 16)
 """A book is for links from so many times to so many times as quick as now,"""

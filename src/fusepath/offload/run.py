@@ -138,12 +138,7 @@ def run(
         check_image(inputs[0], model, given)
     session["options"] = replace(session.get("options", SessionOptions()), sample=inputs[0])
     with Session(model, edge, **session) as running:
-        try:
-            running.wait_ready()
-        except PeerError:
-            if session["options"].fallback is FallbackPolicy.OFF:
-                raise
-            running.infer(image)  # which waits until this machine is ready to answer alone
+        wait_until_it_answers(running, image, session["options"].fallback)
         plan, predicted, in_turn = running.plan, running.predicted, None
         if in_flight > 1 and (in_turn := running.plans_in_turn) is not None:
             plan, predicted = in_turn.plans[0], in_turn.predicted[0]
@@ -176,7 +171,7 @@ def run(
             plan.input,
             companions,
             execution=session["options"].execution,
-            rounding=_rounding(plan.edge),
+            rounding=rounding_of(plan.edge),
         ).only(outputs)
         comparisons = [reference.judge(item.outputs) for item in runs if item.is_exact]
         comparison = max(
@@ -194,7 +189,22 @@ def run(
     )
 
 
-def _rounding(edge: Machine) -> float:
+def wait_until_it_answers(session: Session, image: Any, fallback: FallbackPolicy) -> None:
+    """Wait for the best plan, or for this machine where the edge server cannot be used.
+
+    Raises:
+        PeerError: it cannot, and this machine may not answer alone.
+        InfeasibleError: no plan keeps to the constraints.
+    """
+    try:
+        session.wait_ready()
+    except PeerError:
+        if fallback is FallbackPolicy.OFF:
+            raise
+        session.infer(image)  # which waits until this machine is ready to answer alone
+
+
+def rounding_of(edge: Machine) -> float:
     """How far the edge server says that it is off, as far as it is believed."""
     return min(edge.rounding, _MOST_ROUNDING) if isinstance(edge, MachineProfile) else 0.0
 

@@ -30,14 +30,15 @@ def translated(model: str, what: str) -> Iterator[None]:
     """Turn whatever a foreign library raises into a ModelError.
 
     The checker and the parser raise more than they document (UnicodeDecodeError, RuntimeError,
-    …), so the seam catches all of it.
+    …), so the seam catches all of it. Where memory ends, that is no fault of the model.
 
     Raises:
         ModelError: something below failed; ``what`` says during which step.
+        MemoryError: there is not enough for it.
     """
     try:
         yield
-    except FusepathError:
+    except (FusepathError, MemoryError):
         raise
     except Exception as error:
         detail = one_line(error) or type(error).__name__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,8 +58,39 @@ def frames_of(
         elif isinstance(source, np.ndarray):
             yield _fitted(source, target, pictures)
         else:
-            for path in _paths(os.fspath(source)):
-                yield from _frames_in(path, target, pictures)
+            for _, frame in named_frames(source, target=target, pictures=pictures):
+                yield frame
+
+
+def named_frames(
+    *sources: str | Path, target: Tensor, pictures: Preprocessing = AS_THEY_COME
+) -> Iterator[tuple[str, Frame]]:
+    """The same of what has names: the file that each frame is of.
+
+    Of a file that holds several, its number in the file, from 0, follows.
+
+    Raises:
+        ImageError: as of `frames_of`.
+        InputError: as of `frames_of`.
+    """
+    for path in chain.from_iterable(_paths(os.fspath(source)) for source in sources):
+        frames = enumerate(_frames_in(path, target, pictures))
+        before = next(frames, None)
+        for number, frame in frames:
+            if before is not None:
+                yield f"{path} 0", before[1]
+                before = None
+            yield f"{path} {number}", frame
+        if before is not None:
+            yield path, before[1]
+
+
+def holds_several(source: str) -> bool:
+    """Whether a name stands for more than one frame: a folder, pattern, video or camera."""
+    path = Path(source)
+    if path.is_dir() or path.is_char_device():
+        return True
+    return _is_pattern(source) or path.suffix.lower() in _VIDEOS
 
 
 def files_in(folder: str | Path, *, videos: bool) -> list[str]:
@@ -78,12 +110,16 @@ def _paths(source: str) -> list[str]:
         if not paths:
             raise ImageError(f"input '{source}' is a folder without pictures or arrays")
         return paths
-    if _WILD & set(source) and not Path(source).exists():
+    if _is_pattern(source):
         paths = sorted(glob.glob(source))  # noqa: PTH207 - Path.glob takes no absolute pattern
         if not paths:
             raise ImageError(f"input '{source}' is no file, and nothing matches it")
         return paths
     return [source]
+
+
+def _is_pattern(source: str) -> bool:
+    return bool(_WILD & set(source)) and not Path(source).exists()
 
 
 def _frames_in(path: str, target: Tensor, pictures: Preprocessing) -> Iterator[Frame]:

@@ -354,7 +354,7 @@ class Adapting:
             return False
         if self.up.tells(up.planned_s, up.unclear_s):
             return False
-        here = self.conditions
+        here = self._chosen_for  # stays, so that what plans take there is known from before
         quicker = replace(here, up=here.up * _IF_QUICKER, down=here.down * _IF_QUICKER)
         return self._best(self._known, quicker) < WORTH * self.predicted_s(self.current, quicker)
 

@@ -39,6 +39,29 @@ def changes_of(
     }
 
 
+def together(changes: Sequence[OutputChange]) -> OutputChange:
+    """How one output differs over all samples of which some changes are, one or more."""
+    largest = [change.largest for change in changes if change.largest is not None]
+    means = [(change.mean, change.samples) for change in changes if change.mean is not None]
+    agreements = [
+        (change.agreement, change.samples)
+        for change in changes
+        if not isinstance(change.agreement, msgspec.UnsetType)
+    ]
+    return msgspec.structs.replace(
+        next((change for change in changes if change.of), changes[0]),
+        samples=sum(change.samples for change in changes),
+        largest=max(largest) if len(largest) == len(changes) else None,
+        mean=_weighed(means) if len(means) == len(changes) else None,
+        scale=max(change.scale for change in changes),
+        agreement=_weighed(agreements) if agreements else msgspec.UNSET,
+    )
+
+
+def _weighed(values: Sequence[tuple[float, int]]) -> float:
+    return sum(value * weight for value, weight in values) / sum(weight for _, weight in values)
+
+
 def _change(pairs: Pairs) -> OutputChange:
     one = np.concatenate([wanted.reshape(-1) for wanted, _ in pairs]).astype(np.float64)
     scale = float(np.abs(one[np.isfinite(one)]).max(initial=0.0))

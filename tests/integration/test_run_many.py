@@ -106,6 +106,13 @@ def test_what_was_answered_before_a_damaged_picture_is_said_and_written(photos, 
     with np.load(written) as arrays:
         assert len(arrays["inputs"]) == 4
 
+    written.unlink()
+    assert asked(photos, "--json") == 2
+    document = json.loads(capfd.readouterr().out)
+    assert document["count"] == len(document["inputs"]) == 4
+    assert "z.png" in document["error"]
+    assert document["exit_code"] == 2
+
 
 def test_a_result_that_differs_is_named_and_ends_with_1(photos, capfd, monkeypatch):
     judged, only = [], frames_module.measured_reference
@@ -139,9 +146,24 @@ def test_what_is_of_one_input_is_refused_for_many(photos, capfd, words, said):
     assert f"{said} is for one input" in capfd.readouterr().err
 
 
-def test_frames_are_not_counted_of_one_input(photos, capfd):
-    assert asked(photos / "0.png", "--frames", 2) == 2
-    assert "--frames is for several" in capfd.readouterr().err
+@pytest.mark.parametrize("words", [["--frames", 2], ["--reuse"]])
+def test_what_is_of_many_inputs_is_refused_for_one(photos, capfd, words):
+    assert asked(photos / "0.png", *words) == 2
+    assert f"{words[0]} is for several" in capfd.readouterr().err
+
+
+def test_what_is_as_before_is_not_done_again(photos, capfd):
+    same = [photos / "1.png"] * 3
+    assert asked(*same, photos / "2.png", "--reuse", "--verify") == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert ["nothing new" in line for line in lines[1:5]] == [False, True, True, False]
+    assert any(line.startswith("reused       ") for line in lines)
+    assert lines[-1].endswith("4 of 4 match the unsplit model, 4 of them bit for bit")
+
+    assert asked(*same, "--reuse", "--json") == 0
+    rows = json.loads(capfd.readouterr().out)["inputs"]
+    assert [row["up_bytes"] > 0 for row in rows] == [True, False, False]
+    assert rows[1]["saved_up_bytes"] == rows[0]["up_bytes"]
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path, capfd):

@@ -11,12 +11,13 @@ import os
 import signal
 import sys
 import threading
+from typing import Any
 
 import click
 
 from fusepath.cli.config import use_config
 from fusepath.cli.group import LazyGroup
-from fusepath.cli.options import JSON_ASKED, as_options, print_json
+from fusepath.cli.options import JSON_ASKED, SO_FAR, as_options, print_json
 from fusepath.cli.streams import keep_standard_streams
 from fusepath.errors import FusepathError
 from fusepath.spelling import as_text
@@ -91,19 +92,20 @@ def _terminate(*_: object) -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit code.
 
-    Where JSON is asked for, an error is one JSON object on standard output as well.
+    Where JSON is asked for, an error is one JSON object on standard output as well, together with
+    what there was before.
     """
     given = sys.argv[1:] if arguments is None else arguments
-    asked = {JSON_ASKED: "--json" in given}
+    asked: dict[str, Any] = {JSON_ASKED: "--json" in given}
     code, message = _outcome(arguments, asked)
     if message:
         click.echo(f"fusepath: {message}", err=True)
         if asked[JSON_ASKED]:
-            _tell_programs(code, message)
+            _tell_programs(asked.get(SO_FAR, {}) | {"error": message, "exit_code": code})
     return code
 
 
-def _outcome(arguments: list[str] | None, asked: dict[str, bool]) -> tuple[int, str]:
+def _outcome(arguments: list[str] | None, asked: dict[str, Any]) -> tuple[int, str]:
     """The exit code, and what is to be complained about; nothing where all is well."""
     try:
         result = cli.main(args=arguments, prog_name="fusepath", standalone_mode=False, obj=asked)
@@ -151,9 +153,9 @@ def _of_this_machine(error: OSError | MemoryError) -> str | None:
     return None
 
 
-def _tell_programs(code: int, message: str) -> None:
+def _tell_programs(document: dict[str, Any]) -> None:
     try:
-        print_json({"error": message, "exit_code": code})
+        print_json(document)
     except (OSError, SystemExit):  # nobody can read it, or nobody does
         _close_standard_output()
 

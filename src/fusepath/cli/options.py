@@ -60,7 +60,9 @@ _ON_STANDARD_OUTPUT = f"{__name__}.standard_output"
 _MOST_OF_A_PIXEL = 3.4e38
 
 JSON_ASKED = "json"
-"""Where the command line keeps whether JSON was asked for, by whatever means."""
+"""Where the command line keeps whether JSON was asked for, by whatever means,"""
+SO_FAR = "so far"
+"""and a document of what there was before an error ended it."""
 
 
 def _providers(text: str) -> tuple[str, ...]:

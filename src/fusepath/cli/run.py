@@ -102,6 +102,12 @@ if TYPE_CHECKING:
     metavar="N",
     help="No more than the first N of several inputs, a video or a camera.",
 )
+@click.option(
+    "--reuse",
+    is_flag=True,
+    help="Of several inputs, compute and send only what is new since the one before: for cameras "
+    "that stand still.",
+)
 @stream_options
 @click.option(
     "--verify", is_flag=True, help="Compare with the unsplit model; exit 1 if it differs."
@@ -165,6 +171,7 @@ def command(
     repeat: int | None,
     until_stable: float | None,
     frames: int | None,
+    reuse: bool,
     in_flight: int,
     verify: bool,
     feeds: tuple[str, ...],
@@ -280,6 +287,7 @@ def command(
                 remember=not no_cache,
                 emulation=emulation,
                 fallback=FallbackPolicy.OFF if no_fallback else FallbackPolicy.WITHIN_MEMORY,
+                reuse=reuse,
             ),
             "say": say,
         }
@@ -299,8 +307,9 @@ def command(
                 **session,
             )
             return run_and_tell(answers, output=output, as_json=as_json)
-        if frames is not None:
-            raise InputError("--frames is for several inputs, a video or a camera; see --repeat")
+        if frames is not None or reuse:
+            name = "--reuse" if frames is None else "--frames"
+            raise InputError(f"{name} is for several inputs, a video or a camera; see --repeat")
         (source,) = sources
         repeats = _repeats(repeat, until_stable)
         report = run(

@@ -13,13 +13,13 @@ import click
 import numpy as np
 from msgspec import to_builtins
 
-from fusepath.cli.options import print_json
+from fusepath.cli.options import SO_FAR, print_json
 from fusepath.errors import FusepathError
 from fusepath.offload.statistics import percentiles
 from fusepath.output_file import write_file
 from fusepath.report import changes_text, milliseconds
 from fusepath.runtime.change import together
-from fusepath.units import format_bytes, number_of
+from fusepath.units import format_bytes, format_count, number_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,6 +61,9 @@ class _Done:
                 "down_bytes": inference.down_bytes,
                 "device_macs": inference.device_macs,
                 "edge_macs": inference.edge_macs,
+                "reused_paths": inference.reused.paths,
+                "saved_up_bytes": inference.reused.up_bytes,
+                "saved_macs": inference.reused.macs,
                 "plan": inference.plan.recipe_sha256,
                 "family": inference.plan.family,
                 "fallback": inference.fallback and inference.fallback.reason,
@@ -101,7 +104,9 @@ def run_and_tell(answers: Iterator[FrameAnswer], *, output: str | None, as_json:
     except (FusepathError, KeyboardInterrupt):
         if done.rows:
             _write(done, output)
-            if not as_json:  # or the error is the one document
+            if as_json:
+                click.get_current_context().obj[SO_FAR] = _document(done)
+            else:
                 _print(done)
         raise
     _write(done, output)
@@ -135,6 +140,7 @@ def _row(answer: FrameAnswer) -> str:
 
 def _by(inference: Inference, answer: FrameAnswer) -> str:
     by = "this machine alone" if inference.fallback else inference.plan.family
+    by = "nothing new" if inference.reused.everything else by
     if answer.comparison is None:
         return by[:_PLAN]
     mark = "equal" if answer.comparison.bit_equal else "matches"
@@ -156,6 +162,12 @@ def _print(done: _Done) -> None:
     click.echo(f"percentiles  p90 {milliseconds(p90_s)}, p99 {milliseconds(p99_s)}")
     sent = sum(row["up_bytes"] for row in done.rows)
     click.echo(f"sent         {format_bytes(sent)}, {format_bytes(sent / len(done.rows))} each")
+    saved = sum(row["saved_up_bytes"] for row in done.rows)
+    if any(row["saved_macs"] for row in done.rows):
+        macs = sum(row["saved_macs"] for row in done.rows)
+        click.echo(
+            f"reused       {format_bytes(saved)} not sent, {format_count(macs)} MAC not computed"
+        )
     for name, count in plans.most_common():
         click.echo(f"plan         {name}: {number_of(count, 'input')}")
     if done.all_changes is not None:

@@ -142,8 +142,10 @@ class Play:
 
     # ------------------------------------------------------------------ what happens
 
-    def frame(self, name: str | None = None, noise: float = 0.0) -> Sequence[Command]:
-        """One more, with the plan in use or one that was."""
+    def frame(
+        self, name: str | None = None, noise: float = 0.0, *, beside: bool = False
+    ) -> Sequence[Command]:
+        """One more, with the plan in use or one that was, perhaps beside other work."""
         name, at = name or self.machine.current, self.here
         plan, slower = self.plans[name], self.liars.get(name, 1.0)
         pairs = (
@@ -155,7 +157,7 @@ class Play:
         self.frames += 1
         taken = [self.taken(planned_s, times, noise) for planned_s, times in pairs]
         latency_s = slower * sum(item.measured_s for item in taken)
-        return self.tell(Answered(name, latency_s, *taken))
+        return self.tell(Answered(name, latency_s, *taken, beside=beside))
 
     def taken(self, planned_s: float, times: float, noise: float = 0.0) -> Taken:
         """What something takes; sometimes much more or less, where there is noise at all."""
@@ -238,6 +240,7 @@ def choose(random: Random) -> None:
     _lie(play)
     _come_back(play)
     _hear(Play(random, drawn(random)))
+    _work_beside(Play(random, drawn(random)))
     _stay(random)
     _creep(Play(random, drawn(random)))
     _rush(Play(random, drawn(random)))
@@ -391,6 +394,40 @@ def _hear(play: Play) -> None:
         play.tell(Told(edge))
     believed = play.machine.conditions.edge
     require(not 1.8 < believed <= edge, "{} is believed, whatever frames show", believed)
+
+
+def _work_beside(play: Play) -> None:
+    """What machines take beside other work of this session's is not believed; what links do is."""
+    _begin(play)
+    before, used = play.machine.conditions, play.machine.current
+    play.here = replace(AS_PLANNED, device=4.0, edge=4.0)
+    for _ in range(3 * SOON):
+        play.frame(beside=True)
+        play.answer()
+        require(play.machine.conditions == before, "{} is believed", play.machine.conditions)
+    require(play.machine.current == used, "another plan is used for what does not last")
+    play.here = replace(AS_PLANNED, up=4.0, down=4.0)
+    shown = max(play.plans, key=lambda name: play.plans[name].up_bytes)
+    for _ in range(SOON):
+        play.frame(shown, beside=True)
+        play.answer()
+    require(play.machine.conditions.up > 2, "nobody sees the link beside other work")
+    play.here = AS_PLANNED
+    play.settle()
+    if play.room < 3 or differ(play.machine.conditions, play.here, NOTICEABLE):
+        return
+    used_s = play.predicted_s(play.machine.current, play.machine.conditions)
+    play.plans["liar"] = Plan(used_s / play.machine.conditions.device / 2, 0, 0, 0.0)
+    play.liars["liar"] = 4.0
+    play.known.add("liar")
+    play.tell(Known(("liar",)))
+    while play.machine.current != "liar":
+        play.frame(beside=True)
+        play.answer()
+        require(play.frames < 10_000, "what promises much is never tried")
+    for _ in range(2 * TRIAL):
+        play.frame(beside=True)
+        require(play.machine.current == "liar", "a plan is judged by what it takes beside work")
 
 
 def _stay(random: Random) -> None:

@@ -42,6 +42,7 @@ WORTH_IN_NOISE, NOISE_COUNTS, ALWAYS_NOTICEABLE = 0.97, 0.2, 1.25
 BAD, GAINS, INSTEAD = 0.3, 0.05, 0.8
 TRIAL, COOL_DOWN, SETTLED = 3, 50, 10
 LEAST, MOST, PROBE_S, EVERY_S, EVERY = 2**11, 2**18, 0.008, 0.05, 4
+LONG_S = 0.25
 AS_PLANNED = Conditions(up=1.0, down=1.0, device=1.0, edge=1.0)
 
 
@@ -170,9 +171,9 @@ class CheckedAdapting:
     def _after_frame(self, event: Answered) -> Iterator[Command]:
         self.frames += 1
         self._unprobed_s += event.latency_s
-        for gauge, taken in zip(
-            self._gauges, (event.up, event.down, event.device, event.edge), strict=True
-        ):
+        of_links, of_machines = (event.up, event.down), (event.device, event.edge)
+        shown = of_links if event.beside else of_links + of_machines
+        for gauge, taken in zip(self._gauges, shown, strict=False):
             gauge.handle(taken)
         if self._are_others:
             self.changed = self.frames
@@ -181,7 +182,7 @@ class CheckedAdapting:
             if any(frames[-1] == self.frames for frames in self._given_up.values()):
                 yield from self._choose()
             yield from self._search()
-        if event.plan == self.current:
+        if event.plan == self.current and not event.beside:
             yield from self._judge(event.latency_s)
         due = not self._probing and self._unprobed_s >= self._pause_s
         if due and not self.up.tells(event.up.planned_s, event.up.unclear_s) and self._would_gain:
@@ -214,10 +215,13 @@ class CheckedAdapting:
         taken_s = [taken.measured_s for _, taken in ways]
         self._pause_s = max(EVERY_S, EVERY * sum(taken_s))
         self._probing = False
-        quicker = any(gauge.is_quicker(taken) for gauge, taken in ways)
-        blind = any(gauge.slowness * way.planned_s <= 2 * way.unclear_s for gauge, way in ways)
-        late = any(way.measured_s >= max(PROBE_S, 2 * way.unclear_s) for _, way in ways)
-        if (quicker or blind) and not late and event.size_bytes != MOST:
+        dark = [
+            gauge
+            for gauge, way in ways
+            if (gauge.slowness * way.planned_s <= 2 * way.unclear_s or gauge.is_quicker(way))
+            and not way.measured_s >= max(PROBE_S, 2 * way.unclear_s)
+        ]
+        if dark and max(taken_s) < LONG_S and event.size_bytes != MOST:
             self._probing = True
             yield Probe(min(8 * event.size_bytes, MOST))
             return
@@ -327,3 +331,5 @@ class CheckedAdapting:
             bars = self._given_up.setdefault(plan, [])
             bars.append(self.frames + COOL_DOWN * 2 ** len(bars))
             yield self._use(before, "the other took longer than predicted")
+        if self._preparing is None:
+            yield from self._prepare(self._chosen_for)

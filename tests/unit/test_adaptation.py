@@ -68,3 +68,50 @@ def test_what_goes_wrong_is_told_or_nothing_else_would_be_asked_for(wanted, answ
     assert machine.told == [answer]
     unforeseen = [record for record in caplog.records if record.levelname == "ERROR"]
     assert bool(unforeseen) == isinstance(error, ValueError)
+
+
+@pytest.mark.parametrize("wanted", [Prepare("plan"), Search(Conditions())])
+def test_frames_beside_work_of_its_own_are_told_apart(wanted, monkeypatch):
+    """Until it has ended, however it ends."""
+    seen: list[bool] = []
+    monkeypatch.setattr(
+        "fusepath.offload.adaptation.answered", lambda *_, beside: seen.append(beside)
+    )
+
+    class Waiting:
+        """Whatever is asked of it takes until it may fail."""
+
+        def __init__(self) -> None:
+            self.may_end = asyncio.Event()
+            self.pairing = self.sample = self.reserve = self.link = None
+
+        async def prepare(self, *_: object) -> None:
+            await self.may_end.wait()
+            raise PeerUnreachableError("edge", "gone")
+
+        plans_for = prepare
+
+        def plan(self, _: str) -> None:
+            """None is known."""
+
+        @property
+        def setting(self) -> Waiting:
+            """Of a link that nobody asks for."""
+            return self
+
+    async def watch() -> None:
+        replanning = Waiting()
+        replanning.pairing = replanning
+        adaptation = Adaptation(replanning, lambda _: None)
+        adaptation.machine, adaptation._plans = Machine(), replanning
+        adaptation.see(None, None)
+        adaptation.tell(wanted)
+        await asyncio.sleep(0)
+        adaptation.see(None, None)
+        replanning.may_end.set()
+        await asyncio.wait(tuple(adaptation._works))
+        adaptation.see(None, None)
+
+    asyncio.run(watch())
+
+    assert seen == [False, True, False]

@@ -51,7 +51,11 @@ def machine(*ready: str, known: tuple[str, ...] = tuple(PLANS), room: int = 9) -
 
 
 def answered(
-    made: Adapting, conditions: Conditions, latency_s: float | None = None
+    made: Adapting,
+    conditions: Conditions,
+    latency_s: float | None = None,
+    *,
+    beside: bool = False,
 ) -> tuple[object, ...]:
     """A frame with the plan in use; what is to be done for it."""
     device_s, up_bytes = PLANS[made.current]
@@ -67,6 +71,7 @@ def answered(
                 nothing,
                 Taken(device_s * conditions.device, device_s, UNCLEAR_S),
                 nothing,
+                beside=beside,
             )
         )
     )
@@ -94,6 +99,21 @@ def test_what_is_ready_and_better_is_used_two_frames_after_a_change():
     (use,) = commands(made, SLOW, 1, Use)
     assert use.plan == "alone"
     assert made.current == "alone"
+
+
+def test_a_machine_that_makes_plans_ready_is_not_taken_for_a_slow_one():
+    made = machine("half", "all", "alone")
+    usual, busy = Conditions(up=2.0), Conditions(up=2.0, device=3.0)
+    commands(made, usual, 10, Use)
+    assert made.current == "half"
+
+    for _ in range(20):
+        answered(made, busy, beside=True)
+    assert made.current == "half"
+    assert made.conditions.device == pytest.approx(1.0)
+
+    (use,) = commands(made, busy, FRAMES, Use)  # it is as slow by itself
+    assert use.plan == "all"
 
 
 def test_a_machine_that_was_slow_for_a_while_is_used_again():
@@ -252,6 +272,39 @@ def test_whether_to_probe_is_decided_by_what_is_known_as_long_as_little_changes(
             while made.handle(probed(PROBES_BYTES[1], slowness)):
                 pass
     assert len({conditions for _, conditions in asked} - {item for _, item in before}) <= 2
+
+
+def test_what_is_best_is_made_ready_once_the_plan_before_need_not_stay():
+    made = machine("all", "half", known=("all", "half"), room=2)
+    (use,) = commands(made, Conditions(up=2.0), FRAMES, Use)
+    assert use.plan == "half"
+    assert (
+        made.handle(Known(("alone",))) == ()
+    )  # is no better, and "all" stays until "half" is tried
+    slower = Conditions(up=20.0)
+    assert commands(made, slower, FRAMES, Prepare) == []
+    found = [command for _ in range(TRIAL + 1) for command in answered(made, slower)]
+    assert found == [Drop("all"), Prepare("alone")]
+
+
+def test_one_way_of_a_link_that_shows_nothing_is_looked_at_though_the_other_shows():
+    """Far away it is not known exactly what a probe takes, and up and down differ."""
+    made = machine("alone", "all")
+    unclear_s = 0.04
+    (probe,) = made.handle(Back())
+    up, down = 79 / 1000, 100 / 1000  # seconds; below and above what can be seen
+    nearly = Probed(
+        probe.size_bytes,
+        Taken(up, probe.size_bytes / RATE, unclear_s),
+        Taken(down, probe.size_bytes / RATE, unclear_s),
+    )
+    (more,) = made.handle(nearly)
+    assert more.size_bytes == 8 * probe.size_bytes
+    slow = Taken(1.0, more.size_bytes / RATE, unclear_s)
+    assert not any(
+        isinstance(item, Probe) and item.size_bytes > more.size_bytes
+        for item in made.handle(Probed(more.size_bytes, slow, slow))
+    )
 
 
 def test_a_probe_that_fails_is_followed_by_another():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from fusepath.errors import FusepathError
@@ -28,7 +29,7 @@ from fusepath.protocol.adapting import (
 from fusepath.runtime.allocator import release_free_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
     from typing import Any
 
     from fusepath.graph import ModelGraph
@@ -75,6 +76,8 @@ class Adaptation:
         self._probing: asyncio.Future[None]
         self._frames = 0
         self._works: set[asyncio.Future[None]] = set()
+        self._computing = 0
+        """So many of them keep machines busy; a frame beside them shows nothing of these."""
         self.machine: Adapting | None = None
         """None until it is known what plans are made for."""
 
@@ -101,9 +104,19 @@ class Adaptation:
             self.tell(Ready(name))
         self._told()
 
+    @contextmanager
+    def _kept_busy(self) -> Iterator[None]:
+        """While machines compute something else than frames."""
+        self._computing += 1
+        try:
+            yield
+        finally:
+            self._computing -= 1
+
     async def _make_book(self) -> None:
-        await self._take_in(self._plans.add, await self._replanning.book(self._plans.setting))
-        await self._give_back_memory()
+        with self._kept_busy():
+            await self._take_in(self._plans.add, await self._replanning.book(self._plans.setting))
+            await self._give_back_memory()
         self.tell(Known(self._plans.names))
 
     def close(self) -> None:
@@ -118,7 +131,8 @@ class Adaptation:
         self._frames += 1
         if self._frames == _STREAM:
             self._start(self._make_book(), "there is no book of plans", Known(self._plans.names))
-        self.tell(answered(inference, prepared, self._plans.setting.link))
+        beside = self._computing > 0
+        self.tell(answered(inference, prepared, self._plans.setting.link, beside=beside))
 
     async def look(self) -> None:
         """Take in what the link is like after it was of no use, and use what is best then."""
@@ -175,12 +189,14 @@ class Adaptation:
 
     async def _prepare(self, plan: str) -> None:
         reserve = self._pairing.reserve
-        if reserve is not None and reserve.recipe_sha256 == plan:
-            prepared = reserve
-        else:
-            prepared = await self._pairing.prepare(self._plans.plan(plan), self._replanning.sample)
-        await self._take_in(self._plans.rehearsed, prepared)
-        await self._give_back_memory()
+        with self._kept_busy():
+            if reserve is not None and reserve.recipe_sha256 == plan:
+                prepared = reserve
+            else:
+                made, sample = self._plans.plan(plan), self._replanning.sample
+                prepared = await self._pairing.prepare(made, sample)
+            await self._take_in(self._plans.rehearsed, prepared)
+            await self._give_back_memory()
         self._ready[plan] = prepared
         self.tell(Ready(plan))
 
@@ -201,9 +217,10 @@ class Adaptation:
             self.tell(Told(self._pairing.client.edge_slowness))
 
     async def _search(self, conditions: Conditions) -> None:
-        plans = await self._replanning.plans_for(self._plans, conditions)
-        await self._take_in(self._plans.add_plans, plans)
-        await self._give_back_memory()
+        with self._kept_busy():
+            plans = await self._replanning.plans_for(self._plans, conditions)
+            await self._take_in(self._plans.add_plans, plans)
+            await self._give_back_memory()
         self.tell(Known(tuple(plan.recipe_sha256 for plan in plans)))
 
     async def _take_in(self, change: Callable[[T], None], news: T) -> None:

@@ -23,8 +23,17 @@ _JITTER = 0.25
 """Of a round trip; one differs from the next by so much."""
 
 
-def answered(inference: Inference, prepared: Prepared, link: Link) -> Answered:
-    """What a frame took, beside what it would have taken on the link that plans were made for."""
+def answered(
+    inference: Inference, prepared: Prepared, link: Link, *, beside: bool = False
+) -> Answered:
+    """What a frame took, beside what it would have taken on the link that plans were made for.
+
+    Args:
+        inference: the frame.
+        prepared: its plan.
+        link: that plans were made for.
+        beside: whether machines did other work of this session's meanwhile.
+    """
     shown, planned, made_for = inference.timeline, prepared.predicted, prepared.plan.link
     more = inference.up_bytes / max(prepared.sent_bytes, 1)  # codecs: another picture
     unclear_s = _MATTERS * planned.end_s + _UNCLEAR_S
@@ -39,6 +48,7 @@ def answered(inference: Inference, prepared: Prepared, link: Link) -> Answered:
         down=Taken(_carried_s(shown, Lane.DOWNLINK, made_for.delay_s), down_s, between_s),
         device=Taken(shown.busy_s(Lane.DEVICE), planned.busy_s(Lane.DEVICE), unclear_s),
         edge=Taken(_served_s(shown), planned.busy_s(Lane.EDGE), between_s),
+        beside=beside,
     )
 
 

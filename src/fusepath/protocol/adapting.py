@@ -6,7 +6,9 @@ from the next frame on, if it is better by enough: more where frames differ by c
 would be best if the link were some times quicker or slower are made ready ahead, as far as there is
 room. A plan that turns out worse than the one before it, by what both were predicted to take, is
 given up for that one, and is not tried again for a while, which doubles each time. Where all has
-been as it is for some frames, and nothing was planned for that, plans for it are looked for.
+been as it is for some frames, and nothing was planned for that, plans for it are looked for. What
+machines take while they do that, or make plans ready, is not believed: it will not last, and a plan
+that leaves a machine out does not show when it ends.
 
 A plan that sends little does not show whether the link has become quicker. Where another plan would
 gain by that, a little is sent beside frames to see.
@@ -49,6 +51,8 @@ PROBES_BYTES = (1 << 11, 1 << 18)
 """The least and the most that is sent to see how quick a link is."""
 _PROBE_S = 0.008
 """What is sent takes about so long, as far as is known."""
+_LONG_S = 0.25
+"""Where so much has taken so long one way, no more is sent to see the other."""
 _PROBE_EVERY_S, _PROBE_EVERY = 0.05, 4
 """Of frames' time, or so many times what the last probe took."""
 _REMEMBERED = 256
@@ -117,6 +121,9 @@ class Answered:
     down: Taken
     device: Taken
     edge: Taken
+    beside: bool = False
+    """Whether the machines did other work for this session meanwhile, such as making plans ready:
+    what they took then will not last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,13 +311,14 @@ class Adapting:
         self._unprobed_s += event.latency_s
         self.up.handle(event.up)
         self.down.handle(event.down)
-        self.device.handle(event.device)
-        self.edge.handle(event.edge)
+        if not event.beside:
+            self.device.handle(event.device)
+            self.edge.handle(event.edge)
         if self._has_changed:
             yield from self._change()
         else:
             yield from self._settle()
-        if event.plan == self.current:
+        if event.plan == self.current and not event.beside:
             yield from self._judge(event.latency_s)
         if self._wants_probe(event.up):
             self._probing = True
@@ -367,13 +375,14 @@ class Adapting:
         self._probing = False
         self._probe_took_s = event.up.measured_s + event.down.measured_s
         ways = ((self.up, event.up), (self.down, event.down))
-        too_little = any(
-            gauge.is_quicker(taken) or not gauge.tells(taken.planned_s, taken.unclear_s)
+        unseen = any(
+            (gauge.is_quicker(taken) or not gauge.tells(taken.planned_s, taken.unclear_s))
+            and taken.measured_s < max(_PROBE_S, 2 * taken.unclear_s)
             for gauge, taken in ways
         )
+        soon = all(taken.measured_s < _LONG_S for _, taken in ways)
         _, most = PROBES_BYTES
-        short = all(taken.measured_s < max(_PROBE_S, 2 * taken.unclear_s) for _, taken in ways)
-        if too_little and short and event.size_bytes < most:
+        if unseen and soon and event.size_bytes < most:
             self._probing = True
             yield Probe(min(8 * event.size_bytes, most))  # so little does not tell how quick
             return
@@ -429,6 +438,7 @@ class Adapting:
             self._barred[self.current] = self._frames + frames
             self._cool_down[self.current] = 2 * frames
             yield self._use(before, "the other took longer than predicted")
+        yield from self._prepare(self._chosen_for)  # the other need not stay ready
 
     def _prepare(self, here: Conditions) -> Iterator[Command]:
         """Make ready what is best now, or is good where the link is another."""

@@ -107,10 +107,9 @@ class Device:
         if isinstance(image, PictureFrame):
             image = self._rehearse_decoding(image)
         check_image(image, self.model, self.plan)
-        # On the thread that will compute.
         slowed = self.emulation.slowdown > 1
         repeats = _REHEARSALS_SLOWED if slowed else _REHEARSALS
-        rehearsal = self.thread.submit(self.share.rehearse, image, repeats=repeats).result()
+        rehearsal = self.share.rehearse(image, repeats=repeats, on=self._in_turn)
         # A fixed target: as steady as the machine itself is not.
         if self.share.has_head:
             self.head_s = self._usual_s(rehearsal.head_s)
@@ -122,6 +121,10 @@ class Device:
         if self.share.has_tail:
             self.expected_tail_s = self._usual_s(rehearsal.tail_s)
             self._tail_target_s = self.expected_tail_s if slowed else 0.0
+
+    def _in_turn(self, run: Callable[[], None]) -> None:
+        """Have something run on the thread that computes, behind what frames have asked for."""
+        self.thread.submit(run).result()
 
     def _rehearse_decoding(self, frame: PictureFrame) -> Array:
         """Find out how long a pixel takes to decode, and keep it in mind; the pixels."""

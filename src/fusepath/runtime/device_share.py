@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fusepath.cancellation import check_cancelled
 from fusepath.plan import TailPlace
 from fusepath.runtime.companions import blank_companions
 from fusepath.runtime.execution import ON_CPU, Execution
 from fusepath.runtime.packing import EncodedTensor, pack
 from fusepath.runtime.pixels import check_form
+from fusepath.runtime.rehearsing import here
 from fusepath.runtime.stage import WholeStage, make_stage
 from fusepath.runtime.stages import (
     may_reuse,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from fusepath.onnx_io import Model
     from fusepath.pictures.frame import PictureFrame
     from fusepath.plan import Recipe
+    from fusepath.runtime.rehearsing import On
     from fusepath.runtime.stage import Pieces, Stage
     from fusepath.tiling.interval import Box
 
@@ -254,38 +257,54 @@ class DeviceShare:
             or any(name in self._codecs for name in self._graph.sent(cut))
         )
 
-    def rehearse(self, image: Array, *, repeats: int) -> DeviceTimes:
+    def rehearse(self, image: Array, *, repeats: int, on: On = here) -> DeviceTimes:
         """Warm every session up and time it ``repeats`` times; what returns is taken as zeros.
 
         All parts but the last are in their places before the tail.
+
+        Args:
+            image: the plan's input.
+            repeats: how often each part is timed.
+            on: has head, path or tail run where it will run; others have their turns between.
         """
         times = DeviceTimes([], [[] for _ in self._recipe.cuts], [])
+        self._rehearse_once(image, DeviceTimes([], [[] for _ in self._recipe.cuts], []), on)
+        for _ in range(repeats):
+            check_cancelled()
+            self._rehearse_once(image, times, on)
+        return times
+
+    def _rehearse_once(self, image: Array, times: DeviceTimes, on: On) -> None:
         companions = blank_companions(self._model.graph)
-        for turn in range(repeats + 1):
+        kept: dict[int, Pieces] = {}
+
+        def head() -> None:
             started_s = time.perf_counter()
             self.compute_head(image, companions)
-            if turn > 0:
-                times.head_s.append(time.perf_counter() - started_s)
-            kept: dict[int, Pieces] = {}
-            for number in self._recipe.order:
-                started_s = time.perf_counter()
-                pieces = self.compute(number - 1, image, companions)
-                to_send = self.pack(number - 1, pieces)
-                self._sent_bytes[number - 1] = sum(item.nbytes for item in to_send.values())
-                if turn > 0:  # the first one warms up
-                    times.paths_s[number - 1].append(time.perf_counter() - started_s)
-                kept[number - 1] = self.kept(number - 1, pieces)
-            if self._tail is None:
-                continue
-            parts = [*kept.items(), *((path, self._blank_part(path)) for path in kept)]
+            times.head_s.append(time.perf_counter() - started_s)
+
+        def path(place: int) -> None:
+            started_s = time.perf_counter()
+            pieces = self.compute(place, image, companions)
+            to_send = self.pack(place, pieces)
+            self._sent_bytes[place] = sum(item.nbytes for item in to_send.values())
+            times.paths_s[place].append(time.perf_counter() - started_s)
+            kept[place] = self.kept(place, pieces)
+
+        def tail() -> None:
+            parts = [*kept.items(), *((place, self._blank_part(place)) for place in kept)]
             whole: Pieces = {}
-            for path, pieces in parts[:-1]:
-                self.place(whole, path, pieces)
+            for place, pieces in parts[:-1]:
+                self.place(whole, place, pieces)
             started_s = time.perf_counter()
             self.put_together(whole, parts[-1:], {self._graph.input.name: image, **companions})
-            if turn > 0:
-                times.tail_s.append(time.perf_counter() - started_s)
-        return times
+            times.tail_s.append(time.perf_counter() - started_s)
+
+        on(head)
+        for number in self._recipe.order:
+            on(partial(path, number - 1))
+        if self._tail is not None:
+            on(tail)
 
     def _blank_part(self, path: int) -> Pieces:
         """A part as it could come back."""

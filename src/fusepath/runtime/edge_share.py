@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from fusepath.runtime.edge_stages import EdgeStages, MakeStages, decoded
 from fusepath.runtime.execution import ON_CPU, Execution
 from fusepath.runtime.packing import FILE, EncodedTensor, pack
 from fusepath.runtime.pixels import check_form
+from fusepath.runtime.rehearsing import here
 from fusepath.runtime.stages import may_reuse, returned_names, usable_codecs
 from fusepath.runtime.strip_stage import StripState
 from fusepath.tiling import layout
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from fusepath.onnx_io import Model
     from fusepath.plan import Forwarding, Preprocessing, Recipe
     from fusepath.runtime.edge_stages import Arrived
+    from fusepath.runtime.rehearsing import On
     from fusepath.runtime.stage import Pieces
 
 _LEAST_ROUNDS, _MOST_ROUNDS = 2, 7
@@ -41,14 +42,6 @@ _REHEARSED_PIXELS = 8_000_000
 """Of a picture, at most."""
 _REHEARSAL_S = 0.25
 """Seconds after which a rehearsal begins no further round."""
-
-
-On = Callable[[Callable[[], None]], None]
-"""Has something run, and waits for it."""
-
-
-def _here(run: Callable[[], None]) -> None:
-    run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +320,7 @@ class EdgeShare:
         frame = PictureFrame(file, self._rehearsed_chain, source.shape)
         return blank | {source.name: EncodedTensor.forwarded(source.name, frame)}
 
-    def rehearse(self, *, idle_s: Sequence[float] = (), on: On = _here) -> EdgeTimes:
+    def rehearse(self, *, idle_s: Sequence[float] = (), on: On = here) -> EdgeTimes:
         """Run everything on blank pieces a few times: the first image pays for no warming up.
 
         Of tiles that are alike, one is timed for all.
@@ -358,7 +351,7 @@ class EdgeShare:
     def run_blank(self) -> None:
         """Run everything once on blank pieces."""
         blanks = {path - 1: self._blank(path - 1) for path in self.recipe.order}
-        self._round(blanks, {}, _here)
+        self._round(blanks, {}, here)
 
     def _round(
         self,

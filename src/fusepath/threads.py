@@ -12,6 +12,7 @@ import sys
 import threading
 import weakref
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Calls = SimpleQueue[Callable[[], object] | None]
+
+
+def give_way(by: int) -> None:
+    """Give this thread's processor up to others of the process that have something to do.
+
+    So much nicer than the process it is from here on, as of `os.setpriority`. Nothing happens where
+    threads have no priorities of their own, or a container forbids it.
+    """
+    if sys.platform == "linux":  # elsewhere all threads of a process are as nice as each other
+        thread = threading.get_native_id()
+        with suppress(OSError):
+            nice = os.getpriority(os.PRIO_PROCESS, thread)
+            os.setpriority(os.PRIO_PROCESS, thread, nice + by)
 
 
 class Threads(Executor):
@@ -76,6 +90,12 @@ class Threads(Executor):
                 call.future.cancel()
         for thread in self._threads if wait else ():
             thread.join()
+
+    def start(self, count: int) -> None:
+        """Start so many threads at once: as nice as whoever makes this, not as who first calls."""
+        with self._lock:
+            while len(self._threads) < min(count, self._most):
+                self._start()
 
     def _start(self) -> None:
         thread = threading.Thread(

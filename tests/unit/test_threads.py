@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import subprocess
@@ -12,9 +13,65 @@ import weakref
 
 import pytest
 
-from fusepath.threads import Threads
+from fusepath.offload.background import Background
+from fusepath.offload.device_thread import DeviceThread
+from fusepath.remote.loader import Loader
+from fusepath.remote.workers import Workers
+from fusepath.threads import Threads, give_way
 
 TIMEOUT_S = 30
+
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="threads are as nice as another")
+
+
+def nice() -> int:
+    """Of the thread that asks."""
+    return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+
+@on_linux
+def test_what_gives_way_is_one_thread_and_not_what_others_start():
+    usual, found = nice(), {}
+    device, workers = DeviceThread(), Workers(1)
+
+    def given_way() -> None:
+        give_way(3)
+        found["here"] = nice()
+        found["device"] = device.submit(nice).result(TIMEOUT_S)
+        found["worker"] = workers.in_turn(nice)
+
+    thread = threading.Thread(target=given_way)
+    thread.start()
+    thread.join(TIMEOUT_S)
+    between = found["worker"] - usual  # workers give way to messages
+    assert found == {"here": usual + 3, "device": usual, "worker": usual + between}
+    assert between == workers.in_turn(nice) - usual
+    assert nice() == usual
+
+
+@on_linux
+def test_work_aside_lets_frames_go_first_and_work_that_is_timed_does_not():
+    async def both() -> tuple[int, int, int, int]:
+        background = Background()
+        loaders = Loader(), Loader(gives_way=True)
+        try:
+            return (
+                await background.do(nice),
+                await background.aside(nice),
+                await loaders[0].do(nice),
+                await loaders[1].do(nice),
+            )
+        finally:
+            background.close()
+            for loader in loaders:
+                loader.close()
+
+    usual = nice()
+    timed, aside, measuring, building = asyncio.run(both())
+    assert timed == measuring == usual
+    assert usual < aside
+    assert usual < building
 
 
 def test_one_thread_runs_calls_in_their_order():
@@ -117,7 +174,11 @@ def test_threads_that_nobody_holds_end_and_hold_nothing():
 def test_an_interpreter_that_exits_waits_for_what_was_asked():
     code = """
 import time
-from fusepath.threads import Threads
+from fusepath.offload.background import Background
+from fusepath.offload.device_thread import DeviceThread
+from fusepath.remote.loader import Loader
+from fusepath.remote.workers import Workers
+from fusepath.threads import Threads, give_way
 threads = Threads(2, "two")
 threads.post(lambda: (time.sleep(0.2), print("done", flush=True)))
 """
@@ -135,7 +196,11 @@ threads.post(lambda: (time.sleep(0.2), print("done", flush=True)))
 def test_a_forked_child_ends_whatever_another_thread_was_at():
     code = """
 import os
-from fusepath.threads import Threads
+from fusepath.offload.background import Background
+from fusepath.offload.device_thread import DeviceThread
+from fusepath.remote.loader import Loader
+from fusepath.remote.workers import Workers
+from fusepath.threads import Threads, give_way
 threads = Threads(1, "one")
 threads.submit(int).result()
 threads._lock.acquire()  # as by a thread that posts something

@@ -225,8 +225,8 @@ class Adaptation:
 
     async def _take_in(self, change: Callable[[T], None], news: T) -> None:
         """Learn more of plans, and what they take elsewhere, before anybody has to wait for it."""
-        await self._pairing.background.do(change, news)
-        await self._pairing.background.do(self._plans.foresee, LINKS)
+        await self._pairing.background.aside(change, news)
+        await self._pairing.background.aside(self._plans.foresee, LINKS)
 
     async def _give_back_memory(self) -> None:
         """Or a session seems to grow for as long as it plans beside its frames."""

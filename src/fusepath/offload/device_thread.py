@@ -22,6 +22,7 @@ class DeviceThread(Executor):
 
     def __init__(self) -> None:
         self._threads = Threads(1, "fusepath-device")
+        self._threads.start(1)
         self._ahead: deque[Job] = deque()
         self._usual: deque[Job] = deque()
 

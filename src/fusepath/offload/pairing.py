@@ -196,7 +196,9 @@ class Pairing:
         local = stays_local(plan, self.model)
         if self.client is None and not local:
             raise InputError("this plan needs an edge server; give its address (edge)")
-        here = asyncio.create_task(self.background.do(self._ready_device, plan, sample))
+        one = self.execution.threads == 1
+        do = self.background.aside if one else self.background.do
+        here = asyncio.create_task(do(self._ready_device, plan, sample))
         here.add_done_callback(seen)  # if the session is closed meanwhile
         times = EdgeTimes((0.0,) * len(plan.cuts), 0.0)
         try:

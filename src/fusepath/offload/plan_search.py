@@ -228,7 +228,9 @@ class PlanSearch:
         """A plan that there is but one of, whatever the machines."""
         nominal = _nominal(self._order.model.graph, sample, link, self._order.machines)
         request = PlanRequest(algorithm=algorithm, codecs="off")
-        result = await self._pairing.background.do(make_plan, nominal, request, self._order.origin)
+        result = await self._pairing.background.aside(
+            make_plan, nominal, request, self._order.origin
+        )
         return result.best
 
     def _breaks(self, plan: Plan, limits: Constraints) -> bool:
@@ -321,7 +323,9 @@ class PlanSearch:
         tried: set[str] = set()
         shown, asked = setting, hasty(request)
         while len(tried) < _QUICK_PLANS:
-            result = await self._pairing.background.do(make_plan, shown, asked, self._order.origin)
+            result = await self._pairing.background.aside(
+                make_plan, shown, asked, self._order.origin
+            )
             if not result.plans or result.best.recipe_sha256 in tried:
                 return
             tried.add(result.best.recipe_sha256)
@@ -339,7 +343,7 @@ class PlanSearch:
                 shown = as_shown(setting, prepared)
 
     async def _plans_for(self, setting: Setting, request: PlanRequest) -> list[Plan]:
-        return await self._pairing.background.do(shortlist, setting, request, self._order.origin)
+        return await self._pairing.background.aside(shortlist, setting, request, self._order.origin)
 
     # ------------------------------------------------------------------ the best
 

@@ -89,7 +89,7 @@ class Replanning:
         Raises:
             NoPlanError: nothing was found that keeps to the constraints.
         """
-        return await self.pairing.background.do(
+        return await self.pairing.background.aside(
             book_around, setting, self.request, self.order.origin
         )
 
@@ -100,7 +100,7 @@ class Replanning:
             NoPlanError: nothing was found that keeps to the constraints.
         """
         now = setting_under(plans, conditions)
-        return await self.pairing.background.do(shortlist, now, self.request, self.order.origin)
+        return await self.pairing.background.aside(shortlist, now, self.request, self.order.origin)
 
 
 def book_around(

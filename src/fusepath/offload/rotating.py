@@ -153,9 +153,9 @@ class Rotating:
         fresh = Conditions(up=now.up, down=now.down)  # machines have just been seen at work
         prepared, loads = await self._prepared(plans, now, alone), []
         for item in prepared:
-            await self._pairing.background.do(plans.rehearsed, item)
+            await self._pairing.background.aside(plans.rehearsed, item)
             loads.append(plans.load(item.recipe_sha256, now if item is alone else fresh))
-        turns, period_s = await self._pairing.background.do(self._turns, loads)
+        turns, period_s = await self._pairing.background.aside(self._turns, loads)
         used = by_use(turns)
         chosen = tuple(prepared[at] for at in used)
         shown = PlansInTurn(
@@ -184,7 +184,7 @@ class Rotating:
         setting, order = setting_under(plans, now), self._replanning.order
         request = msgspec.structs.replace(self._replanning.request, objective=self._objective)
         while True:
-            planned = await self._pairing.background.do(
+            planned = await self._pairing.background.aside(
                 make_rotation, setting, request, order.origin
             )
             known = {} if alone is None else {alone.recipe_sha256: alone}

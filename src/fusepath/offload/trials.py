@@ -94,7 +94,7 @@ class Trials:
             PeerError: the edge server refuses a plan or does not answer.
             InputError: a plan needs an edge server.
         """
-        plans = await self.pairing.background.do(plans_for, setting)
+        plans = await self.pairing.background.aside(plans_for, setting)
         prepared = await self.prepare(plans)
         plain = next((item for item in prepared if item.plan.is_plain), None)
         if trials > 0 and plain is not None:
@@ -102,7 +102,7 @@ class Trials:
             if now is not None:
                 self.say("the machines are not as they were measured: planning again")
                 known = {plan.recipe_sha256 for plan in plans}
-                again = await self.pairing.background.do(plans_for, now)
+                again = await self.pairing.background.aside(plans_for, now)
                 others = [plan for plan in again if plan.recipe_sha256 not in known]
                 if len(prepared) < len(plans):  # the edge server lacks the codecs
                     others = [plan for plan in others if plan.is_plain]

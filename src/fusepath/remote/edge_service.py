@@ -144,7 +144,7 @@ class EdgeService:
         self.metrics = Metrics()
         self.workers = Workers(1) if workers is None else workers
         self.kept = KeptShares()
-        self._loader = Loader()
+        self._loader = Loader(gives_way=execution.threads == 1)
         self._measuring: Measuring = (
             MeasuringHere(store, profiler, execution=execution, executor=self.workers.pool)
             if callable(profiler)

@@ -5,21 +5,35 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from fusepath.cancellation import cancelled_by
+from fusepath.threads import give_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
 
+_AFTER_WORKERS = 10
+"""The thread is nicer than workers are, which compute what somebody waits for."""
+
 
 class Loader:
-    """A thread that loads, builds and measures."""
+    """A thread that loads, builds and measures.
 
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="edge-loader")
+    Args:
+        gives_way: to whatever else there is to do. What it starts then does so for good, as threads
+            of ONNX Runtime would.
+    """
+
+    def __init__(self, *, gives_way: bool = False) -> None:
+        self._thread = ThreadPoolExecutor(
+            1,
+            thread_name_prefix="edge-loader",
+            initializer=partial(give_way, _AFTER_WORKERS if gives_way else 0),
+        )
         self._stops: set[threading.Event] = set()
 
     async def do(self, work: Callable[[], T]) -> T:

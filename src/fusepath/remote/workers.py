@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import os
-import sys
 import threading
 import time
-from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,7 +14,7 @@ from fusepath.protocol.fair_queue import FairQueue
 from fusepath.protocol.framing import EdgeSpan
 from fusepath.protocol.waits import Waits
 from fusepath.runtime.edge_stages import EdgeStages
-from fusepath.threads import Threads
+from fusepath.threads import Threads, give_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,20 +25,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _AFTER_MESSAGES = 5
-"""Workers are so much nicer than the threads that move messages, as of `os.setpriority`."""
+"""Workers are so much nicer than the threads that move messages."""
 
 
 def _let_messages_pass() -> None:
-    """Give this thread's processor up to those that move messages, as soon as one has something.
+    """As soon as those that move messages have something to do.
 
     Answers and refusals would otherwise wait, some milliseconds each, until a worker that computes
     has had its time slice.
     """
-    if sys.platform == "linux":  # elsewhere all threads of a process are as nice as each other
-        thread = threading.get_native_id()
-        with suppress(OSError):  # a container may forbid it
-            nice = os.getpriority(os.PRIO_PROCESS, thread)
-            os.setpriority(os.PRIO_PROCESS, thread, nice + _AFTER_MESSAGES)
+    give_way(_AFTER_MESSAGES)
 
 
 class Workers:
@@ -58,6 +51,7 @@ class Workers:
     ) -> None:
         self.stages = stages
         self.pool = Threads(most or count, "edge-worker", begin=_let_messages_pass)
+        self.pool.start(count)
         self._count = count
         self._at_work: set[int] = set()
         """Numbers of workers."""

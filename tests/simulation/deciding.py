@@ -215,13 +215,15 @@ class CheckedAdapting:
         taken_s = [taken.measured_s for _, taken in ways]
         self._pause_s = max(EVERY_S, EVERY * sum(taken_s))
         self._probing = False
-        dark = [
-            gauge
+        quicker = any(gauge.is_quicker(taken) for gauge, taken in ways)
+        blind = any(gauge.slowness * way.planned_s <= 2 * way.unclear_s for gauge, way in ways)
+        late = any(way.measured_s >= max(PROBE_S, 2 * way.unclear_s) for _, way in ways)
+        dark = any(
+            way.measured_s <= 2 * way.unclear_s >= gauge.slowness * way.planned_s
             for gauge, way in ways
-            if (gauge.slowness * way.planned_s <= 2 * way.unclear_s or gauge.is_quicker(way))
-            and not way.measured_s >= max(PROBE_S, 2 * way.unclear_s)
-        ]
-        if dark and max(taken_s) < LONG_S and event.size_bytes != MOST:
+        )
+        more = ((quicker or blind) and not late) or (dark and max(taken_s) < LONG_S)
+        if more and event.size_bytes != MOST:
             self._probing = True
             yield Probe(min(8 * event.size_bytes, MOST))
             return

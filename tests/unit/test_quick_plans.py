@@ -79,7 +79,7 @@ def quick_plans(setting: Setting, monkeypatch, **slower: float) -> list[Plan]:
             options=fusepath.SessionOptions(remember=False),
             say=lambda _: None,
         )
-        pairing = SimpleNamespace(background=SimpleNamespace(do=do), prepare=prepare)
+        pairing = SimpleNamespace(background=SimpleNamespace(aside=do), prepare=prepare)
         plans = PlanSearch(order, pairing, connect=lambda: None, use=lambda _: None)
         await plans._use_soon(fusepath.PlanRequest(), setting, SAMPLE)
 

@@ -12,7 +12,7 @@ from fusepath.errors import ImageError, InputError
 from fusepath.graph import Tensor
 from fusepath.pictures.decoding import fitted
 from fusepath.pictures.frame import pixels_of
-from fusepath.pictures.sources import frames_of, holds_several, named_frames
+from fusepath.pictures.sources import check_sources, frames_of, holds_several, named_frames
 from fusepath.plan import Fit, Preprocessing
 
 TARGET = Tensor(name="image", shape=(1, 3, 16, 16))
@@ -89,6 +89,13 @@ def test_what_is_not_there_is_said(folder):
     ):
         with pytest.raises(ImageError, match=words):
             means(source)
+
+
+def test_names_that_stand_for_nothing_are_refused_before_any_is_opened(folder):
+    check_sources(str(folder), str(folder / "*.png"), str(folder / "30.png"), "/dev/null")
+    for name in ("none.png", "*.jpg", "empty"):
+        with pytest.raises(ImageError, match=name.strip("*")):
+            check_sources(str(folder / "10.png"), str(folder / name))
 
 
 def test_a_source_is_opened_when_its_turn_comes(folder):

@@ -41,7 +41,7 @@ def chosen(plans, taken_s: dict[str, list[float]]) -> tuple[str, dict[str, int]]
     async def do(work, *arguments):
         return work(*arguments)
 
-    Machines.background.do = do
+    Machines.background.aside = do
     trials = Trials(pairing=Machines(), sample=None)
     return asyncio.run(trials.choose(None, lambda _: plans)).name, tried
 

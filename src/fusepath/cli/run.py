@@ -214,7 +214,7 @@ def command(
     from fusepath.pictures.arrays import is_array_file
     from fusepath.pictures.decoding import PictureFile
     from fusepath.pictures.inputs import load_input
-    from fusepath.pictures.sources import holds_several, named_frames
+    from fusepath.pictures.sources import check_sources, holds_several, named_frames
     from fusepath.plan import load_plan
     from fusepath.remote.client import Timeout
     from fusepath.units import parse_bytes_per_s
@@ -294,6 +294,7 @@ def command(
         outputs = wanted.split(",") if wanted else None
         if many:
             _check_for_many(repeat, until_stable, trace_file)
+            check_sources(*sources)
             chain = session["frames"].for_plan(plan).pictures
             inputs = named_frames(*sources, target=loaded.graph.input, pictures=chain)
             answers = run_frames(

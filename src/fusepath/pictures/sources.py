@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from fusepath.errors import ImageError, InputError
-from fusepath.pictures.arrays import is_array_file
+from fusepath.pictures.arrays import existing, is_array_file
 from fusepath.pictures.decoding import PictureFile, fitted
 from fusepath.pictures.frame import PictureFrame
 from fusepath.pictures.inputs import check_takes_pictures, load_input
@@ -83,6 +83,17 @@ def named_frames(
             yield f"{path} {number}", frame
         if before is not None:
             yield path, before[1]
+
+
+def check_sources(*sources: str) -> None:
+    """Refuse names that stand for nothing, before anything is done with the others.
+
+    Raises:
+        ImageError: one is missing, matches nothing, or is a folder without pictures.
+    """
+    for path in chain.from_iterable(map(_paths, sources)):
+        if not Path(path).is_char_device():
+            existing(path)
 
 
 def holds_several(source: str) -> bool:

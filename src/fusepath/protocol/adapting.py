@@ -375,14 +375,15 @@ class Adapting:
         self._probing = False
         self._probe_took_s = event.up.measured_s + event.down.measured_s
         ways = ((self.up, event.up), (self.down, event.down))
-        unseen = any(
-            (gauge.is_quicker(taken) or not gauge.tells(taken.planned_s, taken.unclear_s))
-            and taken.measured_s < max(_PROBE_S, 2 * taken.unclear_s)
+        too_little = any(
+            gauge.is_quicker(taken) or not gauge.tells(taken.planned_s, taken.unclear_s)
             for gauge, taken in ways
         )
-        soon = all(taken.measured_s < _LONG_S for _, taken in ways)
         _, most = PROBES_BYTES
-        if unseen and soon and event.size_bytes < most:
+        short = all(taken.measured_s < max(_PROBE_S, 2 * taken.unclear_s) for _, taken in ways)
+        unseen = any(not gauge.is_shown_by(taken) for gauge, taken in ways)
+        soon = all(taken.measured_s < _LONG_S for _, taken in ways)
+        if event.size_bytes < most and ((too_little and short) or (unseen and soon)):
             self._probing = True
             yield Probe(min(8 * event.size_bytes, most))  # so little does not tell how quick
             return

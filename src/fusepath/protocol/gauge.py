@@ -91,6 +91,11 @@ class Gauge:
         """Whether a frame would show that this becomes quicker."""
         return planned_s * self.slowness > 2 * unclear_s
 
+    def is_shown_by(self, taken: Taken) -> bool:
+        """Whether something took long enough, or should have, to show how quick this is."""
+        expected_s = taken.planned_s * self.slowness
+        return taken.planned_s > 0 and max(taken.measured_s, expected_s) > 2 * taken.unclear_s
+
     def is_quicker(self, taken: Taken) -> bool:
         """Whether something took less than believed, beyond what is unclear."""
         return _deviation(taken, self.slowness) < -_LEAST
@@ -126,8 +131,7 @@ class Gauge:
 
     def handle(self, taken: Taken) -> None:
         """Take in what a frame took."""
-        expected_s = taken.planned_s * self.slowness
-        if taken.planned_s <= 0 or max(taken.measured_s, expected_s) <= 2 * taken.unclear_s:
+        if not self.is_shown_by(taken):
             self._miss()
             return
         self._shows = True

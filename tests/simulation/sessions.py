@@ -34,7 +34,7 @@ def _play_beside(random: Random) -> None:
             carry(random)
         if random.random() < 0.2:
             Play(random.getrandbits(32)).run(200)
-        if random.random() < 0.06:
+        if random.random() < 0.12:
             choose(random)
             wander(random)
 

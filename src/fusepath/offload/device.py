@@ -6,13 +6,14 @@ import asyncio
 import statistics
 import time
 from dataclasses import dataclass, field
+from functools import partial, reduce
 from typing import TYPE_CHECKING
 
 from fusepath.errors import ImageError
 from fusepath.offload.emulation import NO_EMULATION, Emulation, wait_until
 from fusepath.offload.inference import Inference
 from fusepath.pictures.frame import PictureFrame
-from fusepath.runtime.device_share import DeviceShare
+from fusepath.runtime.device_share import DeviceShare, DeviceTimes
 from fusepath.runtime.execution import ON_CPU, Execution
 from fusepath.timeline import HEAD, Lane, Span, Timeline
 
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
     from fusepath.runtime.packing import EncodedTensor
 
 _REHEARSALS = 5
-_REHEARSALS_SLOWED = 15
-"""Of a slower machine that is played: the least of them is stretched, with what disturbed it."""
+_REHEARSALS_SLOWED, _IN_A_ROW = 5, 3
+"""Of a slower machine that is played, so many times so many in a row: the least of them is
+stretched, with what disturbed it, as caches do that frames between them have filled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,7 @@ class Device:
             image = self._rehearse_decoding(image)
         check_image(image, self.model, self.plan)
         slowed = self.emulation.slowdown > 1
-        repeats = _REHEARSALS_SLOWED if slowed else _REHEARSALS
-        rehearsal = self.share.rehearse(image, repeats=repeats, on=self._in_turn)
+        rehearsal = self._rehearsed_in_rows(image) if slowed else self._rehearsed(image)
         # A fixed target: as steady as the machine itself is not.
         if self.share.has_head:
             self.head_s = self._usual_s(rehearsal.head_s)
@@ -121,6 +122,18 @@ class Device:
         if self.share.has_tail:
             self.expected_tail_s = self._usual_s(rehearsal.tail_s)
             self._tail_target_s = self.expected_tail_s if slowed else 0.0
+
+    def _rehearsed(self, image: Array) -> DeviceTimes:
+        """Part by part, for on a machine that is slow a frame cannot wait for more."""
+        return self.share.rehearse(image, repeats=_REHEARSALS, on=self._in_turn)
+
+    def _rehearsed_in_rows(self, image: Array) -> DeviceTimes:
+        """Several at a time, which take little where slowness is only played."""
+        rehearse = partial(self.share.rehearse, image, repeats=_IN_A_ROW)
+        rows: list[DeviceTimes] = [
+            self.thread.submit(rehearse).result() for _ in range(_REHEARSALS_SLOWED)
+        ]
+        return reduce(DeviceTimes.and_of, rows)
 
     def _in_turn(self, run: Callable[[], None]) -> None:
         """Have something run on the thread that computes, behind what frames have asked for."""

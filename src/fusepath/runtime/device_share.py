@@ -49,6 +49,14 @@ class DeviceTimes:
     paths_s: list[list[float]]
     tail_s: list[float]
 
+    def and_of(self, other: DeviceTimes) -> DeviceTimes:
+        """Of further repeats as well."""
+        return DeviceTimes(
+            self.head_s + other.head_s,
+            [mine + its for mine, its in zip(self.paths_s, other.paths_s, strict=True)],
+            self.tail_s + other.tail_s,
+        )
+
 
 class DeviceShare:
     """The device's share of a plan: layers before each path's cut, and perhaps the tail.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from functools import cache
 
 import numpy as np
@@ -20,7 +21,9 @@ from fusepath.onnx_io import load_model
 from fusepath.pictures.frame import pixels_of
 from fusepath.pictures.sources import named_frames
 from fusepath.plan import InputFormat
+from fusepath.spelling import path_of
 from tests.plans import plan_of
+from tests.written_models import net
 
 SOURCE = "zoo:squeezenet?size=64&weights=integer"
 QUICKLY = ["--edge", "memory:", "--no-cache", "--evaluations", "500", "--compress", "off"]
@@ -82,6 +85,36 @@ def test_rows_fit_a_terminal_and_say_what_they_come_to(photos, capfd):
     assert all(line.endswith(", equal") for line in lines[1:4])
     assert lines[5].startswith("inputs       3 in ")
     assert lines[-1].endswith("3 of 3 match the unsplit model, 3 of them bit for bit")
+
+
+def test_names_of_any_bytes_have_a_line_each(photos, capfd):
+    (photos / os.fsdecode(b"l\xe9.png")).write_bytes((photos / "0.png").read_bytes())
+    (photos / "new\nline.png").write_bytes((photos / "0.png").read_bytes())
+    named = photos / "[ln]*.png"
+
+    assert asked(named) == 0
+    first, second = capfd.readouterr().out.splitlines()[1:3]
+    assert r"l\xe9.png  " in first
+    assert "new line.png  " in second
+    assert asked(named, "--json") == 0
+    rows = json.loads(capfd.readouterr().out)["inputs"]
+    assert [path_of(row["input"]) for row in rows] == [
+        str(photos / os.fsdecode(b"l\xe9.png")),
+        str(photos / "new\nline.png"),
+    ]
+
+
+def test_arrays_for_a_batch_hold_all_of_its_images(tmp_path, capfd):
+    body = """(float[n,c,h,w] y) {
+        y = Conv<pads = [1, 1, 1, 1]>(x, k)
+    }"""
+    made = net(body, shape="2,3,16,16", k=(4, 3, 3, 3), integer=True)
+    made.save(tmp_path / "two.onnx")
+    for number in range(2):
+        np.save(tmp_path / f"{number}.npy", np.full((2, 3, 16, 16), number, np.float32))
+    words = ["run", str(tmp_path / "two.onnx"), str(tmp_path / "*.npy"), "--verify", *QUICKLY]
+    assert run([*words, *MACHINES]) == 0
+    assert "2 of 2 match the unsplit model, 2 of them" in capfd.readouterr().out
 
 
 def test_no_more_frames_are_read_than_are_asked_for(photos, capfd):

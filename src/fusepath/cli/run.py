@@ -296,7 +296,12 @@ def command(
             _check_for_many(repeat, until_stable, trace_file)
             check_sources(*sources)
             chain = session["frames"].for_plan(plan).pictures
-            inputs = named_frames(*sources, target=loaded.graph.input, pictures=chain)
+            inputs = named_frames(
+                *sources,
+                target=loaded.graph.input,
+                pictures=chain,
+                batch=loaded.boundary.batch,
+            )
             answers = run_frames(
                 loaded,
                 islice(inputs, frames),

@@ -19,6 +19,7 @@ from fusepath.offload.statistics import percentiles
 from fusepath.output_file import write_file
 from fusepath.report import changes_text, milliseconds
 from fusepath.runtime.change import together
+from fusepath.spelling import spelt
 from fusepath.units import format_bytes, format_count, number_of
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class _Done:
         finite = compared is not None and math.isfinite(compared.max_abs_error)
         self.rows.append(
             {
-                "input": answer.name,
+                "input": spelt(answer.name),
                 "latency_s": inference.latency_s,
                 "up_bytes": inference.up_bytes,
                 "down_bytes": inference.down_bytes,
@@ -131,7 +132,8 @@ def run_and_tell(answers: Iterator[FrameAnswer], *, output: str | None, as_json:
 
 def _row(answer: FrameAnswer) -> str:
     inference = answer.inference
-    name = answer.name if len(answer.name) <= _NAME else f"…{answer.name[1 - _NAME :]}"
+    name = "".join(sign if sign.isprintable() else " " for sign in spelt(answer.name))
+    name = name if len(name) <= _NAME else f"…{name[1 - _NAME :]}"
     return (
         f"{name:<{_NAME}} {milliseconds(inference.latency_s):>10} "
         f"{format_bytes(inference.up_bytes):>8}  {_by(inference, answer)}"

@@ -63,18 +63,22 @@ def frames_of(
 
 
 def named_frames(
-    *sources: str | Path, target: Tensor, pictures: Preprocessing = AS_THEY_COME
+    *sources: str | Path,
+    target: Tensor,
+    pictures: Preprocessing = AS_THEY_COME,
+    batch: int = 1,
 ) -> Iterator[tuple[str, Frame]]:
     """The same of what has names: the file that each frame is of.
 
-    Of a file that holds several, its number in the file, from 0, follows.
+    Of a file that holds several, its number in the file, from 0, follows. Arrays hold ``batch``
+    images one behind the other.
 
     Raises:
         ImageError: as of `frames_of`.
         InputError: as of `frames_of`.
     """
     for path in chain.from_iterable(_paths(os.fspath(source)) for source in sources):
-        frames = enumerate(_frames_in(path, target, pictures))
+        frames = enumerate(_frames_in(path, target, pictures, batch))
         before = next(frames, None)
         for number, frame in frames:
             if before is not None:
@@ -133,9 +137,9 @@ def _is_pattern(source: str) -> bool:
     return bool(_WILD & set(source)) and not Path(source).exists()
 
 
-def _frames_in(path: str, target: Tensor, pictures: Preprocessing) -> Iterator[Frame]:
+def _frames_in(path: str, target: Tensor, pictures: Preprocessing, batch: int) -> Iterator[Frame]:
     if is_array_file(path):
-        yield load_input(path, target)
+        yield load_input(path, target, batch=batch)
     elif Path(path).suffix.lower() in _VIDEOS or Path(path).is_char_device():
         for image in _video(path):
             yield _fitted(image, target, pictures)

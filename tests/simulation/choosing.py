@@ -302,22 +302,32 @@ def _change(play: Play) -> None:
     require(play.searches == searches, "plans are looked for while nothing changes")
 
 
+def _promise(play: Play, name: str, promised_s: float, *, times: float) -> None:
+    """There is a new plan for the device alone, which takes so many times what it promises."""
+    play.plans[name] = Plan(promised_s / play.machine.conditions.device, 0, 0, 0.0)
+    play.liars[name] = times
+    play.known.add(name)
+    play.tell(Known((name,)))
+
+
+def _await_trial(play: Play, name: str, *, beside: bool = False) -> None:
+    """Frames until a plan that promises much is in use."""
+    while play.machine.current != name:
+        play.frame(beside=beside)
+        play.answer()
+        require(play.frames < 10_000, "what promises much is never tried")
+
+
 def _lie(play: Play) -> None:
     """A new plan promises much and keeps nothing of it."""
     before = play.machine.current
     if play.room < 3 or differ(play.machine.conditions, play.here, NOTICEABLE):
         return
     used_s = play.predicted_s(before, play.machine.conditions)
-    play.plans["liar"] = Plan(used_s / play.machine.conditions.device / 2, 0, 0, 0.0)
-    play.liars["liar"] = 4.0
-    play.known.add("liar")
-    play.tell(Known(("liar",)))
+    _promise(play, "liar", used_s / 2, times=4.0)
     cool_down = COOL_DOWN
     for _ in range(3):
-        while play.machine.current != "liar":
-            play.frame()
-            play.answer()
-            require(play.frames < 10_000, "what promises much is never tried")
+        _await_trial(play, "liar")
         for number in range(TRIAL):
             require(play.machine.current == "liar", "given up after {} frames", number)
             _lying_frame(play)
@@ -331,14 +341,8 @@ def _exaggerate(play: Play) -> None:
     if play.room < 3 or differ(play.machine.conditions, play.here, NOTICEABLE):
         return
     used_s = play.predicted_s(play.machine.current, play.machine.conditions)
-    play.plans["boaster"] = Plan(used_s / play.machine.conditions.device / 2, 0, 0, 0.0)
-    play.liars["boaster"] = 1.5
-    play.known.add("boaster")
-    play.tell(Known(("boaster",)))
-    while play.machine.current != "boaster":
-        play.frame()
-        play.answer()
-        require(play.frames < 10_000, "what promises much is never tried")
+    _promise(play, "boaster", used_s / 2, times=1.5)
+    _await_trial(play, "boaster")
     for _ in range(2 * TRIAL):
         _lying_frame(play)
         require(play.machine.current == "boaster", "a plan that is better is given up")
@@ -417,14 +421,8 @@ def _work_beside(play: Play) -> None:
     if play.room < 3 or differ(play.machine.conditions, play.here, NOTICEABLE):
         return
     used_s = play.predicted_s(play.machine.current, play.machine.conditions)
-    play.plans["liar"] = Plan(used_s / play.machine.conditions.device / 2, 0, 0, 0.0)
-    play.liars["liar"] = 4.0
-    play.known.add("liar")
-    play.tell(Known(("liar",)))
-    while play.machine.current != "liar":
-        play.frame(beside=True)
-        play.answer()
-        require(play.frames < 10_000, "what promises much is never tried")
+    _promise(play, "liar", used_s / 2, times=4.0)
+    _await_trial(play, "liar", beside=True)
     for _ in range(2 * TRIAL):
         play.frame(beside=True)
         require(play.machine.current == "liar", "a plan is judged by what it takes beside work")

@@ -407,15 +407,11 @@ def _repeats(repeat: int | None, until_stable: float | None) -> int | UntilStabl
 
 def _warn(report: Report, repeats: int | UntilStable) -> None:
     """Say what has come otherwise than was asked."""
+    from fusepath.cli.run_frames import say_alone
     from fusepath.offload.stable import UntilStable, median_error
 
-    alone = [run.fallback for run in report.runs if run.fallback is not None]
-    if alone:
-        click.echo(
-            f"fusepath: this machine answered {len(alone)} of {len(report.runs)} alone: "
-            f"{alone[-1].reason}",
-            err=True,
-        )
+    alone = [run.fallback.reason for run in report.runs if run.fallback is not None]
+    say_alone(alone, of=len(report.runs))
     latencies_s = [run.latency_s for run in report.runs]
     if isinstance(repeats, UntilStable) and not repeats.met_by(latencies_s):
         known = median_error(latencies_s)

@@ -23,7 +23,7 @@ from fusepath.spelling import spelt
 from fusepath.units import format_bytes, format_count, number_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from fusepath.arrays import Array
     from fusepath.offload.inference import Inference
@@ -115,12 +115,7 @@ def run_and_tell(answers: Iterator[FrameAnswer], *, output: str | None, as_json:
         print_json(_document(done))
     else:
         _print(done)
-    alone = [row["fallback"] for row in done.rows if row["fallback"]]
-    if alone:
-        click.echo(
-            f"fusepath: this machine answered {len(alone)} of {len(done.rows)} alone: {alone[-1]}",
-            err=True,
-        )
+    say_alone([row["fallback"] for row in done.rows if row["fallback"]], of=len(done.rows))
     if done.failed:
         click.echo(
             f"fusepath: {number_of(done.failed, 'result')} of {len(done.rows)} differ from the "
@@ -128,6 +123,14 @@ def run_and_tell(answers: Iterator[FrameAnswer], *, output: str | None, as_json:
             err=True,
         )
     return 1 if done.failed else 0
+
+
+def say_alone(reasons: Sequence[str], *, of: int) -> None:
+    """Say how many of some inferences this machine has answered alone, and why it did the last."""
+    if reasons:
+        click.echo(
+            f"fusepath: this machine answered {len(reasons)} of {of} alone: {reasons[-1]}", err=True
+        )
 
 
 def _row(answer: FrameAnswer) -> str:

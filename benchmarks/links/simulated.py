@@ -17,7 +17,7 @@ from fusepath.errors import NoPlanError
 from fusepath.offload.adaptation import room_for
 from fusepath.offload.observed import probed
 from fusepath.offload.plan_map import PlanMap
-from fusepath.offload.replanning import book_around, hasty, setting_under
+from fusepath.offload.replanning import explore, hasty, setting_under
 from fusepath.plan import DEFAULT_REQUEST, PlanRequest, make_plan, shortlist
 from fusepath.protocol.adapting import (
     Adapting,
@@ -98,7 +98,7 @@ class Plans:
         self.setting, self.thorough = setting, thorough
         self.request = hasty(thorough)
         self.map = PlanMap(setting)
-        self.map.add(book_around(setting, self.request))
+        explore(self.map, self.request)
         self.map.add_plans(
             make_plan(setting, PlanRequest(algorithm=name, codecs="off")).best
             for name in ("device-only", "full-offload")
@@ -134,10 +134,9 @@ class Plans:
 
     def conditions(self, phase: Phase) -> Conditions:
         """What holds once the burst of a phase is spent; only of one that carries something."""
-        link = self.setting.link
         return Conditions(
-            up=link.up_bytes_per_s / phase.up_bytes_per_s,
-            down=link.down_bytes_per_s / phase.down_bytes_per_s,
+            up=self.setting.link.up_bytes_per_s / phase.up_bytes_per_s,
+            down=self.setting.link.down_bytes_per_s / phase.down_bytes_per_s,
         )
 
 
@@ -175,14 +174,14 @@ class Stream:
             self.first,
             room_for(self.plans.setting.graph, self.plans.request.constraints),
             self.plans.setting.link.up_bytes_per_s,
+            kept=frozenset({self.plans.alone}),
         )
         self._later: list[tuple[float, int, Event]] = []
         self._count = 0
         self._away_until_s = 0.0
         self._away = self._looking = False
         if not self.fixed:
-            for event in (Ready(self.plans.alone), Known(self.plans.book)):
-                self._tell(event)
+            self._tell(Known(self.plans.book))
 
     # ------------------------------------------------------------------ the machine
 

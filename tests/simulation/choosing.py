@@ -28,6 +28,7 @@ from fusepath.protocol.gauge import HIDDEN, Taken
 from tests.simulation.deciding import (
     AS_PLANNED,
     COOL_DOWN,
+    MOST,
     NOTICEABLE,
     SETTLED,
     TRIAL,
@@ -94,8 +95,9 @@ class Play:
 
     def __post_init__(self) -> None:
         self.room = self.random.choice((2, 3, 9))
+        self.kept = frozenset({"alone"} if self.random.random() < 0.5 else ())
         self.far_s = self.random.choice((0.0, 0.01, 0.04))
-        self.machine = Adapting(self.predicted_s, "alone", self.room, RATE)
+        self.machine = Adapting(self.predicted_s, "alone", self.room, RATE, self.kept)
         self._checked = CheckedAdapting(self.machine)
 
     def predicted_s(self, name: str, at: Conditions) -> float:
@@ -113,7 +115,8 @@ class Play:
         commands = self._checked.handle(event)
         for command in commands:
             self.do(command)
-        require(len(self.ready) <= max(self.room, 2), "more is ready than there is room for")
+        in_room = self.ready - self.kept
+        require(len(in_room) <= max(self.room, 2), "more is ready than there is room for")
         return commands
 
     def do(self, command: Command) -> None:
@@ -126,11 +129,12 @@ class Play:
             case Prepare(name):
                 require(self.preparing is None, "two are made ready at a time")
                 require(name in self.known and name not in self.ready, "{} need not be ready", name)
-                require(len(self.ready) < self.room, "there is no room for it")
+                require(self.has_room, "there is no room for it")
                 self.preparing = name
             case Drop(name):
                 require(name in self.ready and name != self.machine.current, "{} is dropped", name)
-                require(len(self.ready) >= self.room, "there is room")
+                require(name not in self.kept, "{} is kept, and dropped", name)
+                require(not self.has_room, "there is room")
                 self.ready.discard(name)
             case Probe(size_bytes):
                 require(self.probing is None, "two probes at a time")
@@ -139,6 +143,11 @@ class Play:
                 require(not self.searching, "two searches at a time")
                 self.searching = True
                 self.searches += 1
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more may be ready."""
+        return len(self.ready - self.kept) < self.room
 
     # ------------------------------------------------------------------ what happens
 
@@ -216,7 +225,11 @@ class Play:
         """Whether the plan in use is as good as any of some, or of all known, where all is seen."""
         believed = self.machine.conditions
         if of is None:  # time enough to see how quick the link is, whatever plans send over it
-            believed = replace(believed, up=self.here.up, down=self.here.down)
+            believed = replace(
+                believed,
+                up=self.seen(believed.up, self.here.up),
+                down=self.seen(believed.down, self.here.down),
+            )
         if differ(believed, self.here, NOTICEABLE):
             return  # a plan that makes no use of a machine does not show how quick it is
         best_s = min(
@@ -224,6 +237,11 @@ class Play:
         )
         used_s = self.predicted_s(self.machine.current, self.here)
         require(used_s * WORTH <= best_s * 1.02, "{} s are taken, not {}", used_s, best_s)
+
+    def seen(self, believed: float, slowness: float) -> float:
+        """What can be known of one way: the most that is sent over a far link may not show it."""
+        times = 2 * (UNCLEAR_S + self.far_s) * RATE / MOST
+        return believed if max(believed, slowness) < times else slowness
 
 
 def choose(random: Random) -> None:
@@ -415,7 +433,10 @@ def _work_beside(play: Play) -> None:
     for _ in range(SOON):
         play.frame(shown, beside=True)
         play.answer()
-    require(play.machine.conditions.up > 2, "nobody sees the link beside other work")
+    believed = play.machine.conditions
+    sent_s = play.plans[shown].up_bytes / RATE
+    seen = believed.down > 2 and (believed.up > 2 or sent_s < UNCLEAR_S)
+    require(seen, "nobody sees the link beside other work")
     play.here = AS_PLANNED
     play.settle()
     if play.room < 3 or differ(play.machine.conditions, play.here, NOTICEABLE):
@@ -445,7 +466,9 @@ def _stay(random: Random) -> None:
         play.here = replace(AS_PLANNED, up=math.exp(random.gauss(0, 0.2)))
         play.frame()
         play.answer()
-    require(len(play.uses) <= 1, "{} changes of plan on a link that is steady", len(play.uses))
+    # Three frames in a row may be beyond 2.2 standard deviations by chance, to the same side, once
+    # in some 2,000 such links: another plan is used, and soon is not any more.
+    require(len(play.uses) <= 2, "{} changes of plan on a link that is steady", len(play.uses))
 
 
 def _creep(play: Play) -> None:

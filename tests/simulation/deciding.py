@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
 WORTH, WORSE, NOTICEABLE, ELSEWHERE = 0.99, 1.1, 1.1, 1.25
 WORTH_IN_NOISE, NOISE_COUNTS, ALWAYS_NOTICEABLE = 0.97, 0.2, 1.25
-BAD, GAINS, INSTEAD = 0.3, 0.05, 0.8
+FAR, NEAR, INSTEAD = (1.05, 0.3, 0.2), (1 / WORTH, 0.03, 0.02), 0.8
+"""Of losses: what does not matter, the most that does, and what a plan gains at least."""
 TRIAL, COOL_DOWN, SETTLED = 3, 50, 10
 LEAST, MOST, PROBE_S, EVERY_S, EVERY = 2**11, 2**18, 0.008, 0.05, 4
 LONG_S = 0.25
@@ -90,7 +91,8 @@ class CheckedAdapting:
 
     def __post_init__(self) -> None:
         self.current = self.machine.current
-        self.known, self.ready = [self.current], [self.current]
+        kept = sorted(plan for plan in self.machine.kept if plan != self.current)
+        self.known, self.ready = [*kept, self.current], [*kept, self.current]
 
     @property
     def predicted_s(self) -> Callable[[str, Conditions], float]:
@@ -275,8 +277,10 @@ class CheckedAdapting:
         best = next((plan for plan in wanted if plan not in self.ready), None)
         if best is None:
             return
-        if len(self.ready) >= self.machine.room:
-            spare = next((plan for plan in self.ready if plan not in wanted), None)
+        if self._without_kept(self.ready) >= self.machine.room:
+            spare = next(
+                (plan for plan in self.ready if plan not in {*wanted, *self.machine.kept}), None
+            )
             if spare is None:
                 return
             self.ready.remove(spare)
@@ -285,8 +289,13 @@ class CheckedAdapting:
         yield Prepare(best)
 
     def _wanted(self, here: Conditions) -> list[str]:
-        """What is in use, best here, or gains most on links as they may become."""
+        """What is in use, kept, best here, or gains most on links as they may become."""
         wanted = [plan for plan in (self.current, self._before) if plan in self.ready]
+        wanted += [
+            plan
+            for plan in sorted(self.machine.kept)
+            if plan not in wanted and self._is_allowed(plan)
+        ]
         best = self._best(self.known, here)
         if self.predicted_s(best, here) < WORTH * self._least_s(self.ready, here):
             wanted.append(best)
@@ -294,12 +303,15 @@ class CheckedAdapting:
         others = [plan for plan in allowed if plan not in wanted]
         everything = [*wanted, *others]
 
+        counts = FAR
+
         def loss(plans: Iterable[str], link: Conditions) -> float:
             """How far the nearest of some plans is from the best, beyond what does not matter."""
+            beyond, bad, _ = counts
             ratio = self._least_s(plans, link) / self._least_s(everything, link)
-            return min(max(ratio - 1 / WORTH, 0.0), BAD)
+            return min(max(ratio - beyond, 0.0), bad)
 
-        while len(wanted) < self.machine.room:
+        while self._without_kept(wanted) < self.machine.room:
             lost = [loss(wanted, link) for link in LINKS]
             gains = {
                 plan: sum(
@@ -310,12 +322,18 @@ class CheckedAdapting:
                 if plan not in wanted
             }
             most = max(gains.values(), default=0.0)
-            if most < GAINS:
-                break
+            if most < counts[-1]:
+                if counts == NEAR:
+                    break
+                counts = NEAR
+                continue
             there = [plan for plan in self.ready if plan in gains and gains[plan] >= INSTEAD * most]
             ranks = {plan: -place for place, plan in enumerate(everything)}
             wanted.append(max(there or gains, key=lambda plan: (gains[plan], ranks[plan])))
         return wanted
+
+    def _without_kept(self, plans: Iterable[str]) -> int:
+        return sum(plan not in self.machine.kept for plan in plans)
 
     def _judge(self, latency_s: float) -> Iterator[Command]:
         if self._before not in self.ready:

@@ -45,7 +45,7 @@ def wander(random: Random, steps: int = 120) -> None:
         elif what < 0.97 and play.searching:
             play.searching = False
             _learn(play, *(name for name in _more(play) if random.random() < 0.7))
-        elif 0.97 < what < 0.98 and play.preparing is None and len(play.ready) < play.room:
+        elif 0.97 < what < 0.98 and play.preparing is None and play.has_room:
             play.offered(random.choice(sorted(play.plans)))
         elif what > 0.99:
             play.probing = None  # it went with the link

@@ -193,6 +193,18 @@ def test_where_there_is_no_room_what_is_needed_least_makes_way():
     assert made.handle(Known(tuple(PLANS))) == (Drop("half"), Prepare("alone"))
 
 
+def test_what_is_kept_is_ready_takes_no_room_and_is_never_dropped():
+    made = Adapting(predicted_s, "all", 1, RATE, frozenset({"alone"}))
+    assert made.handle(Known(tuple(PLANS))) == ()  # "all" has the only room
+    (use,) = commands(made, SLOW, FRAMES, Use)
+    assert use.plan == "alone"
+    made.handle(Ready("half"))
+    assert Drop("alone") not in commands(made, Conditions(), 200, Drop)
+
+    made = Adapting(predicted_s, "alone", 1, RATE, frozenset({"alone"}))
+    assert made.handle(Known(tuple(PLANS))) == (Prepare("all"),)
+
+
 def test_a_plan_that_turns_out_worse_is_given_up_and_left_alone_for_a_while():
     made = machine("alone", "all")
     assert made.current == "all"

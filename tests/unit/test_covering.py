@@ -54,6 +54,17 @@ def test_what_is_ready_stays_as_long_as_it_is_nearly_as_good():
     assert lost(instead) <= lost(found) + 0.02
 
 
+def test_nothing_is_far_off_before_anything_is_made_nearer():
+    takes_s = {
+        "here": [1.0, 1.0, 1.0, 1.0, 1.0, 1.3],
+        "nearer": [0.95, 0.95, 0.95, 0.95, 0.95, 1.3],
+        "not far": [2.0, 2.0, 2.0, 2.0, 2.0, 1.0],
+    }
+    knows = Covering(takes_s.__getitem__)
+    assert knows.plans(list(takes_s), ["here"], (), 2) == ["here", "not far"]
+    assert knows.plans(list(takes_s), ["here"], (), 3) == ["here", "not far", "nearer"]
+
+
 def test_what_is_wanted_anyway_may_be_more_than_there_is_room_for():
     assert covering(list(PLANS)[:3], [], 2) == list(PLANS)[:3]
 

@@ -27,7 +27,7 @@ NO_NOISE = Noise(machines=0.0, link=0.0)
 def plans() -> Plans:
     """Plans for the links of all traces, in place of a book."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(simulated, "book_around", lambda *_: ())
+        patch.setattr(simulated, "explore", lambda *_: None)
         found = Plans(cell("squeezenet"), HASTY)
     for phases in (trace(SECONDS) for trace in TRACES.values()):
         for phase in phases:

@@ -53,7 +53,7 @@ _STREAM = 50
 
 
 def room_for(graph: ModelGraph, limits: Constraints) -> int:
-    """How many plans for a network are ready at a time."""
+    """How many plans for a network are ready at a time, beside that of the device alone."""
     weights_bytes = sum(op.weight_bytes for op in graph.operators(1, graph.depth))
     room_bytes = min(_ROOM_BYTES, limits.device_memory_bytes or _ROOM_BYTES)
     least, most = _ROOM
@@ -88,9 +88,9 @@ class Adaptation:
     async def _begin(self, current: Prepared) -> None:
         setting = await self._replanning.setting()
         self._plans = PlanMap(setting)
-        known = {current.recipe_sha256: current}
-        if self._pairing.reserve is not None:
-            known.setdefault(self._pairing.reserve.recipe_sha256, self._pairing.reserve)
+        reserve = self._pairing.reserve
+        kept = {} if reserve is None else {reserve.recipe_sha256: reserve}
+        known = {current.recipe_sha256: current} | kept
         for prepared in known.values():
             await self._take_in(self._plans.rehearsed, prepared)
         self._ready = known
@@ -99,6 +99,7 @@ class Adaptation:
             current.recipe_sha256,
             room=room_for(self._pairing.model.graph, self._replanning.request.constraints),
             up_bytes_per_s=setting.link.up_bytes_per_s,
+            kept=frozenset(kept),
         )
         for name in known:
             self.tell(Ready(name))
@@ -115,7 +116,8 @@ class Adaptation:
 
     async def _make_book(self) -> None:
         with self._kept_busy():
-            await self._take_in(self._plans.add, await self._replanning.book(self._plans.setting))
+            await self._replanning.explore(self._plans)
+            await self._foresee()
             await self._give_back_memory()
         self.tell(Known(self._plans.names))
 
@@ -188,13 +190,9 @@ class Adaptation:
             self.tell(otherwise)
 
     async def _prepare(self, plan: str) -> None:
-        reserve = self._pairing.reserve
         with self._kept_busy():
-            if reserve is not None and reserve.recipe_sha256 == plan:
-                prepared = reserve
-            else:
-                made, sample = self._plans.plan(plan), self._replanning.sample
-                prepared = await self._pairing.prepare(made, sample)
+            made, sample = self._plans.plan(plan), self._replanning.sample
+            prepared = await self._pairing.prepare(made, sample)
             await self._take_in(self._plans.rehearsed, prepared)
             await self._give_back_memory()
         self._ready[plan] = prepared
@@ -226,6 +224,9 @@ class Adaptation:
     async def _take_in(self, change: Callable[[T], None], news: T) -> None:
         """Learn more of plans, and what they take elsewhere, before anybody has to wait for it."""
         await self._pairing.background.aside(change, news)
+        await self._foresee()
+
+    async def _foresee(self) -> None:
         await self._pairing.background.aside(self._plans.foresee, LINKS)
 
     async def _give_back_memory(self) -> None:

@@ -10,17 +10,17 @@ import msgspec
 from fusepath.cancellation import check_cancelled
 from fusepath.plan import BookEntry, Timing, load_of, steps_of
 from fusepath.plan.book.book import without_timeline
+from fusepath.protocol.adapting import Conditions
 from fusepath.schedule.problem import NS_PER_S
 from fusepath.timeline import Lane
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from fusepath.cost import Link
     from fusepath.offload.pairing import Prepared
     from fusepath.plan import FrameLoad, Plan, Setting
     from fusepath.plan.book.steps import Steps
-    from fusepath.protocol.adapting import Conditions
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,38 @@ class PlanMap:
             down_bytes_per_s=link.down_bytes_per_s / conditions.down,
         )
 
+    def conditions_of(self, link: Link) -> Conditions:
+        """How many times slower a link is."""
+        return Conditions(
+            up=self.setting.link.up_bytes_per_s / link.up_bytes_per_s,
+            down=self.setting.link.down_bytes_per_s / link.down_bytes_per_s,
+        )
+
+    def furthest(self, links: Iterable[Conditions], planned: Collection[Conditions]) -> Conditions:
+        """The link where the best of these plans may be furthest from the best that there is.
+
+        What is slower each way takes no less: the best plan for a link takes at least what the best
+        does on any that is quicker each way, and that is known of those that were planned.
+
+        Args:
+            links: to choose from.
+            planned: links for which plans were looked for.
+        """
+        best_s = {link: self._best_s(link) for link in planned}
+
+        def may_gain(link: Conditions) -> float:
+            at_least = (
+                taken_s
+                for there, taken_s in best_s.items()
+                if max(there.up / link.up, there.down / link.down) < _QUICKER
+            )
+            return self._best_s(link) / max(at_least, default=1e-9)
+
+        return max((link for link in links if link not in best_s), key=may_gain)
+
+    def _best_s(self, conditions: Conditions) -> float:
+        return min(self.predicted_s(name, conditions) for name in self.names)
+
     def predicted_s(self, name: str, conditions: Conditions) -> float:
         """What a plan takes."""
         known_s = self._known_s.setdefault(name, {})
@@ -125,6 +157,8 @@ class PlanMap:
 
 
 _REMEMBERED = 512
+_QUICKER = 1 + 1e-6
+"""Or as quick, but for rounding."""
 
 
 def _ratio(shown_s: float, planned_ns: int) -> float:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from fusepath.errors import NoPlanError
 from fusepath.offload.machines import Machines, measured_setting
 from fusepath.plan import Budget, PlanRequest, Setting, make_book, shortlist
 from fusepath.plan.book.rate_curve import follows_lines
 from fusepath.plan.origin import UNKNOWN
 from fusepath.profiling.cache import remembered_profile
+from fusepath.protocol.adapting import LINKS, Conditions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +24,7 @@ if TYPE_CHECKING:
     from fusepath.offload.plan_map import PlanMap
     from fusepath.offload.remembered import LastTime
     from fusepath.pictures.frame import Frame
-    from fusepath.plan import BookEntry, Origin, Plan
-    from fusepath.protocol.adapting import Conditions
+    from fusepath.plan import Origin, Plan, PlanBook
 
 _SOON = Budget(evaluations=40_000)
 """What may be spent on a plan that is soon made again. A quarter of it loses a few per cent."""
@@ -34,6 +36,8 @@ _SLOW_BACK, _PLANNED_SLOW_BACK = 1 / 16, 8
 """and so many of those that are so much slower only on the way back,"""
 _TOLERANCE = 0.02
 """and this is how much slower than the best its plans may be."""
+_FURTHER = 8
+"""Then so many links are planned where what was found may be furthest from the best."""
 
 
 def hasty(request: PlanRequest) -> PlanRequest:
@@ -83,15 +87,13 @@ class Replanning:
             )
         return last
 
-    async def book(self, setting: Setting) -> Sequence[BookEntry]:
-        """`book_around` the link at hand.
+    async def explore(self, plans: PlanMap) -> None:
+        """Take up plans for other links, as of `explore`.
 
         Raises:
             NoPlanError: nothing was found that keeps to the constraints.
         """
-        return await self.pairing.background.aside(
-            book_around, setting, self.request, self.order.origin
-        )
+        await self.pairing.background.aside(explore, plans, self.request, self.order.origin)
 
     async def plans_for(self, plans: PlanMap, conditions: Conditions) -> Sequence[Plan]:
         """The most promising plans as everything is now.
@@ -103,25 +105,34 @@ class Replanning:
         return await self.pairing.background.aside(shortlist, now, self.request, self.order.origin)
 
 
-def book_around(
-    setting: Setting, request: PlanRequest, origin: Origin = UNKNOWN
-) -> Sequence[BookEntry]:
-    """Plans for links that are slower or quicker, or slower only on the way back.
+def explore(plans: PlanMap, request: PlanRequest, origin: Origin = UNKNOWN) -> None:
+    """Take up plans for links that are slower or quicker: two books, and what these may lack.
 
     There are none where there can be no book.
 
     Raises:
         NoPlanError: nothing was found that keeps to the constraints.
     """
-    if not follows_lines(setting.convention):
-        return ()
+    if not follows_lines(plans.setting.convention):
+        return
+    planned: list[Conditions] = []
+    for book in _books(plans.setting, request, origin):
+        plans.add(book.entries)
+        planned += (plans.conditions_of(book.link_at(at.up_bytes_per_s)) for at in book.planned)
+    for _ in range(_FURTHER):
+        here = plans.furthest(LINKS, planned)
+        planned.append(here)
+        with suppress(NoPlanError):  # there are plans for other links
+            plans.add_plans(shortlist(setting_under(plans, here), request, origin))
+
+
+def _books(setting: Setting, request: PlanRequest, origin: Origin) -> list[PlanBook]:
+    """For links slower or quicker both ways alike, and for those that are slow on the way back."""
     link = setting.link
     slow_back = msgspec.structs.replace(link, down_bytes_per_s=link.down_bytes_per_s * _SLOW_BACK)
     low, high = (link.up_bytes_per_s * times for times in _RANGE)
     return [
-        entry
-        for way, most in ((link, _PLANNED), (slow_back, _PLANNED_SLOW_BACK))
-        for entry in make_book(
+        make_book(
             replace(setting.at(way), source=None),  # what files take, no line tells
             (low, high),
             request,
@@ -129,7 +140,8 @@ def book_around(
             tolerance=_TOLERANCE,
             most=most,
             probes=0,
-        ).entries
+        )
+        for way, most in ((link, _PLANNED), (slow_back, _PLANNED_SLOW_BACK))
     ]
 
 

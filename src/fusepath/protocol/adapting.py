@@ -204,14 +204,17 @@ class Adapting:
         predicted_s: what a plan takes under some conditions, in seconds; inf for one that is not
             known any more.
         current: the plan in use.
-        room: how many plans may be ready at a time.
+        room: how many plans may be ready at a time, beside those that are kept.
         up_bytes_per_s: of the link that plans were made for.
+        kept: plans that are ready whatever happens, such as that of the device alone; they need no
+            room.
     """
 
     predicted_s: Callable[[str, Conditions], float]
     current: str
     room: int
     up_bytes_per_s: float
+    kept: frozenset[str] = frozenset()
     story: deque[tuple[Event, tuple[Command, ...]]] = field(
         default_factory=lambda: deque(maxlen=_REMEMBERED)
     )
@@ -243,8 +246,8 @@ class Adapting:
     _unprobed_s: float = math.inf
 
     def __post_init__(self) -> None:
-        self._known = {self.current: None}
-        self._ready = {self.current: None}
+        self._known = dict.fromkeys((*sorted(self.kept - {self.current}), self.current))
+        self._ready = dict(self._known)
         self._covering = Covering(lambda plan: [self.predicted_s(plan, link) for link in LINKS])
 
     @property
@@ -449,8 +452,9 @@ class Adapting:
         missing = next((plan for plan in wanted if plan not in self._ready), None)
         if missing is None:
             return
-        if len(self._ready) >= self.room:
-            spare = next((plan for plan in self._ready if plan not in wanted), None)
+        in_room = [plan for plan in self._ready if plan not in self.kept]
+        if len(in_room) >= self.room:
+            spare = next((plan for plan in in_room if plan not in wanted), None)
             if spare is None:
                 return
             del self._ready[spare]
@@ -465,8 +469,10 @@ class Adapting:
         at anew whenever one of them pauses.
         """
         known = self._allowed(self._known)
-        wanted = [plan for plan in (self.current, self._before) if plan in self._ready]
+        needed = dict.fromkeys((self.current, self._before, *sorted(self.kept)))
+        wanted = [plan for plan in needed if plan in self._ready and plan in known]
         best = min(known, key=lambda plan: self.predicted_s(plan, here))
         if self.predicted_s(best, here) < WORTH * self._best(self._ready, here):
             wanted.append(best)
-        return self._covering.plans(known, wanted, self._ready, self.room)
+        room = self.room + len(self.kept.intersection(wanted))
+        return self._covering.plans(known, wanted, self._ready, room)

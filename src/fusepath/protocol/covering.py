@@ -2,7 +2,8 @@
 
 Few plans are good for a whole octave of a link's rate, and what a link becomes nobody knows. So
 plans are taken one after the other, each time the one that gains most, over all links together, on
-those that were taken before it.
+those that were taken before it: first what keeps them from being far from the best anywhere, and
+then, with the room that is left, what brings them nearer.
 
 No clock, socket or thread is in here. Plans go by names.
 """
@@ -18,12 +19,28 @@ if TYPE_CHECKING:
 WORTH = 0.99
 """Another plan is worth it that takes less than this part of the time: no more, for plans that are
 known may themselves be slower than others that are not."""
-_MOST = 0.3
-"""Where nothing that is ready is as near to the best as this part of its time, anything is bad."""
-_GAINS = 0.05
-"""What another plan gains at least, over all links: a twentieth of the time on a single one."""
 _INSTEAD = 0.8
 """One that is ready does in place of another that gains more, if it gains this part of that."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Loss:
+    """How far plans are from the best on a link, as a part of its time."""
+
+    beyond: float
+    """What they take for each second of the best, and does not matter."""
+    most: float
+    """Where nothing that is ready is as near as this, anything is as bad."""
+    gains: float
+    """What another plan gains at least, over all links together."""
+
+    def of(self, ratio: float) -> float:
+        """What is lost where so many seconds are taken for each of the best."""
+        return min(max(ratio - self.beyond, 0.0), self.most)
+
+
+_FAR = _Loss(beyond=1.05, most=0.3, gains=0.2)
+_NEAR = _Loss(beyond=1 / WORTH, most=0.03, gains=0.02)
 
 
 @dataclass(slots=True)
@@ -36,14 +53,15 @@ class Covering:
 
     taken_s: Callable[[str], Sequence[float]]
     _taken_s: dict[str, Sequence[float]] = field(default_factory=dict)
-    _lost: dict[str, list[float]] = field(default_factory=dict)
-    """By plan, of those that were known last: how far it is from the best of them on each link, as
-    a part of that one's time, beyond what does not matter."""
+    _of: list[str] = field(default_factory=list)
+    """Plans that were known last."""
+    _lost: dict[_Loss, dict[str, list[float]]] = field(default_factory=dict)
+    """What each of them loses on each link."""
 
     def forget(self, plan: str) -> None:
         """What a plan takes is not what it was."""
         self._taken_s.pop(plan, None)
-        self._lost = {}
+        self._of = []
 
     def plans(
         self, known: Sequence[str], wanted: Sequence[str], ready: Collection[str], room: int
@@ -56,9 +74,21 @@ class Covering:
             ready: plans that need not be made ready.
             room: for so many plans; what is wanted anyway may be more.
         """
-        lost = self._lost_of(known)
         taken = list(wanted)
-        left = [min(_MOST, *each) for each in zip(*(lost[plan] for plan in taken), strict=True)]
+        for loss, lost in self._lost_of(known).items():
+            self._take(taken, lost, loss.gains, ready, room)
+        return taken
+
+    @staticmethod
+    def _take(
+        taken: list[str],
+        lost: dict[str, list[float]],
+        least: float,
+        ready: Collection[str],
+        room: int,
+    ) -> None:
+        """Take more plans, as long as they gain enough."""
+        left = [min(each) for each in zip(*(lost[plan] for plan in taken), strict=True)]
         while len(taken) < room:
             links = [link for link, loss in enumerate(left) if loss]
             gains = {
@@ -67,26 +97,27 @@ class Covering:
                 if plan not in taken
             }
             most = max(gains.values(), default=0.0)
-            if most < _GAINS:
+            if most < least:
                 break
             there = [plan for plan in gains if plan in ready and gains[plan] >= _INSTEAD * most]
             plan = max(there or gains, key=lambda one: gains[one])
             taken.append(plan)
             left = [min(each) for each in zip(left, lost[plan], strict=True)]
-        return taken
 
-    def _lost_of(self, known: Sequence[str]) -> dict[str, list[float]]:
-        if list(self._lost) != list(known):
+    def _lost_of(self, known: Sequence[str]) -> dict[_Loss, dict[str, list[float]]]:
+        if self._of != list(known):
+            self._of = list(known)
             for plan in known:
                 if plan not in self._taken_s:
                     self._taken_s[plan] = self.taken_s(plan)
             taken_s = {plan: self._taken_s[plan] for plan in known}
             least_s = [min(times) for times in zip(*taken_s.values(), strict=True)]
-            self._lost = {
-                plan: [
-                    max(time_s / best_s - 1 / WORTH, 0.0)
-                    for time_s, best_s in zip(times, least_s, strict=True)
-                ]
+            ratios = {
+                plan: [time_s / best_s for time_s, best_s in zip(times, least_s, strict=True)]
                 for plan, times in taken_s.items()
+            }
+            self._lost = {
+                loss: {plan: [loss.of(ratio) for ratio in each] for plan, each in ratios.items()}
+                for loss in (_FAR, _NEAR)
             }
         return self._lost

@@ -29,6 +29,7 @@ from rich.table import Table
 
 from benchmarks.links.cells import NETWORKS, cell
 from benchmarks.links.real import Measured, measure
+from benchmarks.links.room import needed
 from benchmarks.links.simulated import Plans, Stream
 from benchmarks.links.steady import changes
 from benchmarks.links.summary import (
@@ -60,6 +61,7 @@ _DRAWN = "falling"
 @click.option("--trace", "traces", multiple=True, default=tuple(TRACES), help="Only this one.")
 @click.option("--figure", is_flag=True, help="Draw docs/figures/links.png.")
 @click.option("--steady", is_flag=True, help="Count changes of plan on links that only have noise.")
+@click.option("--room", is_flag=True, help="How many plans must be ready to be right anywhere.")
 @click.option("--real", is_flag=True, help="In real time, with a session.")
 @click.option("--settle", type=float, default=30.0, help="Seconds before the first phase (--real).")
 @click.option("--fresh", is_flag=True, help="Forget what was measured before (--real).")
@@ -69,6 +71,7 @@ def main(
     traces: tuple[str, ...],
     figure: bool,
     steady: bool,
+    room: bool,
     real: bool,
     settle: float,
     fresh: bool,
@@ -77,18 +80,14 @@ def main(
     if real:
         if fresh:
             REAL_RESULTS.unlink(missing_ok=True)
-        pairs = list(product(networks, traces))
-        for network, trace in pairs:
-            if len(pairs) == 1:
-                _measure(network, trace, seconds, settle)
-            else:  # gRPC's threads stay in the namespace that they began in
-                _measure_apart(network, trace, seconds, settle)
-        _show_measured(read_rows(REAL_RESULTS, Measured))
+        _measure_each(list(product(networks, traces)), seconds, settle)
         return
-    if steady:
+    if steady or room:
         for network in networks:
-            counts = sorted(changes(Plans(cell(network)), seconds).items())
-            print(f"{network}: {', '.join(f'{runs} runs with {n} changes' for n, runs in counts)}")
+            plans = Plans(cell(network))
+            print(
+                _told_changes(network, plans, seconds) if steady else _told_needed(network, plans)
+            )
         return
     found: list[PhaseRow] = []
     streams: dict[str, Stream] = {}
@@ -118,6 +117,30 @@ def main(
         from benchmarks.links.figure import draw  # noqa: PLC0415 - needs matplotlib
 
         draw(streams, stay, FIGURE)
+
+
+def _told_changes(network: str, plans: Plans, seconds: float) -> str:
+    counts = sorted(changes(plans, seconds).items())
+    return f"{network}: {', '.join(f'{runs} runs with {n} changes' for n, runs in counts)}"
+
+
+def _told_needed(network: str, plans: Plans) -> str:
+    found = needed(plans)
+    return (
+        f"{network}: of {found.plans} plans that were found for {found.links} links, "
+        f"{found.fewest} beside that of the device alone must be ready for one within 3 % of the "
+        f"best on each; the best choice of {found.room} has one on {found.most_links}; all those "
+        f"that a session plans lack one on {found.book_off:.1%}"
+    )
+
+
+def _measure_each(pairs: list[tuple[str, str]], seconds: float, settle_s: float) -> None:
+    for network, trace in pairs:
+        if len(pairs) == 1:
+            _measure(network, trace, seconds, settle_s)
+        else:  # gRPC's threads stay in the namespace that they began in
+            _measure_apart(network, trace, seconds, settle_s)
+    _show_measured(read_rows(REAL_RESULTS, Measured))
 
 
 def _measure_apart(network: str, trace: str, seconds: float, settle_s: float) -> None:

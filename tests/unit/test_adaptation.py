@@ -59,7 +59,7 @@ def test_what_goes_wrong_is_told_or_nothing_else_would_be_asked_for(wanted, answ
 
     async def ask() -> None:
         adaptation = Adaptation(Failing(error), lambda _: None)
-        adaptation.machine = machine
+        adaptation.machine, adaptation._plans = machine, Failing(error)
         adaptation.tell(wanted)
         await asyncio.wait(tuple(adaptation._works))
 

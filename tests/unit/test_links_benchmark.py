@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 
+import numpy as np
 import pytest
 
 from benchmarks.links import simulated
 from benchmarks.links.cells import cell
 from benchmarks.links.figure import links_figure
+from benchmarks.links.room import _fewest, _most_links
 from benchmarks.links.simulated import Noise, Plans, Stream
 from benchmarks.links.summary import FRAMES_BAR, MEAN_BAR, played, rows
 from benchmarks.links.trace import TRACES, UP, Link, Phase
@@ -35,6 +38,21 @@ def plans() -> Plans:
                 found.auto(found.conditions(phase))
     found.book = found.map.names
     return found
+
+
+def test_as_few_plans_cover_all_links_as_any_choice_of_them_does():
+    rng = np.random.default_rng(0)
+    names = ["alone", *(f"plan {number}" for number in range(7))]
+    for _ in range(5):
+        covers = rng.random((len(names), 12)) < 0.3
+        covers[-1] |= ~covers.any(axis=0)
+        right = dict(zip(names, covers.tolist(), strict=True))
+        most = [
+            max(covers[[0, *few]].any(axis=0).sum() for few in combinations(range(1, 8), size))
+            for size in range(8)
+        ]
+        assert _fewest(right, "alone") == most.index(12)
+        assert [_most_links(right, "alone", size) for size in range(8)] == most
 
 
 def test_a_frame_takes_what_its_plan_is_predicted_to_on_a_steady_link(plans):

@@ -119,15 +119,15 @@ def main(
         draw(streams, stay, FIGURE)
 
 
-def _told_changes(network: str, plans: Plans, seconds: float) -> str:
+def _told_changes(plans: Plans, seconds: float) -> str:
     counts = sorted(changes(plans, seconds).items())
-    return f"{network}: {', '.join(f'{runs} runs with {n} changes' for n, runs in counts)}"
+    return ", ".join(f"{runs} runs with {n} changes" for n, runs in counts)
 
 
-def _told_needed(network: str, plans: Plans) -> str:
+def _told_needed(plans: Plans) -> str:
     found = needed(plans)
     return (
-        f"{network}: of {found.plans} plans that were found for {found.links} links, "
+        f"of {found.plans} plans that were found for {found.links} links, "
         f"{found.fewest} beside that of the device alone must be ready for one within 3 % of the "
         f"best on each; the best choice of {found.room} has one on {found.most_links}; all those "
         f"that a session plans lack one on {found.book_off:.1%}"

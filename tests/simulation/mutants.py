@@ -66,7 +66,7 @@ EQUIVALENT = {
     "covering comparison: losses[at] < left[at] -> losses[at] <= left[at]": (
         "what gains nothing adds nothing"
     ),
-    "covering comparison: most < _GAINS -> most <= _GAINS": (
+    "covering comparison: most < least -> most <= least": (
         "a sum of quotients, never equal; neither would be wrong if it were"
     ),
     "covering comparison: gains[plan] >= _INSTEAD * most -> gains[plan] > _INSTEAD * most": (

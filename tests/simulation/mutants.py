@@ -72,6 +72,9 @@ EQUIVALENT = {
     "covering comparison: gains[plan] >= _INSTEAD * most -> gains[plan] > _INSTEAD * most": (
         "two sums of quotients, never just so; neither would be wrong if they were"
     ),
+    "covering statement dropped: self._of = list(known) -> pass": (
+        "what plans lose is worked out anew each time, and is the same"
+    ),
     "fair_queue number: work_s: float = 0.0 -> work_s: float = 1.0": "the same for all",
     "fair_queue number: work_s: float = 0.0 -> work_s: float = -1.0": "the same for all",
     "gauge number: _usual: int = 0 -> _usual: int = 1": "before the first burst none is forgotten",

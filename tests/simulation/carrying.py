@@ -33,7 +33,7 @@ def carry(random: Random) -> None:
     _by_chance(random.uniform(0.3, 3))
     _bursts(random)
     _firsts(random.uniform(0.3, 3))
-    _hidden(random.uniform(1.3, 9))
+    _hidden(random.uniform(1.3, 9), random.choice((0, FORGIVEN)))
     _told(random.uniform(1.3, 9))
     _differing(random.uniform(0.3, 3), random.uniform(0.04, 0.15))
     gauge = Gauge()
@@ -103,14 +103,14 @@ def carry(random: Random) -> None:
         steady += 1 + FEW
 
 
-def _hidden(slowness: float) -> None:
-    """A machine that is slow, and then is not used."""
+def _hidden(slowness: float, used: int) -> None:
+    """A machine that is slow for so many frames and a few, and then is not used."""
     nothing, patience = Taken(0.0, 0.0, UNCLEAR_S), 1
     machine, link = Gauge(is_probed=False), Gauge()
     for _ in range(HIDDEN):
         machine.handle(nothing)  # nothing was believed of it that could be forgotten
     for gauge in (machine, link):
-        for _ in range(FRAMES + FEW):
+        for _ in range(FRAMES + FEW + used):
             gauge.handle(taken(slowness))
     machine.handle(taken(9 * slowness))  # which nothing confirms
     for turn in range(8):

@@ -303,20 +303,22 @@ class CheckedAdapting:
         others = [plan for plan in allowed if plan not in wanted]
         everything = [*wanted, *others]
 
+        took_s = {plan: [self.predicted_s(plan, link) for link in LINKS] for plan in everything}
+        best_s = [min(times) for times in zip(*took_s.values(), strict=True)]
         counts = FAR
 
-        def loss(plans: Iterable[str], link: Conditions) -> float:
-            """How far the nearest of some plans is from the best, beyond what does not matter."""
+        def loss(taken_s: float, least_s: float) -> float:
+            """How far a plan is from the best, beyond what does not matter."""
             beyond, bad, _ = counts
-            ratio = self._least_s(plans, link) / self._least_s(everything, link)
-            return min(max(ratio - beyond, 0.0), bad)
+            return min(max(taken_s / least_s - beyond, 0.0), bad)
 
         while self._without_kept(wanted) < self.machine.room:
-            lost = [loss(wanted, link) for link in LINKS]
+            near_s = [min(times) for times in zip(*(took_s[plan] for plan in wanted), strict=True)]
+            lost = list(map(loss, near_s, best_s))
             gains = {
                 plan: sum(
-                    then - min(then, loss([plan], link))
-                    for then, link in zip(lost, LINKS, strict=True)
+                    then - min(then, alone)
+                    for then, alone in zip(lost, map(loss, took_s[plan], best_s), strict=True)
                 )
                 for plan in others
                 if plan not in wanted

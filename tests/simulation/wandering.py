@@ -20,6 +20,8 @@ def wander(random: Random, steps: int = 120) -> None:
     """
     play = Play(random, drawn(random))
     noises = random.choice(((0.01, 0.03), (0.01, 0.03), (0.03, 0.2), (0.4,)))
+    if random.random() < 0.2:  # what is kept may be given up, too
+        play.liars["alone"] = 2.0
     if random.random() < 0.7:  # or none is known at first, or it is before the first frame
         _learn(play, *play.plans)
     for _ in range(steps):

@@ -182,3 +182,26 @@ def test_what_is_told_is_forgotten_once_nobody_says_so_any_more():
         gauge.handle(Taken(0.0, 0.0, UNCLEAR_S))
         gauge.tell(4.0 if number == HIDDEN // 2 else 1.0)
         assert (gauge.slowness > 1) is (number < HIDDEN // 2 + HIDDEN)
+
+
+def test_what_was_steady_for_long_is_forgotten_ever_more_slowly_where_it_is_slow_still():
+    gauge = Gauge(is_probed=False)
+    for _ in range(2 * FORGIVEN):
+        gauge.handle(taken(1.0))
+    assert after(gauge, 4.0) == FRAMES
+    for patience in (1, 2, 4):
+        for _ in range(HIDDEN * patience):
+            assert gauge.slowness == pytest.approx(4.0)
+            gauge.handle(Taken(0.0, 0.0, UNCLEAR_S))
+        assert gauge.slowness == 1.0
+        gauge.handle(taken(4.0))
+
+    gauge = Gauge(is_probed=False, slowness=4.0)
+    for _ in range(2 * FORGIVEN):
+        gauge.handle(taken(4.0))
+    for patience in (1, 2, 4):
+        for _ in range(HIDDEN * patience):
+            assert gauge.slowness == pytest.approx(4.0)
+            gauge.handle(Taken(0.0, 0.0, UNCLEAR_S))
+        assert gauge.slowness == 1.0
+        gauge.handle(taken(4.0))

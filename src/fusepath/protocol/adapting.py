@@ -470,7 +470,7 @@ class Adapting:
         """
         known = self._allowed(self._known)
         needed = dict.fromkeys((self.current, self._before, *sorted(self.kept)))
-        wanted = [plan for plan in needed if plan in self._ready and plan in known]
+        wanted = [plan for plan in needed if plan in known]  # and ready
         best = min(known, key=lambda plan: self.predicted_s(plan, here))
         if self.predicted_s(best, here) < WORTH * self._best(self._ready, here):
             wanted.append(best)

@@ -149,7 +149,7 @@ class Gauge:
             self._learn(said)
             self._recent = [*self._recent, said][-RECENT:]
             self.slowness = self._middle()
-            self._usual += 1
+            self._usual = self._usual + 1 if abs(deviation) <= unusual else 0
             if self._usual >= FORGIVEN:
                 self._doubt = self._patience = 1
             return

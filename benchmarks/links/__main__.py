@@ -85,9 +85,8 @@ def main(
     if steady or room:
         for network in networks:
             plans = Plans(cell(network))
-            print(
-                _told_changes(network, plans, seconds) if steady else _told_needed(network, plans)
-            )
+            told = _told_changes(plans, seconds) if steady else _told_needed(plans)
+            print(f"{network}: {told}")
         return
     found: list[PhaseRow] = []
     streams: dict[str, Stream] = {}

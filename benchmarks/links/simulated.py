@@ -134,9 +134,10 @@ class Plans:
 
     def conditions(self, phase: Phase) -> Conditions:
         """What holds once the burst of a phase is spent; only of one that carries something."""
+        link = self.setting.link
         return Conditions(
-            up=self.setting.link.up_bytes_per_s / phase.up_bytes_per_s,
-            down=self.setting.link.down_bytes_per_s / phase.down_bytes_per_s,
+            up=link.up_bytes_per_s / phase.up_bytes_per_s,
+            down=link.down_bytes_per_s / phase.down_bytes_per_s,
         )
 
 

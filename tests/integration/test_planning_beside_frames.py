@@ -12,6 +12,7 @@ import pytest
 import fusepath
 from fusepath.offload import adaptation
 from fusepath.offload.adaptation import Adaptation
+from fusepath.offload.order import SessionOptions
 from fusepath.offload.plan_map import PlanMap
 from fusepath.protocol.adapting import LINKS, Answered, Conditions
 
@@ -73,3 +74,35 @@ def test_what_plans_take_on_links_that_may_come_is_worked_out_beside_frames(
             assert time.monotonic() < until_s
     assert works
     assert not works & loops
+
+
+@pytest.mark.parametrize(("device_macs", "kept"), [(None, 1), (1000, 0)])
+def test_falling_back_may_break_limits_and_plans_may_not(
+    device_macs: int | None, kept: int, monkeypatch: pytest.MonkeyPatch
+):
+    """However slow the link: how the device answers alone is no plan where it breaks them."""
+    seen: list[Adaptation] = []
+    tell = Adaptation.tell
+
+    def told(self: Adaptation, event: Event) -> None:
+        tell(self, event)
+        if isinstance(event, Answered):
+            seen.append(self)
+
+    monkeypatch.setattr(Adaptation, "tell", told)
+    limits = fusepath.Constraints(device_macs=device_macs)
+    plan = fusepath.PlanRequest(algorithm="full-offload", codecs="off", constraints=limits)
+    options = SessionOptions(fallback=fusepath.FallbackPolicy.ALWAYS)
+    given = {"plan": plan, "machines": MACHINES, "options": options}
+    network = "zoo:squeezenet?size=64&weights=integer"
+    random = np.random.default_rng(1)
+    with fusepath.Session(network, "memory:", **given) as session:
+        session.wait_ready(PATIENCE_S)
+        until_s = time.monotonic() + PATIENCE_S
+        while not seen:
+            session.infer(random.integers(0, 256, (64, 64, 3), dtype=np.uint8))
+            assert time.monotonic() < until_s
+    machine = seen[0].machine
+    assert machine is not None
+    assert len(machine.kept) == kept
+    assert len(machine._known) == 1 + kept

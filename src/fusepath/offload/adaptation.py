@@ -11,6 +11,7 @@ from fusepath.errors import FusepathError
 from fusepath.offload.background import seen
 from fusepath.offload.observed import answered, probed
 from fusepath.offload.plan_map import PlanMap
+from fusepath.plan import limit_violations
 from fusepath.protocol.adapting import (
     LINKS,
     Adapting,
@@ -88,7 +89,10 @@ class Adaptation:
     async def _begin(self, current: Prepared) -> None:
         setting = await self._replanning.setting()
         self._plans = PlanMap(setting)
+        graph, limits = self._pairing.model.graph, self._replanning.request.constraints
         reserve = self._pairing.reserve
+        if reserve is not None and limit_violations(reserve.plan, graph, limits):
+            reserve = None  # falling back may break limits, and plans may not
         kept = {} if reserve is None else {reserve.recipe_sha256: reserve}
         known = {current.recipe_sha256: current} | kept
         for prepared in known.values():
@@ -97,7 +101,7 @@ class Adaptation:
         self.machine = Adapting(
             self._plans.predicted_s,
             current.recipe_sha256,
-            room=room_for(self._pairing.model.graph, self._replanning.request.constraints),
+            room=room_for(graph, limits),
             up_bytes_per_s=setting.link.up_bytes_per_s,
             kept=frozenset(kept),
         )

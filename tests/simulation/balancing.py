@@ -51,6 +51,15 @@ def balance() -> None:
     _no_worse(before_s=0.53, frame_s=WORSE * 0.5)
     _no_worse(before_s=1.0, frame_s=1.0)
     _probes()
+    _kept()
+
+
+def _kept() -> None:
+    """What is kept is ready from the beginning, and used as soon as it is better."""
+    takes_s = {"alone": 0.5, "other": 1.0}
+    adapting = Adapting(lambda plan, _: takes_s[plan], "other", 1, RATE, frozenset({"alone"}))
+    (use,) = Checked(adapting).handle(Known(()))
+    require(isinstance(use, Use) and use.plan == "alone", "{}, though it is ready", use)
 
 
 def _machine(here_s: Mapping[str, float], quick_s: Mapping[str, float]) -> Checked:

@@ -55,6 +55,9 @@ EQUIVALENT = {
     "adapting number: _probe_took_s: float = 0.0 -> _probe_took_s: float = -1.0": (
         "a pause has a least length, which both are below"
     ),
+    "adapting comparison: taken.measured_s < _LONG_S -> taken.measured_s <= _LONG_S": (
+        "a time that was measured, never just so; neither would be wrong if it were"
+    ),
     "adapting number: self._barred.get(plan, 0) -> self._barred.get(plan, -1)": (
         "frames are not counted down: both are over"
     ),

@@ -141,15 +141,16 @@ class Gauge:
         deviation = _deviation(taken, self.slowness)
         slower = deviation > 0
         self._since_quicker += 1
+        is_usual = abs(deviation) <= unusual
         is_new = len(self._recent) < FEW and (self._doubt == 1 or slower)
-        if abs(deviation) <= unusual or is_new:
+        if is_usual or is_new:
             if deviation > unusual:
                 self._was_it_a_burst()
             self._break_off()
             self._learn(said)
             self._recent = [*self._recent, said][-RECENT:]
             self.slowness = self._middle()
-            self._usual = self._usual + 1 if abs(deviation) <= unusual else 0
+            self._usual = self._usual + 1 if is_usual else 0
             if self._usual >= FORGIVEN:
                 self._doubt = self._patience = 1
             return

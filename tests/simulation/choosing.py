@@ -85,6 +85,7 @@ class Play:
     probing: int | None = None
     searching: bool = False
     searches: int = 0
+    prepared_plans: int = 0
     liars: dict[str, float] = field(default_factory=dict)
     """Plans that take so many times longer than predicted."""
     barred: dict[str, int] = field(default_factory=dict)
@@ -134,6 +135,7 @@ class Play:
                 require(name in self.known and name not in self.ready, "{} need not be ready", name)
                 require(self.has_room, "there is no room for it")
                 self.preparing = name
+                self.prepared_plans += 1
             case Drop(name):
                 require(name in self.ready and name != self.machine.current, "{} is dropped", name)
                 require(name not in self.kept, "{} is kept, and dropped", name)
@@ -273,6 +275,7 @@ def choose(random: Random) -> None:
     _hear(Play(random, drawn(random)))
     _work_beside(Play(random, drawn(random)))
     _stay(random)
+    _rest(random)
     _creep(Play(random, drawn(random)))
     _rush(Play(random, drawn(random)))
 
@@ -326,7 +329,7 @@ def _change(play: Play) -> None:
         near = abs(play.machine.up.slowness / now.up - 1) < 0.1
         require(near, "the link is {}, {} is believed", now.up, play.machine.up.slowness)
     play.is_right()
-    uses, searches = len(play.uses), play.searches
+    uses, searches, prepared_plans = len(play.uses), play.searches, play.prepared_plans
     slow = [gauge for gauge in (play.machine.device, play.machine.edge) if gauge.slowness > 1]
     for _ in range(20):
         play.settle(1)
@@ -334,6 +337,7 @@ def _change(play: Play) -> None:
             return  # for long nothing has shown that a machine is slow: it is tried again
     require(len(play.uses) == uses, "plans change while nothing does")
     require(play.searches == searches, "plans are looked for while nothing changes")
+    require(play.prepared_plans == prepared_plans, "plans are made ready while nothing changes")
 
 
 def _promise(play: Play, name: str, promised_s: float, *, times: float) -> None:
@@ -485,6 +489,25 @@ def _stay(random: Random) -> None:
     # Three frames in a row may be beyond 2.2 standard deviations by chance, to the same side, once
     # in some 2,000 such links: another plan is used, and soon is not any more.
     require(len(play.uses) <= 2, "{} changes of plan on a link that is steady", len(play.uses))
+
+
+def _rest(random: Random) -> None:
+    """More plans than there is room for, some hardly better than others, on a link that stays."""
+    play = Play(random, {"alone": Plan(1.5, 0, 0, 0.0)})
+    for number in range(8):
+        sent_s = random.uniform(0.02, 0.9)
+        machines_s = 1.0 - sent_s - random.uniform(0.0, 0.03)
+        play.plans[f"plan {number}"] = Plan(max(machines_s, 0.05), sent_s * RATE, 0, 0.0)
+    play.known |= set(play.plans)
+    play.tell(Known(tuple(play.plans)))
+    for number in range(200):
+        if number == 100:
+            play.prepared_plans = 0
+        play.here = replace(AS_PLANNED, up=math.exp(random.gauss(0, 0.2)))
+        play.frame()
+        play.answer()
+    few = play.prepared_plans <= 8
+    require(few, "{} plans are made ready on a link that stays", play.prepared_plans)
 
 
 def _creep(play: Play) -> None:

@@ -43,7 +43,7 @@ FAR, NEAR, INSTEAD = (1.05, 0.3, 0.2), (1 / WORTH, 0.03, 0.02), 0.8
 """Of losses: what does not matter, the most that does, and what a plan gains at least."""
 TRIAL, COOL_DOWN, SETTLED = 3, 50, 10
 LEAST, MOST, PROBE_S, EVERY_S, EVERY = 2**11, 2**18, 0.008, 0.05, 4
-LONG_S = 0.25
+LONG_S, LASTS = 0.25, 3
 AS_PLANNED = Conditions(up=1.0, down=1.0, device=1.0, edge=1.0)
 
 
@@ -75,6 +75,8 @@ class CheckedAdapting:
     device: Gauge = field(default_factory=partial(Gauge, is_probed=False))
     edge: Gauge = field(default_factory=partial(Gauge, is_probed=False))
     frames: int = 0
+    restless: bool = False
+    """Whether what was chosen for has not lasted yet."""
     changed: int = 0
     """The frame at which conditions were others than those that were chosen for."""
     _chosen_for: Conditions = AS_PLANNED
@@ -161,7 +163,7 @@ class CheckedAdapting:
             case Told(slowness):
                 self.edge.tell(slowness)
                 if self._are_others:
-                    self.changed = self.frames
+                    self.changed, self.restless = self.frames, True
                     yield from self._choose()
             case Back():
                 for gauge in (self.up, self.down, self.edge):
@@ -178,9 +180,13 @@ class CheckedAdapting:
         for gauge, taken in zip(self._gauges, shown, strict=False):
             gauge.handle(taken)
         if self._are_others:
-            self.changed = self.frames
+            self.changed, self.restless = self.frames, True
             yield from self._choose()
         else:
+            if self.restless and self.frames - self.changed >= LASTS:
+                self.restless = False
+                if self._preparing is None:
+                    yield from self._prepare(self._chosen_for)
             if any(frames[-1] == self.frames for frames in self._given_up.values()):
                 yield from self._choose()
             yield from self._search()
@@ -232,7 +238,7 @@ class CheckedAdapting:
         for gauge, taken in ways:
             gauge.handle(taken)
         if self._are_others:
-            self.changed = self.frames
+            self.changed, self.restless = self.frames, True
             yield from self._choose()
         if any(gauge.is_unsure and gauge.is_trusted for gauge, _ in ways):
             self._probing = True
@@ -297,8 +303,10 @@ class CheckedAdapting:
             if plan not in wanted and self._is_allowed(plan)
         ]
         best = self._best(self.known, here)
-        if self.predicted_s(best, here) < WORTH * self._least_s(self.ready, here):
-            wanted.append(best)
+        if best not in wanted and not self.restless:
+            others = set(self.ready) - {best}
+            if self.predicted_s(best, here) < WORTH * self._least_s(others, here):
+                wanted.append(best)
         allowed = [plan for plan in self.known if self._is_allowed(plan)]
         others = [plan for plan in allowed if plan not in wanted]
         everything = [*wanted, *others]

@@ -65,6 +65,38 @@ def test_nothing_is_far_off_before_anything_is_made_nearer():
     assert knows.plans(list(takes_s), ["here"], (), 3) == ["here", "not far", "nearer"]
 
 
+@pytest.mark.parametrize("room", [3, 6, 10])
+def test_what_is_ready_comes_to_an_end(room):
+    """One after the other is made ready, in place of another: until all are, not for ever."""
+    rng = np.random.default_rng(room)
+    for _ in range(40):
+        sent, returned = rng.random((2, 24)) ** 2
+        seconds = 0.02 + 0.1 / (1 + 20 * sent) / (1 + 5 * returned) + 0.02 * rng.random(24)
+        takes_s = {
+            f"plan {number}": [
+                seconds[number] + 0.02 * (sent[number] * up + returned[number] * down)
+                for up in SLOWNESS
+                for down in SLOWNESS[::4]
+            ]
+            for number in range(24)
+        }
+        knows, known = Covering(takes_s.__getitem__), list(takes_s)
+        ready = known[:1]
+        for current in (*known[:4], known[0]):  # the plan in use changes, and changes back
+            ready = [*ready, current] if current not in ready else ready
+            for _ in range(4 * room):
+                wanted = knows.plans(known, [current], ready, room)
+                missing = [plan for plan in wanted if plan not in ready]
+                if not missing:
+                    break
+                spare = [plan for plan in ready if plan not in wanted]
+                if len(ready) >= room:
+                    ready.remove(spare[0])
+                ready.append(missing[0])
+            else:
+                pytest.fail(f"{ready} are never what is wanted")
+
+
 def test_what_is_wanted_anyway_may_be_more_than_there_is_room_for():
     assert covering(list(PLANS)[:3], [], 2) == list(PLANS)[:3]
 

@@ -38,6 +38,8 @@ COOL_DOWN = 50
 """Frames for which a plan that was given up is not used, at first."""
 SETTLED = 10
 """Frames without a change."""
+_LASTS = 3
+"""Frames without a change after which a plan for just this is worth making ready."""
 _NOTICEABLE = (1.1, 1.25)
 """A change is worth looking at plans again if it is by more than frames usually differ: at least by
 the first factor, and by the second in any case."""
@@ -239,6 +241,8 @@ class Adapting:
     """For how many frames they are, should they be given up again."""
     _steady: int = 0
     """Frames since anything changed."""
+    _restless: int = 0
+    """Frames until a change has lasted."""
     _searched: list[Conditions] = field(default_factory=lambda: [Conditions()])
     _is_searching: bool = False
     _probing: bool = False
@@ -340,12 +344,16 @@ class Adapting:
         return self.conditions.differs(self._chosen_for, factor)
 
     def _change(self) -> Iterator[Command]:
-        self._steady = 0
+        self._steady, self._restless = 0, _LASTS
         yield from self._choose()
 
     def _settle(self) -> Iterator[Command]:
         """Look for plans for just this, once it has been so for a while."""
         self._steady += 1
+        if self._restless:
+            self._restless -= 1
+            if not self._restless:
+                yield from self._prepare(self._chosen_for)
         if self._frames in self._barred.values():  # free again
             yield from self._choose()
         here = self.conditions
@@ -472,7 +480,9 @@ class Adapting:
         needed = dict.fromkeys((self.current, self._before, *sorted(self.kept)))
         wanted = [plan for plan in needed if plan in known]  # and ready
         best = min(known, key=lambda plan: self.predicted_s(plan, here))
-        if self.predicted_s(best, here) < WORTH * self._best(self._ready, here):
+        others = [plan for plan in self._ready if plan != best]  # or it went once it is ready
+        lasts = not self._restless and best not in wanted
+        if lasts and self.predicted_s(best, here) < WORTH * self._best(others, here):
             wanted.append(best)
         room = self.room + len(self.kept.intersection(wanted))
         return self._covering.plans(known, wanted, self._ready, room)

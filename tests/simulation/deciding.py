@@ -303,7 +303,7 @@ class CheckedAdapting:
             if plan not in wanted and self._is_allowed(plan)
         ]
         best = self._best(self.known, here)
-        if best not in wanted and not self.restless:
+        if best not in wanted and not (self.restless and best not in self.ready):
             others = set(self.ready) - {best}
             if self.predicted_s(best, here) < WORTH * self._least_s(others, here):
                 wanted.append(best)

@@ -481,8 +481,8 @@ class Adapting:
         wanted = [plan for plan in needed if plan in known]  # and ready
         best = min(known, key=lambda plan: self.predicted_s(plan, here))
         others = [plan for plan in self._ready if plan != best]  # or it went once it is ready
-        lasts = not self._restless and best not in wanted
-        if lasts and self.predicted_s(best, here) < WORTH * self._best(others, here):
+        matters = best not in wanted and (best in self._ready or not self._restless)
+        if matters and self.predicted_s(best, here) < WORTH * self._best(others, here):
             wanted.append(best)
         room = self.room + len(self.kept.intersection(wanted))
         return self._covering.plans(known, wanted, self._ready, room)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import msgspec
 import pytest
 
 from benchmarks.links.cells import cell
+from fusepath.cost import Power
 from fusepath.offload.plan_map import PlanMap
-from fusepath.plan import PlanRequest, make_plan
+from fusepath.offload.replanning import explore
+from fusepath.plan import Budget, Constraints, PlanRequest, make_plan
 from fusepath.protocol.adapting import Conditions
 
 AS_PLANNED = Conditions()
@@ -46,3 +51,20 @@ def test_a_link_that_is_quicker_one_way_alone_tells_nothing_of_another(plans):
     other = Conditions(up=0.25, down=4.0)
     near = Conditions(up=1.0, down=1.01)
     assert plans.furthest((near, other), [AS_PLANNED]) == other
+
+
+def test_where_nothing_keeps_to_constraints_on_some_links_there_are_plans_for_others():
+    setting, names = cell("squeezenet"), ("device-only", "full-offload")
+    draws = Power(wait_w=1.0, compute_w=8.0, send_w=2.0, receive_w=1.5)
+    link = msgspec.structs.replace(setting.link, up_bytes_per_s=1e6, down_bytes_per_s=1e6)
+    device = msgspec.structs.replace(setting.device, power=draws)
+    setting = replace(setting, device=device, link=link)
+    alone, full = (make_plan(setting, PlanRequest(algorithm=name)).best for name in names)
+    assert alone.energy_j is not None
+    assert full.energy_j is not None
+    assert full.energy_j < alone.energy_j  # so on links that are slow enough nothing keeps to it
+    limits = Constraints(device_energy_j=(alone.energy_j + full.energy_j) / 2)
+    found = PlanMap(setting)
+    found.add_plans([full])
+    explore(found, PlanRequest(constraints=limits, budget=Budget(evaluations=300)))
+    assert len(found.names) > 1

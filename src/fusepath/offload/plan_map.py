@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -119,13 +120,15 @@ class PlanMap:
         """
         best_s = {link: self._best_s(link) for link in planned}
 
-        def may_gain(link: Conditions) -> float:
+        def may_gain(link: Conditions) -> tuple[float, float]:
             at_least = (
                 taken_s
                 for there, taken_s in best_s.items()
                 if max(there.up / link.up, there.down / link.down) < _QUICKER
             )
-            return self._best_s(link) / max(at_least, default=1e-9)
+            most = max(at_least, default=0.0)
+            gains = self._best_s(link) / most if most else math.inf
+            return gains, 1 / (link.up * link.down)  # what is quick tells most of others
 
         return max((link for link in links if link not in best_s), key=may_gain)
 

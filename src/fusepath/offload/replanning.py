@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from fusepath.errors import NoPlanError
+from fusepath.errors import InputError, NoPlanError
 from fusepath.offload.machines import Machines, measured_setting
 from fusepath.plan import Budget, PlanRequest, Setting, make_book, shortlist
 from fusepath.plan.book.rate_curve import follows_lines
@@ -17,7 +17,7 @@ from fusepath.profiling.cache import remembered_profile
 from fusepath.protocol.adapting import LINKS, Conditions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from fusepath.offload.order import Order
     from fusepath.offload.pairing import Pairing
@@ -38,6 +38,8 @@ _TOLERANCE = 0.02
 """and this is how much slower than the best its plans may be."""
 _FURTHER = 8
 """Then so many links are planned where what was found may be furthest from the best."""
+_NO_PLAN = (NoPlanError, InputError)
+"""For some links: nothing keeps to the constraints there, or steps take longer than counts."""
 
 
 def hasty(request: PlanRequest) -> PlanRequest:
@@ -88,11 +90,7 @@ class Replanning:
         return last
 
     async def explore(self, plans: PlanMap) -> None:
-        """Take up plans for other links, as of `explore`.
-
-        Raises:
-            NoPlanError: nothing was found that keeps to the constraints.
-        """
+        """Take up plans for other links, as of `explore`."""
         await self.pairing.background.aside(explore, plans, self.request, self.order.origin)
 
     async def plans_for(self, plans: PlanMap, conditions: Conditions) -> Sequence[Plan]:
@@ -108,10 +106,8 @@ class Replanning:
 def explore(plans: PlanMap, request: PlanRequest, origin: Origin = UNKNOWN) -> None:
     """Take up plans for links that are slower or quicker: two books, and what these may lack.
 
-    There are none where there can be no book.
-
-    Raises:
-        NoPlanError: nothing was found that keeps to the constraints.
+    There are none where there can be no book, nor for links on which nothing keeps to the
+    constraints.
     """
     if not follows_lines(plans.setting.convention):
         return
@@ -119,30 +115,30 @@ def explore(plans: PlanMap, request: PlanRequest, origin: Origin = UNKNOWN) -> N
     for book in _books(plans.setting, request, origin):
         plans.add(book.entries)
         planned += (plans.conditions_of(book.link_at(at.up_bytes_per_s)) for at in book.planned)
+    planned = planned or [Conditions()]  # for which there is the plan at hand
     for _ in range(_FURTHER):
         here = plans.furthest(LINKS, planned)
         planned.append(here)
-        with suppress(NoPlanError):  # there are plans for other links
+        with suppress(*_NO_PLAN):
             plans.add_plans(shortlist(setting_under(plans, here), request, origin))
 
 
-def _books(setting: Setting, request: PlanRequest, origin: Origin) -> list[PlanBook]:
+def _books(setting: Setting, request: PlanRequest, origin: Origin) -> Iterator[PlanBook]:
     """For links slower or quicker both ways alike, and for those that are slow on the way back."""
     link = setting.link
     slow_back = msgspec.structs.replace(link, down_bytes_per_s=link.down_bytes_per_s * _SLOW_BACK)
     low, high = (link.up_bytes_per_s * times for times in _RANGE)
-    return [
-        make_book(
-            replace(setting.at(way), source=None),  # what files take, no line tells
-            (low, high),
-            request,
-            origin,
-            tolerance=_TOLERANCE,
-            most=most,
-            probes=0,
-        )
-        for way, most in ((link, _PLANNED), (slow_back, _PLANNED_SLOW_BACK))
-    ]
+    for way, most in ((link, _PLANNED), (slow_back, _PLANNED_SLOW_BACK)):
+        with suppress(*_NO_PLAN):
+            yield make_book(
+                replace(setting.at(way), source=None),  # what files take, no line tells
+                (low, high),
+                request,
+                origin,
+                tolerance=_TOLERANCE,
+                most=most,
+                probes=0,
+            )
 
 
 def setting_under(plans: PlanMap, conditions: Conditions) -> Setting:

@@ -375,11 +375,12 @@ def test_a_plan_that_is_not_prepared_refuses_its_request_alone(prepared):
 
 
 def test_a_request_whose_deadline_has_passed_is_given_up(prepared):
-    whole = [begun(piece(1)), *(piece(path) for path in (2, 3, 4))]
-    talk(prepared, HELLO, *whole)  # behind which nothing waits that tests before have left there
     second = [begun(piece(1, request=2)), *(piece(path, request=2) for path in (2, 3, 4))]
-
-    refused, answer = talk(prepared, HELLO, begun(piece(1), left_s=0.0), *second, ends=2)
+    for _ in range(100):
+        refused, answer = talk(prepared, HELLO, begun(piece(1), left_s=0.0), *second, ends=2)
+        if refused.kind is not RefusalKind.EXHAUSTED:
+            break
+        time.sleep(0.05)  # work that tests before have left there counts until it is done
 
     assert (refused.request, refused.kind) == (1, RefusalKind.SILENT)
     assert "deadline" in refused.reason

@@ -54,7 +54,8 @@ class Frame(Owner):
     def __init__(
         self, world: Surroundings, number: int, under_way: int, ended: Callable[[Frame], None]
     ) -> None:
-        self.world, self.number, self._ended = world, number, ended
+        super().__init__(number)
+        self.world, self._ended = world, ended
         self.away = world.driver.away
         """Why the server was not to be used when this began."""
         self.scene = scene = world.scene
@@ -392,7 +393,7 @@ class Frame(Owner):
                 require(self._expected is not None and not self._began, "it computes alone twice")
                 require(self._anew, "what there is would be less work")
                 self._began = True
-                self.thread.submit_ahead(self, scene.alone_s, self._alone)
+                self.thread.submit(self, scene.alone_s, self._alone)
             case Continue(path):
                 self._go_on()
                 before = scene.predecessors.get(path)
@@ -402,7 +403,7 @@ class Frame(Owner):
                 )
                 self._continuing = path
                 assert scene.finish_s is not None
-                self.thread.submit_ahead(self, scene.finish_s[path], self._continued, path)
+                self.thread.submit(self, scene.finish_s[path], self._continued, path)
             case Assemble():
                 self._go_on()
                 require(not self._missing(), "something is missing")
@@ -411,7 +412,7 @@ class Frame(Owner):
                 wanted = scene.result(self.number)
                 got = {path: value for path, value in got.items() if path in wanted}
                 require(got == wanted, "a wrong result: {}", got)
-                self.thread.submit_ahead(self, scene.tail_s, self._alone)
+                self.thread.submit(self, scene.tail_s, self._alone)
 
     def _go_on(self) -> None:
         """Finishing may take its next step."""

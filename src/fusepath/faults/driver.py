@@ -162,7 +162,7 @@ class Driver:
             asks_s = Fallback(self.away, Stage.AWAY).retry_after_s
             require(not asks_s, "whoever was not asked asks to be left alone")
             alone_s = self.world.scene.alone_s
-            self.world.thread.submit(_Alone(), alone_s, self._count, line, place, number)
+            self.world.thread.submit(_Alone(number), alone_s, self._count, line, place, number)
 
     def _ended(self, line: Line, place: int, frame: Frame) -> None:
         del self.frames[frame]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
+import itertools
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,20 +11,26 @@ if TYPE_CHECKING:
 
     from fusepath.faults.clock import Clock
 
-    Job = tuple["Owner", float, Callable[..., None], tuple[Any, ...]]
+    Job = tuple[int, int, "Owner", float, Callable[..., None], tuple[Any, ...]]
 
 
 class Owner:
-    """Whoever has the thread do something."""
+    """A frame that has the thread do something.
 
-    thread_s = 0.0
-    """How long it does what it has begun of that."""
+    Args:
+        number: of the frame, from 0.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.thread_s = 0.0
+        """How long the thread does what it has begun for it."""
 
 
 class Thread:
-    """Does one thing after the other; what has begun is not broken off.
+    """Does one thing after the other: of two frames, all that is to do for the earlier first.
 
-    What an earlier frame still needs goes ahead of paths of later ones that have not begun.
+    What has begun is not broken off.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -33,38 +40,30 @@ class Thread:
         self.spent_s = 0.0
         """How long it does all that it has begun."""
         self.busy = False
-        self._ahead: deque[Job] = deque()
-        self._usual: deque[Job] = deque()
+        self._jobs: list[Job] = []
+        """A heap."""
+        self._asked = itertools.count()
 
     def submit(
         self, owner: Owner, taken_s: float, done: Callable[..., None], *arguments: Any
     ) -> None:
-        """Do something when all that was asked before is done."""
-        self._usual.append((owner, taken_s, done, arguments))
-        self._next()
-
-    def submit_ahead(
-        self, owner: Owner, taken_s: float, done: Callable[..., None], *arguments: Any
-    ) -> None:
-        """Do something before all that has not begun, but what was put ahead before it."""
-        self._ahead.append((owner, taken_s, done, arguments))
+        """Do something when all is done that was asked before for the same frame."""
+        heappush(self._jobs, (owner.number, next(self._asked), owner, taken_s, done, arguments))
         self._next()
 
     def drop(self, owner: Owner) -> None:
         """Forget what has not begun."""
-        for jobs in (self._ahead, self._usual):
-            kept = [job for job in jobs if job[0] is not owner]
-            jobs.clear()
-            jobs.extend(kept)
+        self._jobs = [job for job in self._jobs if job[2] is not owner]
+        heapify(self._jobs)
 
     def left_s(self, owner: Owner) -> list[float]:
         """How long each thing takes that has not begun."""
-        return [job[1] for jobs in (self._ahead, self._usual) for job in jobs if job[0] is owner]
+        return [job[3] for job in self._jobs if job[2] is owner]
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is left to do."""
-        return not (self.busy or self._ahead or self._usual)
+        return not (self.busy or self._jobs)
 
     @property
     def running_s(self) -> float:
@@ -72,10 +71,10 @@ class Thread:
         return max(self.free_s - self.clock.now, 0.0) if self.busy else 0.0
 
     def _next(self) -> None:
-        if self.busy or not (self._ahead or self._usual):
+        if self.busy or not self._jobs:
             return
         self.busy = True
-        owner, taken_s, done, arguments = (self._ahead or self._usual).popleft()
+        _, _, owner, taken_s, done, arguments = heappop(self._jobs)
         owner.thread_s += taken_s
         self.spent_s += taken_s
         self.free_s = self.clock.now + taken_s

@@ -166,9 +166,9 @@ class Device:
             wait_until(start_s + self.decode_s(frame))
         return Decoded(pixels, start_s, time.perf_counter())
 
-    def start_decoding(self, frame: PictureFrame) -> asyncio.Future[Decoded]:
-        """`decode` on the thread that computes."""
-        return asyncio.get_running_loop().run_in_executor(self.thread, self.decode, frame)
+    def start_decoding(self, frame: PictureFrame, begun_s: float) -> asyncio.Future[Decoded]:
+        """`decode` on the thread that computes, for a frame that began then."""
+        return asyncio.wrap_future(self.thread.submit_for(begun_s, self.decode, frame))
 
     def _usual_s(self, times_s: list[float]) -> float:
         if self.emulation.slowdown > 1:
@@ -189,10 +189,11 @@ class Device:
         return start_s, time.perf_counter()
 
     def start_head(
-        self, image: Array, companions: Mapping[str, Array]
+        self, image: Array, companions: Mapping[str, Array], begun_s: float
     ) -> asyncio.Future[tuple[float, float]]:
-        """`compute_head` on the thread that computes."""
-        return asyncio.wrap_future(self.thread.submit(self.compute_head, image, companions))
+        """`compute_head` on the thread that computes, for a frame that began then."""
+        job = self.thread.submit_for(begun_s, self.compute_head, image, companions)
+        return asyncio.wrap_future(job)
 
     def compute(self, path: int, image: Frame, companions: Mapping[str, Array]) -> PathAtCut:
         """Take a path (0-based) to its cut and make it ready to be sent."""
@@ -225,6 +226,7 @@ class Device:
         outputs: dict[str, Array],
         parts: Sequence[tuple[int, dict[str, Array]]],
         inputs: Mapping[str, Array],
+        begun_s: float,
     ) -> Finished:
         """The same on the thread that computes, where there is a tail to compute.
 
@@ -232,20 +234,17 @@ class Device:
         """
         if not self.share.has_tail:
             return self.finish(outputs, parts, inputs)
-        job = self.thread.submit_ahead(self.finish, outputs, parts, inputs)
+        job = self.thread.submit_for(begun_s, self.finish, outputs, parts, inputs)
         return await asyncio.wrap_future(job)
 
     def start_computing(
-        self, path: int, image: Frame, companions: Mapping[str, Array]
+        self, path: int, image: Frame, companions: Mapping[str, Array], begun_s: float
     ) -> Future[PathAtCut]:
-        """Compute a path once all that were started before it are done."""
-        return self.thread.submit(self.compute, path, image, companions)
+        """Compute a path (0-based) of a frame that began then.
 
-    def start_answering(
-        self, image: Frame, companions: Mapping[str, Array]
-    ) -> asyncio.Future[PathAtCut]:
-        """Compute everything for a frame that the edge server has failed, before later frames."""
-        return asyncio.wrap_future(self.thread.submit_ahead(self.compute, 0, image, companions))
+        Once all that was started for that frame, and for earlier ones, is done.
+        """
+        return self.thread.submit_for(begun_s, self.compute, path, image, companions)
 
     async def run_alone(
         self,
@@ -265,8 +264,8 @@ class Device:
         """
         times = {}
         companions = asked.companions
-        heads = [self.start_head(image, companions)] if self.share.has_head else []
-        computing = asyncio.wrap_future(self.start_computing(0, image, companions))
+        heads = [self.start_head(image, companions, begun_s)] if self.share.has_head else []
+        computing = asyncio.wrap_future(self.start_computing(0, image, companions, begun_s))
         handed_in()
         try:
             for head in heads:

@@ -2,46 +2,77 @@
 
 from __future__ import annotations
 
-from collections import deque
+import itertools
+import threading
+import time
 from concurrent.futures import Executor, Future
+from contextlib import contextmanager, suppress
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 from fusepath.threads import Threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    Job = tuple[Callable[[], Any], Future[Any]]
+    Job = tuple[float, int, Callable[[], Any], Future[Any]]
+    """When its frame began, its number, and what is to be done for whom."""
 
 
 class DeviceThread(Executor):
-    """Does one thing after the other, in the order in which it is asked.
+    """Does one thing after the other: of two frames, all that is there to do for the earlier first.
 
-    What an earlier frame still needs goes ahead of paths of later ones that have not begun.
+    What has begun is not broken off. A frame is known by when it began, by `time.perf_counter`.
     """
 
     def __init__(self) -> None:
         self._threads = Threads(1, "fusepath-device")
         self._threads.start(1)
-        self._ahead: deque[Job] = deque()
-        self._usual: deque[Job] = deque()
+        self._lock = threading.Lock()
+        self._numbers = itertools.count()
+        self._jobs: list[Job] = []
+        """A heap."""
+        self._kept_for: list[float] = []
+        """Frames that go on at once."""
 
     def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Do something when all that was asked before is done."""
-        return self._put(self._usual, lambda: work(*args, **kwargs))
+        """Do something as if it were for a frame that begins now."""
+        return self._put(time.perf_counter(), lambda: work(*args, **kwargs))
 
-    def submit_ahead(self, work: Callable[..., Any], /, *args: Any) -> Future[Any]:
-        """Do something before all that has not begun, but what was put ahead before it."""
-        return self._put(self._ahead, lambda: work(*args))
+    def submit_for(self, begun_s: float, work: Callable[..., Any], /, *args: Any) -> Future[Any]:
+        """Do something for a frame, once all that was asked for it before is done."""
+        return self._put(begun_s, lambda: work(*args))
 
-    def _put(self, jobs: deque[Job], work: Callable[[], Any]) -> Future[Any]:
+    @contextmanager
+    def kept_for(self, begun_s: float) -> Iterator[None]:
+        """Meanwhile nothing begins for later frames than this one.
+
+        It is done with one step and has to be told the next: the thread would be quicker.
+        """
+        with self._lock:
+            self._kept_for.append(begun_s)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._kept_for.remove(begun_s)
+                held = len(self._jobs)
+            with suppress(RuntimeError):  # it was let go, and what waited was given up
+                for _ in range(held):
+                    self._threads.post(self._next)
+
+    def _put(self, begun_s: float, work: Callable[[], Any]) -> Future[Any]:
         future: Future[Any] = Future()
-        jobs.append((work, future))
-        self._threads.post(self._next)  # as many as there are jobs; which one, is decided then
+        with self._lock:
+            heappush(self._jobs, (begun_s, next(self._numbers), work, future))
+        self._threads.post(self._next)  # for as many as there are; which one, is decided then
         return future
 
     def _next(self) -> None:
-        work, future = (self._ahead or self._usual).popleft()
+        with self._lock:
+            if not self._jobs or self._jobs[0][0] > min(self._kept_for, default=self._jobs[0][0]):
+                return
+            _, _, work, future = heappop(self._jobs)
         if not future.set_running_or_notify_cancel():
             return
         try:
@@ -53,8 +84,9 @@ class DeviceThread(Executor):
         """Let the thread go, once it is through with what it does, or with all."""
         self._threads.shutdown(wait=False, cancel_futures=cancel_futures)
         if cancel_futures:
-            for jobs in (self._ahead, self._usual):
-                while jobs:
-                    jobs.popleft()[1].cancel()
+            with self._lock:
+                jobs, self._jobs = self._jobs, []
+            for *_, future in jobs:
+                future.cancel()
         if wait:
             self._threads.shutdown(wait=True)

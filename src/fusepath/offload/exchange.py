@@ -134,6 +134,7 @@ class Exchange:
             self._own = OwnAnswer(
                 reserve=reserve,
                 inputs=self._inputs,
+                begun_s=call.begun_s,
                 tell=self._tell,
                 record=self._recording.record,
             )
@@ -276,14 +277,13 @@ class Exchange:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_HEAD_START_S):
                     await self._first_written.wait()
-        companions = self._call.asked.companions
-        device = self._device
-        heads = (
-            [device.start_head(pixels_of(self._image), companions)] if device.share.has_head else []
-        )
+        companions, begun_s = self._call.asked.companions, self._call.begun_s
+        device, heads = self._device, []
+        if device.share.has_head:
+            heads = [device.start_head(pixels_of(self._image), companions, begun_s)]
         computed = ComputedPaths(self._take_computed, len(paths))
         for path in paths:
-            computed.follow(path, device.start_computing(path, self._image, companions))
+            computed.follow(path, device.start_computing(path, self._image, companions, begun_s))
         self._call.handed_in()
         try:
             for head in heads:
@@ -415,7 +415,8 @@ class Exchange:
         whole, parts = self._placed, [*self._call.fresh.parts.items()]
         if answer.outputs:  # have come back as wholes, which lack what stayed here
             whole, parts = answer.outputs, [*parts, *self._parts_here()]
-        finished = await self._device.start_finishing(whole, parts, self._inputs)
+        begun_s = self._call.begun_s
+        finished = await self._device.start_finishing(whole, parts, self._inputs, begun_s)
         if self._device.share.has_tail:
             self._recording.record(Lane.DEVICE, finished.start_s, finished.end_s)
         own_macs = self._macs + self._device.share.tail_macs

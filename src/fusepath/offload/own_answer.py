@@ -59,12 +59,14 @@ class OwnAnswer:
     Args:
         reserve: how this machine answers.
         inputs: the whole image and its companions, by name in the graph.
+        begun_s: when the frame began, by `time.perf_counter`; earlier frames go first.
         tell: lets the frame know what has happened; what is left to do of what it says to.
         record: takes note of a span of this machine (start, end, 1-based path or None).
     """
 
     reserve: Reserve
     inputs: Mapping[str, Array]
+    begun_s: float
     tell: Callable[[Event], Sequence[Command]]
     record: Callable[[Lane, float, float, int | None], None]
     held: dict[int, PathAtCut] = field(default_factory=dict)
@@ -83,7 +85,7 @@ class OwnAnswer:
             companions: its other inputs.
         """
         device = self.reserve.device
-        done = await device.start_answering(image, companions)
+        done = await self._on_thread(device.compute, 0, image, companions)
         commands = self._done(done.start_s, done.end_s)
         return Made(device.outputs(done), device.share.macs, _fallback(commands))
 
@@ -99,19 +101,20 @@ class OwnAnswer:
         finisher = self.reserve.finisher
         assert finisher is not None  # or the frame knows of nothing to finish from
         fused, macs = finisher.new_fused(), finisher.tail_macs
-        while isinstance(command, Continue):
-            path = command.path
-            span_s = await self._on_thread(finisher.take_on, path, self.held[path], fused)
-            macs += finisher.macs(path)
-            self.record(Lane.DEVICE, *span_s, path + 1)
-            (command,) = _wanted(self.tell(Continued(path)))
-        done = await self._on_thread(finisher.assemble, fused, parts(), self.inputs)
+        with self.reserve.device.thread.kept_for(self.begun_s):
+            while isinstance(command, Continue):
+                path = command.path
+                span_s = await self._on_thread(finisher.take_on, path, self.held[path], fused)
+                macs += finisher.macs(path)
+                self.record(Lane.DEVICE, *span_s, path + 1)
+                (command,) = _wanted(self.tell(Continued(path)))
+            done = await self._on_thread(finisher.assemble, fused, parts(), self.inputs)
         commands = self._done(done.start_s, done.end_s)
         return Made(done.outputs, macs, _fallback(commands))
 
     def _on_thread(self, work: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
         """Do something on the thread that computes, before later frames."""
-        job: Future[T] = self.reserve.device.thread.submit_ahead(work, *arguments)
+        job: Future[T] = self.reserve.device.thread.submit_for(self.begun_s, work, *arguments)
         return asyncio.wrap_future(job)
 
     def _done(self, start_s: float, end_s: float) -> Sequence[Command]:

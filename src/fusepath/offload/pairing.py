@@ -302,7 +302,7 @@ class Pairing:
         """One inference, for which the device decodes the input if nobody else does."""
         if not isinstance(image, PictureFrame) or prepared.may_forward(image):
             return await self._infer(prepared, image, begun_s, asked, turn)
-        decoded = await prepared.device.start_decoding(image)
+        decoded = await prepared.device.start_decoding(image, begun_s)
         inference = await self._infer(prepared, decoded.pixels, begun_s, asked, turn)
         return inference.begun_with(decoded.start_s - begun_s, decoded.end_s - begun_s)
 

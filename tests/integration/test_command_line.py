@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -1239,7 +1240,16 @@ def test_a_server_that_is_not_there_is_one_line_and_exit_code_3(fusepath, files,
     command = ["run", MODEL, files / "good.png", "--edge", "127.0.0.1:9", *GIVEN]
     called = fusepath(*command, "--no-fallback")
 
-    assert_complains(called, 3, "edge 127.0.0.1:9: nobody answered within")
+    assert_complains(called, 3, "edge 127.0.0.1:9: nobody listens there; start one with")
+
+
+def test_a_server_that_says_nothing_is_waited_for_no_longer_than_asked(fusepath, files):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        command = ["run", MODEL, files / "good.png", "--edge", address, *GIVEN]
+        called = fusepath(*command, "--no-fallback", "--timeout", "0.3")
+
+    assert_complains(called, 3, f"edge {address}: nobody answered within 0.3 s")
 
 
 def test_where_no_server_is_this_machine_answers_alone_and_says_so(fusepath, files):
@@ -1252,7 +1262,7 @@ def test_where_no_server_is_this_machine_answers_alone_and_says_so(fusepath, fil
     assert document["fallback"]["stage"] == "away"
     assert document["bit_equal"]
     (complaint,) = called.complaints
-    assert "this machine answered 2 of 2 alone: edge 127.0.0.1:9: nobody answered" in complaint
+    assert "this machine answered 2 of 2 alone: edge 127.0.0.1:9: nobody listens" in complaint
 
 
 @pytest.mark.system

@@ -663,9 +663,11 @@ def test_a_port_where_nobody_listens_is_unreachable(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
 
+    begun_s = time.monotonic()
     assert_run_fails(
-        address, PeerUnreachableError, r"nobody answered within 0\.5 s", timeout_s=5, connect_s=0.5
+        address, PeerUnreachableError, "nobody listens there", timeout_s=60, connect_s=60
     )
+    assert time.monotonic() - begun_s < 30  # that is said at once, and a deadline is not waited for
 
 
 def test_a_listener_that_never_answers_is_unreachable(monkeypatch):

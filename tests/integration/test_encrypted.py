@@ -135,8 +135,8 @@ def test_a_pair_that_is_none_is_told_when_it_connects(ours, unusable, monkeypatc
 @pytest.mark.parametrize("kind", ["of others", "encrypted"])
 def test_a_pair_that_has_become_none_is_told_like_any_reason(unusable, kind):
     reason = why_not("grpcs://127.0.0.1:1", Papers(None, *unusable[kind]))
-    assert reason is not None
-    assert "the certificate and key of this device cannot be used" in reason
+    assert isinstance(reason, PeerRefusedError)
+    assert "the certificate and key of this device cannot be used" in str(reason)
 
 
 def test_a_server_says_which_certificate_it_cannot_use(unusable):

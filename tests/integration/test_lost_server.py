@@ -171,7 +171,7 @@ def test_without_fall_back_a_server_that_was_never_there_fails_frames_once_that_
             answer(held)  # which may be there before anything is known
         with pytest.raises(PeerError):
             held.wait_ready(PATIENCE_S)
-        with pytest.raises(PeerError, match="nobody answered"):
+        with pytest.raises(PeerError, match="nobody listens"):
             held.infer(FRAME)
 
 
@@ -212,7 +212,7 @@ def test_which_limits_bind_the_fall_back_is_an_option(policy, limits, falls_back
         address,
         plan=request,
         options={"fallback": fusepath.FallbackPolicy[policy]},
-        timeout=fusepath.Timeout(connect_s=0.3),
+        timeout=fusepath.Timeout(connect_s=3600),  # it is told at once that nobody is there
     ) as held:
         if falls_back:
             assert answer(held).fallback.stage is fusepath.Stage.AWAY

@@ -113,7 +113,7 @@ def test_a_server_is_asked_whether_it_serves(call, edge):
     assert "serves (" in call("ping", edge.address, "--timeout", "3")[1]
     code, out, err = call("ping", "127.0.0.1:9", "--timeout", "0.2")
     assert (code, out) == (3, "")
-    assert "nobody answered within 0.2 s" in err
+    assert "nobody listens there" in err
 
 
 def test_a_server_that_is_not_there_cannot_be_probed(call, monkeypatch):
@@ -121,7 +121,7 @@ def test_a_server_that_is_not_there_cannot_be_probed(call, monkeypatch):
     code, out, err = call("probe", "127.0.0.1:9")
 
     assert (code, out) == (3, "")
-    assert "nobody answered" in err
+    assert "nobody listens there" in err
 
 
 @pytest.mark.system

@@ -481,7 +481,7 @@ def test_without_a_server_this_machine_answers_and_waiting_says_why():
         options=NOTHING_REMEMBERED,
     ) as session:
         assert_exact(session.infer(frame()), frame())
-        with pytest.raises(PeerUnreachableError, match=r"nobody answered within 0\.3 s"):
+        with pytest.raises(PeerUnreachableError, match="nobody listens there"):
             session.wait_ready(PATIENCE_S)
         assert not session.is_ready
         assert_exact(session.infer(frame(1)), frame(1))

@@ -128,8 +128,8 @@ if TYPE_CHECKING:
     "--timeout",
     type=Finite(0.1, 3600),
     metavar="SECONDS",
-    help="Deadline of whatever the edge server is asked; without it 60 for an inference, 300 for "
-    "preparing.",
+    help="Deadline of whatever the edge server is asked; without it 5 for a connection, 60 for an "
+    "inference, 300 for preparing.",
 )
 @click.option(
     "--no-fallback",
@@ -281,7 +281,9 @@ def command(
             ),
             "timeout": Timeout()
             if timeout is None
-            else Timeout(prepare_s=timeout, infer_s=timeout),
+            else Timeout(
+                connect_s=min(timeout, Timeout().connect_s), prepare_s=timeout, infer_s=timeout
+            ),
             "options": SessionOptions(
                 providers=providers,
                 remember=not no_cache,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import ssl
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from fusepath.errors import InputError
+from fusepath.errors import InputError, PeerRefusedError, PeerUnreachableError
 from fusepath.remote.access import read_token
 from fusepath.remote.listening import is_loopback
 from fusepath.remote.pem import read_authorities, read_pair
@@ -19,10 +20,14 @@ from fusepath.remote.pem import read_authorities, read_pair
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fusepath.errors import PeerError
+
 SCHEME = "grpcs://"
 CA, CERTIFICATE, KEY = "FUSEPATH_TLS_CA", "FUSEPATH_TLS_CERT", "FUSEPATH_TLS_KEY"
 TOKEN, TOKEN_FILE = "FUSEPATH_TOKEN", "FUSEPATH_TOKEN_FILE"
 _WAIT_S = 1.0
+_NO_WAY = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}
+"""Of a network that has been asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +79,40 @@ def target_of(address: str) -> str:
     return address.removeprefix(SCHEME)
 
 
-def why_not(address: str, papers: Papers) -> str | None:
-    """What keeps a device from an edge server that takes connections; None where nothing shows.
+def why_not(address: str, papers: Papers) -> PeerError | None:
+    """What keeps a device from an edge server; None where nothing shows.
 
-    It connects again, by other means than gRPC, which tells none of it. Blocks for a second or two.
+    Nobody takes connections there, or one of the two does not trust the other. It connects again,
+    by other means than gRPC, which tells none of it. Blocks for a second or two.
+    """
+    try:
+        distrust = _distrust(address, papers)
+    except OSError as error:
+        unreachable = _unreachable(error)
+        return None if unreachable is None else PeerUnreachableError(address, unreachable)
+    except ValueError:
+        return None
+    return None if distrust is None else PeerRefusedError(address, distrust)
+
+
+def _unreachable(error: OSError) -> str | None:
+    """What the network has said of an attempt to connect; None where it has said nothing."""
+    match error:
+        case ConnectionRefusedError():
+            return "nobody listens there; start one with `fusepath serve`"
+        case socket.gaierror():
+            return f"there is no such host ({error.strerror})"
+        case OSError() if error.errno in _NO_WAY:
+            return f"it cannot be reached ({error.strerror})"
+    return None
+
+
+def _distrust(address: str, papers: Papers) -> str | None:
+    """Why one of the two does not trust the other; None where nothing shows.
+
+    Raises:
+        OSError: there is no connection.
+        ValueError: the host's name is none.
     """
     secure = address.startswith(SCHEME)
     host, _, port = target_of(address).rpartition(":")
@@ -86,20 +121,16 @@ def why_not(address: str, papers: Papers) -> str | None:
         context = _context(papers) if secure else _trusting()
     except OSError as error:  # an ssl.SSLError: they have changed, or are too weak for Python
         return f"the certificate and key of this device cannot be used ({error.strerror or error})"
-    try:
-        with (
-            socket.create_connection((host, int(port)), _WAIT_S) as plain,
-            context.wrap_socket(plain, server_hostname=host) as wrapped,
-        ):
-            wrapped.settimeout(_WAIT_S)
-            if not secure:
-                return f"it is encrypted; use {SCHEME}{address}"
-            # Whether it is content shows behind the handshake: it speaks, or hangs up.
-            return None if wrapped.recv(1) else _disliked(papers)
-    except ssl.SSLError as error:
-        return _told(error, papers) if secure else None
-    except (OSError, ValueError):
-        return None
+    with socket.create_connection((host, int(port)), _WAIT_S) as plain:
+        try:
+            with context.wrap_socket(plain, server_hostname=host) as wrapped:
+                wrapped.settimeout(_WAIT_S)
+                if not secure:
+                    return f"it is encrypted; use {SCHEME}{address}"
+                # Whether it is content shows behind the handshake: it speaks, or hangs up.
+                return None if wrapped.recv(1) else _disliked(papers)
+        except ssl.SSLError as error:
+            return _told(error, papers) if secure else None
 
 
 def _disliked(papers: Papers) -> str:

@@ -155,6 +155,7 @@ class GrpcChannel:
 
         Raises:
             PeerRefusedError: one of the two does not trust the other.
+            PeerUnreachableError: the network says that nobody takes connections there.
         """
         failed = False
         while (state := self._channel.get_state(try_to_connect=True)) is not _State.READY:
@@ -162,7 +163,7 @@ class GrpcChannel:
             if failed and not before:
                 reason = await _reason(self.address, papers)
                 if reason is not None:
-                    raise PeerRefusedError(self.address, reason)
+                    raise reason
             await asyncio.sleep(_LOOK_EVERY_S)
 
     def _check_open(self) -> None:
@@ -170,7 +171,7 @@ class GrpcChannel:
             raise PeerUnreachableError(self.address, "the connection was given up")
 
 
-async def _reason(address: str, papers: Papers) -> str | None:
+async def _reason(address: str, papers: Papers) -> PeerError | None:
     """`why_not`, on a thread that ends with it: those of the event loop would stay."""
     thread = ThreadPoolExecutor(1, thread_name_prefix="fusepath-reason")
     try:

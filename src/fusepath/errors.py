@@ -134,6 +134,11 @@ class PeerError(FusepathError):
         self.peer = peer
         super().__init__(f"edge {peer}: {message}")
 
+    def add(self, more: str) -> None:
+        """Say something besides; again is no harm."""
+        if not str(self).endswith(more):
+            self.args = (f"{self}; {more}",)
+
 
 class PeerUnreachableError(PeerError):
     """Nobody answers at the address."""

@@ -180,20 +180,25 @@ def test_without_fall_back_a_frame_fails_and_the_server_is_still_taken_back():
     with edge_server() as first, session(first.address, plan=tiles(), options=options) as held:
         assert served(answer(held))
         first.kill()
-        for _ in range(2):
-            with pytest.raises(PeerError):
-                held.infer(FRAME)
+        told: list[str] = []
+        with pytest.raises(PeerError):
+            held.infer(FRAME)
+        with pytest.raises(PeerUnreachableError, match=r"not used until it answers again \("):
+            held.infer(FRAME)
         with edge_server(listen=first.address):
             until_s = time.monotonic() + PATIENCE_S
             while True:
                 try:
                     result = answer(held)
-                except PeerError:
+                except PeerError as error:
+                    told.append(str(error))
                     assert time.monotonic() < until_s
-                    time.sleep(0.1)
+                    time.sleep(0.01)
                 else:
                     break
         assert served(result)
+        # Such a frame asks nothing of a server that has yet to make its plan ready.
+        assert all("not used until it answers again" in text for text in told)
 
 
 @pytest.mark.parametrize(
@@ -217,8 +222,14 @@ def test_which_limits_bind_the_fall_back_is_an_option(policy, limits, falls_back
         if falls_back:
             assert answer(held).fallback.stage is fusepath.Stage.AWAY
         else:
-            with pytest.raises(PeerUnreachableError):
+            with pytest.raises(PeerUnreachableError, match=limits_told(limits)):
                 held.infer(FRAME)
+
+
+def limits_told(limits: Constraints) -> str:
+    what = "MACs on the device" if limits.device_macs else "bytes of device memory"
+    most = limits.device_macs or limits.device_memory_bytes
+    return f"nobody listens there.*; limits keep this machine .*: [0-9]+ {what}, .* {most} are"
 
 
 def test_plans_follow_the_link():

@@ -56,8 +56,6 @@ class Frame(Owner):
     ) -> None:
         super().__init__(number)
         self.world, self._ended = world, ended
-        self.away = world.driver.away
-        """Why the server was not to be used when this began."""
         self.scene = scene = world.scene
         self.clock, self.thread = world.clock, world.thread
         self.patience_s = scene.patience_s(under_way)

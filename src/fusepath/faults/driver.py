@@ -152,10 +152,15 @@ class Driver:
         self.overlapping += under_way > 1
         if self.world.story is not None:
             self.world.story.begin_frame(number, self.world.clock.now, self.away)
-        if self.together or not self.world.scene.reserve:
+        if self.together:
             frame = Frame(self.world, number, under_way, partial(self._ended, line, place))
             self.frames[frame] = None
             frame.begin()
+        elif not self.world.scene.reserve:
+            self.failed += 1
+            if self.world.story is not None:
+                self.world.story.failed(number, f"not used until it answers again ({self.away})")
+            self.world.clock.after(0.0, self._count, line, place, number)
         else:
             self.alone += 1
             assert self.away is not None
@@ -177,9 +182,9 @@ class Driver:
             self.tell(ServedLate() if frame.was_late else Served())
         else:
             self.in_a_row = 0
-            if frame.away is self.away:  # of several under way the first one tells
+            if self.together:  # of several under way the first one tells
                 self.tell(Failed(reason, frame.retry_after_s))
-            require(not self.together or frame.away is not None, "the server is used on")
+            require(not self.together, "the server is used on")
         if self.world.story is not None and frame.fallback is not None:
             self.world.story.fell_back(frame.number, frame.fallback.reason)
         if self.world.story is not None and frame.error is not None:

@@ -23,6 +23,7 @@ from fusepath.errors import (
     PeerBusyError,
     PeerError,
     PeerRefusedError,
+    PeerUnreachableError,
     retry_after_s,
 )
 from fusepath.offload.adaptation import Adaptation
@@ -74,6 +75,8 @@ class Engine:
         """The plan in use, or else it would be if the edge server were there."""
         self._away: str | None = None
         """Why the edge server is not used."""
+        self._lost: Prepared | None = None
+        """The plan that was in use with it, and cannot be before it is ready again."""
         self._searched_with: str | None = None
         """The address of the edge server that the plan in use was found for."""
         self.error: BaseException | None = None
@@ -117,11 +120,15 @@ class Engine:
             FusepathError: there is no plan, and there will be none; or its edge server failed.
         """
         self._meet(image)
-        if self.current is None:
-            await asyncio.shield(self._first)
-        prepared = self.current
-        assert prepared is not None
-        self._check_may_stand_in(prepared)
+        try:
+            if self.current is None:
+                await asyncio.shield(self._first)
+            prepared = self.current
+            assert prepared is not None
+            self._check_of_use(prepared)
+        except PeerError as error:
+            self._name_limits(error)
+            raise
         away = self._away
         if prepared is self._found:  # and not what is used in its place
             prepared = (overlapping and self._next_in_turn()) or prepared
@@ -138,6 +145,7 @@ class Engine:
             if self.closed:  # which ends streams as well, maybe before whoever waits for them
                 raise ClosedError(CLOSED) from None
             self._fail(str(error), retry_after_s(error), away)
+            self._name_limits(error)
             raise
         if inference.fallback is not None:
             self._fell_back()
@@ -174,12 +182,16 @@ class Engine:
         """What frames of a stream take in turn."""
         return None if self._rotating is None else self._rotating.shown
 
-    def _check_may_stand_in(self, prepared: Prepared) -> None:
-        """Raise where this machine answers because the edge server was never of use, and may not.
+    def _check_of_use(self, prepared: Prepared) -> None:
+        """Raise where no plan is of use: the edge server is lost, and this machine may not answer.
 
         Raises:
-            PeerError: why it is of none.
+            PeerError: why it is lost.
         """
+        if self._away is not None and prepared is self._lost:
+            server = self._server or ", ".join(self._order.edges)
+            reason = self._away.removeprefix(f"edge {server}: ")
+            raise PeerUnreachableError(server, f"not used until it answers again ({reason})")
         if self._order.options.fallback is not FallbackPolicy.OFF:
             return
         local = self._plans.local
@@ -187,6 +199,12 @@ class Engine:
             return
         if isinstance(self.error, PeerError) and local.result() is prepared:
             raise self.error.with_traceback(None)  # that of every frame would be added
+
+    def _name_limits(self, error: PeerError) -> None:
+        """Say what else keeps a frame from being answered."""
+        if self._pairing.forbidden:
+            limits = "; ".join(self._pairing.forbidden)
+            error.add(f"limits keep this machine from answering in its place: {limits}")
 
     def _fail(self, reason: str, retry_after_s: float, away: str | None) -> None:
         """The edge server has failed a frame; of several under way the first one tells.
@@ -354,10 +372,12 @@ class Engine:
         self._away = reason
         if self._pairing.reserve is not None:
             self._put_to_use(self._pairing.reserve)
+        elif self.current is not None and not self.current.is_local:
+            self._lost = self.current
 
     def use_together(self) -> None:
         """Answer frames with the plan that was found, whatever it needs."""
-        self._away = None
+        self._away = self._lost = None
         if self._found is not None:
             self._put_to_use(self._found)
 

@@ -155,6 +155,8 @@ class Pairing:
     background: Background = field(default_factory=Background)
     reserve: Prepared | None = None
     """The whole network on this machine, for frames that the edge server fails."""
+    forbidden: Sequence[str] = ()
+    """Limits that there would be a reserve without, as they are told."""
     beside: Prepared | None = None
     """Forwards files where the plan in use does not, or the reverse: for frames for which it is
     quicker."""

@@ -202,8 +202,11 @@ class PlanSearch:
     async def _ready_alone(self, limits: Constraints, sample: Frame) -> Prepared | None:
         """Make this machine ready to do all of it, for plans or as a reserve, if it may."""
         plan = await self._unsplit("device-only", sample)
-        may_fall_back = self._may_fall_back(plan, limits)
-        bound = self._order.options.fallback is not FallbackPolicy.ALWAYS
+        policy = self._order.options.fallback
+        broken = limit_violations(plan, self._order.model.graph, _binding(policy, limits))
+        self._pairing.forbidden = broken
+        may_fall_back = policy is not FallbackPolicy.OFF and not broken
+        bound = policy is not FallbackPolicy.ALWAYS
         self._pairing.may_finish = not bound or limits.device_memory_bytes is None
         if not may_fall_back and self._breaks(plan, limits):
             return None
@@ -211,18 +214,6 @@ class PlanSearch:
         if may_fall_back:
             self._pairing.reserve = prepared
         return prepared
-
-    def _may_fall_back(self, alone: Plan, limits: Constraints) -> bool:
-        match self._order.options.fallback:
-            case FallbackPolicy.OFF:
-                return False
-            case FallbackPolicy.ALWAYS:
-                return True
-            case FallbackPolicy.WITHIN_MEMORY:
-                memory = Constraints(device_memory_bytes=limits.device_memory_bytes)
-                return not self._breaks(alone, memory)
-            case FallbackPolicy.WITHIN_LIMITS:
-                return not self._breaks(alone, limits)
 
     async def _unsplit(self, algorithm: str, sample: Frame, link: Link | None = None) -> Plan:
         """A plan that there is but one of, whatever the machines."""
@@ -481,6 +472,17 @@ def _nominal(
         link=link or given.link or ASSUMED_LINK,
         convention=runtime_convention(sample.dtype.name),
     )
+
+
+def _binding(policy: FallbackPolicy, limits: Constraints) -> Constraints:
+    """Those limits of plans that bind a fall-back."""
+    match policy:
+        case FallbackPolicy.OFF | FallbackPolicy.ALWAYS:
+            return Constraints()
+        case FallbackPolicy.WITHIN_MEMORY:
+            return Constraints(device_memory_bytes=limits.device_memory_bytes)
+        case FallbackPolicy.WITHIN_LIMITS:
+            return limits
 
 
 def _is_same(one: float, other: float) -> bool:

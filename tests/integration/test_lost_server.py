@@ -253,6 +253,29 @@ def test_plans_follow_the_link():
         answer_until(held, served)
 
 
+def test_a_server_that_is_further_away_is_not_taken_for_a_slower_link():
+    machines = fusepath.Machines(
+        device=fusepath.parse_machine("0.2GFLOPS"), edge=fusepath.parse_machine("500GFLOPS")
+    )
+    emulation = fusepath.Emulation(slowdown=20)
+    with (
+        edge_server() as edge,
+        slow_link(edge.address, up_bytes_per_s=2e6) as link,
+        session(link.address, machines=machines, options={"emulation": emulation}) as held,
+    ):
+        answer(held)
+        held.wait_ready(PATIENCE_S)
+        assert served(answer(held))
+        link.delay_s = 0.08
+        machine = held._engine._adaptation.machine
+        answer_until(held, lambda result: result.fallback is None and result.up_bytes == 0)
+        answer_until(held, lambda _: machine.conditions.further_s > 0.06)
+        answer_until(held, lambda _: machine.conditions.up < 2)
+        link.delay_s = 0.0
+        answer_until(held, served)
+        answer_until(held, lambda _: machine.conditions.further_s < 0.03)
+
+
 def test_threads_get_their_frames_while_the_server_comes_and_goes():
     with edge_server() as edge, session(edge.address, plan=tiles()) as held:
         assert served(answer(held))

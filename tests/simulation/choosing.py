@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from fusepath.protocol.adapting import Command, Event
 
-RATE, UNCLEAR_S = 1e6, 0.001
+RATE, DELAY_S, UNCLEAR_S = 1e6, 0.002, 0.001
 SOON = 3
 """Frames after which the best of what was ready is used."""
 
@@ -101,7 +101,9 @@ class Play:
         self.room = self.random.choice((2, 3, 9))
         self.kept = frozenset({"alone"} if self.random.random() < 0.5 else ())
         self.far_s = self.random.choice((0.0, 0.01, 0.04))
-        self.machine = Adapting(self.predicted_s, "alone", self.room, RATE, self.kept)
+        self.machine = Adapting(
+            self.predicted_s, "alone", self.room, RATE, kept=self.kept, delay_s=DELAY_S
+        )
         self._checked = CheckedAdapting(self.machine)
 
     def predicted_s(self, name: str, at: Conditions) -> float:
@@ -112,6 +114,7 @@ class Play:
             + plan.up_bytes / RATE * at.up
             + plan.down_bytes / RATE * at.down
             + plan.edge_s * at.edge
+            + (2 * (DELAY_S + at.further_s) if plan.up_bytes else 0.0)
         )
 
     def tell(self, event: Event) -> Sequence[Command]:
@@ -169,10 +172,22 @@ class Play:
             (plan.edge_s, at.edge),
         )
         self.frames += 1
-        taken = [self.taken(planned_s, times, noise) for planned_s, times in pairs]
-        latency_s = slower * sum(item.measured_s for item in taken)
+        up, down, device, edge = (self.taken(planned_s, times, noise) for planned_s, times in pairs)
+        latency_s = slower * sum(item.measured_s for item in (up, down, device, edge))
+        most_s = math.inf
+        if plan.up_bytes:  # what is not known of how far it is seems to be slowness
+            latency_s += slower * 2 * (DELAY_S + at.further_s)
+            most_s = at.further_s + (up.measured_s + down.measured_s) / 2
+            up, down = (self._longer(way) for way in (up, down))
         self.pause_s -= latency_s
-        return self.tell(Answered(name, latency_s, *taken, beside=beside))
+        return self.tell(
+            Answered(name, latency_s, up, down, device, edge, further_s=most_s, beside=beside)
+        )
+
+    def _longer(self, way: Taken) -> Taken:
+        """What is seen of one way while it is believed to be as far as it is."""
+        longer_s = self.here.further_s - self.machine.further_s
+        return replace(way, measured_s=max(way.measured_s + longer_s, 0.0))
 
     def taken(self, planned_s: float, times: float, noise: float = 0.0) -> Taken:
         """What something takes; sometimes much more or less, where there is noise at all."""
@@ -199,8 +214,13 @@ class Play:
         ways = (self.here.up, self.here.down)
         taken = [self.taken(size_bytes / RATE, times, noise) for times in ways]
         self.pause_s = EVERY * sum(item.measured_s for item in taken)
-        up, down = (replace(item, unclear_s=item.unclear_s + self.far_s) for item in taken)
-        self.tell(Probed(size_bytes, up, down))
+        far_s = self.far_s + 0.5 * max(self.here.further_s, 0.0)
+        up, down = (replace(item, unclear_s=item.unclear_s + far_s) for item in taken)
+        jitter = math.exp(self.random.gauss(0, noise)) if noise else 1.0
+        further_s = (DELAY_S + self.here.further_s) * jitter - DELAY_S
+        if noise and self.random.random() < 0.04:
+            further_s += 0.1  # something is on the link
+        self.tell(Probed(size_bytes, up, down, further_s))
 
     def prepared(self) -> None:
         """A plan is ready."""
@@ -245,7 +265,7 @@ class Play:
                 up=self.seen(believed.up, self.here.up),
                 down=self.seen(believed.down, self.here.down),
             )
-        if differ(believed, self.here, NOTICEABLE):
+        if differ(believed, self.here, NOTICEABLE) or believed.further_s != self.here.further_s:
             return  # a plan that makes no use of a machine does not show how quick it is
         best_s = min(
             self.predicted_s(name, self.here) for name in (of or self.known) - set(self.liars)
@@ -278,6 +298,8 @@ def choose(random: Random) -> None:
     _rest(random)
     _creep(Play(random, drawn(random)))
     _rush(Play(random, drawn(random)))
+    if random.random() < 0.25:
+        _move(random)
 
 
 def _begin(play: Play) -> None:
@@ -527,3 +549,27 @@ def _rush(play: Play) -> None:
     while play.probing is not None:
         play.probed()
     require(not differ(play.machine.conditions, play.here, NOTICEABLE), "it is not believed")
+
+
+def _move(random: Random) -> None:
+    """The edge server is further away for good, and then is not: the link is as quick as ever."""
+    play = Play(random, drawn(random))
+    for number in range(6):  # of which some send little, and seem to be on a slow link
+        up_bytes = 80_000 * random.random() ** 2 + 1000
+        work_s = play.plans["alone"].device_s * (1 - up_bytes / 81_000)
+        play.plans[f"other {number}"] = Plan(work_s, up_bytes, 4_000, work_s / 8)
+    play.known |= set(play.plans)
+    play.tell(Known(tuple(play.plans)))
+    play.settle()
+    for further_s in (random.uniform(0.01, 0.2), 0.0):
+        play.here = replace(AS_PLANNED, further_s=further_s)
+        play.settle(60)
+        play.uses.clear()
+        play.settle(60)
+        uses = len(play.uses)
+        require(uses <= 1, "{} changes of plan where it stays {} s away", uses, further_s)
+        plan = play.plans[play.machine.current]
+        most_s = further_s + (plan.up_bytes + plan.down_bytes) / RATE / 2
+        near = play.machine.further_s <= most_s + 0.001 + 0.25 * (DELAY_S + most_s)
+        require(near, "it is {} s away, {} s are believed", further_s, play.machine.further_s)
+        play.is_right()

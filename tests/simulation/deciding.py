@@ -44,6 +44,7 @@ FAR, NEAR, INSTEAD = (1.05, 0.3, 0.2), (1 / WORTH, 0.03, 0.02), 0.8
 TRIAL, COOL_DOWN, SETTLED = 3, 50, 10
 LEAST, MOST, PROBE_S, EVERY_S, EVERY = 2**11, 2**18, 0.008, 0.05, 4
 LONG_S, LASTS = 0.25, 3
+UNCLEAR_S, JITTER = 0.0005, 0.25
 AS_PLANNED = Conditions(up=1.0, down=1.0, device=1.0, edge=1.0)
 
 
@@ -79,6 +80,9 @@ class CheckedAdapting:
     """Whether what was chosen for has not lasted yet."""
     changed: int = 0
     """The frame at which conditions were others than those that were chosen for."""
+    further_s: float = 0.0
+    _probes_further_s: list[float] = field(default_factory=lambda: [0.0])
+    """What probes have shown of that; inf where the next one is to be believed."""
     _chosen_for: Conditions = AS_PLANNED
     _preparing: str | None = None
     _before: str | None = None
@@ -104,7 +108,8 @@ class CheckedAdapting:
     @property
     def conditions(self) -> Conditions:
         """What is believed."""
-        return Conditions(*(gauge.slowness for gauge in self._gauges))
+        times = [gauge.slowness for gauge in self._gauges]
+        return replace(Conditions(*times), further_s=self.further_s)
 
     @property
     def _gauges(self) -> tuple[Gauge, ...]:
@@ -118,7 +123,8 @@ class CheckedAdapting:
     def _are_others(self) -> bool:
         """Whether conditions differ from those that were chosen for, by more than by chance."""
         chance = sorted((NOTICEABLE, math.exp(self._noise), ALWAYS_NOTICEABLE))[1]
-        return differ(self.conditions, self._chosen_for, chance)
+        elsewhere = self.further_s != self._chosen_for.further_s
+        return elsewhere or differ(self.conditions, self._chosen_for, chance)
 
     def handle(self, event: Event) -> Sequence[Command]:
         """Let the machine know.
@@ -168,6 +174,7 @@ class CheckedAdapting:
             case Back():
                 for gauge in (self.up, self.down, self.edge):
                     gauge.forget()
+                self._probes_further_s.append(math.inf)
                 yield self._usual_probe()
 
     # ------------------------------------------------------------------ frames and probes
@@ -175,10 +182,15 @@ class CheckedAdapting:
     def _after_frame(self, event: Answered) -> Iterator[Command]:
         self.frames += 1
         self._unprobed_s += event.latency_s
-        of_links, of_machines = (event.up, event.down), (event.device, event.edge)
-        shown = of_links if event.beside else of_links + of_machines
-        for gauge, taken in zip(self._gauges, shown, strict=False):
-            gauge.handle(taken)
+        before_s, most_s = self.further_s, event.further_s
+        if most_s < before_s:
+            self._believe_further(most_s)
+        if self.further_s == before_s:
+            self.up.handle(event.up)
+            self.down.handle(event.down)
+        if not event.beside:
+            self.device.handle(event.device)
+            self.edge.handle(event.edge)
         if self._are_others:
             self.changed, self.restless = self.frames, True
             yield from self._choose()
@@ -209,7 +221,8 @@ class CheckedAdapting:
     def _would_gain(self) -> bool:
         """Whether another plan would be better on a link that takes next to no time."""
         here = self._chosen_for
-        quick = replace(here, up=here.up / 1000, down=here.down / 1000)
+        near_s = here.further_s if here.further_s < 0 else 0.0
+        quick = replace(here, up=here.up / 1000, down=here.down / 1000, further_s=near_s)
         return self._least_s(self.known, quick) < WORTH * self.predicted_s(self.current, quick)
 
     def _usual_probe(self) -> Probe:
@@ -223,6 +236,8 @@ class CheckedAdapting:
         taken_s = [taken.measured_s for _, taken in ways]
         self._pause_s = max(EVERY_S, EVERY * sum(taken_s))
         self._probing = False
+        self._probes_further_s.append(event.further_s)
+        self._believe_further(min(self._probes_further_s[-2:]))
         quicker = any(gauge.is_quicker(taken) for gauge, taken in ways)
         blind = any(gauge.slowness * way.planned_s <= 2 * way.unclear_s for gauge, way in ways)
         late = any(way.measured_s >= max(PROBE_S, 2 * way.unclear_s) for _, way in ways)
@@ -243,6 +258,14 @@ class CheckedAdapting:
         if any(gauge.is_unsure and gauge.is_trusted for gauge, _ in ways):
             self._probing = True
             yield Probe(event.size_bytes)
+
+    def _believe_further(self, further_s: float) -> None:
+        """Unless that is by chance."""
+        delay_s = self.machine.delay_s + max(further_s, self.further_s)
+        if not -1 <= (further_s - self.further_s) / (UNCLEAR_S + JITTER * delay_s) <= 1:
+            self.further_s = further_s
+            for gauge in (self.up, self.down):
+                gauge.forget()
 
     # ------------------------------------------------------------------ plans
 

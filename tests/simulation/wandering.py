@@ -80,6 +80,10 @@ def _more(play: Play) -> list[str]:
 def _drift(play: Play) -> None:
     """One thing or both ways are others."""
     factor = play.random.choice((0.1, 0.4, 0.8, 0.93, 1.07, 1.25, 2.5, 10.0))
+    if play.random.random() < 0.15:
+        further_s = play.random.choice((-0.001, 0.0, 0.0, 0.003, 0.05, 0.2))
+        play.here = replace(play.here, further_s=further_s)
+        return
     names = play.random.choice((("up",), ("down",), ("up", "down"), ("device",), ("edge",)))
     most, least = (50.0, 0.01) if set(names) <= {"up", "down"} else (4.0, 0.3)
     now = {name: min(max(getattr(play.here, name) * factor, least), most) for name in names}

@@ -22,6 +22,8 @@ from fusepath.protocol.adapting import (
 class Machine:
     """Asks for one thing, and keeps what it is told."""
 
+    further_s = 0.007
+
     def __init__(self) -> None:
         self.told: list[object] = []
 
@@ -74,9 +76,12 @@ def test_what_goes_wrong_is_told_or_nothing_else_would_be_asked_for(wanted, answ
 def test_frames_beside_work_of_its_own_are_told_apart(wanted, monkeypatch):
     """Until it has ended, however it ends."""
     seen: list[bool] = []
-    monkeypatch.setattr(
-        "fusepath.offload.adaptation.answered", lambda *_, beside: seen.append(beside)
-    )
+
+    def answered(*_: object, further_s: float, beside: bool) -> None:
+        assert further_s == Machine.further_s
+        seen.append(beside)
+
+    monkeypatch.setattr("fusepath.offload.adaptation.answered", answered)
 
     class Waiting:
         """Whatever is asked of it takes until it may fail."""

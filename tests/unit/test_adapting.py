@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -337,6 +339,23 @@ def test_what_the_link_is_like_after_it_was_down_is_believed_at_once():
     (probe,) = made.handle(Back())
     done = made.handle(probed(probe.size_bytes, 40.0))
     assert [item.plan for item in done if isinstance(item, Use)] == ["alone"]
+
+
+def test_how_far_away_the_server_is_is_believed_if_two_probes_say_so_and_frames_do_not_deny_it():
+    made = machine("alone", "all")
+    for further_s, believed_s in ((0.2, 0.0), (0.0, 0.0), (0.2, 0.0), (0.3, 0.2), (0.21, 0.2)):
+        probe = probed(PROBES_BYTES[1], 1.0)
+        made.handle(Probed(probe.size_bytes, probe.up, probe.down, further_s))
+        assert made.conditions.further_s == believed_s  # the last is so by chance
+    nothing = Taken(0.0, 0.0, UNCLEAR_S)
+    for most_s, believed_s in ((0.5, 0.2), (0.19, 0.2), (0.05, 0.05), (math.inf, 0.05)):
+        device = Taken(0.1, 0.1, UNCLEAR_S)
+        made.handle(Answered("alone", 0.1, nothing, nothing, device, nothing, further_s=most_s))
+        assert made.conditions.further_s == believed_s
+    made.handle(Back())
+    probe = probed(PROBES_BYTES[1], 1.0)
+    made.handle(Probed(probe.size_bytes, probe.up, probe.down, 0.4))
+    assert made.conditions.further_s == 0.4  # at once
 
 
 @pytest.mark.parametrize("noise", [0.15, 0.2])

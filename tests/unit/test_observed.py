@@ -25,3 +25,8 @@ def test_of_a_server_that_is_far_away_little_shows_nothing():
     assert near.up.unclear_s < 0.002
     assert far.up.unclear_s > 0.01
     assert probed(2048, 0.04, 0.03, 0.03, LINK).up.measured_s == 0.0
+
+
+def test_a_probe_shows_how_much_further_away_the_server_is_than_planned():
+    assert probed(2048, 0.042, 0.05, 0.05, LINK).further_s == pytest.approx(0.02)
+    assert probed(2048, 0.0005, 0.05, 0.05, LINK).further_s == pytest.approx(-0.00075)

@@ -103,6 +103,7 @@ class Adaptation:
             current.recipe_sha256,
             room=room_for(graph, limits),
             up_bytes_per_s=setting.link.up_bytes_per_s,
+            delay_s=setting.link.delay_s,
             kept=frozenset(kept),
         )
         for name in known:
@@ -137,8 +138,15 @@ class Adaptation:
         self._frames += 1
         if self._frames == _STREAM:
             self._start(self._make_book(), "there is no book of plans", Known(self._plans.names))
-        beside = self._computing > 0
-        self.tell(answered(inference, prepared, self._plans.setting.link, beside=beside))
+        self.tell(
+            answered(
+                inference,
+                prepared,
+                self._plans.setting.link,
+                further_s=self.machine.further_s,
+                beside=self._computing > 0,
+            )
+        )
 
     async def look(self) -> None:
         """Take in what the link is like after it was of no use, and use what is best then."""

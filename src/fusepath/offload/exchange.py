@@ -439,4 +439,5 @@ class Exchange:
             edge_macs=edge_macs,
             fallback=fallback,
             late=self.frame.was_late,
+            under_way_s=self._recording.under_way_s,
         )

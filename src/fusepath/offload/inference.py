@@ -76,6 +76,8 @@ class Inference:
     reused: Reused = NOTHING_REUSED
     late: bool = False
     """Whether this machine had begun to answer alone, whoever was first in the end."""
+    under_way_s: float | None = None
+    """What the message took that took least, of both ways the middle; None if none went both."""
 
     def begun_with(self, start_s: float, end_s: float) -> Inference:
         """The same, where the device has done something else before, seconds after the beginning.

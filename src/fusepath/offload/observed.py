@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from fusepath.protocol.adapting import Answered, Probed
@@ -24,7 +25,12 @@ _JITTER = 0.25
 
 
 def answered(
-    inference: Inference, prepared: Prepared, link: Link, *, beside: bool = False
+    inference: Inference,
+    prepared: Prepared,
+    link: Link,
+    *,
+    further_s: float = 0.0,
+    beside: bool = False,
 ) -> Answered:
     """What a frame took, beside what it would have taken on the link that plans were made for.
 
@@ -32,6 +38,7 @@ def answered(
         inference: the frame.
         prepared: its plan.
         link: that plans were made for.
+        further_s: how much longer messages are believed to be under way than on that link.
         beside: whether machines did other work of this session's meanwhile.
     """
     shown, planned, made_for = inference.timeline, prepared.predicted, prepared.plan.link
@@ -41,13 +48,16 @@ def answered(
     up_s = planned.busy_s(Lane.UPLINK) * made_for.up_bytes_per_s / link.up_bytes_per_s
     down_s = planned.busy_s(Lane.DOWNLINK) * made_for.down_bytes_per_s / link.down_bytes_per_s
     down_s *= inference.down_bytes / max(prepared.returned_bytes, 1.0)  # or outputs left out
+    delay_s = link.delay_s + further_s
+    under_way_s = math.inf if inference.under_way_s is None else inference.under_way_s
     return Answered(
         plan=prepared.recipe_sha256,
         latency_s=inference.latency_s,
-        up=Taken(_carried_s(shown, Lane.UPLINK, made_for.delay_s), up_s * more, between_s),
-        down=Taken(_carried_s(shown, Lane.DOWNLINK, made_for.delay_s), down_s, between_s),
+        up=Taken(_carried_s(shown, Lane.UPLINK, delay_s), up_s * more, between_s),
+        down=Taken(_carried_s(shown, Lane.DOWNLINK, delay_s), down_s, between_s),
         device=Taken(shown.busy_s(Lane.DEVICE), planned.busy_s(Lane.DEVICE), unclear_s),
         edge=Taken(_served_s(shown), planned.busy_s(Lane.EDGE), between_s),
+        further_s=under_way_s - link.delay_s,
         beside=beside,
     )
 
@@ -63,11 +73,11 @@ def probed(size_bytes: int, empty_s: float, up_s: float, down_s: float, link: Li
         link: that plans were made for.
     """
     unclear_s = _PROBE_UNCLEAR_S + _JITTER * empty_s
-    ways = (
+    up, down = (
         Taken(max(taken_s - empty_s, 0.0), size_bytes / rate, unclear_s)
         for taken_s, rate in ((up_s, link.up_bytes_per_s), (down_s, link.down_bytes_per_s))
     )
-    return Probed(size_bytes, *ways)
+    return Probed(size_bytes, up, down, empty_s / 2 - link.delay_s)
 
 
 def _carried_s(timeline: Timeline, lane: Lane, delay_s: float) -> float:

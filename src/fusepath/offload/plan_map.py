@@ -93,16 +93,17 @@ class PlanMap:
         return self._places[name].steps
 
     def link_under(self, conditions: Conditions) -> Link:
-        """The link when it is so many times slower."""
+        """The link when it is so many times slower, and longer."""
         link = self.setting.link
         return msgspec.structs.replace(
             link,
             up_bytes_per_s=link.up_bytes_per_s / conditions.up,
             down_bytes_per_s=link.down_bytes_per_s / conditions.down,
+            delay_s=max(link.delay_s + conditions.further_s, 0.0),
         )
 
     def conditions_of(self, link: Link) -> Conditions:
-        """How many times slower a link is."""
+        """How many times slower a link is that is as long."""
         return Conditions(
             up=self.setting.link.up_bytes_per_s / link.up_bytes_per_s,
             down=self.setting.link.down_bytes_per_s / link.down_bytes_per_s,

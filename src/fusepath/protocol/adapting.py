@@ -11,7 +11,9 @@ machines take while they do that, or make plans ready, is not believed: it will 
 that leaves a machine out does not show when it ends.
 
 A plan that sends little does not show whether the link has become quicker. Where another plan would
-gain by that, a little is sent beside frames to see.
+gain by that, a little is sent beside frames to see. That also shows how far away the edge server
+has become, which frames cannot tell from a slower link: nothing of theirs is in the way then. That
+it is nearer frames show, for none of their messages is under way for less.
 
 No clock, socket or thread is in here: events in, commands out. Plans go by names.
 """
@@ -57,6 +59,8 @@ _LONG_S = 0.25
 """Where so much has taken so long one way, no more is sent to see the other."""
 _PROBE_EVERY_S, _PROBE_EVERY = 0.05, 4
 """Of frames' time, or so many times what the last probe took."""
+_UNCLEAR_S, _JITTER = 0.0005, 0.25
+"""What a message is under way for differs by so much, and by this part of it."""
 _REMEMBERED = 256
 
 
@@ -68,9 +72,11 @@ class Conditions:
     down: float = 1.0
     device: float = 1.0
     edge: float = 1.0
+    further_s: float = 0.0
+    """For so much longer every message is under way besides, each way."""
 
     def differs(self, other: Conditions, factor: float) -> bool:
-        """Whether anything is so many times slower or quicker than in others."""
+        """Whether anything is so many times slower or quicker than in others, wherever it is."""
         pairs = (
             (self.up, other.up),
             (self.down, other.down),
@@ -123,6 +129,8 @@ class Answered:
     down: Taken
     device: Taken
     edge: Taken
+    further_s: float = math.inf
+    """As of `Conditions`, at most."""
     beside: bool = False
     """Whether the machines did other work for this session meanwhile, such as making plans ready:
     what they took then will not last."""
@@ -135,6 +143,8 @@ class Probed:
     size_bytes: int
     up: Taken
     down: Taken
+    further_s: float = 0.0
+    """As of `Conditions`, if nothing else was on the link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +220,7 @@ class Adapting:
         up_bytes_per_s: of the link that plans were made for.
         kept: plans that are ready whatever happens, such as that of the device alone; they need no
             room.
+        delay_s: of the link that plans were made for.
     """
 
     predicted_s: Callable[[str, Conditions], float]
@@ -217,6 +228,7 @@ class Adapting:
     room: int
     up_bytes_per_s: float
     kept: frozenset[str] = frozenset()
+    delay_s: float = 0.0
     story: deque[tuple[Event, tuple[Command, ...]]] = field(
         default_factory=lambda: deque(maxlen=_REMEMBERED)
     )
@@ -225,6 +237,10 @@ class Adapting:
     down: Gauge = field(default_factory=Gauge)
     device: Gauge = field(default_factory=partial(Gauge, is_probed=False))
     edge: Gauge = field(default_factory=partial(Gauge, is_probed=False))
+    further_s: float = 0.0
+    """As of `Conditions`: believed."""
+    _probed_further_s: float = 0.0
+    """What the last probe has shown of it."""
     _known: dict[str, None] = field(init=False)
     _ready: dict[str, None] = field(init=False)
     """The one that was used last comes last."""
@@ -257,7 +273,13 @@ class Adapting:
     @property
     def conditions(self) -> Conditions:
         """As they are believed to be."""
-        return Conditions(*(gauge.slowness for gauge in self._gauges))
+        return Conditions(
+            up=self.up.slowness,
+            down=self.down.slowness,
+            device=self.device.slowness,
+            edge=self.edge.slowness,
+            further_s=self.further_s,
+        )
 
     @property
     def _gauges(self) -> tuple[Gauge, ...]:
@@ -304,6 +326,7 @@ class Adapting:
             case Back():
                 for gauge in (self.up, self.down, self.edge):
                     gauge.forget()
+                self._probed_further_s = math.inf  # the next one is believed
                 self._probing = True
                 yield Probe(self._probe_bytes)
 
@@ -316,8 +339,9 @@ class Adapting:
     def _answered(self, event: Answered) -> Iterator[Command]:
         self._frames += 1
         self._unprobed_s += event.latency_s
-        self.up.handle(event.up)
-        self.down.handle(event.down)
+        if not self._is_nearer(event.further_s):
+            self.up.handle(event.up)
+            self.down.handle(event.down)
         if not event.beside:
             self.device.handle(event.device)
             self.edge.handle(event.edge)
@@ -341,7 +365,26 @@ class Adapting:
     def _has_changed(self) -> bool:
         least, most = _NOTICEABLE
         factor = min(max(math.exp(self._noise), least), most)
-        return self.conditions.differs(self._chosen_for, factor)
+        here = self.conditions
+        moved = here.further_s != self._chosen_for.further_s
+        return moved or here.differs(self._chosen_for, factor)
+
+    def _is_nearer(self, further_s: float) -> bool:
+        """Take in how far away the server is at most; whether that is less than was believed."""
+        return further_s < self.further_s and self._is_elsewhere(further_s)
+
+    def _is_elsewhere(self, further_s: float) -> bool:
+        """Believe that the server is so far away, if that is no chance.
+
+        What messages took before tells nothing of the link then.
+        """
+        delays_s = self.delay_s + further_s, self.delay_s + self.further_s
+        if abs(further_s - self.further_s) <= _UNCLEAR_S + _JITTER * max(delays_s):
+            return False
+        self.further_s = further_s
+        self.up.forget()
+        self.down.forget()
+        return True
 
     def _change(self) -> Iterator[Command]:
         self._steady, self._restless = 0, _LASTS
@@ -374,7 +417,12 @@ class Adapting:
         if self.up.tells(up.planned_s, up.unclear_s):
             return False
         here = self._chosen_for  # stays, so that what plans take there is known from before
-        quicker = replace(here, up=here.up * _IF_QUICKER, down=here.down * _IF_QUICKER)
+        quicker = replace(
+            here,
+            up=here.up * _IF_QUICKER,
+            down=here.down * _IF_QUICKER,
+            further_s=min(here.further_s, 0.0),
+        )
         return self._best(self._known, quicker) < WORTH * self.predicted_s(self.current, quicker)
 
     @property
@@ -385,6 +433,9 @@ class Adapting:
     def _probed(self, event: Probed) -> Iterator[Command]:
         self._probing = False
         self._probe_took_s = event.up.measured_s + event.down.measured_s
+        # A machine may pause, or something may be on the link: hardly twice.
+        self._is_elsewhere(min(event.further_s, self._probed_further_s))
+        self._probed_further_s = event.further_s
         ways = ((self.up, event.up), (self.down, event.down))
         too_little = any(
             gauge.is_quicker(taken) or not gauge.tells(taken.planned_s, taken.unclear_s)

@@ -300,6 +300,7 @@ def choose(random: Random) -> None:
     _rush(Play(random, drawn(random)))
     if random.random() < 0.25:
         _move(random)
+        _mislead(random)
 
 
 def _begin(play: Play) -> None:
@@ -573,3 +574,19 @@ def _move(random: Random) -> None:
         near = play.machine.further_s <= most_s + 0.001 + 0.25 * (DELAY_S + most_s)
         require(near, "it is {} s away, {} s are believed", further_s, play.machine.further_s)
         play.is_right()
+
+
+def _mislead(random: Random) -> None:
+    """All plans but one take much longer than is predicted, and nothing shows why."""
+    play = Play(random, {"alone": Plan(0.1, 0, 0, 0.0)})
+    for number in range(12):
+        plan = Plan(random.uniform(0.01, 0.06), random.uniform(1e3, 3e4), 4_000, 0.005)
+        play.plans[f"other {number}"] = plan
+    play.known |= set(play.plans)
+    play.liars = dict.fromkeys(set(play.plans) - {"alone"}, 10.0)
+    play.tell(Known(tuple(play.plans)))
+    play.settle(500)
+    require(len(play.uses) <= 16, "{} plans are tried one after the other", len(play.uses))
+    play.here = replace(AS_PLANNED, up=10.0, down=10.0)  # what is left alone is not missed
+    play.settle(3 * SOON)  # unless one was on trial just then
+    require(play.machine.current == "alone", "{} is used", play.machine.current)

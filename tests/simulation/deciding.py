@@ -42,6 +42,7 @@ WORTH_IN_NOISE, NOISE_COUNTS, ALWAYS_NOTICEABLE = 0.97, 0.2, 1.25
 FAR, NEAR, INSTEAD = (1.05, 0.3, 0.2), (1 / WORTH, 0.03, 0.02), 0.8
 """Of losses: what does not matter, the most that does, and what a plan gains at least."""
 TRIAL, COOL_DOWN, SETTLED = 3, 50, 10
+IN_VAIN, MOST_IN_VAIN = 3, 10
 LEAST, MOST, PROBE_S, EVERY_S, EVERY = 2**11, 2**18, 0.008, 0.05, 4
 LONG_S, LASTS = 0.25, 3
 UNCLEAR_S, JITTER = 0.0005, 0.25
@@ -88,7 +89,11 @@ class CheckedAdapting:
     _before: str | None = None
     _trial_s: list[float] = field(default_factory=list)
     _given_up: dict[str, list[int]] = field(default_factory=dict)
-    """Until which frames a plan is not used."""
+    """Until which frames a plan is not used, for each time that it was given up;"""
+    _left_alone: dict[str, int] = field(default_factory=dict)
+    """and for others were."""
+    _trials: list[bool] = field(default_factory=list)
+    """Whether the plans that were tried were as good as predicted."""
     _searched: list[Conditions] = field(default_factory=lambda: [AS_PLANNED])
     _searching: bool = False
     _probing: bool = False
@@ -199,7 +204,7 @@ class CheckedAdapting:
                 self.restless = False
                 if self._preparing is None:
                     yield from self._prepare(self._chosen_for)
-            if any(frames[-1] == self.frames for frames in self._given_up.values()):
+            if any(self._barred_until(plan) == self.frames for plan in self._barred):
                 yield from self._choose()
             yield from self._search()
         if event.plan == self.current and not event.beside:
@@ -279,7 +284,14 @@ class CheckedAdapting:
         return min(allowed, key=self._at(at))
 
     def _is_allowed(self, plan: str) -> bool:
-        return self._given_up.get(plan, [0])[-1] <= self.frames
+        return self._barred_until(plan) <= self.frames
+
+    def _barred_until(self, plan: str) -> int:
+        return max(self._given_up.get(plan, [0])[-1], self._left_alone.get(plan, 0))
+
+    @property
+    def _barred(self) -> set[str]:
+        return {*self._given_up, *self._left_alone}
 
     def _at(self, conditions: Conditions) -> Callable[[str], float]:
         """What plans take there."""
@@ -290,7 +302,8 @@ class CheckedAdapting:
         best = self._best(self.ready, here)
         gain = sorted((1 - WORTH, self._noise * NOISE_COUNTS, 1 - WORTH_IN_NOISE))[1]
         if self.predicted_s(best, here) < (1 - gain) * self.predicted_s(self.current, here):
-            self._before = self.current
+            proven = self.current if self._before is None else self._before
+            self._before = None if best == proven else proven
             yield self._use(best, "predicted to be quicker")
         if self._preparing is None:
             yield from self._prepare(here)
@@ -380,9 +393,22 @@ class CheckedAdapting:
         plan, before, here = self.current, self._before, self.conditions
         self._before = None
         least_s = max(WORSE * self.predicted_s(plan, here), self.predicted_s(before, here))
-        if statistics.median(self._trial_s) > least_s:
+        self._trials.append(statistics.median(self._trial_s) <= least_s)
+        if not self._trials[-1]:
             bars = self._given_up.setdefault(plan, [])
             bars.append(self.frames + COOL_DOWN * 2 ** len(bars))
+            self._leave_alone(before)
             yield self._use(before, "the other took longer than predicted")
-        if self._preparing is None:
+            yield from self._choose()
+        elif self._preparing is None:
             yield from self._prepare(self._chosen_for)
+
+    def _leave_alone(self, before: str) -> None:
+        """After some plans in a row that were not as good as predicted, all that promise more."""
+        in_vain = [*reversed(self._trials), True].index(True)
+        more = min(in_vain - IN_VAIN, MOST_IN_VAIN)
+        here, until = self.conditions, self.frames + round(COOL_DOWN * 2.0**more)
+        for plan in self.known if more >= 0 else ():
+            promises = self.predicted_s(plan, here) < WORTH * self.predicted_s(before, here)
+            if promises and plan not in self.machine.kept:
+                self._left_alone[plan] = max(until, self._left_alone.get(plan, 0))

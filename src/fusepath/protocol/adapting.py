@@ -5,7 +5,8 @@ were made for (`Gauge`). Of plans that are ready the one that is predicted to be
 from the next frame on, if it is better by enough: more where frames differ by chance. Plans that
 would be best if the link were some times quicker or slower are made ready ahead, as far as there is
 room. A plan that turns out worse than the one before it, by what both were predicted to take, is
-given up for that one, and is not tried again for a while, which doubles each time. Where all has
+given up for that one, and is not tried again for a while, which doubles each time. Where plan after
+plan is given up, others that promise as much are not tried for a while either. Where all has
 been as it is for some frames, and nothing was planned for that, plans for it are looked for. What
 machines take while they do that, or make plans ready, is not believed: it will not last, and a plan
 that leaves a machine out does not show when it ends.
@@ -38,6 +39,11 @@ TRIAL = 3
 _WORSE = 1.1
 COOL_DOWN = 50
 """Frames for which a plan that was given up is not used, at first."""
+IN_VAIN = 3
+"""Plans given up in a row after which others are not tried for as long: what is predicted is wrong
+by something that they share."""
+_MOST_IN_VAIN = 10
+"""So often that doubles, at most."""
 SETTLED = 10
 """Frames without a change."""
 _LASTS = 3
@@ -248,13 +254,15 @@ class Adapting:
     _preparing: str | None = None
     _chosen_for: Conditions = Conditions()
     _before: str | None = None
-    """What the plan in use has taken the place of, while it is on trial."""
+    """The last plan that was not on trial, while the one in use is."""
     _trial_s: list[float] = field(default_factory=list)
     _frames: int = 0
     _barred: dict[str, int] = field(default_factory=dict)
     """Plans that were given up: until which frame."""
     _cool_down: dict[str, int] = field(default_factory=dict)
     """For how many frames they are, should they be given up again."""
+    _in_vain: int = 0
+    """Plans that were given up since one was not."""
     _steady: int = 0
     """Frames since anything changed."""
     _restless: int = 0
@@ -471,7 +479,10 @@ class Adapting:
         best = min(self._allowed(self._ready), key=lambda plan: self.predicted_s(plan, here))
         worth = min(max(1 - _BY_CHANCE * self._noise, _LEAST_WORTH), WORTH)
         if self.predicted_s(best, here) < worth * self.predicted_s(self.current, here):
-            self._before = self.current
+            if best == self._before:
+                self._before = None
+            elif self._before is None:
+                self._before = self.current
             yield self._use(best, "predicted to be quicker")
         yield from self._prepare(here)
 
@@ -497,11 +508,27 @@ class Adapting:
         if taken_s > _WORSE * self.predicted_s(self.current, here) and taken_s > self.predicted_s(
             before, here
         ):
-            frames = self._cool_down.get(self.current, COOL_DOWN)
-            self._barred[self.current] = self._frames + frames
-            self._cool_down[self.current] = 2 * frames
+            self._give_up(before)
             yield self._use(before, "the other took longer than predicted")
+            yield from self._choose()  # there may be one whose trial was broken off
+            return
+        self._in_vain = 0
         yield from self._prepare(self._chosen_for)  # the other need not stay ready
+
+    def _give_up(self, before: str) -> None:
+        """Leave the plan in use alone for a while, and maybe all that promise more than another."""
+        frames = self._cool_down.get(self.current, COOL_DOWN)
+        self._barred[self.current] = self._frames + frames
+        self._cool_down[self.current] = 2 * frames
+        self._in_vain += 1
+        if self._in_vain < IN_VAIN:
+            return
+        until = self._frames + COOL_DOWN * 2 ** min(self._in_vain - IN_VAIN, _MOST_IN_VAIN)
+        here = self.conditions
+        enough_s = WORTH * self.predicted_s(before, here)
+        for plan in self._known:
+            if plan not in self.kept and plan != before and self.predicted_s(plan, here) < enough_s:
+                self._barred[plan] = max(self._barred.get(plan, 0), until)
 
     def _prepare(self, here: Conditions) -> Iterator[Command]:
         """Make ready what is best now, or is good where the link is another."""

@@ -1183,6 +1183,7 @@ def test_an_output_that_cannot_be_written_is_one_line_and_exit_code_2(fusepath, 
 def test_a_network_of_the_zoo_needs_a_place_to_be_written_to(fusepath):
     assert_complains(fusepath("zoo", "squeezenet"), 2, "OUT.onnx")
     assert_complains(fusepath("zoo", "nonsense", "out.onnx"), 2, "known networks are")
+    assert_complains(fusepath("zoo", "squeezenet?size=64", "out.onnx"), 2, "--input-size SIZE")
 
 
 BAD_SERVERS = {
@@ -1281,6 +1282,7 @@ def test_inferences_may_overlap_and_their_rate_is_told(fusepath, files, edge):
 
     told = fusepath(*command, "--repeat", "2", "--in-flight", "2")
     assert "frames/s" in told.out
+    assert "predicted is a frame by itself; measured had up to 1 beside it" in told.out
 
 
 @pytest.mark.system

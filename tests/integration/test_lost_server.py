@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import fusepath
-from fusepath.errors import PeerError, PeerUnreachableError
+from fusepath.errors import InputError, PeerError, PeerUnreachableError
 from fusepath.offload.machines import measured_link
 from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import load_model
@@ -121,6 +121,26 @@ def test_a_server_that_dies_and_comes_back_is_used_again(plan):
 def test_there_is_a_story_before_anything_has_happened():
     with session("memory:") as held:
         assert held.story() == []
+        for wrong in (-1, 1.5, "2", True):
+            with pytest.raises(InputError, match="is no number of frames"):
+                held.story(wrong)
+
+
+def test_a_pace_that_is_played_does_not_hide_that_a_server_dies():
+    slow = fusepath.Emulation(pace_bytes_per_s=20)  # the input would take ten minutes
+    with edge_server() as edge:
+        with session(
+            edge.address,
+            plan=plan_of(model(), cuts=[1]),
+            options={"emulation": slow},
+            timeout=fusepath.Timeout(infer_s=3600),
+        ) as held:
+            held.wait_ready(PATIENCE_S)
+            result = held.submit(FRAME)
+            time.sleep(0.2)
+            edge.kill()
+            np.testing.assert_array_equal(result.result(60).outputs["output"], expected())
+        assert result.result().fallback.stage is fusepath.Stage.SENDING
 
 
 def test_a_server_that_stands_still_holds_up_one_frame():

@@ -91,6 +91,8 @@ class Play:
     barred: dict[str, int] = field(default_factory=dict)
     uses: list[str] = field(default_factory=list)
     frames: int = 0
+    jitter: float = 0.0
+    """By how much what messages are under way for differs, as a logarithm."""
     pause_s: float = 0.0
     """For so long the link is left alone, after what it was last probed with."""
     far_s: float = field(init=False)
@@ -216,7 +218,7 @@ class Play:
         self.pause_s = EVERY * sum(item.measured_s for item in taken)
         far_s = self.far_s + 0.5 * max(self.here.further_s, 0.0)
         up, down = (replace(item, unclear_s=item.unclear_s + far_s) for item in taken)
-        jitter = math.exp(self.random.gauss(0, noise)) if noise else 1.0
+        jitter = math.exp(self.random.gauss(0, noise or self.jitter))
         further_s = (DELAY_S + self.here.further_s) * jitter - DELAY_S
         if noise and self.random.random() < 0.04:
             further_s += 0.1  # something is on the link
@@ -564,6 +566,7 @@ def _move(random: Random) -> None:
     play.settle()
     for further_s in (random.uniform(0.01, 0.2), 0.0):
         play.here = replace(AS_PLANNED, further_s=further_s)
+        play.jitter = random.choice((0.0, 0.05, 0.1))
         play.settle(60)
         play.uses.clear()
         play.settle(60)
@@ -571,7 +574,7 @@ def _move(random: Random) -> None:
         require(uses <= 1, "{} changes of plan where it stays {} s away", uses, further_s)
         plan = play.plans[play.machine.current]
         most_s = further_s + (plan.up_bytes + plan.down_bytes) / RATE / 2
-        near = play.machine.further_s <= most_s + 0.001 + 0.25 * (DELAY_S + most_s)
+        near = play.machine.further_s <= most_s + 0.001 + 0.4 * (DELAY_S + most_s)
         require(near, "it is {} s away, {} s are believed", further_s, play.machine.further_s)
         play.is_right()
 

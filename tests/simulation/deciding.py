@@ -83,7 +83,7 @@ class CheckedAdapting:
     """The frame at which conditions were others than those that were chosen for."""
     further_s: float = 0.0
     _probes_further_s: list[float] = field(default_factory=lambda: [0.0])
-    """What probes have shown of that; inf where the next one is to be believed."""
+    """What probes have shown of that since the link was lost."""
     _chosen_for: Conditions = AS_PLANNED
     _preparing: str | None = None
     _before: str | None = None
@@ -179,7 +179,7 @@ class CheckedAdapting:
             case Back():
                 for gauge in (self.up, self.down, self.edge):
                     gauge.forget()
-                self._probes_further_s.append(math.inf)
+                self._probes_further_s.clear()
                 yield self._usual_probe()
 
     # ------------------------------------------------------------------ frames and probes
@@ -242,7 +242,9 @@ class CheckedAdapting:
         self._pause_s = max(EVERY_S, EVERY * sum(taken_s))
         self._probing = False
         self._probes_further_s.append(event.further_s)
-        self._believe_further(min(self._probes_further_s[-2:]))
+        low_s, *_, high_s = sorted(self._probes_further_s[-2:] * 2)
+        if not low_s <= self.further_s <= high_s:
+            self._believe_further(low_s if self.further_s < low_s else high_s)
         quicker = any(gauge.is_quicker(taken) for gauge, taken in ways)
         blind = any(gauge.slowness * way.planned_s <= 2 * way.unclear_s for gauge, way in ways)
         late = any(way.measured_s >= max(PROBE_S, 2 * way.unclear_s) for _, way in ways)
@@ -270,7 +272,7 @@ class CheckedAdapting:
         if not -1 <= (further_s - self.further_s) / (UNCLEAR_S + JITTER * delay_s) <= 1:
             self.further_s = further_s
             for gauge in (self.up, self.down):
-                gauge.forget()
+                gauge.begin_anew()
 
     # ------------------------------------------------------------------ plans
 

@@ -120,7 +120,8 @@ def test_a_few_faults_in_the_machines_are_noticed():
     tried = subprocess.run([*gate, *few], check=False, capture_output=True, text=True)
 
     assert tried.returncode == 0, tried.stdout + tried.stderr
-    assert "mutants noticed, 100.0 %" in tried.stdout
+    *_, verdict = tried.stdout.splitlines()  # maybe without some that nothing can notice
+    assert "100.0 %" in verdict, tried.stdout
 
 
 def test_frames_that_overlap_too_much_are_noticed(monkeypatch):

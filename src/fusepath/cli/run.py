@@ -492,6 +492,9 @@ def _print(report: Report) -> None:
     click.echo()
     predicted = report.predicted
     click.echo(render(lanes_table(predicted, median.timeline)))
+    if report.in_flight > 1:
+        others = report.in_flight - 1
+        click.echo(f"\npredicted is a frame by itself; measured had up to {others} beside it")
     click.echo("\npath by path, predicted / measured in ms")
     click.echo(render(paths_table(predicted, median.timeline)))
     click.echo(f"\n{parting_text(predicted, median.timeline)}")

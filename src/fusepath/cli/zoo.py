@@ -46,6 +46,12 @@ def command(
             for item in zoo.NAMES:
                 click.echo(f"{item:<20}{zoo.DEFAULT_SIZES[item]} x {zoo.DEFAULT_SIZES[item]}")
         return
+    network, more, _ = name.partition("?")
+    if more:
+        raise InputError(
+            f"'{name}': size, seed and weights are options here: fusepath zoo {network} OUT.onnx "
+            f"--input-size SIZE"
+        )
     if output is None:
         raise InputError(f"say where to write '{name}': fusepath zoo {name} OUT.onnx")
     with telling(f"writing {name}"):

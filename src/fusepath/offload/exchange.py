@@ -256,7 +256,8 @@ class Exchange:
             self._take_computed(
                 path, self._device.compute(path, self._image, self._call.asked.companions)
             )
-        if len(self._order) == 1:  # nothing can go on at the same time
+        if len(self._order) == 1 and not self._link.is_paced:
+            # Nothing can go on at the same time, and a write ends with the stream; a pace does not.
             await self._compute(paths)
             await self._send()
             return await self._finish(await self._receive())

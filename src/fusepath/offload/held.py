@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -211,7 +212,12 @@ class Held:
 
         A line for each event with what was done for it; paths are 0-based. The last 16 frames
         are kept.
+
+        Raises:
+            InputError: ``frames`` is no number of frames.
         """
+        if isinstance(frames, bool) or not isinstance(frames, Integral) or frames < 0:
+            raise InputError(f"frames {frames!r} is no number of frames; give one from 0 on")
         return self._engine.story(frames)
 
     @property

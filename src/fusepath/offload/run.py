@@ -58,6 +58,8 @@ class Report:
     taken_s: float
     """From the beginning of the first run to the end of the last."""
     comparison: Comparison | None
+    in_flight: int = 1
+    """Runs under way at a time."""
     changes: dict[str, OutputChange] | None = None
     """By output: how a lossy plan has changed it in these runs; None of an exact one."""
 
@@ -185,6 +187,7 @@ def run(
         runs=runs,
         taken_s=taken_s,
         comparison=comparison,
+        in_flight=in_flight,
         changes=changes,
     )
 

@@ -245,8 +245,8 @@ class Adapting:
     edge: Gauge = field(default_factory=partial(Gauge, is_probed=False))
     further_s: float = 0.0
     """As of `Conditions`: believed."""
-    _probed_further_s: float = 0.0
-    """What the last probe has shown of it."""
+    _probed_further_s: tuple[float, ...] = (0.0,)
+    """What the last probe has shown of it, where that may still be so."""
     _known: dict[str, None] = field(init=False)
     _ready: dict[str, None] = field(init=False)
     """The one that was used last comes last."""
@@ -334,7 +334,7 @@ class Adapting:
             case Back():
                 for gauge in (self.up, self.down, self.edge):
                     gauge.forget()
-                self._probed_further_s = math.inf  # the next one is believed
+                self._probed_further_s = ()  # the next one is believed
                 self._probing = True
                 yield Probe(self._probe_bytes)
 
@@ -390,8 +390,8 @@ class Adapting:
         if abs(further_s - self.further_s) <= _UNCLEAR_S + _JITTER * max(delays_s):
             return False
         self.further_s = further_s
-        self.up.forget()
-        self.down.forget()
+        self.up.begin_anew()
+        self.down.begin_anew()
         return True
 
     def _change(self) -> Iterator[Command]:
@@ -442,8 +442,10 @@ class Adapting:
         self._probing = False
         self._probe_took_s = event.up.measured_s + event.down.measured_s
         # A machine may pause, or something may be on the link: hardly twice.
-        self._is_elsewhere(min(event.further_s, self._probed_further_s))
-        self._probed_further_s = event.further_s
+        last_s = self._probed_further_s or (event.further_s,)
+        least_s, most_s = min(event.further_s, *last_s), max(event.further_s, *last_s)
+        self._is_elsewhere(min(max(self.further_s, least_s), most_s))
+        self._probed_further_s = (event.further_s,)
         ways = ((self.up, event.up), (self.down, event.down))
         too_little = any(
             gauge.is_quicker(taken) or not gauge.tells(taken.planned_s, taken.unclear_s)

@@ -113,6 +113,10 @@ class Gauge:
     def forget(self) -> None:
         """Believe what the next frames say at once, whatever bursts there were."""
         self._doubt = 1
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """What the last frames have said counts no more."""
         self._recent.clear()
         self._run.clear()
 

@@ -175,6 +175,7 @@ class Stream:
             self.first,
             room_for(self.plans.setting.graph, self.plans.request.constraints),
             self.plans.setting.link.up_bytes_per_s,
+            self.plans.setting.link.delay_s,
             kept=frozenset({self.plans.alone}),
         )
         self._later: list[tuple[float, int, Event]] = []
@@ -316,9 +317,10 @@ class Stream:
             (sum(steps.edge_ns) + steps.tail_ns) / 1e9,
         )
         taken = (spent.up_s, spent.down_s, spent.device_s, spent.edge_s)
-        return Answered(
-            name, latency_s, *(Taken(*pair, unclear_s) for pair in zip(taken, planned, strict=True))
+        up, down, device, edge = (
+            Taken(*pair, unclear_s) for pair in zip(taken, planned, strict=True)
         )
+        return Answered(name, latency_s, up, down, device, edge, further_s=math.inf, beside=False)
 
     def _jitter(self) -> float:
         return math.exp(self.random.gauss(0, self.noise.link))

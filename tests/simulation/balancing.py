@@ -57,7 +57,7 @@ def balance() -> None:
 def _kept() -> None:
     """What is kept is ready from the beginning, and used as soon as it is better."""
     takes_s = {"alone": 0.5, "other": 1.0}
-    adapting = Adapting(lambda plan, _: takes_s[plan], "other", 1, RATE, frozenset({"alone"}))
+    adapting = Adapting(lambda plan, _: takes_s[plan], "other", 1, RATE, 0.0, frozenset({"alone"}))
     (use,) = Checked(adapting).handle(Known(()))
     require(isinstance(use, Use) and use.plan == "alone", "{}, though it is ready", use)
 
@@ -72,7 +72,9 @@ def _machine(here_s: Mapping[str, float], quick_s: Mapping[str, float]) -> Check
 
 
 def _frame(checked: Checked, latency_s: float) -> tuple[type, ...]:
-    event = Answered(checked.current, latency_s, NOTHING, NOTHING, NOTHING, NOTHING)
+    event = Answered(
+        checked.current, latency_s, NOTHING, NOTHING, NOTHING, NOTHING, math.inf, beside=False
+    )
     return tuple(map(type, checked.handle(event)))
 
 
@@ -83,7 +85,9 @@ def _no_better(chance: float, worth: float) -> None:
         checked = _machine(here_s, here_s)
         for number in range(100):
             up = Taken(math.exp(chance * (-1) ** number), 1.0, 0.0)
-            said = checked.handle(Answered("alone", 1.0, up, NOTHING, NOTHING, NOTHING))
+            said = checked.handle(
+                Answered("alone", 1.0, up, NOTHING, NOTHING, NOTHING, math.inf, beside=False)
+            )
             require(said == (), "{} after frames that say nothing", said)
         for event, kind, where in (
             (Known(("other",)), Prepare, part < WORTH),
@@ -115,7 +119,7 @@ def _probes() -> None:
         require(_frame(checked, 1.0) == (Probe,), "it is not probed")
         up, down = (Taken(taken_s, 10 * PROBE_S, 0.0) for taken_s in (up_s, down_s))
         size_bytes = MOST // 64
-        again = checked.handle(Probed(size_bytes, up, down))
+        again = checked.handle(Probed(size_bytes, up, down, 0.0))
         require(again == (Probe(size_bytes),), "{} after a probe of {} bytes", again, size_bytes)
         checked.handle(ProbeFailed())
         require(_frame(checked, EVERY_S) == (Probe,), "it is not probed once that is due")

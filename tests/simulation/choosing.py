@@ -103,9 +103,7 @@ class Play:
         self.room = self.random.choice((2, 3, 9))
         self.kept = frozenset({"alone"} if self.random.random() < 0.5 else ())
         self.far_s = self.random.choice((0.0, 0.01, 0.04))
-        self.machine = Adapting(
-            self.predicted_s, "alone", self.room, RATE, kept=self.kept, delay_s=DELAY_S
-        )
+        self.machine = Adapting(self.predicted_s, "alone", self.room, RATE, DELAY_S, self.kept)
         self._checked = CheckedAdapting(self.machine)
 
     def predicted_s(self, name: str, at: Conditions) -> float:
@@ -303,6 +301,7 @@ def choose(random: Random) -> None:
     if random.random() < 0.25:
         _move(random)
         _mislead(random)
+        _mislead_sometimes(Play(random, drawn(random)))
 
 
 def _begin(play: Play) -> None:
@@ -593,3 +592,19 @@ def _mislead(random: Random) -> None:
     play.here = replace(AS_PLANNED, up=10.0, down=10.0)  # what is left alone is not missed
     play.settle(3 * SOON)  # unless one was on trial just then
     require(play.machine.current == "alone", "{} is used", play.machine.current)
+
+
+def _mislead_sometimes(play: Play) -> None:
+    """Of plans that come by and by some keep what they promise, and some do not."""
+    for batch in range(4):
+        names = [f"{batch}.{number}" for number in range(3)]
+        for name in names:
+            times = 0.9 ** (batch + play.random.random())
+            alone = play.plans["alone"]
+            play.plans[name] = Plan(alone.device_s * times * 0.9, 1000 * times, 100, 0.001)
+        play.liars |= {name: 3.0 for name in names if play.random.random() < 0.6}
+        if play.random.random() < 0.2:
+            play.liars["alone"] = 2.0
+        play.known |= set(names)
+        play.tell(Known(tuple(names)))
+        play.settle(play.random.choice((10, 60, 120)))

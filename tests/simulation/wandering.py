@@ -81,7 +81,7 @@ def _drift(play: Play) -> None:
     """One thing or both ways are others."""
     factor = play.random.choice((0.1, 0.4, 0.8, 0.93, 1.07, 1.25, 2.5, 10.0))
     if play.random.random() < 0.15:
-        further_s = play.random.choice((-0.001, 0.0, 0.0, 0.003, 0.05, 0.2))
+        further_s = play.random.choice((-0.0018, 0.0, 0.0, 0.003, 0.05, 0.2))
         play.here = replace(play.here, further_s=further_s)
         return
     names = play.random.choice((("up",), ("down",), ("up", "down"), ("device",), ("edge",)))

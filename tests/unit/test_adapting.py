@@ -29,7 +29,7 @@ from fusepath.protocol.adapting import (
 )
 from fusepath.protocol.gauge import FRAMES, HIDDEN, Taken
 
-RATE = 1e6
+RATE, DELAY_S = 1e6, 0.0
 UNCLEAR_S = 0.001
 PLANS = {  # seconds on the device, bytes up
     "alone": (0.1, 0),
@@ -45,7 +45,7 @@ def predicted_s(plan: str, conditions: Conditions) -> float:
 
 def machine(*ready: str, known: tuple[str, ...] = tuple(PLANS), room: int = 9) -> Adapting:
     first, *others = ready
-    made = Adapting(predicted_s, first, room, RATE)
+    made = Adapting(predicted_s, first, room, RATE, DELAY_S)
     for name in others:
         made.handle(Ready(name))
     made.handle(Known(known))
@@ -73,6 +73,7 @@ def answered(
                 nothing,
                 Taken(device_s * conditions.device, device_s, UNCLEAR_S),
                 nothing,
+                math.inf,
                 beside=beside,
             )
         )
@@ -86,7 +87,7 @@ def commands(made: Adapting, conditions: Conditions, frames: int, kind: type) ->
 
 def probed(size_bytes: int, slowness: float, unclear_s: float = UNCLEAR_S) -> Probed:
     taken = Taken(size_bytes / RATE * slowness, size_bytes / RATE, unclear_s)
-    return Probed(size_bytes, taken, taken)
+    return Probed(size_bytes, taken, taken, 0.0)
 
 
 SLOW, QUICK = Conditions(up=10.0, down=10.0), Conditions(up=0.1, down=0.1)
@@ -130,7 +131,7 @@ def test_a_machine_that_was_slow_for_a_while_is_used_again():
         """Frames that leave the device out."""
         nothing = Taken(0.0, 0.0, UNCLEAR_S)
         up = Taken(0.12, 0.06, UNCLEAR_S)
-        event = Answered("all", 0.13, up, nothing, nothing, nothing)
+        event = Answered("all", 0.13, up, nothing, nothing, nothing, math.inf, beside=False)
         found = [item for _ in range(frames) for item in made.handle(event)]
         return [item.plan for item in found if isinstance(item, Use)]
 
@@ -159,7 +160,7 @@ def test_what_is_hardly_better_is_not_used():
 
 
 def test_a_plan_that_would_be_better_is_made_ready_and_used_when_it_is():
-    made = Adapting(predicted_s, "alone", 9, RATE)
+    made = Adapting(predicted_s, "alone", 9, RATE, DELAY_S)
     assert made.handle(Known(("alone", "all"))) == (Prepare("all"),)
     assert made.handle(Known(("alone", "all"))) == ()  # one at a time
     (use,) = made.handle(Ready("all"))
@@ -168,7 +169,7 @@ def test_a_plan_that_would_be_better_is_made_ready_and_used_when_it_is():
 
 
 def test_plans_for_other_rates_are_made_ready_ahead():
-    made = Adapting(predicted_s, "all", 9, RATE)
+    made = Adapting(predicted_s, "all", 9, RATE, DELAY_S)
     assert made.handle(Known(tuple(PLANS))) == (Prepare("alone"),)  # for all links that are slow
     assert made.handle(Ready("alone")) == (Prepare("half"),)  # for those in between
     assert made.handle(Ready("half")) == ()
@@ -182,7 +183,7 @@ def test_what_is_ready_does_not_depend_on_what_the_link_has_become_meanwhile():
 
 
 def test_a_plan_that_cannot_be_made_ready_is_forgotten():
-    made = Adapting(predicted_s, "alone", 9, RATE)
+    made = Adapting(predicted_s, "alone", 9, RATE, DELAY_S)
     assert made.handle(Known(tuple(PLANS))) == (Prepare("all"),)
     assert made.handle(Unfit("all")) == (Prepare("half"),)
     assert made.handle(Known(("all",))) == ()
@@ -190,20 +191,20 @@ def test_a_plan_that_cannot_be_made_ready_is_forgotten():
 
 
 def test_where_there_is_no_room_what_is_needed_least_makes_way():
-    made = Adapting(predicted_s, "all", 2, RATE)
+    made = Adapting(predicted_s, "all", 2, RATE, DELAY_S)
     made.handle(Ready("half"))
     assert made.handle(Known(tuple(PLANS))) == (Drop("half"), Prepare("alone"))
 
 
 def test_what_is_kept_is_ready_takes_no_room_and_is_never_dropped():
-    made = Adapting(predicted_s, "all", 1, RATE, frozenset({"alone"}))
+    made = Adapting(predicted_s, "all", 1, RATE, DELAY_S, frozenset({"alone"}))
     assert made.handle(Known(tuple(PLANS))) == ()  # "all" has the only room
     (use,) = commands(made, SLOW, FRAMES, Use)
     assert use.plan == "alone"
     made.handle(Ready("half"))
     assert Drop("alone") not in commands(made, Conditions(), 200, Drop)
 
-    made = Adapting(predicted_s, "alone", 1, RATE, frozenset({"alone"}))
+    made = Adapting(predicted_s, "alone", 1, RATE, DELAY_S, frozenset({"alone"}))
     assert made.handle(Known(tuple(PLANS))) == (Prepare("all"),)
 
 
@@ -270,7 +271,7 @@ def test_whether_to_probe_is_decided_by_what_is_known_as_long_as_little_changes(
         asked.append((plan, conditions))
         return predicted_s(plan, conditions)
 
-    made = Adapting(noted_s, "alone", 9, RATE)
+    made = Adapting(noted_s, "alone", 9, RATE, DELAY_S)
     made.handle(Known(tuple(PLANS)))
     made.handle(Ready("all"))
     commands(made, SLOW, FRAMES, Use)
@@ -311,13 +312,14 @@ def test_one_way_of_a_link_that_shows_nothing_is_looked_at_though_the_other_show
         probe.size_bytes,
         Taken(up, probe.size_bytes / RATE, unclear_s),
         Taken(down, probe.size_bytes / RATE, unclear_s),
+        0.0,
     )
     (more,) = made.handle(nearly)
     assert more.size_bytes == 8 * probe.size_bytes
     slow = Taken(1.0, more.size_bytes / RATE, unclear_s)
     assert not any(
         isinstance(item, Probe) and item.size_bytes > more.size_bytes
-        for item in made.handle(Probed(more.size_bytes, slow, slow))
+        for item in made.handle(Probed(more.size_bytes, slow, slow, 0.0))
     )
 
 
@@ -351,7 +353,7 @@ def test_how_far_away_the_server_is_is_believed_if_two_probes_say_so_and_frames_
     nothing = Taken(0.0, 0.0, UNCLEAR_S)
     for most_s, believed_s in ((0.5, 0.2), (0.19, 0.2), (0.05, 0.05), (math.inf, 0.05)):
         device = Taken(0.1, 0.1, UNCLEAR_S)
-        made.handle(Answered("alone", 0.1, nothing, nothing, device, nothing, further_s=most_s))
+        made.handle(Answered("alone", 0.1, nothing, nothing, device, nothing, most_s, beside=False))
         assert made.conditions.further_s == believed_s
     made.handle(Back())
     probe = probed(PROBES_BYTES[1], 1.0)

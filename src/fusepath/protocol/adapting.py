@@ -135,9 +135,9 @@ class Answered:
     down: Taken
     device: Taken
     edge: Taken
-    further_s: float = math.inf
+    further_s: float
     """As of `Conditions`, at most."""
-    beside: bool = False
+    beside: bool
     """Whether the machines did other work for this session meanwhile, such as making plans ready:
     what they took then will not last."""
 
@@ -149,7 +149,7 @@ class Probed:
     size_bytes: int
     up: Taken
     down: Taken
-    further_s: float = 0.0
+    further_s: float
     """As of `Conditions`, if nothing else was on the link."""
 
 
@@ -224,17 +224,17 @@ class Adapting:
         current: the plan in use.
         room: how many plans may be ready at a time, beside those that are kept.
         up_bytes_per_s: of the link that plans were made for.
+        delay_s: likewise.
         kept: plans that are ready whatever happens, such as that of the device alone; they need no
             room.
-        delay_s: of the link that plans were made for.
     """
 
     predicted_s: Callable[[str, Conditions], float]
     current: str
     room: int
     up_bytes_per_s: float
+    delay_s: float
     kept: frozenset[str] = frozenset()
-    delay_s: float = 0.0
     story: deque[tuple[Event, tuple[Command, ...]]] = field(
         default_factory=lambda: deque(maxlen=_REMEMBERED)
     )
@@ -529,8 +529,8 @@ class Adapting:
         here = self.conditions
         enough_s = WORTH * self.predicted_s(before, here)
         for plan in self._known:
-            if plan not in self.kept and plan != before and self.predicted_s(plan, here) < enough_s:
-                self._barred[plan] = max(self._barred.get(plan, 0), until)
+            if plan not in self.kept and self.predicted_s(plan, here) < enough_s:
+                self._barred[plan] = max(self._barred.get(plan, until), until)
 
     def _prepare(self, here: Conditions) -> Iterator[Command]:
         """Make ready what is best now, or is good where the link is another."""

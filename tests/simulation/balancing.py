@@ -68,7 +68,7 @@ def _machine(here_s: Mapping[str, float], quick_s: Mapping[str, float]) -> Check
     def predicted_s(plan: str, at: Conditions) -> float:
         return (quick_s if at.up < 0.01 else here_s)[plan]
 
-    return Checked(Adapting(predicted_s, "alone", 3, RATE))
+    return Checked(Adapting(predicted_s, "alone", 3, RATE, 0.0))
 
 
 def _frame(checked: Checked, latency_s: float) -> tuple[type, ...]:

@@ -186,7 +186,7 @@ class Play:
 
     def _longer(self, way: Taken) -> Taken:
         """What is seen of one way while it is believed to be as far as it is."""
-        longer_s = self.here.further_s - self.machine.further_s
+        longer_s = self.here.further_s - self.machine.distance.further_s
         return replace(way, measured_s=max(way.measured_s + longer_s, 0.0))
 
     def taken(self, planned_s: float, times: float, noise: float = 0.0) -> Taken:
@@ -573,8 +573,10 @@ def _move(random: Random) -> None:
         require(uses <= 1, "{} changes of plan where it stays {} s away", uses, further_s)
         plan = play.plans[play.machine.current]
         most_s = further_s + (plan.up_bytes + plan.down_bytes) / RATE / 2
-        near = play.machine.further_s <= most_s + 0.001 + 0.4 * (DELAY_S + most_s)
-        require(near, "it is {} s away, {} s are believed", further_s, play.machine.further_s)
+        near = play.machine.distance.further_s <= most_s + 0.001 + 0.4 * (DELAY_S + most_s)
+        require(
+            near, "it is {} s away, {} s are believed", further_s, play.machine.distance.further_s
+        )
         play.is_right()
 
 

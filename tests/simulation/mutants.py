@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 MODULES = (
     *("adapting", "admission", "appointments", "conversation", "covering", "device_frame"),
-    *("fair_queue", "finishing", "gauge", "in_flight", "keeping", "requests", "shelf"),
-    *("waits", "wanted", "watch"),
+    *("distance", "fair_queue", "finishing", "gauge", "given_up", "in_flight", "keeping"),
+    *("requests", "shelf", "waits", "wanted", "watch"),
 )
 _ALONE = {
-    *("adapting", "admission", "appointments", "covering", "fair_queue", "gauge", "keeping"),
-    *("shelf", "waits", "wanted"),
+    *("adapting", "admission", "appointments", "covering", "distance", "fair_queue", "gauge"),
+    *("given_up", "keeping", "shelf", "waits", "wanted"),
 }
 """Played only by themselves, not in simulated sessions."""
 SEEDS = 240
@@ -57,9 +57,6 @@ EQUIVALENT = {
     ),
     "adapting comparison: taken.measured_s < _LONG_S -> taken.measured_s <= _LONG_S": (
         "a time that was measured, never just so; neither would be wrong if it were"
-    ),
-    "adapting number: self._barred.get(plan, 0) -> self._barred.get(plan, -1)": (
-        "frames are not counted down: both are over"
     ),
     "admission number: 0.0 -> -1.0": "what waits already is less than half of what may",
     "conversation operand dropped: path is not None and self._may_start(path) -> "

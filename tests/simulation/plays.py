@@ -121,6 +121,8 @@ def every_order(paths: int) -> None:
 ALONE = {
     "gauge": ((gauge, 3),),
     "adapting": ((just_equal, 3), (drift, 3), (choice, 3)),
+    "distance": ((drift, 3), (choice, 3)),
+    "given_up": ((drift, 3), (choice, 3)),
     "covering": ((just_equal, 3), (drift, 3), (choice, 3)),
     "finishing": ((remainder, 1),),
     "watch": ((failures, 3),),

@@ -22,7 +22,7 @@ from fusepath.protocol.adapting import (
 class Machine:
     """Asks for one thing, and keeps what it is told."""
 
-    further_s = 0.007
+    conditions = Conditions(further_s=0.007)
 
     def __init__(self) -> None:
         self.told: list[object] = []
@@ -78,7 +78,7 @@ def test_frames_beside_work_of_its_own_are_told_apart(wanted, monkeypatch):
     seen: list[bool] = []
 
     def answered(*_: object, further_s: float, beside: bool) -> None:
-        assert further_s == Machine.further_s
+        assert further_s == Machine.conditions.further_s
         seen.append(beside)
 
     monkeypatch.setattr("fusepath.offload.adaptation.answered", answered)

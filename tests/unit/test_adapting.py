@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from fusepath.protocol.adapting import (
-    COOL_DOWN,
     PROBES_BYTES,
     SETTLED,
     TRIAL,
@@ -28,6 +27,7 @@ from fusepath.protocol.adapting import (
     Use,
 )
 from fusepath.protocol.gauge import FRAMES, HIDDEN, Taken
+from fusepath.protocol.given_up import COOL_DOWN
 
 RATE, DELAY_S = 1e6, 0.0
 UNCLEAR_S = 0.001

@@ -143,7 +143,7 @@ class Adaptation:
                 inference,
                 prepared,
                 self._plans.setting.link,
-                further_s=self.machine.further_s,
+                further_s=self.machine.conditions.further_s,
                 beside=self._computing > 0,
             )
         )

@@ -29,7 +29,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fusepath.protocol.covering import WORTH, Covering
+from fusepath.protocol.distance import Distance
 from fusepath.protocol.gauge import Gauge, Taken
+from fusepath.protocol.given_up import GivenUp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,13 +39,6 @@ if TYPE_CHECKING:
 TRIAL = 3
 """Frames that show whether a plan is what it was predicted to be."""
 _WORSE = 1.1
-COOL_DOWN = 50
-"""Frames for which a plan that was given up is not used, at first."""
-IN_VAIN = 3
-"""Plans given up in a row after which others are not tried for as long: what is predicted is wrong
-by something that they share."""
-_MOST_IN_VAIN = 10
-"""So often that doubles, at most."""
 SETTLED = 10
 """Frames without a change."""
 _LASTS = 3
@@ -65,8 +60,6 @@ _LONG_S = 0.25
 """Where so much has taken so long one way, no more is sent to see the other."""
 _PROBE_EVERY_S, _PROBE_EVERY = 0.05, 4
 """Of frames' time, or so many times what the last probe took."""
-_UNCLEAR_S, _JITTER = 0.0005, 0.25
-"""What a message is under way for differs by so much, and by this part of it."""
 _REMEMBERED = 256
 
 
@@ -243,10 +236,7 @@ class Adapting:
     down: Gauge = field(default_factory=Gauge)
     device: Gauge = field(default_factory=partial(Gauge, is_probed=False))
     edge: Gauge = field(default_factory=partial(Gauge, is_probed=False))
-    further_s: float = 0.0
-    """As of `Conditions`: believed."""
-    _probed_further_s: tuple[float, ...] = (0.0,)
-    """What the last probe has shown of it, where that may still be so."""
+    distance: Distance = field(init=False)
     _known: dict[str, None] = field(init=False)
     _ready: dict[str, None] = field(init=False)
     """The one that was used last comes last."""
@@ -257,12 +247,7 @@ class Adapting:
     """The last plan that was not on trial, while the one in use is."""
     _trial_s: list[float] = field(default_factory=list)
     _frames: int = 0
-    _barred: dict[str, int] = field(default_factory=dict)
-    """Plans that were given up: until which frame."""
-    _cool_down: dict[str, int] = field(default_factory=dict)
-    """For how many frames they are, should they be given up again."""
-    _in_vain: int = 0
-    """Plans that were given up since one was not."""
+    _given_up: GivenUp = field(default_factory=GivenUp)
     _steady: int = 0
     """Frames since anything changed."""
     _restless: int = 0
@@ -274,6 +259,7 @@ class Adapting:
     _unprobed_s: float = math.inf
 
     def __post_init__(self) -> None:
+        self.distance = Distance(self.delay_s)
         self._known = dict.fromkeys((*sorted(self.kept - {self.current}), self.current))
         self._ready = dict(self._known)
         self._covering = Covering(lambda plan: [self.predicted_s(plan, link) for link in LINKS])
@@ -286,7 +272,7 @@ class Adapting:
             down=self.down.slowness,
             device=self.device.slowness,
             edge=self.edge.slowness,
-            further_s=self.further_s,
+            further_s=self.distance.further_s,
         )
 
     @property
@@ -334,7 +320,7 @@ class Adapting:
             case Back():
                 for gauge in (self.up, self.down, self.edge):
                     gauge.forget()
-                self._probed_further_s = ()  # the next one is believed
+                self.distance.forget()
                 self._probing = True
                 yield Probe(self._probe_bytes)
 
@@ -347,7 +333,9 @@ class Adapting:
     def _answered(self, event: Answered) -> Iterator[Command]:
         self._frames += 1
         self._unprobed_s += event.latency_s
-        if not self._is_nearer(event.further_s):
+        if self.distance.bound(event.further_s):
+            self._look_anew()
+        else:
             self.up.handle(event.up)
             self.down.handle(event.down)
         if not event.beside:
@@ -377,22 +365,10 @@ class Adapting:
         moved = here.further_s != self._chosen_for.further_s
         return moved or here.differs(self._chosen_for, factor)
 
-    def _is_nearer(self, further_s: float) -> bool:
-        """Take in how far away the server is at most; whether that is less than was believed."""
-        return further_s < self.further_s and self._is_elsewhere(further_s)
-
-    def _is_elsewhere(self, further_s: float) -> bool:
-        """Believe that the server is so far away, if that is no chance.
-
-        What messages took before tells nothing of the link then.
-        """
-        delays_s = self.delay_s + further_s, self.delay_s + self.further_s
-        if abs(further_s - self.further_s) <= _UNCLEAR_S + _JITTER * max(delays_s):
-            return False
-        self.further_s = further_s
+    def _look_anew(self) -> None:
+        """What messages took before tells nothing of a link to a server that is elsewhere."""
         self.up.begin_anew()
         self.down.begin_anew()
-        return True
 
     def _change(self) -> Iterator[Command]:
         self._steady, self._restless = 0, _LASTS
@@ -405,7 +381,7 @@ class Adapting:
             self._restless -= 1
             if not self._restless:
                 yield from self._prepare(self._chosen_for)
-        if self._frames in self._barred.values():  # free again
+        if self._given_up.ends(self._frames):
             yield from self._choose()
         here = self.conditions
         if (
@@ -441,11 +417,8 @@ class Adapting:
     def _probed(self, event: Probed) -> Iterator[Command]:
         self._probing = False
         self._probe_took_s = event.up.measured_s + event.down.measured_s
-        # A machine may pause, or something may be on the link: hardly twice.
-        last_s = self._probed_further_s or (event.further_s,)
-        least_s, most_s = min(event.further_s, *last_s), max(event.further_s, *last_s)
-        self._is_elsewhere(min(max(self.further_s, least_s), most_s))
-        self._probed_further_s = (event.further_s,)
+        if self.distance.show(event.further_s):
+            self._look_anew()
         ways = ((self.up, event.up), (self.down, event.down))
         too_little = any(
             gauge.is_quicker(taken) or not gauge.tells(taken.planned_s, taken.unclear_s)
@@ -473,8 +446,8 @@ class Adapting:
         return min(self.predicted_s(plan, conditions) for plan in plans)
 
     def _allowed(self, plans: dict[str, None]) -> list[str]:
-        """Those that are not barred, as the one in use never is."""
-        return [plan for plan in plans if self._barred.get(plan, 0) <= self._frames]
+        """Those that are not left alone, as the one in use never is."""
+        return [plan for plan in plans if not self._given_up.holds(plan, self._frames)]
 
     def _choose(self) -> Iterator[Command]:
         here = self._chosen_for = self.conditions
@@ -510,27 +483,19 @@ class Adapting:
         if taken_s > _WORSE * self.predicted_s(self.current, here) and taken_s > self.predicted_s(
             before, here
         ):
-            self._give_up(before)
+            self._given_up.add(self.current, self._frames, lambda: self._promising(before, here))
             yield self._use(before, "the other took longer than predicted")
             yield from self._choose()  # there may be one whose trial was broken off
             return
-        self._in_vain = 0
+        self._given_up.keep()
         yield from self._prepare(self._chosen_for)  # the other need not stay ready
 
-    def _give_up(self, before: str) -> None:
-        """Leave the plan in use alone for a while, and maybe all that promise more than another."""
-        frames = self._cool_down.get(self.current, COOL_DOWN)
-        self._barred[self.current] = self._frames + frames
-        self._cool_down[self.current] = 2 * frames
-        self._in_vain += 1
-        if self._in_vain < IN_VAIN:
-            return
-        until = self._frames + COOL_DOWN * 2 ** min(self._in_vain - IN_VAIN, _MOST_IN_VAIN)
-        here = self.conditions
+    def _promising(self, before: str, here: Conditions) -> Iterator[str]:
+        """Plans that are predicted to be quicker than another."""
         enough_s = WORTH * self.predicted_s(before, here)
         for plan in self._known:
             if plan not in self.kept and self.predicted_s(plan, here) < enough_s:
-                self._barred[plan] = max(self._barred.get(plan, until), until)
+                yield plan
 
     def _prepare(self, here: Conditions) -> Iterator[Command]:
         """Make ready what is best now, or is good where the link is another."""

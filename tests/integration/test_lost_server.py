@@ -273,6 +273,35 @@ def test_plans_follow_the_link():
         answer_until(held, served)
 
 
+def test_plans_that_a_server_had_ready_before_it_began_anew_are_made_ready_again():
+    machines = fusepath.Machines(
+        device=fusepath.parse_machine("0.2GFLOPS"), edge=fusepath.parse_machine("500GFLOPS")
+    )
+    emulation = fusepath.Emulation(slowdown=20)
+    with (
+        edge_server() as edge,
+        slow_link(edge.address, up_bytes_per_s=2e6) as link,
+        session(link.address, machines=machines, options={"emulation": emulation}) as held,
+    ):
+        answer(held)
+        held.wait_ready(PATIENCE_S)
+        engine = held._engine
+        answer_until(held, lambda _: engine._adaptation.machine is not None)
+        machine = engine._adaptation.machine
+        answer_until(held, lambda _: len(machine._ready) > 2)
+        edge.kill()
+        with edge_server(listen=edge.address):
+            answer_until(held, served)
+            assert engine._adaptation._instance is not None
+            answer_until(held, lambda _: len(machine._ready) > 2)
+            for name in machine._ready:
+                prepared = engine._adaptation._ready[name]
+                image = np.ascontiguousarray(FRAME.transpose(2, 0, 1))[None]
+                done = engine.loop.submit(engine._pairing.infer(prepared, image)).result(60)
+                assert done.fallback is None
+                np.testing.assert_array_equal(done.outputs["output"], expected())
+
+
 def test_a_server_that_is_further_away_is_not_taken_for_a_slower_link():
     machines = fusepath.Machines(
         device=fusepath.parse_machine("0.2GFLOPS"), edge=fusepath.parse_machine("500GFLOPS")
@@ -286,6 +315,7 @@ def test_a_server_that_is_further_away_is_not_taken_for_a_slower_link():
         answer(held)
         held.wait_ready(PATIENCE_S)
         assert served(answer(held))
+        answer_until(held, lambda _: held._engine._adaptation.machine is not None)
         link.delay_s = 0.08
         machine = held._engine._adaptation.machine
         answer_until(held, lambda result: result.fallback is None and result.up_bytes == 0)

@@ -80,6 +80,8 @@ class Play:
     machine: Adapting = field(init=False)
     here: Conditions = AS_PLANNED
     ready: set[str] = field(default_factory=lambda: {"alone"})
+    forgotten: set[str] = field(default_factory=set)
+    """Plans that only this machine is ready for."""
     known: set[str] = field(default_factory=lambda: {"alone"})
     preparing: str | None = None
     probing: int | None = None
@@ -119,10 +121,13 @@ class Play:
 
     def tell(self, event: Event) -> Sequence[Command]:
         """Let the machine know, and see that what it says can be done."""
+        if event == Back(forgotten=True):
+            self.forgotten |= self.ready - self.kept - {self.machine.current}
+            self.ready -= self.forgotten
         commands = self._checked.handle(event)
         for command in commands:
             self.do(command)
-        in_room = self.ready - self.kept
+        in_room = (self.ready | self.forgotten) - self.kept
         require(len(in_room) <= max(self.room, 2), "more is ready than there is room for")
         return commands
 
@@ -136,14 +141,16 @@ class Play:
             case Prepare(name):
                 require(self.preparing is None, "two are made ready at a time")
                 require(name in self.known and name not in self.ready, "{} need not be ready", name)
-                require(self.has_room, "there is no room for it")
+                require(self.has_room or name in self.forgotten, "there is no room for it")
                 self.preparing = name
                 self.prepared_plans += 1
             case Drop(name):
-                require(name in self.ready and name != self.machine.current, "{} is dropped", name)
+                is_there = name in self.ready | self.forgotten
+                require(is_there and name != self.machine.current, "{} is dropped", name)
                 require(name not in self.kept, "{} is kept, and dropped", name)
                 require(not self.has_room, "there is room")
                 self.ready.discard(name)
+                self.forgotten.discard(name)
             case Probe(size_bytes):
                 require(self.probing is None, "two probes at a time")
                 self.probing = size_bytes
@@ -155,7 +162,7 @@ class Play:
     @property
     def has_room(self) -> bool:
         """Whether one more may be ready."""
-        return len(self.ready - self.kept) < self.room
+        return len((self.ready | self.forgotten) - self.kept) < self.room
 
     # ------------------------------------------------------------------ what happens
 
@@ -227,12 +234,14 @@ class Play:
         assert self.preparing is not None
         name, self.preparing = self.preparing, None
         self.ready.add(name)
+        self.forgotten.discard(name)
         self.tell(Ready(name))
 
     def offered(self, name: str) -> None:
         """A plan is ready that nobody here has asked for, and that need not be known."""
         self.known.add(name)
         self.ready.add(name)
+        self.forgotten.discard(name)
         self.tell(Ready(name))
 
     def unfit(self) -> None:
@@ -240,6 +249,7 @@ class Play:
         assert self.preparing is not None
         name, self.preparing = self.preparing, None
         self.known.discard(name)
+        self.forgotten.discard(name)
         self.tell(Unfit(name))
 
     def settle(self, frames: int = 30) -> None:
@@ -425,7 +435,10 @@ def _come_back(play: Play) -> None:
         play.tell(ProbeFailed())
     up, down, edge = (play.random.uniform(3, 6) for _ in range(3))
     play.here = replace(play.here, up=up, down=down, edge=edge)
-    commands = play.tell(Back())
+    play.barred.clear()
+    forgotten = play.random.random() < 0.5
+    commands = play.tell(Back(forgotten=forgotten))
+    require(not forgotten or play.ready <= {*play.kept, play.machine.current}, "it is forgotten")
     require([type(item) for item in commands] == [Probe], "nobody looks at a link that is back")
     while play.probing is not None:
         play.answer()

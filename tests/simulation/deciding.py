@@ -42,7 +42,7 @@ WORTH_IN_NOISE, NOISE_COUNTS, ALWAYS_NOTICEABLE = 0.97, 0.2, 1.25
 FAR, NEAR, INSTEAD = (1.05, 0.3, 0.2), (1 / WORTH, 0.03, 0.02), 0.8
 """Of losses: what does not matter, the most that does, and what a plan gains at least."""
 TRIAL, COOL_DOWN, SETTLED = 3, 50, 10
-IN_VAIN, MOST_IN_VAIN = 3, 10
+IN_VAIN, MOST_IN_VAIN = 3, 5
 LEAST, MOST, PROBE_S, EVERY_S, EVERY = 2**11, 2**18, 0.008, 0.05, 4
 LONG_S, LASTS = 0.25, 3
 UNCLEAR_S, JITTER = 0.0005, 0.25
@@ -72,6 +72,8 @@ class CheckedAdapting:
     known: list[str] = field(init=False)
     ready: list[str] = field(init=False)
     """The one that was used last comes last."""
+    forgotten: list[str] = field(default_factory=list)
+    """By the edge server alone."""
     up: Gauge = field(default_factory=Gauge)
     down: Gauge = field(default_factory=Gauge)
     device: Gauge = field(default_factory=partial(Gauge, is_probed=False))
@@ -83,7 +85,7 @@ class CheckedAdapting:
     """The frame at which conditions were others than those that were chosen for."""
     further_s: float = 0.0
     _probes_further_s: list[float] = field(default_factory=lambda: [0.0])
-    """What probes have shown of that since the link was lost."""
+    """What probes have shown of that."""
     _chosen_for: Conditions = AS_PLANNED
     _preparing: str | None = None
     _before: str | None = None
@@ -159,10 +161,12 @@ class CheckedAdapting:
             case Ready(plan):
                 self.known += [plan] if plan not in self.known else []
                 self.ready += [plan] if plan not in self.ready else []
+                self.forgotten = [other for other in self.forgotten if other != plan]
                 self._preparing = None if plan == self._preparing else self._preparing
                 yield from self._choose()
             case Unfit(plan):
                 self.known = [other for other in self.known if other != plan]
+                self.forgotten = [other for other in self.forgotten if other != plan]
                 self._preparing = None if plan == self._preparing else self._preparing
                 yield from self._choose()
             case Answered():
@@ -176,10 +180,16 @@ class CheckedAdapting:
                 if self._are_others:
                     self.changed, self.restless = self.frames, True
                     yield from self._choose()
-            case Back():
+            case Back(forgotten):
                 for gauge in (self.up, self.down, self.edge):
                     gauge.forget()
-                self._probes_further_s.clear()
+                for told in (self._given_up, self._left_alone, self._trials):
+                    told.clear()
+                if forgotten:
+                    here = [*self.machine.kept, self.current]
+                    self.forgotten += [plan for plan in self.ready if plan not in here]
+                    self.ready = [plan for plan in self.ready if plan in here]
+                    self._before = None
                 yield self._usual_probe()
 
     # ------------------------------------------------------------------ frames and probes
@@ -242,7 +252,7 @@ class CheckedAdapting:
         self._pause_s = max(EVERY_S, EVERY * sum(taken_s))
         self._probing = False
         self._probes_further_s.append(event.further_s)
-        low_s, *_, high_s = sorted(self._probes_further_s[-2:] * 2)
+        low_s, high_s = sorted(self._probes_further_s[-2:])
         if not low_s <= self.further_s <= high_s:
             self._believe_further(low_s if self.further_s < low_s else high_s)
         quicker = any(gauge.is_quicker(taken) for gauge, taken in ways)
@@ -272,7 +282,7 @@ class CheckedAdapting:
         if not -1 <= (further_s - self.further_s) / (UNCLEAR_S + JITTER * delay_s) <= 1:
             self.further_s = further_s
             for gauge in (self.up, self.down):
-                gauge.begin_anew()
+                gauge.forget()
 
     # ------------------------------------------------------------------ plans
 
@@ -321,13 +331,12 @@ class CheckedAdapting:
         best = next((plan for plan in wanted if plan not in self.ready), None)
         if best is None:
             return
-        if self._without_kept(self.ready) >= self.machine.room:
-            spare = next(
-                (plan for plan in self.ready if plan not in {*wanted, *self.machine.kept}), None
-            )
+        held = [*self.forgotten, *self.ready]
+        if best not in self.forgotten and self._without_kept(held) >= self.machine.room:
+            spare = next((plan for plan in held if plan not in {*wanted, *self.machine.kept}), None)
             if spare is None:
                 return
-            self.ready.remove(spare)
+            (self.ready if spare in self.ready else self.forgotten).remove(spare)
             yield Drop(spare)
         self._preparing = best
         yield Prepare(best)
@@ -375,7 +384,8 @@ class CheckedAdapting:
                     break
                 counts = NEAR
                 continue
-            there = [plan for plan in self.ready if plan in gains and gains[plan] >= INSTEAD * most]
+            held = [*self.ready, *self.forgotten]
+            there = [plan for plan in held if plan in gains and gains[plan] >= INSTEAD * most]
             ranks = {plan: -place for place, plan in enumerate(everything)}
             wanted.append(max(there or gains, key=lambda plan: (gains[plan], ranks[plan])))
         return wanted

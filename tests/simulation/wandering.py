@@ -51,7 +51,7 @@ def wander(random: Random, steps: int = 120) -> None:
             play.offered(random.choice(sorted(play.plans)))
         elif what > 0.99:
             play.probing = None  # it went with the link
-            play.tell(Back())
+            play.tell(Back(forgotten=random.random() < 0.5))
 
 
 def _rehearse(play: Play) -> None:

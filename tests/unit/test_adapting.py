@@ -355,10 +355,6 @@ def test_how_far_away_the_server_is_is_believed_if_two_probes_say_so_and_frames_
         device = Taken(0.1, 0.1, UNCLEAR_S)
         made.handle(Answered("alone", 0.1, nothing, nothing, device, nothing, most_s, beside=False))
         assert made.conditions.further_s == believed_s
-    made.handle(Back())
-    probe = probed(PROBES_BYTES[1], 1.0)
-    made.handle(Probed(probe.size_bytes, probe.up, probe.down, 0.4))
-    assert made.conditions.further_s == 0.4  # at once
 
 
 @pytest.mark.parametrize("noise", [0.15, 0.2])
@@ -368,3 +364,28 @@ def test_a_steady_noisy_link_leads_to_no_change(noise):
         rates = np.exp(np.random.default_rng(seed).normal(0, noise, 2000)).tolist()
         uses = [item for rate in rates for item in answered(made, Conditions(up=rate))]
         assert [item for item in uses if isinstance(item, Use)] == []
+
+
+def test_what_the_edge_server_has_forgotten_is_made_ready_again_before_it_is_used():
+    made = machine("all", "alone", "half", room=3)
+    (probe,) = made.handle(Back(forgotten=True))
+    assert isinstance(probe, Probe)
+    assert set(made._ready) == {"all"}
+    made.handle(ProbeFailed())
+    found = commands(made, SLOW, 4, Prepare)
+    assert [item.plan for item in found] == ["alone"]
+    assert [item.plan for item in made.handle(Ready("alone")) if isinstance(item, Use)] == ["alone"]
+
+
+def test_a_plan_is_judged_though_what_it_does_not_use_was_unusual_before():
+    """A machine that it leaves out shows nothing more."""
+    made = machine("all", "alone")
+    answered(made, Conditions(up=4.0))  # once
+    assert made.up.is_unsure
+    nothing = Taken(0.0, 0.0, UNCLEAR_S)
+    made.handle(
+        Answered(
+            "x", 0.1, nothing, nothing, Taken(0.1, 0.1, 0.001), nothing, math.inf, beside=False
+        )
+    )
+    assert not made.up.is_unsure

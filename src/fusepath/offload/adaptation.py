@@ -76,6 +76,8 @@ class Adaptation:
         self._plans: PlanMap
         self._probing: asyncio.Future[None]
         self._frames = 0
+        self._instance: int | None = None
+        """The edge server that plans are ready on."""
         self._works: set[asyncio.Future[None]] = set()
         self._computing = 0
         """So many of them keep machines busy; a frame beside them shows nothing of these."""
@@ -106,6 +108,7 @@ class Adaptation:
             delay_s=setting.link.delay_s,
             kept=frozenset(kept),
         )
+        self._is_another_server()
         for name in known:
             self.tell(Ready(name))
         self._told()
@@ -153,7 +156,7 @@ class Adaptation:
         if self.machine is None:
             return
         self.tell(Known(self._plans.names))  # what could not be made ready meanwhile may be now
-        self.tell(Back())
+        self.tell(Back(forgotten=self._is_another_server()))
         while not self._probing.done():
             await asyncio.wait([self._probing])
 
@@ -201,7 +204,19 @@ class Adaptation:
         if otherwise is not None:
             self.tell(otherwise)
 
+    def _is_another_server(self) -> bool:
+        """Whether the edge server has begun anew since it was asked last."""
+        client, before = self._pairing.client, self._instance
+        self._instance = None if client is None else client.instance
+        return self._instance != before
+
     async def _prepare(self, plan: str) -> None:
+        if plan in self._ready:  # here; the edge server has forgotten it
+            prepared = self._ready.pop(plan)
+            await self._pairing.prepare_again(prepared)
+            self._ready[plan] = prepared
+            self.tell(Ready(plan))
+            return
         with self._kept_busy():
             made, sample = self._plans.plan(plan), self._replanning.sample
             prepared = await self._pairing.prepare(made, sample)
@@ -218,6 +233,9 @@ class Adaptation:
             await client.exchange_s(up_bytes=up, down_bytes=down, timeout_s=within_s)
             for up, down in ((0, 0), (size_bytes, 0), (0, size_bytes))
         ]
+        if self._is_another_server():  # nothing else has shown it, for frames need none
+            self.tell(Back(forgotten=True))
+            return
         self._told()
         self.tell(probed(size_bytes, empty_s, up_s, down_s, self._plans.setting.link))
 

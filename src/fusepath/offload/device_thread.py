@@ -6,7 +6,7 @@ import itertools
 import threading
 import time
 from concurrent.futures import Executor, Future
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
@@ -57,15 +57,21 @@ class DeviceThread(Executor):
             with self._lock:
                 self._kept_for.remove(begun_s)
                 held = len(self._jobs)
-            with suppress(RuntimeError):  # it was let go, and what waited was given up
+            try:
                 for _ in range(held):
                     self._threads.post(self._next)
+            except RuntimeError:  # it was let go meanwhile
+                self._give_up()
 
     def _put(self, begun_s: float, work: Callable[[], Any]) -> Future[Any]:
         future: Future[Any] = Future()
         with self._lock:
             heappush(self._jobs, (begun_s, next(self._numbers), work, future))
-        self._threads.post(self._next)  # for as many as there are; which one, is decided then
+        try:
+            self._threads.post(self._next)  # for as many as there are; which one, is decided then
+        except RuntimeError:
+            future.cancel()  # nobody will look at it
+            raise
         return future
 
     def _next(self) -> None:
@@ -80,13 +86,16 @@ class DeviceThread(Executor):
         except BaseException as error:
             future.set_exception(error)
 
+    def _give_up(self) -> None:
+        with self._lock:
+            jobs, self._jobs = self._jobs, []
+        for *_, future in jobs:
+            future.cancel()
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Let the thread go, once it is through with what it does, or with all."""
         self._threads.shutdown(wait=False, cancel_futures=cancel_futures)
         if cancel_futures:
-            with self._lock:
-                jobs, self._jobs = self._jobs, []
-            for *_, future in jobs:
-                future.cancel()
+            self._give_up()
         if wait:
             self._threads.shutdown(wait=True)

@@ -215,6 +215,8 @@ class Engine:
             away: why it was not to be used already when the frame began.
         """
         if away is self._away:
+            if away is not None:
+                self._lost = self.current  # which was tried in vain
             self._liveness.tell(Failed(reason, retry_after_s))
 
     def _meet(self, image: Frame) -> None:
@@ -321,7 +323,8 @@ class Engine:
 
     def _use(self, prepared: Prepared) -> None:
         self._found = prepared
-        if self._away is None or prepared.is_local or self._pairing.reserve is None:
+        looking = self._pairing.reserve is None and not self._searching.done()
+        if self._away is None or prepared.is_local or looking:
             self._put_to_use(prepared)
 
     def _put_to_use(self, prepared: Prepared) -> None:
@@ -402,6 +405,7 @@ class Engine:
         elif self._found is not None:
             before = self._found
             await self._pairing.prepare_again(before)
+            await self._pairing.compare_clocks()
             if self._server != self._searched_with and isinstance(self._order.plan, PlanRequest):
                 self._give_up()
                 self._begin(self._plans.known_sample, before)  # for another machine and link

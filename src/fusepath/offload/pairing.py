@@ -236,7 +236,6 @@ class Pairing:
         """
         if self.client is not None and not prepared.is_local:
             await self.client.prepare(prepared.plan)
-            await self.compare_clocks()
 
     async def compare_clocks(self) -> None:
         """Find out anew how far the two clocks are apart; no inference has to wait for it.

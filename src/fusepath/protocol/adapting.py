@@ -162,6 +162,9 @@ class Told:
 class Back:
     """The link was down, and may be another now."""
 
+    forgotten: bool = False
+    """Whether the edge server has none of the plans but the one in use."""
+
 
 Event = Known | Ready | Unfit | Answered | Probed | ProbeFailed | Told | Back
 
@@ -240,6 +243,8 @@ class Adapting:
     _known: dict[str, None] = field(init=False)
     _ready: dict[str, None] = field(init=False)
     """The one that was used last comes last."""
+    _half_ready: dict[str, None] = field(default_factory=dict)
+    """Plans that the edge server has forgotten."""
     _covering: Covering = field(init=False)
     _preparing: str | None = None
     _chosen_for: Conditions = Conditions()
@@ -299,12 +304,14 @@ class Adapting:
                 yield from self._choose()
             case Ready(plan):
                 self._known[plan] = None
+                self._half_ready.pop(plan, None)
                 self._ready.setdefault(plan)
                 self._covering.forget(plan)  # what it takes has been seen
                 self._prepared(plan)
                 yield from self._choose()
             case Unfit(plan):
                 self._known.pop(plan, None)
+                self._half_ready.pop(plan, None)
                 self._prepared(plan)
                 yield from self._choose()
             case Answered():
@@ -317,12 +324,21 @@ class Adapting:
                 self.edge.tell(edge)
                 if self._has_changed:
                     yield from self._change()
-            case Back():
+            case Back(forgotten):
                 for gauge in (self.up, self.down, self.edge):
                     gauge.forget()
-                self.distance.forget()
+                self._given_up = GivenUp()
+                if forgotten:
+                    self._forget()
                 self._probing = True
                 yield Probe(self._probe_bytes)
+
+    def _forget(self) -> None:
+        """What was ready takes its room until it is again, or is not wanted any more."""
+        needed = {*self.kept, self.current}
+        self._half_ready |= dict.fromkeys(plan for plan in self._ready if plan not in needed)
+        self._ready = {plan: None for plan in self._ready if plan in needed}
+        self._before = None
 
     def _prepared(self, plan: str) -> None:
         if self._preparing == plan:
@@ -367,8 +383,8 @@ class Adapting:
 
     def _look_anew(self) -> None:
         """What messages took before tells nothing of a link to a server that is elsewhere."""
-        self.up.begin_anew()
-        self.down.begin_anew()
+        self.up.forget()
+        self.down.forget()
 
     def _change(self) -> Iterator[Command]:
         self._steady, self._restless = 0, _LASTS
@@ -505,12 +521,14 @@ class Adapting:
         missing = next((plan for plan in wanted if plan not in self._ready), None)
         if missing is None:
             return
-        in_room = [plan for plan in self._ready if plan not in self.kept]
-        if len(in_room) >= self.room:
+        held = (*self._half_ready, *self._ready)
+        in_room = [plan for plan in held if plan not in self.kept]
+        if missing not in self._half_ready and len(in_room) >= self.room:
             spare = next((plan for plan in in_room if plan not in wanted), None)
             if spare is None:
                 return
-            del self._ready[spare]
+            self._half_ready.pop(spare, None)
+            self._ready.pop(spare, None)
             yield Drop(spare)
         self._preparing = missing
         yield Prepare(missing)
@@ -530,4 +548,5 @@ class Adapting:
         if matters and self.predicted_s(best, here) < WORTH * self._best(others, here):
             wanted.append(best)
         room = self.room + len(self.kept.intersection(wanted))
-        return self._covering.plans(known, wanted, self._ready, room)
+        held = self._ready | self._half_ready
+        return self._covering.plans(known, wanted, held, room)

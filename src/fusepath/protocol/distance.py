@@ -27,18 +27,13 @@ class Distance:
     planned_s: float
     further_s: float = 0.0
     """Believed: they are for so much longer."""
-    _last_s: tuple[float, ...] = (0.0,)
-    """What the last exchange has shown, where that may still be so."""
-
-    def forget(self) -> None:
-        """Believe what the next exchange shows at once."""
-        self._last_s = ()
+    _last_s: float = 0.0
+    """What the last exchange has shown."""
 
     def show(self, further_s: float) -> bool:
         """Take in what an exchange of nothing shows; whether another distance is believed."""
-        shown_s = (further_s, *self._last_s)
-        least_s, most_s = min(shown_s), max(shown_s)
-        self._last_s = (further_s,)
+        least_s, most_s = sorted((further_s, self._last_s))
+        self._last_s = further_s
         return self._believe(min(max(self.further_s, least_s), most_s))
 
     def bound(self, further_s: float) -> bool:

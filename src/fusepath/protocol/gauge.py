@@ -103,7 +103,7 @@ class Gauge:
     @property
     def is_unsure(self) -> bool:
         """Whether the last frame was unusual, and it is not known yet what that means."""
-        return bool(self._run)
+        return self._shows and bool(self._run)
 
     @property
     def is_trusted(self) -> bool:
@@ -113,10 +113,6 @@ class Gauge:
     def forget(self) -> None:
         """Believe what the next frames say at once, whatever bursts there were."""
         self._doubt = 1
-        self.begin_anew()
-
-    def begin_anew(self) -> None:
-        """What the last frames have said counts no more."""
         self._recent.clear()
         self._run.clear()
 

@@ -19,7 +19,7 @@ COOL_DOWN = 50
 """Frames for which a plan is left alone, at first."""
 IN_VAIN = 3
 """Plans given up in a row after which others are left alone."""
-_MOST_IN_VAIN = 10
+_MOST_IN_VAIN = 5
 """So often that doubles, at most."""
 
 

@@ -90,6 +90,8 @@ class EdgeClient:
         self.edge_slowness = 1.0
         """As the server has told last: how many times longer work takes there than computing it,
         for it waits for that of other devices."""
+        self.instance: int | None = None
+        """Which of those that have run there the server is; None before it has said so."""
         self.answered_alone = 0
         """Frames that fell back, of which the server does not know yet."""
 
@@ -125,6 +127,7 @@ class EdgeClient:
         if not 0 <= reply.slowness <= _MOST_SLOWNESS:  # NaN neither
             raise self.refused(f"the server says that work takes {reply.slowness:.3g} times longer")
         self.edge_slowness = max(reply.slowness, 1.0)
+        self.instance = reply.instance
         return reply
 
     async def greet(self, *, within_s: float) -> None:

@@ -6,6 +6,7 @@ It knows no transport: calls come as messages and streams, and a no is a `Refusa
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -151,6 +152,7 @@ class EdgeService:
             else profiler
         )
         self._measuring.lend = self._prepared.lend
+        self._instance = secrets.randbits(64)
 
     async def clock(self, request: pb.ClockRequest) -> pb.ClockReply:
         """The time here, with as much padding as was asked for."""
@@ -168,6 +170,7 @@ class EdgeService:
             padding=bytes(request.reply_bytes),
             backlog_ns=round(load.backlog_s * 1e9),
             slowness=load.slowness,
+            instance=self._instance,
         )
 
     async def profile(self, request: pb.ModelRequest) -> pb.ProfileReply:

@@ -107,7 +107,7 @@ class GrpcChannel:
                 raise PeerUnreachableError(
                     address,
                     f"nobody answered within {timeout_s:g} s; "
-                    f"start one there with `fusepath serve`",
+                    f"is `fusepath serve` there, and the way to it open?",
                 ) from None
             raise
         return channel

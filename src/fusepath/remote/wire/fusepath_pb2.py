@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#fusepath/remote/wire/fusepath.proto\x12\x0b\x66usepath.v1\"L\n\x0c\x43lockRequest\x12\x0f\n\x07padding\x18\x01 \x01(\x0c\x12\x13\n\x0breply_bytes\x18\x02 \x01(\r\x12\x16\n\x0e\x61nswered_alone\x18\x03 \x01(\r\"T\n\nClockReply\x12\x0f\n\x07\x65\x64ge_ns\x18\x01 \x01(\x03\x12\x0f\n\x07padding\x18\x02 \x01(\x0c\x12\x12\n\nbacklog_ns\x18\x03 \x01(\x03\x12\x10\n\x08slowness\x18\x04 \x01(\x01\"Q\n\x0cModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x13\n\x0binput_shape\x18\x04 \x03(\x03\"$\n\x0cProfileReply\x12\x14\n\x0cprofile_json\x18\x01 \x01(\x0c\"6\n\x0ePrepareRequest\x12\x13\n\x0brecipe_json\x18\x01 \x01(\x0c\x12\x0f\n\x07idle_ns\x18\x02 \x03(\x03\"Z\n\x0cPrepareReply\x12\x15\n\rrecipe_sha256\x18\x01 \x01(\t\x12\x0f\n\x07path_ns\x18\x02 \x03(\x03\x12\x0f\n\x07tail_ns\x18\x03 \x01(\x03\x12\x11\n\tproviders\x18\x04 \x03(\t2\xc7\x01\n\x04\x45\x64ge\x12;\n\x05\x43lock\x12\x19.fusepath.v1.ClockRequest\x1a\x17.fusepath.v1.ClockReply\x12?\n\x07Profile\x12\x19.fusepath.v1.ModelRequest\x1a\x19.fusepath.v1.ProfileReply\x12\x41\n\x07Prepare\x12\x1b.fusepath.v1.PrepareRequest\x1a\x19.fusepath.v1.PrepareReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#fusepath/remote/wire/fusepath.proto\x12\x0b\x66usepath.v1\"L\n\x0c\x43lockRequest\x12\x0f\n\x07padding\x18\x01 \x01(\x0c\x12\x13\n\x0breply_bytes\x18\x02 \x01(\r\x12\x16\n\x0e\x61nswered_alone\x18\x03 \x01(\r\"f\n\nClockReply\x12\x0f\n\x07\x65\x64ge_ns\x18\x01 \x01(\x03\x12\x0f\n\x07padding\x18\x02 \x01(\x0c\x12\x12\n\nbacklog_ns\x18\x03 \x01(\x03\x12\x10\n\x08slowness\x18\x04 \x01(\x01\x12\x10\n\x08instance\x18\x05 \x01(\x06\"Q\n\x0cModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x13\n\x0binput_shape\x18\x04 \x03(\x03\"$\n\x0cProfileReply\x12\x14\n\x0cprofile_json\x18\x01 \x01(\x0c\"6\n\x0ePrepareRequest\x12\x13\n\x0brecipe_json\x18\x01 \x01(\x0c\x12\x0f\n\x07idle_ns\x18\x02 \x03(\x03\"Z\n\x0cPrepareReply\x12\x15\n\rrecipe_sha256\x18\x01 \x01(\t\x12\x0f\n\x07path_ns\x18\x02 \x03(\x03\x12\x0f\n\x07tail_ns\x18\x03 \x01(\x03\x12\x11\n\tproviders\x18\x04 \x03(\t2\xc7\x01\n\x04\x45\x64ge\x12;\n\x05\x43lock\x12\x19.fusepath.v1.ClockRequest\x1a\x17.fusepath.v1.ClockReply\x12?\n\x07Profile\x12\x19.fusepath.v1.ModelRequest\x1a\x19.fusepath.v1.ProfileReply\x12\x41\n\x07Prepare\x12\x1b.fusepath.v1.PrepareRequest\x1a\x19.fusepath.v1.PrepareReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,15 +34,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLOCKREQUEST']._serialized_start=52
   _globals['_CLOCKREQUEST']._serialized_end=128
   _globals['_CLOCKREPLY']._serialized_start=130
-  _globals['_CLOCKREPLY']._serialized_end=214
-  _globals['_MODELREQUEST']._serialized_start=216
-  _globals['_MODELREQUEST']._serialized_end=297
-  _globals['_PROFILEREPLY']._serialized_start=299
-  _globals['_PROFILEREPLY']._serialized_end=335
-  _globals['_PREPAREREQUEST']._serialized_start=337
-  _globals['_PREPAREREQUEST']._serialized_end=391
-  _globals['_PREPAREREPLY']._serialized_start=393
-  _globals['_PREPAREREPLY']._serialized_end=483
-  _globals['_EDGE']._serialized_start=486
-  _globals['_EDGE']._serialized_end=685
+  _globals['_CLOCKREPLY']._serialized_end=232
+  _globals['_MODELREQUEST']._serialized_start=234
+  _globals['_MODELREQUEST']._serialized_end=315
+  _globals['_PROFILEREPLY']._serialized_start=317
+  _globals['_PROFILEREPLY']._serialized_end=353
+  _globals['_PREPAREREQUEST']._serialized_start=355
+  _globals['_PREPAREREQUEST']._serialized_end=409
+  _globals['_PREPAREREPLY']._serialized_start=411
+  _globals['_PREPAREREPLY']._serialized_end=501
+  _globals['_EDGE']._serialized_start=504
+  _globals['_EDGE']._serialized_end=703
 # @@protoc_insertion_point(module_scope)

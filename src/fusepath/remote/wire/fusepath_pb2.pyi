@@ -16,16 +16,18 @@ class ClockRequest(_message.Message):
     def __init__(self, padding: _Optional[bytes] = ..., reply_bytes: _Optional[int] = ..., answered_alone: _Optional[int] = ...) -> None: ...
 
 class ClockReply(_message.Message):
-    __slots__ = ("edge_ns", "padding", "backlog_ns", "slowness")
+    __slots__ = ("edge_ns", "padding", "backlog_ns", "slowness", "instance")
     EDGE_NS_FIELD_NUMBER: _ClassVar[int]
     PADDING_FIELD_NUMBER: _ClassVar[int]
     BACKLOG_NS_FIELD_NUMBER: _ClassVar[int]
     SLOWNESS_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
     edge_ns: int
     padding: bytes
     backlog_ns: int
     slowness: float
-    def __init__(self, edge_ns: _Optional[int] = ..., padding: _Optional[bytes] = ..., backlog_ns: _Optional[int] = ..., slowness: _Optional[float] = ...) -> None: ...
+    instance: int
+    def __init__(self, edge_ns: _Optional[int] = ..., padding: _Optional[bytes] = ..., backlog_ns: _Optional[int] = ..., slowness: _Optional[float] = ..., instance: _Optional[int] = ...) -> None: ...
 
 class ModelRequest(_message.Message):
     __slots__ = ("name", "sha256", "source", "input_shape")

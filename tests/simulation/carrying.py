@@ -252,7 +252,9 @@ def _told(slowness: float) -> None:
     machine.handle(taken(9 * more))
     require(machine.slowness == shown, "a single frame is believed, as nothing new was said")
     machine.handle(nothing)
-    require(machine.is_unsure, "an unusual frame is forgotten as nothing is shown")
+    require(not machine.is_unsure, "nothing is shown, and more is waited for")
+    machine.handle(taken(9 * more))
+    require(machine.slowness > shown, "an unusual frame is forgotten as nothing is shown")
     hear(machine, 2 * more, 2 * more)
     require(not machine.is_unsure, "what frames have shown before is not over")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import TYPE_CHECKING
 
@@ -253,9 +254,11 @@ def _told(slowness: float) -> None:
     require(machine.slowness == shown, "a single frame is believed, as nothing new was said")
     machine.handle(nothing)
     require(not machine.is_unsure, "nothing is shown, and more is waited for")
-    machine.handle(taken(9 * more))
-    require(machine.slowness > shown, "an unusual frame is forgotten as nothing is shown")
+    other = copy.deepcopy(machine)
+    other.handle(taken(9 * more))
+    require(other.slowness > shown, "an unusual frame is forgotten as nothing is shown")
     hear(machine, 2 * more, 2 * more)
+    machine.handle(taken(2 * more))
     require(not machine.is_unsure, "what frames have shown before is not over")
 
 

@@ -308,9 +308,12 @@ def choose(random: Random) -> None:
     _rest(random)
     _creep(Play(random, drawn(random)))
     _rush(Play(random, drawn(random)))
-    if random.random() < 0.25:
+    last = random.random()  # of these one, for they take long
+    if last < 0.15:
         _move(random)
+    elif last < 0.2:
         _mislead(random)
+    elif last < 0.3:
         _mislead_sometimes(Play(random, drawn(random)))
 
 

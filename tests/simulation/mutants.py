@@ -61,6 +61,13 @@ EQUIVALENT = {
     "admission number: 0.0 -> -1.0": "what waits already is less than half of what may",
     "conversation operand dropped: path is not None and self._may_start(path) -> "
     "self._may_start(path)": "a path that is none has not arrived; the type checker asks for it",
+    "distance comparison: further_s < self.further_s -> further_s <= self.further_s": (
+        "the same distance is no other"
+    ),
+    "distance comparison: abs(further_s - self.further_s) <= _UNCLEAR_S + _JITTER * longest_s -> "
+    "abs(further_s - self.further_s) < _UNCLEAR_S + _JITTER * longest_s": (
+        "what was measured, never just so; neither would be wrong if it were"
+    ),
     "covering truth value: True -> False": "all plans are given as many links",
     "covering number: 0.0 -> -1.0": "nothing gains so little as is needed, either way",
     "covering comparison: losses[at] < left[at] -> losses[at] <= left[at]": (

@@ -29,6 +29,7 @@ from tests.simulation.deciding import (
     AS_PLANNED,
     COOL_DOWN,
     EVERY,
+    LONG_S,
     MOST,
     NOTICEABLE,
     SETTLED,
@@ -272,8 +273,8 @@ class Play:
         if of is None:  # time enough to see how quick the link is, whatever plans send over it
             believed = replace(
                 believed,
-                up=self.seen(believed.up, self.here.up),
-                down=self.seen(believed.down, self.here.down),
+                up=self.seen(believed.up, self.here.up, self.here.down),
+                down=self.seen(believed.down, self.here.down, self.here.up),
             )
         if differ(believed, self.here, NOTICEABLE) or believed.further_s != self.here.further_s:
             return  # a plan that makes no use of a machine does not show how quick it is
@@ -283,9 +284,13 @@ class Play:
         used_s = self.predicted_s(self.machine.current, self.here)
         require(used_s * WORTH <= best_s * 1.02, "{} s are taken, not {}", used_s, best_s)
 
-    def seen(self, believed: float, slowness: float) -> float:
-        """What can be known of one way: the most that is sent over a far link may not show it."""
-        times = 2 * (UNCLEAR_S + self.far_s) * RATE / MOST
+    def seen(self, believed: float, slowness: float, back: float) -> float:
+        """What can be known of one way: the most that is sent over a far link may not show it.
+
+        Where the other way is slow, less is sent.
+        """
+        most = min(MOST, LONG_S * RATE / back)
+        times = 2 * (UNCLEAR_S + self.far_s) * RATE / most
         return believed if max(believed, slowness) < times else slowness
 
 

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from fusepath.cost import Link
     from fusepath.onnx_io import Model
     from fusepath.plan import Plan
+    from fusepath.protocol.adapting import Adapting
+    from tests.edges import Edge
+    from tests.slow_link import SlowLink
 
 pytestmark = pytest.mark.system
 
@@ -252,8 +255,9 @@ def limits_told(limits: Constraints) -> str:
     return f"nobody listens there.*; limits keep this machine .*: [0-9]+ {what}, .* {most} are"
 
 
-def test_plans_follow_the_link():
-    """From a quick one to one that is of no use, and back."""
+@contextmanager
+def over_a_link() -> Iterator[tuple[Edge, SlowLink, fusepath.Session]]:
+    """A weak device on a link that can be changed, with the best plan in use."""
     machines = fusepath.Machines(
         device=fusepath.parse_machine("0.2GFLOPS"), edge=fusepath.parse_machine("500GFLOPS")
     )
@@ -265,6 +269,18 @@ def test_plans_follow_the_link():
     ):
         answer(held)
         held.wait_ready(PATIENCE_S)
+        yield edge, link, held
+
+
+def machine_of(held: fusepath.Session) -> Adapting:
+    """What chooses between plans, once there is one."""
+    answer_until(held, lambda _: held._engine._adaptation.machine is not None)
+    return held._engine._adaptation.machine
+
+
+def test_plans_follow_the_link():
+    """From a quick one to one that is of no use, and back."""
+    with over_a_link() as (_, link, held):
         assert served(answer(held))
         link.rates[:] = [2e4, 2e4]
         # Not for want of an answer, but since it is known that the link is no use.
@@ -274,20 +290,8 @@ def test_plans_follow_the_link():
 
 
 def test_plans_that_a_server_had_ready_before_it_began_anew_are_made_ready_again():
-    machines = fusepath.Machines(
-        device=fusepath.parse_machine("0.2GFLOPS"), edge=fusepath.parse_machine("500GFLOPS")
-    )
-    emulation = fusepath.Emulation(slowdown=20)
-    with (
-        edge_server() as edge,
-        slow_link(edge.address, up_bytes_per_s=2e6) as link,
-        session(link.address, machines=machines, options={"emulation": emulation}) as held,
-    ):
-        answer(held)
-        held.wait_ready(PATIENCE_S)
-        engine = held._engine
-        answer_until(held, lambda _: engine._adaptation.machine is not None)
-        machine = engine._adaptation.machine
+    with over_a_link() as (edge, _, held):
+        engine, machine = held._engine, machine_of(held)
         answer_until(held, lambda _: len(machine._ready) > 2)
         edge.kill()
         with edge_server(listen=edge.address):
@@ -303,21 +307,10 @@ def test_plans_that_a_server_had_ready_before_it_began_anew_are_made_ready_again
 
 
 def test_a_server_that_is_further_away_is_not_taken_for_a_slower_link():
-    machines = fusepath.Machines(
-        device=fusepath.parse_machine("0.2GFLOPS"), edge=fusepath.parse_machine("500GFLOPS")
-    )
-    emulation = fusepath.Emulation(slowdown=20)
-    with (
-        edge_server() as edge,
-        slow_link(edge.address, up_bytes_per_s=2e6) as link,
-        session(link.address, machines=machines, options={"emulation": emulation}) as held,
-    ):
-        answer(held)
-        held.wait_ready(PATIENCE_S)
+    with over_a_link() as (_, link, held):
         assert served(answer(held))
-        answer_until(held, lambda _: held._engine._adaptation.machine is not None)
+        machine = machine_of(held)
         link.delay_s = 0.08
-        machine = held._engine._adaptation.machine
         answer_until(held, lambda result: result.fallback is None and result.up_bytes == 0)
         answer_until(held, lambda _: machine.conditions.further_s > 0.06)
         answer_until(held, lambda _: machine.conditions.up < 2)

@@ -64,8 +64,8 @@ EQUIVALENT = {
     "distance comparison: further_s < self.further_s -> further_s <= self.further_s": (
         "the same distance is no other"
     ),
-    "distance comparison: abs(further_s - self.further_s) <= _UNCLEAR_S + _JITTER * longest_s -> "
-    "abs(further_s - self.further_s) < _UNCLEAR_S + _JITTER * longest_s": (
+    "distance comparison: abs(further_s - self.further_s) <= _UNCLEAR_S + JITTER * longest_s -> "
+    "abs(further_s - self.further_s) < _UNCLEAR_S + JITTER * longest_s": (
         "what was measured, never just so; neither would be wrong if it were"
     ),
     "covering truth value: True -> False": "all plans are given as many links",

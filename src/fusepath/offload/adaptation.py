@@ -108,7 +108,7 @@ class Adaptation:
             delay_s=setting.link.delay_s,
             kept=frozenset(kept),
         )
-        self._is_another_server()
+        self._note_server()
         for name in known:
             self.tell(Ready(name))
         self._told()
@@ -156,7 +156,7 @@ class Adaptation:
         if self.machine is None:
             return
         self.tell(Known(self._plans.names))  # what could not be made ready meanwhile may be now
-        self.tell(Back(forgotten=self._is_another_server()))
+        self.tell(Back(forgotten=self._note_server()))
         while not self._probing.done():
             await asyncio.wait([self._probing])
 
@@ -204,8 +204,8 @@ class Adaptation:
         if otherwise is not None:
             self.tell(otherwise)
 
-    def _is_another_server(self) -> bool:
-        """Whether the edge server has begun anew since it was asked last."""
+    def _note_server(self) -> bool:
+        """Take note of which edge server there is; whether it is another than last time."""
         client, before = self._pairing.client, self._instance
         self._instance = None if client is None else client.instance
         return self._instance != before
@@ -233,7 +233,7 @@ class Adaptation:
             await client.exchange_s(up_bytes=up, down_bytes=down, timeout_s=within_s)
             for up, down in ((0, 0), (size_bytes, 0), (0, size_bytes))
         ]
-        if self._is_another_server():  # nothing else has shown it, for frames need none
+        if self._note_server():  # nothing else has shown it, for frames need none
             self.tell(Back(forgotten=True))
             return
         self._told()

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from fusepath.protocol.adapting import Answered, Probed
+from fusepath.protocol.distance import JITTER
 from fusepath.protocol.gauge import Taken
 from fusepath.timeline import Lane
 
@@ -20,8 +21,6 @@ _MATTERS = 0.04
 _UNCLEAR_S = 0.0005
 """nor of so little."""
 _PROBE_UNCLEAR_S = 0.001
-_JITTER = 0.25
-"""Of a round trip; one differs from the next by so much."""
 
 
 def answered(
@@ -29,8 +28,8 @@ def answered(
     prepared: Prepared,
     link: Link,
     *,
-    further_s: float = 0.0,
-    beside: bool = False,
+    further_s: float,
+    beside: bool,
 ) -> Answered:
     """What a frame took, beside what it would have taken on the link that plans were made for.
 
@@ -72,7 +71,7 @@ def probed(size_bytes: int, empty_s: float, up_s: float, down_s: float, link: Li
         down_s: the round trip with those down.
         link: that plans were made for.
     """
-    unclear_s = _PROBE_UNCLEAR_S + _JITTER * empty_s
+    unclear_s = _PROBE_UNCLEAR_S + JITTER * empty_s
     up, down = (
         Taken(max(taken_s - empty_s, 0.0), size_bytes / rate, unclear_s)
         for taken_s, rate in ((up_s, link.up_bytes_per_s), (down_s, link.down_bytes_per_s))

@@ -84,16 +84,22 @@ class Recording:
                 self._arrived_s[span.path - 1] = span.arrived_ns * 1e-9 - self.offset.seconds
             served_s[span.path - 1] = end_s
             self.record(Lane.EDGE, start_s, end_s, path=span.path or None, worker=span.worker)
-        self._compare(served_s, arrived_s)
-        down_start_s = min(arrived_s, max(served_s.values()))
+        last_s = max(served_s.values())
+        self._compare(served_s, arrived_s - last_s)
+        down_start_s = min(arrived_s, last_s)
         down_start_s = max(down_start_s, self._record_parts(served_s))
         self.record(Lane.DOWNLINK, min(down_start_s, done_s), done_s)
         self.link.down_free_s = max(done_s, self.link.down_free_s)
         if not self.link.is_paced:
             self._record_uplink()
 
-    def _compare(self, served_s: dict[int, float], arrived_s: float) -> None:
-        """Find out which messages were under way for least, each way; clocks cancel out."""
+    def _compare(self, served_s: dict[int, float], result_s: float) -> None:
+        """Find out which messages were under way for least, each way; clocks cancel out.
+
+        Args:
+            served_s: when the server was through with a path.
+            result_s: how long the result was.
+        """
         ups_s = [
             self._arrived_s[path] - written_s
             for path, written_s in self._written_s.items()
@@ -102,7 +108,7 @@ class Recording:
         downs_s = [
             item.arrived_s - served_s[item.path] for item in self._returned if item.path in served_s
         ]
-        downs_s.append(arrived_s - max(served_s.values()))
+        downs_s.append(result_s)
         if ups_s:
             self.under_way_s = (min(ups_s) + min(downs_s)) / 2
 

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_UNCLEAR_S, _JITTER = 0.0005, 0.25
-"""What a message is under way for differs by so much, and by this part of it."""
+JITTER = 0.25
+"""What a message is under way for differs by this part of it from the next one,"""
+_UNCLEAR_S = 0.0005
+"""and by so much."""
 
 
 @dataclass(slots=True)
@@ -43,7 +45,7 @@ class Distance:
     def _believe(self, further_s: float) -> bool:
         """Believe it if the difference is no chance."""
         longest_s = self.planned_s + max(further_s, self.further_s)
-        if abs(further_s - self.further_s) <= _UNCLEAR_S + _JITTER * longest_s:
+        if abs(further_s - self.further_s) <= _UNCLEAR_S + JITTER * longest_s:
             return False
         self.further_s = further_s
         return True

@@ -17,7 +17,8 @@
     │   ├── PeerUnreachableError       nobody answers there
     │   ├── PeerRefusedError           it answered no
     │   │   ├── PeerBusyError              it has no room now
-    │   │   └── PeerForgotError            it has lost what it kept of frames before
+    │   │   ├── PeerForgotError            it has lost what it kept of frames before
+    │   │   └── PeerFailedError            it could not compute this frame
     │   └── PeerTimeoutError           it did not answer in time
     ├── ClosedError                2   a session that is closed was used
     ├── DroppedError               2   a frame gave way to a later one
@@ -165,6 +166,10 @@ class PeerTimeoutError(PeerError):
 
 class PeerForgotError(PeerRefusedError):
     """The edge server has lost what it kept of frames before; with all of a frame it can go on."""
+
+
+class PeerFailedError(PeerRefusedError):
+    """The edge server could not compute this frame, of what it holds; the next one it may."""
 
 
 def retry_after_s(error: BaseException) -> float:

@@ -7,10 +7,20 @@ import onnxruntime as ort
 import pytest
 from onnx import numpy_helper, parser
 
-from fusepath import Budget, Machines, PlanRequest, Session, parse_link, parse_machine, run
+from fusepath import (
+    Budget,
+    FallbackPolicy,
+    Machines,
+    PlanRequest,
+    Session,
+    SessionOptions,
+    parse_link,
+    parse_machine,
+    run,
+)
 from fusepath.cli.main import run as run_command_line
 from fusepath.cost import cut_bytes
-from fusepath.errors import ImageError, InputError, ModelError
+from fusepath.errors import ImageError, InputError, ModelError, PeerFailedError
 from fusepath.onnx_io import Model, original_with_shape, read_model
 from fusepath.plan import InputFormat
 from fusepath.remote.memory import ADDRESS as MEMORY
@@ -195,6 +205,27 @@ def test_a_feed_must_have_all_inputs_and_no_others():
         outputs = session.infer(frame).outputs
     expected = ort.InferenceSession(found.original).run(None, given)
     np.testing.assert_array_equal(outputs["y"], expected[0])
+
+
+def test_a_value_that_the_edge_server_cannot_compute_with_fails_its_frame_and_no_other():
+    text = f"""(float[1,3,16,12] x, int64[1] which) => (float[] y) {{
+        {CONVS} f = Flatten(m)  y = Gather<axis = 1>(f, which) }}"""
+    found = model(text, **WEIGHTS)
+    good = {**feed(found), "which": np.array([5])}
+    bad = {**good, "which": np.array([9999])}
+    wanted = Runner(original_with_shape(found)).run(good)["y"]
+    options = SessionOptions(remember=False, fallback=FallbackPolicy.OFF)
+    with Session(found, MEMORY, plan=FULL, machines=MACHINES, options=options) as session:
+        session.infer(good)
+        session.wait_ready(60)
+        with pytest.raises(PeerFailedError, match="out of"):
+            session.infer(bad)
+        np.testing.assert_array_equal(session.infer(good).outputs["y"], wanted)
+        answers = [session.submit(given) for given in (good, bad, good, good)]
+        with pytest.raises(PeerFailedError, match="out of"):
+            answers.pop(1).result(60)
+        for answer in answers:
+            np.testing.assert_array_equal(answer.result(60).outputs["y"], wanted)
 
 
 def test_run_verifies_it_and_so_does_the_command(tmp_path, capfd):

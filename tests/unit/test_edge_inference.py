@@ -166,3 +166,30 @@ def test_what_is_over_computes_no_path_that_has_not_begun(shares, monkeypatch):
     asyncio.run(talk())
 
     assert computed == []
+
+
+def test_of_work_that_is_over_nothing_is_left_however_it_was_added_up(shares):
+    """A request that may not wait at all is refused for the least of it."""
+    device, edge = shares
+    plan = PreparedPlan(edge, EdgeTimes((0.1, 0.2, 0.3, 0.7), 1e-3))
+    workers = Workers(1)
+    busy = threading.Event()
+
+    async def talk() -> None:
+        workers.pool.submit(busy.wait)
+        inferences = [
+            EdgeInference(anew(number, edge), plan, workers, overlaps=True, asker=Asker())
+            for number in (1, 2, 3)
+        ]
+        for path, piece in enumerate(pieces(device)):
+            for inference in inferences:
+                inference.take(path, piece)
+        for inference in inferences:
+            inference.give_up()
+
+    try:
+        asyncio.run(talk())
+        assert workers.backlog_s == 0
+    finally:
+        busy.set()
+        workers.close()

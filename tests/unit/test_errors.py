@@ -27,6 +27,7 @@ DOCUMENTED = {
     "PeerUnreachableError": 3,
     "PeerBusyError": 3,
     "PeerForgotError": 3,
+    "PeerFailedError": 3,
     "PeerRefusedError": 3,
     "PeerTimeoutError": 3,
     "ClosedError": 2,

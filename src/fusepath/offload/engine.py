@@ -22,6 +22,7 @@ from fusepath.errors import (
     FusepathError,
     PeerBusyError,
     PeerError,
+    PeerFailedError,
     PeerRefusedError,
     PeerUnreachableError,
     retry_after_s,
@@ -144,7 +145,8 @@ class Engine:
         except PeerError as error:
             if self.closed:  # which ends streams as well, maybe before whoever waits for them
                 raise ClosedError(CLOSED) from None
-            self._fail(str(error), retry_after_s(error), away)
+            if not isinstance(error, PeerFailedError):  # which tells nothing of the next frame
+                self._fail(str(error), retry_after_s(error), away)
             self._name_limits(error)
             raise
         if inference.fallback is not None:

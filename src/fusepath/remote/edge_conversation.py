@@ -303,6 +303,6 @@ class EdgeConversation:
         elif isinstance(error, Refusal):
             self._refuse(number, error)
         elif isinstance(error, FusepathError):
-            self._refuse(number, Refusal(RefusalKind.UNFIT, str(error)))
+            self._refuse(number, Refusal(RefusalKind.FAILED, str(error)))
         else:
             self._break_off(error)

@@ -19,6 +19,7 @@ from fusepath.protocol.framing import EdgeSpan, Part, RawTensor, Result
 from fusepath.remote.asker import AskerAfar
 from fusepath.remote.serial_executor import SerialExecutor
 from fusepath.remote.tensors import receive, to_send
+from fusepath.remote.workers import nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -67,8 +68,11 @@ class EdgeInference:
         self._plan, self._share = plan, plan.share
         share = plan.share
         self._returned = share.returned(begin.left_out)
-        self._times = plan.times
-        self._expected_s = 0.0
+        times = plan.times
+        self._paths_s = times.paths_s
+        self._paths_ns = tuple(map(nanoseconds, times.paths_s))
+        self._tail_ns = nanoseconds(times.tail_s)
+        self._expected_ns = 0
         """What is to be computed of what has come."""
         self._workers = workers
         self._asker = AskerAfar(asker, begin.request)
@@ -104,25 +108,25 @@ class EdgeInference:
             self._arrived_ns[path] = arrived_ns
             self._waiting[path] = receive(tensors, self._share.expected(path), self._share.codecs)
             first = len(self._arrived_ns) == 1
-            self._expect(self._times.paths_s[path] + (self._times.tail_s if first else 0.0))
+            self._expect(self._paths_ns[path] + (self._tail_ns if first else 0))
             self._do(commands)
 
     def give_up(self) -> None:
         """Nobody waits for it; what has not begun does not."""
         self._asker.over = True
         with self._lock:
-            self._expect(-self._expected_s)
+            self._expect(-self._expected_ns)
 
-    def _expect(self, work_s: float) -> None:
-        self._expected_s += work_s
-        self._workers.expect(work_s)
+    def _expect(self, work_ns: int) -> None:
+        self._expected_ns += work_ns
+        self._workers.expect(work_ns)
 
     def _do(self, commands: list[Command]) -> None:
         for command in commands:
             match command:
                 case Compute(path):
                     work = partial(self._work, partial(self._compute, path))
-                    self._submit(work, self._times.paths_s[path])
+                    self._submit(work, self._paths_s[path])
                 case ComputeTail():
                     self._compute_tail()
                 case SendPart(path):
@@ -163,7 +167,7 @@ class EdgeInference:
         with self._lock:
             self._plan.took(path, (span.end_ns - span.start_ns) * 1e-9)
             if not self._asker.over:
-                self._expect(-self._times.paths_s[path])
+                self._expect(-self._paths_ns[path])
             self.spans.append(
                 EdgeSpan(path + 1, span.worker, span.start_ns, span.end_ns, arrived_ns)
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fusepath.errors import (
     PeerBusyError,
     PeerError,
+    PeerFailedError,
     PeerForgotError,
     PeerRefusedError,
     PeerTimeoutError,
@@ -23,6 +24,8 @@ def refused(address: str, kind: RefusalKind, reason: str, retry_after_ms: int = 
         return busy(address, reason, retry_after_ms)
     if kind is RefusalKind.FORGOTTEN:
         return PeerForgotError(address, f"refused: {reason}")
+    if kind is RefusalKind.FAILED:
+        return PeerFailedError(address, f"refused: {reason}")
     return PeerRefusedError(address, f"refused: {reason}")
 
 

@@ -28,6 +28,11 @@ _AFTER_MESSAGES = 5
 """Workers are so much nicer than the threads that move messages."""
 
 
+def nanoseconds(work_s: float) -> int:
+    """As work is added up: nothing is left of it once all has been taken away."""
+    return round(work_s * 1e9)
+
+
 def _let_messages_pass() -> None:
     """As soon as those that move messages have something to do.
 
@@ -59,7 +64,7 @@ class Workers:
         self._free = threading.Condition()
         self._waiting: FairQueue[Callable[[], Any]] = FairQueue()
         self._waits = Waits()
-        self._backlog_s = 0.0
+        self._backlog_ns = 0
 
     @property
     def here(self) -> bool:
@@ -125,7 +130,7 @@ class Workers:
     @property
     def backlog_s(self) -> float:
         """Until a worker is free, by what is to be computed of all that has come."""
-        return self._backlog_s / max(self._count, 1)
+        return self._backlog_ns * 1e-9 / max(self._count, 1)
 
     @property
     def load(self) -> Load:
@@ -135,10 +140,10 @@ class Workers:
             slowness = self._waits.slowness(now_s)
         return Load(self.backlog_s, max(self._count, 1), now_s, slowness)
 
-    def expect(self, work_s: float) -> None:
+    def expect(self, work_ns: int) -> None:
         """So much more is to be computed; with the opposite sign, it is no more."""
         with self._free:
-            self._backlog_s = max(self._backlog_s + work_s, 0.0)
+            self._backlog_ns += work_ns
 
     def timed(self, run: Callable[[], T]) -> tuple[T, EdgeSpan]:
         """On a worker: the result of something, and when and where it ran (as of path 0)."""

@@ -33,6 +33,8 @@ class RefusalKind(enum.Enum):
     """It took too long."""
     FORGOTTEN = 5
     """What it was to reuse is not kept any more."""
+    FAILED = 6
+    """It does not compute of what has come: a file that is no picture, an index out of range."""
 
 
 @dataclass(frozen=True, slots=True)

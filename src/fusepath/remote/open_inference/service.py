@@ -23,6 +23,7 @@ from fusepath.remote.open_inference.tensors import (
 )
 from fusepath.remote.transport import Refusal
 from fusepath.remote.wire import open_inference_pb2 as pb
+from fusepath.remote.workers import nanoseconds
 from fusepath.version import VERSION
 
 if TYPE_CHECKING:
@@ -158,7 +159,8 @@ class OpenInference:
             with suppress(RuntimeError):  # the loop may be gone
                 loop.call_soon_threadsafe(settle)
 
-        host.workers.expect(cost.work_s)
+        work_ns = nanoseconds(cost.work_s)
+        host.workers.expect(work_ns)
         host.workers.submit(caller.peer, work, cost.work_s)
         try:
             async with asyncio.timeout(left_s):
@@ -173,7 +175,7 @@ class OpenInference:
         except FusepathError as error:
             raise malformed(str(error)) from error
         finally:
-            host.workers.expect(-cost.work_s)
+            host.workers.expect(-work_ns)
             host.admission.end(caller.peer, cost)
 
 

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 WORTH, WORSE, NOTICEABLE, ELSEWHERE = 0.99, 1.1, 1.1, 1.25
 WORTH_IN_NOISE, NOISE_COUNTS, ALWAYS_NOTICEABLE = 0.97, 0.2, 1.25
-FAR, NEAR, INSTEAD = (1.05, 0.3, 0.2), (1 / WORTH, 0.03, 0.02), 0.8
-"""Of losses: what does not matter, the most that does, and what a plan gains at least."""
+BAD, EFFORT = 0.35, 0.05
+"""The most that is lost on a link, and what a plan must gain to be made ready."""
 TRIAL, COOL_DOWN, SETTLED = 3, 50, 10
 IN_VAIN, MOST_IN_VAIN = 3, 5
 LEAST, MOST, PROBE_S, EVERY_S, EVERY = 2**11, 2**18, 0.008, 0.05, 4
@@ -87,6 +87,8 @@ class CheckedAdapting:
     _probes_further_s: list[float] = field(default_factory=lambda: [0.0])
     """What probes have shown of that."""
     _chosen_for: Conditions = AS_PLANNED
+    chosen: list[str] = field(default_factory=list)
+    """To be ready."""
     _preparing: str | None = None
     _before: str | None = None
     _trial_s: list[float] = field(default_factory=list)
@@ -349,46 +351,62 @@ class CheckedAdapting:
             for plan in sorted(self.machine.kept)
             if plan not in wanted and self._is_allowed(plan)
         ]
+        chosen = self._chosen_together(wanted)
         best = self._best(self.known, here)
-        if best not in wanted and not (self.restless and best not in self.ready):
-            others = set(self.ready) - {best}
-            if self.predicted_s(best, here) < WORTH * self._least_s(others, here):
-                wanted.append(best)
+        near = [
+            plan
+            for plan in chosen
+            if WORTH * self.predicted_s(plan, here) <= self.predicted_s(best, here)
+        ]
+        if not set(near) & set(self.ready):
+            if best in self.ready or not (near or self.restless):
+                chosen = self._chosen_together([*wanted, best])
+                near = [best]
+            if near and not (self.restless and near[0] not in self.ready):
+                first = self._best(near, here)
+                rest = [plan for plan in chosen if plan not in {*wanted, first}]
+                chosen = [*wanted, *([] if first in wanted else [first]), *rest]
+        self.chosen = chosen
+        return chosen
+
+    def _chosen_together(self, wanted: list[str]) -> list[str]:
+        """Those that were chosen last, changed one by one for as long as anything is gained."""
         allowed = [plan for plan in self.known if self._is_allowed(plan)]
-        others = [plan for plan in allowed if plan not in wanted]
-        everything = [*wanted, *others]
-
-        took_s = {plan: [self.predicted_s(plan, link) for link in LINKS] for plan in everything}
+        took_s = {plan: [self.predicted_s(plan, link) for link in LINKS] for plan in allowed}
         best_s = [min(times) for times in zip(*took_s.values(), strict=True)]
-        counts = FAR
+        lost = {
+            plan: [
+                min(max(time_s / least_s - 1 / WORTH, 0), BAD)
+                for time_s, least_s in zip(times, best_s, strict=True)
+            ]
+            for plan, times in took_s.items()
+        }
 
-        def loss(taken_s: float, least_s: float) -> float:
-            """How far a plan is from the best, beyond what does not matter."""
-            beyond, bad, _ = counts
-            return min(max(taken_s / least_s - beyond, 0.0), bad)
+        def cost(plans: list[str]) -> float:
+            """What is lost with some plans, and what is left to be made ready."""
+            left = sum(map(min, *(lost[plan] for plan in plans), [BAD] * len(LINKS)))
+            return left + EFFORT * sum(plan not in {*self.ready, *self.forgotten} for plan in plans)
 
-        while self._without_kept(wanted) < self.machine.room:
-            near_s = [min(times) for times in zip(*(took_s[plan] for plan in wanted), strict=True)]
-            lost = list(map(loss, near_s, best_s))
-            gains = {
-                plan: sum(
-                    then - min(then, alone)
-                    for then, alone in zip(lost, map(loss, took_s[plan], best_s), strict=True)
-                )
-                for plan in others
-                if plan not in wanted
-            }
-            most = max(gains.values(), default=0.0)
-            if most < counts[-1]:
-                if counts == NEAR:
-                    break
-                counts = NEAR
-                continue
-            held = [*self.ready, *self.forgotten]
-            there = [plan for plan in held if plan in gains and gains[plan] >= INSTEAD * most]
-            ranks = {plan: -place for place, plan in enumerate(everything)}
-            wanted.append(max(there or gains, key=lambda plan: (gains[plan], ranks[plan])))
-        return wanted
+        plans = list(dict.fromkeys([*wanted, *(plan for plan in self.chosen if plan in allowed)]))
+        while True:
+            may_go = [plan for plan in plans if plan not in wanted]
+            others = [plan for plan in allowed if plan not in plans]
+            fewer = {plan: [one for one in plans if one != plan] for plan in may_go}
+            too_many = self._without_kept(plans) - self.machine.room
+            if too_many > 0:
+                choices = list(fewer.values())
+                if not choices:
+                    return plans
+            else:
+                held = {*self.ready, *self.forgotten}
+                choices = [fewer[plan] for plan in may_go if plan not in held]
+                for other in others:
+                    choices += [[*fewer[plan], other] for plan in may_go]
+                    choices += [[*plans, other]] if too_many < 0 else []
+            costs = [round(cost(plans) - cost(choice), 9) for choice in choices]
+            if too_many <= 0 and max(costs, default=0) <= 0:
+                return plans
+            plans = choices[costs.index(max(costs))]
 
     def _without_kept(self, plans: Iterable[str]) -> int:
         return sum(plan not in self.machine.kept for plan in plans)

@@ -246,6 +246,8 @@ class Adapting:
     _half_ready: dict[str, None] = field(default_factory=dict)
     """Plans that the edge server has forgotten."""
     _covering: Covering = field(init=False)
+    _chosen: list[str] = field(default_factory=list)
+    """Plans that are ready or will be."""
     _preparing: str | None = None
     _chosen_for: Conditions = Conditions()
     _before: str | None = None
@@ -542,11 +544,20 @@ class Adapting:
         known = self._allowed(self._known)
         needed = dict.fromkeys((self.current, self._before, *sorted(self.kept)))
         wanted = [plan for plan in needed if plan in known]  # and ready
+        chosen = self._cover(known, wanted)
         best = min(known, key=lambda plan: self.predicted_s(plan, here))
-        others = [plan for plan in self._ready if plan != best]  # or it went once it is ready
-        matters = best not in wanted and (best in self._ready or not self._restless)
-        if matters and self.predicted_s(best, here) < WORTH * self._best(others, here):
-            wanted.append(best)
+        least_s = self.predicted_s(best, here)
+        near = [plan for plan in chosen if WORTH * self.predicted_s(plan, here) <= least_s]
+        if not any(plan in self._ready for plan in near):
+            if best in self._ready or not (near or self._restless):
+                chosen, near = self._cover(known, [*wanted, best]), [best]
+            if near and (best in self._ready or not self._restless):
+                first = min(near, key=lambda plan: self.predicted_s(plan, here))
+                chosen = list(dict.fromkeys([*wanted, first, *chosen]))
+        self._chosen = chosen
+        return chosen
+
+    def _cover(self, known: Sequence[str], wanted: Sequence[str]) -> list[str]:
         room = self.room + len(self.kept.intersection(wanted))
         held = self._ready | self._half_ready
-        return self._covering.plans(known, wanted, held, room)
+        return self._covering.plans(known, wanted, held, room, self._chosen)

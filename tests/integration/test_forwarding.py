@@ -331,6 +331,30 @@ def test_a_file_that_breaks_off_fails_on_the_edge_server_and_nothing_else_does(m
         assert_exact(model, session.infer(whole), whole)
 
 
+@pytest.mark.parametrize("edge", [None, "memory:"])
+def test_a_file_that_breaks_off_fails_alone_where_plans_would_be_tried_on_it(model, edge):
+    whole = jpeg()
+    half = whole[: len(whole) // 2]
+    with fusepath.Session(model, edge, machines=SLOW, frames=FRAMES, plan=SOON) as session:
+        for _ in range(2):
+            with pytest.raises(ImageError, match="not a picture"):
+                session.infer(half)
+        session.infer(decoded(model, whole))
+        session.wait_ready(60)
+        with pytest.raises(ImageError, match="not a picture"):
+            session.submit(half).result(60)
+        assert session.plan is not None
+        assert_exact(model, session.infer(decoded(model, whole)), whole)
+        assert_exact(model, session.infer(whole), whole)
+
+
+def test_a_file_that_breaks_off_is_no_sample(model):
+    whole = jpeg()
+    options = SessionOptions(remember=False, sample=whole[: len(whole) // 2])
+    with pytest.raises(ImageError, match="not a picture"):
+        session_of(model, options=options)
+
+
 # ---------------------------------------------------------------------------- decoders
 
 

@@ -101,6 +101,34 @@ def free_port() -> str:
 
 
 @pytest.mark.parametrize("plan", [tiles, lambda: plan_of(model(), cuts=[1])], ids=["tiles", "one"])
+def test_frames_that_wait_for_their_turn_when_the_server_dies_are_answered(plan):
+    """They are answered as is best when it comes, not as was best before."""
+    errors: list[BaseException] = []
+    over = threading.Event()
+    with edge_server() as first, session(first.address, plan=plan()) as held:
+        answer(held)
+
+        def ask() -> None:
+            try:
+                while not over.is_set():
+                    answer(held)
+            except BaseException as error:
+                errors.append(error)
+
+        asking = [threading.Thread(target=ask, daemon=True) for _ in range(12)]
+        for thread in asking:
+            thread.start()
+        time.sleep(0.3)
+        first.kill()
+        time.sleep(2)
+        over.set()
+        for thread in asking:
+            thread.join(PATIENCE_S)
+
+    assert errors == []
+
+
+@pytest.mark.parametrize("plan", [tiles, lambda: plan_of(model(), cuts=[1])], ids=["tiles", "one"])
 def test_a_server_that_dies_and_comes_back_is_used_again(plan):
     with edge_server() as first, session(first.address, plan=plan()) as held:
         assert served(answer(held))

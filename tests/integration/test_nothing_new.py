@@ -13,8 +13,9 @@ from fusepath import FallbackPolicy, Session, SessionOptions
 from fusepath.offload.differences import same_bits, same_boxes
 from fusepath.offload.verify import run_unsplit
 from fusepath.plan import TailPlace
-from fusepath.protocol.framing import Begin, Reused
+from fusepath.protocol.framing import Begin, RefusalKind, Reused
 from fusepath.remote import edge_conversation
+from fusepath.remote.transport import Refusal
 from fusepath.tiling.interval import Box, Interval
 from tests.plans import AS_THEY_ARE, pixels, plan_of, stream_plan
 from tests.written_models import net
@@ -258,3 +259,21 @@ def test_a_lie_about_what_is_kept_is_never_believed(monkeypatch):
         monkeypatch.setattr(edge_conversation.EdgeConversation, "_begin", begin)
         for frame in frames(40, seed=9):
             check(held.infer(frame), frame)
+
+
+def test_a_server_that_says_it_has_lost_what_was_sent_is_done_without(monkeypatch):
+    """Nothing was to be reused, so nothing can have been lost."""
+
+    def begin(self, message: Begin) -> None:
+        self._requests.begin(message.request)
+        self._refuse(message.request, Refusal(RefusalKind.FORGOTTEN, "all is lost"))
+
+    with session(PLANS["tiles"](), fallback=FallbackPolicy.ALWAYS) as held:
+        *some, last = frames(6, seed=11)
+        for frame in some:
+            check(held.infer(frame), frame)
+        monkeypatch.setattr(edge_conversation.EdgeConversation, "_begin", begin)
+        result = held.infer(last)
+        check(result, last)
+        assert result.fallback is not None
+        assert "all is lost" in result.fallback.reason

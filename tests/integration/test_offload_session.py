@@ -438,6 +438,24 @@ def test_nothing_is_measured_twice_nor_while_something_else_is_made_ready(monkey
     assert [plan and plan.algorithm for plan in in_use] == ["device-only"]
 
 
+@pytest.mark.parametrize("layout", ["hwc", "chw", "1chw"])
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_a_sample_is_taken_as_frames_are(layout, dtype):
+    image = frame() if layout == "hwc" else np.ascontiguousarray(frame().transpose(2, 0, 1))
+    sample = (image[None] if layout == "1chw" else image).astype(dtype)
+    options = fusepath.SessionOptions(remember=False, sample=sample)
+    plan = PlanRequest(algorithm="device-only")
+    with fusepath.Session(model(), frames=AS_THEY_ARE, options=options, plan=plan) as session:
+        session.wait_ready(PATIENCE_S)
+        assert session.plan.input.dtype == dtype
+
+
+@pytest.mark.parametrize("sample", [np.zeros((32, 32, 3), np.uint8), np.zeros((3, 64, 64)), "none"])
+def test_a_sample_that_is_no_frame_is_refused_at_once(sample):
+    with pytest.raises((ImageError, InputError)):
+        fusepath.Session(model(), options=fusepath.SessionOptions(sample=sample))
+
+
 def test_what_was_found_out_is_there_for_the_next_session(address, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     said: list[str] = []

@@ -145,3 +145,22 @@ def test_whoever_reads_may_stop_reading():
 
     assert called.returncode == 0
     assert called.stderr == b""
+
+
+def test_outputs_are_written_though_whoever_reads_stops_reading(tmp_path):
+    for number in range(3):
+        np.save(tmp_path / f"{number}.npy", np.full((64, 64, 3), number, np.uint8))
+    read, write = os.pipe()
+    os.close(read)
+    words = ["run", "zoo:squeezenet?size=64", str(tmp_path), "--edge", "local", "--no-cache"]
+    with os.fdopen(write, "wb") as closed:
+        called = subprocess.run(
+            [sys.executable, "-m", "fusepath", *words, "-o", str(tmp_path / "made.npz")],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+
+    assert called.returncode == 0, called.stderr
+    with np.load(tmp_path / "made.npz") as made:
+        assert len(made["inputs"]) == 3

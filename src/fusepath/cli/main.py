@@ -18,7 +18,7 @@ import click
 from fusepath.cli.config import use_config
 from fusepath.cli.group import LazyGroup
 from fusepath.cli.options import JSON_ASKED, SO_FAR, as_options, print_json
-from fusepath.cli.streams import keep_standard_streams
+from fusepath.cli.streams import close_standard_output, keep_standard_streams
 from fusepath.errors import FusepathError
 from fusepath.spelling import as_text
 
@@ -112,7 +112,7 @@ def _outcome(arguments: list[str] | None, asked: dict[str, Any]) -> tuple[int, s
     except SystemExit:
         # That is click's for a closed pipe, and for nothing else: whoever read our output has
         # stopped, and that is no error of ours.
-        _close_standard_output()
+        close_standard_output()
         return 0, ""
     except (Exception, KeyboardInterrupt) as error:
         code, message = _complaint(error)
@@ -146,7 +146,7 @@ def _of_this_machine(error: OSError | MemoryError) -> str | None:
         case MemoryError():
             return "this needs more memory than there is here; free some, or use a smaller model"
         case OSError() if error.errno in _FULL:
-            _close_standard_output()
+            close_standard_output()
             return f"cannot write standard output: {error.strerror}"
         case OSError() if isinstance(error.filename, str):  # of names that no file can have
             return f"cannot use {error.filename}: {error.strerror}"
@@ -157,9 +157,4 @@ def _tell_programs(document: dict[str, Any]) -> None:
     try:
         print_json(document)
     except (OSError, SystemExit):  # nobody can read it, or nobody does
-        _close_standard_output()
-
-
-def _close_standard_output() -> None:
-    """Leave nothing that the interpreter would try to write in the end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        close_standard_output()

@@ -14,6 +14,7 @@ import numpy as np
 from msgspec import to_builtins
 
 from fusepath.cli.options import SO_FAR, print_json
+from fusepath.cli.streams import close_standard_output
 from fusepath.errors import FusepathError
 from fusepath.offload.statistics import percentiles
 from fusepath.output_file import write_file
@@ -98,10 +99,10 @@ def run_and_tell(answers: Iterator[FrameAnswer], *, output: str | None, as_json:
     try:
         for answer in answers:
             if not done.rows and not as_json:
-                click.echo(_HEAD)
+                _say(_HEAD, done)
             done.add(answer)
             if not as_json:
-                click.echo(_row(answer))
+                _say(_row(answer), done)
     except (FusepathError, KeyboardInterrupt):
         if done.rows:
             _write(done, output)
@@ -123,6 +124,16 @@ def run_and_tell(answers: Iterator[FrameAnswer], *, output: str | None, as_json:
             err=True,
         )
     return 1 if done.failed else 0
+
+
+def _say(line: str, done: _Done) -> None:
+    """Whoever reads this may stop: then nobody waits for more, unless it is to be written."""
+    try:
+        click.echo(line)
+    except BrokenPipeError:
+        if not done.keeps_outputs:
+            raise
+        close_standard_output()
 
 
 def say_alone(reasons: Sequence[str], *, of: int) -> None:

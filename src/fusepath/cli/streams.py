@@ -45,3 +45,8 @@ def keep_standard_streams() -> None:
         sys.stderr = _Told(stderr, stderr.fileno(), keep_open=True)
     except (AttributeError, OSError, ValueError):
         return  # one of them is closed, or no file
+
+
+def close_standard_output() -> None:
+    """Leave nothing that the interpreter would try to write in the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

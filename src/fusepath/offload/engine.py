@@ -13,6 +13,7 @@ import asyncio
 import concurrent.futures
 import itertools
 import logging
+import weakref
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -48,6 +49,7 @@ from fusepath.protocol.watch import Failed, Served, ServedLate
 
 if TYPE_CHECKING:
     from fusepath.offload.inference import Asked, Inference
+    from fusepath.offload.line import Line
     from fusepath.offload.order import Order
     from fusepath.offload.rotating import PlansInTurn
     from fusepath.pictures.frame import Frame
@@ -94,6 +96,9 @@ class Engine:
         )
         self._connection = Connection(order, self._pairing)
         self._liveness = Liveness(self)
+        self.lines: weakref.WeakSet[Line] = weakref.WeakSet()
+        """Streams of frames that end with the session."""
+        self._meeting = asyncio.Lock()
         self.loop = LoopThread()
         self._running: concurrent.futures.Future[None] = self.loop.submit(self._run())
 
@@ -120,32 +125,18 @@ class Engine:
         Raises:
             FusepathError: there is no plan, and there will be none; or its edge server failed.
         """
-        self._meet(image)
+        prepared: Prepared | None = None
         try:
-            if self.current is None:
-                await asyncio.shield(self._first)
-            prepared = self.current
-            assert prepared is not None
-            self._check_of_use(prepared)
-        except PeerError as error:
-            self._name_limits(error)
-            raise
-        away = self._away
-        if prepared is self._found:  # and not what is used in its place
-            prepared = (overlapping and self._next_in_turn()) or prepared
-            prepared = quicker(prepared, self._pairing.beside, image)
-        try:
-            inference = await self._pairing.infer(
-                prepared,
-                image,
-                begun_s=begun_s,
-                asked=asked,
-                overlapping=overlapping,
-            )
+            usual = await self._plan_for(image)
+            async with self._pairing.turn(begun_s, overlapping=overlapping) as turn:
+                away = self._away  # as it is by now: frames may have waited long
+                prepared = self._chosen(usual, image, overlapping=overlapping)
+                inference = await self._pairing.infer_now(prepared, image, asked, turn)
         except PeerError as error:
             if self.closed:  # which ends streams as well, maybe before whoever waits for them
                 raise ClosedError(CLOSED) from None
-            if not isinstance(error, PeerFailedError):  # which tells nothing of the next frame
+            # One that cannot be computed tells nothing of the next one.
+            if prepared is not None and not isinstance(error, PeerFailedError):
                 self._fail(str(error), retry_after_s(error), away)
             self._name_limits(error)
             raise
@@ -166,6 +157,40 @@ class Engine:
                 self._follow()
         self.counter.add(inference, prepared.recipe_sha256)
         return inference
+
+    async def _plan_for(self, image: Frame) -> Prepared:
+        """The plan in use, for frames of this type.
+
+        Where there is none, one type of frames after the other has it made, and is answered.
+
+        Raises:
+            ImageError: it is a picture that breaks off, and plans would be tried on it.
+            FusepathError: there is no plan, and there will be none.
+        """
+        if isinstance(self._order.plan, Plan):
+            check_image(image, self._order.model, self._order.plan)
+        if self.current is None or not self._is_for(image):
+            async with self._meeting:
+                if isinstance(image, PictureFrame):  # or every frame would fail for it
+                    await self._background.do(image.pixels)
+                self._meet(image)
+                if self.current is None:
+                    await asyncio.shield(self._first)
+        assert self.current is not None
+        return self.current
+
+    def _chosen(self, usual: Prepared, image: Frame, *, overlapping: bool) -> Prepared:
+        """The plan of a frame whose turn has come; `usual` was in use before it had to wait.
+
+        Raises:
+            PeerError: as of `_check_of_use`.
+        """
+        prepared = self.current if self.current and self._is_for(image) else usual
+        self._check_of_use(prepared)
+        if prepared is self._found:  # and not what is used in its place
+            prepared = (overlapping and self._next_in_turn()) or prepared
+            prepared = quicker(prepared, self._pairing.beside, image)
+        return prepared
 
     def _next_in_turn(self) -> Prepared | None:
         """The plan of the next frame of a stream, where frames take several in turn."""
@@ -223,17 +248,19 @@ class Engine:
 
     def _meet(self, image: Frame) -> None:
         """See to it that plans are for frames of this type."""
-        plan = self._order.plan
-        if isinstance(plan, Plan):
-            check_image(image, self._order.model, plan)
         sample = self._plans.sample
         if not sample.done():
             sample.set_result(_kept(image))
-        elif _differs(sample.result(), image):
+        elif not self._is_for(image):
             # Pixels before, values now, or the other way round: all that was planned is void.
             self._give_up()
             self.current = self._found = self._pairing.reserve = self._pairing.beside = None
             self._begin(_kept(image))
+
+    def _is_for(self, image: Frame) -> bool:
+        """Whether plans are for frames of this type."""
+        sample = self._plans.sample
+        return sample.done() and not _differs(sample.result(), image)
 
     def _give_up(self) -> None:
         """Look for plans no longer."""
@@ -429,15 +456,13 @@ class Engine:
         self._settle(ClosedError(CLOSED))
         if not self.loop.is_running:
             return
+        for line in tuple(self.lines):
+            line.close()
         self._running.cancel()
-        self.loop.submit(self._end())
+        self.loop.end(self._connection.close())
         self._background.close()
         if self.loop.join():
             self._pairing.close()
-
-    async def _end(self) -> None:
-        await self._connection.close()
-        await self.loop.end()
 
     def forget(self) -> None:
         """In a forked child, which has none of the threads: nothing of it may be touched."""

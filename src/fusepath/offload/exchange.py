@@ -177,7 +177,7 @@ class Exchange:
                 raise
             return self._inference_alone(await self._alone)  # which was quicker
         except PeerForgotError as error:
-            if not self.frame.was_late:
+            if self._call.fresh.reused and not self.frame.was_late:
                 raise  # with all of the frame it can go on
             self._tell(Lost(str(error), retry_after_s(error)))
             return self._inference_alone(await self._own_answer())

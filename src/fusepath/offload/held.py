@@ -26,6 +26,7 @@ from fusepath.offload.machines import Machines, check_provider
 from fusepath.offload.order import Order, SessionOptions
 from fusepath.offload.outputs import OwnerOutputs
 from fusepath.onnx_io import Model, from_torch, is_module, load_model
+from fusepath.pictures.frame import pixels_of
 from fusepath.plan import (
     ENERGY_IS_PLANNED,
     LATENCY,
@@ -144,6 +145,10 @@ class Held:
                 msgspec.structs.replace(plan, objective=LATENCY),
             )
         self._frames = frames = frames.for_plan(plan)
+        if options.sample is not None and not is_module(model):
+            sample = frames.to_inputs(options.sample, self.model)[0]
+            pixels_of(sample)  # or every frame would fail for it
+            options = replace(options, sample=sample)
         self._outputs = OwnerOutputs(self.model)
         self._reuses = options.reuse
         self._engine = Engine(
@@ -245,7 +250,9 @@ class Held:
 
     def _line(self, flow: Flow) -> Line:
         self._check_open()
-        return Line(flow, self._engine.loop.submit, self._engine.counter.drop)
+        line = Line(flow, self._engine.loop.submit, self._engine.counter.drop)
+        self._engine.lines.add(line)
+        return line
 
     def _work(
         self, frame: Any, outputs: Sequence[str] | None = None

@@ -15,6 +15,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from fusepath.errors import ClosedError, DroppedError, InputError
+from fusepath.offload.loop_thread import CLOSED
 from fusepath.protocol.in_flight import (
     Begin,
     Deliver,
@@ -97,14 +98,21 @@ class Line:
         self._for_room: list[Future[None]] = []
         self._for_the_end: list[Future[None]] = []
         self.stopped = False
+        self._closed = False
+        self._for_close: list[Future[None]] = []
 
     def offer(self, work: Work) -> Future[Inference] | None:
         """Have a frame answered; None where there is no room for it (`room`).
 
         Its result is there when those of all frames before it are. One that gives way to a later
         frame ends with a `DroppedError`.
+
+        Raises:
+            ClosedError: the session is closed.
         """
         with self._lock:
+            if self._closed:
+                raise ClosedError(CLOSED)
             if not self._machine.has_room:
                 return None
             frame = _Frame(work, Future())
@@ -123,6 +131,20 @@ class Line:
         """Done once what has come of every frame so far has been delivered."""
         with self._lock:
             return _once(self._for_the_end, not self._frames)
+
+    def until_closed(self) -> Future[None]:
+        """Done once the session is closed."""
+        with self._lock:
+            return _once(self._for_close, self._closed)
+
+    def close(self) -> None:
+        """The session is closed: frames that are under way fail by themselves."""
+        with self._lock:
+            self._closed = True
+            waiting = [*self._for_close, *self._for_room]
+            self._for_close.clear()
+            self._for_room.clear()
+        _settle([partial(_done, future) for future in waiting])
 
     def taken(self, result: Future[Inference]) -> None:
         """The application has the result of a frame, and another one may begin."""
@@ -162,7 +184,7 @@ class Line:
             (self._for_the_end, not self._frames),
         ):
             while waiting and now:
-                settled.append(partial(waiting.pop().set_result, None))
+                settled.append(partial(_done, waiting.pop()))
         return settled
 
     def _begin(self, frame: _Frame, number: int) -> bool:
@@ -196,6 +218,12 @@ def _settle(settled: list[Callable[[], None]]) -> None:
     """Tell futures, whose callbacks are the application's: not while a lock is held."""
     for tell in settled:
         tell()
+
+
+def _done(future: Future[None]) -> None:
+    """Tell whoever waits for it; nobody may by now."""
+    if future.set_running_or_notify_cancel():
+        future.set_result(None)
 
 
 def _once(waiting: list[Future[None]], now: bool) -> Future[None]:
@@ -266,6 +294,7 @@ def streamed(
         line.end().add_done_callback(lambda _: results.put(last))
 
     threading.Thread(target=pull, name="fusepath-frames", daemon=True).start()
+    line.until_closed().add_done_callback(lambda _: results.put(ClosedError(CLOSED)))
     try:
         while isinstance(result := results.get(), Future):
             yield _taken(line, result)
@@ -296,11 +325,12 @@ async def streamed_async(
                 while (result := line.offer(work)) is None:
                     await asyncio.wrap_future(line.room())
                 result.add_done_callback(put)
-        except Exception as error:
+        except BaseException as error:
             last = error
         line.end().add_done_callback(lambda _: put(last))
 
     pulling = asyncio.create_task(pull())
+    line.until_closed().add_done_callback(lambda _: put(ClosedError(CLOSED)))
     try:
         while isinstance(result := await results.get(), Future):
             yield _taken(line, result)

@@ -24,6 +24,8 @@ class LoopThread:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        self._ending = False
+        self._submitting = threading.Lock()
         self._thread = threading.Thread(target=self._serve, name="fusepath-session", daemon=True)
         self._thread.start()
 
@@ -36,13 +38,13 @@ class LoopThread:
         """Do something on the loop; from any thread but the loop's own.
 
         Raises:
-            ClosedError: there is no loop any more.
+            ClosedError: there is no loop any more, or its end has been asked for.
         """
-        try:
-            return asyncio.run_coroutine_threadsafe(work, self._loop)
-        except RuntimeError:
-            work.close()
-            raise ClosedError(CLOSED) from None
+        with self._submitting, suppress(RuntimeError):
+            if not self._ending:
+                return asyncio.run_coroutine_threadsafe(work, self._loop)
+        work.close()
+        raise ClosedError(CLOSED)
 
     def call(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Do something on the loop and wait for it.
@@ -79,10 +81,27 @@ class LoopThread:
                 "done: it cannot wait for the session; have another thread do it"
             )
 
-    async def end(self) -> None:
-        """Give up all other tasks, and run no longer; on the loop."""
-        await _cancel_others()
-        self._loop.stop()
+    def end(self, last: Coroutine[Any, Any, None]) -> None:
+        """Take nothing more on, give up all that there is, and run no longer; from any thread.
+
+        Args:
+            last: is done before that.
+        """
+        with self._submitting:
+            self._ending = True
+        ending = self._end(last)
+        try:
+            asyncio.run_coroutine_threadsafe(ending, self._loop)
+        except RuntimeError:  # it has ended by itself
+            ending.close()
+            last.close()
+
+    async def _end(self, last: Coroutine[Any, Any, None]) -> None:
+        try:
+            await last
+        finally:
+            await _cancel_others()
+            self._loop.stop()
 
     def join(self) -> bool:
         """Wait until the thread has ended; False on that thread itself, which cannot wait."""
@@ -107,10 +126,11 @@ class LoopThread:
 
 
 async def _cancel_others() -> None:
-    """Give up all other tasks of this loop."""
+    """Give up all other tasks of this loop, and those that they begin at their end."""
     await asyncio.sleep(0)  # let what was only just submitted become tasks
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks, timeout=_CLOSING_S)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_CLOSING_S):
+            while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)

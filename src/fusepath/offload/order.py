@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fusepath.errors import InputError
 from fusepath.offload.emulation import NO_EMULATION, Emulation
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from fusepath.offload.frames import FrameFormat
     from fusepath.offload.machines import Machines
     from fusepath.onnx_io import Model
-    from fusepath.pictures.frame import Frame
     from fusepath.plan import StreamObjective
     from fusepath.remote.client import Timeout
 
@@ -61,8 +60,9 @@ class SessionOptions:
     reuse: bool = False
     """Compute and send of a frame only what is new in it: for cameras that stand still. Results are
     the same; where everything changes it costs a comparison."""
-    sample: Frame | None = None
-    """A frame on which codecs are measured and plans are tried; the first frame without."""
+    sample: Any = None
+    """A frame, as `Session.infer` takes them, on which codecs are measured and plans are tried; the
+    first one without."""
 
     def __post_init__(self) -> None:
         for name, given, kind in (

@@ -34,6 +34,7 @@ from fusepath.runtime.execution import ON_CPU, Execution
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from fusepath.cost import Link
     from fusepath.offload.inference import Inference
@@ -265,20 +266,14 @@ class Pairing:
         prepared: Prepared,
         image: Frame,
         *,
-        begun_s: float | None = None,
         asked: Asked | None = None,
-        overlapping: bool = False,
     ) -> Inference:
-        """One inference, when its turn has come.
+        """One inference, when its turn has come; others wait for its end.
 
         Args:
             prepared: the plan to carry out.
             image: its input, or the picture that becomes it: decoded here, unless it is forwarded.
-            begun_s: when it was asked for, by `time.perf_counter`; now without. Time that it has to
-                wait for others is none of its own.
             asked: what else is fed, and what is wanted; something made up, and all, without.
-            overlapping: whether others may begin and end meanwhile. Those before it have what this
-                machine computes and the link carries first.
 
         Raises:
             PeerError: the edge server refused, vanished or took too long, and there is no reserve.
@@ -286,21 +281,26 @@ class Pairing:
         if asked is None:
             graph = self.model.graph
             asked = Asked(blank_companions(graph), graph.outputs)
-        waits = begun_s is None or self._turns.is_busy
-        async with self._turns.take(overlapping=overlapping) as turn:
-            if begun_s is None or waits:
-                begun_s = time.perf_counter()
-            return await self._decoded_or_not(prepared, image, begun_s, asked, turn)
+        async with self._turns.take(overlapping=False) as turn:
+            return await self.infer_now(prepared, image, asked, turn)
 
-    async def _decoded_or_not(
-        self,
-        prepared: Prepared,
-        image: Frame,
-        begun_s: float,
-        asked: Asked,
-        turn: Turn,
+    def turn(self, begun_s: float, *, overlapping: bool) -> AbstractAsyncContextManager[Turn]:
+        """A frame's turn, for as long as it takes; what it is answered with may be decided then.
+
+        Args:
+            begun_s: when it was asked for, by `time.perf_counter`. Time that it has to wait for
+                others is none of its own.
+            overlapping: whether others may begin and end meanwhile. Those before it have what this
+                machine computes and the link carries first.
+        """
+        waits = self._turns.is_busy
+        return self._turns.take(begun_s=None if waits else begun_s, overlapping=overlapping)
+
+    async def infer_now(
+        self, prepared: Prepared, image: Frame, asked: Asked, turn: Turn
     ) -> Inference:
-        """One inference, for which the device decodes the input if nobody else does."""
+        """As `infer`, of a frame whose turn has come."""
+        begun_s = turn.begun_s
         if not isinstance(image, PictureFrame) or prepared.may_forward(image):
             return await self._infer(prepared, image, begun_s, asked, turn)
         decoded = await prepared.device.start_decoding(image, begun_s)

@@ -77,11 +77,17 @@ class Recording:
             done_s: when a slow link that is played would have been through with it.
         """
         served_s = {}
+        took_s = arrived_s - self.begun_s
+        least_s, most_s = self.begun_s - took_s, arrived_s + took_s
+
+        def here_s(there_ns: int) -> float:
+            """By this machine's clock; no server is believed to have taken ages."""
+            return min(max(there_ns * 1e-9 - self.offset.seconds, least_s), most_s)
+
         for span in served:
-            start_s = span.start_ns * 1e-9 - self.offset.seconds
-            end_s = span.end_ns * 1e-9 - self.offset.seconds
+            start_s, end_s = here_s(span.start_ns), here_s(span.end_ns)
             if span.path > 0:
-                self._arrived_s[span.path - 1] = span.arrived_ns * 1e-9 - self.offset.seconds
+                self._arrived_s[span.path - 1] = here_s(span.arrived_ns)
             served_s[span.path - 1] = end_s
             self.record(Lane.EDGE, start_s, end_s, path=span.path or None, worker=span.worker)
         last_s = max(served_s.values())

@@ -138,7 +138,7 @@ def run(
     given = session.get("plan")
     if isinstance(given, Plan):
         check_image(inputs[0], model, given)
-    session["options"] = replace(session.get("options", SessionOptions()), sample=inputs[0])
+    session["options"] = replace(session.get("options", SessionOptions()), sample=frame)
     with Session(model, edge, **session) as running:
         wait_until_it_answers(running, image, session["options"].fallback)
         plan, predicted, in_turn = running.plan, running.predicted, None

@@ -85,10 +85,9 @@ def run_frames(
     first = next(remaining, None)
     if first is None:
         raise ImageError("there is nothing to run on: the sources hold no pictures")
-    sample = form.to_inputs(first[1], model)[0]
     if isinstance(given := session.get("plan"), Plan):
-        check_image(sample, model, given)
-    options = replace(session.get("options", SessionOptions()), sample=sample)
+        check_image(form.to_inputs(first[1], model)[0], model, given)
+    options = replace(session.get("options", SessionOptions()), sample=first[1])
     session["options"] = options
 
     def fed(frame: Frame) -> dict[str, Frame]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ class Turn:
         lock: is held.
         overlapping: whether other frames may be under way at the same time.
     """
+
+    begun_s: float
+    """When the frame began, by `time.perf_counter`."""
 
     def __init__(self, lock: asyncio.Lock, *, overlapping: bool) -> None:
         self._lock: asyncio.Lock | None = lock
@@ -54,10 +58,11 @@ class Turns:
         return self._under_way
 
     @asynccontextmanager
-    async def take(self, *, overlapping: bool) -> AsyncIterator[Turn]:
+    async def take(self, *, begun_s: float | None = None, overlapping: bool) -> AsyncIterator[Turn]:
         """A turn, for as long as the frame takes.
 
         Args:
+            begun_s: when the frame began; with its turn, without.
             overlapping: whether other frames may be under way. One that is answered alone begins
                 when all before it have ended, and has its turn to the end.
         """
@@ -66,6 +71,7 @@ class Turns:
         try:
             if not overlapping:
                 await self._idle.wait()
+            turn.begun_s = time.perf_counter() if begun_s is None else begun_s
             self._under_way += 1
             self._idle.clear()
             try:

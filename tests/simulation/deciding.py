@@ -398,8 +398,7 @@ class CheckedAdapting:
                 if not choices:
                     return plans
             else:
-                held = {*self.ready, *self.forgotten}
-                choices = [fewer[plan] for plan in may_go if plan not in held]
+                choices = []
                 for other in others:
                     choices += [[*fewer[plan], other] for plan in may_go]
                     choices += [[*plans, other]] if too_many < 0 else []

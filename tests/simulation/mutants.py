@@ -69,15 +69,16 @@ EQUIVALENT = {
         "what was measured, never just so; neither would be wrong if it were"
     ),
     "covering truth value: True -> False": "all plans are given as many links",
-    "covering number: 0.0 -> -1.0": "nothing gains so little as is needed, either way",
-    "covering comparison: losses[at] < left[at] -> losses[at] <= left[at]": (
-        "what gains nothing adds nothing"
+    "covering comparison: takes < at.lost -> takes <= at.lost": (
+        "what is as near as the nearest gains nothing, and is as near as the next"
     ),
-    "covering comparison: most < least -> most <= least": (
-        "a sum of quotients, never equal; neither would be wrong if it were"
+    "covering comparison: takes < at.otherwise -> takes <= at.otherwise": (
+        "what is as near as the next gains nothing"
     ),
-    "covering comparison: gains[plan] >= _INSTEAD * most -> gains[plan] > _INSTEAD * most": (
-        "two sums of quotients, never just so; neither would be wrong if they were"
+    "covering number: 2 -> 3": "the third is not looked at",
+    "covering number: others[0] -> others[-1]": "there is one other at most",
+    "covering never: if self._of == list(known): -> if False:": (
+        "what plans lose is worked out anew each time, and is the same"
     ),
     "covering statement dropped: self._of = list(known) -> pass": (
         "what plans lose is worked out anew each time, and is the same"

@@ -101,10 +101,9 @@ class Covering:
         for at in near:  # what is lost without the nearest
             if at.plan in goes:
                 goes[at.plan] -= at.otherwise - at.lost
-        leaving = [_Change(gains, plan, None) for plan, gains in goes.items()]
         if len(taken) > room:
-            return _best(leaving)
-        changes = [change for change in leaving if change.goes not in ready]
+            return _best([_Change(gains, plan, None) for plan, gains in goes.items()])
+        changes: list[_Change] = []
         for plan, lost in self._lost.items():
             if plan not in taken:
                 effort = 0.0 if plan in ready else _EFFORT

@@ -13,6 +13,7 @@ import asyncio
 import concurrent.futures
 import itertools
 import logging
+import threading
 import weakref
 from contextlib import suppress
 from dataclasses import replace
@@ -96,8 +97,8 @@ class Engine:
         )
         self._connection = Connection(order, self._pairing)
         self._liveness = Liveness(self)
-        self.lines: weakref.WeakSet[Line] = weakref.WeakSet()
-        """Streams of frames that end with the session."""
+        self._lines: weakref.WeakSet[Line] = weakref.WeakSet()
+        self._adding = threading.RLock()
         self._meeting = asyncio.Lock()
         self.loop = LoopThread()
         self._running: concurrent.futures.Future[None] = self.loop.submit(self._run())
@@ -448,6 +449,13 @@ class Engine:
 
     # ------------------------------------------------------------------ the end
 
+    def end_with_it(self, line: Line) -> None:
+        """A stream of frames ends with the session; from any thread."""
+        with self._adding:
+            self._lines.add(line)
+        if self.closed:
+            line.close()
+
     def close(self) -> None:
         """End everything; from any thread but the loop's own."""
         if self.closed:
@@ -456,7 +464,9 @@ class Engine:
         self._settle(ClosedError(CLOSED))
         if not self.loop.is_running:
             return
-        for line in tuple(self.lines):
+        with self._adding:
+            lines = tuple(self._lines)
+        for line in lines:
             line.close()
         self._running.cancel()
         self.loop.end(self._connection.close())

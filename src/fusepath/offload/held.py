@@ -251,7 +251,7 @@ class Held:
     def _line(self, flow: Flow) -> Line:
         self._check_open()
         line = Line(flow, self._engine.loop.submit, self._engine.counter.drop)
-        self._engine.lines.add(line)
+        self._engine.end_with_it(line)
         return line
 
     def _work(

@@ -25,14 +25,14 @@ class LoopThread:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._ending = False
-        self._submitting = threading.Lock()
+        self._submitting = threading.RLock()  # a session may be collected on any thread, here too
         self._thread = threading.Thread(target=self._serve, name="fusepath-session", daemon=True)
         self._thread.start()
 
     @property
     def is_running(self) -> bool:
         """Whether there is a loop: none in a forked child, nor where its thread has ended."""
-        return self._loop.is_running()
+        return self._thread.is_alive()  # the loop itself may be about to begin
 
     def submit(self, work: Coroutine[Any, Any, Any]) -> concurrent.futures.Future[Any]:
         """Do something on the loop; from any thread but the loop's own.

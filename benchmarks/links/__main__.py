@@ -128,8 +128,9 @@ def _told_needed(plans: Plans) -> str:
     return (
         f"of {found.plans} plans that were found for {found.links} links, "
         f"{found.fewest} beside that of the device alone must be ready for one within 3 % of the "
-        f"best on each; the best choice of {found.room} has one on {found.most_links}; all those "
-        f"that a session plans lack one on {found.book_off:.1%}"
+        f"best on each; the best choice of {found.room} has one on {found.most_links}, and what a "
+        f"session chooses on {found.chosen_links}; all those that it plans lack one on "
+        f"{found.book_off:.1%}"
     )
 
 

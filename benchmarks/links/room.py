@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.links.summary import NEAR
 from fusepath.offload.adaptation import room_for
 from fusepath.protocol.adapting import LINKS
+from fusepath.protocol.covering import Covering
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +30,8 @@ class Needed:
     """So many are ready."""
     most_links: int
     """On so many links one is right, if those that are ready are the best choice."""
+    chosen_links: int
+    """And of those that a session chooses, which knows its own plans."""
 
 
 def needed(plans: Plans) -> Needed:
@@ -43,6 +46,8 @@ def needed(plans: Plans) -> Needed:
         for name, times in taken_s.items()
     }
     room = room_for(plans.setting.graph, plans.request.constraints)
+    kept = [plans.alone]
+    chosen = Covering(taken_s.__getitem__).plans(plans.book, kept, kept, room + 1)
     by_book = [any(right[name][at] for name in plans.book) for at in range(len(LINKS))]
     return Needed(
         plans=len(names),
@@ -51,6 +56,7 @@ def needed(plans: Plans) -> Needed:
         fewest=_fewest(right, plans.alone),
         room=room,
         most_links=_most_links(right, plans.alone, room),
+        chosen_links=sum(map(any, zip(*(right[name] for name in chosen), strict=True))),
     )
 
 

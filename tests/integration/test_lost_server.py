@@ -128,6 +128,61 @@ def test_frames_that_wait_for_their_turn_when_the_server_dies_are_answered(plan)
     assert errors == []
 
 
+def test_frames_of_two_types_are_answered_though_the_server_comes_and_goes():
+    """Plans are looked for anew with each type, and anew with each return of the server."""
+    listen, over, counts = free_port(), threading.Event(), [0]
+    with session(listen) as held:
+
+        def ask() -> None:
+            while not over.is_set():
+                for frame in (FRAME, FRAME.astype(np.float32)):
+                    answered = held.infer(frame).outputs["output"]
+                    np.testing.assert_array_equal(answered, expected())
+                    counts[0] += 1
+
+        asking = threading.Thread(target=ask, daemon=True)
+        asking.start()
+        for _ in range(3):
+            with edge_server(listen=listen) as comes:
+                time.sleep(0.7)
+                comes.kill()
+            before, until_s = counts[0], time.monotonic() + PATIENCE_S
+            while counts[0] < before + 3 and time.monotonic() < until_s:
+                time.sleep(0.05)
+            assert counts[0] >= before + 3
+        over.set()
+        asking.join(PATIENCE_S)
+        assert not asking.is_alive()
+
+
+def test_frames_that_waited_while_another_type_came_do_not_lose_it_the_server():
+    """What they are answered with is no plan of its own: that one is not lost with the server."""
+    told: list[str | None] = []
+    slow = {"emulation": fusepath.Emulation(slowdown=30)}
+    with edge_server() as first, session(first.address, options=slow) as held:
+        answer(held)
+        held.wait_ready(PATIENCE_S)
+        first.process.send_signal(signal.SIGSTOP)
+
+        def ask(frame: np.ndarray) -> None:
+            result = held.infer(frame)
+            np.testing.assert_array_equal(result.outputs["output"], expected())
+            told.append(result.fallback and result.fallback.reason)
+
+        asking = []
+        for frame in (FRAME, FRAME, FRAME, FRAME.astype(np.float32)):
+            asking.append(threading.Thread(target=ask, args=(frame,), daemon=True))
+            asking[-1].start()
+            time.sleep(0.03)
+        for thread in asking:
+            thread.join(PATIENCE_S)
+        for _ in range(5):
+            ask(FRAME.astype(np.float32))
+        first.process.send_signal(signal.SIGCONT)
+
+    assert len(told) == 9
+
+
 @pytest.mark.parametrize("plan", [tiles, lambda: plan_of(model(), cuts=[1])], ids=["tiles", "one"])
 def test_a_server_that_dies_and_comes_back_is_used_again(plan):
     with edge_server() as first, session(first.address, plan=plan()) as held:

@@ -139,7 +139,7 @@ def test_the_next_frame_begins_while_this_one_is_under_way():
             yield frame
 
     with session("memory:", emulation=slow) as held:
-        list(held.stream(camera(held), in_flight=3))
+        met += [under_way(held) for _ in held.stream(camera(held), in_flight=3)]
 
     assert max(met) > 1
 

@@ -99,6 +99,8 @@ class Engine:
         self._liveness = Liveness(self)
         self._lines: weakref.WeakSet[Line] = weakref.WeakSet()
         self._adding = threading.RLock()
+        self._first: asyncio.Future[None] | None = None
+        """Done when there is a plan, after there was none."""
         self._meeting = asyncio.Lock()
         self.loop = LoopThread()
         self._running: concurrent.futures.Future[None] = self.loop.submit(self._run())
@@ -128,22 +130,27 @@ class Engine:
         """
         prepared: Prepared | None = None
         try:
-            usual = await self._plan_for(image)
+            usual, alone = await self._plan_for(image)
             async with self._pairing.turn(begun_s, overlapping=overlapping) as turn:
                 away = self._away  # as it is by now: frames may have waited long
-                prepared = self._chosen(usual, image, overlapping=overlapping)
+                if self._is_planned_for(image):
+                    prepared = self._chosen(overlapping=overlapping, image=image)
+                else:  # frames of another type have come while it waited
+                    prepared = alone or usual
+                    self._check_of_use(prepared, is_current=False)
                 inference = await self._pairing.infer_now(prepared, image, asked, turn)
         except PeerError as error:
             if self.closed:  # which ends streams as well, maybe before whoever waits for them
                 raise ClosedError(CLOSED) from None
             # One that cannot be computed tells nothing of the next one.
             if prepared is not None and not isinstance(error, PeerFailedError):
-                self._fail(str(error), retry_after_s(error), away)
+                self._fail(prepared, str(error), retry_after_s(error), away)
             self._name_limits(error)
             raise
         if inference.fallback is not None:
             self._fell_back()
-            self._fail(inference.fallback.reason, inference.fallback.retry_after_s, away)
+            reason, retry_s = inference.fallback.reason, inference.fallback.retry_after_s
+            self._fail(prepared, reason, retry_s, away)
         elif self._away is not None and prepared.is_local:
             self._fell_back()
             inference = replace(inference, fallback=Fallback(self._away, Stage.AWAY))
@@ -159,8 +166,8 @@ class Engine:
         self.counter.add(inference, prepared.recipe_sha256)
         return inference
 
-    async def _plan_for(self, image: Frame) -> Prepared:
-        """The plan in use, for frames of this type.
+    async def _plan_for(self, image: Frame) -> tuple[Prepared, Prepared | None]:
+        """The plan in use, for frames of this type, and how this machine answers alone if it may.
 
         Where there is none, one type of frames after the other has it made, and is answered.
 
@@ -170,23 +177,29 @@ class Engine:
         """
         if isinstance(self._order.plan, Plan):
             check_image(image, self._order.model, self._order.plan)
-        if self.current is None or not self._is_for(image):
+        if not self._is_planned_for(image):
             async with self._meeting:
                 if isinstance(image, PictureFrame):  # or every frame would fail for it
                     await self._background.do(image.pixels)
                 self._meet(image)
                 if self.current is None:
+                    assert self._first is not None  # since plans are looked for
                     await asyncio.shield(self._first)
         assert self.current is not None
-        return self.current
+        return self.current, self._pairing.reserve
 
-    def _chosen(self, usual: Prepared, image: Frame, *, overlapping: bool) -> Prepared:
-        """The plan of a frame whose turn has come; `usual` was in use before it had to wait.
+    def _is_planned_for(self, image: Frame) -> bool:
+        """Whether there is a plan in use, for frames of this type."""
+        return self.current is not None and self._is_for(image)
+
+    def _chosen(self, image: Frame, *, overlapping: bool) -> Prepared:
+        """The plan of a frame whose turn has come.
 
         Raises:
             PeerError: as of `_check_of_use`.
         """
-        prepared = self.current if self.current and self._is_for(image) else usual
+        prepared = self.current
+        assert prepared is not None
         self._check_of_use(prepared)
         if prepared is self._found:  # and not what is used in its place
             prepared = (overlapping and self._next_in_turn()) or prepared
@@ -210,13 +223,18 @@ class Engine:
         """What frames of a stream take in turn."""
         return None if self._rotating is None else self._rotating.shown
 
-    def _check_of_use(self, prepared: Prepared) -> None:
+    def _check_of_use(self, prepared: Prepared, *, is_current: bool = True) -> None:
         """Raise where no plan is of use: the edge server is lost, and this machine may not answer.
+
+        Args:
+            prepared: would answer.
+            is_current: whether it is the plan in use, which may be one to see if it answers.
 
         Raises:
             PeerError: why it is lost.
         """
-        if self._away is not None and prepared is self._lost:
+        lost = prepared is self._lost or not (is_current or prepared.is_local)
+        if self._away is not None and lost:
             server = self._server or ", ".join(self._order.edges)
             reason = self._away.removeprefix(f"edge {server}: ")
             raise PeerUnreachableError(server, f"not used until it answers again ({reason})")
@@ -234,17 +252,20 @@ class Engine:
             limits = "; ".join(self._pairing.forbidden)
             error.add(f"limits keep this machine from answering in its place: {limits}")
 
-    def _fail(self, reason: str, retry_after_s: float, away: str | None) -> None:
+    def _fail(
+        self, prepared: Prepared, reason: str, retry_after_s: float, away: str | None
+    ) -> None:
         """The edge server has failed a frame; of several under way the first one tells.
 
         Args:
+            prepared: the frame's plan.
             reason: what it did.
             retry_after_s: how long it asks to be left alone.
             away: why it was not to be used already when the frame began.
         """
         if away is self._away:
-            if away is not None:
-                self._lost = self.current  # which was tried in vain
+            if away is not None and prepared is self.current:
+                self._lost = prepared  # which was tried in vain
             self._liveness.tell(Failed(reason, retry_after_s))
 
     def _meet(self, image: Frame) -> None:
@@ -255,6 +276,7 @@ class Engine:
         elif not self._is_for(image):
             # Pixels before, values now, or the other way round: all that was planned is void.
             self._give_up()
+            self.error = None
             self.current = self._found = self._pairing.reserve = self._pairing.beside = None
             self._begin(_kept(image))
 
@@ -290,8 +312,8 @@ class Engine:
     def _begin(self, sample: Frame | None, in_use: Prepared | None = None) -> None:
         """Look for plans from the start; another may be in use until one is found."""
         loop = asyncio.get_running_loop()
-        if self.current is None:
-            self._first: asyncio.Future[None] = loop.create_future()
+        if self.current is None and (self._first is None or self._first.done()):
+            self._first = loop.create_future()
             self._first.add_done_callback(seen)
         connect = self._connection.open
         self._plans = PlanSearch(self._order, self._pairing, connect, self._use, in_use)
@@ -317,7 +339,7 @@ class Engine:
                 await asyncio.wait([self._plans.local])
             if isinstance(error, PeerError):
                 self._liveness.tell(Failed(str(error), retry_after_s(error)))
-            if not self._first.done():
+            if self._first is not None and not self._first.done():
                 self._first.set_exception(error)
         else:
             self._settle(None)
@@ -359,7 +381,7 @@ class Engine:
 
     def _put_to_use(self, prepared: Prepared) -> None:
         self.current = prepared
-        if not self._first.done():
+        if self._first is not None and not self._first.done():
             self._first.set_result(None)
 
     def _ready_to_finish(self) -> None:
@@ -433,15 +455,19 @@ class Engine:
                 self.ready = concurrent.futures.Future()
             self._begin(self._plans.known_sample)
         elif self._found is not None:
-            before = self._found
+            before, plans = self._found, self._plans
             await self._pairing.prepare_again(before)
             await self._pairing.compare_clocks()
+            if self._plans is not plans:
+                return  # frames of another type have come, and plans for them are looked for
             if self._server != self._searched_with and isinstance(self._order.plan, PlanRequest):
                 self._give_up()
                 self._begin(self._plans.known_sample, before)  # for another machine and link
                 return
             if self._adaptation is not None:
                 await self._adaptation.look()  # the link may be another by now
+                if self._plans is not plans:
+                    return
             others = () if self._rotating is None else self._rotating.prepared
             for prepared in (self._found, *others):
                 if prepared is not before:

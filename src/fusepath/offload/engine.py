@@ -144,13 +144,12 @@ class Engine:
                 raise ClosedError(CLOSED) from None
             # One that cannot be computed tells nothing of the next one.
             if prepared is not None and not isinstance(error, PeerFailedError):
-                self._fail(prepared, str(error), retry_after_s(error), away)
+                self._fail(str(error), retry_after_s(error), away)
             self._name_limits(error)
             raise
         if inference.fallback is not None:
             self._fell_back()
-            reason, retry_s = inference.fallback.reason, inference.fallback.retry_after_s
-            self._fail(prepared, reason, retry_s, away)
+            self._fail(inference.fallback.reason, inference.fallback.retry_after_s, away)
         elif self._away is not None and prepared.is_local:
             self._fell_back()
             inference = replace(inference, fallback=Fallback(self._away, Stage.AWAY))
@@ -252,20 +251,17 @@ class Engine:
             limits = "; ".join(self._pairing.forbidden)
             error.add(f"limits keep this machine from answering in its place: {limits}")
 
-    def _fail(
-        self, prepared: Prepared, reason: str, retry_after_s: float, away: str | None
-    ) -> None:
+    def _fail(self, reason: str, retry_after_s: float, away: str | None) -> None:
         """The edge server has failed a frame; of several under way the first one tells.
 
         Args:
-            prepared: the frame's plan.
             reason: what it did.
             retry_after_s: how long it asks to be left alone.
             away: why it was not to be used already when the frame began.
         """
         if away is self._away:
-            if away is not None and prepared is self.current:
-                self._lost = prepared  # which was tried in vain
+            if away is not None and self.current is not None and not self.current.is_local:
+                self._lost = self.current  # which was tried in vain
             self._liveness.tell(Failed(reason, retry_after_s))
 
     def _meet(self, image: Frame) -> None:

@@ -14,10 +14,11 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
 import pytest
 
 import fusepath
-from fusepath.errors import InputError, PeerError, PeerUnreachableError
+from fusepath.errors import InputError, PeerError, PeerRefusedError, PeerUnreachableError
 from fusepath.offload.machines import measured_link
 from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import load_model
@@ -126,6 +127,53 @@ def test_frames_that_wait_for_their_turn_when_the_server_dies_are_answered(plan)
             thread.join(PATIENCE_S)
 
     assert errors == []
+
+
+@pytest.fixture
+def own(tmp_path) -> Model:
+    """A network that no server has but from a folder of models."""
+    proto = onnx.load_from_string(model().original)
+    proto.doc_string = "not the zoo's"
+    (tmp_path / "models").mkdir()
+    (tmp_path / "others").mkdir()
+    (tmp_path / "models" / "net.onnx").write_bytes(proto.SerializeToString())
+    return load_model(str(tmp_path / "models" / "net.onnx"))
+
+
+def refused(held: fusepath.Session) -> bool:
+    try:
+        held.wait_ready(PATIENCE_S)
+    except PeerRefusedError as error:
+        return "no model with" in str(error)
+    except PeerUnreachableError:  # who will begin soon
+        return False
+    return False
+
+
+def test_a_server_with_other_models_is_left_for_the_next_one(own, tmp_path):
+    with (
+        edge_server("--models", str(tmp_path / "others")) as first,
+        edge_server("--models", str(tmp_path / "models")) as second,
+        own_session(own, f"{first.address},{second.address}") as held,
+    ):
+        assert refused(held)
+        answer_until(held, served)
+
+
+def test_a_server_that_is_restarted_with_the_right_models_is_taken_up(own, tmp_path):
+    listen = free_port()
+    with own_session(own, listen) as held:
+        with edge_server("--models", str(tmp_path / "others"), listen=listen) as other:
+            answer_until(held, lambda _: refused(held))
+            other.kill()
+        with edge_server("--models", str(tmp_path / "models"), listen=listen):
+            answer_until(held, served)
+
+
+def own_session(own: Model, edge: str) -> fusepath.Session:
+    options = fusepath.SessionOptions(remember=False)
+    plan = plan_of(own, cuts=[1])
+    return fusepath.Session(own, edge, plan=plan, frames=AS_THEY_ARE, options=options)
 
 
 def test_frames_of_two_types_are_answered_though_the_server_comes_and_goes():

@@ -128,6 +128,18 @@ class Connection:
             self._edges = (*self._edges[1:], self._edges[0])
             await self.open()
 
+    async def move_on(self) -> None:
+        """Leave an edge server that will not do for the next one, where several are named.
+
+        Raises:
+            PeerError: none answers.
+        """
+        if len(self._edges) > 1:
+            await self.close()
+            self._channel = None
+            self._edges = (*self._edges[1:], self._edges[0])
+            await self.open()
+
     async def close(self) -> None:
         """Let it go; again is no harm."""
         if self._channel is not None:

@@ -17,7 +17,7 @@ import threading
 import weakref
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from fusepath.errors import (
     ClosedError,
@@ -81,6 +81,8 @@ class Engine:
         """Why the edge server is not used."""
         self._lost: Prepared | None = None
         """The plan that was in use with it, and cannot be before it is ready again."""
+        self._refused_by: set[int | None] = set()
+        """The edge servers that would say no to the same again."""
         self._searched_with: str | None = None
         """The address of the edge server that the plan in use was found for."""
         self.error: BaseException | None = None
@@ -333,6 +335,8 @@ class Engine:
                 logger.info("looking for a plan failed", exc_info=error)
             if self._plans.local is not None:  # which may do without whatever has failed
                 await asyncio.wait([self._plans.local])
+            if _is_final(error):
+                self._refused_by.add(self._instance)
             if isinstance(error, PeerError):
                 self._liveness.tell(Failed(str(error), retry_after_s(error)))
             if self._first is not None and not self._first.done():
@@ -441,10 +445,18 @@ class Engine:
         client = self._pairing.client
         return None if client is None else client.address
 
+    @property
+    def _instance(self) -> int | None:
+        """Which edge server there is, by what it drew when it was started."""
+        client = self._pairing.client
+        return None if client is None else client.instance
+
     async def make_ready(self) -> None:
         """Have the plan that was found made ready again, or look for one anew."""
-        if isinstance(self.error, PeerRefusedError) and not isinstance(self.error, PeerBusyError):
-            raise self.error  # it would say the same again
+        if _is_final(self.error) and self._instance in self._refused_by:
+            await self._connection.move_on()
+            if self._instance in self._refused_by:
+                raise self.error
         if isinstance(self.error, PeerError):
             self.error = None
             if self.ready.done():
@@ -499,6 +511,11 @@ class Engine:
     def forget(self) -> None:
         """In a forked child, which has none of the threads: nothing of it may be touched."""
         self.closed = True
+
+
+def _is_final(error: BaseException | None) -> TypeGuard[PeerRefusedError]:
+    """Whether who has said this would say the same again."""
+    return isinstance(error, PeerRefusedError) and not isinstance(error, PeerBusyError)
 
 
 def _kept(image: Frame) -> Frame:

@@ -87,6 +87,7 @@ def test_no_more_plans_are_ready_than_gain_anything():
 def test_what_is_ready_stays_as_long_as_it_is_nearly_as_good():
     found = covering(["0 kB"], [], 4)
     others = [plan for plan in PLANS if plan not in found]
+    assert covering(["0 kB"], found, 4, found) == found
     assert sorted(covering(["0 kB"], found, 4)) == sorted(found)
     instead = covering(["0 kB"], others, 4)
     assert set(instead) & set(others)

@@ -163,5 +163,5 @@ def _changes(
             continue
         if at.plan in instead:
             instead[at.plan] += kept
-    changes = [_Change(alone + gains, goes, plan) for goes, gains in instead.items()]
+    changes = [_Change(alone + gains, other, plan) for other, gains in instead.items()]
     return [*changes, _Change(alone, None, plan)] if is_room else changes

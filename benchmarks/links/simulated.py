@@ -232,7 +232,7 @@ class Stream:
         if max(up_s, down_s) > _PROBE_WITHIN_S:
             return _PROBE_WITHIN_S, ProbeFailed()
         empty_s = 2 * delay_s
-        shown = probed(size_bytes, empty_s, empty_s + up_s, empty_s + down_s, link)
+        shown = probed(size_bytes, (empty_s, empty_s + up_s, empty_s + down_s), link)
         return 3 * empty_s + up_s + down_s, shown
 
     def _happen(self) -> None:

@@ -18,6 +18,7 @@ from fusepath.protocol.adapting import (
     Answered,
     Back,
     Conditions,
+    Crowded,
     Drop,
     Known,
     Prepare,
@@ -101,6 +102,8 @@ class CheckedAdapting:
     _searched: list[Conditions] = field(default_factory=lambda: [AS_PLANNED])
     _searching: bool = False
     _probing: bool = False
+    _frames_tell: bool = False
+    """Whether the last one would show that the link becomes quicker."""
     _pause_s: float = EVERY_S
     _unprobed_s: float = math.inf
 
@@ -175,8 +178,8 @@ class CheckedAdapting:
                 yield from self._after_frame(event)
             case Probed():
                 yield from self._after_probe(event)
-            case ProbeFailed():
-                self._probing = False
+            case ProbeFailed() | Crowded():
+                yield from self._after_none(event)
             case Told(slowness):
                 self.edge.tell(slowness)
                 if self._are_others:
@@ -185,6 +188,7 @@ class CheckedAdapting:
             case Back(forgotten):
                 for gauge in (self.up, self.down, self.edge):
                     gauge.forget()
+                self._frames_tell = False
                 for told in (self._given_up, self._left_alone, self._trials):
                     told.clear()
                 if forgotten:
@@ -222,7 +226,8 @@ class CheckedAdapting:
         if event.plan == self.current and not event.beside:
             yield from self._judge(event.latency_s)
         due = not self._probing and self._unprobed_s >= self._pause_s
-        if due and not self.up.tells(event.up.planned_s, event.up.unclear_s) and self._would_gain:
+        self._frames_tell = self.up.tells(event.up.planned_s, event.up.unclear_s)
+        if due and not self._frames_tell and self._would_gain:
             yield self._usual_probe()
             self._unprobed_s = 0.0
 
@@ -277,6 +282,12 @@ class CheckedAdapting:
         if any(gauge.is_unsure and gauge.is_trusted for gauge, _ in ways):
             self._probing = True
             yield Probe(event.size_bytes)
+
+    def _after_none(self, event: ProbeFailed | Crowded) -> Iterator[Command]:
+        more = isinstance(event, Crowded) and not self._frames_tell and event.size_bytes != MOST
+        self._probing = more
+        if more:
+            yield Probe(min(8 * event.size_bytes, MOST))
 
     def _believe_further(self, further_s: float) -> None:
         """Unless that is by chance."""

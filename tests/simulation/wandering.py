@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fusepath.protocol.adapting import Back, Known, ProbeFailed
+from fusepath.protocol.adapting import Back, Crowded, Known, ProbeFailed
 from tests.simulation.choosing import Play, drawn
 
 if TYPE_CHECKING:
@@ -33,11 +33,12 @@ def wander(random: Random, steps: int = 120) -> None:
         elif what < 0.76:
             _drift(play)
         elif what < 0.86 and play.probing is not None:
-            if random.random() < 0.3:
-                play.probing = None
-                play.tell(ProbeFailed())
-            else:
+            if random.random() < 0.6:
                 play.probed(0.03)
+            else:
+                nothing = random.choice((ProbeFailed(), Crowded(play.probing)))
+                play.probing = None
+                play.tell(nothing)
         elif what < 0.93 and play.preparing is not None:
             if random.random() < 0.1 and len(play.known) > 2:
                 play.unfit()

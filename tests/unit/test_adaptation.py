@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from types import SimpleNamespace
 
 import pytest
 
+from fusepath.cost import Link
 from fusepath.errors import PeerUnreachableError
 from fusepath.offload.adaptation import Adaptation
+from fusepath.offload.passages import Passages
 from fusepath.protocol.adapting import (
     Conditions,
+    Crowded,
     Known,
     Prepare,
     Probe,
+    Probed,
     ProbeFailed,
     Search,
+    Told,
     Unfit,
 )
+
+FRAME = SimpleNamespace(latency_s=0.1)
+LINK = Link(up_bytes_per_s=1e6, down_bytes_per_s=1e6)
 
 
 class Machine:
@@ -77,8 +87,8 @@ def test_frames_beside_work_of_its_own_are_told_apart(wanted, monkeypatch):
     """Until it has ended, however it ends."""
     seen: list[bool] = []
 
-    def answered(*_: object, further_s: float, beside: bool) -> None:
-        assert further_s == Machine.conditions.further_s
+    def answered(*_: object, further_s: float, beside: bool, others_bytes: tuple[int, int]) -> None:
+        assert (further_s, others_bytes) == (Machine.conditions.further_s, (0, 0))
         seen.append(beside)
 
     monkeypatch.setattr("fusepath.offload.adaptation.answered", answered)
@@ -109,14 +119,77 @@ def test_frames_beside_work_of_its_own_are_told_apart(wanted, monkeypatch):
         replanning.pairing = replanning
         adaptation = Adaptation(replanning, lambda _: None)
         adaptation.machine, adaptation._plans = Machine(), replanning
-        adaptation.see(None, None)
+        adaptation.see(FRAME, None)
         adaptation.tell(wanted)
         await asyncio.sleep(0)
-        adaptation.see(None, None)
+        adaptation.see(FRAME, None)
         replanning.may_end.set()
         await asyncio.wait(tuple(adaptation._works))
-        adaptation.see(None, None)
+        adaptation.see(FRAME, None)
 
     asyncio.run(watch())
 
     assert seen == [False, True, False]
+
+
+def probed_beside(up_bytes: int, *, begun_later: bool) -> tuple[list[object], float]:
+    """What is told of a probe whose last exchange a frame is beside; and when, after its end."""
+    frames, machine = Passages(), Machine()
+
+    async def send() -> None:
+        with frames.begin() as passage:
+            await asyncio.sleep(0.1)
+            passage.up_bytes = up_bytes
+
+    class Client:
+        """A link of 1 MB/s on which a frame comes."""
+
+        timeout = SimpleNamespace(connect_s=1.0)
+        instance, edge_slowness = None, 1.0
+        sending: asyncio.Task[None]
+        ended_s = 0.0
+
+        async def exchange_s(self, *, up_bytes: int, down_bytes: int, timeout_s: float) -> float:
+            if down_bytes and not begun_later:
+                self.sending = asyncio.create_task(send())
+            await asyncio.sleep(0.01)
+            if down_bytes and begun_later:
+                self.sending = asyncio.create_task(send())
+            self.ended_s = time.perf_counter()
+            return 0.002 + 1e-6 * (up_bytes + down_bytes)
+
+    async def probe() -> float:
+        client = Client()
+        pairing = SimpleNamespace(client=client, frames=frames)
+        adaptation = Adaptation(SimpleNamespace(pairing=pairing), lambda _: None)
+        adaptation.machine = machine
+        adaptation._plans = SimpleNamespace(setting=SimpleNamespace(link=LINK))
+        adaptation.tell(Probe(2048))
+        await asyncio.wait(tuple(adaptation._works))
+        took_s = time.perf_counter() - client.ended_s
+        await client.sending
+        return took_s
+
+    took_s = asyncio.run(probe())
+    told = [event for event in machine.told if not isinstance(event, Told)]
+    return told, took_s
+
+
+def test_a_probe_beside_a_frame_that_sends_much_shows_nothing():
+    assert probed_beside(1025, begun_later=False)[0] == [Crowded(2048)]
+
+
+def test_beside_a_frame_that_sends_little_it_shows_less():
+    (event,), took_s = probed_beside(512, begun_later=False)
+
+    assert isinstance(event, Probed)
+    assert event.up.measured_s == pytest.approx(0.8 * 2048e-6)
+    assert event.up.unclear_s > 0.2 * 2048e-6 + event.down.unclear_s - 1e-9
+    assert took_s > 0.05  # as long as it was not known how much it sends
+
+
+def test_a_frame_after_it_is_none_of_its_concern():
+    (event,), took_s = probed_beside(10_000, begun_later=True)
+
+    assert event.up.measured_s == pytest.approx(2048e-6)
+    assert took_s < 0.1

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from fusepath.errors import FusepathError
 from fusepath.offload.background import seen
-from fusepath.offload.observed import answered, probed
+from fusepath.offload.observed import answered, is_crowded, probed
+from fusepath.offload.passages import Passages
 from fusepath.offload.plan_map import PlanMap
 from fusepath.plan import limit_violations
 from fusepath.protocol.adapting import (
     LINKS,
     Adapting,
     Back,
+    Crowded,
     Drop,
     Known,
     Prepare,
@@ -75,6 +78,7 @@ class Adaptation:
         self._ready: dict[str, Prepared] = {}
         self._plans: PlanMap
         self._probing: asyncio.Future[None]
+        self._probes = Passages()
         self._frames = 0
         self._instance: int | None = None
         """The edge server that plans are ready on."""
@@ -139,6 +143,7 @@ class Adaptation:
         if self.machine is None:
             return
         self._frames += 1
+        now_s = time.perf_counter()
         if self._frames == _STREAM:
             self._start(self._make_book(), "there is no book of plans", Known(self._plans.names))
         self.tell(
@@ -148,6 +153,7 @@ class Adaptation:
                 self._plans.setting.link,
                 further_s=self.machine.conditions.further_s,
                 beside=self._computing > 0,
+                others_bytes=self._probes.bytes_between(now_s - inference.latency_s, now_s),
             )
         )
 
@@ -229,15 +235,23 @@ class Adaptation:
         client = self._pairing.client
         assert client is not None  # or there is no link
         within_s = min(_PROBE_WITHIN_S, client.timeout.connect_s)
-        empty_s, up_s, down_s = [
-            await client.exchange_s(up_bytes=up, down_bytes=down, timeout_s=within_s)
-            for up, down in ((0, 0), (size_bytes, 0), (0, size_bytes))
-        ]
+        with self._probes.begin(up_bytes=size_bytes, down_bytes=size_bytes) as probe:
+            empty_s, up_s, down_s = [
+                await client.exchange_s(up_bytes=up, down_bytes=down, timeout_s=within_s)
+                for up, down in ((0, 0), (size_bytes, 0), (0, size_bytes))
+            ]
+        frames = self._pairing.frames
+        await frames.over()  # or it is not known how much was beside it
         if self._note_server():  # nothing else has shown it, for frames need none
             self.tell(Back(forgotten=True))
             return
         self._told()
-        self.tell(probed(size_bytes, empty_s, up_s, down_s, self._plans.setting.link))
+        others_bytes = frames.bytes_between(probe.begun_s, probe.ended_s)
+        if is_crowded(size_bytes, others_bytes):
+            self.tell(Crowded(size_bytes))
+            return
+        link = self._plans.setting.link
+        self.tell(probed(size_bytes, (empty_s, up_s, down_s), link, others_bytes))
 
     def _told(self) -> None:
         """Take in what the edge server says of its load, which plans without it do not show."""

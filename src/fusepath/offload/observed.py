@@ -21,6 +21,8 @@ _MATTERS = 0.04
 _UNCLEAR_S = 0.0005
 """nor of so little."""
 _PROBE_UNCLEAR_S = 0.001
+_CROWDED = 2
+"""A probe shows nothing beside more than one part in so many of what it sends."""
 
 
 def answered(
@@ -30,6 +32,7 @@ def answered(
     *,
     further_s: float,
     beside: bool,
+    others_bytes: tuple[int, int] = (0, 0),
 ) -> Answered:
     """What a frame took, beside what it would have taken on the link that plans were made for.
 
@@ -39,6 +42,7 @@ def answered(
         link: that plans were made for.
         further_s: how much longer messages are believed to be under way than on that link.
         beside: whether machines did other work of this session's meanwhile.
+        others_bytes: so much went up, and down, beside it.
     """
     shown, planned, made_for = inference.timeline, prepared.predicted, prepared.plan.link
     more = inference.up_bytes / max(prepared.sent_bytes, 1)  # codecs: another picture
@@ -49,11 +53,13 @@ def answered(
     down_s *= inference.down_bytes / max(prepared.returned_bytes, 1.0)  # or outputs left out
     delay_s = link.delay_s + further_s
     under_way_s = math.inf if inference.under_way_s is None else inference.under_way_s
+    up = Taken(_carried_s(shown, Lane.UPLINK, delay_s), up_s * more, between_s)
+    down = Taken(_carried_s(shown, Lane.DOWNLINK, delay_s), down_s, between_s)
     return Answered(
         plan=prepared.recipe_sha256,
         latency_s=inference.latency_s,
-        up=Taken(_carried_s(shown, Lane.UPLINK, delay_s), up_s * more, between_s),
-        down=Taken(_carried_s(shown, Lane.DOWNLINK, delay_s), down_s, between_s),
+        up=_less_others(up, inference.up_bytes, others_bytes[0]),
+        down=_less_others(down, inference.down_bytes, others_bytes[1]),
         device=Taken(shown.busy_s(Lane.DEVICE), planned.busy_s(Lane.DEVICE), unclear_s),
         edge=Taken(_served_s(shown), planned.busy_s(Lane.EDGE), between_s),
         further_s=under_way_s - link.delay_s,
@@ -61,22 +67,43 @@ def answered(
     )
 
 
-def probed(size_bytes: int, empty_s: float, up_s: float, down_s: float, link: Link) -> Probed:
+def is_crowded(size_bytes: int, others_bytes: tuple[int, int]) -> bool:
+    """Whether so much went up or down beside a probe that it shows nothing."""
+    return _CROWDED * max(others_bytes) > size_bytes
+
+
+def probed(
+    size_bytes: int,
+    took_s: tuple[float, float, float],
+    link: Link,
+    others_bytes: tuple[int, int] = (0, 0),
+) -> Probed:
     """What a probe took, beside what it would have taken on that link.
 
     Args:
         size_bytes: sent up, and then down.
-        empty_s: a round trip without them just before: links are far away, and not always alike.
-        up_s: the round trip with those up.
-        down_s: the round trip with those down.
+        took_s: a round trip of nothing just before, since links are far away, and not always
+            alike; the round trip with those bytes up; and the one with those down.
         link: that plans were made for.
+        others_bytes: so much went up, and down, beside it.
     """
+    empty_s, up_s, down_s = took_s
     unclear_s = _PROBE_UNCLEAR_S + JITTER * empty_s
     up, down = (
-        Taken(max(taken_s - empty_s, 0.0), size_bytes / rate, unclear_s)
-        for taken_s, rate in ((up_s, link.up_bytes_per_s), (down_s, link.down_bytes_per_s))
+        _less_others(
+            Taken(max(taken_s - empty_s, 0.0), size_bytes / rate, unclear_s), size_bytes, others
+        )
+        for taken_s, rate, others in zip(
+            (up_s, down_s), (link.up_bytes_per_s, link.down_bytes_per_s), others_bytes, strict=True
+        )
     )
     return Probed(size_bytes, up, down, empty_s / 2 - link.delay_s)
+
+
+def _less_others(taken: Taken, own_bytes: int, others_bytes: int) -> Taken:
+    """What it took if all that was sent meanwhile took its share of that, which is not sure."""
+    others_s = taken.measured_s * others_bytes / max(own_bytes + others_bytes, 1)
+    return Taken(taken.measured_s - others_s, taken.planned_s, taken.unclear_s + others_s)
 
 
 def _carried_s(timeline: Timeline, lane: Lane, delay_s: float) -> float:

@@ -22,6 +22,7 @@ from fusepath.offload.finisher import Finisher, pays
 from fusepath.offload.forecast import Forecast
 from fusepath.offload.inference import Asked
 from fusepath.offload.own_answer import Reserve
+from fusepath.offload.passages import Passages
 from fusepath.offload.shared_link import SharedLink
 from fusepath.offload.turns import Turns
 from fusepath.offload.unchanged import Made, Unchanged
@@ -167,6 +168,8 @@ class Pairing:
     """Of the last frames with the edge server: what happened, and what was done for it."""
     forecast: Forecast = field(default_factory=Forecast)
     """What frames will take, as the last ones show."""
+    frames: Passages = field(default_factory=Passages)
+    """Of frames that the edge server has a part in."""
     _thread: DeviceThread = field(default_factory=DeviceThread)
     _turns: Turns = field(default_factory=Turns)
     _link: SharedLink = field(init=False)
@@ -371,8 +374,9 @@ class Pairing:
         self.stories.append(exchange.frame.story)
         inference: Inference | None = None
         try:
-            with peer_errors(client):
+            with peer_errors(client), self.frames.begin() as passage:
                 inference = await exchange.run()
+                passage.up_bytes, passage.down_bytes = inference.up_bytes, inference.down_bytes
         finally:
             request.give_up()  # which says nothing where the answer has come
             if inference is None or inference.fallback is not None:

@@ -152,6 +152,13 @@ class ProbeFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Crowded:
+    """They were, beside so much of frames that it shows nothing."""
+
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """The edge server says how many times longer work takes there, for it waits for others'."""
 
@@ -166,7 +173,7 @@ class Back:
     """Whether the edge server has none of the plans but the one in use."""
 
 
-Event = Known | Ready | Unfit | Answered | Probed | ProbeFailed | Told | Back
+Event = Known | Ready | Unfit | Answered | Probed | ProbeFailed | Crowded | Told | Back
 
 # ---------------------------------------------------------------------------- what is to be done
 
@@ -195,7 +202,7 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Send so many bytes each way: `Probed` or `ProbeFailed`."""
+    """Send so many bytes each way: `Probed`, `ProbeFailed` or `Crowded`."""
 
     size_bytes: int
 
@@ -262,6 +269,8 @@ class Adapting:
     _searched: list[Conditions] = field(default_factory=lambda: [Conditions()])
     _is_searching: bool = False
     _probing: bool = False
+    _shown: bool = False
+    """Whether the last frame would show that the link becomes quicker."""
     _probe_took_s: float = 0.0
     _unprobed_s: float = math.inf
 
@@ -320,8 +329,8 @@ class Adapting:
                 yield from self._answered(event)
             case Probed():
                 yield from self._probed(event)
-            case ProbeFailed():
-                self._probing = False
+            case ProbeFailed() | Crowded():
+                yield from self._unprobed(event)
             case Told(edge):
                 self.edge.tell(edge)
                 if self._has_changed:
@@ -330,6 +339,7 @@ class Adapting:
                 for gauge in (self.up, self.down, self.edge):
                     gauge.forget()
                 self._given_up = GivenUp()
+                self._shown = False
                 if forgotten:
                     self._forget()
                 self._probing = True
@@ -365,7 +375,8 @@ class Adapting:
             yield from self._settle()
         if event.plan == self.current and not event.beside:
             yield from self._judge(event.latency_s)
-        if self._wants_probe(event.up):
+        self._shown = self.up.tells(event.up.planned_s, event.up.unclear_s)
+        if self._wants_probe:
             self._probing = True
             self._unprobed_s = 0.0
             yield Probe(self._probe_bytes)
@@ -411,12 +422,11 @@ class Adapting:
             self._is_searching = True
             yield Search(here)
 
-    def _wants_probe(self, up: Taken) -> bool:
+    @property
+    def _wants_probe(self) -> bool:
         """Whether the link might be quicker, and nothing shows it."""
         pause_s = max(_PROBE_EVERY_S, _PROBE_EVERY * self._probe_took_s)
-        if self._probing or self._unprobed_s < pause_s:
-            return False
-        if self.up.tells(up.planned_s, up.unclear_s):
+        if self._probing or self._shown or self._unprobed_s < pause_s:
             return False
         here = self._chosen_for  # stays, so that what plans take there is known from before
         quicker = replace(
@@ -442,14 +452,13 @@ class Adapting:
             gauge.is_quicker(taken) or not gauge.tells(taken.planned_s, taken.unclear_s)
             for gauge, taken in ways
         )
-        _, most = PROBES_BYTES
         short = all(taken.measured_s < max(_PROBE_S, 2 * taken.unclear_s) for _, taken in ways)
         unseen = any(not gauge.is_shown_by(taken) for gauge, taken in ways)
         soon = all(taken.measured_s < _LONG_S for _, taken in ways)
-        if event.size_bytes < most and ((too_little and short) or (unseen and soon)):
-            self._probing = True
-            yield Probe(min(8 * event.size_bytes, most))  # so little does not tell how quick
-            return
+        if (too_little and short) or (unseen and soon):  # so little does not tell how quick
+            yield from self._probe_more(event.size_bytes)
+            if self._probing:
+                return
         self.up.handle(event.up)
         self.down.handle(event.down)
         if self._has_changed:
@@ -457,6 +466,18 @@ class Adapting:
         if any(gauge.is_unsure and gauge.is_trusted for gauge in (self.up, self.down)):
             self._probing = True
             yield Probe(event.size_bytes)
+
+    def _unprobed(self, event: ProbeFailed | Crowded) -> Iterator[Command]:
+        """Leave it to frames to show the link, unless they send too little for that."""
+        self._probing = False
+        if isinstance(event, Crowded) and not self._shown:
+            yield from self._probe_more(event.size_bytes)
+
+    def _probe_more(self, size_bytes: int) -> Iterator[Probe]:
+        _, most = PROBES_BYTES
+        if size_bytes < most:
+            self._probing = True
+            yield Probe(min(8 * size_bytes, most))
 
     # ------------------------------------------------------------------ choosing
 

@@ -2,50 +2,50 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 
-from fusepath.offload.passages import Passages
+from fusepath.offload.passages import Passages, bytes_of
 
 
-def test_those_count_that_were_under_way_at_any_time_between():
+def test_what_is_under_way_at_any_time_meanwhile_is_seen():
     passages = Passages()
-    with passages.begin(up_bytes=1, down_bytes=10) as before:
+    with passages.begin(up_bytes=1, down_bytes=10):
         pass
-    with passages.begin(up_bytes=2, down_bytes=20) as first, passages.begin() as second:
-        second.up_bytes, second.down_bytes = 4, 40
-    with passages.begin(up_bytes=8, down_bytes=80) as under_way:
-        assert passages.bytes_between(first.begun_s, second.ended_s) == (6, 60)
-        assert passages.bytes_between(second.ended_s, first.ended_s) == (2, 20)
-        assert passages.bytes_between(before.begun_s, before.ended_s) == (1, 10)
-        assert passages.bytes_between(under_way.begun_s, float("inf")) == (8, 80)
-        assert passages.bytes_between(0.0, float("inf")) == (15, 150)
-    assert passages.bytes_between(0.0, before.begun_s) == (0, 0)
+    before = passages.begin(up_bytes=2, down_bytes=20)
+    after = passages.begin(up_bytes=8, down_bytes=80)
+    before.__enter__()
+    with passages.watch() as seen, passages.watch() as other:
+        with passages.begin() as within:
+            before.__exit__(None, None, None)
+            within.up_bytes, within.down_bytes = 4, 40
+        last = after.__enter__()
+    with passages.begin(up_bytes=16, down_bytes=160):
+        pass
+
+    assert bytes_of(seen) == bytes_of(other) == (14, 140)
+    assert [passage.over.is_set() for passage in seen] == [True, True, False]
+    after.__exit__(None, None, None)
+    assert last.over.is_set()
+    with passages.watch() as nothing:
+        assert nothing == []
 
 
-def test_the_end_of_all_that_is_under_way_is_waited_for_and_of_nothing_that_comes_later():
-    async def play() -> list[str]:
-        passages, told = Passages(), []
+def test_of_the_last_those_are_known_that_had_not_ended_by_then():
+    passages = Passages()
+    begun_s = time.perf_counter()
+    with passages.begin(up_bytes=1, down_bytes=10) as ended:
+        pass
+    with passages.begin(up_bytes=2, down_bytes=20):
+        assert bytes_of(passages.since(begun_s)) == (3, 30)
+        assert bytes_of(passages.since(ended.ended_s)) == (2, 20)
+    assert passages.since(time.perf_counter()) == []
 
-        async def passing(name: str, *, until: asyncio.Event) -> None:
-            with passages.begin():
-                await until.wait()
-            told.append(name)
 
-        async def waiting() -> None:
-            await passages.over()
-            told.append("over")
+def test_no_more_is_remembered_than_a_few():
+    passages = Passages()
+    for _ in range(10):
+        with passages.begin(up_bytes=1):
+            pass
 
-        ends = [asyncio.Event() for _ in range(3)]
-        tasks = [asyncio.create_task(passing(str(n), until=ends[n])) for n in range(2)]
-        await asyncio.sleep(0)
-        tasks.append(asyncio.create_task(waiting()))
-        await asyncio.sleep(0)
-        tasks.append(asyncio.create_task(passing("2", until=ends[2])))
-        for end in ends:
-            await asyncio.sleep(0.01)
-            assert "over" not in told or end is ends[2]
-            end.set()
-        await asyncio.gather(*tasks)
-        return told
-
-    assert asyncio.run(play()) == ["0", "1", "over", "2"]
+    assert bytes_of(passages.since(0.0)) == (4, 0)
+    assert passages._under_way == []

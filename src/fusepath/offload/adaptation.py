@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from fusepath.errors import FusepathError
 from fusepath.offload.background import seen
 from fusepath.offload.observed import answered, is_crowded, probed
-from fusepath.offload.passages import Passages
+from fusepath.offload.passages import Passages, bytes_of
 from fusepath.offload.plan_map import PlanMap
 from fusepath.plan import limit_violations
 from fusepath.protocol.adapting import (
@@ -143,7 +143,7 @@ class Adaptation:
         if self.machine is None:
             return
         self._frames += 1
-        now_s = time.perf_counter()
+        begun_s = time.perf_counter() - inference.latency_s
         if self._frames == _STREAM:
             self._start(self._make_book(), "there is no book of plans", Known(self._plans.names))
         self.tell(
@@ -153,7 +153,7 @@ class Adaptation:
                 self._plans.setting.link,
                 further_s=self.machine.conditions.further_s,
                 beside=self._computing > 0,
-                others_bytes=self._probes.bytes_between(now_s - inference.latency_s, now_s),
+                others_bytes=bytes_of(self._probes.since(begun_s)),
             )
         )
 
@@ -235,18 +235,19 @@ class Adaptation:
         client = self._pairing.client
         assert client is not None  # or there is no link
         within_s = min(_PROBE_WITHIN_S, client.timeout.connect_s)
-        with self._probes.begin(up_bytes=size_bytes, down_bytes=size_bytes) as probe:
+        sent = self._probes.begin(up_bytes=size_bytes, down_bytes=size_bytes)
+        with sent, self._pairing.frames.watch() as beside:
             empty_s, up_s, down_s = [
                 await client.exchange_s(up_bytes=up, down_bytes=down, timeout_s=within_s)
                 for up, down in ((0, 0), (size_bytes, 0), (0, size_bytes))
             ]
-        frames = self._pairing.frames
-        await frames.over()  # or it is not known how much was beside it
+        for frame in beside:  # or it is not known how much each sends
+            await frame.over.wait()
         if self._note_server():  # nothing else has shown it, for frames need none
             self.tell(Back(forgotten=True))
             return
         self._told()
-        others_bytes = frames.bytes_between(probe.begun_s, probe.ended_s)
+        others_bytes = bytes_of(beside)
         if is_crowded(size_bytes, others_bytes):
             self.tell(Crowded(size_bytes))
             return

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING
@@ -18,7 +19,13 @@ import onnx
 import pytest
 
 import fusepath
-from fusepath.errors import InputError, PeerError, PeerRefusedError, PeerUnreachableError
+from fusepath.errors import (
+    ClosedError,
+    InputError,
+    PeerError,
+    PeerRefusedError,
+    PeerUnreachableError,
+)
 from fusepath.offload.machines import measured_link
 from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import load_model
@@ -401,6 +408,24 @@ def over_a_link() -> Iterator[tuple[Edge, SlowLink, fusepath.Session]]:
         answer(held)
         held.wait_ready(PATIENCE_S)
         yield edge, link, held
+
+
+@pytest.mark.parametrize("fallback", fusepath.FallbackPolicy)
+def test_a_frame_at_the_server_when_the_session_is_closed_blames_no_server(fallback):
+    with (
+        edge_server() as edge,
+        slow_link(edge.address, up_bytes_per_s=2e6) as link,
+        session(link.address, plan=tiles(), options={"fallback": fallback}) as held,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        answer(held)
+        link.rates[:] = [1e5, 1e5]
+        under_way = pool.submit(held.infer, FRAME)
+        time.sleep(0.1)
+        assert not under_way.done()
+        held.close()
+        with pytest.raises(ClosedError):
+            under_way.result(10)
 
 
 def machine_of(held: fusepath.Session) -> Adapting:

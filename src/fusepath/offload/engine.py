@@ -128,6 +128,7 @@ class Engine:
         """One inference with the plan in use; others may overlap with it.
 
         Raises:
+            ClosedError: the session was closed meanwhile.
             FusepathError: there is no plan, and there will be none; or its edge server failed.
         """
         prepared: Prepared | None = None
@@ -150,6 +151,8 @@ class Engine:
             self._name_limits(error)
             raise
         if inference.fallback is not None:
+            if self.closed:  # which the edge server has no part in
+                raise ClosedError(CLOSED)
             self._fell_back()
             self._fail(inference.fallback.reason, inference.fallback.retry_after_s, away)
         elif self._away is not None and prepared.is_local:

@@ -568,7 +568,7 @@ def _creep(play: Play) -> None:
 def _rush(play: Play) -> None:
     """A link that is so quick that the most that may be sent takes hardly any time."""
     play.here, play.far_s = replace(AS_PLANNED, up=0.01, down=0.01), 0.0
-    play.tell(Back())
+    play.tell(Back(forgotten=False))
     while play.probing is not None:
         play.probed()
     require(not differ(play.machine.conditions, play.here, NOTICEABLE), "it is not believed")

@@ -52,6 +52,12 @@ _LEAST_LIMIT_S, _TIMES = 2.0, 5.0
 """A step does not end if it takes longer than this, and so many times what it usually does."""
 EQUIVALENT = {
     "adapting number: _frames: int = 0 -> _frames: int = 1": "only how many come since then counts",
+    "adapting number: _frames: int = 0 -> _frames: int = -1": "likewise",
+    "adapting truth value: _shown: bool = False -> _shown: bool = True": (
+        "nothing is probed before the first frame or the link was down, which both say it"
+    ),
+    "adapting comparison: self.predicted_s(plan, here) < enough_s -> "
+    "self.predicted_s(plan, here) <= enough_s": "never just so",
     "adapting number: _probe_took_s: float = 0.0 -> _probe_took_s: float = -1.0": (
         "a pause has a least length, which both are below"
     ),

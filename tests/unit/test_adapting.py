@@ -153,7 +153,7 @@ def test_a_hot_device_and_a_slow_link_lead_to_different_plans(what):
 
 def test_what_is_hardly_better_is_not_used():
     made = machine("alone", "half", known=("alone", "half"))
-    made.handle(Back())
+    made.handle(Back(forgotten=False))
     made.current = "half"
     # 0.05 + 0.02 · 2.55 = 0.101 is more than 0.1, but not by enough.
     assert commands(made, Conditions(up=2.55), 30, Use) == []
@@ -306,7 +306,7 @@ def test_one_way_of_a_link_that_shows_nothing_is_looked_at_though_the_other_show
     """Far away it is not known exactly what a probe takes, and up and down differ."""
     made = machine("alone", "all")
     unclear_s = 0.04
-    (probe,) = made.handle(Back())
+    (probe,) = made.handle(Back(forgotten=False))
     up, down = 79 / 1000, 100 / 1000  # seconds; below and above what can be seen
     nearly = Probed(
         probe.size_bytes,
@@ -338,7 +338,7 @@ def test_nothing_is_probed_where_nothing_could_be_gained():
 
 def test_what_the_link_is_like_after_it_was_down_is_believed_at_once():
     made = machine("all", "alone")
-    (probe,) = made.handle(Back())
+    (probe,) = made.handle(Back(forgotten=False))
     done = made.handle(probed(probe.size_bytes, 40.0))
     assert [item.plan for item in done if isinstance(item, Use)] == ["alone"]
 

@@ -169,7 +169,7 @@ class Told:
 class Back:
     """The link was down, and may be another now."""
 
-    forgotten: bool = False
+    forgotten: bool
     """Whether the edge server has none of the plans but the one in use."""
 
 
@@ -571,8 +571,8 @@ class Adapting:
         near = [plan for plan in chosen if WORTH * self.predicted_s(plan, here) <= least_s]
         if not any(plan in self._ready for plan in near):
             if best in self._ready or not (near or self._restless):
-                chosen, near = self._cover(known, [*wanted, best]), [best]
-            if near and (best in self._ready or not self._restless):
+                chosen = self._cover(known, [*wanted, best])
+            elif not self._restless:
                 first = min(near, key=lambda plan: self.predicted_s(plan, here))
                 chosen = list(dict.fromkeys([*wanted, first, *chosen]))
         self._chosen = chosen

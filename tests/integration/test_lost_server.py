@@ -428,6 +428,27 @@ def test_a_frame_at_the_server_when_the_session_is_closed_blames_no_server(fallb
             under_way.result(10)
 
 
+def test_what_a_frame_that_is_given_up_has_sent_counts_on_the_link():
+    async def give_up() -> None:
+        with edge_server() as edge, slow_link(edge.address, up_bytes_per_s=2e6) as link:
+            held = fusepath.AsyncSession(model(), link.address, plan=tiles(), frames=AS_THEY_ARE)
+            async with held:
+                await held.infer(FRAME)
+                link.rates[:] = [1e5, 1e5]
+                with held._engine._pairing.frames.watch() as beside:
+                    under_way = asyncio.ensure_future(held.infer(FRAME))
+                    await asyncio.sleep(0.1)
+                    under_way.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await under_way
+                    (frame,) = beside
+                    await asyncio.to_thread(lambda: time.sleep(0.1))
+                assert frame.over.is_set()
+                assert frame.up_bytes > 1000
+
+    asyncio.run(give_up())
+
+
 def machine_of(held: fusepath.Session) -> Adapting:
     """What chooses between plans, once there is one."""
     answer_until(held, lambda _: held._engine._adaptation.machine is not None)

@@ -37,3 +37,4 @@ def test_no_more_than_a_request_took_is_believed_on_either_side_of_it(start_ns, 
 
     assert min(span.start_s for span in timeline.spans) > -0.051
     assert timeline.end_s < 0.101
+    assert min(span.duration_s for span in timeline.on(Lane.EDGE)) >= 0.0

@@ -160,6 +160,11 @@ class Exchange:
         self.sent_bytes: dict[int, int] = {}
         """By path (0-based)."""
 
+    @property
+    def carried_bytes(self) -> tuple[int, int]:
+        """So much was sent, and has come back, by now."""
+        return sum(self.sent_bytes.values()), self._down_bytes
+
     async def run(self) -> Inference:
         """Carry it out.
 
@@ -430,12 +435,13 @@ class Exchange:
         self, outputs: dict[str, Array], macs: tuple[int, int], fallback: Fallback | None = None
     ) -> Inference:
         device_macs, edge_macs = macs
+        up_bytes, down_bytes = self.carried_bytes
         return Inference(
             plan=self._device.plan,
             outputs={name: outputs[name] for name in outputs if name in self._call.asked.outputs},
             timeline=self._recording.timeline(),
-            up_bytes=sum(self.sent_bytes.values()),
-            down_bytes=self._down_bytes,
+            up_bytes=up_bytes,
+            down_bytes=down_bytes,
             device_macs=device_macs,
             edge_macs=edge_macs,
             fallback=fallback,

@@ -375,8 +375,10 @@ class Pairing:
         inference: Inference | None = None
         try:
             with peer_errors(client), self.frames.begin() as passage:
-                inference = await exchange.run()
-                passage.up_bytes, passage.down_bytes = inference.up_bytes, inference.down_bytes
+                try:
+                    inference = await exchange.run()
+                finally:  # maybe broken off
+                    passage.up_bytes, passage.down_bytes = exchange.carried_bytes
         finally:
             request.give_up()  # which says nothing where the answer has come
             if inference is None or inference.fallback is not None:

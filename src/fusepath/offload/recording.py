@@ -85,7 +85,8 @@ class Recording:
             return min(max(there_ns * 1e-9 - self.offset.seconds, least_s), most_s)
 
         for span in served:
-            start_s, end_s = here_s(span.start_ns), here_s(span.end_ns)
+            start_s = here_s(span.start_ns)
+            end_s = max(here_s(span.end_ns), start_s)
             if span.path > 0:
                 self._arrived_s[span.path - 1] = here_s(span.arrived_ns)
             served_s[span.path - 1] = end_s

@@ -265,7 +265,7 @@ class Stream:
         self._away = not self.fixed
         if not self.fixed:
             self._looking = True
-            self._tell(Back(forgotten=False))
+            self._tell(Back())
 
     def _answer(self) -> None:
         name = self.plans.alone if self._away else self.machine.current

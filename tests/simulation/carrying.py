@@ -116,8 +116,8 @@ def _hidden(slowness: float, used: int) -> None:
     machine.handle(taken(9 * slowness))  # which nothing confirms
     for turn in range(8):
         for _ in range(HIDDEN * patience - 1):
-            machine.handle(nothing)
-            require(abs(machine.slowness / slowness - 1) < NOISE, "forgotten in turn {}", turn)
+            machine.handle(nothing)  # which never makes up for what was forgotten too soon
+        require(abs(machine.slowness / slowness - 1) < NOISE, "forgotten in turn {}", turn)
         machine.handle(nothing)
         forgotten = machine.slowness == 1.0 and not machine.is_unsure
         require(forgotten, "what nothing shows is not forgotten in turn {}", turn)

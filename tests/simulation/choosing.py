@@ -13,6 +13,7 @@ from fusepath.protocol.adapting import (
     Back,
     Conditions,
     Drop,
+    Forgotten,
     Known,
     Prepare,
     Probe,
@@ -122,7 +123,7 @@ class Play:
 
     def tell(self, event: Event) -> Sequence[Command]:
         """Let the machine know, and see that what it says can be done."""
-        if event == Back(forgotten=True):
+        if event == Forgotten():
             self.forgotten |= self.ready - self.kept - {self.machine.current}
             self.ready -= self.forgotten
         commands = self._checked.handle(event)
@@ -437,17 +438,27 @@ def _lying_frame(play: Play) -> None:
 
 
 def _come_back(play: Play) -> None:
-    """The link was down, and is another."""
+    """The link was down, and is another, whatever a probe shows that was under way before."""
     if play.probing is not None:
         play.probing = None
         play.tell(ProbeFailed())
+    before, went_again = play.here, play.random.random() < 0.5
+    if went_again:
+        play.tell(Back())
     up, down, edge = (play.random.uniform(3, 6) for _ in range(3))
     play.here = replace(play.here, up=up, down=down, edge=edge)
     play.barred.clear()
     forgotten = play.random.random() < 0.5
-    commands = play.tell(Back(forgotten=forgotten))
+    if forgotten:
+        require(not play.tell(Forgotten()), "more is done than to take note of it")
+    commands = play.tell(Back())
     require(not forgotten or play.ready <= {*play.kept, play.machine.current}, "it is forgotten")
-    require([type(item) for item in commands] == [Probe], "nobody looks at a link that is back")
+    if went_again:
+        require(not commands, "two probes at a time")
+        now, play.here = play.here, before
+        play.probed()
+        play.here = now
+    require(play.probing is not None, "nobody looks at a link that is back")
     while play.probing is not None:
         play.answer()
     for gauge, slowness in ((play.machine.up, up), (play.machine.down, down)):
@@ -568,7 +579,7 @@ def _creep(play: Play) -> None:
 def _rush(play: Play) -> None:
     """A link that is so quick that the most that may be sent takes hardly any time."""
     play.here, play.far_s = replace(AS_PLANNED, up=0.01, down=0.01), 0.0
-    play.tell(Back(forgotten=False))
+    play.tell(Back())
     while play.probing is not None:
         play.probed()
     require(not differ(play.machine.conditions, play.here, NOTICEABLE), "it is not believed")

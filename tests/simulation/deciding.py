@@ -20,6 +20,7 @@ from fusepath.protocol.adapting import (
     Conditions,
     Crowded,
     Drop,
+    Forgotten,
     Known,
     Prepare,
     Probe,
@@ -45,7 +46,7 @@ BAD, EFFORT = 0.35, 0.05
 TRIAL, COOL_DOWN, SETTLED = 3, 50, 10
 IN_VAIN, MOST_IN_VAIN = 3, 5
 LEAST, MOST, PROBE_S, EVERY_S, EVERY = 2**11, 2**18, 0.008, 0.05, 4
-LONG_S, LASTS = 0.25, 3
+LONG_S, LASTS, IN_A_ROW = 0.25, 3, 12
 UNCLEAR_S, JITTER = 0.0005, 0.25
 AS_PLANNED = Conditions(up=1.0, down=1.0, device=1.0, edge=1.0)
 
@@ -102,6 +103,10 @@ class CheckedAdapting:
     _searched: list[Conditions] = field(default_factory=lambda: [AS_PLANNED])
     _searching: bool = False
     _probing: bool = False
+    _to_probe_anew: bool = False
+    """Once it is known what the probe shows that began before the link was back."""
+    _in_a_row: int = 0
+    """Probes that followed the one that was sent for a frame, or as the link was back."""
     _frames_tell: bool = False
     """Whether the last one would show that the link becomes quicker."""
     _pause_s: float = EVERY_S
@@ -176,27 +181,40 @@ class CheckedAdapting:
                 yield from self._choose()
             case Answered():
                 yield from self._after_frame(event)
-            case Probed():
-                yield from self._after_probe(event)
-            case ProbeFailed() | Crowded():
-                yield from self._after_none(event)
+            case Probed() | ProbeFailed() | Crowded():
+                if self._to_probe_anew:
+                    self._to_probe_anew = False
+                    yield self._usual_probe()
+                elif isinstance(event, Probed):
+                    yield from self._after_probe(event)
+                else:
+                    yield from self._after_none(event)
             case Told(slowness):
                 self.edge.tell(slowness)
                 if self._are_others:
                     self.changed, self.restless = self.frames, True
                     yield from self._choose()
-            case Back(forgotten):
+            case Back():
                 for gauge in (self.up, self.down, self.edge):
                     gauge.forget()
                 self._frames_tell = False
-                for told in (self._given_up, self._left_alone, self._trials):
-                    told.clear()
-                if forgotten:
-                    here = [*self.machine.kept, self.current]
-                    self.forgotten += [plan for plan in self.ready if plan not in here]
-                    self.ready = [plan for plan in self.ready if plan in here]
-                    self._before = None
-                yield self._usual_probe()
+                self._try_all_again()
+                if self._probing:
+                    self._to_probe_anew = True
+                else:
+                    yield self._usual_probe()
+            case Forgotten():
+                self.edge.forget()
+                self._try_all_again()
+                here = [*self.machine.kept, self.current]
+                self.forgotten += [plan for plan in self.ready if plan not in here]
+                self.ready = [plan for plan in self.ready if plan in here]
+                self._before = None
+                self.changed, self.restless = self.frames, True
+
+    def _try_all_again(self) -> None:
+        for told in (self._given_up, self._left_alone, self._trials):
+            told.clear()
 
     # ------------------------------------------------------------------ frames and probes
 
@@ -249,7 +267,7 @@ class CheckedAdapting:
 
     def _usual_probe(self) -> Probe:
         """What takes 8 ms, as far as is known."""
-        self._probing = True
+        self._probing, self._in_a_row = True, 0
         size_bytes = PROBE_S * self.machine.up_bytes_per_s / self.up.slowness
         return Probe(round(min(max(size_bytes, LEAST), MOST)))
 
@@ -272,6 +290,7 @@ class CheckedAdapting:
         more = ((quicker or blind) and not late) or (dark and max(taken_s) < LONG_S)
         if more and event.size_bytes != MOST:
             self._probing = True
+            self._in_a_row += 1
             yield Probe(min(8 * event.size_bytes, MOST))
             return
         for gauge, taken in ways:
@@ -280,13 +299,15 @@ class CheckedAdapting:
             self.changed, self.restless = self.frames, True
             yield from self._choose()
         if any(gauge.is_unsure and gauge.is_trusted for gauge, _ in ways):
-            self._probing = True
-            yield Probe(event.size_bytes)
+            self._probing = self._in_a_row < IN_A_ROW - 1
+            self._in_a_row += 1
+            yield from [Probe(event.size_bytes)] if self._probing else []
 
     def _after_none(self, event: ProbeFailed | Crowded) -> Iterator[Command]:
         more = isinstance(event, Crowded) and not self._frames_tell and event.size_bytes != MOST
         self._probing = more
         if more:
+            self._in_a_row += 1
             yield Probe(min(8 * event.size_bytes, MOST))
 
     def _believe_further(self, further_s: float) -> None:

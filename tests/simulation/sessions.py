@@ -1,7 +1,8 @@
-"""Sessions through faults, and machines by themselves beside some of them."""
+"""Sessions through faults, and now and then machines by themselves."""
 
 from __future__ import annotations
 
+from random import Random
 from typing import TYPE_CHECKING
 
 from fusepath.faults.clock import Violation
@@ -17,26 +18,9 @@ from tests.simulation.wandering import wander
 from tests.simulation.watching import watch
 
 if TYPE_CHECKING:
-    from random import Random
+    from collections.abc import Callable
 
     from fusepath.faults.world import Outcome
-
-
-def _play_beside(random: Random) -> None:
-    """Now and then machines by themselves, as long as each takes."""
-    if random.random() < 0.25:
-        watch(random)
-        multiplex(random)
-        if random.random() < 0.3:
-            for play in (admit, take_turns, shelve, ask, finish):
-                play(random)
-        if random.random() < 0.4:
-            carry(random)
-        if random.random() < 0.2:
-            Play(random.getrandbits(32)).run(200)
-        if random.random() < 0.12:
-            choose(random)
-            wander(random)
 
 
 def simulate(seed: int) -> Outcome:
@@ -46,11 +30,45 @@ def simulate(seed: int) -> Outcome:
         Violation: something happened that must not; says the seed, with which all is told again.
     """
     try:
-        world = World(seed)
-        _play_beside(world.beside)
-        return world.run()
+        return World(seed).run()
     except Exception as error:
-        kind = "" if isinstance(error, Violation) else f"{type(error).__name__}: "
-        raise Violation(
-            f"seed {seed}: {kind}{error}; `fusepath faults --seed {seed} --story` tells it"
-        ) from error
+        told = f"`fusepath faults --seed {seed} --story` tells it"
+        raise Violation(f"seed {seed}: {_said(error)}; {told}") from error
+
+
+def play_machines(seed: int) -> None:
+    """Some machines by themselves, each the more seldom the longer it takes; or none.
+
+    Raises:
+        Violation: one did what it must not; says the seed.
+    """
+    random = Random(seed)  # noqa: S311 - nothing secret
+    play: Callable[[Random], None] | None = None
+    try:
+        for play in _drawn(random):
+            play(random)
+    except Exception as error:
+        name = play.__name__ if play else "nothing"
+        raise Violation(f"seed {seed}, {name} by itself: {_said(error)}") from error
+
+
+def _drawn(random: Random) -> list[Callable[[Random], None]]:
+    if random.random() >= 0.25:
+        return []
+    plays = [watch, multiplex]
+    for chance, more in (
+        (0.3, [admit, take_turns, shelve, ask, finish]),
+        (0.25, [carry]),
+        (0.2, [_keep]),
+        (0.08, [choose, wander]),
+    ):
+        plays += more if random.random() < chance else []
+    return plays
+
+
+def _keep(random: Random) -> None:
+    Play(random.getrandbits(32)).run(200)
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, Violation) else f"{type(error).__name__}: {error}"

@@ -15,7 +15,7 @@ from fusepath.protocol.in_flight import InFlight
 from fusepath.protocol.watch import Watch
 from tests.simulation import plays
 from tests.simulation.explorer import Explorer, explore
-from tests.simulation.sessions import simulate
+from tests.simulation.sessions import play_machines, simulate
 from tests.simulation.state import Setting
 
 SEEDS = 300
@@ -36,6 +36,11 @@ def test_whatever_happens_every_frame_ends_once_in_time_and_right():
     assert together > 10 * SEEDS
     assert sum(outcome.overlapping for outcome in outcomes) > 3 * SEEDS
     assert sum(outcome.dropped for outcome in outcomes) > SEEDS
+
+
+def test_machines_by_themselves_do_nothing_that_they_must_not():
+    for seed in range(SEEDS):
+        play_machines(seed)
 
 
 @pytest.mark.parametrize("machine", plays.ALONE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fusepath.protocol.adapting import Back, Crowded, Known, ProbeFailed
+from fusepath.protocol.adapting import Back, Crowded, Forgotten, Known, ProbeFailed
 from tests.simulation.choosing import Play, drawn
 
 if TYPE_CHECKING:
@@ -51,8 +51,9 @@ def wander(random: Random, steps: int = 120) -> None:
         elif 0.97 < what < 0.98 and play.preparing is None and play.has_room:
             play.offered(random.choice(sorted(play.plans)))
         elif what > 0.99:
-            play.probing = None  # it went with the link
-            play.tell(Back(forgotten=random.random() < 0.5))
+            news = [event for event in (Back(), Forgotten()) if random.random() < 0.7]
+            for event in random.sample(news, len(news)):
+                play.tell(event)
 
 
 def _rehearse(play: Play) -> None:

@@ -13,6 +13,7 @@ from fusepath.errors import PeerUnreachableError
 from fusepath.offload.adaptation import Adaptation
 from fusepath.offload.passages import Passages
 from fusepath.protocol.adapting import (
+    Adapting,
     Conditions,
     Crowded,
     Known,
@@ -177,6 +178,35 @@ def probed_beside(up_bytes: int, *, begun_later: bool) -> tuple[list[object], fl
 
 def test_a_probe_beside_a_frame_that_sends_much_shows_nothing():
     assert probed_beside(1025, begun_later=False)[0] == [Crowded(2048)]
+
+
+def test_a_server_that_is_another_each_time_is_not_waited_for():
+    """It cannot have a session send probe after probe."""
+    machine = Adapting(lambda *_: 0.1, "plan", 3, LINK.up_bytes_per_s, 0.0)
+
+    class Client:
+        """Of a link of 1 MB/s, and an edge server that begins anew with each message."""
+
+        timeout = SimpleNamespace(connect_s=1.0)
+        instance, edge_slowness, exchanges = 0, 1.0, 0
+
+        async def exchange_s(self, *, up_bytes: int, down_bytes: int, timeout_s: float) -> float:
+            self.instance += 1
+            self.exchanges += 1
+            await asyncio.sleep(0)
+            return 1e-6 * (up_bytes + down_bytes)
+
+    async def look() -> int:
+        client = Client()
+        pairing = SimpleNamespace(client=client, frames=Passages())
+        adaptation = Adaptation(SimpleNamespace(pairing=pairing), lambda _: None)
+        adaptation.machine = machine
+        adaptation._plans = SimpleNamespace(setting=SimpleNamespace(link=LINK), names=())
+        for _ in range(3):
+            await asyncio.wait_for(adaptation.look(), 5)
+        return client.exchanges
+
+    assert asyncio.run(look()) == 9
 
 
 def test_beside_a_frame_that_sends_little_it_shows_less():

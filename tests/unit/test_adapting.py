@@ -16,6 +16,7 @@ from fusepath.protocol.adapting import (
     Back,
     Conditions,
     Drop,
+    Forgotten,
     Known,
     Prepare,
     Probe,
@@ -153,7 +154,7 @@ def test_a_hot_device_and_a_slow_link_lead_to_different_plans(what):
 
 def test_what_is_hardly_better_is_not_used():
     made = machine("alone", "half", known=("alone", "half"))
-    made.handle(Back(forgotten=False))
+    made.handle(Back())
     made.current = "half"
     # 0.05 + 0.02 · 2.55 = 0.101 is more than 0.1, but not by enough.
     assert commands(made, Conditions(up=2.55), 30, Use) == []
@@ -306,7 +307,7 @@ def test_one_way_of_a_link_that_shows_nothing_is_looked_at_though_the_other_show
     """Far away it is not known exactly what a probe takes, and up and down differ."""
     made = machine("alone", "all")
     unclear_s = 0.04
-    (probe,) = made.handle(Back(forgotten=False))
+    (probe,) = made.handle(Back())
     up, down = 79 / 1000, 100 / 1000  # seconds; below and above what can be seen
     nearly = Probed(
         probe.size_bytes,
@@ -338,9 +339,30 @@ def test_nothing_is_probed_where_nothing_could_be_gained():
 
 def test_what_the_link_is_like_after_it_was_down_is_believed_at_once():
     made = machine("all", "alone")
-    (probe,) = made.handle(Back(forgotten=False))
+    (probe,) = made.handle(Back())
     done = made.handle(probed(probe.size_bytes, 40.0))
     assert [item.plan for item in done if isinstance(item, Use)] == ["alone"]
+
+
+def test_a_probe_that_began_before_the_link_was_back_shows_nothing():
+    made = machine("all", "alone")
+    (probe,) = made.handle(Back())
+    assert made.handle(Back()) == ()  # one at a time
+    assert made.handle(probed(probe.size_bytes, 40.0)) == (probe,)
+    assert made.current == "all"
+    assert made.conditions == Conditions()
+    assert made.handle(probed(probe.size_bytes, 1.0)) == ()
+
+
+def test_a_link_that_is_another_for_each_probe_is_left_to_frames_after_some():
+    made = machine("all", "alone")
+    probes = len(commands(made, SLOW, 2 * FRAMES, Probe))
+    assert made.is_probing
+    while made.is_probing:
+        probes += 1
+        made.handle(probed(PROBES_BYTES[1], 40.0 if probes % 2 else 0.05))
+        assert probes <= 13
+    assert probes > 4
 
 
 def test_how_far_away_the_server_is_is_believed_if_two_probes_say_so_and_frames_do_not_deny_it():
@@ -368,13 +390,21 @@ def test_a_steady_noisy_link_leads_to_no_change(noise):
 
 def test_what_the_edge_server_has_forgotten_is_made_ready_again_before_it_is_used():
     made = machine("all", "alone", "half", room=3)
-    (probe,) = made.handle(Back(forgotten=True))
-    assert isinstance(probe, Probe)
+    assert made.handle(Forgotten()) == ()
     assert set(made._ready) == {"all"}
-    made.handle(ProbeFailed())
     found = commands(made, SLOW, 4, Prepare)
     assert [item.plan for item in found] == ["alone"]
     assert [item.plan for item in made.handle(Ready("alone")) if isinstance(item, Use)] == ["alone"]
+
+
+def test_what_the_edge_server_has_forgotten_is_made_ready_again_though_nothing_changes():
+    made = machine("all", "alone", "half", room=3)
+    made.handle(Forgotten())
+    (prepare,) = commands(made, Conditions(), FRAMES + 1, Prepare)
+    (other,) = made.handle(Ready(prepare.plan))
+    assert {prepare, other} == {Prepare("alone"), Prepare("half")}
+    assert made.handle(Ready(other.plan)) == ()
+    assert set(made._ready) == {"all", "alone", "half"}
 
 
 def test_a_plan_is_judged_though_what_it_does_not_use_was_unusual_before():

@@ -30,9 +30,15 @@ def thread():
 
 
 def busy(thread: DeviceThread) -> threading.Event:
-    """Have it wait until this is set."""
-    go = threading.Event()
-    thread.submit(go.wait, TIMEOUT_S)
+    """Have it wait, from now on, until this is set."""
+    begun, go = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        go.wait(TIMEOUT_S)
+
+    thread.submit(wait)
+    assert begun.wait(TIMEOUT_S)
     return go
 
 

@@ -69,8 +69,7 @@ class World:
         self.driver = Driver(self)
         self._faults = self._drawn_faults() if fault is None else [self._drawn_fault(fault)]
         self._undo: list[tuple[Callable[[], None], str]] = []
-        self.beside = Random(self.random.random())  # noqa: S311
-        """Chance for whatever is played beside, which changes nothing here."""
+        self.random.random()  # so that a seed stays the session that it was
 
     def tell(self, who: str, event: object, commands: Sequence[object]) -> None:
         """Write into the story."""

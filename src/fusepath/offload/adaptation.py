@@ -20,6 +20,7 @@ from fusepath.protocol.adapting import (
     Back,
     Crowded,
     Drop,
+    Forgotten,
     Known,
     Prepare,
     Probe,
@@ -112,7 +113,7 @@ class Adaptation:
             delay_s=setting.link.delay_s,
             kept=frozenset(kept),
         )
-        self._note_server()
+        self._instance = self._server
         for name in known:
             self.tell(Ready(name))
         self._told()
@@ -162,7 +163,8 @@ class Adaptation:
         if self.machine is None:
             return
         self.tell(Known(self._plans.names))  # what could not be made ready meanwhile may be now
-        self.tell(Back(forgotten=self._note_server()))
+        self._note_server()
+        self.tell(Back())
         while not self._probing.done():
             await asyncio.wait([self._probing])
 
@@ -210,11 +212,16 @@ class Adaptation:
         if otherwise is not None:
             self.tell(otherwise)
 
-    def _note_server(self) -> bool:
-        """Take note of which edge server there is; whether it is another than last time."""
-        client, before = self._pairing.client, self._instance
-        self._instance = None if client is None else client.instance
-        return self._instance != before
+    @property
+    def _server(self) -> int | None:
+        """Which edge server there is, by what it drew when it was started."""
+        client = self._pairing.client
+        return None if client is None else client.instance
+
+    def _note_server(self) -> None:
+        if self._instance != self._server:
+            self._instance = self._server
+            self.tell(Forgotten())
 
     async def _prepare(self, plan: str) -> None:
         if plan in self._ready:  # here; the edge server has forgotten it
@@ -243,9 +250,7 @@ class Adaptation:
             ]
         for frame in beside:  # or it is not known how much each sends
             await frame.over.wait()
-        if self._note_server():  # nothing else has shown it, for frames need none
-            self.tell(Back(forgotten=True))
-            return
+        self._note_server()  # nothing else shows that it is another, where frames need none
         self._told()
         others_bytes = bytes_of(beside)
         if is_crowded(size_bytes, others_bytes):

@@ -60,6 +60,8 @@ _LONG_S = 0.25
 """Where so much has taken so long one way, no more is sent to see the other."""
 _PROBE_EVERY_S, _PROBE_EVERY = 0.05, 4
 """Of frames' time, or so many times what the last probe took."""
+_IN_A_ROW = 12
+"""So many probes follow one another at most; frames show what is not clear then."""
 _REMEMBERED = 256
 
 
@@ -169,11 +171,13 @@ class Told:
 class Back:
     """The link was down, and may be another now."""
 
-    forgotten: bool
-    """Whether the edge server has none of the plans but the one in use."""
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """The edge server is another, and has none of the plans but the one in use."""
 
 
-Event = Known | Ready | Unfit | Answered | Probed | ProbeFailed | Crowded | Told | Back
+Event = Known | Ready | Unfit | Answered | Probed | ProbeFailed | Crowded | Told | Back | Forgotten
 
 # ---------------------------------------------------------------------------- what is to be done
 
@@ -269,6 +273,10 @@ class Adapting:
     _searched: list[Conditions] = field(default_factory=lambda: [Conditions()])
     _is_searching: bool = False
     _probing: bool = False
+    _is_stale: bool = False
+    """Whether what is under way for a probe was sent before the link was back."""
+    _in_a_row: int = 0
+    """Probes since frames had the link for themselves."""
     _shown: bool = False
     """Whether the last frame would show that the link becomes quicker."""
     _probe_took_s: float = 0.0
@@ -327,6 +335,9 @@ class Adapting:
                 yield from self._choose()
             case Answered():
                 yield from self._answered(event)
+            case Probed() | ProbeFailed() | Crowded() if self._is_stale:
+                self._is_stale = False
+                yield self._first_probe()
             case Probed():
                 yield from self._probed(event)
             case ProbeFailed() | Crowded():
@@ -335,18 +346,25 @@ class Adapting:
                 self.edge.tell(edge)
                 if self._has_changed:
                     yield from self._change()
-            case Back(forgotten):
-                for gauge in (self.up, self.down, self.edge):
-                    gauge.forget()
-                self._given_up = GivenUp()
-                self._shown = False
-                if forgotten:
-                    self._forget()
-                self._probing = True
-                yield Probe(self._probe_bytes)
+            case Back():
+                yield from self._look_again()
+            case Forgotten():
+                self._forget()
+
+    def _look_again(self) -> Iterator[Command]:
+        for gauge in (self.up, self.down, self.edge):
+            gauge.forget()
+        self._given_up = GivenUp()
+        self._shown = False
+        self._is_stale = self._probing
+        if not self._probing:
+            yield self._first_probe()
 
     def _forget(self) -> None:
         """What was ready takes its room until it is again, or is not wanted any more."""
+        self.edge.forget()
+        self._given_up = GivenUp()
+        self._steady, self._restless = 0, _LASTS
         needed = {*self.kept, self.current}
         self._half_ready |= dict.fromkeys(plan for plan in self._ready if plan not in needed)
         self._ready = {plan: None for plan in self._ready if plan in needed}
@@ -377,9 +395,8 @@ class Adapting:
             yield from self._judge(event.latency_s)
         self._shown = self.up.tells(event.up.planned_s, event.up.unclear_s)
         if self._wants_probe:
-            self._probing = True
             self._unprobed_s = 0.0
-            yield Probe(self._probe_bytes)
+            yield self._first_probe()
 
     @property
     def _noise(self) -> float:
@@ -437,10 +454,17 @@ class Adapting:
         )
         return self._best(self._known, quicker) < WORTH * self.predicted_s(self.current, quicker)
 
-    @property
-    def _probe_bytes(self) -> int:
+    def _first_probe(self) -> Probe:
+        """Of those that may follow one another."""
+        self._in_a_row = 0
         least, most = PROBES_BYTES
-        return round(min(max(_PROBE_S * self.up_bytes_per_s / self.up.slowness, least), most))
+        size_bytes = _PROBE_S * self.up_bytes_per_s / self.up.slowness
+        return self._probe(round(min(max(size_bytes, least), most)))
+
+    def _probe(self, size_bytes: int) -> Probe:
+        self._probing = True
+        self._in_a_row += 1
+        return Probe(size_bytes)
 
     def _probed(self, event: Probed) -> Iterator[Command]:
         self._probing = False
@@ -463,9 +487,9 @@ class Adapting:
         self.down.handle(event.down)
         if self._has_changed:
             yield from self._change()
-        if any(gauge.is_unsure and gauge.is_trusted for gauge in (self.up, self.down)):
-            self._probing = True
-            yield Probe(event.size_bytes)
+        unsure = any(gauge.is_unsure and gauge.is_trusted for gauge in (self.up, self.down))
+        if unsure and self._in_a_row < _IN_A_ROW:
+            yield self._probe(event.size_bytes)
 
     def _unprobed(self, event: ProbeFailed | Crowded) -> Iterator[Command]:
         """Leave it to frames to show the link, unless they send too little for that."""
@@ -476,8 +500,7 @@ class Adapting:
     def _probe_more(self, size_bytes: int) -> Iterator[Probe]:
         _, most = PROBES_BYTES
         if size_bytes < most:
-            self._probing = True
-            yield Probe(min(8 * size_bytes, most))
+            yield self._probe(min(8 * size_bytes, most))
 
     # ------------------------------------------------------------------ choosing
 

@@ -50,7 +50,7 @@ def test_pauses_double_up_to_the_longest():
         pauses.append(pause.seconds)
         assert told(watch, Due()) == [Dial()]
 
-    assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+    assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0]
 
 
 def test_a_server_that_is_full_is_left_alone_for_as_long_as_it_asks():

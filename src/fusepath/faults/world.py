@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from fusepath.faults.story import Story
 
-BACK_WITHIN_S = 25.0
+BACK_WITHIN_S = 20.0
 """From the end of all faults to three frames in a row that are answered together."""
 _MOST_EVENTS = 200_000
 

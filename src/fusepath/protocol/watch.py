@@ -123,7 +123,7 @@ class Watch:
 
     random: Callable[[], float]
     first_pause_s: float = 0.1
-    longest_pause_s: float = 5.0
+    longest_pause_s: float = 2.0
     forgiven_after: int = 20
     most_late: int = 7
     state: State = State.USED

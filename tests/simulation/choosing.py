@@ -30,6 +30,7 @@ from tests.simulation.deciding import (
     AS_PLANNED,
     COOL_DOWN,
     EVERY,
+    IN_A_ROW,
     LONG_S,
     MOST,
     NOTICEABLE,
@@ -307,6 +308,7 @@ def choose(random: Random) -> None:
         _change(play)
     _exaggerate(play)
     _lie(play)
+    _start_anew(play)
     _come_back(play)
     _hear(Play(random, drawn(random)))
     _work_beside(Play(random, drawn(random)))
@@ -314,6 +316,7 @@ def choose(random: Random) -> None:
     _rest(random)
     _creep(Play(random, drawn(random)))
     _rush(Play(random, drawn(random)))
+    _flutter(Play(random, drawn(random)))
     last = random.random()  # of these one, for they take long
     if last < 0.15:
         _move(random)
@@ -415,6 +418,25 @@ def _lie(play: Play) -> None:
         require(play.machine.current != "liar", "a plan that lies is kept")
         play.barred["liar"] = play.frames + cool_down
         cool_down *= 2
+
+
+def _start_anew(play: Play) -> None:
+    """The edge server is another one: what was given up is tried again, as if it never had been."""
+    if "liar" not in play.barred:
+        return
+    begun = play.frames
+    play.tell(Forgotten())
+    play.barred.clear()
+    _await_trial(play, "liar")
+    require(play.frames - begun <= SETTLED, "it is tried after {} frames", play.frames - begun)
+    for _ in range(TRIAL):
+        _lying_frame(play)
+    require(play.machine.current != "liar", "a plan that lies is kept")
+    play.barred["liar"] = play.frames + COOL_DOWN
+    _await_trial(play, "liar")
+    for _ in range(TRIAL):
+        _lying_frame(play)
+    play.barred["liar"] = play.frames + 2 * COOL_DOWN
 
 
 def _exaggerate(play: Play) -> None:
@@ -583,6 +605,23 @@ def _rush(play: Play) -> None:
     while play.probing is not None:
         play.probed()
     require(not differ(play.machine.conditions, play.here, NOTICEABLE), "it is not believed")
+
+
+def _flutter(play: Play) -> None:
+    """A link that is another for each probe is left to frames in the end."""
+    play.known |= set(play.plans)
+    play.tell(Known(tuple(play.plans)))
+    play.here, play.far_s = replace(AS_PLANNED, up=10.0, down=10.0), 0.0
+    play.settle()
+    while play.probing is None and play.frames < 8 * SETTLED:
+        play.frame()
+    probes = 0
+    while play.probing is not None:
+        probes += 1
+        require(probes <= IN_A_ROW, "there is probe after probe")
+        times = 40.0 if probes % 2 else 0.4
+        play.here = replace(AS_PLANNED, up=times, down=times)
+        play.probed()
 
 
 def _move(random: Random) -> None:

@@ -87,7 +87,7 @@ if TYPE_CHECKING:
 @click.option(
     "--repeat",
     type=click.IntRange(1, 10_000),
-    help="Inferences, 1 without; the median is reported.",
+    help="Inferences of one input, 1 without; the median is reported.",
 )
 @click.option(
     "--until-stable",

@@ -32,7 +32,7 @@ A message is one line: what, where, the value, what to do.
 from __future__ import annotations
 
 from numbers import Real
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 from fusepath.spelling import as_text
 
@@ -170,6 +170,11 @@ class PeerForgotError(PeerRefusedError):
 
 class PeerFailedError(PeerRefusedError):
     """The edge server could not compute this frame, of what it holds; the next one it may."""
+
+
+def is_final(error: BaseException | None) -> TypeGuard[PeerRefusedError]:
+    """Whether who has said this would say the same again."""
+    return isinstance(error, PeerRefusedError) and not isinstance(error, PeerBusyError)
 
 
 def retry_after_s(error: BaseException) -> float:

@@ -30,6 +30,7 @@ from fusepath.offload.machines import measured_link
 from fusepath.offload.verify import run_unsplit
 from fusepath.onnx_io import load_model
 from fusepath.plan import Constraints, InputFormat, PlanRequest
+from fusepath.protocol.adapting import Forgotten
 from fusepath.remote.client import connect
 from tests.edges import edge_server
 from tests.plans import plan_of
@@ -483,6 +484,27 @@ def test_plans_that_a_server_had_ready_before_it_began_anew_are_made_ready_again
                 done = engine.loop.submit(engine._pairing.infer(prepared, image)).result(60)
                 assert done.fallback is None
                 np.testing.assert_array_equal(done.outputs["output"], expected())
+
+
+def test_plans_are_not_lost_that_a_server_died_over():
+    """It was about to make them ready again; and nothing but the device is in use."""
+    with over_a_link() as (edge, link, held):
+        machine, engine = machine_of(held), held._engine
+        link.rates[:] = [2e4, 2e4]
+        answer_until(held, lambda result: result.fallback is None and result.up_bytes == 0)
+        edge.kill()
+
+        async def tell() -> set[str]:
+            known = set(machine._known)
+            engine._adaptation.tell(Forgotten())
+            return known
+
+        known = engine.loop.submit(tell()).result(10)
+        answer_until(held, lambda _: machine._waits > 4)  # asked twice
+        assert known <= set(machine._known)
+        with edge_server(listen=edge.address):
+            link.rates[:] = [2e6, 2e6]
+            answer_until(held, served)
 
 
 def test_a_server_that_is_further_away_is_not_taken_for_a_slower_link():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from fusepath.faults.clock import require
@@ -15,6 +16,7 @@ from fusepath.protocol.adapting import (
     Drop,
     Forgotten,
     Known,
+    NotNow,
     Prepare,
     Probe,
     Probed,
@@ -255,6 +257,12 @@ class Play:
         self.forgotten.discard(name)
         self.tell(Unfit(name))
 
+    def put_off(self) -> None:
+        """A plan cannot be made ready yet."""
+        assert self.preparing is not None
+        name, self.preparing = self.preparing, None
+        require(self.tell(NotNow(name)) == (), "it is not waited, after {} was put off", name)
+
     def settle(self, frames: int = 30) -> None:
         """Frames while nothing changes."""
         for _ in range(frames):
@@ -316,6 +324,7 @@ def choose(random: Random) -> None:
     _rest(random)
     _creep(Play(random, drawn(random)))
     _rush(Play(random, drawn(random)))
+    _put_off(Play(random, drawn(random)))
     _flutter(Play(random, drawn(random)))
     last = random.random()  # of these one, for they take long
     if last < 0.15:
@@ -607,6 +616,31 @@ def _rush(play: Play) -> None:
     require(not differ(play.machine.conditions, play.here, NOTICEABLE), "it is not believed")
 
 
+def _put_off(play: Play) -> None:
+    """An edge server that makes nothing ready for some time is asked ever more seldom, and then."""
+    play.known |= set(play.plans)
+    play.tell(Known(tuple(play.plans)))
+    asked: list[tuple[int, str]] = []
+    for _ in range(play.random.choice((10, 40, 200))):
+        if play.preparing is not None:
+            asked.append((play.frames, play.preparing))
+            play.put_off()
+        play.frame()
+        if play.probing is not None:
+            play.probing = None
+            play.tell(ProbeFailed())
+    if not asked:
+        return
+    pauses = [later - sooner for (sooner, _), (later, _) in pairwise(asked)]
+    usual = [min(4 * 2**number, 32) for number in range(len(pauses))]
+    require(pauses == usual, "it is asked again after {} frames, not {}", pauses, usual)
+    known, play.prepared_plans = set(play.known), 0
+    play.settle(60)
+    require(play.known == known, "plans are forgotten that could not be made ready yet")
+    require(play.prepared_plans > 0, "nothing is made ready any more")
+    play.is_right()
+
+
 def _flutter(play: Play) -> None:
     """A link that is another for each probe is left to frames in the end."""
     play.known |= set(play.plans)
@@ -615,13 +649,14 @@ def _flutter(play: Play) -> None:
     play.settle()
     while play.probing is None and play.frames < 8 * SETTLED:
         play.frame()
-    probes = 0
-    while play.probing is not None:
+    probes, times = 0, 40.0
+    while (size_bytes := play.probing) is not None:
         probes += 1
         require(probes <= IN_A_ROW, "there is probe after probe")
-        times = 40.0 if probes % 2 else 0.4
         play.here = replace(AS_PLANNED, up=times, down=times)
         play.probed()
+        if play.probing == size_bytes:  # or it has been too little to show anything
+            times = 0.4 if times == 40.0 else 40.0
 
 
 def _move(random: Random) -> None:

@@ -22,6 +22,7 @@ from fusepath.protocol.adapting import (
     Drop,
     Forgotten,
     Known,
+    NotNow,
     Prepare,
     Probe,
     Probed,
@@ -47,6 +48,7 @@ TRIAL, COOL_DOWN, SETTLED = 3, 50, 10
 IN_VAIN, MOST_IN_VAIN = 3, 5
 LEAST, MOST, PROBE_S, EVERY_S, EVERY = 2**11, 2**18, 0.008, 0.05, 4
 LONG_S, LASTS, IN_A_ROW = 0.25, 3, 12
+WAITS, MOST_WAITS = 4, 32
 UNCLEAR_S, JITTER = 0.0005, 0.25
 AS_PLANNED = Conditions(up=1.0, down=1.0, device=1.0, edge=1.0)
 
@@ -92,6 +94,10 @@ class CheckedAdapting:
     chosen: list[str] = field(default_factory=list)
     """To be ready."""
     _preparing: str | None = None
+    _last_put_off: str | None = None
+    """That could not be made ready yet."""
+    _put_off: list[int] = field(default_factory=list)
+    """The frames at which that was so, since one could."""
     _before: str | None = None
     _trial_s: list[float] = field(default_factory=list)
     _given_up: dict[str, list[int]] = field(default_factory=dict)
@@ -168,17 +174,9 @@ class CheckedAdapting:
                 self._searching = False
                 self.known += [plan for plan in plans if plan not in self.known]
                 yield from self._choose()
-            case Ready(plan):
-                self.known += [plan] if plan not in self.known else []
-                self.ready += [plan] if plan not in self.ready else []
-                self.forgotten = [other for other in self.forgotten if other != plan]
+            case Ready(plan) | Unfit(plan) | NotNow(plan):
                 self._preparing = None if plan == self._preparing else self._preparing
-                yield from self._choose()
-            case Unfit(plan):
-                self.known = [other for other in self.known if other != plan]
-                self.forgotten = [other for other in self.forgotten if other != plan]
-                self._preparing = None if plan == self._preparing else self._preparing
-                yield from self._choose()
+                yield from self._after_preparing(event)
             case Answered():
                 yield from self._after_frame(event)
             case Probed() | ProbeFailed() | Crowded():
@@ -210,7 +208,23 @@ class CheckedAdapting:
                 self.forgotten += [plan for plan in self.ready if plan not in here]
                 self.ready = [plan for plan in self.ready if plan in here]
                 self._before = None
+                self._put_off.clear()
                 self.changed, self.restless = self.frames, True
+
+    def _after_preparing(self, event: Ready | Unfit | NotNow) -> Iterator[Command]:
+        plan = event.plan
+        if isinstance(event, NotNow):
+            self._last_put_off = plan
+            self._put_off.append(self.frames)
+            return
+        self.forgotten = [other for other in self.forgotten if other != plan]
+        if isinstance(event, Ready):
+            self.known += [plan] if plan not in self.known else []
+            self.ready += [plan] if plan not in self.ready else []
+            self._put_off.clear()
+        else:
+            self.known = [other for other in self.known if other != plan]
+        yield from self._choose()
 
     def _try_all_again(self) -> None:
         for told in (self._given_up, self._left_alone, self._trials):
@@ -240,6 +254,8 @@ class CheckedAdapting:
                     yield from self._prepare(self._chosen_for)
             if any(self._barred_until(plan) == self.frames for plan in self._barred):
                 yield from self._choose()
+            if self._preparing is None and self.frames == self._again_after:
+                yield from self._prepare(self._chosen_for)
             yield from self._search()
         if event.plan == self.current and not event.beside:
             yield from self._judge(event.latency_s)
@@ -360,11 +376,21 @@ class CheckedAdapting:
         self.ready.append(plan)
         return Use(plan, why)
 
+    @property
+    def _again_after(self) -> int:
+        """Before so many frames nothing is made ready."""
+        if not self._put_off:
+            return 0
+        return self._put_off[-1] + min(WAITS * 2 ** (len(self._put_off) - 1), MOST_WAITS)
+
     def _prepare(self, here: Conditions) -> Iterator[Command]:
-        wanted = self._wanted(here)
-        best = next((plan for plan in wanted if plan not in self.ready), None)
-        if best is None:
+        if self.frames < self._again_after:
             return
+        wanted = self._wanted(here)
+        lacking = [plan for plan in wanted if plan not in self.ready]
+        if not lacking:
+            return
+        best = lacking[1] if lacking[0] == self._last_put_off and lacking[1:] else lacking[0]
         held = [*self.forgotten, *self.ready]
         if best not in self.forgotten and self._without_kept(held) >= self.machine.room:
             spare = next((plan for plan in held if plan not in {*wanted, *self.machine.kept}), None)

@@ -40,11 +40,7 @@ def wander(random: Random, steps: int = 120) -> None:
                 play.probing = None
                 play.tell(nothing)
         elif what < 0.93 and play.preparing is not None:
-            if random.random() < 0.1 and len(play.known) > 2:
-                play.unfit()
-            else:
-                _rehearse(play)
-                play.prepared()
+            _prepare(play)
         elif what < 0.97 and play.searching:
             play.searching = False
             _learn(play, *(name for name in _more(play) if random.random() < 0.7))
@@ -54,6 +50,18 @@ def wander(random: Random, steps: int = 120) -> None:
             news = [event for event in (Back(), Forgotten()) if random.random() < 0.7]
             for event in random.sample(news, len(news)):
                 play.tell(event)
+
+
+def _prepare(play: Play) -> None:
+    """A plan is ready, cannot be, or not yet."""
+    how = play.random.random()
+    if how < 0.1 and len(play.known) > 2:
+        play.unfit()
+    elif how < 0.4:
+        play.put_off()
+    else:
+        _rehearse(play)
+        play.prepared()
 
 
 def _rehearse(play: Play) -> None:

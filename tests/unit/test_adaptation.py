@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from fusepath.cost import Link
-from fusepath.errors import PeerUnreachableError
+from fusepath.errors import PeerBusyError, PeerRefusedError, PeerUnreachableError
 from fusepath.offload.adaptation import Adaptation
 from fusepath.offload.passages import Passages
 from fusepath.protocol.adapting import (
@@ -17,6 +17,7 @@ from fusepath.protocol.adapting import (
     Conditions,
     Crowded,
     Known,
+    NotNow,
     Prepare,
     Probe,
     Probed,
@@ -56,15 +57,17 @@ class Failing:
         raise self.error
 
 
+GONE, BUSY = PeerUnreachableError("edge", "gone"), PeerBusyError("edge", "there is no room")
+REFUSED, UNFORESEEN = PeerRefusedError("edge", "no"), ValueError("Value out of range: -1")
+
+
 @pytest.mark.parametrize(
-    "error", [PeerUnreachableError("edge", "gone"), ValueError("Value out of range: -1")]
-)
-@pytest.mark.parametrize(
-    ("wanted", "answer"),
+    ("wanted", "error", "answer"),
     [
-        (Probe(2048), ProbeFailed()),
-        (Prepare("plan"), Unfit("plan")),
-        (Search(Conditions()), Known(())),
+        *((Probe(2048), error, ProbeFailed()) for error in (GONE, UNFORESEEN)),
+        *((Search(Conditions()), error, Known(())) for error in (GONE, UNFORESEEN)),
+        *((Prepare("plan"), error, Unfit("plan")) for error in (REFUSED, UNFORESEEN)),
+        *((Prepare("plan"), error, NotNow("plan")) for error in (GONE, BUSY)),
     ],
 )
 def test_what_goes_wrong_is_told_or_nothing_else_would_be_asked_for(wanted, answer, error, caplog):

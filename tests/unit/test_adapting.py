@@ -18,6 +18,7 @@ from fusepath.protocol.adapting import (
     Drop,
     Forgotten,
     Known,
+    NotNow,
     Prepare,
     Probe,
     Probed,
@@ -405,6 +406,32 @@ def test_what_the_edge_server_has_forgotten_is_made_ready_again_though_nothing_c
     assert {prepare, other} == {Prepare("alone"), Prepare("half")}
     assert made.handle(Ready(other.plan)) == ()
     assert set(made._ready) == {"all", "alone", "half"}
+
+
+def test_a_plan_that_could_not_be_made_ready_yet_is_asked_for_later_and_another_first():
+    made = machine("alone", known=("alone",))
+    assert made.handle(Known(tuple(PLANS))) == (Prepare("all"),)
+    assert made.handle(NotNow("all")) == ()
+    assert commands(made, Conditions(), 3, Prepare) == []
+    assert commands(made, Conditions(), 1, Prepare) == [Prepare("half")]
+    assert made.handle(NotNow("half")) == ()
+    assert commands(made, Conditions(), 7, Prepare) == []
+    assert commands(made, Conditions(), 1, Prepare) == [Prepare("all")]
+    assert made.handle(Ready("all"))[1:] == (Prepare("half"),)
+    assert made.handle(NotNow("half")) == ()
+    # It is the only one, and it is waited as at first.
+    assert commands(made, Conditions(), 4, Prepare) == [
+        Prepare("half")
+    ]  # the only one; as at first
+
+
+def test_an_edge_server_that_is_another_is_not_waited_for():
+    made = machine("alone", known=("alone",))
+    made.handle(Known(tuple(PLANS)))
+    for _ in range(5):
+        made.handle(NotNow("all"))
+    made.handle(Forgotten())
+    assert commands(made, Conditions(), 3, Prepare) == [Prepare("half")]
 
 
 def test_a_plan_is_judged_though_what_it_does_not_use_was_unusual_before():

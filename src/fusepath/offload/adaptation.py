@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from fusepath.errors import FusepathError
+from fusepath.errors import FusepathError, PeerError, is_final
 from fusepath.offload.background import seen
 from fusepath.offload.observed import answered, is_crowded, probed
 from fusepath.offload.passages import Passages, bytes_of
@@ -22,6 +22,7 @@ from fusepath.protocol.adapting import (
     Drop,
     Forgotten,
     Known,
+    NotNow,
     Prepare,
     Probe,
     ProbeFailed,
@@ -224,11 +225,20 @@ class Adaptation:
             self.tell(Forgotten())
 
     async def _prepare(self, plan: str) -> None:
+        try:
+            await self._make_ready(plan)
+        except Exception as error:
+            if isinstance(error, PeerError) and not is_final(error):
+                logger.info("a plan could not be made ready yet: %s", error)
+                self.tell(NotNow(plan))
+                return
+            self._ready.pop(plan, None)
+            raise
+        self.tell(Ready(plan))
+
+    async def _make_ready(self, plan: str) -> None:
         if plan in self._ready:  # here; the edge server has forgotten it
-            prepared = self._ready.pop(plan)
-            await self._pairing.prepare_again(prepared)
-            self._ready[plan] = prepared
-            self.tell(Ready(plan))
+            await self._pairing.prepare_again(self._ready[plan])
             return
         with self._kept_busy():
             made, sample = self._plans.plan(plan), self._replanning.sample
@@ -236,7 +246,6 @@ class Adaptation:
             await self._take_in(self._plans.rehearsed, prepared)
             await self._give_back_memory()
         self._ready[plan] = prepared
-        self.tell(Ready(plan))
 
     async def _probe(self, size_bytes: int) -> None:
         client = self._pairing.client

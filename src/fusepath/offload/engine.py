@@ -17,16 +17,15 @@ import threading
 import weakref
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
 from fusepath.errors import (
     ClosedError,
     FusepathError,
-    PeerBusyError,
     PeerError,
     PeerFailedError,
-    PeerRefusedError,
     PeerUnreachableError,
+    is_final,
     retry_after_s,
 )
 from fusepath.offload.adaptation import Adaptation
@@ -305,6 +304,7 @@ class Engine:
                 self._ready_to_finish()
                 await self._see_whether_it_lives(number)
         finally:
+            self._liveness.close()
             self._give_up()
             with suppress(asyncio.CancelledError, Exception):
                 await self._searching
@@ -338,7 +338,7 @@ class Engine:
                 logger.info("looking for a plan failed", exc_info=error)
             if self._plans.local is not None:  # which may do without whatever has failed
                 await asyncio.wait([self._plans.local])
-            if _is_final(error):
+            if is_final(error):
                 self._refused_by.add(self._instance)
             if isinstance(error, PeerError):
                 self._liveness.tell(Failed(str(error), retry_after_s(error)))
@@ -456,7 +456,7 @@ class Engine:
 
     async def make_ready(self) -> None:
         """Have the plan that was found made ready again, or look for one anew."""
-        if _is_final(self.error) and self._instance in self._refused_by:
+        if is_final(self.error) and self._instance in self._refused_by:
             await self._connection.move_on()
             if self._instance in self._refused_by:
                 raise self.error
@@ -514,11 +514,6 @@ class Engine:
     def forget(self) -> None:
         """In a forked child, which has none of the threads: nothing of it may be touched."""
         self.closed = True
-
-
-def _is_final(error: BaseException | None) -> TypeGuard[PeerRefusedError]:
-    """Whether who has said this would say the same again."""
-    return isinstance(error, PeerRefusedError) and not isinstance(error, PeerBusyError)
 
 
 def _kept(image: Frame) -> Frame:

@@ -66,9 +66,13 @@ class Liveness:
         self._surroundings = surroundings
         self.watch = Watch(random.random)
         self._work: asyncio.Task[None] | None = None
+        self._pause: asyncio.TimerHandle | None = None
+        self._closed = False
 
     def tell(self, event: Event) -> None:
-        """Let the watch know what has happened, and do what it says."""
+        """Let the watch know what has happened, and do what it says, until it is closed."""
+        if self._closed:
+            return
         for command in self.watch.handle(event):
             match command:
                 case UseAlone(reason):
@@ -76,11 +80,20 @@ class Liveness:
                 case UseTogether():
                     self._surroundings.use_together()
                 case Pause(seconds):
-                    asyncio.get_running_loop().call_later(seconds, self.tell, Due())
+                    loop = asyncio.get_running_loop()
+                    self._pause = loop.call_later(seconds, self.tell, Due())
                 case Dial():
                     self._start(self._surroundings.dial, Reached())
                 case MakeReady():
                     self._start(self._make_ready, Ready())
+
+    def close(self) -> None:
+        """Begin nothing any more, and give up what is at work."""
+        self._closed = True
+        if self._pause is not None:
+            self._pause.cancel()
+        if self._work is not None:
+            self._work.cancel()
 
     def _start(self, work: Callable[[], Awaitable[None]], done: Event) -> None:
         async def carry_out() -> None:

@@ -62,6 +62,8 @@ _PROBE_EVERY_S, _PROBE_EVERY = 0.05, 4
 """Of frames' time, or so many times what the last probe took."""
 _IN_A_ROW = 12
 """So many probes follow one another at most; frames show what is not clear then."""
+_WAITS = (4, 32)
+"""So many frames it is waited after a plan could not be made ready yet: at first, and at most."""
 _REMEMBERED = 256
 
 
@@ -116,6 +118,13 @@ class Ready:
 @dataclass(frozen=True, slots=True)
 class Unfit:
     """A plan cannot be made ready."""
+
+    plan: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotNow:
+    """A plan could not be made ready for a reason that passes: nobody answered, or had room."""
 
     plan: str
 
@@ -177,7 +186,19 @@ class Forgotten:
     """The edge server is another, and has none of the plans but the one in use."""
 
 
-Event = Known | Ready | Unfit | Answered | Probed | ProbeFailed | Crowded | Told | Back | Forgotten
+Event = (
+    Known
+    | Ready
+    | Unfit
+    | NotNow
+    | Answered
+    | Probed
+    | ProbeFailed
+    | Crowded
+    | Told
+    | Back
+    | Forgotten
+)
 
 # ---------------------------------------------------------------------------- what is to be done
 
@@ -192,7 +213,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """Make a plan ready: `Ready` or `Unfit`."""
+    """Make a plan ready: `Ready`, `Unfit` or `NotNow`."""
 
     plan: str
 
@@ -260,6 +281,12 @@ class Adapting:
     _chosen: list[str] = field(default_factory=list)
     """Plans that are ready or will be."""
     _preparing: str | None = None
+    _not_now: str | None = None
+    """The last one that could not be made ready yet."""
+    _waits: int = 0
+    """For so many frames it was waited after that,"""
+    _waits_until: int = 0
+    """and until this one."""
     _chosen_for: Conditions = Conditions()
     _before: str | None = None
     """The last plan that was not on trial, while the one in use is."""
@@ -326,6 +353,7 @@ class Adapting:
                 self._half_ready.pop(plan, None)
                 self._ready.setdefault(plan)
                 self._covering.forget(plan)  # what it takes has been seen
+                self._waits = self._waits_until = 0
                 self._prepared(plan)
                 yield from self._choose()
             case Unfit(plan):
@@ -342,14 +370,27 @@ class Adapting:
                 yield from self._probed(event)
             case ProbeFailed() | Crowded():
                 yield from self._unprobed(event)
+            case NotNow(plan):
+                self._put_off(plan)
             case Told(edge):
-                self.edge.tell(edge)
-                if self._has_changed:
-                    yield from self._change()
+                yield from self._told(edge)
             case Back():
                 yield from self._look_again()
             case Forgotten():
                 self._forget()
+
+    def _told(self, edge: float) -> Iterator[Command]:
+        self.edge.tell(edge)
+        if self._has_changed:
+            yield from self._change()
+
+    def _put_off(self, plan: str) -> None:
+        """Make nothing ready for some frames, and then another plan first, if one is wanted."""
+        least, most = _WAITS
+        self._prepared(plan)
+        self._not_now = plan
+        self._waits = min(max(2 * self._waits, least), most)
+        self._waits_until = self._frames + self._waits
 
     def _look_again(self) -> Iterator[Command]:
         for gauge in (self.up, self.down, self.edge):
@@ -365,6 +406,7 @@ class Adapting:
         self.edge.forget()
         self._given_up = GivenUp()
         self._steady, self._restless = 0, _LASTS
+        self._waits = self._waits_until = 0
         needed = {*self.kept, self.current}
         self._half_ready |= dict.fromkeys(plan for plan in self._ready if plan not in needed)
         self._ready = {plan: None for plan in self._ready if plan in needed}
@@ -429,6 +471,8 @@ class Adapting:
                 yield from self._prepare(self._chosen_for)
         if self._given_up.ends(self._frames):
             yield from self._choose()
+        if self._frames == self._waits_until:
+            yield from self._prepare(self._chosen_for)
         here = self.conditions
         if (
             self._steady >= SETTLED
@@ -561,12 +605,13 @@ class Adapting:
 
     def _prepare(self, here: Conditions) -> Iterator[Command]:
         """Make ready what is best now, or is good where the link is another."""
-        if self._preparing is not None:
+        if self._preparing is not None or self._frames < self._waits_until:
             return
         wanted = self._wanted(here)
-        missing = next((plan for plan in wanted if plan not in self._ready), None)
-        if missing is None:
+        lacking = [plan for plan in wanted if plan not in self._ready]
+        if not lacking:
             return
+        missing = next((plan for plan in lacking if plan != self._not_now), lacking[0])
         held = (*self._half_ready, *self._ready)
         in_room = [plan for plan in held if plan not in self.kept]
         if missing not in self._half_ready and len(in_room) >= self.room:

@@ -621,7 +621,7 @@ def _put_off(play: Play) -> None:
     play.known |= set(play.plans)
     play.tell(Known(tuple(play.plans)))
     asked: list[tuple[int, str]] = []
-    for _ in range(play.random.choice((10, 40, 200))):
+    for _ in range(play.random.choice((10, 40, 1000))):
         if play.preparing is not None:
             asked.append((play.frames, play.preparing))
             play.put_off()
@@ -632,7 +632,7 @@ def _put_off(play: Play) -> None:
     if not asked:
         return
     pauses = [later - sooner for (sooner, _), (later, _) in pairwise(asked)]
-    usual = [min(4 * 2**number, 32) for number in range(len(pauses))]
+    usual = [min(4 * 2**number, 256) for number in range(len(pauses))]
     require(pauses == usual, "it is asked again after {} frames, not {}", pauses, usual)
     known, play.prepared_plans = set(play.known), 0
     play.settle(60)

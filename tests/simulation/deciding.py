@@ -48,7 +48,7 @@ TRIAL, COOL_DOWN, SETTLED = 3, 50, 10
 IN_VAIN, MOST_IN_VAIN = 3, 5
 LEAST, MOST, PROBE_S, EVERY_S, EVERY = 2**11, 2**18, 0.008, 0.05, 4
 LONG_S, LASTS, IN_A_ROW = 0.25, 3, 12
-WAITS, MOST_WAITS = 4, 32
+WAITS, MOST_WAITS = 4, 256
 UNCLEAR_S, JITTER = 0.0005, 0.25
 AS_PLANNED = Conditions(up=1.0, down=1.0, device=1.0, edge=1.0)
 
@@ -97,7 +97,11 @@ class CheckedAdapting:
     _last_put_off: str | None = None
     """That could not be made ready yet."""
     _put_off: list[int] = field(default_factory=list)
-    """The frames at which that was so, since one could."""
+    """The frames at which that was so, since one could, or the edge server answers again,"""
+    _again_at: int = 0
+    """and the one at which one is, after that."""
+    _answers: bool = True
+    """Whether it did, when it was probed last."""
     _before: str | None = None
     _trial_s: list[float] = field(default_factory=list)
     _given_up: dict[str, list[int]] = field(default_factory=dict)
@@ -209,6 +213,7 @@ class CheckedAdapting:
                 self.ready = [plan for plan in self.ready if plan in here]
                 self._before = None
                 self._put_off.clear()
+                self._again_at = 0
                 self.changed, self.restless = self.frames, True
 
     def _after_preparing(self, event: Ready | Unfit | NotNow) -> Iterator[Command]:
@@ -222,6 +227,7 @@ class CheckedAdapting:
             self.known += [plan] if plan not in self.known else []
             self.ready += [plan] if plan not in self.ready else []
             self._put_off.clear()
+            self._again_at = 0
         else:
             self.known = [other for other in self.known if other != plan]
         yield from self._choose()
@@ -292,6 +298,10 @@ class CheckedAdapting:
         taken_s = [taken.measured_s for _, taken in ways]
         self._pause_s = max(EVERY_S, EVERY * sum(taken_s))
         self._probing = False
+        if not self._answers:
+            self._answers = True
+            self._again_at = min(self._again_after, self.frames + LASTS)
+            self._put_off.clear()
         self._probes_further_s.append(event.further_s)
         low_s, high_s = sorted(self._probes_further_s[-2:])
         if not low_s <= self.further_s <= high_s:
@@ -322,6 +332,7 @@ class CheckedAdapting:
     def _after_none(self, event: ProbeFailed | Crowded) -> Iterator[Command]:
         more = isinstance(event, Crowded) and not self._frames_tell and event.size_bytes != MOST
         self._probing = more
+        self._answers = self._answers and isinstance(event, Crowded)
         if more:
             self._in_a_row += 1
             yield Probe(min(8 * event.size_bytes, MOST))
@@ -380,7 +391,7 @@ class CheckedAdapting:
     def _again_after(self) -> int:
         """Before so many frames nothing is made ready."""
         if not self._put_off:
-            return 0
+            return self._again_at
         return self._put_off[-1] + min(WAITS * 2 ** (len(self._put_off) - 1), MOST_WAITS)
 
     def _prepare(self, here: Conditions) -> Iterator[Command]:

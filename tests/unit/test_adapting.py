@@ -425,6 +425,17 @@ def test_a_plan_that_could_not_be_made_ready_yet_is_asked_for_later_and_another_
     ]  # the only one; as at first
 
 
+def test_an_edge_server_that_answers_again_is_not_waited_for():
+    made = machine("alone", known=("alone",))
+    made.handle(Known(tuple(PLANS)))
+    for _ in range(9):
+        made.handle(NotNow("all"))
+    made.handle(ProbeFailed())
+    assert commands(made, Conditions(), 20, Prepare) == []
+    made.handle(probed(2048, 1.0))
+    assert commands(made, Conditions(), 3, Prepare) == [Prepare("half")]
+
+
 def test_an_edge_server_that_is_another_is_not_waited_for():
     made = machine("alone", known=("alone",))
     made.handle(Known(tuple(PLANS)))

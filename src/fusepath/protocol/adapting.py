@@ -62,8 +62,9 @@ _PROBE_EVERY_S, _PROBE_EVERY = 0.05, 4
 """Of frames' time, or so many times what the last probe took."""
 _IN_A_ROW = 12
 """So many probes follow one another at most; frames show what is not clear then."""
-_WAITS = (4, 32)
-"""So many frames it is waited after a plan could not be made ready yet: at first, and at most."""
+_WAITS = (4, 256)
+"""So many frames it is waited after a plan could not be made ready yet: at first, and at most, for
+a machine works on it even where the other one does not answer."""
 _REMEMBERED = 256
 
 
@@ -304,6 +305,8 @@ class Adapting:
     """Whether what is under way for a probe was sent before the link was back."""
     _in_a_row: int = 0
     """Probes since frames had the link for themselves."""
+    _unanswered: bool = False
+    """Whether the last probe failed."""
     _shown: bool = False
     """Whether the last frame would show that the link becomes quicker."""
     _probe_took_s: float = 0.0
@@ -512,6 +515,9 @@ class Adapting:
 
     def _probed(self, event: Probed) -> Iterator[Command]:
         self._probing = False
+        if self._unanswered:
+            self._unanswered = False
+            self._waits, self._waits_until = 0, min(self._waits_until, self._frames + _LASTS)
         self._probe_took_s = event.up.measured_s + event.down.measured_s
         if self.distance.show(event.further_s):
             self._look_anew()
@@ -538,6 +544,7 @@ class Adapting:
     def _unprobed(self, event: ProbeFailed | Crowded) -> Iterator[Command]:
         """Leave it to frames to show the link, unless they send too little for that."""
         self._probing = False
+        self._unanswered |= isinstance(event, ProbeFailed)
         if isinstance(event, Crowded) and not self._shown:
             yield from self._probe_more(event.size_bytes)
 

@@ -65,9 +65,10 @@ class Report:
 
     @property
     def median(self) -> Inference:
-        """The run of median latency; where plans were taken in turn, of those with `plan`."""
-        if self.in_turn is None:
-            return median_of(self.runs)
+        """The run of median latency, of those with `plan`: runs may take others, too.
+
+        In turn, if asked for, or since the file of a picture is sent where that is quicker.
+        """
         return median_of([run for run in self.runs if run.plan is self.plan] or self.runs)
 
     @property

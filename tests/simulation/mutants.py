@@ -53,6 +53,12 @@ _LEAST_LIMIT_S, _TIMES = 2.0, 5.0
 EQUIVALENT = {
     "adapting number: _frames: int = 0 -> _frames: int = 1": "only how many come since then counts",
     "adapting number: _frames: int = 0 -> _frames: int = -1": "likewise",
+    "adapting number: _waits: int = 0 -> _waits: int = 1": "twice that is less than the least",
+    "adapting number: _waits: int = 0 -> _waits: int = -1": "likewise",
+    "adapting number: _waits_until: int = 0 -> _waits_until: int = -1": "frames come after both",
+    "adapting number: _in_a_row: int = 0 -> _in_a_row: int = 1": "the first probe begins to count",
+    "adapting number: _in_a_row: int = 0 -> _in_a_row: int = -1": "likewise",
+    "adapting number: lacking[0] -> lacking[-1]": "it is the only one",
     "adapting truth value: _shown: bool = False -> _shown: bool = True": (
         "nothing is probed before the first frame or the link was down, which both say it"
     ),

@@ -418,15 +418,18 @@ def _lie(play: Play) -> None:
         return
     used_s = play.predicted_s(before, play.machine.conditions)
     _promise(play, "liar", used_s / 2, times=4.0)
-    cool_down = COOL_DOWN
-    for _ in range(3):
+    for times in (1, 2, 4):
         _await_trial(play, "liar")
-        for number in range(TRIAL):
-            require(play.machine.current == "liar", "given up after {} frames", number)
-            _lying_frame(play)
-        require(play.machine.current != "liar", "a plan that lies is kept")
-        play.barred["liar"] = play.frames + cool_down
-        cool_down *= 2
+        _try_liar(play, times * COOL_DOWN)
+
+
+def _try_liar(play: Play, cool_down: int) -> None:
+    """It is in use, is given up, and then left alone for so many frames."""
+    for number in range(TRIAL):
+        require(play.machine.current == "liar", "given up after {} frames", number)
+        _lying_frame(play)
+    require(play.machine.current != "liar", "a plan that lies is kept")
+    play.barred["liar"] = play.frames + cool_down
 
 
 def _start_anew(play: Play) -> None:
@@ -438,14 +441,9 @@ def _start_anew(play: Play) -> None:
     play.barred.clear()
     _await_trial(play, "liar")
     require(play.frames - begun <= SETTLED, "it is tried after {} frames", play.frames - begun)
-    for _ in range(TRIAL):
-        _lying_frame(play)
-    require(play.machine.current != "liar", "a plan that lies is kept")
-    play.barred["liar"] = play.frames + COOL_DOWN
+    _try_liar(play, COOL_DOWN)
     _await_trial(play, "liar")
-    for _ in range(TRIAL):
-        _lying_frame(play)
-    play.barred["liar"] = play.frames + 2 * COOL_DOWN
+    _try_liar(play, 2 * COOL_DOWN)
 
 
 def _exaggerate(play: Play) -> None:
@@ -620,10 +618,11 @@ def _put_off(play: Play) -> None:
     """An edge server that makes nothing ready for some time is asked ever more seldom, and then."""
     play.known |= set(play.plans)
     play.tell(Known(tuple(play.plans)))
-    asked: list[tuple[int, str]] = []
+    asked: list[int] = []
+    """The frames at which it was."""
     for _ in range(play.random.choice((10, 40, 1000))):
         if play.preparing is not None:
-            asked.append((play.frames, play.preparing))
+            asked.append(play.frames)
             play.put_off()
         play.frame()
         if play.probing is not None:
@@ -631,7 +630,7 @@ def _put_off(play: Play) -> None:
             play.tell(ProbeFailed())
     if not asked:
         return
-    pauses = [later - sooner for (sooner, _), (later, _) in pairwise(asked)]
+    pauses = [later - sooner for sooner, later in pairwise(asked)]
     usual = [min(4 * 2**number, 256) for number in range(len(pauses))]
     require(pauses == usual, "it is asked again after {} frames, not {}", pauses, usual)
     known, play.prepared_plans = set(play.known), 0

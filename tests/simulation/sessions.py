@@ -43,13 +43,11 @@ def play_machines(seed: int) -> None:
         Violation: one did what it must not; says the seed.
     """
     random = Random(seed)  # noqa: S311 - nothing secret
-    play: Callable[[Random], None] | None = None
-    try:
-        for play in _drawn(random):
+    for play in _drawn(random):
+        try:
             play(random)
-    except Exception as error:
-        name = play.__name__ if play else "nothing"
-        raise Violation(f"seed {seed}, {name} by itself: {_said(error)}") from error
+        except Exception as error:
+            raise Violation(f"seed {seed}, {play.__name__} by itself: {_said(error)}") from error
 
 
 def _drawn(random: Random) -> list[Callable[[Random], None]]:

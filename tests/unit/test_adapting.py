@@ -420,16 +420,20 @@ def test_a_plan_that_could_not_be_made_ready_yet_is_asked_for_later_and_another_
     assert made.handle(Ready("all"))[1:] == (Prepare("half"),)
     assert made.handle(NotNow("half")) == ()
     # It is the only one, and it is waited as at first.
-    assert commands(made, Conditions(), 4, Prepare) == [
-        Prepare("half")
-    ]  # the only one; as at first
+    assert commands(made, Conditions(), 4, Prepare) == [Prepare("half")]
 
 
-def test_an_edge_server_that_answers_again_is_not_waited_for():
+def machine_of_a_server_that_makes_nothing_ready() -> Adapting:
+    """After it has been asked so often that it is waited for very long."""
     made = machine("alone", known=("alone",))
     made.handle(Known(tuple(PLANS)))
     for _ in range(9):
         made.handle(NotNow("all"))
+    return made
+
+
+def test_an_edge_server_that_answers_again_is_not_waited_for():
+    made = machine_of_a_server_that_makes_nothing_ready()
     made.handle(ProbeFailed())
     assert commands(made, Conditions(), 20, Prepare) == []
     made.handle(probed(2048, 1.0))
@@ -437,10 +441,7 @@ def test_an_edge_server_that_answers_again_is_not_waited_for():
 
 
 def test_an_edge_server_that_is_another_is_not_waited_for():
-    made = machine("alone", known=("alone",))
-    made.handle(Known(tuple(PLANS)))
-    for _ in range(5):
-        made.handle(NotNow("all"))
+    made = machine_of_a_server_that_makes_nothing_ready()
     made.handle(Forgotten())
     assert commands(made, Conditions(), 3, Prepare) == [Prepare("half")]
 
